@@ -1,0 +1,12 @@
+/* Time. Wall clock for records that people read, monotonic for durations and deadlines. */
+#pragma once
+
+#include "base/base.h"
+
+int64_t clock_wall_us(void);  /* microseconds since 1970-01-01T00:00:00Z */
+int64_t clock_mono_us(void);  /* microseconds, arbitrary origin */
+
+#define CLOCK_TEXT_BYTES 32
+
+/* "2026-11-21T04:05:06.123456Z" into `out`; returns out. */
+char *clock_format_utc(int64_t wall_us, char out[CLOCK_TEXT_BYTES]);

@@ -1,0 +1,127 @@
+#include "base/hash.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <xxhash.h>
+
+#include "base/clock.h"
+
+enum err hash_sha256_parts(const struct slice *parts, size_t part_count,
+                           uint8_t ret_digest[SHA256_BYTES])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (ctx == NULL) {
+        return ERR_NOMEM;
+    }
+    int good = EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+    for (size_t i = 0; good == 1 && i < part_count; i++) {
+        good = EVP_DigestUpdate(ctx, parts[i].ptr, parts[i].len);
+    }
+    unsigned len = 0;
+    good = good == 1 && EVP_DigestFinal_ex(ctx, ret_digest, &len) == 1 && len == SHA256_BYTES;
+    EVP_MD_CTX_free(ctx);
+    return good ? ERR_OK : ERR_INTERNAL;
+}
+
+enum err hash_sha256(struct slice data, uint8_t ret_digest[SHA256_BYTES])
+{
+    return hash_sha256_parts(&data, 1, ret_digest);
+}
+
+enum err hash_hmac_sha256(struct slice key, struct slice data, uint8_t ret_digest[SHA256_BYTES])
+{
+    unsigned len = 0;
+    if (key.len > INT32_MAX ||
+        HMAC(EVP_sha256(), key.len == 0 ? "" : key.ptr, (int)key.len,
+             (const unsigned char *)(data.len == 0 ? "" : data.ptr), data.len, ret_digest,
+             &len) == NULL) {
+        return ERR_INTERNAL;
+    }
+    return len == SHA256_BYTES ? ERR_OK : ERR_INTERNAL;
+}
+
+enum err hash_pbkdf2_sha256(struct slice password, struct slice salt, uint32_t iterations,
+                            uint8_t ret_key[SHA256_BYTES])
+{
+    if (password.len > INT32_MAX || salt.len > INT32_MAX || iterations > INT32_MAX) {
+        return ERR_INVALID;
+    }
+    int good = PKCS5_PBKDF2_HMAC(password.len == 0 ? "" : password.ptr, (int)password.len,
+                                 (const unsigned char *)salt.ptr, (int)salt.len, (int)iterations,
+                                 EVP_sha256(), SHA256_BYTES, ret_key);
+    return good == 1 ? ERR_OK : ERR_INTERNAL;
+}
+
+uint64_t hash_xx64(struct slice data, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data.len == 0 ? "" : data.ptr, data.len, seed);
+}
+
+void hash_hex(const uint8_t *bytes, size_t len, char *ret_text)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        ret_text[2 * i] = digits[bytes[i] >> 4];
+        ret_text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    ret_text[2 * len] = '\0';
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool hash_unhex(struct slice text, uint8_t *ret_bytes)
+{
+    if (text.len % 2 != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i += 2) {
+        int high = hex_digit(text.ptr[i]);
+        int low = hex_digit(text.ptr[i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        ret_bytes[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+bool hash_equal(const void *a, const void *b, size_t len)
+{
+    return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+enum err random_bytes(void *ret_bytes, size_t len)
+{
+    if (len > INT32_MAX || RAND_bytes(ret_bytes, (int)len) != 1) {
+        return ERR_INTERNAL;
+    }
+    return ERR_OK;
+}
+
+enum err uuid_new(char ret_text[UUID_TEXT_BYTES])
+{
+    uint8_t bytes[16];
+    TRY(random_bytes(bytes, sizeof(bytes)));
+    uint64_t millis = (uint64_t)(clock_wall_us() / 1000);
+    for (int i = 0; i < 6; i++) {
+        bytes[i] = (uint8_t)(millis >> (40 - 8 * i));
+    }
+    bytes[6] = (uint8_t)((bytes[6] & 0x0F) | 0x70);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
+    char hex[33];
+    hash_hex(bytes, sizeof(bytes), hex);
+    (void)snprintf(ret_text, UUID_TEXT_BYTES, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
+                   hex + 16, hex + 20);
+    return ERR_OK;
+}
