@@ -113,7 +113,7 @@ static enum err read_escape(struct json_parser *p, char **out)
     }
     char c = *p->at++;
     if (c == 'u') {
-        uint32_t code;
+        uint32_t code = 0;
         TRY(read_escape_code(p, &code));
         *out = write_utf8(*out, code);
         return ERR_OK;

@@ -1,0 +1,108 @@
+/* The life of a query, and the sessions it lives in. Knows no wire format.
+ *
+ *     RECEIVED > PARSED > RESOLVED > SECURED > PLANNED > ADMITTED > RUNNING > STREAMING > DONE
+ *                          \__________ any of them ___________/  > FAILED | CANCELLED
+ *
+ * A warehouse is shared by all threads. A session belongs to one person and is used by one thread
+ * at a time; query_cancel and query_progress may be called from any thread. */
+#pragma once
+
+#include "arrow/arrow.h"
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "identity/identity.h"
+
+struct warehouse;
+struct session;
+struct query;
+
+struct warehouse_options {
+    const struct config *config; /* outlives the warehouse */
+    bool create_if_missing;
+    const char *engine_module;   /* NULL = beside the program */
+};
+
+/* Opens store, audit trail and engine of the folder in `config`. */
+MUST_USE enum err warehouse_open(const struct warehouse_options *options,
+                                 struct warehouse **ret_warehouse, struct errinfo *info);
+void warehouse_close(struct warehouse *warehouse); /* after all sessions */
+DEFINE_CLEANUP(struct warehouse, warehouse_cleanup, warehouse_close)
+const char *warehouse_folder(const struct warehouse *warehouse);
+
+/* The OS user of this process, or with `as` (not empty) that person, acted for by the OS user, who
+ * must own the warehouse. The login is audited. */
+MUST_USE enum err warehouse_login_local(struct warehouse *warehouse, struct slice as,
+                                        struct identity **ret_identity, struct errinfo *info);
+
+MUST_USE enum err session_open(struct warehouse *warehouse, struct identity *who,
+                               struct session **ret_session, struct errinfo *info);
+void session_close(struct session *session); /* after its query */
+DEFINE_CLEANUP(struct session, session_cleanup, session_close)
+const struct identity *session_identity(const struct session *session);
+const struct config *session_config(const struct session *session);
+
+struct query_parameter {
+    bool is_null;
+    struct slice text; /* the engine converts to the type it needs */
+};
+
+/* Runs one statement up to the point where its first row can be pulled: audited, admitted, started.
+ * DDL and the like are done when this returns. Errors carry a position in `statement`.
+ * One open query per session. */
+MUST_USE enum err query_open(struct session *session, struct slice statement,
+                             const struct query_parameter *parameters, size_t parameter_count,
+                             struct query **ret_query, struct errinfo *info);
+
+/* False: the statement has no result set, only a tag (and notices). */
+bool query_has_rows(const struct query *query);
+const char *query_tag(const struct query *query); /* "SELECT", "CREATE TABLE", ... */
+const char *query_notice(const struct query *query); /* one line for people, or "" */
+struct slice query_id(const struct query *query);
+MUST_USE enum err query_schema(struct query *query, struct ArrowSchema *ret_schema,
+                               struct errinfo *info);
+/* At the end ret_batch->release is NULL (and the end is audited). */
+MUST_USE enum err query_next(struct query *query, struct ArrowArray *ret_batch,
+                             struct errinfo *info);
+void query_cancel(struct query *query);
+double query_progress(struct query *query); /* percent, or -1 */
+uint64_t query_rows(const struct query *query); /* given out so far */
+
+/* Closing before the end counts as CANCELLED. */
+void query_close(struct query *query);
+DEFINE_CLEANUP(struct query, query_cleanup, query_close)
+
+/* Cancels whatever the session is doing, also while query_open has not returned yet: for Ctrl-C.
+ * Any thread, async-signal-unsafe. */
+void session_cancel(struct session *session);
+
+/* Progress of whatever the session runs now: percent, or -1. Any thread. */
+double session_progress(struct session *session);
+
+/* ---- for the shell ---- */
+
+enum completion_kind { COMPLETE_RELATION, COMPLETE_COLUMN, COMPLETE_SCHEMA, COMPLETE_FUNCTION,
+                       COMPLETE_KEYWORD };
+
+struct completion {
+    enum completion_kind kind;
+    struct slice text;
+};
+
+/* Names visible to the person and keywords that start with `prefix` (fold case), sorted. */
+MUST_USE enum err session_complete(struct session *session, struct slice prefix,
+                                   struct arena *arena, struct completion **ret_items,
+                                   size_t *ret_count, struct errinfo *info);
+
+/* ---- policies as files ---- */
+
+enum policy_action { POLICY_VALIDATE, POLICY_PLAN, POLICY_APPLY };
+
+/* Validates a YAML policy file against the catalog; PLAN appends the differences that APPLY
+ * would make ("+ GRANT ...", "- GRANT ..."), APPLY makes them in one transaction and audits it.
+ * `ret_changes` counts them. */
+struct buf;
+MUST_USE enum err session_policy_file(struct session *session, const char *path,
+                                      enum policy_action action, struct buf *ret_report,
+                                      size_t *ret_changes, struct errinfo *info);

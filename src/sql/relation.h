@@ -1,0 +1,71 @@
+/* Shapes of names and relations that catalog, policy and the planner share. Data only. */
+#pragma once
+
+#include "base/base.h"
+
+/* A possibly qualified name as written; parts not given are empty. Quotes are removed, the case
+ * is as written (names compare folding ASCII case). */
+struct sql_name {
+    struct slice catalog;
+    struct slice schema;
+    struct slice name;
+};
+
+/* The catalog of registered files, its first schema, and the schemas Moat itself fills. */
+#define SQL_CATALOG_DEFAULT "moat"
+#define SQL_SCHEMA_DEFAULT "main"
+#define SQL_SCHEMA_SYSTEM "moat_system"
+#define SQL_SCHEMA_INFORMATION "information_schema"
+
+enum relation_kind {
+    RELATION_TABLE,  /* files registered by CREATE EXTERNAL TABLE */
+    RELATION_VIEW,   /* a stored SELECT */
+    RELATION_SYSTEM, /* rows that Moat makes: moat_system, information_schema */
+    RELATION_PATH,   /* a file named directly in FROM, by the owner in embedded mode */
+};
+
+enum relation_format { FORMAT_PARQUET, FORMAT_CSV, FORMAT_JSON };
+
+/* `id` is the column's identity for its whole life: policy refers to nothing else. */
+struct relation_column {
+    uint32_t id;         /* from 1 within its relation, never reused */
+    struct slice name;   /* as SQL shows it */
+    struct slice source; /* name inside the files */
+    struct slice type;   /* the engine's type text: "BIGINT", "DECIMAL(15,2)", "STRUCT(a INTEGER)" */
+};
+
+struct relation_option {
+    struct slice name;
+    struct slice value; /* a SQL literal, ready to print: 'x', 1, true */
+};
+
+/* One object to read. Either `location` (through storage) or `bytes` (made by Moat). */
+struct relation_object {
+    struct slice location;
+    uint64_t size_bytes;
+    struct slice etag;
+    struct slice bytes;
+    bool is_bytes;
+};
+
+/* A loaded relation: all slices and arrays live in the arena it was loaded into. */
+struct relation {
+    enum relation_kind kind;
+    struct sql_name name;   /* fully qualified, canonical case */
+    struct slice uuid;      /* identity for its whole life; system relations have fixed ones */
+    struct slice owner;     /* subject of who made it */
+    uint64_t version;       /* changes with every change of schema, location or definition */
+    const struct relation_column *columns;
+    size_t column_count;
+
+    /* tables, system relations and paths */
+    enum relation_format format;
+    const struct relation_option *options;
+    size_t option_count;
+    const struct relation_object *objects;
+    size_t object_count;
+
+    /* views */
+    struct slice view_sql;
+    bool is_definer; /* the body runs with the owner's rights, and the audit says so */
+};

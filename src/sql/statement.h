@@ -1,0 +1,127 @@
+/* The skeleton parser: what Moat itself runs (DDL, grants, SHOW, SET ...), and the frame around
+ * what the engine runs. Embedded queries and expressions stay slices of the text and go through
+ * the engine's own parser (sql/ast.h), so no second grammar can disagree with what runs. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/err.h"
+#include "sql/relation.h"
+
+enum statement_kind {
+    STATEMENT_QUERY,    /* SELECT, WITH, VALUES, FROM, TABLE, PIVOT, (, SUMMARIZE: for the engine */
+    STATEMENT_EXPLAIN,  /* EXPLAIN [ANALYZE] [(PHYSICAL)] query */
+    STATEMENT_DESCRIBE, /* DESCRIBE name | DESCRIBE query */
+    STATEMENT_CREATE_TABLE, /* CREATE [OR REPLACE] EXTERNAL TABLE [IF NOT EXISTS] ... */
+    STATEMENT_CREATE_VIEW,
+    STATEMENT_CREATE_SCHEMA,
+    STATEMENT_DROP,     /* TABLE | VIEW | SCHEMA | USER | ROLE */
+    STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | REFRESH */
+    STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
+    STATEMENT_ALTER_USER,
+    STATEMENT_GRANT,    /* GRANT and DENY */
+    STATEMENT_REVOKE,
+    STATEMENT_GRANT_ROLE, /* GRANT ROLE r TO m, REVOKE ROLE r FROM m */
+    STATEMENT_SHOW,
+    STATEMENT_CHECK_ACCESS,
+    STATEMENT_SET,      /* SET name = value, RESET name | ALL, SHOW name is STATEMENT_SHOW */
+    STATEMENT_USE,
+    STATEMENT_PREPARE,
+    STATEMENT_EXECUTE,
+    STATEMENT_DEALLOCATE,
+    STATEMENT_COPY,     /* COPY (query) TO 'file' (FORMAT f) */
+    STATEMENT_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK: recognised */
+    STATEMENT_REFUSED,  /* a statement of the engine that this program never runs (ATTACH, INSTALL,
+                           PRAGMA, CALL, LOAD, EXPORT, INSERT ...): `refused_word` names it */
+};
+
+enum object_kind { OBJECT_TABLE, OBJECT_VIEW, OBJECT_SCHEMA, OBJECT_USER, OBJECT_ROLE };
+
+struct statement_mask {
+    struct slice column;
+    struct slice expression; /* a slice of the text, at `expression.ptr - text.ptr` */
+};
+
+struct statement_grant {
+    bool is_deny;
+    unsigned privileges; /* enum privilege bits of system.h: 1 SELECT, 2 CREATE, 3 ALL */
+    const struct slice *columns;
+    size_t column_count; /* 0: all */
+    enum object_kind object_kind; /* OBJECT_TABLE (also views) or OBJECT_SCHEMA */
+    struct sql_name object;
+    bool grantee_kind_given; /* TO ROLE x / TO USER x; otherwise looked up */
+    bool grantee_is_role;
+    struct slice grantee;
+    struct slice rows; /* expression text of ROWS WHERE; empty = none */
+    const struct statement_mask *masks;
+    size_t mask_count;
+};
+
+enum show_kind {
+    SHOW_TABLES, SHOW_SCHEMAS, SHOW_CATALOGS, SHOW_COLUMNS, SHOW_VIEWS, SHOW_USERS, SHOW_ROLES,
+    SHOW_GRANTS, SHOW_EFFECTIVE_POLICY, SHOW_FUNCTIONS, SHOW_SETTING, SHOW_ALL_SETTINGS,
+    SHOW_CREATE,
+};
+
+struct statement {
+    enum statement_kind kind;
+    struct slice text; /* the whole statement */
+    const char *tag;   /* command tag: "CREATE TABLE", "GRANT", "SELECT" ... */
+
+    struct slice query;      /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY: a slice of text */
+    bool is_analyze, is_physical;                     /* EXPLAIN */
+    struct sql_name name;                             /* the object */
+    enum object_kind object_kind;                     /* DROP, CREATE_PRINCIPAL */
+    bool or_replace, if_not_exists, if_exists, cascade, is_definer;
+
+    struct slice location;                            /* CREATE_TABLE */
+    bool format_given;
+    enum relation_format format;                      /* CREATE_TABLE */
+    const struct relation_option *options;            /* CREATE_TABLE, COPY */
+    size_t option_count;
+
+    enum { ALTER_RENAME, ALTER_RENAME_COLUMN, ALTER_REFRESH } alter;
+    struct slice column, new_name;                    /* ALTER_TABLE; RENAME TO new_name */
+
+    bool password_given, set_attribute;               /* CREATE/ALTER USER */
+    struct slice password;
+    struct slice attribute;                           /* SET/UNSET ATTRIBUTE */
+    struct slice attribute_value;
+
+    struct statement_grant grant;                     /* GRANT, REVOKE; GRANT_ROLE uses role/grantee */
+    struct slice role;                                /* GRANT_ROLE */
+    bool is_revoke;                                   /* GRANT_ROLE */
+
+    enum show_kind show;                              /* SHOW; `name` = IN/ON/FROM object if given */
+    bool has_name;
+    struct slice like;                                /* LIKE pattern, decoded */
+    bool has_like;
+    struct slice for_user;                            /* SHOW EFFECTIVE POLICY / CHECK ACCESS FOR USER */
+
+    struct slice setting, value;                      /* SET/RESET/SHOW x; value as literal text, decoded */
+    bool is_reset;
+
+    struct slice prepared;                            /* PREPARE/EXECUTE/DEALLOCATE name; empty = ALL */
+    const struct slice *arguments;                    /* EXECUTE: literal texts */
+    size_t argument_count;
+
+    struct slice copy_target;                         /* COPY ... TO 'file' */
+    const char *refused_word;
+};
+
+/* Parses one statement (as cut by sql_split). Results are views of `text` or live in `arena`.
+ * ERR_SYNTAX (42601) with position, what was expected, and "did you mean" for a misspelt first
+ * word. Never looks inside embedded queries and expressions beyond token boundaries and
+ * parentheses. Recursion-free; bounded by the length of the text. */
+MUST_USE enum err statement_parse(struct slice text, struct arena *arena,
+                                  struct statement *ret_statement, struct errinfo *info);
+
+/* Statement text without passwords and literals of CREATE/ALTER USER ... PASSWORD: for audit and
+ * history. Other statements are returned as they are. */
+MUST_USE enum err statement_redact(struct slice text, struct arena *arena, struct slice *ret_text,
+                                   struct errinfo *info);
+
+/* Fingerprint: hash over tokens with literals replaced by "?", folding case of words: the same
+ * for statements that differ in constants only. */
+MUST_USE enum err statement_fingerprint(struct slice text, uint64_t *ret_fingerprint,
+                                        struct errinfo *info);

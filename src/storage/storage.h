@@ -1,0 +1,51 @@
+/* Objects: bytes at a location, read by range. One interface, several providers.
+ *
+ * A location is `path` or `file:///path` (provider local), later `s3://...`. Nothing here holds
+ * credentials; remote providers get them with each call. A provider is found by the scheme.
+ * Thread rule: a `struct storage_object` may be read by many threads at once. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/err.h"
+
+struct identity;
+
+/* What listing says about one object. All slices live in the caller's arena. */
+struct storage_entry {
+    struct slice location;
+    uint64_t size_bytes;
+    struct slice etag; /* changes whenever the content may have changed */
+};
+
+/* An open object. Its content may not change while open: if the provider notices that it did
+ * (size or etag), reads fail with ERR_CORRUPT rather than mix two versions. */
+struct storage_object;
+
+/* Objects that match `pattern` as `who`: a plain location, or a glob with `*`, `?`, `[...]` and
+ * `**` (any number of folders), sorted by location in byte order. Hidden files (leading "." or
+ * "_") are matched only by a pattern that names them so. ERR_NOT_FOUND if nothing matches,
+ * ERR_LIMIT past `entries_max`. */
+MUST_USE enum err storage_list(const struct identity *who, struct slice pattern,
+                               size_t entries_max, struct arena *arena,
+                               struct storage_entry **ret_entries, size_t *ret_count,
+                               struct errinfo *info);
+
+/* Opens for range reads as `who`. If `entry->etag` is not empty the object must still have it. */
+MUST_USE enum err storage_open(const struct identity *who, const struct storage_entry *entry,
+                               struct storage_object **ret_object, struct errinfo *info);
+
+/* An object over bytes in memory, which must outlive it: what system tables are made of. */
+MUST_USE enum err storage_open_bytes(struct slice bytes, struct storage_object **ret_object,
+                                     struct errinfo *info);
+
+/* Reads exactly `len` bytes at `offset`; ERR_INVALID when the range leaves the object. */
+MUST_USE enum err storage_read(struct storage_object *object, uint64_t offset, void *ret_bytes,
+                               size_t len, struct errinfo *info);
+
+uint64_t storage_size(const struct storage_object *object);
+int64_t storage_modified_us(const struct storage_object *object);
+
+void storage_close(struct storage_object *object);
+
+DEFINE_CLEANUP(struct storage_object, storage_cleanup, storage_close)
