@@ -1,0 +1,64 @@
+# The front door. CMake and Ninja do the work (presets in CMakePresets.json); this only spells the usual calls.
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo check check-fast interop bench tidy format install clean
+
+PRESET ?= release
+JOBS   ?= $(shell nproc)
+PREFIX ?= /usr/local
+
+help:
+	@echo 'Moat: SQL over your own data, every query as the person who asked.'
+	@echo
+	@echo '  make demo         build, fetch real data, and watch three people get three right answers'
+	@echo '  make check        every test, in a release build and under sanitizers (needs about 15 minutes)'
+	@echo
+	@echo '  make build        the program: build/release/moat'
+	@echo '  make check-fast   what to run before each commit (under 2 minutes)'
+	@echo '  make interop      against the heavy neighbours: other engines, real services'
+	@echo '  make bench        measure; prints a table and writes JSON under build/'
+	@echo '  make tidy         the rules of the tree that a compiler does not know'
+	@echo '  make format       clang-format over all of ours'
+	@echo '  make install      to PREFIX ($(PREFIX)); DESTDIR is honoured'
+	@echo '  make clean        remove build/, keep downloads'
+	@echo
+	@echo '  PRESET=debug|asan|tsan|fuzz, with -clang after the first three or release:  make build PRESET=asan-clang'
+	@echo '  JOBS=n to build with n jobs ($(JOBS) here).  Whatever is missing is installed first: see tools/deps.'
+
+build:
+	@tools/deps build
+	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
+	@cmake --build build/$(PRESET) -j $(JOBS) --target moat
+
+demo: build
+	@tools/deps demo
+	@tools/demo
+
+check:
+	@tools/deps check
+	@tools/check all --jobs $(JOBS)
+
+check-fast:
+	@tools/deps check
+	@tools/check fast --jobs $(JOBS)
+
+interop:
+	@tools/deps bench
+	@tools/check interop --jobs $(JOBS)
+
+bench:
+	@tools/deps bench
+	@tools/check bench --jobs $(JOBS)
+
+tidy:
+	@tools/tidy.py
+
+format:
+	@tools/deps check
+	@git ls-files -z '*.c' '*.h' '*.cpp' '*.hpp' | xargs -0 -r clang-format-14 -i
+
+install: build
+	@cmake --install build/$(PRESET) --prefix $(PREFIX)
+
+clean:
+	@rm -rf build
