@@ -35,7 +35,9 @@ if(CCACHE)
 endif()
 
 add_library(moat_flags INTERFACE)
-target_compile_definitions(moat_flags INTERFACE "MOAT_VERSION=\"${PROJECT_VERSION}\"")
+target_compile_definitions(moat_flags INTERFACE
+    "MOAT_VERSION=\"${PROJECT_VERSION}\""
+    $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE>) # accept4, GNU strerror_r; g++ defines it itself
 target_compile_options(moat_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wcast-qual -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
