@@ -45,6 +45,7 @@ target_compile_options(moat_flags INTERFACE
     $<$<BOOL:${MOAT_WERROR}>:-Werror>
     -fno-common -ffp-contract=off
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
+target_link_options(moat_flags INTERFACE LINKER:--as-needed)
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(moat_flags INTERFACE
