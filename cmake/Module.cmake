@@ -62,7 +62,7 @@ function(moat_engine_module name)
     set_target_properties(moat_engine_duckdb PROPERTIES
         OUTPUT_NAME moat_engine
         LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}"
-        BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN")
+        BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN")
     file(CREATE_LINK "${DUCKDB_LIBRARY}" "${PROJECT_BINARY_DIR}/libduckdb.so" SYMBOLIC)
 
     install(TARGETS moat_engine_duckdb LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/moat")
