@@ -48,7 +48,7 @@ interop:
 
 bench:
 	@tools/deps bench
-	@tools/check bench --jobs $(JOBS)
+	@tools/bench --jobs $(JOBS)
 
 tidy:
 	@tools/tidy.py
