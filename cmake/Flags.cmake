@@ -82,9 +82,10 @@ endif()
 # What a test sees, whichever sanitizer it was built with: stacks with lines, which clang's sanitizers leave to LLVM's tool, and
 # signals not caught by cmocka (handle_*=2), which would lose the stack.
 find_program(LLVM_SYMBOLIZER llvm-symbolizer PATHS /usr/lib/llvm-14/bin)
+set(signals "handle_segv=2:handle_sigbus=2:handle_sigfpe=2")
 set(symbolizer "$<$<BOOL:${LLVM_SYMBOLIZER}>::external_symbolizer_path=${LLVM_SYMBOLIZER}>")
 set(MOAT_TEST_ENVIRONMENT
-    "ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1:handle_segv=2:handle_sigbus=2:handle_sigfpe=2${symbolizer}"
+    "ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1:${signals}${symbolizer}"
     "UBSAN_OPTIONS=print_stacktrace=1${symbolizer}"
     "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/lsan.supp:print_suppressions=0"
     "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1${symbolizer}")
