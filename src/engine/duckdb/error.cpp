@@ -155,6 +155,9 @@ static const char *catalog_state(const ErrorData &error, const string &text)
     if (contains(type, "function") || contains(type, "macro") || contains(text, "Function")) {
         return "42883";
     }
+    if (contains(text, "Table with name") || contains(text, "View with name")) {
+        return "42P01";
+    }
     if (contains(type, "schema")) {
         return "3F000";
     }

@@ -206,6 +206,7 @@ class moat_file_system : public FileSystem {
         return static_cast<object_handle &>(handle);
     }
     bool is_spill(const string &path, optional_ptr<FileOpener> opener, string *ret_path) const;
+    std::shared_ptr<grant_state> find_grant(const struct address &address) const;
 
     const std::shared_ptr<grant_registry> grants;
     const string spill_name;
@@ -229,6 +230,20 @@ bool moat_file_system::is_spill(const string &path, optional_ptr<FileOpener> ope
     return true;
 }
 
+/* Null if the address names no object or sink of an open grant. */
+std::shared_ptr<grant_state> moat_file_system::find_grant(const struct address &address) const
+{
+    auto grant = grants->find(address.id);
+    if (grant == nullptr) {
+        return nullptr;
+    }
+    bool is_known = address.is_out
+                        ? address.index < grant->writable_count
+                        : address.index < grant->objects.size() &&
+                              address.extension == grant->objects[address.index].extension;
+    return is_known ? grant : nullptr;
+}
+
 duckdb::unique_ptr<FileHandle> moat_file_system::OpenFile(const string &path, FileOpenFlags flags,
                                                           optional_ptr<FileOpener> opener)
 {
@@ -239,13 +254,9 @@ duckdb::unique_ptr<FileHandle> moat_file_system::OpenFile(const string &path, Fi
     struct address address;
     std::shared_ptr<grant_state> grant;
     if (parse_address(path, &address)) {
-        grant = grants->find(address.id);
+        grant = find_grant(address);
     }
-    bool is_known = grant != nullptr &&
-                    (address.is_out ? address.index < grant->writable_count
-                                    : address.index < grant->objects.size() &&
-                                          address.extension == grant->objects[address.index].extension);
-    if (!is_known) {
+    if (grant == nullptr) {
         throw_err(ERR_DENIED, nullptr, "no grant for object", "");
     }
     if (flags.OpenForWriting() != address.is_out || flags.OpenForReading() == address.is_out) {
@@ -325,7 +336,7 @@ bool moat_file_system::FileExists(const string &path, optional_ptr<FileOpener> o
         return local->FileExists(real, nullptr);
     }
     struct address address;
-    return parse_address(path, &address) && !address.is_out && address.index != UINT64_MAX;
+    return parse_address(path, &address) && !address.is_out && find_grant(address) != nullptr;
 }
 
 void moat_file_system::RemoveFile(const string &path, optional_ptr<FileOpener> opener)
@@ -344,14 +355,16 @@ bool moat_file_system::TryRemoveFile(const string &path, optional_ptr<FileOpener
     return is_spill(path, opener, &real) && local->TryRemoveFile(real, nullptr);
 }
 
-/* An address is never a pattern: there is nothing to list, and a grant names all that it gives. */
+/* An address is never a pattern: there is nothing to list, and a grant names all that it gives.
+ * Finding nothing would be an answer, and some functions take it for an empty table. */
 duckdb::vector<duckdb::OpenFileInfo> moat_file_system::Glob(const string &path, FileOpener *)
 {
-    duckdb::vector<duckdb::OpenFileInfo> found;
     struct address address;
-    if (parse_address(path, &address) && !address.is_out && address.index != UINT64_MAX) {
-        found.emplace_back(path);
+    if (!parse_address(path, &address) || address.is_out || find_grant(address) == nullptr) {
+        throw_err(ERR_DENIED, nullptr, "no grant for object", "");
     }
+    duckdb::vector<duckdb::OpenFileInfo> found;
+    found.emplace_back(path);
     return found;
 }
 

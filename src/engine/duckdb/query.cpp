@@ -12,6 +12,7 @@
 #include <duckdb/main/prepared_statement.hpp>
 #include <duckdb/main/stream_query_result.hpp>
 #include <duckdb/parser/expression/cast_expression.hpp>
+#include <duckdb/parser/expression/constant_expression.hpp>
 #include <duckdb/parser/expression/parameter_expression.hpp>
 #include <duckdb/parser/expression/subquery_expression.hpp>
 #include <duckdb/parser/parsed_expression_iterator.hpp>
@@ -77,34 +78,37 @@ static Value value_of(const struct engine_parameter &parameter)
 
 using value_map = duckdb::case_insensitive_map_t<duckdb::BoundParameterData>;
 
-static void cast_parameters(duckdb::QueryNode &node, const value_map &values);
+static void inline_values(duckdb::QueryNode &node, const value_map &values);
 
-static void cast_parameters(duckdb::unique_ptr<ParsedExpression> &expression,
-                            const value_map &values)
+static void inline_values(duckdb::unique_ptr<ParsedExpression> &expression, const value_map &values)
 {
     if (expression->GetExpressionClass() == duckdb::ExpressionClass::PARAMETER) {
         auto found = values.find(expression->Cast<duckdb::ParameterExpression>().identifier);
         if (found != values.end()) {
-            LogicalType type = found->second.GetValue().type();
-            if (type.id() == duckdb::LogicalTypeId::SQLNULL) {
-                type = LogicalType::VARCHAR;
+            string alias = expression->GetAlias();
+            Value value = found->second.GetValue();
+            LogicalType type = value.type();
+            expression = duckdb::make_uniq<duckdb::ConstantExpression>(std::move(value));
+            if (type.IsNumeric()) { /* ORDER BY 1 would mean the first column */
+                expression =
+                    duckdb::make_uniq<duckdb::CastExpression>(type, std::move(expression));
             }
-            expression = duckdb::make_uniq<duckdb::CastExpression>(type, std::move(expression));
+            expression->SetAlias(alias);
         }
         return;
     }
     if (expression->GetExpressionClass() == duckdb::ExpressionClass::SUBQUERY) {
-        cast_parameters(*expression->Cast<duckdb::SubqueryExpression>().subquery->node, values);
+        inline_values(*expression->Cast<duckdb::SubqueryExpression>().subquery->node, values);
     }
     duckdb::ParsedExpressionIterator::EnumerateChildren(
         *expression,
-        [&](duckdb::unique_ptr<ParsedExpression> &child) { cast_parameters(child, values); });
+        [&](duckdb::unique_ptr<ParsedExpression> &child) { inline_values(child, values); });
 }
 
-static void cast_parameters(duckdb::QueryNode &node, const value_map &values)
+static void inline_values(duckdb::QueryNode &node, const value_map &values)
 {
     duckdb::ParsedExpressionIterator::EnumerateQueryNodeChildren(
-        node, [&](duckdb::unique_ptr<ParsedExpression> &child) { cast_parameters(child, values); });
+        node, [&](duckdb::unique_ptr<ParsedExpression> &child) { inline_values(child, values); });
 }
 
 static bool has_unknown_type(duckdb::PreparedStatement &prepared)
@@ -120,30 +124,38 @@ static bool has_unknown_type(duckdb::PreparedStatement &prepared)
     return false;
 }
 
-/* Binds; columns of a bare `$1` have no type of their own and get that of the value given. */
-static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_session *session,
-                                                             struct slice sql,
-                                                             const value_map &values)
+static duckdb::unique_ptr<duckdb::PreparedStatement>
+prepare_statement(struct engine_session *session,
+                  duckdb::unique_ptr<duckdb::SQLStatement> statement)
 {
-    auto statement = parse_one(*session->main.context, sql, true);
-    bool is_select = statement->type == duckdb::StatementType::SELECT_STATEMENT;
-    auto copy = values.empty() || !is_select ? nullptr : statement->Copy();
     auto prepared = session->main.Prepare(std::move(statement));
     if (prepared->HasError()) {
         prepared->GetErrorObject().Throw();
     }
-    if (copy && has_unknown_type(*prepared)) {
-        cast_parameters(*copy->Cast<duckdb::SelectStatement>().node, values);
-        prepared = session->main.Prepare(std::move(copy));
-        if (prepared->HasError()) {
-            prepared->GetErrorObject().Throw();
-        }
-    }
-    if (prepared->named_param_map.size() != values.size()) {
+    return prepared;
+}
+
+/* Binds. A column that is a bare `$1` has no type until the values are there, and the columns must
+ * be known now: then the values go into the tree (and out of `values`). */
+static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_session *session,
+                                                             struct slice sql, value_map &values)
+{
+    auto statement = parse_one(*session->main.context, sql, true);
+    size_t wanted = statement->named_param_map.size();
+    if (wanted != values.size()) {
         throw_err(ERR_INVALID, "08P01",
-                  "the statement has " + std::to_string(prepared->named_param_map.size()) +
-                      " parameters, but " + std::to_string(values.size()) + " were given",
+                  "the statement has " + std::to_string(wanted) + " parameters, but " +
+                      std::to_string(values.size()) + " were given",
                   "");
+    }
+    bool is_select = statement->type == duckdb::StatementType::SELECT_STATEMENT;
+    auto copy = wanted == 0 || !is_select ? nullptr : statement->Copy();
+    auto prepared = prepare_statement(session, std::move(statement));
+    if (copy && has_unknown_type(*prepared)) {
+        inline_values(*copy->Cast<duckdb::SelectStatement>().node, values);
+        values.clear();
+        copy->named_param_map.clear();
+        prepared = prepare_statement(session, std::move(copy));
     }
     return prepared;
 }

@@ -23,8 +23,9 @@ namespace moat {
 using duckdb::Value;
 using std::string;
 
-/* Both cores fill the stream only if its buffer is large; see README.md for the measurement. */
-static const duckdb::idx_t STREAM_BUFFER_BYTES = 64u << 20;
+/* Both cores fill the stream only if its buffer is large, but the first rows wait until part of it
+ * is full; README.md has the measurement. */
+static const duckdb::idx_t STREAM_BUFFER_BYTES = 32u << 20;
 
 static bool is_invalidated(duckdb::DuckDB &database)
 {
@@ -97,10 +98,10 @@ duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &contex
 
 /* ---- syntax trees ---- */
 
-/* Runs a prepared SELECT of one VARCHAR argument and one VARCHAR result. */
+/* Runs a prepared SELECT of one argument and one VARCHAR result. */
 static string call(duckdb::Connection &connection,
                    duckdb::unique_ptr<duckdb::PreparedStatement> &statement, const char *sql,
-                   string argument)
+                   Value argument)
 {
     if (!statement) {
         auto prepared = connection.Prepare(sql);
@@ -110,7 +111,7 @@ static string call(duckdb::Connection &connection,
         statement = std::move(prepared);
     }
     duckdb::vector<Value> values;
-    values.push_back(Value(std::move(argument)));
+    values.push_back(std::move(argument));
     auto result = statement->Execute(values, false);
     if (result->HasError()) {
         result->ThrowError();
@@ -120,7 +121,20 @@ static string call(duckdb::Connection &connection,
     return chunk->GetValue(0, 0).ToString();
 }
 
-/* {"error":true,"error_type":"parser","error_message":...,"position":"7"}, position 0-based. */
+/* 1-based byte of the character with this index. */
+static size_t position_of(struct slice text, uint64_t character)
+{
+    size_t at = 0;
+    for (uint64_t seen = 0; at < text.len; at++) {
+        if ((static_cast<unsigned char>(text.ptr[at]) & 0xC0) != 0x80 && seen++ == character) {
+            break;
+        }
+    }
+    return at + 1;
+}
+
+/* {"error":true,"error_type":"parser","error_message":...,"position":"7"}; the position counts
+ * characters from 0. */
 static enum err parse_failure(const string &document, struct slice sql, struct errinfo *info)
 {
     struct arena *arena = arena_new(nullptr, "parse error", 0);
@@ -138,8 +152,8 @@ static enum err parse_failure(const string &document, struct slice sql, struct e
                                        string(message.ptr, message.len)),
                      info);
         uint64_t position;
-        if (slice_to_u64(json_get_text(root, "position"), &position) && position < sql.len) {
-            errinfo_position(info, position + 1);
+        if (slice_to_u64(json_get_text(root, "position"), &position)) {
+            errinfo_position(info, position_of(sql, position));
         } else if (is_syntax && slice_find(message, SLICE("end of input")) != SIZE_MAX) {
             errinfo_position(info, sql.len + 1);
         }
@@ -153,7 +167,8 @@ enum err parse(struct engine_session *session, struct slice sql, struct buf *ret
 {
     return guarded(info, [&] {
         string document = call(session->side, session->serialize,
-                               "SELECT json_serialize_sql($1::VARCHAR)", checked_text(sql));
+                               "SELECT json_serialize_sql($1::VARCHAR)",
+                               Value(checked_text(sql)));
         static const char failed[] = "{\"error\":true";
         if (document.compare(0, sizeof(failed) - 1, failed) == 0) {
             return parse_failure(document, sql, info);
@@ -167,8 +182,12 @@ enum err deparse(struct engine_session *session, struct slice json, struct buf *
                  struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
+        /* Of type JSON from the start: a cast would parse it once more, and a parameter of
+         * another type than the statement was bound with would bind it anew each time. */
+        Value document(checked_text(json));
+        document.Reinterpret(duckdb::LogicalType::JSON());
         string sql = call(session->side, session->deserialize,
-                          "SELECT json_deserialize_sql($1::JSON)", checked_text(json));
+                          "SELECT json_deserialize_sql($1::JSON)", std::move(document));
         buf_append(ret_sql, sql.data(), sql.size());
         return buf_failed(ret_sql) ? errinfo_nomem(info) : ERR_OK;
     });
