@@ -180,6 +180,9 @@ static const char *conversion_state(const string &text)
         contains(text, "invalid timestamp")) {
         return "22007";
     }
+    if (contains(text, "Unimplemented type for cast")) {
+        return "42846";
+    }
     return contains(text, "Could not convert string") ? "22P02" : "22018";
 }
 
