@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "engine/engine_int.h"
+#include "engine/engine_module.h"
 
 static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct engine_module_ops *_Atomic loaded_ops; /* NULL until the first engine_open */
@@ -111,9 +111,9 @@ static enum err ensure_loaded(const char *wanted_path, struct errinfo *info)
     char path[PATH_MAX];
     if (wanted_path == NULL) {
         if (!find_module(path)) {
-            enum err err = errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                                       "the engine module \"%s\" is not installed",
-                                       ENGINE_MODULE_FILE);
+            enum err err =
+                errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                            "the engine module \"%s\" is not installed", ENGINE_MODULE_FILE);
             errinfo_hint(info, "Put it beside the program or into ../lib/moat.");
             return err;
         }

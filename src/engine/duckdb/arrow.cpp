@@ -4,13 +4,14 @@
  * The engine works in chunks of 2,048 rows; a batch of that size costs more in its frame than in
  * its rows, so chunks are gathered. Bounded in rows and in bytes, which also keeps 32-bit offsets
  * from overflowing; a batch four times as large was slower, since it leaves the cache. */
-#include "arrow.hpp"
+#include "engine/duckdb/arrow.hpp"
 
 #include <duckdb/common/arrow/arrow_converter.hpp>
 #include <duckdb/common/arrow/arrow_type_extension.hpp>
 #include <duckdb/function/table/arrow/arrow_duck_schema.hpp>
 
-namespace moat {
+namespace moat
+{
 
 using duckdb::idx_t;
 
@@ -62,8 +63,8 @@ static idx_t text_bytes(duckdb::DataChunk &chunk, const std::vector<idx_t> &colu
 idx_t batch_builder::append(duckdb::DataChunk &chunk, idx_t first)
 {
     if (!appender) {
-        appender = duckdb::make_uniq<duckdb::ArrowAppender>(types, rows_expected, properties,
-                                                            extensions);
+        appender =
+            duckdb::make_uniq<duckdb::ArrowAppender>(types, rows_expected, properties, extensions);
     }
     idx_t end = chunk.size();
     idx_t size = text_bytes(chunk, text_columns, first, end);

@@ -1,13 +1,15 @@
 /* Chunks of the engine gathered into Arrow batches. */
 #pragma once
 
-#include "module.hpp"
+#include "engine/duckdb/module.hpp"
 
 #include <duckdb/common/arrow/arrow_appender.hpp>
 
-namespace moat {
+namespace moat
+{
 
-class batch_builder {
+class batch_builder
+{
   public:
     batch_builder(duckdb::ClientContext &context, duckdb::vector<duckdb::LogicalType> types);
 

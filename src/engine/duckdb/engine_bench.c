@@ -116,7 +116,9 @@ static void bench_syntax(struct engine_session *session)
     struct buf text = {0};
     int64_t parse_us = 0;
     int64_t deparse_us = 0;
-    enum { ROUNDS = 2000 };
+    enum {
+        ROUNDS = 2000
+    };
     for (unsigned i = 0; i < ROUNDS; i++) {
         buf_reset(&json);
         buf_reset(&text);
@@ -141,12 +143,13 @@ static void write_data(struct engine *engine, struct engine_session *session, st
     struct errinfo info;
     must(engine_grant_open(engine, WHO, &spec, &grant, &info), &info);
     struct buf sql = {0};
-    buf_printf(&sql,
-               "COPY (SELECT i AS id, CAST(hash(i) %% 1000 AS INTEGER) AS k, "
-               "(hash(i) %% 100000) / 100.0 AS price, DATE '2020-01-01' + CAST(i / 3000 AS INTEGER) "
-               "AS day, md5(CAST(i AS VARCHAR)) AS note, 'status ' || (i %% 7) AS status FROM "
-               "range(%lu) t(i)) TO '",
-               rows);
+    buf_printf(
+        &sql,
+        "COPY (SELECT i AS id, CAST(hash(i) %% 1000 AS INTEGER) AS k, "
+        "(hash(i) %% 100000) / 100.0 AS price, DATE '2020-01-01' + CAST(i / 3000 AS INTEGER) "
+        "AS day, md5(CAST(i AS VARCHAR)) AS note, 'status ' || (i %% 7) AS status FROM "
+        "range(%lu) t(i)) TO '",
+        rows);
     engine_grant_uri_out(grant, 0, &sql);
     buf_append_str(&sql, "' (FORMAT parquet)");
     (void)run_query(session, buf_slice(&sql));

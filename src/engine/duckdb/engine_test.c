@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "engine/duckdb/fixture.h"
 
 #include "base/hash.h"
 
@@ -12,94 +12,95 @@ static struct buf parse_text(struct fixture *fixture, const char *sql)
     return json;
 }
 
+static const char *const round_trips[] = {
+    "SELECT 1",
+    "SELECT a.x, b.y AS z FROM a JOIN b ON a.i = b.i WHERE a.x > 3 AND b.y IS NOT NULL",
+    "SELECT * FROM t",
+    "SELECT t.* EXCLUDE (a) REPLACE (b + 1 AS b) FROM t",
+    "SELECT COLUMNS('a.*') FROM t",
+    "SELECT count(*), sum(x) FILTER (WHERE y) FROM t GROUP BY ALL HAVING count(*) > 1",
+    "SELECT x, count(*) FROM t GROUP BY GROUPING SETS ((x), ())",
+    "SELECT x, y, sum(z) FROM t GROUP BY ROLLUP (x, y)",
+    "SELECT x, y, sum(z) FROM t GROUP BY CUBE (x, y)",
+    "SELECT DISTINCT ON (x) x, y FROM t ORDER BY x, y DESC NULLS FIRST LIMIT 10 OFFSET 5",
+    "SELECT row_number() OVER (PARTITION BY a ORDER BY b) FROM t QUALIFY row_number() OVER "
+    "(ORDER BY b) = 1",
+    "SELECT sum(x) OVER (ORDER BY y ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) FROM t",
+    "SELECT lag(x, 2, 0 IGNORE NULLS) OVER w FROM t WINDOW w AS (ORDER BY y)",
+    "WITH c AS (SELECT 1 AS x) SELECT * FROM c",
+    "WITH c AS MATERIALIZED (SELECT 1 AS x) SELECT * FROM c",
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 9) SELECT * FROM r",
+    "SELECT * FROM (VALUES (1, 'a'), (2, 'b')) v(x, y)",
+    "VALUES (1), (2)",
+    "SELECT * FROM a, LATERAL (SELECT a.x + 1) l",
+    "SELECT * FROM a LEFT JOIN b USING (i)",
+    "SELECT * FROM a NATURAL JOIN b",
+    "SELECT * FROM a SEMI JOIN b ON a.i = b.i",
+    "SELECT * FROM a ANTI JOIN b ON a.i = b.i",
+    "SELECT * FROM a ASOF JOIN b ON a.t >= b.t",
+    "SELECT * FROM a POSITIONAL JOIN b",
+    "SELECT * FROM a CROSS JOIN b",
+    "SELECT * FROM a FULL OUTER JOIN b ON a.i = b.i",
+    "SELECT x FROM a UNION SELECT x FROM b",
+    "SELECT x FROM a UNION ALL BY NAME SELECT x FROM b",
+    "SELECT x FROM a INTERSECT SELECT x FROM b EXCEPT SELECT x FROM c",
+    "SELECT (SELECT max(x) FROM b WHERE b.i = a.i) FROM a",
+    "SELECT x IN (SELECT y FROM b), EXISTS (SELECT 1 FROM c), x = ANY (SELECT y FROM b) FROM a",
+    "SELECT CASE WHEN x > 1 THEN 'a' WHEN x > 0 THEN 'b' ELSE 'c' END FROM t",
+    "SELECT CASE x WHEN 1 THEN 2 END FROM t",
+    "SELECT CAST(x AS DECIMAL(10, 2)), TRY_CAST(y AS INTEGER), z::DATE FROM t",
+    "SELECT x BETWEEN 1 AND 2, x NOT IN (1, 2), x IS DISTINCT FROM y FROM t",
+    "SELECT a LIKE 'x%', a ILIKE '%y', a SIMILAR TO 'z+', a NOT LIKE 'q' ESCAPE '!' FROM t",
+    "SELECT DATE '2020-01-01' + INTERVAL 3 DAY, TIMESTAMP '2020-01-01 00:00:00'",
+    "SELECT extract(year FROM d), date_trunc('month', d) FROM t",
+    "SELECT [1, 2, 3], {'a': 1, 'b': 'x'}, MAP {'k': 1}",
+    "SELECT l[1], l[1:2], s.a, s['b'] FROM t",
+    "SELECT list_transform([1, 2], lambda x: x + 1)",
+    "SELECT [x * 2 FOR x IN l IF x > 1] FROM t",
+    "SELECT unnest([1, 2]), unnest(s, recursive := true) FROM t",
+    "SELECT \"select\", \"Weird \"\"name\"\"\" FROM \"my schema\".\"my table\"",
+    "SELECT 'it''s', E'a\\nb', '\\x41'::BLOB",
+    "SELECT 1e10, 1.5, -3, 170141183460469231731687303715884105727, 0.1::DOUBLE",
+    "SELECT $1, $2 + 1",
+    "SELECT ?",
+    "SELECT $name",
+    "SELECT x FROM t AT (VERSION => 3)",
+    "SELECT x FROM t AT (TIMESTAMP => TIMESTAMP '2020-01-01 00:00:00')",
+    "SELECT * FROM read_parquet(['moat://a/0.parquet', 'moat://a/1.parquet'], "
+    "union_by_name := true)",
+    "SELECT * FROM t TABLESAMPLE 10 PERCENT (bernoulli)",
+    "SELECT x FROM t USING SAMPLE reservoir(50 ROWS) REPEATABLE (1)",
+    "PIVOT t ON y IN ('a', 'b') USING sum(z) GROUP BY x",
+    "UNPIVOT t ON a, b INTO NAME n VALUE v",
+    "FROM t SELECT x WHERE x > 1",
+    "FROM t",
+    "SELECT a.b.c.d FROM a.b.c",
+    "SELECT string_agg(x, ',' ORDER BY y DESC) FROM t",
+    "SELECT count(DISTINCT x) FROM t LIMIT 10 PERCENT",
+    "SELECT x COLLATE NOCASE FROM t ORDER BY ALL",
+    "SELECT 'd' || chr(233) || 'é日本語'",
+    "DESCRIBE SELECT 1 AS x",
+    "SUMMARIZE t",
+};
+
 TEST(engine, syntax_trees_survive_printing)
 {
     /* Goal: text -> tree -> text -> tree is stable, so that a rewritten tree means what it says. */
-    static const char *const statements[] = {
-        "SELECT 1",
-        "SELECT a.x, b.y AS z FROM a JOIN b ON a.i = b.i WHERE a.x > 3 AND b.y IS NOT NULL",
-        "SELECT * FROM t",
-        "SELECT t.* EXCLUDE (a) REPLACE (b + 1 AS b) FROM t",
-        "SELECT COLUMNS('a.*') FROM t",
-        "SELECT count(*), sum(x) FILTER (WHERE y) FROM t GROUP BY ALL HAVING count(*) > 1",
-        "SELECT x, count(*) FROM t GROUP BY GROUPING SETS ((x), ())",
-        "SELECT x, y, sum(z) FROM t GROUP BY ROLLUP (x, y)",
-        "SELECT x, y, sum(z) FROM t GROUP BY CUBE (x, y)",
-        "SELECT DISTINCT ON (x) x, y FROM t ORDER BY x, y DESC NULLS FIRST LIMIT 10 OFFSET 5",
-        "SELECT row_number() OVER (PARTITION BY a ORDER BY b) FROM t QUALIFY row_number() OVER "
-        "(ORDER BY b) = 1",
-        "SELECT sum(x) OVER (ORDER BY y ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) FROM t",
-        "SELECT lag(x, 2, 0 IGNORE NULLS) OVER w FROM t WINDOW w AS (ORDER BY y)",
-        "WITH c AS (SELECT 1 AS x) SELECT * FROM c",
-        "WITH c AS MATERIALIZED (SELECT 1 AS x) SELECT * FROM c",
-        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 9) SELECT * FROM r",
-        "SELECT * FROM (VALUES (1, 'a'), (2, 'b')) v(x, y)",
-        "VALUES (1), (2)",
-        "SELECT * FROM a, LATERAL (SELECT a.x + 1) l",
-        "SELECT * FROM a LEFT JOIN b USING (i)",
-        "SELECT * FROM a NATURAL JOIN b",
-        "SELECT * FROM a SEMI JOIN b ON a.i = b.i",
-        "SELECT * FROM a ANTI JOIN b ON a.i = b.i",
-        "SELECT * FROM a ASOF JOIN b ON a.t >= b.t",
-        "SELECT * FROM a POSITIONAL JOIN b",
-        "SELECT * FROM a CROSS JOIN b",
-        "SELECT * FROM a FULL OUTER JOIN b ON a.i = b.i",
-        "SELECT x FROM a UNION SELECT x FROM b",
-        "SELECT x FROM a UNION ALL BY NAME SELECT x FROM b",
-        "SELECT x FROM a INTERSECT SELECT x FROM b EXCEPT SELECT x FROM c",
-        "SELECT (SELECT max(x) FROM b WHERE b.i = a.i) FROM a",
-        "SELECT x IN (SELECT y FROM b), EXISTS (SELECT 1 FROM c), x = ANY (SELECT y FROM b) FROM a",
-        "SELECT CASE WHEN x > 1 THEN 'a' WHEN x > 0 THEN 'b' ELSE 'c' END FROM t",
-        "SELECT CASE x WHEN 1 THEN 2 END FROM t",
-        "SELECT CAST(x AS DECIMAL(10, 2)), TRY_CAST(y AS INTEGER), z::DATE FROM t",
-        "SELECT x BETWEEN 1 AND 2, x NOT IN (1, 2), x IS DISTINCT FROM y FROM t",
-        "SELECT a LIKE 'x%', a ILIKE '%y', a SIMILAR TO 'z+', a NOT LIKE 'q' ESCAPE '!' FROM t",
-        "SELECT DATE '2020-01-01' + INTERVAL 3 DAY, TIMESTAMP '2020-01-01 00:00:00'",
-        "SELECT extract(year FROM d), date_trunc('month', d) FROM t",
-        "SELECT [1, 2, 3], {'a': 1, 'b': 'x'}, MAP {'k': 1}",
-        "SELECT l[1], l[1:2], s.a, s['b'] FROM t",
-        "SELECT list_transform([1, 2], lambda x: x + 1)",
-        "SELECT [x * 2 FOR x IN l IF x > 1] FROM t",
-        "SELECT unnest([1, 2]), unnest(s, recursive := true) FROM t",
-        "SELECT \"select\", \"Weird \"\"name\"\"\" FROM \"my schema\".\"my table\"",
-        "SELECT 'it''s', E'a\\nb', '\\x41'::BLOB",
-        "SELECT 1e10, 1.5, -3, 170141183460469231731687303715884105727, 0.1::DOUBLE",
-        "SELECT $1, $2 + 1",
-        "SELECT ?",
-        "SELECT $name",
-        "SELECT x FROM t AT (VERSION => 3)",
-        "SELECT x FROM t AT (TIMESTAMP => TIMESTAMP '2020-01-01 00:00:00')",
-        "SELECT * FROM read_parquet(['moat://a/0.parquet', 'moat://a/1.parquet'], "
-        "union_by_name := true)",
-        "SELECT * FROM t TABLESAMPLE 10 PERCENT (bernoulli)",
-        "SELECT x FROM t USING SAMPLE reservoir(50 ROWS) REPEATABLE (1)",
-        "PIVOT t ON y IN ('a', 'b') USING sum(z) GROUP BY x",
-        "UNPIVOT t ON a, b INTO NAME n VALUE v",
-        "FROM t SELECT x WHERE x > 1",
-        "FROM t",
-        "SELECT a.b.c.d FROM a.b.c",
-        "SELECT string_agg(x, ',' ORDER BY y DESC) FROM t",
-        "SELECT count(DISTINCT x) FROM t LIMIT 10 PERCENT",
-        "SELECT x COLLATE NOCASE FROM t ORDER BY ALL",
-        "SELECT 'd' || chr(233) || 'é日本語'",
-        "DESCRIBE SELECT 1 AS x",
-        "SUMMARIZE t",
-    };
     struct fixture fixture = fixture_open(NULL);
-    for (size_t i = 0; i < ARRAY_COUNT(statements); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(round_trips); i++) {
         struct errinfo info;
-        struct buf first CLEANUP(buf_fini) = parse_text(&fixture, statements[i]);
+        struct buf first CLEANUP(buf_fini) = parse_text(&fixture, round_trips[i]);
         struct buf sql CLEANUP(buf_fini) = {0};
         if (engine_deparse(fixture.session, buf_slice(&first), &sql, &info) != ERR_OK) {
-            fail_msg("%s: %s", statements[i], info.message);
+            fail_msg("%s: %s", round_trips[i], info.message);
         }
         struct buf second CLEANUP(buf_fini) = parse_text(&fixture, buf_cstr(&sql));
         struct buf again CLEANUP(buf_fini) = {0};
         CHECK_OK(engine_deparse(fixture.session, buf_slice(&second), &again, &info));
         /* The engine wraps VALUES in one more subquery each time, which means the same. */
         bool is_stable = slice_equal(buf_slice(&sql), buf_slice(&again));
-        if (!is_stable && strstr(statements[i], "VALUES") == NULL) {
-            fail_msg("%s: \"%s\" became \"%s\"", statements[i], buf_cstr(&sql), buf_cstr(&again));
+        if (!is_stable && strstr(round_trips[i], "VALUES") == NULL) {
+            fail_msg("%s: \"%s\" became \"%s\"", round_trips[i], buf_cstr(&sql), buf_cstr(&again));
         }
     }
     fixture_close(&fixture);
@@ -164,8 +165,8 @@ TEST(engine, text_with_nul_or_broken_utf8_is_refused_everywhere)
         CHECK_ERR(ERR_SYNTAX, engine_parse(fixture.session, cases[i].sql, &out, &info));
         CHECK_STR(cases[i].sqlstate, info.sqlstate);
         CHECK_ERR(ERR_SYNTAX, engine_deparse(fixture.session, cases[i].sql, &out, &info));
-        CHECK_ERR(ERR_SYNTAX, engine_query_open(fixture.session, WHO, cases[i].sql, NULL, 0, &query,
-                                                &info));
+        CHECK_ERR(ERR_SYNTAX,
+                  engine_query_open(fixture.session, WHO, cases[i].sql, NULL, 0, &query, &info));
         CHECK_ERR(ERR_SYNTAX,
                   engine_explain(fixture.session, WHO, cases[i].sql, false, &out, &info));
     }
@@ -176,7 +177,12 @@ TEST(engine, a_damaged_tree_does_not_print)
 {
     struct fixture fixture = fixture_open(NULL);
     static const char *const bad[] = {
-        "", "{", "[]", "{}", "null", "{\"error\":false,\"statements\":[]}",
+        "",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        "{\"error\":false,\"statements\":[]}",
         "{\"error\":false,\"statements\":[{\"node\":{\"type\":\"NO_SUCH_NODE\"}}]}",
         "{\"error\":false,\"statements\":[{\"node\":5}]}",
     };
@@ -538,11 +544,16 @@ TEST(engine, the_fence_is_up)
 {
     struct fixture fixture = fixture_open(NULL);
     static const char *const settings[][2] = {
-        {"enable_external_access", "false"},     {"lock_configuration", "true"},
-        {"autoinstall_known_extensions", "false"}, {"autoload_known_extensions", "false"},
-        {"allow_community_extensions", "false"}, {"enable_external_file_cache", "false"},
-        {"allowed_directories", "['moat://']"},    {"allowed_paths", "[]"},
-        {"TimeZone", "UTC"},                     {"preserve_insertion_order", "true"},
+        {"enable_external_access", "false"},
+        {"lock_configuration", "true"},
+        {"autoinstall_known_extensions", "false"},
+        {"autoload_known_extensions", "false"},
+        {"allow_community_extensions", "false"},
+        {"enable_external_file_cache", "false"},
+        {"allowed_directories", "['moat://']"},
+        {"allowed_paths", "[]"},
+        {"TimeZone", "UTC"},
+        {"preserve_insertion_order", "true"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
         char sql[128];

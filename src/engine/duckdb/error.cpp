@@ -3,14 +3,15 @@
  * DuckDB throws C++ exceptions whose text holds everything: the kind, the sentence, candidates and
  * an excerpt of the statement. The kind becomes the SQLSTATE, candidates become the hint, and the
  * excerpt goes: it shows the physical SQL, which is not what the person wrote. */
-#include "module.hpp"
+#include "engine/duckdb/module.hpp"
 
 #include <duckdb/common/string_util.hpp>
 
 #include <exception>
 #include <new>
 
-namespace moat {
+namespace moat
+{
 
 using duckdb::ErrorData;
 using duckdb::ExceptionType;
@@ -290,15 +291,19 @@ static void drop_prefixes(string &text)
 /* Moves the engine's suggestions from `text` to the returned hint. */
 static string take_hint(string &text)
 {
-    static const char *const marks[] = {"You might need to add explicit", "Candidate ",
-                                        "Did you mean", "Possible solution", "* Try ", "Try "};
+    static const char *const marks[] = {"You might need to add explicit",
+                                        "Candidate ",
+                                        "Did you mean",
+                                        "Possible solution",
+                                        "* Try ",
+                                        "Try "};
     size_t first = string::npos;
     for (const char *mark : marks) {
         size_t at = text.find(mark);
         /* Only at the start of a sentence or line: a name may hold these words. */
-        if (at != string::npos && at > 0 && (text[at - 1] == '\n' || text[at - 1] == '\t' ||
-                                             (at > 1 && text[at - 1] == ' ' &&
-                                              (text[at - 2] == '.' || text[at - 2] == '!')))) {
+        if (at != string::npos && at > 0 &&
+            (text[at - 1] == '\n' || text[at - 1] == '\t' ||
+             (at > 1 && text[at - 1] == ' ' && (text[at - 2] == '.' || text[at - 2] == '!')))) {
             first = std::min(first, at);
         }
     }

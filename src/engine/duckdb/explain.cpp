@@ -1,9 +1,10 @@
 /* EXPLAIN [ANALYZE] as JSON, built as a statement so that no text is glued to the query's text. */
-#include "module.hpp"
+#include "engine/duckdb/module.hpp"
 
 #include <duckdb/parser/statement/explain_statement.hpp>
 
-namespace moat {
+namespace moat
+{
 
 using std::string;
 

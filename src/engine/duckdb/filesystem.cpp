@@ -7,7 +7,7 @@
  * Spill files are here too because DuckDB adds its temporary folder to what statements may open,
  * where one session would then read what another has spilled. Here only the engine's buffer
  * manager, which opens files for no session, gets at them. */
-#include "module.hpp"
+#include "engine/duckdb/module.hpp"
 
 #include <duckdb/common/exception.hpp>
 #include <duckdb/common/file_opener.hpp>
@@ -19,7 +19,8 @@ extern "C" {
 #include "base/checked.h"
 }
 
-namespace moat {
+namespace moat
+{
 
 using duckdb::FileHandle;
 using duckdb::FileOpener;
@@ -73,7 +74,8 @@ static bool parse_address(const string &path, struct address *ret_address)
     return true;
 }
 
-class object_handle : public FileHandle {
+class object_handle : public FileHandle
+{
   public:
     object_handle(FileSystem &fs, const string &path_, FileOpenFlags flags_,
                   std::shared_ptr<grant_state> grant_, const struct address &address,
@@ -114,7 +116,8 @@ class object_handle : public FileHandle {
     duckdb::weak_ptr<duckdb::ClientContext> context;
 };
 
-class moat_file_system : public FileSystem {
+class moat_file_system : public FileSystem
+{
   public:
     moat_file_system(std::shared_ptr<grant_registry> grants_, string spill_name_,
                      string spill_folder_)
@@ -181,8 +184,8 @@ class moat_file_system : public FileSystem {
     duckdb::timestamp_t GetLastModifiedTime(FileHandle &handle) override
     {
         object_handle &object = of(handle);
-        return duckdb::timestamp_t(
-            object.is_out ? 0 : object.grant->objects[object.index].modified_us);
+        return duckdb::timestamp_t(object.is_out ? 0
+                                                 : object.grant->objects[object.index].modified_us);
     }
     string GetVersionTag(FileHandle &handle) override
     {

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "engine/duckdb/fixture.h"
 
 #include <unistd.h>
 

@@ -9,7 +9,7 @@
  *
  * A character is a code point. The masks cannot fail, so that the engine may run them over a
  * dictionary; __moat_cap can, and says so. */
-#include "module.hpp"
+#include "engine/duckdb/module.hpp"
 
 #include <duckdb/common/vector_operations/binary_executor.hpp>
 #include <duckdb/common/vector_operations/unary_executor.hpp>
@@ -21,7 +21,8 @@ extern "C" {
 #include "base/mem.h"
 }
 
-namespace moat {
+namespace moat
+{
 
 using duckdb::DataChunk;
 using duckdb::ExpressionState;
@@ -203,15 +204,14 @@ void register_functions(duckdb::Connection &connection, const std::shared_ptr<ma
     add(connection, ScalarFunction("__moat_show_last", {text, number}, text, run_mask<keep_last>));
     add(connection,
         ScalarFunction("__moat_show_first", {text, number}, text, run_mask<keep_first>));
-    add(connection, ScalarFunction("__moat_hash", {text}, text,
-                                   [key](DataChunk &args, ExpressionState &, Vector &result) {
-                                       duckdb::UnaryExecutor::Execute<string_t, string_t>(
-                                           args.data[0], result, args.size(),
-                                           [&](string_t input) {
-                                               return hash_one(result, input, *key);
-                                           },
-                                           duckdb::FunctionErrors::CANNOT_ERROR);
-                                   }));
+    add(connection,
+        ScalarFunction("__moat_hash", {text}, text,
+                       [key](DataChunk &args, ExpressionState &, Vector &result) {
+                           duckdb::UnaryExecutor::Execute<string_t, string_t>(
+                               args.data[0], result, args.size(),
+                               [&](string_t input) { return hash_one(result, input, *key); },
+                               duckdb::FunctionErrors::CANNOT_ERROR);
+                       }));
 
     ScalarFunction barrier("__moat_barrier", {text}, text, run_barrier);
     barrier.SetVolatile();

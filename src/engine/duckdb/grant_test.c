@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "engine/duckdb/fixture.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,8 +14,8 @@ TEST(engine_grant, parquet_written_through_a_sink_reads_back)
     CHECK(store.objects[0].len > 10000);
 
     struct engine_grant *grant = store_grant(&fixture, &store, 0);
-    char *sql = fixture_sql(grant, 0,
-                            "SELECT count(*) || ' ' || sum(i) || ' ' || max(name) FROM '%s'");
+    char *sql =
+        fixture_sql(grant, 0, "SELECT count(*) || ' ' || sum(i) || ' ' || max(name) FROM '%s'");
     fixture_expect(&fixture, sql, "300000 44999850000 name 99999");
     struct engine_grant_counters count = engine_grant_count(grant);
     CHECK(count.files_opened >= 1);
@@ -141,8 +141,7 @@ TEST(engine_grant, an_extension_that_would_alter_an_address_is_refused)
     static const char *const bad[] = {"parquet", ".par quet", ".x'", "./../x", ".x?y", ".x*"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct engine_object object = {.extension = slice_of(bad[i])};
-        struct engine_grant_spec spec = {
-            .objects = &object, .object_count = 1, .read = store_read};
+        struct engine_grant_spec spec = {.objects = &object, .object_count = 1, .read = store_read};
         struct engine_grant *grant = NULL;
         struct errinfo info;
         CHECK_ERR(ERR_INVALID, engine_grant_open(fixture.engine, WHO, &spec, &grant, &info));
@@ -158,8 +157,8 @@ TEST(engine_grant, a_failing_read_gives_its_own_error_and_leaves_the_session_usa
     store_fill(&fixture, &store, "SELECT i FROM range(1000000) t(i)");
     struct engine_grant *grant = store_grant(&fixture, &store, 0);
     char *sql = fixture_sql(grant, 0, "SELECT CAST(sum(i) AS VARCHAR) FROM '%s'");
-    static const enum err failures[] = {ERR_IO, ERR_DENIED, ERR_INTERNAL, ERR_NOT_FOUND,
-                                        ERR_NOMEM, ERR_TIMEOUT};
+    static const enum err failures[] = {ERR_IO,        ERR_DENIED, ERR_INTERNAL,
+                                        ERR_NOT_FOUND, ERR_NOMEM,  ERR_TIMEOUT};
     for (size_t i = 0; i < ARRAY_COUNT(failures); i++) {
         struct errinfo info;
         store.fail_read = failures[i];
@@ -230,8 +229,7 @@ TEST(engine_grant, closing_in_the_middle_of_a_query_stops_it)
 {
     struct fixture fixture = fixture_open(NULL);
     struct memory_store store = {0};
-    store_fill(&fixture, &store,
-               "SELECT i, md5(CAST(i AS VARCHAR)) h FROM range(1000000) t(i)");
+    store_fill(&fixture, &store, "SELECT i, md5(CAST(i AS VARCHAR)) h FROM range(1000000) t(i)");
     store.read_delay_us = 3000;
     struct engine_grant *grant = store_grant(&fixture, &store, 0);
     char *sql = fixture_sql(grant, 0, "SELECT max(h || i) FROM '%s'");
@@ -334,9 +332,15 @@ TEST(engine_grant, network_addresses_are_refused)
 {
     struct fixture fixture = fixture_open(NULL);
     static const char *const addresses[] = {
-        "http://127.0.0.1:1/x.csv", "https://127.0.0.1:1/x.csv", "s3://bucket/x.csv",
-        "gcs://bucket/x.csv",       "hf://datasets/x.csv",       "az://c/x.csv",
-        "/dev/stdin",               "/proc/self/environ",        "../../etc/passwd",
+        "http://127.0.0.1:1/x.csv",
+        "https://127.0.0.1:1/x.csv",
+        "s3://bucket/x.csv",
+        "gcs://bucket/x.csv",
+        "hf://datasets/x.csv",
+        "az://c/x.csv",
+        "/dev/stdin",
+        "/proc/self/environ",
+        "../../etc/passwd",
     };
     for (size_t i = 0; i < ARRAY_COUNT(addresses); i++) {
         char sql[256];

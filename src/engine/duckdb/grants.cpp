@@ -3,14 +3,15 @@
  * The name of a grant is 128 random bits, so that holding an address is as good as being allowed;
  * the registry is the only way from a name to a grant. A file handle holds the grant's state, not
  * the right to use it: every call asks again whether the grant is open and has not expired. */
-#include "module.hpp"
+#include "engine/duckdb/module.hpp"
 
 extern "C" {
 #include "base/clock.h"
 #include "base/hash.h"
 }
 
-namespace moat {
+namespace moat
+{
 
 using std::string;
 
@@ -25,8 +26,8 @@ static std::vector<grant_object> copy_objects(const struct engine_grant_spec &sp
     objects.reserve(spec.object_count);
     for (size_t i = 0; i < spec.object_count; i++) {
         const struct engine_object &object = spec.objects[i];
-        objects.push_back({object.size_bytes, object.modified_us,
-                           text_of(object.etag), text_of(object.extension)});
+        objects.push_back({object.size_bytes, object.modified_us, text_of(object.etag),
+                           text_of(object.extension)});
     }
     return objects;
 }
@@ -42,7 +43,8 @@ grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
 void grant_state::check_usable(UNUSED const std::unique_lock<std::mutex> &held) const
 {
     if (is_closed) {
-        throw_err(ERR_DENIED, nullptr, "no grant for object", "The query that it was for has ended.");
+        throw_err(ERR_DENIED, nullptr, "no grant for object",
+                  "The query that it was for has ended.");
     }
     if (expires_wall_us != 0 && clock_wall_us() >= expires_wall_us) {
         throw_err(ERR_DENIED, nullptr, "the grant for this object has expired",
@@ -50,7 +52,8 @@ void grant_state::check_usable(UNUSED const std::unique_lock<std::mutex> &held) 
     }
 }
 
-class grant_state::use {
+class grant_state::use
+{
   public:
     explicit use(grant_state &grant_) : grant(grant_)
     {

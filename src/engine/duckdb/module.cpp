@@ -3,7 +3,7 @@
  *
  * Order matters (what is set too late is refused): spill folder and limits, our file system, our
  * functions, the fence (only moat:// may be opened), and last the lock on all settings. */
-#include "module.hpp"
+#include "engine/duckdb/module.hpp"
 
 #include <duckdb/main/database.hpp>
 #include <duckdb/main/valid_checker.hpp>
@@ -16,7 +16,8 @@ extern "C" {
 #include "base/hash.h"
 }
 
-namespace moat {
+namespace moat
+{
 
 using duckdb::Value;
 using std::string;
@@ -46,18 +47,17 @@ static string random_name()
 static void configure(const struct engine &engine, const string &spill_name,
                       duckdb::DBConfig &config)
 {
-    config.SetOptionByName("memory_limit",
-                           Value(std::to_string(engine.memory_bytes_max != 0
-                                                    ? engine.memory_bytes_max
-                                                    : default_memory_bytes()) +
-                                 "B"));
+    config.SetOptionByName("memory_limit", Value(std::to_string(engine.memory_bytes_max != 0
+                                                                    ? engine.memory_bytes_max
+                                                                    : default_memory_bytes()) +
+                                                 "B"));
     if (engine.thread_count != 0) {
         config.SetOptionByName("threads", Value::BIGINT(engine.thread_count));
     }
     config.SetOptionByName("temp_directory",
                            Value(engine.temp_folder.empty() ? string() : "moat://" + spill_name));
-    uint64_t spill_bytes_max = engine.temp_bytes_max != 0 ? engine.temp_bytes_max
-                                                          : static_cast<uint64_t>(INT64_MAX);
+    uint64_t spill_bytes_max =
+        engine.temp_bytes_max != 0 ? engine.temp_bytes_max : static_cast<uint64_t>(INT64_MAX);
     config.SetOptionByName("max_temp_directory_size", Value(std::to_string(spill_bytes_max) + "B"));
     config.SetOptionByName("autoinstall_known_extensions", Value::BOOLEAN(false));
     config.SetOptionByName("autoload_known_extensions", Value::BOOLEAN(false));

@@ -1,7 +1,7 @@
 /* What the files of the engine module share. The only C++ of the tree: DuckDB's C interface has no
  * file systems, no way to stream large batches and no error types.
  *
- * No exception leaves the module: every function of the table in engine_int.h is a lambda inside
+ * No exception leaves the module: every function of the table in engine_module.h is a lambda inside
  * guarded(), which turns what was thrown into an `enum err`. DuckDB's headers come first, because
  * base/banned.h renames C functions that the C++ library still wants to declare. */
 #pragma once
@@ -28,11 +28,12 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
-#include "engine/engine_int.h"
+#include "engine/engine_module.h"
 }
 #pragma GCC diagnostic pop
 
-namespace moat {
+namespace moat
+{
 
 /* ---- errors (error.cpp) ---- */
 
@@ -56,7 +57,7 @@ template <class Body> enum err guarded(struct errinfo *info, Body &&body) noexce
     }
 }
 
-/* Every moat:// address in `text` replaced by the word file: an address is a secret of its query. */
+/* Every moat:// address in `text` becomes the word file: an address is a secret of its query. */
 std::string without_addresses(const std::string &text);
 
 /* ---- grants (grants.cpp) ---- */
@@ -68,7 +69,8 @@ struct grant_object {
     std::string extension;
 };
 
-class grant_state {
+class grant_state
+{
   public:
     grant_state(const struct engine_grant_spec &spec, std::string id);
 
@@ -103,7 +105,8 @@ class grant_state {
     std::vector<bool> taken; /* writable objects that were opened; under lock */
 };
 
-class grant_registry {
+class grant_registry
+{
   public:
     void add(const std::shared_ptr<grant_state> &grant);
     void remove(const std::string &id);
@@ -141,8 +144,8 @@ void register_functions(duckdb::Connection &connection, const std::shared_ptr<ma
 std::string checked_text(struct slice text);
 
 /* The one statement of `sql`: a SELECT or, if allowed, COPY TO. Throws for anything else. */
-duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &context,
-                                                   struct slice sql, bool may_copy);
+duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &context, struct slice sql,
+                                                   bool may_copy);
 
 } // namespace moat
 
@@ -180,7 +183,8 @@ struct engine_grant {
 
 /* ---- functions of the table, by file ---- */
 
-namespace moat {
+namespace moat
+{
 
 enum err session_open(struct engine *, struct engine_session **, struct errinfo *) noexcept;
 void session_close(struct engine_session *) noexcept;

@@ -5,7 +5,7 @@
  *
  * Opening only binds: to start would set the engine's threads to reading, and nothing may be read
  * before the program has recorded who reads. */
-#include "arrow.hpp"
+#include "engine/duckdb/arrow.hpp"
 
 #include <duckdb/common/enums/stream_execution_result.hpp>
 #include <duckdb/main/pending_query_result.hpp>
@@ -20,9 +20,15 @@
 
 #include <chrono>
 
-namespace moat {
+namespace moat
+{
 
-enum class query_state { OPEN, STREAMING, ENDED, FAILED };
+enum class query_state {
+    OPEN,
+    STREAMING,
+    ENDED,
+    FAILED
+};
 
 /* After this long a pull hands out the rows it has rather than wait for a full batch. */
 static const std::chrono::milliseconds BATCH_PATIENCE(5);
@@ -47,7 +53,8 @@ struct engine_query {
     }
 };
 
-namespace moat {
+namespace moat
+{
 
 using duckdb::idx_t;
 using duckdb::LogicalType;
@@ -90,8 +97,7 @@ static void inline_values(duckdb::unique_ptr<ParsedExpression> &expression, cons
             LogicalType type = value.type();
             expression = duckdb::make_uniq<duckdb::ConstantExpression>(std::move(value));
             if (type.IsNumeric()) { /* ORDER BY 1 would mean the first column */
-                expression =
-                    duckdb::make_uniq<duckdb::CastExpression>(type, std::move(expression));
+                expression = duckdb::make_uniq<duckdb::CastExpression>(type, std::move(expression));
             }
             expression->SetAlias(alias);
         }

@@ -1,5 +1,5 @@
 /* Sessions, and what they do without running anything: parse, print, describe, list functions. */
-#include "module.hpp"
+#include "engine/duckdb/module.hpp"
 
 #include <duckdb/catalog/catalog.hpp>
 #include <duckdb/catalog/catalog_entry/aggregate_function_catalog_entry.hpp>
@@ -19,7 +19,8 @@ extern "C" {
 #include "base/json.h"
 }
 
-namespace moat {
+namespace moat
+{
 
 using duckdb::Value;
 using std::string;
@@ -79,8 +80,8 @@ string checked_text(struct slice text)
     return string(text.ptr == nullptr ? "" : text.ptr, text.len);
 }
 
-duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &context,
-                                                   struct slice sql, bool may_copy)
+duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &context, struct slice sql,
+                                                   bool may_copy)
 {
     duckdb::Parser parser(context.GetParserOptions());
     parser.ParseQuery(checked_text(sql));
@@ -147,7 +148,8 @@ static enum err parse_failure(const string &document, struct slice sql, struct e
     if (err == ERR_OK) {
         struct slice type = json_get_text(root, "error_type");
         struct slice message = json_get_text(root, "error_message");
-        bool is_syntax = slice_equal(type, SLICE("parser")) || slice_equal(type, SLICE("syntax error"));
+        bool is_syntax =
+            slice_equal(type, SLICE("parser")) || slice_equal(type, SLICE("syntax error"));
         err = report(duckdb::ErrorData(is_syntax ? duckdb::ExceptionType::PARSER
                                                  : duckdb::ExceptionType::NOT_IMPLEMENTED,
                                        string(message.ptr, message.len)),
@@ -168,8 +170,7 @@ enum err parse(struct engine_session *session, struct slice sql, struct buf *ret
 {
     return guarded(info, [&] {
         string document = call(session->side, session->serialize,
-                               "SELECT json_serialize_sql($1::VARCHAR)",
-                               Value(checked_text(sql)));
+                               "SELECT json_serialize_sql($1::VARCHAR)", Value(checked_text(sql)));
         static const char failed[] = "{\"error\":true";
         if (document.compare(0, sizeof(failed) - 1, failed) == 0) {
             return parse_failure(document, sql, info);
@@ -260,8 +261,7 @@ template <class Set> static void write_set(struct buf *out, const char *type, Se
         bool can_throw = true; /* table functions and pragmas touch the world outside */
         if constexpr (std::is_base_of<duckdb::BaseScalarFunction,
                                       std::decay_t<decltype(function)>>::value) {
-            can_throw =
-                function.GetErrorMode() == duckdb::FunctionErrors::CAN_THROW_RUNTIME_ERROR;
+            can_throw = function.GetErrorMode() == duckdb::FunctionErrors::CAN_THROW_RUNTIME_ERROR;
         }
         write_line(out, set.name, type, can_throw, arguments_of(function));
     }
@@ -284,8 +284,7 @@ static void write_entry(struct buf *out, duckdb::CatalogEntry &entry)
         break;
     case duckdb::CatalogType::MACRO_ENTRY:
     case duckdb::CatalogType::TABLE_MACRO_ENTRY: {
-        const char *type =
-            entry.type == duckdb::CatalogType::MACRO_ENTRY ? "macro" : "table_macro";
+        const char *type = entry.type == duckdb::CatalogType::MACRO_ENTRY ? "macro" : "table_macro";
         for (auto &macro : entry.Cast<duckdb::MacroCatalogEntry>().macros) {
             duckdb::vector<string> names;
             for (auto &parameter : macro->parameters) {
@@ -330,8 +329,7 @@ enum err functions(struct engine_session *session, struct buf *ret_lines,
 
 } // namespace moat
 
-engine_session::engine_session(struct engine *engine_,
-                               std::shared_ptr<duckdb::DuckDB> database_)
+engine_session::engine_session(struct engine *engine_, std::shared_ptr<duckdb::DuckDB> database_)
     : engine(engine_), database(std::move(database_)), main(*database), side(*database)
 {
 }

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "engine/duckdb/fixture.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -265,8 +265,8 @@ TEST(engine_stream, a_session_parses_and_describes_beside_an_open_stream)
     struct buf json CLEANUP(buf_fini) = {0};
     CHECK_OK(engine_parse(fixture.session, SLICE("SELECT 1"), &json, &info));
     struct engine_query *second = NULL;
-    CHECK_ERR(ERR_BUSY, engine_query_open(fixture.session, WHO, SLICE("SELECT 1"), NULL, 0, &second,
-                                          &info));
+    CHECK_ERR(ERR_BUSY,
+              engine_query_open(fixture.session, WHO, SLICE("SELECT 1"), NULL, 0, &second, &info));
     double progress = engine_query_progress(query);
     CHECK(progress >= -1 && progress <= 100);
     uint64_t rest;
@@ -295,7 +295,9 @@ TEST(engine_stream, a_thousand_queries_leave_memory_as_it_was)
     }
     int64_t grown = (int64_t)resident_bytes() - (int64_t)start;
     printf("1,000 queries: %+.2f MB\n", (double)grown / 1e6);
-    CHECK(grown < (4 << 20) * TEST_SLOWNESS);
+    if (TEST_SLOWNESS == 1) { /* a sanitizer keeps freed memory and has its own leak check */
+        CHECK(grown < 4 << 20);
+    }
     store_fini(&store);
     fixture_close(&fixture);
 }
