@@ -24,14 +24,32 @@ static enum err engine_error(const struct json *root, enum sql_origin origin, st
     return ERR_SYNTAX;
 }
 
-static enum err read_document(struct slice ast_json, enum sql_origin origin,
-                              const struct sql_limits *limits, struct arena *arena,
-                              struct json **ret_root, struct errinfo *info)
+struct ast_whole *ast__whole_new(struct arena *arena, const struct sql_limits *limits,
+                                 struct slice statement, const struct identity *who,
+                                 enum sql_origin origin)
 {
+    struct ast_whole *whole = arena_calloc(arena, 1, sizeof(*whole));
+    if (whole != NULL) {
+        whole->limits = *limits;
+        whole->statement = statement;
+        whole->who = who;
+        whole->origin = origin;
+        whole->ast.arena = arena;
+    }
+    return whole;
+}
+
+enum err ast__document(struct ast_whole *whole, struct slice ast_json, struct errinfo *info)
+{
+    const struct sql_limits *limits = &whole->limits;
+    if (whole->statement.len > limits->statement_bytes_max) {
+        return errinfo_set(info, ERR_LIMIT, "54000", "the statement is longer than %zu bytes",
+                           limits->statement_bytes_max);
+    }
     const struct json_limits json_limits = {limits->depth_max * JSON_DEPTH_PER_NODE + 64,
                                             limits->nodes_max * JSON_NODES_PER_NODE};
     struct json *root;
-    enum err err = json_parse(arena, ast_json, &json_limits, &root, info);
+    enum err err = json_parse(whole->ast.arena, ast_json, &json_limits, &root, info);
     if (err == ERR_LIMIT) {
         (void)errinfo_set(info, ERR_LIMIT, "54001", "the statement is too large or nested too deep");
         errinfo_hint(info, "Split it, or put long lists into a table and join it.");
@@ -39,7 +57,7 @@ static enum err read_document(struct slice ast_json, enum sql_origin origin,
     TRY(err);
     struct json *statements = json_get(root, "statements");
     if (json_get_bool(root, "error", true)) {
-        return engine_error(root, origin, info);
+        return engine_error(root, whole->origin, info);
     }
     if (root->count != 2 || root->first->type != JSON_BOOL || statements == NULL ||
         statements->type != JSON_ARRAY || statements != root->last) {
@@ -49,7 +67,7 @@ static enum err read_document(struct slice ast_json, enum sql_origin origin,
         return errinfo_set(info, ERR_SYNTAX, "42601", "expected one statement, not %u",
                            statements->count);
     }
-    *ret_root = root;
+    whole->ast.root = root;
     return ERR_OK;
 }
 
@@ -86,20 +104,11 @@ enum err sql_ast_open(struct slice ast_json, struct slice statement, enum sql_or
                       struct arena *arena, struct sql_ast **ret_ast, struct errinfo *info)
 {
     ASSERT(who != NULL);
-    if (statement.len > limits->statement_bytes_max) {
-        return errinfo_set(info, ERR_LIMIT, "54000", "the statement is longer than %zu bytes",
-                           limits->statement_bytes_max);
-    }
-    struct ast_whole *whole = arena_calloc(arena, 1, sizeof(*whole));
+    struct ast_whole *whole = ast__whole_new(arena, limits, statement, who, origin);
     if (whole == NULL) {
         return errinfo_nomem(info);
     }
-    whole->limits = *limits;
-    whole->statement = statement;
-    whole->who = who;
-    whole->origin = origin;
-    whole->ast.arena = arena;
-    TRY(read_document(ast_json, origin, limits, arena, &whole->ast.root, info));
+    TRY(ast__document(whole, ast_json, info));
     struct ast_check c = {.whole = whole, .statement = statement, .info = info};
     TRY(check_statement(&c, json_get(whole->ast.root, "statements")->first));
     TRY(ast__fold_pending(whole, info));

@@ -1,14 +1,15 @@
 /* Calls: which function, may it be called here, what it may tell, how much it may make. */
 #include "sql/ast_int.h"
 
+/* "<before> "<name>" <after>", with the SQLSTATE, the place and a hint. */
 static enum err refuse_call(const struct ast_check *c, const struct json *node, const char *state,
-                            const char *format, struct slice name, const char *why)
+                            struct slice name, const char *what, const char *hint)
 {
     enum err code = strcmp(state, "42501") == 0 ? ERR_DENIED : ERR_UNSUPPORTED;
-    (void)errinfo_set(c->info, code, state, format, SLICE_ARGS(name));
+    (void)errinfo_set(c->info, code, state, "function \"%.*s\" %s", SLICE_ARGS(name), what);
     errinfo_position(c->info, ast__position(c, node));
-    if (why != NULL) {
-        errinfo_hint(c->info, "%s", why);
+    if (hint != NULL) {
+        errinfo_hint(c->info, "%s", hint);
     }
     return code;
 }
@@ -40,7 +41,7 @@ enum err ast__call_find(struct ast_check *c, const struct json *node, bool is_re
         function = NULL;
     }
     if (ast__is_own_name(name) && function == NULL) {
-        return refuse_call(c, node, "42501", "the name \"%.*s\" is reserved", name,
+        return refuse_call(c, node, "42501", name, "is reserved",
                            "Names that start with \"__moat_\" are Moat's own.");
     }
     if (function == NULL) {
@@ -50,11 +51,10 @@ enum err ast__call_find(struct ast_check *c, const struct json *node, bool is_re
                             : function->class != FUNCTION_READER &&
                                   function->class != FUNCTION_WINDOW;
     if (function->class == FUNCTION_REFUSED) {
-        return refuse_call(c, node, "42501", "function \"%.*s\" is not allowed", name,
-                           function->reason);
+        return refuse_call(c, node, "42501", name, "is not allowed", function->reason);
     }
     if (!fits) {
-        return refuse_call(c, node, "0A000", "function \"%.*s\" cannot stand here", name,
+        return refuse_call(c, node, "0A000", name, "cannot stand here",
                            is_relation ? "In FROM: unnest, range, generate_series and the readers "
                                          "of files."
                                        : "A reader stands in FROM; a window function needs OVER.");
@@ -178,8 +178,8 @@ static enum err check_format(struct ast_check *c, const struct json *node,
     if (ok) {
         return ERR_OK;
     }
-    return refuse_call(c, node, "0A000", "the pattern of \"%.*s\" is not supported",
-                       slice_of(function->name),
+    return refuse_call(c, node, "0A000", slice_of(function->name),
+                       "does not support this pattern",
                        "It must be a constant with widths of at most four digits.");
 }
 
@@ -198,8 +198,8 @@ static enum err check_lambda_name(struct ast_check *c, const struct json *node,
     if (called != NULL && called->class == FUNCTION_AGGREGATE) {
         return ERR_OK;
     }
-    return refuse_call(c, node, "0A000", "\"%.*s\" needs the name of an aggregate as a constant",
-                       slice_of(function->name), NULL);
+    return refuse_call(c, node, "0A000", slice_of(function->name),
+                       "needs the name of an aggregate as a constant", NULL);
 }
 
 static enum err check_class(struct ast_check *c, const struct json *node,
@@ -209,8 +209,8 @@ static enum err check_class(struct ast_check *c, const struct json *node,
                      function->class == FUNCTION_MASK ||
                      (function->class == FUNCTION_TABLE && strcmp(function->name, "unnest") != 0);
     if (c->binding != NULL && !is_scalar) {
-        return refuse_call(c, node, "0A000", "\"%.*s\" cannot stand in a policy expression",
-                           slice_of(function->name),
+        return refuse_call(c, node, "0A000", slice_of(function->name),
+                           "cannot stand in a policy expression",
                            "A policy expression is a scalar over the columns of one row.");
     }
     return ERR_OK;
@@ -236,7 +236,9 @@ static enum err check_call(struct ast_check *c, struct json *node, const struct 
     ast__worsen(c, call_leak(node, function), slice_of(function->name));
     TRY(ast__members(c, shape, node));
     if (function->class == FUNCTION_CONTEXT) {
-        TRY(c->binding != NULL ? ERR_OK : ast__fold_call(c, node));
+        json_get(node, "schema")->text = SLICE("");
+        json_get(node, "catalog")->text = SLICE("");
+        TRY(ast__fold_call(c, node));
     } else if (function->growth_argument > 0) {
         TRY(ast__cap(c, node, function));
     } else {
@@ -264,7 +266,7 @@ enum err ast__window(struct ast_check *c, struct json *node)
     if ((function->class != FUNCTION_WINDOW && function->class != FUNCTION_AGGREGATE) ||
         !is_engine_schema(json_get_text(node, "catalog"), json_get_text(node, "schema"))) {
         return refuse_call(c, node, function->class == FUNCTION_REFUSED ? "42501" : "0A000",
-                           "function \"%.*s\" cannot be used with OVER", name, function->reason);
+                           name, "cannot be used with OVER", function->reason);
     }
     ast__worsen(c, function->leak, slice_of(function->name));
     return ast__members(c, shape_of_expression(SLICE("WINDOW")), node);
@@ -329,13 +331,13 @@ static enum err cap_series(struct ast_check *c, struct json *node, int64_t cap)
         return ERR_OK;
     }
     if (!ast__is(from, "class", "CONSTANT") && !ast__is(from, "class", "COLUMN_REF")) {
-        return refuse_call(c, node, "0A000", "\"%.*s\" from a computed start is not supported",
-                           json_get_text(node, "function_name"),
+        return refuse_call(c, node, "0A000", json_get_text(node, "function_name"),
+                           "from a computed start is not supported as a list",
                            "Use it in FROM, where rows are streamed.");
     }
     if (step != NULL && is_interval(step)) {
-        return refuse_call(c, node, "0A000", "\"%.*s\" over times is not supported as a list",
-                           json_get_text(node, "function_name"),
+        return refuse_call(c, node, "0A000", json_get_text(node, "function_name"),
+                           "over times is not supported as a list",
                            "Use it in FROM, where rows are streamed.");
     }
     struct arena *arena = c->whole->ast.arena;

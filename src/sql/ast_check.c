@@ -13,11 +13,11 @@ size_t ast__position(const struct ast_check *c, const struct json *node)
 {
     uint64_t location;
     if (c->whole->origin == SQL_FROM_VIEW ||
-        !json_to_u64(json_get(node, "query_location"), &location) ||
-        location >= c->statement.len) {
+        !json_to_u64(json_get(node, "query_location"), &location) || location < c->prefix ||
+        location - c->prefix >= c->statement.len) {
         return 0;
     }
-    return (size_t)location + 1;
+    return (size_t)(location - c->prefix) + 1;
 }
 
 void ast__worsen(struct ast_check *c, enum leak_class leak, struct slice what)
@@ -438,7 +438,8 @@ static enum err check_relation(struct ast_check *c, const struct shape *shape, s
     } else {
         if (shape->id == SHAPE_SHOW) {
             /* SUMMARIZE is aggregates and casts that the engine chooses by type. */
-            ast__worsen(c, LEAK_UNSAFE, SLICE("SUMMARIZE"));
+            bool is_summary = ast__is(node, "show_type", "SUMMARY");
+            ast__worsen(c, is_summary ? LEAK_UNSAFE : LEAK_NONE, SLICE("SUMMARIZE"));
             c->keeps_rows = false;
         }
         err = ast__members(c, shape, node);

@@ -14,7 +14,7 @@ static const char null_text[] =
     "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\","
     "\"query_location\":18446744073709551615,\"child\":{\"class\":\"CONSTANT\",\"type\":"
     "\"VALUE_CONSTANT\",\"alias\":\"\",\"query_location\":18446744073709551615,\"value\":{\"type\":"
-    "{\"id\":\"NULL\",\"type_info\":null},\"is_null\":true,\"value\":null}},\"cast_type\":{\"id\":"
+    "{\"id\":\"NULL\",\"type_info\":null},\"is_null\":true}},\"cast_type\":{\"id\":"
     "\"VARCHAR\",\"type_info\":null},\"try_cast\":false}";
 static const char bool_cast[] =
     "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\","
@@ -102,6 +102,9 @@ enum err ast__fold_call(struct ast_check *c, struct json *node)
                           takes_text ? "one constant text" : "no argument");
         errinfo_position(c->info, ast__position(c, node));
         return ERR_INVALID;
+    }
+    if (c->binding != NULL) {
+        return ERR_OK; /* folded when a statement uses the policy */
     }
     if (slice_equal_fold(name, SLICE("has_role"))) {
         return put(node, new_bool(arena, identity_has_role(who, value->text)), c->info);
@@ -207,6 +210,19 @@ static enum err pend(struct ast_check *c, struct json *node, bool is_item)
     return ERR_OK;
 }
 
+/* The stored form of `current_user` and its like is a call, which nothing else looks like. */
+static enum err to_call(struct ast_check *c, struct json *node)
+{
+    struct json *cast = from_text(c->whole->ast.arena, list_cast);
+    struct json *call = json_get(cast, "child");
+    if (call == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    json_get(call, "function_name")->text = SLICE("current_user");
+    json_get(call, "schema")->text = SLICE("");
+    return put(node, call, c->info);
+}
+
 enum err ast__column(struct ast_check *c, struct json *node)
 {
     bool is_item = c->is_item;
@@ -228,8 +244,11 @@ enum err ast__column(struct ast_check *c, struct json *node)
     if (c->binding != NULL) {
         bool is_context = names->count == 1 && (is_reserved || is_user) &&
                           !has_column(c->binding->relation, name);
+        if (is_context) {
+            return to_call(c, node);
+        }
         bool is_first = is_lambda_parameter(c, name); /* x.field of a lambda parameter */
-        return is_context || is_first ? ERR_OK : bind_column(c, node, names);
+        return is_first ? ERR_OK : bind_column(c, node, names);
     }
     if (names->count > 1 || !(is_reserved || is_user)) {
         return ERR_OK;

@@ -60,6 +60,7 @@ struct ast_whole {
 struct ast_check {
     struct ast_whole *whole;
     struct slice statement;
+    size_t prefix; /* bytes that Moat put before the statement: "SELECT " of an expression */
     struct errinfo *info;
     const struct ast_cte *ctes;
     const struct ast_select *select;
@@ -90,6 +91,11 @@ MUST_USE enum err ast__expression(struct ast_check *c, struct json *node);
 MUST_USE enum err ast__relation(struct ast_check *c, struct json *node);
 MUST_USE enum err ast__query(struct ast_check *c, struct json *node);
 MUST_USE enum err ast__members(struct ast_check *c, const struct shape *shape, struct json *node);
+struct ast_whole *ast__whole_new(struct arena *arena, const struct sql_limits *limits,
+                                 struct slice statement, const struct identity *who,
+                                 enum sql_origin origin);
+MUST_USE enum err ast__document(struct ast_whole *whole, struct slice ast_json,
+                                struct errinfo *info);
 MUST_USE enum err ast__order(const struct shape *shape, const struct json *node,
                              struct errinfo *info);
 /* Refuses a name of Moat's own in a user's text. */

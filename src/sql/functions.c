@@ -46,6 +46,9 @@ const char *sql_function_suggest(struct slice name)
 {
     const char *nearest = NULL;
     unsigned best = name.len <= 4 ? 2 : 3;
+    if (name.len < 3) {
+        return NULL; /* everything is near */
+    }
     for (size_t i = 0; i < ARRAY_COUNT(functions); i++) {
         const struct sql_function *function = &functions[i];
         if (function->class == FUNCTION_REFUSED || function->class == FUNCTION_MASK) {
