@@ -31,7 +31,13 @@ struct identity_spec {
     int64_t expires_wall_us; /* 0 = does not expire */
 };
 
-/* ERR_INVALID for an empty subject or control characters in names. Generates a session id. */
+/* What a user, role or attribute may be called: 1-128 bytes of UTF-8 without control characters
+ * (C0, DEL, C1, line and paragraph separators) and without marks that reorder or hide text. */
+#define IDENTITY_NAME_BYTES_MAX 128
+bool identity_name_is_valid(struct slice name);
+
+/* ERR_INVALID for names that are not valid (above), two attributes of one name, and values that
+ * are not UTF-8 or hold NUL. Generates a session id. */
 MUST_USE enum err identity_new(const struct identity_spec *spec, struct identity **ret_identity,
                                struct errinfo *info);
 struct identity *identity_ref(struct identity *identity);
@@ -67,7 +73,8 @@ MUST_USE enum err identity_os_user(struct arena *arena, struct slice *ret_name,
 
 /* SCRAM-SHA-256 verifier of RFC 5803 as PostgreSQL stores it:
  * "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>". The password is not kept. */
-#define SCRAM_ITERATIONS_DEFAULT 4096u
+#define SCRAM_ITERATIONS_DEFAULT 4096u /* RFC 7677: at least; fewer are refused */
+#define SCRAM_ITERATIONS_MAX 1000000u  /* also of stored ones: a check must end */
 #define SCRAM_VERIFIER_BYTES 192
 MUST_USE enum err scram_verifier_new(struct slice password, uint32_t iterations,
                                      char ret_verifier[SCRAM_VERIFIER_BYTES],
@@ -75,3 +82,6 @@ MUST_USE enum err scram_verifier_new(struct slice password, uint32_t iterations,
 
 /* True if `password` belongs to `verifier`; constant time in the key comparison. */
 MUST_USE bool scram_verifier_check(struct slice verifier, struct slice password);
+
+/* True if the text has the form above: what the store accepts as a verifier. */
+MUST_USE bool scram_verifier_is_valid(struct slice verifier);
