@@ -21,14 +21,28 @@ enum err storage_list(const struct identity *who, struct slice pattern, size_t e
     return storage__local_list(local, entries_max, arena, ret_entries, ret_count, info);
 }
 
+static enum err check_location(struct slice location, struct errinfo *info)
+{
+    if (location.len == 0 || location.ptr[0] != '/' ||
+        memchr(location.ptr, '\0', location.len) != NULL) {
+        return errinfo_set(info, ERR_INVALID, NULL, "the object's location is not an absolute path");
+    }
+    return ERR_OK;
+}
+
+enum err storage_stat(const struct identity *who, struct slice location, struct arena *arena,
+                      struct storage_entry *ret_entry, struct errinfo *info)
+{
+    ASSERT(who != NULL);
+    TRY(check_location(location, info));
+    return storage__local_stat(location, arena, ret_entry, info);
+}
+
 enum err storage_open(const struct identity *who, const struct storage_entry *entry,
                       struct storage_object **ret_object, struct errinfo *info)
 {
     ASSERT(who != NULL);
-    if (entry->location.len == 0 || entry->location.ptr[0] != '/' ||
-        memchr(entry->location.ptr, '\0', entry->location.len) != NULL) {
-        return errinfo_set(info, ERR_INVALID, NULL, "the object's location is not an absolute path");
-    }
+    TRY(check_location(entry->location, info));
     struct storage_object *object CLEANUP(storage_cleanup) = mem_calloc(1, sizeof(*object));
     if (object == NULL) {
         return errinfo_nomem(info);

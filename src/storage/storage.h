@@ -38,6 +38,11 @@ MUST_USE enum err storage_qualify(const struct identity *who, struct slice patte
                                   struct arena *arena, struct slice *ret_pattern,
                                   struct errinfo *info);
 
+/* What listing would say of the one object at `location`, which is taken as it is, not as a pattern. */
+MUST_USE enum err storage_stat(const struct identity *who, struct slice location,
+                               struct arena *arena, struct storage_entry *ret_entry,
+                               struct errinfo *info);
+
 /* Opens for range reads as `who`: a location as storage_list gives it, never a pattern. The object
  * must still have `entry->etag` (ERR_CORRUPT). An empty etag opens the first `entry->size_bytes`
  * bytes of an object that may only grow, such as a trail: growth is no change then. */

@@ -36,6 +36,9 @@ MUST_USE enum err storage__local_list(struct slice pattern, size_t entries_max,
                                       struct arena *arena, struct storage_entry **ret_entries,
                                       size_t *ret_count, struct errinfo *info);
 
+MUST_USE enum err storage__local_stat(struct slice location, struct arena *arena,
+                                      struct storage_entry *ret_entry, struct errinfo *info);
+
 struct storage_local {
     int fd;
     bool is_prefix; /* opened without an etag: only growth is allowed */

@@ -388,6 +388,30 @@ enum err storage__local_list(struct slice pattern, size_t entries_max, struct ar
     return ERR_OK;
 }
 
+enum err storage__local_stat(struct slice location, struct arena *arena,
+                             struct storage_entry *ret_entry, struct errinfo *info)
+{
+    struct storage_entry entry = {0};
+    struct stat file;
+    if (!arena_slice(arena, location, &entry.location)) {
+        return errinfo_nomem(info);
+    }
+    if (step_fails() || stat(entry.location.ptr, &file) != 0) {
+        return report(info, errno, "look at", location);
+    }
+    if (!S_ISREG(file.st_mode)) {
+        return refuse_kind(info, file.st_mode, location);
+    }
+    char etag[ETAG_BYTES];
+    struct slice printed = {etag, print_etag(&file, etag)};
+    if (!arena_slice(arena, printed, &entry.etag)) {
+        return errinfo_nomem(info);
+    }
+    entry.size_bytes = (uint64_t)file.st_size;
+    *ret_entry = entry;
+    return ERR_OK;
+}
+
 /* ---- reading ---- */
 
 static enum err changed(struct errinfo *info, struct slice name)
