@@ -206,13 +206,24 @@ static enum err check_named_file(const char *folder, const struct view *view, si
     return ERR_OK;
 }
 
+/* The head names a file of the trail, or the one that was about to be begun. */
+static bool is_head_file_known(const struct view *view)
+{
+    uint64_t first = view->head.file_first_seq;
+    bool is_known = first == 0 ? view->head.seq == 0 : first == view->head.seq + 1;
+    for (size_t i = 0; i < view->count; i++) {
+        is_known = is_known || (first == view->seqs[i] && first <= view->head.seq + 1);
+    }
+    return is_known;
+}
+
 /* What is wrong with the trail as a whole, once every record has been read. */
 static void check_whole(const struct view *view, const struct audit_check *check,
                         struct audit_report *report)
 {
     char *out = report->problem;
     size_t room = sizeof(report->problem);
-    if (!view->has_head) {
+    if (!view->has_head || !is_head_file_known(view)) {
         (void)snprintf(out, room, AUDIT_HEAD_NAME ": missing or not what was written");
     } else if (check->head.seq < view->head.seq) {
         (void)snprintf(out, room, "the trail ends with record %llu, but record %llu was written: its "
