@@ -55,7 +55,7 @@ tidy:
 
 format:
 	@tools/deps check
-	@git ls-files -z '*.c' '*.h' '*.cpp' '*.hpp' | xargs -0 -r clang-format-14 -i
+	@tools/format
 
 install: build
 	@cmake --install build/$(PRESET) --prefix $(PREFIX)

@@ -35,7 +35,9 @@ if(CCACHE)
 endif()
 
 add_library(moat_flags INTERFACE)
-target_compile_definitions(moat_flags INTERFACE "MOAT_VERSION=\"${PROJECT_VERSION}\"")
+target_compile_definitions(moat_flags INTERFACE
+    "MOAT_VERSION=\"${PROJECT_VERSION}\""
+    $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE>) # accept4, GNU strerror_r; g++ defines it itself
 target_compile_options(moat_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wcast-qual -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
@@ -43,6 +45,7 @@ target_compile_options(moat_flags INTERFACE
     $<$<BOOL:${MOAT_WERROR}>:-Werror>
     -fno-common -ffp-contract=off
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
+target_link_options(moat_flags INTERFACE LINKER:--as-needed)
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(moat_flags INTERFACE

@@ -1,6 +1,6 @@
 # How one folder of src/ becomes a module.
 #
-#   moat_module(NAME base DEPS a b LIBS Lib::x)
+#   moat_module(base LIBS Lib::x)
 #
 #   src/base/*.c          static library moat_base (includes start at src/: "base/arena.h")
 #   src/base/*_test.c     one program base_test, cmocka, in CTest as unit.base
@@ -8,24 +8,28 @@
 #                         CTest runs it over tests/corpus/x/ as fuzz.x
 #   src/base/x_bench.c    program x_bench, built by the target `benches` only
 #
-# A folder that is absent is passed over, and so is a dependency on it. Three files of src/base are for programs other than `moat` and are
-# kept out of the library: test_main.c and fuzz_main.c, the main() of tests and of fuzz targets.
+# It is linked with the modules that tools/deps.txt lets it include. A folder that is absent is passed over, and so is an
+# arrow to it. Two files of src/base are kept out of its library: test_main.c and fuzz_main.c, the main() of tests and of
+# fuzz targets.
 
 set(MOAT_SOURCE_ROOT "${PROJECT_SOURCE_DIR}/src")
+set(MOAT_ARROWS "${PROJECT_SOURCE_DIR}/tools/deps.txt")
 set(MOAT_RPATH "$ORIGIN" "$ORIGIN/..") # tests live one folder below the program and its engine
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${MOAT_ARROWS}")
 add_custom_target(benches)
 
-function(moat_module)
-    cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "DEPS;LIBS")
-    moat__sort_sources("${MOAT_SOURCE_ROOT}/${arg_NAME}" c)
-    if(NOT EXISTS "${MOAT_SOURCE_ROOT}/${arg_NAME}")
+function(moat_module name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBS")
+    moat__sort_sources("${MOAT_SOURCE_ROOT}/${name}" c)
+    if(NOT EXISTS "${MOAT_SOURCE_ROOT}/${name}")
         return()
     endif()
 
-    set(target moat_${arg_NAME})
+    string(REPLACE "/" "_" label ${name})
+    set(target moat_${label})
     if(sources)
         add_library(${target} STATIC ${sources})
         set(scope PUBLIC)
@@ -34,23 +38,23 @@ function(moat_module)
         add_library(${target} INTERFACE)
         set(scope INTERFACE)
     endif()
-    moat__existing(deps ${arg_DEPS})
+    moat__arrows(deps ${name})
     target_include_directories(${target} ${scope} "${MOAT_SOURCE_ROOT}")
     target_link_libraries(${target} ${scope} ${deps} ${arg_LIBS})
 
-    moat__programs(${arg_NAME} "${tests}" "${fuzzers}" "${benches}" ${target})
+    moat__programs(${label} "${tests}" "${fuzzers}" "${benches}" ${target})
 endfunction()
 
-# src/engine/duckdb: the only C++, one shared module that the loader in src/engine opens where the engine runs.
-# It exports what it marks for export and nothing else: its copy of base stays its own.
-function(moat_engine_module)
-    cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "DEPS")
-    moat__sort_sources("${MOAT_SOURCE_ROOT}/engine/duckdb" cpp)
+# The only C++: one shared module that the loader in src/engine opens where the engine runs. It exports what it marks for
+# export and nothing else: its copy of base stays its own. (gcc's sanitizers answer dlopen() in the program's place, and
+# then the program's rpath is not searched: open it by path.)
+function(moat_engine_module name)
+    moat__sort_sources("${MOAT_SOURCE_ROOT}/${name}" cpp)
     if(NOT sources)
         return()
     endif()
 
-    moat__existing(deps ${arg_DEPS})
+    moat__arrows(deps ${name})
     add_library(moat_engine_duckdb SHARED ${sources})
     target_include_directories(moat_engine_duckdb PUBLIC "${MOAT_SOURCE_ROOT}")
     target_link_libraries(moat_engine_duckdb PRIVATE moat_flags ${deps} DuckDB::DuckDB)
@@ -61,37 +65,47 @@ function(moat_engine_module)
         BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN")
     file(CREATE_LINK "${DUCKDB_LIBRARY}" "${PROJECT_BINARY_DIR}/libduckdb.so" SYMBOLIC)
 
-    install(TARGETS moat_engine_duckdb LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/moat" NAMELINK_SKIP)
+    install(TARGETS moat_engine_duckdb LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/moat")
     install(PROGRAMS "$<TARGET_FILE:DuckDB::DuckDB>" DESTINATION "${CMAKE_INSTALL_LIBDIR}/moat" RENAME libduckdb.so)
 
-    moat__existing(loader engine)
-    moat__programs(engine_duckdb "${tests}" "${fuzzers}" "${benches}" moat_engine_duckdb ${loader} ${deps})
+    moat__programs(engine_duckdb "${tests}" "${fuzzers}" "${benches}" moat_engine_duckdb ${deps})
 endfunction()
 
-# moat_program(NAME moat MAIN src/main.c DEPS a b): the program in build/<preset>/, in bin/ when installed.
-function(moat_program)
-    cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;MAIN" "DEPS")
-    file(GLOB main CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${arg_MAIN}")
+# moat_program(main): src/main.c is the program, build/<preset>/moat, and bin/moat when installed.
+function(moat_program name)
+    file(GLOB main CONFIGURE_DEPENDS "${MOAT_SOURCE_ROOT}/${name}.c")
     if(NOT main)
         return()
     endif()
 
-    moat__existing(deps ${arg_DEPS})
-    add_executable(${arg_NAME} ${main})
-    target_include_directories(${arg_NAME} PRIVATE "${MOAT_SOURCE_ROOT}")
-    target_link_libraries(${arg_NAME} PRIVATE moat_flags ${deps})
+    moat__arrows(deps ${name})
+    add_executable(moat ${main})
+    target_include_directories(moat PRIVATE "${MOAT_SOURCE_ROOT}")
+    target_link_libraries(moat PRIVATE moat_flags ${deps})
     file(RELATIVE_PATH libraries "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}/moat")
-    set_target_properties(${arg_NAME} PROPERTIES
+    set_target_properties(moat PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}"
         BUILD_RPATH "${MOAT_RPATH}" INSTALL_RPATH "$ORIGIN;$ORIGIN/${libraries}")
     if(TARGET moat_engine_duckdb)
-        add_dependencies(${arg_NAME} moat_engine_duckdb)
+        add_dependencies(moat moat_engine_duckdb)
     endif()
-    install(TARGETS ${arg_NAME} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+    install(TARGETS moat RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endfunction()
 
-# Sets sources, tests, fuzzers and benches from the files of a folder. `language` is the suffix of the library's own files;
-# tests and their kin are always C.
+# moat_add_test(NAME attack.files LABEL attack TIMEOUT 300 COMMAND program argument...): a test that runs at the root of the
+# tree, so that it names its data as "tests/...". tools/check counts its cases by what it prints (see there).
+function(moat_add_test)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;LABEL;TIMEOUT" "COMMAND")
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 120)
+    endif()
+    add_test(NAME ${arg_NAME} COMMAND ${arg_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" COMMAND_EXPAND_LISTS)
+    set_tests_properties(${arg_NAME} PROPERTIES
+        LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${MOAT_TEST_ENVIRONMENT}")
+endfunction()
+
+# Sets sources, tests, fuzzers and benches from the files of a folder. `language` is the suffix of the library's own
+# files; tests and their kin are always C.
 macro(moat__sort_sources folder language)
     file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.${language}")
     file(GLOB tests CONFIGURE_DEPENDS "${folder}/*_test.c")
@@ -100,15 +114,20 @@ macro(moat__sort_sources folder language)
     list(FILTER sources EXCLUDE REGEX "/([^/]*_(test|fuzz|bench)|test_main|fuzz_main)\\.c$")
 endmacro()
 
-# Sets `result` to the targets of those modules that exist.
-function(moat__existing result)
-    set(found "")
-    foreach(name IN LISTS ARGN)
-        if(TARGET moat_${name})
-            list(APPEND found moat_${name})
-        endif()
+# Sets `result` to the libraries of the modules that tools/deps.txt gives to `module`, in whatever order they are declared.
+function(moat__arrows result module)
+    file(STRINGS "${MOAT_ARROWS}" line REGEX "^${module}:")
+    if(NOT line)
+        message(FATAL_ERROR "tools/deps.txt has no line for \"${module}\"")
+    endif()
+    string(REGEX REPLACE "^[^:]*: *" "" names "${line}")
+    string(REGEX MATCHALL "[a-z0-9_/]+" names "${names}")
+    set(libraries "")
+    foreach(name IN LISTS names)
+        string(REPLACE "/" "_" name ${name})
+        list(APPEND libraries "$<TARGET_NAME_IF_EXISTS:moat_${name}>")
     endforeach()
-    set(${result} ${found} PARENT_SCOPE)
+    set(${result} ${libraries} PARENT_SCOPE)
 endfunction()
 
 # moat__programs(<module> <tests> <fuzzers> <benches> <libraries>...)
@@ -116,26 +135,23 @@ function(moat__programs module tests fuzzers benches)
     if(BUILD_TESTING AND CMOCKA_FOUND AND tests)
         moat__program(${module}_test SOURCES ${tests} "${MOAT_SOURCE_ROOT}/base/test_main.c"
             LIBS ${ARGN} moat_base PkgConfig::CMOCKA)
-        moat__add_test(unit.${module} unit ${module}_test)
+        moat_add_test(NAME unit.${module} LABEL unit COMMAND ${module}_test)
     endif()
 
     foreach(source IN LISTS fuzzers)
         cmake_path(GET source STEM LAST_ONLY program)
         string(REGEX REPLACE "_fuzz$" "" stem ${program})
+        file(GLOB corpus CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/corpus/${stem}/*")
         if(MOAT_SANITIZE STREQUAL "fuzzer")
             moat__program(${program} SOURCES ${source} LIBS ${ARGN})
             target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+            set(arguments -runs=0) # the corpus only, no mutation
         else()
-            moat__program(${program} SOURCES ${source} ${MOAT_SOURCE_ROOT}/base/fuzz_main.c LIBS ${ARGN} moat_base)
+            moat__program(${program} SOURCES ${source} "${MOAT_SOURCE_ROOT}/base/fuzz_main.c" LIBS ${ARGN} moat_base)
+            set(arguments "")
         endif()
-        set(corpus "${PROJECT_SOURCE_DIR}/tests/corpus/${stem}")
-        if(MOAT_SANITIZE STREQUAL "fuzzer")
-            set(run -runs=0)
-        else()
-            set(run "")
-        endif()
-        if(BUILD_TESTING AND EXISTS "${corpus}")
-            moat__add_test(fuzz.${stem} fuzz ${program} ${run} "${corpus}")
+        if(BUILD_TESTING AND corpus)
+            moat_add_test(NAME fuzz.${stem} LABEL fuzz COMMAND ${program} ${arguments} tests/corpus/${stem})
         endif()
     endforeach()
 
@@ -153,10 +169,4 @@ function(moat__program name)
     target_include_directories(${name} PRIVATE "${MOAT_SOURCE_ROOT}")
     target_link_libraries(${name} PRIVATE moat_flags ${arg_LIBS})
     set_target_properties(${name} PROPERTIES BUILD_RPATH "${MOAT_RPATH}")
-endfunction()
-
-# moat__add_test(<name> <label> <program> <argument>...): runs at the root of the tree, so tests name their data as "tests/...".
-function(moat__add_test name label program)
-    add_test(NAME ${name} COMMAND ${program} ${ARGN} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
-    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 120 ENVIRONMENT "${MOAT_TEST_ENVIRONMENT}")
 endfunction()

@@ -1,0 +1,229 @@
+/* The objects of a plan behind one engine grant: opened on first read, counted per object.
+ *
+ * The engine sees `moat://<grant>/<n>`; here alone that meets storage and a location. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/mem.h"
+#include "query/query_int.h"
+
+struct access_object {
+    const struct relation_object *object;
+    pthread_mutex_t lock; /* of opening */
+    struct storage_object *_Atomic open;
+    _Atomic uint64_t bytes_read;
+};
+
+struct access {
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct engine_grant *grant;
+    struct access_object *objects;
+    size_t object_count;
+    int sink_fd;
+    char *sink_path;
+    char *sink_temporary;
+};
+
+void access_placeholder_uri(void *context, size_t index, struct buf *out)
+{
+    const struct access_uri_context *uri = context;
+    const struct relation_object *object = &uri->relation->objects[index];
+    buf_printf(out, "%s/%zu", uri->warehouse->uri_prefix, uri->object_first + index);
+    /* The engine chooses a decompressor by the end of the name. */
+    static const char *const endings[] = {".gz", ".zst"};
+    static const char *const formats[] = {
+        [FORMAT_PARQUET] = ".parquet", [FORMAT_CSV] = ".csv", [FORMAT_JSON] = ".json"};
+    buf_append_str(out, formats[uri->relation->format]);
+    for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
+        if (slice_ends_with(object->location, slice_of(endings[i]))) {
+            buf_append_str(out, endings[i]);
+        }
+    }
+}
+
+static enum err open_object(struct access *access, struct access_object *object,
+                            struct errinfo *info)
+{
+    struct storage_object *open = NULL;
+    if (object->object->is_bytes) {
+        TRY(storage_open_bytes(object->object->bytes, &open, info));
+    } else {
+        struct storage_entry entry = {object->object->location, object->object->size_bytes,
+                                      object->object->etag};
+        TRY(storage_open(access->who, &entry, &open, info));
+    }
+    atomic_store(&object->open, open);
+    return ERR_OK;
+}
+
+static enum err read_object(void *context, size_t index, uint64_t offset, void *ret_bytes,
+                            size_t len, struct errinfo *info)
+{
+    struct access *access = context;
+    if (index >= access->object_count) {
+        return errinfo_set(info, ERR_DENIED, NULL, "no grant for this object");
+    }
+    struct access_object *object = &access->objects[index];
+    if (atomic_load(&object->open) == NULL) {
+        pthread_mutex_lock(&object->lock);
+        enum err err =
+            atomic_load(&object->open) == NULL ? open_object(access, object, info) : ERR_OK;
+        pthread_mutex_unlock(&object->lock);
+        TRY(err);
+    }
+    TRY(storage_read(atomic_load(&object->open), offset, ret_bytes, len, info));
+    atomic_fetch_add(&object->bytes_read, len);
+    return ERR_OK;
+}
+
+static enum err write_sink(void *context, UNUSED size_t index, const void *bytes, size_t len,
+                           struct errinfo *info)
+{
+    struct access *access = context;
+    return io_write_all(access->sink_fd, (struct slice){bytes, len}, info);
+}
+
+/* Written beside the target and renamed when complete, so that a failed query leaves no half file. */
+static enum err open_sink(struct access *access, const char *path, struct errinfo *info)
+{
+    size_t len = strlen(path);
+    access->sink_path = mem_strdup(path);
+    access->sink_temporary = mem_alloc(len + sizeof(".tmp"));
+    if (access->sink_path == NULL || access->sink_temporary == NULL) {
+        return errinfo_nomem(info);
+    }
+    memcpy(access->sink_temporary, path, len);
+    memcpy(access->sink_temporary + len, ".tmp", sizeof(".tmp"));
+    (void)unlink(access->sink_temporary);
+    return io_open_append(access->sink_temporary, 0600, &access->sink_fd, info);
+}
+
+static enum err open_grant(struct access *access, struct errinfo *info)
+{
+    struct engine_object *described CLEANUP(mem_free_cleanup) =
+        mem_calloc(access->object_count + 1, sizeof(*described));
+    if (described == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < access->object_count; i++) {
+        const struct relation_object *object = access->objects[i].object;
+        described[i].size_bytes = object->is_bytes ? object->bytes.len : object->size_bytes;
+        described[i].etag = object->etag;
+        described[i].extension = SLICE("");
+    }
+    struct engine_grant_spec spec = {
+        .objects = described,
+        .object_count = access->object_count,
+        .read = read_object,
+        .write = access->sink_path != NULL ? write_sink : NULL,
+        .writable_count = access->sink_path != NULL ? 1 : 0,
+        .context = access,
+    };
+    return engine_grant_open(access->warehouse->engine, access->who, &spec, &access->grant, info);
+}
+
+enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
+                             const struct relation_object *const *objects, size_t object_count,
+                             const char *sink_path, struct access **ret_access,
+                             struct errinfo *info)
+{
+    struct access *access CLEANUP(access_cleanup) = mem_calloc(1, sizeof(*access));
+    if (access == NULL) {
+        return errinfo_nomem(info);
+    }
+    access->sink_fd = -1;
+    access->warehouse = warehouse;
+    access->who = identity_ref((struct identity *)(uintptr_t)who);
+    access->objects = mem_calloc(object_count + 1, sizeof(*access->objects));
+    if (access->objects == NULL) {
+        return errinfo_nomem(info);
+    }
+    access->object_count = object_count;
+    for (size_t i = 0; i < object_count; i++) {
+        access->objects[i].object = objects[i];
+        pthread_mutex_init(&access->objects[i].lock, NULL);
+    }
+    if (sink_path != NULL) {
+        TRY(open_sink(access, sink_path, info));
+    }
+    TRY(open_grant(access, info));
+    *ret_access = TAKE(access);
+    return ERR_OK;
+}
+
+enum err access_open(struct warehouse *warehouse, const struct identity *who,
+                     const struct plan *plan, struct access **ret_access, struct errinfo *info)
+{
+    return access_open_objects(warehouse, who, plan->objects, plan->object_count, NULL, ret_access,
+                               info);
+}
+
+void access_close(struct access *access)
+{
+    if (access == NULL) {
+        return;
+    }
+    engine_grant_close(access->grant);
+    for (size_t i = 0; i < access->object_count; i++) {
+        storage_close(atomic_load(&access->objects[i].open));
+        pthread_mutex_destroy(&access->objects[i].lock);
+    }
+    mem_free(access->objects);
+    if (access->sink_fd >= 0) {
+        io_close(access->sink_fd);
+        (void)unlink(access->sink_temporary);
+    }
+    mem_free(access->sink_path);
+    mem_free(access->sink_temporary);
+    identity_unref(access->who);
+    mem_free(access);
+}
+
+enum err access_bind(const struct access *access, struct slice physical_sql, struct buf *ret_sql)
+{
+    struct buf uri CLEANUP(buf_fini) = {0};
+    engine_grant_uri(access->grant, 0, &uri);
+    const char *slash = uri.len == 0 ? NULL : strrchr(uri.ptr, '/');
+    ASSERT(slash != NULL || buf_failed(&uri));
+    struct slice living = {uri.ptr, slash == NULL ? 0 : (size_t)(slash - uri.ptr)};
+    struct slice placeholder = slice_of(access->warehouse->uri_prefix);
+    for (;;) {
+        size_t at = slice_find(physical_sql, placeholder);
+        if (at == SIZE_MAX) {
+            break;
+        }
+        buf_append(ret_sql, physical_sql.ptr, at);
+        buf_append_slice(ret_sql, living);
+        physical_sql.ptr += at + placeholder.len;
+        physical_sql.len -= at + placeholder.len;
+    }
+    buf_append_slice(ret_sql, physical_sql);
+    return buf_failed(ret_sql) || buf_failed(&uri) ? ERR_NOMEM : ERR_OK;
+}
+
+uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count)
+{
+    uint64_t total = 0;
+    for (size_t i = object_first; i < object_first + object_count; i++) {
+        total += atomic_load(&access->objects[i].bytes_read);
+    }
+    return total;
+}
+
+void access_sink_uri(const struct access *access, struct buf *ret_uri)
+{
+    engine_grant_uri_out(access->grant, 0, ret_uri);
+}
+
+enum err access_sink_finish(struct access *access, struct errinfo *info)
+{
+    TRY(io_sync(access->sink_fd, info));
+    if (rename(access->sink_temporary, access->sink_path) != 0) {
+        return errinfo_set(info, ERR_IO, NULL, "cannot move the finished file into place");
+    }
+    io_close(access->sink_fd);
+    access->sink_fd = -1;
+    return ERR_OK;
+}

@@ -1,0 +1,96 @@
+/* Plans by (statement text, person's fingerprint, store version, session). A hit still lists every
+ * table's objects as the person and is dropped if anything differs. */
+#include "base/mem.h"
+#include "query/query_int.h"
+
+#define PLAN_CACHE_SLOTS 256
+
+struct plan_slot {
+    struct plan *plan;
+    struct slice text;
+    uint64_t used;
+};
+
+struct plan_cache {
+    pthread_mutex_t lock;
+    struct plan_slot slots[PLAN_CACHE_SLOTS];
+    uint64_t clock;
+};
+
+enum err plan_cache_new(struct plan_cache **ret_cache, struct errinfo *info)
+{
+    struct plan_cache *cache = mem_calloc(1, sizeof(*cache));
+    if (cache == NULL) {
+        return errinfo_nomem(info);
+    }
+    pthread_mutex_init(&cache->lock, NULL);
+    *ret_cache = cache;
+    return ERR_OK;
+}
+
+static void drop_slot(struct plan_slot *slot)
+{
+    plan_unref(slot->plan);
+    mem_free((void *)(uintptr_t)slot->text.ptr);
+    *slot = (struct plan_slot){0};
+}
+
+void plan_cache_free(struct plan_cache *cache)
+{
+    if (cache != NULL) {
+        for (size_t i = 0; i < PLAN_CACHE_SLOTS; i++) {
+            if (cache->slots[i].plan != NULL) {
+                drop_slot(&cache->slots[i]);
+            }
+        }
+        pthread_mutex_destroy(&cache->lock);
+        mem_free(cache);
+    }
+}
+
+/* The key is a hash; text, person and version are compared in full so that no collision can hand
+ * one person another's plan. */
+struct plan *plan_cache_get(struct plan_cache *cache, uint64_t key, struct slice text,
+                            uint64_t system_version, const struct identity *who)
+{
+    struct plan *found = NULL;
+    pthread_mutex_lock(&cache->lock);
+    for (size_t i = 0; i < PLAN_CACHE_SLOTS && found == NULL; i++) {
+        struct plan_slot *slot = &cache->slots[i];
+        if (slot->plan == NULL || slot->plan->key != key ||
+            slot->plan->system_version != system_version || !slice_equal(slot->text, text) ||
+            identity_fingerprint(slot->plan->identities[0]) != identity_fingerprint(who) ||
+            !slice_equal(identity_subject(slot->plan->identities[0]), identity_subject(who))) {
+            continue;
+        }
+        slot->used = ++cache->clock;
+        found = slot->plan;
+        atomic_fetch_add(&found->references, 1);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return found;
+}
+
+void plan_cache_put(struct plan_cache *cache, struct plan *plan, struct slice text)
+{
+    char *copy = mem_slicedup(text);
+    if (copy == NULL) {
+        return; /* a cache may forget */
+    }
+    pthread_mutex_lock(&cache->lock);
+    struct plan_slot *victim = &cache->slots[0];
+    for (size_t i = 0; i < PLAN_CACHE_SLOTS; i++) {
+        struct plan_slot *slot = &cache->slots[i];
+        if (slot->plan == NULL || slot->plan->key == plan->key) {
+            victim = slot;
+            break;
+        }
+        victim = slot->used < victim->used ? slot : victim;
+    }
+    if (victim->plan != NULL) {
+        drop_slot(victim);
+    }
+    atomic_fetch_add(&plan->references, 1);
+    *victim = (struct plan_slot){plan, {copy, text.len}, ++cache->clock};
+    pthread_mutex_unlock(&cache->lock);
+}

@@ -1,0 +1,745 @@
+/* From statement text to physical SQL.
+ *
+ * Two passes over a tree of syntax trees (the statement, and the body of each view in it): the
+ * first resolves every reference as the person (or a view's definer), the second puts one secured
+ * relation in the place of each. Two, because whether a barrier is needed depends on all
+ * expressions of all trees. What comes out is checked again by sql_ast_finish, trusting nothing
+ * recorded on the way. */
+#include "base/json.h"
+#include "base/mem.h"
+#include "query/query_int.h"
+#include "sql/scan.h"
+
+#define VIEW_DEPTH_MAX 16
+#define PLAN_TABLES_MAX 2000
+
+struct plan_node;
+
+struct plan_ref {
+    struct resolved resolved;
+    struct plan_node *view; /* body, if the relation is a view */
+    size_t table;           /* in plan->tables, for what has objects */
+};
+
+struct plan_node {
+    struct sql_ast *ast;
+    struct identity *who; /* held by the plan */
+    struct slice via_view;
+    struct plan_ref *refs;
+    size_t ref_count;
+};
+
+struct builder {
+    struct session *session;
+    struct arena *arena;
+    struct plan *plan;
+    size_t table_capacity;
+    size_t object_capacity;
+    unsigned depth;
+};
+
+void plan_unref(struct plan *plan)
+{
+    if (plan != NULL && atomic_fetch_sub(&plan->references, 1) == 1) {
+        for (size_t i = 0; i < plan->identity_count; i++) {
+            identity_unref(plan->identities[i]);
+        }
+        mem_free(plan->identities);
+        arena_free(plan->arena);
+        mem_free(plan);
+    }
+}
+
+static enum err plan_new(struct session *session, struct plan **ret_plan, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = mem_calloc(1, sizeof(*plan));
+    if (plan == NULL) {
+        return errinfo_nomem(info);
+    }
+    atomic_init(&plan->references, 1);
+    plan->is_cacheable = true;
+    plan->arena = arena_new(NULL, "plan", (size_t)1 << 30);
+    plan->identities = mem_calloc(1, sizeof(*plan->identities));
+    if (plan->arena == NULL || plan->identities == NULL) {
+        return errinfo_nomem(info);
+    }
+    plan->identities[plan->identity_count++] = identity_ref(session->who);
+    *ret_plan = TAKE(plan);
+    return ERR_OK;
+}
+
+static enum err plan_hold(struct plan *plan, struct identity *who, struct errinfo *info)
+{
+    struct identity **grown =
+        mem_realloc(plan->identities, (plan->identity_count + 1) * sizeof(struct identity *));
+    if (grown == NULL) {
+        identity_unref(who);
+        return errinfo_nomem(info);
+    }
+    plan->identities = grown;
+    plan->identities[plan->identity_count++] = who;
+    return ERR_OK;
+}
+
+/* ---- parsing ---- */
+
+static enum err parse_text(struct session *session, struct slice text, struct arena *arena,
+                           struct slice *ret_json, struct errinfo *info)
+{
+    struct buf json CLEANUP(buf_fini) = {0};
+    TRY(engine_parse(session->engine, text, &json, info));
+    if (buf_failed(&json) || !arena_slice(arena, buf_slice(&json), ret_json)) {
+        return errinfo_nomem(info);
+    }
+    return ERR_OK;
+}
+
+/* Text of Moat's own making to its query node. */
+static enum err parse_own(struct builder *b, const struct buf *text, struct json **ret_node,
+                          struct errinfo *info)
+{
+    if (buf_failed(text)) {
+        return errinfo_nomem(info);
+    }
+    struct slice json;
+    TRY(parse_text(b->session, buf_slice(text), b->arena, &json, info));
+    struct json *root;
+    TRY(json_parse(b->arena, json, NULL, &root, info));
+    struct json *node = json_get(json_at(json_get(root, "statements"), 0), "node");
+    if (node == NULL) {
+        return errinfo_set(info, ERR_INTERNAL, NULL, "a secured relation cannot be parsed");
+    }
+    *ret_node = node;
+    return ERR_OK;
+}
+
+/* ---- first pass: resolve ---- */
+
+static enum err resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info);
+
+static enum err open_view(struct builder *b, const struct plan_node *parent,
+                          const struct relation *relation, struct plan_node **ret_node,
+                          struct errinfo *info)
+{
+    if (b->depth >= VIEW_DEPTH_MAX) {
+        (void)errinfo_set(info, ERR_LIMIT, "54001", "views are nested deeper than %d",
+                          VIEW_DEPTH_MAX);
+        errinfo_detail(info, "The deepest is \"%.*s\".", SLICE_ARGS(relation->name.name));
+        return ERR_LIMIT;
+    }
+    struct plan_node *node = arena_calloc(b->arena, 1, sizeof(*node));
+    if (node == NULL) {
+        return errinfo_nomem(info);
+    }
+    node->who = parent->who;
+    node->via_view = relation->name.name;
+    if (relation->is_definer) {
+        struct identity *definer;
+        TRY(system_login(b->session->warehouse->system, relation->owner, SLICE(""),
+                         SLICE("definer"), identity_client(b->session->who), &definer, info));
+        TRY(plan_hold(b->plan, definer, info));
+        node->who = definer;
+    }
+    struct slice json;
+    TRY(parse_text(b->session, relation->view_sql, b->arena, &json, info));
+    TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &b->session->warehouse->limits,
+                     node->who, b->arena, &node->ast, info));
+    b->depth++;
+    enum err err = resolve_node(b, node, info);
+    b->depth--;
+    if (err != ERR_OK && info != NULL) {
+        info->position = 0; /* it would point into the view, not into the statement */
+    }
+    *ret_node = node;
+    return err;
+}
+
+static bool may_name_paths(const struct identity *who)
+{
+    return identity_is_owner(who) && identity_actor(who).len == 0;
+}
+
+static enum err load_path(struct builder *b, const struct plan_node *node,
+                          const struct sql_reference *reference, struct resolved *out,
+                          struct errinfo *info)
+{
+    static const struct {
+        const char *function;
+        enum relation_format format;
+    } readers[] = {{"read_parquet", FORMAT_PARQUET},   {"parquet_scan", FORMAT_PARQUET},
+                   {"read_csv", FORMAT_CSV},           {"read_csv_auto", FORMAT_CSV},
+                   {"read_json", FORMAT_JSON},         {"read_json_auto", FORMAT_JSON},
+                   {"read_ndjson", FORMAT_JSON},       {"read_ndjson_auto", FORMAT_JSON}};
+    const enum relation_format *format = NULL;
+    for (size_t i = 0; reference->is_function && i < ARRAY_COUNT(readers); i++) {
+        if (slice_equal_fold(reference->name.name, slice_of(readers[i].function))) {
+            format = &readers[i].format;
+        }
+    }
+    if (reference->is_function && (format == NULL || reference->path.len == 0)) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "\"%.*s\" takes one constant path here, and its options as constants",
+                           SLICE_ARGS(reference->name.name));
+    }
+    out->relation = arena_calloc(b->arena, 1, sizeof(*out->relation));
+    if (out->relation == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(catalog_load_path(node->who,
+                          reference->is_function ? reference->path : reference->name.name, format,
+                          reference->options, reference->option_count, b->arena, out->relation,
+                          info));
+    out->effective = (struct policy_effective){.is_visible = true};
+    b->plan->is_cacheable = false;
+    return ERR_OK;
+}
+
+static bool looks_like_path(const struct sql_reference *reference)
+{
+    struct slice name = reference->name.name;
+    return reference->name.schema.len == 0 &&
+           (memchr(name.ptr, '/', name.len) != NULL || memchr(name.ptr, '.', name.len) != NULL);
+}
+
+static enum err resolve_reference(struct builder *b, const struct plan_node *node,
+                                  const struct sql_reference *reference, struct resolved *out,
+                                  struct errinfo *info)
+{
+    if (reference->is_function) {
+        if (!may_name_paths(node->who)) {
+            (void)errinfo_set(info, ERR_DENIED, NULL, "permission denied for function \"%.*s\"",
+                              SLICE_ARGS(reference->name.name));
+            errinfo_hint(info, "Files are read through registered tables; SHOW TABLES lists yours.");
+            return ERR_DENIED;
+        }
+        return load_path(b, node, reference, out, info);
+    }
+    if (reference->has_version || reference->has_timestamp) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "time travel on \"%.*s\": registered files have no versions",
+                           SLICE_ARGS(reference->name.name));
+    }
+    enum err err =
+        resolve_relation(b->session, node->who, &reference->name, b->arena, out, info);
+    if (err == ERR_NOT_FOUND && looks_like_path(reference) && may_name_paths(node->who)) {
+        err = load_path(b, node, reference, out, info);
+    }
+    return err;
+}
+
+static enum err add_table(struct builder *b, const struct plan_node *node,
+                          const struct resolved *resolved, size_t *ret_index,
+                          struct errinfo *info)
+{
+    struct plan *plan = b->plan;
+    if (plan->table_count == PLAN_TABLES_MAX) {
+        return errinfo_set(info, ERR_LIMIT, NULL, "the statement reads more than %d tables",
+                           PLAN_TABLES_MAX);
+    }
+    if (plan->table_count == b->table_capacity) {
+        size_t capacity = b->table_capacity == 0 ? 8 : b->table_capacity * 2;
+        struct plan_table *grown = arena_calloc(b->arena, capacity, sizeof(*grown));
+        if (grown == NULL) {
+            return errinfo_nomem(info);
+        }
+        if (plan->table_count > 0) {
+            memcpy(grown, plan->tables, plan->table_count * sizeof(*grown));
+        }
+        plan->tables = grown;
+        b->table_capacity = capacity;
+    }
+    const struct relation *relation = resolved->relation;
+    size_t need = plan->object_count + relation->object_count;
+    if (need > b->object_capacity) {
+        size_t capacity = need * 2;
+        const struct relation_object **grown = arena_calloc(b->arena, capacity, sizeof(*grown));
+        if (grown == NULL) {
+            return errinfo_nomem(info);
+        }
+        if (plan->object_count > 0) {
+            memcpy(grown, plan->objects, plan->object_count * sizeof(*grown));
+        }
+        plan->objects = grown;
+        b->object_capacity = capacity;
+    }
+    for (size_t i = 0; i < relation->object_count; i++) {
+        plan->objects[plan->object_count + i] = &relation->objects[i];
+    }
+    plan->tables[plan->table_count] = (struct plan_table){
+        .relation = resolved->relation,
+        .who = node->who,
+        .object_first = plan->object_count,
+        .object_count = relation->object_count,
+        .is_bound = resolved->effective.is_bound,
+    };
+    plan->object_count = need;
+    plan->is_cacheable = plan->is_cacheable && relation->kind != RELATION_SYSTEM;
+    *ret_index = plan->table_count++;
+    return ERR_OK;
+}
+
+/* Names in column references of a tree, and whether a star makes it all of them. */
+struct used_columns {
+    struct slice *names;
+    size_t count;
+    size_t capacity;
+    bool is_all;
+};
+
+static bool collect_names(struct arena *arena, const struct json *node, struct used_columns *used)
+{
+    struct slice class = json_get_text(node, "class");
+    if (slice_equal(class, SLICE("STAR"))) {
+        used->is_all = true;
+    }
+    if (slice_equal(class, SLICE("COLUMN_REF"))) {
+        const struct json *names = json_get(node, "column_names");
+        for (const struct json *n = names == NULL ? NULL : names->first; n != NULL; n = n->next) {
+            if (used->count == used->capacity) {
+                size_t capacity = used->capacity == 0 ? 32 : used->capacity * 2;
+                struct slice *grown = arena_calloc(arena, capacity, sizeof(*grown));
+                if (grown == NULL) {
+                    return false;
+                }
+                if (used->count > 0) {
+                    memcpy(grown, used->names, used->count * sizeof(*grown));
+                }
+                used->names = grown;
+                used->capacity = capacity;
+            }
+            used->names[used->count++] = n->text;
+        }
+    }
+    for (const struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL && !collect_names(arena, child, used)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool uses(const struct used_columns *used, struct slice column, struct slice table)
+{
+    for (size_t i = 0; i < used->count; i++) {
+        /* A reference to the table itself (SELECT t FROM t) is all of its columns. */
+        if (slice_equal_fold(used->names[i], column) || slice_equal_fold(used->names[i], table)) {
+            return true;
+        }
+    }
+    return used->is_all;
+}
+
+static enum err fill_audit(struct builder *b, const struct plan_node *node,
+                           const struct resolved *resolved, const struct used_columns *used,
+                           struct audit_table *out, struct errinfo *info)
+{
+    const struct policy_effective *effective = &resolved->effective;
+    struct buf name CLEANUP(buf_fini) = {0};
+    sql_print_name(&name, &resolved->relation->name);
+    struct slice *columns =
+        arena_calloc(b->arena, effective->column_count + 1, sizeof(*columns));
+    if (columns == NULL || buf_failed(&name) || !arena_slice(b->arena, buf_slice(&name), &out->name)) {
+        return errinfo_nomem(info);
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < effective->column_count; i++) {
+        struct slice column = effective->columns[i].column->name;
+        if (uses(used, column, resolved->relation->name.name)) {
+            columns[count++] = column;
+        }
+    }
+    if (resolved->relation->kind == RELATION_PATH) {
+        columns[count++] = SLICE("*");
+    }
+    out->uuid = resolved->relation->uuid;
+    out->columns = columns;
+    out->column_count = count;
+    out->grant_ids = effective->grant_ids;
+    out->grant_count = effective->grant_count;
+    out->via_view = node->via_view;
+    out->as_definer =
+        node->who == b->session->who ? (struct slice){"", 0} : identity_subject(node->who);
+    return ERR_OK;
+}
+
+static void worsen_leak(struct plan *plan, const struct sql_ast *ast)
+{
+    if (ast->leak > plan->leak) {
+        plan->leak = ast->leak;
+        plan->leak_function = ast->leak_function;
+    }
+}
+
+static enum err resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
+{
+    struct sql_ast *ast = node->ast;
+    struct used_columns used = {0};
+    if (!collect_names(b->arena, ast->root, &used)) {
+        return errinfo_nomem(info);
+    }
+    worsen_leak(b->plan, ast);
+    node->ref_count = ast->reference_count;
+    node->refs = arena_calloc(b->arena, node->ref_count + 1, sizeof(*node->refs));
+    if (node->refs == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < node->ref_count; i++) {
+        struct plan_ref *ref = &node->refs[i];
+        const struct sql_reference *reference = &ast->references[i];
+        enum err err = resolve_reference(b, node, reference, &ref->resolved, info);
+        if (err != ERR_OK) {
+            errinfo_position(info, reference->position);
+            return err;
+        }
+        TRY(add_table(b, node, &ref->resolved, &ref->table, info));
+        TRY(fill_audit(b, node, &ref->resolved, &used, &b->plan->tables[ref->table].audit, info));
+        b->plan->is_bound = b->plan->is_bound || ref->resolved.effective.is_bound;
+        if (ref->resolved.relation->kind == RELATION_VIEW) {
+            TRY(open_view(b, node, ref->resolved.relation, &ref->view, info));
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- second pass: secure ---- */
+
+static enum err secure_node(struct builder *b, struct plan_node *node, struct errinfo *info);
+
+/* FROM item that yields the needed columns as __moat_c<id>. */
+static enum err write_source(struct builder *b, const struct plan_ref *ref, struct buf *out,
+                             struct errinfo *info)
+{
+    const struct relation *relation = ref->resolved.relation;
+    const struct relation_column **columns;
+    size_t count;
+    TRY(policy_source_columns(&ref->resolved.effective, relation, b->arena, &columns, &count,
+                              info));
+    buf_append_str(out, "(SELECT ");
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(out, i == 0 ? "" : ", ");
+        sql_quote_name(out, columns[i]->source);
+        buf_printf(out, " AS \"__moat_c%u\"", columns[i]->id);
+    }
+    buf_append_str(out, " FROM ");
+    if (relation->kind == RELATION_VIEW) {
+        buf_append_str(out, "\"__moat_view\"");
+    } else {
+        struct access_uri_context uri = {b->session->warehouse, relation,
+                                         b->plan->tables[ref->table].object_first};
+        TRY(catalog_source_sql(relation, access_placeholder_uri, &uri, out, info));
+    }
+    buf_append_str(out, ") AS \"__moat_source\"");
+    return ERR_OK;
+}
+
+/* The table reference called `name` in a tree of Moat's own making. */
+static struct json *find_own_table(struct json *node, struct slice name)
+{
+    if (node->type == JSON_OBJECT && slice_equal(json_get_text(node, "type"), SLICE("BASE_TABLE")) &&
+        slice_equal(json_get_text(node, "table_name"), name)) {
+        return node;
+    }
+    for (struct json *child = node->first; child != NULL; child = child->next) {
+        struct json *found = child->first == NULL ? NULL : find_own_table(child, name);
+        if (found != NULL) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* The innermost SELECT, which reads the files. */
+static struct json *find_reader(struct json *node)
+{
+    const struct json *from = json_get(node, "from_table");
+    if (from != NULL && slice_equal(json_get_text(from, "type"), SLICE("TABLE_FUNCTION"))) {
+        return node;
+    }
+    for (struct json *child = node->first; child != NULL; child = child->next) {
+        struct json *found = child->first == NULL ? NULL : find_reader(child);
+        if (found != NULL) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static enum err graft_view(struct builder *b, struct json *secured, const struct plan_node *view,
+                           struct errinfo *info)
+{
+    struct json *hole = find_own_table(secured, SLICE("__moat_view"));
+    struct json *subquery = json_new(b->arena, JSON_OBJECT);
+    struct json *statement = json_new(b->arena, JSON_OBJECT);
+    struct json *node = json_copy(b->arena, view->ast->select);
+    struct json *map = json_new(b->arena, JSON_ARRAY);
+    struct json *type = json_new_text(b->arena, SLICE("SUBQUERY"));
+    struct json *alias = json_new_text(b->arena, SLICE("__moat_view"));
+    struct json *sample = json_new(b->arena, JSON_NULL);
+    struct json *aliases = json_new(b->arena, JSON_ARRAY);
+    if (hole == NULL || subquery == NULL || statement == NULL || node == NULL || map == NULL ||
+        type == NULL || alias == NULL || sample == NULL || aliases == NULL) {
+        return errinfo_nomem(info);
+    }
+    json_set(statement, "node", node);
+    json_set(statement, "named_param_map", map);
+    json_set(subquery, "type", type);
+    json_set(subquery, "alias", alias);
+    json_set(subquery, "sample", sample);
+    json_set(subquery, "subquery", statement);
+    json_set(subquery, "column_name_alias", aliases);
+    json_replace(hole, subquery);
+    return ERR_OK;
+}
+
+static bool type_takes(struct slice type, int constant)
+{
+    static const char *const numbers[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT", "HUGEINT",
+                                          "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+                                          "FLOAT",    "DOUBLE",    "DECIMAL"};
+    switch (constant) {
+    case CONSTANT_NUMBER:
+        for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+            if (slice_starts_with(type, slice_of(numbers[i]))) {
+                return !slice_ends_with(type, SLICE("]"));
+            }
+        }
+        return false;
+    case CONSTANT_STRING:
+        return slice_equal(type, SLICE("VARCHAR"));
+    case CONSTANT_BOOL:
+        return slice_equal(type, SLICE("BOOLEAN"));
+    case CONSTANT_DATE:
+        return slice_equal(type, SLICE("DATE"));
+    }
+    return false;
+}
+
+/* Below a barrier user conditions lose pruning; copies of those that cannot fail or tell anything
+ * (one raw column against a constant of its own type) are put where the files are read. */
+static enum err push_conjuncts(struct plan_node *node, size_t index, struct json *secured,
+                               struct errinfo *info)
+{
+    const struct sql_reference *reference = &node->ast->references[index];
+    const struct policy_effective *effective = &node->refs[index].resolved.effective;
+    struct json *reader = find_reader(secured);
+    for (size_t c = 0; reader != NULL && c < reference->conjunct_count; c++) {
+        const struct sql_conjunct *conjunct = &reference->conjuncts[c];
+        for (size_t i = 0; i < effective->column_count; i++) {
+            const struct policy_column *column = &effective->columns[i];
+            if (column->is_raw && slice_equal_fold(column->column->name, conjunct->column) &&
+                type_takes(column->column->type, (int)conjunct->constant)) {
+                TRY(sql_ast_push_conjunct(node->ast, reader, conjunct, column->column->source,
+                                          info));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err secure_path(struct builder *b, struct plan_node *node, size_t index,
+                            struct errinfo *info)
+{
+    const struct plan_ref *ref = &node->refs[index];
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct access_uri_context uri = {b->session->warehouse, ref->resolved.relation,
+                                     b->plan->tables[ref->table].object_first};
+    buf_append_str(&text, "SELECT * FROM ");
+    TRY(catalog_source_sql(ref->resolved.relation, access_placeholder_uri, &uri, &text, info));
+    struct json *own;
+    TRY(parse_own(b, &text, &own, info));
+    return sql_ast_graft(node->ast, index, own, info);
+}
+
+static enum err secure_reference(struct builder *b, struct plan_node *node, size_t index,
+                                 struct errinfo *info)
+{
+    struct plan_ref *ref = &node->refs[index];
+    const struct relation *relation = ref->resolved.relation;
+    bool is_bound = ref->resolved.effective.is_bound;
+    if (ref->view != NULL) {
+        TRY(secure_node(b, ref->view, info));
+        if (!is_bound && (identity_is_owner(node->who) || ref->resolved.effective.column_count ==
+                                                              relation->column_count)) {
+            return sql_ast_graft(node->ast, index, ref->view->ast->select, info);
+        }
+    }
+    if (relation->kind == RELATION_PATH) {
+        return secure_path(b, node, index, info);
+    }
+    struct buf source CLEANUP(buf_fini) = {0};
+    struct buf text CLEANUP(buf_fini) = {0};
+    TRY(write_source(b, ref, &source, info));
+    if (buf_failed(&source)) {
+        return errinfo_nomem(info);
+    }
+    bool barrier = is_bound && b->plan->leak == LEAK_UNSAFE;
+    TRY(policy_secure(&ref->resolved.effective, buf_slice(&source), barrier, &text, info));
+    struct json *secured;
+    TRY(parse_own(b, &text, &secured, info));
+    if (barrier) {
+        b->plan->has_barrier = true;
+        TRY(push_conjuncts(node, index, secured, info));
+    }
+    if (ref->view != NULL) {
+        TRY(graft_view(b, secured, ref->view, info));
+    }
+    return sql_ast_graft(node->ast, index, secured, info);
+}
+
+static enum err secure_node(struct builder *b, struct plan_node *node, struct errinfo *info)
+{
+    for (size_t i = 0; i < node->ref_count; i++) {
+        TRY(secure_reference(b, node, i, info));
+    }
+    return sql_ast_finish(node->ast, info);
+}
+
+static enum err print_physical(struct builder *b, const struct sql_ast *ast, struct errinfo *info)
+{
+    struct buf json CLEANUP(buf_fini) = {0};
+    struct buf sql CLEANUP(buf_fini) = {0};
+    json_write(&json, ast->root);
+    if (buf_failed(&json)) {
+        return errinfo_nomem(info);
+    }
+    TRY(engine_deparse(b->session->engine, buf_slice(&json), &sql, info));
+    if (buf_failed(&sql) || !arena_slice(b->arena, buf_slice(&sql), &b->plan->physical_sql)) {
+        return errinfo_nomem(info);
+    }
+    return ERR_OK;
+}
+
+/* ---- the whole ---- */
+
+static enum err enter(struct query *query, enum query_state state, struct errinfo *info)
+{
+    return query == NULL ? ERR_OK : query_move(query, state, info);
+}
+
+static enum err build_new(struct session *session, struct query *query, struct slice text,
+                          struct plan **ret_plan, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    TRY(plan_new(session, &plan, info));
+    struct builder b = {.session = session, .arena = plan->arena, .plan = plan};
+    struct plan_node root = {.who = session->who, .via_view = {"", 0}};
+    struct slice kept;
+    struct slice json;
+    if (!arena_slice(b.arena, text, &kept)) {
+        return errinfo_nomem(info);
+    }
+    TRY(parse_text(session, kept, b.arena, &json, info));
+    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &session->warehouse->limits, session->who,
+                     b.arena, &root.ast, info));
+    plan->ast = root.ast;
+    TRY(enter(query, QUERY_PARSED, info));
+    TRY(resolve_node(&b, &root, info));
+    if (query != NULL) { /* from here the trail can say which tables */
+        plan_unref(query->plan);
+        atomic_fetch_add(&plan->references, 1);
+        query->plan = plan;
+    }
+    TRY(enter(query, QUERY_RESOLVED, info));
+    TRY(secure_node(&b, &root, info));
+    TRY(enter(query, QUERY_SECURED, info));
+    TRY(print_physical(&b, root.ast, info));
+    TRY(enter(query, QUERY_PLANNED, info));
+    *ret_plan = TAKE(plan);
+    return ERR_OK;
+}
+
+/* The objects of each table, listed now as the person, are those the plan was made with. */
+static bool is_current(struct session *session, const struct plan *plan)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "plan check", 0);
+    bool is_same = arena != NULL;
+    for (size_t i = 0; is_same && i < plan->table_count; i++) {
+        const struct plan_table *table = &plan->tables[i];
+        struct relation now;
+        struct errinfo ignored;
+        if (table->relation->kind != RELATION_TABLE) {
+            continue; /* views change only with the store's version */
+        }
+        is_same = catalog_load(session->warehouse->system, table->who, &table->relation->name, true,
+                               arena, &now, &ignored) == ERR_OK &&
+                  now.object_count == table->object_count &&
+                  now.version == table->relation->version;
+        for (size_t o = 0; is_same && o < now.object_count; o++) {
+            const struct relation_object *then = plan->objects[table->object_first + o];
+            is_same = slice_equal(now.objects[o].location, then->location) &&
+                      slice_equal(now.objects[o].etag, then->etag) &&
+                      now.objects[o].size_bytes == then->size_bytes;
+        }
+    }
+    return is_same;
+}
+
+enum err plan_build(struct session *session, struct query *query, struct slice text,
+                    struct plan **ret_plan, struct errinfo *info)
+{
+    struct warehouse *warehouse = session->warehouse;
+    uint64_t version;
+    TRY(system_version(warehouse->system, &version, info));
+    uint64_t seed = identity_fingerprint(session->who) ^
+                    hash_xx64(slice_of(session->default_schema), version);
+    uint64_t key = hash_xx64(text, seed);
+    struct plan *plan CLEANUP(plan_cleanup) =
+        plan_cache_get(warehouse->cache, key, text, version, session->who);
+    if (plan != NULL && is_current(session, plan)) {
+        if (query != NULL) {
+            plan_unref(query->plan);
+            atomic_fetch_add(&plan->references, 1);
+            query->plan = plan;
+        }
+        TRY(enter(query, QUERY_SECURED, info));
+        TRY(enter(query, QUERY_PLANNED, info));
+        *ret_plan = TAKE(plan);
+        return ERR_OK;
+    }
+    plan_unref(TAKE(plan));
+    TRY(build_new(session, query, text, &plan, info));
+    plan->key = key;
+    plan->system_version = version;
+    if (plan->is_cacheable && query != NULL) {
+        plan_cache_put(warehouse->cache, plan, text);
+    }
+    *ret_plan = TAKE(plan);
+    return ERR_OK;
+}
+
+enum err plan_rows(struct session *session, const struct relation_column *columns,
+                   size_t column_count, struct slice json_lines, struct plan **ret_plan,
+                   struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    TRY(plan_new(session, &plan, info));
+    struct builder b = {.session = session, .arena = plan->arena, .plan = plan};
+    struct relation_object *object = arena_calloc(b.arena, 1, sizeof(*object));
+    struct relation *relation = arena_calloc(b.arena, 1, sizeof(*relation));
+    if (object == NULL || relation == NULL ||
+        !arena_slice(b.arena, json_lines, &object->bytes)) {
+        return errinfo_nomem(info);
+    }
+    object->is_bytes = true;
+    object->size_bytes = object->bytes.len;
+    *relation = (struct relation){.kind = RELATION_SYSTEM,
+                                  .format = FORMAT_JSON,
+                                  .columns = columns,
+                                  .column_count = column_count,
+                                  .objects = object,
+                                  .object_count = 1};
+    struct resolved resolved = {.relation = relation};
+    struct plan_node root = {.who = session->who, .via_view = {"", 0}};
+    size_t table;
+    TRY(add_table(&b, &root, &resolved, &table, info));
+    struct buf sql CLEANUP(buf_fini) = {0};
+    struct access_uri_context uri = {session->warehouse, relation, 0};
+    buf_append_str(&sql, "SELECT * FROM ");
+    TRY(catalog_source_sql(relation, access_placeholder_uri, &uri, &sql, info));
+    if (buf_failed(&sql) || !arena_slice(b.arena, buf_slice(&sql), &plan->physical_sql)) {
+        return errinfo_nomem(info);
+    }
+    plan->table_count = 0; /* nothing of anybody's was read */
+    *ret_plan = TAKE(plan);
+    return ERR_OK;
+}

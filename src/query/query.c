@@ -1,0 +1,474 @@
+/* One statement from text to rows: dispatch, running, limits, cancellation, and what may be told
+ * when it fails. */
+#include "query/query.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "query/query_int.h"
+#include "sql/scan.h"
+
+#define QUERY_ARENA_BYTES_MAX ((size_t)1 << 30)
+
+enum err query_check_cancelled(struct query *query, struct errinfo *info)
+{
+    bool is_late = query->deadline_us != 0 && clock_mono_us() > query->deadline_us;
+    if (is_late || atomic_load(&query->is_timed_out)) {
+        (void)errinfo_set(info, ERR_TIMEOUT, NULL, "the statement was cancelled by its time limit");
+        errinfo_hint(info, "SET query.timeout changes the limit for this session.");
+        return ERR_TIMEOUT;
+    }
+    if (atomic_load(&query->is_cancelled)) {
+        return errinfo_set(info, ERR_CANCELLED, NULL, "the statement was cancelled");
+    }
+    return ERR_OK;
+}
+
+void query_cancel(struct query *query)
+{
+    struct session *session = query->session;
+    atomic_store(&query->is_cancelled, true);
+    pthread_mutex_lock(&session->lock);
+    if (query->engine != NULL) {
+        engine_query_cancel(query->engine);
+    }
+    pthread_mutex_unlock(&session->lock);
+}
+
+double query_progress(struct query *query)
+{
+    struct session *session = query->session;
+    pthread_mutex_lock(&session->lock);
+    double progress = query->engine == NULL ? -1 : engine_query_progress(query->engine);
+    pthread_mutex_unlock(&session->lock);
+    return progress;
+}
+
+/* ---- errors ---- */
+
+/* First "quoted" word of a message. */
+static struct slice quoted_name(const char *message)
+{
+    const char *open = strchr(message, '"');
+    const char *close = open == NULL ? NULL : strchr(open + 1, '"');
+    return close == NULL ? (struct slice){"", 0}
+                         : (struct slice){open + 1, (size_t)(close - open - 1)};
+}
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Where hidden values are at stake, a message about a value could carry one: only what concerns
+ * names (class 42), resources (53, 54, 57) and ourselves passes. */
+void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info)
+{
+    const struct plan *plan = query->plan;
+    if (info == NULL || plan == NULL) {
+        return;
+    }
+    static const char *const open_classes[] = {"42", "53", "54", "57", "58", "0A", "26"};
+    bool is_open = false;
+    for (size_t i = 0; i < ARRAY_COUNT(open_classes); i++) {
+        is_open = is_open || starts_with(info->sqlstate, open_classes[i]);
+    }
+    if (plan->is_bound && !is_open) {
+        char sqlstate[6];
+        memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
+        enum err code = info->code;
+        (void)errinfo_set(info, code, sqlstate, "the statement failed on a value");
+        errinfo_detail(info, "Details are withheld because a policy applies to what it reads.");
+        return;
+    }
+    if (strstr(info->message, "__moat_") != NULL || strstr(info->detail, "__moat_") != NULL ||
+        strstr(info->hint, "__moat_") != NULL) {
+        (void)errinfo_set(info, ERR_INTERNAL, NULL,
+                          "the statement does not fit the relation it reads");
+        errinfo_hint(info, "If files of a table changed their columns, ALTER TABLE ... REFRESH "
+                           "reads them again.");
+        return;
+    }
+    if (is_bind_error && plan->ast != NULL && info->position == 0) {
+        struct slice name = quoted_name(info->message);
+        if (name.len == 0 && starts_with(info->message, "No function matches")) {
+            name = SLICE("");
+        }
+        if (name.len > 0) {
+            errinfo_position(info, sql_ast_locate(plan->ast, name));
+        }
+    }
+}
+
+/* ---- running ---- */
+
+static enum err start_engine(struct query *query, const struct engine_parameter *parameters,
+                             size_t parameter_count, struct errinfo *info)
+{
+    struct session *session = query->session;
+    TRY(query_check_cancelled(query, info));
+    TRY(access_open(session->warehouse, session->who, query->plan, &query->access, info));
+    struct buf sql CLEANUP(buf_fini) = {0};
+    if (access_bind(query->access, query->plan->physical_sql, &sql) != ERR_OK) {
+        return errinfo_nomem(info);
+    }
+    struct engine_query *engine;
+    enum err err = engine_query_open(session->engine, session->who, buf_slice(&sql), parameters,
+                                     parameter_count, &engine, info);
+    if (err != ERR_OK) {
+        query_clean_error(query, true, info);
+        return err;
+    }
+    pthread_mutex_lock(&session->lock);
+    query->engine = engine;
+    pthread_mutex_unlock(&session->lock);
+    if (atomic_load(&query->is_cancelled)) {
+        engine_query_cancel(engine);
+    }
+    return ERR_OK;
+}
+
+enum err query_run(struct query *query, struct plan *plan,
+                   const struct engine_parameter *parameters, size_t parameter_count,
+                   struct errinfo *info)
+{
+    if (query->plan != plan) {
+        plan_unref(query->plan);
+        atomic_fetch_add(&plan->references, 1);
+        query->plan = plan;
+    }
+    if (query->state < QUERY_SECURED) {
+        TRY(query_move(query, QUERY_SECURED, info));
+    }
+    if (query->state < QUERY_PLANNED) {
+        TRY(query_move(query, QUERY_PLANNED, info));
+    }
+    TRY(query_move(query, QUERY_ADMITTED, info));
+    TRY(start_engine(query, parameters, parameter_count, info));
+    query->has_rows = true;
+    return query_move(query, QUERY_RUNNING, info);
+}
+
+enum err query_run_text(struct query *query, struct slice text, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    TRY(plan_build(query->session, query, text, &plan, info));
+    return query_run(query, plan, NULL, 0, info);
+}
+
+enum err query_run_rows(struct query *query, const struct relation_column *columns,
+                        size_t column_count, struct slice json_lines, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    TRY(plan_rows(query->session, columns, column_count, json_lines, &plan, info));
+    return query_run(query, plan, NULL, 0, info);
+}
+
+static enum err run_select(struct query *query, const struct query_parameter *parameters,
+                           size_t parameter_count, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    TRY(plan_build(query->session, query, query->statement, &plan, info));
+    uint32_t wanted = plan->ast == NULL ? 0 : plan->ast->parameter_count;
+    if (wanted != parameter_count) {
+        return errinfo_set(info, ERR_INVALID, "08P01",
+                           "the statement has %u parameters, %zu values were given", wanted,
+                           parameter_count);
+    }
+    struct engine_parameter *values =
+        arena_calloc(query->arena, parameter_count + 1, sizeof(*values));
+    if (values == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < parameter_count; i++) {
+        values[i].type = parameters[i].is_null ? PARAMETER_NULL : PARAMETER_TEXT;
+        values[i].text = parameters[i].text;
+    }
+    return query_run(query, plan, values, parameter_count, info);
+}
+
+static enum err run_transaction(UNUSED struct query *query, const struct statement *statement,
+                                struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                      "transactions are not available: registered files cannot be written");
+    errinfo_hint(info, "Each statement is complete by itself; leave %s out.", statement->tag);
+    return ERR_UNSUPPORTED;
+}
+
+static enum err run_refused(UNUSED struct query *query, const struct statement *statement,
+                            struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_DENIED, NULL, "%s is not a statement that Moat runs",
+                      statement->refused_word);
+    errinfo_hint(info, "Data is read through registered tables (CREATE EXTERNAL TABLE) and "
+                       "changed by what wrote the files.");
+    return ERR_DENIED;
+}
+
+static const struct {
+    statement_fn run; /* NULL: QUERY, which takes parameters */
+    bool is_admin;
+} dispatch[] = {
+    [STATEMENT_QUERY] = {NULL, false},
+    [STATEMENT_EXPLAIN] = {run_explain, false},
+    [STATEMENT_DESCRIBE] = {run_describe, false},
+    [STATEMENT_CREATE_TABLE] = {run_create_table, true},
+    [STATEMENT_CREATE_VIEW] = {run_create_view, true},
+    [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true},
+    [STATEMENT_DROP] = {run_drop, true},
+    [STATEMENT_ALTER_TABLE] = {run_alter_table, true},
+    [STATEMENT_CREATE_PRINCIPAL] = {run_create_principal, true},
+    [STATEMENT_ALTER_USER] = {run_alter_user, true},
+    [STATEMENT_GRANT] = {run_grant, true},
+    [STATEMENT_REVOKE] = {run_revoke, true},
+    [STATEMENT_GRANT_ROLE] = {run_grant_role, true},
+    [STATEMENT_SHOW] = {run_show, false},
+    [STATEMENT_CHECK_ACCESS] = {run_check_access, false},
+    [STATEMENT_SET] = {run_set, false},
+    [STATEMENT_USE] = {run_use, false},
+    [STATEMENT_PREPARE] = {run_prepare, false},
+    [STATEMENT_EXECUTE] = {run_execute, false},
+    [STATEMENT_DEALLOCATE] = {run_deallocate, false},
+    [STATEMENT_COPY] = {run_copy, false},
+    [STATEMENT_TRANSACTION] = {run_transaction, false},
+    [STATEMENT_REFUSED] = {run_refused, false},
+};
+
+static enum err run_statement(struct query *query, const struct query_parameter *parameters,
+                              size_t parameter_count, struct errinfo *info)
+{
+    const struct config *config = query->session->config;
+    TRY(sql_check_text(query->statement, config_bytes(config, CONFIG_SQL_STATEMENT_BYTES_MAX),
+                       info));
+    struct statement statement;
+    TRY(statement_parse(query->statement, query->arena, &statement, info));
+    TRY(statement_redact(query->statement, query->arena, &query->audit_statement, info));
+    TRY(statement_fingerprint(query->statement, &query->fingerprint, info));
+    query->tag = statement.tag;
+    query->is_admin = dispatch[statement.kind].is_admin;
+    if (dispatch[statement.kind].run == NULL) {
+        return run_select(query, parameters, parameter_count, info);
+    }
+    if (parameter_count != 0) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s takes no parameters", statement.tag);
+    }
+    if (query->is_admin) {
+        TRY(query_move(query, QUERY_SECURED, info));
+    }
+    TRY(dispatch[statement.kind].run(query, &statement, info));
+    if (!query->has_rows && query->state < QUERY_SECURED) {
+        TRY(query_move(query, QUERY_SECURED, info));
+    }
+    return ERR_OK;
+}
+
+/* ---- life ---- */
+
+static enum err query_new(struct session *session, struct slice statement,
+                          struct query **ret_query, struct errinfo *info)
+{
+    const struct config *config = session->config;
+    struct query *query = mem_calloc(1, sizeof(*query));
+    struct arena *arena = arena_new(NULL, "query", QUERY_ARENA_BYTES_MAX);
+    if (query == NULL || arena == NULL || uuid_new(query->id) != ERR_OK) {
+        arena_free(arena);
+        mem_free(query);
+        return errinfo_nomem(info);
+    }
+    query->session = session;
+    query->arena = arena;
+    query->tag = "";
+    query->statement = statement;
+    query->audit_statement = SLICE("(not parsed)");
+    query->rows_max = (uint64_t)config_integer(config, CONFIG_QUERY_ROWS_MAX);
+    query->bytes_max = config_bytes(config, CONFIG_QUERY_BYTES_MAX);
+    query->entered_us[QUERY_RECEIVED] = clock_mono_us();
+    memcpy(query->sqlstate, "00000", sizeof(query->sqlstate));
+    int64_t timeout_ms = config_duration_ms(config, CONFIG_QUERY_TIMEOUT);
+    query->deadline_us =
+        timeout_ms == 0 ? 0 : query->entered_us[QUERY_RECEIVED] + timeout_ms * 1000;
+    *ret_query = query;
+    return ERR_OK;
+}
+
+static void query_free(struct query *query)
+{
+    struct session *session = query->session;
+    pthread_mutex_lock(&session->lock);
+    session->query = NULL;
+    pthread_mutex_unlock(&session->lock);
+    plan_unref(query->plan);
+    arena_free(query->arena);
+    mem_free(query);
+}
+
+/* Cancelled or failed, with the SQLSTATE that the person gets. */
+static void query_fail(struct query *query, enum err err, const struct errinfo *info)
+{
+    bool is_cancel = err == ERR_CANCELLED || err == ERR_TIMEOUT;
+    const char *sqlstate = info != NULL && info->code != ERR_OK ? info->sqlstate : err_sqlstate(err);
+    memcpy(query->sqlstate, sqlstate, sizeof(query->sqlstate));
+    enum err ignored = query_move(query, is_cancel ? QUERY_CANCELLED : QUERY_FAILED, NULL);
+    (void)ignored; /* the end states' side effects report their own trouble */
+}
+
+/* A person whose session has expired asks nothing more. */
+static enum err check_session(struct session *session, struct errinfo *info)
+{
+    if (session->query != NULL) {
+        return errinfo_set(info, ERR_BUSY, "55006", "the session has a query open already");
+    }
+    if (identity_is_expired(session->who, clock_wall_us())) {
+        return errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
+    }
+    return ERR_OK;
+}
+
+enum err query_open(struct session *session, struct slice statement,
+                    const struct query_parameter *parameters, size_t parameter_count,
+                    struct query **ret_query, struct errinfo *info)
+{
+    struct errinfo local;
+    info = info != NULL ? info : &local;
+    errinfo_init(info);
+    TRY(check_session(session, info));
+    struct query *query;
+    TRY(query_new(session, statement, &query, info));
+    pthread_mutex_lock(&session->lock);
+    session->query = query;
+    pthread_mutex_unlock(&session->lock);
+    watchdog_add(session->warehouse->watchdog, query);
+    enum err err = run_statement(query, parameters, parameter_count, info);
+    if (err == ERR_OK && !query->has_rows) {
+        err = query_move(query, QUERY_DONE, info);
+    }
+    if (err != ERR_OK) {
+        if (query_check_cancelled(query, NULL) != ERR_OK && err == ERR_ENGINE) {
+            err = query_check_cancelled(query, info);
+        }
+        query_fail(query, err, info);
+        query_free(query);
+        return err;
+    }
+    *ret_query = query;
+    return ERR_OK;
+}
+
+bool query_has_rows(const struct query *query)
+{
+    return query->has_rows;
+}
+
+const char *query_tag(const struct query *query)
+{
+    return query->tag;
+}
+
+const char *query_notice(const struct query *query)
+{
+    return query->notice;
+}
+
+struct slice query_id(const struct query *query)
+{
+    return slice_of(query->id);
+}
+
+uint64_t query_rows(const struct query *query)
+{
+    return query->rows_out;
+}
+
+enum err query_schema(struct query *query, struct ArrowSchema *ret_schema, struct errinfo *info)
+{
+    ASSERT(query->has_rows && !query_state_is_final(query->state));
+    return engine_query_schema(query->engine, ret_schema, info);
+}
+
+/* Bytes of the values of a batch, near enough for a limit: 8 a cell, and the bytes of texts. */
+static uint64_t batch_bytes(const struct ArrowArray *batch)
+{
+    uint64_t bytes = (uint64_t)batch->length * 8;
+    if (batch->n_buffers == 3 && batch->length > 0 && batch->buffers[1] != NULL) {
+        const int32_t *offsets = batch->buffers[1];
+        bytes += (uint64_t)(offsets[batch->offset + batch->length] - offsets[batch->offset]);
+    }
+    for (int64_t i = 0; i < batch->n_children; i++) {
+        bytes += batch_bytes(batch->children[i]);
+    }
+    return bytes;
+}
+
+static enum err check_limits(struct query *query, struct errinfo *info)
+{
+    if (query->rows_max != 0 && query->rows_out > query->rows_max) {
+        (void)errinfo_set(info, ERR_LIMIT, "54000", "the result has more than %llu rows",
+                          (unsigned long long)query->rows_max);
+        errinfo_hint(info, "Add LIMIT, or raise query.rows_max.");
+        return ERR_LIMIT;
+    }
+    if (query->bytes_max != 0 && query->bytes_out > query->bytes_max) {
+        (void)errinfo_set(info, ERR_LIMIT, "54000", "the result is larger than %llu bytes",
+                          (unsigned long long)query->bytes_max);
+        errinfo_hint(info, "Select fewer rows or columns, or raise query.bytes_max.");
+        return ERR_LIMIT;
+    }
+    return ERR_OK;
+}
+
+static enum err pull(struct query *query, struct ArrowArray *out, struct errinfo *info)
+{
+    TRY(query_check_cancelled(query, info));
+    enum err err = engine_query_next(query->engine, out, info);
+    if (err == ERR_CANCELLED || (err != ERR_OK && query_check_cancelled(query, NULL) != ERR_OK)) {
+        enum err why = query_check_cancelled(query, info);
+        return why != ERR_OK ? why : err;
+    }
+    if (err != ERR_OK) {
+        query_clean_error(query, false, info);
+        return err;
+    }
+    if (out->release == NULL) {
+        return ERR_OK;
+    }
+    query->rows_out += (uint64_t)out->length;
+    query->bytes_out += batch_bytes(out);
+    err = check_limits(query, info);
+    if (err != ERR_OK) {
+        out->release(out);
+        out->release = NULL;
+    }
+    return err;
+}
+
+enum err query_next(struct query *query, struct ArrowArray *ret_batch, struct errinfo *info)
+{
+    struct errinfo local;
+    info = info != NULL ? info : &local;
+    ASSERT(query->has_rows && !query_state_is_final(query->state));
+    if (query->state == QUERY_RUNNING) {
+        TRY(query_move(query, QUERY_STREAMING, info));
+    }
+    struct ArrowArray batch = {0};
+    enum err err = pull(query, &batch, info);
+    if (err != ERR_OK) {
+        query_fail(query, err, info);
+        return err;
+    }
+    if (batch.release == NULL) {
+        TRY(query_move(query, QUERY_DONE, info));
+    }
+    *ret_batch = batch;
+    return ERR_OK;
+}
+
+void query_close(struct query *query)
+{
+    if (query == NULL) {
+        return;
+    }
+    if (!query_state_is_final(query->state)) {
+        query_fail(query, ERR_CANCELLED, NULL);
+    }
+    query_free(query);
+}

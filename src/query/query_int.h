@@ -1,0 +1,268 @@
+/* Shapes inside the query module: a warehouse, a session, one query and its plan. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "catalog/catalog.h"
+#include "engine/engine.h"
+#include "observe/audit.h"
+#include "policy/policy.h"
+#include "query/query.h"
+#include "query/state_int.h"
+#include "sql/ast.h"
+#include "sql/statement.h"
+#include "storage/storage.h"
+#include "system/system.h"
+
+struct admission;
+struct plan_cache;
+
+struct warehouse {
+    const struct config *config;
+    char *folder;
+    struct system *system;
+    struct audit *audit;
+    struct engine *engine;
+    struct admission *admission;
+    struct plan_cache *cache;
+    struct watchdog *watchdog;
+    /* Stands for the grant in cached physical SQL; replaced at each run. Nobody outside knows it. */
+    char uri_prefix[48];
+    struct sql_limits limits;
+};
+
+struct prepared {
+    struct prepared *next;
+    char *name;
+    char *text;
+};
+
+struct session {
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct config *config; /* the session's own copy: SET */
+    struct engine_session *engine;
+    char *default_schema;
+    struct prepared *prepared;
+    struct query *query; /* the open one, or NULL; under lock for readers on other threads */
+    pthread_mutex_t lock;
+};
+
+/* ---- the plan: immutable once built, shared through the cache ---- */
+
+struct plan_table {
+    struct relation *relation;
+    struct sql_name pattern_name;    /* to list again */
+    const struct identity *who;      /* as whom it was loaded (held by the plan) */
+    size_t object_first;             /* its objects in plan->objects */
+    size_t object_count;
+    struct audit_table audit;
+    bool is_bound;
+};
+
+struct plan {
+    atomic_int references;
+    struct arena *arena;
+    struct slice physical_sql; /* URIs start with warehouse->uri_prefix */
+    struct plan_table *tables;
+    size_t table_count;
+    const struct relation_object **objects;
+    size_t object_count;
+    struct identity **identities; /* held: the caller and definers */
+    size_t identity_count;
+    bool is_bound;      /* some hidden value could be at stake */
+    bool has_barrier;
+    bool is_cacheable;
+    enum leak_class leak;
+    struct slice leak_function;
+    struct sql_ast *ast;   /* for carets; lives in arena */
+    uint64_t key;
+    uint64_t system_version;
+};
+
+void plan_unref(struct plan *plan);
+DEFINE_CLEANUP(struct plan, plan_cleanup, plan_unref)
+
+/* Parses, resolves, secures and plans `text` for the session's person; moves `query` through the
+ * states on the way when it is not NULL. */
+MUST_USE enum err plan_build(struct session *session, struct query *query, struct slice text,
+                             struct plan **ret_plan, struct errinfo *info);
+
+/* One table of rows that Moat made: columns and JSON lines, as a plan of its own. */
+MUST_USE enum err plan_rows(struct session *session, const struct relation_column *columns,
+                            size_t column_count, struct slice json_lines, struct plan **ret_plan,
+                            struct errinfo *info);
+
+/* ---- resolving ---- */
+
+struct resolved {
+    struct relation *relation;
+    struct policy_effective effective;
+};
+
+/* The one place that turns a name into something readable: loads as `who`, asks policy, and says
+ * "does not exist" for both absent and invisible. */
+MUST_USE enum err resolve_relation(struct session *session, const struct identity *who,
+                                   const struct sql_name *written, struct arena *arena,
+                                   struct resolved *ret_resolved, struct errinfo *info);
+
+/* A registered relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
+ * theirs to administer. */
+MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_name *written,
+                                    struct arena *arena, struct relation *ret_relation,
+                                    struct errinfo *info);
+bool resolve_may_administer(const struct identity *who, const struct relation *relation);
+bool resolve_is_admin(const struct identity *who);
+
+/* Every registered relation that `who` may see, with its visible columns. */
+MUST_USE enum err resolve_visible(struct session *session, const struct identity *who,
+                                  struct arena *arena, struct catalog_visible **ret_visible,
+                                  size_t *ret_count, struct errinfo *info);
+
+/* ---- access: the objects of a plan behind one engine grant ---- */
+
+struct access;
+
+MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
+                              const struct plan *plan, struct access **ret_access,
+                              struct errinfo *info);
+/* As above for loose objects, with one writable sink when `sink_path` is given. */
+MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
+                                      const struct relation_object *const *objects,
+                                      size_t object_count, const char *sink_path,
+                                      struct access **ret_access, struct errinfo *info);
+void access_close(struct access *access);
+DEFINE_CLEANUP(struct access, access_cleanup, access_close)
+/* Physical SQL with the plan's placeholder replaced by the living grant. */
+MUST_USE enum err access_bind(const struct access *access, struct slice physical_sql,
+                              struct buf *ret_sql);
+uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count);
+void access_sink_uri(const struct access *access, struct buf *ret_uri);
+MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
+/* The placeholder URI of object `index`, as catalog_source_sql wants it. */
+struct access_uri_context {
+    const struct warehouse *warehouse;
+    const struct relation *relation;
+    size_t object_first;
+};
+void access_placeholder_uri(void *context, size_t index, struct buf *out);
+
+/* ---- one query ---- */
+
+struct query {
+    struct session *session;
+    struct arena *arena;
+    char id[UUID_TEXT_BYTES];
+    enum query_state state;
+    int64_t entered_us[QUERY_STATE_COUNT]; /* monotonic; 0 = never */
+    struct slice statement;       /* as sent */
+    struct slice audit_statement; /* redacted */
+    uint64_t fingerprint;
+    const char *tag;
+    char notice[256];
+    bool is_admin;        /* audited as administration */
+    bool is_start_audited;
+    bool is_admitted;
+    bool has_rows;
+    struct plan *plan;
+    struct access *access;
+    struct engine_query *engine;
+    atomic_bool is_cancelled;
+    atomic_bool is_timed_out;
+    int64_t deadline_us; /* monotonic; 0 = none */
+    uint64_t rows_out;
+    uint64_t bytes_out;
+    uint64_t rows_max;
+    uint64_t bytes_max;
+    char sqlstate[6];
+};
+
+/* Takes a built plan through ADMITTED and RUNNING. */
+MUST_USE enum err query_run(struct query *query, struct plan *plan,
+                            const struct engine_parameter *parameters, size_t parameter_count,
+                            struct errinfo *info);
+
+/* Runs SELECT text of Moat's own making (SHOW and the like) as the session's person. */
+MUST_USE enum err query_run_text(struct query *query, struct slice text, struct errinfo *info);
+
+/* Runs rows that Moat made as the result. */
+MUST_USE enum err query_run_rows(struct query *query, const struct relation_column *columns,
+                                 size_t column_count, struct slice json_lines,
+                                 struct errinfo *info);
+
+/* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
+MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
+
+/* What may be told about a failure where a policy applies. */
+void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);
+
+/* ---- statements that Moat runs itself: one function a kind, in run_*.c ---- */
+
+typedef enum err (*statement_fn)(struct query *query, const struct statement *statement,
+                                 struct errinfo *info);
+
+MUST_USE enum err run_explain(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_view(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_schema(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_drop(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_alter_table(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_principal(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_alter_user(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_grant(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_revoke(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_grant_role(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_show(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_check_access(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_set(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_use(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_prepare(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_execute(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_deallocate(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_copy(struct query *, const struct statement *, struct errinfo *);
+
+void session_drop_prepared(struct session *session, struct slice name);
+
+/* ---- policy expressions, for GRANT and for policy files ---- */
+
+/* Binds one filter (`column` NULL) or mask to its stored form in `arena`. `position` is where the
+ * expression starts in the statement (1-based; 0 = unknown), added to error positions. */
+MUST_USE enum err bind_expression(struct session *session, const struct relation *relation,
+                                  const struct relation_column *column, struct slice expression,
+                                  size_t position, struct arena *arena, struct slice *ret_stored,
+                                  struct errinfo *info);
+MUST_USE enum err bind_column(const struct relation *relation, struct slice name, size_t position,
+                              const struct relation_column **ret_column, struct errinfo *info);
+/* Position of a slice of the statement, 1-based; 0 if it is not one. */
+size_t statement_position(struct slice statement, struct slice part);
+/* Which kind a grantee is, when the statement did not say. */
+MUST_USE enum err find_grantee(struct session *session, struct slice name, bool kind_given,
+                               bool said_role, struct arena *arena, enum grantee_kind *ret_kind,
+                               struct errinfo *info);
+
+/* ---- admission, cache, watchdog ---- */
+
+MUST_USE enum err admission_new(const struct config *config, struct admission **ret_admission,
+                                struct errinfo *info);
+void admission_free(struct admission *admission);
+/* Waits for a place; fails with ERR_BUSY (53300, 53400) or as query_check_cancelled says. */
+MUST_USE enum err admission_enter(struct admission *admission, struct query *query,
+                                  struct errinfo *info);
+void admission_leave(struct admission *admission, struct query *query);
+void admission_wake(struct admission *admission); /* a waiter may have been cancelled */
+
+MUST_USE enum err plan_cache_new(struct plan_cache **ret_cache, struct errinfo *info);
+void plan_cache_free(struct plan_cache *cache);
+struct plan *plan_cache_get(struct plan_cache *cache, uint64_t key, struct slice text,
+                            uint64_t system_version, const struct identity *who);
+void plan_cache_put(struct plan_cache *cache, struct plan *plan, struct slice text);
+
+MUST_USE enum err watchdog_new(struct watchdog **ret_watchdog, struct errinfo *info);
+void watchdog_free(struct watchdog *watchdog);
+void watchdog_add(struct watchdog *watchdog, struct query *query);
+void watchdog_remove(struct watchdog *watchdog, struct query *query);

@@ -1,0 +1,301 @@
+/* CREATE, DROP and ALTER of schemas, tables and views; users and roles. */
+#include "base/mem.h"
+#include "query/query_int.h"
+#include "sql/scan.h"
+
+#define TABLE_COLUMNS_MAX 10000
+
+/* Completes the object's name for the store: catalog and schema given. */
+static enum err object_name(struct query *query, const struct sql_name *written,
+                            struct sql_name *ret_name, struct errinfo *info)
+{
+    enum err err = catalog_qualify(written, slice_of(query->session->default_schema), query->arena,
+                                   ret_name, info);
+    bool needs_grant;
+    if (err == ERR_OK && (catalog_system_find(ret_name, &needs_grant) ||
+                          slice_equal_fold(ret_name->schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
+                          slice_equal_fold(ret_name->schema, SLICE(SQL_SCHEMA_INFORMATION)))) {
+        err = errinfo_set(info, ERR_DENIED, NULL, "schema \"%.*s\" belongs to Moat",
+                          SLICE_ARGS(ret_name->schema));
+    }
+    if (err != ERR_OK) {
+        errinfo_position(info, statement_position(query->statement, written->name));
+    }
+    return err;
+}
+
+/* Columns of the files of a loaded path, by binding a read of them. */
+static enum err sniff(struct query *query, const struct relation *path,
+                      struct relation_column **ret_columns, size_t *ret_count,
+                      struct errinfo *info)
+{
+    struct session *session = query->session;
+    const struct relation_object **objects =
+        arena_calloc(query->arena, path->object_count + 1, sizeof(*objects));
+    if (objects == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < path->object_count; i++) {
+        objects[i] = &path->objects[i];
+    }
+    struct access *access CLEANUP(access_cleanup) = NULL;
+    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, NULL,
+                            &access, info));
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct buf bound CLEANUP(buf_fini) = {0};
+    struct access_uri_context uri = {session->warehouse, path, 0};
+    buf_append_str(&text, "SELECT * FROM ");
+    TRY(catalog_source_sql(path, access_placeholder_uri, &uri, &text, info));
+    if (buf_failed(&text) || access_bind(access, buf_slice(&text), &bound) != ERR_OK) {
+        return errinfo_nomem(info);
+    }
+    struct engine_column *found;
+    size_t count;
+    TRY(engine_describe(session->engine, session->who, buf_slice(&bound), query->arena, &found,
+                        &count, info));
+    if (count == 0 || count > TABLE_COLUMNS_MAX) {
+        return errinfo_set(info, ERR_LIMIT, NULL, "the files have %zu columns; 1 to %d are possible",
+                           count, TABLE_COLUMNS_MAX);
+    }
+    struct relation_column *columns = arena_calloc(query->arena, count, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        columns[i] = (struct relation_column){
+            .id = (uint32_t)i + 1, .name = found[i].name, .source = found[i].name,
+            .type = found[i].type};
+    }
+    *ret_columns = columns;
+    *ret_count = count;
+    return ERR_OK;
+}
+
+static enum err load_location(struct query *query, const struct statement *statement,
+                              struct relation *path, struct errinfo *info)
+{
+    enum err err = catalog_load_path(query->session->who, statement->location,
+                                     statement->format_given ? &statement->format : NULL,
+                                     statement->options, statement->option_count, query->arena,
+                                     path, info);
+    if (err != ERR_OK && err != ERR_NOMEM && info != NULL && info->position == 0) {
+        errinfo_position(info, statement_position(query->statement, statement->location));
+    }
+    return err;
+}
+
+enum err run_create_table(struct query *query, const struct statement *statement,
+                          struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct system_relation table = {.location = statement->location};
+    TRY(object_name(query, &statement->name, &table.relation.name, info));
+    struct relation path = {0};
+    struct relation_column *columns;
+    TRY(load_location(query, statement, &path, info));
+    TRY(catalog_check_options(path.format, statement->options, statement->option_count, info));
+    TRY(sniff(query, &path, &columns, &table.relation.column_count, info));
+    table.relation.kind = RELATION_TABLE;
+    table.relation.columns = columns;
+    table.relation.format = path.format;
+    table.relation.options = statement->options;
+    table.relation.option_count = statement->option_count;
+    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
+                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
+                                                              : SYSTEM_CREATE;
+    bool is_created;
+    TRY(system_relation_create(session->warehouse->system, session->who, &table, mode, &is_created,
+                               info));
+    if (is_created) {
+        (void)snprintf(query->notice, sizeof(query->notice), "%zu column%s, %zu file%s",
+                       table.relation.column_count, table.relation.column_count == 1 ? "" : "s",
+                       path.object_count, path.object_count == 1 ? "" : "s");
+    } else {
+        (void)snprintf(query->notice, sizeof(query->notice), "it exists already");
+    }
+    return ERR_OK;
+}
+
+/* Columns that the body gives its creator, found by binding its physical SQL. */
+static enum err describe_plan(struct query *query, struct plan *plan,
+                              struct engine_column **ret_columns, size_t *ret_count,
+                              struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct access *access CLEANUP(access_cleanup) = NULL;
+    struct buf bound CLEANUP(buf_fini) = {0};
+    TRY(access_open(session->warehouse, session->who, plan, &access, info));
+    if (access_bind(access, plan->physical_sql, &bound) != ERR_OK) {
+        return errinfo_nomem(info);
+    }
+    return engine_describe(session->engine, session->who, buf_slice(&bound), query->arena,
+                           ret_columns, ret_count, info);
+}
+
+enum err run_create_view(struct query *query, const struct statement *statement,
+                         struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct system_relation view = {0};
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    struct engine_column *found;
+    size_t count;
+    TRY(object_name(query, &statement->name, &view.relation.name, info));
+    enum err err = plan_build(session, NULL, statement->query, &plan, info);
+    if (err == ERR_OK) {
+        err = describe_plan(query, plan, &found, &count, info);
+    }
+    if (err != ERR_OK) {
+        if (info != NULL && info->position > 0) {
+            info->position += statement_position(query->statement, statement->query) - 1;
+        }
+        return err;
+    }
+    if (plan->ast->parameter_count > 0) {
+        return errinfo_set(info, ERR_INVALID, "42P02", "a view has no parameters");
+    }
+    struct relation_column *columns = arena_calloc(query->arena, count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        columns[i] = (struct relation_column){(uint32_t)i + 1, found[i].name, found[i].name,
+                                              found[i].type};
+    }
+    view.relation.kind = RELATION_VIEW;
+    view.relation.columns = columns;
+    view.relation.column_count = count;
+    view.relation.view_sql = statement->query;
+    view.relation.is_definer = statement->is_definer;
+    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
+                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
+                                                              : SYSTEM_CREATE;
+    bool is_created;
+    TRY(system_relation_create(session->warehouse->system, session->who, &view, mode, &is_created,
+                               info));
+    return ERR_OK;
+}
+
+enum err run_create_schema(struct query *query, const struct statement *statement,
+                           struct errinfo *info)
+{
+    return system_schema_create(query->session->warehouse->system, query->session->who,
+                                statement->name.name, statement->if_not_exists, info);
+}
+
+enum err run_drop(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct system *system = query->session->warehouse->system;
+    const struct identity *who = query->session->who;
+    struct sql_name name;
+    switch (statement->object_kind) {
+    case OBJECT_TABLE:
+    case OBJECT_VIEW:
+        TRY(object_name(query, &statement->name, &name, info));
+        return system_relation_drop(
+            system, who, &name,
+            statement->object_kind == OBJECT_VIEW ? RELATION_VIEW : RELATION_TABLE,
+            statement->if_exists, info);
+    case OBJECT_SCHEMA:
+        return system_schema_drop(system, who, statement->name.name, statement->if_exists,
+                                  statement->cascade, info);
+    case OBJECT_USER:
+        return system_user_drop(system, who, statement->name.name, statement->if_exists, info);
+    case OBJECT_ROLE:
+        return system_role_drop(system, who, statement->name.name, statement->if_exists, info);
+    }
+    return errinfo_set(info, ERR_INTERNAL, NULL, "unknown kind of object");
+}
+
+static enum err refresh(struct query *query, const struct sql_name *name, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct system_relation table;
+    struct relation path = {0};
+    struct relation_column *columns;
+    size_t count;
+    TRY(system_relation_load(session->warehouse->system, session->who, name, query->arena, &table,
+                             info));
+    if (table.relation.kind != RELATION_TABLE) {
+        return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is not a table",
+                           SLICE_ARGS(name->name));
+    }
+    TRY(catalog_load_path(session->who, table.location, &table.relation.format,
+                          table.relation.options, table.relation.option_count, query->arena, &path,
+                          info));
+    TRY(sniff(query, &path, &columns, &count, info));
+    TRY(system_relation_refresh(session->warehouse->system, session->who, name, columns, count,
+                                info));
+    (void)snprintf(query->notice, sizeof(query->notice), "%zu column%s, %zu file%s", count,
+                   count == 1 ? "" : "s", path.object_count, path.object_count == 1 ? "" : "s");
+    return ERR_OK;
+}
+
+enum err run_alter_table(struct query *query, const struct statement *statement,
+                         struct errinfo *info)
+{
+    struct system *system = query->session->warehouse->system;
+    const struct identity *who = query->session->who;
+    struct sql_name name;
+    struct relation seen;
+    TRY(object_name(query, &statement->name, &name, info));
+    TRY(resolve_for_admin(query->session, &statement->name, query->arena, &seen, info));
+    switch (statement->alter) {
+    case ALTER_RENAME:
+        return system_relation_rename(system, who, &name, statement->new_name, info);
+    case ALTER_RENAME_COLUMN:
+        return system_column_rename(system, who, &name, statement->column, statement->new_name,
+                                    info);
+    case ALTER_REFRESH:
+        return refresh(query, &name, info);
+    }
+    return errinfo_set(info, ERR_INTERNAL, NULL, "unknown form of ALTER TABLE");
+}
+
+/* ---- users and roles ---- */
+
+static enum err make_verifier(const struct statement *statement, char *ret_verifier,
+                              struct errinfo *info)
+{
+    if (statement->password.len == 0) {
+        return errinfo_set(info, ERR_INVALID, "28P01", "a password may not be empty");
+    }
+    return scram_verifier_new(statement->password, SCRAM_ITERATIONS_DEFAULT, ret_verifier, info);
+}
+
+enum err run_create_principal(struct query *query, const struct statement *statement,
+                              struct errinfo *info)
+{
+    struct system *system = query->session->warehouse->system;
+    const struct identity *who = query->session->who;
+    if (statement->object_kind == OBJECT_ROLE) {
+        return system_role_create(system, who, statement->name.name, statement->if_not_exists,
+                                  info);
+    }
+    char verifier[SCRAM_VERIFIER_BYTES] = "";
+    if (statement->password_given) {
+        TRY(make_verifier(statement, verifier, info));
+    }
+    enum err err = system_user_create(system, who, statement->name.name, slice_of(verifier),
+                                      statement->if_not_exists, info);
+    mem_wipe(verifier, sizeof(verifier));
+    return err;
+}
+
+enum err run_alter_user(struct query *query, const struct statement *statement,
+                        struct errinfo *info)
+{
+    struct system *system = query->session->warehouse->system;
+    const struct identity *who = query->session->who;
+    if (statement->password_given) {
+        char verifier[SCRAM_VERIFIER_BYTES] = "";
+        TRY(make_verifier(statement, verifier, info));
+        enum err err =
+            system_user_set_verifier(system, who, statement->name.name, slice_of(verifier), info);
+        mem_wipe(verifier, sizeof(verifier));
+        return err;
+    }
+    return system_user_set_attribute(system, who, statement->name.name, statement->attribute,
+                                     statement->set_attribute ? &statement->attribute_value : NULL,
+                                     info);
+}

@@ -1,0 +1,149 @@
+/* The warehouse: what all sessions of one process share. */
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "query/query_int.h"
+
+static uint64_t machine_memory_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES);
+    long page_bytes = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
+}
+
+static enum err open_engine(struct warehouse *warehouse, const char *module, struct arena *arena,
+                            struct errinfo *info)
+{
+    const struct config *config = warehouse->config;
+    uint64_t memory = config_bytes(config, CONFIG_ENGINE_MEMORY);
+    uint64_t temp_bytes = config_bytes(config, CONFIG_ENGINE_TEMP_DISK);
+    const char *temp = io_join(arena, warehouse->folder, "tmp");
+    if (temp == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (temp_bytes > 0) {
+        TRY(io_make_folders(temp, 0700, info));
+    }
+    struct engine_options options = {
+        .memory_bytes_max = memory != 0 ? memory : machine_memory_bytes() / 10 * 6,
+        .thread_count = (unsigned)config_integer(config, CONFIG_ENGINE_THREADS),
+        .temp_folder = temp_bytes > 0 ? temp : NULL,
+        .temp_bytes_max = temp_bytes,
+        .mask_key = system_mask_key(warehouse->system),
+        .module_path = module,
+    };
+    return engine_open(&options, &warehouse->engine, info);
+}
+
+static enum err open_parts(struct warehouse *warehouse, const struct warehouse_options *options,
+                           struct arena *arena, struct errinfo *info)
+{
+    const struct config *config = warehouse->config;
+    struct slice os_user;
+    TRY(identity_os_user(arena, &os_user, info));
+    TRY(system_open(warehouse->folder, os_user, options->create_if_missing, &warehouse->system,
+                    info));
+    const char *trail = io_join(arena, warehouse->folder, "audit");
+    if (trail == NULL) {
+        return errinfo_nomem(info);
+    }
+    struct audit_options audit = {config_bytes(config, CONFIG_AUDIT_FILE_BYTES_MAX)};
+    TRY(audit_open(trail, &audit, &warehouse->audit, info));
+    TRY(open_engine(warehouse, options->engine_module, arena, info));
+    TRY(admission_new(config, &warehouse->admission, info));
+    TRY(plan_cache_new(&warehouse->cache, info));
+    return watchdog_new(&warehouse->watchdog, info);
+}
+
+enum err warehouse_open(const struct warehouse_options *options, struct warehouse **ret_warehouse,
+                        struct errinfo *info)
+{
+    const struct config *config = options->config;
+    struct warehouse *warehouse CLEANUP(warehouse_cleanup) = mem_calloc(1, sizeof(*warehouse));
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "open", 0);
+    if (warehouse == NULL || arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    warehouse->config = config;
+    warehouse->folder = mem_strdup(config_text(config, CONFIG_WAREHOUSE_PATH));
+    uint8_t nonce[16];
+    if (warehouse->folder == NULL || random_bytes(nonce, sizeof(nonce)) != ERR_OK) {
+        return errinfo_nomem(info);
+    }
+    char hex[33];
+    hash_hex(nonce, sizeof(nonce), hex);
+    (void)snprintf(warehouse->uri_prefix, sizeof(warehouse->uri_prefix), "moat://%s", hex);
+    warehouse->limits = (struct sql_limits){
+        .statement_bytes_max = config_bytes(config, CONFIG_SQL_STATEMENT_BYTES_MAX),
+        .nodes_max = (uint32_t)config_integer(config, CONFIG_SQL_NODES_MAX),
+        .depth_max = (uint32_t)config_integer(config, CONFIG_SQL_DEPTH_MAX),
+        .list_max = (uint32_t)config_integer(config, CONFIG_SQL_LIST_MAX),
+    };
+    TRY(open_parts(warehouse, options, arena, info));
+    *ret_warehouse = TAKE(warehouse);
+    return ERR_OK;
+}
+
+void warehouse_close(struct warehouse *warehouse)
+{
+    if (warehouse == NULL) {
+        return;
+    }
+    watchdog_free(warehouse->watchdog);
+    plan_cache_free(warehouse->cache);
+    admission_free(warehouse->admission);
+    engine_close(warehouse->engine);
+    audit_close(warehouse->audit);
+    system_close(warehouse->system);
+    mem_free(warehouse->folder);
+    mem_free(warehouse);
+}
+
+const char *warehouse_folder(const struct warehouse *warehouse)
+{
+    return warehouse->folder;
+}
+
+static enum err audit_login(struct warehouse *warehouse, const struct identity *who,
+                            struct errinfo *info)
+{
+    char id[UUID_TEXT_BYTES];
+    TRY(uuid_new(id));
+    struct audit_record record = {
+        .kind = AUDIT_LOGIN, .query_id = slice_of(id), .who = who, .command = SLICE("LOGIN"),
+        .state = SLICE("DONE"), .sqlstate = SLICE("00000")};
+    return audit_write(warehouse->audit, &record, info);
+}
+
+enum err warehouse_login_local(struct warehouse *warehouse, struct slice as,
+                               struct identity **ret_identity, struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "login", 0);
+    struct identity *who CLEANUP(identity_cleanup) = NULL;
+    struct slice os_user;
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(identity_os_user(arena, &os_user, info));
+    if (!slice_equal(os_user, system_owner(warehouse->system))) {
+        (void)errinfo_set(info, ERR_DENIED, "28000", "\"%.*s\" does not own this warehouse",
+                          SLICE_ARGS(os_user));
+        errinfo_hint(info, "A warehouse opened as files belongs to the person who made it; make "
+                           "your own with --warehouse.");
+        return ERR_DENIED;
+    }
+    bool is_other = as.len > 0 && !slice_equal_fold(as, os_user);
+    enum err err = system_login(warehouse->system, is_other ? as : os_user,
+                                is_other ? os_user : SLICE(""), SLICE("local"), SLICE("embedded"),
+                                &who, info);
+    if (err == ERR_NOT_FOUND && is_other) {
+        (void)errinfo_set(info, ERR_NOT_FOUND, "28000", "there is no user \"%.*s\"", SLICE_ARGS(as));
+        errinfo_hint(info, "SHOW USERS lists them; CREATE USER makes one.");
+    }
+    TRY(err);
+    TRY(audit_login(warehouse, who, info));
+    *ret_identity = TAKE(who);
+    return ERR_OK;
+}
