@@ -121,7 +121,7 @@ static enum err unknown_option(const struct parser *parser, const char *word)
     struct slice name = {word + dashes, equals == NULL ? strlen(word + dashes)
                                                        : (size_t)(equals - word) - dashes};
     const char *nearest = NULL;
-    unsigned best = 3;
+    unsigned best = name.len < 4 ? 2 : 3; /* two edits make another word of a short one */
     for (size_t i = 0; i < ARRAY_COUNT(option_entries); i++) {
         unsigned distance = slice_edit_distance(name, slice_of(option_entries[i].name), 2);
         if (distance < best) {

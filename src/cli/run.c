@@ -120,6 +120,8 @@ enum err cli_run_statement(struct cli *cli, struct slice statement, const struct
     struct errinfo info;
     errinfo_init(&info);
     int64_t begun_us = clock_mono_us();
+    sink_measure(&cli->out);
+    sink_measure(&cli->err);
     watch_begin(cli->watch, cli->session);
     enum err err = execute(cli, statement, begun_us, &info);
     watch_end(cli->watch);

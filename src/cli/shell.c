@@ -57,9 +57,9 @@ static unsigned char on_interrupt(EditLine *editor, UNUSED int key)
     bool is_again = is_empty && now_us - shell->interrupted_us < AGAIN_US;
     shell->is_interrupted = true;
     shell->interrupted_us = now_us;
-    ssize_t wrote = write(STDOUT_FILENO, "^C\r\n", 4);
+    ssize_t wrote = write(STDOUT_FILENO, "^C\n", 3);
     if (is_again) {
-        const char *text = "(type \\q or press Ctrl-D to leave)\r\n";
+        const char *text = "(type \\q or press Ctrl-D to leave)\n";
         wrote = write(STDOUT_FILENO, text, strlen(text));
     }
     (void)wrote;
@@ -79,11 +79,8 @@ static unsigned char on_complete(EditLine *editor, UNUSED int key)
         return CC_REFRESH;
     }
     if (list.len > 0) {
-        ssize_t wrote = write(STDOUT_FILENO, "\r\n", 2);
-        for (size_t i = 0; i < list.len; i++) { /* the terminal is raw: a line feed only goes down */
-            wrote = list.ptr[i] == '\n' ? write(STDOUT_FILENO, "\r\n", 2)
-                                        : write(STDOUT_FILENO, list.ptr + i, 1);
-        }
+        ssize_t wrote = write(STDOUT_FILENO, "\n", 1);
+        wrote = write(STDOUT_FILENO, list.ptr, list.len);
         (void)wrote;
         return CC_REDISPLAY;
     }

@@ -28,8 +28,13 @@ void sink_init(struct sink *sink, int fd, int color)
                     (term != NULL && strcmp(term, "dumb") == 0);
     sink->is_color = color == COLOR_ALWAYS ||
                      (color == COLOR_AUTO && sink->is_terminal && !is_plain);
+    sink_measure(sink);
+}
+
+void sink_measure(struct sink *sink)
+{
     struct winsize size = {0};
-    if (sink->is_terminal && ioctl(fd, TIOCGWINSZ, &size) == 0) {
+    if (sink->is_terminal && ioctl(sink->fd, TIOCGWINSZ, &size) == 0) {
         sink->width = size.ws_col;
         sink->height = size.ws_row;
     }
@@ -47,31 +52,28 @@ enum err sink_open_file(struct sink *sink, const char *path, struct errinfo *inf
     return ERR_OK;
 }
 
-enum err sink_flush(struct sink *sink, struct errinfo *info)
+static enum err write_all(struct sink *sink, struct slice bytes, struct errinfo *info)
 {
-    if (buf_failed(&sink->buf)) {
-        buf_reset(&sink->buf);
-        return errinfo_nomem(info);
-    }
-    const char *at = sink->buf.ptr;
-    size_t left = sink->is_closed ? 0 : sink->buf.len;
-    buf_reset(&sink->buf);
-    while (left > 0) {
-        ssize_t wrote = write(sink->fd, at, left);
-        if (wrote < 0 && errno == EINTR) {
-            continue;
-        }
+    while (bytes.len > 0 && !sink->is_closed) {
+        ssize_t wrote = write(sink->fd, bytes.ptr, bytes.len);
         if (wrote < 0 && errno == EPIPE) {
             sink->is_closed = true;
-            return ERR_OK;
-        }
-        if (wrote < 0) {
+        } else if (wrote < 0 && errno != EINTR) {
             return errinfo_set(info, ERR_IO, NULL, "cannot write the result: %s", strerror(errno));
+        } else if (wrote > 0) {
+            bytes.ptr += wrote;
+            bytes.len -= (size_t)wrote;
         }
-        at += wrote;
-        left -= (size_t)wrote;
     }
     return ERR_OK;
+}
+
+enum err sink_flush(struct sink *sink, struct errinfo *info)
+{
+    enum err err = buf_failed(&sink->buf) ? errinfo_nomem(info)
+                                          : write_all(sink, buf_slice(&sink->buf), info);
+    buf_reset(&sink->buf);
+    return err;
 }
 
 enum err sink_flush_some(struct sink *sink, struct errinfo *info)

@@ -23,6 +23,8 @@ struct sink {
 
 /* `color` as asked for: is_color is true only with a terminal or "always". */
 void sink_init(struct sink *sink, int fd, int color);
+/* Asks the terminal, if it is one, for its size: it may have changed. */
+void sink_measure(struct sink *sink);
 /* Creates or empties the file. */
 MUST_USE enum err sink_open_file(struct sink *sink, const char *path, struct errinfo *info);
 /* Writes what is buffered once it is more than a little. ERR_IO; ERR_OK with is_closed for EPIPE. */
