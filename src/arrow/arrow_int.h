@@ -9,24 +9,29 @@
 enum arrow_kind {
     ARROW_NULL,
     ARROW_BOOL,
-    ARROW_INT,     /* width_bits, is_signed */
-    ARROW_FLOAT,   /* width_bits 16, 32, 64 */
-    ARROW_DECIMAL, /* width_bits 32, 64, 128; precision, scale */
-    ARROW_UTF8,    /* is_large */
-    ARROW_BINARY,  /* is_large */
+    ARROW_INT,          /* width_bits, is_signed */
+    ARROW_FLOAT,        /* width_bits 16, 32, 64 */
+    ARROW_DECIMAL,      /* width_bits 32, 64, 128; precision, scale */
+    ARROW_UTF8,         /* is_large */
+    ARROW_BINARY,       /* is_large */
     ARROW_FIXED_BINARY, /* size */
-    ARROW_DATE,    /* width_bits 32 days, 64 milliseconds */
-    ARROW_TIME,    /* width_bits, unit */
-    ARROW_TIMESTAMP, /* unit, timezone */
-    ARROW_DURATION,  /* unit */
-    ARROW_INTERVAL,  /* month_day_nano only */
-    ARROW_LIST,      /* is_large */
-    ARROW_FIXED_LIST, /* size */
+    ARROW_DATE,         /* width_bits 32 days, 64 milliseconds */
+    ARROW_TIME,         /* width_bits, unit */
+    ARROW_TIMESTAMP,    /* unit, timezone */
+    ARROW_DURATION,     /* unit */
+    ARROW_INTERVAL,     /* month_day_nano only */
+    ARROW_LIST,         /* is_large */
+    ARROW_FIXED_LIST,   /* size */
     ARROW_STRUCT,
     ARROW_MAP,
 };
 
-enum arrow_unit { ARROW_SECOND, ARROW_MILLI, ARROW_MICRO, ARROW_NANO };
+enum arrow_unit {
+    ARROW_SECOND,
+    ARROW_MILLI,
+    ARROW_MICRO,
+    ARROW_NANO
+};
 
 struct arrow_type {
     enum arrow_kind kind;
@@ -41,7 +46,7 @@ struct arrow_type {
 };
 
 /* Reads schema->format (of the values, not the indices, is the caller's choice of schema).
- * ERR_UNSUPPORTED naming the column for any other format; ERR_INVALID if the children do not fit. */
+ * ERR_UNSUPPORTED naming the column for any other format; ERR_INVALID if children do not fit. */
 MUST_USE enum err arrow__type(const struct ArrowSchema *schema, struct arrow_type *ret_type,
                               struct errinfo *info);
 

@@ -9,9 +9,9 @@
 
 struct flat_field {
     uint16_t slot;
-    uint8_t size;   /* 1, 2, 4, 8; references are 4 and patched later */
+    uint8_t size; /* 1, 2, 4, 8; references are 4 and patched later */
     uint64_t value;
-    size_t at;      /* set: where the field lies */
+    size_t at; /* set: where the field lies */
 };
 
 /* All positions count from `base`, where the flatbuffer starts in `out`. */

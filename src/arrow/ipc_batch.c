@@ -196,8 +196,7 @@ static enum err finish(struct batch_writer *writer, int64_t rows, int64_t dictio
     if (is_dictionary) {
         struct flat_field outer[] = {{.slot = 0, .size = 8, .value = (uint64_t)dictionary_id},
                                      {.slot = 1, .size = 4}};
-        flat_refer(&message.flat, reference,
-                   flat_table(&message.flat, outer, ARRAY_COUNT(outer)));
+        flat_refer(&message.flat, reference, flat_table(&message.flat, outer, ARRAY_COUNT(outer)));
         reference = outer[1].at;
     }
     struct flat_field fields[] = {{.slot = 0, .size = 8, .value = (uint64_t)rows},

@@ -3,10 +3,27 @@
 
 /* Schema.fbs, union Type */
 enum {
-    TYPE_NULL = 1, TYPE_INT, TYPE_FLOAT, TYPE_BINARY, TYPE_UTF8, TYPE_BOOL, TYPE_DECIMAL, TYPE_DATE,
-    TYPE_TIME, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_LIST, TYPE_STRUCT, TYPE_UNION,
-    TYPE_FIXED_BINARY, TYPE_FIXED_LIST, TYPE_MAP, TYPE_DURATION, TYPE_LARGE_BINARY,
-    TYPE_LARGE_UTF8, TYPE_LARGE_LIST,
+    TYPE_NULL = 1,
+    TYPE_INT,
+    TYPE_FLOAT,
+    TYPE_BINARY,
+    TYPE_UTF8,
+    TYPE_BOOL,
+    TYPE_DECIMAL,
+    TYPE_DATE,
+    TYPE_TIME,
+    TYPE_TIMESTAMP,
+    TYPE_INTERVAL,
+    TYPE_LIST,
+    TYPE_STRUCT,
+    TYPE_UNION,
+    TYPE_FIXED_BINARY,
+    TYPE_FIXED_LIST,
+    TYPE_MAP,
+    TYPE_DURATION,
+    TYPE_LARGE_BINARY,
+    TYPE_LARGE_UTF8,
+    TYPE_LARGE_LIST,
 };
 
 struct ipc_message ipc__begin(struct buf *out, unsigned header_type, uint64_t body_len)
@@ -98,8 +115,11 @@ static void write_type(struct flat *flat, size_t reference, const struct arrow_t
         fields[count++] = (struct flat_field){.slot = 1, .size = 1, .value = type->is_signed};
         break;
     case ARROW_FLOAT:
-        fields[count++] = (struct flat_field){
-            .slot = 0, .size = 2, .value = width == 64 ? 2 : width == 32 ? 1 : 0};
+        fields[count++] = (struct flat_field){.slot = 0,
+                                              .size = 2,
+                                              .value = width == 64   ? 2
+                                                       : width == 32 ? 1
+                                                                     : 0};
         break;
     case ARROW_DECIMAL:
         fields[count++] =

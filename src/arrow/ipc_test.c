@@ -1,5 +1,7 @@
 #include "arrow/ipc.h"
 
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arrow/sample.h"
@@ -21,14 +23,29 @@ static void write_stream(const struct sample *sample, struct buf *out)
     ipc_write_end(out);
 }
 
+extern char **environ;
+
+/* Exit code of `python first second`; -1 if it cannot run. */
+static int run_python(char *python, char *first, char *second)
+{
+    char *const arguments[] = {python, first, second, NULL};
+    pid_t child;
+    int status = 0;
+    if (posix_spawn(&child, python, NULL, NULL, arguments, environ) != 0 ||
+        waitpid(child, &status, 0) != child) {
+        return -1;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 /* The checks' own Python, where tools/deps put it. */
-static const char *python_path(char path[512])
+static bool find_python(char path[512])
 {
     const char *cache = getenv("MOAT_CACHE");
     (void)snprintf(path, 512, "%s/venv/bin/python", cache == NULL ? ".cache/deps" : cache);
-    char command[600];
-    (void)snprintf(command, sizeof(command), "'%s' -c 'import pyarrow' 2>/dev/null", path);
-    return system(command) == 0 ? path : NULL;
+    char flag[] = "-c";
+    char program[] = "import importlib.util as u; raise SystemExit(u.find_spec('pyarrow') is None)";
+    return io_exists(path) && run_python(path, flag, program) == 0;
 }
 
 TEST(ipc, pyarrow_reads_back_every_type)
@@ -36,7 +53,7 @@ TEST(ipc, pyarrow_reads_back_every_type)
     // Goal: others read our streams, value for value. Method: tests/arrow/read_back.py compares
     // what pyarrow reads with its own copy of the sample.
     char python[512];
-    if (python_path(python) == NULL) {
+    if (!find_python(python)) {
         print_message("skipped: ipc.pyarrow_reads_back_every_type (no pyarrow)\n");
         skip();
     }
@@ -45,11 +62,10 @@ TEST(ipc, pyarrow_reads_back_every_type)
     struct buf out CLEANUP(buf_fini) = {0};
     write_stream(&sample, &out);
     char path[300];
-    char command[1200];
+    char script[] = "tests/arrow/read_back.py";
     (void)snprintf(path, sizeof(path), "%s/sample.arrows", test_folder());
     CHECK_OK(io_write_file_atomic(path, buf_slice(&out), 0600, NULL));
-    (void)snprintf(command, sizeof(command), "'%s' tests/arrow/read_back.py '%s'", python, path);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(run_python(python, script, path), 0);
 }
 
 static uint32_t word_at(const struct buf *out, size_t at)

@@ -5,7 +5,10 @@
 #include "arrow/arrow.h"
 #include "base/base.h"
 
-enum { SAMPLE_NODES = 80, SAMPLE_ROWS = 4 };
+enum {
+    SAMPLE_NODES = 80,
+    SAMPLE_ROWS = 4
+};
 
 struct sample {
     struct ArrowSchema schemas[SAMPLE_NODES];
@@ -36,15 +39,19 @@ static inline size_t sample_node(struct sample *sample, const char *name, const 
     sample->buffers[i][0] = validity;
     sample->buffers[i][1] = values;
     sample->buffers[i][2] = bytes;
-    sample->schemas[i] = (struct ArrowSchema){
-        .format = format, .name = name, .flags = ARROW_FLAG_NULLABLE,
-        .n_children = (int64_t)child_count,
-        .children = &sample->schema_links[sample->links]};
-    sample->arrays[i] = (struct ArrowArray){
-        .length = length, .null_count = validity == NULL ? 0 : -1,
-        .n_buffers = bytes != NULL ? 3 : values != NULL ? 2 : 1,
-        .n_children = (int64_t)child_count,
-        .buffers = sample->buffers[i], .children = &sample->array_links[sample->links]};
+    sample->schemas[i] = (struct ArrowSchema){.format = format,
+                                              .name = name,
+                                              .flags = ARROW_FLAG_NULLABLE,
+                                              .n_children = (int64_t)child_count,
+                                              .children = &sample->schema_links[sample->links]};
+    sample->arrays[i] = (struct ArrowArray){.length = length,
+                                            .null_count = validity == NULL ? 0 : -1,
+                                            .n_buffers = bytes != NULL    ? 3
+                                                         : values != NULL ? 2
+                                                                          : 1,
+                                            .n_children = (int64_t)child_count,
+                                            .buffers = sample->buffers[i],
+                                            .children = &sample->array_links[sample->links]};
     for (size_t c = 0; c < child_count; c++) {
         sample->schema_links[sample->links] = &sample->schemas[children[c]];
         sample->array_links[sample->links++] = &sample->arrays[children[c]];

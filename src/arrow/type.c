@@ -136,10 +136,9 @@ enum err arrow__type(const struct ArrowSchema *schema, struct arrow_type *ret_ty
     const char *name = schema->name == NULL ? "" : schema->name;
     if (!parse_format(schema->format, &type)) {
         bool is_union = strncmp(schema->format, "+u", 2) == 0;
-        enum err err = errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                                   "column \"%s\" has a type that cannot be shown (%s\"%s\")",
-                                   name, is_union ? "a union, Arrow format " : "Arrow format ",
-                                   schema->format);
+        enum err err = errinfo_set(
+            info, ERR_UNSUPPORTED, NULL, "column \"%s\" has a type that cannot be shown (%s\"%s\")",
+            name, is_union ? "a union, Arrow format " : "Arrow format ", schema->format);
         errinfo_hint(info, "cast it to VARCHAR in the query, or leave it out");
         return err;
     }

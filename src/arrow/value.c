@@ -6,7 +6,9 @@
 #include "base/json.h"
 
 /* Deeper nesting than any engine type has; a bound on the C stack. */
-enum { DEPTH_MAX = 256 };
+enum {
+    DEPTH_MAX = 256
+};
 
 bool arrow_is_valid(const struct ArrowSchema *schema, const struct ArrowArray *array, int64_t row)
 {
@@ -42,7 +44,8 @@ static void print_hex(struct slice bytes, struct buf *out)
 /* A string inside a nested value is quoted where it could be taken for something else. */
 static bool needs_quotes(struct slice text)
 {
-    if (text.len == 0 || slice_equal_fold(text, SLICE("NULL")) || slice_trim(text).len != text.len) {
+    if (text.len == 0 || slice_equal_fold(text, SLICE("NULL")) ||
+        slice_trim(text).len != text.len) {
         return true;
     }
     for (size_t i = 0; i < text.len; i++) {
@@ -138,7 +141,8 @@ static enum err print_map(const struct printer *printer, const struct ArrowSchem
     const struct ArrowSchema *key = schema->children[0]->children[0];
     const struct ArrowSchema *value = schema->children[0]->children[1];
     const struct ArrowArray *entries = array->children[0];
-    bool has_text_keys = key->dictionary == NULL && (key->format[0] == 'u' || key->format[0] == 'U');
+    bool has_text_keys =
+        key->dictionary == NULL && (key->format[0] == 'u' || key->format[0] == 'U');
     bool is_pairs = printer->is_json && !has_text_keys;
     buf_append_char(printer->out, is_pairs ? '[' : '{');
     for (int64_t i = start; i < end; i++) {
@@ -159,8 +163,8 @@ static enum err print_nested(const struct printer *printer, const struct arrow_t
                              int64_t index, unsigned depth)
 {
     if (depth >= DEPTH_MAX) {
-        return errinfo_set(printer->info, ERR_LIMIT, NULL, "a value is nested deeper than %d levels",
-                           DEPTH_MAX);
+        return errinfo_set(printer->info, ERR_LIMIT, NULL,
+                           "a value is nested deeper than %d levels", DEPTH_MAX);
     }
     if (type->kind == ARROW_STRUCT) {
         return print_struct(printer, schema, array, index, depth + 1);
@@ -190,9 +194,10 @@ static bool is_finite(const struct arrow_type *type, const struct ArrowArray *ar
     if (type->kind != ARROW_FLOAT) {
         return true;
     }
-    double value = type->width_bits == 64   ? ((const double *)array->buffers[1])[index]
-                   : type->width_bits == 32 ? (double)((const float *)array->buffers[1])[index]
-                                            : arrow__half(((const uint16_t *)array->buffers[1])[index]);
+    double value = type->width_bits == 64 ? ((const double *)array->buffers[1])[index]
+                   : type->width_bits == 32
+                       ? (double)((const float *)array->buffers[1])[index]
+                       : arrow__half(((const uint16_t *)array->buffers[1])[index]);
     return isfinite(value);
 }
 

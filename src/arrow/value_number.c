@@ -4,8 +4,8 @@
 #include <float.h>
 #include <math.h>
 
-/* A decimal of 15 digits survives a double (DBL_DIG), so if any shorter text round-trips, "%.15g" finds
- * it; otherwise 16 or 17 digits are needed. Plain notation from 1e-4 to below 1e16, as the engine. */
+/* A decimal of 15 digits survives a double (DBL_DIG), so if any shorter text round-trips, 15 digits
+ * find it; otherwise 16 or 17 are needed. Plain notation from 1e-4 to below 1e16, as the engine. */
 static void print_shortest(double value, bool is_single, struct buf *out)
 {
     if (isnan(value)) {
@@ -76,8 +76,8 @@ void arrow__print_decimal(const struct arrow_type *type, const struct ArrowArray
         value = type->width_bits == 64 ? ((const int64_t *)array->buffers[1])[index]
                                        : ((const int32_t *)array->buffers[1])[index];
     }
-    unsigned __int128 magnitude = value < 0 ? 0 - (unsigned __int128)value
-                                            : (unsigned __int128)value;
+    unsigned __int128 magnitude =
+        value < 0 ? 0 - (unsigned __int128)value : (unsigned __int128)value;
     char digits[96];
     char *at = digits + sizeof(digits);
     int scale = type->scale;

@@ -1,7 +1,7 @@
 /* Dates, times, timestamps and intervals as the engine and PostgreSQL print them (ISO style).
  *
- * A timestamp with time zone is shown at UTC with "+00", or at a fixed offset if its type has one: the
- * instant is exact either way. Named zones would need the zone database and change with it. */
+ * A timestamp with time zone is shown at UTC with "+00", or at a fixed offset if its type has one:
+ * the instant is exact either way. Named zones would need the zone database and change with it. */
 #include "arrow/arrow_int.h"
 
 static const int64_t units_per_second[] = {1, 1000, 1000000, 1000000000};

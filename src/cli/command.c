@@ -42,10 +42,10 @@ enum cli_exit command_audit(struct cli *cli)
     struct errinfo info;
     errinfo_init(&info);
     struct audit_report report = {0};
-    enum err err = folder == NULL        ? errinfo_nomem(&info)
+    enum err err = folder == NULL       ? errinfo_nomem(&info)
                    : !io_exists(folder) ? errinfo_set(&info, ERR_NOT_FOUND, NULL,
-                                                       "\"%s\" has no audit trail", warehouse)
-                                         : audit_verify(folder, &report, &info);
+                                                      "\"%s\" has no audit trail", warehouse)
+                                        : audit_verify(folder, &report, &info);
     if (err != ERR_OK) {
         cli_report(cli, &info);
         return EXIT_WAREHOUSE;

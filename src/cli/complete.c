@@ -3,12 +3,14 @@
 #include "cli/cli_int.h"
 #include "cli/text.h"
 
-enum { LISTED_MAX = 200 };
+enum {
+    LISTED_MAX = 200
+};
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           (unsigned char)c >= 0x80;
 }
 
 size_t complete_word(struct slice line, size_t cursor)
@@ -97,8 +99,9 @@ void complete(struct cli *cli, struct slice line, size_t cursor, size_t width,
         common = len < common ? len : common;
     }
     /* A name with odd characters cannot be finished without quotes in front: list it instead. */
-    if (common > word.len && !needs_quotes((struct slice){items[0].text.ptr + (word.len > 0 && word.ptr[0] == '\\'),
-                                                          common - (word.len > 0 && word.ptr[0] == '\\')})) {
+    if (common > word.len &&
+        !needs_quotes((struct slice){items[0].text.ptr + (word.len > 0 && word.ptr[0] == '\\'),
+                                     common - (word.len > 0 && word.ptr[0] == '\\')})) {
         bool is_upper = word.len > 0 && items[0].kind == COMPLETE_KEYWORD && word.ptr[0] >= 'A' &&
                         word.ptr[0] <= 'Z';
         for (size_t i = word.len; i < common; i++) {

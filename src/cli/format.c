@@ -3,8 +3,8 @@
 #include "base/mem.h"
 
 static const struct format_ops *const all_ops[OUTPUT_COUNT] = {
-    [OUTPUT_TABLE] = &format_table, [OUTPUT_CSV] = &format_csv,
-    [OUTPUT_JSON] = &format_json,   [OUTPUT_JSONL] = &format_jsonl,
+    [OUTPUT_TABLE] = &format_table,       [OUTPUT_CSV] = &format_csv,
+    [OUTPUT_JSON] = &format_json,         [OUTPUT_JSONL] = &format_jsonl,
     [OUTPUT_MARKDOWN] = &format_markdown, [OUTPUT_ARROW] = &format_arrow,
 };
 
@@ -14,8 +14,8 @@ enum err format_open(enum cli_format which, const struct format_options *options
 {
     ASSERT(which < OUTPUT_COUNT && all_ops[which] != NULL);
     if (which == OUTPUT_ARROW && sink->is_terminal) {
-        enum err err = errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                                   "format \"arrow\" is not for a terminal");
+        enum err err =
+            errinfo_set(info, ERR_UNSUPPORTED, NULL, "format \"arrow\" is not for a terminal");
         errinfo_hint(info, "write it to a file with -o FILE, or to another program");
         return err;
     }
@@ -23,8 +23,8 @@ enum err format_open(enum cli_format which, const struct format_options *options
     if (format == NULL) {
         return errinfo_nomem(info);
     }
-    *format = (struct format){
-        .ops = all_ops[which], .schema = schema, .sink = sink, .options = *options};
+    *format =
+        (struct format){.ops = all_ops[which], .schema = schema, .sink = sink, .options = *options};
     format->state = mem_calloc(1, format->ops->state_bytes);
     if (format->state == NULL) {
         return errinfo_nomem(info);

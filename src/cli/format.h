@@ -34,8 +34,8 @@ struct format {
     void *state; /* zeroed state_bytes */
 };
 
-extern const struct format_ops format_table, format_csv, format_json, format_jsonl,
-    format_markdown, format_arrow;
+extern const struct format_ops format_table, format_csv, format_json, format_jsonl, format_markdown,
+    format_arrow;
 
 /* ERR_UNSUPPORTED for a binary format to a terminal. `which` is not parquet, which runs as COPY. */
 MUST_USE enum err format_open(enum cli_format which, const struct format_options *options,

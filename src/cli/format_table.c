@@ -1,12 +1,16 @@
-/* Aligned tables for people, streamed: the first rows are kept to find the widths, then everything is
- * printed as it comes. On a terminal columns are cut to its width; elsewhere nothing is cut, and
+/* Aligned tables for people, streamed: the first rows are kept to find the widths, then everything
+ * is printed as it comes. On a terminal columns are cut to its width; elsewhere nothing is cut, and
  * a later, wider cell only breaks the alignment. Cells are always one line and escaped. */
 #include "arrow/value.h"
 #include "base/mem.h"
 #include "cli/format.h"
 #include "cli/text.h"
 
-enum { SAMPLE_ROWS_MAX = 1000, SAMPLE_BYTES_MAX = 16 << 20, COLUMN_WIDTH_MIN = 4 };
+enum {
+    SAMPLE_ROWS_MAX = 1000,
+    SAMPLE_BYTES_MAX = 16 << 20,
+    COLUMN_WIDTH_MIN = 4
+};
 
 struct table_cell {
     size_t offset; /* in `texts` */
@@ -34,10 +38,13 @@ struct lines {
     const char *horizontal, *vertical;
     const char *top[3], *middle[3], *bottom[3]; /* left, between, right */
 };
-static const struct lines unicode_lines = {
-    "\u2500", "\u2502", {"\u250c", "\u252c", "\u2510"}, {"\u251c", "\u253c", "\u2524"},
-    {"\u2514", "\u2534", "\u2518"}};
-static const struct lines ascii_lines = {"-", "|", {"+", "+", "+"}, {"+", "+", "+"}, {"+", "+", "+"}};
+static const struct lines unicode_lines = {"\u2500",
+                                           "\u2502",
+                                           {"\u250c", "\u252c", "\u2510"},
+                                           {"\u251c", "\u253c", "\u2524"},
+                                           {"\u2514", "\u2534", "\u2518"}};
+static const struct lines ascii_lines = {
+    "-", "|", {"+", "+", "+"}, {"+", "+", "+"}, {"+", "+", "+"}};
 
 static const struct lines *lines_of(const struct format *format)
 {

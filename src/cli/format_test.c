@@ -81,9 +81,10 @@ TEST(format, csv_tells_null_from_empty_and_quotes)
 
 TEST(format, json_is_one_array_or_one_object_a_line)
 {
-    check_output(OUTPUT_JSON, "[\n{\"i32\":1,\"utf8\":\"a\"},\n{\"i32\":-2147483648,\"utf8\":\"\"},\n"
-                              "{\"i32\":null,\"utf8\":null},\n{\"i32\":2147483647,\"utf8\":"
-                              "\"\xc3\xa9, \\\"b\\\"\\u0001\"}\n]\n");
+    check_output(OUTPUT_JSON,
+                 "[\n{\"i32\":1,\"utf8\":\"a\"},\n{\"i32\":-2147483648,\"utf8\":\"\"},\n"
+                 "{\"i32\":null,\"utf8\":null},\n{\"i32\":2147483647,\"utf8\":"
+                 "\"\xc3\xa9, \\\"b\\\"\\u0001\"}\n]\n");
     check_output(OUTPUT_JSONL, "{\"i32\":1,\"utf8\":\"a\"}\n{\"i32\":-2147483648,\"utf8\":\"\"}\n"
                                "{\"i32\":null,\"utf8\":null}\n{\"i32\":2147483647,\"utf8\":"
                                "\"\xc3\xa9, \\\"b\\\"\\u0001\"}\n");
@@ -91,8 +92,9 @@ TEST(format, json_is_one_array_or_one_object_a_line)
 
 TEST(format, markdown_aligns_numbers_and_escapes)
 {
-    check_output(OUTPUT_MARKDOWN, "| i32 | utf8 |\n|---:|---|\n| 1 | a |\n| -2147483648 |  |\n|  |  |\n"
-                                  "| 2147483647 | \xc3\xa9, \"b\"\x01 |\n");
+    check_output(OUTPUT_MARKDOWN,
+                 "| i32 | utf8 |\n|---:|---|\n| 1 | a |\n| -2147483648 |  |\n|  |  |\n"
+                 "| 2147483647 | \xc3\xa9, \"b\"\x01 |\n");
 }
 
 TEST(format, a_table_is_aligned_and_escaped)
@@ -151,7 +153,8 @@ TEST(format, expanded_shows_a_block_a_row)
 TEST(format, nothing_that_drives_a_terminal_reaches_one)
 {
     // Goal: no format passes ESC, C1 or a bidirectional override to a terminal.
-    static const char evil[] = "\x1b]0;x\x07\xc2\x9b" "31m\xe2\x80\xae\x7f";
+    static const char evil[] = "\x1b]0;x\x07\xc2\x9b"
+                               "31m\xe2\x80\xae\x7f";
     static const int32_t offsets[] = {0, (int32_t)sizeof(evil) - 1};
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
     struct pair_of_columns pair;
@@ -164,8 +167,7 @@ TEST(format, nothing_that_drives_a_terminal_reaches_one)
     pair.arrays[1] = &array;
     const struct format_options options = {.is_quiet = true};
     for (size_t which = 0; which <= OUTPUT_MARKDOWN; which++) {
-        struct slice text =
-            output_of((enum cli_format)which, &pair, 1, &options, true, arena);
+        struct slice text = output_of((enum cli_format)which, &pair, 1, &options, true, arena);
         CHECK(text.len > 0);
         for (size_t i = 0; i < text.len; i++) {
             unsigned char byte = (unsigned char)text.ptr[i];

@@ -9,7 +9,9 @@
 #include "base/mem.h"
 #include "sql/statement.h"
 
-enum { HISTORY_LINES = 2000 };
+enum {
+    HISTORY_LINES = 2000
+};
 
 bool history_may_keep(struct slice statement)
 {

@@ -14,12 +14,14 @@ const char options_help[] =
     "Try it:\n"
     "  moat init                             make the warehouse ~/.moat; it belongs to you\n"
     "  moat -c \"CREATE EXTERNAL TABLE flights LOCATION 'flights/*.parquet'\"\n"
-    "  moat -c \"CREATE USER amelia; GRANT SELECT ON flights TO USER amelia ROWS WHERE origin = 'JFK'\"\n"
+    "  moat -c \"CREATE USER amelia; GRANT SELECT ON flights TO USER amelia ROWS WHERE origin = "
+    "'JFK'\"\n"
     "  moat --as amelia -c 'SELECT count(*) FROM flights'\n"
     "  moat --format csv -o delays.csv -c 'SELECT origin, avg(delay) FROM flights GROUP BY 1'\n"
     "\n"
     "Whose data, and where:\n"
-    "  --as NAME             ask as another person; for the warehouse's owner, and audited as such\n"
+    "  --as NAME             ask as another person; for the warehouse's owner, and audited as "
+    "such\n"
     "  --warehouse DIR       the warehouse's folder (~/.moat)\n"
     "  --config FILE         a configuration file instead of DIR/moat.yaml\n"
     "  --set KEY=VALUE       one configuration value, such as engine.memory=4GiB; repeatable\n"
@@ -46,7 +48,7 @@ const char options_help[] =
     "4 configuration, 5 the audit trail is not intact, 130 cancelled.\n";
 
 static const char *const format_names[OUTPUT_COUNT] = {"table",    "csv",   "json",   "jsonl",
-                                                        "markdown", "arrow", "parquet"};
+                                                       "markdown", "arrow", "parquet"};
 
 bool options_find_format(struct slice name, enum cli_format *ret_format)
 {
@@ -65,9 +67,23 @@ const char *options_format_name(enum cli_format format)
 }
 
 enum option_id {
-    OPTION_COMMAND, OPTION_FILE, OPTION_AS, OPTION_WAREHOUSE, OPTION_CONFIG, OPTION_SET,
-    OPTION_FORMAT, OPTION_OUTPUT, OPTION_NO_HEADER, OPTION_TIMING, OPTION_QUIET, OPTION_COLOR,
-    OPTION_KEEP_GOING, OPTION_VERSION, OPTION_HELP, OPTION_EXPLAIN, OPTION_REFERENCE,
+    OPTION_COMMAND,
+    OPTION_FILE,
+    OPTION_AS,
+    OPTION_WAREHOUSE,
+    OPTION_CONFIG,
+    OPTION_SET,
+    OPTION_FORMAT,
+    OPTION_OUTPUT,
+    OPTION_NO_HEADER,
+    OPTION_TIMING,
+    OPTION_QUIET,
+    OPTION_COLOR,
+    OPTION_KEEP_GOING,
+    OPTION_VERSION,
+    OPTION_HELP,
+    OPTION_EXPLAIN,
+    OPTION_REFERENCE,
 };
 
 static const struct option_entry {
@@ -118,8 +134,8 @@ static enum err unknown_option(const struct parser *parser, const char *word)
 {
     size_t dashes = word[1] == '-' ? 2 : 1;
     const char *equals = strchr(word, '=');
-    struct slice name = {word + dashes, equals == NULL ? strlen(word + dashes)
-                                                       : (size_t)(equals - word) - dashes};
+    struct slice name = {word + dashes,
+                         equals == NULL ? strlen(word + dashes) : (size_t)(equals - word) - dashes};
     const char *nearest = NULL;
     unsigned best = name.len < 4 ? 2 : 3; /* two edits make another word of a short one */
     for (size_t i = 0; i < ARRAY_COUNT(option_entries); i++) {
@@ -129,8 +145,8 @@ static enum err unknown_option(const struct parser *parser, const char *word)
             nearest = option_entries[i].name;
         }
     }
-    enum err err = errinfo_set(parser->info, ERR_INVALID, "22023", "unknown option \"%.200s\"",
-                               word);
+    enum err err =
+        errinfo_set(parser->info, ERR_INVALID, "22023", "unknown option \"%.200s\"", word);
     if (nearest != NULL) {
         errinfo_hint(parser->info, "did you mean \"--%s\"?", nearest);
     } else {
@@ -166,7 +182,9 @@ static enum err take_option(struct parser *parser, enum option_id id, const char
         break;
     case OPTION_AS:
         options->as = value;
-        return value[0] != '\0' ? ERR_OK : usage(parser, "--as needs a name, not", value, "name a user of the warehouse");
+        return value[0] != '\0'
+                   ? ERR_OK
+                   : usage(parser, "--as needs a name, not", value, "name a user of the warehouse");
     case OPTION_WAREHOUSE:
         options->warehouse = value;
         break;
@@ -224,7 +242,8 @@ static bool matches(const struct option_entry *entry, const char *word, const ch
                (word[2] == '\0' || entry->takes_value);
     }
     size_t len = strlen(entry->name);
-    if (strncmp(word + 2, entry->name, len) != 0 || (word[2 + len] != '\0' && word[2 + len] != '=')) {
+    if (strncmp(word + 2, entry->name, len) != 0 ||
+        (word[2 + len] != '\0' && word[2 + len] != '=')) {
         return false;
     }
     *ret_value = word[2 + len] == '=' ? word + 3 + len : NULL;
@@ -280,7 +299,8 @@ static enum err unknown_command(const struct parser *parser)
         unsigned distance =
             slice_edit_distance(slice_of(parser->words[0]), slice_of(entry->words[0]), 2);
         if (entry->words[1] != NULL && parser->word_count > 1) {
-            distance += slice_edit_distance(slice_of(parser->words[1]), slice_of(entry->words[1]), 2);
+            distance +=
+                slice_edit_distance(slice_of(parser->words[1]), slice_of(entry->words[1]), 2);
         }
         if (distance < best) {
             best = distance;
@@ -288,9 +308,9 @@ static enum err unknown_command(const struct parser *parser)
         }
     }
     bool is_second = is_first_known && parser->word_count > 1;
-    enum err err = errinfo_set(parser->info, ERR_INVALID, "22023", "unknown command \"%.100s%s%.100s\"",
-                               parser->words[0], is_second ? " " : "",
-                               is_second ? parser->words[1] : "");
+    enum err err =
+        errinfo_set(parser->info, ERR_INVALID, "22023", "unknown command \"%.100s%s%.100s\"",
+                    parser->words[0], is_second ? " " : "", is_second ? parser->words[1] : "");
     if (nearest != NULL) {
         errinfo_hint(parser->info, "did you mean \"moat %s%s%s\"?", nearest->words[0],
                      nearest->words[1] == NULL ? "" : " ",
@@ -308,7 +328,8 @@ static enum err find_command(struct parser *parser)
         const struct command_entry *entry = &command_entries[i];
         size_t words = entry->words[1] == NULL ? 1 : 2;
         if (strcmp(parser->words[0], entry->words[0]) != 0 ||
-            (words == 2 && (parser->word_count < 2 || strcmp(parser->words[1], entry->words[1]) != 0))) {
+            (words == 2 &&
+             (parser->word_count < 2 || strcmp(parser->words[1], entry->words[1]) != 0))) {
             continue;
         }
         size_t operands = parser->word_count - words;
@@ -352,8 +373,8 @@ static enum err settle(struct parser *parser)
     return ERR_OK;
 }
 
-enum err options_parse(int argc, char **argv, struct arena *arena,
-                       struct cli_options *ret_options, struct errinfo *info)
+enum err options_parse(int argc, char **argv, struct arena *arena, struct cli_options *ret_options,
+                       struct errinfo *info)
 {
     struct cli_options options = {0};
     size_t count = argc > 0 ? (size_t)argc : 1;

@@ -29,7 +29,11 @@ enum cli_command {
     COMMAND_INIT,
 };
 
-enum cli_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+enum cli_color {
+    COLOR_AUTO,
+    COLOR_ALWAYS,
+    COLOR_NEVER
+};
 
 /* One -c or -f, in the order given. */
 struct cli_script {

@@ -73,8 +73,7 @@ TEST(options, mistakes_name_the_nearest_right_word)
          "did you mean \"moat audit verify\"?"},
         {"moat policy plan", "a file must follow \"plan\"",
          "such as: moat policy plan policies.yaml"},
-        {"moat init a b", "unexpected word \"b\"",
-         "`moat --help` shows what each command takes"},
+        {"moat init a b", "unexpected word \"b\"", "`moat --help` shows what each command takes"},
         {"moat --explain", "an option of `moat config` was given without it: \"--explain\"",
          "write: moat config --explain"},
     };

@@ -1,4 +1,5 @@
-/* Long results on a terminal go through $PAGER, or less with flags that quit at once when all fits. */
+/* Long results on a terminal go through $PAGER, or less with flags that leave at once when all
+ * fits. */
 #include "cli/sink.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ static bool set_up(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *ac
     (void)sigaddset(&defaults, SIGINT);
     return posix_spawnattr_setsigmask(attributes, &none) == 0 &&
            posix_spawnattr_setsigdefault(attributes, &defaults) == 0 &&
-           posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0 &&
+           posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) ==
+               0 &&
            posix_spawn_file_actions_adddup2(actions, input, STDIN_FILENO) == 0;
 }
 

@@ -45,8 +45,7 @@ static enum err send_file(struct sink *sink, const char *path, struct errinfo *i
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return errinfo_set(info, ERR_IO, NULL, "cannot read the Parquet file back: %s",
-                           strerror(errno));
+        return errinfo_set(info, ERR_IO, NULL, "cannot read the Parquet file back: %m");
     }
     enum err err = ERR_OK;
     ssize_t got = 1;
@@ -67,8 +66,8 @@ enum err parquet_run(struct cli *cli, struct slice statement, struct errinfo *in
         return copy_to(cli, statement, cli->options.output, info);
     }
     if (cli->out.is_terminal) {
-        enum err err = errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                                   "format \"parquet\" is not for a terminal");
+        enum err err =
+            errinfo_set(info, ERR_UNSUPPORTED, NULL, "format \"parquet\" is not for a terminal");
         errinfo_hint(info, "write it to a file with -o FILE, or to another program");
         return err;
     }
@@ -76,8 +75,7 @@ enum err parquet_run(struct cli *cli, struct slice statement, struct errinfo *in
     char folder[512];
     (void)snprintf(folder, sizeof(folder), "%s/moat-XXXXXX", base == NULL ? "/tmp" : base);
     if (mkdtemp(folder) == NULL) {
-        return errinfo_set(info, ERR_IO, NULL, "cannot make a temporary folder: %s",
-                           strerror(errno));
+        return errinfo_set(info, ERR_IO, NULL, "cannot make a temporary folder: %m");
     }
     char path[540];
     (void)snprintf(path, sizeof(path), "%s/rows.parquet", folder);

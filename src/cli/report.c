@@ -2,7 +2,10 @@
 
 #include "cli/text.h"
 
-enum { WIDTH_DEFAULT = 100, CONTEXT_MIN = 20 };
+enum {
+    WIDTH_DEFAULT = 100,
+    CONTEXT_MIN = 20
+};
 
 /* The line of `text` around byte `at`, and its number from 1. */
 static struct slice line_around(struct slice text, size_t at, size_t *ret_number)

@@ -8,8 +8,8 @@
 
 /* Where a statement came from, for errors. */
 struct origin {
-    const char *file;   /* NULL = not a file */
-    size_t line;        /* 1-based line of the file on which the statement begins */
+    const char *file; /* NULL = not a file */
+    size_t line;      /* 1-based line of the file on which the statement begins */
 };
 
 /* Appends to sink->buf, without a flush:

@@ -11,7 +11,9 @@
 #include "cli/text.h"
 #include "sql/scan.h"
 
-enum { SCRIPT_BYTES_MAX = 64 << 20 };
+enum {
+    SCRIPT_BYTES_MAX = 64 << 20
+};
 
 void cli_report(struct cli *cli, const struct errinfo *info)
 {
@@ -197,8 +199,7 @@ static enum err read_input(struct arena *arena, struct slice *ret_text, struct e
             continue;
         }
         if (got < 0) {
-            return errinfo_set(info, ERR_IO, NULL, "cannot read standard input: %s",
-                               strerror(errno));
+            return errinfo_set(info, ERR_IO, NULL, "cannot read standard input: %m");
         }
         if (got == 0) {
             break;

@@ -35,15 +35,15 @@ static enum err load(struct cli *cli, struct errinfo *info)
         }
         sets[set_count++] = set;
     }
-    struct config_sources sources = {.file = options->config, .environment = environ,
-                                     .sets = sets, .set_count = set_count};
+    struct config_sources sources = {
+        .file = options->config, .environment = environ, .sets = sets, .set_count = set_count};
     TRY(config_load(&sources, &cli->config, info));
     if (options->config != NULL) {
         return ERR_OK;
     }
     /* Now that the folder is known, its own file. */
-    char *file = arena_printf(cli->arena, "%s/moat.yaml",
-                              config_text(cli->config, CONFIG_WAREHOUSE_PATH));
+    char *file =
+        arena_printf(cli->arena, "%s/moat.yaml", config_text(cli->config, CONFIG_WAREHOUSE_PATH));
     if (file == NULL) {
         return errinfo_nomem(info);
     }

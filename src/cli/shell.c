@@ -13,7 +13,9 @@
 #include "cli/text.h"
 #include "sql/scan.h"
 
-enum { AGAIN_US = 2000000 };
+enum {
+    AGAIN_US = 2000000
+};
 
 struct shell {
     struct cli *cli;

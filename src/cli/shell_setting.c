@@ -23,8 +23,10 @@ static bool format(struct cli *cli, struct slice rest)
     if (rest.len == 0) {
         shell_say(cli, "The format is %s.", options_format_name(cli->format));
     } else if (!options_find_format(rest, &cli->format)) {
-        shell_say(cli, "\"%.*s\" is not a format; allowed: table, csv, json, jsonl, markdown, "
-                       "arrow or parquet", SLICE_ARGS(rest));
+        shell_say(cli,
+                  "\"%.*s\" is not a format; allowed: table, csv, json, jsonl, markdown, "
+                  "arrow or parquet",
+                  SLICE_ARGS(rest));
     }
     cli->result_count = 0;
     return false;

@@ -8,14 +8,17 @@
 #include "base/io.h"
 #include "cli/options.h"
 
-enum { FLUSH_BYTES = 64 * 1024 };
+enum {
+    FLUSH_BYTES = 64 * 1024
+};
 
 static bool locale_is_utf8(void)
 {
     const char *value = getenv("LC_ALL");
     value = value == NULL || value[0] == '\0' ? getenv("LC_CTYPE") : value;
     value = value == NULL || value[0] == '\0' ? getenv("LANG") : value;
-    return value != NULL && (strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL);
+    return value != NULL &&
+           (strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL);
 }
 
 void sink_init(struct sink *sink, int fd, int color)
@@ -24,10 +27,10 @@ void sink_init(struct sink *sink, int fd, int color)
     sink->is_terminal = isatty(fd) == 1;
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
-    bool is_plain = (no_color != NULL && no_color[0] != '\0') ||
-                    (term != NULL && strcmp(term, "dumb") == 0);
-    sink->is_color = color == COLOR_ALWAYS ||
-                     (color == COLOR_AUTO && sink->is_terminal && !is_plain);
+    bool is_plain =
+        (no_color != NULL && no_color[0] != '\0') || (term != NULL && strcmp(term, "dumb") == 0);
+    sink->is_color =
+        color == COLOR_ALWAYS || (color == COLOR_AUTO && sink->is_terminal && !is_plain);
     sink_measure(sink);
 }
 
@@ -44,8 +47,7 @@ enum err sink_open_file(struct sink *sink, const char *path, struct errinfo *inf
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
-        return errinfo_set(info, ERR_IO, NULL, "cannot write to \"%.300s\": %s", path,
-                           strerror(errno));
+        return errinfo_set(info, ERR_IO, NULL, "cannot write to \"%.300s\": %m", path);
     }
     *sink = (struct sink){.fd = fd, .is_owned = true, .is_unicode = true};
     sink->is_terminal = isatty(fd) == 1;
@@ -59,7 +61,7 @@ static enum err write_all(struct sink *sink, struct slice bytes, struct errinfo 
         if (wrote < 0 && errno == EPIPE) {
             sink->is_closed = true;
         } else if (wrote < 0 && errno != EINTR) {
-            return errinfo_set(info, ERR_IO, NULL, "cannot write the result: %s", strerror(errno));
+            return errinfo_set(info, ERR_IO, NULL, "cannot write the result: %m");
         } else if (wrote > 0) {
             bytes.ptr += wrote;
             bytes.len -= (size_t)wrote;
@@ -70,16 +72,15 @@ static enum err write_all(struct sink *sink, struct slice bytes, struct errinfo 
 
 enum err sink_flush(struct sink *sink, struct errinfo *info)
 {
-    enum err err = buf_failed(&sink->buf) ? errinfo_nomem(info)
-                                          : write_all(sink, buf_slice(&sink->buf), info);
+    enum err err =
+        buf_failed(&sink->buf) ? errinfo_nomem(info) : write_all(sink, buf_slice(&sink->buf), info);
     buf_reset(&sink->buf);
     return err;
 }
 
 enum err sink_flush_some(struct sink *sink, struct errinfo *info)
 {
-    return sink->buf.len < FLUSH_BYTES && !buf_failed(&sink->buf) ? ERR_OK
-                                                                  : sink_flush(sink, info);
+    return sink->buf.len < FLUSH_BYTES && !buf_failed(&sink->buf) ? ERR_OK : sink_flush(sink, info);
 }
 
 const char *sink_style(const struct sink *sink, const char *style)

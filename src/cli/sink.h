@@ -12,12 +12,12 @@ struct sink {
     bool is_owned;    /* closed by sink_close */
     bool is_terminal; /* what is written is shown on one, also through a pager */
     bool is_color;
-    bool is_unicode;  /* box drawing and the ellipsis may be used */
-    size_t width;     /* columns; 0 = unbounded */
-    size_t height;    /* lines; 0 = unknown */
-    bool is_closed;   /* the reader went away: no error, but nothing more is wanted */
-    pid_t pager;      /* 0 = none */
-    int pager_base;   /* the terminal behind the pager */
+    bool is_unicode; /* box drawing and the ellipsis may be used */
+    size_t width;    /* columns; 0 = unbounded */
+    size_t height;   /* lines; 0 = unknown */
+    bool is_closed;  /* the reader went away: no error, but nothing more is wanted */
+    pid_t pager;     /* 0 = none */
+    int pager_base;  /* the terminal behind the pager */
     struct buf buf;
 };
 
@@ -27,10 +27,10 @@ void sink_init(struct sink *sink, int fd, int color);
 void sink_measure(struct sink *sink);
 /* Creates or empties the file. */
 MUST_USE enum err sink_open_file(struct sink *sink, const char *path, struct errinfo *info);
-/* Writes what is buffered once it is more than a little. ERR_IO; ERR_OK with is_closed for EPIPE. */
+/* Writes what is buffered once it is more than a little. ERR_OK with is_closed for EPIPE. */
 MUST_USE enum err sink_flush_some(struct sink *sink, struct errinfo *info);
 MUST_USE enum err sink_flush(struct sink *sink, struct errinfo *info);
-/* $PAGER (or less) between the terminal and us, until sink_end_pager. Silently none if it cannot. */
+/* $PAGER (or less) between the terminal and us, until sink_end_pager. None if it cannot. */
 void sink_start_pager(struct sink *sink);
 void sink_end_pager(struct sink *sink);
 void sink_close(struct sink *sink);

@@ -13,8 +13,8 @@ unsigned text_code_width(uint32_t code_point);
 size_t text_width(struct slice text);
 
 enum text_keep {
-    KEEP_NOTHING,  /* line feeds and tabs are escaped too: one line */
-    KEEP_LAYOUT,   /* line feeds, carriage return before them, and tabs stay */
+    KEEP_NOTHING, /* line feeds and tabs are escaped too: one line */
+    KEEP_LAYOUT,  /* line feeds, carriage return before them, and tabs stay */
 };
 
 /* Appends with control characters, bidirectional overrides and bytes that are not UTF-8 as \xNN or

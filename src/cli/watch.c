@@ -11,11 +11,15 @@
 #include "cli/cli.h"
 #include "query/query.h"
 
-enum { TICK_MS = 100, BAR_AFTER_US = 1000000, BAR_CELLS = 24 };
+enum {
+    TICK_MS = 100,
+    BAR_AFTER_US = 1000000,
+    BAR_CELLS = 24
+};
 
 struct watch {
     pthread_t thread;
-    pthread_mutex_t lock; /* over all below it */
+    pthread_mutex_t lock;    /* over all below it */
     struct session *session; /* NULL: nothing runs */
     int64_t begun_us;
     bool is_shell;

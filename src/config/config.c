@@ -8,8 +8,8 @@
 
 static const struct config_entry entries[CONFIG_KEY_COUNT] = {
 #define CONFIG_KEY(id, name, type, unit, fallback, minimum, maximum, choices, doc)                 \
-    [CONFIG_##id] = {name,    type,    unit, fallback, minimum, maximum,                           \
-                     choices, DOC_TEXT_(doc), (doc)[0] == '*'},
+    [CONFIG_##id] = {name,    type,    unit,           fallback,       minimum,                    \
+                     maximum, choices, DOC_TEXT_(doc), (doc)[0] == '*'},
 #include "config/config.def"
 #undef CONFIG_KEY
 };
@@ -162,8 +162,7 @@ enum err config_set(struct config *config, enum config_key key, struct slice val
     return config__set(config, key, value, "", source, info);
 }
 
-enum err config_copy(const struct config *config, struct config **ret_config,
-                     struct errinfo *info)
+enum err config_copy(const struct config *config, struct config **ret_config, struct errinfo *info)
 {
     struct config *copy CLEANUP(config_cleanup) = mem_calloc(1, sizeof(*copy));
     if (copy == NULL) {

@@ -10,7 +10,9 @@ static void cell(struct buf *out, struct slice text, size_t width)
     buf_append_str(out, "  ");
 }
 
-enum { EXPLAIN_COLUMNS = 5 };
+enum {
+    EXPLAIN_COLUMNS = 5
+};
 
 /* Columns of one line: key, value, default, unit, source; the doc line follows them. */
 static void explain_line(const struct config *config, enum config_key key,
@@ -29,8 +31,7 @@ static void explain_line(const struct config *config, enum config_key key,
 
 void config_explain(const struct config *config, struct buf *out)
 {
-    static const char *const heads[EXPLAIN_COLUMNS] = {"key", "value", "default", "unit",
-                                                       "source"};
+    static const char *const heads[EXPLAIN_COLUMNS] = {"key", "value", "default", "unit", "source"};
     struct buf texts[EXPLAIN_COLUMNS] = {0};
     size_t widths[EXPLAIN_COLUMNS];
     for (size_t i = 0; i < EXPLAIN_COLUMNS; i++) {

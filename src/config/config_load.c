@@ -12,7 +12,12 @@
 #include "base/mem.h"
 #include "config/config_int.h"
 
-enum { FILE_BYTES_MAX = 1 << 20, NAME_BYTES_MAX = 128, DEPTH_MAX = 8, WHERE_BYTES = 160 };
+enum {
+    FILE_BYTES_MAX = 1 << 20,
+    NAME_BYTES_MAX = 128,
+    DEPTH_MAX = 8,
+    WHERE_BYTES = 160
+};
 
 struct reader {
     yaml_parser_t parser;
@@ -103,8 +108,8 @@ static enum err unknown_section(const struct reader *reader, struct slice name, 
     where_of(reader, line, where);
     enum config_key key;
     if (config__find(name, &key)) {
-        return errinfo_set(reader->info, ERR_INVALID, "22023", "%s\"%s\" needs one value, not a map",
-                           where, config_name(key));
+        return errinfo_set(reader->info, ERR_INVALID, "22023",
+                           "%s\"%s\" needs one value, not a map", where, config_name(key));
     }
     enum err err = errinfo_set(reader->info, ERR_INVALID, "22023", "%sunknown section \"%.*s\"",
                                where, SLICE_ARGS(name));
@@ -342,9 +347,8 @@ static enum err load_variable(struct config *config, const char *text, struct er
         return config__set(config, key, slice_of(equals + 1), where, "environment", info);
     }
     enum config_key nearest = config__nearest((struct slice){name, len});
-    enum err err = errinfo_set(info, ERR_INVALID, "22023",
-                               "environment: unknown variable \"%.*s\"", (int)(equals - text),
-                               text);
+    enum err err = errinfo_set(info, ERR_INVALID, "22023", "environment: unknown variable \"%.*s\"",
+                               (int)(equals - text), text);
     struct buf variable CLEANUP(buf_fini) = {0};
     if (nearest != CONFIG_KEY_COUNT) {
         config__variable(config__entry(nearest), &variable);
@@ -359,8 +363,8 @@ static enum err load_set(struct config *config, const char *text, struct errinfo
 {
     const char *equals = strchr(text, '=');
     if (equals == NULL) {
-        enum err err = errinfo_set(info, ERR_INVALID, "22023", "--set: \"%.200s\" has no \"=\"",
-                                   text);
+        enum err err =
+            errinfo_set(info, ERR_INVALID, "22023", "--set: \"%.200s\" has no \"=\"", text);
         errinfo_hint(info, "write --set section.key=value, such as --set engine.memory=4GiB");
         return err;
     }
@@ -381,8 +385,8 @@ enum err config_load(const struct config_sources *sources, struct config **ret_c
     }
     for (size_t key = 0; key < CONFIG_KEY_COUNT; key++) {
         TRY(config__set(config, (enum config_key)key,
-                        slice_of(config__entry((enum config_key)key)->fallback), "default: ",
-                        "default", info));
+                        slice_of(config__entry((enum config_key)key)->fallback),
+                        "default: ", "default", info));
     }
     if (sources->file != NULL) {
         TRY(load_file(config, sources->file, sources->file_is_optional, info));

@@ -64,8 +64,7 @@ TEST(config, later_sources_win_and_are_named)
     char memory[] = "MOAT_ENGINE_THREADS=3";
     char other[] = "MOAT_CACHE=/somewhere";
     char *environment[] = {memory, other, NULL};
-    struct config *config CLEANUP(config_cleanup) =
-        load(file, environment, "query.timeout = 2m");
+    struct config *config CLEANUP(config_cleanup) = load(file, environment, "query.timeout = 2m");
     CHECK(config_bytes(config, CONFIG_ENGINE_MEMORY) == UINT64_C(3) << 29);
     CHECK_STR("file moat.yaml:3", config_source(config, CONFIG_ENGINE_MEMORY));
     assert_int_equal(config_integer(config, CONFIG_ENGINE_THREADS), 3);
@@ -126,8 +125,7 @@ TEST(config, values_out_of_bounds_say_what_is_allowed)
         {CONFIG_ENGINE_THREADS, "1025", "allowed: a whole number, from 0 to 1024"},
         {CONFIG_ENGINE_THREADS, "-1", "allowed: a whole number, from 0 to 1024"},
         {CONFIG_ENGINE_THREADS, "", "allowed: a whole number, from 0 to 1024"},
-        {CONFIG_QUERY_TIMEOUT, "30",
-         "allowed: a duration with its unit: 500ms, 30s, 5m, 2h or 1d"},
+        {CONFIG_QUERY_TIMEOUT, "30", "allowed: a duration with its unit: 500ms, 30s, 5m, 2h or 1d"},
         {CONFIG_QUERY_TIMEOUT, "9223372036854775807d",
          "allowed: a duration with its unit: 500ms, 30s, 5m, 2h or 1d"},
         {CONFIG_SQL_STATEMENT_BYTES_MAX, "65MiB",
@@ -141,8 +139,8 @@ TEST(config, values_out_of_bounds_say_what_is_allowed)
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct errinfo info;
-        CHECK_ERR(ERR_INVALID, config_set(config, cases[i].key, slice_of(cases[i].value),
-                                          "session", &info));
+        CHECK_ERR(ERR_INVALID,
+                  config_set(config, cases[i].key, slice_of(cases[i].value), "session", &info));
         CHECK_STR(cases[i].detail, info.detail);
         CHECK_STR("default", config_source(config, cases[i].key));
     }
@@ -179,12 +177,12 @@ TEST(config, home_is_expanded_and_copies_are_apart)
 {
     struct config *config CLEANUP(config_cleanup) = load(NULL, NULL, NULL);
     struct config *copy CLEANUP(config_cleanup) = NULL;
-    CHECK_OK(setenv("HOME", "/home/amelia", 1));
+    CHECK_OK(setenv("HOME", "/people/amelia", 1));
     CHECK_OK(config_set(config, CONFIG_WAREHOUSE_PATH, SLICE("~/lake"), "t", NULL));
-    CHECK_STR("/home/amelia/lake", config_text(config, CONFIG_WAREHOUSE_PATH));
+    CHECK_STR("/people/amelia/lake", config_text(config, CONFIG_WAREHOUSE_PATH));
     CHECK_OK(config_copy(config, &copy, NULL));
     CHECK_OK(config_set(copy, CONFIG_WAREHOUSE_PATH, SLICE("/x"), "t", NULL));
-    CHECK_STR("/home/amelia/lake", config_text(config, CONFIG_WAREHOUSE_PATH));
+    CHECK_STR("/people/amelia/lake", config_text(config, CONFIG_WAREHOUSE_PATH));
     CHECK(config_is_session(CONFIG_QUERY_TIMEOUT) && !config_is_session(CONFIG_ENGINE_MEMORY));
 }
 

@@ -151,8 +151,7 @@ static const char *home_folder(void)
         return home;
     }
     const struct passwd *entry = getpwuid(getuid());
-    return entry == NULL || entry->pw_dir == NULL || entry->pw_dir[0] != '/' ? NULL
-                                                                             : entry->pw_dir;
+    return entry == NULL || entry->pw_dir == NULL || entry->pw_dir[0] != '/' ? NULL : entry->pw_dir;
 }
 
 /* False: not a path that can be used. `ret_text` NULL with true: out of memory. */
@@ -202,8 +201,7 @@ enum err config__parse(const struct config_entry *entry, struct slice text, cons
     case CONFIG_BYTES:
     case CONFIG_DURATION:
         is_text = false;
-        is_right = parse_number(entry->type, text, &value.number) &&
-                   is_within(entry, value.number);
+        is_right = parse_number(entry->type, text, &value.number) && is_within(entry, value.number);
         break;
     case CONFIG_CHOICE:
         is_right = find_choice(entry->choices, text, &kept);
