@@ -205,6 +205,9 @@ enum cli_exit shell_run(struct cli *cli)
     greet(cli);
     for (bool is_over = false; !is_over;) {
         int len = 0;
+        /* Before the prompt shows, or what is typed at once still meets the terminal's own editing:
+         * el_gets changes the mode only when it waits for the first key. */
+        (void)el_set(shell.editor, EL_PREP_TERM, 1);
         const char *line = el_gets(shell.editor, &len);
         if (shell.is_interrupted) {
             shell.is_interrupted = false;
