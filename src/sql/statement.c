@@ -1,0 +1,356 @@
+/* The first word decides; each family has its file. */
+#include "sql/statement.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "sql/statement_int.h"
+
+static enum err parse_explain(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    s->kind = STATEMENT_EXPLAIN;
+    s->tag = "EXPLAIN";
+    TRY(cursor_accept(c, "analyze", &s->is_analyze));
+    struct cursor before = *c; /* EXPLAIN (SELECT ...) is a query, EXPLAIN (PHYSICAL) an option */
+    TRY(cursor_accept_operator(c, "(", &taken));
+    if (taken && (token_is(&c->token, "physical") || token_is(&c->token, "analyze"))) {
+        s->is_physical = token_is(&c->token, "physical");
+        s->is_analyze = s->is_analyze || !s->is_physical;
+        TRY(cursor_next(c));
+        TRY(cursor_expect_operator(c, ")"));
+    } else {
+        *c = before;
+    }
+    return cursor_rest(c, "a query", &s->query);
+}
+
+static enum err parse_setting_name(struct cursor *c, struct slice *ret_name)
+{
+    size_t start = c->token.offset;
+    bool has_dot = true;
+    struct slice ignored;
+    while (has_dot) {
+        TRY(cursor_identifier(c, "a setting", &ignored));
+        TRY(cursor_accept_operator(c, ".", &has_dot));
+    }
+    *ret_name = (struct slice){c->scanner.text.ptr + start, c->end - start};
+    return ERR_OK;
+}
+
+static enum err parse_set(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    s->kind = STATEMENT_SET;
+    s->tag = "SET";
+    TRY(cursor_accept(c, "session", &taken));
+    TRY(parse_setting_name(c, &s->setting));
+    TRY(cursor_accept(c, "to", &taken));
+    if (!taken) {
+        TRY(cursor_expect_operator(c, "="));
+    }
+    if (c->token.kind == TOKEN_STRING) {
+        TRY(cursor_string(c, "a value", &s->value));
+    } else {
+        TRY(cursor_rest(c, "a value", &s->value));
+    }
+    return cursor_expect_end(c);
+}
+
+static enum err parse_reset(struct cursor *c, struct statement *s)
+{
+    s->kind = STATEMENT_SET;
+    s->tag = "RESET";
+    s->is_reset = true;
+    bool is_all;
+    TRY(cursor_accept(c, "all", &is_all));
+    TRY(is_all ? ERR_OK : parse_setting_name(c, &s->setting));
+    return cursor_expect_end(c);
+}
+
+static enum err parse_use(struct cursor *c, struct statement *s)
+{
+    s->kind = STATEMENT_USE;
+    s->tag = "USE";
+    TRY(cursor_name(c, &s->name));
+    return cursor_expect_end(c);
+}
+
+static enum err parse_prepare(struct cursor *c, struct statement *s)
+{
+    s->kind = STATEMENT_PREPARE;
+    s->tag = "PREPARE";
+    TRY(cursor_identifier(c, "a name", &s->prepared));
+    TRY(cursor_expect(c, "AS"));
+    return cursor_rest(c, "a query", &s->query);
+}
+
+static enum err parse_execute(struct cursor *c, struct statement *s)
+{
+    struct buf arguments CLEANUP(buf_fini) = {0};
+    bool has_more;
+    s->kind = STATEMENT_EXECUTE;
+    s->tag = "EXECUTE";
+    TRY(cursor_identifier(c, "a name", &s->prepared));
+    TRY(cursor_accept_operator(c, "(", &has_more));
+    bool has_list = has_more;
+    if (has_list && token_is_operator(&c->token, ")")) {
+        has_more = false;
+    }
+    while (has_more) {
+        struct slice literal;
+        TRY(cursor_literal(c, &literal));
+        buf_append(&arguments, &literal, sizeof(literal));
+        s->argument_count++;
+        TRY(cursor_accept_operator(c, ",", &has_more));
+    }
+    if (has_list) {
+        TRY(cursor_expect_operator(c, ")"));
+    }
+    struct slice *kept = arena_calloc(c->arena, s->argument_count + 1, sizeof(*kept));
+    if (buf_failed(&arguments) || kept == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    if (arguments.len > 0) {
+        memcpy(kept, arguments.ptr, arguments.len);
+    }
+    s->arguments = kept;
+    return cursor_expect_end(c);
+}
+
+static enum err parse_deallocate(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    s->kind = STATEMENT_DEALLOCATE;
+    s->tag = "DEALLOCATE";
+    TRY(cursor_accept(c, "prepare", &taken));
+    TRY(cursor_accept(c, "all", &taken));
+    TRY(taken ? ERR_OK : cursor_identifier(c, "a name", &s->prepared));
+    return cursor_expect_end(c);
+}
+
+static enum err parse_copy(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    s->kind = STATEMENT_COPY;
+    s->tag = "COPY";
+    TRY(cursor_accept_operator(c, "(", &taken));
+    if (!taken) {
+        struct sql_name name;
+        TRY(cursor_name(c, &name));
+        if (token_is(&c->token, "from")) {
+            s->kind = STATEMENT_REFUSED;
+            s->refused_word = "COPY FROM";
+            return ERR_OK;
+        }
+        enum err err = cursor_expected(c, "a query in parentheses behind COPY");
+        errinfo_hint(c->info, "COPY (SELECT * FROM %.*s) TO 'file' copies a table.",
+                     SLICE_ARGS(name.name));
+        return err;
+    }
+    TRY(cursor_expression(c, NULL, 0, false, &s->query));
+    TRY(cursor_expect_operator(c, ")"));
+    TRY(cursor_expect(c, "TO"));
+    TRY(cursor_string(c, "a file in single quotes", &s->copy_target));
+    TRY(cursor_accept(c, "with", &taken));
+    if (token_is_operator(&c->token, "(")) {
+        TRY(cursor_options(c, &s->options, &s->option_count));
+    }
+    return cursor_expect_end(c);
+}
+
+static enum err parse_query(struct cursor *c, struct statement *s)
+{
+    s->kind = STATEMENT_QUERY;
+    s->tag = "SELECT";
+    while (c->token.kind != TOKEN_END) { /* unterminated tokens show now, with a position */
+        TRY(cursor_next(c));
+    }
+    s->query = s->text;
+    return ERR_OK;
+}
+
+static const struct {
+    const char *word;
+    enum err (*parse)(struct cursor *c, struct statement *s);
+    bool keeps_word; /* the parser wants to see the first word itself */
+} first_words[] = {
+    {"select", parse_query, true},     {"with", parse_query, true},
+    {"values", parse_query, true},     {"from", parse_query, true},
+    {"table", parse_query, true},      {"pivot", parse_query, true},
+    {"unpivot", parse_query, true},    {"summarize", parse_query, true},
+    {"explain", parse_explain, false}, {"describe", parse_describe, false},
+    {"desc", parse_describe, false},   {"create", parse_create, false},
+    {"drop", parse_drop, false},       {"alter", parse_alter, false},
+    {"grant", parse_grant, false},     {"deny", parse_deny, false},
+    {"revoke", parse_revoke, false},   {"show", parse_show, false},
+    {"check", parse_check, false},     {"set", parse_set, false},
+    {"reset", parse_reset, false},     {"use", parse_use, false},
+    {"prepare", parse_prepare, false}, {"execute", parse_execute, false},
+    {"deallocate", parse_deallocate, false}, {"copy", parse_copy, false},
+};
+
+static const char *const refused_words[] = {
+    "ATTACH",  "DETACH",  "INSTALL",    "LOAD",     "PRAGMA",  "CALL",  "EXPORT",  "IMPORT",
+    "INSERT",  "UPDATE",  "DELETE",     "MERGE",    "TRUNCATE", "VACUUM", "ANALYZE", "CHECKPOINT",
+    "COMMENT", "FORCE",   "LISTEN",     "NOTIFY",   "LOCK",    "DO",    "DECLARE", "FETCH",
+    "CLUSTER", "REINDEX", "DISCARD",    "SECURITY", "REFRESH", "KILL",
+};
+
+static const char *const transaction_words[] = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK",
+                                                "ABORT", "SAVEPOINT", "RELEASE"};
+
+static enum err unknown_word(struct cursor *c)
+{
+    unsigned best = 3;
+    const char *nearest = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(first_words); i++) {
+        unsigned distance =
+            slice_edit_distance(c->token.text, slice_of(first_words[i].word), best - 1);
+        if (distance < best) {
+            best = distance;
+            nearest = first_words[i].word;
+        }
+    }
+    (void)cursor_expected(c, "a statement");
+    if (nearest != NULL) {
+        char upper[16] = "";
+        for (size_t i = 0; nearest[i] != '\0' && i + 1 < sizeof(upper); i++) {
+            upper[i] = (char)(nearest[i] - 'a' + 'A');
+        }
+        errinfo_hint(c->info, "Did you mean %s?", upper);
+    }
+    return ERR_SYNTAX;
+}
+
+static bool find_word(const struct token *token, const char *const *words, size_t count,
+                      const char **ret_word)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (token_is(token, words[i])) {
+            *ret_word = words[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err parse_first(struct cursor *c, struct statement *s)
+{
+    if (token_is_operator(&c->token, "(")) {
+        return parse_query(c, s);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(first_words); i++) {
+        if (token_is(&c->token, first_words[i].word)) {
+            TRY(first_words[i].keeps_word ? ERR_OK : cursor_next(c));
+            return first_words[i].parse(c, s);
+        }
+    }
+    if (find_word(&c->token, refused_words, ARRAY_COUNT(refused_words), &s->refused_word)) {
+        s->kind = STATEMENT_REFUSED;
+        s->tag = s->refused_word;
+        return ERR_OK;
+    }
+    if (find_word(&c->token, transaction_words, ARRAY_COUNT(transaction_words), &s->tag)) {
+        s->kind = STATEMENT_TRANSACTION;
+        return ERR_OK;
+    }
+    return unknown_word(c);
+}
+
+enum err statement_parse(struct slice text, struct arena *arena, struct statement *ret_statement,
+                         struct errinfo *info)
+{
+    struct statement statement = {.text = text, .tag = ""};
+    struct cursor cursor = {.arena = arena, .info = info};
+    scanner_init(&cursor.scanner, text);
+    TRY(scanner_next(&cursor.scanner, &cursor.token, info));
+    TRY(parse_first(&cursor, &statement));
+    *ret_statement = statement;
+    return ERR_OK;
+}
+
+/* ---- redaction and fingerprint ---- */
+
+/* True when the statement could carry a password: it speaks of a user and of CREATE or ALTER, or
+ * says PASSWORD anywhere. Misspelt and nested forms count, so the test is loose on purpose. */
+static bool may_hold_password(struct slice text)
+{
+    struct scanner scanner;
+    struct token token;
+    bool has_verb = false;
+    bool has_user = false;
+    scanner_init(&scanner, text);
+    do {
+        if (scanner_next(&scanner, &token, NULL) != ERR_OK) {
+            return true; /* cannot tell: then say nothing */
+        }
+        has_verb = has_verb || token_is(&token, "create") || token_is(&token, "alter");
+        has_user = has_user || token_is(&token, "user") || token_is(&token, "role");
+        if (token_is(&token, "password")) {
+            return true;
+        }
+    } while (token.kind != TOKEN_END);
+    return has_verb && has_user;
+}
+
+enum err statement_redact(struct slice text, struct arena *arena, struct slice *ret_text,
+                          struct errinfo *info)
+{
+    if (!may_hold_password(text)) {
+        *ret_text = text;
+        return ERR_OK;
+    }
+    struct buf out CLEANUP(buf_fini) = {0};
+    struct scanner scanner;
+    struct token token;
+    size_t copied = 0;
+    scanner_init(&scanner, text);
+    for (;;) {
+        if (scanner_next(&scanner, &token, NULL) != ERR_OK) {
+            buf_append_str(&out, "...");
+            break;
+        }
+        if (token.kind == TOKEN_END) {
+            buf_append(&out, text.ptr + copied, text.len - copied);
+            break;
+        }
+        buf_append(&out, text.ptr + copied, token.offset - copied);
+        if (token.kind == TOKEN_STRING) {
+            buf_append_str(&out, "'***'");
+        } else {
+            buf_append_slice(&out, token.text);
+        }
+        copied = token.offset + token.text.len;
+    }
+    return !buf_failed(&out) && arena_slice(arena, buf_slice(&out), ret_text)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
+enum err statement_fingerprint(struct slice text, uint64_t *ret_fingerprint, struct errinfo *info)
+{
+    struct scanner scanner;
+    struct token token;
+    uint64_t hash = 0;
+    scanner_init(&scanner, text);
+    for (;;) {
+        TRY(scanner_next(&scanner, &token, info));
+        if (token.kind == TOKEN_END) {
+            break;
+        }
+        struct slice part = token.text;
+        char folded[128];
+        if (token.kind == TOKEN_STRING || token.kind == TOKEN_NUMBER) {
+            part = SLICE("?");
+        } else if (token.kind == TOKEN_WORD && part.len <= sizeof(folded)) {
+            for (size_t i = 0; i < part.len; i++) {
+                char ch = part.ptr[i];
+                folded[i] = ch >= 'A' && ch <= 'Z' ? (char)(ch + 32) : ch;
+            }
+            part.ptr = folded;
+        }
+        hash = hash_xx64(part, hash + (uint64_t)token.kind + 1);
+    }
+    *ret_fingerprint = hash;
+    return ERR_OK;
+}

@@ -1,0 +1,253 @@
+/* CREATE, DROP, ALTER. */
+#include "sql/statement_int.h"
+
+static enum err parse_format(struct cursor *c, struct statement *s)
+{
+    static const struct {
+        const char *word;
+        enum relation_format format;
+    } formats[] = {{"parquet", FORMAT_PARQUET}, {"csv", FORMAT_CSV}, {"json", FORMAT_JSON}};
+    TRY(cursor_expect(c, "AS"));
+    for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
+        if (token_is(&c->token, formats[i].word)) {
+            s->format = formats[i].format;
+            s->format_given = true;
+            return cursor_next(c);
+        }
+    }
+    return cursor_expected(c, "PARQUET, CSV or JSON");
+}
+
+static enum err parse_external_table(struct cursor *c, struct statement *s)
+{
+    s->kind = STATEMENT_CREATE_TABLE;
+    s->tag = "CREATE TABLE";
+    TRY(cursor_expect(c, "TABLE"));
+    TRY(cursor_if_exists(c, true, &s->if_not_exists));
+    TRY(cursor_name(c, &s->name));
+    while (c->token.kind != TOKEN_END) {
+        bool taken;
+        TRY(cursor_accept(c, "location", &taken));
+        if (taken && s->location.len == 0) {
+            TRY(cursor_string(c, "the files' location in single quotes", &s->location));
+            continue;
+        }
+        TRY(cursor_accept(c, "stored", &taken));
+        if (taken && !s->format_given) {
+            TRY(parse_format(c, s));
+            continue;
+        }
+        TRY(cursor_accept(c, "options", &taken));
+        if (!taken || s->option_count > 0) {
+            return cursor_expected(c, "LOCATION, STORED AS or OPTIONS, each once");
+        }
+        TRY(cursor_options(c, &s->options, &s->option_count));
+    }
+    return s->location.len > 0 ? ERR_OK : cursor_expected(c, "LOCATION 'files'");
+}
+
+static enum err parse_view(struct cursor *c, struct statement *s)
+{
+    s->kind = STATEMENT_CREATE_VIEW;
+    s->tag = "CREATE VIEW";
+    bool taken;
+    TRY(cursor_if_exists(c, true, &s->if_not_exists));
+    TRY(cursor_name(c, &s->name));
+    TRY(cursor_accept(c, "security", &taken));
+    if (taken) {
+        TRY(cursor_accept(c, "definer", &s->is_definer));
+        if (!s->is_definer) {
+            TRY(cursor_expect(c, "INVOKER"));
+        }
+    }
+    TRY(cursor_expect(c, "AS"));
+    return cursor_rest(c, "a query", &s->query);
+}
+
+static enum err parse_password(struct cursor *c, struct statement *s, bool *ret_given)
+{
+    bool has_with;
+    TRY(cursor_accept(c, "with", &has_with));
+    TRY(cursor_accept(c, "password", ret_given));
+    if (!*ret_given) {
+        return has_with ? cursor_expected(c, "PASSWORD") : ERR_OK;
+    }
+    s->password_given = true;
+    return cursor_string(c, "the password in single quotes", &s->password);
+}
+
+static enum err parse_principal(struct cursor *c, struct statement *s, bool is_role)
+{
+    s->kind = STATEMENT_CREATE_PRINCIPAL;
+    s->tag = is_role ? "CREATE ROLE" : "CREATE USER";
+    s->object_kind = is_role ? OBJECT_ROLE : OBJECT_USER;
+    TRY(cursor_if_exists(c, true, &s->if_not_exists));
+    TRY(cursor_identifier(c, "a name", &s->name.name));
+    bool ignored;
+    TRY(is_role ? ERR_OK : parse_password(c, s, &ignored));
+    return cursor_expect_end(c);
+}
+
+static enum err parse_schema(struct cursor *c, struct statement *s)
+{
+    s->kind = STATEMENT_CREATE_SCHEMA;
+    s->tag = "CREATE SCHEMA";
+    TRY(cursor_if_exists(c, true, &s->if_not_exists));
+    TRY(cursor_identifier(c, "a name", &s->name.name));
+    return cursor_expect_end(c);
+}
+
+enum err parse_create(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    TRY(cursor_accept(c, "or", &s->or_replace));
+    if (s->or_replace) {
+        TRY(cursor_expect(c, "REPLACE"));
+    }
+    TRY(cursor_accept(c, "external", &taken));
+    if (taken) {
+        return parse_external_table(c, s);
+    }
+    TRY(cursor_accept(c, "view", &taken));
+    if (taken) {
+        return parse_view(c, s);
+    }
+    bool is_schema = token_is(&c->token, "schema");
+    bool is_role = token_is(&c->token, "role");
+    bool is_user = token_is(&c->token, "user");
+    if (is_schema || is_role || is_user) {
+        if (s->or_replace) {
+            return cursor_expected(c, "EXTERNAL TABLE or VIEW");
+        }
+        TRY(cursor_next(c));
+        return is_schema ? parse_schema(c, s) : parse_principal(c, s, is_role);
+    }
+    static const char *const others[] = {"table", "temp", "temporary", "macro", "function", "type",
+                                         "secret", "persistent", "sequence", "index", "unique",
+                                         "database", "trigger", "materialized", "recursive"};
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        if (token_is(&c->token, others[i])) {
+            s->kind = STATEMENT_REFUSED;
+            s->tag = s->refused_word =
+                i == 0 ? "CREATE TABLE without EXTERNAL" : "this form of CREATE";
+            return ERR_OK;
+        }
+    }
+    return cursor_expected(c, "EXTERNAL TABLE, VIEW, SCHEMA, USER or ROLE");
+}
+
+static enum err parse_kind(struct cursor *c, enum object_kind *ret_kind)
+{
+    static const struct {
+        const char *word;
+        enum object_kind kind;
+    } kinds[] = {{"table", OBJECT_TABLE}, {"view", OBJECT_VIEW}, {"schema", OBJECT_SCHEMA},
+                 {"user", OBJECT_USER},   {"role", OBJECT_ROLE}};
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        if (token_is(&c->token, kinds[i].word)) {
+            *ret_kind = kinds[i].kind;
+            return cursor_next(c);
+        }
+    }
+    return cursor_expected(c, "TABLE, VIEW, SCHEMA, USER or ROLE");
+}
+
+enum err parse_drop(struct cursor *c, struct statement *s)
+{
+    static const char *const tags[] = {[OBJECT_TABLE] = "DROP TABLE", [OBJECT_VIEW] = "DROP VIEW",
+                                       [OBJECT_SCHEMA] = "DROP SCHEMA", [OBJECT_USER] = "DROP USER",
+                                       [OBJECT_ROLE] = "DROP ROLE"};
+    bool external;
+    bool taken;
+    s->kind = STATEMENT_DROP;
+    TRY(cursor_accept(c, "external", &external));
+    TRY(parse_kind(c, &s->object_kind));
+    s->tag = tags[s->object_kind];
+    TRY(cursor_if_exists(c, false, &s->if_exists));
+    if (s->object_kind == OBJECT_TABLE || s->object_kind == OBJECT_VIEW) {
+        TRY(cursor_name(c, &s->name));
+    } else {
+        TRY(cursor_identifier(c, "a name", &s->name.name));
+    }
+    TRY(cursor_accept(c, "cascade", &s->cascade));
+    TRY(s->cascade ? ERR_OK : cursor_accept(c, "restrict", &taken));
+    return cursor_expect_end(c);
+}
+
+static enum err parse_alter_table(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    s->kind = STATEMENT_ALTER_TABLE;
+    s->tag = "ALTER TABLE";
+    TRY(cursor_name(c, &s->name));
+    TRY(cursor_accept(c, "refresh", &taken));
+    if (taken) {
+        s->alter = ALTER_REFRESH;
+        return cursor_expect_end(c);
+    }
+    if (!token_is(&c->token, "rename")) {
+        return cursor_expected(c, "RENAME or REFRESH");
+    }
+    TRY(cursor_next(c));
+    TRY(cursor_accept(c, "to", &taken));
+    if (taken) {
+        s->alter = ALTER_RENAME;
+    } else {
+        s->alter = ALTER_RENAME_COLUMN;
+        TRY(cursor_accept(c, "column", &taken));
+        TRY(cursor_identifier(c, "a column", &s->column));
+        TRY(cursor_expect(c, "TO"));
+    }
+    TRY(cursor_identifier(c, "the new name", &s->new_name));
+    return cursor_expect_end(c);
+}
+
+static enum err parse_alter_user(struct cursor *c, struct statement *s)
+{
+    bool has_set;
+    bool taken;
+    s->kind = STATEMENT_ALTER_USER;
+    s->tag = "ALTER USER";
+    TRY(cursor_identifier(c, "a user", &s->name.name));
+    TRY(parse_password(c, s, &taken));
+    if (taken) {
+        return cursor_expect_end(c);
+    }
+    TRY(cursor_accept(c, "set", &has_set));
+    TRY(has_set ? ERR_OK : cursor_accept(c, "unset", &taken));
+    if (!has_set && !taken) {
+        return cursor_expected(c, "SET ATTRIBUTE, UNSET ATTRIBUTE or PASSWORD");
+    }
+    TRY(cursor_expect(c, "ATTRIBUTE"));
+    TRY(cursor_identifier(c, "an attribute", &s->attribute));
+    s->set_attribute = has_set;
+    if (has_set) {
+        TRY(cursor_expect_operator(c, "="));
+        TRY(cursor_string(c, "its value in single quotes", &s->attribute_value));
+    }
+    return cursor_expect_end(c);
+}
+
+enum err parse_alter(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    TRY(cursor_accept(c, "external", &taken));
+    TRY(cursor_accept(c, "table", &taken));
+    if (!taken) {
+        TRY(cursor_accept(c, "view", &taken));
+    }
+    if (taken) {
+        return parse_alter_table(c, s);
+    }
+    TRY(cursor_accept(c, "user", &taken));
+    if (taken) {
+        return parse_alter_user(c, s);
+    }
+    if (token_is(&c->token, "database") || token_is(&c->token, "sequence") ||
+        token_is(&c->token, "schema")) {
+        s->kind = STATEMENT_REFUSED;
+        s->tag = s->refused_word = "this form of ALTER";
+        return ERR_OK;
+    }
+    return cursor_expected(c, "TABLE, VIEW or USER");
+}

@@ -1,0 +1,61 @@
+/* The cursor that the skeleton parser's files share: one token of look-ahead, no look-back. */
+#pragma once
+
+#include "sql/scan.h"
+#include "sql/statement.h"
+
+struct cursor {
+    struct scanner scanner;
+    struct token token; /* the current one */
+    size_t end;         /* behind the token before it */
+    struct arena *arena;
+    struct errinfo *info;
+};
+
+MUST_USE enum err cursor_next(struct cursor *c);
+
+/* "syntax error at or near "x": expected ..." at the current token. */
+MUST_USE enum err cursor_expected(struct cursor *c, const char *what);
+
+/* Steps over `word` if it is the current token; `ret_taken` says. */
+MUST_USE enum err cursor_accept(struct cursor *c, const char *word, bool *ret_taken);
+MUST_USE enum err cursor_accept_operator(struct cursor *c, const char *text, bool *ret_taken);
+MUST_USE enum err cursor_expect(struct cursor *c, const char *word);
+MUST_USE enum err cursor_expect_operator(struct cursor *c, const char *text);
+MUST_USE enum err cursor_expect_end(struct cursor *c);
+
+MUST_USE enum err cursor_identifier(struct cursor *c, const char *what, struct slice *ret_name);
+MUST_USE enum err cursor_name(struct cursor *c, struct sql_name *ret_name);
+MUST_USE enum err cursor_string(struct cursor *c, const char *what, struct slice *ret_value);
+
+/* A constant ready to print: string, number with sign, true, false, null. */
+MUST_USE enum err cursor_literal(struct cursor *c, struct slice *ret_literal);
+
+/* IF [NOT] EXISTS. */
+MUST_USE enum err cursor_if_exists(struct cursor *c, bool with_not, bool *ret_given);
+
+/* The rest of the statement, at least one token of it. */
+MUST_USE enum err cursor_rest(struct cursor *c, const char *what, struct slice *ret_text);
+
+/* Tokens up to one of `stops` (words) or to a comma or bracket that closes what was not opened here,
+ * at depth 0; at least one. Stops at the end otherwise. */
+MUST_USE enum err cursor_expression(struct cursor *c, const char *const *stops, size_t stop_count,
+                                    bool until_comma, struct slice *ret_text);
+
+/* (a, b, c) of identifiers. */
+MUST_USE enum err cursor_name_list(struct cursor *c, const struct slice **ret_names,
+                                   size_t *ret_count);
+/* (key = literal | key literal, ...) */
+MUST_USE enum err cursor_options(struct cursor *c, const struct relation_option **ret_options,
+                                 size_t *ret_count);
+
+/* One function a family; the current token is behind the first word. */
+MUST_USE enum err parse_create(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_drop(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_alter(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_grant(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_deny(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_revoke(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_show(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_check(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_describe(struct cursor *c, struct statement *s);
