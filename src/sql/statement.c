@@ -211,7 +211,7 @@ static enum err unknown_word(struct cursor *c)
             nearest = first_words[i].word;
         }
     }
-    (void)cursor_expected(c, "a statement");
+    enum err err = cursor_expected(c, "a statement");
     if (nearest != NULL) {
         char upper[16] = "";
         for (size_t i = 0; nearest[i] != '\0' && i + 1 < sizeof(upper); i++) {
@@ -219,7 +219,7 @@ static enum err unknown_word(struct cursor *c)
         }
         errinfo_hint(c->info, "Did you mean %s?", upper);
     }
-    return ERR_SYNTAX;
+    return err;
 }
 
 static bool find_word(const struct token *token, const char *const *words, size_t count,
