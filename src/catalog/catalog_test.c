@@ -336,7 +336,7 @@ TEST(catalog, system_tables_show_each_person_their_own)
     CHECK(has(rows_of(&f, f.ana, "moat_system", "roles", 0), "\"reader\""));
     CHECK(has(rows_of(&f, f.ana, "information_schema", "enabled_roles", 0), "\"public\""));
     CHECK(has(rows_of(&f, f.ana, "moat_system", "attributes", 0), "\"value\":\"EU\""));
-    for (size_t i = 0; i < catalog__shape_count; i++) { /* each one is well-formed for each person */
+    for (size_t i = 0; i < catalog__shape_count; i++) { /* each is well-formed for each person */
         if (catalog__shapes[i].rows != NULL) {
             (void)rows_of(&f, f.owner, catalog__shapes[i].schema, catalog__shapes[i].name, 2);
             (void)rows_of(&f, f.ana, catalog__shapes[i].schema, catalog__shapes[i].name, 1);
