@@ -108,7 +108,8 @@ static bool format_of(struct slice path, enum relation_format *ret_format)
     for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
         struct slice ending = slice_of(endings[i].ending);
         if (path.len >= ending.len &&
-            slice_equal_fold((struct slice){path.ptr + path.len - ending.len, ending.len}, ending) &&
+            slice_equal_fold((struct slice){path.ptr + path.len - ending.len, ending.len},
+                             ending) &&
             !(is_compressed && endings[i].format == FORMAT_PARQUET)) {
             *ret_format = endings[i].format;
             return true;

@@ -1,8 +1,8 @@
 /* Catalogs: names to relations, loaded as an identity.
  *
  * One interface, several implementations; this is the first two: `files` (registered globs of
- * Parquet, CSV and JSON; views) and the system tables. Loading does not decide visibility: the planner
- * asks policy for every loaded relation, in one place (query/resolve.c). */
+ * Parquet, CSV and JSON; views) and the system tables. Loading does not decide visibility: the
+ * planner asks policy for every loaded relation, in one place (query/resolve.c). */
 #pragma once
 
 #include "base/arena.h"
@@ -25,17 +25,18 @@ MUST_USE enum err catalog_load(struct system *system, const struct identity *who
                                const struct sql_name *name, bool with_objects, struct arena *arena,
                                struct relation *ret_relation, struct errinfo *info);
 
-/* A file or glob named directly by the owner: format from `format` or the extension (.parquet, .csv,
- * .tsv, .json, .jsonl, .ndjson, each also .gz or .zst for text), objects listed, no columns yet.
- * ERR_DENIED unless `who` owns the warehouse and acts for themself in embedded mode. */
+/* A file or glob named directly by the owner: format from `format` or the extension (.parquet,
+ * .csv, .tsv, .json, .jsonl, .ndjson, each also .gz or .zst for text), objects listed, no columns
+ * yet. ERR_DENIED unless `who` owns the warehouse and acts for themself in embedded mode. */
 MUST_USE enum err catalog_load_path(const struct identity *who, struct slice pattern,
                                     const enum relation_format *format,
                                     const struct relation_option *options, size_t option_count,
                                     struct arena *arena, struct relation *ret_relation,
                                     struct errinfo *info);
 
-/* Options a format takes in OPTIONS (...), checked and normalised: unknown ones are refused with the
- * nearest right name (22023). Only options that cannot name another file or change the engine. */
+/* Options a format takes in OPTIONS (...), checked and normalised: unknown ones are refused with
+ * the nearest right name (22023). Only options that cannot name another file or change the
+ * engine. */
 MUST_USE enum err catalog_check_options(enum relation_format format,
                                         const struct relation_option *options, size_t count,
                                         struct errinfo *info);

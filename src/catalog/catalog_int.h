@@ -4,7 +4,8 @@
 #include "base/buf.h"
 #include "catalog/catalog.h"
 
-/* Most files of one table, whatever the configuration says: a bound on what one listing may take. */
+/* Most files of one table, whatever the configuration says: a bound on what one listing may take.
+ * */
 #define CATALOG_FILES_MAX 1000000
 
 /* ---- options (catalog_options.c) ---- */
@@ -29,9 +30,9 @@ struct option_rule {
 /* NULL if the format has no such option. */
 const struct option_rule *catalog__option_find(enum relation_format format, struct slice name);
 
-/* Appends ", name = value", built from what the value means and not from how it was written, so that
- * nothing unread reaches the engine. Nothing for a value that is the engine's default by another
- * name. ERR_INVALID (22023). */
+/* Appends ", name = value", built from what the value means and not from how it was written, so
+ * that nothing unread reaches the engine. Nothing for a value that is the engine's default by
+ * another name. ERR_INVALID (22023). */
 MUST_USE enum err catalog__option_print(const struct option_rule *rule, struct slice value,
                                         struct buf *out, struct errinfo *info);
 

@@ -1,6 +1,6 @@
-/* What OPTIONS (...) may say: a closed list. An option that names another file, stores rejected rows,
- * adds columns of the engine's own (file names, partitions) or reads more than the columns that
- * policy knows is not in it. */
+/* What OPTIONS (...) may say: a closed list. An option that names another file, stores rejected
+ * rows, adds columns of the engine's own (file names, partitions) or reads more than the columns
+ * that policy knows is not in it. */
 #include "catalog/catalog_int.h"
 #include "sql/scan.h"
 

@@ -427,8 +427,9 @@ enum err catalog__rows_attributes(const struct catalog_system_input *input,
 
 /* ---- moat_system, what needs a grant ---- */
 
-/* The store shows its people only to administrators. Who was granted one of these relations reads it
- * with the owner's rights, as in a definer's view: policy has decided by now, and filters above. */
+/* The store shows its people only to administrators. Who was granted one of these relations reads
+ * it with the owner's rights, as in a definer's view: policy has decided by now, and filters
+ * above. */
 static enum err reader_of_people(const struct catalog_system_input *input,
                                  struct identity **ret_reader, struct errinfo *info)
 {

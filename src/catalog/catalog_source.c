@@ -1,9 +1,10 @@
 /* From a relation to the call of the engine's reader.
  *
- * CSV types are pinned with `types`, not with `columns`: `columns` names the columns by position, so
- * a file whose columns were reordered would show one column under the name, and the mask, of another.
- * `types` goes by the header and refuses a file that lacks a column. The dialect stays detected
- * unless given; a file it would read otherwise has other names, and is refused for that. */
+ * CSV types are pinned with `types`, not with `columns`: `columns` names the columns by position,
+ * so a file whose columns were reordered would show one column under the name, and the mask, of
+ * another. `types` goes by the header and refuses a file that lacks a column. The dialect stays
+ * detected unless given; a file it would read otherwise has other names, and is refused for that.
+ * */
 #include "catalog/catalog_int.h"
 #include "sql/scan.h"
 

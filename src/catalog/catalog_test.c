@@ -336,6 +336,14 @@ TEST(catalog, system_tables_show_each_person_their_own)
     CHECK(has(rows_of(&f, f.ana, "moat_system", "roles", 0), "\"reader\""));
     CHECK(has(rows_of(&f, f.ana, "information_schema", "enabled_roles", 0), "\"public\""));
     CHECK(has(rows_of(&f, f.ana, "moat_system", "attributes", 0), "\"value\":\"EU\""));
+    for (size_t i = 0; i < catalog__shape_count; i++) { /* each is well-formed for each person */
+        if (catalog__shapes[i].rows != NULL) {
+            (void)rows_of(&f, f.owner, catalog__shapes[i].schema, catalog__shapes[i].name, 2);
+            (void)rows_of(&f, f.ana, catalog__shapes[i].schema, catalog__shapes[i].name, 1);
+        }
+    }
+    CHECK(has(rows_of(&f, f.ana, "moat_system", "functions", 0), "\"name\":\"lower\""));
+    CHECK(!has(rows_of(&f, f.ana, "moat_system", "functions", 0), "\"read_text\""));
     /* Granted relations: all rows for whoever got here. */
     CHECK(has(rows_of(&f, f.ana, "moat_system", "users", 0), "\"boss\""));
     CHECK(has(rows_of(&f, f.ana, "moat_system", "members", 0), "\"reader\""));
@@ -412,4 +420,32 @@ TEST(catalog, audit_reads_whole_lines_of_the_trail)
     CHECK_OK(catalog_system_load(&name, &input, f.arena, &relation, NULL));
     CHECK(relation.kind == RELATION_VIEW && relation.is_definer);
     CHECK_SLICE("boss", relation.owner);
+}
+
+TEST(catalog, running_out_of_memory_is_clean)
+{
+    struct fixture f CLEANUP(fixture_fini);
+    fixture_init(&f);
+    (void)write_file(f.arena, f.folder, "a.csv", "id,card\n");
+    struct sql_name name = {SLICE("moat"), SLICE("main"), SLICE("t")};
+    struct sql_name system_name = {SLICE("moat"), SLICE("information_schema"), SLICE("columns")};
+    struct catalog_system_input input = {.system = f.system, .who = f.owner};
+    SWEEP_ALLOC(fault)
+    {
+        struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "sweep", 0);
+        struct buf out CLEANUP(buf_fini) = {0};
+        struct relation relation;
+        struct errinfo info;
+        enum err err = arena == NULL ? ERR_NOMEM
+                                     : catalog_load(f.system, f.owner, &name, true, arena,
+                                                    &relation, &info);
+        if (err == ERR_OK) {
+            err = catalog_source_sql(&relation, print_uri, NULL, &out, &info);
+            CHECK(err != ERR_OK || has(buf_slice(&out), "types = {'id': 'BIGINT'"));
+        }
+        if (err == ERR_OK) {
+            err = catalog_system_load(&system_name, &input, arena, &relation, &info);
+        }
+        CHECK(err == ERR_OK ? !fault.fired : err == ERR_NOMEM && fault.fired);
+    }
 }

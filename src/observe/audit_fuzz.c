@@ -1,5 +1,5 @@
-/* The reader of the trail takes files that anybody may have written: no bytes may crash it, and what
- * it calls good must be a chain. */
+/* The reader of the trail takes files that anybody may have written: no bytes may crash it, and
+ * what it calls good must be a chain. */
 #include "base/fuzz.h"
 
 #include <sys/mman.h>
@@ -20,7 +20,8 @@ static void check_tail(const uint8_t *data, size_t size)
         ASSERT(end <= size && (end == 0 || data[end - 1] == '\n'));
         ASSERT(end == 0 || end == size || memchr(data + end, '\n', size - end) == NULL);
         ASSERT(line.len < end || end == 0);
-        ASSERT(end == 0 || line.len == 0 || memcmp(data + end - 1 - line.len, line.ptr, line.len) == 0);
+        ASSERT(end == 0 || line.len == 0 ||
+               memcmp(data + end - 1 - line.len, line.ptr, line.len) == 0);
     }
     (void)close(fd);
 }

@@ -18,7 +18,8 @@
 #define AUDIT_LOCK_NAME "lock"
 #define AUDIT_NAME_BYTES 40
 
-/* "audit-00000000000000000001.jsonl": as wide as any sequence, so that byte order is trail order. */
+/* "audit-00000000000000000001.jsonl": as wide as any sequence, so that byte order is trail order.
+ * */
 void audit__file_name(uint64_t first_seq, char out[AUDIT_NAME_BYTES]);
 bool audit__parse_file_name(struct slice name, uint64_t *ret_first_seq);
 
@@ -71,12 +72,13 @@ void audit__trail_close(struct audit_trail *trail);
 MUST_USE enum err audit__lock(int lock_fd, bool is_exclusive, struct errinfo *info);
 void audit__unlock(int lock_fd);
 
-/* Makes `trail` agree with the folder: nothing to do if nobody else wrote, else reads the tail, cuts
- * an unfinished last line and checks the last record. ERR_CORRUPT if the trail is damaged. */
+/* Makes `trail` agree with the folder: nothing to do if nobody else wrote, else reads the tail,
+ * cuts an unfinished last line and checks the last record. ERR_CORRUPT if the trail is damaged.
+ * */
 MUST_USE enum err audit__trail_refresh(struct audit_trail *trail, struct errinfo *info);
 
-/* Appends `lines` (which end at `head`), syncs, and moves the head file. On failure the lines are cut
- * off again where possible and the tail is read anew before the next append. */
+/* Appends `lines` (which end at `head`), syncs, and moves the head file. On failure the lines are
+ * cut off again where possible and the tail is read anew before the next append. */
 MUST_USE enum err audit__trail_append(struct audit_trail *trail, struct slice lines,
                                       const struct audit_head *head, struct errinfo *info);
 

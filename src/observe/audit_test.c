@@ -229,12 +229,49 @@ TEST(audit, every_deletion_swap_and_repetition_is_found)
             CHECK(!verify(folder).is_intact);
         }
     }
-    for (size_t len = 0; len < bytes.len; len++) { /* its end cut anywhere */
-        write_all(path, (struct slice){bytes.ptr, len});
+    write_all(path, bytes);
+    for (size_t len = bytes.len; len-- > 0;) { /* its end cut anywhere */
+        CHECK(truncate(path, (off_t)len) == 0);
         CHECK(!verify(folder).is_intact);
     }
     write_all(path, bytes);
     CHECK(verify(folder).is_intact);
+}
+
+/* A record written anew with the right hash of its own: the next one, or the head, knows better. */
+TEST(audit, a_forged_record_is_found)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    const char *folder = test_folder();
+    write_trail(folder, 3, 0);
+    char *path = io_join(arena, folder, "audit-00000000000000000001.jsonl");
+    struct slice bytes = read_all(arena, path);
+    static const int orders[3][4] = {{0, -1}, {1, -1}, {2, -1}};
+    for (int forged = 0; forged < 3; forged++) {
+        struct buf text CLEANUP(buf_fini) = {0};
+        struct audit_head head = {0};
+        memset(head.hash, '0', AUDIT_HASH_HEX);
+        for (int i = 0; i < 3; i++) {
+            struct slice line = lines_in_order(arena, bytes, orders[i]);
+            if (i == forged) {
+                CHECK_OK(audit__append_line(&text, &head, 0, SLICE("\"kind\":\"login\""), NULL));
+                continue;
+            }
+            struct audit_line checked;
+            line.len--;
+            CHECK(audit__check_line(line, &checked) == AUDIT_LINE_GOOD);
+            buf_append_slice(&text, line);
+            buf_append_char(&text, '\n');
+            head.seq = checked.seq;
+            memcpy(head.hash, checked.hash.ptr, AUDIT_HASH_HEX);
+        }
+        write_all(path, buf_slice(&text));
+        CHECK(!verify(folder).is_intact);
+        struct audit *audit = NULL;
+        if (forged == 2) {
+            CHECK_ERR(ERR_CORRUPT, audit_open(folder, NULL, &audit, NULL));
+        }
+    }
 }
 
 TEST(audit, missing_and_foreign_files_are_named)

@@ -1,9 +1,9 @@
 /* The files of the trail: lock, head, tail, rotation.
  *
- * The head file says where the trail stands. It is rewritten in place after each sync without a sync
- * of its own, so it costs no wait; on disk it can only be behind the trail, never ahead, unless the
- * trail lost its end. It also tells other processes that something was appended or that a new file
- * was begun: a rotation moves the head's "file" before it creates the file. */
+ * The head file says where the trail stands. It is rewritten in place after each sync without a
+ * sync of its own, so it costs no wait; on disk it can only be behind the trail, never ahead,
+ * unless the trail lost its end. It also tells other processes that something was appended or
+ * that a new file was begun: a rotation moves the head's "file" before it creates the file. */
 #include "observe/audit_int.h"
 
 #include <dirent.h>
@@ -481,7 +481,8 @@ enum err audit__trail_append(struct audit_trail *trail, struct slice lines,
 
 /* ---- life ---- */
 
-/* The head comes before the first file, so that a trail without a head is a trail that was touched. */
+/* The head comes before the first file, so that a trail without a head is a trail that was
+ * touched. */
 static enum err open_head(struct audit_trail *trail, struct errinfo *info)
 {
     char path[PATH_MAX];

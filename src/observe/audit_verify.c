@@ -99,7 +99,8 @@ static enum err check_file(struct audit_check *check, int fd, uint64_t size_byte
     struct buf pending CLEANUP(buf_fini) = {0};
     check->line_count = 0;
     for (uint64_t offset = 0; offset < size_bytes && check->problem[0] == '\0';) {
-        size_t len = size_bytes - offset < CHUNK_BYTES ? (size_t)(size_bytes - offset) : CHUNK_BYTES;
+        uint64_t left = size_bytes - offset;
+        size_t len = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
         char *room = buf_reserve(&pending, len);
         if (room == NULL) {
             return errinfo_nomem(info);
@@ -226,8 +227,9 @@ static void check_whole(const struct view *view, const struct audit_check *check
     if (!view->has_head || !is_head_file_known(view)) {
         (void)snprintf(out, room, AUDIT_HEAD_NAME ": missing or not what was written");
     } else if (check->head.seq < view->head.seq) {
-        (void)snprintf(out, room, "the trail ends with record %llu, but record %llu was written: its "
-                                  "end was cut",
+        (void)snprintf(out, room,
+                       "the trail ends with record %llu, but record %llu was written: its end was "
+                       "cut",
                        (unsigned long long)check->head.seq, (unsigned long long)view->head.seq);
     } else if (view->foreign.len > 0) {
         (void)snprintf(out, room, "\"%.*s\" does not belong in the folder of the trail",

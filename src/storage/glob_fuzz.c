@@ -1,5 +1,6 @@
-/* Patterns come from users: no input may crash the matcher or the location reader, and a name that
- * is quoted byte by byte must match itself and nothing that differs. First line: pattern, rest: name. */
+/* Patterns come from users: no input may crash the matcher or the location reader, and a name
+ * that is quoted byte by byte must match itself and nothing that differs. First line: pattern,
+ * rest: name. */
 #include "base/fuzz.h"
 
 #include "base/arena.h"

@@ -25,7 +25,8 @@ static enum err check_location(struct slice location, struct errinfo *info)
 {
     if (location.len == 0 || location.ptr[0] != '/' ||
         memchr(location.ptr, '\0', location.len) != NULL) {
-        return errinfo_set(info, ERR_INVALID, NULL, "the object's location is not an absolute path");
+        return errinfo_set(info, ERR_INVALID, NULL,
+                           "the object's location is not an absolute path");
     }
     return ERR_OK;
 }

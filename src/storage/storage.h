@@ -31,14 +31,15 @@ MUST_USE enum err storage_list(const struct identity *who, struct slice pattern,
                                struct storage_entry **ret_entries, size_t *ret_count,
                                struct errinfo *info);
 
-/* `pattern` made independent of the working folder and of who runs the process later: absolute, "~"
- * and file:// resolved. What a registration keeps. Touches no object. ERR_UNSUPPORTED names a scheme
- * that this build has not. */
+/* `pattern` made independent of the working folder and of who runs the process later: absolute,
+ * "~" and file:// resolved. What a registration keeps. Touches no object. ERR_UNSUPPORTED names a
+ * scheme that this build has not. */
 MUST_USE enum err storage_qualify(const struct identity *who, struct slice pattern,
                                   struct arena *arena, struct slice *ret_pattern,
                                   struct errinfo *info);
 
-/* What listing would say of the one object at `location`, which is taken as it is, not as a pattern. */
+/* What listing would say of the one object at `location`, which is taken as it is, not as a
+ * pattern. */
 MUST_USE enum err storage_stat(const struct identity *who, struct slice location,
                                struct arena *arena, struct storage_entry *ret_entry,
                                struct errinfo *info);

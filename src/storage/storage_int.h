@@ -9,9 +9,9 @@
 
 /* ---- locations (storage_location.c) ---- */
 
-/* The pattern as an absolute local one, without "~" or "file://", in `arena`. Whatever did not come
- * from the pattern itself (home, working folder, percent-decoded bytes) is quoted, so that it cannot
- * act as a wildcard. ERR_UNSUPPORTED names a scheme that this build has not. */
+/* The pattern as an absolute local one, without "~" or "file://", in `arena`. Whatever did not
+ * come from the pattern itself (home, working folder, percent-decoded bytes) is quoted, so that
+ * it cannot act as a wildcard. ERR_UNSUPPORTED names a scheme that this build has not. */
 MUST_USE enum err storage__local_pattern(struct slice pattern, struct arena *arena,
                                          struct slice *ret_pattern, struct errinfo *info);
 

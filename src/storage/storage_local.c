@@ -1,9 +1,9 @@
 /* Files of this machine.
  *
  * Listing walks the tree once, carrying the set of pattern components that may match next, so that
- * no folder is read twice whatever the pattern: "a/ ** /b/ ** /c" costs the tree, not its paths to the
- * power of its stars. "**" never follows a link to a folder, so that loops cannot be entered; a
- * component written out may. */
+ * no folder is read twice whatever the pattern: "a/ ** /b/ ** /c" costs the tree, not its paths
+ * to the power of its stars. "**" never follows a link to a folder, so that loops cannot be
+ * entered; a component written out may. */
 #include "storage/storage_int.h"
 
 #include <dirent.h>
@@ -144,8 +144,8 @@ static enum err split_pattern(struct walk *walk, struct slice pattern)
 static enum err add_entry(struct walk *walk, const char *path, const struct stat *file)
 {
     if (walk->entry_count == walk->entries_max) {
-        (void)errinfo_set(walk->info, ERR_LIMIT, "54000", "the location matches more than %zu files",
-                          walk->entries_max);
+        (void)errinfo_set(walk->info, ERR_LIMIT, "54000",
+                          "the location matches more than %zu files", walk->entries_max);
         errinfo_hint(walk->info, "Name fewer files, or raise files.count_max.");
         return ERR_LIMIT;
     }
@@ -346,8 +346,8 @@ static enum err walk_folder(struct walk *walk, const char *folder, const bool *s
         }
         return ERR_OK;
     }
-    struct slice *names;
-    size_t count;
+    struct slice *names = NULL;
+    size_t count = 0;
     TRY(read_names(walk, folder, &names, &count));
     for (size_t i = 0; i < count; i++) {
         TRY(walk_name(walk, folder, names[i], states, depth));

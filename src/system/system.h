@@ -44,7 +44,8 @@ MUST_USE enum err system_login(struct system *system, struct slice user, struct 
                                struct slice provider, struct slice client,
                                struct identity **ret_identity, struct errinfo *info);
 
-/* ---- users and roles (writers: owner or moat_admin; nobody may change the owner's user) ---- */
+/* ---- users and roles (writers: owner or moat_admin; nobody else may change the owner's user; only
+ *      the owner may change who holds moat_admin, and the users and roles that do) ---- */
 
 struct system_user {
     struct slice name;
@@ -114,6 +115,8 @@ MUST_USE enum err system_schema_create(struct system *, const struct identity *w
 /* Refused while it holds relations unless `cascade`. */
 MUST_USE enum err system_schema_drop(struct system *, const struct identity *who, struct slice name,
                                      bool if_exists, bool cascade, struct errinfo *info);
+/* Everything for owner and admins; for others what concerns them: "main", their own, and those in
+ * which they may create or some relation is granted to them. */
 MUST_USE enum err system_schemas(struct system *, const struct identity *who, struct arena *arena,
                                  struct system_schema **ret_schemas, size_t *ret_count,
                                  struct errinfo *info);
@@ -191,7 +194,8 @@ MUST_USE enum err system_grant_add(struct system *, const struct identity *who,
                                    const struct grant *grant, uint64_t *ret_id,
                                    struct errinfo *info);
 /* Removes every grant (or deny) of this grantee on the object whose columns are all among
- * `column_ids` (`all_columns`: any); columns of wider grants are taken out of them.
+ * `column_ids` (`all_columns`: any); columns of wider grants are taken out of them (a grant of all
+ * columns then names those that are left). A DENY of all columns is not narrowed: ERR_INVALID.
  * `ret_count` = how many grants changed or went. */
 MUST_USE enum err system_grant_revoke(struct system *, const struct identity *who,
                                       enum grant_effect effect, unsigned privileges,
@@ -208,7 +212,8 @@ MUST_USE enum err system_grants(struct system *, const struct identity *who,
                                 struct grant **ret_grants, size_t *ret_count,
                                 struct errinfo *info);
 
-/* Replaces all grants by `grants` in one transaction: what `moat policy apply` does. */
+/* Replaces all grants by `grants` in one transaction: what `moat policy apply` does. Nothing
+ * changes, ids and version included, if they say what is stored already. */
 MUST_USE enum err system_grants_replace(struct system *, const struct identity *who,
                                         const struct grant *grants, size_t count,
                                         struct errinfo *info);
