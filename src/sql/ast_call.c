@@ -133,12 +133,41 @@ static bool is_interval(const struct json *node)
     return false;
 }
 
-/* Worse than the list's class in two cases that the list cannot tell. */
+static bool is_integer_constant(const struct json *node, int64_t *ret_value)
+{
+    return ast__is(node, "class", "CONSTANT") &&
+           json_to_i64(json_get(json_get(node, "value"), "value"), ret_value) &&
+           !ast__is(json_get(json_get(node, "value"), "type"), "id", "DECIMAL");
+}
+
+/* substring and its like throw, unflagged, for offsets beyond 32 bits. */
+static bool is_cut_beyond_reach(const struct json *node, const char *name)
+{
+    static const char *const cutters[] = {"substring", "substr", "left", "right"};
+    bool is_cutter = false;
+    for (size_t i = 0; i < ARRAY_COUNT(cutters); i++) {
+        is_cutter = is_cutter || strcmp(cutters[i], name) == 0;
+    }
+    for (unsigned i = 2; is_cutter && argument(node, i) != NULL; i++) {
+        int64_t value;
+        if (!is_integer_constant(argument(node, i), &value) || value > INT32_MAX ||
+            value < INT32_MIN) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Worse than the list's class in cases that the list cannot tell. */
 static enum leak_class call_leak(const struct json *node, const struct sql_function *function)
 {
     struct slice name = slice_of(function->name);
     const struct json *first = argument(node, 1);
     const struct json *second = argument(node, 2);
+    if (is_cut_beyond_reach(node, function->name) ||
+        (slice_equal(name, SLICE("trunc")) && second != NULL)) {
+        return LEAK_UNSAFE;
+    }
     if (function->constant_argument > 0) {
         /* A constant pattern is compiled once, before any row; one that does not compile throws
          * whatever the rows are. */
@@ -274,15 +303,7 @@ enum err ast__window(struct ast_check *c, struct json *node)
 
 /* ---- growth ---- */
 
-static bool is_integer_constant(const struct json *node, int64_t *ret_value)
-{
-    return ast__is(node, "class", "CONSTANT") &&
-           json_to_i64(json_get(json_get(node, "value"), "value"), ret_value) &&
-           !ast__is(json_get(json_get(node, "value"), "type"), "id", "DECIMAL");
-}
-
-static struct json *call_json(struct ast_check *c, const char *name, struct json *a, struct json
-*b)
+static struct json *call_json(struct ast_check *c, const char *name, struct json *a, struct json *b)
 {
     static const char text[] =
         "{\"class\":\"FUNCTION\",\"type\":\"FUNCTION\",\"alias\":\"\","

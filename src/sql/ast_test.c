@@ -262,6 +262,8 @@ TEST(ast, classes_what_may_tell_of_hidden_rows)
         {"select a + interval 1 year from t", LEAK_UNSAFE},
         {"select date '1998-12-01' - interval '90' day", LEAK_GUARDED},
         {"select a[1] from t", LEAK_UNSAFE},
+        {"select substring(a, b) from t", LEAK_UNSAFE},
+        {"select case when a = 1 then substring('x', 99999999999) end from t", LEAK_UNSAFE},
         {"summarize t", LEAK_UNSAFE},
         {"describe t", LEAK_NONE},
         {"select sum(l_extendedprice * (1 - l_discount)) from lineitem", LEAK_GUARDED},
