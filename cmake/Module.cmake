@@ -173,4 +173,7 @@ function(moat__program name)
     target_include_directories(${name} PRIVATE "${MOAT_SOURCE_ROOT}")
     target_link_libraries(${name} PRIVATE moat_flags ${arg_LIBS})
     set_target_properties(${name} PROPERTIES BUILD_RPATH "${MOAT_RPATH}")
+    if(TARGET moat_engine_duckdb) # opened at run time by whatever is above the engine
+        add_dependencies(${name} moat_engine_duckdb)
+    endif()
 endfunction()
