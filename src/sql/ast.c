@@ -1,4 +1,6 @@
 /* Opening a tree, closing it, and finding a place in it. */
+#include "sql/ast.h"
+
 #include "sql/ast_int.h"
 
 const struct sql_limits sql_limits_default = {
@@ -51,7 +53,8 @@ enum err ast__document(struct ast_whole *whole, struct slice ast_json, struct er
     struct json *root;
     enum err err = json_parse(whole->ast.arena, ast_json, &json_limits, &root, info);
     if (err == ERR_LIMIT) {
-        (void)errinfo_set(info, ERR_LIMIT, "54001", "the statement is too large or nested too deep");
+        (void)errinfo_set(info, ERR_LIMIT, "54001",
+                          "the statement is too large or nested too deep");
         errinfo_hint(info, "Split it, or put long lists into a table and join it.");
     }
     TRY(err);
@@ -78,7 +81,7 @@ static enum err check_statement(struct ast_check *c, struct json *statement)
     TRY(ast__order(&shape_statement, statement, c->info));
     /* Before the walk, so that 100,000 parameters are refused as a list, not as nodes. */
     if (names->type == JSON_ARRAY && names->count > whole->limits.list_max) {
-        return errinfo_set(c->info, ERR_LIMIT, "54000", "the statement has more than %u parameters",
+        return errinfo_set(c->info, ERR_LIMIT, "54000", "more than %u parameters",
                            whole->limits.list_max);
     }
     TRY(ast__members(c, &shape_statement, statement));
@@ -121,8 +124,8 @@ enum err sql_ast_open(struct slice ast_json, struct slice statement, enum sql_or
 enum err sql_ast_finish(const struct sql_ast *ast, struct errinfo *info)
 {
     const struct ast_whole *opened = (const struct ast_whole *)ast;
-    /* Grafted views and secured relations add to what the statement may hold. A file list may be as
-     * long as the table has files. */
+    /* Grafted views and secured relations add to what the statement may hold. A file list may be
+     * as long as the table has files. */
     struct ast_whole whole = {.limits = {.nodes_max = UINT32_MAX,
                                          .depth_max = opened->limits.depth_max * 3,
                                          .list_max = UINT32_MAX},

@@ -28,7 +28,8 @@ enum leak_class {
     LEAK_NONE,    /* cannot throw, print or branch on data visibly */
     LEAK_GUARDED, /* may throw, and the engine declares so: it then keeps the expression above
                      the policy's filter and out of whole-dictionary evaluation */
-    LEAK_UNSAFE,  /* may throw or show values in a way the engine does not guard: needs a barrier */
+    LEAK_UNSAFE,  /* may throw or show values in a way the engine does not guard: needs a
+    barrier */
 };
 
 /* A table reference to be replaced. */
@@ -98,9 +99,9 @@ MUST_USE enum err sql_ast_push_conjunct(struct sql_ast *ast, struct json *query_
                                         const struct sql_conjunct *conjunct, struct slice column,
                                         struct errinfo *info);
 
-/* True only if no reference is left in the tree (walks it again, trusting nothing recorded), except
- * CTEs in scope and the functions listed as injected by Moat (read_parquet, read_csv, read_json
- * over moat:// constants). ERR_INTERNAL otherwise. */
+/* True only if no reference is left in the tree (walks it again, trusting nothing recorded),
+ * except CTEs in scope and the functions listed as injected by Moat (read_parquet, read_csv,
+ * read_json over moat:// constants). ERR_INTERNAL otherwise. */
 MUST_USE enum err sql_ast_finish(const struct sql_ast *ast, struct errinfo *info);
 
 /* 1-based position in the statement of the first column or function reference called `name`

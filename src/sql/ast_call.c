@@ -47,9 +47,9 @@ enum err ast__call_find(struct ast_check *c, const struct json *node, bool is_re
     if (function == NULL) {
         return unknown_function(c, node, name);
     }
-    bool fits = is_relation ? function->class == FUNCTION_TABLE || function->class == FUNCTION_READER
-                            : function->class != FUNCTION_READER &&
-                                  function->class != FUNCTION_WINDOW;
+    bool fits = is_relation
+                    ? function->class == FUNCTION_TABLE || function->class == FUNCTION_READER
+                    : function->class != FUNCTION_READER && function->class != FUNCTION_WINDOW;
     if (function->class == FUNCTION_REFUSED) {
         return refuse_call(c, node, "42501", name, "is not allowed", function->reason);
     }
@@ -118,10 +118,10 @@ static bool is_text_constant(const struct json *node)
 
 static bool is_interval(const struct json *node)
 {
-    static const char *const makers[] = {"to_years",  "to_months",  "to_days",    "to_hours",
-                                         "to_weeks",  "to_minutes", "to_seconds", "to_quarters",
-                                         "to_decades", "to_centuries", "to_millennia",
-                                         "to_milliseconds", "to_microseconds"};
+    static const char *const makers[] = {
+        "to_years",     "to_months",       "to_days",        "to_hours",   "to_weeks",
+        "to_minutes",   "to_seconds",      "to_quarters",    "to_decades", "to_centuries",
+        "to_millennia", "to_milliseconds", "to_microseconds"};
     if (ast__is(node, "class", "CAST")) {
         return ast__is(json_get(node, "cast_type"), "id", "INTERVAL");
     }
@@ -133,12 +133,41 @@ static bool is_interval(const struct json *node)
     return false;
 }
 
-/* Worse than the list's class in two cases that the list cannot tell. */
+static bool is_integer_constant(const struct json *node, int64_t *ret_value)
+{
+    return ast__is(node, "class", "CONSTANT") &&
+           json_to_i64(json_get(json_get(node, "value"), "value"), ret_value) &&
+           !ast__is(json_get(json_get(node, "value"), "type"), "id", "DECIMAL");
+}
+
+/* substring and its like throw, unflagged, for offsets beyond 32 bits. */
+static bool is_cut_beyond_reach(const struct json *node, const char *name)
+{
+    static const char *const cutters[] = {"substring", "substr", "left", "right"};
+    bool is_cutter = false;
+    for (size_t i = 0; i < ARRAY_COUNT(cutters); i++) {
+        is_cutter = is_cutter || strcmp(cutters[i], name) == 0;
+    }
+    for (unsigned i = 2; is_cutter && argument(node, i) != NULL; i++) {
+        int64_t value;
+        if (!is_integer_constant(argument(node, i), &value) || value > INT32_MAX ||
+            value < INT32_MIN) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Worse than the list's class in cases that the list cannot tell. */
 static enum leak_class call_leak(const struct json *node, const struct sql_function *function)
 {
     struct slice name = slice_of(function->name);
     const struct json *first = argument(node, 1);
     const struct json *second = argument(node, 2);
+    if (is_cut_beyond_reach(node, function->name) ||
+        (slice_equal(name, SLICE("trunc")) && second != NULL)) {
+        return LEAK_UNSAFE;
+    }
     if (function->constant_argument > 0) {
         /* A constant pattern is compiled once, before any row; one that does not compile throws
          * whatever the rows are. */
@@ -148,9 +177,9 @@ static enum leak_class call_leak(const struct json *node, const struct sql_funct
     if ((slice_equal(name, SLICE("+")) || slice_equal(name, SLICE("-"))) && second != NULL &&
         (is_interval(first) || is_interval(second)) &&
         !(ast__is_constant(first) && ast__is_constant(second))) {
-        /* TIMESTAMP WITH TIME ZONE with an interval overflows without being flagged; a column's type
-         * is not known here. A small constant interval on a date is flagged, but so cannot be told
-         * from it. */
+        /* TIMESTAMP WITH TIME ZONE with an interval overflows without being flagged; a column's
+         * type is not known here. A small constant interval on a date is flagged, but so cannot be
+         * told from it. */
         return LEAK_UNSAFE;
     }
     return function->leak;
@@ -178,15 +207,15 @@ static enum err check_format(struct ast_check *c, const struct json *node,
     if (ok) {
         return ERR_OK;
     }
-    return refuse_call(c, node, "0A000", slice_of(function->name),
-                       "does not support this pattern",
+    return refuse_call(c, node, "0A000", slice_of(function->name), "does not support this pattern",
                        "It must be a constant with widths of at most four digits.");
 }
 
 static enum err check_lambda_name(struct ast_check *c, const struct json *node,
                                   const struct sql_function *function)
 {
-    if (strncmp(function->name, "list_aggr", 9) != 0 && strncmp(function->name, "array_aggr", 10) != 0 &&
+    if (strncmp(function->name, "list_aggr", 9) != 0 &&
+        strncmp(function->name, "array_aggr", 10) != 0 &&
         strcmp(function->name, "aggregate") != 0) {
         return ERR_OK;
     }
@@ -265,21 +294,14 @@ enum err ast__window(struct ast_check *c, struct json *node)
     }
     if ((function->class != FUNCTION_WINDOW && function->class != FUNCTION_AGGREGATE) ||
         !is_engine_schema(json_get_text(node, "catalog"), json_get_text(node, "schema"))) {
-        return refuse_call(c, node, function->class == FUNCTION_REFUSED ? "42501" : "0A000",
-                           name, "cannot be used with OVER", function->reason);
+        return refuse_call(c, node, function->class == FUNCTION_REFUSED ? "42501" : "0A000", name,
+                           "cannot be used with OVER", function->reason);
     }
     ast__worsen(c, function->leak, slice_of(function->name));
     return ast__members(c, shape_of_expression(SLICE("WINDOW")), node);
 }
 
 /* ---- growth ---- */
-
-static bool is_integer_constant(const struct json *node, int64_t *ret_value)
-{
-    return ast__is(node, "class", "CONSTANT") &&
-           json_to_i64(json_get(json_get(node, "value"), "value"), ret_value) &&
-           !ast__is(json_get(json_get(node, "value"), "type"), "id", "DECIMAL");
-}
 
 static struct json *call_json(struct ast_check *c, const char *name, struct json *a, struct json *b)
 {
@@ -304,9 +326,10 @@ static struct json *call_json(struct ast_check *c, const char *name, struct json
 
 static struct json *integer_json(struct ast_check *c, int64_t value)
 {
-    static const char text[] = "{\"class\":\"CONSTANT\",\"type\":\"VALUE_CONSTANT\",\"alias\":\"\","
-                               "\"query_location\":18446744073709551615,\"value\":{\"type\":{\"id\":"
-                               "\"BIGINT\",\"type_info\":null},\"is_null\":false,\"value\":0}}";
+    static const char text[] =
+        "{\"class\":\"CONSTANT\",\"type\":\"VALUE_CONSTANT\",\"alias\":\"\","
+        "\"query_location\":18446744073709551615,\"value\":{\"type\":{\"id\":"
+        "\"BIGINT\",\"type_info\":null},\"is_null\":false,\"value\":0}}";
     struct json *constant;
     char *digits = arena_printf(c->whole->ast.arena, "%lld", (long long)value);
     if (digits == NULL ||
@@ -351,6 +374,23 @@ static enum err cap_series(struct ast_check *c, struct json *node, int64_t cap)
     return ERR_OK;
 }
 
+static enum err narrow(struct ast_check *c, struct json *node)
+{
+    static const char text[] =
+        "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\","
+        "\"query_location\":18446744073709551615,\"child\":null,\"cast_type\":"
+        "{\"id\":\"INTEGER\",\"type_info\":null},\"try_cast\":false}";
+    struct json *cast;
+    struct json *child = json_copy(c->whole->ast.arena, node);
+    TRY(json_parse(c->whole->ast.arena, slice_of(text), NULL, &cast, c->info));
+    if (child == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    json_replace(json_get(cast, "child"), child);
+    json_replace(node, cast);
+    return ERR_OK;
+}
+
 enum err ast__cap(struct ast_check *c, struct json *node, const struct sql_function *function)
 {
     int64_t cap = function->makes_text ? AST_CAP_TEXT : AST_CAP_LIST;
@@ -377,6 +417,8 @@ enum err ast__cap(struct ast_check *c, struct json *node, const struct sql_funct
     if (capped == NULL) {
         return errinfo_nomem(c->info);
     }
+    /* repeat and the list functions take BIGINT, the others INTEGER. */
+    bool is_narrow = function->makes_text && strcmp(function->name, "repeat") != 0;
     json_replace(argument_node, capped);
-    return ERR_OK;
+    return is_narrow ? narrow(c, argument_node) : ERR_OK;
 }

@@ -1,7 +1,7 @@
 /* The walk over a tree that somebody else wrote: shapes first, then what each node may mean.
  *
- * Invariant: no function here goes deeper than limits.depth_max nodes, and it looks before it goes.
- * Everything that decides is in the files beside: types, calls, scopes, folding. */
+ * Invariant: no function here goes deeper than limits.depth_max nodes, and it looks before it
+ * goes. Everything that decides is in the files beside: types, calls, scopes, folding. */
 #include "sql/ast_int.h"
 
 bool ast__is(const struct json *node, const char *key, const char *text)
@@ -164,15 +164,20 @@ static enum err check_scalar(struct ast_check *c, const struct member *member,
     return unknown(c->info, "the value of", slice_of(member->name));
 }
 
+static bool may_be_null(enum member_kind kind)
+{
+    return kind == MEMBER_EXPRESSION_OR_NULL || kind == MEMBER_RELATION_OR_NULL ||
+           kind == MEMBER_OBJECT_OR_NULL;
+}
+
 /* One element of a list, or the member itself. */
 static enum err check_element(struct ast_check *c, const struct member *member, struct json *value)
 {
+    if (value->type == JSON_NULL && may_be_null(member->kind)) {
+        return ERR_OK;
+    }
     switch (member->kind) {
     case MEMBER_EXPRESSION_OR_NULL:
-        if (value->type == JSON_NULL) {
-            return ERR_OK;
-        }
-        return ast__expression(c, value);
     case MEMBER_EXPRESSION:
     case MEMBER_EXPRESSIONS:
     case MEMBER_ROWS:
@@ -182,10 +187,6 @@ static enum err check_element(struct ast_check *c, const struct member *member, 
     case MEMBER_STATEMENT:
         return check_object(c, &shape_statement, value);
     case MEMBER_RELATION_OR_NULL:
-        if (value->type == JSON_NULL) {
-            return ERR_OK;
-        }
-        return ast__relation(c, value);
     case MEMBER_RELATION:
         return ast__relation(c, value);
     case MEMBER_TYPE:
@@ -201,15 +202,11 @@ static enum err check_element(struct ast_check *c, const struct member *member, 
         c->depth--;
         return ERR_OK;
     case MEMBER_OBJECT_OR_NULL:
-        if (value->type == JSON_NULL) {
-            return ERR_OK;
-        }
+    case MEMBER_OBJECT:
+    case MEMBER_OBJECTS:
         if (member->shape == NULL) {
             return unknown(c->info, "the member", slice_of(member->name));
         }
-        return check_object(c, member->shape, value);
-    case MEMBER_OBJECT:
-    case MEMBER_OBJECTS:
         return check_object(c, member->shape, value);
     case MEMBER_MODIFIERS:
     case MEMBER_ORDER:

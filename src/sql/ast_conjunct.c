@@ -1,16 +1,17 @@
 /* Conjuncts of a WHERE that only compare one column with constants.
  *
- * A copy of one below a barrier drops rows early; the original stays where it is. That is right only
- * for comparisons that are never true of NULL (so that an outer join's other side changes nothing),
- * and where no ASOF or POSITIONAL join, sample or pivot stands between: those look at the rows that a
- * copy would drop. An unqualified column goes to every reference of the FROM: the caller knows the
- * columns, and one that two tables have is either ambiguous or equal in both (USING). */
+ * A copy of one below a barrier drops rows early; the original stays where it is. That is right
+ * only for comparisons that are never true of NULL (so that an outer join's other side changes
+ * nothing), and where no ASOF or POSITIONAL join, sample or pivot stands between: those look at
+ * the rows that a copy would drop. An unqualified column goes to every reference of the FROM: the
+ * caller knows the columns, and one that two tables have is either ambiguous or equal in both
+ * (USING). */
 #include "sql/ast_int.h"
 
 static bool constant_kind(const struct json *node, int *ret_kind)
 {
-    static const char *const numbers[] = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DOUBLE",
-                                          "DECIMAL"};
+    static const char *const numbers[] = {"TINYINT", "SMALLINT", "INTEGER",
+                                          "BIGINT",  "DOUBLE",   "DECIMAL"};
     if (ast__is(node, "class", "CAST") && !json_get_bool(node, "try_cast", false)) {
         struct slice id = json_get_text(json_get(node, "cast_type"), "id");
         int inner;
@@ -53,12 +54,9 @@ static bool same_kind(const struct json *first, const struct json *rest, int *re
 /* The column of `column op constant`, BETWEEN constants or IN (constants), else NULL. */
 static struct json *compared_column(struct json *node, int *ret_kind)
 {
-    static const char *const types[] = {"COMPARE_EQUAL",
-                                        "COMPARE_NOTEQUAL",
-                                        "COMPARE_LESSTHAN",
-                                        "COMPARE_GREATERTHAN",
-                                        "COMPARE_LESSTHANOREQUALTO",
-                                        "COMPARE_GREATERTHANOREQUALTO"};
+    static const char *const types[] = {
+        "COMPARE_EQUAL",       "COMPARE_NOTEQUAL",          "COMPARE_LESSTHAN",
+        "COMPARE_GREATERTHAN", "COMPARE_LESSTHANOREQUALTO", "COMPARE_GREATERTHANOREQUALTO"};
     struct slice type = json_get_text(node, "type");
     struct json *column = NULL;
     bool ok = false;

@@ -1,7 +1,8 @@
 /* Expressions of policies: bound once when written, printed for people, folded for each statement.
  *
  * The stored form is the engine's own printing of the bound tree: columns are `__moat_c<id>` (so a
- * rename loosens nothing), context functions are calls. So folding and display need tokens only. */
+ * rename loosens nothing), context functions are calls. So folding and display need tokens
+ * only. */
 #include "base/buf.h"
 #include "sql/ast_int.h"
 #include "sql/scan.h"
@@ -161,16 +162,22 @@ static void print_column(struct printer *p, struct slice as_stored,
     }
 }
 
-enum context_kind { CONTEXT_NONE, CONTEXT_USER, CONTEXT_ROLES, CONTEXT_HAS_ROLE, CONTEXT_CLAIM };
+enum context_kind {
+    CONTEXT_NONE,
+    CONTEXT_USER,
+    CONTEXT_ROLES,
+    CONTEXT_HAS_ROLE,
+    CONTEXT_CLAIM
+};
 
 static enum context_kind context_of(struct slice name)
 {
     static const struct {
         const char *name;
         enum context_kind kind;
-    } names[] = {{"current_user", CONTEXT_USER},   {"session_user", CONTEXT_USER},
-                 {"user", CONTEXT_USER},           {"current_roles", CONTEXT_ROLES},
-                 {"has_role", CONTEXT_HAS_ROLE},   {"claim", CONTEXT_CLAIM}};
+    } names[] = {{"current_user", CONTEXT_USER}, {"session_user", CONTEXT_USER},
+                 {"user", CONTEXT_USER},         {"current_roles", CONTEXT_ROLES},
+                 {"has_role", CONTEXT_HAS_ROLE}, {"claim", CONTEXT_CLAIM}};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (slice_equal_fold(slice_of(names[i].name), name)) {
             return names[i].kind;

@@ -1,9 +1,9 @@
 /* Who asks, as constants: nothing about the person is left for the engine to look up.
  *
- * The parser gives `current_user` without parentheses as a column reference, and the engine prefers
- * a column of that name (ExpressionBinder::QualifyColumnName). current_user and session_user are
- * reserved words in SQL and always folded. `user` is a common column name: it is folded only once
- * all relations in scope are known and none has such a column. */
+ * The parser gives `current_user` without parentheses as a column reference, and the engine
+ * prefers a column of that name (ExpressionBinder::QualifyColumnName). current_user and
+ * session_user are reserved words in SQL and always folded. `user` is a common column name: it is
+ * folded only once all relations in scope are known and none has such a column. */
 #include "sql/ast_int.h"
 
 static const char text_constant[] =
@@ -92,8 +92,8 @@ enum err ast__fold_call(struct ast_check *c, struct json *node)
     struct arena *arena = c->whole->ast.arena;
     const struct identity *who = c->whole->who;
     const struct json *children = json_get(node, "children");
-    bool takes_text = slice_equal_fold(name, SLICE("has_role")) ||
-                      slice_equal_fold(name, SLICE("claim"));
+    bool takes_text =
+        slice_equal_fold(name, SLICE("has_role")) || slice_equal_fold(name, SLICE("claim"));
     const struct json *value = json_get(json_get(children->first, "value"), "value");
     if (children->count != (takes_text ? 1u : 0u) ||
         (takes_text && (!ast__is(children->first, "class", "CONSTANT") || value == NULL ||
@@ -128,8 +128,8 @@ static bool is_lambda_parameter(const struct ast_check *c, struct slice name)
 {
     for (const struct ast_lambda *l = c->lambdas; l != NULL; l = l->outer) {
         const struct json *names = json_get(l->parameters, "column_names");
-        if (names != NULL && slice_equal_fold(names->first == NULL ? SLICE("") : names->first->text,
-                                              name)) {
+        if (names != NULL &&
+            slice_equal_fold(names->first == NULL ? SLICE("") : names->first->text, name)) {
             return true;
         }
         const struct json *children = json_get(l->parameters, "children");

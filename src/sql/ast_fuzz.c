@@ -1,4 +1,5 @@
-/* Goal: no bytes, taken as the engine's JSON, make the checks crash, hang or let a table through. */
+/* Goal: no bytes, taken as the engine's JSON, make the checks crash, hang or let a table
+ * through. */
 #include "base/fuzz.h"
 #include "identity/identity.h"
 #include "sql/ast.h"

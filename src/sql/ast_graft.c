@@ -1,19 +1,19 @@
 /* Putting a query in the place of a table reference.
  *
  * A subquery has no schema: where the statement names the table as s.t.c or c.s.t.c, the reference
- * becomes t.c in every scope that sees it. The engine tries a qualifier as schema and table before it
- * tries table, column and field (ExpressionBinder::QualifyColumnNameWithManyDots), so a match here is
- * a match there. */
+ * becomes t.c in every scope that sees it. The engine tries a qualifier as schema and table before
+ * it tries table, column and field (ExpressionBinder::QualifyColumnNameWithManyDots), so a match
+ * here is a match there. */
 #include "sql/ast_int.h"
 
 struct renamer {
     struct ast_whole *whole;
-    size_t index;               /* of the reference being grafted */
-    struct slice catalog;       /* as written, or the default */
+    size_t index;         /* of the reference being grafted */
+    struct slice catalog; /* as written, or the default */
     struct slice schema;
     struct slice table;
-    struct slice qualifier;     /* the subquery's alias */
-    bool is_hidden;             /* an inner FROM has something else of that alias */
+    struct slice qualifier; /* the subquery's alias */
+    bool is_hidden;         /* an inner FROM has something else of that alias */
     struct errinfo *info;
 };
 
@@ -148,8 +148,8 @@ static enum err rename_in(struct renamer *r, struct json *node, bool is_top)
 /* Without its folders and ending, as the engine names a file in FROM; other names as they are. */
 static struct slice file_stem(struct slice name)
 {
-    static const char *const endings[] = {".parquet", ".csv", ".tsv", ".json", ".jsonl",
-                                          ".ndjson",  ".gz",  ".zst"};
+    static const char *const endings[] = {".parquet", ".csv",    ".tsv", ".json",
+                                          ".jsonl",   ".ndjson", ".gz",  ".zst"};
     for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
         if (!slice_ends_with(name, slice_of(endings[i]))) {
             continue;
@@ -211,9 +211,8 @@ static enum err choose_alias(struct ast_whole *whole, size_t index, struct slice
     if (r.catalog.len == 0) {
         r.catalog = SLICE(SQL_CATALOG_DEFAULT);
     }
-    return whole->places[index].select == NULL
-               ? ERR_OK
-               : rename_in(&r, whole->places[index].select, true);
+    return whole->places[index].select == NULL ? ERR_OK
+                                               : rename_in(&r, whole->places[index].select, true);
 }
 
 enum err sql_ast_graft(struct sql_ast *ast, size_t index, const struct json *query_node,

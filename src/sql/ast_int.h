@@ -12,10 +12,10 @@
 #define AST_CAP_TEXT 16777216
 #define AST_CAP_REPEAT 65536 /* repetitions of a text of unknown length */
 
-/* Decimal digits behind the point that a constant may have without a barrier. The engine compares a
- * DECIMAL(15,2) column with a constant of 37 digits by casting the *column* to DECIMAL(38,37), which
- * throws for values from 10 on and which BoundCastExpression::CanThrow (same type id) does not
- * report: a threshold oracle for hidden rows. */
+/* Decimal digits behind the point that a constant may have without a barrier. The engine compares
+ * a DECIMAL(15,2) column with a constant of 37 digits by casting the *column* to DECIMAL(38,37),
+ * which throws for values from 10 on and which BoundCastExpression::CanThrow (same type id) does
+ * not report: a threshold oracle for hidden rows. */
 #define AST_SCALE_SAFE 10
 
 struct ast_cte {

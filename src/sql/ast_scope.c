@@ -2,9 +2,9 @@
  *
  * The engine's rules (Binder::GetCTEBinding, CTEBindState::Bind, Binder::BindNode of a recursive
  * CTE): an entry of WITH sees the entries before it and whatever is outside, never itself: its own
- * name looks further out. A recursive entry is seen by its right arm only, also as `recurring.name`.
- * Names fold case. A qualified name is never a CTE but for that `recurring`. The catalog of the
- * engine is empty, so that a mistake here names nothing. */
+ * name looks further out. A recursive entry is seen by its right arm only, also as
+ * `recurring.name`. Names fold case. A qualified name is never a CTE but for that `recurring`. The
+ * catalog of the engine is empty, so that a mistake here names nothing. */
 #include "sql/ast_int.h"
 
 bool ast__is_cte(const struct ast_cte *ctes, const struct json *table)
@@ -61,8 +61,8 @@ enum err ast__ctes(struct ast_check *c, struct json *cte_map, const struct ast_c
 
 enum err ast__recursive(struct ast_check *c, struct json *node)
 {
-    static const char *const first[] = {"modifiers", "cte_name", "union_all", "left", "aliases",
-                                        "key_targets"};
+    static const char *const first[] = {"modifiers", "cte_name", "union_all",
+                                        "left",      "aliases",  "key_targets"};
     const struct shape *shape = shape_of_query(SLICE("RECURSIVE_CTE_NODE"));
     const struct ast_cte *outer = c->ctes;
     for (size_t i = 0; i < shape->member_count; i++) {
@@ -101,8 +101,7 @@ static enum err add_reference(struct ast_check *c, struct json *node,
     struct sql_ast *ast = &whole->ast;
     if (ast->reference_count == whole->reference_capacity) {
         size_t capacity = whole->reference_capacity == 0 ? 8 : whole->reference_capacity * 2;
-        struct sql_reference *references =
-            arena_calloc(ast->arena, capacity, sizeof(*references));
+        struct sql_reference *references = arena_calloc(ast->arena, capacity, sizeof(*references));
         struct ast_place *places = arena_calloc(ast->arena, capacity, sizeof(*places));
         if (references == NULL || places == NULL) {
             return errinfo_nomem(c->info);
@@ -136,9 +135,9 @@ enum err ast__base_table(struct ast_check *c, struct json *node)
     }
     struct sql_reference *reference;
     TRY(add_reference(c, node, &reference));
-    reference->name = (struct sql_name){json_get_text(node, "catalog_name"),
-                                        json_get_text(node, "schema_name"),
-                                        json_get_text(node, "table_name")};
+    reference->name =
+        (struct sql_name){json_get_text(node, "catalog_name"), json_get_text(node, "schema_name"),
+                          json_get_text(node, "table_name")};
     const struct json *at = json_get(node, "at_clause");
     reference->has_version = ast__is(at, "unit", "VERSION");
     reference->has_timestamp = ast__is(at, "unit", "TIMESTAMP");

@@ -1,7 +1,7 @@
 /* Written from the engine's serialisation descriptions (src/include/duckdb/storage/serialization)
  * and from the JSON of the statements in tests/data/ast. Not here, and so refused: CTE_NODE,
- * DELIM_GET, COLUMN_DATA, BOUND_*, TYPE expressions, LAMBDA_REF: the parser never makes them, and a
- * statement that claims to hold one was not made by the parser. */
+ * DELIM_GET, COLUMN_DATA, BOUND_*, TYPE expressions, LAMBDA_REF: the parser never makes them, and
+ * a statement that claims to hold one was not made by the parser. */
 #include "sql/ast_shape.h"
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -34,19 +34,19 @@ bool shape_is_type_id(struct slice id)
 bool shape_is_type_name(struct slice name)
 {
     static const char *const names[] = {
-        "json",      "array",    "bigint",    "bignum",    "binary",       "bit",
-        "bitstring", "blob",     "bool",      "boolean",   "bpchar",       "bytea",
-        "char",      "date",     "datetime",  "dec",       "decimal",      "double",
-        "enum",      "float",    "float4",    "float8",    "guid",         "hugeint",
-        "int",       "int1",     "int128",    "int16",     "int2",         "int32",
-        "int4",      "int64",    "int8",      "integer",   "integral",     "interval",
-        "list",      "logical",  "long",      "map",       "null",         "numeric",
-        "nvarchar",  "oid",      "real",      "row",       "short",        "signed",
-        "smallint",  "string",   "struct",    "text",      "time",         "time_ns",
-        "timestamp", "timetz",   "tinyint",   "ubigint",   "timestamp_ms", "timestamp_ns",
-        "uhugeint",  "uint128",  "uint16",    "uint32",    "timestamp_s",  "timestamp_us",
-        "uint64",    "uint8",    "uinteger",  "union",     "timestamptz",  "usmallint",
-        "utinyint",  "uuid",     "varbinary", "varchar",   "varint"};
+        "json",      "array",   "bigint",    "bignum",  "binary",       "bit",
+        "bitstring", "blob",    "bool",      "boolean", "bpchar",       "bytea",
+        "char",      "date",    "datetime",  "dec",     "decimal",      "double",
+        "enum",      "float",   "float4",    "float8",  "guid",         "hugeint",
+        "int",       "int1",    "int128",    "int16",   "int2",         "int32",
+        "int4",      "int64",   "int8",      "integer", "integral",     "interval",
+        "list",      "logical", "long",      "map",     "null",         "numeric",
+        "nvarchar",  "oid",     "real",      "row",     "short",        "signed",
+        "smallint",  "string",  "struct",    "text",    "time",         "time_ns",
+        "timestamp", "timetz",  "tinyint",   "ubigint", "timestamp_ms", "timestamp_ns",
+        "uhugeint",  "uint128", "uint16",    "uint32",  "timestamp_s",  "timestamp_us",
+        "uint64",    "uint8",   "uinteger",  "union",   "timestamptz",  "usmallint",
+        "utinyint",  "uuid",    "varbinary", "varchar", "varint"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (slice_equal_fold(slice_of(names[i]), name)) {
             return true;
@@ -71,19 +71,18 @@ static const struct shape shape_field = {SHAPE_PLAIN, "field", NULL, COUNTED(fie
 
 #define INFO_HEAD                                                                                  \
     {"type", MEMBER_STRING, NULL, NULL}, {"alias", MEMBER_EMPTY_TEXT, NULL, NULL},                 \
-        {"extension_info", MEMBER_OBJECT_OR_NULL, NULL, NULL}
+    {                                                                                              \
+        "extension_info", MEMBER_OBJECT_OR_NULL, NULL, NULL                                        \
+    }
 
-static const struct member decimal_members[] = {INFO_HEAD,
-                                                {"width", MEMBER_INTEGER, NULL, NULL},
-                                                {"scale", MEMBER_INTEGER, NULL, NULL}};
+static const struct member decimal_members[] = {
+    INFO_HEAD, {"width", MEMBER_INTEGER, NULL, NULL}, {"scale", MEMBER_INTEGER, NULL, NULL}};
 static const struct member list_members[] = {INFO_HEAD, {"child_type", MEMBER_TYPE, NULL, NULL}};
-static const struct member array_members[] = {INFO_HEAD,
-                                              {"child_type", MEMBER_TYPE, NULL, NULL},
-                                              {"size", MEMBER_INTEGER, NULL, NULL}};
-static const struct member struct_members[] = {
-    INFO_HEAD, {"child_types", MEMBER_OBJECTS, NULL, &shape_field}};
-static const struct member string_members[] = {INFO_HEAD,
-                                               {"collation", MEMBER_STRING, NULL, NULL}};
+static const struct member array_members[] = {
+    INFO_HEAD, {"child_type", MEMBER_TYPE, NULL, NULL}, {"size", MEMBER_INTEGER, NULL, NULL}};
+static const struct member struct_members[] = {INFO_HEAD,
+                                               {"child_types", MEMBER_OBJECTS, NULL, &shape_field}};
+static const struct member string_members[] = {INFO_HEAD, {"collation", MEMBER_STRING, NULL, NULL}};
 static const struct member unbound_members[] = {
     INFO_HEAD,
     {"name", MEMBER_STRING, NULL, NULL},
@@ -112,7 +111,10 @@ const struct shape *shape_of_type_info(struct slice type)
 
 #define EXPRESSION_HEAD                                                                            \
     {"class", MEMBER_STRING, NULL, NULL}, {"type", MEMBER_STRING, NULL, NULL},                     \
-        {"alias", MEMBER_NAME, NULL, NULL}, {"query_location", MEMBER_INTEGER, NULL, NULL}
+        {"alias", MEMBER_NAME, NULL, NULL},                                                        \
+    {                                                                                              \
+        "query_location", MEMBER_INTEGER, NULL, NULL                                               \
+    }
 
 static const char *const order_types[] = {"ORDER_DEFAULT", "ASCENDING", "DESCENDING", NULL};
 static const char *const null_orders[] = {"ORDER_DEFAULT", "NULLS FIRST", "NULLS LAST", NULL};
@@ -151,17 +153,16 @@ static const struct member children_members[] = {EXPRESSION_HEAD,
                                                  {"children", MEMBER_EXPRESSIONS, NULL, NULL}};
 static const struct member constant_members[] = {EXPRESSION_HEAD,
                                                  {"value", MEMBER_VALUE, NULL, NULL}};
-static const struct member function_members[] = {
-    EXPRESSION_HEAD,
-    {"function_name", MEMBER_STRING, NULL, NULL},
-    {"schema", MEMBER_NAME, NULL, NULL},
-    {"children", MEMBER_EXPRESSIONS, NULL, NULL},
-    {"filter", MEMBER_EXPRESSION_OR_NULL, NULL, NULL},
-    {"order_bys", MEMBER_ORDER, NULL, NULL},
-    {"distinct", MEMBER_BOOL, NULL, NULL},
-    {"is_operator", MEMBER_BOOL, NULL, NULL},
-    {"export_state", MEMBER_FALSE, NULL, NULL},
-    {"catalog", MEMBER_NAME, NULL, NULL}};
+static const struct member function_members[] = {EXPRESSION_HEAD,
+                                                 {"function_name", MEMBER_STRING, NULL, NULL},
+                                                 {"schema", MEMBER_NAME, NULL, NULL},
+                                                 {"children", MEMBER_EXPRESSIONS, NULL, NULL},
+                                                 {"filter", MEMBER_EXPRESSION_OR_NULL, NULL, NULL},
+                                                 {"order_bys", MEMBER_ORDER, NULL, NULL},
+                                                 {"distinct", MEMBER_BOOL, NULL, NULL},
+                                                 {"is_operator", MEMBER_BOOL, NULL, NULL},
+                                                 {"export_state", MEMBER_FALSE, NULL, NULL},
+                                                 {"catalog", MEMBER_NAME, NULL, NULL}};
 static const struct member lambda_members[] = {EXPRESSION_HEAD,
                                                {"lhs", MEMBER_EXPRESSION, NULL, NULL},
                                                {"expr", MEMBER_EXPRESSION, NULL, NULL}};
@@ -203,9 +204,9 @@ static const struct member subquery_members[] = {
      NULL}};
 
 static const char *const boundaries[] = {
-    "UNBOUNDED_PRECEDING",  "UNBOUNDED_FOLLOWING",   "CURRENT_ROW_RANGE",    "CURRENT_ROW_ROWS",
-    "EXPR_PRECEDING_ROWS",  "EXPR_FOLLOWING_ROWS",   "EXPR_PRECEDING_RANGE", "EXPR_FOLLOWING_RANGE",
-    "CURRENT_ROW_GROUPS",   "EXPR_PRECEDING_GROUPS", "EXPR_FOLLOWING_GROUPS", NULL};
+    "UNBOUNDED_PRECEDING", "UNBOUNDED_FOLLOWING",   "CURRENT_ROW_RANGE",     "CURRENT_ROW_ROWS",
+    "EXPR_PRECEDING_ROWS", "EXPR_FOLLOWING_ROWS",   "EXPR_PRECEDING_RANGE",  "EXPR_FOLLOWING_RANGE",
+    "CURRENT_ROW_GROUPS",  "EXPR_PRECEDING_GROUPS", "EXPR_FOLLOWING_GROUPS", NULL};
 static const struct member window_members[] = {
     EXPRESSION_HEAD,
     {"function_name", MEMBER_STRING, NULL, NULL},
@@ -276,7 +277,9 @@ static const struct shape shape_at = {SHAPE_PLAIN, "at", NULL, COUNTED(at_member
 #define RELATION_HEAD                                                                              \
     {"type", MEMBER_STRING, NULL, NULL}, {"alias", MEMBER_NAME, NULL, NULL},                       \
         {"sample", MEMBER_OBJECT_OR_NULL, NULL, &shape_sample},                                    \
-        {"query_location", MEMBER_INTEGER, NULL, NULL}
+    {                                                                                              \
+        "query_location", MEMBER_INTEGER, NULL, NULL                                               \
+    }
 
 static const struct member empty_members[] = {RELATION_HEAD};
 static const struct member base_table_members[] = {
@@ -322,15 +325,14 @@ static const struct member pivot_column_members[] = {
     {"pivot_enum", MEMBER_EMPTY_TEXT, NULL, NULL}};
 static const struct shape shape_pivot_column = {SHAPE_PLAIN, "pivot", NULL,
                                                 COUNTED(pivot_column_members)};
-static const struct member pivot_members[] = {
-    RELATION_HEAD,
-    {"source", MEMBER_RELATION, NULL, NULL},
-    {"aggregates", MEMBER_EXPRESSIONS, NULL, NULL},
-    {"unpivot_names", MEMBER_NAMES, NULL, NULL},
-    {"pivots", MEMBER_OBJECTS, NULL, &shape_pivot_column},
-    {"groups", MEMBER_NAMES, NULL, NULL},
-    {"column_name_alias", MEMBER_NAMES, NULL, NULL},
-    {"include_nulls", MEMBER_BOOL, NULL, NULL}};
+static const struct member pivot_members[] = {RELATION_HEAD,
+                                              {"source", MEMBER_RELATION, NULL, NULL},
+                                              {"aggregates", MEMBER_EXPRESSIONS, NULL, NULL},
+                                              {"unpivot_names", MEMBER_NAMES, NULL, NULL},
+                                              {"pivots", MEMBER_OBJECTS, NULL, &shape_pivot_column},
+                                              {"groups", MEMBER_NAMES, NULL, NULL},
+                                              {"column_name_alias", MEMBER_NAMES, NULL, NULL},
+                                              {"include_nulls", MEMBER_BOOL, NULL, NULL}};
 /* Only over a query: lists of tables and databases are Moat's own statements. */
 static const struct member show_members[] = {
     RELATION_HEAD,
@@ -377,7 +379,9 @@ const struct shape shape_cte_map = {SHAPE_PLAIN, "cte map", NULL, COUNTED(cte_ma
 
 #define QUERY_HEAD                                                                                 \
     {"type", MEMBER_STRING, NULL, NULL}, {"modifiers", MEMBER_MODIFIERS, NULL, NULL},              \
-        {"cte_map", MEMBER_OBJECT, NULL, &shape_cte_map}
+    {                                                                                              \
+        "cte_map", MEMBER_OBJECT, NULL, &shape_cte_map                                             \
+    }
 
 static const struct member select_members[] = {
     QUERY_HEAD,
@@ -397,14 +401,13 @@ static const struct member set_members[] = {
     {"left", MEMBER_QUERY, NULL, NULL},
     {"right", MEMBER_QUERY, NULL, NULL},
     {"setop_all", MEMBER_BOOL, NULL, NULL}};
-static const struct member recursive_members[] = {
-    QUERY_HEAD,
-    {"cte_name", MEMBER_NAME, NULL, NULL},
-    {"union_all", MEMBER_BOOL, NULL, NULL},
-    {"left", MEMBER_QUERY, NULL, NULL},
-    {"right", MEMBER_QUERY, NULL, NULL},
-    {"aliases", MEMBER_NAMES, NULL, NULL},
-    {"key_targets", MEMBER_EXPRESSIONS, NULL, NULL}};
+static const struct member recursive_members[] = {QUERY_HEAD,
+                                                  {"cte_name", MEMBER_NAME, NULL, NULL},
+                                                  {"union_all", MEMBER_BOOL, NULL, NULL},
+                                                  {"left", MEMBER_QUERY, NULL, NULL},
+                                                  {"right", MEMBER_QUERY, NULL, NULL},
+                                                  {"aliases", MEMBER_NAMES, NULL, NULL},
+                                                  {"key_targets", MEMBER_EXPRESSIONS, NULL, NULL}};
 
 static const struct shape query_shapes[] = {
     {SHAPE_SELECT, "SELECT_NODE", NULL, COUNTED(select_members)},
@@ -417,8 +420,7 @@ static const struct member limit_members[] = {{"type", MEMBER_STRING, NULL, NULL
                                               {"limit", MEMBER_EXPRESSION_OR_NULL, NULL, NULL},
                                               {"offset", MEMBER_EXPRESSION_OR_NULL, NULL, NULL}};
 static const struct member distinct_members[] = {
-    {"type", MEMBER_STRING, NULL, NULL},
-    {"distinct_on_targets", MEMBER_EXPRESSIONS, NULL, NULL}};
+    {"type", MEMBER_STRING, NULL, NULL}, {"distinct_on_targets", MEMBER_EXPRESSIONS, NULL, NULL}};
 static const struct shape modifier_shapes[] = {
     {SHAPE_PLAIN, "ORDER_MODIFIER", NULL, COUNTED(order_modifier_members)},
     {SHAPE_PLAIN, "LIMIT_MODIFIER", NULL, COUNTED(limit_members)},

@@ -1,5 +1,5 @@
-/* The shape of every node that the engine's syntax tree may hold: members in the order in which the
- * engine writes them, each with what may stand there.
+/* The shape of every node that the engine's syntax tree may hold: members in the order in which
+ * the engine writes them, each with what may stand there.
  *
  * Why a strict order: one comparison per member then proves that nothing is unknown, missing or
  * doubled, so that no later lookup by name can be led to another member than the engine reads. */
@@ -8,10 +8,10 @@
 #include "base/base.h"
 
 enum member_kind {
-    MEMBER_STRING,     /* any text */
-    MEMBER_NAME,       /* an identifier: no name of Moat's own from users */
+    MEMBER_STRING, /* any text */
+    MEMBER_NAME,   /* an identifier: no name of Moat's own from users */
     MEMBER_BOOL,
-    MEMBER_FALSE,      /* must be false */
+    MEMBER_FALSE, /* must be false */
     MEMBER_INTEGER,
     MEMBER_EMPTY_TEXT, /* must be "" */
     MEMBER_EMPTY_LIST, /* must be [] */
@@ -30,11 +30,11 @@ enum member_kind {
     MEMBER_TYPES,
     MEMBER_VALUE,
     MEMBER_VALUES,
-    MEMBER_OBJECT,  /* of `shape` */
+    MEMBER_OBJECT, /* of `shape` */
     MEMBER_OBJECT_OR_NULL,
     MEMBER_OBJECTS, /* array of objects of `shape` */
     MEMBER_MODIFIERS,
-    MEMBER_ORDER,   /* an ORDER_MODIFIER object */
+    MEMBER_ORDER, /* an ORDER_MODIFIER object */
 };
 
 struct shape;

@@ -1,14 +1,14 @@
 /* Types, values and casts: what may be written, and what may throw over hidden rows.
  *
- * The argument for casts, from the engine's source. BoundCastExpression::CanThrow reports a cast as
- * throwing only if the two type ids differ and LogicalType::ForceMaxLogicalType(target, source) is
- * the source (a narrowing one), or the target is JSON. What it reports stays above a policy's
+ * The argument for casts, from the engine's source. BoundCastExpression::CanThrow reports a cast
+ * as throwing only if the two type ids differ and LogicalType::ForceMaxLogicalType(target, source)
+ * is the source (a narrowing one), or the target is JSON. What it reports stays above a policy's
  * projection (FilterPushdown::PushdownProjection), is not reordered (ExpressionHeuristics::
- * ReorderExpressions, AdaptiveFilter) and is not run over a whole dictionary (ExecuteFunctionState):
- * LEAK_GUARDED. Not reported though they throw, hence LEAK_UNSAFE:
- *   DECIMAL to a DECIMAL with fewer integer digits (same id), any integer to DECIMAL (the maximum is
- *   DECIMAL), signed to unsigned and back (the maximum is a wider third type), DATE to TIMESTAMP and
- *   between TIMESTAMP units (the target is the maximum), nested types by their children. */
+ * ReorderExpressions, AdaptiveFilter) and is not run over a whole dictionary
+ * (ExecuteFunctionState): LEAK_GUARDED. Not reported though they throw, hence LEAK_UNSAFE:
+ *   DECIMAL to a DECIMAL with fewer integer digits (same id), any integer to DECIMAL (the maximum
+ * is DECIMAL), signed to unsigned and back (the maximum is a wider third type), DATE to TIMESTAMP
+ * and between TIMESTAMP units (the target is the maximum), nested types by their children. */
 #include "sql/ast_int.h"
 
 static bool one_of(const char *const *words, size_t count, struct slice text)
@@ -36,8 +36,9 @@ enum err ast__type(struct ast_check *c, const struct json *node)
     struct slice tag = json_get_text(type_info, "type");
     const struct shape *shape = shape_of_type_info(tag);
     if (shape == NULL) {
-        return errinfo_set(c->info, ERR_UNSUPPORTED, NULL, "type \"%.*s\" (\"%.*s\") is not supported",
-                           SLICE_ARGS(id), SLICE_ARGS(json_get_text(type_info, "alias")));
+        return errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                           "type \"%.*s\" (\"%.*s\") is not supported", SLICE_ARGS(id),
+                           SLICE_ARGS(json_get_text(type_info, "alias")));
     }
     TRY(ast__order(shape, type_info, c->info));
     struct slice name = json_get_text(type_info, "name");
@@ -57,7 +58,8 @@ enum err ast__value(struct ast_check *c, const struct json *node)
     if (node->type != JSON_OBJECT || type == NULL || node->first != type || is_null == NULL ||
         type->next != is_null || is_null->type != JSON_BOOL ||
         (value != NULL && is_null->next != value) || node->count != (value == NULL ? 2u : 3u)) {
-        return errinfo_set(c->info, ERR_UNSUPPORTED, NULL, "a constant of this form is not supported");
+        return errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                           "a constant of this form is not supported");
     }
     TRY(ast__type(c, type));
     if (value == NULL || value->type == JSON_NULL) {
@@ -103,9 +105,9 @@ enum leak_class ast__constant_leak(const struct json *constant)
 
 static bool is_constant_within(const struct json *expression, unsigned depth)
 {
-    static const char *const functions[] = {"trunc",    "to_days",   "to_months", "to_years",
-                                            "to_hours", "to_minutes", "to_weeks",  "to_seconds",
-                                            "to_quarters"};
+    static const char *const functions[] = {"trunc",    "to_days",    "to_months",
+                                            "to_years", "to_hours",   "to_minutes",
+                                            "to_weeks", "to_seconds", "to_quarters"};
     if (depth == 0) {
         return false;
     }

@@ -1,7 +1,7 @@
 /* The functions a statement may call: an allow list, complete over the engine's own list.
  *
- * The list is `functions.def` (one line an entry: name, class, leak class, growth argument, why when
- * refused). A name it does not have is refused; a test compares it with every function of the
+ * The list is `functions.def` (one line an entry: name, class, leak class, growth argument, why
+ * when refused). A name it does not have is refused; a test compares it with every function of the
  * engine, so an upgrade cannot add a hole in silence, and compares `guarded` with the engine's own
  * error flags. */
 #pragma once

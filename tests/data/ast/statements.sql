@@ -258,3 +258,5 @@ select nope
 select t.a || t2.b
 select a as x
 select list_filter([1], lambda a: a > b)
+select substring(a, b) from t
+select case when a = 1 then substring('x', 99999999999) end from t
