@@ -11,7 +11,7 @@ help:
 	@echo 'Moat: SQL over your own data, every query as the person who asked.'
 	@echo
 	@echo '  make demo         build, fetch real data, and watch three people get three right answers'
-	@echo '  make check        every test, in a release build and under sanitizers (needs about 15 minutes)'
+	@echo '  make check        every test, in a release build and under sanitizers (under 15 minutes)'
 	@echo
 	@echo '  make build        the program: build/release/moat'
 	@echo '  make check-fast   what to run before each commit (under 2 minutes)'
@@ -48,7 +48,7 @@ interop:
 
 bench:
 	@tools/deps bench
-	@tools/check bench --jobs $(JOBS)
+	@tools/bench --jobs $(JOBS)
 
 tidy:
 	@tools/tidy.py

@@ -4,21 +4,19 @@
 file(STRINGS "${PROJECT_SOURCE_DIR}/tools/deps.lock" line REGEX "^pypi +duckdb-headers ")
 string(REGEX REPLACE ".*==([0-9.]+) .*" "\\1" DuckDB_WANTED "${line}")
 
-if(DEFINED ENV{MOAT_CACHE})
-    set(cache "$ENV{MOAT_CACHE}")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/deps.lock")
+
+if(DEFINED ENV{DUCKDB_ROOT})
+    set(root "$ENV{DUCKDB_ROOT}")
+elseif(DEFINED ENV{MOAT_CACHE})
+    set(root "$ENV{MOAT_CACHE}/duckdb-${DuckDB_WANTED}")
 else()
-    set(cache "${PROJECT_SOURCE_DIR}/.cache/deps")
-endif()
-set(DUCKDB_ROOT "$ENV{DUCKDB_ROOT}" CACHE PATH "Where DuckDB is, if not where tools/deps puts it")
-if(DUCKDB_ROOT)
-    set(root "${DUCKDB_ROOT}")
-else()
-    set(root "${cache}/duckdb-${DuckDB_WANTED}")
+    set(root "${PROJECT_SOURCE_DIR}/.cache/deps/duckdb-${DuckDB_WANTED}")
 endif()
 
-find_library(DUCKDB_LIBRARY duckdb PATHS "${root}" PATH_SUFFIXES lib NO_DEFAULT_PATH)
-find_path(DUCKDB_INCLUDE_DIR duckdb.hpp PATHS "${root}" PATH_SUFFIXES include NO_DEFAULT_PATH)
-mark_as_advanced(DUCKDB_LIBRARY DUCKDB_INCLUDE_DIR)
+# Not cached: a new version in the lock must be found anew.
+find_library(DUCKDB_LIBRARY duckdb PATHS "${root}" PATH_SUFFIXES lib NO_DEFAULT_PATH NO_CACHE)
+find_path(DUCKDB_INCLUDE_DIR duckdb.hpp PATHS "${root}" PATH_SUFFIXES include NO_DEFAULT_PATH NO_CACHE)
 
 if(DUCKDB_INCLUDE_DIR)
     file(STRINGS "${DUCKDB_INCLUDE_DIR}/duckdb.h" lines REGEX "#define DUCKDB_API_VERSION_(MAJOR|MINOR|PATCH) [0-9]+$")

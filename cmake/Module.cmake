@@ -14,7 +14,7 @@
 
 set(MOAT_SOURCE_ROOT "${PROJECT_SOURCE_DIR}/src")
 set(MOAT_ARROWS "${PROJECT_SOURCE_DIR}/tools/deps.txt")
-set(MOAT_RPATH "$ORIGIN" "$ORIGIN/..") # tests live one folder below the program and its engine
+set(MOAT_RPATH "$ORIGIN")
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
@@ -62,8 +62,12 @@ function(moat_engine_module name)
     set_target_properties(moat_engine_duckdb PROPERTIES
         OUTPUT_NAME moat_engine
         LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}"
-        BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN")
+        BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN")
+    # Beside the program, and beside the tests, which are one folder below.
+    file(MAKE_DIRECTORY "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
     file(CREATE_LINK "${DUCKDB_LIBRARY}" "${PROJECT_BINARY_DIR}/libduckdb.so" SYMBOLIC)
+    file(CREATE_LINK ../libduckdb.so "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/libduckdb.so" SYMBOLIC)
+    file(CREATE_LINK ../libmoat_engine.so "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/libmoat_engine.so" SYMBOLIC)
 
     install(TARGETS moat_engine_duckdb LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/moat")
     install(PROGRAMS "$<TARGET_FILE:DuckDB::DuckDB>" DESTINATION "${CMAKE_INSTALL_LIBDIR}/moat" RENAME libduckdb.so)
@@ -169,4 +173,7 @@ function(moat__program name)
     target_include_directories(${name} PRIVATE "${MOAT_SOURCE_ROOT}")
     target_link_libraries(${name} PRIVATE moat_flags ${arg_LIBS})
     set_target_properties(${name} PROPERTIES BUILD_RPATH "${MOAT_RPATH}")
+    if(TARGET moat_engine_duckdb) # opened at run time by whatever is above the engine
+        add_dependencies(${name} moat_engine_duckdb)
+    endif()
 endfunction()

@@ -52,13 +52,15 @@ class TidyTest(unittest.TestCase):
     # arrows
 
     def test_arrow_not_listed(self):
-        self.assert_finds({"src/base/arena.c": '#include "base/arena.h"\n#include "sql/scan.h"\n'}, "arrows", "src/base/arena.c", 2)
+        self.assert_finds({"src/base/arena.c": '#include "base/arena.h"\n#include "sql/scan.h"\n'},
+                          "arrows", "src/base/arena.c", 2)
 
     def test_arrow_is_not_transitive(self):
         self.assert_finds({"src/main.c": '#include "engine/engine.h"\n'}, "arrows", "src/main.c", 1)
 
     def test_arrow_from_a_nested_module(self):
-        self.assert_finds({"src/engine/duckdb/adapter.cpp": '#include "sql/scan.h"\n'}, "arrows", "src/engine/duckdb/adapter.cpp", 1)
+        self.assert_finds({"src/engine/duckdb/adapter.cpp": '#include "sql/scan.h"\n'},
+                          "arrows", "src/engine/duckdb/adapter.cpp", 1)
 
     def test_include_in_a_comment_is_no_arrow(self):
         self.assert_clean({"src/base/arena.c": '#include "base/arena.h"\n/*\n#include "sql/scan.h"\n*/\n// #include "sql/scan.h"\n'})
@@ -70,21 +72,25 @@ class TidyTest(unittest.TestCase):
         self.assert_finds({"src/cli/README.md": "# cli\n", "src/cli/cli.c": "int x;\n"}, "arrows", "src/cli/cli.c", 1)
 
     def test_cycle(self):
-        self.assert_finds({"tools/deps.txt": CLEAN["tools/deps.txt"].replace("base:\n", "base: engine\n")}, "arrows", "tools/deps.txt", 4)
+        self.assert_finds({"tools/deps.txt": CLEAN["tools/deps.txt"].replace("base:\n", "base: engine\n")},
+                          "arrows", "tools/deps.txt", 4)
 
     def test_arrow_to_nowhere(self):
-        self.assert_finds({"tools/deps.txt": CLEAN["tools/deps.txt"].replace("sql: base", "sql: base bases")}, "arrows", "tools/deps.txt", 3)
+        self.assert_finds({"tools/deps.txt": CLEAN["tools/deps.txt"].replace("sql: base", "sql: base bases")},
+                          "arrows", "tools/deps.txt", 3)
 
     # foreign internals, engine language
 
     def test_foreign_internal_header(self):
-        self.assert_finds({"src/sql/scan.c": '#include "sql/scan.h"\n#include "base/arena_int.h"\n'}, "foreign-internals", "src/sql/scan.c", 2)
+        self.assert_finds({"src/sql/scan.c": '#include "sql/scan.h"\n#include "base/arena_int.h"\n'},
+                          "foreign-internals", "src/sql/scan.c", 2)
 
     def test_own_internal_header(self):
         self.assert_clean({"src/base/arena.c": '#include "base/arena.h"\n#include "base/arena_int.h"\n'})
 
     def test_engine_header_outside_of_the_adapter(self):
-        self.assert_finds({"src/sql/scan.c": '#include "sql/scan.h"\n#include <duckdb.h>\n'}, "engine-language", "src/sql/scan.c", 2)
+        self.assert_finds({"src/sql/scan.c": '#include "sql/scan.h"\n#include <duckdb.h>\n'},
+                          "engine-language", "src/sql/scan.c", 2)
 
     def test_cpp_outside_of_the_adapter(self):
         self.assert_finds({"src/sql/fast.cpp": "int x;\n"}, "engine-language", "src/sql/fast.cpp", 1)
@@ -129,7 +135,8 @@ class TidyTest(unittest.TestCase):
                 self.assertEqual([(f.name, f.line_last) for f in functions], [(name, 3)])
 
     def test_functions_inside_namespaces_and_classes(self):
-        text = 'extern "C" {\nnamespace a {\nclass B : public C {\n    int f() const override\n    {\n        g();\n    }\n    int h(int x = 1) { return x; }\n};\n}\n}\n'
+        text = ('extern "C" {\nnamespace a {\nclass B : public C {\n    int f() const override\n    {\n        g();\n    }\n'
+                "    int h(int x = 1) { return x; }\n};\n}\n}\n")
         self.assertEqual([(f.name, f.line_first, f.line_last) for f in tidy.Source("src/x/x.cpp", text).functions],
                          [("f", 5, 7), ("h", 8, 8)])
 
@@ -199,7 +206,8 @@ class TidyTest(unittest.TestCase):
                           "exceptions", "tools/tidy_exceptions.txt", 1)
 
     def test_exception_without_a_reason(self):
-        self.assert_finds({"tools/tidy_exceptions.txt": "columns src/sql/scan.c -\n"}, "exceptions", "tools/tidy_exceptions.txt", 1)
+        self.assert_finds({"tools/tidy_exceptions.txt": "columns src/sql/scan.c -\n"},
+                          "exceptions", "tools/tidy_exceptions.txt", 1)
 
 
 class CountTest(unittest.TestCase):

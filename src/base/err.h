@@ -52,15 +52,23 @@ void errinfo_init(struct errinfo *info);
  * `code` so that `return errinfo_set(...)` reads well. `sqlstate` NULL means err_sqlstate(code).
  * Over-long texts are cut at a UTF-8 boundary with "..." at the end. */
 PRINTF_LIKE(4, 5)
-enum err errinfo_set(struct errinfo *info, enum err code, const char *sqlstate, const char *format,
-                     ...);
+enum err(errinfo_set)(struct errinfo *info, enum err code, const char *sqlstate,
+                      const char *format, ...);
+/* So that the compiler sees which code comes back. */
+#define errinfo_set(info, code, ...)                                                               \
+    (__extension__({                                                                               \
+        const enum err set_code_ = (code);                                                         \
+        (void)(errinfo_set)((info), set_code_, __VA_ARGS__);                                       \
+        set_code_;                                                                                 \
+    }))
 
 PRINTF_LIKE(2, 3) void errinfo_detail(struct errinfo *info, const char *format, ...);
 PRINTF_LIKE(2, 3) void errinfo_hint(struct errinfo *info, const char *format, ...);
 void errinfo_position(struct errinfo *info, size_t position_one_based);
 
 /* The usual out-of-memory report. */
-enum err errinfo_nomem(struct errinfo *info);
+enum err(errinfo_nomem)(struct errinfo *info);
+#define errinfo_nomem(info) ((void)(errinfo_nomem)(info), (enum err)ERR_NOMEM)
 
 /* Expands to the two arguments of "%.*s" for a slice, bounded so that int never overflows. */
 #define SLICE_ARGS(s) ((int)((s).len > 4096 ? 4096 : (s).len)), ((s).ptr == NULL ? "" : (s).ptr)

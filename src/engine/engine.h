@@ -22,12 +22,12 @@ struct engine_grant;
 struct engine_query;
 
 struct engine_options {
-    uint64_t memory_bytes_max;    /* 0 = the engine's default (80 % of RAM) */
-    unsigned thread_count;        /* 0 = processors */
-    const char *temp_folder;      /* NULL = no spilling */
-    uint64_t temp_bytes_max;      /* 0 = unlimited */
-    struct slice mask_key;        /* keys the sha256 mask; copied, wiped on close */
-    const char *module_path;      /* NULL = libmoat_engine.so beside the program or in lib/moat */
+    uint64_t memory_bytes_max; /* 0 = the engine's default (80 % of RAM) */
+    unsigned thread_count;     /* 0 = processors */
+    const char *temp_folder;   /* NULL = no spilling */
+    uint64_t temp_bytes_max;   /* 0 = unlimited */
+    struct slice mask_key;     /* keys the sha256 mask; copied, wiped on close */
+    const char *module_path;   /* NULL = libmoat_engine.so beside the program or in lib/moat */
 };
 
 /* ERR_UNSUPPORTED if the module or its library cannot be loaded or has the wrong version. */
@@ -76,8 +76,8 @@ struct engine_grant_spec {
     engine_write_fn write; /* NULL: nothing may be written; then object_count is the number of
                               readable objects; writable ones are engine_grant_uri_out */
     size_t writable_count;
-    void *context;             /* outlives the grant */
-    int64_t expires_wall_us;   /* 0 = with the grant */
+    void *context;           /* outlives the grant */
+    int64_t expires_wall_us; /* 0 = with the grant */
 };
 
 MUST_USE enum err engine_grant_open(struct engine *engine, const struct identity *who,
@@ -100,8 +100,13 @@ struct engine_grant_counters engine_grant_count(const struct engine_grant *grant
 
 /* ---- queries ---- */
 
-enum engine_parameter_type { PARAMETER_NULL, PARAMETER_BOOL, PARAMETER_I64, PARAMETER_DOUBLE,
-                             PARAMETER_TEXT };
+enum engine_parameter_type {
+    PARAMETER_NULL,
+    PARAMETER_BOOL,
+    PARAMETER_I64,
+    PARAMETER_DOUBLE,
+    PARAMETER_TEXT
+};
 
 struct engine_parameter {
     enum engine_parameter_type type;

@@ -256,7 +256,7 @@ static enum err run_statement(struct query *query, const struct query_parameter 
         TRY(query_move(query, QUERY_SECURED, info));
     }
     TRY(dispatch[statement.kind].run(query, &statement, info));
-    if (!query->has_rows && query->state != QUERY_SECURED) {
+    if (!query->has_rows && query->state < QUERY_SECURED) {
         TRY(query_move(query, QUERY_SECURED, info));
     }
     return ERR_OK;

@@ -25,6 +25,9 @@ struct sql_function {
     enum function_class class;
     enum leak_class leak;
     int growth_argument;  /* 1-based argument that multiplies the result's size; 0 = none */
+    bool makes_text;      /* what grows is text (cap in bytes), not a list */
+    int constant_argument; /* `leak` holds if this 1-based argument is a constant text; else it is
+                              LEAK_UNSAFE. 0 = none */
     const char *reason;   /* why refused, or NULL */
 };
 

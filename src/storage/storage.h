@@ -31,7 +31,21 @@ MUST_USE enum err storage_list(const struct identity *who, struct slice pattern,
                                struct storage_entry **ret_entries, size_t *ret_count,
                                struct errinfo *info);
 
-/* Opens for range reads as `who`. If `entry->etag` is not empty the object must still have it. */
+/* `pattern` made independent of the working folder and of who runs the process later: absolute, "~"
+ * and file:// resolved. What a registration keeps. Touches no object. ERR_UNSUPPORTED names a scheme
+ * that this build has not. */
+MUST_USE enum err storage_qualify(const struct identity *who, struct slice pattern,
+                                  struct arena *arena, struct slice *ret_pattern,
+                                  struct errinfo *info);
+
+/* What listing would say of the one object at `location`, which is taken as it is, not as a pattern. */
+MUST_USE enum err storage_stat(const struct identity *who, struct slice location,
+                               struct arena *arena, struct storage_entry *ret_entry,
+                               struct errinfo *info);
+
+/* Opens for range reads as `who`: a location as storage_list gives it, never a pattern. The object
+ * must still have `entry->etag` (ERR_CORRUPT). An empty etag opens the first `entry->size_bytes`
+ * bytes of an object that may only grow, such as a trail: growth is no change then. */
 MUST_USE enum err storage_open(const struct identity *who, const struct storage_entry *entry,
                                struct storage_object **ret_object, struct errinfo *info);
 

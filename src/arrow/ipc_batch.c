@@ -1,0 +1,264 @@
+/* Record and dictionary batches (Message.fbs). Slices are written from their start: validity bits
+ * are shifted, offsets rebased, children cut.
+ *
+ * A column's dictionary is written before every batch that uses it: the writer keeps no state, and
+ * the stream format lets a later dictionary replace an earlier one. */
+#include "arrow/ipc_int.h"
+
+#include "base/mem.h"
+
+/* FieldNode and Buffer of Message.fbs: two int64 each. */
+struct pair {
+    int64_t a;
+    int64_t b;
+};
+
+struct batch_writer {
+    struct buf nodes;   /* struct pair: length, null count */
+    struct buf buffers; /* struct pair: offset, length */
+    struct buf body;
+    struct errinfo *info;
+};
+
+static void writer_fini(struct batch_writer *writer)
+{
+    buf_fini(&writer->nodes);
+    buf_fini(&writer->buffers);
+    buf_fini(&writer->body);
+}
+
+static void put_buffer(struct batch_writer *writer, const void *bytes, size_t len)
+{
+    static const char zeros[8];
+    struct pair place = {(int64_t)writer->body.len, (int64_t)len};
+    buf_append(&writer->buffers, &place, sizeof(place));
+    buf_append(&writer->body, bytes == NULL ? zeros : bytes, bytes == NULL ? 0 : len);
+    buf_append(&writer->body, zeros, (8 - len % 8) % 8);
+}
+
+/* Bits [start, start + count) of a bitmap, from bit 0. */
+static void put_bits(struct batch_writer *writer, const void *bitmap, int64_t start, int64_t count)
+{
+    size_t len = (size_t)(count + 7) / 8;
+    if (start % 8 == 0) {
+        put_buffer(writer, (const char *)bitmap + start / 8, len);
+        return;
+    }
+    char *shifted CLEANUP(mem_free_cleanup) = mem_calloc(len, 1);
+    if (shifted == NULL) {
+        writer->body.failed = true;
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (arrow__bit(bitmap, start + i)) {
+            shifted[i / 8] = (char)(shifted[i / 8] | 1 << (i % 8));
+        }
+    }
+    put_buffer(writer, shifted, len);
+}
+
+static int64_t count_nulls(const struct ArrowArray *array, int64_t start, int64_t count)
+{
+    int64_t nulls = 0;
+    for (int64_t i = 0; i < count; i++) {
+        nulls += !arrow__bit(array->buffers[0], start + i);
+    }
+    return nulls;
+}
+
+static void put_validity(struct batch_writer *writer, const struct ArrowArray *array, int64_t start,
+                         int64_t count)
+{
+    bool has_nulls = array->null_count != 0 && array->n_buffers > 0 && array->buffers[0] != NULL;
+    int64_t nulls = has_nulls ? count_nulls(array, start, count) : 0;
+    struct pair node = {count, nulls};
+    buf_append(&writer->nodes, &node, sizeof(node));
+    if (nulls > 0) {
+        put_bits(writer, array->buffers[0], start, count);
+    } else {
+        put_buffer(writer, NULL, 0);
+    }
+}
+
+/* Offsets from 0, and the range of the child or bytes they cover. */
+static void put_offsets(struct batch_writer *writer, const struct arrow_type *type,
+                        const struct ArrowArray *array, int64_t start, int64_t count,
+                        int64_t *ret_first, int64_t *ret_last)
+{
+    size_t width = type->is_large ? 8 : 4;
+    *ret_first = 0;
+    *ret_last = 0;
+    char *rebased CLEANUP(mem_free_cleanup) = mem_calloc((size_t)count + 1, width);
+    if (rebased == NULL) {
+        writer->body.failed = true;
+        return;
+    }
+    int64_t end = 0;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t from;
+        arrow__range(type, array, start + i, &from, &end);
+        *ret_first = i == 0 ? from : *ret_first;
+        int64_t value = end - *ret_first;
+        memcpy(rebased + (size_t)(i + 1) * width, &value, width); /* little-endian */
+    }
+    *ret_last = count == 0 ? 0 : end;
+    put_buffer(writer, rebased, ((size_t)count + 1) * width);
+}
+
+static void put_fixed(struct batch_writer *writer, const struct ArrowArray *array, int64_t start,
+                      int64_t count, size_t width)
+{
+    const char *values = array->buffers[1];
+    put_buffer(writer, values == NULL ? NULL : values + (size_t)start * width,
+               (size_t)count * width);
+}
+
+static enum err put_array(struct batch_writer *writer, const struct ArrowSchema *schema,
+                          const struct ArrowArray *array, int64_t row, int64_t count,
+                          unsigned depth)
+{
+    struct arrow_type type;
+    TRY(arrow__type(schema, &type, writer->info));
+    ASSERT(depth <= IPC_DEPTH_MAX + 1); /* the schema was written before */
+    int64_t start = array->offset + row;
+    int64_t first = row;
+    int64_t last = row + count;
+    if (type.kind == ARROW_NULL) {
+        struct pair node = {count, count};
+        buf_append(&writer->nodes, &node, sizeof(node));
+        return ERR_OK;
+    }
+    put_validity(writer, array, start, count);
+    switch (type.kind) {
+    case ARROW_NULL:
+        break;
+    case ARROW_BOOL:
+        put_bits(writer, array->buffers[1], start, count);
+        break;
+    case ARROW_INT:
+    case ARROW_FLOAT:
+    case ARROW_DECIMAL:
+    case ARROW_DATE:
+    case ARROW_TIME:
+    case ARROW_TIMESTAMP:
+    case ARROW_DURATION:
+    case ARROW_INTERVAL:
+        put_fixed(writer, array, start, count, (size_t)type.width_bits / 8);
+        break;
+    case ARROW_FIXED_BINARY:
+        put_fixed(writer, array, start, count, (size_t)type.size);
+        break;
+    case ARROW_UTF8:
+    case ARROW_BINARY:
+        put_offsets(writer, &type, array, start, count, &first, &last);
+        const char *bytes = array->buffers[2];
+        put_buffer(writer, bytes == NULL ? NULL : bytes + first, (size_t)(last - first));
+        break;
+    case ARROW_LIST:
+    case ARROW_MAP:
+        put_offsets(writer, &type, array, start, count, &first, &last);
+        break;
+    case ARROW_FIXED_LIST:
+        first = start * type.size;
+        last = (start + count) * type.size;
+        break;
+    case ARROW_STRUCT:
+        first = start;
+        last = start + count;
+        break;
+    }
+    for (int64_t i = 0; i < schema->n_children; i++) {
+        TRY(put_array(writer, schema->children[i], array->children[i], first, last - first,
+                      depth + 1));
+    }
+    return ERR_OK;
+}
+
+static void put_pairs(struct flat *flat, size_t reference, const struct buf *pairs)
+{
+    size_t count = pairs->len / sizeof(struct pair);
+    size_t at = flat_vector(flat, reference, count, sizeof(struct pair), 8);
+    for (size_t i = 0; i < pairs->len && !buf_failed(pairs); i += 8) {
+        uint64_t value;
+        memcpy(&value, pairs->ptr + i, 8);
+        flat_put(flat, at + i, value, 8);
+    }
+}
+
+/* Message head and body of what the writer gathered; `dictionary_id` -1 for a record batch. */
+static enum err finish(struct batch_writer *writer, int64_t rows, int64_t dictionary_id,
+                       struct buf *out)
+{
+    bool is_dictionary = dictionary_id >= 0;
+    struct ipc_message message =
+        ipc__begin(out, is_dictionary ? HEADER_DICTIONARY : HEADER_BATCH, writer->body.len);
+    size_t reference = message.header;
+    if (is_dictionary) {
+        struct flat_field outer[] = {{.slot = 0, .size = 8, .value = (uint64_t)dictionary_id},
+                                     {.slot = 1, .size = 4}};
+        flat_refer(&message.flat, reference, flat_table(&message.flat, outer, ARRAY_COUNT(outer)));
+        reference = outer[1].at;
+    }
+    struct flat_field fields[] = {{.slot = 0, .size = 8, .value = (uint64_t)rows},
+                                  {.slot = 1, .size = 4},
+                                  {.slot = 2, .size = 4}};
+    flat_refer(&message.flat, reference, flat_table(&message.flat, fields, ARRAY_COUNT(fields)));
+    put_pairs(&message.flat, fields[1].at, &writer->nodes);
+    put_pairs(&message.flat, fields[2].at, &writer->buffers);
+    ipc__end(&message);
+    buf_append_slice(out, buf_slice(&writer->body));
+    bool has_failed = buf_failed(out) || buf_failed(&writer->body) || buf_failed(&writer->nodes) ||
+                      buf_failed(&writer->buffers);
+    return has_failed ? errinfo_nomem(writer->info) : ERR_OK;
+}
+
+static enum err write_dictionary(const struct ArrowSchema *schema, const struct ArrowArray *array,
+                                 int64_t id, struct buf *out, struct errinfo *info)
+{
+    struct batch_writer writer CLEANUP(writer_fini) = {.info = info};
+    TRY(put_array(&writer, schema, array, 0, array->length, 1));
+    return finish(&writer, array->length, id, out);
+}
+
+/* Same order as ipc_schema.c gives ids: a column's own id, then those below its values. An inner
+ * dictionary is written before the outer one, whose batch refers to it. */
+static enum err write_dictionaries(const struct ArrowSchema *schema, const struct ArrowArray *array,
+                                   int64_t *next_id, struct buf *out, struct errinfo *info)
+{
+    const struct ArrowSchema *values = schema;
+    const struct ArrowArray *value_array = array;
+    int64_t id = -1;
+    if (schema->dictionary != NULL) {
+        values = schema->dictionary;
+        value_array = array->dictionary;
+        id = (*next_id)++;
+    }
+    for (int64_t i = 0; i < values->n_children; i++) {
+        TRY(write_dictionaries(values->children[i], value_array->children[i], next_id, out, info));
+    }
+    return id < 0 ? ERR_OK : write_dictionary(values, value_array, id, out, info);
+}
+
+enum err ipc_write_batch(const struct ArrowSchema *schema, const struct ArrowArray *batch,
+                         struct buf *out, struct errinfo *info)
+{
+    size_t start = out->len;
+    int64_t next_id = 0;
+    struct batch_writer writer CLEANUP(writer_fini) = {.info = info};
+    enum err err = write_dictionaries(schema, batch, &next_id, out, info);
+    for (int64_t i = 0; i < schema->n_children && err == ERR_OK; i++) {
+        err = put_array(&writer, schema->children[i], batch->children[i], batch->offset,
+                        batch->length, 1);
+    }
+    err = err == ERR_OK ? finish(&writer, batch->length, -1, out) : err;
+    if (err != ERR_OK) {
+        out->len = start <= out->len ? start : out->len;
+    }
+    return err;
+}
+
+void ipc_write_end(struct buf *out)
+{
+    static const char end[8] = {'\xff', '\xff', '\xff', '\xff', 0, 0, 0, 0};
+    buf_append(out, end, sizeof(end));
+}

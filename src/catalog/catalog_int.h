@@ -1,0 +1,99 @@
+/* For the module's own files and tests. */
+#pragma once
+
+#include "base/buf.h"
+#include "catalog/catalog.h"
+
+/* Most files of one table, whatever the configuration says: a bound on what one listing may take. */
+#define CATALOG_FILES_MAX 1000000
+
+/* ---- options (catalog_options.c) ---- */
+
+enum option_kind {
+    OPTION_BOOL,
+    OPTION_INTEGER, /* minimum..maximum */
+    OPTION_TEXT,    /* minimum..maximum bytes */
+    OPTION_CHOICE,  /* one of `choices`, folding case */
+};
+
+struct option_rule {
+    unsigned formats;      /* bits: 1 << enum relation_format */
+    const char *name;      /* as written in OPTIONS */
+    const char *canonical; /* the engine's name for it */
+    enum option_kind kind;
+    uint64_t minimum;
+    uint64_t maximum;
+    const char *choices; /* "a|b" */
+};
+
+/* NULL if the format has no such option. */
+const struct option_rule *catalog__option_find(enum relation_format format, struct slice name);
+
+/* Appends ", name = value", built from what the value means and not from how it was written, so that
+ * nothing unread reaches the engine. Nothing for a value that is the engine's default by another
+ * name. ERR_INVALID (22023). */
+MUST_USE enum err catalog__option_print(const struct option_rule *rule, struct slice value,
+                                        struct buf *out, struct errinfo *info);
+
+/* ---- system tables ---- */
+
+struct system_column {
+    const char *name;
+    const char *type;
+};
+
+/* Appends the rows as JSON lines. */
+typedef enum err (*system_rows_fn)(const struct catalog_system_input *input, struct arena *arena,
+                                   struct buf *out, struct errinfo *info);
+
+struct system_shape {
+    const char *schema;
+    const char *name;
+    const char *uuid; /* for its whole life: grants refer to it */
+    bool needs_grant;
+    const struct system_column *columns; /* ids are positions: append only */
+    size_t column_count;
+    system_rows_fn rows;  /* NULL: audit (files) or a view */
+    const char *view_sql; /* NULL: no view */
+};
+
+extern const struct system_shape catalog__shapes[];
+extern const size_t catalog__shape_count;
+
+/* True for the owner of the warehouse and members of moat_admin. */
+bool catalog__is_admin(const struct identity *who);
+
+enum err catalog__rows_schemata(const struct catalog_system_input *, struct arena *, struct buf *,
+                                struct errinfo *);
+enum err catalog__rows_info_tables(const struct catalog_system_input *, struct arena *,
+                                   struct buf *, struct errinfo *);
+enum err catalog__rows_info_columns(const struct catalog_system_input *, struct arena *,
+                                    struct buf *, struct errinfo *);
+enum err catalog__rows_views(const struct catalog_system_input *, struct arena *, struct buf *,
+                             struct errinfo *);
+enum err catalog__rows_applicable_roles(const struct catalog_system_input *, struct arena *,
+                                        struct buf *, struct errinfo *);
+enum err catalog__rows_enabled_roles(const struct catalog_system_input *, struct arena *,
+                                     struct buf *, struct errinfo *);
+enum err catalog__rows_privileges(const struct catalog_system_input *, struct arena *,
+                                  struct buf *, struct errinfo *);
+enum err catalog__rows_tables(const struct catalog_system_input *, struct arena *, struct buf *,
+                              struct errinfo *);
+enum err catalog__rows_columns(const struct catalog_system_input *, struct arena *, struct buf *,
+                               struct errinfo *);
+enum err catalog__rows_schemas(const struct catalog_system_input *, struct arena *, struct buf *,
+                               struct errinfo *);
+enum err catalog__rows_settings(const struct catalog_system_input *, struct arena *, struct buf *,
+                                struct errinfo *);
+enum err catalog__rows_functions(const struct catalog_system_input *, struct arena *, struct buf *,
+                                 struct errinfo *);
+enum err catalog__rows_roles(const struct catalog_system_input *, struct arena *, struct buf *,
+                             struct errinfo *);
+enum err catalog__rows_attributes(const struct catalog_system_input *, struct arena *,
+                                  struct buf *, struct errinfo *);
+enum err catalog__rows_users(const struct catalog_system_input *, struct arena *, struct buf *,
+                             struct errinfo *);
+enum err catalog__rows_members(const struct catalog_system_input *, struct arena *, struct buf *,
+                               struct errinfo *);
+enum err catalog__rows_grants(const struct catalog_system_input *, struct arena *, struct buf *,
+                              struct errinfo *);

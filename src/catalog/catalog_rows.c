@@ -1,0 +1,574 @@
+/* The rows of the system relations, one generator each. Nothing is shown but what `input->who` may
+ * know: relations come only from `input->visible`, which policy made. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "catalog/catalog_int.h"
+#include "sql/functions.h"
+
+/* ---- one row ---- */
+
+static void row_begin(struct buf *out)
+{
+    buf_append_str(out, "{\"moat\":0"); /* no column: so that every member can begin with a comma */
+}
+
+static void row_end(struct buf *out)
+{
+    buf_append_str(out, "}\n");
+}
+
+static void row_key(struct buf *out, const char *name)
+{
+    buf_printf(out, ",\"%s\":", name);
+}
+
+static void row_text(struct buf *out, const char *name, struct slice text)
+{
+    row_key(out, name);
+    json_write_string(out, text);
+}
+
+static void row_text_or_null(struct buf *out, const char *name, struct slice text)
+{
+    if (text.len > 0) {
+        row_text(out, name, text);
+    }
+}
+
+static void row_bool(struct buf *out, const char *name, bool value)
+{
+    buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+static void row_number(struct buf *out, const char *name, uint64_t value)
+{
+    buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)value);
+}
+
+static enum err finish(const struct buf *out, struct errinfo *info)
+{
+    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}
+
+static bool may_administer(const struct identity *who, const struct relation *relation)
+{
+    return catalog__is_admin(who) || slice_equal_fold(relation->owner, identity_subject(who));
+}
+
+/* ---- which schemas and system relations a person knows of ---- */
+
+static bool knows_schema(const struct catalog_system_input *input,
+                         const struct system_schema *schema)
+{
+    if (catalog__is_admin(input->who) || slice_equal(schema->name, SLICE(SQL_SCHEMA_DEFAULT)) ||
+        slice_equal_fold(schema->owner, identity_subject(input->who))) {
+        return true;
+    }
+    for (size_t i = 0; i < input->visible_count; i++) {
+        if (slice_equal_fold(input->visible[i].relation->name.schema, schema->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+typedef void (*schema_fn)(struct buf *out, struct slice name, struct slice owner);
+
+static enum err each_schema(const struct catalog_system_input *input, struct arena *arena,
+                            schema_fn print, struct buf *out, struct errinfo *info)
+{
+    struct system_schema *schemas;
+    size_t count;
+    TRY(system_schemas(input->system, input->who, arena, &schemas, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        if (knows_schema(input, &schemas[i])) {
+            print(out, schemas[i].name, schemas[i].owner);
+        }
+    }
+    print(out, SLICE(SQL_SCHEMA_INFORMATION), system_owner(input->system));
+    print(out, SLICE(SQL_SCHEMA_SYSTEM), system_owner(input->system));
+    return finish(out, info);
+}
+
+static bool is_grantee(const struct identity *who, const struct grant *grant)
+{
+    return grant->grantee_kind == GRANTEE_ROLE
+               ? identity_has_role(who, grant->grantee)
+               : slice_equal_fold(identity_subject(who), grant->grantee);
+}
+
+/* Listed for those who have any grant on it; whether they may read is decided by policy. */
+static enum err knows_system(const struct catalog_system_input *input,
+                             const struct system_shape *shape, struct arena *arena, bool *ret_knows,
+                             struct errinfo *info)
+{
+    bool knows = !shape->needs_grant || catalog__is_admin(input->who);
+    if (!knows) {
+        struct grant *grants;
+        size_t count;
+        TRY(system_grants(input->system, input->who, slice_of(shape->uuid), arena, &grants, &count,
+                          info));
+        for (size_t i = 0; i < count; i++) {
+            knows = knows ||
+                    (grants[i].effect == GRANT_ALLOW && is_grantee(input->who, &grants[i]));
+        }
+    }
+    *ret_knows = knows;
+    return ERR_OK;
+}
+
+/* ---- information_schema ---- */
+
+static void print_schemata(struct buf *out, struct slice name, struct slice owner)
+{
+    row_begin(out);
+    row_text(out, "catalog_name", SLICE(SQL_CATALOG_DEFAULT));
+    row_text(out, "schema_name", name);
+    row_text(out, "schema_owner", owner);
+    row_end(out);
+}
+
+enum err catalog__rows_schemata(const struct catalog_system_input *input, struct arena *arena,
+                                struct buf *out, struct errinfo *info)
+{
+    return each_schema(input, arena, print_schemata, out, info);
+}
+
+static void print_info_name(struct buf *out, struct slice schema, struct slice name)
+{
+    row_text(out, "table_catalog", SLICE(SQL_CATALOG_DEFAULT));
+    row_text(out, "table_schema", schema);
+    row_text(out, "table_name", name);
+}
+
+static void print_info_table(struct buf *out, struct slice schema, struct slice name,
+                             struct slice type)
+{
+    row_begin(out);
+    print_info_name(out, schema, name);
+    row_text(out, "table_type", type);
+    row_text(out, "is_insertable_into", SLICE("NO"));
+    row_end(out);
+}
+
+enum err catalog__rows_info_tables(const struct catalog_system_input *input, struct arena *arena,
+                                   struct buf *out, struct errinfo *info)
+{
+    for (size_t i = 0; i < input->visible_count; i++) {
+        const struct relation *relation = input->visible[i].relation;
+        print_info_table(out, relation->name.schema, relation->name.name,
+                         relation->kind == RELATION_VIEW ? SLICE("VIEW") : SLICE("BASE TABLE"));
+    }
+    for (size_t i = 0; i < catalog__shape_count; i++) {
+        const struct system_shape *shape = &catalog__shapes[i];
+        bool knows;
+        TRY(knows_system(input, shape, arena, &knows, info));
+        if (knows) {
+            print_info_table(out, slice_of(shape->schema), slice_of(shape->name),
+                             SLICE("SYSTEM VIEW"));
+        }
+    }
+    return finish(out, info);
+}
+
+static void print_info_column(struct buf *out, struct slice schema, struct slice table,
+                              size_t position, struct slice name, struct slice type)
+{
+    row_begin(out);
+    print_info_name(out, schema, table);
+    row_text(out, "column_name", name);
+    row_number(out, "ordinal_position", position);
+    row_text(out, "is_nullable", SLICE("YES"));
+    row_text(out, "data_type", type);
+    row_end(out);
+}
+
+enum err catalog__rows_info_columns(const struct catalog_system_input *input, struct arena *arena,
+                                    struct buf *out, struct errinfo *info)
+{
+    for (size_t i = 0; i < input->visible_count; i++) {
+        const struct catalog_visible *visible = &input->visible[i];
+        for (size_t c = 0; c < visible->column_count; c++) {
+            print_info_column(out, visible->relation->name.schema, visible->relation->name.name,
+                              c + 1, visible->columns[c]->name, visible->columns[c]->type);
+        }
+    }
+    for (size_t i = 0; i < catalog__shape_count; i++) {
+        const struct system_shape *shape = &catalog__shapes[i];
+        bool knows;
+        TRY(knows_system(input, shape, arena, &knows, info));
+        for (size_t c = 0; knows && c < shape->column_count; c++) {
+            print_info_column(out, slice_of(shape->schema), slice_of(shape->name), c + 1,
+                              slice_of(shape->columns[c].name), slice_of(shape->columns[c].type));
+        }
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_views(const struct catalog_system_input *input, UNUSED struct arena *arena,
+                             struct buf *out, struct errinfo *info)
+{
+    for (size_t i = 0; i < input->visible_count; i++) {
+        const struct relation *relation = input->visible[i].relation;
+        if (relation->kind != RELATION_VIEW) {
+            continue;
+        }
+        row_begin(out);
+        print_info_name(out, relation->name.schema, relation->name.name);
+        if (may_administer(input->who, relation)) { /* the text may name what others may not see */
+            row_text(out, "view_definition", relation->view_sql);
+        }
+        row_text(out, "security_type",
+                 relation->is_definer ? SLICE("DEFINER") : SLICE("INVOKER"));
+        row_end(out);
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_applicable_roles(const struct catalog_system_input *input,
+                                        UNUSED struct arena *arena, struct buf *out,
+                                        struct errinfo *info)
+{
+    for (size_t i = 0; i < identity_role_count(input->who); i++) {
+        row_begin(out);
+        row_text(out, "grantee", identity_subject(input->who));
+        row_text(out, "role_name", identity_role(input->who, i));
+        row_text(out, "is_grantable", catalog__is_admin(input->who) ? SLICE("YES") : SLICE("NO"));
+        row_end(out);
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_enabled_roles(const struct catalog_system_input *input,
+                                     UNUSED struct arena *arena, struct buf *out,
+                                     struct errinfo *info)
+{
+    for (size_t i = 0; i < identity_role_count(input->who); i++) {
+        row_begin(out);
+        row_text(out, "role_name", identity_role(input->who, i));
+        row_end(out);
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_privileges(const struct catalog_system_input *input, struct arena *arena,
+                                  struct buf *out, struct errinfo *info)
+{
+    for (size_t i = 0; i < input->visible_count; i++) {
+        const struct relation *relation = input->visible[i].relation;
+        struct grant *grants;
+        size_t count;
+        TRY(system_grants(input->system, input->who, relation->uuid, arena, &grants, &count,
+                          info));
+        for (size_t g = 0; g < count; g++) {
+            if (grants[g].effect != GRANT_ALLOW ||
+                (grants[g].privileges & PRIVILEGE_SELECT) == 0 ||
+                (!may_administer(input->who, relation) && !is_grantee(input->who, &grants[g]))) {
+                continue;
+            }
+            row_begin(out);
+            row_text(out, "grantor", grants[g].grantor);
+            row_text(out, "grantee", grants[g].grantee);
+            print_info_name(out, relation->name.schema, relation->name.name);
+            row_text(out, "privilege_type", SLICE("SELECT"));
+            row_text(out, "is_grantable", SLICE("NO"));
+            row_end(out);
+        }
+    }
+    return finish(out, info);
+}
+
+/* ---- moat_system, what everybody may read of their own ---- */
+
+static struct slice kind_name(const struct relation *relation)
+{
+    switch (relation->kind) {
+    case RELATION_TABLE:
+        return SLICE("table");
+    case RELATION_VIEW:
+        return SLICE("view");
+    case RELATION_SYSTEM:
+        return SLICE("system");
+    case RELATION_PATH:
+        return SLICE("path");
+    }
+    return SLICE("");
+}
+
+static struct slice format_name(const struct relation *relation)
+{
+    static const char *const names[] = {
+        [FORMAT_PARQUET] = "parquet", [FORMAT_CSV] = "csv", [FORMAT_JSON] = "json"};
+    return relation->kind == RELATION_TABLE ? slice_of(names[relation->format]) : SLICE("");
+}
+
+static const struct system_relation *find_relation(const struct system_relation *relations,
+                                                   size_t count, struct slice uuid)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal(relations[i].relation.uuid, uuid)) {
+            return &relations[i];
+        }
+    }
+    return NULL;
+}
+
+enum err catalog__rows_tables(const struct catalog_system_input *input, struct arena *arena,
+                              struct buf *out, struct errinfo *info)
+{
+    struct system_relation *relations;
+    size_t count;
+    TRY(system_relations(input->system, input->who, arena, &relations, &count, info));
+    for (size_t i = 0; i < input->visible_count; i++) {
+        const struct relation *relation = input->visible[i].relation;
+        const struct system_relation *registered =
+            find_relation(relations, count, relation->uuid);
+        row_begin(out);
+        row_text(out, "schema", relation->name.schema);
+        row_text(out, "name", relation->name.name);
+        row_text(out, "kind", kind_name(relation));
+        row_text_or_null(out, "format", format_name(relation));
+        row_text(out, "owner", relation->owner);
+        if (registered != NULL) {
+            row_text_or_null(out, "comment", registered->comment);
+        }
+        row_text(out, "uuid", relation->uuid);
+        row_end(out);
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_columns(const struct catalog_system_input *input,
+                               UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
+{
+    for (size_t i = 0; i < input->visible_count; i++) {
+        const struct catalog_visible *visible = &input->visible[i];
+        for (size_t c = 0; c < visible->column_count; c++) {
+            row_begin(out);
+            row_text(out, "schema", visible->relation->name.schema);
+            row_text(out, "table_name", visible->relation->name.name);
+            row_number(out, "position", c + 1);
+            row_text(out, "name", visible->columns[c]->name);
+            row_text(out, "type", visible->columns[c]->type);
+            row_end(out);
+        }
+    }
+    return finish(out, info);
+}
+
+static void print_schema(struct buf *out, struct slice name, struct slice owner)
+{
+    row_begin(out);
+    row_text(out, "name", name);
+    row_text(out, "owner", owner);
+    row_end(out);
+}
+
+enum err catalog__rows_schemas(const struct catalog_system_input *input, struct arena *arena,
+                               struct buf *out, struct errinfo *info)
+{
+    return each_schema(input, arena, print_schema, out, info);
+}
+
+enum err catalog__rows_settings(const struct catalog_system_input *input,
+                                UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
+{
+    if (input->settings_json != NULL) {
+        buf_append_slice(out, *input->settings_json);
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_functions(UNUSED const struct catalog_system_input *input,
+                                 UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
+{
+    static const char *const classes[] = {
+        [FUNCTION_SCALAR] = "scalar", [FUNCTION_AGGREGATE] = "aggregate",
+        [FUNCTION_WINDOW] = "window", [FUNCTION_TABLE] = "table",
+        [FUNCTION_CONTEXT] = "context", [FUNCTION_READER] = "reader",
+        [FUNCTION_MASK] = "mask",     [FUNCTION_REFUSED] = NULL,
+    };
+    const struct sql_function *function;
+    for (size_t i = 0; (function = sql_function_at(i)) != NULL; i++) {
+        if (classes[function->class] != NULL) {
+            row_begin(out);
+            row_text(out, "name", slice_of(function->name));
+            row_text(out, "class", slice_of(classes[function->class]));
+            row_end(out);
+        }
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_roles(const struct catalog_system_input *input, UNUSED struct arena *arena,
+                             struct buf *out, struct errinfo *info)
+{
+    for (size_t i = 0; i < identity_role_count(input->who); i++) {
+        row_begin(out);
+        row_text(out, "name", identity_role(input->who, i));
+        row_end(out);
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_attributes(const struct catalog_system_input *input,
+                                  UNUSED struct arena *arena, struct buf *out,
+                                  struct errinfo *info)
+{
+    for (size_t i = 0; i < identity_attribute_count(input->who); i++) {
+        struct identity_attribute attribute = identity_attribute_at(input->who, i);
+        row_begin(out);
+        row_text(out, "name", attribute.name);
+        row_text(out, "value", attribute.value);
+        row_end(out);
+    }
+    return finish(out, info);
+}
+
+/* ---- moat_system, what needs a grant ---- */
+
+/* The store shows its people only to administrators. Who was granted one of these relations reads it
+ * with the owner's rights, as in a definer's view: policy has decided by now, and filters above. */
+static enum err reader_of_people(const struct catalog_system_input *input,
+                                 struct identity **ret_reader, struct errinfo *info)
+{
+    if (catalog__is_admin(input->who)) {
+        *ret_reader = identity_ref((struct identity *)(uintptr_t)input->who);
+        return ERR_OK;
+    }
+    return system_login(input->system, system_owner(input->system), SLICE(""), SLICE("definer"),
+                        identity_client(input->who), ret_reader, info);
+}
+
+enum err catalog__rows_users(const struct catalog_system_input *input, struct arena *arena,
+                             struct buf *out, struct errinfo *info)
+{
+    struct identity *reader CLEANUP(identity_cleanup) = NULL;
+    struct system_user *users;
+    size_t count;
+    TRY(reader_of_people(input, &reader, info));
+    TRY(system_users(input->system, reader, arena, &users, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        row_begin(out);
+        row_text(out, "name", users[i].name);
+        row_bool(out, "is_owner", users[i].is_owner);
+        row_bool(out, "has_password", users[i].verifier.len > 0);
+        row_key(out, "attributes");
+        for (size_t a = 0; a < users[i].attribute_count; a++) {
+            buf_append_char(out, a == 0 ? '{' : ',');
+            json_write_string(out, users[i].attributes[a].name);
+            buf_append_char(out, ':');
+            json_write_string(out, users[i].attributes[a].value);
+        }
+        buf_append_str(out, users[i].attribute_count == 0 ? "{}" : "}");
+        row_end(out);
+    }
+    return finish(out, info);
+}
+
+enum err catalog__rows_members(const struct catalog_system_input *input, struct arena *arena,
+                               struct buf *out, struct errinfo *info)
+{
+    struct identity *reader CLEANUP(identity_cleanup) = NULL;
+    struct system_member *members;
+    size_t count;
+    TRY(reader_of_people(input, &reader, info));
+    TRY(system_members(input->system, reader, arena, &members, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        row_begin(out);
+        row_text(out, "role", members[i].role);
+        row_text(out, "member", members[i].member);
+        row_bool(out, "member_is_role", members[i].member_is_role);
+        row_end(out);
+    }
+    return finish(out, info);
+}
+
+static struct slice column_name(const struct relation *relation, uint32_t id)
+{
+    for (size_t i = 0; relation != NULL && i < relation->column_count; i++) {
+        if (relation->columns[i].id == id) {
+            return relation->columns[i].name;
+        }
+    }
+    return SLICE("(dropped)");
+}
+
+static void print_grant_columns(struct buf *out, const struct grant *grant,
+                                const struct relation *relation)
+{
+    if (!grant->all_columns) {
+        row_key(out, "columns");
+        buf_append_char(out, '[');
+        for (size_t i = 0; i < grant->column_count; i++) {
+            buf_append_str(out, i == 0 ? "" : ",");
+            json_write_string(out, column_name(relation, grant->column_ids[i]));
+        }
+        buf_append_char(out, ']');
+    }
+    row_bool(out, "has_rows", grant->rows.len > 0);
+    row_key(out, "masked");
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < grant->mask_count; i++) {
+        buf_append_str(out, i == 0 ? "" : ",");
+        json_write_string(out, column_name(relation, grant->masks[i].column_id));
+    }
+    buf_append_char(out, ']');
+}
+
+static void print_grant(struct buf *out, const struct grant *grant,
+                        const struct relation *relation)
+{
+    char time[CLOCK_TEXT_BYTES];
+    row_begin(out);
+    row_number(out, "id", grant->id);
+    row_text(out, "effect", grant->effect == GRANT_ALLOW ? SLICE("ALLOW") : SLICE("DENY"));
+    row_key(out, "privileges");
+    bool is_select = (grant->privileges & PRIVILEGE_SELECT) != 0;
+    bool is_create = (grant->privileges & PRIVILEGE_CREATE) != 0;
+    buf_printf(out, "[%s%s%s]", is_select ? "\"SELECT\"" : "", is_select && is_create ? "," : "",
+               is_create ? "\"CREATE\"" : "");
+    row_text(out, "grantee_kind",
+             grant->grantee_kind == GRANTEE_ROLE ? SLICE("ROLE") : SLICE("USER"));
+    row_text(out, "grantee", grant->grantee);
+    if (relation != NULL) {
+        row_key(out, "object");
+        struct buf name CLEANUP(buf_fini) = {0};
+        buf_append_slice(&name, relation->name.schema);
+        buf_append_char(&name, '.');
+        buf_append_slice(&name, relation->name.name);
+        json_write_string(out, buf_slice(&name));
+        out->failed = out->failed || buf_failed(&name);
+    }
+    row_text(out, "object_uuid", grant->object_uuid);
+    print_grant_columns(out, grant, relation);
+    row_text(out, "grantor", grant->grantor);
+    row_text(out, "created_at", slice_of(clock_format_utc(grant->created_wall_us, time)));
+    row_end(out);
+}
+
+enum err catalog__rows_grants(const struct catalog_system_input *input, struct arena *arena,
+                              struct buf *out, struct errinfo *info)
+{
+    struct grant *grants;
+    size_t grant_count;
+    struct system_relation *relations;
+    size_t relation_count;
+    TRY(system_grants(input->system, input->who, SLICE(""), arena, &grants, &grant_count, info));
+    TRY(system_relations(input->system, input->who, arena, &relations, &relation_count, info));
+    for (size_t i = 0; i < grant_count; i++) {
+        const struct system_relation *found =
+            find_relation(relations, relation_count, grants[i].object_uuid);
+        struct relation system_one = {0};
+        for (size_t s = 0; found == NULL && s < catalog__shape_count; s++) {
+            if (slice_equal(slice_of(catalog__shapes[s].uuid), grants[i].object_uuid)) {
+                TRY(catalog_system_load(catalog_system_at(s), NULL, arena, &system_one, info));
+            }
+        }
+        print_grant(out, &grants[i],
+                    found != NULL              ? &found->relation
+                    : system_one.column_count > 0 ? &system_one
+                                                  : NULL);
+    }
+    return finish(out, info);
+}

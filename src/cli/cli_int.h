@@ -1,0 +1,72 @@
+/* The program's state, shared by its commands and the shell. Internal. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/err.h"
+#include "cli/cli.h"
+#include "cli/format.h"
+#include "cli/options.h"
+#include "cli/report.h"
+#include "cli/sink.h"
+#include "cli/watch.h"
+#include "config/config.h"
+#include "query/query.h"
+
+struct cli {
+    struct cli_options options;
+    struct arena *arena;
+    struct config *config;
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct session *session;
+    struct watch *watch;
+    struct sink out; /* results */
+    struct sink err; /* errors, notices, progress */
+    enum cli_format format;
+    bool is_timed;
+    bool is_expanded;
+    bool is_shell;
+    size_t result_count;
+};
+
+/* ---- session.c ---- */
+
+/* Folder of the warehouse, its configuration and the rest. Reports and gives the exit code. */
+MUST_USE enum cli_exit cli_load_config(struct cli *cli);
+/* Opens the warehouse and a session of the person. With `is_init` the folder is made. */
+MUST_USE enum cli_exit cli_open(struct cli *cli, bool is_init);
+/* Changes the person: a new login and session. On failure the old ones stand. `as` empty = the OS
+ * user. */
+MUST_USE enum err cli_login(struct cli *cli, struct slice as, struct errinfo *info);
+void cli_close(struct cli *cli);
+
+/* ---- run.c ---- */
+
+/* Runs one statement and prints its result or its error. ERR_OK, or what it failed with. */
+MUST_USE enum err cli_run_statement(struct cli *cli, struct slice statement,
+                                    const struct origin *origin);
+/* Runs all statements of `text`, up to the first error or, with --keep-going, all; gives the first
+ * error. `file` NULL unless it came from one. */
+MUST_USE enum err cli_run_text(struct cli *cli, struct slice text, const char *file);
+/* Reads and runs a file, "-" for standard input. */
+MUST_USE enum err cli_run_file(struct cli *cli, const char *path);
+/* -c, -f or standard input, as the options say. */
+enum cli_exit cli_run_scripts(struct cli *cli);
+void cli_report(struct cli *cli, const struct errinfo *info);
+
+/* ---- command.c ---- */
+
+enum cli_exit command_config(struct cli *cli);
+enum cli_exit command_audit(struct cli *cli);
+enum cli_exit command_policy(struct cli *cli);
+enum cli_exit command_init(struct cli *cli);
+
+/* ---- shell.c, shell_command.c ---- */
+
+enum cli_exit shell_run(struct cli *cli);
+
+/* Runs a line that starts with a backslash. True: leave the shell. */
+bool shell_command(struct cli *cli, struct slice line);
+/* Every command, for completion: "\\d", ...; NULL past the end. */
+const char *shell_command_name(size_t index);

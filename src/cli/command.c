@@ -1,0 +1,124 @@
+/* The subcommands besides SQL. */
+#include "base/io.h"
+#include "cli/cli_int.h"
+#include "cli/text.h"
+#include "observe/audit.h"
+
+static enum cli_exit finish(struct cli *cli, enum cli_exit code)
+{
+    struct errinfo info;
+    if (sink_flush(&cli->out, &info) != ERR_OK) {
+        cli_report(cli, &info);
+        return EXIT_STATEMENT;
+    }
+    return code;
+}
+
+enum cli_exit command_config(struct cli *cli)
+{
+    if (cli->options.command == COMMAND_CONFIG_REFERENCE) {
+        config_reference(&cli->out.buf);
+        return finish(cli, EXIT_OK);
+    }
+    enum cli_exit code = cli_load_config(cli);
+    if (code == EXIT_OK) {
+        config_explain(cli->config, &cli->out.buf);
+        code = finish(cli, EXIT_OK);
+    }
+    return code;
+}
+
+enum cli_exit command_audit(struct cli *cli)
+{
+    if (cli->options.operand != NULL) {
+        cli->options.warehouse = cli->options.operand;
+    }
+    enum cli_exit code = cli_load_config(cli);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    const char *warehouse = config_text(cli->config, CONFIG_WAREHOUSE_PATH);
+    char *folder = io_join(cli->arena, warehouse, "audit");
+    struct errinfo info;
+    errinfo_init(&info);
+    struct audit_report report = {0};
+    enum err err = folder == NULL       ? errinfo_nomem(&info)
+                   : !io_exists(folder) ? errinfo_set(&info, ERR_NOT_FOUND, NULL,
+                                                      "\"%s\" has no audit trail", warehouse)
+                                        : audit_verify(folder, &report, &info);
+    if (err != ERR_OK) {
+        cli_report(cli, &info);
+        return EXIT_WAREHOUSE;
+    }
+    struct buf *out = &cli->out.buf;
+    if (!report.is_intact) {
+        buf_append_str(out, "The audit trail is NOT intact: ");
+        text_escape(out, slice_of(report.problem), KEEP_NOTHING);
+        buf_append_char(out, '\n');
+        return finish(cli, EXIT_AUDIT);
+    }
+    buf_printf(out, "The audit trail is intact: %llu record%s in %llu file%s.\n",
+               (unsigned long long)report.records, report.records == 1 ? "" : "s",
+               (unsigned long long)report.files, report.files == 1 ? "" : "s");
+    if (report.last_hash[0] != '\0') {
+        buf_printf(out, "Last hash: %s\n", report.last_hash);
+    }
+    return finish(cli, EXIT_OK);
+}
+
+enum cli_exit command_policy(struct cli *cli)
+{
+    static const struct {
+        enum cli_command command;
+        enum policy_action action;
+        const char *none, *verb;
+    } actions[] = {
+        {COMMAND_POLICY_VALIDATE, POLICY_VALIDATE, "The file is valid.", "differ"},
+        {COMMAND_POLICY_PLAN, POLICY_PLAN, "Nothing to change.", "to make"},
+        {COMMAND_POLICY_APPLY, POLICY_APPLY, "Nothing to change.", "made"},
+    };
+    size_t which = 0;
+    while (actions[which].command != cli->options.command) {
+        which++;
+    }
+    struct errinfo info;
+    errinfo_init(&info);
+    size_t changes = 0;
+    struct buf report CLEANUP(buf_fini) = {0};
+    watch_begin(cli->watch, cli->session);
+    enum err err = session_policy_file(cli->session, cli->options.operand, actions[which].action,
+                                       &report, &changes, &info);
+    watch_end(cli->watch);
+    text_escape(&cli->out.buf, buf_slice(&report), KEEP_LAYOUT);
+    if (err != ERR_OK) {
+        (void)finish(cli, EXIT_OK);
+        cli_report(cli, &info);
+        return err == ERR_CANCELLED ? EXIT_CANCELLED : EXIT_STATEMENT;
+    }
+    if (!cli->options.is_quiet) {
+        if (changes == 0 || which == 0) {
+            buf_printf(&cli->out.buf, "%s\n", actions[which].none);
+        } else {
+            buf_printf(&cli->out.buf, "%zu change%s %s.\n", changes, changes == 1 ? "" : "s",
+                       actions[which].verb);
+        }
+    }
+    return finish(cli, EXIT_OK);
+}
+
+enum cli_exit command_init(struct cli *cli)
+{
+    const char *folder = config_text(cli->config, CONFIG_WAREHOUSE_PATH);
+    bool was_there = io_exists(folder);
+    enum cli_exit code = cli_open(cli, true);
+    if (code != EXIT_OK || cli->options.is_quiet) {
+        return code;
+    }
+    struct buf *out = &cli->out.buf;
+    buf_append_str(out, was_there ? "The warehouse is ready: " : "Made the warehouse ");
+    text_escape(out, slice_of(folder), KEEP_NOTHING);
+    buf_append_str(out, was_there ? "\n" : "; it belongs to you.\n");
+    buf_append_str(out, "Next: moat -c \"CREATE EXTERNAL TABLE t LOCATION '/data/*.parquet'\", "
+                        "then moat -c 'SELECT * FROM t'\n");
+    return finish(cli, EXIT_OK);
+}

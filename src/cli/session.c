@@ -1,0 +1,129 @@
+/* From the command line to an open session. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/cli_int.h"
+
+extern char **environ;
+
+static enum cli_exit fail(struct cli *cli, const struct errinfo *info, enum cli_exit code)
+{
+    cli_report(cli, info);
+    return info->code == ERR_CANCELLED ? EXIT_CANCELLED : code;
+}
+
+/* The file of the warehouse may not say where the warehouse is: it would not be that one's. */
+static enum err refuse_moved(const struct config *config, struct errinfo *info)
+{
+    if (strncmp(config_source(config, CONFIG_WAREHOUSE_PATH), "file ", 5) != 0) {
+        return ERR_OK;
+    }
+    enum err err = errinfo_set(info, ERR_INVALID, "22023",
+                               "a warehouse's own moat.yaml cannot set \"warehouse.path\"");
+    errinfo_hint(info, "use --warehouse DIR, MOAT_WAREHOUSE_PATH or a file given with --config");
+    return err;
+}
+
+static enum err load(struct cli *cli, struct errinfo *info)
+{
+    const struct cli_options *options = &cli->options;
+    const char **sets = options->sets; /* has room for one more */
+    size_t set_count = options->set_count;
+    if (options->warehouse != NULL) {
+        char *set = arena_printf(cli->arena, "warehouse.path=%s", options->warehouse);
+        if (set == NULL) {
+            return errinfo_nomem(info);
+        }
+        sets[set_count++] = set;
+    }
+    struct config_sources sources = {
+        .file = options->config, .environment = environ, .sets = sets, .set_count = set_count};
+    TRY(config_load(&sources, &cli->config, info));
+    if (options->config != NULL) {
+        return ERR_OK;
+    }
+    /* Now that the folder is known, its own file. */
+    char *file =
+        arena_printf(cli->arena, "%s/moat.yaml", config_text(cli->config, CONFIG_WAREHOUSE_PATH));
+    if (file == NULL) {
+        return errinfo_nomem(info);
+    }
+    sources.file = file;
+    sources.file_is_optional = true;
+    struct config *whole;
+    TRY(config_load(&sources, &whole, info));
+    config_free(cli->config);
+    cli->config = whole;
+    return refuse_moved(whole, info);
+}
+
+enum cli_exit cli_load_config(struct cli *cli)
+{
+    struct errinfo info;
+    errinfo_init(&info);
+    if (load(cli, &info) != ERR_OK) {
+        return fail(cli, &info, EXIT_CONFIG);
+    }
+    enum log_level level;
+    if (log_level_parse(slice_of(config_text(cli->config, CONFIG_LOG_LEVEL)), &level)) {
+        log_set_level(level);
+    }
+    return EXIT_OK;
+}
+
+enum err cli_login(struct cli *cli, struct slice as, struct errinfo *info)
+{
+    struct identity *who CLEANUP(identity_cleanup) = NULL;
+    struct session *session;
+    TRY(warehouse_login_local(cli->warehouse, as, &who, info));
+    TRY(session_open(cli->warehouse, who, &session, info));
+    if (cli->session != NULL) {
+        session_close(cli->session);
+    }
+    if (cli->who != NULL) {
+        identity_unref(cli->who);
+    }
+    cli->session = session;
+    cli->who = TAKE(who);
+    return ERR_OK;
+}
+
+enum cli_exit cli_open(struct cli *cli, bool is_init)
+{
+    struct errinfo info;
+    errinfo_init(&info);
+    /* The usual folder is made on first use; one that was named must be there, or it is a typing
+     * error that would open an empty warehouse. */
+    bool is_usual = strcmp(config_source(cli->config, CONFIG_WAREHOUSE_PATH), "default") == 0;
+    const struct warehouse_options options = {.config = cli->config,
+                                              .create_if_missing = is_init || is_usual};
+    if (warehouse_open(&options, &cli->warehouse, &info) != ERR_OK) {
+        if (info.code == ERR_NOT_FOUND && info.hint[0] == '\0') {
+            errinfo_hint(&info, "`moat init DIR` makes a warehouse");
+        }
+        return fail(cli, &info, EXIT_WAREHOUSE);
+    }
+    if (is_init) {
+        return EXIT_OK;
+    }
+    if (cli_login(cli, slice_of(cli->options.as), &info) != ERR_OK) {
+        return fail(cli, &info, EXIT_WAREHOUSE);
+    }
+    return EXIT_OK;
+}
+
+void cli_close(struct cli *cli)
+{
+    if (cli->session != NULL) {
+        session_close(cli->session);
+    }
+    if (cli->who != NULL) {
+        identity_unref(cli->who);
+    }
+    if (cli->warehouse != NULL) {
+        warehouse_close(cli->warehouse);
+    }
+    watch_stop(cli->watch);
+    config_free(cli->config);
+    sink_close(&cli->out);
+    sink_close(&cli->err);
+}

@@ -1,0 +1,106 @@
+/* Arrow out: standard formats only (32-bit offsets, no string views, decimals as decimal128), so
+ * that every reader of the specification understands a batch.
+ *
+ * The engine works in chunks of 2,048 rows; a batch of that size costs more in its frame than in
+ * its rows, so chunks are gathered. Bounded in rows and in bytes, which also keeps 32-bit offsets
+ * from overflowing; a batch four times as large was slower, since it leaves the cache. */
+#include "engine/duckdb/arrow.hpp"
+
+#include <duckdb/common/arrow/arrow_converter.hpp>
+#include <duckdb/common/arrow/arrow_type_extension.hpp>
+#include <duckdb/function/table/arrow/arrow_duck_schema.hpp>
+
+namespace moat
+{
+
+using duckdb::idx_t;
+
+static const idx_t BATCH_ROWS_MAX = 32768;
+static const idx_t BATCH_BYTES_MAX = 4u << 20;
+
+batch_builder::batch_builder(duckdb::ClientContext &context,
+                             duckdb::vector<duckdb::LogicalType> types_)
+    : properties(context.GetClientProperties()), types(std::move(types_)),
+      rows_expected(STANDARD_VECTOR_SIZE)
+{
+    properties.arrow_offset_size = duckdb::ArrowOffsetSize::REGULAR;
+    properties.arrow_use_list_view = false;
+    properties.produce_arrow_string_view = false;
+    properties.arrow_lossless_conversion = false;
+    properties.arrow_output_version = duckdb::ArrowFormatVersion::V1_0;
+    extensions = duckdb::ArrowTypeExtensionData::GetExtensionTypes(context, types);
+    for (idx_t i = 0; i < types.size(); i++) {
+        if (types[i].InternalType() == duckdb::PhysicalType::VARCHAR) {
+            text_columns.push_back(i);
+        }
+        fixed_row_bytes += duckdb::GetTypeIdSize(types[i].InternalType());
+    }
+}
+
+void batch_builder::write_schema(const duckdb::vector<std::string> &names,
+                                 struct ArrowSchema *ret_schema)
+{
+    duckdb::ArrowConverter::ToArrowSchema(ret_schema, types, names, properties);
+}
+
+/* Bytes of the strings of rows [first, end); the chunk is flat, as fetched chunks are. */
+static idx_t text_bytes(duckdb::DataChunk &chunk, const std::vector<idx_t> &columns, idx_t first,
+                        idx_t end)
+{
+    idx_t sum = 0;
+    for (idx_t column : columns) {
+        auto &vector = chunk.data[column];
+        ASSERT(vector.GetVectorType() == duckdb::VectorType::FLAT_VECTOR);
+        auto strings = duckdb::FlatVector::GetData<duckdb::string_t>(vector);
+        auto &validity = duckdb::FlatVector::Validity(vector);
+        for (idx_t row = first; row < end; row++) {
+            sum += validity.RowIsValid(row) ? strings[row].GetSize() : 0;
+        }
+    }
+    return sum;
+}
+
+idx_t batch_builder::append(duckdb::DataChunk &chunk, idx_t first)
+{
+    if (!appender) {
+        appender =
+            duckdb::make_uniq<duckdb::ArrowAppender>(types, rows_expected, properties, extensions);
+    }
+    idx_t end = chunk.size();
+    idx_t size = text_bytes(chunk, text_columns, first, end);
+    if (size > BATCH_BYTES_MAX) { /* long strings: row by row, at least one */
+        size = 0;
+        end = first;
+        do {
+            size += text_bytes(chunk, text_columns, end, end + 1);
+            end++;
+        } while (end < chunk.size() && bytes + size < BATCH_BYTES_MAX);
+    }
+    appender->Append(chunk, first, end, chunk.size());
+    rows += end - first;
+    bytes += size + (end - first) * fixed_row_bytes;
+    return end;
+}
+
+bool batch_builder::is_full() const
+{
+    return rows + STANDARD_VECTOR_SIZE > BATCH_ROWS_MAX || bytes >= BATCH_BYTES_MAX;
+}
+
+bool batch_builder::is_empty() const
+{
+    return rows == 0;
+}
+
+struct ArrowArray batch_builder::finish()
+{
+    ASSERT(appender);
+    struct ArrowArray array = appender->Finalize();
+    appender.reset();
+    rows_expected = rows;
+    rows = 0;
+    bytes = 0;
+    return array;
+}
+
+} // namespace moat

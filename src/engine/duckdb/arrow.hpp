@@ -1,0 +1,38 @@
+/* Chunks of the engine gathered into Arrow batches. */
+#pragma once
+
+#include "engine/duckdb/module.hpp"
+
+#include <duckdb/common/arrow/arrow_appender.hpp>
+
+namespace moat
+{
+
+class batch_builder
+{
+  public:
+    batch_builder(duckdb::ClientContext &context, duckdb::vector<duckdb::LogicalType> types);
+
+    void write_schema(const duckdb::vector<std::string> &names, struct ArrowSchema *ret_schema);
+
+    /* Appends rows [first, ...) of the chunk until the batch is full; returns the next row. */
+    duckdb::idx_t append(duckdb::DataChunk &chunk, duckdb::idx_t first);
+
+    bool is_full() const;
+    bool is_empty() const;
+    struct ArrowArray finish();
+
+  private:
+    duckdb::ClientProperties properties;
+    const duckdb::vector<duckdb::LogicalType> types;
+    duckdb::unordered_map<duckdb::idx_t, const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>
+        extensions;
+    std::vector<duckdb::idx_t> text_columns;
+    duckdb::idx_t fixed_row_bytes = 0;
+    duckdb::unique_ptr<duckdb::ArrowAppender> appender; /* null between batches */
+    duckdb::idx_t rows = 0;
+    duckdb::idx_t bytes = 0;
+    duckdb::idx_t rows_expected; /* of the next batch, as the last one had */
+};
+
+} // namespace moat

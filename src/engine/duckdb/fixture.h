@@ -1,0 +1,61 @@
+/* What the tests of the engine share: an engine, a session, and objects kept in memory. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/test.h"
+#include "engine/engine.h"
+
+/* The engine only checks that somebody asks; who it is matters above it. */
+static const char fixture_person;
+#define WHO ((const struct identity *)(const void *)&fixture_person)
+
+#define MEMORY_OBJECTS 4
+
+/* Objects to read and sinks to write, all in memory. */
+struct memory_store {
+    struct buf objects[MEMORY_OBJECTS];
+    size_t object_count;
+    const char *extensions[MEMORY_OBJECTS];
+    enum err fail_read; /* ERR_OK = reads work */
+    uint32_t read_delay_us;
+    _Atomic uint64_t reads;
+};
+
+struct fixture {
+    struct engine *engine;
+    struct engine_session *session;
+};
+
+struct fixture fixture_open(const struct engine_options *options);
+void fixture_close(struct fixture *fixture);
+
+/* Runs to the end: the rows' first column (VARCHAR) joined by '\n' in `ret_text` (may be NULL). */
+enum err fixture_run(struct fixture *fixture, const char *sql, struct buf *ret_text,
+                     struct errinfo *info);
+
+/* Fails the test unless the statement gives exactly this. */
+void fixture_expect(struct fixture *fixture, const char *sql, const char *expected);
+
+struct engine_grant *store_grant(struct fixture *fixture, struct memory_store *store,
+                                 size_t writable_count);
+void store_fini(struct memory_store *store);
+enum err store_read(void *context, size_t index, uint64_t offset, void *ret_bytes, size_t len,
+                    struct errinfo *info);
+enum err store_write(void *context, size_t index, const void *bytes, size_t len,
+                     struct errinfo *info);
+
+/* Writes `select` as Parquet into object 0 of the store. */
+void store_fill(struct fixture *fixture, struct memory_store *store, const char *select);
+
+/* Text with the grant's address of object `index` in place of "%s". */
+char *fixture_sql(const struct engine_grant *grant, size_t index, const char *format);
+
+uint64_t resident_bytes(void);
+
+/* How much more time and memory a sanitizer may take. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_SLOWNESS 8
+#else
+#define TEST_SLOWNESS 1
+#endif

@@ -1,0 +1,222 @@
+/* Grants: what one query may read and write, by callbacks of the program.
+ *
+ * The name of a grant is 128 random bits, so that holding an address is as good as being allowed;
+ * the registry is the only way from a name to a grant. A file handle holds the grant's state, not
+ * the right to use it: every call asks again whether the grant is open and has not expired. */
+#include "engine/duckdb/module.hpp"
+
+extern "C" {
+#include "base/clock.h"
+#include "base/hash.h"
+}
+
+namespace moat
+{
+
+using std::string;
+
+static string text_of(struct slice text)
+{
+    return string(text.ptr == nullptr ? "" : text.ptr, text.len);
+}
+
+static std::vector<grant_object> copy_objects(const struct engine_grant_spec &spec)
+{
+    std::vector<grant_object> objects;
+    objects.reserve(spec.object_count);
+    for (size_t i = 0; i < spec.object_count; i++) {
+        const struct engine_object &object = spec.objects[i];
+        objects.push_back({object.size_bytes, object.modified_us, text_of(object.etag),
+                           text_of(object.extension)});
+    }
+    return objects;
+}
+
+grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
+    : id(std::move(id_)), objects(copy_objects(spec)),
+      writable_count(spec.write == nullptr ? 0 : spec.writable_count), read(spec.read),
+      write(spec.write), context(spec.context), expires_wall_us(spec.expires_wall_us),
+      taken(spec.write == nullptr ? 0 : spec.writable_count, false)
+{
+}
+
+void grant_state::check_usable(UNUSED const std::unique_lock<std::mutex> &held) const
+{
+    if (is_closed) {
+        throw_err(ERR_DENIED, nullptr, "no grant for object",
+                  "The query that it was for has ended.");
+    }
+    if (expires_wall_us != 0 && clock_wall_us() >= expires_wall_us) {
+        throw_err(ERR_DENIED, nullptr, "the grant for this object has expired",
+                  "Run the query again.");
+    }
+}
+
+class grant_state::use
+{
+  public:
+    explicit use(grant_state &grant_) : grant(grant_)
+    {
+        std::unique_lock<std::mutex> held(grant.lock);
+        grant.check_usable(held);
+        grant.in_flight++;
+    }
+    ~use()
+    {
+        std::unique_lock<std::mutex> held(grant.lock);
+        if (--grant.in_flight == 0 && grant.is_closed) {
+            grant.idle.notify_all();
+        }
+    }
+    use(const use &) = delete;
+    use &operator=(const use &) = delete;
+
+  private:
+    grant_state &grant;
+};
+
+void grant_state::read_at(size_t index, uint64_t offset, void *ret_bytes, size_t len)
+{
+    use in_use(*this);
+    struct errinfo info;
+    errinfo_init(&info);
+    enum err err = read(context, index, offset, ret_bytes, len, &info);
+    if (err != ERR_OK) {
+        throw_errinfo(err, info);
+    }
+    bytes_read += len;
+}
+
+void grant_state::write_next(size_t index, const void *bytes, size_t len)
+{
+    use in_use(*this);
+    struct errinfo info;
+    errinfo_init(&info);
+    enum err err = write(context, index, bytes, len, &info);
+    if (err != ERR_OK) {
+        throw_errinfo(err, info);
+    }
+    bytes_written += len;
+}
+
+void grant_state::open_for_reading()
+{
+    std::unique_lock<std::mutex> held(lock);
+    check_usable(held);
+    files_opened++;
+}
+
+void grant_state::open_for_writing(size_t index)
+{
+    std::unique_lock<std::mutex> held(lock);
+    check_usable(held);
+    if (taken.at(index)) {
+        throw_err(ERR_EXISTS, nullptr, "the object to write has been written already",
+                  "Give each COPY an object of its own.");
+    }
+    taken.at(index) = true;
+    files_opened++;
+}
+
+bool grant_state::was_written(size_t index)
+{
+    std::unique_lock<std::mutex> held(lock);
+    return taken.at(index);
+}
+
+void grant_state::close()
+{
+    std::unique_lock<std::mutex> held(lock);
+    is_closed = true;
+    idle.wait(held, [this] { return in_flight == 0; });
+}
+
+void grant_registry::add(const std::shared_ptr<grant_state> &grant)
+{
+    std::lock_guard<std::mutex> held(lock);
+    grants.emplace(grant->id, grant);
+}
+
+void grant_registry::remove(const string &id)
+{
+    std::lock_guard<std::mutex> held(lock);
+    grants.erase(id);
+}
+
+std::shared_ptr<grant_state> grant_registry::find(const string &id)
+{
+    std::lock_guard<std::mutex> held(lock);
+    auto found = grants.find(id);
+    return found == grants.end() ? nullptr : found->second;
+}
+
+/* "" or ".parquet", ".csv.gz": it becomes part of an address, so nothing else may be in it. */
+static bool is_extension(struct slice text)
+{
+    if (text.len > 32 || (text.len > 0 && text.ptr[0] != '.')) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '.' || c == '_' || c == '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum err grant_open(struct engine *engine, const struct engine_grant_spec *spec,
+                    struct engine_grant **ret_grant, struct errinfo *info) noexcept
+{
+    return guarded(info, [&] {
+        ASSERT(spec->object_count == 0 || spec->read != nullptr);
+        for (size_t i = 0; i < spec->object_count; i++) {
+            if (!is_extension(spec->objects[i].extension)) {
+                return errinfo_set(info, ERR_INVALID, nullptr,
+                                   "\"%.*s\" cannot be the extension of an object",
+                                   SLICE_ARGS(spec->objects[i].extension));
+            }
+        }
+        uint8_t random[16];
+        char id[2 * sizeof(random) + 1];
+        enum err err = random_bytes(random, sizeof(random));
+        if (err != ERR_OK) {
+            return errinfo_set(info, err, nullptr, "no random bytes to name a grant with");
+        }
+        hash_hex(random, sizeof(random), id);
+        auto grant = std::make_unique<engine_grant>();
+        grant->state = std::make_shared<grant_state>(*spec, id);
+        grant->registry = engine->grants;
+        grant->registry->add(grant->state);
+        *ret_grant = grant.release();
+        return ERR_OK;
+    });
+}
+
+void grant_close(struct engine_grant *grant) noexcept
+{
+    grant->registry->remove(grant->state->id);
+    grant->state->close();
+    delete grant;
+}
+
+void grant_uri(const struct engine_grant *grant, size_t index, struct buf *ret_uri) noexcept
+{
+    ASSERT(index < grant->state->objects.size());
+    buf_printf(ret_uri, "moat://%s/%zu%s", grant->state->id.c_str(), index,
+               grant->state->objects[index].extension.c_str());
+}
+
+void grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri) noexcept
+{
+    ASSERT(index < grant->state->writable_count);
+    buf_printf(ret_uri, "moat://%s/out%zu", grant->state->id.c_str(), index);
+}
+
+struct engine_grant_counters grant_count(const struct engine_grant *grant) noexcept
+{
+    return {grant->state->files_opened, grant->state->bytes_read, grant->state->bytes_written};
+}
+
+} // namespace moat

@@ -1,0 +1,219 @@
+/* What the files of the engine module share. The only C++ of the tree: DuckDB's C interface has no
+ * file systems, no way to stream large batches and no error types.
+ *
+ * No exception leaves the module: every function of the table in engine_module.h is a lambda inside
+ * guarded(), which turns what was thrown into an `enum err`. DuckDB's headers come first, because
+ * base/banned.h renames C functions that the C++ library still wants to declare. */
+#pragma once
+
+#include <duckdb.hpp>
+
+#include <duckdb/common/error_data.hpp>
+#include <duckdb/main/client_context.hpp>
+#include <duckdb/main/config.hpp>
+
+/* Its SHA-256 states can be copied for nothing, which the interface that replaces it lacks. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+/* C lets a function and a struct share a name; C++ calls the one a shadow of the other. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+extern "C" {
+#include "engine/engine_module.h"
+}
+#pragma GCC diagnostic pop
+
+namespace moat
+{
+
+/* ---- errors (error.cpp) ---- */
+
+/* What a failed callback said, carried through DuckDB as extra information of an exception. */
+[[noreturn]] void throw_errinfo(enum err code, const struct errinfo &info);
+[[noreturn]] void throw_err(enum err code, const char *sqlstate, const std::string &message,
+                            const std::string &hint);
+
+/* Fills `info` from an error of the engine and returns the outcome that fits. */
+enum err report(const duckdb::ErrorData &error, struct errinfo *info);
+
+/* Inside a catch block: turns the exception in flight into a report. Never throws. */
+enum err report_current(struct errinfo *info) noexcept;
+
+template <class Body> enum err guarded(struct errinfo *info, Body &&body) noexcept
+{
+    try {
+        return body();
+    } catch (...) {
+        return report_current(info);
+    }
+}
+
+/* Every moat:// address in `text` becomes the word file: an address is a secret of its query. */
+std::string without_addresses(const std::string &text);
+
+/* ---- grants (grants.cpp) ---- */
+
+struct grant_object {
+    uint64_t size_bytes;
+    int64_t modified_us;
+    std::string etag;
+    std::string extension;
+};
+
+class grant_state
+{
+  public:
+    grant_state(const struct engine_grant_spec &spec, std::string id);
+
+    /* Both throw unless the grant is open and has not expired. */
+    void read_at(size_t index, uint64_t offset, void *ret_bytes, size_t len);
+    void write_next(size_t index, const void *bytes, size_t len);
+
+    void open_for_reading(); /* counts; throws as above */
+    void open_for_writing(size_t index);
+    bool was_written(size_t index);
+    void close(); /* waits for calls in flight */
+
+    const std::string id;
+    const std::vector<grant_object> objects;
+    const size_t writable_count;
+    std::atomic<uint64_t> files_opened{0};
+    std::atomic<uint64_t> bytes_read{0};
+    std::atomic<uint64_t> bytes_written{0};
+
+  private:
+    class use; /* one call in flight */
+    void check_usable(const std::unique_lock<std::mutex> &held) const;
+
+    const engine_read_fn read;
+    const engine_write_fn write;
+    void *const context;
+    const int64_t expires_wall_us;
+    std::mutex lock;
+    std::condition_variable idle;
+    size_t in_flight = 0;    /* under lock */
+    bool is_closed = false;  /* under lock */
+    std::vector<bool> taken; /* writable objects that were opened; under lock */
+};
+
+class grant_registry
+{
+  public:
+    void add(const std::shared_ptr<grant_state> &grant);
+    void remove(const std::string &id);
+    std::shared_ptr<grant_state> find(const std::string &id); /* null if there is none */
+
+  private:
+    std::mutex lock;
+    std::unordered_map<std::string, std::shared_ptr<grant_state>> grants;
+};
+
+/* ---- file system (filesystem.cpp) ---- */
+
+/* Serves moat://; `spill_folder` empty means no spilling. */
+duckdb::unique_ptr<duckdb::FileSystem> make_file_system(std::shared_ptr<grant_registry> grants,
+                                                        std::string spill_name,
+                                                        std::string spill_folder);
+
+/* ---- functions (functions.cpp) ---- */
+
+struct mask_key {
+    explicit mask_key(struct slice bytes);
+    ~mask_key(); /* wipes */
+    mask_key(const mask_key &) = delete;
+    mask_key &operator=(const mask_key &) = delete;
+
+    SHA256_CTX inner;
+    SHA256_CTX outer;
+};
+
+void register_functions(duckdb::Connection &connection, const std::shared_ptr<mask_key> &key);
+
+/* ---- statements (session.cpp) ---- */
+
+/* The text as a string; throws for NUL and for bytes that are no UTF-8. */
+std::string checked_text(struct slice text);
+
+/* The one statement of `sql`: a SELECT or, if allowed, COPY TO. Throws for anything else. */
+duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &context, struct slice sql,
+                                                   bool may_copy);
+
+} // namespace moat
+
+/* ---- the handles of engine.h ---- */
+
+struct engine {
+    std::shared_ptr<moat::grant_registry> grants;
+    std::shared_ptr<moat::mask_key> key;
+    uint64_t memory_bytes_max = 0;
+    unsigned thread_count = 0;
+    std::string temp_folder;
+    uint64_t temp_bytes_max = 0;
+
+    std::mutex lock;
+    std::shared_ptr<duckdb::DuckDB> database; /* under lock; replaced once it is invalidated */
+};
+
+struct engine_session {
+    engine_session(struct engine *engine, std::shared_ptr<duckdb::DuckDB> database);
+
+    struct engine *const engine;
+    const std::shared_ptr<duckdb::DuckDB> database;
+    duckdb::Connection main; /* runs the query */
+    duckdb::Connection side; /* parses and describes, since a second statement on a connection
+                                silently kills the stream that is open on it */
+    duckdb::unique_ptr<duckdb::PreparedStatement> serialize;
+    duckdb::unique_ptr<duckdb::PreparedStatement> deserialize;
+    bool has_query = false;
+};
+
+struct engine_grant {
+    std::shared_ptr<moat::grant_state> state;
+    std::shared_ptr<moat::grant_registry> registry;
+};
+
+/* ---- functions of the table, by file ---- */
+
+namespace moat
+{
+
+enum err session_open(struct engine *, struct engine_session **, struct errinfo *) noexcept;
+void session_close(struct engine_session *) noexcept;
+enum err parse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
+enum err deparse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
+enum err functions(struct engine_session *, struct buf *, struct errinfo *) noexcept;
+enum err describe(struct engine_session *, struct slice, struct arena *, struct engine_column **,
+                  size_t *, struct errinfo *) noexcept;
+enum err explain(struct engine_session *, struct slice, bool, struct buf *,
+                 struct errinfo *) noexcept;
+
+enum err grant_open(struct engine *, const struct engine_grant_spec *, struct engine_grant **,
+                    struct errinfo *) noexcept;
+void grant_close(struct engine_grant *) noexcept;
+void grant_uri(const struct engine_grant *, size_t, struct buf *) noexcept;
+void grant_uri_out(const struct engine_grant *, size_t, struct buf *) noexcept;
+struct engine_grant_counters grant_count(const struct engine_grant *) noexcept;
+
+enum err query_open(struct engine_session *, struct slice, const struct engine_parameter *, size_t,
+                    struct engine_query **, struct errinfo *) noexcept;
+size_t query_column_count(const struct engine_query *) noexcept;
+struct engine_column query_column(const struct engine_query *, size_t) noexcept;
+enum err query_schema(struct engine_query *, struct ArrowSchema *, struct errinfo *) noexcept;
+enum err query_next(struct engine_query *, struct ArrowArray *, struct errinfo *) noexcept;
+void query_cancel(struct engine_query *) noexcept;
+double query_progress(struct engine_query *) noexcept;
+void query_close(struct engine_query *) noexcept;
+
+/* A database as every session of this engine needs it: opened, fenced and locked. */
+std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine);
+
+} // namespace moat

@@ -1,0 +1,372 @@
+/* A query: bound when opened, started by the first pull, streamed, and stoppable at any time.
+ *
+ *   OPEN -> STREAMING -> ENDED       (pull, pull ..., the last pull)
+ *     \________\_______> FAILED      (error or cancel)
+ *
+ * Opening only binds: to start would set the engine's threads to reading, and nothing may be read
+ * before the program has recorded who reads. */
+#include "engine/duckdb/arrow.hpp"
+
+#include <duckdb/common/enums/stream_execution_result.hpp>
+#include <duckdb/main/pending_query_result.hpp>
+#include <duckdb/main/prepared_statement.hpp>
+#include <duckdb/main/stream_query_result.hpp>
+#include <duckdb/parser/expression/cast_expression.hpp>
+#include <duckdb/parser/expression/constant_expression.hpp>
+#include <duckdb/parser/expression/parameter_expression.hpp>
+#include <duckdb/parser/expression/subquery_expression.hpp>
+#include <duckdb/parser/parsed_expression_iterator.hpp>
+#include <duckdb/parser/statement/select_statement.hpp>
+
+#include <chrono>
+
+namespace moat
+{
+
+enum class query_state {
+    OPEN,
+    STREAMING,
+    ENDED,
+    FAILED
+};
+
+/* After this long a pull hands out the rows it has rather than wait for a full batch. */
+static const std::chrono::milliseconds BATCH_PATIENCE(5);
+
+} // namespace moat
+
+struct engine_query {
+    struct engine_session *session = nullptr;
+    moat::query_state state = moat::query_state::OPEN;
+    duckdb::unique_ptr<duckdb::PreparedStatement> prepared;
+    duckdb::case_insensitive_map_t<duckdb::BoundParameterData> values;
+    std::vector<std::string> type_names;
+    std::unique_ptr<moat::batch_builder> builder;
+    duckdb::unique_ptr<duckdb::QueryResult> result;
+    duckdb::unique_ptr<duckdb::DataChunk> chunk; /* fetched, in the batch up to chunk_next */
+    duckdb::idx_t chunk_next = 0;
+    std::atomic<bool> is_cancelled{false};
+
+    duckdb::ClientContext &context() const
+    {
+        return *session->main.context;
+    }
+};
+
+namespace moat
+{
+
+using duckdb::idx_t;
+using duckdb::LogicalType;
+using duckdb::ParsedExpression;
+using duckdb::StreamExecutionResult;
+using duckdb::Value;
+using std::string;
+
+/* ---- parameters ---- */
+
+static Value value_of(const struct engine_parameter &parameter)
+{
+    switch (parameter.type) {
+    case PARAMETER_NULL:
+        return Value();
+    case PARAMETER_BOOL:
+        return Value::BOOLEAN(parameter.boolean);
+    case PARAMETER_I64:
+        return Value::BIGINT(parameter.integer);
+    case PARAMETER_DOUBLE:
+        return Value::DOUBLE(parameter.real);
+    case PARAMETER_TEXT:
+        return Value(checked_text(parameter.text));
+    }
+    ASSERT(!"a parameter type that engine.h does not have");
+    return Value();
+}
+
+using value_map = duckdb::case_insensitive_map_t<duckdb::BoundParameterData>;
+
+static void inline_values(duckdb::QueryNode &node, const value_map &values);
+
+static void inline_values(duckdb::unique_ptr<ParsedExpression> &expression, const value_map &values)
+{
+    if (expression->GetExpressionClass() == duckdb::ExpressionClass::PARAMETER) {
+        auto found = values.find(expression->Cast<duckdb::ParameterExpression>().identifier);
+        if (found != values.end()) {
+            string alias = expression->GetAlias();
+            Value value = found->second.GetValue();
+            LogicalType type = value.type();
+            expression = duckdb::make_uniq<duckdb::ConstantExpression>(std::move(value));
+            if (type.IsNumeric()) { /* ORDER BY 1 would mean the first column */
+                expression = duckdb::make_uniq<duckdb::CastExpression>(type, std::move(expression));
+            }
+            expression->SetAlias(alias);
+        }
+        return;
+    }
+    if (expression->GetExpressionClass() == duckdb::ExpressionClass::SUBQUERY) {
+        inline_values(*expression->Cast<duckdb::SubqueryExpression>().subquery->node, values);
+    }
+    duckdb::ParsedExpressionIterator::EnumerateChildren(
+        *expression,
+        [&](duckdb::unique_ptr<ParsedExpression> &child) { inline_values(child, values); });
+}
+
+static void inline_values(duckdb::QueryNode &node, const value_map &values)
+{
+    duckdb::ParsedExpressionIterator::EnumerateQueryNodeChildren(
+        node, [&](duckdb::unique_ptr<ParsedExpression> &child) { inline_values(child, values); });
+}
+
+static bool has_unknown_type(duckdb::PreparedStatement &prepared)
+{
+    if (!prepared.GetStatementProperties().bound_all_parameters) {
+        return true;
+    }
+    for (auto &type : prepared.GetTypes()) {
+        if (type.id() == duckdb::LogicalTypeId::UNKNOWN) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static duckdb::unique_ptr<duckdb::PreparedStatement>
+prepare_statement(struct engine_session *session,
+                  duckdb::unique_ptr<duckdb::SQLStatement> statement)
+{
+    auto prepared = session->main.Prepare(std::move(statement));
+    if (prepared->HasError()) {
+        prepared->GetErrorObject().Throw();
+    }
+    return prepared;
+}
+
+/* Binds. A column that is a bare `$1` has no type until the values are there, and the columns must
+ * be known now: then the values go into the tree (and out of `values`). */
+static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_session *session,
+                                                             struct slice sql, value_map &values)
+{
+    auto statement = parse_one(*session->main.context, sql, true);
+    size_t wanted = statement->named_param_map.size();
+    if (wanted != values.size()) {
+        throw_err(ERR_INVALID, "08P01",
+                  "the statement has " + std::to_string(wanted) + " parameters, but " +
+                      std::to_string(values.size()) + " were given",
+                  "");
+    }
+    bool is_select = statement->type == duckdb::StatementType::SELECT_STATEMENT;
+    auto copy = wanted == 0 || !is_select ? nullptr : statement->Copy();
+    auto prepared = prepare_statement(session, std::move(statement));
+    if (copy && has_unknown_type(*prepared)) {
+        inline_values(*copy->Cast<duckdb::SelectStatement>().node, values);
+        values.clear();
+        copy->named_param_map.clear();
+        prepared = prepare_statement(session, std::move(copy));
+    }
+    return prepared;
+}
+
+enum err query_open(struct engine_session *session, struct slice sql,
+                    const struct engine_parameter *parameters, size_t parameter_count,
+                    struct engine_query **ret_query, struct errinfo *info) noexcept
+{
+    return guarded(info, [&] {
+        if (session->has_query) {
+            return errinfo_set(info, ERR_BUSY, "55006", "the session already runs a query");
+        }
+        auto query = std::make_unique<engine_query>();
+        query->session = session;
+        for (size_t i = 0; i < parameter_count; i++) {
+            query->values.emplace(std::to_string(i + 1),
+                                  duckdb::BoundParameterData(value_of(parameters[i])));
+        }
+        query->prepared = prepare(session, sql, query->values);
+        for (auto &type : query->prepared->GetTypes()) {
+            query->type_names.push_back(type.ToString());
+        }
+        query->builder =
+            std::make_unique<batch_builder>(query->context(), query->prepared->GetTypes());
+        session->has_query = true;
+        *ret_query = query.release();
+        return ERR_OK;
+    });
+}
+
+size_t query_column_count(const struct engine_query *query) noexcept
+{
+    return query->type_names.size();
+}
+
+struct engine_column query_column(const struct engine_query *query, size_t index) noexcept
+{
+    ASSERT(index < query->type_names.size());
+    const string &name = query->prepared->GetNames()[index];
+    const string &type = query->type_names[index];
+    return {{name.data(), name.size()}, {type.data(), type.size()}};
+}
+
+enum err query_schema(struct engine_query *query, struct ArrowSchema *ret_schema,
+                      struct errinfo *info) noexcept
+{
+    return guarded(info, [&] {
+        struct ArrowSchema schema;
+        query->builder->write_schema(query->prepared->GetNames(), &schema);
+        *ret_schema = schema;
+        return ERR_OK;
+    });
+}
+
+/* ---- running ---- */
+
+static void throw_if_cancelled(const struct engine_query &query)
+{
+    if (query.is_cancelled) {
+        throw duckdb::InterruptException();
+    }
+}
+
+static void start(struct engine_query &query)
+{
+    throw_if_cancelled(query);
+    auto pending = query.prepared->PendingQuery(query.values, true);
+    /* Starting has cleared the engine's own flag: a cancel from before is in ours, and one from
+     * now on stays set in both. */
+    throw_if_cancelled(query);
+    if (pending->HasError()) {
+        pending->GetErrorObject().Throw();
+    }
+    query.result = pending->Execute();
+    if (query.result->HasError()) {
+        query.result->GetErrorObject().Throw();
+    }
+    query.state = query_state::STREAMING;
+}
+
+/* True once a fetch would not wait; false if it would and `deadline` has passed. */
+static bool wait_ready(struct engine_query &query, std::chrono::steady_clock::time_point deadline)
+{
+    if (query.result->type != duckdb::QueryResultType::STREAM_RESULT) {
+        return true;
+    }
+    auto &stream = query.result->Cast<duckdb::StreamQueryResult>();
+    while (stream.IsOpen()) {
+        auto ready = stream.ExecuteTask();
+        if (duckdb::StreamQueryResult::IsChunkReady(ready)) {
+            return true;
+        }
+        if (std::chrono::steady_clock::now() >= deadline) {
+            return false;
+        }
+        if (ready == StreamExecutionResult::BLOCKED) {
+            stream.WaitForTask();
+        }
+    }
+    return true;
+}
+
+/* Null at the end. */
+static duckdb::unique_ptr<duckdb::DataChunk> fetch(struct engine_query &query)
+{
+    throw_if_cancelled(query);
+    if (query.result->HasError()) {
+        query.result->GetErrorObject().Throw();
+    }
+    auto chunk = query.result->Fetch();
+    if (query.result->HasError()) { /* looks like the end otherwise */
+        query.result->GetErrorObject().Throw();
+    }
+    throw_if_cancelled(query);
+    return chunk != nullptr && chunk->size() > 0 ? std::move(chunk) : nullptr;
+}
+
+/* Fills the builder; false if the stream has ended with nothing in it. */
+static bool gather(struct engine_query &query)
+{
+    auto deadline = std::chrono::steady_clock::time_point::max();
+    while (!query.builder->is_full()) {
+        if (query.chunk == nullptr) {
+            if (!query.builder->is_empty() && !wait_ready(query, deadline)) {
+                break;
+            }
+            query.chunk = fetch(query);
+            query.chunk_next = 0;
+            if (query.chunk == nullptr) {
+                query.state = query_state::ENDED;
+                break;
+            }
+        }
+        if (query.builder->is_empty()) {
+            deadline = std::chrono::steady_clock::now() + BATCH_PATIENCE;
+        }
+        query.chunk_next = query.builder->append(*query.chunk, query.chunk_next);
+        if (query.chunk_next == query.chunk->size()) {
+            query.chunk = nullptr;
+        }
+    }
+    return !query.builder->is_empty();
+}
+
+/* Stops what still runs for the query and releases its files; the session is free again. */
+static void stop(struct engine_query &query) noexcept
+{
+    try {
+        query.context().Interrupt();
+        query.context().CancelTransaction();
+    } catch (...) {
+        /* Ending a query reports only what the query itself has reported before. */
+    }
+}
+
+enum err query_next(struct engine_query *query, struct ArrowArray *ret_batch,
+                    struct errinfo *info) noexcept
+{
+    ASSERT(query->state != query_state::FAILED);
+    enum err err = guarded(info, [&] {
+        if (query->state == query_state::OPEN) {
+            start(*query);
+        }
+        bool has_rows = query->state == query_state::STREAMING && gather(*query);
+        if (has_rows) {
+            *ret_batch = query->builder->finish();
+        } else {
+            *ret_batch = ArrowArray{};
+        }
+        return ERR_OK;
+    });
+    if (err != ERR_OK) {
+        query->state = query_state::FAILED;
+        stop(*query);
+        if (query->is_cancelled) { /* whatever broke first, the person asked for this */
+            return errinfo_set(info, ERR_CANCELLED, nullptr, "the query was cancelled");
+        }
+    }
+    return err;
+}
+
+void query_cancel(struct engine_query *query) noexcept
+{
+    query->is_cancelled = true;
+    query->context().Interrupt();
+}
+
+double query_progress(struct engine_query *query) noexcept
+{
+    double percent = query->context().GetQueryProgress().GetPercentage();
+    return percent >= 0 && percent <= 100 ? percent : -1;
+}
+
+void query_close(struct engine_query *query) noexcept
+{
+    struct engine_session *session = query->session;
+    if (query->state == query_state::STREAMING) {
+        stop(*query);
+    }
+    try {
+        delete query;
+    } catch (...) {
+        /* As in stop(). */
+    }
+    session->has_query = false;
+}
+
+} // namespace moat

@@ -1,0 +1,303 @@
+#include "engine/duckdb/fixture.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+struct cancelling {
+    struct engine_query *query;
+    uint32_t delay_us;
+    int64_t cancelled_us;
+};
+
+static void *cancel_later(void *context)
+{
+    struct cancelling *cancelling = context;
+    usleep(cancelling->delay_us);
+    cancelling->cancelled_us = clock_mono_us();
+    engine_query_cancel(cancelling->query);
+    return NULL;
+}
+
+static enum err drain(struct engine_query *query, uint64_t *rows, struct errinfo *info)
+{
+    *rows = 0;
+    while (true) {
+        struct ArrowArray batch;
+        TRY(engine_query_next(query, &batch, info));
+        if (batch.release == NULL) {
+            return ERR_OK;
+        }
+        *rows += (uint64_t)batch.length;
+        batch.release(&batch);
+    }
+}
+
+TEST(engine_stream, cancel_ends_a_query_within_100_ms)
+{
+    /* Goal: heavy work of every kind stops soon after a cancel, whenever it comes. Method: random
+     * delays from nothing to 300 ms; the first strike the start itself. */
+    struct fixture fixture = fixture_open(NULL);
+    static const char *const statements[] = {
+        "SELECT sum(hash(a.i, b.i)) FROM range(1000000) a(i), range(100000) b(i)",
+        "SELECT md5(CAST(i AS VARCHAR)) AS h FROM range(30000000) t(i) ORDER BY h",
+        "SELECT i FROM range(1000000000000) t(i)",
+        "SELECT count(DISTINCT md5(CAST(i AS VARCHAR))) FROM range(100000000) t(i)",
+    };
+    uint64_t seed = test_seed();
+    int64_t worst_us = 0;
+    for (unsigned round = 0; round < 24; round++) {
+        struct engine_query *query = NULL;
+        struct errinfo info;
+        CHECK_OK(engine_query_open(fixture.session, WHO,
+                                   slice_of(statements[round % ARRAY_COUNT(statements)]), NULL, 0,
+                                   &query, &info));
+        struct cancelling cancelling = {.query = query};
+        cancelling.delay_us = (uint32_t)test_random_below(&seed, round < 12 ? 2000 : 300000);
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, cancel_later, &cancelling) == 0);
+        uint64_t rows;
+        CHECK_ERR(ERR_CANCELLED, drain(query, &rows, &info));
+        int64_t ended_us = clock_mono_us();
+        (void)pthread_join(thread, NULL);
+        CHECK_STR("57014", info.sqlstate);
+        if (ended_us - cancelling.cancelled_us > worst_us) {
+            worst_us = ended_us - cancelling.cancelled_us;
+        }
+        engine_query_close(query);
+    }
+    printf("cancel: slowest %.1f ms\n", (double)worst_us / 1000);
+    CHECK(worst_us < 100000 * TEST_SLOWNESS);
+    fixture_expect(&fixture, "SELECT 'alive'", "alive");
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, a_query_cancelled_before_it_starts_never_reads)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct memory_store store = {0};
+    store_fill(&fixture, &store, "SELECT i FROM range(1000000) t(i)");
+    struct engine_grant *grant = store_grant(&fixture, &store, 0);
+    char *sql = fixture_sql(grant, 0, "SELECT max(i) FROM '%s'");
+    struct engine_query *query = NULL;
+    struct errinfo info;
+    CHECK_OK(engine_query_open(fixture.session, WHO, slice_of(sql), NULL, 0, &query, &info));
+    uint64_t reads = store.reads;
+    usleep(50000);
+    CHECK(store.reads == reads); /* opened, but nothing runs before the first pull */
+    engine_query_cancel(query);
+    struct ArrowArray batch;
+    CHECK_ERR(ERR_CANCELLED, engine_query_next(query, &batch, &info));
+    CHECK(store.reads == reads);
+    engine_query_close(query);
+    mem_free(sql);
+    engine_grant_close(grant);
+    store_fini(&store);
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, a_slow_consumer_bounds_memory_and_early_close_frees_it)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct memory_store store = {0};
+    store_fill(&fixture, &store,
+               "SELECT i, md5(CAST(i AS VARCHAR)) h, md5(CAST(-i AS VARCHAR)) g "
+               "FROM range(2000000) t(i)");
+    struct engine_grant *grant = store_grant(&fixture, &store, 0);
+    char *sql = fixture_sql(grant, 0, "SELECT * FROM '%s'");
+    uint64_t before = resident_bytes();
+    struct engine_query *query = NULL;
+    struct errinfo info;
+    CHECK_OK(engine_query_open(fixture.session, WHO, slice_of(sql), NULL, 0, &query, &info));
+    uint64_t peak = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        struct ArrowArray batch;
+        CHECK_OK(engine_query_next(query, &batch, &info));
+        CHECK(batch.length > 0 && batch.length <= 122880);
+        batch.release(&batch);
+        usleep(50000);
+        uint64_t now = resident_bytes();
+        peak = now > peak ? now : peak;
+    }
+    engine_query_close(query);
+    printf("slow consumer: %.0f MB over the start\n", (double)(peak - before) / 1e6);
+    CHECK(peak < before + (192u << 20) * TEST_SLOWNESS);
+    fixture_expect(&fixture, "SELECT 'alive'", "alive");
+    mem_free(sql);
+    engine_grant_close(grant);
+    store_fini(&store);
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, rows_of_a_slow_source_come_before_the_batch_is_full)
+{
+    /* A batch is handed out when rows wait for the consumer and the next are not there yet. */
+    struct fixture fixture = fixture_open(NULL);
+    struct engine_query *query = NULL;
+    struct errinfo info;
+    CHECK_OK(engine_query_open(fixture.session, WHO,
+                               SLICE("SELECT i FROM range(100000000) t(i) WHERE i % 10000000 = 7"),
+                               NULL, 0, &query, &info));
+    uint64_t rows;
+    CHECK_OK(drain(query, &rows, &info));
+    CHECK(rows == 10);
+    engine_query_close(query);
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, every_row_arrives_once_and_in_order)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct memory_store store = {0};
+    store_fill(&fixture, &store, "SELECT i FROM range(1500000) t(i)");
+    struct engine_grant *grant = store_grant(&fixture, &store, 0);
+    char *sql = fixture_sql(grant, 0, "SELECT i FROM '%s' WHERE i % 3 <> 0");
+    struct engine_query *query = NULL;
+    struct errinfo info;
+    CHECK_OK(engine_query_open(fixture.session, WHO, slice_of(sql), NULL, 0, &query, &info));
+    int64_t expected = 1;
+    while (true) {
+        struct ArrowArray batch;
+        CHECK_OK(engine_query_next(query, &batch, &info));
+        if (batch.release == NULL) {
+            break;
+        }
+        const int64_t *values = batch.children[0]->buffers[1];
+        for (int64_t row = 0; row < batch.length; row++) {
+            if (values[row] != expected) {
+                fail_msg("row %lld instead of %lld", (long long)values[row], (long long)expected);
+            }
+            expected += expected % 3 == 1 ? 1 : 2;
+        }
+        batch.release(&batch);
+    }
+    CHECK(expected == 1500001 || expected == 1500000);
+    engine_query_close(query);
+    mem_free(sql);
+    engine_grant_close(grant);
+    store_fini(&store);
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, strings_too_long_for_one_batch_are_split)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct engine_query *query = NULL;
+    struct errinfo info;
+    CHECK_OK(engine_query_open(
+        fixture.session, WHO,
+        SLICE("SELECT repeat('x', 3000000 + CAST(i AS INTEGER)) AS s FROM range(40) t(i)"), NULL, 0,
+        &query, &info));
+    uint64_t row = 0;
+    while (true) {
+        struct ArrowArray batch;
+        CHECK_OK(engine_query_next(query, &batch, &info));
+        if (batch.release == NULL) {
+            break;
+        }
+        CHECK(batch.length <= 4);
+        const int32_t *offsets = batch.children[0]->buffers[1];
+        for (int64_t i = 0; i < batch.length; i++) {
+            CHECK(offsets[i + 1] - offsets[i] == (int32_t)(3000000 + row));
+            row++;
+        }
+        batch.release(&batch);
+    }
+    CHECK(row == 40);
+    engine_query_close(query);
+    fixture_close(&fixture);
+}
+
+struct worker {
+    struct engine *engine;
+    uint64_t failures;
+};
+
+static void *run_many(void *context)
+{
+    struct worker *worker = context;
+    struct fixture fixture = {.engine = worker->engine};
+    struct errinfo info;
+    if (engine_session_open(worker->engine, &fixture.session, &info) != ERR_OK) {
+        worker->failures++;
+        return NULL;
+    }
+    for (unsigned i = 0; i < 40; i++) {
+        struct buf text CLEANUP(buf_fini) = {0};
+        if (fixture_run(&fixture, "SELECT CAST(sum(i) AS VARCHAR) FROM range(300000) t(i)", &text,
+                        &info) != ERR_OK ||
+            strcmp(buf_cstr(&text), "44999850000") != 0) {
+            worker->failures++;
+        }
+    }
+    engine_session_close(fixture.session);
+    return NULL;
+}
+
+TEST(engine_stream, sessions_run_at_the_same_time)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct worker workers[3];
+    pthread_t threads[3];
+    for (size_t i = 0; i < 3; i++) {
+        workers[i] = (struct worker){.engine = fixture.engine};
+        CHECK(pthread_create(&threads[i], NULL, run_many, &workers[i]) == 0);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        (void)pthread_join(threads[i], NULL);
+        CHECK(workers[i].failures == 0);
+    }
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, a_session_parses_and_describes_beside_an_open_stream)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct engine_query *query = NULL;
+    struct errinfo info;
+    CHECK_OK(engine_query_open(fixture.session, WHO, SLICE("SELECT i FROM range(5000000) t(i)"),
+                               NULL, 0, &query, &info));
+    struct ArrowArray batch;
+    CHECK_OK(engine_query_next(query, &batch, &info));
+    uint64_t rows = (uint64_t)batch.length;
+    batch.release(&batch);
+    struct buf json CLEANUP(buf_fini) = {0};
+    CHECK_OK(engine_parse(fixture.session, SLICE("SELECT 1"), &json, &info));
+    struct engine_query *second = NULL;
+    CHECK_ERR(ERR_BUSY,
+              engine_query_open(fixture.session, WHO, SLICE("SELECT 1"), NULL, 0, &second, &info));
+    double progress = engine_query_progress(query);
+    CHECK(progress >= -1 && progress <= 100);
+    uint64_t rest;
+    CHECK_OK(drain(query, &rest, &info));
+    CHECK(rows + rest == 5000000);
+    engine_query_close(query);
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, a_thousand_queries_leave_memory_as_it_was)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct memory_store store = {0};
+    store_fill(&fixture, &store, "SELECT i, md5(CAST(i AS VARCHAR)) h FROM range(20000) t(i)");
+    uint64_t start = 0;
+    for (unsigned i = 0; i < 1200; i++) {
+        if (i == 200) {
+            start = resident_bytes();
+        }
+        struct engine_grant *grant = store_grant(&fixture, &store, 0);
+        char *sql = fixture_sql(grant, 0, "SELECT max(h) FROM '%s' WHERE i < 100");
+        struct errinfo info;
+        CHECK_OK(fixture_run(&fixture, sql, NULL, &info));
+        mem_free(sql);
+        engine_grant_close(grant);
+    }
+    int64_t grown = (int64_t)resident_bytes() - (int64_t)start;
+    printf("1,000 queries: %+.2f MB\n", (double)grown / 1e6);
+    if (TEST_SLOWNESS == 1) { /* a sanitizer keeps freed memory and has its own leak check */
+        CHECK(grown < 4 << 20);
+    }
+    store_fini(&store);
+    fixture_close(&fixture);
+}

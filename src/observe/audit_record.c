@@ -1,0 +1,281 @@
+/* What a record says, as JSON, and what makes a line a link of the chain. */
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "observe/audit_int.h"
+
+static const char *const kind_names[] = {
+    [AUDIT_QUERY_START] = "query_start", [AUDIT_QUERY_END] = "query_end",
+    [AUDIT_DENIED] = "denied",           [AUDIT_ADMIN] = "admin",
+    [AUDIT_LOGIN] = "login",             [AUDIT_POLICY] = "policy",
+};
+
+/* ,"name":"text" unless the text is empty: what is not known is absent, which reads as NULL. */
+static void print_text(struct buf *out, const char *name, struct slice text)
+{
+    if (text.len > 0) {
+        buf_printf(out, ",\"%s\":", name);
+        json_write_string(out, text);
+    }
+}
+
+static void print_number(struct buf *out, const char *name, uint64_t value)
+{
+    buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)value);
+}
+
+static struct slice cut_statement(struct slice text)
+{
+    if (text.len <= AUDIT_STATEMENT_BYTES_MAX) {
+        return text;
+    }
+    size_t len = AUDIT_STATEMENT_BYTES_MAX;
+    while (len > AUDIT_STATEMENT_BYTES_MAX - 4 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80) {
+        len--; /* not inside a character */
+    }
+    return (struct slice){text.ptr, len};
+}
+
+static void print_table(struct buf *out, const struct audit_table *table)
+{
+    buf_append_str(out, "{\"name\":");
+    json_write_string(out, table->name);
+    print_text(out, "uuid", table->uuid);
+    buf_append_str(out, ",\"columns\":[");
+    for (size_t i = 0; i < table->column_count; i++) {
+        buf_append_str(out, i == 0 ? "" : ",");
+        json_write_string(out, table->columns[i]);
+    }
+    buf_append_str(out, "],\"grants\":[");
+    for (size_t i = 0; i < table->grant_count; i++) {
+        buf_printf(out, "%s%llu", i == 0 ? "" : ",", (unsigned long long)table->grant_ids[i]);
+    }
+    buf_append_char(out, ']');
+    print_number(out, "files", table->files);
+    print_number(out, "bytes_read", table->bytes_read);
+    print_text(out, "via_view", table->via_view);
+    print_text(out, "as_definer", table->as_definer);
+    buf_append_char(out, '}');
+}
+
+static void print_end(const struct audit_record *record, struct buf *out)
+{
+    print_text(out, "state", record->state);
+    print_text(out, "sqlstate", record->sqlstate);
+    print_number(out, "rows_out", record->rows_out);
+    print_number(out, "bytes_out", record->bytes_out);
+    buf_append_str(out, ",\"durations_us\":{");
+    for (size_t i = 0; i < record->duration_count; i++) {
+        buf_append_str(out, i == 0 ? "" : ",");
+        json_write_string(out, slice_of(record->durations[i].state));
+        buf_printf(out, ":%lld", (long long)record->durations[i].us);
+    }
+    buf_printf(out, "},\"duration_us\":%lld", (long long)record->duration_us);
+}
+
+enum err audit__print_fields(const struct audit_record *record, struct buf *out,
+                             struct errinfo *info)
+{
+    ASSERT(record->who != NULL && (size_t)record->kind < ARRAY_COUNT(kind_names));
+    buf_printf(out, "\"kind\":\"%s\"", kind_names[record->kind]);
+    print_text(out, "query_id", record->query_id);
+    print_text(out, "user", identity_subject(record->who));
+    print_text(out, "actor", identity_actor(record->who));
+    print_text(out, "provider", identity_provider(record->who));
+    print_text(out, "client", identity_client(record->who));
+    print_text(out, "session", identity_session_id(record->who));
+    print_text(out, "command", record->command);
+    if (record->statement.len > 0) {
+        print_text(out, "statement", cut_statement(record->statement));
+        print_number(out, "statement_bytes", record->statement.len);
+        buf_printf(out, ",\"fingerprint\":\"%016llx\"", (unsigned long long)record->fingerprint);
+    }
+    buf_append_str(out, ",\"tables\":[");
+    for (size_t i = 0; i < record->table_count; i++) {
+        buf_append_str(out, i == 0 ? "" : ",");
+        print_table(out, &record->tables[i]);
+    }
+    buf_append_char(out, ']');
+    if (record->kind == AUDIT_QUERY_END || record->kind == AUDIT_DENIED ||
+        record->state.len > 0) {
+        print_end(record, out);
+    }
+    if (buf_failed(out)) {
+        return errinfo_nomem(info);
+    }
+    if (out->len > AUDIT_RECORD_BYTES_MAX) {
+        (void)errinfo_set(info, ERR_LIMIT, NULL, "the audit record would be larger than %u bytes",
+                          AUDIT_RECORD_BYTES_MAX);
+        errinfo_hint(info, "Name fewer tables and columns in one statement.");
+        return ERR_LIMIT;
+    }
+    return ERR_OK;
+}
+
+/* ---- the chain ---- */
+
+#define PREV_MARK ",\"prev\":\""
+#define HASH_MARK "\",\"hash\":\""
+#define LINE_END "\"}"
+#define SEQ_MARK "{\"seq\":"
+
+enum err audit__append_line(struct buf *out, struct audit_head *head, int64_t wall_us,
+                            struct slice fields, struct errinfo *info)
+{
+    char time[CLOCK_TEXT_BYTES];
+    size_t start = out->len;
+    buf_printf(out, SEQ_MARK "%llu,\"time\":\"%s\",", (unsigned long long)(head->seq + 1),
+               clock_format_utc(wall_us, time));
+    buf_append_slice(out, fields);
+    buf_printf(out, PREV_MARK "%s\"", head->hash);
+    if (buf_failed(out)) {
+        return errinfo_nomem(info);
+    }
+    uint8_t digest[SHA256_BYTES];
+    if (hash_sha256((struct slice){out->ptr + start, out->len - start}, digest) != ERR_OK) {
+        return errinfo_set(info, ERR_INTERNAL, NULL, "the audit record cannot be hashed");
+    }
+    hash_hex(digest, sizeof(digest), head->hash);
+    head->seq++;
+    buf_printf(out, ",\"hash\":\"%s" LINE_END "\n", head->hash);
+    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}
+
+static bool is_hex(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_digit = (text.ptr[i] >= '0' && text.ptr[i] <= '9') ||
+                        (text.ptr[i] >= 'a' && text.ptr[i] <= 'f');
+        if (!is_digit) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Takes `literal` off the end of `text`. */
+static bool take_end(struct slice *text, struct slice literal)
+{
+    if (!slice_ends_with(*text, literal)) {
+        return false;
+    }
+    text->len -= literal.len;
+    return true;
+}
+
+static bool take_hash(struct slice *text, struct slice *ret_hash)
+{
+    if (text->len < AUDIT_HASH_HEX) {
+        return false;
+    }
+    text->len -= AUDIT_HASH_HEX;
+    *ret_hash = (struct slice){text->ptr + text->len, AUDIT_HASH_HEX};
+    return is_hex(*ret_hash);
+}
+
+enum audit_line_state audit__check_line(struct slice line, struct audit_line *ret_line)
+{
+    struct audit_line out = {0};
+    struct slice rest = line;
+    if (!take_end(&rest, SLICE(LINE_END)) || !take_hash(&rest, &out.hash) ||
+        !take_end(&rest, SLICE(HASH_MARK))) {
+        return AUDIT_LINE_FORM;
+    }
+    struct slice hashed = {line.ptr, rest.len + 1}; /* with the quote that ends prev */
+    if (!take_hash(&rest, &out.prev) || !take_end(&rest, SLICE(PREV_MARK)) ||
+        !slice_starts_with(rest, SLICE(SEQ_MARK))) {
+        return AUDIT_LINE_FORM;
+    }
+    size_t start = sizeof(SEQ_MARK) - 1;
+    const char *comma = memchr(rest.ptr + start, ',', rest.len - start);
+    if (comma == NULL ||
+        !slice_to_u64((struct slice){rest.ptr + start, (size_t)(comma - rest.ptr) - start},
+                      &out.seq)) {
+        return AUDIT_LINE_FORM;
+    }
+    uint8_t digest[SHA256_BYTES];
+    char hex[AUDIT_HASH_HEX + 1];
+    if (hash_sha256(hashed, digest) != ERR_OK) {
+        return AUDIT_LINE_HASH;
+    }
+    hash_hex(digest, sizeof(digest), hex);
+    if (!slice_equal(slice_of(hex), out.hash)) {
+        return AUDIT_LINE_HASH;
+    }
+    *ret_line = out;
+    return AUDIT_LINE_GOOD;
+}
+
+/* ---- names and the head file ---- */
+
+void audit__file_name(uint64_t first_seq, char out[AUDIT_NAME_BYTES])
+{
+    (void)snprintf(out, AUDIT_NAME_BYTES, "audit-%020llu.jsonl", (unsigned long long)first_seq);
+}
+
+bool audit__parse_file_name(struct slice name, uint64_t *ret_first_seq)
+{
+    char canonical[AUDIT_NAME_BYTES];
+    uint64_t seq;
+    if (name.len != 32 || !slice_to_u64((struct slice){name.ptr + 6, 20}, &seq) || seq == 0) {
+        return false;
+    }
+    audit__file_name(seq, canonical);
+    if (!slice_equal(slice_of(canonical), name)) {
+        return false;
+    }
+    *ret_first_seq = seq;
+    return true;
+}
+
+void audit__print_head(const struct audit_head *head, char out[AUDIT_HEAD_BYTES])
+{
+    memset(out, ' ', AUDIT_HEAD_BYTES);
+    int len = snprintf(out, AUDIT_HEAD_BYTES, "{\"seq\":%llu,\"file\":%llu,\"hash\":\"%s\"}",
+                       (unsigned long long)head->seq, (unsigned long long)head->file_first_seq,
+                       head->hash);
+    ASSERT(len > 0 && len < AUDIT_HEAD_BYTES - 1);
+    out[len] = ' ';
+    out[AUDIT_HEAD_BYTES - 1] = '\n';
+}
+
+static bool take_start(struct slice *text, struct slice literal)
+{
+    if (!slice_starts_with(*text, literal)) {
+        return false;
+    }
+    *text = (struct slice){text->ptr + literal.len, text->len - literal.len};
+    return true;
+}
+
+static bool take_number(struct slice *text, uint64_t *ret_value)
+{
+    size_t len = 0;
+    while (len < text->len && text->ptr[len] >= '0' && text->ptr[len] <= '9') {
+        len++;
+    }
+    bool is_number = slice_to_u64((struct slice){text->ptr, len}, ret_value);
+    *text = (struct slice){text->ptr + len, text->len - len};
+    return is_number;
+}
+
+/* Only the exact bytes that print_head gives: any other byte was not written by us. */
+bool audit__parse_head(struct slice bytes, struct audit_head *ret_head)
+{
+    struct audit_head head = {0};
+    struct slice rest = bytes;
+    if (bytes.len != AUDIT_HEAD_BYTES || !take_start(&rest, SLICE("{\"seq\":")) ||
+        !take_number(&rest, &head.seq) || !take_start(&rest, SLICE(",\"file\":")) ||
+        !take_number(&rest, &head.file_first_seq) || !take_start(&rest, SLICE(",\"hash\":\"")) ||
+        rest.len < AUDIT_HASH_HEX || !is_hex((struct slice){rest.ptr, AUDIT_HASH_HEX})) {
+        return false;
+    }
+    memcpy(head.hash, rest.ptr, AUDIT_HASH_HEX);
+    char canonical[AUDIT_HEAD_BYTES];
+    audit__print_head(&head, canonical);
+    if (memcmp(canonical, bytes.ptr, AUDIT_HEAD_BYTES) != 0) {
+        return false;
+    }
+    *ret_head = head;
+    return true;
+}

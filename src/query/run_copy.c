@@ -1,0 +1,144 @@
+/* COPY (query) TO 'file': the rows that the query gives this person, written by the engine through
+ * a grant to one new file. Only for the warehouse's owner: a file outlives every policy. */
+#include "base/json.h"
+#include "query/query_int.h"
+#include "sql/scan.h"
+
+struct copy_format {
+    const char *name;
+    const char *options;
+};
+
+static enum err find_format(const struct statement *statement, struct slice *ret_options,
+                            struct errinfo *info)
+{
+    static const struct copy_format formats[] = {
+        {"parquet", "FORMAT parquet, COMPRESSION zstd"},
+        {"csv", "FORMAT csv, HEADER true"},
+        {"json", "FORMAT json"},
+    };
+    struct slice wanted = {"", 0};
+    for (size_t i = 0; i < statement->option_count; i++) {
+        const struct relation_option *option = &statement->options[i];
+        if (!slice_equal_fold(option->name, SLICE("format"))) {
+            return errinfo_set(info, ERR_INVALID, NULL, "COPY takes no option \"%.*s\"; it takes "
+                               "FORMAT", SLICE_ARGS(option->name));
+        }
+        wanted = option->value;
+        if (wanted.len >= 2 && wanted.ptr[0] == '\'') {
+            wanted = (struct slice){wanted.ptr + 1, wanted.len - 2};
+        }
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
+        char ending[16];
+        (void)snprintf(ending, sizeof(ending), ".%s", formats[i].name);
+        bool is_named = slice_equal_fold(wanted, slice_of(formats[i].name));
+        bool is_ending = wanted.len == 0 && slice_ends_with(statement->copy_target, slice_of(ending));
+        if (is_named || is_ending) {
+            *ret_options = slice_of(formats[i].options);
+            return ERR_OK;
+        }
+    }
+    (void)errinfo_set(info, ERR_INVALID, NULL, "COPY needs a format");
+    errinfo_hint(info, "End the file's name in .parquet, .csv or .json, or add (FORMAT parquet).");
+    return ERR_INVALID;
+}
+
+static enum err check_target(struct query *query, const struct statement *statement,
+                             struct errinfo *info)
+{
+    const struct identity *who = query->session->who;
+    if (!identity_is_owner(who) || identity_actor(who).len > 0) {
+        (void)errinfo_set(info, ERR_DENIED, NULL, "permission denied to write files");
+        errinfo_hint(info, "Take the rows from the result instead.");
+        return ERR_DENIED;
+    }
+    struct slice folder = slice_of(query->session->warehouse->folder);
+    struct slice target = statement->copy_target;
+    if (target.len == 0 || memchr(target.ptr, '\0', target.len) != NULL) {
+        return errinfo_set(info, ERR_INVALID, NULL, "COPY needs the name of a file");
+    }
+    if (slice_starts_with(target, folder)) {
+        return errinfo_set(info, ERR_DENIED, NULL, "COPY does not write into the warehouse's folder");
+    }
+    return ERR_OK;
+}
+
+/* Runs to the end here: a copy has no rows to give. */
+static enum err drain(struct query *query, struct slice sql, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct engine_query *engine;
+    TRY(query_check_cancelled(query, info));
+    enum err err =
+        engine_query_open(session->engine, session->who, sql, NULL, 0, &engine, info);
+    if (err != ERR_OK) {
+        query_clean_error(query, true, info);
+        return err;
+    }
+    pthread_mutex_lock(&session->lock);
+    query->engine = engine;
+    pthread_mutex_unlock(&session->lock);
+    for (;;) {
+        struct ArrowArray batch = {0};
+        TRY(query_check_cancelled(query, info));
+        err = engine_query_next(engine, &batch, info);
+        if (err != ERR_OK) {
+            query_clean_error(query, false, info);
+            return err;
+        }
+        if (batch.release == NULL) {
+            return ERR_OK;
+        }
+        if (batch.n_children == 1 && batch.length == 1 && batch.children[0]->n_buffers == 2) {
+            query->rows_out = (uint64_t)((const int64_t *)batch.children[0]->buffers[1])[0];
+        }
+        batch.release(&batch);
+    }
+}
+
+enum err run_copy(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct slice options;
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    TRY(check_target(query, statement, info));
+    TRY(find_format(statement, &options, info));
+    enum err err = plan_build(session, query, statement->query, &plan, info);
+    if (err != ERR_OK) {
+        if (info != NULL && info->position > 0) {
+            info->position += statement_position(query->statement, statement->query) - 1;
+        }
+        return err;
+    }
+    char *target = arena_slicedup(query->arena, statement->copy_target);
+    if (target == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(query_move(query, QUERY_ADMITTED, info));
+    TRY(access_open_objects(session->warehouse, session->who, plan->objects, plan->object_count,
+                            target, &query->access, info));
+    TRY(query_move(query, QUERY_RUNNING, info));
+    struct buf bound CLEANUP(buf_fini) = {0};
+    struct buf sql CLEANUP(buf_fini) = {0};
+    struct buf uri CLEANUP(buf_fini) = {0};
+    access_sink_uri(query->access, &uri);
+    if (access_bind(query->access, plan->physical_sql, &bound) != ERR_OK || buf_failed(&uri)) {
+        return errinfo_nomem(info);
+    }
+    buf_append_str(&sql, "COPY (");
+    buf_append_slice(&sql, buf_slice(&bound));
+    buf_append_str(&sql, ") TO ");
+    sql_quote_string(&sql, buf_slice(&uri));
+    buf_append_str(&sql, " (");
+    buf_append_slice(&sql, options);
+    buf_append_str(&sql, ")");
+    if (buf_failed(&sql)) {
+        return errinfo_nomem(info);
+    }
+    TRY(drain(query, buf_slice(&sql), info));
+    TRY(access_sink_finish(query->access, info));
+    (void)snprintf(query->notice, sizeof(query->notice), "%llu rows",
+                   (unsigned long long)query->rows_out);
+    return ERR_OK;
+}

@@ -1,0 +1,204 @@
+/* Statements that change only the session: SET, USE, PREPARE, EXECUTE, DEALLOCATE. */
+#include "base/mem.h"
+#include "query/query_int.h"
+#include "sql/scan.h"
+
+#define PREPARED_MAX 1000
+
+enum err run_set(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct session *session = query->session;
+    if (statement->is_reset && statement->setting.len == 0) { /* RESET ALL */
+        struct config *fresh;
+        TRY(config_copy(session->warehouse->config, &fresh, info));
+        config_free(session->config);
+        session->config = fresh;
+        return ERR_OK;
+    }
+    enum config_key key;
+    size_t position = statement_position(query->statement, statement->setting);
+    enum err err = config_find(statement->setting, &key, info);
+    if (err == ERR_OK && !config_is_session(key)) {
+        err = errinfo_set(info, ERR_DENIED, "55P02", "\"%s\" cannot be changed in a session",
+                          config_name(key));
+        errinfo_hint(info, "Set it in the configuration and start again.");
+    }
+    if (err != ERR_OK) {
+        errinfo_position(info, position);
+        return err;
+    }
+    struct buf value CLEANUP(buf_fini) = {0};
+    if (statement->is_reset) {
+        config_print(session->warehouse->config, key, &value);
+    } else {
+        buf_append_slice(&value, statement->value);
+    }
+    if (buf_failed(&value)) {
+        return errinfo_nomem(info);
+    }
+    err = config_set(session->config, key, buf_slice(&value), "SET", info);
+    if (err != ERR_OK) {
+        errinfo_position(info, position);
+    }
+    return err;
+}
+
+enum err run_use(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct system_schema *schemas;
+    size_t count;
+    struct slice wanted = statement->name.name;
+    if (statement->name.schema.len > 0 &&
+        !slice_equal_fold(statement->name.schema, SLICE(SQL_CATALOG_DEFAULT))) {
+        return errinfo_set(info, ERR_NOT_FOUND, "3D000", "catalog \"%.*s\" does not exist",
+                           SLICE_ARGS(statement->name.schema));
+    }
+    TRY(system_schemas(session->warehouse->system, session->who, query->arena, &schemas, &count,
+                       info));
+    struct slice found = {NULL, 0};
+    for (size_t i = 0; i < count; i++) {
+        found = slice_equal_fold(schemas[i].name, wanted) ? schemas[i].name : found;
+    }
+    if (slice_equal_fold(wanted, SLICE(SQL_SCHEMA_SYSTEM)) ||
+        slice_equal_fold(wanted, SLICE(SQL_SCHEMA_INFORMATION))) {
+        found = wanted;
+    }
+    if (found.ptr == NULL) {
+        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000", "schema \"%.*s\" does not exist",
+                          SLICE_ARGS(wanted));
+        errinfo_hint(info, "SHOW SCHEMAS lists them.");
+        errinfo_position(info, statement_position(query->statement, wanted));
+        return ERR_NOT_FOUND;
+    }
+    char *copy = mem_slicedup(found);
+    if (copy == NULL) {
+        return errinfo_nomem(info);
+    }
+    mem_free(session->default_schema);
+    session->default_schema = copy;
+    return ERR_OK;
+}
+
+static struct prepared *find_prepared(struct session *session, struct slice name, size_t *ret_count)
+{
+    struct prepared *found = NULL;
+    *ret_count = 0;
+    for (struct prepared *p = session->prepared; p != NULL; p = p->next) {
+        (*ret_count)++;
+        found = slice_equal_fold(slice_of(p->name), name) ? p : found;
+    }
+    return found;
+}
+
+enum err run_prepare(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct session *session = query->session;
+    size_t count;
+    if (find_prepared(session, statement->prepared, &count) != NULL) {
+        return errinfo_set(info, ERR_EXISTS, "42P05", "prepared statement \"%.*s\" exists already",
+                           SLICE_ARGS(statement->prepared));
+    }
+    if (count >= PREPARED_MAX) {
+        return errinfo_set(info, ERR_LIMIT, NULL, "the session has %d prepared statements",
+                           PREPARED_MAX);
+    }
+    struct plan *plan CLEANUP(plan_cleanup) = NULL; /* so that mistakes show now */
+    enum err err = plan_build(session, NULL, statement->query, &plan, info);
+    if (err != ERR_OK) {
+        if (info != NULL && info->position > 0) {
+            info->position += statement_position(query->statement, statement->query) - 1;
+        }
+        return err;
+    }
+    struct prepared *prepared = mem_calloc(1, sizeof(*prepared));
+    if (prepared == NULL) {
+        return errinfo_nomem(info);
+    }
+    prepared->name = mem_slicedup(statement->prepared);
+    prepared->text = mem_slicedup(statement->query);
+    if (prepared->name == NULL || prepared->text == NULL) {
+        mem_free(prepared->name);
+        mem_free(prepared->text);
+        mem_free(prepared);
+        return errinfo_nomem(info);
+    }
+    prepared->next = session->prepared;
+    session->prepared = prepared;
+    return ERR_OK;
+}
+
+static enum err unknown_prepared(struct slice name, struct errinfo *info)
+{
+    return errinfo_set(info, ERR_NOT_FOUND, "26000", "prepared statement \"%.*s\" does not exist",
+                       SLICE_ARGS(name));
+}
+
+/* A literal as EXECUTE gives it. */
+static enum err literal_value(struct query *query, struct slice literal,
+                              struct engine_parameter *out, struct errinfo *info)
+{
+    struct scanner scanner;
+    struct token token;
+    scanner_init(&scanner, literal);
+    TRY(scanner_next(&scanner, &token, info));
+    if (token.kind == TOKEN_STRING) {
+        out->type = PARAMETER_TEXT;
+        return token_string(&token, query->arena, &out->text, info);
+    }
+    if (token_is(&token, "null")) {
+        out->type = PARAMETER_NULL;
+    } else if (token_is(&token, "true") || token_is(&token, "false")) {
+        out->type = PARAMETER_BOOL;
+        out->boolean = token_is(&token, "true");
+    } else if (slice_to_i64(literal, &out->integer)) {
+        out->type = PARAMETER_I64;
+    } else {
+        out->type = PARAMETER_TEXT;
+        out->text = literal;
+    }
+    return ERR_OK;
+}
+
+enum err run_execute(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    size_t count;
+    const struct prepared *prepared = find_prepared(query->session, statement->prepared, &count);
+    if (prepared == NULL) {
+        return unknown_prepared(statement->prepared, info);
+    }
+    struct engine_parameter *values =
+        arena_calloc(query->arena, statement->argument_count + 1, sizeof(*values));
+    if (values == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < statement->argument_count; i++) {
+        TRY(literal_value(query, statement->arguments[i], &values[i], info));
+    }
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    enum err err = plan_build(query->session, query, slice_of(prepared->text), &plan, info);
+    if (err == ERR_OK && plan->ast->parameter_count != statement->argument_count) {
+        err = errinfo_set(info, ERR_INVALID, "08P01",
+                          "prepared statement \"%s\" has %u parameters, %zu values were given",
+                          prepared->name, plan->ast->parameter_count, statement->argument_count);
+    }
+    if (err == ERR_OK) {
+        err = query_run(query, plan, values, statement->argument_count, info);
+    }
+    if (err != ERR_OK && info != NULL) {
+        info->position = 0; /* it would point into the prepared text */
+    }
+    return err;
+}
+
+enum err run_deallocate(struct query *query, const struct statement *statement,
+                        struct errinfo *info)
+{
+    size_t count;
+    if (statement->prepared.len > 0 &&
+        find_prepared(query->session, statement->prepared, &count) == NULL) {
+        return unknown_prepared(statement->prepared, info);
+    }
+    session_drop_prepared(query->session, statement->prepared);
+    return ERR_OK;
+}

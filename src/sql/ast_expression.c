@@ -1,0 +1,293 @@
+/* Expressions of policies: bound once when written, printed for people, folded for each statement.
+ *
+ * The stored form is the engine's own printing of the bound tree: columns are `__moat_c<id>` (so a
+ * rename loosens nothing), context functions are calls. So folding and display need tokens only. */
+#include "base/buf.h"
+#include "sql/ast_int.h"
+#include "sql/scan.h"
+
+static enum err not_an_expression(struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_SYNTAX, "42601", "expected one expression");
+    errinfo_hint(info, "A policy expression is a scalar over the columns of one row.");
+    return ERR_SYNTAX;
+}
+
+/* SELECT <expr> and nothing else. */
+static bool is_bare(const struct json *node)
+{
+    static const char *const nulls[] = {"where_clause", "having", "sample", "qualify"};
+    static const char *const lists[] = {"modifiers", "group_expressions", "group_sets"};
+    if (!ast__is(node, "type", "SELECT_NODE") ||
+        !ast__is(json_get(node, "from_table"), "type", "EMPTY") ||
+        !ast__is(node, "aggregate_handling", "STANDARD_HANDLING")) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(nulls); i++) {
+        if (!json_is_null(json_get(node, nulls[i]))) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
+        const struct json *list = json_get(node, lists[i]);
+        if (list == NULL || list->type != JSON_ARRAY || list->count != 0) {
+            return false;
+        }
+    }
+    const struct json *ctes = json_get(json_get(node, "cte_map"), "map");
+    const struct json *items = json_get(node, "select_list");
+    return ctes != NULL && ctes->type == JSON_ARRAY && ctes->count == 0 && items != NULL &&
+           items->type == JSON_ARRAY && items->count == 1 &&
+           json_get_text(items->first, "alias").len == 0;
+}
+
+enum err sql_expression_bind(struct slice ast_json, struct slice expression,
+                             const struct relation *relation, const struct sql_limits *limits,
+                             struct arena *arena, struct json **ret_document,
+                             uint32_t **ret_column_ids, size_t *ret_column_count,
+                             struct errinfo *info)
+{
+    struct ast_whole *whole = ast__whole_new(arena, limits, expression, NULL, SQL_FROM_USER);
+    uint32_t *ids = arena_calloc(arena, relation->column_count + 1, sizeof(*ids));
+    if (whole == NULL || ids == NULL) {
+        return errinfo_nomem(info);
+    }
+    struct ast_binding binding = {relation, ids, 0, relation->column_count};
+    struct ast_check c = {.whole = whole,
+                          .statement = expression,
+                          .prefix = sizeof("SELECT ") - 1,
+                          .info = info,
+                          .binding = &binding};
+    enum err err = ast__document(whole, ast_json, info);
+    if (err != ERR_OK) {
+        if (info != NULL && info->position > c.prefix) {
+            info->position -= c.prefix;
+        }
+        return err;
+    }
+    struct json *statement = json_get(whole->ast.root, "statements")->first;
+    TRY(ast__order(&shape_statement, statement, info));
+    if (!is_bare(json_get(statement, "node"))) {
+        return not_an_expression(info);
+    }
+    TRY(ast__members(&c, &shape_statement, statement));
+    *ret_document = whole->ast.root;
+    *ret_column_ids = ids;
+    *ret_column_count = binding.count;
+    return ERR_OK;
+}
+
+struct slice sql_expression_of_select(struct slice select_sql)
+{
+    struct slice text = slice_trim(select_sql);
+    if (slice_starts_with_fold(text, SLICE("SELECT"))) {
+        text.ptr += 6;
+        text.len -= 6;
+    }
+    while (slice_ends_with(text, SLICE(";"))) {
+        text.len--;
+    }
+    return slice_trim(text);
+}
+
+/* ---- stored form to text ---- */
+
+struct printer {
+    struct scanner scanner;
+    struct token token; /* looked at, not yet taken */
+    struct slice stored;
+    const struct relation *relation;
+    const struct identity *who; /* NULL: display */
+    struct arena *arena;
+    struct buf out;
+    bool is_dangling;
+    struct errinfo *info;
+};
+
+static enum err advance(struct printer *p)
+{
+    return scanner_next(&p->scanner, &p->token, p->info);
+}
+
+/* The column that `__moat_c<id>` stands for: true if it is such a name. */
+static bool own_column(const struct printer *p, struct slice name,
+                       const struct relation_column **ret_column)
+{
+    uint64_t id;
+    if (!slice_starts_with_fold(name, SLICE("__moat_c")) ||
+        !slice_to_u64((struct slice){name.ptr + 8, name.len - 8}, &id)) {
+        return false;
+    }
+    *ret_column = NULL;
+    for (size_t i = 0; i < p->relation->column_count; i++) {
+        if (p->relation->columns[i].id == id) {
+            *ret_column = &p->relation->columns[i];
+        }
+    }
+    return true;
+}
+
+static bool needs_quotes(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char ch = name.ptr[i];
+        bool is_letter = (ch >= 'a' && ch <= 'z') || ch == '_';
+        if (!is_letter && !(i > 0 && ch >= '0' && ch <= '9')) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sql_keyword_count; i++) {
+        if (slice_equal_fold(slice_of(sql_keywords[i]), name)) {
+            return true;
+        }
+    }
+    return name.len == 0;
+}
+
+static void print_column(struct printer *p, struct slice as_stored,
+                         const struct relation_column *column)
+{
+    if (column == NULL) {
+        p->is_dangling = true;
+    }
+    if (p->who != NULL) {
+        buf_append_slice(&p->out, as_stored);
+    } else if (column == NULL) {
+        buf_append_char(&p->out, '?');
+    } else if (needs_quotes(column->name)) {
+        sql_quote_name(&p->out, column->name);
+    } else {
+        buf_append_slice(&p->out, column->name);
+    }
+}
+
+enum context_kind { CONTEXT_NONE, CONTEXT_USER, CONTEXT_ROLES, CONTEXT_HAS_ROLE, CONTEXT_CLAIM };
+
+static enum context_kind context_of(struct slice name)
+{
+    static const struct {
+        const char *name;
+        enum context_kind kind;
+    } names[] = {{"current_user", CONTEXT_USER},   {"session_user", CONTEXT_USER},
+                 {"user", CONTEXT_USER},           {"current_roles", CONTEXT_ROLES},
+                 {"has_role", CONTEXT_HAS_ROLE},   {"claim", CONTEXT_CLAIM}};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (slice_equal_fold(slice_of(names[i].name), name)) {
+            return names[i].kind;
+        }
+    }
+    return CONTEXT_NONE;
+}
+
+static void print_context(struct printer *p, enum context_kind kind, struct slice argument)
+{
+    struct slice value;
+    switch (kind) {
+    case CONTEXT_USER:
+        sql_quote_string(&p->out, identity_subject(p->who));
+        break;
+    case CONTEXT_ROLES:
+        buf_append_str(&p->out, "CAST([");
+        for (size_t i = 0; i < identity_role_count(p->who); i++) {
+            buf_append_str(&p->out, i == 0 ? "" : ", ");
+            sql_quote_string(&p->out, identity_role(p->who, i));
+        }
+        buf_append_str(&p->out, "] AS VARCHAR[])");
+        break;
+    case CONTEXT_HAS_ROLE:
+        buf_append_str(&p->out, identity_has_role(p->who, argument) ? "true" : "false");
+        break;
+    case CONTEXT_CLAIM:
+        if (identity_attribute(p->who, argument, &value)) {
+            sql_quote_string(&p->out, value);
+        } else {
+            buf_append_str(&p->out, "CAST(NULL AS VARCHAR)");
+        }
+        break;
+    case CONTEXT_NONE:
+        break;
+    }
+}
+
+/* `name` was taken and "(" is next: takes the call and prints its value. */
+static enum err fold_context(struct printer *p, enum context_kind kind)
+{
+    struct slice argument = {"", 0};
+    TRY(advance(p));
+    if (kind == CONTEXT_HAS_ROLE || kind == CONTEXT_CLAIM) {
+        if (p->token.kind != TOKEN_STRING) {
+            return errinfo_set(p->info, ERR_CORRUPT, NULL, "a stored policy has a wrong argument");
+        }
+        TRY(token_string(&p->token, p->arena, &argument, p->info));
+        TRY(advance(p));
+    }
+    if (!token_is_operator(&p->token, ")")) {
+        return errinfo_set(p->info, ERR_CORRUPT, NULL, "a stored policy has a wrong argument");
+    }
+    print_context(p, kind, argument);
+    return advance(p);
+}
+
+static enum err print_stored(struct printer *p)
+{
+    size_t written = 0; /* of the stored text */
+    TRY(advance(p));
+    while (p->token.kind != TOKEN_END) {
+        struct token token = p->token;
+        struct slice name;
+        const struct relation_column *column;
+        TRY(advance(p));
+        if (token.kind != TOKEN_WORD && token.kind != TOKEN_QUOTED) {
+            continue;
+        }
+        if (!token_identifier(&token, p->arena, &name)) {
+            return errinfo_nomem(p->info);
+        }
+        enum context_kind kind = context_of(name);
+        bool is_call = p->who != NULL && kind != CONTEXT_NONE && token_is_operator(&p->token, "(");
+        bool is_column = own_column(p, name, &column);
+        if (!is_call && !is_column) {
+            continue;
+        }
+        buf_append(&p->out, p->stored.ptr + written, token.offset - written);
+        if (is_call) {
+            TRY(fold_context(p, kind));
+            written = p->token.kind == TOKEN_END ? p->stored.len : p->token.offset;
+            continue;
+        }
+        print_column(p, token.text, column);
+        written = token.offset + token.text.len;
+    }
+    buf_append(&p->out, p->stored.ptr + written, p->stored.len - written);
+    return buf_failed(&p->out) ? errinfo_nomem(p->info) : ERR_OK;
+}
+
+static enum err print_all(struct printer *p, struct slice *ret_text)
+{
+    scanner_init(&p->scanner, p->stored);
+    enum err err = print_stored(p);
+    if (err == ERR_OK && !arena_slice(p->arena, buf_slice(&p->out), ret_text)) {
+        err = errinfo_nomem(p->info);
+    }
+    buf_fini(&p->out);
+    return err;
+}
+
+enum err sql_expression_display(struct slice stored, const struct relation *relation,
+                                struct arena *arena, struct slice *ret_text, struct errinfo *info)
+{
+    struct printer p = {.stored = stored, .relation = relation, .arena = arena, .info = info};
+    return print_all(&p, ret_text);
+}
+
+enum err sql_expression_fold(struct slice stored, const struct relation *relation,
+                             const struct identity *who, struct arena *arena,
+                             struct slice *ret_text, bool *ret_is_dangling, struct errinfo *info)
+{
+    ASSERT(who != NULL);
+    struct printer p = {
+        .stored = stored, .relation = relation, .who = who, .arena = arena, .info = info};
+    TRY(print_all(&p, ret_text));
+    *ret_is_dangling = p.is_dangling;
+    return ERR_OK;
+}
