@@ -1,5 +1,5 @@
-/* Verifiers as foreign text: never a crash; what is accepted has one form only. Input: the password, NUL,
- * the verifier. */
+/* Verifiers as foreign text: never a crash; what is accepted has one form only.
+ * Input: the password, NUL, the verifier. */
 #include "base/fuzz.h"
 #include "identity/identity.h"
 

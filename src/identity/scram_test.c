@@ -9,12 +9,12 @@
  *     f"SCRAM-SHA-256${n}:{b64(salt)}${b64(sha256(hmac(s, b'Client Key')))}:"
  *     f"{b64(hmac(s, b'Server Key'))}"
  * The first has password, salt and iterations of the example in RFC 7677, section 3. */
-#define PENCIL                                                                                     \
-    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"     \
+#define PENCIL \
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:" \
     "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 #define UNICODE_PASSWORD "I\xC3\xA9-\xE6\xB0\xB4 x"
-#define UNICODE                                                                                    \
-    "SCRAM-SHA-256$5000:AAECAwQFBgcICQoLDA0ODw==$qdCzdnVqsbcbXG+tQUG+99jeEGTc21LdFMVzHzFkOR0=:"     \
+#define UNICODE \
+    "SCRAM-SHA-256$5000:AAECAwQFBgcICQoLDA0ODw==$qdCzdnVqsbcbXG+tQUG+99jeEGTc21LdFMVzHzFkOR0=:" \
     "VJofT+TyAo96qznx2T6Bd5bqwFJlYDPH8+h3HAzyHic="
 
 static void decode_key(const char *text, uint8_t ret_key[SHA256_BYTES])

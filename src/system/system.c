@@ -1,5 +1,7 @@
 /* Opening the store: the folder and file are checked as an attacker might have left them, and
  * SQLite is told to trust nothing in the file but data. */
+#include "system/system.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>

@@ -15,6 +15,9 @@ static enum err simple_error(enum err err, const char *sqlstate, const char *ver
 enum err system__error(int code, const char *verb, struct errinfo *info)
 {
     const char *why = sqlite3_errstr(code); /* fixed texts: no data, no paths */
+    if (code == SQLITE_IOERR_NOMEM) {
+        return errinfo_nomem(info);
+    }
     switch (code & 0xFF) {
     case SQLITE_NOMEM:
         return errinfo_nomem(info);

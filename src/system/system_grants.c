@@ -1,4 +1,4 @@
-/* Grants and denies: kept exactly, in the order of their ids; what they mean is policy's question. */
+/* Grants and denies: kept exactly, in the order of their ids. What they mean, policy says. */
 #include "base/clock.h"
 #include "system/system_int.h"
 
