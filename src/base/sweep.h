@@ -26,7 +26,7 @@ bool fault_hit_io(void);
 
 #define SWEEP_FAULT_(fault_kind_, name)                                                            \
     for (struct fault name = {.kind = (fault_kind_), .step = 1};                                   \
-         (fault_arm(&name), name.step < 1000000);                                                  \
+         name.step < 1000000 && (fault_arm(&name), true);                                          \
          fault_disarm(), name.step = name.fired ? name.step + 1 : 1000000, name.fired = false)
 
 #define SWEEP_ALLOC(name) SWEEP_FAULT_(FAULT_ALLOC, name)
