@@ -185,6 +185,10 @@ void access_close(struct access *access)
 
 enum err access_bind(const struct access *access, struct slice physical_sql, struct buf *ret_sql)
 {
+    if (access->object_count == 0) {
+        buf_append_slice(ret_sql, physical_sql);
+        return buf_failed(ret_sql) ? ERR_NOMEM : ERR_OK;
+    }
     struct buf uri CLEANUP(buf_fini) = {0};
     engine_grant_uri(access->grant, 0, &uri);
     const char *slash = uri.len == 0 ? NULL : strrchr(uri.ptr, '/');
