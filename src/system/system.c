@@ -100,7 +100,7 @@ static enum err check_files(const char *folder, struct arena *arena, bool *ret_e
     static const char *const beside[] = {SYSTEM_FILE "-wal", SYSTEM_FILE "-shm",
                                          SYSTEM_FILE "-journal"};
     for (size_t i = 0; i < ARRAY_COUNT(beside); i++) {
-        bool exists;
+        bool exists = false;
         TRY(check_file(folder, beside[i], arena, &exists, info));
     }
     return check_file(folder, SYSTEM_FILE, arena, ret_exists, info);
@@ -122,7 +122,7 @@ static enum err find_file(const char *folder, bool create, struct arena *arena, 
     if (path == NULL) {
         return errinfo_nomem(info);
     }
-    bool exists;
+    bool exists = false;
     TRY(check_files(real_folder, arena, &exists, info));
     if (!exists && !create) {
         return no_warehouse(folder, info);
@@ -173,7 +173,7 @@ static enum err configure(struct system *system, struct errinfo *info)
 static enum err load_warehouse(struct system *system, struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    bool has_row;
+    bool has_row = false;
     TRY(system__open_cursor(system,
                             "SELECT w.uuid, w.mask_key, w.owner, p.name, w.version"
                             " FROM warehouse w JOIN principal p ON p.id = w.owner",
@@ -268,7 +268,7 @@ void system_close(struct system *system)
 
 static enum err read_version(struct system *system, struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t number;
     /* SQLite's own counter first: a commit between the two reads is then seen next time. */
     TRY(system__number(system, "PRAGMA data_version", NO_VALUES, &found, &number, info));

@@ -6,7 +6,7 @@
  * Bootstrapping (system_open, system_login) is the only exception.
  * Each write is one transaction and raises `system_version`. All results live in the caller's
  * arena. One `struct system` may be used from several threads (calls are serialised).
- * A crash at any point leaves the state before or after a whole write (SQLite, synchronous=FULL). */
+ * A crash at any point leaves the state before or after a whole write. */
 #pragma once
 
 #include "base/arena.h"

@@ -21,7 +21,7 @@ enum err system__load_columns(struct system *system, int64_t relation_id, struct
                             "SELECT id, name, source, type FROM relation_column"
                             " WHERE relation = ?1 ORDER BY ordinal",
                             VALUES(INT(relation_id)), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -261,7 +261,7 @@ static enum err rename_column(struct system *system, const struct actor *actor,
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "rename", 0);
     struct relation_row relation;
-    bool found;
+    bool found = false;
     int64_t id = 0, other = 0;
     if (arena == NULL) {
         return errinfo_nomem(info);

@@ -15,11 +15,12 @@ struct slice system__effect_text(enum grant_effect effect)
 
 /* ---- the object and the grantee ---- */
 
-/* A uuid as the store makes them for relations: version 7. */
-static bool is_relation_uuid(struct slice text)
+/* A uuid of our own meaning (version 8), as relations that Moat makes have; stored ones have
+ * version 7. */
+static bool is_system_uuid(struct slice text)
 {
-    return text.len == 36 && text.ptr[8] == '-' && text.ptr[13] == '-' && text.ptr[14] == '7' &&
-           text.ptr[18] == '-' && text.ptr[23] == '-';
+    return text.len == 36 && text.ptr[8] == '-' && text.ptr[13] == '-' && text.ptr[14] == '8' &&
+           text.ptr[18] == '-' && text.ptr[23] == '-' && identity_name_is_valid(text);
 }
 
 static enum err no_object(struct errinfo *info)
@@ -45,7 +46,7 @@ static enum err use_relation(struct system *system, const struct actor *actor, u
                              struct grant_object *object, struct errinfo *info)
 {
     if (!actor->is_admin && object->relation.owner_id != actor->id) {
-        bool knows;
+        bool knows = false;
         TRY(system__knows(system, actor, object->relation.uuid, &knows, info));
         return knows ? errinfo_set(info, ERR_DENIED, NULL,
                                    "only the owner of \"%.*s\" may change grants on it",
@@ -63,7 +64,7 @@ enum err system__grant_object(struct system *system, const struct actor *actor,
 {
     struct grant_object object = {0};
     struct schema_row schema;
-    bool found;
+    bool found = false;
     TRY(system__find_relation_uuid(system, object_uuid, arena, &found, &object.relation, info));
     if (found) {
         TRY(use_relation(system, actor, privileges, &object, info));
@@ -82,7 +83,7 @@ enum err system__grant_object(struct system *system, const struct actor *actor,
     } else if (err != ERR_NOT_FOUND) {
         return err;
     } else if (!actor->is_admin || (privileges & PRIVILEGE_SELECT) == 0 ||
-               !identity_name_is_valid(object_uuid) || is_relation_uuid(object_uuid)) {
+               !is_system_uuid(object_uuid)) {
         return no_object(info);
     } else { /* a relation that Moat makes itself, known to the catalog only */
         object.uuid = object_uuid;
@@ -249,7 +250,7 @@ static enum err read_rows(struct cursor *cursor, struct arena *arena, struct gra
 {
     struct grant *grants = NULL;
     size_t count = 0, capacity = 0;
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -296,7 +297,7 @@ static enum err read_columns(struct cursor *cursor, struct grant *grants, size_t
 {
     uint32_t *ids = NULL;
     size_t id_count = 0, capacity = 0, at = 0;
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -320,7 +321,7 @@ static enum err read_masks(struct cursor *cursor, struct grant *grants, size_t c
 {
     struct grant_mask *masks = NULL;
     size_t mask_count = 0, capacity = 0, at = 0;
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(cursor, &has_row, info));
         if (!has_row) {
             break;

@@ -94,7 +94,7 @@ TEST(system_grants, malformed_ones_are_refused_and_leave_nothing)
     const struct grant_mask empty[] = {{1, SLICE("")}}, foreign[] = {{2, SLICE("1")}};
     const struct grant_mask unknown[] = {{9, SLICE("1")}};
     struct grant base = to_public(uuid);
-    struct grant cases[14];
+    struct grant cases[15];
     enum err expected[ARRAY_COUNT(cases)];
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         cases[i] = base;
@@ -116,6 +116,7 @@ TEST(system_grants, malformed_ones_are_refused_and_leave_nothing)
     cases[11].grantee = SLICE("nobody");
     cases[12].grantee = SLICE("bob");
     cases[13].object_uuid = SLICE("01890000-0000-7000-8000-000000000000");
+    cases[14].object_uuid = SLICE("mian"); /* no schema, no uuid */
     for (size_t i = 9; i < ARRAY_COUNT(cases); i++) {
         expected[i] = ERR_NOT_FOUND;
     }
@@ -162,7 +163,7 @@ TEST(system_grants, belong_to_the_objects_owner_and_admins)
     id = fixture_grant(&f, olgas, "carol", false, NULL, 0);
     CHECK_ERR(ERR_NOT_FOUND, system_grant_drop(f.system, bob, id, &f.info));
     /* Relations that Moat makes are the admins'. */
-    grant = to_public(SLICE("00000000-0000-0000-0000-000000000007"));
+    grant = to_public(SLICE("00000000-0000-8000-8000-000000000007"));
     CHECK_ERR(ERR_NOT_FOUND, add(&f, bob, &grant));
     CHECK_OK(add(&f, f.owner, &grant));
     /* CREATE on a schema is its owner's. */
@@ -258,7 +259,7 @@ TEST(system_revoke, a_deny_of_all_is_not_opened_column_by_column)
     struct grant *grants = load(&f, uuid, &count);
     CHECK(count == 1 && grants[0].column_count == 1 && grants[0].column_ids[0] == 2);
     /* Columns of a relation that is not registered are not known here. */
-    deny = to_public(SLICE("00000000-0000-0000-0000-000000000007"));
+    deny = to_public(SLICE("00000000-0000-8000-8000-000000000007"));
     CHECK_OK(add(&f, f.owner, &deny));
     CHECK_ERR(ERR_UNSUPPORTED,
               system_grant_revoke(f.system, f.owner, GRANT_ALLOW, PRIVILEGE_SELECT, GRANTEE_ROLE,

@@ -34,7 +34,7 @@ static enum err load(struct system *system, const struct revocation *revocation,
                                    TEXT(system__effect_text(revocation->effect)),
                                    INT(revocation->object.privilege)),
                             &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -102,7 +102,7 @@ static enum err gives(struct system *system, const struct revocation *revocation
 static enum err take_columns(struct system *system, struct revocation *revocation,
                              const struct old_grant *grant, struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t ignored;
     TRY(gives(system, revocation, grant, &found, info));
     if (!found) {

@@ -19,7 +19,7 @@ enum err system__need_schema(struct system *system, const struct actor *actor, s
                              struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    bool has_row;
+    bool has_row = false;
     TRY(system__open_cursor(system, SQL_SCHEMAS,
                             VALUES(INT(actor->id), INT(actor->is_admin), INT(SYSTEM_PUBLIC_ID),
                                    TEXT(name)),
@@ -41,7 +41,7 @@ enum err system__need_schema(struct system *system, const struct actor *actor, s
 static enum err create(struct system *system, const struct actor *actor, struct slice name,
                        bool if_not_exists, struct errinfo *info)
 {
-    bool exists;
+    bool exists = false;
     int64_t ignored;
     TRY(system__need_admin(actor, "create schemas", info));
     TRY(system__check_name(name, "schema", info));
@@ -88,7 +88,7 @@ static enum err drop(struct system *system, const struct actor *actor, struct sl
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "drop", 0);
     struct schema_row schema;
-    bool found;
+    bool found = false;
     int64_t count = 0;
     if (arena == NULL) {
         return errinfo_nomem(info);
@@ -143,7 +143,7 @@ static enum err load(struct system *system, const struct identity *who, struct a
     TRY(system__open_cursor(
         system, SQL_SCHEMAS,
         VALUES(INT(actor.id), INT(actor.is_admin), INT(SYSTEM_PUBLIC_ID), all), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
