@@ -85,8 +85,7 @@ static enum err check_file(const char *folder, const char *name, struct arena *a
     }
     *ret_exists = lstat(path, &found) == 0;
     if (!*ret_exists) {
-        return errno == ENOENT ? ERR_OK
-                               : errinfo_set(info, ERR_IO, NULL, "cannot read %s", what);
+        return errno == ENOENT ? ERR_OK : errinfo_set(info, ERR_IO, NULL, "cannot read %s", what);
     }
     if (!S_ISREG(found.st_mode)) {
         return errinfo_set(info, ERR_DENIED, NULL, "%s is not a plain file", what);
@@ -144,10 +143,14 @@ static enum err configure(struct system *system, struct errinfo *info)
     static const struct {
         int option;
         int value;
-    } options[] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},      {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
-                   {SQLITE_DBCONFIG_ENABLE_FKEY, 1},    {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
-                   {SQLITE_DBCONFIG_ENABLE_VIEW, 0},    {SQLITE_DBCONFIG_DQS_DDL, 0},
-                   {SQLITE_DBCONFIG_DQS_DML, 0},        {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
+    } options[] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},
+                   {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+                   {SQLITE_DBCONFIG_ENABLE_FKEY, 1},
+                   {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
+                   {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+                   {SQLITE_DBCONFIG_DQS_DDL, 0},
+                   {SQLITE_DBCONFIG_DQS_DML, 0},
+                   {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
                    {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0}};
     for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
         int is = -1;
@@ -276,8 +279,7 @@ static enum err read_version(struct system *system, struct errinfo *info)
         return found ? ERR_OK : system__error(SQLITE_CORRUPT, "read", info);
     }
     int64_t version;
-    TRY(system__number(system, "SELECT version FROM warehouse", NO_VALUES, &found, &version,
-                       info));
+    TRY(system__number(system, "SELECT version FROM warehouse", NO_VALUES, &found, &version, info));
     if (!found) {
         return system__error(SQLITE_CORRUPT, "read", info);
     }

@@ -28,9 +28,8 @@ enum err system__actor(struct system *system, const struct identity *who, struct
     if (has_row) {
         actor.id = system__int(&cursor, 0);
         actor.is_owner = identity_is_owner(who) && actor.id == system->owner_id;
-        actor.is_admin = actor.is_owner ||
-                         (identity_has_role(who, SLICE(SYSTEM_ROLE_ADMIN)) &&
-                          system__int(&cursor, 1) != 0);
+        actor.is_admin = actor.is_owner || (identity_has_role(who, SLICE(SYSTEM_ROLE_ADMIN)) &&
+                                            system__int(&cursor, 1) != 0);
     }
     *ret_actor = actor;
     return ERR_OK;
@@ -42,8 +41,7 @@ enum err system__need_admin(const struct actor *actor, const char *verb, struct 
         return ERR_OK;
     }
     (void)errinfo_set(info, ERR_DENIED, NULL,
-                      "only the warehouse's owner and members of \"" SYSTEM_ROLE_ADMIN
-                      "\" may %s",
+                      "only the warehouse's owner and members of \"" SYSTEM_ROLE_ADMIN "\" may %s",
                       verb);
     errinfo_hint(info, "Ask one of them.");
     return ERR_DENIED;
@@ -68,8 +66,8 @@ enum err system__find_principal(struct system *system, struct slice name, struct
     return ERR_OK;
 }
 
-enum err system__need_principal(struct system *system, const struct actor *actor,
-                                struct slice name, enum principal_want want, struct arena *arena,
+enum err system__need_principal(struct system *system, const struct actor *actor, struct slice name,
+                                enum principal_want want, struct arena *arena,
                                 struct principal *ret_principal, struct errinfo *info)
 {
     static const char *const words[] = {"user", "role", "user or role"};

@@ -41,9 +41,9 @@ static void fill_people(struct bench *bench)
     struct errinfo info;
     struct slice value = SLICE("EU");
     for (int i = 0; i < ROLES; i++) {
-        must(system_role_create(bench->system, bench->owner, name_of(bench, "role", i), true,
-                                &info),
-             &info);
+        must(
+            system_role_create(bench->system, bench->owner, name_of(bench, "role", i), true, &info),
+            &info);
         if (i % 5 != 0) {
             must(system_role_grant(bench->system, bench->owner, name_of(bench, "role", i - 1),
                                    name_of(bench, "role", i), &info),
@@ -68,12 +68,15 @@ static void grant_table(struct bench *bench, struct slice uuid, int table)
     const uint32_t columns[] = {1, 2, 3, 4, 5};
     const struct grant_mask masks[] = {{2, SLICE("NULL")}, {3, SLICE("sha256(__moat_c3)")}};
     for (int i = 0; i < 3; i++) {
-        struct grant grant = {.effect = GRANT_ALLOW, .privileges = PRIVILEGE_SELECT,
+        struct grant grant = {.effect = GRANT_ALLOW,
+                              .privileges = PRIVILEGE_SELECT,
                               .grantee_kind = GRANTEE_ROLE,
                               .grantee = name_of(bench, "role", (table + i) % ROLES),
-                              .object_uuid = uuid, .column_ids = columns,
+                              .object_uuid = uuid,
+                              .column_ids = columns,
                               .column_count = ARRAY_COUNT(columns),
-                              .rows = SLICE("__moat_c4 = claim('region')"), .masks = masks,
+                              .rows = SLICE("__moat_c4 = claim('region')"),
+                              .masks = masks,
                               .mask_count = ARRAY_COUNT(masks)};
         uint64_t id;
         must(system_grant_add(bench->system, bench->owner, &grant, &id, &info), &info);
@@ -90,7 +93,9 @@ static void fill_tables(struct bench *bench)
     }
     for (int i = 0; i < TABLES; i++) {
         struct system_relation table = {
-            .relation = {.kind = RELATION_TABLE, .columns = columns, .column_count = COLUMNS,
+            .relation = {.kind = RELATION_TABLE,
+                         .columns = columns,
+                         .column_count = COLUMNS,
                          .name = {.schema = SLICE("main"), .name = name_of(bench, "table", i)}},
             .location = SLICE("data/*.parquet")};
         struct system_relation made;

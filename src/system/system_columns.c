@@ -220,17 +220,16 @@ static enum err insert(struct system *system, int64_t relation_id,
         TRY(system__run(system,
                         "INSERT INTO relation_column (relation, ordinal, id, name, source, type)"
                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                        VALUES(INT(relation_id), INT(i), INT(columns[i].id),
-                               TEXT(columns[i].name), TEXT(columns[i].source),
-                               TEXT(columns[i].type)),
+                        VALUES(INT(relation_id), INT(i), INT(columns[i].id), TEXT(columns[i].name),
+                               TEXT(columns[i].source), TEXT(columns[i].type)),
                         info));
     }
     return ERR_OK;
 }
 
 enum err system__store_columns(struct system *system, const struct relation_row *relation,
-                               const struct relation_column *columns, size_t count,
-                               bool keep_names, struct arena *arena, struct errinfo *info)
+                               const struct relation_column *columns, size_t count, bool keep_names,
+                               struct arena *arena, struct errinfo *info)
 {
     struct relation_column *old;
     size_t old_count;
@@ -270,8 +269,7 @@ static enum err rename_column(struct system *system, const struct actor *actor,
     if (!is_text(new_name, COLUMN_NAME_BYTES_MAX)) {
         return bad_name(info);
     }
-    TRY(system__number(system,
-                       "SELECT id FROM relation_column WHERE relation = ?1 AND name = ?2",
+    TRY(system__number(system, "SELECT id FROM relation_column WHERE relation = ?1 AND name = ?2",
                        VALUES(INT(relation.id), TEXT(column)), &found, &id, info));
     if (!found) {
         (void)errinfo_set(info, ERR_NOT_FOUND, "42703",
@@ -281,15 +279,13 @@ static enum err rename_column(struct system *system, const struct actor *actor,
                         VALUES(INT(relation.id)), column, info);
         return ERR_NOT_FOUND;
     }
-    TRY(system__number(system,
-                       "SELECT id FROM relation_column WHERE relation = ?1 AND name = ?2",
+    TRY(system__number(system, "SELECT id FROM relation_column WHERE relation = ?1 AND name = ?2",
                        VALUES(INT(relation.id), TEXT(new_name)), &found, &other, info));
     if (found && other != id) {
         return errinfo_set(info, ERR_EXISTS, "42701", "column \"%.*s\" of \"%.*s\" already exists",
                            SLICE_ARGS(new_name), SLICE_ARGS(relation.name));
     }
-    TRY(system__run(system,
-                    "UPDATE relation_column SET name = ?3 WHERE relation = ?1 AND id = ?2",
+    TRY(system__run(system, "UPDATE relation_column SET name = ?3 WHERE relation = ?1 AND id = ?2",
                     VALUES(INT(relation.id), INT(id), TEXT(new_name)), info));
     return system__run(system, "UPDATE relation SET version = ?2 WHERE id = ?1",
                        VALUES(INT(relation.id), INT(system->next_version)), info);
@@ -323,9 +319,8 @@ static enum err refresh(struct system *system, const struct actor *actor,
 }
 
 enum err system_relation_refresh(struct system *system, const struct identity *who,
-                                 const struct sql_name *name,
-                                 const struct relation_column *columns, size_t column_count,
-                                 struct errinfo *info)
+                                 const struct sql_name *name, const struct relation_column *columns,
+                                 size_t column_count, struct errinfo *info)
 {
     struct actor actor;
     TRY(system__check_columns(columns, column_count, info));

@@ -97,9 +97,8 @@ enum err system__grantee(struct system *system, const struct actor *actor, enum 
                          struct slice name, struct arena *arena, struct principal *ret_grantee,
                          struct errinfo *info)
 {
-    return system__need_principal(system, actor, name,
-                                  kind == GRANTEE_ROLE ? WANT_ROLE : WANT_USER, arena, ret_grantee,
-                                  info);
+    return system__need_principal(system, actor, name, kind == GRANTEE_ROLE ? WANT_ROLE : WANT_USER,
+                                  arena, ret_grantee, info);
 }
 
 /* ---- add ---- */
@@ -166,12 +165,12 @@ static enum err insert_parts(struct system *system, int64_t id, const struct gra
     }
     for (size_t i = 0; i < grant->mask_count; i++) {
         TRY(check_column(system, object, grant->masks[i].column_id, info));
-        TRY(system__run(system,
-                        "INSERT INTO grant_mask (grant_id, column_id, expression)"
-                        " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                        VALUES(INT(id), INT(grant->masks[i].column_id),
-                               TEXT(grant->masks[i].expression)),
-                        info));
+        TRY(system__run(
+            system,
+            "INSERT INTO grant_mask (grant_id, column_id, expression)"
+            " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            VALUES(INT(id), INT(grant->masks[i].column_id), TEXT(grant->masks[i].expression)),
+            info));
         if (sqlite3_changes(system->db) == 0) {
             return errinfo_set(info, ERR_INVALID, "42701", "a column has two masks in one grant");
         }
@@ -191,8 +190,7 @@ static enum err add(struct system *system, const struct actor *actor, const stru
     TRY(system__grant_object(system, actor, grant->object_uuid, grant->privileges, arena, &object,
                              info));
     TRY(check_shape(grant, &object, info));
-    TRY(system__grantee(system, actor, grant->grantee_kind, grant->grantee, arena, &grantee,
-                        info));
+    TRY(system__grantee(system, actor, grant->grantee_kind, grant->grantee, arena, &grantee, info));
     TRY(system__run(system,
                     "INSERT INTO access_grant (effect, privileges, grantee, object, all_columns,"
                     " row_filter, grantor, created_wall_us)"
@@ -237,8 +235,7 @@ static const struct {
             " JOIN grant_column c ON c.grant_id = g.id " where                                     \
             " ORDER BY c.grant_id, c.column_id",                                                   \
             "SELECT m.grant_id, m.column_id, m.expression FROM access_grant g"                     \
-            " JOIN grant_mask m ON m.grant_id = g.id " where                                       \
-            " ORDER BY m.grant_id, m.column_id"                                                    \
+            " JOIN grant_mask m ON m.grant_id = g.id " where " ORDER BY m.grant_id, m.column_id"   \
     }
     SQL_GRANTS(""),
     SQL_GRANTS("WHERE g.object = ?1"),

@@ -189,11 +189,11 @@ static enum err check_may_replace(struct system *system, const struct actor *act
     if (!is_owner && !actor->is_admin) {
         bool knows = false;
         TRY(system__knows(system, actor, old->uuid, &knows, info));
-        return knows ? errinfo_set(info, ERR_DENIED, NULL,
-                                   "only the owner of \"%.*s\" may replace it",
-                                   SLICE_ARGS(old->name))
-                     : errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
-                                   SLICE_ARGS(old->name));
+        return knows
+                   ? errinfo_set(info, ERR_DENIED, NULL,
+                                 "only the owner of \"%.*s\" may replace it", SLICE_ARGS(old->name))
+                   : errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
+                                 SLICE_ARGS(old->name));
     }
     if (old->is_view != is_view) {
         (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is a %s", SLICE_ARGS(old->name),
@@ -240,14 +240,13 @@ static enum err store_definition(struct system *system, const struct relation_ro
     if (!is_view) {
         format = TEXT(slice_of(format_text(relation->format)));
     }
-    TRY(system__run(
-        system,
-        "UPDATE relation SET format = ?2, location = ?3, comment = ?4, view_sql = ?5,"
-        " is_definer = ?6 WHERE id = ?1",
-        VALUES(INT(row->id), format, TEXT(is_view ? SLICE("") : wanted->location),
-               TEXT(wanted->comment), TEXT(is_view ? relation->view_sql : SLICE("")),
-               INT(is_view && relation->is_definer)),
-        info));
+    TRY(system__run(system,
+                    "UPDATE relation SET format = ?2, location = ?3, comment = ?4, view_sql = ?5,"
+                    " is_definer = ?6 WHERE id = ?1",
+                    VALUES(INT(row->id), format, TEXT(is_view ? SLICE("") : wanted->location),
+                           TEXT(wanted->comment), TEXT(is_view ? relation->view_sql : SLICE("")),
+                           INT(is_view && relation->is_definer)),
+                    info));
     TRY(store_options(system, row->id, relation, info));
     return system__store_columns(system, row, relation->columns, relation->column_count, false,
                                  arena, info);
@@ -270,9 +269,8 @@ static enum err insert(struct system *system, const struct actor *actor,
                     "INSERT INTO relation (uuid, schema, name, owner, kind, format, location,"
                     " comment, view_sql, is_definer, version, next_column_id)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', '', '', 0, 0, 1)",
-                    VALUES(TEXT(slice_of(uuid)), INT(schema->id),
-                           TEXT(wanted->relation.name.name), INT(actor->id),
-                           TEXT(is_view ? SLICE("view") : SLICE("table")), format),
+                    VALUES(TEXT(slice_of(uuid)), INT(schema->id), TEXT(wanted->relation.name.name),
+                           INT(actor->id), TEXT(is_view ? SLICE("view") : SLICE("table")), format),
                     info));
     struct relation_row row = {.id = sqlite3_last_insert_rowid(system->db), .next_column_id = 1};
     return store_definition(system, &row, wanted, arena, info);
@@ -343,8 +341,8 @@ static enum err drop(struct system *system, const struct actor *actor, const str
     }
     TRY(err);
     if (relation.is_view != (kind == RELATION_VIEW)) {
-        (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is a %s",
-                          SLICE_ARGS(relation.name), relation.is_view ? "view" : "table");
+        (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is a %s", SLICE_ARGS(relation.name),
+                          relation.is_view ? "view" : "table");
         errinfo_hint(info, "Write DROP %s.", relation.is_view ? "VIEW" : "TABLE");
         return ERR_INVALID;
     }

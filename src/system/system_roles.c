@@ -12,8 +12,8 @@ static enum err find_pair(struct system *system, const struct actor *actor, stru
     TRY(system__need_principal(system, actor, role, WANT_ROLE, arena, ret_role, info));
     TRY(system__need_principal(system, actor, member, WANT_ANY, arena, ret_member, info));
     if (ret_role->id == SYSTEM_PUBLIC_ID || ret_member->id == SYSTEM_PUBLIC_ID) {
-        (void)errinfo_set(info, ERR_INVALID, "0LP01", "role \"" SYSTEM_PUBLIC
-                          "\" has everybody in it and is in no other");
+        (void)errinfo_set(info, ERR_INVALID, "0LP01",
+                          "role \"" SYSTEM_PUBLIC "\" has everybody in it and is in no other");
         errinfo_hint(info, "Grant privileges to \"" SYSTEM_PUBLIC "\" instead.");
         return ERR_INVALID;
     }
@@ -178,9 +178,9 @@ enum err system_roles(struct system *system, const struct identity *who, struct 
     return err;
 }
 
-static enum err load_members(struct system *system, const struct identity *who,
-                             struct arena *arena, struct system_member **ret_members,
-                             size_t *ret_count, struct errinfo *info)
+static enum err load_members(struct system *system, const struct identity *who, struct arena *arena,
+                             struct system_member **ret_members, size_t *ret_count,
+                             struct errinfo *info)
 {
     struct actor actor;
     struct system_member *members = NULL;
@@ -213,8 +213,7 @@ static enum err load_members(struct system *system, const struct identity *who,
 }
 
 enum err system_members(struct system *system, const struct identity *who, struct arena *arena,
-                        struct system_member **ret_members, size_t *ret_count,
-                        struct errinfo *info)
+                        struct system_member **ret_members, size_t *ret_count, struct errinfo *info)
 {
     TRY(system__read_begin(system, info));
     enum err err = load_members(system, who, arena, ret_members, ret_count, info);

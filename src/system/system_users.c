@@ -38,8 +38,8 @@ static enum err load_roles(struct system *system, int64_t user, struct arena *ar
 }
 
 static enum err load_attributes(struct system *system, int64_t user, struct arena *arena,
-                                const struct identity_attribute **ret_attributes,
-                                size_t *ret_count, struct errinfo *info)
+                                const struct identity_attribute **ret_attributes, size_t *ret_count,
+                                struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
     struct identity_attribute *list = NULL;
@@ -261,9 +261,9 @@ enum err system_role_drop(struct system *system, const struct identity *who, str
 
 /* The user to change; nobody but themself changes the owner, nobody but the owner (or, for their
  * password, themself) an admin: else one admin could become another. */
-static enum err find_to_change(struct system *system, const struct actor *actor,
-                               struct slice name, bool also_themself, struct arena *arena,
-                               struct principal *ret_user, struct errinfo *info)
+static enum err find_to_change(struct system *system, const struct actor *actor, struct slice name,
+                               bool also_themself, struct arena *arena, struct principal *ret_user,
+                               struct errinfo *info)
 {
     bool is_themself = also_themself && slice_equal_fold(name, identity_subject(actor->who));
     if (!is_themself) {
@@ -314,8 +314,7 @@ static enum err check_attribute(struct slice attribute, const struct slice *valu
                           (value->len > 0 && memchr(value->ptr, '\0', value->len) != NULL))) {
         (void)errinfo_set(info, ERR_INVALID, "22023",
                           "the value of attribute \"%.*s\" is not valid", SLICE_ARGS(attribute));
-        errinfo_hint(info, "Values are UTF-8 without NUL, at most %u bytes.",
-                     ATTRIBUTE_BYTES_MAX);
+        errinfo_hint(info, "Values are UTF-8 without NUL, at most %u bytes.", ATTRIBUTE_BYTES_MAX);
         return ERR_INVALID;
     }
     return ERR_OK;
@@ -363,8 +362,7 @@ enum err system_user_set_attribute(struct system *system, const struct identity 
 /* ---- list ---- */
 
 static enum err load_users(struct system *system, const struct identity *who, struct arena *arena,
-                           struct system_user **ret_users, size_t *ret_count,
-                           struct errinfo *info)
+                           struct system_user **ret_users, size_t *ret_count, struct errinfo *info)
 {
     struct actor actor;
     struct system_user *users = NULL;
