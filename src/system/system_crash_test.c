@@ -181,9 +181,9 @@ static int wrapped_open(UNUSED sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_
     return code;
 }
 
-static int wrapped_delete(UNUSED sqlite3_vfs *vfs, const char *name, int sync_folder)
+static int wrapped_delete(UNUSED sqlite3_vfs *vfs, const char *name, UNUSED int sync_folder)
 {
-    return change_fails() ? SQLITE_IOERR_DELETE : disk.real->xDelete(disk.real, name, sync_folder);
+    return change_fails() ? SQLITE_IOERR_DELETE : disk.real->xDelete(disk.real, name, 0);
 }
 
 static int wrapped_access(UNUSED sqlite3_vfs *vfs, const char *name, int flags, int *ret_result)
