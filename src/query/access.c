@@ -26,21 +26,23 @@ struct access {
     char *sink_temporary;
 };
 
+/* The engine chooses a decompressor by the end of the name; nothing else of it is passed on. */
+static const char *extension_of(const struct relation_object *object)
+{
+    static const char *const endings[] = {".gz", ".zst"};
+    for (size_t i = 0; !object->is_bytes && i < ARRAY_COUNT(endings); i++) {
+        if (slice_ends_with(object->location, slice_of(endings[i]))) {
+            return endings[i];
+        }
+    }
+    return "";
+}
+
 void access_placeholder_uri(void *context, size_t index, struct buf *out)
 {
     const struct access_uri_context *uri = context;
-    const struct relation_object *object = &uri->relation->objects[index];
-    buf_printf(out, "%s/%zu", uri->warehouse->uri_prefix, uri->object_first + index);
-    /* The engine chooses a decompressor by the end of the name. */
-    static const char *const endings[] = {".gz", ".zst"};
-    static const char *const formats[] = {
-        [FORMAT_PARQUET] = ".parquet", [FORMAT_CSV] = ".csv", [FORMAT_JSON] = ".json"};
-    buf_append_str(out, formats[uri->relation->format]);
-    for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
-        if (slice_ends_with(object->location, slice_of(endings[i]))) {
-            buf_append_str(out, endings[i]);
-        }
-    }
+    buf_printf(out, "%s/%zu%s", uri->warehouse->uri_prefix, uri->object_first + index,
+               extension_of(&uri->relation->objects[index]));
 }
 
 static enum err open_object(struct access *access, struct access_object *object,
@@ -111,7 +113,7 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         const struct relation_object *object = access->objects[i].object;
         described[i].size_bytes = object->is_bytes ? object->bytes.len : object->size_bytes;
         described[i].etag = object->etag;
-        described[i].extension = SLICE("");
+        described[i].extension = slice_of(extension_of(object));
     }
     struct engine_grant_spec spec = {
         .objects = described,
@@ -183,6 +185,10 @@ void access_close(struct access *access)
 
 enum err access_bind(const struct access *access, struct slice physical_sql, struct buf *ret_sql)
 {
+    if (access->object_count == 0) {
+        buf_append_slice(ret_sql, physical_sql);
+        return buf_failed(ret_sql) ? ERR_NOMEM : ERR_OK;
+    }
     struct buf uri CLEANUP(buf_fini) = {0};
     engine_grant_uri(access->grant, 0, &uri);
     const char *slash = uri.len == 0 ? NULL : strrchr(uri.ptr, '/');

@@ -19,6 +19,7 @@ struct plan_ref {
     struct resolved resolved;
     struct plan_node *view; /* body, if the relation is a view */
     size_t table;           /* in plan->tables, for what has objects */
+    enum leak_class filter_leak; /* of the policy's own row filter */
 };
 
 struct plan_node {
@@ -249,6 +250,13 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
         b->table_capacity = capacity;
     }
     const struct relation *relation = resolved->relation;
+    size_t files_max = (size_t)config_integer(b->session->config, CONFIG_FILES_MAX);
+    if (relation->object_count > files_max) {
+        (void)errinfo_set(info, ERR_LIMIT, NULL, "\"%.*s\" has %zu files, %zu are allowed",
+                          SLICE_ARGS(relation->name.name), relation->object_count, files_max);
+        errinfo_hint(info, "files.count_max in the configuration is the limit.");
+        return ERR_LIMIT;
+    }
     size_t need = plan->object_count + relation->object_count;
     if (need > b->object_capacity) {
         size_t capacity = need * 2;
@@ -362,6 +370,29 @@ static enum err fill_audit(struct builder *b, const struct plan_node *node,
     return ERR_OK;
 }
 
+/* A filter that can throw may run beside the person's conditions in any order: its class counts. */
+static enum err classify_filter(struct builder *b, struct plan_ref *ref, struct errinfo *info)
+{
+    struct slice filter = ref->resolved.effective.filter;
+    if (filter.len == 0) {
+        return ERR_OK;
+    }
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct slice json;
+    struct sql_ast *ast;
+    buf_append_str(&text, "SELECT ");
+    buf_append_slice(&text, filter);
+    struct slice kept;
+    if (buf_failed(&text) || !arena_slice(b->arena, buf_slice(&text), &kept)) {
+        return errinfo_nomem(info);
+    }
+    TRY(parse_text(b->session, kept, b->arena, &json, info));
+    TRY(sql_ast_open(json, kept, SQL_FROM_POLICY, &b->session->warehouse->limits,
+                     b->session->who, b->arena, &ast, info));
+    ref->filter_leak = ast->leak;
+    return ERR_OK;
+}
+
 static void worsen_leak(struct plan *plan, const struct sql_ast *ast)
 {
     if (ast->leak > plan->leak) {
@@ -393,6 +424,7 @@ static enum err resolve_node(struct builder *b, struct plan_node *node, struct e
         }
         TRY(add_table(b, node, &ref->resolved, &ref->table, info));
         TRY(fill_audit(b, node, &ref->resolved, &used, &b->plan->tables[ref->table].audit, info));
+        TRY(classify_filter(b, ref, info));
         b->plan->is_bound = b->plan->is_bound || ref->resolved.effective.is_bound;
         if (ref->resolved.relation->kind == RELATION_VIEW) {
             TRY(open_view(b, node, ref->resolved.relation, &ref->view, info));
@@ -572,7 +604,8 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
     if (buf_failed(&source)) {
         return errinfo_nomem(info);
     }
-    bool barrier = is_bound && b->plan->leak == LEAK_UNSAFE;
+    bool barrier = is_bound && (b->plan->leak == LEAK_UNSAFE ||
+                                (b->plan->leak != LEAK_NONE && ref->filter_leak != LEAK_NONE));
     TRY(policy_secure(&ref->resolved.effective, buf_slice(&source), barrier, &text, info));
     struct json *secured;
     TRY(parse_own(b, &text, &secured, info));

@@ -93,6 +93,8 @@ enum err run_create_table(struct query *query, const struct statement *statement
     struct relation path = {0};
     struct relation_column *columns;
     TRY(load_location(query, statement, &path, info));
+    /* Kept absolute: the same files whatever folder a later session starts in. */
+    TRY(storage_qualify(session->who, statement->location, query->arena, &table.location, info));
     TRY(catalog_check_options(path.format, statement->options, statement->option_count, info));
     TRY(sniff(query, &path, &columns, &table.relation.column_count, info));
     table.relation.kind = RELATION_TABLE;
