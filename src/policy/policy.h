@@ -4,10 +4,12 @@
  * and no DENY hides it; a cell is raw if any grant that shows this row gives the column raw, else
  * the first mask in grant order whose grant shows the row, else NULL. A column no grant gives is
  * absent. DENY of a column removes it, DENY of the table removes the table, DENY ... ROWS WHERE
- * removes rows (a condition that is NULL removes too). The owner of the warehouse and the owner of
- * the relation see everything raw, unless a DENY says otherwise to the latter.
+ * removes rows (a condition that is NULL removes too), DENY of columns with ROWS WHERE makes those
+ * cells NULL. The owner of the warehouse and the owner of the relation see everything raw, unless a
+ * DENY says otherwise to the latter.
  * A policy that cannot be applied (a mask or filter names a dropped column, a claim function is
- * malformed) refuses the relation: no rows, never a fallback to open.
+ * malformed) refuses the relation: no rows, never a fallback to open. So does a mask for, or a DENY
+ * of, a dropped column where a grant gives all columns: the same name could come back unmasked.
  * Everything is keyed by relation uuid and column id. Pure functions over their inputs; thread-safe. */
 #pragma once
 
@@ -56,14 +58,13 @@ MUST_USE enum err policy_source_columns(const struct policy_effective *effective
                                         const struct relation_column ***ret_columns,
                                         size_t *ret_count, struct errinfo *info);
 
-/* The barrier forms that held in the leak probes; the text put around the filter. */
-
 /* ---- masks ---- */
 
 /* A mask as written in MASKED WITH to the expression to be bound (before sql_expression_bind): built-in
  * forms are expanded over the quoted column name, anything else is returned as it is.
- *   null | sha256(c) keyed by the warehouse | redact(c [, keep_last]) | show_first(c, n) |
- *   show_last(c, n) | year(c) month(c) day(c): truncation to it | a constant | any scalar expression
+ *   null | sha256(x) keyed by the warehouse | redact(x [, keep_last]) | show_first(x, n) |
+ *   show_last(x, n) | year(c) month(c) day(c): truncation to it, c being the masked column itself |
+ *   a constant | any scalar expression
  * `type` is the column's type: a mask that cannot have it is refused here when that can be known
  * (22023, saying what the mask gives). */
 MUST_USE enum err policy_mask_expand(struct slice mask, const struct relation_column *column,

@@ -165,12 +165,7 @@ static enum err fill_rows(struct former *f, struct errinfo *info)
     }
     for (size_t i = 0; i < g->deny_count; i++) {
         uint32_t condition = g->denies[i].condition;
-        if (!g->denies[i].grant->all_columns) {
-            continue;
-        }
-        if (condition == POLICY_ALWAYS) {
-            f->form.hides_all = true;
-        } else if (!set_has(&f->hides, condition)) {
+        if (g->denies[i].grant->all_columns && !set_has(&f->hides, condition)) {
             set_add(&f->hides, condition);
             hides[f->form.hide_count++] = condition;
         }

@@ -13,7 +13,8 @@
 /* A grant that applies to the person, its expressions folded. */
 struct policy_applied {
     const struct grant *grant;
-    uint32_t condition;        /* number of its ROWS WHERE, or POLICY_ALWAYS */
+    uint32_t condition;        /* number of its ROWS WHERE; POLICY_ALWAYS if it has none (an
+                                  allow's that folds to TRUE counts as none) */
     const struct slice *masks; /* folded; beside grant->masks */
 };
 
@@ -46,7 +47,6 @@ struct policy_form {
     bool shows_all;        /* some grant shows every row */
     const uint32_t *shows; /* else a row needs one of these TRUE */
     size_t show_count;
-    bool hides_all;        /* a DENY hides every row */
     const uint32_t *hides; /* and each of these FALSE */
     size_t hide_count;
     struct policy_cell *cells; /* visible columns in relation order */

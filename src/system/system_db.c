@@ -5,11 +5,11 @@
 
 /* ---- results ---- */
 
-static enum err simple_error(enum err err, const char *sqlstate, const char *verb,
-                             const char *why, struct errinfo *info)
+static enum err simple_error(enum err err, const char *sqlstate, const char *verb, const char *why,
+                             struct errinfo *info)
 {
-    return errinfo_set(info, err, sqlstate, "cannot %s the warehouse's store \"" SYSTEM_FILE
-                       "\": %s", verb, why);
+    return errinfo_set(info, err, sqlstate,
+                       "cannot %s the warehouse's store \"" SYSTEM_FILE "\": %s", verb, why);
 }
 
 enum err system__error(int code, const char *verb, struct errinfo *info)
@@ -61,8 +61,8 @@ static enum err find_statement(struct system *system, const char *sql, sqlite3_s
         ASSERT(probes < SYSTEM_STATEMENTS_MAX / 2);
         if (system->statements[slot].sql == NULL) {
             sqlite3_stmt *stmt = NULL;
-            int code = sqlite3_prepare_v3(system->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt,
-                                          NULL);
+            int code =
+                sqlite3_prepare_v3(system->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
             if (code != SQLITE_OK) {
                 return system__error(code, "read", info);
             }
@@ -234,10 +234,9 @@ void system__read_end(struct system *system)
 static enum err open_write(struct system *system, const struct identity *who,
                            struct actor *ret_actor, struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t version;
-    TRY(system__number(system, "SELECT version FROM warehouse", NO_VALUES, &found, &version,
-                       info));
+    TRY(system__number(system, "SELECT version FROM warehouse", NO_VALUES, &found, &version, info));
     if (!found) {
         return system__error(SQLITE_CORRUPT, "read", info);
     }
@@ -268,8 +267,8 @@ static enum err commit(struct system *system, struct errinfo *info)
     if (sqlite3_total_changes64(system->db) == system->changes_before) {
         return system__run(system, "COMMIT", NO_VALUES, info); /* IF NOT EXISTS and the like */
     }
-    TRY(system__run(system, "UPDATE warehouse SET version = ?1",
-                    VALUES(INT(system->next_version)), info));
+    TRY(system__run(system, "UPDATE warehouse SET version = ?1", VALUES(INT(system->next_version)),
+                    info));
     TRY(system__run(system, "COMMIT", NO_VALUES, info));
     system->version = system->next_version;
     return ERR_OK;
