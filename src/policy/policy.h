@@ -2,8 +2,8 @@
  *
  * Meaning (docs/policy.md): no applicable grant, no relation. A row is visible if any grant shows
  * it and no DENY hides it; a cell is raw if any grant that shows this row gives the column raw,
- * else the first mask in grant order whose grant shows the row, else NULL. A column no grant gives is
- * absent. DENY of a column removes it, DENY of the table removes the table, DENY ... ROWS WHERE
+ * else the first mask in grant order whose grant shows the row, else NULL. A column no grant gives
+ * is absent. DENY of a column removes it, DENY of the table removes the table, DENY ... ROWS WHERE
  * removes rows (a condition that is NULL removes too), DENY of columns with ROWS WHERE makes those
  * cells NULL. The owner of the warehouse and the owner of the relation see everything raw, unless a
  * DENY says otherwise to the latter.
@@ -49,7 +49,8 @@ MUST_USE enum err policy_effective(const struct identity *who, const struct rela
 
 /* Appends the secured relation as one SELECT: projection, masks and filter together over
  * `source_sql`, a FROM item that yields every needed column as `__moat_c<id>`
- * (policy_source_columns says which). With `barrier`, nothing of an outer query can run before the filter. */
+ * (policy_source_columns says which). With `barrier`, nothing of an outer query can run before the
+ * filter. */
 MUST_USE enum err policy_secure(const struct policy_effective *effective, struct slice source_sql,
                                 bool barrier, struct buf *ret_sql, struct errinfo *info);
 
