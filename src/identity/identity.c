@@ -364,9 +364,9 @@ bool identity_attribute(const struct identity *who, struct slice name, struct sl
 {
     struct identity_attribute key = {.name = name};
     const struct identity_attribute *found =
-        who->attribute_count == 0 ? NULL
-                                  : bsearch(&key, who->attributes, who->attribute_count,
-                                            sizeof(key), compare_attributes);
+        who->attribute_count == 0
+            ? NULL
+            : bsearch(&key, who->attributes, who->attribute_count, sizeof(key), compare_attributes);
     if (found == NULL) {
         return false;
     }

@@ -77,8 +77,7 @@ MUST_USE enum err identity_os_user(struct arena *arena, struct slice *ret_name,
 #define SCRAM_ITERATIONS_MAX 1000000u  /* also of stored ones: a check must end */
 #define SCRAM_VERIFIER_BYTES 192
 MUST_USE enum err scram_verifier_new(struct slice password, uint32_t iterations,
-                                     char ret_verifier[SCRAM_VERIFIER_BYTES],
-                                     struct errinfo *info);
+                                     char ret_verifier[SCRAM_VERIFIER_BYTES], struct errinfo *info);
 
 /* True if `password` belongs to `verifier`; constant time in the key comparison. */
 MUST_USE bool scram_verifier_check(struct slice verifier, struct slice password);

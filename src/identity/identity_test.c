@@ -17,17 +17,22 @@ static const struct identity_attribute attributes[] = {
 
 static struct identity_spec full_spec(const struct slice *roles, size_t role_count)
 {
-    return (struct identity_spec){
-        .subject = SLICE("alice"), .display_name = SLICE("Alice A."), .provider = SLICE("local"),
-        .actor = SLICE("bob"), .client = SLICE("embedded"), .roles = roles,
-        .role_count = role_count, .attributes = attributes,
-        .attribute_count = ARRAY_COUNT(attributes), .expires_wall_us = 1000};
+    return (struct identity_spec){.subject = SLICE("alice"),
+                                  .display_name = SLICE("Alice A."),
+                                  .provider = SLICE("local"),
+                                  .actor = SLICE("bob"),
+                                  .client = SLICE("embedded"),
+                                  .roles = roles,
+                                  .role_count = role_count,
+                                  .attributes = attributes,
+                                  .attribute_count = ARRAY_COUNT(attributes),
+                                  .expires_wall_us = 1000};
 }
 
 TEST(identity, roles_are_sorted_without_duplicates_and_found_in_any_case)
 {
-    const struct slice roles[] = {SLICE("sales"), SLICE("public"), SLICE("Analyst"),
-                                  SLICE("SALES"), SLICE("b")};
+    const struct slice roles[] = {SLICE("sales"), SLICE("public"), SLICE("Analyst"), SLICE("SALES"),
+                                  SLICE("b")};
     struct identity_spec spec = full_spec(roles, ARRAY_COUNT(roles));
     struct identity *who CLEANUP(identity_cleanup) = make(&spec);
     assert_int_equal(identity_role_count(who), 4);
@@ -91,20 +96,30 @@ TEST(identity, refuses_names_that_a_reader_could_not_see)
 {
     static char long_name[IDENTITY_NAME_BYTES_MAX + 1];
     memset(long_name, 'a', sizeof(long_name));
-    const struct slice bad[] = {
-        SLICE(""),           SLICE("a\nb"),         SLICE("a\0b"),         SLICE("\x7F"),
-        SLICE("\xC2\x85"),   SLICE("a\xE2\x80\xAE"), SLICE("\xE2\x80\xA8"), SLICE("\xFF"),
-        SLICE("\xC0\x80"),   SLICE("\xEF\xBB\xBF" "a"), SLICE("\xE2\x80\x8B"),
-        {long_name, sizeof(long_name)}};
+    const struct slice bad[] = {SLICE(""),
+                                SLICE("a\nb"),
+                                SLICE("a\0b"),
+                                SLICE("\x7F"),
+                                SLICE("\xC2\x85"),
+                                SLICE("a\xE2\x80\xAE"),
+                                SLICE("\xE2\x80\xA8"),
+                                SLICE("\xFF"),
+                                SLICE("\xC0\x80"),
+                                SLICE("\xEF\xBB\xBF"
+                                      "a"),
+                                SLICE("\xE2\x80\x8B"),
+                                {long_name, sizeof(long_name)}};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct errinfo info;
         struct identity *who = NULL;
         const struct identity_attribute attribute = {bad[i], SLICE("v")};
         struct identity_spec as_subject = {.subject = bad[i], .provider = SLICE("local")};
-        struct identity_spec as_role = {.subject = SLICE("a"), .provider = SLICE("local"),
-                                        .roles = &bad[i], .role_count = 1};
-        struct identity_spec as_attribute = {.subject = SLICE("a"), .provider = SLICE("local"),
-                                             .attributes = &attribute, .attribute_count = 1};
+        struct identity_spec as_role = {
+            .subject = SLICE("a"), .provider = SLICE("local"), .roles = &bad[i], .role_count = 1};
+        struct identity_spec as_attribute = {.subject = SLICE("a"),
+                                             .provider = SLICE("local"),
+                                             .attributes = &attribute,
+                                             .attribute_count = 1};
         CHECK(!identity_name_is_valid(bad[i]));
         CHECK_ERR(ERR_INVALID, identity_new(&as_subject, &who, &info));
         CHECK_ERR(ERR_INVALID, identity_new(&as_role, &who, &info));
@@ -124,8 +139,10 @@ TEST(identity, refuses_attributes_that_are_double_or_no_text)
         {{SLICE("a"), SLICE("1")}, {SLICE("b"), SLICE("\xED\xA0\x80")}}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct identity *who = NULL;
-        struct identity_spec spec = {.subject = SLICE("a"), .provider = SLICE("local"),
-                                     .attributes = cases[i], .attribute_count = 2};
+        struct identity_spec spec = {.subject = SLICE("a"),
+                                     .provider = SLICE("local"),
+                                     .attributes = cases[i],
+                                     .attribute_count = 2};
         CHECK_ERR(ERR_INVALID, identity_new(&spec, &who, NULL));
         CHECK(who == NULL);
     }
@@ -134,9 +151,13 @@ TEST(identity, refuses_attributes_that_are_double_or_no_text)
 static uint64_t print_of(bool is_owner, struct slice subject, const struct slice *roles,
                          size_t role_count, const struct identity_attribute *list, size_t count)
 {
-    struct identity_spec spec = {.subject = subject, .provider = SLICE("local"),
-                                 .is_owner = is_owner, .roles = roles, .role_count = role_count,
-                                 .attributes = list, .attribute_count = count};
+    struct identity_spec spec = {.subject = subject,
+                                 .provider = SLICE("local"),
+                                 .is_owner = is_owner,
+                                 .roles = roles,
+                                 .role_count = role_count,
+                                 .attributes = list,
+                                 .attribute_count = count};
     struct identity *who CLEANUP(identity_cleanup) = make(&spec);
     return identity_fingerprint(who);
 }
@@ -152,12 +173,16 @@ TEST(identity, fingerprint_tells_apart_what_policy_can_tell_apart)
     const struct identity_attribute xy_z[] = {{SLICE("xy"), SLICE("z")}};
     const struct identity_attribute value_case[] = {{SLICE("x"), SLICE("YZ")}};
     struct slice s = SLICE("s");
-    uint64_t prints[] = {
-        print_of(false, s, NULL, 0, NULL, 0),       print_of(true, s, NULL, 0, NULL, 0),
-        print_of(false, SLICE("sab"), NULL, 0, NULL, 0), print_of(false, s, ab_c, 2, NULL, 0),
-        print_of(false, s, a_bc, 2, NULL, 0),       print_of(false, s, a_bc, 1, NULL, 0),
-        print_of(false, s, NULL, 0, x_yz, 1),       print_of(false, s, NULL, 0, xy_z, 1),
-        print_of(false, s, NULL, 0, value_case, 1), print_of(false, s, ab_c, 2, x_yz, 1)};
+    uint64_t prints[] = {print_of(false, s, NULL, 0, NULL, 0),
+                         print_of(true, s, NULL, 0, NULL, 0),
+                         print_of(false, SLICE("sab"), NULL, 0, NULL, 0),
+                         print_of(false, s, ab_c, 2, NULL, 0),
+                         print_of(false, s, a_bc, 2, NULL, 0),
+                         print_of(false, s, a_bc, 1, NULL, 0),
+                         print_of(false, s, NULL, 0, x_yz, 1),
+                         print_of(false, s, NULL, 0, xy_z, 1),
+                         print_of(false, s, NULL, 0, value_case, 1),
+                         print_of(false, s, ab_c, 2, x_yz, 1)};
     for (size_t i = 0; i < ARRAY_COUNT(prints); i++) {
         for (size_t k = 0; k < i; k++) {
             CHECK(prints[i] != prints[k]);

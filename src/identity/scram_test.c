@@ -9,12 +9,12 @@
  *     f"SCRAM-SHA-256${n}:{b64(salt)}${b64(sha256(hmac(s, b'Client Key')))}:"
  *     f"{b64(hmac(s, b'Server Key'))}"
  * The first has password, salt and iterations of the example in RFC 7677, section 3. */
-#define PENCIL \
-    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:" \
+#define PENCIL                                                                                     \
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"    \
     "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 #define UNICODE_PASSWORD "I\xC3\xA9-\xE6\xB0\xB4 x"
-#define UNICODE \
-    "SCRAM-SHA-256$5000:AAECAwQFBgcICQoLDA0ODw==$qdCzdnVqsbcbXG+tQUG+99jeEGTc21LdFMVzHzFkOR0=:" \
+#define UNICODE                                                                                    \
+    "SCRAM-SHA-256$5000:AAECAwQFBgcICQoLDA0ODw==$qdCzdnVqsbcbXG+tQUG+99jeEGTc21LdFMVzHzFkOR0=:"    \
     "VJofT+TyAo96qznx2T6Bd5bqwFJlYDPH8+h3HAzyHic="
 
 static void decode_key(const char *text, uint8_t ret_key[SHA256_BYTES])
@@ -87,9 +87,14 @@ TEST(scram, refuses_passwords_and_costs_that_no_client_can_use)
 {
     static char long_password[1025];
     memset(long_password, 'x', sizeof(long_password));
-    const struct slice bad[] = {SLICE(""), SLICE("a\0b"), SLICE("\xC3"), SLICE("\xC3\xA9\n"),
-                                SLICE("x\xC2\x85"), SLICE("\xE2\x80\xAEx"),
-                                SLICE("\xEF\xBB\xBFx"), {long_password, sizeof(long_password)}};
+    const struct slice bad[] = {SLICE(""),
+                                SLICE("a\0b"),
+                                SLICE("\xC3"),
+                                SLICE("\xC3\xA9\n"),
+                                SLICE("x\xC2\x85"),
+                                SLICE("\xE2\x80\xAEx"),
+                                SLICE("\xEF\xBB\xBFx"),
+                                {long_password, sizeof(long_password)}};
     char verifier[SCRAM_VERIFIER_BYTES] = "untouched";
     struct errinfo info;
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
@@ -109,8 +114,8 @@ TEST(scram, accepts_only_the_one_form_of_a_verifier)
         CHECK(!scram_verifier_is_valid((struct slice){PENCIL, len}));
     }
     const char *const tail = strchr(PENCIL, ':');
-    const char *const heads[] = {"SCRAM-SHA-256$0",  "SCRAM-SHA-256$04096", "SCRAM-SHA-256$",
-                                 "SCRAM-SHA-256$-1", "SCRAM-SHA-256$1000001", "SCRAM-SHA-1$4096",
+    const char *const heads[] = {"SCRAM-SHA-256$0",    "SCRAM-SHA-256$04096",   "SCRAM-SHA-256$",
+                                 "SCRAM-SHA-256$-1",   "SCRAM-SHA-256$1000001", "SCRAM-SHA-1$4096",
                                  "scram-sha-256$4096", "SCRAM-SHA-256$4096 "};
     for (size_t i = 0; i < ARRAY_COUNT(heads); i++) {
         char text[256];

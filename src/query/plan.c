@@ -401,6 +401,14 @@ static void worsen_leak(struct plan *plan, const struct sql_ast *ast)
     }
 }
 
+/* Hidden values are at stake behind a policy, and behind a view that reads with rights which the
+ * person does not have: its body hides rows as a policy does. */
+static bool is_bound_reference(const struct plan_node *node, const struct plan_ref *ref)
+{
+    bool is_definer = ref->view != NULL && ref->view->who != node->who;
+    return ref->resolved.effective.is_bound || (is_definer && !identity_is_owner(node->who));
+}
+
 static enum err resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
 {
     struct sql_ast *ast = node->ast;
@@ -425,10 +433,11 @@ static enum err resolve_node(struct builder *b, struct plan_node *node, struct e
         TRY(add_table(b, node, &ref->resolved, &ref->table, info));
         TRY(fill_audit(b, node, &ref->resolved, &used, &b->plan->tables[ref->table].audit, info));
         TRY(classify_filter(b, ref, info));
-        b->plan->is_bound = b->plan->is_bound || ref->resolved.effective.is_bound;
         if (ref->resolved.relation->kind == RELATION_VIEW) {
             TRY(open_view(b, node, ref->resolved.relation, &ref->view, info));
         }
+        b->plan->is_bound = b->plan->is_bound || is_bound_reference(node, ref);
+        b->plan->tables[ref->table].is_bound = is_bound_reference(node, ref);
     }
     return ERR_OK;
 }
@@ -499,26 +508,20 @@ static struct json *find_reader(struct json *node)
 static enum err graft_view(struct builder *b, struct json *secured, const struct plan_node *view,
                            struct errinfo *info)
 {
+    /* Members in the order that the engine writes them (sql/ast.h checks it). */
+    static const char text[] = "{\"type\":\"SUBQUERY\",\"alias\":\"__moat_view\",\"sample\":null,"
+                               "\"query_location\":18446744073709551615,"
+                               "\"subquery\":{\"node\":null,\"named_param_map\":[]},"
+                               "\"column_name_alias\":[]}";
     struct json *hole = find_own_table(secured, SLICE("__moat_view"));
-    struct json *subquery = json_new(b->arena, JSON_OBJECT);
-    struct json *statement = json_new(b->arena, JSON_OBJECT);
-    struct json *node = json_copy(b->arena, view->ast->select);
-    struct json *map = json_new(b->arena, JSON_ARRAY);
-    struct json *type = json_new_text(b->arena, SLICE("SUBQUERY"));
-    struct json *alias = json_new_text(b->arena, SLICE("__moat_view"));
-    struct json *sample = json_new(b->arena, JSON_NULL);
-    struct json *aliases = json_new(b->arena, JSON_ARRAY);
-    if (hole == NULL || subquery == NULL || statement == NULL || node == NULL || map == NULL ||
-        type == NULL || alias == NULL || sample == NULL || aliases == NULL) {
+    struct json *body = json_copy(b->arena, view->ast->select);
+    struct json *subquery;
+    ASSERT(hole != NULL);
+    if (body == NULL) {
         return errinfo_nomem(info);
     }
-    json_set(statement, "node", node);
-    json_set(statement, "named_param_map", map);
-    json_set(subquery, "type", type);
-    json_set(subquery, "alias", alias);
-    json_set(subquery, "sample", sample);
-    json_set(subquery, "subquery", statement);
-    json_set(subquery, "column_name_alias", aliases);
+    TRY(json_parse(b->arena, slice_of(text), NULL, &subquery, info));
+    json_replace(json_get(json_get(subquery, "subquery"), "node"), body);
     json_replace(hole, subquery);
     return ERR_OK;
 }
@@ -587,7 +590,8 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
 {
     struct plan_ref *ref = &node->refs[index];
     const struct relation *relation = ref->resolved.relation;
-    bool is_bound = ref->resolved.effective.is_bound;
+    bool is_bound = is_bound_reference(node, ref);
+    bool is_definer = is_bound && ref->view != NULL && ref->view->who != node->who;
     if (ref->view != NULL) {
         TRY(secure_node(b, ref->view, info));
         if (!is_bound && (identity_is_owner(node->who) || ref->resolved.effective.column_count ==
@@ -604,8 +608,9 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
     if (buf_failed(&source)) {
         return errinfo_nomem(info);
     }
+    bool can_throw = ref->filter_leak != LEAK_NONE || is_definer;
     bool barrier = is_bound && (b->plan->leak == LEAK_UNSAFE ||
-                                (b->plan->leak != LEAK_NONE && ref->filter_leak != LEAK_NONE));
+                                (b->plan->leak != LEAK_NONE && can_throw));
     TRY(policy_secure(&ref->resolved.effective, buf_slice(&source), barrier, &text, info));
     struct json *secured;
     TRY(parse_own(b, &text, &secured, info));

@@ -241,8 +241,8 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     TRY(sql_check_text(query->statement, config_bytes(config, CONFIG_SQL_STATEMENT_BYTES_MAX),
                        info));
     struct statement statement;
-    TRY(statement_parse(query->statement, query->arena, &statement, info));
     TRY(statement_redact(query->statement, query->arena, &query->audit_statement, info));
+    TRY(statement_parse(query->statement, query->arena, &statement, info));
     TRY(statement_fingerprint(query->statement, &query->fingerprint, info));
     query->tag = statement.tag;
     query->is_admin = dispatch[statement.kind].is_admin;

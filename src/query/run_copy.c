@@ -1,6 +1,7 @@
 /* COPY (query) TO 'file': the rows that the query gives this person, written by the engine through
  * a grant to one new file. Only for the warehouse's owner: a file outlives every policy. */
-#include "base/json.h"
+#include <limits.h>
+
 #include "query/query_int.h"
 #include "sql/scan.h"
 
@@ -44,6 +45,35 @@ static enum err find_format(const struct statement *statement, struct slice *ret
     return ERR_INVALID;
 }
 
+/* Not into the warehouse's own folder, by whatever name: links and ".." are resolved first. */
+static enum err check_outside(const struct warehouse *warehouse, struct arena *arena,
+                              struct slice target, struct errinfo *info)
+{
+    char *folder = arena_slicedup(arena, target);
+    if (folder == NULL) {
+        return errinfo_nomem(info);
+    }
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL) {
+        slash[slash == folder ? 1 : 0] = '\0';
+    }
+    char into[PATH_MAX];
+    char own[PATH_MAX];
+    if (realpath(slash == NULL ? "." : folder, into) == NULL) {
+        (void)errinfo_set(info, ERR_NOT_FOUND, "58P01", "the folder to copy into does not exist");
+        return ERR_NOT_FOUND;
+    }
+    if (realpath(warehouse->folder, own) == NULL) {
+        return errinfo_set(info, ERR_IO, NULL, "the warehouse's folder cannot be found");
+    }
+    size_t len = strlen(own);
+    if (strncmp(into, own, len) == 0 && (into[len] == '/' || into[len] == '\0')) {
+        return errinfo_set(info, ERR_DENIED, NULL,
+                           "COPY does not write into the warehouse's folder");
+    }
+    return ERR_OK;
+}
+
 static enum err check_target(struct query *query, const struct statement *statement,
                              struct errinfo *info)
 {
@@ -53,15 +83,11 @@ static enum err check_target(struct query *query, const struct statement *statem
         errinfo_hint(info, "Take the rows from the result instead.");
         return ERR_DENIED;
     }
-    struct slice folder = slice_of(query->session->warehouse->folder);
     struct slice target = statement->copy_target;
-    if (target.len == 0 || memchr(target.ptr, '\0', target.len) != NULL) {
+    if (target.len == 0 || target.ptr[target.len - 1] == '/') {
         return errinfo_set(info, ERR_INVALID, NULL, "COPY needs the name of a file");
     }
-    if (slice_starts_with(target, folder)) {
-        return errinfo_set(info, ERR_DENIED, NULL, "COPY does not write into the warehouse's folder");
-    }
-    return ERR_OK;
+    return check_outside(query->session->warehouse, query->arena, target, info);
 }
 
 /* Runs to the end here: a copy has no rows to give. */

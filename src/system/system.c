@@ -85,8 +85,7 @@ static enum err check_file(const char *folder, const char *name, struct arena *a
     }
     *ret_exists = lstat(path, &found) == 0;
     if (!*ret_exists) {
-        return errno == ENOENT ? ERR_OK
-                               : errinfo_set(info, ERR_IO, NULL, "cannot read %s", what);
+        return errno == ENOENT ? ERR_OK : errinfo_set(info, ERR_IO, NULL, "cannot read %s", what);
     }
     if (!S_ISREG(found.st_mode)) {
         return errinfo_set(info, ERR_DENIED, NULL, "%s is not a plain file", what);
@@ -100,7 +99,7 @@ static enum err check_files(const char *folder, struct arena *arena, bool *ret_e
     static const char *const beside[] = {SYSTEM_FILE "-wal", SYSTEM_FILE "-shm",
                                          SYSTEM_FILE "-journal"};
     for (size_t i = 0; i < ARRAY_COUNT(beside); i++) {
-        bool exists;
+        bool exists = false;
         TRY(check_file(folder, beside[i], arena, &exists, info));
     }
     return check_file(folder, SYSTEM_FILE, arena, ret_exists, info);
@@ -122,7 +121,7 @@ static enum err find_file(const char *folder, bool create, struct arena *arena, 
     if (path == NULL) {
         return errinfo_nomem(info);
     }
-    bool exists;
+    bool exists = false;
     TRY(check_files(real_folder, arena, &exists, info));
     if (!exists && !create) {
         return no_warehouse(folder, info);
@@ -144,10 +143,14 @@ static enum err configure(struct system *system, struct errinfo *info)
     static const struct {
         int option;
         int value;
-    } options[] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},      {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
-                   {SQLITE_DBCONFIG_ENABLE_FKEY, 1},    {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
-                   {SQLITE_DBCONFIG_ENABLE_VIEW, 0},    {SQLITE_DBCONFIG_DQS_DDL, 0},
-                   {SQLITE_DBCONFIG_DQS_DML, 0},        {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
+    } options[] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},
+                   {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+                   {SQLITE_DBCONFIG_ENABLE_FKEY, 1},
+                   {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
+                   {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+                   {SQLITE_DBCONFIG_DQS_DDL, 0},
+                   {SQLITE_DBCONFIG_DQS_DML, 0},
+                   {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
                    {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0}};
     for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
         int is = -1;
@@ -173,7 +176,7 @@ static enum err configure(struct system *system, struct errinfo *info)
 static enum err load_warehouse(struct system *system, struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    bool has_row;
+    bool has_row = false;
     TRY(system__open_cursor(system,
                             "SELECT w.uuid, w.mask_key, w.owner, p.name, w.version"
                             " FROM warehouse w JOIN principal p ON p.id = w.owner",
@@ -268,7 +271,7 @@ void system_close(struct system *system)
 
 static enum err read_version(struct system *system, struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t number;
     /* SQLite's own counter first: a commit between the two reads is then seen next time. */
     TRY(system__number(system, "PRAGMA data_version", NO_VALUES, &found, &number, info));
@@ -276,8 +279,7 @@ static enum err read_version(struct system *system, struct errinfo *info)
         return found ? ERR_OK : system__error(SQLITE_CORRUPT, "read", info);
     }
     int64_t version;
-    TRY(system__number(system, "SELECT version FROM warehouse", NO_VALUES, &found, &version,
-                       info));
+    TRY(system__number(system, "SELECT version FROM warehouse", NO_VALUES, &found, &version, info));
     if (!found) {
         return system__error(SQLITE_CORRUPT, "read", info);
     }

@@ -6,7 +6,7 @@
  * Bootstrapping (system_open, system_login) is the only exception.
  * Each write is one transaction and raises `system_version`. All results live in the caller's
  * arena. One `struct system` may be used from several threads (calls are serialised).
- * A crash at any point leaves the state before or after a whole write (SQLite, synchronous=FULL). */
+ * A crash at any point leaves the state before or after a whole write. */
 #pragma once
 
 #include "base/arena.h"
@@ -110,8 +110,7 @@ struct system_relation {
 };
 
 MUST_USE enum err system_schema_create(struct system *, const struct identity *who,
-                                       struct slice name, bool if_not_exists,
-                                       struct errinfo *info);
+                                       struct slice name, bool if_not_exists, struct errinfo *info);
 /* Refused while it holds relations unless `cascade`. */
 MUST_USE enum err system_schema_drop(struct system *, const struct identity *who, struct slice name,
                                      bool if_exists, bool cascade, struct errinfo *info);
@@ -121,7 +120,11 @@ MUST_USE enum err system_schemas(struct system *, const struct identity *who, st
                                  struct system_schema **ret_schemas, size_t *ret_count,
                                  struct errinfo *info);
 
-enum system_create_mode { SYSTEM_CREATE, SYSTEM_CREATE_IF_NOT_EXISTS, SYSTEM_CREATE_OR_REPLACE };
+enum system_create_mode {
+    SYSTEM_CREATE,
+    SYSTEM_CREATE_IF_NOT_EXISTS,
+    SYSTEM_CREATE_OR_REPLACE
+};
 
 /* Registers a table or view. uuid, owner, version and column ids are filled by the store (a
  * replaced relation keeps its uuid, and columns of the same name keep their ids: grants stay
@@ -151,18 +154,28 @@ MUST_USE enum err system_relation_refresh(struct system *, const struct identity
 MUST_USE enum err system_relation_load(struct system *, const struct identity *who,
                                        const struct sql_name *name, struct arena *arena,
                                        struct system_relation *ret_relation, struct errinfo *info);
-MUST_USE enum err system_relations(struct system *, const struct identity *who,
-                                   struct arena *arena, struct system_relation **ret_relations,
-                                   size_t *ret_count, struct errinfo *info);
+MUST_USE enum err system_relations(struct system *, const struct identity *who, struct arena *arena,
+                                   struct system_relation **ret_relations, size_t *ret_count,
+                                   struct errinfo *info);
 
 /* ---- grants ---- */
 
-enum grant_effect { GRANT_ALLOW, GRANT_DENY };
+enum grant_effect {
+    GRANT_ALLOW,
+    GRANT_DENY
+};
 
-enum grantee_kind { GRANTEE_USER, GRANTEE_ROLE };
+enum grantee_kind {
+    GRANTEE_USER,
+    GRANTEE_ROLE
+};
 
 /* Privileges as bits. Only SELECT has columns, rows and masks. CREATE is on a schema. */
-enum privilege { PRIVILEGE_SELECT = 1, PRIVILEGE_CREATE = 2, PRIVILEGE_ALL = 3 };
+enum privilege {
+    PRIVILEGE_SELECT = 1,
+    PRIVILEGE_CREATE = 2,
+    PRIVILEGE_ALL = 3
+};
 
 struct grant_mask {
     uint32_t column_id;
@@ -209,8 +222,7 @@ MUST_USE enum err system_grant_drop(struct system *, const struct identity *who,
  * all that apply; what people see of it is decided above. */
 MUST_USE enum err system_grants(struct system *, const struct identity *who,
                                 struct slice object_uuid, struct arena *arena,
-                                struct grant **ret_grants, size_t *ret_count,
-                                struct errinfo *info);
+                                struct grant **ret_grants, size_t *ret_count, struct errinfo *info);
 
 /* Replaces all grants by `grants` in one transaction: what `moat policy apply` does. Nothing
  * changes, ids and version included, if they say what is stored already. */

@@ -23,14 +23,13 @@ enum err system__actor(struct system *system, const struct identity *who, struct
                             " FROM principal WHERE name = ?1 AND is_role = 0",
                             VALUES(TEXT(identity_subject(who)), INT(SYSTEM_ADMIN_ID)), &cursor,
                             info));
-    bool has_row;
+    bool has_row = false;
     TRY(system__next(&cursor, &has_row, info));
     if (has_row) {
         actor.id = system__int(&cursor, 0);
         actor.is_owner = identity_is_owner(who) && actor.id == system->owner_id;
-        actor.is_admin = actor.is_owner ||
-                         (identity_has_role(who, SLICE(SYSTEM_ROLE_ADMIN)) &&
-                          system__int(&cursor, 1) != 0);
+        actor.is_admin = actor.is_owner || (identity_has_role(who, SLICE(SYSTEM_ROLE_ADMIN)) &&
+                                            system__int(&cursor, 1) != 0);
     }
     *ret_actor = actor;
     return ERR_OK;
@@ -42,8 +41,7 @@ enum err system__need_admin(const struct actor *actor, const char *verb, struct 
         return ERR_OK;
     }
     (void)errinfo_set(info, ERR_DENIED, NULL,
-                      "only the warehouse's owner and members of \"" SYSTEM_ROLE_ADMIN
-                      "\" may %s",
+                      "only the warehouse's owner and members of \"" SYSTEM_ROLE_ADMIN "\" may %s",
                       verb);
     errinfo_hint(info, "Ask one of them.");
     return ERR_DENIED;
@@ -54,7 +52,7 @@ enum err system__find_principal(struct system *system, struct slice name, struct
                                 struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    bool has_row;
+    bool has_row = false;
     TRY(system__open_cursor(system, "SELECT id, is_role, name FROM principal WHERE name = ?1",
                             VALUES(TEXT(name)), &cursor, info));
     TRY(system__next(&cursor, &has_row, info));
@@ -68,13 +66,13 @@ enum err system__find_principal(struct system *system, struct slice name, struct
     return ERR_OK;
 }
 
-enum err system__need_principal(struct system *system, const struct actor *actor,
-                                struct slice name, enum principal_want want, struct arena *arena,
+enum err system__need_principal(struct system *system, const struct actor *actor, struct slice name,
+                                enum principal_want want, struct arena *arena,
                                 struct principal *ret_principal, struct errinfo *info)
 {
     static const char *const words[] = {"user", "role", "user or role"};
     struct principal principal;
-    bool found;
+    bool found = false;
     TRY(system__find_principal(system, name, arena, &found, &principal, info));
     if (found && (want == WANT_ANY || principal.is_role == (want == WANT_ROLE))) {
         *ret_principal = principal;
@@ -95,7 +93,7 @@ enum err system__need_principal(struct system *system, const struct actor *actor
 enum err system__conveys_admin(struct system *system, int64_t id, bool *ret_conveys,
                                struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t ignored;
     TRY(system__number(system,
                        "WITH RECURSIVE held (id) AS (VALUES (?1) UNION"

@@ -21,7 +21,7 @@ enum err system__load_columns(struct system *system, int64_t relation_id, struct
                             "SELECT id, name, source, type FROM relation_column"
                             " WHERE relation = ?1 ORDER BY ordinal",
                             VALUES(INT(relation_id)), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -220,17 +220,16 @@ static enum err insert(struct system *system, int64_t relation_id,
         TRY(system__run(system,
                         "INSERT INTO relation_column (relation, ordinal, id, name, source, type)"
                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                        VALUES(INT(relation_id), INT(i), INT(columns[i].id),
-                               TEXT(columns[i].name), TEXT(columns[i].source),
-                               TEXT(columns[i].type)),
+                        VALUES(INT(relation_id), INT(i), INT(columns[i].id), TEXT(columns[i].name),
+                               TEXT(columns[i].source), TEXT(columns[i].type)),
                         info));
     }
     return ERR_OK;
 }
 
 enum err system__store_columns(struct system *system, const struct relation_row *relation,
-                               const struct relation_column *columns, size_t count,
-                               bool keep_names, struct arena *arena, struct errinfo *info)
+                               const struct relation_column *columns, size_t count, bool keep_names,
+                               struct arena *arena, struct errinfo *info)
 {
     struct relation_column *old;
     size_t old_count;
@@ -261,7 +260,7 @@ static enum err rename_column(struct system *system, const struct actor *actor,
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "rename", 0);
     struct relation_row relation;
-    bool found;
+    bool found = false;
     int64_t id = 0, other = 0;
     if (arena == NULL) {
         return errinfo_nomem(info);
@@ -270,8 +269,7 @@ static enum err rename_column(struct system *system, const struct actor *actor,
     if (!is_text(new_name, COLUMN_NAME_BYTES_MAX)) {
         return bad_name(info);
     }
-    TRY(system__number(system,
-                       "SELECT id FROM relation_column WHERE relation = ?1 AND name = ?2",
+    TRY(system__number(system, "SELECT id FROM relation_column WHERE relation = ?1 AND name = ?2",
                        VALUES(INT(relation.id), TEXT(column)), &found, &id, info));
     if (!found) {
         (void)errinfo_set(info, ERR_NOT_FOUND, "42703",
@@ -281,15 +279,13 @@ static enum err rename_column(struct system *system, const struct actor *actor,
                         VALUES(INT(relation.id)), column, info);
         return ERR_NOT_FOUND;
     }
-    TRY(system__number(system,
-                       "SELECT id FROM relation_column WHERE relation = ?1 AND name = ?2",
+    TRY(system__number(system, "SELECT id FROM relation_column WHERE relation = ?1 AND name = ?2",
                        VALUES(INT(relation.id), TEXT(new_name)), &found, &other, info));
     if (found && other != id) {
         return errinfo_set(info, ERR_EXISTS, "42701", "column \"%.*s\" of \"%.*s\" already exists",
                            SLICE_ARGS(new_name), SLICE_ARGS(relation.name));
     }
-    TRY(system__run(system,
-                    "UPDATE relation_column SET name = ?3 WHERE relation = ?1 AND id = ?2",
+    TRY(system__run(system, "UPDATE relation_column SET name = ?3 WHERE relation = ?1 AND id = ?2",
                     VALUES(INT(relation.id), INT(id), TEXT(new_name)), info));
     return system__run(system, "UPDATE relation SET version = ?2 WHERE id = ?1",
                        VALUES(INT(relation.id), INT(system->next_version)), info);
@@ -323,9 +319,8 @@ static enum err refresh(struct system *system, const struct actor *actor,
 }
 
 enum err system_relation_refresh(struct system *system, const struct identity *who,
-                                 const struct sql_name *name,
-                                 const struct relation_column *columns, size_t column_count,
-                                 struct errinfo *info)
+                                 const struct sql_name *name, const struct relation_column *columns,
+                                 size_t column_count, struct errinfo *info)
 {
     struct actor actor;
     TRY(system__check_columns(columns, column_count, info));

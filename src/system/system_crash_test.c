@@ -17,9 +17,9 @@
 
 static struct {
     bool is_on;
-    bool counts_all;   /* also reads, opens, locks; else only what changes files */
-    bool is_full;      /* writes fail for want of space */
-    uint64_t torn_at;  /* the n-th write is done by half, then the process ends; 0 = never */
+    bool counts_all;  /* also reads, opens, locks; else only what changes files */
+    bool is_full;     /* writes fail for want of space */
+    uint64_t torn_at; /* the n-th write is done by half, then the process ends; 0 = never */
     sqlite3_vfs *real;
 } disk;
 
@@ -149,14 +149,23 @@ static int wrapped_shm_unmap(sqlite3_file *file, int is_delete)
     return real->pMethods->xShmUnmap(real, is_delete);
 }
 
-static const sqlite3_io_methods wrapped_methods = {
-    .iVersion = 2, .xClose = wrapped_close, .xRead = wrapped_read, .xWrite = wrapped_write,
-    .xTruncate = wrapped_truncate, .xSync = wrapped_sync, .xFileSize = wrapped_size,
-    .xLock = wrapped_lock, .xUnlock = wrapped_unlock, .xCheckReservedLock = wrapped_reserved,
-    .xFileControl = wrapped_control, .xSectorSize = wrapped_sector,
-    .xDeviceCharacteristics = wrapped_device, .xShmMap = wrapped_shm_map,
-    .xShmLock = wrapped_shm_lock, .xShmBarrier = wrapped_shm_barrier,
-    .xShmUnmap = wrapped_shm_unmap};
+static const sqlite3_io_methods wrapped_methods = {.iVersion = 2,
+                                                   .xClose = wrapped_close,
+                                                   .xRead = wrapped_read,
+                                                   .xWrite = wrapped_write,
+                                                   .xTruncate = wrapped_truncate,
+                                                   .xSync = wrapped_sync,
+                                                   .xFileSize = wrapped_size,
+                                                   .xLock = wrapped_lock,
+                                                   .xUnlock = wrapped_unlock,
+                                                   .xCheckReservedLock = wrapped_reserved,
+                                                   .xFileControl = wrapped_control,
+                                                   .xSectorSize = wrapped_sector,
+                                                   .xDeviceCharacteristics = wrapped_device,
+                                                   .xShmMap = wrapped_shm_map,
+                                                   .xShmLock = wrapped_shm_lock,
+                                                   .xShmBarrier = wrapped_shm_barrier,
+                                                   .xShmUnmap = wrapped_shm_unmap};
 
 static int wrapped_open(UNUSED sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file,
                         int flags, int *ret_flags)
@@ -172,10 +181,9 @@ static int wrapped_open(UNUSED sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_
     return code;
 }
 
-static int wrapped_delete(UNUSED sqlite3_vfs *vfs, const char *name, int sync_folder)
+static int wrapped_delete(UNUSED sqlite3_vfs *vfs, const char *name, UNUSED int sync_folder)
 {
-    return change_fails() ? SQLITE_IOERR_DELETE
-                          : disk.real->xDelete(disk.real, name, sync_folder);
+    return change_fails() ? SQLITE_IOERR_DELETE : disk.real->xDelete(disk.real, name, 0);
 }
 
 static int wrapped_access(UNUSED sqlite3_vfs *vfs, const char *name, int flags, int *ret_result)
@@ -261,8 +269,8 @@ static enum err step_member(struct run *run, struct errinfo *info)
 static enum err step_attribute(struct run *run, struct errinfo *info)
 {
     struct slice value = SLICE("EU");
-    return system_user_set_attribute(run->system, run->owner, SLICE("bob"), SLICE("region"),
-                                     &value, info);
+    return system_user_set_attribute(run->system, run->owner, SLICE("bob"), SLICE("region"), &value,
+                                     info);
 }
 
 static enum err step_schema(struct run *run, struct errinfo *info)
@@ -289,9 +297,13 @@ static enum err find_uuid(struct run *run, struct slice *ret_uuid, struct errinf
 static enum err step_grant(struct run *run, struct errinfo *info)
 {
     const struct grant_mask masks[] = {{2, SLICE("NULL")}};
-    struct grant grant = {.effect = GRANT_ALLOW, .privileges = PRIVILEGE_SELECT,
-                          .grantee_kind = GRANTEE_ROLE, .grantee = SLICE("analyst"),
-                          .all_columns = true, .masks = masks, .mask_count = 1,
+    struct grant grant = {.effect = GRANT_ALLOW,
+                          .privileges = PRIVILEGE_SELECT,
+                          .grantee_kind = GRANTEE_ROLE,
+                          .grantee = SLICE("analyst"),
+                          .all_columns = true,
+                          .masks = masks,
+                          .mask_count = 1,
                           .rows = SLICE("__moat_c3 = 'EU'")};
     uint64_t id;
     TRY(find_uuid(run, &grant.object_uuid, info));
@@ -304,9 +316,8 @@ static enum err step_revoke(struct run *run, struct errinfo *info)
     const uint32_t columns[] = {2};
     size_t count;
     TRY(find_uuid(run, &uuid, info));
-    return system_grant_revoke(run->system, run->owner, GRANT_ALLOW, PRIVILEGE_SELECT,
-                               GRANTEE_ROLE, SLICE("analyst"), uuid, false, columns, 1, &count,
-                               info);
+    return system_grant_revoke(run->system, run->owner, GRANT_ALLOW, PRIVILEGE_SELECT, GRANTEE_ROLE,
+                               SLICE("analyst"), uuid, false, columns, 1, &count, info);
 }
 
 static enum err step_rename(struct run *run, struct errinfo *info)
@@ -322,10 +333,12 @@ static enum err step_replace(struct run *run, struct errinfo *info)
     TRY(find_uuid(run, &uuid, info));
     struct grant grants[3];
     for (size_t i = 0; i < ARRAY_COUNT(grants); i++) {
-        grants[i] = (struct grant){
-            .effect = i == 1 ? GRANT_DENY : GRANT_ALLOW, .privileges = PRIVILEGE_SELECT,
-            .grantee_kind = GRANTEE_ROLE, .grantee = SLICE("public"), .object_uuid = uuid,
-            .all_columns = true};
+        grants[i] = (struct grant){.effect = i == 1 ? GRANT_DENY : GRANT_ALLOW,
+                                   .privileges = PRIVILEGE_SELECT,
+                                   .grantee_kind = GRANTEE_ROLE,
+                                   .grantee = SLICE("public"),
+                                   .object_uuid = uuid,
+                                   .all_columns = true};
     }
     return system_grants_replace(run->system, run->owner, grants, ARRAY_COUNT(grants), info);
 }
@@ -342,8 +355,8 @@ static enum err step_drop_table(struct run *run, struct errinfo *info)
 }
 
 static enum err (*const steps[])(struct run *, struct errinfo *) = {
-    step_user,   step_role,   step_member, step_attribute, step_schema,    step_table,
-    step_grant,  step_revoke, step_rename, step_replace,   step_drop_role, step_drop_table};
+    step_user,  step_role,   step_member, step_attribute, step_schema,    step_table,
+    step_grant, step_revoke, step_rename, step_replace,   step_drop_role, step_drop_table};
 #define STEP_COUNT ARRAY_COUNT(steps)
 
 static enum err run_open(struct run *run, const char *folder, bool create, struct errinfo *info)

@@ -5,11 +5,11 @@
 
 /* ---- results ---- */
 
-static enum err simple_error(enum err err, const char *sqlstate, const char *verb,
-                             const char *why, struct errinfo *info)
+static enum err simple_error(enum err err, const char *sqlstate, const char *verb, const char *why,
+                             struct errinfo *info)
 {
-    return errinfo_set(info, err, sqlstate, "cannot %s the warehouse's store \"" SYSTEM_FILE
-                       "\": %s", verb, why);
+    return errinfo_set(info, err, sqlstate,
+                       "cannot %s the warehouse's store \"" SYSTEM_FILE "\": %s", verb, why);
 }
 
 enum err system__error(int code, const char *verb, struct errinfo *info)
@@ -61,8 +61,8 @@ static enum err find_statement(struct system *system, const char *sql, sqlite3_s
         ASSERT(probes < SYSTEM_STATEMENTS_MAX / 2);
         if (system->statements[slot].sql == NULL) {
             sqlite3_stmt *stmt = NULL;
-            int code = sqlite3_prepare_v3(system->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt,
-                                          NULL);
+            int code =
+                sqlite3_prepare_v3(system->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
             if (code != SQLITE_OK) {
                 return system__error(code, "read", info);
             }
@@ -94,7 +94,7 @@ static int bind_value(sqlite3_stmt *stmt, int at, const struct value *value)
 enum err system__open_cursor(struct system *system, const char *sql, const struct value *values,
                              size_t value_count, struct cursor *ret_cursor, struct errinfo *info)
 {
-    sqlite3_stmt *stmt;
+    sqlite3_stmt *stmt = NULL;
     TRY(find_statement(system, sql, &stmt, info));
     ASSERT(!sqlite3_stmt_busy(stmt)); /* no statement is used inside a loop over itself */
     ASSERT(sqlite3_bind_parameter_count(stmt) == (int)value_count);
@@ -132,7 +132,7 @@ enum err system__run(struct system *system, const char *sql, const struct value 
                      size_t value_count, struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    bool has_row;
+    bool has_row = false;
     TRY(system__open_cursor(system, sql, values, value_count, &cursor, info));
     TRY(system__next(&cursor, &has_row, info));
     ASSERT(!has_row);
@@ -145,7 +145,7 @@ enum err system__number(struct system *system, const char *sql, const struct val
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
     TRY(system__open_cursor(system, sql, values, value_count, &cursor, info));
-    bool has_row;
+    bool has_row = false;
     TRY(system__next(&cursor, &has_row, info));
     if (has_row) {
         *ret_number = system__int(&cursor, 0);
@@ -234,10 +234,9 @@ void system__read_end(struct system *system)
 static enum err open_write(struct system *system, const struct identity *who,
                            struct actor *ret_actor, struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t version;
-    TRY(system__number(system, "SELECT version FROM warehouse", NO_VALUES, &found, &version,
-                       info));
+    TRY(system__number(system, "SELECT version FROM warehouse", NO_VALUES, &found, &version, info));
     if (!found) {
         return system__error(SQLITE_CORRUPT, "read", info);
     }
@@ -268,8 +267,8 @@ static enum err commit(struct system *system, struct errinfo *info)
     if (sqlite3_total_changes64(system->db) == system->changes_before) {
         return system__run(system, "COMMIT", NO_VALUES, info); /* IF NOT EXISTS and the like */
     }
-    TRY(system__run(system, "UPDATE warehouse SET version = ?1",
-                    VALUES(INT(system->next_version)), info));
+    TRY(system__run(system, "UPDATE warehouse SET version = ?1", VALUES(INT(system->next_version)),
+                    info));
     TRY(system__run(system, "COMMIT", NO_VALUES, info));
     system->version = system->next_version;
     return ERR_OK;

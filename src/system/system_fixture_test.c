@@ -9,8 +9,8 @@ const struct relation_column fixture_columns[3] = {
 struct identity *fixture_login(struct fixture *f, const char *user)
 {
     struct identity *who = NULL;
-    CHECK_OK(system_login(f->system, slice_of(user), SLICE(""), SLICE("local"), SLICE("test"),
-                          &who, &f->info));
+    CHECK_OK(system_login(f->system, slice_of(user), SLICE(""), SLICE("local"), SLICE("test"), &who,
+                          &f->info));
     return who;
 }
 
@@ -52,10 +52,13 @@ struct sql_name fixture_name(const char *name)
 
 struct system_relation fixture_table_spec(const char *name)
 {
-    return (struct system_relation){
-        .relation = {.kind = RELATION_TABLE, .name = fixture_name(name),
-                     .columns = fixture_columns, .column_count = 3, .format = FORMAT_PARQUET},
-        .location = SLICE("data/*.parquet"), .comment = SLICE("a comment")};
+    return (struct system_relation){.relation = {.kind = RELATION_TABLE,
+                                                 .name = fixture_name(name),
+                                                 .columns = fixture_columns,
+                                                 .column_count = 3,
+                                                 .format = FORMAT_PARQUET},
+                                    .location = SLICE("data/*.parquet"),
+                                    .comment = SLICE("a comment")};
 }
 
 struct system_relation fixture_load(struct fixture *f, const char *name)
@@ -78,10 +81,13 @@ struct slice fixture_table(struct fixture *f, const struct identity *who, const 
 uint64_t fixture_grant(struct fixture *f, struct slice uuid, const char *grantee, bool is_role,
                        const uint32_t *columns, size_t column_count)
 {
-    struct grant grant = {.effect = GRANT_ALLOW, .privileges = PRIVILEGE_SELECT,
+    struct grant grant = {.effect = GRANT_ALLOW,
+                          .privileges = PRIVILEGE_SELECT,
                           .grantee_kind = is_role ? GRANTEE_ROLE : GRANTEE_USER,
-                          .grantee = slice_of(grantee), .object_uuid = uuid,
-                          .all_columns = column_count == 0, .column_ids = columns,
+                          .grantee = slice_of(grantee),
+                          .object_uuid = uuid,
+                          .all_columns = column_count == 0,
+                          .column_ids = columns,
                           .column_count = column_count};
     uint64_t id = 0;
     CHECK_OK(system_grant_add(f->system, f->owner, &grant, &id, &f->info));

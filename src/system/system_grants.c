@@ -15,11 +15,12 @@ struct slice system__effect_text(enum grant_effect effect)
 
 /* ---- the object and the grantee ---- */
 
-/* A uuid as the store makes them for relations: version 7. */
-static bool is_relation_uuid(struct slice text)
+/* A uuid of our own meaning (version 8), as relations that Moat makes have; stored ones have
+ * version 7. */
+static bool is_system_uuid(struct slice text)
 {
-    return text.len == 36 && text.ptr[8] == '-' && text.ptr[13] == '-' && text.ptr[14] == '7' &&
-           text.ptr[18] == '-' && text.ptr[23] == '-';
+    return text.len == 36 && text.ptr[8] == '-' && text.ptr[13] == '-' && text.ptr[14] == '8' &&
+           text.ptr[18] == '-' && text.ptr[23] == '-' && identity_name_is_valid(text);
 }
 
 static enum err no_object(struct errinfo *info)
@@ -45,7 +46,7 @@ static enum err use_relation(struct system *system, const struct actor *actor, u
                              struct grant_object *object, struct errinfo *info)
 {
     if (!actor->is_admin && object->relation.owner_id != actor->id) {
-        bool knows;
+        bool knows = false;
         TRY(system__knows(system, actor, object->relation.uuid, &knows, info));
         return knows ? errinfo_set(info, ERR_DENIED, NULL,
                                    "only the owner of \"%.*s\" may change grants on it",
@@ -63,7 +64,7 @@ enum err system__grant_object(struct system *system, const struct actor *actor,
 {
     struct grant_object object = {0};
     struct schema_row schema;
-    bool found;
+    bool found = false;
     TRY(system__find_relation_uuid(system, object_uuid, arena, &found, &object.relation, info));
     if (found) {
         TRY(use_relation(system, actor, privileges, &object, info));
@@ -82,7 +83,7 @@ enum err system__grant_object(struct system *system, const struct actor *actor,
     } else if (err != ERR_NOT_FOUND) {
         return err;
     } else if (!actor->is_admin || (privileges & PRIVILEGE_SELECT) == 0 ||
-               !identity_name_is_valid(object_uuid) || is_relation_uuid(object_uuid)) {
+               !is_system_uuid(object_uuid)) {
         return no_object(info);
     } else { /* a relation that Moat makes itself, known to the catalog only */
         object.uuid = object_uuid;
@@ -96,9 +97,8 @@ enum err system__grantee(struct system *system, const struct actor *actor, enum 
                          struct slice name, struct arena *arena, struct principal *ret_grantee,
                          struct errinfo *info)
 {
-    return system__need_principal(system, actor, name,
-                                  kind == GRANTEE_ROLE ? WANT_ROLE : WANT_USER, arena, ret_grantee,
-                                  info);
+    return system__need_principal(system, actor, name, kind == GRANTEE_ROLE ? WANT_ROLE : WANT_USER,
+                                  arena, ret_grantee, info);
 }
 
 /* ---- add ---- */
@@ -165,12 +165,12 @@ static enum err insert_parts(struct system *system, int64_t id, const struct gra
     }
     for (size_t i = 0; i < grant->mask_count; i++) {
         TRY(check_column(system, object, grant->masks[i].column_id, info));
-        TRY(system__run(system,
-                        "INSERT INTO grant_mask (grant_id, column_id, expression)"
-                        " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                        VALUES(INT(id), INT(grant->masks[i].column_id),
-                               TEXT(grant->masks[i].expression)),
-                        info));
+        TRY(system__run(
+            system,
+            "INSERT INTO grant_mask (grant_id, column_id, expression)"
+            " VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            VALUES(INT(id), INT(grant->masks[i].column_id), TEXT(grant->masks[i].expression)),
+            info));
         if (sqlite3_changes(system->db) == 0) {
             return errinfo_set(info, ERR_INVALID, "42701", "a column has two masks in one grant");
         }
@@ -190,8 +190,7 @@ static enum err add(struct system *system, const struct actor *actor, const stru
     TRY(system__grant_object(system, actor, grant->object_uuid, grant->privileges, arena, &object,
                              info));
     TRY(check_shape(grant, &object, info));
-    TRY(system__grantee(system, actor, grant->grantee_kind, grant->grantee, arena, &grantee,
-                        info));
+    TRY(system__grantee(system, actor, grant->grantee_kind, grant->grantee, arena, &grantee, info));
     TRY(system__run(system,
                     "INSERT INTO access_grant (effect, privileges, grantee, object, all_columns,"
                     " row_filter, grantor, created_wall_us)"
@@ -236,8 +235,7 @@ static const struct {
             " JOIN grant_column c ON c.grant_id = g.id " where                                     \
             " ORDER BY c.grant_id, c.column_id",                                                   \
             "SELECT m.grant_id, m.column_id, m.expression FROM access_grant g"                     \
-            " JOIN grant_mask m ON m.grant_id = g.id " where                                       \
-            " ORDER BY m.grant_id, m.column_id"                                                    \
+            " JOIN grant_mask m ON m.grant_id = g.id " where " ORDER BY m.grant_id, m.column_id"   \
     }
     SQL_GRANTS(""),
     SQL_GRANTS("WHERE g.object = ?1"),
@@ -249,7 +247,7 @@ static enum err read_rows(struct cursor *cursor, struct arena *arena, struct gra
 {
     struct grant *grants = NULL;
     size_t count = 0, capacity = 0;
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -296,7 +294,7 @@ static enum err read_columns(struct cursor *cursor, struct grant *grants, size_t
 {
     uint32_t *ids = NULL;
     size_t id_count = 0, capacity = 0, at = 0;
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -320,7 +318,7 @@ static enum err read_masks(struct cursor *cursor, struct grant *grants, size_t c
 {
     struct grant_mask *masks = NULL;
     size_t mask_count = 0, capacity = 0, at = 0;
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(cursor, &has_row, info));
         if (!has_row) {
             break;

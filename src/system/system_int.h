@@ -43,7 +43,12 @@ struct system {
 
 /* ---- statements (system_db.c) ---- */
 
-enum value_kind { VALUE_NULL, VALUE_INT, VALUE_TEXT, VALUE_BLOB };
+enum value_kind {
+    VALUE_NULL,
+    VALUE_INT,
+    VALUE_TEXT,
+    VALUE_BLOB
+};
 
 struct value {
     enum value_kind kind;
@@ -79,9 +84,9 @@ MUST_USE enum err system__run(struct system *system, const char *sql, const stru
                               size_t value_count, struct errinfo *info);
 
 /* First column of the first row as a number; `ret_found` false without a row. */
-MUST_USE enum err system__number(struct system *system, const char *sql,
-                                 const struct value *values, size_t value_count, bool *ret_found,
-                                 int64_t *ret_number, struct errinfo *info);
+MUST_USE enum err system__number(struct system *system, const char *sql, const struct value *values,
+                                 size_t value_count, bool *ret_found, int64_t *ret_number,
+                                 struct errinfo *info);
 
 int64_t system__int(const struct cursor *cursor, int column);
 struct slice system__view(const struct cursor *cursor, int column); /* until the next row */
@@ -135,7 +140,11 @@ MUST_USE enum err system__find_principal(struct system *system, struct slice nam
                                          struct arena *arena, bool *ret_found,
                                          struct principal *ret_principal, struct errinfo *info);
 /* ERR_NOT_FOUND (42704) with the nearest name that the actor may see; of either kind, or one. */
-enum principal_want { WANT_USER, WANT_ROLE, WANT_ANY };
+enum principal_want {
+    WANT_USER,
+    WANT_ROLE,
+    WANT_ANY
+};
 MUST_USE enum err system__need_principal(struct system *system, const struct actor *actor,
                                          struct slice name, enum principal_want want,
                                          struct arena *arena, struct principal *ret_principal,
@@ -187,8 +196,8 @@ MUST_USE enum err system__need_own_relation(struct system *system, const struct 
                                             struct relation_row *ret_relation,
                                             struct errinfo *info);
 /* True if some grant shows the object to the actor and no DENY hides all of it. */
-MUST_USE enum err system__knows(struct system *system, const struct actor *actor,
-                                struct slice uuid, bool *ret_knows, struct errinfo *info);
+MUST_USE enum err system__knows(struct system *system, const struct actor *actor, struct slice uuid,
+                                bool *ret_knows, struct errinfo *info);
 /* The one wording for "absent or not yours". */
 enum err system__no_relation(struct system *system, const struct actor *actor,
                              const struct sql_name *name, struct errinfo *info);
@@ -203,16 +212,15 @@ MUST_USE enum err system__check_columns(const struct relation_column *columns, s
 /* Replaces all columns. With `keep_names`, those that keep their id keep their name too. */
 MUST_USE enum err system__store_columns(struct system *system, const struct relation_row *relation,
                                         const struct relation_column *columns, size_t count,
-                                        bool keep_names, struct arena *arena,
-                                        struct errinfo *info);
+                                        bool keep_names, struct arena *arena, struct errinfo *info);
 
 /* ---- grants (system_grants.c, system_revoke.c) ---- */
 
 /* What a grant is on. */
 struct grant_object {
-    struct slice uuid;      /* canonical: uuid of a relation, name of a schema */
-    unsigned privilege;     /* the one of those asked for that this object has */
-    bool is_registered;     /* false: a relation that Moat makes, whose columns are not here */
+    struct slice uuid;  /* canonical: uuid of a relation, name of a schema */
+    unsigned privilege; /* the one of those asked for that this object has */
+    bool is_registered; /* false: a relation that Moat makes, whose columns are not here */
     struct relation_row relation; /* of a registered relation */
 };
 

@@ -112,7 +112,7 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
 static enum err pragma_number(struct system *system, const char *sql, int64_t *ret_number,
                               struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     TRY(system__number(system, sql, NO_VALUES, &found, ret_number, info));
     return found ? ERR_OK : system__error(SQLITE_CORRUPT, "read", info);
 }

@@ -110,8 +110,9 @@ TEST(system_open, refuses_files_that_are_not_a_store)
     struct errinfo info;
     struct fixture f = {.folder = test_folder(), .arena = arena_new(NULL, "test", 0)};
     char *path = path_in(&f, "system.db");
-    CHECK_OK(io_write_file_atomic(path, SLICE("not a database, but longer than a header of one "
-                                              "hundred bytes would be, so that it is looked at"),
+    CHECK_OK(io_write_file_atomic(path,
+                                  SLICE("not a database, but longer than a header of one "
+                                        "hundred bytes would be, so that it is looked at"),
                                   0600, NULL));
     CHECK_ERR(ERR_CORRUPT, try_open(f.folder, true, &info));
     CHECK(unlink(path) == 0);
@@ -146,8 +147,11 @@ TEST(system_open, refuses_what_others_could_read_or_write)
     const struct {
         const char *name;
         unsigned mode, usual;
-    } cases[] = {{"", 0750, 0700},  {"", 0701, 0700},  {"", 0777, 0700},
-                 {"system.db", 0644, 0600}, {"system.db", 0606, 0600}};
+    } cases[] = {{"", 0750, 0700},
+                 {"", 0701, 0700},
+                 {"", 0777, 0700},
+                 {"system.db", 0644, 0600},
+                 {"system.db", 0606, 0600}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         char *path = path_in(&f, cases[i].name);
         CHECK(chmod(path, cases[i].mode) == 0);
@@ -227,9 +231,8 @@ TEST(system_open, triggers_and_views_in_the_file_do_nothing)
     struct fixture f;
     fixture_open(&f);
     system_close(f.system);
-    alter_file(path_in(&f, "system.db"),
-               "CREATE TRIGGER t AFTER INSERT ON principal BEGIN"
-               " INSERT INTO membership VALUES (new.id, 2); END");
+    alter_file(path_in(&f, "system.db"), "CREATE TRIGGER t AFTER INSERT ON principal BEGIN"
+                                         " INSERT INTO membership VALUES (new.id, 2); END");
     CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));
     fixture_user(&f, "eve");
     struct identity *eve CLEANUP(identity_cleanup) = fixture_login(&f, "eve");
@@ -327,9 +330,8 @@ static void *use(void *context)
         ASSERT(system_login(f->system, SLICE("bob"), SLICE(""), SLICE("local"), SLICE("t"), &who,
                             NULL) == ERR_OK);
         ASSERT(system_version(f->system, &version, NULL) == ERR_OK);
-        ASSERT(i % 10 != 0 ||
-               system_user_set_attribute(f->system, f->owner, SLICE("bob"), SLICE("x"), &value,
-                                         NULL) == ERR_OK);
+        ASSERT(i % 10 != 0 || system_user_set_attribute(f->system, f->owner, SLICE("bob"),
+                                                        SLICE("x"), &value, NULL) == ERR_OK);
     }
     return NULL;
 }

@@ -23,7 +23,7 @@ static bool is_our_catalog(const struct sql_name *name)
 static enum err read_row(struct cursor *cursor, struct arena *arena, bool *ret_found,
                          struct relation_row *ret_relation, struct errinfo *info)
 {
-    bool has_row;
+    bool has_row = false;
     TRY(system__next(cursor, &has_row, info));
     if (has_row) {
         struct relation_row row = {.id = system__int(cursor, 0),
@@ -64,7 +64,7 @@ enum err system__find_relation_uuid(struct system *system, struct slice uuid, st
 enum err system__knows(struct system *system, const struct actor *actor, struct slice uuid,
                        bool *ret_knows, struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t knows = 0;
     TRY(system__number(system,
                        "WITH RECURSIVE seen (id) AS (VALUES (?1), (?2) UNION"
@@ -157,7 +157,7 @@ static enum err check_relation(const struct system_relation *wanted, struct erri
 static enum err check_may_create(struct system *system, const struct actor *actor,
                                  const struct schema_row *schema, struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t may = 0;
     if (actor->is_admin || schema->owner_id == actor->id) {
         return ERR_OK;
@@ -187,13 +187,13 @@ static enum err check_may_replace(struct system *system, const struct actor *act
     bool is_view = wanted->relation.kind == RELATION_VIEW;
     bool is_owner = old->owner_id == actor->id;
     if (!is_owner && !actor->is_admin) {
-        bool knows;
+        bool knows = false;
         TRY(system__knows(system, actor, old->uuid, &knows, info));
-        return knows ? errinfo_set(info, ERR_DENIED, NULL,
-                                   "only the owner of \"%.*s\" may replace it",
-                                   SLICE_ARGS(old->name))
-                     : errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
-                                   SLICE_ARGS(old->name));
+        return knows
+                   ? errinfo_set(info, ERR_DENIED, NULL,
+                                 "only the owner of \"%.*s\" may replace it", SLICE_ARGS(old->name))
+                   : errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
+                                 SLICE_ARGS(old->name));
     }
     if (old->is_view != is_view) {
         (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is a %s", SLICE_ARGS(old->name),
@@ -240,14 +240,13 @@ static enum err store_definition(struct system *system, const struct relation_ro
     if (!is_view) {
         format = TEXT(slice_of(format_text(relation->format)));
     }
-    TRY(system__run(
-        system,
-        "UPDATE relation SET format = ?2, location = ?3, comment = ?4, view_sql = ?5,"
-        " is_definer = ?6 WHERE id = ?1",
-        VALUES(INT(row->id), format, TEXT(is_view ? SLICE("") : wanted->location),
-               TEXT(wanted->comment), TEXT(is_view ? relation->view_sql : SLICE("")),
-               INT(is_view && relation->is_definer)),
-        info));
+    TRY(system__run(system,
+                    "UPDATE relation SET format = ?2, location = ?3, comment = ?4, view_sql = ?5,"
+                    " is_definer = ?6 WHERE id = ?1",
+                    VALUES(INT(row->id), format, TEXT(is_view ? SLICE("") : wanted->location),
+                           TEXT(wanted->comment), TEXT(is_view ? relation->view_sql : SLICE("")),
+                           INT(is_view && relation->is_definer)),
+                    info));
     TRY(store_options(system, row->id, relation, info));
     return system__store_columns(system, row, relation->columns, relation->column_count, false,
                                  arena, info);
@@ -270,9 +269,8 @@ static enum err insert(struct system *system, const struct actor *actor,
                     "INSERT INTO relation (uuid, schema, name, owner, kind, format, location,"
                     " comment, view_sql, is_definer, version, next_column_id)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', '', '', 0, 0, 1)",
-                    VALUES(TEXT(slice_of(uuid)), INT(schema->id),
-                           TEXT(wanted->relation.name.name), INT(actor->id),
-                           TEXT(is_view ? SLICE("view") : SLICE("table")), format),
+                    VALUES(TEXT(slice_of(uuid)), INT(schema->id), TEXT(wanted->relation.name.name),
+                           INT(actor->id), TEXT(is_view ? SLICE("view") : SLICE("table")), format),
                     info));
     struct relation_row row = {.id = sqlite3_last_insert_rowid(system->db), .next_column_id = 1};
     return store_definition(system, &row, wanted, arena, info);
@@ -286,7 +284,7 @@ static enum err create(struct system *system, const struct actor *actor,
     const struct sql_name *name = &wanted->relation.name;
     struct schema_row schema;
     struct relation_row old;
-    bool exists;
+    bool exists = false;
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
@@ -343,8 +341,8 @@ static enum err drop(struct system *system, const struct actor *actor, const str
     }
     TRY(err);
     if (relation.is_view != (kind == RELATION_VIEW)) {
-        (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is a %s",
-                          SLICE_ARGS(relation.name), relation.is_view ? "view" : "table");
+        (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is a %s", SLICE_ARGS(relation.name),
+                          relation.is_view ? "view" : "table");
         errinfo_hint(info, "Write DROP %s.", relation.is_view ? "VIEW" : "TABLE");
         return ERR_INVALID;
     }
@@ -370,7 +368,7 @@ static enum err rename_relation(struct system *system, const struct actor *actor
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "rename", 0);
     struct relation_row relation, other;
-    bool exists;
+    bool exists = false;
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
@@ -412,7 +410,7 @@ static enum err load_options(struct system *system, int64_t relation_id, struct 
                             "SELECT name, value FROM relation_option WHERE relation = ?1"
                             " ORDER BY ordinal",
                             VALUES(INT(relation_id)), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -503,7 +501,7 @@ static enum err load_all(struct system *system, struct arena *arena,
     size_t count = 0, capacity = 0;
     TRY(system__open_cursor(system, SQL_RELATION "ORDER BY s.name, r.name", NO_VALUES, &cursor,
                             info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;

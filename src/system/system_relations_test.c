@@ -56,10 +56,12 @@ static struct relation_column column(const char *source)
 
 static struct system_relation view_spec(const char *name, bool is_definer)
 {
-    struct system_relation view = {
-        .relation = {.kind = RELATION_VIEW, .name = fixture_name(name),
-                     .columns = fixture_columns, .column_count = 3,
-                     .view_sql = SLICE("SELECT * FROM t"), .is_definer = is_definer}};
+    struct system_relation view = {.relation = {.kind = RELATION_VIEW,
+                                                .name = fixture_name(name),
+                                                .columns = fixture_columns,
+                                                .column_count = 3,
+                                                .view_sql = SLICE("SELECT * FROM t"),
+                                                .is_definer = is_definer}};
     return view;
 }
 
@@ -248,9 +250,12 @@ TEST(system_relations, only_those_who_may_create_do)
     CHECK_ERR(ERR_DENIED, create(&f, bob, &table, SYSTEM_CREATE));
     table.relation.name.schema = SLICE("s"); /* which does not concern him: it is not there */
     CHECK_ERR(ERR_NOT_FOUND, create(&f, bob, &table, SYSTEM_CREATE));
-    struct grant grant = {.effect = GRANT_ALLOW, .privileges = PRIVILEGE_CREATE,
-                          .grantee_kind = GRANTEE_ROLE, .grantee = SLICE("maker"),
-                          .object_uuid = SLICE("S"), .all_columns = true};
+    struct grant grant = {.effect = GRANT_ALLOW,
+                          .privileges = PRIVILEGE_CREATE,
+                          .grantee_kind = GRANTEE_ROLE,
+                          .grantee = SLICE("maker"),
+                          .object_uuid = SLICE("S"),
+                          .all_columns = true};
     uint64_t id;
     CHECK_OK(system_grant_add(f.system, f.owner, &grant, &id, &f.info));
     CHECK_OK(create(&f, bob, &table, SYSTEM_CREATE));
@@ -286,9 +291,12 @@ TEST(system_relations, what_one_may_not_know_of_does_not_exist)
     (void)fixture_grant(&f, uuid, "public", true, NULL, 0);
     CHECK_ERR(ERR_DENIED, drop(&f, bob, "hidden"));
     CHECK_ERR(ERR_DENIED, rename_column(&f, bob, "hidden", "id", "x"));
-    struct grant deny = {.effect = GRANT_DENY, .privileges = PRIVILEGE_SELECT,
-                         .grantee_kind = GRANTEE_USER, .grantee = SLICE("bob"),
-                         .object_uuid = uuid, .all_columns = true};
+    struct grant deny = {.effect = GRANT_DENY,
+                         .privileges = PRIVILEGE_SELECT,
+                         .grantee_kind = GRANTEE_USER,
+                         .grantee = SLICE("bob"),
+                         .object_uuid = uuid,
+                         .all_columns = true};
     uint64_t id;
     CHECK_OK(system_grant_add(f.system, f.owner, &deny, &id, &f.info));
     CHECK_ERR(ERR_NOT_FOUND, drop(&f, bob, "hidden"));
@@ -372,8 +380,7 @@ TEST(system_schemas, are_seen_by_those_they_concern)
     size_t count;
     CHECK_OK(system_schemas(f.system, bob, f.arena, &schemas, &count, &f.info));
     assert_int_equal(count, 1);
-    CHECK_ERR(ERR_NOT_FOUND,
-              system_schema_drop(f.system, bob, SLICE("s"), false, true, &f.info));
+    CHECK_ERR(ERR_NOT_FOUND, system_schema_drop(f.system, bob, SLICE("s"), false, true, &f.info));
     struct system_relation *all;
     CHECK_OK(system_relations(f.system, f.owner, f.arena, &all, &count, &f.info));
     (void)fixture_grant(&f, all[0].relation.uuid, "bob", false, NULL, 0);

@@ -34,7 +34,7 @@ static enum err load(struct system *system, const struct revocation *revocation,
                                    TEXT(system__effect_text(revocation->effect)),
                                    INT(revocation->object.privilege)),
                             &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -43,8 +43,7 @@ static enum err load(struct system *system, const struct revocation *revocation,
         if (grants == NULL) {
             return errinfo_nomem(info);
         }
-        grants[count++] =
-            (struct old_grant){system__int(&cursor, 0), system__int(&cursor, 1) != 0};
+        grants[count++] = (struct old_grant){system__int(&cursor, 0), system__int(&cursor, 1) != 0};
     }
     *ret_grants = grants;
     *ret_count = count;
@@ -87,10 +86,9 @@ static enum err gives(struct system *system, const struct revocation *revocation
                                "SELECT 1 FROM grant_column WHERE grant_id = ?1 AND column_id = ?2",
                                VALUES(INT(grant->id), column), &found, &ignored, info));
         } else if (revocation->object.is_registered) {
-            TRY(system__number(system,
-                               "SELECT 1 FROM relation_column WHERE relation = ?1 AND id = ?2",
-                               VALUES(INT(revocation->object.relation.id), column), &found,
-                               &ignored, info));
+            TRY(system__number(
+                system, "SELECT 1 FROM relation_column WHERE relation = ?1 AND id = ?2",
+                VALUES(INT(revocation->object.relation.id), column), &found, &ignored, info));
         } else {
             found = true; /* all columns of a relation that is not here: list_columns refuses */
         }
@@ -102,7 +100,7 @@ static enum err gives(struct system *system, const struct revocation *revocation
 static enum err take_columns(struct system *system, struct revocation *revocation,
                              const struct old_grant *grant, struct errinfo *info)
 {
-    bool found;
+    bool found = false;
     int64_t ignored;
     TRY(gives(system, revocation, grant, &found, info));
     if (!found) {
@@ -147,15 +145,16 @@ static enum err revoke(struct system *system, struct revocation *revocation, str
 enum err system_grant_revoke(struct system *system, const struct identity *who,
                              enum grant_effect effect, unsigned privileges,
                              enum grantee_kind grantee_kind, struct slice grantee,
-                             struct slice object_uuid, bool all_columns,
-                             const uint32_t *column_ids, size_t column_count, size_t *ret_count,
-                             struct errinfo *info)
+                             struct slice object_uuid, bool all_columns, const uint32_t *column_ids,
+                             size_t column_count, size_t *ret_count, struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "revoke", 0);
     struct actor actor;
     struct principal person;
-    struct revocation revocation = {.effect = effect, .all_columns = all_columns,
-                                    .column_ids = column_ids, .column_count = column_count};
+    struct revocation revocation = {.effect = effect,
+                                    .all_columns = all_columns,
+                                    .column_ids = column_ids,
+                                    .column_count = column_count};
     if (arena == NULL) {
         return errinfo_nomem(info);
     }

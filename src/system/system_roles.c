@@ -7,13 +7,13 @@ static enum err find_pair(struct system *system, const struct actor *actor, stru
                           struct slice member, struct arena *arena, struct principal *ret_role,
                           struct principal *ret_member, struct errinfo *info)
 {
-    bool conveys;
+    bool conveys = false;
     TRY(system__need_admin(actor, "change who is in a role", info));
     TRY(system__need_principal(system, actor, role, WANT_ROLE, arena, ret_role, info));
     TRY(system__need_principal(system, actor, member, WANT_ANY, arena, ret_member, info));
     if (ret_role->id == SYSTEM_PUBLIC_ID || ret_member->id == SYSTEM_PUBLIC_ID) {
-        (void)errinfo_set(info, ERR_INVALID, "0LP01", "role \"" SYSTEM_PUBLIC
-                          "\" has everybody in it and is in no other");
+        (void)errinfo_set(info, ERR_INVALID, "0LP01",
+                          "role \"" SYSTEM_PUBLIC "\" has everybody in it and is in no other");
         errinfo_hint(info, "Grant privileges to \"" SYSTEM_PUBLIC "\" instead.");
         return ERR_INVALID;
     }
@@ -40,7 +40,7 @@ static enum err step_towards(struct system *system, int64_t from, int64_t to, st
                             " JOIN principal p ON p.id = m.role"
                             " WHERE m.member = ?1 AND m.role IN below LIMIT 1",
                             VALUES(INT(from), INT(to)), &cursor, info));
-    bool has_row;
+    bool has_row = false;
     TRY(system__next(&cursor, &has_row, info));
     if (has_row) {
         ret_next->id = system__int(&cursor, 0);
@@ -110,7 +110,7 @@ static enum err revoke(struct system *system, const struct actor *actor, struct 
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "revoke role", 0);
     struct principal role, member;
-    bool found;
+    bool found = false;
     int64_t ignored;
     if (arena == NULL) {
         return errinfo_nomem(info);
@@ -153,7 +153,7 @@ static enum err load_roles(struct system *system, const struct identity *who, st
         SQL_SEEN "SELECT name FROM principal WHERE is_role = 1 AND (?2 OR id IN seen)"
                  " ORDER BY name",
         VALUES(INT(actor.id), INT(actor.is_admin), INT(SYSTEM_PUBLIC_ID)), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -178,9 +178,9 @@ enum err system_roles(struct system *system, const struct identity *who, struct 
     return err;
 }
 
-static enum err load_members(struct system *system, const struct identity *who,
-                             struct arena *arena, struct system_member **ret_members,
-                             size_t *ret_count, struct errinfo *info)
+static enum err load_members(struct system *system, const struct identity *who, struct arena *arena,
+                             struct system_member **ret_members, size_t *ret_count,
+                             struct errinfo *info)
 {
     struct actor actor;
     struct system_member *members = NULL;
@@ -193,7 +193,7 @@ static enum err load_members(struct system *system, const struct identity *who,
                  " JOIN principal r ON r.id = m.role JOIN principal p ON p.id = m.member"
                  " WHERE ?2 OR m.member IN seen ORDER BY r.name, p.name",
         VALUES(INT(actor.id), INT(actor.is_admin), INT(SYSTEM_PUBLIC_ID)), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -213,8 +213,7 @@ static enum err load_members(struct system *system, const struct identity *who,
 }
 
 enum err system_members(struct system *system, const struct identity *who, struct arena *arena,
-                        struct system_member **ret_members, size_t *ret_count,
-                        struct errinfo *info)
+                        struct system_member **ret_members, size_t *ret_count, struct errinfo *info)
 {
     TRY(system__read_begin(system, info));
     enum err err = load_members(system, who, arena, ret_members, ret_count, info);

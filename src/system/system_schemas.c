@@ -19,11 +19,11 @@ enum err system__need_schema(struct system *system, const struct actor *actor, s
                              struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    bool has_row;
-    TRY(system__open_cursor(system, SQL_SCHEMAS,
-                            VALUES(INT(actor->id), INT(actor->is_admin), INT(SYSTEM_PUBLIC_ID),
-                                   TEXT(name)),
-                            &cursor, info));
+    bool has_row = false;
+    TRY(system__open_cursor(
+        system, SQL_SCHEMAS,
+        VALUES(INT(actor->id), INT(actor->is_admin), INT(SYSTEM_PUBLIC_ID), TEXT(name)), &cursor,
+        info));
     TRY(system__next(&cursor, &has_row, info));
     if (!has_row) {
         (void)errinfo_set(info, ERR_NOT_FOUND, "3F000", "schema \"%.*s\" does not exist",
@@ -41,7 +41,7 @@ enum err system__need_schema(struct system *system, const struct actor *actor, s
 static enum err create(struct system *system, const struct actor *actor, struct slice name,
                        bool if_not_exists, struct errinfo *info)
 {
-    bool exists;
+    bool exists = false;
     int64_t ignored;
     TRY(system__need_admin(actor, "create schemas", info));
     TRY(system__check_name(name, "schema", info));
@@ -50,8 +50,8 @@ static enum err create(struct system *system, const struct actor *actor, struct 
         return errinfo_set(info, ERR_INVALID, "42939", "the name \"%.*s\" is reserved",
                            SLICE_ARGS(name));
     }
-    TRY(system__number(system, "SELECT id FROM schema WHERE name = ?1", VALUES(TEXT(name)),
-                       &exists, &ignored, info));
+    TRY(system__number(system, "SELECT id FROM schema WHERE name = ?1", VALUES(TEXT(name)), &exists,
+                       &ignored, info));
     if (exists && if_not_exists) {
         return ERR_OK;
     }
@@ -63,8 +63,8 @@ static enum err create(struct system *system, const struct actor *actor, struct 
                        VALUES(TEXT(name), INT(actor->id)), info);
 }
 
-enum err system_schema_create(struct system *system, const struct identity *who,
-                              struct slice name, bool if_not_exists, struct errinfo *info)
+enum err system_schema_create(struct system *system, const struct identity *who, struct slice name,
+                              bool if_not_exists, struct errinfo *info)
 {
     struct actor actor;
     TRY(system__write_begin(system, who, &actor, info));
@@ -88,7 +88,7 @@ static enum err drop(struct system *system, const struct actor *actor, struct sl
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "drop", 0);
     struct schema_row schema;
-    bool found;
+    bool found = false;
     int64_t count = 0;
     if (arena == NULL) {
         return errinfo_nomem(info);
@@ -140,10 +140,10 @@ static enum err load(struct system *system, const struct identity *who, struct a
     TRY(system__actor(system, who, &actor, info));
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
     struct value all = {.kind = VALUE_NULL};
-    TRY(system__open_cursor(
-        system, SQL_SCHEMAS,
-        VALUES(INT(actor.id), INT(actor.is_admin), INT(SYSTEM_PUBLIC_ID), all), &cursor, info));
-    for (bool has_row;;) {
+    TRY(system__open_cursor(system, SQL_SCHEMAS,
+                            VALUES(INT(actor.id), INT(actor.is_admin), INT(SYSTEM_PUBLIC_ID), all),
+                            &cursor, info));
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -162,8 +162,7 @@ static enum err load(struct system *system, const struct identity *who, struct a
 }
 
 enum err system_schemas(struct system *system, const struct identity *who, struct arena *arena,
-                        struct system_schema **ret_schemas, size_t *ret_count,
-                        struct errinfo *info)
+                        struct system_schema **ret_schemas, size_t *ret_count, struct errinfo *info)
 {
     TRY(system__read_begin(system, info));
     enum err err = load(system, who, arena, ret_schemas, ret_count, info);

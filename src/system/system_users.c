@@ -21,7 +21,7 @@ static enum err load_roles(struct system *system, int64_t user, struct arena *ar
     TRY(system__open_cursor(system,
                             SQL_HELD "SELECT name FROM principal WHERE id = ?2 OR id IN held",
                             VALUES(INT(user), INT(SYSTEM_PUBLIC_ID)), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -38,8 +38,8 @@ static enum err load_roles(struct system *system, int64_t user, struct arena *ar
 }
 
 static enum err load_attributes(struct system *system, int64_t user, struct arena *arena,
-                                const struct identity_attribute **ret_attributes,
-                                size_t *ret_count, struct errinfo *info)
+                                const struct identity_attribute **ret_attributes, size_t *ret_count,
+                                struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
     struct identity_attribute *list = NULL;
@@ -47,7 +47,7 @@ static enum err load_attributes(struct system *system, int64_t user, struct aren
     TRY(system__open_cursor(system,
                             "SELECT name, value FROM attribute WHERE principal = ?1 ORDER BY name",
                             VALUES(INT(user)), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
@@ -124,7 +124,7 @@ static enum err create(struct system *system, const struct actor *actor, struct 
     const char *what = is_role ? "role" : "user";
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "create", 0);
     struct principal old;
-    bool exists;
+    bool exists = false;
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
@@ -178,7 +178,7 @@ enum err system_role_create(struct system *system, const struct identity *who, s
 static enum err check_not_admin(struct system *system, const struct actor *actor,
                                 const struct principal *principal, struct errinfo *info)
 {
-    bool conveys;
+    bool conveys = false;
     TRY(system__conveys_admin(system, principal->id, &conveys, info));
     if (conveys && !actor->is_owner) {
         return errinfo_set(info, ERR_DENIED, NULL,
@@ -193,7 +193,7 @@ static enum err check_owns_nothing(struct system *system, const struct principal
                                    struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    bool has_row;
+    bool has_row = false;
     TRY(system__open_cursor(system,
                             "SELECT s.name || '.' || r.name FROM relation r JOIN schema s"
                             " ON s.id = r.schema WHERE r.owner = ?1"
@@ -261,9 +261,9 @@ enum err system_role_drop(struct system *system, const struct identity *who, str
 
 /* The user to change; nobody but themself changes the owner, nobody but the owner (or, for their
  * password, themself) an admin: else one admin could become another. */
-static enum err find_to_change(struct system *system, const struct actor *actor,
-                               struct slice name, bool also_themself, struct arena *arena,
-                               struct principal *ret_user, struct errinfo *info)
+static enum err find_to_change(struct system *system, const struct actor *actor, struct slice name,
+                               bool also_themself, struct arena *arena, struct principal *ret_user,
+                               struct errinfo *info)
 {
     bool is_themself = also_themself && slice_equal_fold(name, identity_subject(actor->who));
     if (!is_themself) {
@@ -314,8 +314,7 @@ static enum err check_attribute(struct slice attribute, const struct slice *valu
                           (value->len > 0 && memchr(value->ptr, '\0', value->len) != NULL))) {
         (void)errinfo_set(info, ERR_INVALID, "22023",
                           "the value of attribute \"%.*s\" is not valid", SLICE_ARGS(attribute));
-        errinfo_hint(info, "Values are UTF-8 without NUL, at most %u bytes.",
-                     ATTRIBUTE_BYTES_MAX);
+        errinfo_hint(info, "Values are UTF-8 without NUL, at most %u bytes.", ATTRIBUTE_BYTES_MAX);
         return ERR_INVALID;
     }
     return ERR_OK;
@@ -335,7 +334,7 @@ static enum err set_attribute(struct system *system, const struct actor *actor, 
         return system__run(system, "DELETE FROM attribute WHERE principal = ?1 AND name = ?2",
                            VALUES(INT(user.id), TEXT(attribute)), info);
     }
-    bool found;
+    bool found = false;
     int64_t count = 0;
     TRY(system__number(system, "SELECT count(*) FROM attribute WHERE principal = ?1",
                        VALUES(INT(user.id)), &found, &count, info));
@@ -363,8 +362,7 @@ enum err system_user_set_attribute(struct system *system, const struct identity 
 /* ---- list ---- */
 
 static enum err load_users(struct system *system, const struct identity *who, struct arena *arena,
-                           struct system_user **ret_users, size_t *ret_count,
-                           struct errinfo *info)
+                           struct system_user **ret_users, size_t *ret_count, struct errinfo *info)
 {
     struct actor actor;
     struct system_user *users = NULL;
@@ -375,7 +373,7 @@ static enum err load_users(struct system *system, const struct identity *who, st
                             "SELECT id, name, verifier FROM principal"
                             " WHERE is_role = 0 AND (?1 OR id = ?2) ORDER BY name",
                             VALUES(INT(actor.is_admin), INT(actor.id)), &cursor, info));
-    for (bool has_row;;) {
+    for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
             break;
