@@ -63,8 +63,8 @@ static enum err fold(struct gatherer *g, const struct grant *grant, struct slice
     struct slice text = {"", 0};
     bool is_dangling = false;
     errinfo_init(&why);
-    enum err err = sql_expression_fold(stored, g->relation, g->who, g->arena, &text, &is_dangling,
-                                       &why);
+    enum err err =
+        sql_expression_fold(stored, g->relation, g->who, g->arena, &text, &is_dangling, &why);
     if (err == ERR_NOMEM) {
         return errinfo_nomem(g->info);
     }

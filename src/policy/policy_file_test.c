@@ -67,81 +67,82 @@ TEST(policy_file, reads_every_key)
     arena_free(r.arena);
 }
 
+static const struct {
+    const char *text, *message, *hint;
+} refused[] = {
+    {"", "policy.yaml:1: expected \"version: 1\" and \"grants:\"", ""},
+    {"[]", "policy.yaml:1: expected \"version: 1\"", ""},
+    {"version: 1", "the file lacks \"grants\"", ""},
+    {"grants: []", "the file lacks \"version\"", ""},
+    {"version: 2\ngrants: []", "policy.yaml:1: version \"2\" is not known; this is 1", ""},
+    {"version: \"1\"\ngrants: []", "version \"1\" is not known", ""},
+    {"version: [1]\ngrants: []", "policy.yaml:1: expected the version 1", ""},
+    {"version: 1\ngrants:", "policy.yaml:2: expected a list of grants", "Write []"},
+    {"version: 1\ngrants: {}", "expected a list of grants", ""},
+    {"version: 1\ngrant: []", "policy.yaml:2: key \"grant\" is not known",
+     "Did you mean \"grants\"? Allowed: version, grants."},
+    {"version: 1\nversion: 1\ngrants: []", "policy.yaml:2: key \"version\" is given twice", ""},
+    {"version: 1\ngrants: []\n---\nversion: 1", "policy.yaml:3: expected one document", ""},
+    {"%YAML 1.1\n---\nversion: 1\ngrants: []", "expected one document without directives", ""},
+    {"version: &a 1\ngrants: []", "policy.yaml:1: anchors and aliases are not allowed", ""},
+    {"version: 1\ngrants: *a", "policy.yaml:2: anchors and aliases are not allowed", ""},
+    {"version: !!int 1\ngrants: []", "policy.yaml:1: tags are not allowed", ""},
+    {"version: 1\ngrants:\n  - x\n", "policy.yaml:3: expected a grant", ""},
+    {GRANT_ ", colums: [a]}]", "policy.yaml:3: key \"colums\" is not known",
+     "Did you mean \"columns\"? Allowed: effect, on, to_role"},
+    {GRANT_ ", Rows: x}]", "key \"Rows\" is not known", "Did you mean \"rows\"?"},
+    {GRANT_ ", to_user: u}]", "needs either \"to_role\" or \"to_user\"", ""},
+    {GRANT_ ", to_role: r}]", "key \"to_role\" is given twice", ""},
+    {GRANT_ ", columns: []}]", "the list of columns is empty", "Leave out \"columns\""},
+    {GRANT_ ", columns: a}]", "expected a list of columns", ""},
+    {GRANT_ ", columns: }]", "expected a list of columns", ""},
+    {GRANT_ ", columns: [[a]]}]", "expected the name of a column", ""},
+    {GRANT_ ", columns: [a, A]}]", "column \"A\" is named twice", ""},
+    {GRANT_ ", columns: [12]}]", "expected the name of a column, found 12", "\"12\""},
+    {GRANT_ ", columns: [true]}]", "expected the name of a column, found true", ""},
+    {GRANT_ ", columns: [~]}]", "expected the name of a column, found ~", ""},
+    {GRANT_ ", columns: ['']}]", "expected the name of a column, found nothing", ""},
+    {GRANT_ ", columns: [\"a\\tb\"]}]", "a name holds a control character", ""},
+    {GRANT_ ", columns: [\"a\\0b\"]}]", "a NUL character is not allowed", ""},
+    {GRANT_ ", rows: ''}]", "expected a condition, found nothing", ""},
+    {GRANT_ ", rows: }]", "expected a condition, found nothing", ""},
+    {GRANT_ ", rows: ~}]", "expected a condition, found nothing", ""},
+    {GRANT_ ", rows: [a]}]", "expected a condition", ""},
+    {GRANT_ ", rows: \"a = '\\0'\"}]", "a NUL character is not allowed", ""},
+    {GRANT_ ", masks: {}}]", "\"masks\" is empty", ""},
+    {GRANT_ ", masks: [a]}]", "expected masks by column", ""},
+    {GRANT_ ", masks: {a: }}]", "expected a mask, found nothing", ""},
+    {GRANT_ ", masks: {a: null, A: 1}}]", "column \"A\" is named twice", ""},
+    {DENY_ ", masks: {a: null}}]", "policy.yaml:3: deny takes no masks", ""},
+    {"version: 1\ngrants: [{on: main.t, to_role: r}]", "lacks \"effect\"", ""},
+    {"version: 1\ngrants: [{effect: allow, to_role: r}]", "lacks \"on\"", ""},
+    {"version: 1\ngrants: [{effect: allow, on: main.t}]", "needs either \"to_role\"", ""},
+    {"version: 1\ngrants: [{effect: Allow}]", "effect \"Allow\" is not known", "allow, deny"},
+    {"version: 1\ngrants: [{on: t}]", "\"t\" does not name a table", "Write schema.table"},
+    {"version: 1\ngrants: [{on: a.b.c.d}]", "does not name a table", ""},
+    {"version: 1\ngrants: [{on: 'main.\"'}]", "does not name a table", ""},
+    {"version: 1\ngrants: [{on: 'main.\"\"'}]", "does not name a table", ""},
+    {"version: 1\ngrants: [{on: 'main t x'}]", "does not name a table", ""},
+    {"version: 1\ngrants: [{\"a\": b", "policy.yaml:2: key \"a\" is not known", ""},
+    {"version: 1\ngrants: [", "policy.yaml:", ""},
+    {"a: b: c", "policy.yaml:1: ", ""},
+    {"version: 1\n\xff", "policy.yaml:2: the text is not UTF-8", ""},
+    {"version: 1\n\x01", "policy.yaml:", ""},
+};
+
 TEST(policy_file, refuses_what_is_not_understood_with_file_and_line)
 {
-    static const struct {
-        const char *text, *message, *hint;
-    } cases[] = {
-        {"", "policy.yaml:1: expected \"version: 1\" and \"grants:\"", ""},
-        {"[]", "policy.yaml:1: expected \"version: 1\"", ""},
-        {"version: 1", "the file lacks \"grants\"", ""},
-        {"grants: []", "the file lacks \"version\"", ""},
-        {"version: 2\ngrants: []", "policy.yaml:1: version \"2\" is not known; this is 1", ""},
-        {"version: \"1\"\ngrants: []", "version \"1\" is not known", ""},
-        {"version: [1]\ngrants: []", "policy.yaml:1: expected the version 1", ""},
-        {"version: 1\ngrants:", "policy.yaml:2: expected a list of grants", "Write []"},
-        {"version: 1\ngrants: {}", "expected a list of grants", ""},
-        {"version: 1\ngrant: []", "policy.yaml:2: key \"grant\" is not known",
-         "Did you mean \"grants\"? Allowed: version, grants."},
-        {"version: 1\nversion: 1\ngrants: []", "policy.yaml:2: key \"version\" is given twice", ""},
-        {"version: 1\ngrants: []\n---\nversion: 1", "policy.yaml:3: expected one document", ""},
-        {"%YAML 1.1\n---\nversion: 1\ngrants: []", "expected one document without directives", ""},
-        {"version: &a 1\ngrants: []", "policy.yaml:1: anchors and aliases are not allowed", ""},
-        {"version: 1\ngrants: *a", "policy.yaml:2: anchors and aliases are not allowed", ""},
-        {"version: !!int 1\ngrants: []", "policy.yaml:1: tags are not allowed", ""},
-        {"version: 1\ngrants:\n  - x\n", "policy.yaml:3: expected a grant", ""},
-        {GRANT_ ", colums: [a]}]", "policy.yaml:3: key \"colums\" is not known",
-         "Did you mean \"columns\"? Allowed: effect, on, to_role"},
-        {GRANT_ ", Rows: x}]", "key \"Rows\" is not known", "Did you mean \"rows\"?"},
-        {GRANT_ ", to_user: u}]", "needs either \"to_role\" or \"to_user\"", ""},
-        {GRANT_ ", to_role: r}]", "key \"to_role\" is given twice", ""},
-        {GRANT_ ", columns: []}]", "the list of columns is empty", "Leave out \"columns\""},
-        {GRANT_ ", columns: a}]", "expected a list of columns", ""},
-        {GRANT_ ", columns: }]", "expected a list of columns", ""},
-        {GRANT_ ", columns: [[a]]}]", "expected the name of a column", ""},
-        {GRANT_ ", columns: [a, A]}]", "column \"A\" is named twice", ""},
-        {GRANT_ ", columns: [12]}]", "expected the name of a column, found 12", "\"12\""},
-        {GRANT_ ", columns: [true]}]", "expected the name of a column, found true", ""},
-        {GRANT_ ", columns: [~]}]", "expected the name of a column, found ~", ""},
-        {GRANT_ ", columns: ['']}]", "expected the name of a column, found nothing", ""},
-        {GRANT_ ", columns: [\"a\\tb\"]}]", "a name holds a control character", ""},
-        {GRANT_ ", columns: [\"a\\0b\"]}]", "a NUL character is not allowed", ""},
-        {GRANT_ ", rows: ''}]", "expected a condition, found nothing", ""},
-        {GRANT_ ", rows: }]", "expected a condition, found nothing", ""},
-        {GRANT_ ", rows: ~}]", "expected a condition, found nothing", ""},
-        {GRANT_ ", rows: [a]}]", "expected a condition", ""},
-        {GRANT_ ", rows: \"a = '\\0'\"}]", "a NUL character is not allowed", ""},
-        {GRANT_ ", masks: {}}]", "\"masks\" is empty", ""},
-        {GRANT_ ", masks: [a]}]", "expected masks by column", ""},
-        {GRANT_ ", masks: {a: }}]", "expected a mask, found nothing", ""},
-        {GRANT_ ", masks: {a: null, A: 1}}]", "column \"A\" is named twice", ""},
-        {DENY_ ", masks: {a: null}}]", "policy.yaml:3: deny takes no masks", ""},
-        {"version: 1\ngrants: [{on: main.t, to_role: r}]", "lacks \"effect\"", ""},
-        {"version: 1\ngrants: [{effect: allow, to_role: r}]", "lacks \"on\"", ""},
-        {"version: 1\ngrants: [{effect: allow, on: main.t}]", "needs either \"to_role\"", ""},
-        {"version: 1\ngrants: [{effect: Allow}]", "effect \"Allow\" is not known", "allow, deny"},
-        {"version: 1\ngrants: [{on: t}]", "\"t\" does not name a table", "Write schema.table"},
-        {"version: 1\ngrants: [{on: a.b.c.d}]", "does not name a table", ""},
-        {"version: 1\ngrants: [{on: 'main.\"'}]", "does not name a table", ""},
-        {"version: 1\ngrants: [{on: 'main.\"\"'}]", "does not name a table", ""},
-        {"version: 1\ngrants: [{on: 'main t x'}]", "does not name a table", ""},
-        {"version: 1\ngrants: [{\"a\": b", "policy.yaml:2: key \"a\" is not known", ""},
-        {"version: 1\ngrants: [", "policy.yaml:", ""},
-        {"a: b: c", "policy.yaml:1: ", ""},
-        {"version: 1\n\xff", "policy.yaml:2: the text is not UTF-8", ""},
-        {"version: 1\n\x01", "policy.yaml:", ""},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
         struct reading r = {0};
-        enum err err = parse(&r, slice_of(cases[i].text));
-        if (err != ERR_INVALID || strstr(r.info.message, cases[i].message) == NULL ||
-            strstr(r.info.hint, cases[i].hint) == NULL) {
-            print_message("case %zu: %s\n  %s\n  %s\n", i, cases[i].text, r.info.message,
+        enum err err = parse(&r, slice_of(refused[i].text));
+        if (err != ERR_INVALID || strstr(r.info.message, refused[i].message) == NULL ||
+            strstr(r.info.hint, refused[i].hint) == NULL) {
+            print_message("case %zu: %s\n  %s\n  %s\n", i, refused[i].text, r.info.message,
                           r.info.hint);
         }
         CHECK_ERR(ERR_INVALID, err);
-        CHECK(strstr(r.info.message, cases[i].message) != NULL);
-        CHECK(strstr(r.info.hint, cases[i].hint) != NULL);
+        CHECK(strstr(r.info.message, refused[i].message) != NULL);
+        CHECK(strstr(r.info.hint, refused[i].hint) != NULL);
         CHECK(slice_starts_with(slice_of(r.info.message), SLICE("policy.yaml:")));
         CHECK(strstr(r.info.message, "private") == NULL);
         CHECK(r.file.rule_count == 4711);
@@ -192,10 +193,9 @@ TEST(policy_file, running_out_of_memory_is_a_clean_error)
         struct policy_file file = {.rule_count = 4711};
         struct arena *arena = arena_new(NULL, "test", 0);
         enum err err =
-            arena == NULL
-                ? ERR_NOMEM
-                : policy_file_parse(SLICE(GRANT_ ", columns: [a, b], masks: {a: null}}]"), "f",
-                                    arena, &file, &info);
+            arena == NULL ? ERR_NOMEM
+                          : policy_file_parse(SLICE(GRANT_ ", columns: [a, b], masks: {a: null}}]"),
+                                              "f", arena, &file, &info);
         CHECK(err == ERR_NOMEM || (err == ERR_INVALID && file.rule_count == 4711));
         arena_free(arena);
     }

@@ -91,8 +91,7 @@ static bool add_term(struct former *f, struct policy_cell *cell, uint32_t condit
 static void close_terms(struct policy_cell *cell)
 {
     struct policy_term last = cell->terms[cell->term_count - 1];
-    while (cell->term_count > 1 &&
-           slice_equal(cell->terms[cell->term_count - 2].mask, last.mask)) {
+    while (cell->term_count > 1 && slice_equal(cell->terms[cell->term_count - 2].mask, last.mask)) {
         cell->term_count--;
     }
     last.condition = POLICY_ALWAYS;

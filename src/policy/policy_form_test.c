@@ -9,15 +9,23 @@
 #define ROWS 81 /* every outcome of every symbol: 3^4 */
 #define TEXT_ROWS 6
 
-enum outcome { OUTCOME_FALSE, OUTCOME_TRUE, OUTCOME_NULL };
+enum outcome {
+    OUTCOME_FALSE,
+    OUTCOME_TRUE,
+    OUTCOME_NULL
+};
 
 /* What a cell shows. Masks are CELL_MASK + number. */
-enum { CELL_RAW = 100, CELL_NULL, CELL_MASK = 200 };
+enum {
+    CELL_RAW = 100,
+    CELL_NULL,
+    CELL_MASK = 200
+};
 
 /* Filters: the symbols, then what is the same in every row. */
-static const char *const filters[] = {
-    "__moat_c1 = 0",       "__moat_c1 = 1",      "__moat_c1 = 2", "__moat_c1 = 3", "true",
-    "has_role('analyst')", "has_role('nobody')", "false"};
+static const char *const filters[] = {"__moat_c1 = 0",      "__moat_c1 = 1", "__moat_c1 = 2",
+                                      "__moat_c1 = 3",      "true",          "has_role('analyst')",
+                                      "has_role('nobody')", "false"};
 static const char *const masks[] = {"'m0'", "'m1'", "'m2'"};
 
 struct sample {
@@ -235,8 +243,8 @@ struct evaluator {
 
 static bool take(struct evaluator *e, const char *text)
 {
-    bool found = e->at < e->count && (token_is(&e->tokens[e->at], text) ||
-                                      token_is_operator(&e->tokens[e->at], text));
+    bool found = e->at < e->count &&
+                 (token_is(&e->tokens[e->at], text) || token_is_operator(&e->tokens[e->at], text));
     e->at += found;
     return found;
 }
@@ -404,15 +412,15 @@ static bool oracle_is_visible(const struct sample *s)
     return has_allow && has_column;
 }
 
-static void compare_sample(const struct sample *s, const struct identity *who,
-                           struct arena *arena, uint64_t *seed)
+static void compare_sample(const struct sample *s, const struct identity *who, struct arena *arena,
+                           uint64_t *seed)
 {
     struct policy_effective effective;
     struct policy_gathered gathered;
     struct policy_form form;
     struct errinfo info;
-    CHECK_OK(policy_effective(who, &s->relation, s->grants, s->grant_count, arena, &effective,
-                              &info));
+    CHECK_OK(
+        policy_effective(who, &s->relation, s->grants, s->grant_count, arena, &effective, &info));
     CHECK(effective.is_visible == oracle_is_visible(s));
     CHECK(!effective.is_refused);
     if (!effective.is_visible) {

@@ -20,7 +20,7 @@ struct policy_applied {
 
 struct policy_gathered {
     bool is_visible;
-    struct slice refusal; /* not empty: the policy cannot be applied */
+    struct slice refusal;           /* not empty: the policy cannot be applied */
     const struct slice *conditions; /* distinct texts, by number */
     size_t condition_count;
     const struct policy_applied *allows; /* in grant order */
@@ -75,11 +75,15 @@ const struct relation_column *policy__column(const struct relation *relation, ui
 
 /* ---- masks ---- */
 
-enum mask_part { MASK_NULL, MASK_YEAR, MASK_MONTH, MASK_DAY };
+enum mask_part {
+    MASK_NULL,
+    MASK_YEAR,
+    MASK_MONTH,
+    MASK_DAY
+};
 
 /* Appends the expression of a mask that needs only the column; false if its type cannot have it. */
-bool policy__mask_plain(enum mask_part part, const struct relation_column *column,
-                        struct buf *out);
+bool policy__mask_plain(enum mask_part part, const struct relation_column *column, struct buf *out);
 
 /* All tokens of `text` but the end. */
 struct token;

@@ -145,11 +145,13 @@ TEST(policy, a_cell_is_raw_where_a_raw_grant_shows_the_row_else_the_first_mask)
     CHECK_SLICE("(__moat_c1 = 1) OR (__moat_c1 = 2) OR (__moat_c1 = 3) OR (__moat_c1 = 4)",
                 b.effective.filter);
     check_cell(&b, 0, "__moat_c1");
-    check_cell(&b, 1, "CASE WHEN (__moat_c1 = 1) OR (__moat_c1 = 2) OR (__moat_c1 = 3) THEN "
-                      "__moat_c2 ELSE CAST(NULL AS VARCHAR) END");
-    check_cell(&b, 2, "CASE WHEN (__moat_c1 = 3) THEN __moat_c4 WHEN (__moat_c1 = 1) THEN "
-                      "('first') WHEN (__moat_c1 = 2) THEN ('second') ELSE CAST(NULL AS VARCHAR) "
-                      "END");
+    check_cell(&b, 1,
+               "CASE WHEN (__moat_c1 = 1) OR (__moat_c1 = 2) OR (__moat_c1 = 3) THEN "
+               "__moat_c2 ELSE CAST(NULL AS VARCHAR) END");
+    check_cell(&b, 2,
+               "CASE WHEN (__moat_c1 = 3) THEN __moat_c4 WHEN (__moat_c1 = 1) THEN "
+               "('first') WHEN (__moat_c1 = 2) THEN ('second') ELSE CAST(NULL AS VARCHAR) "
+               "END");
     bench_close(&b);
 }
 
@@ -168,8 +170,9 @@ TEST(policy, deny_hides_what_is_true_or_unknown)
     grants[2].column_count = 1;
     effective_of(&b, grants, 3);
     CHECK_SLICE("(NOT COALESCE(((__moat_c2 = 'US')), TRUE))", b.effective.filter);
-    check_cell(&b, 2, "CASE WHEN COALESCE(((__moat_c1 > 9)), TRUE) THEN CAST(NULL AS VARCHAR) ELSE "
-                      "__moat_c4 END");
+    check_cell(&b, 2,
+               "CASE WHEN COALESCE(((__moat_c1 > 9)), TRUE) THEN CAST(NULL AS VARCHAR) ELSE "
+               "__moat_c4 END");
     CHECK(b.effective.columns[2].is_masked);
     grants[0].rows = SLICE("__moat_c1 = 1");
     struct grant other[] = {grants[0], fixture_grant(5), grants[1]};
@@ -323,15 +326,15 @@ TEST(policy, source_holds_what_filter_and_masks_read_and_no_more)
     grant.mask_count = 2;
     grant.rows = SLICE("\"__moat_c2\" = '__moat_c'");
     effective_of(&b, &grant, 1);
-    CHECK_OK(policy_source_columns(&b.effective, &fixture_relation, b.arena, &columns, &count,
-                                   &b.info));
+    CHECK_OK(
+        policy_source_columns(&b.effective, &fixture_relation, b.arena, &columns, &count, &b.info));
     CHECK(count == 3); /* region, born, and one too many for the text that looks like a name */
     CHECK(columns[0]->id == 2 && columns[1]->id == 5 && columns[2]->id == 8);
     grant.rows = SLICE("");
     grant.column_count = 1;
     effective_of(&b, &grant, 1); /* one constant: still a FROM that can be written */
-    CHECK_OK(policy_source_columns(&b.effective, &fixture_relation, b.arena, &columns, &count,
-                                   &b.info));
+    CHECK_OK(
+        policy_source_columns(&b.effective, &fixture_relation, b.arena, &columns, &count, &b.info));
     CHECK(count == 1 && columns[0]->id == 1);
     bench_close(&b);
 }
@@ -419,8 +422,8 @@ TEST(policy, a_mask_that_cannot_have_the_columns_type_is_refused)
         struct slice expanded = SLICE("untouched");
         struct errinfo info;
         CHECK_ERR(ERR_INVALID,
-                  policy_mask_expand(slice_of(cases[i].mask), column_called(cases[i].column),
-                                     arena, &expanded, &info));
+                  policy_mask_expand(slice_of(cases[i].mask), column_called(cases[i].column), arena,
+                                     &expanded, &info));
         CHECK_STR("22023", info.sqlstate);
         CHECK_STR(cases[i].message, info.message);
         CHECK(strstr(info.hint, cases[i].hint) != NULL);
