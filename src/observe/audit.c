@@ -4,12 +4,14 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "observe/audit_int.h"
 
 struct waiter {
     struct slice fields;
     int64_t wall_us;
+    bool is_lazy;
     bool is_done;
     enum err err;
     struct errinfo *info;
@@ -45,12 +47,30 @@ enum err audit_open(const char *folder, const struct audit_options *options,
     return ERR_OK;
 }
 
+/* Nothing is lost that was promised if this fails: a start does it again. */
+static void settle(struct audit_trail *trail)
+{
+    struct errinfo info;
+    errinfo_init(&info);
+    enum err err = audit__lock(trail->lock_fd, true, &info);
+    if (err == ERR_OK) {
+        err = audit__trail_settle(trail, &info);
+        audit__unlock(trail->lock_fd);
+    }
+    if (err != ERR_OK) {
+        log_error("audit", "the last records may not be on disk: %s", info.message);
+    }
+}
+
 void audit_close(struct audit *audit)
 {
     if (audit == NULL) {
         return;
     }
     ASSERT(audit->first == NULL && !audit->is_committing);
+    if (audit->trail.is_unsynced) {
+        settle(&audit->trail);
+    }
     audit__trail_close(&audit->trail);
     (void)pthread_cond_destroy(&audit->done);
     (void)pthread_mutex_destroy(&audit->lock);
@@ -62,11 +82,13 @@ static enum err append_batch(struct audit_trail *trail, const struct waiter *bat
 {
     TRY(audit__trail_refresh(trail, info));
     struct audit_head head = trail->head;
+    bool is_lazy = true;
     struct buf lines CLEANUP(buf_fini) = {0};
     for (const struct waiter *waiter = batch; waiter != NULL; waiter = waiter->next) {
         TRY(audit__append_line(&lines, &head, waiter->wall_us, waiter->fields, info));
+        is_lazy = is_lazy && waiter->is_lazy;
     }
-    return audit__trail_append(trail, buf_slice(&lines), &head, info);
+    return audit__trail_append(trail, buf_slice(&lines), &head, is_lazy, info);
 }
 
 static enum err commit(struct audit_trail *trail, const struct waiter *batch, struct errinfo *info)
@@ -106,8 +128,10 @@ enum err audit_write(struct audit *audit, const struct audit_record *record, str
 {
     struct buf fields CLEANUP(buf_fini) = {0};
     TRY(audit__print_fields(record, &fields, info));
-    struct waiter self = {
-        .fields = buf_slice(&fields), .wall_us = clock_wall_us(), .info = info};
+    struct waiter self = {.fields = buf_slice(&fields),
+                          .wall_us = clock_wall_us(),
+                          .is_lazy = record->is_lazy,
+                          .info = info};
     pthread_mutex_lock(&audit->lock);
     if (audit->last == NULL) {
         audit->first = &self;

@@ -1,7 +1,8 @@
 /* The audit trail: JSON lines, each carrying the hash of the one before.
  *
  * No audit, no data: audit_write returns only after the record is on disk (records of several
- * threads share one sync). If it fails, the query must fail. The trail of a warehouse is the folder
+ * threads share one sync), but for records that say they can wait. If it fails, the query must
+ * fail. The trail of a warehouse is the folder
  * `audit/` with files `audit-<first sequence>.jsonl`; a new file starts past a size, its first
  * record carrying the last hash of the file before. Several processes may append: a file lock
  * covers read-last-hash, append and sync. After a crash the torn last line, if any, is cut on the
@@ -52,6 +53,8 @@ enum audit_kind {
 
 struct audit_record {
     enum audit_kind kind;
+    bool is_lazy; /* written, but synced only with the next record that is not, or by the close: for
+                   * what adds to a record that is on disk, and what shows nobody any data */
     struct slice query_id;
     const struct identity *who;
     struct slice statement; /* redacted text; cut at 64 KiB with its full length in another field */
@@ -69,7 +72,7 @@ struct audit_record {
     struct slice command; /* tag */
 };
 
-/* Appends and syncs. Any thread. */
+/* Appends, and syncs unless the record is lazy. Any thread. */
 MUST_USE enum err audit_write(struct audit *audit, const struct audit_record *record,
                               struct errinfo *info);
 

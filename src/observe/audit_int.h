@@ -62,6 +62,8 @@ struct audit_trail {
     int file_fd;         /* -1: not open; read the tail again before the next append */
     uint64_t file_bytes; /* of file_fd, all of them whole lines */
     struct audit_head head;
+    struct audit_head marked;    /* what the head file says: `head`, or a record before it */
+    bool is_unsynced;            /* lines between `marked` and `head` wait for a sync */
     uint64_t sync_count; /* for tests and benchmarks */
 };
 
@@ -77,10 +79,15 @@ void audit__unlock(int lock_fd);
  * */
 MUST_USE enum err audit__trail_refresh(struct audit_trail *trail, struct errinfo *info);
 
-/* Appends `lines` (which end at `head`), syncs, and moves the head file. On failure the lines are
+/* Appends `lines` (which end at `head`), and unless they are lazy syncs and moves the head file. On
+ * failure the lines are
  * cut off again where possible and the tail is read anew before the next append. */
 MUST_USE enum err audit__trail_append(struct audit_trail *trail, struct slice lines,
-                                      const struct audit_head *head, struct errinfo *info);
+                                      const struct audit_head *head, bool is_lazy,
+                                      struct errinfo *info);
+
+/* Syncs what lazy records left, and moves the head file to the last. */
+MUST_USE enum err audit__trail_settle(struct audit_trail *trail, struct errinfo *info);
 
 /* First sequence numbers of the trail's files, sorted, in `arena`. */
 MUST_USE enum err audit__list(const char *folder, struct arena *arena, uint64_t **ret_seqs,

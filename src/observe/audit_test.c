@@ -47,6 +47,7 @@ static enum err write_one(struct audit *audit, const struct identity *who, unsig
                                 .bytes_read = 10};
     struct audit_duration durations[] = {{"PARSED", 12}, {"DONE", 5}};
     struct audit_record record = {.kind = number % 2 == 0 ? AUDIT_QUERY_START : AUDIT_QUERY_END,
+                                  .is_lazy = number % 2 != 0,
                                   .query_id = slice_of(id),
                                   .who = who,
                                   .statement = SLICE("select 'line\n two' -- \xff\x01"),
@@ -550,6 +551,64 @@ TEST(audit, a_file_taken_away_from_a_running_process_is_noticed)
     CHECK(truncate(path, 100) == 0);
     CHECK_ERR(ERR_CORRUPT, write_one(audit, who, 3, &info));
     CHECK_ERR(ERR_CORRUPT, write_one(audit, who, 3, &info));
+}
+
+TEST(audit, lazy_records_wait_for_no_sync_and_are_synced_by_the_close)
+{
+    // Method: count syncs; compare the head file, which never passes what is on disk.
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    struct identity *who CLEANUP(identity_cleanup) = new_person();
+    const char *folder = test_folder();
+    char *head_path = io_join(arena, folder, "head.json");
+    struct audit *audit = NULL;
+    CHECK_OK(audit_open(folder, NULL, &audit, NULL));
+    CHECK_OK(write_one(audit, who, 0, NULL));
+    struct slice head = read_all(arena, head_path);
+    uint64_t syncs = audit__sync_count(audit);
+    CHECK_OK(write_one(audit, who, 1, NULL));
+    CHECK_OK(write_one(audit, who, 3, NULL));
+    CHECK(audit__sync_count(audit) == syncs);
+    CHECK(slice_equal(read_all(arena, head_path), head));
+    CHECK(verify(folder).is_intact && verify(folder).records == 3);
+    CHECK_OK(write_one(audit, who, 2, NULL));
+    CHECK(audit__sync_count(audit) == syncs + 1);
+    CHECK(!slice_equal(read_all(arena, head_path), head));
+    CHECK_OK(write_one(audit, who, 5, NULL));
+    head = read_all(arena, head_path);
+    audit_close(audit);
+    CHECK(!slice_equal(read_all(arena, head_path), head));
+    CHECK(verify(folder).is_intact && verify(folder).records == 5);
+}
+
+TEST(audit, an_end_lost_with_its_sync_is_no_damage)
+{
+    // Method: what a power loss leaves: the lazy last record is gone, the head never knew of it.
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    struct identity *who CLEANUP(identity_cleanup) = new_person();
+    const char *folder = test_folder();
+    char *path = io_join(arena, folder, "audit-00000000000000000001.jsonl");
+    write_trail(folder, 1, 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        struct audit *audit = NULL;
+        bool is_right = audit_open(folder, NULL, &audit, NULL) == ERR_OK &&
+                        write_one(audit, who, 2, NULL) == ERR_OK &&
+                        write_one(audit, who, 3, NULL) == ERR_OK;
+        _exit(is_right ? 0 : 1);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    struct slice bytes = read_all(arena, path);
+    const char *before = memrchr(bytes.ptr, '\n', bytes.len - 1);
+    size_t start = (size_t)(before - bytes.ptr) + 1;
+    for (size_t len = start; len <= bytes.len; len += 97) {
+        CHECK(truncate(path, (off_t)len) == 0);
+        CHECK(verify(folder).is_intact && verify(folder).records == 2);
+        write_all(path, bytes);
+    }
+    write_trail(folder, 1, 0); /* and a start takes it for the record it is */
+    CHECK(verify(folder).is_intact && verify(folder).records == 4);
 }
 
 TEST(audit, files_are_listed_in_order)

@@ -321,6 +321,15 @@ static enum err check_head(const struct audit_head *tail, const struct audit_hea
     return ERR_OK;
 }
 
+/* Against the head file, and against what this process itself has seen or written: lazy records are
+ * not in the head file yet. */
+static enum err check_tail(const struct audit_trail *trail, const struct audit_head *tail,
+                           const struct audit_head *head, struct errinfo *info)
+{
+    TRY(check_head(tail, head, info));
+    return check_head(tail, &trail->head, info);
+}
+
 /* Reads the tail of the open newest file; cuts what a crash left unfinished. */
 static enum err adopt_tail(struct audit_trail *trail, const uint64_t *seqs, size_t count,
                            const struct audit_head *head, struct errinfo *info)
@@ -336,7 +345,7 @@ static enum err adopt_tail(struct audit_trail *trail, const uint64_t *seqs, size
     } else if (tail.seq < seqs[count - 1]) {
         return damaged(info, "a file has another name than its first record");
     }
-    TRY(check_head(&tail, head, info));
+    TRY(check_tail(trail, &tail, head, info));
     if (end < size) {
         TRY(io_truncate(trail->file_fd, end, info));
     }
@@ -344,6 +353,8 @@ static enum err adopt_tail(struct audit_trail *trail, const uint64_t *seqs, size
         TRY(io_sync(trail->file_fd, info)); /* of a process that ended before its sync */
         trail->sync_count++;
     }
+    trail->is_unsynced = false;
+    trail->marked = *head;
     trail->head = tail;
     trail->head.file_first_seq = seqs[count - 1];
     trail->file_bytes = end;
@@ -370,9 +381,12 @@ static enum err recover(struct audit_trail *trail, const struct audit_head *head
     }
     TRY(audit__list(trail->folder, arena, &seqs, &count, &foreign, info));
     if (count == 0) {
+        TRY(check_tail(trail, &no_head, head, info));
         trail->head = no_head;
+        trail->marked = *head;
+        trail->is_unsynced = false;
         trail->file_bytes = 0;
-        return check_head(&trail->head, head, info);
+        return ERR_OK;
     }
     char name[AUDIT_NAME_BYTES];
     audit__file_name(seqs[count - 1], name);
@@ -409,8 +423,8 @@ enum err audit__trail_refresh(struct audit_trail *trail, struct errinfo *info)
         !is_file_in_place(trail, &size)) {
         return recover(trail, &head, info);
     }
-    if (size == trail->file_bytes && head.seq == trail->head.seq &&
-        memcmp(head.hash, trail->head.hash, AUDIT_HASH_HEX) == 0) {
+    if (size == trail->file_bytes && head.seq == trail->marked.seq &&
+        memcmp(head.hash, trail->marked.hash, AUDIT_HASH_HEX) == 0) {
         return ERR_OK;
     }
     if (size <= trail->file_bytes || trail->file_bytes == 0) {
@@ -427,14 +441,33 @@ enum err audit__trail_refresh(struct audit_trail *trail, struct errinfo *info)
 
 /* ---- appending ---- */
 
+static enum err mark(struct audit_trail *trail, const struct audit_head *head,
+                     struct errinfo *info)
+{
+    TRY(write_head(trail, head, info));
+    trail->marked = *head;
+    return ERR_OK;
+}
+
+static enum err sync_lines(struct audit_trail *trail, struct errinfo *info)
+{
+    enum err err = io_sync(trail->file_fd, info);
+    trail->sync_count++;
+    trail->is_unsynced = trail->is_unsynced && err != ERR_OK;
+    return err;
+}
+
 static enum err begin_file(struct audit_trail *trail, struct errinfo *info)
 {
+    if (trail->is_unsynced) {
+        TRY(sync_lines(trail, info)); /* the head may not pass what is on disk */
+    }
     forget_file(trail);
     struct audit_head head = trail->head;
     head.file_first_seq = head.seq + 1;
     char name[AUDIT_NAME_BYTES];
     audit__file_name(head.file_first_seq, name);
-    TRY(write_head(trail, &head, info));
+    TRY(mark(trail, &head, info));
     int fd;
     TRY(audit__open_file(trail->folder, name, O_RDWR | O_APPEND | O_CREAT | O_EXCL, &fd, info));
     enum err err = io_sync_folder(trail->folder, info);
@@ -449,15 +482,14 @@ static enum err begin_file(struct audit_trail *trail, struct errinfo *info)
 }
 
 enum err audit__trail_append(struct audit_trail *trail, struct slice lines,
-                             const struct audit_head *head, struct errinfo *info)
+                             const struct audit_head *head, bool is_lazy, struct errinfo *info)
 {
     if (trail->file_fd < 0 || trail->file_bytes >= trail->file_bytes_max) {
         TRY(begin_file(trail, info));
     }
     enum err err = io_write_all(trail->file_fd, lines, info);
-    if (err == ERR_OK) {
-        err = io_sync(trail->file_fd, info);
-        trail->sync_count++;
+    if (err == ERR_OK && !is_lazy) {
+        err = sync_lines(trail, info);
     }
     if (err != ERR_OK) {
         /* Nobody was promised these lines. If even this fails, the next refresh finds them: it
@@ -469,14 +501,26 @@ enum err audit__trail_append(struct audit_trail *trail, struct slice lines,
     }
     struct audit_head moved = *head;
     moved.file_first_seq = trail->head.file_first_seq;
-    err = write_head(trail, &moved, info);
+    if (!is_lazy) {
+        err = mark(trail, &moved, info);
+    }
     if (err != ERR_OK) {
         forget_file(trail);
         return err;
     }
     trail->head = moved;
     trail->file_bytes += lines.len;
+    trail->is_unsynced = is_lazy;
     return ERR_OK;
+}
+
+enum err audit__trail_settle(struct audit_trail *trail, struct errinfo *info)
+{
+    TRY(audit__trail_refresh(trail, info));
+    if (trail->is_unsynced) {
+        TRY(sync_lines(trail, info));
+    }
+    return trail->marked.seq < trail->head.seq ? mark(trail, &trail->head, info) : ERR_OK;
 }
 
 /* ---- life ---- */
@@ -511,7 +555,8 @@ static enum err open_head(struct audit_trail *trail, struct errinfo *info)
 enum err audit__trail_open(struct audit_trail *trail, const char *folder, uint64_t file_bytes_max,
                            struct errinfo *info)
 {
-    *trail = (struct audit_trail){.lock_fd = -1, .head_fd = -1, .file_fd = -1};
+    *trail = (struct audit_trail){
+        .lock_fd = -1, .head_fd = -1, .file_fd = -1, .head = no_head, .marked = no_head};
     trail->file_bytes_max = file_bytes_max;
     char path[PATH_MAX];
     TRY(io_make_folders(folder, 0700, info));

@@ -1,14 +1,17 @@
 /* What a person may see of one relation, and the one secured relation that shows just that.
  *
- * Meaning (docs/policy.md): no applicable grant, no relation. A row is visible if any grant shows it
- * and no DENY hides it; a cell is raw if any grant that shows this row gives the column raw, else
- * the first mask in grant order whose grant shows the row, else NULL. A column no grant gives is
- * absent. DENY of a column removes it, DENY of the table removes the table, DENY ... ROWS WHERE
- * removes rows (a condition that is NULL removes too). The owner of the warehouse and the owner of
- * the relation see everything raw, unless a DENY says otherwise to the latter.
+ * Meaning (docs/policy.md): no applicable grant, no relation. A row is visible if any grant shows
+ * it and no DENY hides it; a cell is raw if any grant that shows this row gives the column raw,
+ * else the first mask in grant order whose grant shows the row, else NULL. A column no grant gives
+ * is absent. DENY of a column removes it, DENY of the table removes the table, DENY ... ROWS WHERE
+ * removes rows (a condition that is NULL removes too), DENY of columns with ROWS WHERE makes those
+ * cells NULL. The owner of the warehouse and the owner of the relation see everything raw, unless a
+ * DENY says otherwise to the latter.
  * A policy that cannot be applied (a mask or filter names a dropped column, a claim function is
- * malformed) refuses the relation: no rows, never a fallback to open.
- * Everything is keyed by relation uuid and column id. Pure functions over their inputs; thread-safe. */
+ * malformed) refuses the relation: no rows, never a fallback to open. So does a mask for, or a DENY
+ * of, a dropped column where a grant gives all columns: the same name could come back unmasked.
+ * Everything is keyed by relation uuid and column id. Pure functions over their inputs;
+ * thread-safe. */
 #pragma once
 
 #include "base/arena.h"
@@ -21,17 +24,17 @@
 
 struct policy_column {
     const struct relation_column *column;
-    bool is_raw;     /* raw in every visible row */
-    bool is_masked;  /* some visible row shows a mask or NULL instead */
+    bool is_raw;             /* raw in every visible row */
+    bool is_masked;          /* some visible row shows a mask or NULL instead */
     struct slice expression; /* over `__moat_c<id>` names, context folded; what the cell shows */
 };
 
 struct policy_effective {
     bool is_visible;
-    bool is_refused;     /* visible by name, but its policy cannot be applied: `refusal` */
+    bool is_refused; /* visible by name, but its policy cannot be applied: `refusal` */
     struct slice refusal;
-    bool is_bound;       /* a row filter or a mask applies: hidden values exist */
-    struct slice filter; /* over `__moat_c<id>`, folded; empty = every row */
+    bool is_bound;                       /* a row filter or a mask applies: hidden values exist */
+    struct slice filter;                 /* over `__moat_c<id>`, folded; empty = every row */
     const struct policy_column *columns; /* visible ones, in relation order */
     size_t column_count;
     const uint64_t *grant_ids; /* allow grants that apply, in grant order */
@@ -45,8 +48,9 @@ MUST_USE enum err policy_effective(const struct identity *who, const struct rela
                                    struct errinfo *info);
 
 /* Appends the secured relation as one SELECT: projection, masks and filter together over
- * `source_sql`, a FROM item that yields every needed column as `__moat_c<id>` (policy_source_columns
- * says which). With `barrier`, nothing of an outer query can run before the filter. */
+ * `source_sql`, a FROM item that yields every needed column as `__moat_c<id>`
+ * (policy_source_columns says which). With `barrier`, nothing of an outer query can run before the
+ * filter. */
 MUST_USE enum err policy_secure(const struct policy_effective *effective, struct slice source_sql,
                                 bool barrier, struct buf *ret_sql, struct errinfo *info);
 
@@ -56,14 +60,13 @@ MUST_USE enum err policy_source_columns(const struct policy_effective *effective
                                         const struct relation_column ***ret_columns,
                                         size_t *ret_count, struct errinfo *info);
 
-/* The barrier forms that held in the leak probes; the text put around the filter. */
-
 /* ---- masks ---- */
 
-/* A mask as written in MASKED WITH to the expression to be bound (before sql_expression_bind): built-in
- * forms are expanded over the quoted column name, anything else is returned as it is.
- *   null | sha256(c) keyed by the warehouse | redact(c [, keep_last]) | show_first(c, n) |
- *   show_last(c, n) | year(c) month(c) day(c): truncation to it | a constant | any scalar expression
+/* A mask as written in MASKED WITH to the expression to be bound (before sql_expression_bind):
+ * built-in forms are expanded over the quoted column name, anything else is returned as it is.
+ *   null | sha256(x) keyed by the warehouse | redact(x [, keep_last]) | show_first(x, n) |
+ *   show_last(x, n) | year(c) month(c) day(c): truncation to it, c being the masked column itself |
+ *   a constant | any scalar expression
  * `type` is the column's type: a mask that cannot have it is refused here when that can be known
  * (22023, saying what the mask gives). */
 MUST_USE enum err policy_mask_expand(struct slice mask, const struct relation_column *column,

@@ -63,8 +63,8 @@ static enum err fold(struct gatherer *g, const struct grant *grant, struct slice
     struct slice text = {"", 0};
     bool is_dangling = false;
     errinfo_init(&why);
-    enum err err = sql_expression_fold(stored, g->relation, g->who, g->arena, &text, &is_dangling,
-                                       &why);
+    enum err err =
+        sql_expression_fold(stored, g->relation, g->who, g->arena, &text, &is_dangling, &why);
     if (err == ERR_NOMEM) {
         return errinfo_nomem(g->info);
     }
@@ -89,9 +89,6 @@ static bool is_constant(struct slice text, bool value)
 /* Equal texts are one condition: two grants with the same filter need no second test. */
 static uint32_t number_of(struct gatherer *g, struct slice text)
 {
-    if (is_constant(text, true)) {
-        return POLICY_ALWAYS;
-    }
     for (size_t i = 0; i < g->condition_count; i++) {
         if (slice_equal(g->conditions[i], text)) {
             return (uint32_t)i;
@@ -137,18 +134,21 @@ static enum err fold_masks(struct gatherer *g, const struct grant *grant,
 static enum err apply(struct gatherer *g, const struct grant *grant, struct policy_applied *out,
                       bool *ret_is_void)
 {
-    struct slice text = SLICE("true");
+    bool is_allow = grant->effect == GRANT_ALLOW;
+    struct slice text = {"", 0};
     *ret_is_void = false;
     *out = (struct policy_applied){.grant = grant, .condition = POLICY_ALWAYS};
     if (grant->rows.len > 0) {
         TRY(fold(g, grant, grant->rows, &text));
     }
-    if (g->refusal.len == 0 && grant->effect == GRANT_ALLOW) {
+    if (g->refusal.len == 0 && is_allow) {
         TRY(fold_masks(g, grant, out));
     }
-    if (g->refusal.len == 0) {
-        *ret_is_void = grant->effect != GRANT_ALLOW && is_constant(text, false);
-        out->condition = *ret_is_void ? POLICY_ALWAYS : number_of(g, text);
+    if (g->refusal.len == 0 && grant->rows.len > 0) {
+        *ret_is_void = !is_allow && is_constant(text, false);
+        if (!*ret_is_void && !(is_allow && is_constant(text, true))) {
+            out->condition = number_of(g, text);
+        }
     }
     return ERR_OK;
 }

@@ -18,7 +18,15 @@
 #define FILE_BYTES_MAX ((size_t)1 << 20)
 #define RULES_MAX ((size_t)10000)
 
-enum rule_key { KEY_EFFECT, KEY_ON, KEY_TO_ROLE, KEY_TO_USER, KEY_COLUMNS, KEY_ROWS, KEY_MASKS };
+enum rule_key {
+    KEY_EFFECT,
+    KEY_ON,
+    KEY_TO_ROLE,
+    KEY_TO_USER,
+    KEY_COLUMNS,
+    KEY_ROWS,
+    KEY_MASKS
+};
 
 static const char *const rule_keys[] = {
     [KEY_EFFECT] = "effect",   [KEY_ON] = "on",           [KEY_TO_ROLE] = "to_role",
@@ -125,8 +133,8 @@ static enum err read_name(struct policy_yaml *yaml, const char *what, struct sli
         return policy__yaml_error(yaml, yaml->line, "expected %s, found nothing", what);
     }
     if (is_plain && is_typed(name)) {
-        enum err err = policy__yaml_error(yaml, yaml->line, "expected %s, found %.*s", what,
-                                          SLICE_ARGS(name));
+        enum err err =
+            policy__yaml_error(yaml, yaml->line, "expected %s, found %.*s", what, SLICE_ARGS(name));
         errinfo_hint(yaml->info, "If it is a name, put it in quotes: \"%.*s\".", SLICE_ARGS(name));
         return err;
     }
@@ -203,8 +211,8 @@ static enum err read_effect(struct policy_yaml *yaml, enum grant_effect *ret_eff
     TRY(read_name(yaml, "allow or deny", &text));
     bool is_allow = slice_equal(text, SLICE("allow"));
     if (!is_allow && !slice_equal(text, SLICE("deny"))) {
-        enum err err = policy__yaml_error(yaml, yaml->line, "effect \"%.*s\" is not known",
-                                          SLICE_ARGS(text));
+        enum err err =
+            policy__yaml_error(yaml, yaml->line, "effect \"%.*s\" is not known", SLICE_ARGS(text));
         errinfo_hint(yaml->info, "Allowed: allow, deny.");
         return err;
     }
@@ -214,8 +222,8 @@ static enum err read_effect(struct policy_yaml *yaml, enum grant_effect *ret_eff
 
 static enum err wrong_object(struct policy_yaml *yaml, struct slice text)
 {
-    enum err err = policy__yaml_error(yaml, yaml->line, "\"%.*s\" does not name a table",
-                                      SLICE_ARGS(text));
+    enum err err =
+        policy__yaml_error(yaml, yaml->line, "\"%.*s\" does not name a table", SLICE_ARGS(text));
     errinfo_hint(yaml->info, "Write schema.table, such as main.orders; quote parts as in SQL.");
     return err;
 }
@@ -370,8 +378,9 @@ static enum err read_rule(struct policy_yaml *yaml, struct policy_rule *rule)
     unsigned seen = 0;
     *rule = (struct policy_rule){.line = yaml->line};
     if (yaml->event.type != YAML_MAPPING_START_EVENT) {
-        return policy__yaml_error(yaml, yaml->line, "expected a grant, such as {effect: allow, "
-                                                    "on: main.orders, to_role: analyst}");
+        return policy__yaml_error(yaml, yaml->line,
+                                  "expected a grant, such as {effect: allow, "
+                                  "on: main.orders, to_role: analyst}");
     }
     for (;;) {
         size_t key;

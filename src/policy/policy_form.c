@@ -91,8 +91,7 @@ static bool add_term(struct former *f, struct policy_cell *cell, uint32_t condit
 static void close_terms(struct policy_cell *cell)
 {
     struct policy_term last = cell->terms[cell->term_count - 1];
-    while (cell->term_count > 1 &&
-           slice_equal(cell->terms[cell->term_count - 2].mask, last.mask)) {
+    while (cell->term_count > 1 && slice_equal(cell->terms[cell->term_count - 2].mask, last.mask)) {
         cell->term_count--;
     }
     last.condition = POLICY_ALWAYS;
@@ -165,12 +164,7 @@ static enum err fill_rows(struct former *f, struct errinfo *info)
     }
     for (size_t i = 0; i < g->deny_count; i++) {
         uint32_t condition = g->denies[i].condition;
-        if (!g->denies[i].grant->all_columns) {
-            continue;
-        }
-        if (condition == POLICY_ALWAYS) {
-            f->form.hides_all = true;
-        } else if (!set_has(&f->hides, condition)) {
+        if (g->denies[i].grant->all_columns && !set_has(&f->hides, condition)) {
             set_add(&f->hides, condition);
             hides[f->form.hide_count++] = condition;
         }

@@ -13,13 +13,14 @@
 /* A grant that applies to the person, its expressions folded. */
 struct policy_applied {
     const struct grant *grant;
-    uint32_t condition;        /* number of its ROWS WHERE, or POLICY_ALWAYS */
+    uint32_t condition;        /* number of its ROWS WHERE; POLICY_ALWAYS if it has none (an
+                                  allow's that folds to TRUE counts as none) */
     const struct slice *masks; /* folded; beside grant->masks */
 };
 
 struct policy_gathered {
     bool is_visible;
-    struct slice refusal; /* not empty: the policy cannot be applied */
+    struct slice refusal;           /* not empty: the policy cannot be applied */
     const struct slice *conditions; /* distinct texts, by number */
     size_t condition_count;
     const struct policy_applied *allows; /* in grant order */
@@ -46,7 +47,6 @@ struct policy_form {
     bool shows_all;        /* some grant shows every row */
     const uint32_t *shows; /* else a row needs one of these TRUE */
     size_t show_count;
-    bool hides_all;        /* a DENY hides every row */
     const uint32_t *hides; /* and each of these FALSE */
     size_t hide_count;
     struct policy_cell *cells; /* visible columns in relation order */
@@ -75,11 +75,15 @@ const struct relation_column *policy__column(const struct relation *relation, ui
 
 /* ---- masks ---- */
 
-enum mask_part { MASK_NULL, MASK_YEAR, MASK_MONTH, MASK_DAY };
+enum mask_part {
+    MASK_NULL,
+    MASK_YEAR,
+    MASK_MONTH,
+    MASK_DAY
+};
 
 /* Appends the expression of a mask that needs only the column; false if its type cannot have it. */
-bool policy__mask_plain(enum mask_part part, const struct relation_column *column,
-                        struct buf *out);
+bool policy__mask_plain(enum mask_part part, const struct relation_column *column, struct buf *out);
 
 /* All tokens of `text` but the end. */
 struct token;

@@ -9,7 +9,12 @@
 
 #define KEEP_DEFAULT 4
 
-enum text_mask { TEXT_HASH, TEXT_REDACT, TEXT_SHOW_FIRST, TEXT_SHOW_LAST };
+enum text_mask {
+    TEXT_HASH,
+    TEXT_REDACT,
+    TEXT_SHOW_FIRST,
+    TEXT_SHOW_LAST
+};
 
 static const struct {
     const char *name;
@@ -229,8 +234,7 @@ static enum err expand_call(const struct call *call, const struct relation_colum
 }
 
 enum err policy_mask_expand(struct slice mask, const struct relation_column *column,
-                            struct arena *arena, struct slice *ret_expression,
-                            struct errinfo *info)
+                            struct arena *arena, struct slice *ret_expression, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
     struct token *tokens;

@@ -56,8 +56,8 @@ static bool is_same(const struct token *a, size_t a_count, const struct token *b
         struct slice left = a[i].text;
         struct slice right = b[i].text;
         bool are_names = is_name(&a[i]) && is_name(&b[i]);
-        if (are_names && (!token_identifier(&a[i], arena, &left) ||
-                          !token_identifier(&b[i], arena, &right))) {
+        if (are_names &&
+            (!token_identifier(&a[i], arena, &left) || !token_identifier(&b[i], arena, &right))) {
             return false;
         }
         if (are_names ? !slice_equal_fold(left, right) : !slice_equal(left, right)) {
@@ -69,8 +69,7 @@ static bool is_same(const struct token *a, size_t a_count, const struct token *b
 
 /* `null`, `year(c)` and their kin; false if the mask is none of them. */
 static bool print_plain(const struct token *tokens, size_t count,
-                        const struct relation_column *column, struct arena *arena,
-                        struct buf *out)
+                        const struct relation_column *column, struct arena *arena, struct buf *out)
 {
     static const char *const calls[] = {
         [MASK_NULL] = "null", [MASK_YEAR] = "year", [MASK_MONTH] = "month", [MASK_DAY] = "day"};

@@ -22,10 +22,6 @@ static void print_hide(struct slice condition, struct buf *out)
 void policy__print_filter(const struct policy_form *form, const struct slice *conditions,
                           struct buf *out)
 {
-    if (form->hides_all) {
-        buf_append_str(out, "FALSE");
-        return;
-    }
     const char *before = "";
     if (!form->shows_all) {
         bool is_list = form->show_count > 1 && form->hide_count > 0;

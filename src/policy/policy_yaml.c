@@ -15,8 +15,8 @@ static const char *base_name(const char *path)
 void policy__yaml_open(struct policy_yaml *yaml, struct slice text, const char *file_name,
                        struct arena *arena, struct errinfo *info)
 {
-    *yaml = (struct policy_yaml){
-        .arena = arena, .file = base_name(file_name), .info = info, .line = 1};
+    *yaml =
+        (struct policy_yaml){.arena = arena, .file = base_name(file_name), .info = info, .line = 1};
     yaml->is_open = yaml_parser_initialize(&yaml->parser) == 1;
     if (yaml->is_open) {
         /* UTF-8 only: left to itself, libyaml also reads UTF-16. */

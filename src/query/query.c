@@ -54,6 +54,43 @@ static struct slice quoted_name(const char *message)
                          : (struct slice){open + 1, (size_t)(close - open - 1)};
 }
 
+/* A name that the engine could not bind: where it stands in the statement, and for a column our
+ * own wording with the nearest of the engine's candidates. */
+static void explain_name(const struct plan *plan, struct errinfo *info)
+{
+    struct slice quoted = quoted_name(info->message);
+    if (quoted.len == 0) {
+        return;
+    }
+    char text[ERRINFO_MESSAGE_BYTES];
+    struct slice name = {text, quoted.len};
+    memcpy(text, quoted.ptr, quoted.len);
+    size_t position = plan->ast == NULL ? 0 : sql_ast_locate(plan->ast, name);
+    if (strcmp(info->sqlstate, "42703") == 0) {
+        char candidates[ERRINFO_HINT_BYTES];
+        (void)snprintf(candidates, sizeof(candidates), "%s", info->hint);
+        char nearest[128] = "";
+        unsigned best = 4;
+        const char *rest = candidates;
+        for (struct slice next; (next = quoted_name(rest)).len > 0;
+             rest = next.ptr + next.len + 1) {
+            unsigned distance = slice_edit_distance(name, next, best - 1);
+            if (distance < best && next.len < sizeof(nearest)) {
+                best = distance;
+                (void)snprintf(nearest, sizeof(nearest), "%.*s", SLICE_ARGS(next));
+            }
+        }
+        enum err code = info->code;
+        (void)errinfo_set(info, code, "42703", "column \"%.*s\" does not exist", SLICE_ARGS(name));
+        if (nearest[0] != '\0') {
+            errinfo_hint(info, "Did you mean \"%s\"?", nearest);
+        } else if (candidates[0] != '\0') {
+            errinfo_hint(info, "%s", candidates);
+        }
+    }
+    errinfo_position(info, position);
+}
+
 static bool starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -88,14 +125,8 @@ void query_clean_error(const struct query *query, bool is_bind_error, struct err
                            "reads them again.");
         return;
     }
-    if (is_bind_error && plan->ast != NULL && info->position == 0) {
-        struct slice name = quoted_name(info->message);
-        if (name.len == 0 && starts_with(info->message, "No function matches")) {
-            name = SLICE("");
-        }
-        if (name.len > 0) {
-            errinfo_position(info, sql_ast_locate(plan->ast, name));
-        }
+    if (is_bind_error && info->position == 0) {
+        explain_name(plan, info);
     }
 }
 

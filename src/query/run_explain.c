@@ -36,6 +36,9 @@ static void add_outline(const struct plan *plan, struct buf *lines)
     struct buf line CLEANUP(buf_fini) = {0};
     for (size_t i = 0; i < plan->table_count; i++) {
         const struct plan_table *table = &plan->tables[i];
+        if (table->audit.as_definer.len > 0) {
+            continue; /* what a definer's view reads is not the person's to know */
+        }
         buf_reset(&line);
         buf_append_str(&line, table->relation->kind == RELATION_VIEW ? "View " : "Read ");
         buf_append_slice(&line, table->audit.name);

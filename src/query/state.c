@@ -148,6 +148,7 @@ static enum err finish(struct query *query, enum query_state to, UNUSED struct e
     struct audit_duration durations[QUERY_STATE_COUNT];
     struct audit_record record = {
         .kind = query->is_start_audited ? AUDIT_QUERY_END : AUDIT_DENIED,
+        .is_lazy = query->is_start_audited,
         .state = slice_of(moves[to].name),
         .sqlstate = slice_of(query->sqlstate),
         .rows_out = query->rows_out,

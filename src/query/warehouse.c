@@ -112,7 +112,7 @@ static enum err audit_login(struct warehouse *warehouse, const struct identity *
     char id[UUID_TEXT_BYTES];
     TRY(uuid_new(id));
     struct audit_record record = {
-        .kind = AUDIT_LOGIN, .query_id = slice_of(id), .who = who, .command = SLICE("LOGIN"),
+        .kind = AUDIT_LOGIN, .is_lazy = true, .query_id = slice_of(id), .who = who, .command = SLICE("LOGIN"),
         .state = SLICE("DONE"), .sqlstate = SLICE("00000")};
     return audit_write(warehouse->audit, &record, info);
 }

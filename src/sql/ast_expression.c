@@ -242,7 +242,7 @@ static enum err print_stored(struct printer *p)
     while (p->token.kind != TOKEN_END) {
         struct token token = p->token;
         struct slice name;
-        const struct relation_column *column;
+        const struct relation_column *column = NULL;
         TRY(advance(p));
         if (token.kind != TOKEN_WORD && token.kind != TOKEN_QUOTED) {
             continue;
