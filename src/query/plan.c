@@ -703,6 +703,7 @@ static enum err build_new(struct session *session, struct query *query, struct s
     if (!arena_slice(b.arena, text, &kept)) {
         return errinfo_nomem(info);
     }
+    TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
     TRY(parse_text(session, kept, b.arena, &json, info));
     TRY(sql_ast_open(json, kept, SQL_FROM_USER, &session->warehouse->limits, session->who,
                      b.arena, &root.ast, info));
