@@ -1,8 +1,10 @@
 /* One pass, no look-back, no recursion: a hostile 10 MB of quotes costs linear time.
  *
- * Lexical rules after PostgreSQL's scan.l, which the engine's grammar is made from: standard
- * strings double their quotes, E'' strings take backslashes, $tag$ quotes nest by tag, block
- * comments nest, an operator stops before "--" and a comment. */
+ * Lexical rules are those of the engine's scan.l, and of its replacement of Unicode spaces before
+ * it: standard strings double their quotes, E'' strings take backslashes, a string goes on behind a
+ * line break and another quote, $tag$ quotes end at the same tag, block comments nest, a line ends
+ * at \r or \n, an operator stops before a comment. A boundary seen here and not there would let one
+ * statement hide in another's string. */
 #include "sql/scan.h"
 
 #include "base/buf.h"
@@ -22,19 +24,9 @@ static bool is_digit(unsigned char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_word(unsigned char c)
-{
-    return is_word_start(c) || is_digit(c) || c == '$';
-}
-
-static bool is_space(unsigned char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static bool is_operator(unsigned char c)
 {
-    return c != '\0' && strchr("+-*/<>=~!@#%^&|`?:", c) != NULL;
+    return c != '\0' && strchr("+-*/<>=~!@%^&|`", c) != NULL;
 }
 
 /* The byte `ahead` of the cursor, or NUL past the end. */
@@ -44,10 +36,51 @@ static unsigned char peek(const struct scanner *s, size_t ahead)
     return at < s->text.len ? (unsigned char)s->text.ptr[at] : '\0';
 }
 
-static enum err unterminated(size_t offset, const char *what, struct errinfo *info)
+/* Bytes of the white space at the cursor, 0 if it is none: ASCII's, and the Unicode spaces that the
+ * engine takes for one. */
+static size_t space_len(const struct scanner *s)
+{
+    unsigned char a = peek(s, 0);
+    if (a < 0x80) {
+        return a == ' ' || a == '\t' || a == '\n' || a == '\r' || a == '\f';
+    }
+    unsigned char b = peek(s, 1);
+    unsigned char c = peek(s, 2);
+    if (a == 0xC2 && b == 0xA0) {
+        return 2; /* U+00A0 */
+    }
+    bool is_wide = (a == 0xE2 && b == 0x80 && ((c >= 0x80 && c <= 0x8B) || c == 0xAF)) ||
+                   (a == 0xE2 && b == 0x81 && (c == 0x9F || c == 0xA0)) ||
+                   (a == 0xE3 && b == 0x80 && c == 0x80) || (a == 0xEF && b == 0xBB && c == 0xBF);
+    return is_wide ? 3 : 0; /* U+2000-200B, 202F, 205F, 2060, 3000, FEFF */
+}
+
+/* Steps over letters and digits of a word, and over "$" if `with_dollar`. */
+static void skip_word(struct scanner *s, bool with_dollar)
+{
+    for (;;) {
+        unsigned char c = peek(s, 0);
+        bool is_part = is_word_start(c) || is_digit(c) || (with_dollar && c == '$');
+        if (!is_part || (c >= 0x80 && space_len(s) > 0)) {
+            return;
+        }
+        s->at++;
+    }
+}
+
+static void skip_line(struct scanner *s)
+{
+    while (s->at < s->text.len && peek(s, 0) != '\n' && peek(s, 0) != '\r') {
+        s->at++;
+    }
+}
+
+static enum err unterminated(size_t offset, const char *what, const char *close,
+                             struct errinfo *info)
 {
     (void)errinfo_set(info, ERR_SYNTAX, NULL, "unterminated %s", what);
     errinfo_position(info, offset + 1);
+    errinfo_hint(info, "Close it with %s.", close);
     return ERR_SYNTAX;
 }
 
@@ -68,18 +101,17 @@ static enum err skip_block_comment(struct scanner *s, struct errinfo *info)
             s->at++;
         }
     }
-    return unterminated(start, "comment", info);
+    return unterminated(start, "comment", "*/", info);
 }
 
 static enum err skip_blank(struct scanner *s, struct errinfo *info)
 {
     while (s->at < s->text.len) {
-        if (is_space(peek(s, 0))) {
-            s->at++;
+        size_t space = space_len(s);
+        if (space > 0) {
+            s->at += space;
         } else if (peek(s, 0) == '-' && peek(s, 1) == '-') {
-            const char *line = s->text.ptr + s->at;
-            const char *end = memchr(line, '\n', s->text.len - s->at);
-            s->at = end == NULL ? s->text.len : (size_t)(end - s->text.ptr);
+            skip_line(s);
         } else if (peek(s, 0) == '/' && peek(s, 1) == '*') {
             TRY(skip_block_comment(s, info));
         } else {
@@ -89,9 +121,32 @@ static enum err skip_blank(struct scanner *s, struct errinfo *info)
     return ERR_OK;
 }
 
+/* Behind a closing quote: white space with a line break in it, then another quote, continues the
+ * string in the same form ('a' \n 'b' is one string). Moves the cursor to that quote if so. */
+static bool continues(struct scanner *s)
+{
+    struct scanner ahead = *s;
+    bool has_line_break = false;
+    while (ahead.at < ahead.text.len) {
+        unsigned char c = peek(&ahead, 0);
+        if (space_len(&ahead) > 0) {
+            has_line_break = has_line_break || c == '\n' || c == '\r';
+            ahead.at += space_len(&ahead);
+        } else if (c == '-' && peek(&ahead, 1) == '-') {
+            skip_line(&ahead);
+        } else {
+            break;
+        }
+    }
+    if (!has_line_break || peek(&ahead, 0) != '\'') {
+        return false;
+    }
+    *s = ahead;
+    return true;
+}
+
 /* From the opening quote to behind the closing one; a doubled quote stands for one. */
-static enum err scan_quoted(struct scanner *s, size_t start, bool has_escapes, const char *what,
-                            struct errinfo *info)
+static enum err scan_quoted(struct scanner *s, size_t start, bool has_escapes, struct errinfo *info)
 {
     unsigned char quote = peek(s, 0);
     s->at++;
@@ -105,23 +160,26 @@ static enum err scan_quoted(struct scanner *s, size_t start, bool has_escapes, c
             s->at += 2;
         } else {
             s->at++;
-            return ERR_OK;
+            if (quote == '"' || !continues(s)) {
+                return ERR_OK;
+            }
+            s->at++;
         }
     }
     s->at = s->text.len;
-    return unterminated(start, what, info);
+    return quote == '"' ? unterminated(start, "quoted name", "a double quote", info)
+                        : unterminated(start, "string", "a single quote", info);
 }
 
 /* Length of "$tag$" at the cursor, 0 if it is none. */
 static size_t dollar_tag_len(const struct scanner *s)
 {
-    size_t len = 1;
     if (is_digit(peek(s, 1))) {
         return 0;
     }
-    while (is_word_start(peek(s, len)) || is_digit(peek(s, len))) {
-        len++;
-    }
+    struct scanner tag = {s->text, s->at + 1};
+    skip_word(&tag, false);
+    size_t len = tag.at - s->at;
     return peek(s, len) == '$' ? len + 1 : 0;
 }
 
@@ -133,23 +191,36 @@ static enum err scan_dollar_string(struct scanner *s, size_t tag_len, struct err
     size_t found = slice_find((struct slice){s->text.ptr + s->at, s->text.len - s->at}, tag);
     if (found == SIZE_MAX) {
         s->at = s->text.len;
-        return unterminated(start, "dollar-quoted string", info);
+        return unterminated(start, "dollar-quoted string", "the same $tag$", info);
     }
     s->at += found + tag_len;
     return ERR_OK;
 }
 
+static bool skip_integer(struct scanner *s)
+{
+    size_t start = s->at;
+    while (is_digit(peek(s, 0)) || (s->at > start && peek(s, 0) == '_' && is_digit(peek(s, 1)))) {
+        s->at++;
+    }
+    return s->at > start;
+}
+
+/* 12, 1_000, 1.5, .5, 1., 1e-5. Letters behind it are a word of their own, as in the engine:
+ * "1e'\'" would otherwise be a string that ends elsewhere. "1..2" leaves the dots. */
 static void scan_number(struct scanner *s)
 {
-    if (peek(s, 0) == '0' && (peek(s, 1) == 'x' || peek(s, 1) == 'X')) {
-        s->at += 2;
-    }
-    while (is_digit(peek(s, 0)) || is_word_start(peek(s, 0)) || peek(s, 0) == '.') {
-        unsigned char c = peek(s, 0);
+    bool has_integer = skip_integer(s);
+    if (peek(s, 0) == '.' && !(has_integer && peek(s, 1) == '.')) {
         s->at++;
-        bool is_exponent = (c == 'e' || c == 'E') && (peek(s, 0) == '+' || peek(s, 0) == '-') &&
-                           is_digit(peek(s, 1));
-        s->at += is_exponent;
+        (void)skip_integer(s);
+    }
+    if (peek(s, 0) == 'e' || peek(s, 0) == 'E') {
+        struct scanner exponent = {s->text, s->at + 1};
+        exponent.at += peek(&exponent, 0) == '+' || peek(&exponent, 0) == '-';
+        if (skip_integer(&exponent)) {
+            *s = exponent;
+        }
     }
 }
 
@@ -161,34 +232,44 @@ static enum err scan_word_or_string(struct scanner *s, enum token_kind *ret_kind
     if (peek(s, 1) == '\'' && (c == 'e' || c == 'x' || c == 'b' || c == 'n')) {
         s->at++;
         *ret_kind = TOKEN_STRING;
-        return scan_quoted(s, start, c == 'e', "string", info);
+        return scan_quoted(s, start, c == 'e', info);
     }
     if (c == 'u' && peek(s, 1) == '&' && (peek(s, 2) == '\'' || peek(s, 2) == '"')) {
         *ret_kind = peek(s, 2) == '"' ? TOKEN_QUOTED : TOKEN_STRING;
         s->at += 2;
-        return scan_quoted(s, start, false, "string", info);
+        return scan_quoted(s, start, false, info);
     }
-    while (is_word(peek(s, 0))) {
-        s->at++;
-    }
+    skip_word(s, true);
     *ret_kind = TOKEN_WORD;
     return ERR_OK;
 }
 
 static void scan_operator(struct scanner *s)
 {
-    s->at++;
-    unsigned char first = (unsigned char)s->text.ptr[s->at - 1];
-    if (!is_operator(first) || first == '?') {
-        return; /* brackets, comma, dot stand alone; "?" is read before */
+    size_t start = s->at++;
+    const char *text = s->text.ptr + start;
+    if (text[0] == ':' || text[0] == '.') { /* "::", ":=", ".." */
+        s->at += peek(s, 0) == (unsigned char)text[0] || (text[0] == ':' && peek(s, 0) == '=');
+        return;
     }
+    if (!is_operator((unsigned char)text[0])) {
+        return; /* brackets and commas stand alone */
+    }
+    bool is_special = strchr("~!@^&|`%", text[0]) != NULL;
     while (is_operator(peek(s, 0))) {
-        bool is_comment = (peek(s, 0) == '-' && peek(s, 1) == '-') ||
-                          (peek(s, 0) == '/' && peek(s, 1) == '*');
-        if (is_comment || peek(s, 0) == '?') {
+        bool is_comment =
+            (peek(s, 0) == '-' && peek(s, 1) == '-') || (peek(s, 0) == '/' && peek(s, 1) == '*');
+        if (is_comment) {
             break;
         }
+        is_special = is_special || strchr("~!@^&|`%", peek(s, 0)) != NULL;
         s->at++;
+    }
+    /* A sign at the end belongs to what follows ("=-1") unless the operator has characters that
+     * SQL's own operators do not have. */
+    while (!is_special && s->at - start > 1 &&
+           (s->text.ptr[s->at - 1] == '+' || s->text.ptr[s->at - 1] == '-')) {
+        s->at--;
     }
 }
 
@@ -199,11 +280,11 @@ static enum err scan_dollar(struct scanner *s, enum token_kind *ret_kind, struct
         *ret_kind = TOKEN_STRING;
         return scan_dollar_string(s, tag_len, info);
     }
-    s->at++;
-    *ret_kind = is_word(peek(s, 0)) ? TOKEN_PARAMETER : TOKEN_OPERATOR;
-    while (is_word(peek(s, 0))) {
-        s->at++;
+    size_t start = s->at++;
+    if (!skip_integer(s)) {
+        skip_word(s, false);
     }
+    *ret_kind = s->at - start > 1 ? TOKEN_PARAMETER : TOKEN_OPERATOR;
     return ERR_OK;
 }
 
@@ -221,18 +302,16 @@ enum err scanner_next(struct scanner *scanner, struct token *ret_token, struct e
         kind = TOKEN_SEMICOLON;
     } else if (c == '\'') {
         kind = TOKEN_STRING;
-        TRY(scan_quoted(s, start, false, "string", info));
+        TRY(scan_quoted(s, start, false, info));
     } else if (c == '"') {
         kind = TOKEN_QUOTED;
-        TRY(scan_quoted(s, start, false, "quoted name", info));
+        TRY(scan_quoted(s, start, false, info));
     } else if (c == '$') {
         TRY(scan_dollar(s, &kind, info));
     } else if (c == '?') {
         s->at++;
         kind = TOKEN_PARAMETER;
-        while (is_digit(peek(s, 0))) {
-            s->at++;
-        }
+        (void)skip_integer(s);
     } else if (is_digit(c) || (c == '.' && is_digit(peek(s, 1)))) {
         kind = TOKEN_NUMBER;
         scan_number(s);
@@ -330,7 +409,7 @@ static char *put_utf8(char *out, uint32_t code)
     return out;
 }
 
-/* Behind a backslash: the bytes it stands for; returns where to go on. */
+/* Behind a backslash: the bytes it stands for; returns where to go on, NULL for a bad escape. */
 static const char *decode_escape(const char *at, const char *end, char **out)
 {
     static const char from[] = "bfnrt";
@@ -342,12 +421,13 @@ static const char *decode_escape(const char *at, const char *end, char **out)
     if (c == 'x') {
         digits = read_number_escape(at + 1, end, 16, 2, &value);
     } else if (c == 'u' || c == 'U') {
-        digits = read_number_escape(at + 1, end, 16, c == 'u' ? 4 : 8, &value);
-        if (digits > 0 && value <= 0x10FFFF) {
-            *out = put_utf8(*out, value);
-            return at + 1 + digits;
+        size_t need = c == 'u' ? 4 : 8;
+        digits = read_number_escape(at + 1, end, 16, need, &value);
+        if (digits < need || value > 0x10FFFF) {
+            return NULL;
         }
-        digits = 0;
+        *out = put_utf8(*out, value);
+        return at + 1 + need;
     } else if (c >= '0' && c <= '7') {
         digits = read_number_escape(at, end, 8, 3, &value);
         *(*out)++ = (char)value;
@@ -373,6 +453,10 @@ static enum err decode_escape_string(struct slice inside, struct arena *arena, s
     for (const char *at = inside.ptr; at < end;) {
         if (*at == '\\' && at + 1 < end) {
             at = decode_escape(at + 1, end, &out);
+            if (at == NULL) {
+                return errinfo_set(info, ERR_SYNTAX, "22025",
+                                   "a Unicode escape is \\uXXXX or \\UXXXXXXXX");
+            }
         } else {
             at += *at == '\'' && at + 1 < end;
             *out++ = *at++;
@@ -385,6 +469,22 @@ static enum err decode_escape_string(struct slice inside, struct arena *arena, s
                            "a string's escapes give a NUL byte or invalid UTF-8");
     }
     return ERR_OK;
+}
+
+/* True if the text between the outer quotes closes and opens again: 'a' \n 'b'. */
+static bool is_continued(struct slice inside, bool has_escapes)
+{
+    for (size_t i = 0; i < inside.len; i++) {
+        if (has_escapes && inside.ptr[i] == '\\') {
+            i++;
+        } else if (inside.ptr[i] == '\'') {
+            if (i + 1 == inside.len || inside.ptr[i + 1] != '\'') {
+                return true;
+            }
+            i++;
+        }
+    }
+    return false;
 }
 
 enum err token_string(const struct token *token, struct arena *arena, struct slice *ret_value,
@@ -400,11 +500,16 @@ enum err token_string(const struct token *token, struct arena *arena, struct sli
     }
     size_t prefix = text.ptr[0] == '\'' ? 1 : text.ptr[1] == '&' ? 3 : 2;
     struct slice inside = {text.ptr + prefix, text.len - prefix - 1};
-    if (prefix == 2 && (text.ptr[0] | 0x20) == 'e') {
+    bool has_escapes = prefix == 2 && (text.ptr[0] | 0x20) == 'e';
+    if (is_continued(inside, has_escapes)) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "a string here stands on one line");
+    }
+    if (has_escapes) {
         return decode_escape_string(inside, arena, ret_value, info);
     }
     if (prefix != 1) {
-        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "only plain, E'' and $$ strings are read here");
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "only plain, E'' and $$ strings are read here");
     }
     return fold_quotes(inside, '\'', arena, ret_value) ? ERR_OK : errinfo_nomem(info);
 }
@@ -462,8 +567,8 @@ enum err sql_split(struct slice *rest, struct slice *ret_statement, bool *ret_is
         first = first == SIZE_MAX ? token.offset : first;
         end = token.offset + token.text.len;
     }
-    *ret_statement = first == SIZE_MAX ? (struct slice){"", 0}
-                                       : (struct slice){rest->ptr + first, end - first};
+    *ret_statement =
+        first == SIZE_MAX ? (struct slice){"", 0} : (struct slice){rest->ptr + first, end - first};
     rest->ptr += scanner.at;
     rest->len -= scanner.at;
     if (ret_is_complete != NULL) {
