@@ -88,7 +88,13 @@ static enum err parse_text(struct session *session, struct slice text, struct ar
                            struct slice *ret_json, struct errinfo *info)
 {
     struct buf json CLEANUP(buf_fini) = {0};
-    TRY(engine_parse(session->engine, text, &json, info));
+    enum err err = engine_parse(session->engine, text, &json, info);
+    if (err == ERR_UNSUPPORTED) {
+        err = errinfo_set(info, ERR_DENIED, NULL, "only queries can be run here, and this is none");
+        errinfo_hint(info, "SELECT, VALUES, TABLE and FROM read; files are changed by what wrote "
+                           "them.");
+    }
+    TRY(err);
     if (buf_failed(&json) || !arena_slice(arena, buf_slice(&json), ret_json)) {
         return errinfo_nomem(info);
     }
