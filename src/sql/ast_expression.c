@@ -216,8 +216,9 @@ static void print_context(struct printer *p, enum context_kind kind, struct slic
     }
 }
 
-/* `name` was taken and "(" is next: takes the call and prints its value. */
-static enum err fold_context(struct printer *p, enum context_kind kind)
+/* `name` was taken and "(" is next: takes the call and prints its value. `ret_end` is the offset behind
+ * the call: what separates it from the next word stays. */
+static enum err fold_context(struct printer *p, enum context_kind kind, size_t *ret_end)
 {
     struct slice argument = {"", 0};
     TRY(advance(p));
@@ -232,6 +233,7 @@ static enum err fold_context(struct printer *p, enum context_kind kind)
         return errinfo_set(p->info, ERR_CORRUPT, NULL, "a stored policy has a wrong argument");
     }
     print_context(p, kind, argument);
+    *ret_end = p->token.offset + p->token.text.len;
     return advance(p);
 }
 
@@ -258,8 +260,7 @@ static enum err print_stored(struct printer *p)
         }
         buf_append(&p->out, p->stored.ptr + written, token.offset - written);
         if (is_call) {
-            TRY(fold_context(p, kind));
-            written = p->token.kind == TOKEN_END ? p->stored.len : p->token.offset;
+            TRY(fold_context(p, kind, &written));
             continue;
         }
         print_column(p, token.text, column);
