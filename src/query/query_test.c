@@ -399,7 +399,7 @@ TEST(query, error_after_rows_were_given)
     CHECK_STR("22P02", info.sqlstate);
     CHECK(query_rows(query) > 0);
     struct slice end = find_record(&house, id, "query_end");
-    CHECK(has(end, "\"state\":\"FAILED\",\"sqlstate\":\"22018\"") && !has(end, "\"rows_out\":0,"));
+    CHECK(has(end, "\"state\":\"FAILED\",\"sqlstate\":\"22P02\"") && !has(end, "\"rows_out\":0,"));
     query_close(query);
     must_give(session, "SELECT 42", "42\n");
     session_close(session);
