@@ -380,8 +380,8 @@ TEST(query, timeout_ends_a_statement)
 
 TEST(query, error_in_the_stream_fails_the_query)
 {
-    // Goal: an error that comes while rows are pulled ends the query as failed, in the trail as well, and
-    // the session goes on. Method: a cast that fails late.
+    // Goal: an error that comes while rows are pulled ends the query as failed, in the trail as
+    // well, and the session goes on. Method: a cast that fails late.
     static const char *const sets[] = {"engine.threads=1"};
     struct house house;
     struct errinfo info;

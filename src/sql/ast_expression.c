@@ -216,8 +216,7 @@ static void print_context(struct printer *p, enum context_kind kind, struct slic
     }
 }
 
-/* `name` was taken and "(" is next: takes the call and prints its value. `ret_end` is the offset behind
- * the call: what separates it from the next word stays. */
+/* `name` was taken and "(" is next: takes the call, prints its value and says where it ended. */
 static enum err fold_context(struct printer *p, enum context_kind kind, size_t *ret_end)
 {
     struct slice argument = {"", 0};
