@@ -35,7 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         ASSERT(info.code != ERR_OK && info.position <= size + 1);
     }
-    (void)statement_redact(text, arena, &redacted, NULL);
-    (void)statement_fingerprint(text, &fingerprint, NULL);
+    ASSERT(statement_redact(text, arena, &redacted, NULL) == ERR_OK);
+    uint64_t again;
+    if (statement_fingerprint(text, &fingerprint, NULL) == ERR_OK) {
+        ASSERT(statement_fingerprint(text, &again, NULL) == ERR_OK && again == fingerprint);
+    }
     return 0;
 }
