@@ -113,6 +113,7 @@ static enum err bind_text(struct session *session, const struct relation *relati
     if (buf_failed(&sql)) {
         return errinfo_nomem(info);
     }
+    TRY(sql_ast_check_text(expression, &session->warehouse->limits, info));
     enum err err = engine_parse(session->engine, buf_slice(&sql), &json, info);
     if (err != ERR_OK) {
         if (info != NULL && info->position > strlen("SELECT ")) {

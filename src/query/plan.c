@@ -88,7 +88,13 @@ static enum err parse_text(struct session *session, struct slice text, struct ar
                            struct slice *ret_json, struct errinfo *info)
 {
     struct buf json CLEANUP(buf_fini) = {0};
-    TRY(engine_parse(session->engine, text, &json, info));
+    enum err err = engine_parse(session->engine, text, &json, info);
+    if (err == ERR_UNSUPPORTED) { /* the engine speaks of its JSON */
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "only a query can stand here");
+        errinfo_hint(info, "A query starts with SELECT, WITH, VALUES, FROM or TABLE.");
+        errinfo_position(info, 1);
+    }
+    TRY(err);
     if (buf_failed(&json) || !arena_slice(arena, buf_slice(&json), ret_json)) {
         return errinfo_nomem(info);
     }
@@ -228,6 +234,54 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
     return err;
 }
 
+/* An earlier mention of the same table by the same person, with the same files: they share their
+ * objects, so that the engine sees one relation twice and can compute what is common once. */
+static const struct plan_table *find_mention(const struct plan *plan, const struct relation *relation,
+                                             const struct identity *who)
+{
+    for (size_t i = 0; relation->kind == RELATION_TABLE && i < plan->table_count; i++) {
+        const struct plan_table *table = &plan->tables[i];
+        bool is_same = table->who == who && table->relation->kind == RELATION_TABLE &&
+                       slice_equal(table->relation->uuid, relation->uuid) &&
+                       table->relation->version == relation->version &&
+                       table->object_count == relation->object_count;
+        for (size_t o = 0; is_same && o < relation->object_count; o++) {
+            const struct relation_object *then = plan->objects[table->object_first + o];
+            is_same = slice_equal(relation->objects[o].location, then->location) &&
+                      slice_equal(relation->objects[o].etag, then->etag) &&
+                      relation->objects[o].size_bytes == then->size_bytes;
+        }
+        if (is_same) {
+            return table;
+        }
+    }
+    return NULL;
+}
+
+static enum err add_objects(struct builder *b, const struct relation *relation,
+                            struct errinfo *info)
+{
+    struct plan *plan = b->plan;
+    size_t need = plan->object_count + relation->object_count;
+    if (need > b->object_capacity) {
+        size_t capacity = need * 2;
+        const struct relation_object **grown = arena_calloc(b->arena, capacity, sizeof(*grown));
+        if (grown == NULL) {
+            return errinfo_nomem(info);
+        }
+        if (plan->object_count > 0) {
+            memcpy(grown, plan->objects, plan->object_count * sizeof(*grown));
+        }
+        plan->objects = grown;
+        b->object_capacity = capacity;
+    }
+    for (size_t i = 0; i < relation->object_count; i++) {
+        plan->objects[plan->object_count + i] = &relation->objects[i];
+    }
+    plan->object_count = need;
+    return ERR_OK;
+}
+
 static enum err add_table(struct builder *b, const struct plan_node *node,
                           const struct resolved *resolved, size_t *ret_index,
                           struct errinfo *info)
@@ -257,30 +311,19 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
         errinfo_hint(info, "files.count_max in the configuration is the limit.");
         return ERR_LIMIT;
     }
-    size_t need = plan->object_count + relation->object_count;
-    if (need > b->object_capacity) {
-        size_t capacity = need * 2;
-        const struct relation_object **grown = arena_calloc(b->arena, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            return errinfo_nomem(info);
-        }
-        if (plan->object_count > 0) {
-            memcpy(grown, plan->objects, plan->object_count * sizeof(*grown));
-        }
-        plan->objects = grown;
-        b->object_capacity = capacity;
-    }
-    for (size_t i = 0; i < relation->object_count; i++) {
-        plan->objects[plan->object_count + i] = &relation->objects[i];
+    const struct plan_table *mention = find_mention(plan, relation, node->who);
+    size_t object_first = mention != NULL ? mention->object_first : plan->object_count;
+    if (mention == NULL) {
+        TRY(add_objects(b, relation, info));
     }
     plan->tables[plan->table_count] = (struct plan_table){
         .relation = resolved->relation,
         .who = node->who,
-        .object_first = plan->object_count,
+        .object_first = object_first,
         .object_count = relation->object_count,
+        .is_mentioned_before = mention != NULL,
         .is_bound = resolved->effective.is_bound,
     };
-    plan->object_count = need;
     plan->is_cacheable = plan->is_cacheable && relation->kind != RELATION_SYSTEM;
     *ret_index = plan->table_count++;
     return ERR_OK;
@@ -666,6 +709,7 @@ static enum err build_new(struct session *session, struct query *query, struct s
     if (!arena_slice(b.arena, text, &kept)) {
         return errinfo_nomem(info);
     }
+    TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
     TRY(parse_text(session, kept, b.arena, &json, info));
     TRY(sql_ast_open(json, kept, SQL_FROM_USER, &session->warehouse->limits, session->who,
                      b.arena, &root.ast, info));

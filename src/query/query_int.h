@@ -61,6 +61,7 @@ struct plan_table {
     size_t object_first;             /* its objects in plan->objects */
     size_t object_count;
     struct audit_table audit;
+    bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
     bool is_bound;
 };
 

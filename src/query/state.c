@@ -65,7 +65,7 @@ static void fill_tables(const struct query *query, struct audit_table *tables)
     for (size_t i = 0; plan != NULL && i < plan->table_count; i++) {
         tables[i] = plan->tables[i].audit;
         tables[i].files = plan->tables[i].object_count;
-        if (query->access != NULL) {
+        if (query->access != NULL && !plan->tables[i].is_mentioned_before) {
             tables[i].bytes_read = access_bytes_read(query->access, plan->tables[i].object_first,
                                                      plan->tables[i].object_count);
         }

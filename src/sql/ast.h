@@ -75,6 +75,12 @@ enum sql_origin {
     SQL_FROM_POLICY, /* a stored policy expression: `__moat_` names and mask functions allowed */
 };
 
+/* Refuses text that the engine's own parser would take too long over, before it sees it: its time
+ * grows with the square of the operands of one AND, OR or set operation (30 s for 100,000).
+ * ERR_LIMIT (54000) with position. */
+MUST_USE enum err sql_ast_check_text(struct slice text, const struct sql_limits *limits,
+                                     struct errinfo *info);
+
 /* Reads the engine's JSON for exactly one SELECT-shaped statement and checks it: known nodes only,
  * caps, allowed functions (sql/functions.h), no POINTER constants, no `__moat_` names from users.
  * Folds current_user, session_user, user, has_role('x'), claim('x'), current_roles() to

@@ -10,6 +10,7 @@
 #include <duckdb/common/enums/stream_execution_result.hpp>
 #include <duckdb/main/pending_query_result.hpp>
 #include <duckdb/main/prepared_statement.hpp>
+#include <duckdb/main/prepared_statement_data.hpp>
 #include <duckdb/main/stream_query_result.hpp>
 #include <duckdb/parser/expression/cast_expression.hpp>
 #include <duckdb/parser/expression/constant_expression.hpp>
@@ -137,6 +138,12 @@ prepare_statement(struct engine_session *session,
     auto prepared = session->main.Prepare(std::move(statement));
     if (prepared->HasError()) {
         prepared->GetErrorObject().Throw();
+    }
+    /* A statement over files would be bound and optimised anew before each run, since files change
+     * between runs. This one runs once, now. (With parameters it may not be planned at all yet.) */
+    auto &properties = prepared->data->properties;
+    if (properties.parameter_count == 0) {
+        properties.always_require_rebind = false;
     }
     return prepared;
 }

@@ -1,0 +1,201 @@
+#include "fixture.h"
+
+#include "arrow/value.h"
+#include "base/io.h"
+#include "config/config.h"
+
+static const char *const secrets[] = {"HIDDEN", "RAW", "98765"};
+
+bool fixture_leaks(const char *text)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(secrets); i++) {
+        if (strstr(text, secrets[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_people(const char *path)
+{
+    struct buf csv CLEANUP(buf_fini) = {0};
+    buf_append_str(&csv, "id,name,dept,salary,ssn\n");
+    for (int i = 0; i < FIXTURE_ROWS; i++) {
+        if (i % 3 == 0) {
+            buf_printf(&csv, "%d,person %d,sales,%d,RAW-%04d-11\n", i, i % 50, 9876500 + i % 90, i);
+        } else {
+            /* Names that break a pattern, a cast and a division. */
+            buf_printf(&csv, "%d,HIDDEN[( %d,board,%d,RAW-%04d-22\n", i, i % 50, 9876500 + i % 90,
+                       i);
+        }
+    }
+    ASSERT(!buf_failed(&csv));
+    CHECK_OK(io_write_file_atomic(path, buf_slice(&csv), 0600, NULL));
+}
+
+static void collect_batch(const struct ArrowSchema *schema, const struct ArrowArray *batch,
+                          struct buf *out)
+{
+    for (int64_t row = 0; row < batch->length; row++) {
+        for (int64_t c = 0; c < batch->n_children; c++) {
+            if (arrow_is_valid(schema->children[c], batch->children[c], row)) {
+                CHECK_OK(arrow_print(schema->children[c], batch->children[c], row, out, NULL));
+            }
+            buf_append_char(out, '|');
+        }
+        buf_append_char(out, '\n');
+    }
+}
+
+static enum err drain(struct query *query, struct outcome *outcome, struct errinfo *info)
+{
+    struct ArrowSchema schema;
+    enum err err = query_schema(query, &schema, info);
+    if (err != ERR_OK) {
+        return err;
+    }
+    for (int64_t c = 0; c < schema.n_children; c++) {
+        buf_printf(&outcome->text, "%s|", schema.children[c]->name);
+    }
+    for (;;) {
+        struct ArrowArray batch;
+        err = query_next(query, &batch, info);
+        if (err != ERR_OK || batch.release == NULL) {
+            break;
+        }
+        collect_batch(&schema, &batch, &outcome->text);
+        outcome->rows += (uint64_t)batch.length;
+        batch.release(&batch);
+    }
+    schema.release(&schema);
+    return err;
+}
+
+struct outcome fixture_run(struct session *session, struct slice sql)
+{
+    struct outcome outcome = {0};
+    struct query *query CLEANUP(query_cleanup) = NULL;
+    struct errinfo info;
+    errinfo_init(&info);
+    outcome.err = query_open(session, sql, NULL, 0, &query, &info);
+    if (outcome.err == ERR_OK && query_has_rows(query)) {
+        outcome.err = drain(query, &outcome, &info);
+    }
+    if (outcome.err == ERR_OK) {
+        buf_append_str(&outcome.text, query_notice(query));
+    } else {
+        buf_printf(&outcome.text, "%s\n%s\n%s\n", info.message, info.detail, info.hint);
+    }
+    memcpy(outcome.sqlstate, outcome.err == ERR_OK ? "00000" : info.sqlstate,
+           sizeof(outcome.sqlstate));
+    return outcome;
+}
+
+void outcome_fini(struct outcome *outcome)
+{
+    buf_fini(&outcome->text);
+}
+
+void fixture_must(struct session *session, const char *sql)
+{
+    struct outcome outcome = fixture_run(session, slice_of(sql));
+    if (outcome.err != ERR_OK) {
+        fail_msg("%s\n%s", sql, buf_cstr(&outcome.text));
+    }
+    outcome_fini(&outcome);
+}
+
+void fixture_attack(struct fixture *fixture, const char *sql, const char *sqlstate, int64_t rows)
+{
+    struct outcome outcome = fixture_run(fixture->eve, slice_of(sql));
+    if (fixture_leaks(buf_cstr(&outcome.text))) {
+        fail_msg("LEAK: %s\n%.2000s", sql, buf_cstr(&outcome.text));
+    }
+    bool is_any = sqlstate != NULL && strcmp(sqlstate, "*") == 0;
+    const char *wanted = sqlstate == NULL ? "00000" : sqlstate;
+    if (!is_any && strcmp(outcome.sqlstate, wanted) != 0) {
+        fail_msg("%s\nexpected %s, got %s: %.1000s", sql, wanted, outcome.sqlstate,
+                 buf_cstr(&outcome.text));
+    }
+    if (rows >= 0 && outcome.rows != (uint64_t)rows) {
+        fail_msg("%s\nexpected %lld rows, got %llu:\n%.1000s", sql, (long long)rows,
+                 (unsigned long long)outcome.rows, buf_cstr(&outcome.text));
+    }
+    outcome_fini(&outcome);
+}
+
+void fixture_attack_all(struct fixture *fixture, const struct attack *attacks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        fixture_attack(fixture, attacks[i].sql, attacks[i].sqlstate, attacks[i].rows);
+    }
+}
+
+static struct session *login(struct fixture *fixture, const char *name)
+{
+    struct identity *who CLEANUP(identity_cleanup) = NULL;
+    struct session *session;
+    CHECK_OK(warehouse_login_local(fixture->warehouse, slice_of(name), &who, NULL));
+    CHECK_OK(session_open(fixture->warehouse, who, &session, NULL));
+    return session;
+}
+
+static void make_tables(struct fixture *fixture)
+{
+    char sql[1024];
+    char csv[256];
+    (void)snprintf(csv, sizeof(csv), "%s/people.csv", fixture->folder);
+    write_people(csv);
+    (void)snprintf(sql, sizeof(sql), "COPY (SELECT * FROM '%s') TO '%s/people.parquet'", csv,
+                   fixture->folder);
+    fixture_must(fixture->owner, sql);
+    (void)snprintf(sql, sizeof(sql), "CREATE EXTERNAL TABLE people LOCATION '%s/people.parquet'",
+                   fixture->folder);
+    fixture_must(fixture->owner, sql);
+    (void)snprintf(sql, sizeof(sql), "CREATE EXTERNAL TABLE people_csv LOCATION '%s'", csv);
+    fixture_must(fixture->owner, sql);
+    (void)snprintf(sql, sizeof(sql),
+                   "CREATE EXTERNAL TABLE vault LOCATION '%s/people.parquet'", fixture->folder);
+    fixture_must(fixture->owner, sql);
+}
+
+void fixture_open(struct fixture *fixture)
+{
+    static const char *const setup[] = {
+        "CREATE ROLE staff", "CREATE USER eve", "CREATE USER bob",
+        "GRANT ROLE staff TO eve", "GRANT ROLE staff TO bob",
+        "ALTER USER eve SET ATTRIBUTE dept = 'sales'",
+        "ALTER USER bob SET ATTRIBUTE dept = 'board'",
+        "GRANT SELECT (id, name, dept, ssn) ON people TO ROLE staff ROWS WHERE dept = claim('dept') "
+        "MASKED WITH (ssn = redact(ssn, 2))",
+        "GRANT SELECT (id, name, dept, ssn) ON people_csv TO ROLE staff ROWS WHERE dept = "
+        "claim('dept') MASKED WITH (ssn = redact(ssn, 2))",
+    };
+    *fixture = (struct fixture){.folder = test_folder()};
+    char set[256];
+    (void)snprintf(set, sizeof(set), "warehouse.path=%s/wh", fixture->folder);
+    const char *sets[] = {set};
+    struct config_sources sources = {.sets = sets, .set_count = 1};
+    CHECK_OK(config_load(&sources, &fixture->config, NULL));
+    struct warehouse_options options = {.config = fixture->config, .create_if_missing = true};
+    struct errinfo info;
+    if (warehouse_open(&options, &fixture->warehouse, &info) != ERR_OK) {
+        fail_msg("%s", info.message);
+    }
+    fixture->owner = login(fixture, "");
+    make_tables(fixture);
+    for (size_t i = 0; i < ARRAY_COUNT(setup); i++) {
+        fixture_must(fixture->owner, setup[i]);
+    }
+    fixture->eve = login(fixture, "eve");
+    fixture->bob = login(fixture, "bob");
+}
+
+void fixture_close(struct fixture *fixture)
+{
+    session_close(fixture->bob);
+    session_close(fixture->eve);
+    session_close(fixture->owner);
+    warehouse_close(fixture->warehouse);
+    config_free(fixture->config);
+}
