@@ -20,6 +20,7 @@ static const char *tokens(struct arena *arena, struct slice text)
     do {
         if (scanner_next(&scanner, &token, &info) != ERR_OK) {
             CHECK(info.hint[0] != '\0');
+            buf_reset(&out);
             buf_printf(&out, "error@%zu", info.position);
             return arena_strdup(arena, buf_cstr(&out));
         }

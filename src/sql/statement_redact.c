@@ -100,8 +100,8 @@ static void redact_tokens(struct slice text, const struct traits *traits, bool i
             return;
         }
         buf_append_slice(out, token.kind == TOKEN_STRING ? SLICE("'***'") : token.text);
-        has_cut =
-            traits->is_principal && token.kind == TOKEN_WORD && is_near(token.text, "password");
+        has_cut = (traits->is_principal || !is_parsed) && token.kind == TOKEN_WORD &&
+                  is_near(token.text, "password");
     }
     if (end < text.len) {
         buf_append_str(out, " '***'");
