@@ -81,7 +81,8 @@ if(sanitizers)
     list(APPEND sanitizers -fno-sanitize-recover=all $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=vptr>
         $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-fno-sanitize=function>)
     target_compile_options(moat_flags INTERFACE ${sanitizers} -O1 -fno-omit-frame-pointer)
-    target_link_options(moat_flags INTERFACE ${sanitizers})
+    # The engine brings the C++ library by dlopen; the sanitizers look up its __cxa_throw when the program starts.
+    target_link_options(moat_flags INTERFACE ${sanitizers} LINKER:--no-as-needed,-lstdc++,--as-needed)
 endif()
 
 # What a test sees, whichever sanitizer it was built with: stacks with lines, which clang's sanitizers leave to LLVM's tool, and
