@@ -1,5 +1,6 @@
 /* Grants as people write them. What is printed can be given back to GRANT: masks by the name of
- * the built-in, columns and masks in the relation's order so that equal grants print alike. */
+ * the built-in, columns and masks in the relation's order so that equal grants print alike. Grants
+ * that differ print differently: stores are compared by what is printed. */
 #include "policy/policy_int.h"
 #include "sql/ast.h"
 #include "sql/scan.h"
@@ -174,7 +175,12 @@ static enum err print_mask(const struct grant_mask *mask, const struct relation 
         print_word(column->name, out);
     }
     buf_append_str(out, " = ");
-    if (column == NULL || !print_plain(tokens, count, column, arena, out)) {
+    if (policy__mask_is_text(tokens, count)) {
+        /* The engine's function of that name. Bare, it would read as ours, which has a key. */
+        buf_append_char(out, '(');
+        buf_append_slice(out, text);
+        buf_append_char(out, ')');
+    } else if (column == NULL || !print_plain(tokens, count, column, arena, out)) {
         print_renamed(text, tokens, count, out);
     }
     return ERR_OK;
