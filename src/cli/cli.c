@@ -98,10 +98,10 @@ int cli_main(int argc, char **argv)
     if (arena == NULL || options_parse(argc, argv, arena, &cli.options, &info) != ERR_OK) {
         cli_report(&cli, &info);
     } else {
-        sink_init(&cli.err, STDERR_FILENO, cli.options.color);
-        sink_init(&cli.out, STDOUT_FILENO, cli.options.color);
+        sink_init(&cli.err, STDERR_FILENO, (int)cli.options.color);
+        sink_init(&cli.out, STDOUT_FILENO, (int)cli.options.color);
         code = dispatch(&cli);
     }
     cli_close(&cli);
-    return code;
+    return (int)code;
 }

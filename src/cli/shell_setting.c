@@ -38,7 +38,7 @@ static bool output(struct cli *cli, struct slice rest)
     struct sink sink = {0};
     char *path = rest.len == 0 ? NULL : arena_slicedup(cli->arena, rest);
     if (path == NULL) {
-        sink_init(&sink, STDOUT_FILENO, cli->options.color);
+        sink_init(&sink, STDOUT_FILENO, (int)cli->options.color);
     } else if (cli->format != OUTPUT_PARQUET && sink_open_file(&sink, path, &info) != ERR_OK) {
         cli_report(cli, &info);
         return false;

@@ -1,5 +1,6 @@
-/* Records a second and syncs a record, with 1 and 8 writers: the wait that audit adds to a query.
- * First argument: a folder on the disk to measure. */
+/* Time a record and syncs a record, with 1 and 8 writers: the wait that audit adds to a query.
+ * First argument: a folder on the disk to measure, instead of one that is made and removed. */
+#include <ftw.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -50,24 +51,34 @@ static bool measure(const char *folder, unsigned thread_count, struct identity *
         (void)pthread_join(threads[i], NULL);
         failed += writers[i].failed;
     }
-    double seconds = (double)(clock_mono_us() - start_us) / 1e6;
+    double took_us = (double)(clock_mono_us() - start_us);
     double records = (double)(RECORDS / thread_count * thread_count);
-    (void)printf("{\"name\":\"audit.write.%u\",\"records_per_second\":%.0f,\"us_per_record\":%.1f,"
-                 "\"syncs_per_record\":%.3f}\n",
-                 thread_count, records / seconds, seconds / records * 1e6 * thread_count,
+    (void)printf("audit: wait for a record, %u writers\t%.1f\tus\n", thread_count,
+                 took_us / records * thread_count);
+    (void)printf("audit: syncs a record, %u writers\t%.3f\tsyncs\n", thread_count,
                  (double)(audit__sync_count(audit) - syncs) / records);
     return failed == 0;
 }
 
+static int remove_entry(const char *path, UNUSED const struct stat *status, UNUSED int type,
+                        UNUSED struct FTW *at)
+{
+    return remove(path);
+}
+
 int main(int argc, char **argv)
 {
-    const char *folder = argc > 1 ? argv[1] : "audit-bench";
+    char made[] = "audit_bench_XXXXXX"; /* here: /tmp may be no disk */
+    const char *folder = argc > 1 ? argv[1] : mkdtemp(made);
     struct identity_spec spec = {.subject = SLICE("bench"), .provider = SLICE("local")};
     struct identity *who CLEANUP(identity_cleanup) = NULL;
-    if (identity_new(&spec, &who, NULL) != ERR_OK || !measure(folder, 1, who) ||
-        !measure(folder, 8, who)) {
+    bool is_good = folder != NULL && identity_new(&spec, &who, NULL) == ERR_OK &&
+                   measure(folder, 1, who) && measure(folder, 8, who);
+    if (!is_good) {
         (void)fprintf(stderr, "audit_bench: the trail in \"%s\" cannot be written\n", folder);
-        return 1;
     }
-    return 0;
+    if (argc <= 1 && folder != NULL) {
+        (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
+    return is_good ? 0 : 1;
 }

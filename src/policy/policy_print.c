@@ -235,3 +235,36 @@ enum err policy_print_grant(const struct grant *grant, const struct relation *re
     }
     return ERR_OK;
 }
+
+/* Without the outermost parentheses, if they are one pair. */
+static struct slice without_outer(struct slice text, const struct token *tokens, size_t count)
+{
+    size_t depth = 0;
+    if (count < 3 || !token_is_operator(&tokens[0], "(")) {
+        return text;
+    }
+    for (size_t i = 0; i < count; i++) {
+        depth += token_is_operator(&tokens[i], "(");
+        depth -= token_is_operator(&tokens[i], ")");
+        if (depth == 0 && i + 1 < count) {
+            return text;
+        }
+    }
+    return (struct slice){text.ptr + 1, text.len - 2};
+}
+
+enum err policy_print_expression(struct slice expression, const struct relation *relation,
+                                 struct arena *arena, struct slice *ret_text, struct errinfo *info)
+{
+    struct slice text;
+    struct token *tokens;
+    size_t count;
+    TRY(sql_expression_display(expression, relation, arena, &text, info));
+    TRY(policy__tokens(text, arena, &tokens, &count, info));
+    text = without_outer(slice_trim(text), tokens, count);
+    TRY(policy__tokens(text, arena, &tokens, &count, info));
+    struct buf out CLEANUP(buf_fini) = {0};
+    print_renamed(text, tokens, count, &out);
+    return !buf_failed(&out) && arena_slice(arena, buf_slice(&out), ret_text) ? ERR_OK
+                                                                              : errinfo_nomem(info);
+}

@@ -88,7 +88,13 @@ static enum err parse_text(struct session *session, struct slice text, struct ar
                            struct slice *ret_json, struct errinfo *info)
 {
     struct buf json CLEANUP(buf_fini) = {0};
-    TRY(engine_parse(session->engine, text, &json, info));
+    enum err err = engine_parse(session->engine, text, &json, info);
+    if (err == ERR_UNSUPPORTED) { /* the engine speaks of its JSON */
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "only a query can stand here");
+        errinfo_hint(info, "A query starts with SELECT, WITH, VALUES, FROM or TABLE.");
+        errinfo_position(info, 1);
+    }
+    TRY(err);
     if (buf_failed(&json) || !arena_slice(arena, buf_slice(&json), ret_json)) {
         return errinfo_nomem(info);
     }

@@ -274,6 +274,11 @@ static enum err subject_of(struct query *query, const struct statement *statemen
     }
     enum err err = system_login(session->warehouse->system, statement->for_user, SLICE(""),
                                 SLICE("question"), SLICE("embedded"), ret_who, info);
+    if (err == ERR_NOT_FOUND) {
+        err = errinfo_set(info, ERR_NOT_FOUND, NULL, "user \"%.*s\" does not exist",
+                          SLICE_ARGS(statement->for_user));
+        errinfo_hint(info, "SHOW USERS lists them.");
+    }
     if (err != ERR_OK) {
         errinfo_position(info, position);
     }
@@ -330,7 +335,7 @@ static enum err write_policy(struct query *query, const struct relation *relatio
         return ERR_OK;
     }
     if (effective->filter.len > 0 && may_see_all) {
-        TRY(sql_expression_display(effective->filter, relation, query->arena, &shown, info));
+        TRY(policy_print_expression(effective->filter, relation, query->arena, &shown, info));
     }
     TRY(write_policy_row(lines, "rows", relation->name.name,
                          !effective->is_visible      ? "none"
@@ -351,7 +356,7 @@ static enum err write_policy(struct query *query, const struct relation *relatio
         const struct policy_column *cell = &effective->columns[next++];
         shown = (struct slice){"", 0};
         if (cell->is_masked && may_see_all) {
-            TRY(sql_expression_display(cell->expression, relation, query->arena, &shown, info));
+            TRY(policy_print_expression(cell->expression, relation, query->arena, &shown, info));
         }
         TRY(write_policy_row(lines, "column", column->name, cell->is_masked ? "masked" : "raw",
                              shown));

@@ -216,8 +216,8 @@ static void print_context(struct printer *p, enum context_kind kind, struct slic
     }
 }
 
-/* `name` was taken and "(" is next: takes the call and prints its value. */
-static enum err fold_context(struct printer *p, enum context_kind kind)
+/* `name` was taken and "(" is next: takes the call, prints its value and says where it ended. */
+static enum err fold_context(struct printer *p, enum context_kind kind, size_t *ret_end)
 {
     struct slice argument = {"", 0};
     TRY(advance(p));
@@ -232,6 +232,7 @@ static enum err fold_context(struct printer *p, enum context_kind kind)
         return errinfo_set(p->info, ERR_CORRUPT, NULL, "a stored policy has a wrong argument");
     }
     print_context(p, kind, argument);
+    *ret_end = p->token.offset + p->token.text.len;
     return advance(p);
 }
 
@@ -258,8 +259,7 @@ static enum err print_stored(struct printer *p)
         }
         buf_append(&p->out, p->stored.ptr + written, token.offset - written);
         if (is_call) {
-            TRY(fold_context(p, kind));
-            written = p->token.kind == TOKEN_END ? p->stored.len : p->token.offset;
+            TRY(fold_context(p, kind, &written));
             continue;
         }
         print_column(p, token.text, column);

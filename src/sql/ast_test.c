@@ -88,8 +88,8 @@ static enum err open_as(struct bench *b, const char *statement, enum sql_origin 
 {
     find_tree(b, statement);
     errinfo_init(&b->info);
-    return sql_ast_open(b->json, slice_of(statement), origin, &sql_limits_default, b->who,
-    b->arena, &b->ast, &b->info);
+    return sql_ast_open(b->json, slice_of(statement), origin, &sql_limits_default, b->who, b->arena,
+                        &b->ast, &b->info);
 }
 
 static void open_ok(struct bench *b, const char *statement)

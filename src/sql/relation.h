@@ -24,14 +24,18 @@ enum relation_kind {
     RELATION_PATH,   /* a file named directly in FROM, by the owner in embedded mode */
 };
 
-enum relation_format { FORMAT_PARQUET, FORMAT_CSV, FORMAT_JSON };
+enum relation_format {
+    FORMAT_PARQUET,
+    FORMAT_CSV,
+    FORMAT_JSON
+};
 
 /* `id` is the column's identity for its whole life: policy refers to nothing else. */
 struct relation_column {
     uint32_t id;         /* from 1 within its relation, never reused */
     struct slice name;   /* as SQL shows it */
     struct slice source; /* name inside the files */
-    struct slice type;   /* the engine's type text: "BIGINT", "DECIMAL(15,2)", "STRUCT(a INTEGER)" */
+    struct slice type; /* the engine's type text: "BIGINT", "DECIMAL(15,2)", "STRUCT(a INTEGER)" */
 };
 
 struct relation_option {
@@ -51,10 +55,10 @@ struct relation_object {
 /* A loaded relation: all slices and arrays live in the arena it was loaded into. */
 struct relation {
     enum relation_kind kind;
-    struct sql_name name;   /* fully qualified, canonical case */
-    struct slice uuid;      /* identity for its whole life; system relations have fixed ones */
-    struct slice owner;     /* subject of who made it */
-    uint64_t version;       /* changes with every change of schema, location or definition */
+    struct sql_name name; /* fully qualified, canonical case */
+    struct slice uuid;    /* identity for its whole life; system relations have fixed ones */
+    struct slice owner;   /* subject of who made it */
+    uint64_t version;     /* changes with every change of schema, location or definition */
     const struct relation_column *columns;
     size_t column_count;
 

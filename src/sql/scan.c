@@ -244,6 +244,9 @@ static enum err scan_word_or_string(struct scanner *s, enum token_kind *ret_kind
     return ERR_OK;
 }
 
+/* The engine refuses longer ones. Without a bound a run of signs would cost quadratic time. */
+#define OPERATOR_BYTES_MAX 64
+
 static void scan_operator(struct scanner *s)
 {
     size_t start = s->at++;
@@ -256,7 +259,7 @@ static void scan_operator(struct scanner *s)
         return; /* brackets and commas stand alone */
     }
     bool is_special = strchr("~!@^&|`%", text[0]) != NULL;
-    while (is_operator(peek(s, 0))) {
+    while (s->at - start < OPERATOR_BYTES_MAX && is_operator(peek(s, 0))) {
         bool is_comment =
             (peek(s, 0) == '-' && peek(s, 1) == '-') || (peek(s, 0) == '/' && peek(s, 1) == '*');
         if (is_comment) {

@@ -11,9 +11,9 @@
 
 enum token_kind {
     TOKEN_END,
-    TOKEN_WORD,      /* unquoted identifier or keyword */
-    TOKEN_QUOTED,    /* "identifier" */
-    TOKEN_STRING,    /* 'text', E'text', $tag$text$tag$ */
+    TOKEN_WORD,   /* unquoted identifier or keyword */
+    TOKEN_QUOTED, /* "identifier" */
+    TOKEN_STRING, /* 'text', E'text', $tag$text$tag$ */
     TOKEN_NUMBER,
     TOKEN_PARAMETER, /* ?, $1, $name */
     TOKEN_OPERATOR,  /* one or more operator characters, or one of ( ) [ ] { } , . : */

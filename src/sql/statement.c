@@ -2,7 +2,6 @@
 #include "sql/statement.h"
 
 #include "base/buf.h"
-#include "base/hash.h"
 #include "sql/statement_int.h"
 
 static enum err parse_explain(struct cursor *c, struct statement *s)
@@ -162,11 +161,7 @@ static enum err parse_query(struct cursor *c, struct statement *s)
 {
     s->kind = STATEMENT_QUERY;
     s->tag = "SELECT";
-    while (c->token.kind != TOKEN_END) { /* unterminated tokens show now, with a position */
-        TRY(cursor_next(c));
-    }
-    s->query = s->text;
-    return ERR_OK;
+    return cursor_rest(c, "a query", &s->query); /* unterminated tokens show now */
 }
 
 static const struct {
@@ -174,30 +169,43 @@ static const struct {
     enum err (*parse)(struct cursor *c, struct statement *s);
     bool keeps_word; /* the parser wants to see the first word itself */
 } first_words[] = {
-    {"select", parse_query, true},     {"with", parse_query, true},
-    {"values", parse_query, true},     {"from", parse_query, true},
-    {"table", parse_query, true},      {"pivot", parse_query, true},
-    {"unpivot", parse_query, true},    {"summarize", parse_query, true},
-    {"explain", parse_explain, false}, {"describe", parse_describe, false},
-    {"desc", parse_describe, false},   {"create", parse_create, false},
-    {"drop", parse_drop, false},       {"alter", parse_alter, false},
-    {"grant", parse_grant, false},     {"deny", parse_deny, false},
-    {"revoke", parse_revoke, false},   {"show", parse_show, false},
-    {"check", parse_check, false},     {"set", parse_set, false},
-    {"reset", parse_reset, false},     {"use", parse_use, false},
-    {"prepare", parse_prepare, false}, {"execute", parse_execute, false},
-    {"deallocate", parse_deallocate, false}, {"copy", parse_copy, false},
+    {"select", parse_query, true},
+    {"with", parse_query, true},
+    {"values", parse_query, true},
+    {"from", parse_query, true},
+    {"table", parse_query, true},
+    {"pivot", parse_query, true},
+    {"unpivot", parse_query, true},
+    {"summarize", parse_query, true},
+    {"explain", parse_explain, false},
+    {"describe", parse_describe, false},
+    {"desc", parse_describe, false},
+    {"create", parse_create, false},
+    {"drop", parse_drop, false},
+    {"alter", parse_alter, false},
+    {"grant", parse_grant, false},
+    {"deny", parse_deny, false},
+    {"revoke", parse_revoke, false},
+    {"show", parse_show, false},
+    {"check", parse_check, false},
+    {"set", parse_set, false},
+    {"reset", parse_reset, false},
+    {"use", parse_use, false},
+    {"prepare", parse_prepare, false},
+    {"execute", parse_execute, false},
+    {"deallocate", parse_deallocate, false},
+    {"copy", parse_copy, false},
 };
 
 static const char *const refused_words[] = {
-    "ATTACH",  "DETACH",  "INSTALL",    "LOAD",     "PRAGMA",  "CALL",  "EXPORT",  "IMPORT",
-    "INSERT",  "UPDATE",  "DELETE",     "MERGE",    "TRUNCATE", "VACUUM", "ANALYZE", "CHECKPOINT",
-    "COMMENT", "FORCE",   "LISTEN",     "NOTIFY",   "LOCK",    "DO",    "DECLARE", "FETCH",
-    "CLUSTER", "REINDEX", "DISCARD",    "SECURITY", "REFRESH", "KILL",
+    "ATTACH",  "DETACH",  "INSTALL", "LOAD",     "PRAGMA",   "CALL",   "EXPORT",  "IMPORT",
+    "INSERT",  "UPDATE",  "DELETE",  "MERGE",    "TRUNCATE", "VACUUM", "ANALYZE", "CHECKPOINT",
+    "COMMENT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",     "DO",     "DECLARE", "FETCH",
+    "CLUSTER", "REINDEX", "DISCARD", "SECURITY", "REFRESH",  "KILL",
 };
 
-static const char *const transaction_words[] = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK",
-                                                "ABORT", "SAVEPOINT", "RELEASE"};
+static const char *const transaction_words[] = {"BEGIN",    "START", "COMMIT",    "END",
+                                                "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"};
 
 static enum err unknown_word(struct cursor *c)
 {
@@ -266,91 +274,5 @@ enum err statement_parse(struct slice text, struct arena *arena, struct statemen
     TRY(scanner_next(&cursor.scanner, &cursor.token, info));
     TRY(parse_first(&cursor, &statement));
     *ret_statement = statement;
-    return ERR_OK;
-}
-
-/* ---- redaction and fingerprint ---- */
-
-/* True when the statement could carry a password: it speaks of a user and of CREATE or ALTER, or
- * says PASSWORD anywhere. Misspelt and nested forms count, so the test is loose on purpose. */
-static bool may_hold_password(struct slice text)
-{
-    struct scanner scanner;
-    struct token token;
-    bool has_verb = false;
-    bool has_user = false;
-    scanner_init(&scanner, text);
-    do {
-        if (scanner_next(&scanner, &token, NULL) != ERR_OK) {
-            return true; /* cannot tell: then say nothing */
-        }
-        has_verb = has_verb || token_is(&token, "create") || token_is(&token, "alter");
-        has_user = has_user || token_is(&token, "user") || token_is(&token, "role");
-        if (token_is(&token, "password")) {
-            return true;
-        }
-    } while (token.kind != TOKEN_END);
-    return has_verb && has_user;
-}
-
-enum err statement_redact(struct slice text, struct arena *arena, struct slice *ret_text,
-                          struct errinfo *info)
-{
-    if (!may_hold_password(text)) {
-        *ret_text = text;
-        return ERR_OK;
-    }
-    struct buf out CLEANUP(buf_fini) = {0};
-    struct scanner scanner;
-    struct token token;
-    size_t copied = 0;
-    scanner_init(&scanner, text);
-    for (;;) {
-        if (scanner_next(&scanner, &token, NULL) != ERR_OK) {
-            buf_append_str(&out, "...");
-            break;
-        }
-        if (token.kind == TOKEN_END) {
-            buf_append(&out, text.ptr + copied, text.len - copied);
-            break;
-        }
-        buf_append(&out, text.ptr + copied, token.offset - copied);
-        if (token.kind == TOKEN_STRING) {
-            buf_append_str(&out, "'***'");
-        } else {
-            buf_append_slice(&out, token.text);
-        }
-        copied = token.offset + token.text.len;
-    }
-    return !buf_failed(&out) && arena_slice(arena, buf_slice(&out), ret_text)
-               ? ERR_OK
-               : errinfo_nomem(info);
-}
-
-enum err statement_fingerprint(struct slice text, uint64_t *ret_fingerprint, struct errinfo *info)
-{
-    struct scanner scanner;
-    struct token token;
-    uint64_t hash = 0;
-    scanner_init(&scanner, text);
-    for (;;) {
-        TRY(scanner_next(&scanner, &token, info));
-        if (token.kind == TOKEN_END) {
-            break;
-        }
-        struct slice part = token.text;
-        char folded[128];
-        if (token.kind == TOKEN_STRING || token.kind == TOKEN_NUMBER) {
-            part = SLICE("?");
-        } else if (token.kind == TOKEN_WORD && part.len <= sizeof(folded)) {
-            for (size_t i = 0; i < part.len; i++) {
-                char ch = part.ptr[i];
-                folded[i] = ch >= 'A' && ch <= 'Z' ? (char)(ch + 32) : ch;
-            }
-            part.ptr = folded;
-        }
-        hash = hash_xx64(part, hash + (uint64_t)token.kind + 1);
-    }
-    *ret_fingerprint = hash;
     return ERR_OK;
 }

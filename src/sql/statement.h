@@ -15,27 +15,33 @@ enum statement_kind {
     STATEMENT_CREATE_TABLE, /* CREATE [OR REPLACE] EXTERNAL TABLE [IF NOT EXISTS] ... */
     STATEMENT_CREATE_VIEW,
     STATEMENT_CREATE_SCHEMA,
-    STATEMENT_DROP,     /* TABLE | VIEW | SCHEMA | USER | ROLE */
-    STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | REFRESH */
+    STATEMENT_DROP,             /* TABLE | VIEW | SCHEMA | USER | ROLE */
+    STATEMENT_ALTER_TABLE,      /* RENAME TO | RENAME COLUMN a TO b | REFRESH */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
     STATEMENT_ALTER_USER,
-    STATEMENT_GRANT,    /* GRANT and DENY */
+    STATEMENT_GRANT, /* GRANT and DENY */
     STATEMENT_REVOKE,
     STATEMENT_GRANT_ROLE, /* GRANT ROLE r TO m, REVOKE ROLE r FROM m */
     STATEMENT_SHOW,
     STATEMENT_CHECK_ACCESS,
-    STATEMENT_SET,      /* SET name = value, RESET name | ALL, SHOW name is STATEMENT_SHOW */
+    STATEMENT_SET, /* SET name = value, RESET name | ALL, SHOW name is STATEMENT_SHOW */
     STATEMENT_USE,
     STATEMENT_PREPARE,
     STATEMENT_EXECUTE,
     STATEMENT_DEALLOCATE,
-    STATEMENT_COPY,     /* COPY (query) TO 'file' (FORMAT f) */
+    STATEMENT_COPY,        /* COPY (query) TO 'file' (FORMAT f) */
     STATEMENT_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK: recognised */
-    STATEMENT_REFUSED,  /* a statement of the engine that this program never runs (ATTACH, INSTALL,
+    STATEMENT_REFUSED, /* a statement of the engine that this program never runs (ATTACH, INSTALL,
                            PRAGMA, CALL, LOAD, EXPORT, INSERT ...): `refused_word` names it */
 };
 
-enum object_kind { OBJECT_TABLE, OBJECT_VIEW, OBJECT_SCHEMA, OBJECT_USER, OBJECT_ROLE };
+enum object_kind {
+    OBJECT_TABLE,
+    OBJECT_VIEW,
+    OBJECT_SCHEMA,
+    OBJECT_USER,
+    OBJECT_ROLE
+};
 
 struct statement_mask {
     struct slice column;
@@ -46,7 +52,7 @@ struct statement_grant {
     bool is_deny;
     unsigned privileges; /* enum privilege bits of system.h: 1 SELECT, 2 CREATE, 3 ALL */
     const struct slice *columns;
-    size_t column_count; /* 0: all */
+    size_t column_count;          /* 0: all */
     enum object_kind object_kind; /* OBJECT_TABLE (also views) or OBJECT_SCHEMA */
     struct sql_name object;
     bool grantee_kind_given; /* TO ROLE x / TO USER x; otherwise looked up */
@@ -58,8 +64,18 @@ struct statement_grant {
 };
 
 enum show_kind {
-    SHOW_TABLES, SHOW_SCHEMAS, SHOW_CATALOGS, SHOW_COLUMNS, SHOW_VIEWS, SHOW_USERS, SHOW_ROLES,
-    SHOW_GRANTS, SHOW_EFFECTIVE_POLICY, SHOW_FUNCTIONS, SHOW_SETTING, SHOW_ALL_SETTINGS,
+    SHOW_TABLES,
+    SHOW_SCHEMAS,
+    SHOW_CATALOGS,
+    SHOW_COLUMNS,
+    SHOW_VIEWS,
+    SHOW_USERS,
+    SHOW_ROLES,
+    SHOW_GRANTS,
+    SHOW_EFFECTIVE_POLICY,
+    SHOW_FUNCTIONS,
+    SHOW_SETTING,
+    SHOW_ALL_SETTINGS,
     SHOW_CREATE,
 };
 
@@ -68,44 +84,48 @@ struct statement {
     struct slice text; /* the whole statement */
     const char *tag;   /* command tag: "CREATE TABLE", "GRANT", "SELECT" ... */
 
-    struct slice query;      /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY: a slice of text */
-    bool is_analyze, is_physical;                     /* EXPLAIN */
-    struct sql_name name;                             /* the object */
-    enum object_kind object_kind;                     /* DROP, CREATE_PRINCIPAL */
+    struct slice query; /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY: a slice of text */
+    bool is_analyze, is_physical; /* EXPLAIN */
+    struct sql_name name;         /* the object */
+    enum object_kind object_kind; /* DROP, CREATE_PRINCIPAL */
     bool or_replace, if_not_exists, if_exists, cascade, is_definer;
 
-    struct slice location;                            /* CREATE_TABLE */
+    struct slice location; /* CREATE_TABLE */
     bool format_given;
-    enum relation_format format;                      /* CREATE_TABLE */
-    const struct relation_option *options;            /* CREATE_TABLE, COPY */
+    enum relation_format format;           /* CREATE_TABLE */
+    const struct relation_option *options; /* CREATE_TABLE, COPY */
     size_t option_count;
 
-    enum { ALTER_RENAME, ALTER_RENAME_COLUMN, ALTER_REFRESH } alter;
-    struct slice column, new_name;                    /* ALTER_TABLE; RENAME TO new_name */
+    enum {
+        ALTER_RENAME,
+        ALTER_RENAME_COLUMN,
+        ALTER_REFRESH
+    } alter;
+    struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name */
 
-    bool password_given, set_attribute;               /* CREATE/ALTER USER */
+    bool password_given, set_attribute; /* CREATE/ALTER USER */
     struct slice password;
-    struct slice attribute;                           /* SET/UNSET ATTRIBUTE */
+    struct slice attribute; /* SET/UNSET ATTRIBUTE */
     struct slice attribute_value;
 
-    struct statement_grant grant;                     /* GRANT, REVOKE; GRANT_ROLE uses role/grantee */
-    struct slice role;                                /* GRANT_ROLE */
-    bool is_revoke;                                   /* GRANT_ROLE */
+    struct statement_grant grant; /* GRANT, REVOKE; GRANT_ROLE uses role/grantee */
+    struct slice role;            /* GRANT_ROLE */
+    bool is_revoke;               /* GRANT_ROLE */
 
-    enum show_kind show;                              /* SHOW; `name` = IN/ON/FROM object if given */
+    enum show_kind show; /* SHOW; `name` = IN/ON/FROM object if given */
     bool has_name;
-    struct slice like;                                /* LIKE pattern, decoded */
+    struct slice like; /* LIKE pattern, decoded */
     bool has_like;
-    struct slice for_user;                            /* SHOW EFFECTIVE POLICY / CHECK ACCESS FOR USER */
+    struct slice for_user; /* SHOW EFFECTIVE POLICY / CHECK ACCESS FOR USER */
 
-    struct slice setting, value;                      /* SET/RESET/SHOW x; value as literal text, decoded */
+    struct slice setting, value; /* SET/RESET/SHOW x; value as literal text, decoded */
     bool is_reset;
 
-    struct slice prepared;                            /* PREPARE/EXECUTE/DEALLOCATE name; empty = ALL */
-    const struct slice *arguments;                    /* EXECUTE: literal texts */
+    struct slice prepared;         /* PREPARE/EXECUTE/DEALLOCATE name; empty = ALL */
+    const struct slice *arguments; /* EXECUTE: literal texts */
     size_t argument_count;
 
-    struct slice copy_target;                         /* COPY ... TO 'file' */
+    struct slice copy_target; /* COPY ... TO 'file' */
     const char *refused_word;
 };
 

@@ -73,6 +73,7 @@ static enum err parse_password(struct cursor *c, struct statement *s, bool *ret_
         return has_with ? cursor_expected(c, "PASSWORD") : ERR_OK;
     }
     s->password_given = true;
+    c->is_secret = true;
     return cursor_string(c, "the password in single quotes", &s->password);
 }
 
@@ -122,9 +123,10 @@ enum err parse_create(struct cursor *c, struct statement *s)
         TRY(cursor_next(c));
         return is_schema ? parse_schema(c, s) : parse_principal(c, s, is_role);
     }
-    static const char *const others[] = {"table", "temp", "temporary", "macro", "function", "type",
-                                         "secret", "persistent", "sequence", "index", "unique",
-                                         "database", "trigger", "materialized", "recursive"};
+    static const char *const others[] = {"table",    "temp",         "temporary", "macro",
+                                         "function", "type",         "secret",    "persistent",
+                                         "sequence", "index",        "unique",    "database",
+                                         "trigger",  "materialized", "recursive"};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (token_is(&c->token, others[i])) {
             s->kind = STATEMENT_REFUSED;
@@ -141,8 +143,11 @@ static enum err parse_kind(struct cursor *c, enum object_kind *ret_kind)
     static const struct {
         const char *word;
         enum object_kind kind;
-    } kinds[] = {{"table", OBJECT_TABLE}, {"view", OBJECT_VIEW}, {"schema", OBJECT_SCHEMA},
-                 {"user", OBJECT_USER},   {"role", OBJECT_ROLE}};
+    } kinds[] = {{"table", OBJECT_TABLE},
+                 {"view", OBJECT_VIEW},
+                 {"schema", OBJECT_SCHEMA},
+                 {"user", OBJECT_USER},
+                 {"role", OBJECT_ROLE}};
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         if (token_is(&c->token, kinds[i].word)) {
             *ret_kind = kinds[i].kind;
@@ -154,13 +159,18 @@ static enum err parse_kind(struct cursor *c, enum object_kind *ret_kind)
 
 enum err parse_drop(struct cursor *c, struct statement *s)
 {
-    static const char *const tags[] = {[OBJECT_TABLE] = "DROP TABLE", [OBJECT_VIEW] = "DROP VIEW",
-                                       [OBJECT_SCHEMA] = "DROP SCHEMA", [OBJECT_USER] = "DROP USER",
+    static const char *const tags[] = {[OBJECT_TABLE] = "DROP TABLE",
+                                       [OBJECT_VIEW] = "DROP VIEW",
+                                       [OBJECT_SCHEMA] = "DROP SCHEMA",
+                                       [OBJECT_USER] = "DROP USER",
                                        [OBJECT_ROLE] = "DROP ROLE"};
     bool external;
     bool taken;
     s->kind = STATEMENT_DROP;
     TRY(cursor_accept(c, "external", &external));
+    if (external && !token_is(&c->token, "table")) {
+        return cursor_expected(c, "TABLE");
+    }
     TRY(parse_kind(c, &s->object_kind));
     s->tag = tags[s->object_kind];
     TRY(cursor_if_exists(c, false, &s->if_exists));
@@ -232,6 +242,9 @@ enum err parse_alter(struct cursor *c, struct statement *s)
 {
     bool taken;
     TRY(cursor_accept(c, "external", &taken));
+    if (taken && !token_is(&c->token, "table")) {
+        return cursor_expected(c, "TABLE");
+    }
     TRY(cursor_accept(c, "table", &taken));
     if (!taken) {
         TRY(cursor_accept(c, "view", &taken));

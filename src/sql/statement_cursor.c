@@ -15,6 +15,10 @@ enum err cursor_expected(struct cursor *c, const char *what)
     if (c->token.kind == TOKEN_END) {
         (void)errinfo_set(c->info, ERR_SYNTAX, NULL, "the statement ends early: expected %s", what);
         errinfo_position(c->info, c->end + 1);
+    } else if (c->is_secret || c->token.kind == TOKEN_STRING) { /* it may be a password */
+        (void)errinfo_set(c->info, ERR_SYNTAX, NULL, "syntax error%s: expected %s",
+                          c->token.kind == TOKEN_STRING ? " at a string" : "", what);
+        errinfo_position(c->info, c->token.offset + 1);
     } else {
         (void)errinfo_set(c->info, ERR_SYNTAX, NULL, "syntax error at \"%.*s\": expected %s",
                           SLICE_ARGS(c->token.text), what);
@@ -54,6 +58,12 @@ enum err cursor_identifier(struct cursor *c, const char *what, struct slice *ret
 {
     if (c->token.kind != TOKEN_WORD && c->token.kind != TOKEN_QUOTED) {
         return cursor_expected(c, what);
+    }
+    if (c->token.kind == TOKEN_QUOTED && c->token.text.ptr[0] != '"') {
+        (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL, "a name here has no Unicode escapes");
+        errinfo_position(c->info, c->token.offset + 1);
+        errinfo_hint(c->info, "Write the characters themselves between double quotes.");
+        return ERR_UNSUPPORTED;
     }
     if (!token_identifier(&c->token, c->arena, ret_name)) {
         return errinfo_nomem(c->info);
@@ -142,6 +152,9 @@ enum err cursor_rest(struct cursor *c, const char *what, struct slice *ret_text)
         return cursor_expected(c, what);
     }
     while (c->token.kind != TOKEN_END) {
+        if (c->token.kind == TOKEN_SEMICOLON) {
+            return cursor_expected(c, "the end of the statement");
+        }
         TRY(cursor_next(c));
     }
     *ret_text = (struct slice){c->scanner.text.ptr + start, c->end - start};
@@ -162,7 +175,7 @@ enum err cursor_expression(struct cursor *c, const char *const *stops, size_t st
         for (size_t i = 0; depth == 0 && i < stop_count; i++) {
             stop = stop || token_is(&c->token, stops[i]);
         }
-        if (stop) {
+        if (stop || c->token.kind == TOKEN_SEMICOLON) {
             break;
         }
         depth += opens;
@@ -171,6 +184,9 @@ enum err cursor_expression(struct cursor *c, const char *const *stops, size_t st
     }
     if (c->end <= start) {
         return cursor_expected(c, "an expression");
+    }
+    if (depth > 0) {
+        return cursor_expected(c, "a closing bracket");
     }
     *ret_text = (struct slice){c->scanner.text.ptr + start, c->end - start};
     return ERR_OK;
@@ -204,7 +220,8 @@ enum err cursor_name_list(struct cursor *c, const struct slice **ret_names, size
     TRY(cursor_expect_operator(c, "("));
     while (has_more) {
         if (count == LIST_ITEMS_MAX) {
-            return errinfo_set(c->info, ERR_LIMIT, NULL, "a list may have %d names", LIST_ITEMS_MAX);
+            return errinfo_set(c->info, ERR_LIMIT, NULL, "a list may have %d names",
+                               LIST_ITEMS_MAX);
         }
         if (!grow(c, &names, count, &capacity, sizeof(struct slice))) {
             return errinfo_nomem(c->info);
@@ -229,8 +246,11 @@ enum err cursor_options(struct cursor *c, const struct relation_option **ret_opt
     bool ignored;
     TRY(cursor_expect_operator(c, "("));
     while (has_more) {
-        if (count == LIST_ITEMS_MAX ||
-            !grow(c, &options, count, &capacity, sizeof(struct relation_option))) {
+        if (count == LIST_ITEMS_MAX) {
+            return errinfo_set(c->info, ERR_LIMIT, NULL, "a list may have %d options",
+                               LIST_ITEMS_MAX);
+        }
+        if (!grow(c, &options, count, &capacity, sizeof(struct relation_option))) {
             return errinfo_nomem(c->info);
         }
         struct relation_option *option = &((struct relation_option *)options)[count];

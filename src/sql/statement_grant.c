@@ -45,6 +45,8 @@ static enum err parse_object(struct cursor *c, struct statement_grant *g)
         (void)errinfo_set(c->info, ERR_SYNTAX, NULL,
                           "SELECT is granted on a table or view, CREATE on a schema");
         errinfo_position(c->info, c->end);
+        errinfo_hint(c->info,
+                     "GRANT SELECT ON table TO ..., or GRANT CREATE ON SCHEMA schema TO ...");
         return ERR_SYNTAX;
     }
     return ERR_OK;
@@ -131,8 +133,8 @@ static enum err parse_membership(struct cursor *c, struct statement *s, const ch
     bool has_word;
     s->kind = STATEMENT_GRANT_ROLE;
     TRY(cursor_accept(c, "role", &has_word));
-    static const char *const foreign[] = {"insert", "update",     "delete", "usage", "execute",
-                                          "merge",  "references", "truncate"};
+    static const char *const foreign[] = {"insert",  "update", "delete",     "usage",
+                                          "execute", "merge",  "references", "truncate"};
     for (size_t i = 0; !has_word && i < ARRAY_COUNT(foreign); i++) {
         if (token_is(&c->token, foreign[i])) {
             return cursor_expected(c, "SELECT, CREATE, ALL, or a role");

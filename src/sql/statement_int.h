@@ -8,6 +8,7 @@ struct cursor {
     struct scanner scanner;
     struct token token; /* the current one */
     size_t end;         /* behind the token before it */
+    bool is_secret;     /* a password was read: errors quote nothing from here on */
     struct arena *arena;
     struct errinfo *info;
 };

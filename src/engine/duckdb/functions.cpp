@@ -4,7 +4,7 @@
  *   __moat_redact(VARCHAR, BIGINT)    every character but the last n as '*'
  *   __moat_show_first(VARCHAR, BIGINT)  the first n characters, the rest as '*'
  *   __moat_show_last(VARCHAR, BIGINT)   the last n characters, the rest as '*'
- *   __moat_barrier(VARCHAR)           the value, flat and volatile
+ *   __moat_barrier(ANY)               the value, flat and volatile
  *   __moat_cap(BIGINT, BIGINT)        the first argument, or an error if it exceeds the second
  *
  * A character is a code point. The masks cannot fail, so that the engine may run them over a
@@ -13,6 +13,7 @@
 
 #include <duckdb/common/vector_operations/binary_executor.hpp>
 #include <duckdb/common/vector_operations/unary_executor.hpp>
+#include <duckdb/common/vector_operations/vector_operations.hpp>
 #include <duckdb/function/scalar_function.hpp>
 #include <duckdb/parser/parsed_data/create_scalar_function_info.hpp>
 
@@ -105,18 +106,23 @@ static string_t starred(Vector &result, string_t input, size_t count, size_t fir
     return out;
 }
 
+/* A value no longer than what may show would show whole: then nothing of it does. */
+static size_t kept(size_t count, int64_t shown)
+{
+    return shown <= 0 || static_cast<size_t>(shown) >= count ? 0 : static_cast<size_t>(shown);
+}
+
 static string_t keep_last(Vector &result, string_t input, int64_t shown)
 {
     size_t count = count_characters(input.GetData(), input.GetSize());
-    size_t keep = shown <= 0 ? 0 : std::min(count, static_cast<size_t>(shown));
+    size_t keep = kept(count, shown);
     return starred(result, input, count, count - keep, count);
 }
 
 static string_t keep_first(Vector &result, string_t input, int64_t shown)
 {
     size_t count = count_characters(input.GetData(), input.GetSize());
-    size_t keep = shown <= 0 ? 0 : std::min(count, static_cast<size_t>(shown));
-    return starred(result, input, count, 0, keep);
+    return starred(result, input, count, 0, kept(count, shown));
 }
 
 template <string_t (*MASK)(Vector &, string_t, int64_t)>
@@ -152,24 +158,20 @@ static string_t hash_one(Vector &result, string_t input, const mask_key &key)
 }
 
 /* Flat, so that what is computed on it later sees these rows and not a dictionary that holds
- * values of rows which a policy hides. */
+ * values of rows which a policy hides. Of any type: a dictionary of numbers tells as much. */
 static void run_barrier(DataChunk &args, ExpressionState &, Vector &result)
 {
-    duckdb::UnifiedVectorFormat format;
-    args.data[0].ToUnifiedFormat(args.size(), format);
     result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
-    auto input = duckdb::UnifiedVectorFormat::GetData<string_t>(format);
-    auto output = duckdb::FlatVector::GetData<string_t>(result);
-    auto &validity = duckdb::FlatVector::Validity(result);
-    for (duckdb::idx_t row = 0; row < args.size(); row++) {
-        auto index = format.sel->get_index(row);
-        if (format.validity.RowIsValid(index)) {
-            output[row] = input[index];
-        } else {
-            validity.SetInvalid(row);
-        }
-    }
-    StringVector::AddHeapReference(result, args.data[0]);
+    duckdb::VectorOperations::Copy(args.data[0], result, args.size(), 0, 0);
+}
+
+static duckdb::unique_ptr<duckdb::FunctionData>
+bind_barrier(duckdb::ClientContext &, ScalarFunction &function,
+             duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> &arguments)
+{
+    function.arguments[0] = arguments[0]->return_type;
+    function.SetReturnType(arguments[0]->return_type);
+    return nullptr;
 }
 
 static int64_t cap_one(int64_t value, int64_t limit)
@@ -213,8 +215,10 @@ void register_functions(duckdb::Connection &connection, const std::shared_ptr<ma
                                duckdb::FunctionErrors::CANNOT_ERROR);
                        }));
 
-    ScalarFunction barrier("__moat_barrier", {text}, text, run_barrier);
+    ScalarFunction barrier("__moat_barrier", {LogicalType::ANY}, LogicalType::ANY, run_barrier,
+                           bind_barrier);
     barrier.SetVolatile();
+    barrier.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
     add(connection, barrier);
 
     ScalarFunction cap("__moat_cap", {number, number}, number, run_cap);

@@ -80,7 +80,7 @@ static Value value_of(const struct engine_parameter &parameter)
     case PARAMETER_TEXT:
         return Value(checked_text(parameter.text));
     }
-    ASSERT(!"a parameter type that engine.h does not have");
+    ASSERT(false && "a parameter type that engine.h does not have");
     return Value();
 }
 

@@ -1,0 +1,163 @@
+/* What audit and history keep of a statement: its text without passwords, and its fingerprint.
+ *
+ * Redaction errs to one side: what could be a password goes, also from statements that do not parse.
+ * A person who misspells PASSWORD has still typed one. */
+#include "base/buf.h"
+#include "base/hash.h"
+#include "sql/scan.h"
+#include "sql/statement.h"
+
+/* How near a word must be to count as a misspelt PASSWORD, CREATE or ALTER. */
+#define NEAR_DISTANCE 2
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_near(struct slice word, const char *keyword)
+{
+    return slice_edit_distance(word, slice_of(keyword), NEAR_DISTANCE) <= NEAR_DISTANCE;
+}
+
+/* Looks into strings, comments and quoted names too: statements nest. */
+static bool speaks_of_password(struct slice text)
+{
+    for (size_t i = 0; i < text.len;) {
+        size_t start = i;
+        while (i < text.len && is_letter(text.ptr[i])) {
+            i++;
+        }
+        if (i > start && is_near((struct slice){text.ptr + start, i - start}, "password")) {
+            return true;
+        }
+        i += i == start;
+    }
+    return false;
+}
+
+struct traits {
+    bool may_hold_password;
+    bool is_principal; /* of CREATE or ALTER of a user or role, however spelt */
+    bool is_broken;    /* does not scan */
+};
+
+static struct traits classify(struct slice text)
+{
+    struct traits traits = {.may_hold_password = speaks_of_password(text)};
+    struct scanner scanner;
+    struct token token;
+    bool is_first = true;
+    bool has_verb = false;
+    bool has_person = false;
+    scanner_init(&scanner, text);
+    do {
+        if (scanner_next(&scanner, &token, NULL) != ERR_OK) {
+            traits.is_broken = true;
+            break;
+        }
+        bool is_word = token.kind == TOKEN_WORD;
+        has_verb = has_verb || token_is(&token, "create") || token_is(&token, "alter") ||
+                   (is_word && is_first &&
+                    (is_near(token.text, "create") || is_near(token.text, "alter")));
+        has_person =
+            has_person || (is_word && (slice_edit_distance(token.text, SLICE("user"), 1) <= 1 ||
+                                       slice_edit_distance(token.text, SLICE("role"), 1) <= 1));
+        is_first = false;
+    } while (token.kind != TOKEN_END);
+    traits.is_principal = has_verb && has_person;
+    traits.may_hold_password = traits.may_hold_password || traits.is_principal || traits.is_broken;
+    return traits;
+}
+
+/* Appends `text` with every string as '***' and comments gone; where the statement is about a
+ * person or does not parse, nothing behind the word PASSWORD; where it is both and has no such word,
+ * nothing behind the name. */
+static void redact_tokens(struct slice text, const struct traits *traits, bool is_parsed,
+                          struct buf *out)
+{
+    struct scanner scanner;
+    struct token token;
+    size_t end = 0;
+    bool has_cut = false;
+    scanner_init(&scanner, text);
+    for (size_t count = 0; !has_cut; count++) {
+        if (scanner_next(&scanner, &token, NULL) != ERR_OK) {
+            buf_append_str(out, count == 0 ? "..." : " ...");
+            return;
+        }
+        if (token.kind == TOKEN_END) {
+            return;
+        }
+        struct slice gap = {text.ptr + end, token.offset - end};
+        bool has_comment = slice_trim(gap).len > 0;
+        if (count > 0) {
+            buf_append_slice(out, has_comment ? SLICE(" ") : gap);
+        }
+        end = token.offset + token.text.len;
+        if (traits->is_principal && !is_parsed && count == 3) {
+            buf_append_str(out, "***");
+            return;
+        }
+        buf_append_slice(out, token.kind == TOKEN_STRING ? SLICE("'***'") : token.text);
+        has_cut =
+            traits->is_principal && token.kind == TOKEN_WORD && is_near(token.text, "password");
+    }
+    if (end < text.len) {
+        buf_append_str(out, " '***'");
+    }
+}
+
+enum err statement_redact(struct slice text, struct arena *arena, struct slice *ret_text,
+                          struct errinfo *info)
+{
+    struct traits traits = classify(text);
+    if (!traits.may_hold_password) {
+        *ret_text = text;
+        return ERR_OK;
+    }
+    struct statement statement;
+    enum err parsed = statement_parse(text, arena, &statement, NULL);
+    if (parsed == ERR_NOMEM) {
+        return errinfo_nomem(info);
+    }
+    struct buf out CLEANUP(buf_fini) = {0};
+    redact_tokens(text, &traits, parsed == ERR_OK, &out);
+    return !buf_failed(&out) && arena_slice(arena, buf_slice(&out), ret_text) ? ERR_OK
+                                                                              : errinfo_nomem(info);
+}
+
+static uint64_t hash_folded(struct slice word, uint64_t seed)
+{
+    char folded[128];
+    while (word.len > 0) {
+        size_t len = word.len < sizeof(folded) ? word.len : sizeof(folded);
+        for (size_t i = 0; i < len; i++) {
+            char c = word.ptr[i];
+            folded[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+        }
+        seed = hash_xx64((struct slice){folded, len}, seed);
+        word = (struct slice){word.ptr + len, word.len - len};
+    }
+    return seed;
+}
+
+enum err statement_fingerprint(struct slice text, uint64_t *ret_fingerprint, struct errinfo *info)
+{
+    struct scanner scanner;
+    struct token token;
+    uint64_t hash = 0;
+    scanner_init(&scanner, text);
+    for (;;) {
+        TRY(scanner_next(&scanner, &token, info));
+        if (token.kind == TOKEN_END) {
+            break;
+        }
+        bool is_literal = token.kind == TOKEN_STRING || token.kind == TOKEN_NUMBER;
+        uint64_t seed = hash + (is_literal ? TOKEN_STRING : token.kind) + 1;
+        hash = token.kind == TOKEN_WORD ? hash_folded(token.text, seed)
+                                        : hash_xx64(is_literal ? SLICE("?") : token.text, seed);
+    }
+    *ret_fingerprint = hash;
+    return ERR_OK;
+}
