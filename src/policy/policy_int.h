@@ -89,6 +89,3 @@ bool policy__mask_plain(enum mask_part part, const struct relation_column *colum
 struct token;
 MUST_USE enum err policy__tokens(struct slice text, struct arena *arena, struct token **ret_tokens,
                                  size_t *ret_count, struct errinfo *info);
-
-/* True if policy_mask_expand would take this for one of Moat's masks of text, such as sha256(x). */
-bool policy__mask_is_text(const struct token *tokens, size_t count);

@@ -144,17 +144,6 @@ static enum err wrong_call(enum text_mask mask, struct errinfo *info)
     return ERR_INVALID;
 }
 
-bool policy__mask_is_text(const struct token *tokens, size_t count)
-{
-    struct call call;
-    bool is_text = false;
-    bool is_call = find_call(tokens, count, &call);
-    for (size_t i = 0; is_call && i < ARRAY_COUNT(text_masks); i++) {
-        is_text = is_text || token_is(call.name, text_masks[i].name);
-    }
-    return is_text;
-}
-
 /* How many characters stay: the second argument. */
 static enum err read_kept(const struct call *call, enum text_mask mask, uint64_t *ret_kept,
                           struct errinfo *info)

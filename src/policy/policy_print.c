@@ -126,7 +126,9 @@ static bool find_hashed(const struct token *tokens, size_t count, size_t at, siz
     return true;
 }
 
-/* Copies `text`, giving Moat's own functions the names under which people know them. */
+/* Copies `text`, giving Moat's own functions the names under which people know them. The engine's
+ * sha256, which has no key, is quoted: so it never reads as ours, and GRANT takes it as the
+ * engine's again. */
 static void print_renamed(struct slice text, const struct token *tokens, size_t count,
                           struct buf *out)
 {
@@ -137,7 +139,9 @@ static void print_renamed(struct slice text, const struct token *tokens, size_t 
     for (size_t i = 0; i < count; i++) {
         size_t first;
         size_t end;
-        const char *name = NULL;
+        bool is_plain_hash = tokens[i].kind == TOKEN_WORD && token_is(&tokens[i], "sha256") &&
+                             i + 1 < count && token_is_operator(&tokens[i + 1], "(");
+        const char *name = is_plain_hash ? "\"sha256\"" : NULL;
         for (size_t n = 0; n < ARRAY_COUNT(names); n++) {
             name = token_is(&tokens[i], names[n][0]) ? names[n][1] : name;
         }
@@ -175,12 +179,7 @@ static enum err print_mask(const struct grant_mask *mask, const struct relation 
         print_word(column->name, out);
     }
     buf_append_str(out, " = ");
-    if (policy__mask_is_text(tokens, count)) {
-        /* The engine's function of that name. Bare, it would read as ours, which has a key. */
-        buf_append_char(out, '(');
-        buf_append_slice(out, text);
-        buf_append_char(out, ')');
-    } else if (column == NULL || !print_plain(tokens, count, column, arena, out)) {
+    if (column == NULL || !print_plain(tokens, count, column, arena, out)) {
         print_renamed(text, tokens, count, out);
     }
     return ERR_OK;

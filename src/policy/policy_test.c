@@ -488,10 +488,10 @@ TEST(policy, a_hash_without_the_key_never_prints_as_the_keyed_one)
         const char *stored, *printed;
     } cases[] = {
         {"__moat_hash(CAST(__moat_c4 AS VARCHAR))", "sha256(email)"},
-        {"sha256(__moat_c4)", "(sha256(email))"},
-        {"sha256(lower(__moat_c4))", "(sha256(lower(email)))"},
-        {"upper(sha256(__moat_c4))", "upper(sha256(email))"},
-        {"(sha256(__moat_c4) || sha256(__moat_c2))", "(sha256(email) || sha256(region))"},
+        {"sha256(__moat_c4)", "\"sha256\"(email)"},
+        {"sha256(lower(__moat_c4))", "\"sha256\"(lower(email))"},
+        {"upper(sha256(__moat_c4))", "upper(\"sha256\"(email))"},
+        {"(sha256(__moat_c4) || sha256(__moat_c2))", "(\"sha256\"(email) || \"sha256\"(region))"},
     };
     struct arena *arena = arena_new(NULL, "test", 0);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -511,5 +511,14 @@ TEST(policy, a_hash_without_the_key_never_prints_as_the_keyed_one)
         CHECK_OK(policy_mask_expand(printed, column_called("email"), arena, &expanded, &info));
         CHECK((expanded.ptr != printed.ptr) == (i == 0));
     }
+    struct slice shown;
+    struct errinfo info;
+    CHECK_OK(policy_print_expression(SLICE("CASE WHEN (__moat_c1 = 1) THEN (sha256(__moat_c4)) "
+                                           "ELSE (__moat_hash(CAST(__moat_c4 AS VARCHAR))) END"),
+                                     &fixture_relation, arena, &shown, &info));
+    CHECK_SLICE("CASE WHEN (id = 1) THEN (\"sha256\"(email)) ELSE (sha256(email)) END", shown);
+    CHECK_OK(policy_print_expression(SLICE("(sha256(__moat_c4))"), &fixture_relation, arena, &shown,
+                                     &info));
+    CHECK_SLICE("\"sha256\"(email)", shown);
     arena_free(arena);
 }
