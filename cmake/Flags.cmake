@@ -76,10 +76,13 @@ else()
     message(FATAL_ERROR "MOAT_SANITIZE is \"${MOAT_SANITIZE}\"; allowed: empty, address, thread, fuzzer")
 endif()
 if(sanitizers)
-    # vptr needs type information that the engine's library does not share with us.
-    list(APPEND sanitizers -fno-sanitize-recover=all $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=vptr>)
+    # vptr needs type information that the engine's library does not share with us; clang's function check needs its
+    # C++ runtime in the program, which is C.
+    list(APPEND sanitizers -fno-sanitize-recover=all $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=vptr>
+        $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-fno-sanitize=function>)
     target_compile_options(moat_flags INTERFACE ${sanitizers} -O1 -fno-omit-frame-pointer)
-    target_link_options(moat_flags INTERFACE ${sanitizers})
+    # The engine brings the C++ library by dlopen; the sanitizers look up its __cxa_throw when the program starts.
+    target_link_options(moat_flags INTERFACE ${sanitizers} LINKER:--no-as-needed,-lstdc++,--as-needed)
 endif()
 
 # What a test sees, whichever sanitizer it was built with: stacks with lines, which clang's sanitizers leave to LLVM's tool, and

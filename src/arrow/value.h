@@ -17,9 +17,8 @@ MUST_USE enum err arrow_print(const struct ArrowSchema *schema, const struct Arr
 
 /* Appends the cell as a JSON value: numbers stay exact, NaN and infinities become null strings
  * "NaN"/"Infinity", decimals and int64 beyond 2^53 stay numbers, the rest strings. */
-MUST_USE enum err arrow_print_json(const struct ArrowSchema *schema,
-                                   const struct ArrowArray *array, int64_t row, struct buf *out,
-                                   struct errinfo *info);
+MUST_USE enum err arrow_print_json(const struct ArrowSchema *schema, const struct ArrowArray *array,
+                                   int64_t row, struct buf *out, struct errinfo *info);
 
 /* True if the column should be right-aligned for people. */
 bool arrow_is_numeric(const struct ArrowSchema *schema);

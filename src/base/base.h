@@ -42,10 +42,9 @@ __attribute__((noreturn, cold)) void assert_failed(const char *expression, const
                                                    int line);
 
 #define ASSERT(expression)                                                                         \
-    (__builtin_expect(!!(expression), 1) ? (void)0                                                 \
-                                         : assert_failed(#expression, __FILE__, __LINE__))
+    (__builtin_expect(!!(expression), 1) ? (void)0 : assert_failed(#expression, __FILE__, __LINE__))
 
-/* A view of bytes owned by somebody else; not NUL-terminated. `ptr` may be NULL only if len is 0. */
+/* A view of bytes owned by another, not NUL-terminated. `ptr` may be NULL only if len is 0. */
 struct slice {
     const char *ptr;
     size_t len;

@@ -3,8 +3,8 @@
 
 #include "base/base.h"
 
-int64_t clock_wall_us(void);  /* microseconds since 1970-01-01T00:00:00Z */
-int64_t clock_mono_us(void);  /* microseconds, arbitrary origin */
+int64_t clock_wall_us(void); /* microseconds since 1970-01-01T00:00:00Z */
+int64_t clock_mono_us(void); /* microseconds, arbitrary origin */
 
 #define CLOCK_TEXT_BYTES 32
 

@@ -64,8 +64,8 @@ static void format_text(char *out, size_t size, const char *format, va_list args
     memcpy(out + end, "...", sizeof("..."));
 }
 
-enum err(errinfo_set)(struct errinfo *info, enum err code, const char *sqlstate,
-                      const char *format, ...)
+enum err(errinfo_set)(struct errinfo *info, enum err code, const char *sqlstate, const char *format,
+                      ...)
 {
     if (info == NULL) {
         return code;

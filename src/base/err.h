@@ -10,10 +10,10 @@
 
 enum err {
     ERR_OK = 0,
-    ERR_NOMEM,       /* 53200: an allocation failed or an arena limit was reached */
-    ERR_INVALID,     /* a value, argument or file is not what it must be */
-    ERR_SYNTAX,      /* 42601 */
-    ERR_NOT_FOUND,   /* does not exist, or is not visible, which must look the same */
+    ERR_NOMEM,     /* 53200: an allocation failed or an arena limit was reached */
+    ERR_INVALID,   /* a value, argument or file is not what it must be */
+    ERR_SYNTAX,    /* 42601 */
+    ERR_NOT_FOUND, /* does not exist, or is not visible, which must look the same */
     ERR_EXISTS,
     ERR_DENIED,      /* 42501 */
     ERR_IO,          /* 58030 */
@@ -52,8 +52,8 @@ void errinfo_init(struct errinfo *info);
  * `code` so that `return errinfo_set(...)` reads well. `sqlstate` NULL means err_sqlstate(code).
  * Over-long texts are cut at a UTF-8 boundary with "..." at the end. */
 PRINTF_LIKE(4, 5)
-enum err(errinfo_set)(struct errinfo *info, enum err code, const char *sqlstate,
-                      const char *format, ...);
+enum err(errinfo_set)(struct errinfo *info, enum err code, const char *sqlstate, const char *format,
+                      ...);
 /* So that the compiler sees which code comes back. */
 #define errinfo_set(info, code, ...)                                                               \
     (__extension__({                                                                               \

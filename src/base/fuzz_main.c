@@ -20,8 +20,7 @@ static int run_entry(const char *path, UNUSED const struct stat *info, int kind,
     struct arena *arena = arena_new(NULL, "fuzz file", 0);
     struct errinfo error;
     struct slice bytes;
-    if (arena == NULL ||
-        io_read_file(arena, path, FUZZ_FILE_BYTES_MAX, &bytes, &error) != ERR_OK) {
+    if (arena == NULL || io_read_file(arena, path, FUZZ_FILE_BYTES_MAX, &bytes, &error) != ERR_OK) {
         fprintf(stderr, "cannot read %s\n", path);
         arena_free(arena);
         return 1;

@@ -33,10 +33,9 @@ enum err hash_sha256(struct slice data, uint8_t ret_digest[SHA256_BYTES])
 enum err hash_hmac_sha256(struct slice key, struct slice data, uint8_t ret_digest[SHA256_BYTES])
 {
     unsigned len = 0;
-    if (key.len > INT32_MAX ||
-        HMAC(EVP_sha256(), key.len == 0 ? "" : key.ptr, (int)key.len,
-             (const unsigned char *)(data.len == 0 ? "" : data.ptr), data.len, ret_digest,
-             &len) == NULL) {
+    if (key.len > INT32_MAX || HMAC(EVP_sha256(), key.len == 0 ? "" : key.ptr, (int)key.len,
+                                    (const unsigned char *)(data.len == 0 ? "" : data.ptr),
+                                    data.len, ret_digest, &len) == NULL) {
         return ERR_INTERNAL;
     }
     return len == SHA256_BYTES ? ERR_OK : ERR_INTERNAL;

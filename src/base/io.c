@@ -23,8 +23,8 @@ static enum err report(struct errinfo *info, int error, const char *verb, const 
                     : error == ENOMEM                   ? ERR_NOMEM
                     : error == EACCES || error == EPERM ? ERR_DENIED
                                                         : ERR_IO;
-    return errinfo_set(info, code, code == ERR_NOT_FOUND ? "58P01" : NULL,
-                       "cannot %s \"%s\": %s", verb, base_name(path), reason);
+    return errinfo_set(info, code, code == ERR_NOT_FOUND ? "58P01" : NULL, "cannot %s \"%s\": %s",
+                       verb, base_name(path), reason);
 }
 
 /* Every step of I/O passes here first; an injected fault looks like EIO. */

@@ -316,8 +316,8 @@ enum err json_parse(struct arena *arena, struct slice text, const struct json_li
     struct json_parser parser = {
         .arena = arena,
         .start = text.len == 0 ? "" : text.ptr,
-        .depth_max = limits != NULL && limits->depth_max != 0 ? limits->depth_max
-                                                              : JSON_DEPTH_DEFAULT,
+        .depth_max =
+            limits != NULL && limits->depth_max != 0 ? limits->depth_max : JSON_DEPTH_DEFAULT,
         .nodes_max = limits != NULL ? limits->nodes_max : 0,
         .info = info,
     };

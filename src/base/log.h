@@ -4,7 +4,13 @@
 
 #include "base/base.h"
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
+enum log_level {
+    LOG_DEBUG,
+    LOG_INFO,
+    LOG_WARN,
+    LOG_ERROR,
+    LOG_OFF
+};
 
 /* Default LOG_WARN. Atomic: any thread. */
 void log_set_level(enum log_level level);

@@ -90,8 +90,8 @@ static size_t utf8_sequence(const unsigned char *bytes, size_t len)
     if (lead < 0x80) {
         return 1;
     }
-    size_t need = lead >= 0xC2 && lead <= 0xDF ? 2
-                  : (lead & 0xF0) == 0xE0      ? 3
+    size_t need = lead >= 0xC2 && lead <= 0xDF   ? 2
+                  : (lead & 0xF0) == 0xE0        ? 3
                   : lead >= 0xF0 && lead <= 0xF4 ? 4
                                                  : 0;
     if (need == 0 || need > len) {

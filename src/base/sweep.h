@@ -8,7 +8,11 @@
 
 #include "base/base.h"
 
-enum fault_kind { FAULT_ALLOC, FAULT_IO, FAULT_KILL };
+enum fault_kind {
+    FAULT_ALLOC,
+    FAULT_IO,
+    FAULT_KILL
+};
 
 struct fault {
     enum fault_kind kind;

@@ -40,8 +40,8 @@ const char *test_folder(void);
 
 #define TEST(module_, name_)                                                                       \
     static void test_##module_##_##name_(void **state);                                            \
-    static struct test_case test_case_##module_##_##name_ = {                                      \
-        #module_, #name_, test_##module_##_##name_, NULL};                                         \
+    static struct test_case test_case_##module_##_##name_ = {#module_, #name_,                     \
+                                                             test_##module_##_##name_, NULL};      \
     __attribute__((constructor)) static void test_register_##module_##_##name_(void)               \
     {                                                                                              \
         test_register(&test_case_##module_##_##name_);                                             \

@@ -35,7 +35,7 @@ enum err catalog_qualify(const struct sql_name *written, struct slice default_sc
         return ERR_NOT_FOUND;
     }
     struct sql_name name = {.catalog = SLICE(SQL_CATALOG_DEFAULT)};
-    struct slice schema = written->schema.len > 0 ? written->schema
+    struct slice schema = written->schema.len > 0  ? written->schema
                           : default_schema.len > 0 ? default_schema
                                                    : SLICE(SQL_SCHEMA_DEFAULT);
     if (!arena_slice(arena, canonical_schema(schema), &name.schema) ||
@@ -46,8 +46,8 @@ enum err catalog_qualify(const struct sql_name *written, struct slice default_sc
     return ERR_OK;
 }
 
-static enum err list_objects(const struct identity *who, struct slice location,
-                             struct arena *arena, struct relation *relation, struct errinfo *info)
+static enum err list_objects(const struct identity *who, struct slice location, struct arena *arena,
+                             struct relation *relation, struct errinfo *info)
 {
     struct storage_entry *entries;
     size_t count;
@@ -96,7 +96,7 @@ static bool format_of(struct slice path, enum relation_format *ret_format)
     static const struct {
         const char *ending;
         enum relation_format format;
-    } endings[] = {{".parquet", FORMAT_PARQUET}, {".csv", FORMAT_CSV},     {".tsv", FORMAT_CSV},
+    } endings[] = {{".parquet", FORMAT_PARQUET}, {".csv", FORMAT_CSV},    {".tsv", FORMAT_CSV},
                    {".json", FORMAT_JSON},       {".jsonl", FORMAT_JSON}, {".ndjson", FORMAT_JSON}};
     static const char *const compressed[] = {".gz", ".zst"};
     bool is_compressed = false;
@@ -121,8 +121,7 @@ static bool format_of(struct slice path, enum relation_format *ret_format)
 enum err catalog_load_path(const struct identity *who, struct slice pattern,
                            const enum relation_format *format,
                            const struct relation_option *options, size_t option_count,
-                           struct arena *arena, struct relation *ret_relation,
-                           struct errinfo *info)
+                           struct arena *arena, struct relation *ret_relation, struct errinfo *info)
 {
     ASSERT(who != NULL);
     if (!identity_is_owner(who) || identity_actor(who).len > 0 ||

@@ -79,6 +79,5 @@ const struct sql_name *catalog_system_at(size_t index);
 
 /* Shape (columns, uuid, kind) and, if `input` is given, rows of a system relation. */
 MUST_USE enum err catalog_system_load(const struct sql_name *name,
-                                      const struct catalog_system_input *input,
-                                      struct arena *arena, struct relation *ret_relation,
-                                      struct errinfo *info);
+                                      const struct catalog_system_input *input, struct arena *arena,
+                                      struct relation *ret_relation, struct errinfo *info);

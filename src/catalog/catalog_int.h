@@ -76,8 +76,8 @@ enum err catalog__rows_applicable_roles(const struct catalog_system_input *, str
                                         struct buf *, struct errinfo *);
 enum err catalog__rows_enabled_roles(const struct catalog_system_input *, struct arena *,
                                      struct buf *, struct errinfo *);
-enum err catalog__rows_privileges(const struct catalog_system_input *, struct arena *,
-                                  struct buf *, struct errinfo *);
+enum err catalog__rows_privileges(const struct catalog_system_input *, struct arena *, struct buf *,
+                                  struct errinfo *);
 enum err catalog__rows_tables(const struct catalog_system_input *, struct arena *, struct buf *,
                               struct errinfo *);
 enum err catalog__rows_columns(const struct catalog_system_input *, struct arena *, struct buf *,
@@ -90,8 +90,8 @@ enum err catalog__rows_functions(const struct catalog_system_input *, struct are
                                  struct errinfo *);
 enum err catalog__rows_roles(const struct catalog_system_input *, struct arena *, struct buf *,
                              struct errinfo *);
-enum err catalog__rows_attributes(const struct catalog_system_input *, struct arena *,
-                                  struct buf *, struct errinfo *);
+enum err catalog__rows_attributes(const struct catalog_system_input *, struct arena *, struct buf *,
+                                  struct errinfo *);
 enum err catalog__rows_users(const struct catalog_system_input *, struct arena *, struct buf *,
                              struct errinfo *);
 enum err catalog__rows_members(const struct catalog_system_input *, struct arena *, struct buf *,

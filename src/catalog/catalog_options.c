@@ -29,8 +29,7 @@ static const struct option_rule rules[] = {
     {CSV | JSON, "timestampformat", "timestampformat", OPTION_TEXT, 1, 64, NULL},
     {CSV, "compression", "compression", OPTION_CHOICE, 0, 0, "auto|none|gzip|zstd"},
     {JSON, "compression", "compression", OPTION_CHOICE, 0, 0, "auto|gzip|zstd"},
-    {JSON, "format", "format", OPTION_CHOICE, 0, 0,
-     "auto|array|newline_delimited|unstructured"},
+    {JSON, "format", "format", OPTION_CHOICE, 0, 0, "auto|array|newline_delimited|unstructured"},
     {JSON, "maximum_object_size", "maximum_object_size", OPTION_INTEGER, 1, 64u << 20, NULL},
 };
 
@@ -170,8 +169,8 @@ static enum err refuse_name(enum relation_format format, struct slice name, stru
         errinfo_hint(info, "The files are read; columns that exist only as folder names are not.");
         return ERR_UNSUPPORTED;
     }
-    (void)errinfo_set(info, ERR_INVALID, "22023", "%s has no option \"%.*s\"",
-                      format_names[format], SLICE_ARGS(name));
+    (void)errinfo_set(info, ERR_INVALID, "22023", "%s has no option \"%.*s\"", format_names[format],
+                      SLICE_ARGS(name));
     unsigned best = 4;
     const char *nearest = NULL;
     for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {

@@ -109,8 +109,8 @@ static enum err knows_system(const struct catalog_system_input *input,
         TRY(system_grants(input->system, input->who, slice_of(shape->uuid), arena, &grants, &count,
                           info));
         for (size_t i = 0; i < count; i++) {
-            knows = knows ||
-                    (grants[i].effect == GRANT_ALLOW && is_grantee(input->who, &grants[i]));
+            knows =
+                knows || (grants[i].effect == GRANT_ALLOW && is_grantee(input->who, &grants[i]));
         }
     }
     *ret_knows = knows;
@@ -218,8 +218,7 @@ enum err catalog__rows_views(const struct catalog_system_input *input, UNUSED st
         if (may_administer(input->who, relation)) { /* the text may name what others may not see */
             row_text(out, "view_definition", relation->view_sql);
         }
-        row_text(out, "security_type",
-                 relation->is_definer ? SLICE("DEFINER") : SLICE("INVOKER"));
+        row_text(out, "security_type", relation->is_definer ? SLICE("DEFINER") : SLICE("INVOKER"));
         row_end(out);
     }
     return finish(out, info);
@@ -258,11 +257,9 @@ enum err catalog__rows_privileges(const struct catalog_system_input *input, stru
         const struct relation *relation = input->visible[i].relation;
         struct grant *grants;
         size_t count;
-        TRY(system_grants(input->system, input->who, relation->uuid, arena, &grants, &count,
-                          info));
+        TRY(system_grants(input->system, input->who, relation->uuid, arena, &grants, &count, info));
         for (size_t g = 0; g < count; g++) {
-            if (grants[g].effect != GRANT_ALLOW ||
-                (grants[g].privileges & PRIVILEGE_SELECT) == 0 ||
+            if (grants[g].effect != GRANT_ALLOW || (grants[g].privileges & PRIVILEGE_SELECT) == 0 ||
                 (!may_administer(input->who, relation) && !is_grantee(input->who, &grants[g]))) {
                 continue;
             }
@@ -321,8 +318,7 @@ enum err catalog__rows_tables(const struct catalog_system_input *input, struct a
     TRY(system_relations(input->system, input->who, arena, &relations, &count, info));
     for (size_t i = 0; i < input->visible_count; i++) {
         const struct relation *relation = input->visible[i].relation;
-        const struct system_relation *registered =
-            find_relation(relations, count, relation->uuid);
+        const struct system_relation *registered = find_relation(relations, count, relation->uuid);
         row_begin(out);
         row_text(out, "schema", relation->name.schema);
         row_text(out, "name", relation->name.name);
@@ -338,8 +334,8 @@ enum err catalog__rows_tables(const struct catalog_system_input *input, struct a
     return finish(out, info);
 }
 
-enum err catalog__rows_columns(const struct catalog_system_input *input,
-                               UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
+enum err catalog__rows_columns(const struct catalog_system_input *input, UNUSED struct arena *arena,
+                               struct buf *out, struct errinfo *info)
 {
     for (size_t i = 0; i < input->visible_count; i++) {
         const struct catalog_visible *visible = &input->visible[i];
@@ -383,10 +379,10 @@ enum err catalog__rows_functions(UNUSED const struct catalog_system_input *input
                                  UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
 {
     static const char *const classes[] = {
-        [FUNCTION_SCALAR] = "scalar", [FUNCTION_AGGREGATE] = "aggregate",
-        [FUNCTION_WINDOW] = "window", [FUNCTION_TABLE] = "table",
+        [FUNCTION_SCALAR] = "scalar",   [FUNCTION_AGGREGATE] = "aggregate",
+        [FUNCTION_WINDOW] = "window",   [FUNCTION_TABLE] = "table",
         [FUNCTION_CONTEXT] = "context", [FUNCTION_READER] = "reader",
-        [FUNCTION_MASK] = "mask",     [FUNCTION_REFUSED] = NULL,
+        [FUNCTION_MASK] = "mask",       [FUNCTION_REFUSED] = NULL,
     };
     const struct sql_function *function;
     for (size_t i = 0; (function = sql_function_at(i)) != NULL; i++) {
@@ -412,8 +408,7 @@ enum err catalog__rows_roles(const struct catalog_system_input *input, UNUSED st
 }
 
 enum err catalog__rows_attributes(const struct catalog_system_input *input,
-                                  UNUSED struct arena *arena, struct buf *out,
-                                  struct errinfo *info)
+                                  UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
 {
     for (size_t i = 0; i < identity_attribute_count(input->who); i++) {
         struct identity_attribute attribute = identity_attribute_at(input->who, i);
@@ -517,8 +512,7 @@ static void print_grant_columns(struct buf *out, const struct grant *grant,
     buf_append_char(out, ']');
 }
 
-static void print_grant(struct buf *out, const struct grant *grant,
-                        const struct relation *relation)
+static void print_grant(struct buf *out, const struct grant *grant, const struct relation *relation)
 {
     char time[CLOCK_TEXT_BYTES];
     row_begin(out);
@@ -567,7 +561,7 @@ enum err catalog__rows_grants(const struct catalog_system_input *input, struct a
             }
         }
         print_grant(out, &grants[i],
-                    found != NULL              ? &found->relation
+                    found != NULL                 ? &found->relation
                     : system_one.column_count > 0 ? &system_one
                                                   : NULL);
     }

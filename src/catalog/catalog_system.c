@@ -6,18 +6,22 @@
 static const struct system_column schemata_columns[] = {
     {"catalog_name", "VARCHAR"}, {"schema_name", "VARCHAR"}, {"schema_owner", "VARCHAR"}};
 
-static const struct system_column info_tables_columns[] = {
-    {"table_catalog", "VARCHAR"}, {"table_schema", "VARCHAR"}, {"table_name", "VARCHAR"},
-    {"table_type", "VARCHAR"},    {"is_insertable_into", "VARCHAR"}};
+static const struct system_column info_tables_columns[] = {{"table_catalog", "VARCHAR"},
+                                                           {"table_schema", "VARCHAR"},
+                                                           {"table_name", "VARCHAR"},
+                                                           {"table_type", "VARCHAR"},
+                                                           {"is_insertable_into", "VARCHAR"}};
 
 static const struct system_column info_columns_columns[] = {
-    {"table_catalog", "VARCHAR"},    {"table_schema", "VARCHAR"}, {"table_name", "VARCHAR"},
-    {"column_name", "VARCHAR"},      {"ordinal_position", "INTEGER"},
-    {"column_default", "VARCHAR"},   {"is_nullable", "VARCHAR"},  {"data_type", "VARCHAR"}};
+    {"table_catalog", "VARCHAR"}, {"table_schema", "VARCHAR"},     {"table_name", "VARCHAR"},
+    {"column_name", "VARCHAR"},   {"ordinal_position", "INTEGER"}, {"column_default", "VARCHAR"},
+    {"is_nullable", "VARCHAR"},   {"data_type", "VARCHAR"}};
 
-static const struct system_column views_columns[] = {
-    {"table_catalog", "VARCHAR"},   {"table_schema", "VARCHAR"}, {"table_name", "VARCHAR"},
-    {"view_definition", "VARCHAR"}, {"security_type", "VARCHAR"}};
+static const struct system_column views_columns[] = {{"table_catalog", "VARCHAR"},
+                                                     {"table_schema", "VARCHAR"},
+                                                     {"table_name", "VARCHAR"},
+                                                     {"view_definition", "VARCHAR"},
+                                                     {"security_type", "VARCHAR"}};
 
 static const struct system_column applicable_roles_columns[] = {
     {"grantee", "VARCHAR"}, {"role_name", "VARCHAR"}, {"is_grantable", "VARCHAR"}};
@@ -33,17 +37,18 @@ static const struct system_column tables_columns[] = {
     {"schema", "VARCHAR"}, {"name", "VARCHAR"},    {"kind", "VARCHAR"}, {"format", "VARCHAR"},
     {"owner", "VARCHAR"},  {"comment", "VARCHAR"}, {"uuid", "VARCHAR"}};
 
-static const struct system_column columns_columns[] = {
-    {"schema", "VARCHAR"}, {"table_name", "VARCHAR"}, {"position", "INTEGER"},
-    {"name", "VARCHAR"},   {"type", "VARCHAR"}};
+static const struct system_column columns_columns[] = {{"schema", "VARCHAR"},
+                                                       {"table_name", "VARCHAR"},
+                                                       {"position", "INTEGER"},
+                                                       {"name", "VARCHAR"},
+                                                       {"type", "VARCHAR"}};
 
 static const struct system_column schemas_columns[] = {{"name", "VARCHAR"}, {"owner", "VARCHAR"}};
 
 static const struct system_column settings_columns[] = {
     {"name", "VARCHAR"}, {"value", "VARCHAR"}, {"source", "VARCHAR"}};
 
-static const struct system_column functions_columns[] = {{"name", "VARCHAR"},
-                                                         {"class", "VARCHAR"}};
+static const struct system_column functions_columns[] = {{"name", "VARCHAR"}, {"class", "VARCHAR"}};
 
 static const struct system_column roles_columns[] = {{"name", "VARCHAR"}};
 
@@ -59,11 +64,12 @@ static const struct system_column members_columns[] = {
     {"role", "VARCHAR"}, {"member", "VARCHAR"}, {"member_is_role", "BOOLEAN"}};
 
 static const struct system_column grants_columns[] = {
-    {"id", "UBIGINT"},           {"effect", "VARCHAR"},   {"privileges", "VARCHAR[]"},
-    {"grantee_kind", "VARCHAR"}, {"grantee", "VARCHAR"},  {"object", "VARCHAR"},
-    {"object_uuid", "VARCHAR"},  {"columns", "VARCHAR[]"}, {"has_rows", "BOOLEAN"},
-    {"masked", "VARCHAR[]"},     {"grantor", "VARCHAR"},
-    {"created_at", "TIMESTAMP WITH TIME ZONE"}};
+    {"id", "UBIGINT"},           {"effect", "VARCHAR"},
+    {"privileges", "VARCHAR[]"}, {"grantee_kind", "VARCHAR"},
+    {"grantee", "VARCHAR"},      {"object", "VARCHAR"},
+    {"object_uuid", "VARCHAR"},  {"columns", "VARCHAR[]"},
+    {"has_rows", "BOOLEAN"},     {"masked", "VARCHAR[]"},
+    {"grantor", "VARCHAR"},      {"created_at", "TIMESTAMP WITH TIME ZONE"}};
 
 #define TABLES_TYPE                                                                                \
     "STRUCT(\"name\" VARCHAR, uuid VARCHAR, \"columns\" VARCHAR[], grants UBIGINT[], "             \
@@ -95,22 +101,14 @@ static const struct system_column audit_columns[] = {
 };
 
 static const struct system_column queries_columns[] = {
-    {"query_id", "VARCHAR"},
-    {"finished_at", "TIMESTAMP WITH TIME ZONE"},
-    {"user", "VARCHAR"},
-    {"actor", "VARCHAR"},
-    {"client", "VARCHAR"},
-    {"session", "VARCHAR"},
-    {"command", "VARCHAR"},
-    {"statement", "VARCHAR"},
-    {"fingerprint", "VARCHAR"},
-    {"tables", TABLES_TYPE},
-    {"state", "VARCHAR"},
-    {"sqlstate", "VARCHAR"},
-    {"rows_out", "UBIGINT"},
-    {"bytes_out", "UBIGINT"},
-    {"duration_us", "BIGINT"},
-    {"durations_us", "MAP(VARCHAR, BIGINT)"},
+    {"query_id", "VARCHAR"},    {"finished_at", "TIMESTAMP WITH TIME ZONE"},
+    {"user", "VARCHAR"},        {"actor", "VARCHAR"},
+    {"client", "VARCHAR"},      {"session", "VARCHAR"},
+    {"command", "VARCHAR"},     {"statement", "VARCHAR"},
+    {"fingerprint", "VARCHAR"}, {"tables", TABLES_TYPE},
+    {"state", "VARCHAR"},       {"sqlstate", "VARCHAR"},
+    {"rows_out", "UBIGINT"},    {"bytes_out", "UBIGINT"},
+    {"duration_us", "BIGINT"},  {"durations_us", "MAP(VARCHAR, BIGINT)"},
 };
 
 /* One row a finished statement. It runs with the owner's rights, so that moat_system.queries can be
@@ -131,20 +129,20 @@ const struct system_shape catalog__shapes[] = {
      catalog__rows_info_tables, NULL},
     {SQL_SCHEMA_INFORMATION, "columns", ID("03"), false, COLUMNS(info_columns_columns),
      catalog__rows_info_columns, NULL},
-    {SQL_SCHEMA_INFORMATION, "views", ID("04"), false, COLUMNS(views_columns),
-     catalog__rows_views, NULL},
-    {SQL_SCHEMA_INFORMATION, "applicable_roles", ID("05"), false,
-     COLUMNS(applicable_roles_columns), catalog__rows_applicable_roles, NULL},
+    {SQL_SCHEMA_INFORMATION, "views", ID("04"), false, COLUMNS(views_columns), catalog__rows_views,
+     NULL},
+    {SQL_SCHEMA_INFORMATION, "applicable_roles", ID("05"), false, COLUMNS(applicable_roles_columns),
+     catalog__rows_applicable_roles, NULL},
     {SQL_SCHEMA_INFORMATION, "enabled_roles", ID("06"), false, COLUMNS(enabled_roles_columns),
      catalog__rows_enabled_roles, NULL},
     {SQL_SCHEMA_INFORMATION, "table_privileges", ID("07"), false, COLUMNS(privileges_columns),
      catalog__rows_privileges, NULL},
     {SQL_SCHEMA_SYSTEM, "tables", ID("11"), false, COLUMNS(tables_columns), catalog__rows_tables,
      NULL},
-    {SQL_SCHEMA_SYSTEM, "columns", ID("12"), false, COLUMNS(columns_columns),
-     catalog__rows_columns, NULL},
-    {SQL_SCHEMA_SYSTEM, "schemas", ID("13"), false, COLUMNS(schemas_columns),
-     catalog__rows_schemas, NULL},
+    {SQL_SCHEMA_SYSTEM, "columns", ID("12"), false, COLUMNS(columns_columns), catalog__rows_columns,
+     NULL},
+    {SQL_SCHEMA_SYSTEM, "schemas", ID("13"), false, COLUMNS(schemas_columns), catalog__rows_schemas,
+     NULL},
     {SQL_SCHEMA_SYSTEM, "settings", ID("14"), false, COLUMNS(settings_columns),
      catalog__rows_settings, NULL},
     {SQL_SCHEMA_SYSTEM, "functions", ID("15"), false, COLUMNS(functions_columns),
@@ -153,10 +151,9 @@ const struct system_shape catalog__shapes[] = {
      NULL},
     {SQL_SCHEMA_SYSTEM, "attributes", ID("17"), false, COLUMNS(attributes_columns),
      catalog__rows_attributes, NULL},
-    {SQL_SCHEMA_SYSTEM, "users", ID("21"), true, COLUMNS(users_columns), catalog__rows_users,
+    {SQL_SCHEMA_SYSTEM, "users", ID("21"), true, COLUMNS(users_columns), catalog__rows_users, NULL},
+    {SQL_SCHEMA_SYSTEM, "members", ID("22"), true, COLUMNS(members_columns), catalog__rows_members,
      NULL},
-    {SQL_SCHEMA_SYSTEM, "members", ID("22"), true, COLUMNS(members_columns),
-     catalog__rows_members, NULL},
     {SQL_SCHEMA_SYSTEM, "grants", ID("23"), true, COLUMNS(grants_columns), catalog__rows_grants,
      NULL},
     {SQL_SCHEMA_SYSTEM, "audit", ID("24"), true, COLUMNS(audit_columns), NULL, NULL},
@@ -170,9 +167,9 @@ static struct sql_name shape_names[ARRAY_COUNT(catalog__shapes)];
 __attribute__((constructor)) static void fill_names(void)
 {
     for (size_t i = 0; i < ARRAY_COUNT(catalog__shapes); i++) {
-        shape_names[i] = (struct sql_name){SLICE(SQL_CATALOG_DEFAULT),
-                                           slice_of(catalog__shapes[i].schema),
-                                           slice_of(catalog__shapes[i].name)};
+        shape_names[i] =
+            (struct sql_name){SLICE(SQL_CATALOG_DEFAULT), slice_of(catalog__shapes[i].schema),
+                              slice_of(catalog__shapes[i].name)};
     }
 }
 
@@ -213,8 +210,8 @@ static enum err fill_columns(const struct system_shape *shape, struct arena *are
     }
     for (size_t i = 0; i < shape->column_count; i++) {
         struct slice name = slice_of(shape->columns[i].name);
-        columns[i] = (struct relation_column){(uint32_t)i + 1, name, name,
-                                              slice_of(shape->columns[i].type)};
+        columns[i] =
+            (struct relation_column){(uint32_t)i + 1, name, name, slice_of(shape->columns[i].type)};
     }
     relation->columns = columns;
     relation->column_count = shape->column_count;
@@ -225,7 +222,9 @@ static enum err fill_columns(const struct system_shape *shape, struct arena *are
 static enum err whole_lines(const struct identity *who, struct storage_entry *entry,
                             struct arena *arena, struct errinfo *info)
 {
-    enum { CHUNK_BYTES = 64 << 10 };
+    enum {
+        CHUNK_BYTES = 64 << 10
+    };
     struct storage_object *object CLEANUP(storage_cleanup) = NULL;
     char *chunk = arena_alloc(arena, CHUNK_BYTES);
     if (chunk == NULL) {
@@ -264,9 +263,8 @@ static enum err audit_objects(const struct catalog_system_input *input, struct a
             TRY(whole_lines(input->who, &entry, arena, info));
         }
         if (entry.size_bytes > 0) {
-            objects[count++] = (struct relation_object){.location = entry.location,
-                                                        .size_bytes = entry.size_bytes,
-                                                        .etag = entry.etag};
+            objects[count++] = (struct relation_object){
+                .location = entry.location, .size_bytes = entry.size_bytes, .etag = entry.etag};
         }
     }
     if (count == 0) {
@@ -295,8 +293,7 @@ static enum err made_object(const struct system_shape *shape,
     return ERR_OK;
 }
 
-static const struct relation_option line_options[] = {
-    {{"format", 6}, {"'newline_delimited'", 19}}};
+static const struct relation_option line_options[] = {{{"format", 6}, {"'newline_delimited'", 19}}};
 
 enum err catalog_system_load(const struct sql_name *name, const struct catalog_system_input *input,
                              struct arena *arena, struct relation *ret_relation,

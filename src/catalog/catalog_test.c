@@ -140,8 +140,7 @@ static struct identity *person(const char *actor, const char *client, bool is_ow
     return who;
 }
 
-static char *write_file(struct arena *arena, const char *folder, const char *name,
-                        const char *text)
+static char *write_file(struct arena *arena, const char *folder, const char *name, const char *text)
 {
     char *path = io_join(arena, folder, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -172,8 +171,8 @@ TEST(catalog, paths_are_for_the_owner_at_home)
     CHECK_ERR(ERR_INVALID, catalog_load_path(owner, SLICE("/etc/passwd"), NULL, NULL, 0, arena,
                                              &relation, NULL));
     struct relation_option bad = option("filename", "true");
-    CHECK_ERR(ERR_INVALID, catalog_load_path(owner, slice_of(path), NULL, &bad, 1, arena,
-                                             &relation, NULL));
+    CHECK_ERR(ERR_INVALID,
+              catalog_load_path(owner, slice_of(path), NULL, &bad, 1, arena, &relation, NULL));
 }
 
 TEST(catalog, system_shapes_are_complete_and_stable)
@@ -232,20 +231,20 @@ static void fixture_init(struct fixture *f)
     CHECK_OK(system_role_create(f->system, f->owner, SLICE("reader"), false, NULL));
     CHECK_OK(system_role_grant(f->system, f->owner, SLICE("reader"), SLICE("ana"), NULL));
     struct slice eu = SLICE("EU");
-    CHECK_OK(system_user_set_attribute(f->system, f->owner, SLICE("ana"), SLICE("region"), &eu,
-                                       NULL));
+    CHECK_OK(
+        system_user_set_attribute(f->system, f->owner, SLICE("ana"), SLICE("region"), &eu, NULL));
     CHECK_OK(system_login(f->system, SLICE("ana"), SLICE(""), SLICE("local"), SLICE("embedded"),
                           &f->ana, NULL));
     struct relation_column columns[] = {{1, SLICE("id"), SLICE("id"), SLICE("BIGINT")},
                                         {2, SLICE("card"), SLICE("card"), SLICE("VARCHAR")}};
-    struct system_relation table = {
-        .relation = {.kind = RELATION_TABLE,
-                     .name = {SLICE("moat"), SLICE("main"), SLICE("t")},
-                     .format = FORMAT_CSV,
-                     .columns = columns,
-                     .column_count = 2},
-        .location = slice_of(arena_printf(f->arena, "%s/*.csv", f->folder)),
-        .comment = SLICE("the \"table\"")};
+    struct system_relation table = {.relation = {.kind = RELATION_TABLE,
+                                                 .name = {SLICE("moat"), SLICE("main"), SLICE("t")},
+                                                 .format = FORMAT_CSV,
+                                                 .columns = columns,
+                                                 .column_count = 2},
+                                    .location =
+                                        slice_of(arena_printf(f->arena, "%s/*.csv", f->folder)),
+                                    .comment = SLICE("the \"table\"")};
     bool created;
     CHECK_OK(system_relation_create(f->system, f->owner, &table, SYSTEM_CREATE, &created, NULL));
     struct system_relation view = {.relation = {.kind = RELATION_VIEW,
@@ -272,8 +271,7 @@ TEST(catalog, a_table_is_loaded_with_its_files)
     CHECK_OK(catalog_load(f.system, f.ana, &name, true, f.arena, &relation, NULL));
     CHECK(relation.object_count == 2 && relation.objects[0].size_bytes == 8);
     name.name = SLICE("missing");
-    CHECK_ERR(ERR_NOT_FOUND,
-              catalog_load(f.system, f.ana, &name, true, f.arena, &relation, &info));
+    CHECK_ERR(ERR_NOT_FOUND, catalog_load(f.system, f.ana, &name, true, f.arena, &relation, &info));
 }
 
 /* Rows of moat_system.<table> or information_schema.<table> as JSON lines. */
@@ -399,9 +397,9 @@ TEST(catalog, audit_reads_whole_lines_of_the_trail)
 {
     struct fixture f CLEANUP(fixture_fini);
     fixture_init(&f);
-    struct slice paths[] = {slice_of(write_file(f.arena, f.folder, "1.jsonl", "{\"seq\":1}\n")),
-                            slice_of(write_file(f.arena, f.folder, "2.jsonl",
-                                                "{\"seq\":2}\n{\"seq\":3}\n{\"se"))};
+    struct slice paths[] = {
+        slice_of(write_file(f.arena, f.folder, "1.jsonl", "{\"seq\":1}\n")),
+        slice_of(write_file(f.arena, f.folder, "2.jsonl", "{\"seq\":2}\n{\"seq\":3}\n{\"se"))};
     struct catalog_system_input input = {
         .system = f.system, .who = f.owner, .audit_paths = paths, .audit_path_count = 2};
     struct sql_name name = {SLICE("moat"), SLICE("moat_system"), SLICE("audit")};
@@ -436,9 +434,9 @@ TEST(catalog, running_out_of_memory_is_clean)
         struct buf out CLEANUP(buf_fini) = {0};
         struct relation relation;
         struct errinfo info;
-        enum err err = arena == NULL ? ERR_NOMEM
-                                     : catalog_load(f.system, f.owner, &name, true, arena,
-                                                    &relation, &info);
+        enum err err = arena == NULL
+                           ? ERR_NOMEM
+                           : catalog_load(f.system, f.owner, &name, true, arena, &relation, &info);
         if (err == ERR_OK) {
             err = catalog_source_sql(&relation, print_uri, NULL, &out, &info);
             CHECK(err != ERR_OK || has(buf_slice(&out), "types = {'id': 'BIGINT'"));

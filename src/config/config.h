@@ -11,8 +11,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum config_type { CONFIG_BOOL, CONFIG_INTEGER, CONFIG_BYTES, CONFIG_DURATION, CONFIG_TEXT,
-                   CONFIG_CHOICE, CONFIG_PATH };
+enum config_type {
+    CONFIG_BOOL,
+    CONFIG_INTEGER,
+    CONFIG_BYTES,
+    CONFIG_DURATION,
+    CONFIG_TEXT,
+    CONFIG_CHOICE,
+    CONFIG_PATH
+};
 
 /* Keys by identifier: CONFIG_ENGINE_MEMORY for engine.memory. Generated from config.def. */
 enum config_key {
@@ -25,10 +32,10 @@ enum config_key {
 struct config;
 
 struct config_sources {
-    const char *file;         /* NULL = none; must exist when given */
-    bool file_is_optional;    /* the default file of a warehouse may be absent */
-    char **environment;       /* environ, or NULL */
-    const char *const *sets;  /* "section.key=value" */
+    const char *file;        /* NULL = none; must exist when given */
+    bool file_is_optional;   /* the default file of a warehouse may be absent */
+    char **environment;      /* environ, or NULL */
+    const char *const *sets; /* "section.key=value" */
     size_t set_count;
 };
 

@@ -37,8 +37,8 @@ enum err audit_open(const char *folder, const struct audit_options *options,
     (void)pthread_mutex_init(&audit->lock, NULL);
     (void)pthread_cond_init(&audit->done, NULL);
     uint64_t bytes_max = options == NULL ? 0 : options->file_bytes_max;
-    enum err err = audit__trail_open(
-        &audit->trail, folder, bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT : bytes_max, info);
+    enum err err = audit__trail_open(&audit->trail, folder,
+                                     bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT : bytes_max, info);
     if (err != ERR_OK) {
         audit_close(audit);
         return err;

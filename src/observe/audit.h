@@ -30,15 +30,15 @@ void audit_close(struct audit *audit);
 DEFINE_CLEANUP(struct audit, audit_cleanup, audit_close)
 
 struct audit_table {
-    struct slice name;  /* qualified */
+    struct slice name; /* qualified */
     struct slice uuid;
     const struct slice *columns; /* read */
     size_t column_count;
     const uint64_t *grant_ids;
     size_t grant_count;
     uint64_t files;
-    uint64_t bytes_read;  /* known at the end only */
-    struct slice via_view; /* empty, or the view it was reached through */
+    uint64_t bytes_read;     /* known at the end only */
+    struct slice via_view;   /* empty, or the view it was reached through */
     struct slice as_definer; /* empty, or whose rights the view's body had */
 };
 
@@ -48,7 +48,7 @@ enum audit_kind {
     AUDIT_DENIED,      /* a statement refused before it could be secured */
     AUDIT_ADMIN,       /* DDL, grants, users, roles */
     AUDIT_LOGIN,
-    AUDIT_POLICY,      /* moat policy apply */
+    AUDIT_POLICY, /* moat policy apply */
 };
 
 struct audit_record {
@@ -66,7 +66,10 @@ struct audit_record {
     struct slice sqlstate;
     uint64_t rows_out;
     uint64_t bytes_out;
-    const struct audit_duration { const char *state; int64_t us; } *durations;
+    const struct audit_duration {
+        const char *state;
+        int64_t us;
+    } * durations;
     size_t duration_count;
     int64_t duration_us;
     struct slice command; /* tag */

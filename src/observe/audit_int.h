@@ -41,7 +41,11 @@ struct audit_line {
     struct slice prev;
     struct slice hash;
 };
-enum audit_line_state { AUDIT_LINE_GOOD, AUDIT_LINE_FORM, AUDIT_LINE_HASH };
+enum audit_line_state {
+    AUDIT_LINE_GOOD,
+    AUDIT_LINE_FORM,
+    AUDIT_LINE_HASH
+};
 enum audit_line_state audit__check_line(struct slice line, struct audit_line *ret_line);
 
 /* Appends `{"seq":..,"time":"..",` `fields` `,"prev":..,"hash":..}\n` and moves `head` to it. */
@@ -62,9 +66,9 @@ struct audit_trail {
     int file_fd;         /* -1: not open; read the tail again before the next append */
     uint64_t file_bytes; /* of file_fd, all of them whole lines */
     struct audit_head head;
-    struct audit_head marked;    /* what the head file says: `head`, or a record before it */
-    bool is_unsynced;            /* lines between `marked` and `head` wait for a sync */
-    uint64_t sync_count; /* for tests and benchmarks */
+    struct audit_head marked; /* what the head file says: `head`, or a record before it */
+    bool is_unsynced;         /* lines between `marked` and `head` wait for a sync */
+    uint64_t sync_count;      /* for tests and benchmarks */
 };
 
 MUST_USE enum err audit__trail_open(struct audit_trail *trail, const char *folder,
@@ -100,19 +104,19 @@ MUST_USE enum err audit__read_at(int fd, uint64_t offset, void *ret_bytes, size_
 
 /* The last whole line that ends at or before `size_bytes`; `ret_end` is behind its newline, 0 if
  * there is none. The text lives in `line`. */
-MUST_USE enum err audit__last_line(int fd, uint64_t size_bytes, struct buf *line,
-                                   uint64_t *ret_end, struct errinfo *info);
+MUST_USE enum err audit__last_line(int fd, uint64_t size_bytes, struct buf *line, uint64_t *ret_end,
+                                   struct errinfo *info);
 
 uint64_t audit__sync_count(const struct audit *audit);
 
 /* ---- verification of one file's bytes, in pieces ---- */
 
 struct audit_check {
-    struct audit_head head;      /* the last good record */
-    struct audit_head expected;  /* from the head file: this record must be passed with this hash */
-    uint64_t line_count;         /* of the present file */
+    struct audit_head head;     /* the last good record */
+    struct audit_head expected; /* from the head file: this record must be passed with this hash */
+    uint64_t line_count;        /* of the present file */
     uint64_t records;
-    char problem[200];           /* empty = none */
+    char problem[200]; /* empty = none */
 };
 
 /* Checks one line; false sets `problem`. */

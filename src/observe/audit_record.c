@@ -5,9 +5,12 @@
 #include "observe/audit_int.h"
 
 static const char *const kind_names[] = {
-    [AUDIT_QUERY_START] = "query_start", [AUDIT_QUERY_END] = "query_end",
-    [AUDIT_DENIED] = "denied",           [AUDIT_ADMIN] = "admin",
-    [AUDIT_LOGIN] = "login",             [AUDIT_POLICY] = "policy",
+    [AUDIT_QUERY_START] = "query_start",
+    [AUDIT_QUERY_END] = "query_end",
+    [AUDIT_DENIED] = "denied",
+    [AUDIT_ADMIN] = "admin",
+    [AUDIT_LOGIN] = "login",
+    [AUDIT_POLICY] = "policy",
 };
 
 /* ,"name":"text" unless the text is empty: what is not known is absent, which reads as NULL. */
@@ -96,8 +99,7 @@ enum err audit__print_fields(const struct audit_record *record, struct buf *out,
         print_table(out, &record->tables[i]);
     }
     buf_append_char(out, ']');
-    if (record->kind == AUDIT_QUERY_END || record->kind == AUDIT_DENIED ||
-        record->state.len > 0) {
+    if (record->kind == AUDIT_QUERY_END || record->kind == AUDIT_DENIED || record->state.len > 0) {
         print_end(record, out);
     }
     if (buf_failed(out)) {

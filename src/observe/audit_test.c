@@ -104,8 +104,7 @@ TEST(audit, a_record_is_one_line_with_all_its_fields)
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
     const char *folder = test_folder();
     write_trail(folder, 2, 0);
-    struct slice text =
-        read_all(arena, io_join(arena, folder, "audit-00000000000000000001.jsonl"));
+    struct slice text = read_all(arena, io_join(arena, folder, "audit-00000000000000000001.jsonl"));
     size_t end = slice_find(text, SLICE("\n"));
     struct json *root;
     struct slice second = {text.ptr + end + 1, text.len - end - 2};
@@ -196,7 +195,9 @@ static struct slice lines_in_order(struct arena *arena, struct slice text, const
 
 TEST(audit, every_deletion_swap_and_repetition_is_found)
 {
-    enum { COUNT = 6 };
+    enum {
+        COUNT = 6
+    };
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
     const char *folder = test_folder();
     write_trail(folder, COUNT, 0);
@@ -281,9 +282,9 @@ TEST(audit, missing_and_foreign_files_are_named)
     const char *folder = test_folder();
     write_trail(folder, 8, 1000);
     CHECK(verify(folder).files == 4);
-    static const char *const names[] = {
-        "audit-00000000000000000001.jsonl", "audit-00000000000000000003.jsonl",
-        "audit-00000000000000000007.jsonl", "head.json"};
+    static const char *const names[] = {"audit-00000000000000000001.jsonl",
+                                        "audit-00000000000000000003.jsonl",
+                                        "audit-00000000000000000007.jsonl", "head.json"};
     char *aside = arena_printf(arena, "%s.aside", folder);
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         char *path = io_join(arena, folder, names[i]);

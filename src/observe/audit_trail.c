@@ -85,8 +85,7 @@ enum err audit__read_at(int fd, uint64_t offset, void *ret_bytes, size_t len, st
 {
     char *out = ret_bytes;
     for (size_t done = 0; done < len;) {
-        ssize_t got =
-            step_fails() ? -1 : pread(fd, out + done, len - done, (off_t)(offset + done));
+        ssize_t got = step_fails() ? -1 : pread(fd, out + done, len - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -168,8 +167,7 @@ static int compare_seqs(const void *a, const void *b)
 static bool is_own_name(struct slice name)
 {
     return slice_equal(name, SLICE(".")) || slice_equal(name, SLICE("..")) ||
-           slice_equal(name, SLICE(AUDIT_LOCK_NAME)) ||
-           slice_equal(name, SLICE(AUDIT_HEAD_NAME)) ||
+           slice_equal(name, SLICE(AUDIT_LOCK_NAME)) || slice_equal(name, SLICE(AUDIT_HEAD_NAME)) ||
            slice_equal(name, SLICE(AUDIT_HEAD_NAME ".tmp"));
 }
 
@@ -441,8 +439,7 @@ enum err audit__trail_refresh(struct audit_trail *trail, struct errinfo *info)
 
 /* ---- appending ---- */
 
-static enum err mark(struct audit_trail *trail, const struct audit_head *head,
-                     struct errinfo *info)
+static enum err mark(struct audit_trail *trail, const struct audit_head *head, struct errinfo *info)
 {
     TRY(write_head(trail, head, info));
     trail->marked = *head;

@@ -35,14 +35,16 @@ static bool check_place(struct audit_check *check, const struct audit_line *line
                        have, want - 1);
     }
     if (!slice_equal(line->prev, (struct slice){check->head.hash, AUDIT_HASH_HEX})) {
-        return problem(check, "record %llu does not continue the record before it: one of them was "
-                              "replaced",
+        return problem(check,
+                       "record %llu does not continue the record before it: one of them was "
+                       "replaced",
                        have);
     }
     if (have == check->expected.seq &&
         !slice_equal(line->hash, (struct slice){check->expected.hash, AUDIT_HASH_HEX})) {
-        return problem(check, "record %llu is not the one that " AUDIT_HEAD_NAME " remembers: the "
-                              "trail was rewritten",
+        return problem(check,
+                       "record %llu is not the one that " AUDIT_HEAD_NAME " remembers: the "
+                       "trail was rewritten",
                        have);
     }
     return true;
@@ -188,9 +190,7 @@ static enum err check_named_file(const char *folder, const struct view *view, si
     uint64_t unfinished = 0;
     struct stat file;
     TRY(audit__open_file(folder, name, O_RDONLY, &fd, info));
-    uint64_t size = is_last                 ? view->last_bytes
-                    : fstat(fd, &file) == 0 ? (uint64_t)file.st_size
-                                            : 0;
+    uint64_t size = is_last ? view->last_bytes : fstat(fd, &file) == 0 ? (uint64_t)file.st_size : 0;
     enum err err = check_file(check, fd, size, is_last, &unfinished, info);
     io_close(fd);
     TRY(err);

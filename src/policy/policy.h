@@ -81,8 +81,8 @@ MUST_USE enum err policy_print_grant(const struct grant *grant, const struct rel
                                      struct arena *arena, struct slice *ret_text,
                                      struct errinfo *info);
 
-/* What an effective filter or cell (folded) says, with present names and built-in masks by their own
- * names: for SHOW EFFECTIVE POLICY to those who may see it. */
+/* What an effective filter or cell (folded) says, with present names, and built-in masks by their
+ * own names: for SHOW EFFECTIVE POLICY to those who may see it. */
 MUST_USE enum err policy_print_expression(struct slice expression, const struct relation *relation,
                                           struct arena *arena, struct slice *ret_text,
                                           struct errinfo *info);

@@ -5,7 +5,7 @@
 
 /* Makes the engine finish filter and projection before anything outside runs: OFFSET 0 keeps
  * conditions from moving in, the volatile identity on every cell copies it out of dictionaries that
- * hold hidden rows' values. Streams. Forms that held less or cost more: README.md, "The barrier". */
+ * hold hidden rows' values. Streams. What held less or cost more: README.md, "The barrier". */
 #define BARRIER_CELL "__moat_barrier("
 #define BARRIER_ROWS " OFFSET 0"
 

@@ -87,7 +87,7 @@ static enum err write_sink(void *context, UNUSED size_t index, const void *bytes
     return io_write_all(access->sink_fd, (struct slice){bytes, len}, info);
 }
 
-/* Written beside the target and renamed when complete, so that a failed query leaves no half file. */
+/* Written beside the target and renamed when complete: a failed query leaves no half file. */
 static enum err open_sink(struct access *access, const char *path, struct errinfo *info)
 {
     size_t len = strlen(path);

@@ -80,7 +80,8 @@ static enum err check_type(struct session *session, const struct relation *relat
     enum err err = type_of(session, relation, folded, arena, &type, info);
     if (err != ERR_OK) {
         if (info != NULL && strstr(info->message, "__moat_") != NULL) {
-            (void)errinfo_set(info, ERR_INVALID, "42804", "the expression does not fit its columns");
+            (void)errinfo_set(info, ERR_INVALID, "42804",
+                              "the expression does not fit its columns");
         }
         return err;
     }
@@ -96,8 +97,10 @@ static enum err check_type(struct session *session, const struct relation *relat
         (void)errinfo_set(info, ERR_INVALID, "42804",
                           "the mask gives %.*s, column \"%.*s\" is %.*s", SLICE_ARGS(type),
                           SLICE_ARGS(column->name), SLICE_ARGS(wanted));
-        errinfo_hint(info, "Mask with null, or with an expression of the column's type: CAST(... AS "
-                           "%.*s).", SLICE_ARGS(wanted));
+        errinfo_hint(info,
+                     "Mask with null, or with an expression of the column's type: CAST(... AS "
+                     "%.*s).",
+                     SLICE_ARGS(wanted));
     }
     return ERR_INVALID;
 }

@@ -17,8 +17,8 @@ struct plan_node;
 
 struct plan_ref {
     struct resolved resolved;
-    struct plan_node *view; /* body, if the relation is a view */
-    size_t table;           /* in plan->tables, for what has objects */
+    struct plan_node *view;      /* body, if the relation is a view */
+    size_t table;                /* in plan->tables, for what has objects */
     enum leak_class filter_leak; /* of the policy's own row filter */
 };
 
@@ -173,10 +173,10 @@ static enum err load_path(struct builder *b, const struct plan_node *node,
     static const struct {
         const char *function;
         enum relation_format format;
-    } readers[] = {{"read_parquet", FORMAT_PARQUET},   {"parquet_scan", FORMAT_PARQUET},
-                   {"read_csv", FORMAT_CSV},           {"read_csv_auto", FORMAT_CSV},
-                   {"read_json", FORMAT_JSON},         {"read_json_auto", FORMAT_JSON},
-                   {"read_ndjson", FORMAT_JSON},       {"read_ndjson_auto", FORMAT_JSON}};
+    } readers[] = {{"read_parquet", FORMAT_PARQUET}, {"parquet_scan", FORMAT_PARQUET},
+                   {"read_csv", FORMAT_CSV},         {"read_csv_auto", FORMAT_CSV},
+                   {"read_json", FORMAT_JSON},       {"read_json_auto", FORMAT_JSON},
+                   {"read_ndjson", FORMAT_JSON},     {"read_ndjson_auto", FORMAT_JSON}};
     const enum relation_format *format = NULL;
     for (size_t i = 0; reference->is_function && i < ARRAY_COUNT(readers); i++) {
         if (slice_equal_fold(reference->name.name, slice_of(readers[i].function))) {
@@ -192,10 +192,9 @@ static enum err load_path(struct builder *b, const struct plan_node *node,
     if (out->relation == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(catalog_load_path(node->who,
-                          reference->is_function ? reference->path : reference->name.name, format,
-                          reference->options, reference->option_count, b->arena, out->relation,
-                          info));
+    TRY(catalog_load_path(
+        node->who, reference->is_function ? reference->path : reference->name.name, format,
+        reference->options, reference->option_count, b->arena, out->relation, info));
     out->effective = (struct policy_effective){.is_visible = true};
     b->plan->is_cacheable = false;
     return ERR_OK;
@@ -216,7 +215,8 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
         if (!may_name_paths(node->who)) {
             (void)errinfo_set(info, ERR_DENIED, NULL, "permission denied for function \"%.*s\"",
                               SLICE_ARGS(reference->name.name));
-            errinfo_hint(info, "Files are read through registered tables; SHOW TABLES lists yours.");
+            errinfo_hint(info,
+                         "Files are read through registered tables; SHOW TABLES lists yours.");
             return ERR_DENIED;
         }
         return load_path(b, node, reference, out, info);
@@ -226,8 +226,7 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
                            "time travel on \"%.*s\": registered files have no versions",
                            SLICE_ARGS(reference->name.name));
     }
-    enum err err =
-        resolve_relation(b->session, node->who, &reference->name, b->arena, out, info);
+    enum err err = resolve_relation(b->session, node->who, &reference->name, b->arena, out, info);
     if (err == ERR_NOT_FOUND && looks_like_path(reference) && may_name_paths(node->who)) {
         err = load_path(b, node, reference, out, info);
     }
@@ -236,8 +235,8 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
 
 /* An earlier mention of the same table by the same person, with the same files: they share their
  * objects, so that the engine sees one relation twice and can compute what is common once. */
-static const struct plan_table *find_mention(const struct plan *plan, const struct relation *relation,
-                                             const struct identity *who)
+static const struct plan_table *
+find_mention(const struct plan *plan, const struct relation *relation, const struct identity *who)
 {
     for (size_t i = 0; relation->kind == RELATION_TABLE && i < plan->table_count; i++) {
         const struct plan_table *table = &plan->tables[i];
@@ -283,8 +282,7 @@ static enum err add_objects(struct builder *b, const struct relation *relation,
 }
 
 static enum err add_table(struct builder *b, const struct plan_node *node,
-                          const struct resolved *resolved, size_t *ret_index,
-                          struct errinfo *info)
+                          const struct resolved *resolved, size_t *ret_index, struct errinfo *info)
 {
     struct plan *plan = b->plan;
     if (plan->table_count == PLAN_TABLES_MAX) {
@@ -387,9 +385,9 @@ static enum err fill_audit(struct builder *b, const struct plan_node *node,
     const struct policy_effective *effective = &resolved->effective;
     struct buf name CLEANUP(buf_fini) = {0};
     sql_print_name(&name, &resolved->relation->name);
-    struct slice *columns =
-        arena_calloc(b->arena, effective->column_count + 1, sizeof(*columns));
-    if (columns == NULL || buf_failed(&name) || !arena_slice(b->arena, buf_slice(&name), &out->name)) {
+    struct slice *columns = arena_calloc(b->arena, effective->column_count + 1, sizeof(*columns));
+    if (columns == NULL || buf_failed(&name) ||
+        !arena_slice(b->arena, buf_slice(&name), &out->name)) {
         return errinfo_nomem(info);
     }
     size_t count = 0;
@@ -430,8 +428,8 @@ static enum err classify_filter(struct builder *b, struct plan_ref *ref, struct 
         return errinfo_nomem(info);
     }
     TRY(parse_text(b->session, kept, b->arena, &json, info));
-    TRY(sql_ast_open(json, kept, SQL_FROM_POLICY, &b->session->warehouse->limits,
-                     b->session->who, b->arena, &ast, info));
+    TRY(sql_ast_open(json, kept, SQL_FROM_POLICY, &b->session->warehouse->limits, b->session->who,
+                     b->arena, &ast, info));
     ref->filter_leak = ast->leak;
     return ERR_OK;
 }
@@ -519,7 +517,8 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
 /* The table reference called `name` in a tree of Moat's own making. */
 static struct json *find_own_table(struct json *node, struct slice name)
 {
-    if (node->type == JSON_OBJECT && slice_equal(json_get_text(node, "type"), SLICE("BASE_TABLE")) &&
+    if (node->type == JSON_OBJECT &&
+        slice_equal(json_get_text(node, "type"), SLICE("BASE_TABLE")) &&
         slice_equal(json_get_text(node, "table_name"), name)) {
         return node;
     }
@@ -571,9 +570,9 @@ static enum err graft_view(struct builder *b, struct json *secured, const struct
 
 static bool type_takes(struct slice type, int constant)
 {
-    static const char *const numbers[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT", "HUGEINT",
-                                          "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-                                          "FLOAT",    "DOUBLE",    "DECIMAL"};
+    static const char *const numbers[] = {"TINYINT", "SMALLINT", "INTEGER",   "BIGINT",
+                                          "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
+                                          "UBIGINT", "FLOAT",    "DOUBLE",    "DECIMAL"};
     switch (constant) {
     case CONSTANT_NUMBER:
         for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
@@ -637,8 +636,8 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
     bool is_definer = is_bound && ref->view != NULL && ref->view->who != node->who;
     if (ref->view != NULL) {
         TRY(secure_node(b, ref->view, info));
-        if (!is_bound && (identity_is_owner(node->who) || ref->resolved.effective.column_count ==
-                                                              relation->column_count)) {
+        if (!is_bound && (identity_is_owner(node->who) ||
+                          ref->resolved.effective.column_count == relation->column_count)) {
             return sql_ast_graft(node->ast, index, ref->view->ast->select, info);
         }
     }
@@ -652,8 +651,8 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
         return errinfo_nomem(info);
     }
     bool can_throw = ref->filter_leak != LEAK_NONE || is_definer;
-    bool barrier = is_bound && (b->plan->leak == LEAK_UNSAFE ||
-                                (b->plan->leak != LEAK_NONE && can_throw));
+    bool barrier =
+        is_bound && (b->plan->leak == LEAK_UNSAFE || (b->plan->leak != LEAK_NONE && can_throw));
     TRY(policy_secure(&ref->resolved.effective, buf_slice(&source), barrier, &text, info));
     struct json *secured;
     TRY(parse_own(b, &text, &secured, info));
@@ -711,8 +710,8 @@ static enum err build_new(struct session *session, struct query *query, struct s
     }
     TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
     TRY(parse_text(session, kept, b.arena, &json, info));
-    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &session->warehouse->limits, session->who,
-                     b.arena, &root.ast, info));
+    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &session->warehouse->limits, session->who, b.arena,
+                     &root.ast, info));
     plan->ast = root.ast;
     TRY(enter(query, QUERY_PARSED, info));
     TRY(resolve_node(&b, &root, info));
@@ -762,8 +761,8 @@ enum err plan_build(struct session *session, struct query *query, struct slice t
     struct warehouse *warehouse = session->warehouse;
     uint64_t version;
     TRY(system_version(warehouse->system, &version, info));
-    uint64_t seed = identity_fingerprint(session->who) ^
-                    hash_xx64(slice_of(session->default_schema), version);
+    uint64_t seed =
+        identity_fingerprint(session->who) ^ hash_xx64(slice_of(session->default_schema), version);
     uint64_t key = hash_xx64(text, seed);
     struct plan *plan CLEANUP(plan_cleanup) =
         plan_cache_get(warehouse->cache, key, text, version, session->who);
@@ -798,8 +797,7 @@ enum err plan_rows(struct session *session, const struct relation_column *column
     struct builder b = {.session = session, .arena = plan->arena, .plan = plan};
     struct relation_object *object = arena_calloc(b.arena, 1, sizeof(*object));
     struct relation *relation = arena_calloc(b.arena, 1, sizeof(*relation));
-    if (object == NULL || relation == NULL ||
-        !arena_slice(b.arena, json_lines, &object->bytes)) {
+    if (object == NULL || relation == NULL || !arena_slice(b.arena, json_lines, &object->bytes)) {
         return errinfo_nomem(info);
     }
     object->is_bytes = true;

@@ -126,8 +126,8 @@ static enum err load_present(struct session *session, struct arena *arena, struc
     struct system *system = session->warehouse->system;
     struct system_relation *relations;
     size_t relation_count;
-    TRY(system_grants(system, session->who, (struct slice){"", 0}, arena, &out->grants,
-                      &out->count, info));
+    TRY(system_grants(system, session->who, (struct slice){"", 0}, arena, &out->grants, &out->count,
+                      info));
     TRY(system_relations(system, session->who, arena, &relations, &relation_count, info));
     out->texts = arena_calloc(arena, out->count + 1, sizeof(*out->texts));
     if (out->texts == NULL) {

@@ -295,8 +295,8 @@ static enum err run_statement(struct query *query, const struct query_parameter 
 
 /* ---- life ---- */
 
-static enum err query_new(struct session *session, struct slice statement,
-                          struct query **ret_query, struct errinfo *info)
+static enum err query_new(struct session *session, struct slice statement, struct query **ret_query,
+                          struct errinfo *info)
 {
     const struct config *config = session->config;
     struct query *query = mem_calloc(1, sizeof(*query));
@@ -337,7 +337,8 @@ static void query_free(struct query *query)
 static void query_fail(struct query *query, enum err err, const struct errinfo *info)
 {
     bool is_cancel = err == ERR_CANCELLED || err == ERR_TIMEOUT;
-    const char *sqlstate = info != NULL && info->code != ERR_OK ? info->sqlstate : err_sqlstate(err);
+    const char *sqlstate =
+        info != NULL && info->code != ERR_OK ? info->sqlstate : err_sqlstate(err);
     memcpy(query->sqlstate, sqlstate, sizeof(query->sqlstate));
     enum err ignored = query_move(query, is_cancel ? QUERY_CANCELLED : QUERY_FAILED, NULL);
     (void)ignored; /* the end states' side effects report their own trouble */

@@ -21,7 +21,7 @@ struct query;
 struct warehouse_options {
     const struct config *config; /* outlives the warehouse */
     bool create_if_missing;
-    const char *engine_module;   /* NULL = beside the program */
+    const char *engine_module; /* NULL = beside the program */
 };
 
 /* Opens store, audit trail and engine of the folder in `config`. */
@@ -57,7 +57,7 @@ MUST_USE enum err query_open(struct session *session, struct slice statement,
 
 /* False: the statement has no result set, only a tag (and notices). */
 bool query_has_rows(const struct query *query);
-const char *query_tag(const struct query *query); /* "SELECT", "CREATE TABLE", ... */
+const char *query_tag(const struct query *query);    /* "SELECT", "CREATE TABLE", ... */
 const char *query_notice(const struct query *query); /* one line for people, or "" */
 struct slice query_id(const struct query *query);
 MUST_USE enum err query_schema(struct query *query, struct ArrowSchema *ret_schema,
@@ -66,7 +66,7 @@ MUST_USE enum err query_schema(struct query *query, struct ArrowSchema *ret_sche
 MUST_USE enum err query_next(struct query *query, struct ArrowArray *ret_batch,
                              struct errinfo *info);
 void query_cancel(struct query *query);
-double query_progress(struct query *query); /* percent, or -1 */
+double query_progress(struct query *query);     /* percent, or -1 */
 uint64_t query_rows(const struct query *query); /* given out so far */
 
 /* Closing before the end counts as CANCELLED. */
@@ -82,8 +82,13 @@ double session_progress(struct session *session);
 
 /* ---- for the shell ---- */
 
-enum completion_kind { COMPLETE_RELATION, COMPLETE_COLUMN, COMPLETE_SCHEMA, COMPLETE_FUNCTION,
-                       COMPLETE_KEYWORD };
+enum completion_kind {
+    COMPLETE_RELATION,
+    COMPLETE_COLUMN,
+    COMPLETE_SCHEMA,
+    COMPLETE_FUNCTION,
+    COMPLETE_KEYWORD
+};
 
 struct completion {
     enum completion_kind kind;
@@ -97,7 +102,11 @@ MUST_USE enum err session_complete(struct session *session, struct slice prefix,
 
 /* ---- policies as files ---- */
 
-enum policy_action { POLICY_VALIDATE, POLICY_PLAN, POLICY_APPLY };
+enum policy_action {
+    POLICY_VALIDATE,
+    POLICY_PLAN,
+    POLICY_APPLY
+};
 
 /* Validates a YAML policy file against the catalog; PLAN appends the differences that APPLY
  * would make ("+ GRANT ...", "- GRANT ..."), APPLY makes them in one transaction and audits it.

@@ -30,7 +30,7 @@ struct warehouse {
     struct admission *admission;
     struct plan_cache *cache;
     struct watchdog *watchdog;
-    /* Stands for the grant in cached physical SQL; replaced at each run. Nobody outside knows it. */
+    /* Stands for the grant in physical SQL, replaced at each run. Nobody outside knows it. */
     char uri_prefix[48];
     struct sql_limits limits;
 };
@@ -56,9 +56,9 @@ struct session {
 
 struct plan_table {
     struct relation *relation;
-    struct sql_name pattern_name;    /* to list again */
-    const struct identity *who;      /* as whom it was loaded (held by the plan) */
-    size_t object_first;             /* its objects in plan->objects */
+    struct sql_name pattern_name; /* to list again */
+    const struct identity *who;   /* as whom it was loaded (held by the plan) */
+    size_t object_first;          /* its objects in plan->objects */
     size_t object_count;
     struct audit_table audit;
     bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
@@ -75,12 +75,12 @@ struct plan {
     size_t object_count;
     struct identity **identities; /* held: the caller and definers */
     size_t identity_count;
-    bool is_bound;      /* some hidden value could be at stake */
+    bool is_bound; /* some hidden value could be at stake */
     bool has_barrier;
     bool is_cacheable;
     enum leak_class leak;
     struct slice leak_function;
-    struct sql_ast *ast;   /* for carets; lives in arena */
+    struct sql_ast *ast; /* for carets; lives in arena */
     uint64_t key;
     uint64_t system_version;
 };
@@ -160,12 +160,12 @@ struct query {
     char id[UUID_TEXT_BYTES];
     enum query_state state;
     int64_t entered_us[QUERY_STATE_COUNT]; /* monotonic; 0 = never */
-    struct slice statement;       /* as sent */
-    struct slice audit_statement; /* redacted */
+    struct slice statement;                /* as sent */
+    struct slice audit_statement;          /* redacted */
     uint64_t fingerprint;
     const char *tag;
     char notice[256];
-    bool is_admin;        /* audited as administration */
+    bool is_admin; /* audited as administration */
     bool is_start_audited;
     bool is_admitted;
     bool has_rows;

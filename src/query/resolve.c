@@ -20,8 +20,8 @@ static enum err effective_of(struct session *session, const struct identity *who
 {
     struct grant *grants;
     size_t grant_count;
-    TRY(system_grants(session->warehouse->system, who, relation->uuid, arena, &grants,
-                      &grant_count, info));
+    TRY(system_grants(session->warehouse->system, who, relation->uuid, arena, &grants, &grant_count,
+                      info));
     return policy_effective(who, relation, grants, grant_count, arena, ret_effective, info);
 }
 
@@ -66,8 +66,7 @@ static enum err not_found(struct session *session, const struct identity *who,
 {
     struct buf name CLEANUP(buf_fini) = {0};
     sql_print_name(&name, written);
-    (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist",
-                      buf_cstr(&name));
+    (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist", buf_cstr(&name));
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "suggestion", 0);
     struct catalog_visible *visible;
     size_t count;
@@ -97,8 +96,8 @@ static enum err not_found(struct session *session, const struct identity *who,
     return ERR_NOT_FOUND;
 }
 
-static enum err settings_rows(struct session *session, struct arena *arena,
-                              struct slice *ret_lines, struct errinfo *info)
+static enum err settings_rows(struct session *session, struct arena *arena, struct slice *ret_lines,
+                              struct errinfo *info)
 {
     struct buf lines CLEANUP(buf_fini) = {0};
     struct buf value CLEANUP(buf_fini) = {0};
@@ -168,9 +167,9 @@ static enum err resolve_system(struct session *session, const struct identity *w
         if (expression == NULL) {
             return errinfo_nomem(info);
         }
-        columns[i] = (struct policy_column){
-            .column = &out->relation->columns[i], .is_raw = true,
-            .expression = slice_of(expression)};
+        columns[i] = (struct policy_column){.column = &out->relation->columns[i],
+                                            .is_raw = true,
+                                            .expression = slice_of(expression)};
     }
     out->effective = (struct policy_effective){
         .is_visible = true, .columns = columns, .column_count = out->relation->column_count};
@@ -193,8 +192,8 @@ enum err resolve_relation(struct session *session, const struct identity *who,
         err = resolve_system(session, who, &name, needs_grant, arena, &out, info);
     } else {
         /* Policy before listing: a location is looked at only for those who may know the table. */
-        err = catalog_load(session->warehouse->system, who, &name, false, arena, out.relation,
-                           info);
+        err =
+            catalog_load(session->warehouse->system, who, &name, false, arena, out.relation, info);
         if (err == ERR_OK) {
             err = effective_of(session, who, out.relation, arena, &out.effective, info);
         }
@@ -225,8 +224,7 @@ enum err resolve_relation(struct session *session, const struct identity *who,
 }
 
 enum err resolve_for_admin(struct session *session, const struct sql_name *written,
-                           struct arena *arena, struct relation *ret_relation,
-                           struct errinfo *info)
+                           struct arena *arena, struct relation *ret_relation, struct errinfo *info)
 {
     const struct identity *who = session->who;
     struct sql_name name;

@@ -22,8 +22,10 @@ static enum err find_format(const struct statement *statement, struct slice *ret
     for (size_t i = 0; i < statement->option_count; i++) {
         const struct relation_option *option = &statement->options[i];
         if (!slice_equal_fold(option->name, SLICE("format"))) {
-            return errinfo_set(info, ERR_INVALID, NULL, "COPY takes no option \"%.*s\"; it takes "
-                               "FORMAT", SLICE_ARGS(option->name));
+            return errinfo_set(info, ERR_INVALID, NULL,
+                               "COPY takes no option \"%.*s\"; it takes "
+                               "FORMAT",
+                               SLICE_ARGS(option->name));
         }
         wanted = option->value;
         if (wanted.len >= 2 && wanted.ptr[0] == '\'') {
@@ -34,7 +36,8 @@ static enum err find_format(const struct statement *statement, struct slice *ret
         char ending[16];
         (void)snprintf(ending, sizeof(ending), ".%s", formats[i].name);
         bool is_named = slice_equal_fold(wanted, slice_of(formats[i].name));
-        bool is_ending = wanted.len == 0 && slice_ends_with(statement->copy_target, slice_of(ending));
+        bool is_ending =
+            wanted.len == 0 && slice_ends_with(statement->copy_target, slice_of(ending));
         if (is_named || is_ending) {
             *ret_options = slice_of(formats[i].options);
             return ERR_OK;
@@ -96,8 +99,7 @@ static enum err drain(struct query *query, struct slice sql, struct errinfo *inf
     struct session *session = query->session;
     struct engine_query *engine;
     TRY(query_check_cancelled(query, info));
-    enum err err =
-        engine_query_open(session->engine, session->who, sql, NULL, 0, &engine, info);
+    enum err err = engine_query_open(session->engine, session->who, sql, NULL, 0, &engine, info);
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
         return err;

@@ -26,8 +26,7 @@ static enum err object_name(struct query *query, const struct sql_name *written,
 
 /* Columns of the files of a loaded path, by binding a read of them. */
 static enum err sniff(struct query *query, const struct relation *path,
-                      struct relation_column **ret_columns, size_t *ret_count,
-                      struct errinfo *info)
+                      struct relation_column **ret_columns, size_t *ret_count, struct errinfo *info)
 {
     struct session *session = query->session;
     const struct relation_object **objects =
@@ -54,17 +53,19 @@ static enum err sniff(struct query *query, const struct relation *path,
     TRY(engine_describe(session->engine, session->who, buf_slice(&bound), query->arena, &found,
                         &count, info));
     if (count == 0 || count > TABLE_COLUMNS_MAX) {
-        return errinfo_set(info, ERR_LIMIT, NULL, "the files have %zu columns; 1 to %d are possible",
-                           count, TABLE_COLUMNS_MAX);
+        return errinfo_set(info, ERR_LIMIT, NULL,
+                           "the files have %zu columns; 1 to %d are possible", count,
+                           TABLE_COLUMNS_MAX);
     }
     struct relation_column *columns = arena_calloc(query->arena, count, sizeof(*columns));
     if (columns == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < count; i++) {
-        columns[i] = (struct relation_column){
-            .id = (uint32_t)i + 1, .name = found[i].name, .source = found[i].name,
-            .type = found[i].type};
+        columns[i] = (struct relation_column){.id = (uint32_t)i + 1,
+                                              .name = found[i].name,
+                                              .source = found[i].name,
+                                              .type = found[i].type};
     }
     *ret_columns = columns;
     *ret_count = count;
@@ -74,10 +75,10 @@ static enum err sniff(struct query *query, const struct relation *path,
 static enum err load_location(struct query *query, const struct statement *statement,
                               struct relation *path, struct errinfo *info)
 {
-    enum err err = catalog_load_path(query->session->who, statement->location,
-                                     statement->format_given ? &statement->format : NULL,
-                                     statement->options, statement->option_count, query->arena,
-                                     path, info);
+    enum err err =
+        catalog_load_path(query->session->who, statement->location,
+                          statement->format_given ? &statement->format : NULL, statement->options,
+                          statement->option_count, query->arena, path, info);
     if (err != ERR_OK && err != ERR_NOMEM && info != NULL && info->position == 0) {
         errinfo_position(info, statement_position(query->statement, statement->location));
     }
@@ -161,8 +162,8 @@ enum err run_create_view(struct query *query, const struct statement *statement,
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < count; i++) {
-        columns[i] = (struct relation_column){(uint32_t)i + 1, found[i].name, found[i].name,
-                                              found[i].type};
+        columns[i] =
+            (struct relation_column){(uint32_t)i + 1, found[i].name, found[i].name, found[i].type};
     }
     view.relation.kind = RELATION_VIEW;
     view.relation.columns = columns;
@@ -194,10 +195,10 @@ enum err run_drop(struct query *query, const struct statement *statement, struct
     case OBJECT_TABLE:
     case OBJECT_VIEW:
         TRY(object_name(query, &statement->name, &name, info));
-        return system_relation_drop(
-            system, who, &name,
-            statement->object_kind == OBJECT_VIEW ? RELATION_VIEW : RELATION_TABLE,
-            statement->if_exists, info);
+        return system_relation_drop(system, who, &name,
+                                    statement->object_kind == OBJECT_VIEW ? RELATION_VIEW
+                                                                          : RELATION_TABLE,
+                                    statement->if_exists, info);
     case OBJECT_SCHEMA:
         return system_schema_drop(system, who, statement->name.name, statement->if_exists,
                                   statement->cascade, info);

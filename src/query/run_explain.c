@@ -53,7 +53,8 @@ static void add_outline(const struct plan *plan, struct buf *lines)
     }
     if (plan->has_barrier) {
         buf_reset(&line);
-        buf_printf(&line, "Barrier: \"%.*s\" could fail on hidden rows, so it runs above the policy",
+        buf_printf(&line,
+                   "Barrier: \"%.*s\" could fail on hidden rows, so it runs above the policy",
                    SLICE_ARGS(plan->leak_function));
         add_line(lines, buf_slice(&line));
     }
@@ -107,8 +108,8 @@ static enum err add_engine_plan(struct query *query, const struct plan *plan, bo
         return errinfo_nomem(info);
     }
     int64_t started_us = clock_mono_us();
-    enum err err = engine_explain(session->engine, session->who, buf_slice(&bound), is_analyze,
-                                  &text, info);
+    enum err err =
+        engine_explain(session->engine, session->who, buf_slice(&bound), is_analyze, &text, info);
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
         return err;

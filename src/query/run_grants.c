@@ -13,8 +13,8 @@ static enum err find_object(struct query *query, const struct statement *stateme
     if (grant->object_kind == OBJECT_SCHEMA) {
         struct system_schema *schemas;
         size_t count;
-        TRY(system_schemas(session->warehouse->system, session->who, query->arena, &schemas,
-                           &count, info));
+        TRY(system_schemas(session->warehouse->system, session->who, query->arena, &schemas, &count,
+                           info));
         for (size_t i = 0; i < count; i++) {
             if (slice_equal_fold(schemas[i].name, grant->object.name)) {
                 *ret_uuid = schemas[i].name;
@@ -26,8 +26,7 @@ static enum err find_object(struct query *query, const struct statement *stateme
         errinfo_position(info, position);
         return ERR_NOT_FOUND;
     }
-    enum err err =
-        resolve_for_admin(session, &grant->object, query->arena, ret_relation, info);
+    enum err err = resolve_for_admin(session, &grant->object, query->arena, ret_relation, info);
     if (err == ERR_OK && !resolve_may_administer(session->who, ret_relation)) {
         (void)errinfo_set(info, ERR_DENIED, NULL, "only the owner of \"%.*s\" may grant on it",
                           SLICE_ARGS(ret_relation->name.name));
@@ -114,8 +113,8 @@ enum err run_grant(struct query *query, const struct statement *statement, struc
         return errinfo_set(info, ERR_INVALID, NULL,
                            "columns, rows and masks belong to SELECT on a table or view");
     }
-    TRY(find_grantee(query->session, from->grantee, from->grantee_kind_given,
-                     from->grantee_is_role, query->arena, &grant.grantee_kind, info));
+    TRY(find_grantee(query->session, from->grantee, from->grantee_kind_given, from->grantee_is_role,
+                     query->arena, &grant.grantee_kind, info));
     TRY(bind_columns(query, from, &relation, &grant.column_ids, info));
     TRY(bind_masks(query, from, &relation, &grant, info));
     if (from->rows.len > 0) {
@@ -124,8 +123,8 @@ enum err run_grant(struct query *query, const struct statement *statement, struc
                             &grant.rows, info));
     }
     uint64_t id;
-    enum err err = system_grant_add(query->session->warehouse->system, query->session->who, &grant,
-                                    &id, info);
+    enum err err =
+        system_grant_add(query->session->warehouse->system, query->session->who, &grant, &id, info);
     if (err != ERR_OK) {
         if (err == ERR_NOT_FOUND) {
             errinfo_position(info, statement_position(query->statement, from->grantee));
@@ -145,8 +144,8 @@ enum err run_revoke(struct query *query, const struct statement *statement, stru
     const uint32_t *ids;
     size_t count;
     TRY(find_object(query, statement, &relation, &uuid, info));
-    TRY(find_grantee(query->session, from->grantee, from->grantee_kind_given,
-                     from->grantee_is_role, query->arena, &kind, info));
+    TRY(find_grantee(query->session, from->grantee, from->grantee_kind_given, from->grantee_is_role,
+                     query->arena, &kind, info));
     TRY(bind_columns(query, from, &relation, &ids, info));
     TRY(system_grant_revoke(query->session->warehouse->system, query->session->who,
                             from->is_deny ? GRANT_DENY : GRANT_ALLOW, from->privileges, kind,

@@ -12,9 +12,9 @@ static const struct relation_column text_columns[] = {
 /* ---- lists from the system tables ---- */
 
 struct list {
-    const char *select;       /* up to and with its WHERE */
+    const char *select;        /* up to and with its WHERE */
     const char *schema_column; /* for IN schema; NULL: takes none */
-    const char *name_column;  /* for LIKE */
+    const char *name_column;   /* for LIKE */
     const char *order;
 };
 
@@ -65,9 +65,8 @@ static enum err show_columns(struct query *query, const struct sql_name *written
                              struct errinfo *info)
 {
     struct resolved resolved;
-    enum err err =
-        resolve_relation(query->session, query->session->who, written, query->arena, &resolved,
-                         info);
+    enum err err = resolve_relation(query->session, query->session->who, written, query->arena,
+                                    &resolved, info);
     if (err != ERR_OK) {
         errinfo_position(info, statement_position(query->statement, written->name));
         return err;
@@ -106,8 +105,8 @@ enum err run_describe(struct query *query, const struct statement *statement, st
     }
     enum err err = query_run_text(query, kept, info);
     if (err != ERR_OK && info != NULL && info->position > strlen("DESCRIBE ")) {
-        info->position += statement_position(query->statement, statement->query) - 1 -
-                          strlen("DESCRIBE ");
+        info->position +=
+            statement_position(query->statement, statement->query) - 1 - strlen("DESCRIBE ");
     }
     return err;
 }
@@ -136,8 +135,8 @@ static enum err show_settings(struct query *query, const struct statement *state
         buf_append_str(&lines, ",\"value\":");
         json_write_string(&lines, buf_slice(&value));
         buf_append_str(&lines, ",\"source\":");
-        json_write_string(&lines, slice_of(config_source(query->session->config,
-                                                         (enum config_key)key)));
+        json_write_string(&lines,
+                          slice_of(config_source(query->session->config, (enum config_key)key)));
         buf_append_str(&lines, "}\n");
     }
     static const struct relation_column columns[] = {
@@ -214,8 +213,8 @@ static enum err show_grants(struct query *query, const struct statement *stateme
     struct buf lines CLEANUP(buf_fini) = {0};
     if (statement->has_name) {
         struct relation relation;
-        enum err err = resolve_for_admin(query->session, &statement->name, query->arena, &relation,
-                                         info);
+        enum err err =
+            resolve_for_admin(query->session, &statement->name, query->arena, &relation, info);
         if (err != ERR_OK) {
             errinfo_position(info, statement_position(query->statement, statement->name.name));
             return err;
@@ -290,8 +289,7 @@ static enum err effective_for(struct query *query, const struct statement *state
                               struct slice *ret_subject, struct errinfo *info)
 {
     struct session *session = query->session;
-    enum err err =
-        resolve_for_admin(session, &statement->name, query->arena, ret_relation, info);
+    enum err err = resolve_for_admin(session, &statement->name, query->arena, ret_relation, info);
     if (err != ERR_OK) {
         errinfo_position(info, statement_position(query->statement, statement->name.name));
         return err;
@@ -452,7 +450,8 @@ static enum err show_create(struct query *query, const struct statement *stateme
     enum err err =
         resolve_for_admin(query->session, &statement->name, query->arena, &relation, info);
     if (err == ERR_OK && !resolve_may_administer(query->session->who, &relation)) {
-        err = errinfo_set(info, ERR_DENIED, NULL, "only the owner of \"%.*s\" may see how it was made",
+        err = errinfo_set(info, ERR_DENIED, NULL,
+                          "only the owner of \"%.*s\" may see how it was made",
                           SLICE_ARGS(relation.name.name));
     }
     if (err != ERR_OK) {

@@ -32,8 +32,7 @@ static const struct {
     [QUERY_ADMITTED] = {"ADMITTED", BIT(QUERY_PLANNED), take_place},
     [QUERY_RUNNING] = {"RUNNING", BIT(QUERY_ADMITTED), NULL},
     [QUERY_STREAMING] = {"STREAMING", BIT(QUERY_RUNNING), NULL},
-    [QUERY_DONE] = {"DONE", BIT(QUERY_SECURED) | BIT(QUERY_RUNNING) | BIT(QUERY_STREAMING),
-                    finish},
+    [QUERY_DONE] = {"DONE", BIT(QUERY_SECURED) | BIT(QUERY_RUNNING) | BIT(QUERY_STREAMING), finish},
     [QUERY_FAILED] = {"FAILED", BEFORE_END, finish},
     [QUERY_CANCELLED] = {"CANCELLED", BEFORE_END, finish},
 };
@@ -72,8 +71,7 @@ static void fill_tables(const struct query *query, struct audit_table *tables)
     }
 }
 
-static enum err write_record(struct query *query, struct audit_record *record,
-                             struct errinfo *info)
+static enum err write_record(struct query *query, struct audit_record *record, struct errinfo *info)
 {
     size_t table_count = query->plan == NULL ? 0 : query->plan->table_count;
     struct audit_table *tables = arena_calloc(query->arena, table_count + 1, sizeof(*tables));

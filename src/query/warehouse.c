@@ -111,9 +111,13 @@ static enum err audit_login(struct warehouse *warehouse, const struct identity *
 {
     char id[UUID_TEXT_BYTES];
     TRY(uuid_new(id));
-    struct audit_record record = {
-        .kind = AUDIT_LOGIN, .is_lazy = true, .query_id = slice_of(id), .who = who, .command = SLICE("LOGIN"),
-        .state = SLICE("DONE"), .sqlstate = SLICE("00000")};
+    struct audit_record record = {.kind = AUDIT_LOGIN,
+                                  .is_lazy = true,
+                                  .query_id = slice_of(id),
+                                  .who = who,
+                                  .command = SLICE("LOGIN"),
+                                  .state = SLICE("DONE"),
+                                  .sqlstate = SLICE("00000")};
     return audit_write(warehouse->audit, &record, info);
 }
 
@@ -135,11 +139,12 @@ enum err warehouse_login_local(struct warehouse *warehouse, struct slice as,
         return ERR_DENIED;
     }
     bool is_other = as.len > 0 && !slice_equal_fold(as, os_user);
-    enum err err = system_login(warehouse->system, is_other ? as : os_user,
-                                is_other ? os_user : SLICE(""), SLICE("local"), SLICE("embedded"),
-                                &who, info);
+    enum err err =
+        system_login(warehouse->system, is_other ? as : os_user, is_other ? os_user : SLICE(""),
+                     SLICE("local"), SLICE("embedded"), &who, info);
     if (err == ERR_NOT_FOUND && is_other) {
-        (void)errinfo_set(info, ERR_NOT_FOUND, "28000", "there is no user \"%.*s\"", SLICE_ARGS(as));
+        (void)errinfo_set(info, ERR_NOT_FOUND, "28000", "there is no user \"%.*s\"",
+                          SLICE_ARGS(as));
         errinfo_hint(info, "SHOW USERS lists them; CREATE USER makes one.");
     }
     TRY(err);

@@ -34,12 +34,12 @@ enum leak_class {
 
 /* A table reference to be replaced. */
 struct sql_reference {
-    struct sql_name name;   /* as written */
-    size_t position;        /* 1-based in the statement, 0 if unknown */
-    struct json *node;      /* the BASE_TABLE or TABLE_FUNCTION node */
-    bool is_function;       /* read_parquet('...') and its like: `name.name` is the function */
+    struct sql_name name; /* as written */
+    size_t position;      /* 1-based in the statement, 0 if unknown */
+    struct json *node;    /* the BASE_TABLE or TABLE_FUNCTION node */
+    bool is_function;     /* read_parquet('...') and its like: `name.name` is the function */
     bool has_version, has_timestamp; /* AT (...) given: the caller refuses or honours */
-    struct slice path;      /* first constant VARCHAR argument of such a function, if any */
+    struct slice path; /* first constant VARCHAR argument of such a function, if any */
     const struct relation_option *options; /* further named constant arguments, as literals */
     size_t option_count;
     /* Conjuncts of the enclosing WHERE that only compare one column of this table with a constant:
@@ -49,23 +49,28 @@ struct sql_reference {
 };
 
 struct sql_conjunct {
-    struct slice column;   /* as written */
-    struct json *node;     /* the comparison node; copied, never moved */
+    struct slice column; /* as written */
+    struct json *node;   /* the comparison node; copied, never moved */
     struct json *column_node;
-    enum { CONSTANT_NUMBER, CONSTANT_STRING, CONSTANT_BOOL, CONSTANT_DATE } constant;
+    enum {
+        CONSTANT_NUMBER,
+        CONSTANT_STRING,
+        CONSTANT_BOOL,
+        CONSTANT_DATE
+    } constant;
 };
 
 struct sql_ast {
     struct arena *arena;
-    struct json *root;   /* the whole json_serialize_sql document */
-    struct json *select; /* the query node of the one statement */
+    struct json *root;                /* the whole json_serialize_sql document */
+    struct json *select;              /* the query node of the one statement */
     struct sql_reference *references; /* grows while views are grafted */
     size_t reference_count;
     enum leak_class leak;       /* worst of all expressions of the user's text */
     struct slice leak_function; /* what made it so */
     uint32_t parameter_count;   /* highest $n or number of ? */
     uint32_t node_count;
-    bool is_ordered;            /* top level has ORDER BY */
+    bool is_ordered; /* top level has ORDER BY */
 };
 
 /* How far the engine is trusted with the text being analysed. */

@@ -28,8 +28,9 @@ enum err sql_ast_check_text(struct slice text, const struct sql_limits *limits,
         if (++tokens > (uint64_t)limits->nodes_max * TOKENS_PER_NODE_MAX ||
             words > CHAIN_WORDS_MAX) {
             (void)errinfo_set(info, ERR_LIMIT, "54000", "the statement is too complex");
-            errinfo_detail(info, "It has more than %llu words, or more than %u of AND, OR and set "
-                                 "operations.",
+            errinfo_detail(info,
+                           "It has more than %llu words, or more than %u of AND, OR and set "
+                           "operations.",
                            (unsigned long long)limits->nodes_max * TOKENS_PER_NODE_MAX,
                            CHAIN_WORDS_MAX);
             errinfo_hint(info, "Put long lists into IN (...), or into a table to join.");

@@ -24,11 +24,11 @@ struct sql_function {
     const char *name; /* lower case */
     enum function_class class;
     enum leak_class leak;
-    int growth_argument;  /* 1-based argument that multiplies the result's size; 0 = none */
-    bool makes_text;      /* what grows is text (cap in bytes), not a list */
+    int growth_argument;   /* 1-based argument that multiplies the result's size; 0 = none */
+    bool makes_text;       /* what grows is text (cap in bytes), not a list */
     int constant_argument; /* `leak` holds if this 1-based argument is a constant text; else it is
                               LEAK_UNSAFE. 0 = none */
-    const char *reason;   /* why refused, or NULL */
+    const char *reason;    /* why refused, or NULL */
 };
 
 /* NULL if the list has no such name. Folds case. */

@@ -38,7 +38,7 @@ MUST_USE enum err cursor_if_exists(struct cursor *c, bool with_not, bool *ret_gi
 /* The rest of the statement, at least one token of it. */
 MUST_USE enum err cursor_rest(struct cursor *c, const char *what, struct slice *ret_text);
 
-/* Tokens up to one of `stops` (words) or to a comma or bracket that closes what was not opened here,
+/* Tokens up to one of `stops` (words), or to a comma or a bracket that was not opened here,
  * at depth 0; at least one. Stops at the end otherwise. */
 MUST_USE enum err cursor_expression(struct cursor *c, const char *const *stops, size_t stop_count,
                                     bool until_comma, struct slice *ret_text);

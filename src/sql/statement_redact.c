@@ -1,6 +1,6 @@
 /* What audit and history keep of a statement: its text without passwords, and its fingerprint.
  *
- * Redaction errs to one side: what could be a password goes, also from statements that do not parse.
+ * Redaction errs to one side: what could be a password goes, also where a statement does not parse.
  * A person who misspells PASSWORD has still typed one. */
 #include "base/buf.h"
 #include "base/hash.h"
@@ -71,7 +71,7 @@ static struct traits classify(struct slice text)
 }
 
 /* Appends `text` with every string as '***' and comments gone; where the statement is about a
- * person or does not parse, nothing behind the word PASSWORD; where it is both and has no such word,
+ * person or does not parse, nothing behind the word PASSWORD; where both and without such a word,
  * nothing behind the name. */
 static void redact_tokens(struct slice text, const struct traits *traits, bool is_parsed,
                           struct buf *out)
@@ -100,8 +100,8 @@ static void redact_tokens(struct slice text, const struct traits *traits, bool i
             return;
         }
         buf_append_slice(out, token.kind == TOKEN_STRING ? SLICE("'***'") : token.text);
-        has_cut =
-            traits->is_principal && token.kind == TOKEN_WORD && is_near(token.text, "password");
+        has_cut = (traits->is_principal || !is_parsed) && token.kind == TOKEN_WORD &&
+                  is_near(token.text, "password");
     }
     if (end < text.len) {
         buf_append_str(out, " '***'");

@@ -26,10 +26,9 @@ struct storage_object;
  * `**` (any number of folders), sorted by location in byte order. Hidden files (leading "." or
  * "_") are matched only by a pattern that names them so. ERR_NOT_FOUND if nothing matches,
  * ERR_LIMIT past `entries_max`. */
-MUST_USE enum err storage_list(const struct identity *who, struct slice pattern,
-                               size_t entries_max, struct arena *arena,
-                               struct storage_entry **ret_entries, size_t *ret_count,
-                               struct errinfo *info);
+MUST_USE enum err storage_list(const struct identity *who, struct slice pattern, size_t entries_max,
+                               struct arena *arena, struct storage_entry **ret_entries,
+                               size_t *ret_count, struct errinfo *info);
 
 /* `pattern` made independent of the working folder and of who runs the process later: absolute,
  * "~" and file:// resolved. What a registration keeps. Touches no object. ERR_UNSUPPORTED names a

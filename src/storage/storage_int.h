@@ -32,9 +32,9 @@ bool storage__glob_is_plain(struct slice component);
 
 /* ---- local files (storage_local.c) ---- */
 
-MUST_USE enum err storage__local_list(struct slice pattern, size_t entries_max,
-                                      struct arena *arena, struct storage_entry **ret_entries,
-                                      size_t *ret_count, struct errinfo *info);
+MUST_USE enum err storage__local_list(struct slice pattern, size_t entries_max, struct arena *arena,
+                                      struct storage_entry **ret_entries, size_t *ret_count,
+                                      struct errinfo *info);
 
 MUST_USE enum err storage__local_stat(struct slice location, struct arena *arena,
                                       struct storage_entry *ret_entry, struct errinfo *info);

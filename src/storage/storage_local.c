@@ -43,9 +43,8 @@ static enum err report(struct errinfo *info, int error, const char *verb, struct
                     : error == EACCES || error == EPERM ? ERR_DENIED
                                                         : ERR_IO;
     char text[128];
-    (void)errinfo_set(info, code, code == ERR_NOT_FOUND ? "58P01" : NULL,
-                      "cannot %s \"%.*s\": %s", verb, SLICE_ARGS(name),
-                      strerror_r(error, text, sizeof(text)));
+    (void)errinfo_set(info, code, code == ERR_NOT_FOUND ? "58P01" : NULL, "cannot %s \"%.*s\": %s",
+                      verb, SLICE_ARGS(name), strerror_r(error, text, sizeof(text)));
     if (code == ERR_DENIED) {
         errinfo_hint(info, "The operating system's user who runs this program may not read it.");
     }
@@ -62,8 +61,9 @@ static enum err refuse_kind(struct errinfo *info, mode_t mode, struct slice loca
     (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is %s, not a file", SLICE_ARGS(name),
                       kind);
     if (S_ISDIR(mode)) {
-        errinfo_hint(info, "Name the files in it: \"%.*s/*.parquet\", or \"%.*s/**/*.parquet\" for "
-                           "its folders too.",
+        errinfo_hint(info,
+                     "Name the files in it: \"%.*s/*.parquet\", or \"%.*s/**/*.parquet\" for "
+                     "its folders too.",
                      SLICE_ARGS(name), SLICE_ARGS(name));
     }
     return ERR_INVALID;
@@ -163,8 +163,8 @@ static enum err add_entry(struct walk *walk, const char *path, const struct stat
     }
     char etag[ETAG_BYTES];
     struct storage_entry *entry = &walk->entries[walk->entry_count];
-    *entry = (struct storage_entry){.location = slice_of(path),
-                                    .size_bytes = (uint64_t)file->st_size};
+    *entry =
+        (struct storage_entry){.location = slice_of(path), .size_bytes = (uint64_t)file->st_size};
     struct slice printed = {etag, print_etag(file, etag)};
     if (!arena_slice(walk->arena, printed, &entry->etag)) {
         return errinfo_nomem(walk->info);
@@ -298,8 +298,7 @@ static enum err read_names(struct walk *walk, const char *folder, struct slice *
             }
             names = grown;
         }
-        if (names == NULL ||
-            !arena_slice(walk->arena, slice_of(entry->d_name), &names[count++])) {
+        if (names == NULL || !arena_slice(walk->arena, slice_of(entry->d_name), &names[count++])) {
             err = errinfo_nomem(walk->info);
         }
     }
@@ -337,8 +336,8 @@ static enum err walk_folder(struct walk *walk, const char *folder, const bool *s
         for (size_t i = 0; i < walk->component_count; i++) {
             bool is_repeated = false;
             for (size_t j = 0; j < i; j++) {
-                is_repeated = is_repeated || (states[j] && slice_equal(walk->components[j],
-                                                                       walk->components[i]));
+                is_repeated = is_repeated ||
+                              (states[j] && slice_equal(walk->components[j], walk->components[i]));
             }
             if (states[i] && !is_repeated) {
                 TRY(walk_name(walk, folder, walk->components[i], states, depth));
@@ -451,8 +450,7 @@ enum err storage__local_open(const struct storage_entry *entry, struct storage_o
     local->name = (struct slice){(const char *)(local + 1), name.len};
     do {
         /* Not blocking: a pipe put in the file's place must not hang the query. */
-        local->fd =
-            step_fails() ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        local->fd = step_fails() ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     } while (local->fd < 0 && errno == EINTR);
     struct stat file;
     if (local->fd < 0 || step_fails() || fstat(local->fd, &file) != 0) {
@@ -474,9 +472,8 @@ enum err storage__local_read(const struct storage_object *object, uint64_t offse
     char *out = ret_bytes;
     size_t done = 0;
     while (done < len) {
-        ssize_t got = step_fails()
-                          ? -1
-                          : pread(local->fd, out + done, len - done, (off_t)(offset + done));
+        ssize_t got =
+            step_fails() ? -1 : pread(local->fd, out + done, len - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR) {
             continue;
         }

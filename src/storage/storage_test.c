@@ -47,8 +47,8 @@ static const char *list(struct arena *arena, const char *folder, const char *pat
     for (size_t i = 0; i < count; i++) {
         struct slice name = entries[i].location;
         CHECK(slice_starts_with(name, slice_of(folder)));
-        text = arena_printf(arena, "%s%s%s", text, i == 0 ? "" : " ",
-                            name.ptr + strlen(folder) + 1);
+        text =
+            arena_printf(arena, "%s%s%s", text, i == 0 ? "" : " ", name.ptr + strlen(folder) + 1);
     }
     return text;
 }
@@ -106,8 +106,8 @@ TEST(storage, what_is_no_file_is_refused)
     size_t count;
     CHECK(mkfifo(arena_printf(arena, "%s/pipe.csv", f), 0600) == 0);
     CHECK_STR("!invalid", list(arena, f, "*.csv"));
-    CHECK_ERR(ERR_INVALID, storage_list(someone(), SLICE("/dev/null"), 10, arena, &entries, &count,
-                                        &info));
+    CHECK_ERR(ERR_INVALID,
+              storage_list(someone(), SLICE("/dev/null"), 10, arena, &entries, &count, &info));
     CHECK_STR("\"null\" is a device, not a file", info.message);
     struct storage_object *object;
     struct storage_entry pipe = {.location = slice_of(arena_printf(arena, "%s/pipe.csv", f))};

@@ -9,11 +9,16 @@ TEST(attack, lists_show_only_what_may_be_read)
 {
     struct fixture f;
     fixture_open(&f);
-    static const char *const lists[] = {
-        "SELECT * FROM information_schema.tables", "SELECT * FROM information_schema.columns",
-        "SELECT * FROM moat_system.tables", "SELECT * FROM moat_system.columns", "SHOW TABLES",
-        "SHOW GRANTS", "SHOW GRANTS ON people", "SHOW EFFECTIVE POLICY ON people",
-        "SELECT * FROM information_schema.table_privileges", "DESCRIBE people"};
+    static const char *const lists[] = {"SELECT * FROM information_schema.tables",
+                                        "SELECT * FROM information_schema.columns",
+                                        "SELECT * FROM moat_system.tables",
+                                        "SELECT * FROM moat_system.columns",
+                                        "SHOW TABLES",
+                                        "SHOW GRANTS",
+                                        "SHOW GRANTS ON people",
+                                        "SHOW EFFECTIVE POLICY ON people",
+                                        "SELECT * FROM information_schema.table_privileges",
+                                        "DESCRIBE people"};
     for (size_t i = 0; i < ARRAY_COUNT(lists); i++) {
         struct outcome outcome = fixture_run(f.eve, slice_of(lists[i]));
         CHECK(outcome.err == ERR_OK);
@@ -64,9 +69,8 @@ TEST(attack, every_refused_function_is_refused)
     for (size_t i = 0; (function = sql_function_at(i)) != NULL; i++) {
         char first = function->name[0];
         bool is_word = (first >= 'a' && first <= 'z') || first == '_';
-        if (!is_word ||
-            (function->class != FUNCTION_REFUSED && function->class != FUNCTION_MASK &&
-             function->class != FUNCTION_READER)) {
+        if (!is_word || (function->class != FUNCTION_REFUSED && function->class != FUNCTION_MASK &&
+                         function->class != FUNCTION_READER)) {
             continue;
         }
         static const char *const forms[] = {"SELECT %s()", "SELECT * FROM %s()",
@@ -117,8 +121,8 @@ TEST(attack, a_policy_over_a_dropped_column_gives_no_rows)
     fixture_open(&f);
     char csv[256];
     (void)snprintf(csv, sizeof(csv), "%s/people.csv", f.folder);
-    CHECK_OK(io_write_file_atomic(csv, SLICE("id,name,salary,ssn\n1,HIDDEN,98765,RAW\n"), 0600,
-                                  NULL));
+    CHECK_OK(
+        io_write_file_atomic(csv, SLICE("id,name,salary,ssn\n1,HIDDEN,98765,RAW\n"), 0600, NULL));
     fixture_attack(&f, "SELECT * FROM people_csv", "*", 0);
     fixture_must(f.owner, "ALTER TABLE people_csv REFRESH");
     fixture_attack(&f, "SELECT * FROM people_csv", "42501", 0);

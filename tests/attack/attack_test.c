@@ -88,8 +88,8 @@ TEST(attack, summaries_and_statistics_are_of_own_rows)
         {"SELECT min(name), max(name), min(ssn), max(ssn) FROM people", NULL, 1},
         {"SELECT approx_count_distinct(name), histogram(name) FROM people", NULL, 1},
         {"SELECT list(ssn), string_agg(name, ',') FROM people", NULL, 1},
-        {"SELECT * FROM people USING SAMPLE 50 ROWS", NULL, 50},
-        {"DESCRIBE people", NULL, 4}, {"DESCRIBE SELECT * FROM people", NULL, 4});
+        {"SELECT * FROM people USING SAMPLE 50 ROWS", NULL, 50}, {"DESCRIBE people", NULL, 4},
+        {"DESCRIBE SELECT * FROM people", NULL, 4});
 }
 
 TEST(attack, statements_that_reach_out_are_refused)
@@ -109,8 +109,7 @@ TEST(attack, statements_that_reach_out_are_refused)
         {"WITH x AS (SELECT 1) DELETE FROM people", "*", -1}, {"CHECKPOINT", "42501", -1},
         {"VACUUM", "42501", -1}, {"ALTER TABLE people RENAME TO mine", "*", -1},
         {"DROP TABLE people", "*", -1}, {"GRANT SELECT ON vault TO eve", "42P01", -1},
-        {"GRANT SELECT ON people TO eve", "42501", -1},
-        {"GRANT ROLE moat_admin TO eve", "*", -1},
+        {"GRANT SELECT ON people TO eve", "42501", -1}, {"GRANT ROLE moat_admin TO eve", "*", -1},
         {"REVOKE SELECT ON people FROM staff", "42501", -1}, {"CREATE USER mallory", "42501", -1},
         {"ALTER USER eve SET ATTRIBUTE dept = 'board'", "42501", -1},
         {"SHOW EFFECTIVE POLICY ON people FOR USER bob", "42501", -1},
@@ -128,17 +127,14 @@ TEST(attack, files_and_grants_cannot_be_named)
         {"SELECT * FROM glob('/*')", "42501", -1},
         {"SELECT * FROM sniff_csv('/etc/passwd')", "42501", -1},
         {"SELECT * FROM parquet_metadata('x')", "42501", -1},
-        {"SELECT * FROM parquet_schema('x')", "42501", -1},
-        {"SELECT getenv('HOME')", "*", -1},
+        {"SELECT * FROM parquet_schema('x')", "42501", -1}, {"SELECT getenv('HOME')", "*", -1},
         {"SELECT * FROM query('SELECT * FROM people')", "42501", -1},
         {"SELECT * FROM query_table('people')", "42501", -1},
         {"SELECT * FROM query_table(['people'])", "42501", -1},
         {"SELECT * FROM json_execute_serialized_sql('{}')", "42501", -1},
         {"SELECT current_setting('temp_directory')", "42501", -1},
-        {"SELECT * FROM duckdb_tables()", "42501", -1},
-        {"SELECT * FROM duckdb_logs", "*", -1},
-        {"SELECT * FROM sqlite_master", "*", -1},
-        {"SELECT * FROM pg_catalog.pg_class", "*", -1});
+        {"SELECT * FROM duckdb_tables()", "42501", -1}, {"SELECT * FROM duckdb_logs", "*", -1},
+        {"SELECT * FROM sqlite_master", "*", -1}, {"SELECT * FROM pg_catalog.pg_class", "*", -1});
 }
 
 TEST(attack, query_forms_do_not_go_around)
@@ -164,8 +160,7 @@ TEST(attack, query_forms_do_not_go_around)
         {"SELECT to_json(people) FROM people", NULL, FIXTURE_SALES},
         {"SELECT people.salary FROM people", "42703", -1},
         {"SELECT main.people.salary FROM main.people", "*", -1},
-        {"SELECT __moat_c4 FROM people", "*", -1},
-        {"SELECT * FROM __moat_source", "*", -1},
+        {"SELECT __moat_c4 FROM people", "*", -1}, {"SELECT * FROM __moat_source", "*", -1},
         {"SELECT * FROM people AS p(salary, a, b, c)", NULL, FIXTURE_SALES},
         {"FROM people", NULL, FIXTURE_SALES}, {"TABLE people", NULL, FIXTURE_SALES},
         {"SELECT * FROM (VALUES (1)) t(id) JOIN people USING (id)", NULL, 0},
@@ -187,9 +182,9 @@ TEST(attack, aggregates_never_count_hidden_rows)
 {
     struct fixture f;
     fixture_open(&f);
-    struct outcome outcome = fixture_run(
-        f.eve, SLICE("SELECT count(*) FILTER (WHERE dept = 'board'), count(*), "
-                     "count(DISTINCT dept) FROM people"));
+    struct outcome outcome =
+        fixture_run(f.eve, SLICE("SELECT count(*) FILTER (WHERE dept = 'board'), count(*), "
+                                 "count(DISTINCT dept) FROM people"));
     CHECK(strstr(buf_cstr(&outcome.text), "0|1000|1|") != NULL);
     outcome_fini(&outcome);
     fixture_close(&f);
@@ -201,8 +196,7 @@ TEST(attack, prepared_parameters_are_values_only)
         {"EXECUTE p('board'' OR ''1''=''1')", NULL, 1}, {"EXECUTE p", "08P01", -1},
         {"EXECUTE p('a', 'b')", "08P01", -1}, {"DEALLOCATE p", NULL, -1},
         {"PREPARE q AS SELECT * FROM vault", "42P01", -1},
-        {"PREPARE r AS SELECT * FROM read_parquet($1)", "*", -1},
-        {"SELECT $1", "08P01", -1});
+        {"PREPARE r AS SELECT * FROM read_parquet($1)", "*", -1}, {"SELECT $1", "08P01", -1});
 }
 
 TEST(attack, claims_cannot_be_forged)

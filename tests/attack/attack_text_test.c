@@ -1,5 +1,5 @@
 /* Goal: text that no person would write ends in a clear error, quickly, with nothing lost.
- * Method: NUL, invalid UTF-8, nesting and lists beyond every limit; then the session still works. */
+ * Method: NUL, invalid UTF-8, nesting and lists beyond limits; then the session still works. */
 #include "fixture.h"
 
 #include "base/clock.h"

@@ -154,22 +154,26 @@ static void make_tables(struct fixture *fixture)
     fixture_must(fixture->owner, sql);
     (void)snprintf(sql, sizeof(sql), "CREATE EXTERNAL TABLE people_csv LOCATION '%s'", csv);
     fixture_must(fixture->owner, sql);
-    (void)snprintf(sql, sizeof(sql),
-                   "CREATE EXTERNAL TABLE vault LOCATION '%s/people.parquet'", fixture->folder);
+    (void)snprintf(sql, sizeof(sql), "CREATE EXTERNAL TABLE vault LOCATION '%s/people.parquet'",
+                   fixture->folder);
     fixture_must(fixture->owner, sql);
 }
 
 void fixture_open(struct fixture *fixture)
 {
     static const char *const setup[] = {
-        "CREATE ROLE staff", "CREATE USER eve", "CREATE USER bob",
-        "GRANT ROLE staff TO eve", "GRANT ROLE staff TO bob",
+        "CREATE ROLE staff",
+        "CREATE USER eve",
+        "CREATE USER bob",
+        "GRANT ROLE staff TO eve",
+        "GRANT ROLE staff TO bob",
         "ALTER USER eve SET ATTRIBUTE dept = 'sales'",
         "ALTER USER bob SET ATTRIBUTE dept = 'board'",
-        "GRANT SELECT (id, name, dept, ssn) ON people TO ROLE staff ROWS WHERE dept = claim('dept') "
+        "GRANT SELECT (id, name, dept, ssn) ON people TO ROLE staff ROWS WHERE dept = "
+        "claim('dept') "
         "MASKED WITH (ssn = redact(ssn, 2))",
-        "GRANT SELECT (id, name, dept, ssn) ON people_csv TO ROLE staff ROWS WHERE dept = "
-        "claim('dept') MASKED WITH (ssn = redact(ssn, 2))",
+        ("GRANT SELECT (id, name, dept, ssn) ON people_csv TO ROLE staff ROWS WHERE dept = "
+         "claim('dept') MASKED WITH (ssn = redact(ssn, 2))"),
     };
     *fixture = (struct fixture){.folder = test_folder()};
     char set[256];

@@ -1,5 +1,5 @@
 /* Goal: whatever grants a person has, the engine shows exactly the union per cell.
- * Method: random ALLOW and DENY grants to a user and two roles over a small table with NULLs; random
+ * Method: random ALLOW and DENY to a user and two roles over a small table with NULLs; random
  * projections and conditions; an oracle computes each cell of each row from the grants by the rules
  * of docs/policy.md, slowly and without SQL. */
 #include "fixture.h"
@@ -23,7 +23,11 @@ static struct cell table[ROWS][COLUMNS];
 /* One condition of a family that the oracle can decide: three-valued, as SQL is. */
 struct condition {
     int column; /* -1: none, always true */
-    enum comparison { EQUALS, GREATER, IS_NULL } operator;
+    enum comparison {
+        EQUALS,
+        GREATER,
+        IS_NULL
+    } operator;
     char constant[16];
     bool uses_claim;
 };
@@ -37,7 +41,11 @@ struct rule {
     struct condition rows;
 };
 
-enum truth { FALSE_, TRUE_, UNKNOWN };
+enum truth {
+    FALSE_,
+    TRUE_,
+    UNKNOWN
+};
 
 static enum truth decide(const struct condition *condition, int row)
 {
@@ -45,13 +53,13 @@ static enum truth decide(const struct condition *condition, int row)
         return TRUE_;
     }
     const struct cell *cell = &table[row][condition->column];
-    if (condition->operator == IS_NULL) {
+    if (condition->operator== IS_NULL) {
         return cell->is_null ? TRUE_ : FALSE_;
     }
     if (cell->is_null) {
         return UNKNOWN;
     }
-    if (condition->operator == GREATER) {
+    if (condition->operator== GREATER) {
         return strtol(cell->text, NULL, 10) > strtol(condition->constant, NULL, 10) ? TRUE_
                                                                                     : FALSE_;
     }
@@ -86,9 +94,9 @@ static struct condition random_condition(uint64_t *seed)
         return condition;
     }
     bool is_number = condition.column == 0 || condition.column == 2;
-    condition.operator = (enum comparison)test_random_below(seed, 3);
-    if (!is_number && condition.operator == GREATER) {
-        condition.operator = EQUALS;
+    condition.operator=(enum comparison) test_random_below(seed, 3);
+    if (!is_number && condition.operator== GREATER) {
+        condition.operator= EQUALS;
     }
     if (is_number) {
         (void)snprintf(condition.constant, sizeof(condition.constant), "%d",
@@ -96,8 +104,7 @@ static struct condition random_condition(uint64_t *seed)
     } else {
         (void)snprintf(condition.constant, sizeof(condition.constant), "%c",
                        (int)('p' + test_random_below(seed, 3)));
-        condition.uses_claim =
-            condition.operator == EQUALS && strcmp(condition.constant, "q") == 0;
+        condition.uses_claim = condition.operator== EQUALS && strcmp(condition.constant, "q") == 0;
     }
     return condition;
 }
@@ -128,13 +135,13 @@ static void print_condition(const struct condition *condition, struct buf *out)
 {
     const char *name = column_names[condition->column];
     bool is_number = condition->column == 0 || condition->column == 2;
-    if (condition->operator == IS_NULL) {
+    if (condition->operator== IS_NULL) {
         buf_printf(out, "%s IS NULL", name);
     } else if (condition->uses_claim) {
         buf_printf(out, "claim('letter') = %s", name);
     } else {
         buf_printf(out, is_number ? "%s %s %s" : "%s %s '%s'", name,
-                   condition->operator == GREATER ? ">" : "=", condition->constant);
+                   condition->operator== GREATER ? ">" : "=", condition->constant);
     }
 }
 
@@ -311,8 +318,8 @@ static void ask(struct fixture *fixture, const struct rule *rules, int count, ui
     if (!is_right) {
         struct outcome grants = fixture_run(fixture->owner, SLICE("SHOW GRANTS ON small"));
         fail_msg("%s\nexpected:\n%s\ngot %s:\n%s\ngrants:\n%s", buf_cstr(&sql),
-                 exists ? buf_cstr(&expected) : "42P01", outcome.sqlstate,
-                 buf_cstr(&outcome.text), buf_cstr(&grants.text));
+                 exists ? buf_cstr(&expected) : "42P01", outcome.sqlstate, buf_cstr(&outcome.text),
+                 buf_cstr(&grants.text));
     }
     outcome_fini(&outcome);
 }

@@ -98,8 +98,8 @@ int main(int argc, char **argv)
         (void)fputs("bare_duckdb: the engine cannot be opened\n", stderr);
         return 1;
     }
-    bool is_good = is_script ? run_script(connection, argv[2])
-                             : run(connection, argv[argc - 1], false);
+    bool is_good =
+        is_script ? run_script(connection, argv[2]) : run(connection, argv[argc - 1], false);
     (void)fflush(stdout);
     char byte;
     while (is_held && read(STDIN_FILENO, &byte, 1) > 0) {

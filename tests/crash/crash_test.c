@@ -1,9 +1,11 @@
-/* kill -9 before any one write, sync or rename of the store and the audit trail, while a program runs statements.
+/* kill -9 before any one write, sync or rename of the store and the audit trail, while a program
+ * runs statements.
  *
- * The store is on a wrapped SQLite file system and the trail on base/io, which both count a sweep's steps. Whatever ran
- * is in processes of their own, so that this one never holds an engine while it forks. What a statement's caller was
- * told comes through a pipe: after the crash the warehouse must open, its trail be intact, and every statement that was
- * answered be there, in the trail and in its effect. */
+ * The store is on a wrapped SQLite file system and the trail on base/io, which both count a
+ * sweep's steps. Whatever ran is in processes of their own, so that this one never holds an
+ * engine while it forks. What a statement's caller was told comes through a pipe: after the
+ * crash the warehouse must open, its trail be intact, and every statement that was answered be
+ * there, in the trail and in its effect. */
 #include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,14 +99,15 @@ static void count_sqlite(void)
 
 /* ---- the script ---- */
 
-/* Each with a question, asked after the crash, that gives rows only if the statement had its effect. A later statement
- * may undo it: such a question holds until then. */
+/* Each with a question, asked after the crash, that gives rows only if the statement had its
+ * effect. A later statement may undo it: such a question holds until then. */
 static const struct {
     const char *statement;
     const char *question;
     size_t undone_by; /* index; 0 = never */
 } script[] = {
-    {"CREATE EXTERNAL TABLE t LOCATION", "SELECT 1 FROM (SELECT count(*) AS n FROM t) WHERE n = 2", 9},
+    {"CREATE EXTERNAL TABLE t LOCATION", "SELECT 1 FROM (SELECT count(*) AS n FROM t) WHERE n = 2",
+     9},
     {"CREATE USER ann PASSWORD 'secret'", "SELECT 1 FROM moat_system.users WHERE name = 'ann'", 0},
     {"CREATE ROLE reader", NULL, 0}, /* the next but one stands on it */
     {"GRANT ROLE reader TO ann",
@@ -113,10 +116,12 @@ static const struct {
      "SELECT 1 FROM moat_system.users WHERE name = 'ann' AND attributes['region'] = 'EU'", 0},
     {"GRANT SELECT (id) ON t TO ROLE reader ROWS WHERE id = 1",
      "SELECT 1 FROM moat_system.grants WHERE grantee = 'reader' AND has_rows", 0},
-    {"CREATE VIEW v AS SELECT id FROM t", "SELECT 1 FROM information_schema.views WHERE table_name = 'v'", 0},
+    {"CREATE VIEW v AS SELECT id FROM t",
+     "SELECT 1 FROM information_schema.views WHERE table_name = 'v'", 0},
     {"SELECT count(*) FROM t", NULL, 0},
     {"CREATE SCHEMA s", "SELECT 1 FROM moat_system.schemas WHERE name = 's'", 0},
-    {"ALTER TABLE t RENAME TO u", "SELECT 1 FROM information_schema.tables WHERE table_name = 'u'", 0},
+    {"ALTER TABLE t RENAME TO u", "SELECT 1 FROM information_schema.tables WHERE table_name = 'u'",
+     0},
     {"SELECT id FROM u", NULL, 0},
 };
 
@@ -275,7 +280,8 @@ static bool crash_at(uint64_t step)
     int status = await(player);
     bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     if (!is_killed && status != 0) {
-        print_error("step %llu: the script ended with status %d\n", (unsigned long long)step, status);
+        print_error("step %llu: the script ended with status %d\n", (unsigned long long)step,
+                    status);
     }
     CHECK(is_killed || status == 0);
     CHECK(is_killed || answered == ARRAY_COUNT(script));
@@ -285,7 +291,8 @@ static bool crash_at(uint64_t step)
     }
     status = await(checker);
     if (status != 0) {
-        print_error("step %llu, %zu answered: status %d\n", (unsigned long long)step, answered, status);
+        print_error("step %llu, %zu answered: status %d\n", (unsigned long long)step, answered,
+                    status);
     }
     CHECK(status == 0);
     return !is_killed;
@@ -293,9 +300,9 @@ static bool crash_at(uint64_t step)
 
 TEST(crash, kill_before_any_write_loses_nothing_answered)
 {
-    // Goal: after kill -9 anywhere the warehouse opens, the trail verifies, answered statements are there.
-    // Method: kill before steps 1, 2, 3 ... while the warehouse is made; later, steps at random distances, all of
-    // which many runs together cover.
+    // Goal: after kill -9 anywhere the warehouse opens, the trail verifies, answered statements are
+    // there. Method: kill before steps 1, 2, 3 ... while the warehouse is made; later, steps at
+    // random distances, all of which many runs together cover.
     uint64_t seed = test_seed();
     uint64_t step = 1;
     unsigned crashes = 0;

@@ -1,5 +1,6 @@
-/* The allow list (sql/functions.def) is complete over the engine's own list, and does not claim more of a
- * function than the engine's flags do: an upgrade of the engine cannot add a hole in silence. */
+/* The allow list (sql/functions.def) is complete over the engine's own list, and does not claim
+ * more of a function than the engine's flags do: an upgrade of the engine cannot add a hole in
+ * silence. */
 #include "arrow/value.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -79,8 +80,9 @@ TEST(functions, list_knows_every_function_of_the_engine)
 
 TEST(functions, leak_class_is_never_better_than_the_engines_flags)
 {
-    // Goal: "cannot fail" is never claimed of what the engine says can, and "the engine guards it" only
-    // where the engine has the flag that makes it guard. Method: every scalar overload against its entry.
+    // Goal: "cannot fail" is never claimed of what the engine says can, and "the engine guards it"
+    // only where the engine has the flag that makes it guard. Method: every scalar overload against
+    // its entry.
     struct listing l;
     listing_open(&l);
     unsigned wrong = 0;
@@ -113,12 +115,14 @@ TEST(functions, leak_class_is_never_better_than_the_engines_flags)
 
 TEST(functions, tables_and_pragmas_are_refused_or_make_rows_from_arguments)
 {
-    // Goal: whatever touches files, network, settings or catalogs is refused. Method: every table function
-    // and pragma of the engine is refused but for a closed list, written down here a second time.
-    static const char *const open[] = {"range",    "generate_series", "unnest",  "repeat_row", "repeat",
-                                       "read_csv", "read_csv_auto",   "read_json", "read_json_auto",
-                                       "read_ndjson", "read_ndjson_auto", "read_parquet",
-                                       "parquet_scan", "summary"};
+    // Goal: whatever touches files, network, settings or catalogs is refused. Method: every table
+    // function and pragma of the engine is refused but for a closed list, written down here a
+    // second time.
+    static const char *const open[] = {"range",         "generate_series",  "unnest",
+                                       "repeat_row",    "repeat",           "read_csv",
+                                       "read_csv_auto", "read_json",        "read_json_auto",
+                                       "read_ndjson",   "read_ndjson_auto", "read_parquet",
+                                       "parquet_scan",  "summary"};
     struct listing l;
     listing_open(&l);
     unsigned wrong = 0;
@@ -145,8 +149,8 @@ TEST(functions, tables_and_pragmas_are_refused_or_make_rows_from_arguments)
     listing_close(&l);
 }
 
-/* What a macro may call although a statement may not. An aggregate sees visible rows only, and the text of
- * this error is a constant. */
+/* What a macro may call although a statement may not. An aggregate sees visible rows only, and
+ * the text of this error is a constant. */
 static bool is_excepted(struct slice macro, struct slice called)
 {
     return slice_equal(macro, SLICE("json_group_object")) && slice_equal(called, SLICE("error"));
@@ -156,8 +160,8 @@ static bool is_excepted(struct slice macro, struct slice called)
 static unsigned check_calls(const struct json *node, struct slice macro)
 {
     unsigned wrong = 0;
-    struct slice called = node->type == JSON_OBJECT ? json_get_text(node, "function_name")
-                                                    : (struct slice){"", 0};
+    struct slice called =
+        node->type == JSON_OBJECT ? json_get_text(node, "function_name") : (struct slice){"", 0};
     if (called.len > 0 && !is_excepted(macro, called)) {
         const struct sql_function *entry = sql_function_find(called);
         if (entry == NULL || entry->class == FUNCTION_REFUSED || entry->class == FUNCTION_READER) {
@@ -202,7 +206,8 @@ static unsigned check_macro(struct listing *l, struct slice name, struct slice d
 
 TEST(functions, allowed_macros_call_only_what_is_allowed)
 {
-    // Goal: a macro of the engine is no way around the list. Method: parse the body of each that is allowed.
+    // Goal: a macro of the engine is no way around the list. Method: parse the body of each that is
+    // allowed.
     struct listing l;
     struct engine_query *query;
     struct ArrowSchema schema;

@@ -1,5 +1,6 @@
-/* Runs one file of SQL with its right answers (script.h) against a warehouse of its own, and says how
- * many of its steps held. Whatever the file does, its audit trail must be intact at the end. */
+/* Runs one file of SQL with its right answers (script.h) against a warehouse of its own, and
+ * says how many of its steps held. Whatever the file does, its audit trail must be intact at the
+ * end. */
 #include <ftw.h>
 #include <regex.h>
 #include <stdarg.h>
@@ -234,8 +235,7 @@ PRINTF_LIKE(3, 4)
 static bool wrong(const struct runner *r, const struct step *step, const char *format, ...)
 {
     va_list args;
-    printf("%s:%u: as %s: ", r->path, step->line,
-           r->person.len == 0 ? "owner" : r->person.ptr);
+    printf("%s:%u: as %s: ", r->path, step->line, r->person.len == 0 ? "owner" : r->person.ptr);
     va_start(args, format);
     vprintf(format, args);
     va_end(args);
@@ -279,9 +279,9 @@ static bool judge_error(struct runner *r, const struct step *step, const struct 
                     (step->hint.ptr == NULL || matches(hint, expand(r, step->hint))) &&
                     (step->detail.ptr == NULL || matches(detail, expand(r, step->detail))) &&
                     (!step->has_position || step->position == info->position);
-    bool is_told = step->never.ptr != NULL &&
-                   (contains(message, step->never) || contains(hint, step->never) ||
-                    contains(detail, step->never));
+    bool is_told =
+        step->never.ptr != NULL && (contains(message, step->never) || contains(hint, step->never) ||
+                                    contains(detail, step->never));
     if (!is_right || is_told) {
         return wrong(r, step, "ERROR %s at %zu: %s\n    detail: %s\n    hint: %s", info->sqlstate,
                      info->position, info->message, info->detail, info->hint);
@@ -315,13 +315,16 @@ static bool judge_rows(struct runner *r, struct step *step, struct outcome *outc
         is_told = is_told || (step->never.ptr != NULL && contains(rows->items[i], step->never));
     }
     bool has_types = types_match(step->types, buf_slice(&outcome->types));
-    bool has_columns = step->columns.ptr == NULL ||
-                       slice_equal(step->columns, buf_slice(&outcome->columns));
+    bool has_columns =
+        step->columns.ptr == NULL || slice_equal(step->columns, buf_slice(&outcome->columns));
     if (is_same && has_types && has_columns && !is_told) {
         return true;
     }
     (void)wrong(r, step, "wrong %s; types %s, columns %s; rows:",
-                !has_types ? "types" : !has_columns ? "columns" : is_told ? "text told" : "rows",
+                !has_types     ? "types"
+                : !has_columns ? "columns"
+                : is_told      ? "text told"
+                               : "rows",
                 buf_cstr(&outcome->types), buf_cstr(&outcome->columns));
     for (size_t i = 0; i < rows->count; i++) {
         printf("%.*s\n", SLICE_ARGS(rows->items[i]));
@@ -339,11 +342,10 @@ static bool judge_ok(struct runner *r, struct step *step, struct outcome *outcom
     if (step->kind == STEP_ROWS) {
         return judge_rows(r, step, outcome);
     }
-    bool is_right =
-        (step->tag.ptr == NULL || slice_equal(step->tag, slice_of(outcome->tag))) &&
-        (step->notice.ptr == NULL || matches(outcome->notice, expand(r, step->notice)));
-    return is_right || wrong(r, step, "tag \"%s\", notice \"%s\"", outcome->tag,
-                             outcome->notice.ptr);
+    bool is_right = (step->tag.ptr == NULL || slice_equal(step->tag, slice_of(outcome->tag))) &&
+                    (step->notice.ptr == NULL || matches(outcome->notice, expand(r, step->notice)));
+    return is_right ||
+           wrong(r, step, "tag \"%s\", notice \"%s\"", outcome->tag, outcome->notice.ptr);
 }
 
 /* ---- a file ---- */

@@ -135,8 +135,8 @@ static enum err read_head(struct script *script, struct slice rest, struct step 
         step->order = slice_equal(rest, SLICE("rowsort"))     ? ROWS_SORTED
                       : slice_equal(rest, SLICE("valuesort")) ? VALUES_SORTED
                                                               : ROWS_AS_GIVEN;
-        bool is_known = rest.len == 0 || step->order != ROWS_AS_GIVEN ||
-                        slice_equal(rest, SLICE("nosort"));
+        bool is_known =
+            rest.len == 0 || step->order != ROWS_AS_GIVEN || slice_equal(rest, SLICE("nosort"));
         return is_known ? read_statement(script, step, info)
                         : bad_line(script, "the order is nosort, rowsort or valuesort", info);
     }

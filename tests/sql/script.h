@@ -22,9 +22,9 @@
  *     one row a line, cells separated by " | "; valuesort: one cell a line
  *
  * TYPES has a letter a column: I integers, R other numbers, B booleans, T texts, D dates and times,
- * ? anything. NULL is NULL, the empty text is (empty), a newline is \n. `${dir}` is the folder of the
- * files and `${owner}` the warehouse's owner, in SQL and in answers; `never` is a text that must not
- * occur in answer or error. */
+ * ? anything. NULL is NULL, the empty text is (empty), a newline is \n. `${dir}` is the folder of
+ * the files and `${owner}` the warehouse's owner, in SQL and in answers; `never` is a text that
+ * must not occur in answer or error. */
 #pragma once
 
 #include "base/arena.h"
@@ -38,11 +38,24 @@ struct lines {
 };
 
 enum step_kind {
-    STEP_END, STEP_FILE, STEP_OWNER, STEP_USER, STEP_RECONNECT, STEP_REOPEN, STEP_CONFIG,
-    STEP_PARAMETER, STEP_OK, STEP_ERROR, STEP_ROWS,
+    STEP_END,
+    STEP_FILE,
+    STEP_OWNER,
+    STEP_USER,
+    STEP_RECONNECT,
+    STEP_REOPEN,
+    STEP_CONFIG,
+    STEP_PARAMETER,
+    STEP_OK,
+    STEP_ERROR,
+    STEP_ROWS,
 };
 
-enum row_order { ROWS_AS_GIVEN, ROWS_SORTED, VALUES_SORTED };
+enum row_order {
+    ROWS_AS_GIVEN,
+    ROWS_SORTED,
+    VALUES_SORTED
+};
 
 struct step {
     enum step_kind kind;
