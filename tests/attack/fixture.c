@@ -159,10 +159,6 @@ static void make_tables(struct fixture *fixture)
     fixture_must(fixture->owner, sql);
 }
 
-#define GRANT_STAFF(table)                                                                         \
-    ("GRANT SELECT (id, name, dept, ssn) ON " table " TO ROLE staff ROWS WHERE dept = "            \
-     "claim('dept') MASKED WITH (ssn = redact(ssn, 2))")
-
 void fixture_open(struct fixture *fixture)
 {
     static const char *const setup[] = {
@@ -173,8 +169,11 @@ void fixture_open(struct fixture *fixture)
         "GRANT ROLE staff TO bob",
         "ALTER USER eve SET ATTRIBUTE dept = 'sales'",
         "ALTER USER bob SET ATTRIBUTE dept = 'board'",
-        GRANT_STAFF("people"),
-        GRANT_STAFF("people_csv"),
+        "GRANT SELECT (id, name, dept, ssn) ON people TO ROLE staff ROWS WHERE dept = "
+        "claim('dept') "
+        "MASKED WITH (ssn = redact(ssn, 2))",
+        ("GRANT SELECT (id, name, dept, ssn) ON people_csv TO ROLE staff ROWS WHERE dept = "
+         "claim('dept') MASKED WITH (ssn = redact(ssn, 2))"),
     };
     *fixture = (struct fixture){.folder = test_folder()};
     char set[256];
