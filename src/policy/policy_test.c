@@ -503,9 +503,9 @@ TEST(policy, a_hash_without_the_key_never_prints_as_the_keyed_one)
         grant.masks = masks;
         grant.mask_count = 1;
         CHECK_OK(policy_print_grant(&grant, &fixture_relation, arena, &text, &info));
-        char *expected = arena_printf(
-            arena, "SELECT ON main.customer TO ROLE analyst MASKED WITH (email = %s)",
-            cases[i].printed);
+        char *expected =
+            arena_printf(arena, "SELECT ON main.customer TO ROLE analyst MASKED WITH (email = %s)",
+                         cases[i].printed);
         CHECK_STR(expected, arena_printf(arena, "%.*s", SLICE_ARGS(text)));
         struct slice printed = slice_of(cases[i].printed);
         CHECK_OK(policy_mask_expand(printed, column_called("email"), arena, &expanded, &info));
