@@ -53,7 +53,7 @@ char *fixture_sql(const struct engine_grant *grant, size_t index, const char *fo
 
 uint64_t resident_bytes(void);
 
-/* How much more time and memory a sanitizer may take. clang says it by a feature, gcc by a macro. */
+/* How much more time and memory a sanitizer may take; clang tells by a feature, gcc by a macro. */
 #ifndef __has_feature
 #define __has_feature(feature) 0
 #endif
