@@ -1,6 +1,6 @@
 /* Goal: no function tells of hidden rows by failing.
- * Method: every allowed scalar function is called, somewhere in a query, with arguments that a hidden
- * row would break (no pattern, no number, no date, a bracket, a zero), once on the table that hides
+ * Method: every allowed scalar function is called, somewhere in a query, with arguments that hidden
+ * rows would break (no pattern, no number, no date, a bracket, a zero), once on the table that hides
  * those rows and once on a table from which they were really removed: it may not fail on the first
  * alone. */
 #include "fixture.h"
