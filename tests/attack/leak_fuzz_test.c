@@ -1,7 +1,7 @@
 /* Goal: no function tells of hidden rows by failing.
  * Method: every allowed scalar function is called, somewhere in a query, with arguments that hidden
- * rows would break (no pattern, no number, no date, a bracket, a zero), once on the table that hides
- * those rows and once on a table from which they were really removed: it may not fail on the first
+ * rows would break (no pattern, no number, no date, a bracket, a zero), once on the table that has
+ * them and once on a table from which they were really removed: it may not fail on the first
  * alone. */
 #include "fixture.h"
 
