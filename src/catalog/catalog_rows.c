@@ -396,12 +396,20 @@ enum err catalog__rows_functions(UNUSED const struct catalog_system_input *input
     return finish(out, info);
 }
 
-enum err catalog__rows_roles(const struct catalog_system_input *input, UNUSED struct arena *arena,
+/* Every role for those who administer them; one's own for others. */
+enum err catalog__rows_roles(const struct catalog_system_input *input, struct arena *arena,
                              struct buf *out, struct errinfo *info)
 {
-    for (size_t i = 0; i < identity_role_count(input->who); i++) {
+    bool is_admin =
+        identity_is_owner(input->who) || identity_has_role(input->who, SLICE(SYSTEM_ROLE_ADMIN));
+    struct slice *roles = NULL;
+    size_t count = identity_role_count(input->who);
+    if (is_admin) {
+        TRY(system_roles(input->system, input->who, arena, &roles, &count, info));
+    }
+    for (size_t i = 0; i < count; i++) {
         row_begin(out);
-        row_text(out, "name", identity_role(input->who, i));
+        row_text(out, "name", roles != NULL ? roles[i] : identity_role(input->who, i));
         row_end(out);
     }
     return finish(out, info);

@@ -2,8 +2,8 @@
  *
  *     version: 1
  *     grants:
- *       - effect: allow              # or deny
- *         on: main.orders            # [catalog.]schema.table
+ *       - effect: allow              # or deny; omitted: allow
+ *         on: main.orders            # [[catalog.]schema.]table; omitted schema: main
  *         to_role: analyst           # or to_user
  *         columns: [id, region]      # omitted: all
  *         rows: region = claim('region')
@@ -238,11 +238,12 @@ static enum err read_object(struct policy_yaml *yaml, struct sql_name *ret_name)
     if (err != ERR_OK) {
         return err == ERR_NOMEM ? err : wrong_object(yaml, text);
     }
-    if (count != 3 && count != 5) {
+    if (count != 1 && count != 3 && count != 5) {
         return wrong_object(yaml, text);
     }
-    struct slice parts[3] = {{"", 0}, {"", 0}, {"", 0}};
-    size_t first = count == 5 ? 0 : 1;
+    /* Never the session's schema: a file means the same whoever applies it. */
+    struct slice parts[3] = {{"", 0}, SLICE(SQL_SCHEMA_DEFAULT), {"", 0}};
+    size_t first = (5 - count) / 2;
     for (size_t i = 0; i < count; i++) {
         bool is_word = tokens[i].kind == TOKEN_WORD || tokens[i].kind == TOKEN_QUOTED;
         if (i % 2 == 0 ? !is_word : !token_is_operator(&tokens[i], ".")) {
@@ -332,10 +333,8 @@ static enum err read_masks(struct policy_yaml *yaml, struct policy_rule *rule)
 static enum err check_rule(const struct policy_yaml *yaml, const struct policy_rule *rule,
                            unsigned seen)
 {
-    for (size_t i = KEY_EFFECT; i <= KEY_ON; i++) {
-        if ((seen >> i & 1u) == 0) {
-            return policy__yaml_error(yaml, rule->line, "the grant lacks \"%s\"", rule_keys[i]);
-        }
+    if ((seen >> KEY_ON & 1u) == 0) {
+        return policy__yaml_error(yaml, rule->line, "the grant lacks \"%s\"", rule_keys[KEY_ON]);
     }
     bool has_role = (seen >> KEY_TO_ROLE & 1u) != 0;
     bool has_user = (seen >> KEY_TO_USER & 1u) != 0;
@@ -376,7 +375,7 @@ static enum err read_value(struct policy_yaml *yaml, enum rule_key key, struct p
 static enum err read_rule(struct policy_yaml *yaml, struct policy_rule *rule)
 {
     unsigned seen = 0;
-    *rule = (struct policy_rule){.line = yaml->line};
+    *rule = (struct policy_rule){.effect = GRANT_ALLOW, .line = yaml->line};
     if (yaml->event.type != YAML_MAPPING_START_EVENT) {
         return policy__yaml_error(yaml, yaml->line,
                                   "expected a grant, such as {effect: allow, "

@@ -67,6 +67,22 @@ TEST(policy_file, reads_every_key)
     arena_free(r.arena);
 }
 
+TEST(policy_file, a_rule_allows_and_a_table_is_in_main_unless_said_otherwise)
+{
+    struct reading r = {0};
+    CHECK_OK(parse(&r, SLICE("version: 1\ngrants:\n"
+                             "  - {on: orders, to_role: r}\n"
+                             "  - {on: '\"My.t\"', to_role: r, effect: deny}\n")));
+    CHECK(r.file.rule_count == 2);
+    CHECK(r.file.rules[0].effect == GRANT_ALLOW && r.file.rules[1].effect == GRANT_DENY);
+    CHECK_SLICE("main", r.file.rules[0].object.schema);
+    CHECK_SLICE("orders", r.file.rules[0].object.name);
+    CHECK(r.file.rules[0].object.catalog.len == 0);
+    CHECK_SLICE("main", r.file.rules[1].object.schema);
+    CHECK_SLICE("My.t", r.file.rules[1].object.name);
+    arena_free(r.arena);
+}
+
 static const struct {
     const char *text, *message, *hint;
 } refused[] = {
@@ -114,11 +130,13 @@ static const struct {
     {GRANT_ ", masks: {a: }}]", "expected a mask, found nothing", ""},
     {GRANT_ ", masks: {a: null, A: 1}}]", "column \"A\" is named twice", ""},
     {DENY_ ", masks: {a: null}}]", "policy.yaml:3: deny takes no masks", ""},
-    {"version: 1\ngrants: [{on: main.t, to_role: r}]", "lacks \"effect\"", ""},
+    {"version: 1\ngrants: [{effect: , on: main.t, to_role: r}]", "expected allow or deny", ""},
     {"version: 1\ngrants: [{effect: allow, to_role: r}]", "lacks \"on\"", ""},
     {"version: 1\ngrants: [{effect: allow, on: main.t}]", "needs either \"to_role\"", ""},
     {"version: 1\ngrants: [{effect: Allow}]", "effect \"Allow\" is not known", "allow, deny"},
-    {"version: 1\ngrants: [{on: t}]", "\"t\" does not name a table", "Write schema.table"},
+    {"version: 1\ngrants: [{on: t u}]", "\"t u\" does not name a table", "Write schema.table"},
+    {"version: 1\ngrants: [{on: t.}]", "\"t.\" does not name a table", ""},
+    {"version: 1\ngrants: [{on: '\"\"'}]", "does not name a table", ""},
     {"version: 1\ngrants: [{on: a.b.c.d}]", "does not name a table", ""},
     {"version: 1\ngrants: [{on: 'main.\"'}]", "does not name a table", ""},
     {"version: 1\ngrants: [{on: 'main.\"\"'}]", "does not name a table", ""},

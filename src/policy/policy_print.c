@@ -1,5 +1,6 @@
 /* Grants as people write them. What is printed can be given back to GRANT: masks by the name of
- * the built-in, columns and masks in the relation's order so that equal grants print alike. */
+ * the built-in, columns and masks in the relation's order so that equal grants print alike. Grants
+ * that differ print differently: stores are compared by what is printed. */
 #include "policy/policy_int.h"
 #include "sql/ast.h"
 #include "sql/scan.h"
@@ -125,7 +126,9 @@ static bool find_hashed(const struct token *tokens, size_t count, size_t at, siz
     return true;
 }
 
-/* Copies `text`, giving Moat's own functions the names under which people know them. */
+/* Copies `text`, giving Moat's own functions the names under which people know them. The engine's
+ * sha256, which has no key, is quoted: so it never reads as ours, and GRANT takes it as the
+ * engine's again. */
 static void print_renamed(struct slice text, const struct token *tokens, size_t count,
                           struct buf *out)
 {
@@ -136,7 +139,9 @@ static void print_renamed(struct slice text, const struct token *tokens, size_t 
     for (size_t i = 0; i < count; i++) {
         size_t first;
         size_t end;
-        const char *name = NULL;
+        bool is_plain_hash = tokens[i].kind == TOKEN_WORD && token_is(&tokens[i], "sha256") &&
+                             i + 1 < count && token_is_operator(&tokens[i + 1], "(");
+        const char *name = is_plain_hash ? "\"sha256\"" : NULL;
         for (size_t n = 0; n < ARRAY_COUNT(names); n++) {
             name = token_is(&tokens[i], names[n][0]) ? names[n][1] : name;
         }

@@ -479,3 +479,46 @@ TEST(policy, a_grant_prints_as_it_may_be_written)
                 text);
     arena_free(arena);
 }
+
+TEST(policy, a_hash_without_the_key_never_prints_as_the_keyed_one)
+{
+    /* Goal: the engine's own sha256 reaches the store as (sha256(c)) or c.sha256(). It must print
+     * so that it can be told apart, and so that GRANT reads what was printed as the same mask. */
+    static const struct {
+        const char *stored, *printed;
+    } cases[] = {
+        {"__moat_hash(CAST(__moat_c4 AS VARCHAR))", "sha256(email)"},
+        {"sha256(__moat_c4)", "\"sha256\"(email)"},
+        {"sha256(lower(__moat_c4))", "\"sha256\"(lower(email))"},
+        {"upper(sha256(__moat_c4))", "upper(\"sha256\"(email))"},
+        {"(sha256(__moat_c4) || sha256(__moat_c2))", "(\"sha256\"(email) || \"sha256\"(region))"},
+    };
+    struct arena *arena = arena_new(NULL, "test", 0);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct grant_mask masks[] = {{4, slice_of(cases[i].stored)}};
+        struct grant grant = fixture_grant(1);
+        struct slice text;
+        struct slice expanded;
+        struct errinfo info;
+        grant.masks = masks;
+        grant.mask_count = 1;
+        CHECK_OK(policy_print_grant(&grant, &fixture_relation, arena, &text, &info));
+        char *expected =
+            arena_printf(arena, "SELECT ON main.customer TO ROLE analyst MASKED WITH (email = %s)",
+                         cases[i].printed);
+        CHECK_STR(expected, arena_printf(arena, "%.*s", SLICE_ARGS(text)));
+        struct slice printed = slice_of(cases[i].printed);
+        CHECK_OK(policy_mask_expand(printed, column_called("email"), arena, &expanded, &info));
+        CHECK((expanded.ptr != printed.ptr) == (i == 0));
+    }
+    struct slice shown;
+    struct errinfo info;
+    CHECK_OK(policy_print_expression(SLICE("CASE WHEN (__moat_c1 = 1) THEN (sha256(__moat_c4)) "
+                                           "ELSE (__moat_hash(CAST(__moat_c4 AS VARCHAR))) END"),
+                                     &fixture_relation, arena, &shown, &info));
+    CHECK_SLICE("CASE WHEN (id = 1) THEN (\"sha256\"(email)) ELSE (sha256(email)) END", shown);
+    CHECK_OK(policy_print_expression(SLICE("(sha256(__moat_c4))"), &fixture_relation, arena, &shown,
+                                     &info));
+    CHECK_SLICE("\"sha256\"(email)", shown);
+    arena_free(arena);
+}

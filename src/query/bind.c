@@ -69,14 +69,37 @@ static enum err type_of(struct session *session, const struct relation *relation
     return ERR_OK;
 }
 
+/* A mask of a type that widens to the column's without loss (0 on a BIGINT) is cast to it, so that
+ * the column keeps its type. Texts never are: a literal would, and fail on each row. */
+static bool widen(struct session *session, const struct relation *relation,
+                  const struct relation_column *column, struct slice folded, struct arena *arena,
+                  struct slice *stored)
+{
+    struct slice type;
+    struct errinfo ignored;
+    char *both = arena_printf(arena, "CASE WHEN false THEN \"__moat_c%u\" ELSE (%.*s) END",
+                              column->id, (int)folded.len, folded.ptr);
+    if (both == NULL ||
+        type_of(session, relation, slice_of(both), arena, &type, &ignored) != ERR_OK ||
+        !slice_equal(type, column->type) || slice_equal(column->type, SLICE("VARCHAR"))) {
+        return false;
+    }
+    char *cast = arena_printf(arena, "CAST((%.*s) AS %.*s)", (int)stored->len, stored->ptr,
+                              (int)column->type.len, column->type.ptr);
+    if (cast != NULL) {
+        *stored = slice_of(cast);
+    }
+    return cast != NULL;
+}
+
 static enum err check_type(struct session *session, const struct relation *relation,
-                           const struct relation_column *column, struct slice stored,
+                           const struct relation_column *column, struct slice *stored,
                            struct arena *arena, struct errinfo *info)
 {
     struct slice folded;
     struct slice type;
     bool is_dangling;
-    TRY(sql_expression_fold(stored, relation, session->who, arena, &folded, &is_dangling, info));
+    TRY(sql_expression_fold(*stored, relation, session->who, arena, &folded, &is_dangling, info));
     enum err err = type_of(session, relation, folded, arena, &type, info);
     if (err != ERR_OK) {
         if (info != NULL && strstr(info->message, "__moat_") != NULL) {
@@ -87,6 +110,10 @@ static enum err check_type(struct session *session, const struct relation *relat
     }
     struct slice wanted = column != NULL ? column->type : SLICE("BOOLEAN");
     if (slice_equal(type, wanted) || slice_equal(type, SLICE("\"NULL\""))) {
+        return ERR_OK;
+    }
+    if (column != NULL && !slice_equal(type, SLICE("VARCHAR")) &&
+        widen(session, relation, column, folded, arena, stored)) {
         return ERR_OK;
     }
     if (column == NULL) {
@@ -163,7 +190,7 @@ enum err bind_expression(struct session *session, const struct relation *relatio
         err = bind_text(session, relation, text, arena, &stored, info);
     }
     if (err == ERR_OK) {
-        err = check_type(session, relation, column, stored, arena, info);
+        err = check_type(session, relation, column, &stored, arena, info);
         is_own_text = false;
     }
     if (err != ERR_OK) {

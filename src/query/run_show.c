@@ -34,8 +34,7 @@ static const struct list lists[] = {
                        "information_schema.schemata WHERE true",
                        NULL, "catalog_name", "1"},
     [SHOW_USERS] = {"SELECT * FROM moat_system.users WHERE true", NULL, "name", "1"},
-    [SHOW_ROLES] = {"SELECT role_name AS \"role\" FROM information_schema.enabled_roles WHERE true",
-                    NULL, "role_name", "1"},
+    [SHOW_ROLES] = {"SELECT name AS \"role\" FROM moat_system.roles WHERE true", NULL, "name", "1"},
     [SHOW_FUNCTIONS] = {"SELECT * FROM moat_system.functions WHERE true", NULL, "name", "1"},
 };
 

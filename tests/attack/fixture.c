@@ -175,8 +175,8 @@ void fixture_open(struct fixture *fixture)
         "GRANT SELECT (id, name, dept, ssn) ON people TO ROLE staff ROWS WHERE dept = "
         "claim('dept') "
         "MASKED WITH (ssn = redact(ssn, 2))",
-        "GRANT SELECT (id, name, dept, ssn) ON people_csv TO ROLE staff ROWS WHERE dept = "
-        "claim('dept') MASKED WITH (ssn = redact(ssn, 2))",
+        ("GRANT SELECT (id, name, dept, ssn) ON people_csv TO ROLE staff ROWS WHERE dept = "
+         "claim('dept') MASKED WITH (ssn = redact(ssn, 2))"),
     };
     *fixture = (struct fixture){.folder = test_folder()};
     char set[256];

@@ -53,8 +53,12 @@ char *fixture_sql(const struct engine_grant *grant, size_t index, const char *fo
 
 uint64_t resident_bytes(void);
 
-/* How much more time and memory a sanitizer may take. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* How much more time and memory a sanitizer may take; clang tells by a feature, gcc by a macro. */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define TEST_SLOWNESS 8
 #else
 #define TEST_SLOWNESS 1
