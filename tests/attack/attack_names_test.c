@@ -231,7 +231,8 @@ TEST(attack, nameless_columns_do_not_show_the_policy)
     fixture_open(&f);
     static const char *const forms[] = {
         "SELECT (SELECT max(id) FROM people)", "SELECT EXISTS (FROM people)",
-        "SELECT 1 + (SELECT max(id) FROM people)", "SELECT id IN (SELECT id FROM people) FROM people",
+        "SELECT 1 + (SELECT max(id) FROM people)",
+        "SELECT id IN (SELECT id FROM people) FROM people",
         "SELECT * FROM (SELECT (SELECT max(id) FROM people))",
         "SELECT alias((SELECT max(id) FROM people))", "VALUES ((SELECT max(id) FROM people))",
         "DESCRIBE SELECT (SELECT max(id) FROM people)",

@@ -39,7 +39,8 @@ static void collect_batch(const struct ArrowSchema *schema, const struct ArrowAr
     for (int64_t row = 0; row < batch->length; row++) {
         for (int64_t c = 0; c < batch->n_children; c++) {
             if (arrow_is_valid(schema->children[c], batch->children[c], row)) {
-                if (arrow_print(schema->children[c], batch->children[c], row, out, NULL) != ERR_OK) {
+                if (arrow_print(schema->children[c], batch->children[c], row, out, NULL) !=
+                    ERR_OK) {
                     buf_printf(out, "(%s)", schema->children[c]->format);
                 }
             }

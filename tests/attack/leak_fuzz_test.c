@@ -65,7 +65,8 @@ static const struct {
       "'98765 days'", "'1 millisecond'", "NULL"}},
     {"bl", "BLOB", {"'abc'", "'x'", "'1'", "'yz'"},
      {"'\\xFF\\xFE'", "'\\x00'", "''", "'HIDDEN'", "'\\xED\\xA0\\x80'", "'[('", "'\\x80'", "NULL"}},
-    {"uu", "UUID", {"'0191b2c3-0000-7000-8000-000000000001'", "'0191b2c3-0000-7000-8000-000000000002'",
+    {"uu", "UUID", {"'0191b2c3-0000-7000-8000-000000000001'",
+        "'0191b2c3-0000-7000-8000-000000000002'",
       "'0191b2c3-0000-7000-8000-000000000003'", "'0191b2c3-0000-7000-8000-000000000004'"},
      {"'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
       "'0191b2c3-0000-1000-8000-000000000001'", "'0191b2c3-0000-4000-8000-000000000001'", "NULL",
@@ -82,7 +83,8 @@ static const struct {
     {"st", "STRUCT(x INTEGER, y VARCHAR)", {"{'x':1,'y':'1'}", "{'x':2,'y':'2'}", "{'x':3,'y':'a'}",
       "{'x':5,'y':'1'}"},
      {"{'x':0,'y':'HIDDEN[('}", "NULL", "{'x':2147483647,'y':''}", "{'x':-1,'y':'%Q'}",
-      "{'x':NULL,'y':NULL}", "{'x':1114112,'y':'\\'}", "{'x':55296,'y':'z'}", "{'x':98765,'y':''}"}},
+      "{'x':NULL,'y':NULL}", "{'x':1114112,'y':'\\'}", "{'x':55296,'y':'z'}",
+          "{'x':98765,'y':''}"}},
     {"mp", "MAP(VARCHAR, INTEGER)", {"MAP {'a':1}", "MAP {'b':2}", "MAP {'a':3}", "MAP {'c':5}"},
      {"MAP {}", "NULL", "MAP {'HIDDEN':98765}", "MAP {'a':NULL}", "MAP {'':0}", "MAP {'[(':-1}",
       "MAP {'a':2147483647}", "MAP {'%Q':1}"}},
@@ -357,7 +359,8 @@ static void write_cast(struct fuzz *fuzz, struct buf *out)
 {
     static const char *const types[] = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
         "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE",
-        "DECIMAL(4,2)", "DECIMAL(18,17)", "DECIMAL(38,37)", "VARCHAR", "BLOB", "BIT", "DATE", "TIME",
+        "DECIMAL(4,2)", "DECIMAL(18,17)", "DECIMAL(38,37)", "VARCHAR", "BLOB", "BIT", "DATE",
+            "TIME",
         "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMPTZ", "TIMETZ",
         "INTERVAL", "UUID", "BOOLEAN", "BIGINT[]", "TINYINT[]", "DATE[]", "INTEGER[1]", "JSON",
         "STRUCT(x TINYINT, y INTEGER)", "MAP(VARCHAR, TINYINT)", "VARCHAR[]", "BIGNUM"};
@@ -406,7 +409,8 @@ static const char *const places[] = {
     "WITH q AS MATERIALIZED (SELECT @ AS z FROM # x) SELECT count(z) FROM q",
     "WITH q AS (SELECT @ AS z FROM # x) SELECT count(*) FROM q WHERE z IS NOT NULL",
     "SELECT z FROM (SELECT @ AS z, x.id FROM # x ORDER BY x.id LIMIT 100000)",
-    "SELECT count(*) FROM # y, LATERAL (SELECT @ AS z FROM # x WHERE x.id = y.id) WHERE z IS NOT NULL",
+    "SELECT count(*) FROM # y, LATERAL (SELECT @ AS z FROM # x WHERE x.id = y.id) WHERE z IS NOT "
+    "NULL",
     "SELECT count(*) FROM # x WHERE x.owner = 'me' AND @ IS NOT NULL",
     "SELECT count(*) FROM # x WHERE x.owner = 'them' AND @ IS NOT NULL",
     "SELECT x.owner, min(@) FROM # x GROUP BY x.owner",
@@ -498,7 +502,8 @@ TEST(attack, no_function_tells_of_hidden_rows_by_failing)
     int64_t end_us = clock_mono_us() + RUN_US_MAX;
     /* A stride that meets all of them in an order of its own, however soon the time is up. */
     size_t at = pick(&fuzz, fuzz.overload_count);
-    for (size_t n = 0; n < 3 * fuzz.overload_count && fuzz.leaks < LEAKS_MAX && clock_mono_us() < end_us; n++) {
+    for (size_t n = 0; n < 3 * fuzz.overload_count && fuzz.leaks < LEAKS_MAX &&
+        clock_mono_us() < end_us; n++) {
         struct buf expression CLEANUP(buf_fini) = {0};
         at = (at + 7919) % fuzz.overload_count;
         if (n % 4 == 3) {
