@@ -524,8 +524,8 @@ static bool is_plain_type(struct slice type)
     return slice_starts_with(type, SLICE("DECIMAL(")) && !slice_ends_with(type, SLICE("]"));
 }
 
-/* Comparing a list with a number, or subtracting times with a zone, throws where the engine does not
- * say so; the text does not tell types, so the column decides. */
+/* Comparing a list with a number, or subtracting times with a zone, throws where the engine does
+ * not say so; the text does not tell types, so the column decides. */
 static void worsen_types(struct plan *plan, const struct plan_ref *ref,
                          const struct used_columns *used)
 {
