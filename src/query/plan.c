@@ -411,6 +411,64 @@ static enum err fill_audit(struct builder *b, const struct plan_node *node,
     return ERR_OK;
 }
 
+struct operands {
+    bool has_text;    /* a VARCHAR column */
+    bool has_other;   /* a column or constant of another type */
+    bool has_unknown; /* whatever has to be computed */
+};
+
+static void add_operand(const struct relation *relation, const struct json *node,
+                        struct operands *out)
+{
+    struct slice class = json_get_text(node, "class");
+    const struct json *names = json_get(node, "column_names");
+    struct slice name = names == NULL || names->first == NULL ? SLICE("") : names->first->text;
+    if (slice_equal(class, SLICE("CONSTANT"))) {
+        struct slice id = json_get_text(json_get(json_get(node, "value"), "type"), "id");
+        /* A text adapts to what it meets, once and for all rows. */
+        out->has_other = out->has_other || !(slice_equal(id, SLICE("VARCHAR")) ||
+                                             slice_equal(id, SLICE("NULL")));
+        return;
+    }
+    for (size_t i = 0; slice_equal(class, SLICE("COLUMN_REF")) && i < relation->column_count; i++) {
+        char own[32];
+        (void)snprintf(own, sizeof(own), "__moat_c%u", relation->columns[i].id);
+        if (slice_equal(name, slice_of(own))) {
+            bool is_text = slice_equal(relation->columns[i].type, SLICE("VARCHAR"));
+            out->has_text = out->has_text || is_text;
+            out->has_other = out->has_other || !is_text;
+            return;
+        }
+    }
+    out->has_unknown = true;
+}
+
+/* Does a comparison cast a text to what it is compared with? */
+static bool hides_cast(const struct relation *relation, const struct json *node)
+{
+    struct slice class = json_get_text(node, "class");
+    struct slice type = json_get_text(node, "type");
+    bool is_compare = slice_equal(class, SLICE("COMPARISON")) ||
+                      slice_equal(class, SLICE("BETWEEN")) ||
+                      slice_equal(type, SLICE("COMPARE_IN")) ||
+                      slice_equal(type, SLICE("COMPARE_NOT_IN"));
+    struct operands operands = {0};
+    for (const struct json *child = node->first; child != NULL; child = child->next) {
+        if (is_compare && child->type == JSON_OBJECT) {
+            add_operand(relation, child, &operands);
+        }
+        const struct json *item = child->type == JSON_ARRAY ? child->first : NULL;
+        for (; is_compare && item != NULL; item = item->next) {
+            add_operand(relation, item, &operands);
+        }
+        if (child->first != NULL && hides_cast(relation, child)) {
+            return true;
+        }
+    }
+    return (operands.has_other && (operands.has_text || operands.has_unknown)) ||
+           (operands.has_text && operands.has_unknown);
+}
+
 /* A filter that can throw may run beside the person's conditions in any order: its class counts. */
 static enum err classify_filter(struct builder *b, struct plan_ref *ref, struct errinfo *info)
 {
@@ -431,6 +489,9 @@ static enum err classify_filter(struct builder *b, struct plan_ref *ref, struct 
     TRY(sql_ast_open(json, kept, SQL_FROM_POLICY, &b->session->warehouse->limits, b->session->who,
                      b->arena, &ast, info));
     ref->filter_leak = ast->leak;
+    if (ast->leak == LEAK_NONE && hides_cast(ref->resolved.relation, ast->root)) {
+        ref->filter_leak = LEAK_GUARDED;
+    }
     return ERR_OK;
 }
 
@@ -448,6 +509,35 @@ static bool is_bound_reference(const struct plan_node *node, const struct plan_r
 {
     bool is_definer = ref->view != NULL && ref->view->who != node->who;
     return ref->resolved.effective.is_bound || (is_definer && !identity_is_owner(node->who));
+}
+
+/* Types between which the engine reports every cast that can throw. */
+static bool is_plain_type(struct slice type)
+{
+    static const char *const plain[] = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT",
+                                        "FLOAT", "DOUBLE", "VARCHAR", "DATE", "TIMESTAMP"};
+    for (size_t i = 0; i < ARRAY_COUNT(plain); i++) {
+        if (slice_equal(type, slice_of(plain[i]))) {
+            return true;
+        }
+    }
+    return slice_starts_with(type, SLICE("DECIMAL(")) && !slice_ends_with(type, SLICE("]"));
+}
+
+/* Comparing a list with a number, or subtracting times with a zone, throws where the engine does
+ * not say so; the text does not tell types, so the column decides. */
+static void worsen_types(struct plan *plan, const struct plan_ref *ref,
+                         const struct used_columns *used)
+{
+    const struct policy_effective *effective = &ref->resolved.effective;
+    for (size_t i = 0; i < effective->column_count && plan->leak != LEAK_UNSAFE; i++) {
+        const struct relation_column *column = effective->columns[i].column;
+        if (!is_plain_type(column->type) &&
+            uses(used, column->name, ref->resolved.relation->name.name)) {
+            plan->leak = LEAK_UNSAFE;
+            plan->leak_function = column->type;
+        }
+    }
 }
 
 static enum err resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
@@ -477,6 +567,7 @@ static enum err resolve_node(struct builder *b, struct plan_node *node, struct e
         if (ref->resolved.relation->kind == RELATION_VIEW) {
             TRY(open_view(b, node, ref->resolved.relation, &ref->view, info));
         }
+        worsen_types(b->plan, ref, &used);
         b->plan->is_bound = b->plan->is_bound || is_bound_reference(node, ref);
         b->plan->tables[ref->table].is_bound = is_bound_reference(node, ref);
     }
@@ -651,8 +742,8 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
         return errinfo_nomem(info);
     }
     bool can_throw = ref->filter_leak != LEAK_NONE || is_definer;
-    bool barrier =
-        is_bound && (b->plan->leak == LEAK_UNSAFE || (b->plan->leak != LEAK_NONE && can_throw));
+    /* LEAK_NONE is no comfort beside a filter that can throw: a comparison may hide a cast. */
+    bool barrier = is_bound && (b->plan->leak == LEAK_UNSAFE || can_throw);
     TRY(policy_secure(&ref->resolved.effective, buf_slice(&source), barrier, &text, info));
     struct json *secured;
     TRY(parse_own(b, &text, &secured, info));

@@ -52,10 +52,11 @@ static void add_outline(const struct plan *plan, struct buf *lines)
         add_line(lines, buf_slice(&line));
     }
     if (plan->has_barrier) {
+        struct slice what = plan->leak_function.len > 0 ? plan->leak_function : SLICE("=");
         buf_reset(&line);
         buf_printf(&line,
                    "Barrier: \"%.*s\" could fail on hidden rows, so it runs above the policy",
-                   SLICE_ARGS(plan->leak_function));
+                   SLICE_ARGS(what));
         add_line(lines, buf_slice(&line));
     }
 }

@@ -466,6 +466,30 @@ enum err ast__relation(struct ast_check *c, struct json *node)
 
 /* ---- queries ---- */
 
+static bool has_subquery(const struct json *node)
+{
+    if (ast__is(node, "class", "SUBQUERY")) {
+        return true;
+    }
+    for (const struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL && has_subquery(child)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The engine calls a nameless item by its text, and the text of a subquery will hold the policy of
+ * what it reads. */
+static void name_item(struct json *item)
+{
+    struct json *alias = json_get(item, "alias");
+    if (alias != NULL && alias->text.len == 0 && has_subquery(item)) {
+        bool is_exists = ast__is(item, "subquery_type", "EXISTS");
+        alias->text = is_exists ? SLICE("exists") : SLICE("subquery");
+    }
+}
+
 /* Members in their order, but with what decides about scopes already done. */
 static enum err check_query_members(struct ast_check *c, const struct shape *shape,
                                     struct json *node)
@@ -481,6 +505,7 @@ static enum err check_query_members(struct ast_check *c, const struct shape *sha
                 c->is_item = true;
                 TRY(ast__expression(c, item));
                 c->is_item = false;
+                name_item(item);
             }
             continue;
         }

@@ -39,7 +39,10 @@ static void collect_batch(const struct ArrowSchema *schema, const struct ArrowAr
     for (int64_t row = 0; row < batch->length; row++) {
         for (int64_t c = 0; c < batch->n_children; c++) {
             if (arrow_is_valid(schema->children[c], batch->children[c], row)) {
-                CHECK_OK(arrow_print(schema->children[c], batch->children[c], row, out, NULL));
+                if (arrow_print(schema->children[c], batch->children[c], row, out, NULL) !=
+                    ERR_OK) {
+                    buf_printf(out, "(%s)", schema->children[c]->format);
+                }
             }
             buf_append_char(out, '|');
         }
@@ -57,6 +60,7 @@ static enum err drain(struct query *query, struct outcome *outcome, struct errin
     for (int64_t c = 0; c < schema.n_children; c++) {
         buf_printf(&outcome->text, "%s|", schema.children[c]->name);
     }
+    buf_append_char(&outcome->text, '\n');
     for (;;) {
         struct ArrowArray batch;
         err = query_next(query, &batch, info);
@@ -100,7 +104,7 @@ void fixture_must(struct session *session, const char *sql)
 {
     struct outcome outcome = fixture_run(session, slice_of(sql));
     if (outcome.err != ERR_OK) {
-        fail_msg("%s\n%s", sql, buf_cstr(&outcome.text));
+        fail_msg("%s\n%.500s", buf_cstr(&outcome.text), sql);
     }
     outcome_fini(&outcome);
 }

@@ -264,6 +264,7 @@ static uint64_t expect(const struct rule *rules, int count, const struct conditi
             *ret_exists = true;
         }
     }
+    buf_append_char(out, '\n');
     for (int r = 0; r < ROWS; r++) {
         if (!row_visible(rules, count, r)) {
             continue;
