@@ -409,8 +409,7 @@ static const char *const places[] = {
     "WITH q AS MATERIALIZED (SELECT @ AS z FROM # x) SELECT count(z) FROM q",
     "WITH q AS (SELECT @ AS z FROM # x) SELECT count(*) FROM q WHERE z IS NOT NULL",
     "SELECT z FROM (SELECT @ AS z, x.id FROM # x ORDER BY x.id LIMIT 100000)",
-    "SELECT count(*) FROM # y, LATERAL (SELECT @ AS z FROM # x WHERE x.id = y.id) WHERE z IS NOT "
-    "NULL",
+    "SELECT count(*) FROM # y, LATERAL (SELECT @ AS z FROM # x WHERE x.id = y.id) q WHERE z > ''",
     "SELECT count(*) FROM # x WHERE x.owner = 'me' AND @ IS NOT NULL",
     "SELECT count(*) FROM # x WHERE x.owner = 'them' AND @ IS NOT NULL",
     "SELECT x.owner, min(@) FROM # x GROUP BY x.owner",
