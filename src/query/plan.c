@@ -426,8 +426,8 @@ static void add_operand(const struct relation *relation, const struct json *node
     if (slice_equal(class, SLICE("CONSTANT"))) {
         struct slice id = json_get_text(json_get(json_get(node, "value"), "type"), "id");
         /* A text adapts to what it meets, once and for all rows. */
-        out->has_other = out->has_other || !(slice_equal(id, SLICE("VARCHAR")) ||
-                                             slice_equal(id, SLICE("NULL")));
+        out->has_other = out->has_other ||
+                         !(slice_equal(id, SLICE("VARCHAR")) || slice_equal(id, SLICE("NULL")));
         return;
     }
     for (size_t i = 0; slice_equal(class, SLICE("COLUMN_REF")) && i < relation->column_count; i++) {
@@ -448,10 +448,9 @@ static bool hides_cast(const struct relation *relation, const struct json *node)
 {
     struct slice class = json_get_text(node, "class");
     struct slice type = json_get_text(node, "type");
-    bool is_compare = slice_equal(class, SLICE("COMPARISON")) ||
-                      slice_equal(class, SLICE("BETWEEN")) ||
-                      slice_equal(type, SLICE("COMPARE_IN")) ||
-                      slice_equal(type, SLICE("COMPARE_NOT_IN"));
+    bool is_compare =
+        slice_equal(class, SLICE("COMPARISON")) || slice_equal(class, SLICE("BETWEEN")) ||
+        slice_equal(type, SLICE("COMPARE_IN")) || slice_equal(type, SLICE("COMPARE_NOT_IN"));
     struct operands operands = {0};
     for (const struct json *child = node->first; child != NULL; child = child->next) {
         if (is_compare && child->type == JSON_OBJECT) {
@@ -515,7 +514,7 @@ static bool is_bound_reference(const struct plan_node *node, const struct plan_r
 static bool is_plain_type(struct slice type)
 {
     static const char *const plain[] = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT",
-                                        "FLOAT", "DOUBLE", "VARCHAR", "DATE", "TIMESTAMP"};
+                                        "FLOAT",   "DOUBLE",  "VARCHAR",  "DATE",    "TIMESTAMP"};
     for (size_t i = 0; i < ARRAY_COUNT(plain); i++) {
         if (slice_equal(type, slice_of(plain[i]))) {
             return true;

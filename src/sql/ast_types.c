@@ -151,9 +151,9 @@ enum leak_class ast__cast_leak(const struct json *cast)
     }
     /* A literal text to a time is reported; to DECIMAL it sets a scale, and to a time with zone or
      * nanoseconds it sets a cast that is not reported, for what it meets. */
-    return is_text && (slice_equal(id, SLICE("TIMESTAMP")) ||
-                       slice_equal(id, SLICE("TIMESTAMP_S")) ||
-                       slice_equal(id, SLICE("TIMESTAMP_MS")))
+    return is_text &&
+                   (slice_equal(id, SLICE("TIMESTAMP")) || slice_equal(id, SLICE("TIMESTAMP_S")) ||
+                    slice_equal(id, SLICE("TIMESTAMP_MS")))
                ? LEAK_GUARDED
                : LEAK_UNSAFE;
 }

@@ -230,11 +230,13 @@ TEST(attack, nameless_columns_do_not_show_the_policy)
     struct fixture f;
     fixture_open(&f);
     static const char *const forms[] = {
-        "SELECT (SELECT max(id) FROM people)", "SELECT EXISTS (FROM people)",
+        "SELECT (SELECT max(id) FROM people)",
+        "SELECT EXISTS (FROM people)",
         "SELECT 1 + (SELECT max(id) FROM people)",
         "SELECT id IN (SELECT id FROM people) FROM people",
         "SELECT * FROM (SELECT (SELECT max(id) FROM people))",
-        "SELECT alias((SELECT max(id) FROM people))", "VALUES ((SELECT max(id) FROM people))",
+        "SELECT alias((SELECT max(id) FROM people))",
+        "VALUES ((SELECT max(id) FROM people))",
         "DESCRIBE SELECT (SELECT max(id) FROM people)",
         "WITH q AS (SELECT (SELECT max(id) FROM people)) SELECT * FROM q"};
     for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {

@@ -26,66 +26,106 @@ static const struct {
     const char *visible[4];
     const char *hidden[8];
 } columns[] = {
-    {"s", "VARCHAR", {"'1'", "'12'", "'2'", "'a'"},
+    {"s",
+     "VARCHAR",
+     {"'1'", "'12'", "'2'", "'a'"},
      {"'HIDDEN[('", "''", "'98765432109876543210'", "'\\'", "'%Q'", "'{\"a\":'", "'\U0001F469'",
       "'2021-13-45'"}},
-    {"i", "INTEGER", {"1", "2", "3", "5"},
+    {"i",
+     "INTEGER",
+     {"1", "2", "3", "5"},
      {"2147483647", "-2147483648", "0", "-1", "1114112", "98765", "55296", "NULL"}},
-    {"b", "BIGINT", {"1", "2", "3", "5"},
+    {"b",
+     "BIGINT",
+     {"1", "2", "3", "5"},
      {"9223372036854775807", "-9223372036854775808", "0", "-1", "1114112", "98765", "4294967296",
       "NULL"}},
-    {"u", "UBIGINT", {"1", "2", "3", "5"},
+    {"u",
+     "UBIGINT",
+     {"1", "2", "3", "5"},
      {"18446744073709551615", "0", "9223372036854775808", "64", "98765", "7", "0", "NULL"}},
     {"t", "TINYINT", {"1", "2", "3", "5"}, {"127", "-128", "0", "-1", "64", "32", "8", "NULL"}},
-    {"d", "DOUBLE", {"0.25", "0.5", "1", "0.75"},
+    {"d",
+     "DOUBLE",
+     {"0.25", "0.5", "1", "0.75"},
      {"'nan'", "'infinity'", "'-infinity'", "-1", "0", "1e308", "-1e308", "5e-324"}},
-    {"f", "FLOAT", {"0.25", "0.5", "1", "0.75"},
+    {"f",
+     "FLOAT",
+     {"0.25", "0.5", "1", "0.75"},
      {"'nan'", "'infinity'", "'-infinity'", "-1", "0", "3e38", "-3e38", "1e-45"}},
-    {"n", "DECIMAL(18,3)", {"1", "2.5", "3", "5"},
+    {"n",
+     "DECIMAL(18,3)",
+     {"1", "2.5", "3", "5"},
      {"999999999999999.999", "-999999999999999.999", "0", "-1", "0.001", "98765", "9", "NULL"}},
-    {"m", "DECIMAL(38,10)", {"1", "2.5", "3", "5"},
+    {"m",
+     "DECIMAL(38,10)",
+     {"1", "2.5", "3", "5"},
      {"9999999999999999999999999999.9999999999", "-9999999999999999999999999999.9999999999", "0",
       "-1", "0.001", "98765", "9", "NULL"}},
-    {"dt", "DATE", {"'2020-01-01'", "'2021-02-03'", "'2022-12-31'", "'2020-02-29'"},
+    {"dt",
+     "DATE",
+     {"'2020-01-01'", "'2021-02-03'", "'2022-12-31'", "'2020-02-29'"},
      {"'infinity'", "'-infinity'", "'5881580-07-10'", "'5877642-06-25 (BC)'", "'294247-01-11'",
       "'0001-01-01'", "'1582-10-10'", "NULL"}},
-    {"ts", "TIMESTAMP", {"'2020-01-01'", "'2021-02-03 01:02:03'", "'2022-12-31'", "'2020-02-29'"},
-     {"'infinity'", "'-infinity'", "'294247-01-10 04:00:54.775806'",
-      "'290309-12-22 (BC) 00:00:00'", "'0001-01-01'", "'1582-10-10'", "'1900-01-01'", "NULL"}},
-    {"tz", "TIMESTAMP WITH TIME ZONE", {"'2020-01-01 00:00:00+00'", "'2021-02-03 01:02:03+00'",
-      "'2022-12-31 00:00:00+00'", "'2020-02-29 00:00:00+00'"},
+    {"ts",
+     "TIMESTAMP",
+     {"'2020-01-01'", "'2021-02-03 01:02:03'", "'2022-12-31'", "'2020-02-29'"},
+     {"'infinity'", "'-infinity'", "'294247-01-10 04:00:54.775806'", "'290309-12-22 (BC) 00:00:00'",
+      "'0001-01-01'", "'1582-10-10'", "'1900-01-01'", "NULL"}},
+    {"tz",
+     "TIMESTAMP WITH TIME ZONE",
+     {"'2020-01-01 00:00:00+00'", "'2021-02-03 01:02:03+00'", "'2022-12-31 00:00:00+00'",
+      "'2020-02-29 00:00:00+00'"},
      {"'infinity'", "'-infinity'", "'294247-01-10 04:00:54.775806+00'",
       "'290309-12-22 (BC) 00:00:00+00'", "'0001-01-01 00:00:00+00'", "'1582-10-10 00:00:00+00'",
       "'1900-01-01 00:00:00+00'", "NULL"}},
-    {"tm", "TIME", {"'01:02:03'", "'00:00:00'", "'12:00:00'", "'13:14:15'"},
+    {"tm",
+     "TIME",
+     {"'01:02:03'", "'00:00:00'", "'12:00:00'", "'13:14:15'"},
      {"'24:00:00'", "'23:59:59.999999'", "'00:00:00'", "NULL", "'11:11:11'", "'11:11:12'",
       "'11:11:13'", "'11:11:14'"}},
-    {"iv", "INTERVAL", {"'1 day'", "'2 hours'", "'1 month'", "'1 year'"},
+    {"iv",
+     "INTERVAL",
+     {"'1 day'", "'2 hours'", "'1 month'", "'1 year'"},
      {"'178956970 years'", "'2147483647 days'", "'49 days'", "'1192 hours'", "'0 days'",
       "'98765 days'", "'1 millisecond'", "NULL"}},
-    {"bl", "BLOB", {"'abc'", "'x'", "'1'", "'yz'"},
+    {"bl",
+     "BLOB",
+     {"'abc'", "'x'", "'1'", "'yz'"},
      {"'\\xFF\\xFE'", "'\\x00'", "''", "'HIDDEN'", "'\\xED\\xA0\\x80'", "'[('", "'\\x80'", "NULL"}},
-    {"uu", "UUID", {"'0191b2c3-0000-7000-8000-000000000001'",
-        "'0191b2c3-0000-7000-8000-000000000002'",
+    {"uu",
+     "UUID",
+     {"'0191b2c3-0000-7000-8000-000000000001'", "'0191b2c3-0000-7000-8000-000000000002'",
       "'0191b2c3-0000-7000-8000-000000000003'", "'0191b2c3-0000-7000-8000-000000000004'"},
      {"'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
       "'0191b2c3-0000-1000-8000-000000000001'", "'0191b2c3-0000-4000-8000-000000000001'", "NULL",
       "'98765b2c-0000-1000-8000-000000000001'", "NULL", "NULL"}},
-    {"bo", "BOOLEAN", {"true", "true", "true", "true"},
+    {"bo",
+     "BOOLEAN",
+     {"true", "true", "true", "true"},
      {"false", "false", "NULL", "false", "false", "NULL", "false", "false"}},
-    {"li", "BIGINT[]", {"[1]", "[1,2]", "[3,4,5]", "[2]"},
+    {"li",
+     "BIGINT[]",
+     {"[1]", "[1,2]", "[3,4,5]", "[2]"},
      {"[]", "[NULL]", "NULL", "[9223372036854775807,1]", "[-1]", "[0]", "[1114112]", "[98765]"}},
-    {"ls", "VARCHAR[]", {"['1']", "['1','2']", "['a']", "['2']"},
+    {"ls",
+     "VARCHAR[]",
+     {"['1']", "['1','2']", "['a']", "['2']"},
      {"[]", "[NULL]", "NULL", "['HIDDEN[(']", "['']", "['%Q']", "['x',NULL]", "['98765']"}},
-    {"ld", "DOUBLE[]", {"[1.0]", "[0.5]", "[0.25]", "[1.0]"},
+    {"ld",
+     "DOUBLE[]",
+     {"[1.0]", "[0.5]", "[0.25]", "[1.0]"},
      {"[]", "[NULL]", "NULL", "['nan'::DOUBLE]", "[1.0,2.0]", "['infinity'::DOUBLE]", "[0.0]",
       "[-1.0]"}},
-    {"st", "STRUCT(x INTEGER, y VARCHAR)", {"{'x':1,'y':'1'}", "{'x':2,'y':'2'}", "{'x':3,'y':'a'}",
-      "{'x':5,'y':'1'}"},
+    {"st",
+     "STRUCT(x INTEGER, y VARCHAR)",
+     {"{'x':1,'y':'1'}", "{'x':2,'y':'2'}", "{'x':3,'y':'a'}", "{'x':5,'y':'1'}"},
      {"{'x':0,'y':'HIDDEN[('}", "NULL", "{'x':2147483647,'y':''}", "{'x':-1,'y':'%Q'}",
       "{'x':NULL,'y':NULL}", "{'x':1114112,'y':'\\'}", "{'x':55296,'y':'z'}",
-          "{'x':98765,'y':''}"}},
-    {"mp", "MAP(VARCHAR, INTEGER)", {"MAP {'a':1}", "MAP {'b':2}", "MAP {'a':3}", "MAP {'c':5}"},
+      "{'x':98765,'y':''}"}},
+    {"mp",
+     "MAP(VARCHAR, INTEGER)",
+     {"MAP {'a':1}", "MAP {'b':2}", "MAP {'a':3}", "MAP {'c':5}"},
      {"MAP {}", "NULL", "MAP {'HIDDEN':98765}", "MAP {'a':NULL}", "MAP {'':0}", "MAP {'[(':-1}",
       "MAP {'a':2147483647}", "MAP {'%Q':1}"}},
 };
@@ -208,10 +248,19 @@ static void make_tables(struct fuzz *fuzz)
 /* What differs from one run to the next by its nature. */
 static bool is_unsteady(const char *name)
 {
-    static const char *const names[] = {
-        "random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "now", "get_current_timestamp",
-        "transaction_timestamp", "get_current_time", "current_localtime", "current_localtimestamp",
-        "ago", "age"};
+    static const char *const names[] = {"random",
+                                        "uuid",
+                                        "uuidv4",
+                                        "uuidv7",
+                                        "gen_random_uuid",
+                                        "now",
+                                        "get_current_timestamp",
+                                        "transaction_timestamp",
+                                        "get_current_time",
+                                        "current_localtime",
+                                        "current_localtimestamp",
+                                        "ago",
+                                        "age"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (strcmp(names[i], name) == 0) {
             return true;
@@ -278,12 +327,12 @@ static size_t column_for(struct fuzz *fuzz, struct slice type)
         size_t c = (start + n) % COLUMNS;
         struct slice have = slice_of(columns[c].type);
         bool is_list = slice_ends_with(type, SLICE("[]")) && slice_ends_with(have, SLICE("[]"));
-        bool is_decimal = slice_starts_with(type, SLICE("DECIMAL")) &&
-                          slice_starts_with(have, SLICE("DECIMAL"));
-        bool is_nested = (slice_starts_with(type, SLICE("STRUCT")) &&
-                          slice_starts_with(have, SLICE("STRUCT"))) ||
-                         (slice_starts_with(type, SLICE("MAP")) &&
-                          slice_starts_with(have, SLICE("MAP")));
+        bool is_decimal =
+            slice_starts_with(type, SLICE("DECIMAL")) && slice_starts_with(have, SLICE("DECIMAL"));
+        bool is_nested =
+            (slice_starts_with(type, SLICE("STRUCT")) &&
+             slice_starts_with(have, SLICE("STRUCT"))) ||
+            (slice_starts_with(type, SLICE("MAP")) && slice_starts_with(have, SLICE("MAP")));
         if (slice_equal(type, have) || is_list || is_decimal || is_nested) {
             return c;
         }
@@ -294,11 +343,11 @@ static size_t column_for(struct fuzz *fuzz, struct slice type)
 static void write_constant(struct fuzz *fuzz, struct slice type, struct buf *out)
 {
     size_t c = column_for(fuzz, type);
-    static const char *const texts[] = {"'a'", "'%Y'", "'day'", "'1'", "'$.a'", "'UTF8'", "'.'",
-                                        "'UTC'", "'g'", "','"};
+    static const char *const texts[] = {"'a'",    "'%Y'", "'day'", "'1'", "'$.a'",
+                                        "'UTF8'", "'.'",  "'UTC'", "'g'", "','"};
     static const char *const numbers[] = {"0", "1", "2", "-1", "3", "64"};
-    bool is_number = strstr(columns[c].type, "INT") == columns[c].type ||
-                     strcmp(columns[c].type, "BIGINT") == 0;
+    bool is_number =
+        strstr(columns[c].type, "INT") == columns[c].type || strcmp(columns[c].type, "BIGINT") == 0;
     if (strcmp(columns[c].type, "VARCHAR") == 0) {
         buf_append_str(out, texts[pick(fuzz, ARRAY_COUNT(texts))]);
     } else if (is_number) {
@@ -357,13 +406,44 @@ static void write_call(struct fuzz *fuzz, const struct overload *overload, struc
 
 static void write_cast(struct fuzz *fuzz, struct buf *out)
 {
-    static const char *const types[] = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
-        "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE",
-        "DECIMAL(4,2)", "DECIMAL(18,17)", "DECIMAL(38,37)", "VARCHAR", "BLOB", "BIT", "DATE",
-            "TIME",
-        "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMPTZ", "TIMETZ",
-        "INTERVAL", "UUID", "BOOLEAN", "BIGINT[]", "TINYINT[]", "DATE[]", "INTEGER[1]", "JSON",
-        "STRUCT(x TINYINT, y INTEGER)", "MAP(VARCHAR, TINYINT)", "VARCHAR[]", "BIGNUM"};
+    static const char *const types[] = {"TINYINT",
+                                        "SMALLINT",
+                                        "INTEGER",
+                                        "BIGINT",
+                                        "HUGEINT",
+                                        "UTINYINT",
+                                        "USMALLINT",
+                                        "UINTEGER",
+                                        "UBIGINT",
+                                        "UHUGEINT",
+                                        "FLOAT",
+                                        "DOUBLE",
+                                        "DECIMAL(4,2)",
+                                        "DECIMAL(18,17)",
+                                        "DECIMAL(38,37)",
+                                        "VARCHAR",
+                                        "BLOB",
+                                        "BIT",
+                                        "DATE",
+                                        "TIME",
+                                        "TIMESTAMP",
+                                        "TIMESTAMP_S",
+                                        "TIMESTAMP_MS",
+                                        "TIMESTAMP_NS",
+                                        "TIMESTAMPTZ",
+                                        "TIMETZ",
+                                        "INTERVAL",
+                                        "UUID",
+                                        "BOOLEAN",
+                                        "BIGINT[]",
+                                        "TINYINT[]",
+                                        "DATE[]",
+                                        "INTEGER[1]",
+                                        "JSON",
+                                        "STRUCT(x TINYINT, y INTEGER)",
+                                        "MAP(VARCHAR, TINYINT)",
+                                        "VARCHAR[]",
+                                        "BIGNUM"};
     const char *name = columns[pick(fuzz, COLUMNS)].name;
     switch (pick(fuzz, 4)) {
     case 0: /* the cast that a comparison makes by itself */
@@ -501,8 +581,8 @@ TEST(attack, no_function_tells_of_hidden_rows_by_failing)
     int64_t end_us = clock_mono_us() + RUN_US_MAX;
     /* A stride that meets all of them in an order of its own, however soon the time is up. */
     size_t at = pick(&fuzz, fuzz.overload_count);
-    for (size_t n = 0; n < 3 * fuzz.overload_count && fuzz.leaks < LEAKS_MAX &&
-        clock_mono_us() < end_us; n++) {
+    for (size_t n = 0;
+         n < 3 * fuzz.overload_count && fuzz.leaks < LEAKS_MAX && clock_mono_us() < end_us; n++) {
         struct buf expression CLEANUP(buf_fini) = {0};
         at = (at + 7919) % fuzz.overload_count;
         if (n % 4 == 3) {

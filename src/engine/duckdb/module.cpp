@@ -143,6 +143,8 @@ static const struct engine_module_ops table = {
     memory_bytes,
     session_open,
     session_close,
+    session_cancel,
+    session_ready,
     parse,
     deparse,
     functions,

@@ -132,13 +132,9 @@ static bool has_unknown_type(duckdb::PreparedStatement &prepared)
 }
 
 static duckdb::unique_ptr<duckdb::PreparedStatement>
-prepare_statement(struct engine_session *session,
-                  duckdb::unique_ptr<duckdb::SQLStatement> statement)
+prepare_once(struct engine_session *session, duckdb::unique_ptr<duckdb::SQLStatement> statement)
 {
-    auto prepared = session->main.Prepare(std::move(statement));
-    if (prepared->HasError()) {
-        prepared->GetErrorObject().Throw();
-    }
+    auto prepared = prepare_statement(*session, session->main, std::move(statement));
     /* A statement over files would be bound and optimised anew before each run, since files change
      * between runs. This one runs once, now. (With parameters it may not be planned at all yet.) */
     auto &properties = prepared->data->properties;
@@ -163,12 +159,12 @@ static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_sessi
     }
     bool is_select = statement->type == duckdb::StatementType::SELECT_STATEMENT;
     auto copy = wanted == 0 || !is_select ? nullptr : statement->Copy();
-    auto prepared = prepare_statement(session, std::move(statement));
+    auto prepared = prepare_once(session, std::move(statement));
     if (copy && has_unknown_type(*prepared)) {
         inline_values(*copy->Cast<duckdb::SelectStatement>().node, values);
         values.clear();
         copy->named_param_map.clear();
-        prepared = prepare_statement(session, std::move(copy));
+        prepared = prepare_once(session, std::move(copy));
     }
     return prepared;
 }
@@ -225,9 +221,14 @@ enum err query_schema(struct engine_query *query, struct ArrowSchema *ret_schema
 
 /* ---- running ---- */
 
+static bool is_cancelled(const struct engine_query &query)
+{
+    return query.is_cancelled || *query.session->is_cancelled;
+}
+
 static void throw_if_cancelled(const struct engine_query &query)
 {
-    if (query.is_cancelled) {
+    if (is_cancelled(query)) {
         throw duckdb::InterruptException();
     }
 }
@@ -343,7 +344,7 @@ enum err query_next(struct engine_query *query, struct ArrowArray *ret_batch,
     if (err != ERR_OK) {
         query->state = query_state::FAILED;
         stop(*query);
-        if (query->is_cancelled) { /* whatever broke first, the person asked for this */
+        if (is_cancelled(*query)) { /* whatever broke first, the person asked for this */
             return errinfo_set(info, ERR_CANCELLED, nullptr, "the query was cancelled");
         }
     }

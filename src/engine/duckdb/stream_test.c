@@ -97,6 +97,118 @@ TEST(engine_stream, a_query_cancelled_before_it_starts_never_reads)
     fixture_close(&fixture);
 }
 
+struct stopping {
+    struct engine_session *session;
+    uint32_t delay_us;
+    int64_t cancelled_us;
+};
+
+static void *stop_later(void *context)
+{
+    struct stopping *stopping = context;
+    usleep(stopping->delay_us);
+    stopping->cancelled_us = clock_mono_us();
+    engine_session_cancel(stopping->session);
+    return NULL;
+}
+
+TEST(engine_stream, a_session_cancel_ends_explain_analyze_within_100_ms)
+{
+    /* Goal: EXPLAIN ANALYZE stops soon after a cancel whenever it comes, planning included. */
+    struct fixture fixture = fixture_open(NULL);
+    uint64_t seed = test_seed();
+    int64_t worst_us = 0;
+    for (unsigned round = 0; round < 24; round++) {
+        struct stopping stopping = {.session = fixture.session};
+        stopping.delay_us = (uint32_t)test_random_below(&seed, round < 16 ? 2000 : 200000);
+        struct errinfo info;
+        struct buf json CLEANUP(buf_fini) = {0};
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, stop_later, &stopping) == 0);
+        CHECK_ERR(ERR_CANCELLED,
+                  engine_explain(
+                      fixture.session, WHO,
+                      SLICE("SELECT sum(hash(a.i, b.i)) FROM range(1000000) a(i), range(100000) "
+                            "b(i)"),
+                      true, &json, &info));
+        int64_t ended_us = clock_mono_us();
+        (void)pthread_join(thread, NULL);
+        CHECK_STR("57014", info.sqlstate);
+        worst_us = ended_us - stopping.cancelled_us > worst_us ? ended_us - stopping.cancelled_us
+                                                               : worst_us;
+        engine_session_ready(fixture.session);
+    }
+    printf("cancel of EXPLAIN ANALYZE: slowest %.1f ms\n", (double)worst_us / 1000);
+    CHECK(worst_us < 100000 * TEST_SLOWNESS);
+    fixture_expect(&fixture, "SELECT 'alive'", "alive");
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, a_session_cancel_is_sticky_until_the_session_is_ready)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct arena *arena = arena_new(NULL, "test", 0);
+    struct errinfo info;
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct engine_column *columns;
+    size_t count;
+    struct engine_query *query = NULL;
+    engine_session_cancel(fixture.session);
+    CHECK_ERR(ERR_CANCELLED, engine_parse(fixture.session, SLICE("SELECT 1"), &text, &info));
+    CHECK_ERR(ERR_CANCELLED, engine_describe(fixture.session, WHO, SLICE("SELECT 1"), arena,
+                                             &columns, &count, &info));
+    CHECK_ERR(ERR_CANCELLED,
+              engine_explain(fixture.session, WHO, SLICE("SELECT 1"), false, &text, &info));
+    CHECK_ERR(ERR_CANCELLED,
+              engine_query_open(fixture.session, WHO, SLICE("SELECT 1"), NULL, 0, &query, &info));
+    engine_session_ready(fixture.session);
+    CHECK_OK(engine_query_open(fixture.session, WHO, SLICE("SELECT 1"), NULL, 0, &query, &info));
+    engine_session_cancel(fixture.session);
+    struct ArrowArray batch;
+    CHECK_ERR(ERR_CANCELLED, engine_query_next(query, &batch, &info));
+    engine_query_close(query);
+    engine_session_ready(fixture.session);
+    fixture_expect(&fixture, "SELECT 'alive'", "alive");
+    arena_free(arena);
+    fixture_close(&fixture);
+}
+
+TEST(engine_stream, a_session_cancel_ends_a_binding_between_two_reads)
+{
+    /* Goal: binding a query over many files on slow storage stops too. Method: 60 footers, of
+     * which each takes two reads of 40 ms. */
+    struct fixture fixture = fixture_open(NULL);
+    struct memory_store store = {0};
+    store_fill(&fixture, &store, "SELECT i FROM range(10) t(i)");
+    store.read_delay_us = 40000;
+    struct engine_grant *grant = store_grant(&fixture, &store, 0);
+    struct buf sql CLEANUP(buf_fini) = {0};
+    buf_append_str(&sql, "SELECT * FROM read_parquet([");
+    for (unsigned i = 0; i < 60; i++) {
+        buf_append_str(&sql, i == 0 ? "'" : ", '");
+        engine_grant_uri(grant, 0, &sql);
+        buf_append_str(&sql, "'");
+    }
+    buf_append_str(&sql, "], union_by_name = true)");
+    struct arena *arena = arena_new(NULL, "test", 0);
+    struct stopping stopping = {.session = fixture.session, .delay_us = 100000};
+    struct errinfo info;
+    struct engine_column *columns;
+    size_t count;
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, stop_later, &stopping) == 0);
+    CHECK_ERR(ERR_CANCELLED, engine_describe(fixture.session, WHO, buf_slice(&sql), arena, &columns,
+                                             &count, &info));
+    int64_t took_us = clock_mono_us() - stopping.cancelled_us;
+    (void)pthread_join(thread, NULL);
+    CHECK(took_us < 100000 * TEST_SLOWNESS);
+    engine_session_ready(fixture.session);
+    arena_free(arena);
+    engine_grant_close(grant);
+    store_fini(&store);
+    fixture_close(&fixture);
+}
+
 TEST(engine_stream, a_slow_consumer_bounds_memory_and_early_close_frees_it)
 {
     struct fixture fixture = fixture_open(NULL);
