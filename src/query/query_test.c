@@ -475,6 +475,7 @@ TEST(query, error_in_the_stream_fails_the_query)
                         NULL, 0, &query, &info));
     struct slice id;
     CHECK(arena_slice(house.arena, query_id(query), &id));
+    int64_t rows = 0;
     enum err err;
     for (;;) {
         struct ArrowArray batch = {0};
@@ -483,11 +484,14 @@ TEST(query, error_in_the_stream_fails_the_query)
             break;
         }
         CHECK(batch.release != NULL);
+        rows += batch.length;
         batch.release(&batch);
     }
     CHECK_STR("22P02", info.sqlstate);
+    CHECK(rows > 4000000 && rows < 5000000);
     struct slice end = find_record(&house, id, "query_end");
     CHECK(has(end, "\"state\":\"FAILED\",\"sqlstate\":\"22P02\""));
+    CHECK(has(end, arena_printf(house.arena, "\"rows_out\":%lld,", (long long)rows)));
     query_close(query);
     must_give(session, "SELECT 42", "42\n");
     session_close(session);

@@ -8,6 +8,7 @@
 #include "engine/duckdb/arrow.hpp"
 
 #include <duckdb/common/enums/stream_execution_result.hpp>
+#include <duckdb/execution/physical_plan_generator.hpp>
 #include <duckdb/main/pending_query_result.hpp>
 #include <duckdb/main/prepared_statement.hpp>
 #include <duckdb/main/prepared_statement_data.hpp>
@@ -20,6 +21,7 @@
 #include <duckdb/parser/statement/select_statement.hpp>
 
 #include <chrono>
+#include <exception>
 
 namespace moat
 {
@@ -46,6 +48,7 @@ struct engine_query {
     duckdb::unique_ptr<duckdb::QueryResult> result;
     duckdb::unique_ptr<duckdb::DataChunk> chunk; /* fetched, in the batch up to chunk_next */
     duckdb::idx_t chunk_next = 0;
+    std::exception_ptr failure; /* came while rows were at hand: reported after them */
     std::atomic<bool> is_cancelled{false};
 
     duckdb::ClientContext &context() const
@@ -233,9 +236,24 @@ static void throw_if_cancelled(const struct engine_query &query)
     }
 }
 
+/* What the engine may hold ready. Where it keeps rows in batches of the scan's order it gives out
+ * each as soon as it is whole, and both cores need room to run ahead. Anywhere else it gives out
+ * nothing until the buffer is full, and after an error nothing at all: then the buffer is what is
+ * lost, and how long the first rows take. README.md has the measurements. */
+static idx_t stream_buffer_bytes(const struct engine_query &query)
+{
+    using duckdb::PhysicalPlanGenerator;
+    auto &plan = query.prepared->data->physical_plan;
+    bool is_batched =
+        plan && PhysicalPlanGenerator::PreserveInsertionOrder(query.context(), plan->Root()) &&
+        PhysicalPlanGenerator::UseBatchIndex(query.context(), plan->Root());
+    return is_batched ? 32u << 20 : 1u << 20;
+}
+
 static void start(struct engine_query &query)
 {
     throw_if_cancelled(query);
+    query.context().config.streaming_buffer_size = stream_buffer_bytes(query);
     auto pending = query.prepared->PendingQuery(query.values, true);
     /* Starting has cleared the engine's own flag: a cancel from before is in ours, and one from
      * now on stays set in both. */
@@ -287,8 +305,8 @@ static duckdb::unique_ptr<duckdb::DataChunk> fetch(struct engine_query &query)
     return chunk != nullptr && chunk->size() > 0 ? std::move(chunk) : nullptr;
 }
 
-/* Fills the builder; false if the stream has ended with nothing in it. */
-static bool gather(struct engine_query &query)
+/* Adds chunks to the builder until it is full, the stream has ended or rows are waiting. */
+static void fill(struct engine_query &query)
 {
     auto deadline = std::chrono::steady_clock::time_point::max();
     while (!query.builder->is_full()) {
@@ -310,6 +328,23 @@ static bool gather(struct engine_query &query)
         if (query.chunk_next == query.chunk->size()) {
             query.chunk = nullptr;
         }
+    }
+}
+
+/* Fills the builder; false if the stream has ended with nothing in it. Rows from before an error
+ * are given out, and the error with the next pull; a cancel waits for nothing. */
+static bool gather(struct engine_query &query)
+{
+    if (query.failure) {
+        std::rethrow_exception(query.failure);
+    }
+    try {
+        fill(query);
+    } catch (...) {
+        if (query.builder->is_empty() || is_cancelled(query)) {
+            throw;
+        }
+        query.failure = std::current_exception();
     }
     return !query.builder->is_empty();
 }

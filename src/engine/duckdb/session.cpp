@@ -26,10 +26,6 @@ namespace moat
 using duckdb::Value;
 using std::string;
 
-/* Both cores fill the stream only if its buffer is large, but the first rows wait until part of it
- * is full; README.md has the measurement. */
-static const duckdb::idx_t STREAM_BUFFER_BYTES = 32u << 20;
-
 static bool is_invalidated(duckdb::DuckDB &database)
 {
     return duckdb::ValidChecker::IsInvalidated(*database.instance);
@@ -51,7 +47,6 @@ enum err session_open(struct engine *engine, struct engine_session **ret_session
     return guarded(info, [&] {
         auto session = std::make_unique<engine_session>(engine, usable_database(engine));
         duckdb::ClientConfig &config = session->main.context->config;
-        config.streaming_buffer_size = STREAM_BUFFER_BYTES;
         config.enable_progress_bar = true;
         config.print_progress_bar = false;
         config.wait_time = 0;
