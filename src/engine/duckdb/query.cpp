@@ -8,6 +8,7 @@
 #include "engine/duckdb/arrow.hpp"
 
 #include <duckdb/common/enums/stream_execution_result.hpp>
+#include <duckdb/execution/executor.hpp>
 #include <duckdb/execution/physical_plan_generator.hpp>
 #include <duckdb/main/pending_query_result.hpp>
 #include <duckdb/main/prepared_statement.hpp>
@@ -268,6 +269,19 @@ static void start(struct engine_query &query)
     query.state = query_state::STREAMING;
 }
 
+/* An error in one thread of the engine interrupts the others. If this one finds that first, the
+ * stream would end as cancelled, and the reason would be lost with it. */
+static void throw_reason_of_interrupt(const struct engine_query &query,
+                                      duckdb::StreamQueryResult &stream)
+{
+    if (query.context().IsInterrupted() && !is_cancelled(query) && stream.IsOpen()) {
+        duckdb::Executor &executor = query.context().GetExecutor();
+        if (executor.HasError()) {
+            executor.GetError().Throw();
+        }
+    }
+}
+
 /* True once a fetch would not wait; false if it would and `deadline` has passed. */
 static bool wait_ready(struct engine_query &query, std::chrono::steady_clock::time_point deadline)
 {
@@ -276,8 +290,15 @@ static bool wait_ready(struct engine_query &query, std::chrono::steady_clock::ti
     }
     auto &stream = query.result->Cast<duckdb::StreamQueryResult>();
     while (stream.IsOpen()) {
-        auto ready = stream.ExecuteTask();
+        StreamExecutionResult ready;
+        try {
+            ready = stream.ExecuteTask();
+        } catch (const duckdb::InterruptException &) {
+            throw_reason_of_interrupt(query, stream);
+            throw;
+        }
         if (duckdb::StreamQueryResult::IsChunkReady(ready)) {
+            throw_reason_of_interrupt(query, stream);
             return true;
         }
         if (std::chrono::steady_clock::now() >= deadline) {
@@ -311,7 +332,7 @@ static void fill(struct engine_query &query)
     auto deadline = std::chrono::steady_clock::time_point::max();
     while (!query.builder->is_full()) {
         if (query.chunk == nullptr) {
-            if (!query.builder->is_empty() && !wait_ready(query, deadline)) {
+            if (!wait_ready(query, deadline)) {
                 break;
             }
             query.chunk = fetch(query);
