@@ -65,6 +65,7 @@ struct engine_object {
     int64_t modified_us;
     struct slice etag;
     struct slice extension; /* ".parquet", ".csv.gz" ...: the engine looks at it */
+    bool has_hidden; /* the file's bounds are of rows too that are hidden: not for planning */
 };
 
 /* Reads exactly `len` bytes of object `index` at `offset`; may be called from several engine

@@ -389,6 +389,9 @@ static const struct {
      "Write it flatter: IN for a chain of OR, a subquery for a part of it."},
     {"Pivot column limit", ERR_LIMIT, "54000", "PIVOT would make too many columns",
      "Filter the values that become columns, or name them with IN."},
+    {"Could not retrieve required statistics", ERR_ENGINE, "42000",
+     "bitstring_agg needs the range of its values here",
+     "Write bitstring_agg(column, smallest, largest)."},
     {"ORDER BY non-integer literal", ERR_ENGINE, "42601", "ORDER BY a constant has no effect",
      "Order by an expression, or by the number of a column."},
 };

@@ -405,6 +405,17 @@ bool moat_file_system::ListFiles(const string &path,
     return is_spill(path, opener, &real) && local->ListFiles(real, callback, nullptr);
 }
 
+bool tells_statistics(grant_registry &grants, const string &path)
+{
+    struct address address;
+    if (!parse_address(path, &address) || address.is_out) {
+        return false;
+    }
+    auto grant = grants.find(address.id);
+    return grant != nullptr && address.index < grant->objects.size() &&
+           !grant->objects[address.index].has_hidden;
+}
+
 duckdb::unique_ptr<FileSystem> make_file_system(std::shared_ptr<grant_registry> grants,
                                                 string spill_name, string spill_folder)
 {

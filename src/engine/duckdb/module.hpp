@@ -67,6 +67,7 @@ struct grant_object {
     int64_t modified_us;
     std::string etag;
     std::string extension;
+    bool has_hidden;
 };
 
 class grant_state
@@ -124,6 +125,14 @@ duckdb::unique_ptr<duckdb::FileSystem> make_file_system(std::shared_ptr<grant_re
                                                         std::string spill_name,
                                                         std::string spill_folder);
 
+/* True if the address is of an object of an open grant whose bounds anybody may plan with. */
+bool tells_statistics(grant_registry &grants, const std::string &path);
+
+/* ---- statistics (statistics.cpp) ---- */
+
+/* Before the database is shared: bounds of files reach plans only where nothing is hidden. */
+void guard_statistics(duckdb::Connection &connection);
+
 /* ---- functions (functions.cpp) ---- */
 
 struct mask_key {
@@ -146,6 +155,9 @@ using cancel_flag = std::shared_ptr<std::atomic<bool>>;
 
 /* The flag of the session that the engine works for; null if it is none of ours. */
 cancel_flag cancel_flag_of(duckdb::ClientContext &context);
+
+/* The grants that the session may have; null as above. */
+std::shared_ptr<grant_registry> registry_of(duckdb::ClientContext &context);
 
 /* Called before and right after the engine has cleared its own flag. */
 void throw_if_cancelled(const struct engine_session &session);

@@ -57,15 +57,17 @@ enum err session_open(struct engine *engine, struct engine_session **ret_session
 
 /* ---- cancelling ---- */
 
-/* Hung into a connection, so that a file which is opened for it can ask. */
+/* Hung into a connection, so that what the engine calls for it can ask. */
 class session_state : public duckdb::ClientContextState
 {
   public:
-    explicit session_state(cancel_flag flag) : is_cancelled(std::move(flag))
+    session_state(cancel_flag flag, std::shared_ptr<grant_registry> grants_)
+        : is_cancelled(std::move(flag)), grants(std::move(grants_))
     {
     }
 
     const cancel_flag is_cancelled;
+    const std::shared_ptr<grant_registry> grants;
 };
 
 static const char SESSION_STATE[] = "moat_session";
@@ -74,6 +76,12 @@ cancel_flag cancel_flag_of(duckdb::ClientContext &context)
 {
     auto state = context.registered_state->Get<session_state>(SESSION_STATE);
     return state ? state->is_cancelled : nullptr;
+}
+
+std::shared_ptr<grant_registry> registry_of(duckdb::ClientContext &context)
+{
+    auto state = context.registered_state->Get<session_state>(SESSION_STATE);
+    return state ? state->grants : nullptr;
 }
 
 void throw_if_cancelled(const struct engine_session &session)
@@ -384,6 +392,7 @@ engine_session::engine_session(struct engine *engine_, std::shared_ptr<duckdb::D
 {
     for (auto *connection : {&main, &side}) {
         connection->context->registered_state->Insert(
-            moat::SESSION_STATE, duckdb::make_shared_ptr<moat::session_state>(is_cancelled));
+            moat::SESSION_STATE,
+            duckdb::make_shared_ptr<moat::session_state>(is_cancelled, engine->grants));
     }
 }
