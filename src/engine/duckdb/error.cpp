@@ -338,7 +338,8 @@ static string one_line(const string &text)
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return is_letter || (c >= '0' && c <= '9') || c == '_';
 }
 
 /* Where `text` tells somebody to SET, LOAD and the like, outside of quoted values; npos if never. */
