@@ -214,3 +214,21 @@ size_t sql_ast_locate(const struct sql_ast *ast, struct slice name)
     }
     return l.position;
 }
+
+static void sample_rows(struct json *node)
+{
+    struct json *method = json_get(json_get(node, "sample"), "method");
+    if (method != NULL && slice_equal(method->text, SLICE("System"))) {
+        method->text = SLICE("Bernoulli");
+    }
+    for (struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL) {
+            sample_rows(child);
+        }
+    }
+}
+
+void sql_ast_sample_rows(struct sql_ast *ast)
+{
+    sample_rows(ast->root);
+}
