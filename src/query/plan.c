@@ -157,12 +157,13 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     if (err != ERR_OK && info != NULL) {
         info->position = 0; /* it would point into the view, not into the statement */
     }
-    if (err != ERR_OK && err != ERR_NOMEM && relation->is_definer &&
+    if (err != ERR_OK && err != ERR_NOMEM && info != NULL && relation->is_definer &&
         !resolve_may_administer(b->session->who, relation)) {
-        (void)errinfo_set(info, ERR_DENIED, NULL, "the view \"%.*s\" cannot be read",
+        char sqlstate[sizeof(info->sqlstate)];
+        memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
+        (void)errinfo_set(info, err, sqlstate, "the view \"%.*s\" cannot be read any more",
                           SLICE_ARGS(relation->name.name));
         errinfo_hint(info, "Ask its owner: what it reads has changed.");
-        return ERR_DENIED;
     }
     *ret_node = node;
     return err;

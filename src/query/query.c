@@ -353,7 +353,7 @@ static enum err check_session(struct session *session, struct errinfo *info)
     if (identity_is_expired(session->who, clock_wall_us())) {
         return errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
     }
-    return ERR_OK;
+    return session_renew(session, info);
 }
 
 enum err query_open(struct session *session, struct slice statement,

@@ -199,6 +199,73 @@ TEST(attack, withdrawn_rights_end_at_once)
     fixture_close(&f);
 }
 
+TEST(attack, roles_and_attributes_taken_away_end_in_open_sessions)
+{
+    struct fixture f;
+    fixture_open(&f);
+    fixture_attack(&f, "PREPARE p AS SELECT * FROM people", NULL, -1);
+    fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
+    fixture_must(f.owner, "ALTER USER eve SET ATTRIBUTE dept = 'nowhere'");
+    fixture_attack(&f, "EXECUTE p", NULL, 0);
+    fixture_attack(&f, "SELECT * FROM people", NULL, 0);
+    fixture_must(f.owner, "ALTER USER eve SET ATTRIBUTE dept = 'sales'");
+    fixture_must(f.owner, "REVOKE ROLE staff FROM eve");
+    fixture_attack(&f, "EXECUTE p", "42P01", 0);
+    fixture_attack(&f, "SELECT * FROM people", "42P01", 0);
+    fixture_must(f.owner, "CREATE ROLE outer_role");
+    fixture_must(f.owner, "GRANT ROLE staff TO outer_role");
+    fixture_must(f.owner, "GRANT ROLE outer_role TO eve");
+    fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
+    fixture_must(f.owner, "REVOKE ROLE staff FROM outer_role");
+    fixture_attack(&f, "EXECUTE p", "42P01", 0);
+    fixture_must(f.owner, "GRANT ROLE staff TO outer_role");
+    fixture_must(f.owner, "DROP ROLE outer_role");
+    fixture_attack(&f, "EXECUTE p", "42P01", 0);
+    fixture_close(&f);
+}
+
+TEST(attack, a_user_made_anew_is_somebody_else)
+{
+    struct fixture f;
+    fixture_open(&f);
+    fixture_must(f.owner, "GRANT SELECT (id) ON people_csv TO USER eve");
+    fixture_attack(&f, "SELECT * FROM people", NULL, FIXTURE_SALES);
+    fixture_must(f.owner, "DROP USER eve");
+    fixture_attack(&f, "SELECT * FROM people", "28000", 0);
+    fixture_must(f.owner, "CREATE USER eve");
+    fixture_must(f.owner, "GRANT SELECT ON vault TO USER eve");
+    fixture_attack(&f, "SELECT * FROM vault", "28000", 0);
+    fixture_attack(&f, "SHOW TABLES", "28000", 0);
+    session_close(f.eve);
+    struct identity *eve CLEANUP(identity_cleanup) = NULL;
+    CHECK_OK(warehouse_login_local(f.warehouse, SLICE("eve"), &eve, NULL));
+    CHECK_OK(session_open(f.warehouse, eve, &f.eve, NULL));
+    fixture_attack(&f, "SELECT * FROM people", "42P01", 0);
+    fixture_attack(&f, "SELECT * FROM people_csv", "42P01", 0);
+    fixture_close(&f);
+}
+
+TEST(attack, a_table_made_anew_has_no_grants)
+{
+    struct fixture f;
+    fixture_open(&f);
+    char sql[512];
+    fixture_attack(&f, "PREPARE p AS SELECT * FROM people", NULL, -1);
+    fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
+    fixture_must(f.owner, "DROP TABLE people");
+    fixture_attack(&f, "EXECUTE p", "42P01", 0);
+    (void)snprintf(sql, sizeof(sql), "CREATE EXTERNAL TABLE people LOCATION '%s/people.parquet'",
+                   f.folder);
+    fixture_must(f.owner, sql);
+    fixture_attack(&f, "EXECUTE p", "42P01", 0);
+    fixture_attack(&f, "SELECT * FROM people", "42P01", 0);
+    fixture_must(f.owner, "ALTER TABLE vault RENAME TO old_vault");
+    fixture_must(f.owner, "ALTER TABLE people_csv RENAME TO vault");
+    fixture_attack(&f, "SELECT * FROM vault", NULL, FIXTURE_SALES);
+    fixture_attack(&f, "SELECT * FROM old_vault", "42P01", 0);
+    fixture_close(&f);
+}
+
 TEST(attack, a_store_that_cannot_be_read_gives_no_rows)
 {
     struct fixture f;

@@ -338,10 +338,6 @@ TEST(attack, random_grants_show_the_union_per_cell)
     fixture_must(f.owner, "CREATE ROLE r2");
     fixture_must(f.owner, "GRANT ROLE r1 TO eve");
     fixture_must(f.owner, "ALTER USER eve SET ATTRIBUTE letter = 'q'");
-    session_close(f.eve); /* roles are of the sign-in */
-    struct identity *eve CLEANUP(identity_cleanup) = NULL;
-    CHECK_OK(warehouse_login_local(f.warehouse, SLICE("eve"), &eve, NULL));
-    CHECK_OK(session_open(f.warehouse, eve, &f.eve, NULL));
     (void)snprintf(sql, sizeof(sql), "CREATE OR REPLACE EXTERNAL TABLE small LOCATION '%s'", path);
     for (int round = 0; round < 60; round++) {
         fixture_must(f.owner, "DROP TABLE IF EXISTS small");
