@@ -151,6 +151,11 @@ MUST_USE enum err sql_expression_bind(struct slice ast_json, struct slice expres
                                       struct json **ret_document, uint32_t **ret_column_ids,
                                       size_t *ret_column_count, struct errinfo *info);
 
+/* In a mask, every call of the engine's sha256 becomes the warehouse's keyed one, however it is
+ * written and wherever it stands. For the document that sql_expression_bind gave. */
+MUST_USE enum err sql_expression_key_hashes(struct json *document, struct arena *arena,
+                                            struct errinfo *info);
+
 /* The text of the expression from a deparsed "SELECT <expr>". */
 struct slice sql_expression_of_select(struct slice select_sql);
 
