@@ -91,6 +91,27 @@ static void explain_name(const struct plan *plan, struct errinfo *info)
     errinfo_position(info, position);
 }
 
+/* What the body of a definer's view names is not the person's to know: a name that they did not
+ * write is not repeated, and no column of such a view's tables is suggested. */
+static void hide_definer(const struct plan *plan, struct errinfo *info)
+{
+    struct slice quoted = quoted_name(info->message);
+    bool is_theirs = quoted.len > 0 && plan->ast != NULL && sql_ast_locate(plan->ast, quoted) > 0;
+    if (!is_theirs) {
+        char sqlstate[sizeof(info->sqlstate)];
+        memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
+        enum err code = info->code;
+        (void)errinfo_set(info, code, sqlstate,
+                          "the statement does not fit the view that it reads");
+        errinfo_hint(info, "DESCRIBE shows the view's columns; if they are as they should be, what "
+                           "the view reads has changed: ask its owner.");
+    }
+    errinfo_detail(info, "%s", "");
+    if (is_theirs) {
+        errinfo_hint(info, "%s", "");
+    }
+}
+
 static bool starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -124,6 +145,9 @@ void query_clean_error(const struct query *query, bool is_bind_error, struct err
         errinfo_hint(info, "If files of a table changed their columns, ALTER TABLE ... REFRESH "
                            "reads them again.");
         return;
+    }
+    if (is_bind_error && plan->identity_count > 1 && !resolve_is_admin(plan->identities[0])) {
+        hide_definer(plan, info);
     }
     if (is_bind_error && info->position == 0) {
         explain_name(plan, info);
