@@ -521,6 +521,13 @@ static bool is_bound_reference(const struct plan_node *node, const struct plan_r
     return ref->resolved.effective.is_bound || (is_definer && !identity_is_owner(node->who));
 }
 
+static bool is_partial_reference(const struct plan_ref *ref)
+{
+    const struct relation *relation = ref->resolved.relation;
+    return relation->kind == RELATION_TABLE && relation->format != FORMAT_PARQUET &&
+           ref->resolved.effective.column_count < relation->column_count;
+}
+
 /* Types between which the engine reports every cast that can throw. */
 static bool is_plain_type(struct slice type)
 {
@@ -613,6 +620,7 @@ static enum err resolve_node(struct builder *b, struct plan_node *node, struct e
         }
         worsen_types(b->plan, ref, &used);
         b->plan->is_bound = b->plan->is_bound || is_bound_reference(node, ref);
+        b->plan->is_partial = b->plan->is_partial || is_partial_reference(ref);
         b->plan->tables[ref->table].is_bound = is_bound_reference(node, ref);
     }
     return worsen_mixed(b, node, info);

@@ -130,7 +130,7 @@ void query_clean_error(const struct query *query, bool is_bind_error, struct err
     for (size_t i = 0; i < ARRAY_COUNT(open_classes); i++) {
         is_open = is_open || starts_with(info->sqlstate, open_classes[i]);
     }
-    if (plan->is_bound && !is_open) {
+    if ((plan->is_bound || plan->is_partial) && !is_open) {
         char sqlstate[6];
         memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
         enum err code = info->code;

@@ -80,7 +80,8 @@ struct plan {
     size_t object_count;
     struct identity **identities; /* held: the caller and definers */
     size_t identity_count;
-    bool is_bound; /* some hidden value could be at stake */
+    bool is_bound;   /* some hidden value could be at stake */
+    bool is_partial; /* columns of a text file are withheld, and its errors quote whole lines */
     bool has_barrier;
     bool is_cacheable;
     enum leak_class leak;

@@ -120,6 +120,58 @@ TEST(attack, the_engines_hash_is_no_mask)
     fixture_close(&f);
 }
 
+TEST(attack, broken_files_quote_no_hidden_line)
+{
+    // The engine quotes the whole line, or the value, of a text file that it cannot read.
+    static const char *const lines[] = {"abc,HIDDEN,board,98765,RAW-1\n",
+                                        "5,HIDDEN,board,98765,RAW-1,RAW-2,RAW-3\n",
+                                        "5,HIDDEN\n",
+                                        "5,\"HIDDEN,board,98765,RAW-1\n",
+                                        "5,HIDDEN\xff\xfe,board,98765,RAW-1\n",
+                                        "5,HIDDEN,board,98765x,RAW-1\n",
+                                        "5,\"HIDDEN\"RAW,board,98765,RAW-1\n",
+                                        "\r5,HIDDEN,board,98765,RAW\r\r\n"};
+    static const char *const objects[] = {
+        "{\"id\":\"HIDDEN\",\"name\":\"RAW\",\"dept\":\"board\",\"salary\":98765}\n",
+        "{\"id\":1,\"name\":\"HIDDEN\",\"dept\":\"board\",\"salary\":\"98765x\"}\n",
+        "{\"id\":1,\"name\":\"HIDDEN\n", "HIDDEN RAW 98765\n", "[\"HIDDEN\", 98765]\n"};
+    static const char *const grants[] = {
+        "GRANT SELECT (id, dept) ON broken TO eve",
+        "GRANT SELECT ON broken TO eve ROWS WHERE dept = 'sales'",
+        "GRANT SELECT (id, dept) ON broken TO eve ROWS WHERE dept = 'sales'",
+        "GRANT SELECT (id, name, dept) ON broken TO eve MASKED WITH (name = null)"};
+    static const char *const questions[] = {
+        "SELECT * FROM broken", "SELECT count(*) FROM broken WHERE id = 5",
+        "SELECT max(id) FROM broken", "SUMMARIZE broken", "SELECT dept FROM broken ORDER BY id"};
+    struct fixture f;
+    fixture_open(&f);
+    for (size_t i = 0; i < ARRAY_COUNT(lines) + ARRAY_COUNT(objects); i++) {
+        bool is_csv = i < ARRAY_COUNT(lines);
+        char path[256];
+        char sql[512];
+        (void)snprintf(path, sizeof(path), "%s/broken.%s", f.folder, is_csv ? "csv" : "json");
+        const char *good = is_csv ? "id,name,dept,salary,ssn\n1,me,sales,1,x\n2,me,sales,2,y\n"
+                                  : "{\"id\":1,\"name\":\"me\",\"dept\":\"sales\",\"salary\":1}\n";
+        CHECK_OK(io_write_file_atomic(path, slice_of(good), 0600, NULL));
+        (void)snprintf(sql, sizeof(sql), "CREATE OR REPLACE EXTERNAL TABLE broken LOCATION '%s'",
+                       path);
+        fixture_must(f.owner, sql);
+        struct buf text CLEANUP(buf_fini) = {0};
+        buf_append_str(&text, good);
+        buf_append_str(&text, is_csv ? lines[i] : objects[i - ARRAY_COUNT(lines)]);
+        buf_append_str(&text, is_csv ? "3,me,sales,1,z\n" : "");
+        CHECK_OK(io_write_file_atomic(path, buf_slice(&text), 0600, NULL));
+        for (size_t g = 0; g < ARRAY_COUNT(grants); g++) {
+            fixture_must(f.owner, grants[g]);
+            for (size_t q = 0; q < ARRAY_COUNT(questions); q++) {
+                fixture_attack(&f, questions[q], "*", -1);
+            }
+            fixture_must(f.owner, "REVOKE SELECT ON broken FROM eve");
+        }
+    }
+    fixture_close(&f);
+}
+
 TEST(attack, deny_through_nested_roles_wins)
 {
     struct fixture f;
