@@ -29,6 +29,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #include "engine/engine_module.h"
+#include "engine/scan.h"
 }
 #pragma GCC diagnostic pop
 
@@ -84,15 +85,29 @@ class grant_state
     bool was_written(size_t index);
     void close(); /* waits for calls in flight */
 
+    /* One call in flight: while it lives, what the grant's spec points to lives too. Throws as
+     * above. */
+    class use
+    {
+      public:
+        explicit use(grant_state &grant);
+        ~use();
+        use(const use &) = delete;
+        use &operator=(const use &) = delete;
+
+      private:
+        grant_state &grant;
+    };
+
     const std::string id;
     const std::vector<grant_object> objects;
     const size_t writable_count;
+    const struct engine_scan_spec *const scan; /* null, or looked at under a use only */
     std::atomic<uint64_t> files_opened{0};
     std::atomic<uint64_t> bytes_read{0};
     std::atomic<uint64_t> bytes_written{0};
 
   private:
-    class use; /* one call in flight */
     void check_usable(const std::unique_lock<std::mutex> &held) const;
 
     const engine_read_fn read;
@@ -132,6 +147,14 @@ bool tells_statistics(grant_registry &grants, const std::string &path);
 
 /* Before the database is shared: bounds of files reach plans only where nothing is hidden. */
 void guard_statistics(duckdb::Connection &connection);
+
+/* ---- scans (scan.cpp) ---- */
+
+/* The grant whose scan `path` ("moat://<grant>/scan") names; null if there is none. */
+std::shared_ptr<grant_state> find_scan(grant_registry &grants, const std::string &path);
+
+/* moat_scan, made of the engine's own Parquet scan: after guard_statistics. */
+void register_scan(duckdb::Connection &connection);
 
 /* ---- functions (functions.cpp) ---- */
 
@@ -231,6 +254,7 @@ enum err grant_open(struct engine *, const struct engine_grant_spec *, struct en
 void grant_close(struct engine_grant *) noexcept;
 void grant_uri(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_out(const struct engine_grant *, size_t, struct buf *) noexcept;
+void grant_uri_scan(const struct engine_grant *, struct buf *) noexcept;
 struct engine_grant_counters grant_count(const struct engine_grant *) noexcept;
 
 enum err query_open(struct engine_session *, struct slice, const struct engine_parameter *, size_t,
