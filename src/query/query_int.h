@@ -231,6 +231,31 @@ void session_drop_prepared(struct session *session, struct slice name);
 
 /* ---- policy expressions, for GRANT and for policy files ---- */
 
+/* Tables that policies read in subqueries (policy_tables.c), in an arena. */
+struct policy_table {
+    struct relation relation;
+    struct policy_table *next;
+};
+
+struct policy_tables {
+    struct session *session;
+    struct arena *arena;
+    struct policy_table *first;
+    struct sql_definer definer; /* loads as the session's person, and remembers */
+    struct sql_namer namer;     /* knows what was loaded */
+};
+
+/* The struct points into itself: it must stay where it is. */
+void policy_tables_init(struct policy_tables *tables, struct session *session, struct arena *arena);
+
+/* policy_print_* with the names of subqueries' tables that the session's person may know. */
+MUST_USE enum err print_grant(struct session *session, const struct grant *grant,
+                              const struct relation *relation, struct arena *arena,
+                              struct slice *ret_text, struct errinfo *info);
+MUST_USE enum err print_expression(struct session *session, struct slice expression,
+                                   const struct relation *relation, struct arena *arena,
+                                   struct slice *ret_text, struct errinfo *info);
+
 /* Binds one filter (`column` NULL) or mask to its stored form in `arena`. `position` is where the
  * expression starts in the statement (1-based; 0 = unknown), added to error positions. */
 MUST_USE enum err bind_expression(struct session *session, const struct relation *relation,

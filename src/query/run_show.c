@@ -180,7 +180,7 @@ static enum err write_grant(struct query *query, const struct relation *relation
         hide_conditions(grant);
     }
     struct slice text;
-    TRY(policy_print_grant(grant, relation, query->arena, &text, info));
+    TRY(print_grant(query->session, grant, relation, query->arena, &text, info));
     buf_printf(lines, "{\"id\":%llu,\"effect\":\"%s\",\"grantee\":", (unsigned long long)grant->id,
                grant->effect == GRANT_DENY ? "DENY" : "GRANT");
     json_write_string(lines, grant->grantee);
@@ -332,7 +332,8 @@ static enum err write_policy(struct query *query, const struct relation *relatio
         return ERR_OK;
     }
     if (effective->filter.len > 0 && may_see_all) {
-        TRY(policy_print_expression(effective->filter, relation, query->arena, &shown, info));
+        TRY(print_expression(query->session, effective->filter, relation, query->arena, &shown,
+                             info));
     }
     TRY(write_policy_row(lines, "rows", relation->name.name,
                          !effective->is_visible      ? "none"
@@ -353,7 +354,8 @@ static enum err write_policy(struct query *query, const struct relation *relatio
         const struct policy_column *cell = &effective->columns[next++];
         shown = (struct slice){"", 0};
         if (cell->is_masked && may_see_all) {
-            TRY(policy_print_expression(cell->expression, relation, query->arena, &shown, info));
+            TRY(print_expression(query->session, cell->expression, relation, query->arena, &shown,
+                                 info));
         }
         TRY(write_policy_row(lines, "column", column->name, cell->is_masked ? "masked" : "raw",
                              shown));

@@ -237,7 +237,9 @@ static enum err check_class(struct ast_check *c, const struct json *node,
     bool is_scalar = function->class == FUNCTION_SCALAR || function->class == FUNCTION_CONTEXT ||
                      function->class == FUNCTION_MASK ||
                      (function->class == FUNCTION_TABLE && strcmp(function->name, "unnest") != 0);
-    if (c->binding != NULL && !is_scalar) {
+    bool is_aggregate =
+        function->class == FUNCTION_AGGREGATE && c->binding != NULL && c->binding->scope != NULL;
+    if (c->binding != NULL && !is_scalar && !is_aggregate) {
         return refuse_call(c, node, "0A000", slice_of(function->name),
                            "cannot stand in a policy expression",
                            "A policy expression is a scalar over the columns of one row.");

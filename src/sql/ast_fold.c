@@ -144,53 +144,6 @@ static bool is_lambda_parameter(const struct ast_check *c, struct slice name)
     return false;
 }
 
-static enum err bind_column(struct ast_check *c, struct json *node, const struct json *names)
-{
-    struct ast_binding *binding = c->binding;
-    struct slice name = names->last->text;
-    const struct relation_column *found = NULL;
-    struct slice qualifier = names->count == 2 ? names->first->text : binding->relation->name.name;
-    for (size_t i = 0; i < binding->relation->column_count; i++) {
-        if (slice_equal_fold(binding->relation->columns[i].name, name)) {
-            found = &binding->relation->columns[i];
-        }
-    }
-    if (found == NULL || names->count > 2 ||
-        !slice_equal_fold(qualifier, binding->relation->name.name)) {
-        (void)errinfo_set(c->info, ERR_NOT_FOUND, "42703", "column \"%.*s\" does not exist",
-                          SLICE_ARGS(name));
-        errinfo_position(c->info, ast__position(c, node));
-        errinfo_hint(c->info, "A policy expression names columns of its own table.");
-        return ERR_NOT_FOUND;
-    }
-    char *own = arena_printf(c->whole->ast.arena, "__moat_c%u", found->id);
-    struct json *text = own == NULL ? NULL : json_new_text(c->whole->ast.arena, slice_of(own));
-    struct json *list = json_new(c->whole->ast.arena, JSON_ARRAY);
-    if (text == NULL || list == NULL) {
-        return errinfo_nomem(c->info);
-    }
-    json_append(list, text);
-    json_replace(json_get(node, "column_names"), list);
-    for (size_t i = 0; i < binding->count; i++) {
-        if (binding->ids[i] == found->id) {
-            return ERR_OK;
-        }
-    }
-    ASSERT(binding->count < binding->capacity);
-    binding->ids[binding->count++] = found->id;
-    return ERR_OK;
-}
-
-static bool has_column(const struct relation *relation, struct slice name)
-{
-    for (size_t i = 0; i < relation->column_count; i++) {
-        if (slice_equal_fold(relation->columns[i].name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum err pend(struct ast_check *c, struct json *node, bool is_item)
 {
     struct ast_whole *whole = c->whole;
@@ -242,13 +195,13 @@ enum err ast__column(struct ast_check *c, struct json *node)
                        slice_equal_fold(name, SLICE("session_user"));
     bool is_user = slice_equal_fold(name, SLICE("user"));
     if (c->binding != NULL) {
-        bool is_context = names->count == 1 && (is_reserved || is_user) &&
-                          !has_column(c->binding->relation, name);
+        bool is_context =
+            names->count == 1 && (is_reserved || is_user) && !ast__bind_knows(c->binding, name);
         if (is_context) {
             return to_call(c, node);
         }
         bool is_first = is_lambda_parameter(c, name); /* x.field of a lambda parameter */
-        return is_first ? ERR_OK : bind_column(c, node, names);
+        return is_first ? ERR_OK : ast__bind_column(c, node, names);
     }
     if (names->count > 1 || !(is_reserved || is_user)) {
         return ERR_OK;

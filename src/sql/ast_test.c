@@ -594,8 +594,8 @@ TEST(ast, policy_expressions_bind_to_column_ids)
     size_t count;
     find_tree(&b,
               "select region = claim('region') and has_role('analyst') and owner = current_user");
-    CHECK_OK(sql_expression_bind(b.json, SLICE("region = ..."), &relation, &sql_limits_default,
-                                 b.arena, &document, &ids, &count, &b.info));
+    CHECK_OK(sql_expression_bind(b.json, SLICE("region = ..."), &relation, NULL,
+                                 &sql_limits_default, b.arena, &document, &ids, &count, &b.info));
     CHECK(count == 2 && ids[0] == 7 && ids[1] == 9);
     struct buf text CLEANUP(buf_fini) = {0};
     json_write(&text, document);
@@ -603,12 +603,13 @@ TEST(ast, policy_expressions_bind_to_column_ids)
     CHECK(strstr(buf_cstr(&text), "\"function_name\":\"has_role\"") != NULL);
     CHECK(strstr(buf_cstr(&text), "\"function_name\":\"current_user\"") != NULL);
     find_tree(&b, "select __moat_redact(a, 4)");
-    CHECK_OK(sql_expression_bind(b.json, SLICE("x"), &relation, &sql_limits_default, b.arena,
+    CHECK_OK(sql_expression_bind(b.json, SLICE("x"), &relation, NULL, &sql_limits_default, b.arena,
                                  &document, &ids, &count, &b.info));
     for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
         find_tree(&b, refused[i]);
-        CHECK(sql_expression_bind(b.json, slice_of(refused[i] + 7), &relation, &sql_limits_default,
-                                  b.arena, &document, &ids, &count, &b.info) != ERR_OK);
+        CHECK(sql_expression_bind(b.json, slice_of(refused[i] + 7), &relation, NULL,
+                                  &sql_limits_default, b.arena, &document, &ids, &count,
+                                  &b.info) != ERR_OK);
     }
     CHECK_SLICE("(a = 1)", sql_expression_of_select(SLICE("SELECT (a = 1);")));
     bench_fini(&b);
