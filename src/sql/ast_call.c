@@ -20,6 +20,13 @@ static enum err unknown_function(const struct ast_check *c, const struct json *n
     (void)errinfo_set(c->info, ERR_NOT_FOUND, "42883", "function \"%.*s\" does not exist",
                       SLICE_ARGS(name));
     errinfo_position(c->info, ast__position(c, node));
+    static const char *const masks[] = {"redact", "show_first", "show_last"};
+    for (size_t i = 0; c->binding != NULL && i < ARRAY_COUNT(masks); i++) {
+        if (slice_equal_fold(name, slice_of(masks[i]))) {
+            errinfo_hint(c->info, "It is a mask only when it is the whole mask, not a part of one.");
+            return ERR_NOT_FOUND;
+        }
+    }
     const char *near = sql_function_suggest(name);
     if (near != NULL) {
         errinfo_hint(c->info, "Did you mean \"%s\"?", near);
