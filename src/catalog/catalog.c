@@ -56,14 +56,16 @@ static enum err list_objects(const struct identity *who, struct slice location, 
     if (objects == NULL) {
         return errinfo_nomem(info);
     }
+    bool is_partitioned = catalog__is_partitioned(relation->options, relation->option_count);
     for (size_t i = 0; i < count; i++) {
         objects[i] = (struct relation_object){.location = entries[i].location,
                                               .size_bytes = entries[i].size_bytes,
                                               .etag = entries[i].etag};
+        TRY(catalog__suffix(entries[i].location, is_partitioned, arena, &objects[i].suffix, info));
     }
     relation->objects = objects;
     relation->object_count = count;
-    return ERR_OK;
+    return is_partitioned ? catalog__check_partitions(relation, info) : ERR_OK;
 }
 
 enum err catalog_load(struct system *system, const struct identity *who,
