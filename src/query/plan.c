@@ -110,6 +110,7 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     node->who = parent->who;
     node->via_view = relation->name.name;
+    node->schema = relation->name.schema;
     if (relation->is_definer) {
         struct identity *definer;
         TRY(system_login(b->session->warehouse->system, relation->owner, SLICE(""),
@@ -119,8 +120,10 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     struct slice json;
     TRY(plan_parse(b->session, relation->view_sql, b->arena, &json, info));
-    TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &b->session->warehouse->limits,
-                     node->who, b->arena, &node->ast, info));
+    struct sql_limits limits = b->session->warehouse->limits;
+    limits.default_schema = relation->name.schema;
+    TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &limits, node->who, b->arena,
+                     &node->ast, info));
     b->depth++;
     enum err err = plan_resolve_node(b, node, info);
     b->depth--;
@@ -196,7 +199,11 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
                            "time travel on \"%.*s\": registered files have no versions",
                            SLICE_ARGS(reference->name.name));
     }
-    enum err err = resolve_relation(b->session, node->who, &reference->name, b->arena, out, info);
+    /* A view means the same in whatever schema who asks is: they could have put a table of their
+     * own there, and it would be read with a definer's rights. */
+    struct sql_name name = reference->name;
+    name.schema = name.schema.len > 0 ? name.schema : node->schema;
+    enum err err = resolve_relation(b->session, node->who, &name, b->arena, out, info);
     if (err == ERR_NOT_FOUND && looks_like_path(reference) && may_name_paths(node->who)) {
         err = load_path(b, node, reference, out, info);
     }
@@ -772,8 +779,9 @@ static enum err build_new(struct session *session, struct query *query, struct s
     }
     TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
     TRY(plan_parse(session, kept, b.arena, &json, info));
-    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &session->warehouse->limits, session->who, b.arena,
-                     &root.ast, info));
+    struct sql_limits limits = session->warehouse->limits;
+    limits.default_schema = slice_of(session->default_schema);
+    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root.ast, info));
     plan->ast = root.ast;
     TRY(enter(query, QUERY_PARSED, info));
     TRY(plan_resolve_node(&b, &root, info));

@@ -28,6 +28,7 @@ struct plan_node {
     struct sql_ast *ast;
     struct identity *who; /* held by the plan */
     struct slice via_view;
+    struct slice schema;     /* of names without one; empty: the session's */
     struct slice via_policy; /* the table whose policy reads this */
     struct plan_ref *refs;
     size_t ref_count;

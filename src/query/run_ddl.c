@@ -135,6 +135,27 @@ static enum err describe_plan(struct query *query, struct plan *plan,
                            ret_columns, ret_count, info);
 }
 
+/* Plans a body as it will be read: names without a schema are those of the view's. */
+static enum err plan_body(struct query *query, struct slice body, struct slice schema,
+                          struct plan **ret_plan, struct errinfo *info)
+{
+    struct session *session = query->session;
+    char *kept = session->default_schema;
+    char *own = mem_slicedup(schema);
+    if (own == NULL) {
+        return errinfo_nomem(info);
+    }
+    session->default_schema = own;
+    enum err err = plan_build(session, NULL, body, ret_plan, info);
+    session->default_schema = kept;
+    mem_free(own);
+    if (err == ERR_NOT_FOUND && !slice_equal_fold(slice_of(kept), schema)) {
+        errinfo_detail(info, "Names in the body of a view are looked up in its schema, \"%.*s\".",
+                       SLICE_ARGS(schema));
+    }
+    return err;
+}
+
 enum err run_create_view(struct query *query, const struct statement *statement,
                          struct errinfo *info)
 {
@@ -144,7 +165,7 @@ enum err run_create_view(struct query *query, const struct statement *statement,
     struct engine_column *found;
     size_t count;
     TRY(object_name(query, &statement->name, &view.relation.name, info));
-    enum err err = plan_build(session, NULL, statement->query, &plan, info);
+    enum err err = plan_body(query, statement->query, view.relation.name.schema, &plan, info);
     if (err == ERR_OK) {
         err = describe_plan(query, plan, &found, &count, info);
     }
