@@ -142,8 +142,9 @@ enum err catalog_load_path(const struct identity *who, struct slice pattern,
         (void)errinfo_set(info, ERR_INVALID, "22023",
                           "the format of \"%.*s\" cannot be told by its ending",
                           SLICE_ARGS(pattern));
-        errinfo_hint(info, "Endings are .parquet, .csv, .tsv, .json, .jsonl and .ndjson (text also "
-                           "with .gz or .zst); or say read_csv('...').");
+        errinfo_hint(info, "Known endings: .parquet, .csv, .tsv, .json, .jsonl, .ndjson (text also "
+                           "with .gz or .zst). Else say STORED AS CSV in CREATE EXTERNAL TABLE, "
+                           "or read_csv('...') in FROM.");
         return ERR_INVALID;
     }
     TRY(catalog_check_options(relation.format, options, option_count, info));

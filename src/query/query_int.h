@@ -227,6 +227,9 @@ MUST_USE enum err run_execute(struct query *, const struct statement *, struct e
 MUST_USE enum err run_deallocate(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_copy(struct query *, const struct statement *, struct errinfo *);
 
+/* Appends settings as JSON lines: all, or `only` one; as the session's person may see them. */
+void session_print_settings(const struct session *session, const enum config_key *only,
+                            struct buf *lines);
 void session_drop_prepared(struct session *session, struct slice name);
 
 /* ---- policy expressions, for GRANT and for policy files ---- */

@@ -114,36 +114,27 @@ static enum err show_settings(struct query *query, const struct statement *state
                               struct errinfo *info)
 {
     struct buf lines CLEANUP(buf_fini) = {0};
-    struct buf value CLEANUP(buf_fini) = {0};
     enum config_key only = 0;
     if (!is_all) {
         enum err err = config_find(statement->setting, &only, info);
+        const char *near = err == ERR_OK ? NULL : statement_suggest_show(statement->setting);
+        if (near != NULL) {
+            (void)errinfo_set(info, err, "42601", "there is no SHOW %.*s",
+                              SLICE_ARGS(statement->setting));
+            errinfo_hint(info, "Did you mean SHOW %s?", near);
+        }
         if (err != ERR_OK) {
             errinfo_position(info, statement_position(query->statement, statement->setting));
             return err;
         }
     }
-    for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
-        if (!is_all && key != (int)only) {
-            continue;
-        }
-        buf_reset(&value);
-        config_print(query->session->config, (enum config_key)key, &value);
-        buf_append_str(&lines, "{\"name\":");
-        json_write_string(&lines, slice_of(config_name((enum config_key)key)));
-        buf_append_str(&lines, ",\"value\":");
-        json_write_string(&lines, buf_slice(&value));
-        buf_append_str(&lines, ",\"source\":");
-        json_write_string(&lines,
-                          slice_of(config_source(query->session->config, (enum config_key)key)));
-        buf_append_str(&lines, "}\n");
-    }
+    session_print_settings(query->session, is_all ? NULL : &only, &lines);
     static const struct relation_column columns[] = {
         {1, {"name", 4}, {"name", 4}, {"VARCHAR", 7}},
         {2, {"value", 5}, {"value", 5}, {"VARCHAR", 7}},
         {3, {"source", 6}, {"source", 6}, {"VARCHAR", 7}},
     };
-    if (buf_failed(&lines) || buf_failed(&value)) {
+    if (buf_failed(&lines)) {
         return errinfo_nomem(info);
     }
     return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);

@@ -23,7 +23,8 @@ static enum err unknown_function(const struct ast_check *c, const struct json *n
     static const char *const masks[] = {"redact", "show_first", "show_last"};
     for (size_t i = 0; c->binding != NULL && i < ARRAY_COUNT(masks); i++) {
         if (slice_equal_fold(name, slice_of(masks[i]))) {
-            errinfo_hint(c->info, "It is a mask only when it is the whole mask, not a part of one.");
+            errinfo_hint(c->info,
+                         "It is a mask only when it is the whole mask, not a part of one.");
             return ERR_NOT_FOUND;
         }
     }

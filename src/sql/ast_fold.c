@@ -86,6 +86,29 @@ static enum err put(struct json *node, struct json *folded, struct errinfo *info
     return ERR_OK;
 }
 
+/* What the words say that SQL has for the session; current_role is the person, as in PostgreSQL. */
+static struct slice session_text(const struct ast_whole *whole, struct slice name)
+{
+    if (slice_equal_fold(name, SLICE("current_catalog")) ||
+        slice_equal_fold(name, SLICE("current_database"))) {
+        return SLICE(SQL_CATALOG_DEFAULT);
+    }
+    if (slice_equal_fold(name, SLICE("current_schema"))) {
+        struct slice schema = whole->limits.default_schema;
+        return schema.len > 0 ? schema : SLICE(SQL_SCHEMA_DEFAULT);
+    }
+    return identity_subject(whole->who);
+}
+
+/* Where a policy is written, only who asks may decide, not what they did in their session. */
+static bool is_of_session(struct slice name)
+{
+    return slice_equal_fold(name, SLICE("current_catalog")) ||
+           slice_equal_fold(name, SLICE("current_database")) ||
+           slice_equal_fold(name, SLICE("current_schema")) ||
+           slice_equal_fold(name, SLICE("current_role"));
+}
+
 enum err ast__fold_call(struct ast_check *c, struct json *node)
 {
     struct slice name = json_get_text(node, "function_name");
@@ -103,6 +126,14 @@ enum err ast__fold_call(struct ast_check *c, struct json *node)
         errinfo_position(c->info, ast__position(c, node));
         return ERR_INVALID;
     }
+    if (c->binding != NULL && is_of_session(name)) {
+        (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                          "function \"%.*s\" cannot stand in a policy expression",
+                          SLICE_ARGS(name));
+        errinfo_position(c->info, ast__position(c, node));
+        errinfo_hint(c->info, "Who asks is current_user, has_role('...') and claim('...').");
+        return ERR_UNSUPPORTED;
+    }
     if (c->binding != NULL) {
         return ERR_OK; /* folded when a statement uses the policy */
     }
@@ -119,7 +150,7 @@ enum err ast__fold_call(struct ast_check *c, struct json *node)
     if (slice_equal_fold(name, SLICE("current_roles"))) {
         return put(node, new_roles(arena, who), c->info);
     }
-    return put(node, ast__new_text(arena, identity_subject(who)), c->info);
+    return put(node, ast__new_text(arena, session_text(c->whole, name)), c->info);
 }
 
 /* ---- column references ---- */
@@ -203,7 +234,8 @@ enum err ast__column(struct ast_check *c, struct json *node)
         bool is_first = is_lambda_parameter(c, name); /* x.field of a lambda parameter */
         return is_first ? ERR_OK : ast__bind_column(c, node, names);
     }
-    if (names->count > 1 || !(is_reserved || is_user)) {
+    bool is_session = is_of_session(name) && !slice_equal_fold(name, SLICE("current_database"));
+    if (names->count > 1 || !(is_reserved || is_user || is_session)) {
         return ERR_OK;
     }
     if (is_user) {
@@ -212,7 +244,7 @@ enum err ast__column(struct ast_check *c, struct json *node)
     if (is_item && json_get_text(node, "alias").len == 0) {
         json_get(node, "alias")->text = name;
     }
-    return put(node, ast__new_text(c->whole->ast.arena, identity_subject(c->whole->who)), c->info);
+    return put(node, ast__new_text(c->whole->ast.arena, session_text(c->whole, name)), c->info);
 }
 
 /* ---- is there a column called so? ---- */
