@@ -3,7 +3,7 @@
  * The engine takes them out of an object's address, and leaves out the files that a condition on
  * them excludes. So an object's address ends with those folders, and with nothing else of its
  * location: `suffix`, which is also where a compression's ending is. Every file must have the same
- * keys (the engine looks at the first and the last only), and types are pinned like other columns'. */
+ * keys (the engine looks at the first and the last only); types are pinned as all are. */
 #include "catalog/catalog_int.h"
 #include "sql/scan.h"
 

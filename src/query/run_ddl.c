@@ -85,6 +85,17 @@ static enum err load_location(struct query *query, const struct statement *state
     return err;
 }
 
+static enum err create(struct query *query, const struct statement *statement,
+                       const struct system_relation *relation, bool *ret_created,
+                       struct errinfo *info)
+{
+    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
+                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
+                                                              : SYSTEM_CREATE;
+    return system_relation_create(query->session->warehouse->system, query->session->who, relation,
+                                  mode, ret_created, info);
+}
+
 enum err run_create_table(struct query *query, const struct statement *statement,
                           struct errinfo *info)
 {
@@ -103,12 +114,8 @@ enum err run_create_table(struct query *query, const struct statement *statement
     table.relation.format = path.format;
     table.relation.options = statement->options;
     table.relation.option_count = statement->option_count;
-    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
-                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
-                                                              : SYSTEM_CREATE;
     bool is_created;
-    TRY(system_relation_create(session->warehouse->system, session->who, &table, mode, &is_created,
-                               info));
+    TRY(create(query, statement, &table, &is_created, info));
     if (is_created) {
         (void)snprintf(query->notice, sizeof(query->notice), "%zu column%s, %zu file%s",
                        table.relation.column_count, table.relation.column_count == 1 ? "" : "s",
@@ -159,7 +166,6 @@ static enum err plan_body(struct query *query, struct slice body, struct slice s
 enum err run_create_view(struct query *query, const struct statement *statement,
                          struct errinfo *info)
 {
-    struct session *session = query->session;
     struct system_relation view = {0};
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
     struct engine_column *found;
@@ -191,13 +197,8 @@ enum err run_create_view(struct query *query, const struct statement *statement,
     view.relation.column_count = count;
     view.relation.view_sql = statement->query;
     view.relation.is_definer = statement->is_definer;
-    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
-                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
-                                                              : SYSTEM_CREATE;
-    bool is_created;
-    TRY(system_relation_create(session->warehouse->system, session->who, &view, mode, &is_created,
-                               info));
-    return ERR_OK;
+    bool ignored;
+    return create(query, statement, &view, &ignored, info);
 }
 
 enum err run_create_schema(struct query *query, const struct statement *statement,

@@ -9,6 +9,13 @@ static const struct relation_column text_columns[] = {
     {1, {"name", 4}, {"name", 4}, {"VARCHAR", 7}},
 };
 
+static enum err run_lines(struct query *query, const struct relation_column *columns, size_t count,
+                          const struct buf *lines, struct errinfo *info)
+{
+    return buf_failed(lines) ? errinfo_nomem(info)
+                             : query_run_rows(query, columns, count, buf_slice(lines), info);
+}
+
 /* ---- lists from the system tables ---- */
 
 struct list {
@@ -84,10 +91,7 @@ static enum err show_columns(struct query *query, const struct sql_name *written
         {2, {"type", 4}, {"type", 4}, {"VARCHAR", 7}},
         {3, {"access", 6}, {"access", 6}, {"VARCHAR", 7}},
     };
-    if (buf_failed(&lines)) {
-        return errinfo_nomem(info);
-    }
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 enum err run_describe(struct query *query, const struct statement *statement, struct errinfo *info)
@@ -134,10 +138,7 @@ static enum err show_settings(struct query *query, const struct statement *state
         {2, {"value", 5}, {"value", 5}, {"VARCHAR", 7}},
         {3, {"source", 6}, {"source", 6}, {"VARCHAR", 7}},
     };
-    if (buf_failed(&lines)) {
-        return errinfo_nomem(info);
-    }
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 /* ---- grants ---- */
@@ -233,10 +234,7 @@ static enum err show_grants(struct query *query, const struct statement *stateme
         {5, {"grant", 5}, {"grant", 5}, {"VARCHAR", 7}},
         {6, {"grantor", 7}, {"grantor", 7}, {"VARCHAR", 7}},
     };
-    if (buf_failed(&lines)) {
-        return errinfo_nomem(info);
-    }
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 /* ---- effective policy ---- */
@@ -369,7 +367,7 @@ static enum err show_effective(struct query *query, const struct statement *stat
         {3, {"access", 6}, {"access", 6}, {"VARCHAR", 7}},
         {4, {"expression", 10}, {"expression", 10}, {"VARCHAR", 7}},
     };
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 enum err run_check_access(struct query *query, const struct statement *statement,
@@ -400,10 +398,7 @@ enum err run_check_access(struct query *query, const struct statement *statement
         {4, {"columns", 7}, {"columns", 7}, {"BIGINT", 6}},
         {5, {"masked", 6}, {"masked", 6}, {"BIGINT", 6}},
     };
-    if (buf_failed(&lines)) {
-        return errinfo_nomem(info);
-    }
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 /* ---- SHOW CREATE ---- */
@@ -462,10 +457,10 @@ static enum err show_create(struct query *query, const struct statement *stateme
     buf_append_str(&lines, "{\"name\":");
     json_write_string(&lines, buf_slice(&text));
     buf_append_str(&lines, "}\n");
-    if (buf_failed(&text) || buf_failed(&lines)) {
+    if (buf_failed(&text)) {
         return errinfo_nomem(info);
     }
-    return query_run_rows(query, text_columns, ARRAY_COUNT(text_columns), buf_slice(&lines), info);
+    return run_lines(query, text_columns, ARRAY_COUNT(text_columns), &lines, info);
 }
 
 enum err run_show(struct query *query, const struct statement *statement, struct errinfo *info)

@@ -91,7 +91,8 @@ MUST_USE enum err sql_ast_check_text(struct slice text, const struct sql_limits 
 /* Reads the engine's JSON for exactly one SELECT-shaped statement and checks it: known nodes only,
  * caps, allowed functions (sql/functions.h), no POINTER constants, no `__moat_` names from users.
  * Folds current_user, session_user, user, current_role, current_catalog, current_schema,
- * has_role('x'), claim('x'), current_roles() to constants of `who` (claim of an attribute the person lacks is NULL).
+ * has_role('x'), claim('x'), current_roles() to constants of `who` (claim of an attribute the
+ * person lacks is NULL).
  * Rewrites growth functions to their capped form. `statement` is the user's text (for messages).
  * Errors: 42601 (the engine's parse error, with position), 0A000, 42883 unknown function with
  * "did you mean", 42501 refused function, 54000/54001 caps. */

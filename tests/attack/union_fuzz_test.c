@@ -1,7 +1,7 @@
 /* Goal: whatever grants a person has, the engine shows exactly the union per cell.
  * Method: random ALLOW and DENY to a user and two roles over a small table with NULLs, also with
- * subqueries over a mapping table; random projections and conditions; an oracle computes each cell of each row from the grants by the rules
- * of docs/policy.md, slowly and without SQL. */
+ * subqueries over a mapping table; random projections and conditions; an oracle computes each cell
+ * of each row from the grants by the rules of docs/policy.md, slowly and without SQL. */
 #include "fixture.h"
 
 #include "arrow/value.h"
