@@ -408,15 +408,16 @@ static void write_create(const struct system_relation *found, struct buf *text)
     static const char *const formats[] = {
         [FORMAT_PARQUET] = "PARQUET", [FORMAT_CSV] = "CSV", [FORMAT_JSON] = "JSON"};
     const struct relation *relation = &found->relation;
+    struct sql_name name = {.schema = relation->name.schema, .name = relation->name.name};
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(text, "CREATE VIEW ");
-        sql_print_name(text, &relation->name);
+        sql_print_name(text, &name);
         buf_append_str(text, relation->is_definer ? " SECURITY DEFINER AS " : " AS ");
         buf_append_slice(text, relation->view_sql);
         return;
     }
     buf_append_str(text, "CREATE EXTERNAL TABLE ");
-    sql_print_name(text, &relation->name);
+    sql_print_name(text, &name);
     buf_append_str(text, " LOCATION ");
     sql_quote_string(text, found->location);
     buf_printf(text, " STORED AS %s", formats[relation->format]);
