@@ -21,7 +21,7 @@ bool catalog__is_partitioned(const struct relation_option *options, size_t count
 /* "key=value" at the front of `path`, before a slash; moves `path` behind that slash. */
 static bool take_folder(struct slice *path, struct slice *ret_folder)
 {
-    const char *slash = memchr(path->ptr, '/', path->len);
+    const char *slash = path->len == 0 ? NULL : memchr(path->ptr, '/', path->len);
     if (slash == NULL) {
         return false;
     }
