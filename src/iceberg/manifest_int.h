@@ -61,6 +61,12 @@ const struct avro_schema *record__value(const struct avro_schema *schema);
 MUST_USE bool record__enter(const struct avro_schema *schema, struct avro_cursor *cursor,
                             const struct avro_schema **ret_schema, bool *ret_is_null);
 
+/* A copy of an entry's schema in which fixed values of the partition tuple are bytes with a length:
+ * so Iceberg's Java library (1.12) writes them, whatever its schema says. NULL without memory;
+ * the schema itself when it has no such value. */
+const struct avro_schema *record__with_loose_partition(const struct avro_schema *entry,
+                                                       struct arena *arena);
+
 /* ---- items of arrays ---- */
 
 struct item_iterator {
