@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Write the matrix of Iceberg tables, and what Spark reads in each.
+
+    generate.py [--root DIR] [--only GLOB]... [--list] [--keep]
+
+    MOAT_SPARK          the folder with Spark and Iceberg's jars that tools/deps makes
+    MOAT_ICEBERG_ROOT   default /tmp/moat-iceberg-00000000
+
+Prints one line a table that failed, and at the end `N passed, N failed, N skipped`: tables written and read back.
+"""
+
+import argparse
+import fnmatch
+import importlib
+import json
+import shutil
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import base
+import expected
+import matrix
+import world as world_module
+
+FAMILIES = ("matrix_core", "matrix_evolution")
+SNAPSHOTS_READ_MAX = 8
+
+
+def cases_of(world, table):
+    """(case, query, java schema, facts) for everything that is read from one table."""
+    t = table.identifier
+    java = world.load(t)
+    yield "current", f"SELECT * FROM {t}", java.schema(), {}
+    for number, condition in enumerate(table.filters, 1):
+        # Spark has no TIMESTAMPTZ; its TIMESTAMP is one, and its TIMESTAMP_NTZ is what SQL calls TIMESTAMP.
+        spoken = condition.replace("TIMESTAMP '", "TIMESTAMP_NTZ '").replace("TIMESTAMPTZ '", "TIMESTAMP '").replace('"', "`")
+        yield f"filter-{number}", f"SELECT * FROM {t} WHERE {spoken}", java.schema(), {"filter": condition}
+    util = world.ice.util.SnapshotUtil
+    if table.travel:
+        snapshots = list(world_module.each(java.snapshots()))[:SNAPSHOTS_READ_MAX]
+        for number, snapshot in enumerate(snapshots, 1):
+            yield (f"snapshot-{number}", f"SELECT * FROM {t} VERSION AS OF {snapshot.snapshotId()}",
+                   util.schemaFor(java, snapshot.snapshotId()), {"at": {"snapshot_id": snapshot.snapshotId()}})
+    for ref in sorted(java.refs()):
+        if ref != "main":
+            yield f"ref-{ref}", f"SELECT * FROM {t} VERSION AS OF '{ref}'", util.schemaFor(java, ref), {"at": {"ref": ref}}
+
+
+def read(world, table, writer):
+    metadata = world.metadata_file(table.identifier)
+    shared = {"metadata_file": metadata, "catalog": table.catalog, "features": table.features}
+    for case, query, java_schema, facts in cases_of(world, table):
+        schema = json.loads(world.ice.SchemaParser.toJson(java_schema))
+        writer.add(table.name, case, world.rows(query), expected.columns_of(schema), "spark", **shared, **facts)
+
+
+def generate(world, tables, root):
+    base.define(world)
+    writer = expected.Writer(root)
+    failed = []
+    for number, table in enumerate(tables, 1):
+        started = time.monotonic()
+        try:
+            namespace = table.name.split(".")[0]
+            world.sql(f"CREATE NAMESPACE IF NOT EXISTS {table.catalog}.{namespace}")
+            table.build(world, table.identifier)
+            read(world, table, writer)
+        except Exception as error:  # one bad table must not hide the others
+            failed.append(table.name)
+            first = str(error).strip().splitlines()
+            print(f"FAILED {table.name}: {type(error).__name__}: {first[0] if first else ''}", flush=True)
+            (root / "failed").mkdir(exist_ok=True)
+            (root / "failed" / table.name).write_text(traceback.format_exc())
+        if number % 20 == 0 or number == len(tables):
+            print(f"{number} of {len(tables)} tables, {writer.count} cases, last took {time.monotonic() - started:.1f} s", flush=True)
+    for crc in root.rglob(".*.crc"):
+        crc.unlink()
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, default=world_module.ROOT)
+    parser.add_argument("--only", action="append", help="only tables whose name matches; several add up")
+    parser.add_argument("--list", action="store_true", help="print the tables' names and features and stop")
+    parser.add_argument("--keep", action="store_true", help="add to what is there instead of starting anew")
+    arguments = parser.parse_args()
+
+    for family in FAMILIES:
+        importlib.import_module(family)
+    tables = [t for t in matrix.TABLES.values() if not arguments.only or any(fnmatch.fnmatch(t.name, g) for g in arguments.only)]
+    if arguments.list:
+        for table in tables:
+            print(table.name, *table.features)
+        print(f"{len(tables)} tables")
+        return 0
+    if arguments.root.exists() and not arguments.keep:
+        shutil.rmtree(arguments.root)
+    arguments.root.mkdir(parents=True, exist_ok=True)
+
+    world = world_module.World(arguments.root)
+    failed = generate(world, tables, arguments.root)
+    world.spark.stop()
+    print(f"{len(tables) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""The matrix: each entry makes one table. Families live in matrix_*.py; this holds what they share."""
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+TABLES = {}
+
+
+@dataclass
+class Table:
+    name: str                     # namespace.leaf
+    build: Callable               # build(world, identifier)
+    catalog: str = "hadoop"
+    version: int = 2
+    features: tuple = ()
+    filters: tuple = ()           # SQL conditions that Spark and Moat both understand
+    travel: bool = False          # also read each old snapshot
+    select: tuple = ()            # more cases: (name, select list, [(column, type)])
+    metadata: bool = False        # also the metadata tables
+    writer: str = "spark"
+    order: int = field(default=0)
+
+    @property
+    def identifier(self):
+        return f"{self.catalog}.{self.name}"
+
+
+def add(name, build, **facts):
+    assert name not in TABLES, name
+    TABLES[name] = Table(name, build, order=len(TABLES), **facts)
+
+
+MERGE_ON_READ = {f"write.{kind}.mode": "merge-on-read" for kind in ("delete", "update", "merge")}
+COPY_ON_WRITE = {f"write.{kind}.mode": "copy-on-write" for kind in ("delete", "update", "merge")}
+
+
+def insert(w, t, where, columns="*", source="base"):
+    w.sql(f"INSERT INTO {t} SELECT {columns} FROM {source} WHERE {where} ORDER BY id")
