@@ -19,41 +19,68 @@ import time
 import traceback
 from pathlib import Path
 
+import arrow_types
 import base
 import expected
 import matrix
 import world as world_module
 
-FAMILIES = ("matrix_core", "matrix_evolution")
+FAMILIES = ("matrix_core", "matrix_evolution", "matrix_refs", "matrix_files")
+METADATA_TABLES = ("snapshots", "history", "refs", "files", "data_files", "delete_files", "entries", "manifests", "partitions", "metadata_log_entries",
+                   "all_files", "all_data_files", "all_delete_files", "all_manifests", "all_entries")
 SNAPSHOTS_READ_MAX = 8
 
 
+def spoken(condition):
+    """A condition in Spark's words: it has no TIMESTAMPTZ; its TIMESTAMP is one, and its TIMESTAMP_NTZ is what SQL calls TIMESTAMP."""
+    return condition.replace("TIMESTAMP '", "TIMESTAMP_NTZ '").replace("TIMESTAMPTZ '", "TIMESTAMP '").replace('"', "`")
+
+
 def cases_of(world, table):
-    """(case, query, java schema, facts) for everything that is read from one table."""
+    """(case, query, java schema or None, facts) for everything that Spark reads from one table."""
     t = table.identifier
     java = world.load(t)
     yield "current", f"SELECT * FROM {t}", java.schema(), {}
     for number, condition in enumerate(table.filters, 1):
-        # Spark has no TIMESTAMPTZ; its TIMESTAMP is one, and its TIMESTAMP_NTZ is what SQL calls TIMESTAMP.
-        spoken = condition.replace("TIMESTAMP '", "TIMESTAMP_NTZ '").replace("TIMESTAMPTZ '", "TIMESTAMP '").replace('"', "`")
-        yield f"filter-{number}", f"SELECT * FROM {t} WHERE {spoken}", java.schema(), {"filter": condition}
+        yield f"filter-{number}", f"SELECT * FROM {t} WHERE {spoken(condition)}", java.schema(), {"filter": condition}
     util = world.ice.util.SnapshotUtil
+    snapshots = list(world_module.each(java.snapshots()))
     if table.travel:
-        snapshots = list(world_module.each(java.snapshots()))[:SNAPSHOTS_READ_MAX]
-        for number, snapshot in enumerate(snapshots, 1):
+        for number, snapshot in enumerate(snapshots[:SNAPSHOTS_READ_MAX], 1):
             yield (f"snapshot-{number}", f"SELECT * FROM {t} VERSION AS OF {snapshot.snapshotId()}",
                    util.schemaFor(java, snapshot.snapshotId()), {"at": {"snapshot_id": snapshot.snapshotId()}})
+    if table.times:
+        for number, entry in enumerate(list(world_module.each(java.history()))[:SNAPSHOTS_READ_MAX], 1):
+            # Spark's own reading of TIMESTAMP AS OF decides which snapshot that is; only the schema is taken from here.
+            millis = entry.timestampMillis()
+            found = util.snapshotIdAsOfTime(java, millis)
+            yield (f"time-{number}", f"SELECT * FROM {t} TIMESTAMP AS OF timestamp_millis({millis})", util.schemaFor(java, found),
+                   {"at": {"timestamp_ms": millis}})
     for ref in sorted(java.refs()):
         if ref != "main":
             yield f"ref-{ref}", f"SELECT * FROM {t} VERSION AS OF '{ref}'", util.schemaFor(java, ref), {"at": {"ref": ref}}
+    if table.lineage:
+        yield "lineage", f"SELECT _row_id, _last_updated_sequence_number, * FROM {t}", None, {"select": "_row_id, _last_updated_sequence_number, *"}
+    if table.metadata:
+        yield "columns", f"SELECT _file, _pos, _spec_id, _partition, * FROM {t}", None, {"select": "_file, _pos, _spec_id, _partition, *"}
+        for name in METADATA_TABLES:
+            yield f"table-{name}", f"SELECT * FROM {t}.{name}", None, {"metadata_table": name}
 
 
 def read(world, table, writer):
     metadata = world.metadata_file(table.identifier)
     shared = {"metadata_file": metadata, "catalog": table.catalog, "features": table.features}
+    if table.unsupported:
+        shared["unsupported"] = table.unsupported
+    for case, query, reader in table.oracle:
+        schema = json.loads(world.ice.SchemaParser.toJson(world.load(table.identifier).schema()))
+        writer.add(table.name, case, world.rows(query), expected.columns_of(schema), reader, **shared)
+    if table.oracle:
+        return
     for case, query, java_schema, facts in cases_of(world, table):
-        schema = json.loads(world.ice.SchemaParser.toJson(java_schema))
-        writer.add(table.name, case, world.rows(query), expected.columns_of(schema), "spark", **shared, **facts)
+        rows = world.rows(query)
+        columns = arrow_types.columns_of(rows) if java_schema is None else expected.columns_of(json.loads(world.ice.SchemaParser.toJson(java_schema)))
+        writer.add(table.name, case, rows, columns, "spark", **shared, **facts)
 
 
 def generate(world, tables, root):

@@ -15,8 +15,11 @@ class Table:
     features: tuple = ()
     filters: tuple = ()           # SQL conditions that Spark and Moat both understand
     travel: bool = False          # also read each old snapshot
-    select: tuple = ()            # more cases: (name, select list, [(column, type)])
+    oracle: tuple = ()            # (case, query that does not touch the table): what its rows must be where Spark cannot read it
+    times: bool = False           # also read by timestamp
+    lineage: bool = False         # also _row_id and _last_updated_sequence_number
     metadata: bool = False        # also the metadata tables
+    unsupported: str = ""         # what a reader of Parquet alone must refuse by name
     writer: str = "spark"
     order: int = field(default=0)
 
@@ -32,6 +35,11 @@ def add(name, build, **facts):
 
 MERGE_ON_READ = {f"write.{kind}.mode": "merge-on-read" for kind in ("delete", "update", "merge")}
 COPY_ON_WRITE = {f"write.{kind}.mode": "copy-on-write" for kind in ("delete", "update", "merge")}
+
+
+def modes(version):
+    """Version 1 has no delete files."""
+    return MERGE_ON_READ if version > 1 else COPY_ON_WRITE
 
 
 def insert(w, t, where, columns="*", source="base"):

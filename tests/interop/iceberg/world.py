@@ -101,23 +101,74 @@ class World:
         plain = java_table.io().newOutputFile(location)
         return self.ice.encryption.EncryptedFiles.plainAsEncryptedOutput(plain)
 
-    def equality_delete(self, table, columns, query, partitions=None, file_format="PARQUET", branch=None):
-        """Commits equality delete files on `columns` (dotted names for nested ones are not supported by Spark's reader) with the
-        rows of `query`: one file for each partition given as (spec, partition), or each partition that has data."""
+    def write_rows(self, table, rows, spec=None, partition_path="", parquet_schema=None, properties=()):
+        """Writes one Parquet data file without committing it. `rows` are JSON in the spec's single-value form, one object a row
+        keyed by field id: every type, with nothing of Spark in between. Returns a DataFile."""
+        java_table = self.load(table)
+        schema = parquet_schema or java_table.schema()
+        spec = spec or java_table.spec()
+        output = self.output_file(java_table, "rows").encryptingOutputFile()
+        builder = self.ice.InternalData.write(self.ice.FileFormat.PARQUET, output).schema(schema).named("table")
+        for key, value in dict(properties).items():
+            builder = builder.set(key, value)
+        appender = builder.build()
+        for row in rows:
+            appender.add(self.ice.SingleValueParser.fromJson(schema.asStruct(), _json(row)))
+        appender.close()
+        built = self.ice.DataFiles.builder(spec).withPath(output.location()).withFormat("parquet")
+        built = built.withFileSizeInBytes(appender.length()).withMetrics(appender.metrics()).withSplitOffsets(appender.splitOffsets())
+        if spec.isPartitioned():
+            built = built.withPartitionPath(partition_path)
+        return built.build()
+
+    def append_rows(self, table, rows, **how):
+        self.load(table).newAppend().appendFile(self.write_rows(table, rows, **how)).commit()
+
+    def data_files(self, table):
+        """The data files of the current snapshot, by path."""
+        tasks = self.load(table).newScan().planFiles()
+        files = [task.file().copy() for task in each(tasks)]
+        tasks.close()
+        return sorted(files, key=lambda file: str(file.location()))
+
+    def position_delete(self, table, pairs, spec=None, partition=None):
+        """Writes one position delete file without committing it; `pairs` are (path, position). Returns a DeleteFile."""
+        java_table = self.load(table)
+        spec = spec or java_table.spec()
+        builder = self.ice.formats.FormatModelRegistry.positionDeleteWriteBuilder(
+            self.ice.FileFormat.PARQUET, self.output_file(java_table, "position-deletes")).spec(spec)
+        if spec.isPartitioned():
+            builder = builder.partition(partition)
+        writer = builder.build()
+        delete = self.ice.deletes.PositionDelete.create()
+        for path, position in pairs:
+            writer.write(delete.set(path, position))
+        writer.close()
+        return writer.toDeleteFile()
+
+    def equality_delete(self, table, columns, query, partitions=None):
+        """Commits what equality_files writes."""
+        delta = self.load(table).newRowDelta()
+        for file in self.equality_files(table, columns, query, partitions):
+            delta.addDeletes(file)
+        delta.commit()
+
+    def equality_files(self, table, columns, query, partitions=None):
+        """Writes equality delete files on top-level `columns` with the rows of `query` without committing them: one for each
+        partition given as (spec, partition), or each partition that has data."""
         java_table = self.load(table)
         schema = java_table.schema()
         keys = schema.select(_java_list(self, columns))
         ids = self.jvm.java.util.ArrayList()
         for column in columns:
             ids.add(schema.findField(column).fieldId())
-        rows, struct = self.internal_rows(query)
+        ordered = ", ".join(field.name() for field in each(keys.columns()))
+        rows, struct = self.internal_rows(f"SELECT {ordered} FROM ({query})")
         internal = self.jvm.java.lang.Class.forName("org.apache.spark.sql.catalyst.InternalRow")
-        format_ = self.jvm.java.lang.Enum.valueOf(
-            self.jvm.java.lang.Class.forName("org.apache.iceberg.FileFormat"), file_format)
-        delta = java_table.newRowDelta()
+        files = []
         for spec, partition in partitions if partitions is not None else self.partitions(java_table):
             builder = self.ice.formats.FormatModelRegistry.equalityDeleteWriteBuilder(
-                format_, internal, self.output_file(java_table, "equality-deletes", file_format.lower()))
+                self.ice.FileFormat.PARQUET, internal, self.output_file(java_table, "equality-deletes"))
             builder = builder.schema(keys).engineSchema(struct).equalityFieldIds(ids).spec(spec)
             if spec.isPartitioned():
                 builder = builder.partition(partition)
@@ -126,10 +177,8 @@ class World:
             for row in rows:
                 writer.write(row)
             writer.close()
-            delta.addDeletes(writer.toDeleteFile())
-        if branch:
-            delta.toBranch(branch)
-        delta.commit()
+            files.append(writer.toDeleteFile())
+        return files
 
 
 def each(iterable):
