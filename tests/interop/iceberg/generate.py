@@ -2,6 +2,7 @@
 """Write the matrix of Iceberg tables, and what Spark reads in each.
 
     generate.py [--root DIR] [--only GLOB]... [--list] [--keep]
+    generate.py --sample DIR       only the tables of sample.txt, copied to DIR (tests/data/iceberg)
 
     MOAT_SPARK          the folder with Spark and Iceberg's jars that tools/deps makes
     MOAT_ICEBERG_ROOT   default /tmp/moat-iceberg-00000000
@@ -23,9 +24,10 @@ import arrow_types
 import base
 import expected
 import matrix
+import sample
 import world as world_module
 
-FAMILIES = ("matrix_core", "matrix_evolution", "matrix_refs", "matrix_files")
+FAMILIES = ("matrix_core", "matrix_evolution", "matrix_refs", "matrix_files", "matrix_types")
 METADATA_TABLES = ("snapshots", "history", "refs", "files", "data_files", "delete_files", "entries", "manifests", "partitions", "metadata_log_entries",
                    "all_files", "all_data_files", "all_delete_files", "all_manifests", "all_entries")
 SNAPSHOTS_READ_MAX = 8
@@ -40,7 +42,7 @@ def cases_of(world, table):
     """(case, query, java schema or None, facts) for everything that Spark reads from one table."""
     t = table.identifier
     java = world.load(t)
-    yield "current", f"SELECT * FROM {t}", java.schema(), {}
+    yield "current", f"SELECT {table.columns} FROM {t}", java.schema(), {}
     for number, condition in enumerate(table.filters, 1):
         yield f"filter-{number}", f"SELECT * FROM {t} WHERE {spoken(condition)}", java.schema(), {"filter": condition}
     util = world.ice.util.SnapshotUtil
@@ -77,10 +79,26 @@ def read(world, table, writer):
         writer.add(table.name, case, world.rows(query), expected.columns_of(schema), reader, **shared)
     if table.oracle:
         return
+    if table.reader == "pyiceberg":
+        read_pyiceberg(world, table, writer, shared)
+        return
     for case, query, java_schema, facts in cases_of(world, table):
         rows = world.rows(query)
         columns = arrow_types.columns_of(rows) if java_schema is None else expected.columns_of(json.loads(world.ice.SchemaParser.toJson(java_schema)))
         writer.add(table.name, case, rows, columns, "spark", **shared, **facts)
+
+
+def read_pyiceberg(world, table, writer, shared):
+    from pyiceberg.table import StaticTable
+
+    location = world.metadata_file(f"{table.catalog}.{table.twin}") if table.twin else shared["metadata_file"]
+    opened = StaticTable.from_metadata(location)
+    wanted = [("current", opened.scan(), opened.schema(), {})]
+    wanted += [(f"snapshot-{i}", opened.scan(snapshot_id=s.snapshot_id), opened.schemas()[s.schema_id], {"at": {"snapshot_id": s.snapshot_id}})
+               for i, s in enumerate(opened.metadata.snapshots, 1) if not table.twin]
+    for case, scan, schema, facts in wanted:
+        columns = expected.columns_of(json.loads(schema.model_dump_json(by_alias=True)))
+        writer.add(table.name, case, scan.to_arrow(), columns, "pyiceberg", **shared, **facts)
 
 
 def generate(world, tables, root):
@@ -102,8 +120,8 @@ def generate(world, tables, root):
             (root / "failed" / table.name).write_text(traceback.format_exc())
         if number % 20 == 0 or number == len(tables):
             print(f"{number} of {len(tables)} tables, {writer.count} cases, last took {time.monotonic() - started:.1f} s", flush=True)
-    for crc in root.rglob(".*.crc"):
-        crc.unlink()
+    for path in (*root.rglob(".*.crc"), *root.rglob("_SUCCESS")):
+        path.unlink()
     return failed
 
 
@@ -112,11 +130,15 @@ def main():
     parser.add_argument("--root", type=Path, default=world_module.ROOT)
     parser.add_argument("--only", action="append", help="only tables whose name matches; several add up")
     parser.add_argument("--list", action="store_true", help="print the tables' names and features and stop")
+    parser.add_argument("--sample", type=Path, help="write the tables of sample.txt and copy them here")
     parser.add_argument("--keep", action="store_true", help="add to what is there instead of starting anew")
     arguments = parser.parse_args()
 
     for family in FAMILIES:
         importlib.import_module(family)
+    if arguments.sample:
+        arguments.root = sample.ROOT
+        arguments.only = sample.globs()
     tables = [t for t in matrix.TABLES.values() if not arguments.only or any(fnmatch.fnmatch(t.name, g) for g in arguments.only)]
     if arguments.list:
         for table in tables:
@@ -127,9 +149,11 @@ def main():
         shutil.rmtree(arguments.root)
     arguments.root.mkdir(parents=True, exist_ok=True)
 
-    world = world_module.World(arguments.root)
+    world = world_module.World(arguments.root, is_relocatable=bool(arguments.sample))
     failed = generate(world, tables, arguments.root)
     world.spark.stop()
+    if arguments.sample and not failed:
+        sample.keep(arguments.root, arguments.sample)
     print(f"{len(tables) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 

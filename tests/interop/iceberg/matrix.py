@@ -15,6 +15,9 @@ class Table:
     features: tuple = ()
     filters: tuple = ()           # SQL conditions that Spark and Moat both understand
     travel: bool = False          # also read each old snapshot
+    columns: str = "*"            # what to select, where Spark cannot hand over a column as it is
+    reader: str = "spark"         # or pyiceberg: for types that Spark has not
+    twin: str = ""                # another table with the same rows, where no reader can do this one
     oracle: tuple = ()            # (case, query that does not touch the table): what its rows must be where Spark cannot read it
     times: bool = False           # also read by timestamp
     lineage: bool = False         # also _row_id and _last_updated_sequence_number

@@ -166,11 +166,7 @@ CHANGES = {
     "default_renamed": Change(BASIC, BASIC_ROWS, [default("z", "int", "34"), "RENAME COLUMN z TO zz"], "id, s, f, id", since=3, filters=("zz = 34",)),
     "default_changed": Change(BASIC, BASIC_ROWS, [default("z", "int", "34"), write_default("z", "35")], "id, s, f, id", since=3, filters=("z = 34",)),
     "default_widened": Change(BASIC, BASIC_ROWS, [default("z", "int", "34"), "ALTER COLUMN z TYPE BIGINT"], "id, s, f, k", since=3, filters=("z = 34",)),
-    "date_to_timestamp": Change("id INT, d DATE", "id, d", [update_schema(("updateColumn", "d", {"type": "timestamp"}))], "id, tn", since=3,
-                                filters=("d < TIMESTAMP '1970-01-01 00:00:00'",)),
     "unknown_add": Change(BASIC, BASIC_ROWS, [update_schema(("addColumn", "u", {"type": "unknown"}))], "id, s, f, NULL", since=3, filters=("u IS NULL",)),
-    "unknown_to_int": Change(BASIC, BASIC_ROWS, [update_schema(("addColumn", "u", {"type": "unknown"})), update_schema(("updateColumn", "u", {"type": "int"}))],
-                             "id, s, f, id", since=3, filters=("u IS NULL", "u = 21")),
 }
 
 DELETES = {1: ("none", "cow"), 2: ("pos", "eq"), 3: ("dv", "eq")}

@@ -16,6 +16,11 @@ def simple(version, properties, spec="bucket(2, id)"):
     return make
 
 
+def elsewhere(version):
+    """Data outside the table's location, in version 2."""
+    return lambda w, t: simple(version, {"write.data.path": f"file:{w.root}/elsewhere"} if version == 2 else {})(w, t)
+
+
 # ---- files that know no field ids
 
 def plain_files(w, t, partition=""):
@@ -240,7 +245,7 @@ def register():
         add(f"files.v2_data_{form}", simple(2, {"write.format.default": form, "write.delete.format.default": "parquet"}), features=("v2", f"files:data_{form}"), unsupported=form)
         add(f"files.v2_deletes_{form}", simple(2, {"write.delete.format.default": form}), features=("v2", f"files:deletes_{form}"), unsupported=form)
     for version in (1, 2, 3):
-        add(f"files.v{version}_jdbc", simple(version, {"write.data.path": "file:/tmp/moat-iceberg-00000000/elsewhere"} if version == 2 else {}), catalog="jdbc",
+        add(f"files.v{version}_jdbc", elsewhere(version), catalog="jdbc",
             version=version, features=(f"v{version}", "files:jdbc"), travel=True)
     add("files.v2_statistics", statistics, features=("v2", "files:statistics"), metadata=True)
     add("files.v3_statistics", statistics, version=3, features=("v3", "files:statistics"), metadata=True)

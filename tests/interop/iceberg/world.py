@@ -15,8 +15,9 @@ CATALOGS = ("hadoop", "jdbc")
 
 
 class World:
-    def __init__(self, root=ROOT, spark_home=None):
+    def __init__(self, root=ROOT, spark_home=None, is_relocatable=False):
         self.root = Path(root)
+        self.is_relocatable = is_relocatable  # paths in delete files stay readable bytes
         self.warehouse = self.root / "warehouse"
         self.warehouse.mkdir(parents=True, exist_ok=True)
         self.spark = _spark(self, Path(spark_home or os.environ["MOAT_SPARK"]))
@@ -36,6 +37,8 @@ class World:
     def create(self, table, columns, spec="", version=2, properties=()):
         """CREATE TABLE by SQL. `spec` is the text between the parentheses of PARTITIONED BY."""
         settings = {"format-version": str(version), "commit.retry.num-retries": "0", **dict(properties)}
+        if self.is_relocatable:
+            settings["write.delete.parquet.compression-codec"] = "uncompressed"
         listed = ", ".join(f"'{key}' = '{value}'" for key, value in settings.items())
         partitioned = f"PARTITIONED BY ({spec})" if spec else ""
         self.sql(f"CREATE TABLE {table} ({columns}) USING iceberg {partitioned} TBLPROPERTIES ({listed})")
@@ -101,28 +104,41 @@ class World:
         plain = java_table.io().newOutputFile(location)
         return self.ice.encryption.EncryptedFiles.plainAsEncryptedOutput(plain)
 
-    def write_rows(self, table, rows, spec=None, partition_path="", parquet_schema=None, properties=()):
+    def write_rows(self, table, rows, spec=None, partition=None):
         """Writes one Parquet data file without committing it. `rows` are JSON in the spec's single-value form, one object a row
         keyed by field id: every type, with nothing of Spark in between. Returns a DataFile."""
         java_table = self.load(table)
-        schema = parquet_schema or java_table.schema()
-        spec = spec or java_table.spec()
+        schema, spec = java_table.schema(), spec or java_table.spec()
         output = self.output_file(java_table, "rows").encryptingOutputFile()
-        builder = self.ice.InternalData.write(self.ice.FileFormat.PARQUET, output).schema(schema).named("table")
-        for key, value in dict(properties).items():
-            builder = builder.set(key, value)
-        appender = builder.build()
+        appender = self.ice.InternalData.write(self.ice.FileFormat.PARQUET, output).schema(schema).named("table").build()
         for row in rows:
-            appender.add(self.ice.SingleValueParser.fromJson(schema.asStruct(), _json(row)))
+            appender.add(self._struct(schema, row))
         appender.close()
         built = self.ice.DataFiles.builder(spec).withPath(output.location()).withFormat("parquet")
         built = built.withFileSizeInBytes(appender.length()).withMetrics(appender.metrics()).withSplitOffsets(appender.splitOffsets())
         if spec.isPartitioned():
-            built = built.withPartitionPath(partition_path)
+            built = built.withPartition(partition)
         return built.build()
 
-    def append_rows(self, table, rows, **how):
-        self.load(table).newAppend().appendFile(self.write_rows(table, rows, **how)).commit()
+    def append_rows(self, table, rows):
+        """Appends rows as for write_rows, in one commit, a file for each partition."""
+        java_table = self.load(table)
+        schema, spec = java_table.schema(), java_table.spec()
+        groups = {"": (None, [])} if not spec.isPartitioned() else {}
+        for row in rows:
+            path, key = "", None
+            if spec.isPartitioned():
+                key = self.ice.PartitionKey(spec, schema)
+                key.partition(self._struct(schema, row))
+                path = key.toPath()
+            groups.setdefault(path, (key, []))[1].append(row)
+        append = java_table.newAppend()
+        for key, group in groups.values():
+            append.appendFile(self.write_rows(table, group, spec, key))
+        append.commit()
+
+    def _struct(self, schema, row):
+        return self.ice.SingleValueParser.fromJson(schema.asStruct(), _json(row))
 
     def data_files(self, table):
         """The data files of the current snapshot, by path."""
