@@ -110,6 +110,7 @@ def generate(world, tables, root):
         try:
             namespace = table.name.split(".")[0]
             world.sql(f"CREATE NAMESPACE IF NOT EXISTS {table.catalog}.{namespace}")
+            world.sql(f"DROP TABLE IF EXISTS {table.identifier} PURGE")
             table.build(world, table.identifier)
             read(world, table, writer)
         except Exception as error:  # one bad table must not hide the others

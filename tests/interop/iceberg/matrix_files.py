@@ -1,5 +1,8 @@
 """What files look like: codecs, compressed metadata, files without ids, empty ones, large ones, odd places, deletes laid out by hand."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from matrix import COPY_ON_WRITE, MERGE_ON_READ, add, insert, modes
 from matrix_refs import ROWS, SMALL, call
 
@@ -82,10 +85,20 @@ def empty_append(version):
 def empty_file(version):
     def make(w, t):
         w.create(t, SMALL, "", version)
-        w.append_rows(t, [])
+        append_nothing(w, t)
         insert(w, t, "id < 3", ROWS)
-        w.append_rows(t, [])
+        append_nothing(w, t)
     return make
+
+
+def append_nothing(w, t):
+    """Appends a Parquet file of no rows: Iceberg's own writers would not leave one."""
+    folder = w.root / "plain" / t / str(len(w.data_files(t)))
+    folder.mkdir(parents=True)
+    fields = [pa.field(name, type_, metadata={"PARQUET:field_id": str(i)}) for i, (name, type_) in
+              enumerate((("id", pa.int32()), ("s", pa.string()), ("d", pa.date32())), 1)]
+    pq.write_table(pa.schema(fields).empty_table(), folder / "empty.parquet")
+    append_foreign(w, t, folder)
 
 
 def all_deleted(version, how):

@@ -43,7 +43,7 @@ PARTITIONS = {
     "decimal38": ("identity", "bucket[4]"),
     "decimal30": ("truncate[100]",),
     "decimal4": ("identity", "bucket[4]"),
-    "timestamp_ns": ("identity", "bucket[4]", "year", "month", "day", "hour"),
+    "timestamp_ns": ("bucket[4]", "year", "month", "day", "hour", "identity"),
     "timestamptz_ns": ("bucket[4]", "year", "month", "day", "hour"),
 }
 

@@ -152,7 +152,7 @@ class World:
         java_table = self.load(table)
         spec = spec or java_table.spec()
         builder = self.ice.formats.FormatModelRegistry.positionDeleteWriteBuilder(
-            self.ice.FileFormat.PARQUET, self.output_file(java_table, "position-deletes")).spec(spec)
+            self.ice.FileFormat.PARQUET, self.output_file(java_table, "position-deletes")).setAll(java_table.properties()).spec(spec)
         if spec.isPartitioned():
             builder = builder.partition(partition)
         writer = builder.build()
@@ -185,7 +185,7 @@ class World:
         for spec, partition in partitions if partitions is not None else self.partitions(java_table):
             builder = self.ice.formats.FormatModelRegistry.equalityDeleteWriteBuilder(
                 self.ice.FileFormat.PARQUET, internal, self.output_file(java_table, "equality-deletes"))
-            builder = builder.schema(keys).engineSchema(struct).equalityFieldIds(ids).spec(spec)
+            builder = builder.setAll(java_table.properties()).schema(keys).engineSchema(struct).equalityFieldIds(ids).spec(spec)
             if spec.isPartitioned():
                 builder = builder.partition(partition)
             builder.metricsConfig(self.ice.MetricsConfig.getDefault())
