@@ -11,6 +11,7 @@ fails when it gives rows. Ends with `N passed, N failed, N skipped` (tables) and
 import argparse
 import fnmatch
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import pyarrow as pa
 import canonical
 import readers
 
-ROOT = Path("/tmp/moat-iceberg-00000000")
+ROOT = Path(os.environ.get("MOAT_ICEBERG_ROOT", "/tmp/moat-iceberg-00000000"))
 TIMEOUT_S = 60
 DIFFERENCES_SHOWN = 3
 

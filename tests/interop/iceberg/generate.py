@@ -27,7 +27,7 @@ import matrix
 import sample
 import world as world_module
 
-FAMILIES = ("matrix_core", "matrix_evolution", "matrix_refs", "matrix_files", "matrix_types")
+FAMILIES = ("matrix_core", "matrix_evolution", "matrix_refs", "matrix_files", "matrix_types", "matrix_pyiceberg")
 METADATA_TABLES = ("snapshots", "history", "refs", "files", "data_files", "delete_files", "entries", "manifests", "partitions", "metadata_log_entries",
                    "all_files", "all_data_files", "all_delete_files", "all_manifests", "all_entries")
 SNAPSHOTS_READ_MAX = 8
@@ -110,7 +110,8 @@ def generate(world, tables, root):
         try:
             namespace = table.name.split(".")[0]
             world.sql(f"CREATE NAMESPACE IF NOT EXISTS {table.catalog}.{namespace}")
-            world.sql(f"DROP TABLE IF EXISTS {table.identifier} PURGE")
+            # A table that another program wrote is only registered here: its files are not this catalog's to remove.
+            world.sql(f"DROP TABLE IF EXISTS {table.identifier}{' PURGE' if table.writer == 'spark' else ''}")
             table.build(world, table.identifier)
             read(world, table, writer)
         except Exception as error:  # one bad table must not hide the others

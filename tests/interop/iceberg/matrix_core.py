@@ -1,5 +1,7 @@
 """Format version x partition spec x kind of delete, over the base rows."""
 
+import json
+
 from base import COLUMNS_SQL
 from matrix import COPY_ON_WRITE, MERGE_ON_READ, add, insert
 
@@ -125,7 +127,7 @@ def create_void(w, t, version, properties):
                                          {"name": "s", "transform": "void", "source-id": 3, "field-id": 1001}]}
         operations = w.load(t).operations()
         base = operations.current()
-        java_spec = w.ice.PartitionSpecParser.fromJson(base.schema(), __import__("json").dumps(spec))
+        java_spec = w.ice.PartitionSpecParser.fromJson(base.schema(), json.dumps(spec))
         operations.commit(base, base.updatePartitionSpec(java_spec))
     else:
         w.load(t).updateSpec().removeField("s").commit()
