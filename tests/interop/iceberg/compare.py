@@ -13,6 +13,7 @@ import fnmatch
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,10 +61,11 @@ def statement(case, template):
     return f"SELECT {case.get('select', '*')} FROM {name}{where}"
 
 
-def read(program, attach, sql):
-    """(Arrow table, None) or (None, what the program said)."""
-    with tempfile.TemporaryDirectory() as warehouse:
-        command = [*shlex.split(program), "--warehouse", warehouse, "--format", "arrow", "-c", f"{attach}; {sql}"]
+def read(program, template, attach, sql):
+    """(Arrow table, None) or (None, what the program said). Each case has a copy of an empty warehouse to itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = shutil.copytree(template, Path(folder, "warehouse"))
+        command = [*shlex.split(program), "--warehouse", str(warehouse), "--format", "arrow", "-c", f"{attach}; {sql}"]
         try:
             done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired:
@@ -106,7 +108,7 @@ def check(case, arguments):
               "namespace": namespace, "table": name}
     attach = (arguments.attach or ATTACH[style]).format(**values)
     sql = statement(case, arguments.table or TABLE[style])
-    table, problem = read(arguments.moat, attach, sql)
+    table, problem = read(arguments.moat, arguments.warehouse, attach, sql)
     if "unsupported" in case:
         if problem and case["unsupported"] in problem.lower():
             return []
@@ -128,6 +130,11 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list-failed", type=Path)
     arguments = parser.parse_args()
+
+    scratch = tempfile.TemporaryDirectory()
+    arguments.warehouse = Path(scratch.name, "warehouse")
+    if arguments.reader == "moat":
+        subprocess.run([*shlex.split(arguments.moat), "init", arguments.warehouse], check=True, stdout=subprocess.DEVNULL)
 
     by_table = {}
     with open(arguments.root / "index.jsonl", encoding="utf-8") as index:
