@@ -10,6 +10,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ def missing():
         yield "Spark with Iceberg's runtime"
     if not PYTHON.exists():
         yield "the Python packages of the group interop"
-    if subprocess.run(["java", "-version"], capture_output=True, check=False).returncode != 0:
+    if not shutil.which("java"):
         yield "a Java runtime"
 
 
