@@ -1,0 +1,106 @@
+/* Scans of many Parquet files as one relation, columns matched by field id at every depth.
+ *
+ * The engine's own read_parquet matches nested fields by name and files without ids not at all,
+ * and opens each listed file even when it is pruned. So the module has a table function of its
+ * own, `moat_scan('moat://<grant>/scan')`, over the engine's Parquet reader: what to read is
+ * described here, once, with the grant; which files are read is asked for when the engine knows
+ * what it will filter by. Deleted positions are dropped inside the reader. */
+#pragma once
+
+#include "base/base.h"
+#include "base/err.h"
+
+struct engine_grant;
+struct errinfo;
+
+/* A column, a struct's field, a list's element or a map's key and value. */
+struct engine_scan_column {
+    int32_t field_id;
+    struct slice name;
+    struct slice type;                         /* the engine's type text of the whole column */
+    struct slice value;                        /* SQL literal of files that lack it; empty = NULL */
+    const struct engine_scan_column *children; /* struct: fields; list: element; map: key, value */
+    size_t child_count;
+};
+
+/* Names of files that carry no field ids, to ids (a name mapping); parallel to columns' shape. */
+struct engine_scan_name {
+    struct slice name;
+    int32_t field_id; /* -1 = none */
+    const struct engine_scan_name *children;
+    size_t child_count;
+};
+
+/* Virtual columns that the reader can give beside the declared ones, by these fixed names:
+ *   "_file" VARCHAR, "_pos" BIGINT, "_spec_id" INTEGER, "_partition" (type given in the spec),
+ *   "_row_id" BIGINT, "_last_updated_sequence_number" BIGINT, "_sequence_number" BIGINT (of the
+ *   file; for equality deletes), "_group" INTEGER (engine_scan_file.group).
+ * They are no part of `SELECT *`. */
+struct engine_scan_file {
+    size_t object;        /* index of the grant's object */
+    int64_t record_count; /* -1 = unknown */
+    int64_t first_row_id; /* -1 = none: _row_id is NULL unless the file stores it */
+    int64_t sequence_number;
+    int32_t spec_id;
+    int32_t group;          /* which equality deletes apply; 0 = none */
+    struct slice path;      /* shown as _file */
+    struct slice partition; /* SQL literal of the partition struct; empty = NULL */
+    /* Columns whose value is the same in all of the file and not stored in it (identity partition
+     * columns of imported files): field ids and SQL literals. */
+    const int32_t *constant_ids;
+    const struct slice *constant_values;
+    size_t constant_count;
+    bool has_deletes; /* live() must be asked */
+};
+
+enum engine_predicate_kind {
+    PREDICATE_AND,
+    PREDICATE_OR,
+    PREDICATE_IS_NULL,
+    PREDICATE_NOT_NULL,
+    PREDICATE_EQUAL,
+    PREDICATE_NOT_EQUAL,
+    PREDICATE_LESS,
+    PREDICATE_LESS_EQUAL,
+    PREDICATE_GREATER,
+    PREDICATE_GREATER_EQUAL,
+    PREDICATE_IN,
+    PREDICATE_STARTS_WITH,
+};
+
+/* A constant as text, exact: "42", "1.50", "2024-01-31", "2024-01-31 05:00:00.000001" (UTC for
+ * zoned timestamps), "true", "nan", "-inf", uuid text; text as it is; bytes raw. */
+struct engine_predicate {
+    enum engine_predicate_kind kind;
+    int32_t field_id; /* leaves: of the column or the struct field inside it */
+    const struct slice *values;
+    size_t value_count;
+    const struct engine_predicate *const *children; /* AND, OR */
+    size_t child_count;
+};
+
+/* Asked by the engine while it plans (then the answer decides which files are opened) and again
+ * when a join or a top-n has learnt more (`is_dynamic`; files may only be taken away). What a
+ * predicate cannot express is left out, so it is a necessary condition of every row wanted, never
+ * the whole one. `ret_files` live as long as the grant. Calls are serialised per scan. */
+typedef enum err (*engine_scan_files_fn)(void *context, const struct engine_predicate *const *all,
+                                         size_t predicate_count, bool is_dynamic,
+                                         const struct engine_scan_file **ret_files,
+                                         size_t *ret_count, struct errinfo *info);
+
+/* ret_live[i] says whether row position rows[i] of `file` is alive. Many threads at once. */
+typedef enum err (*engine_scan_live_fn)(void *context, const struct engine_scan_file *file,
+                                        const int64_t *rows, size_t count, bool *ret_live,
+                                        struct errinfo *info);
+
+struct engine_scan_spec {
+    const struct engine_scan_column *columns;
+    size_t column_count;
+    const struct engine_scan_name *names; /* used for files without any field id */
+    size_t name_count;
+    struct slice partition_type; /* type text of _partition; empty = none */
+    int64_t row_count_estimate;  /* -1 = unknown; before files() is asked */
+    engine_scan_files_fn files;
+    engine_scan_live_fn live; /* NULL: no file has deletes */
+    void *context;            /* outlives the grant */
+};
