@@ -345,13 +345,13 @@ static bool is_word(char c)
 /* Where `text` tells somebody to SET, LOAD and the like, outside of quoted values; npos if never. */
 static size_t find_advice(const string &text)
 {
-    static const char *const acts[] = {"SET ", "RESET ", "PRAGMA ", "INSTALL ", "LOAD ", "CALL "};
+    static const char *const verbs[] = {"SET ", "RESET ", "PRAGMA ", "INSTALL ", "LOAD "};
     bool is_quoted = false;
     for (size_t at = 0; at < text.size(); at++) {
         bool is_inside_word = at > 0 && is_word(text[at - 1]);
         bool is_apostrophe = is_inside_word && at + 1 < text.size() && is_word(text[at + 1]);
         is_quoted = is_quoted != (text[at] == '\'' && !is_apostrophe);
-        for (const char *verb : acts) {
+        for (const char *verb : verbs) {
             size_t end = at + strlen(verb);
             if (!is_quoted && !is_inside_word && text.compare(at, strlen(verb), verb) == 0 &&
                 end < text.size() && text[end] >= 'a' && text[end] <= 'z') {
