@@ -54,7 +54,7 @@ struct session {
 };
 
 /* Looks the session's person up again if the store has changed: a role or an attribute that was
- * taken away, or a user that was dropped, is so at the next statement. No query may be open. */
+ * taken away, or a user that was dropped, is so at the next statement. Not while a query is open. */
 MUST_USE enum err session_renew(struct session *session, struct errinfo *info);
 
 /* ---- the plan: immutable once built, shared through the cache ---- */
