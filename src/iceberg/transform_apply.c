@@ -5,14 +5,10 @@
  * number but a huge one. Projection knows (project_number.c). */
 #include "iceberg/transform_int.h"
 
+#include "iceberg/calendar_int.h"
+
 #define US_PER_DAY INT64_C(86400000000)
 #define US_PER_HOUR INT64_C(3600000000)
-
-int64_t iceberg__floor_div(int64_t value, int64_t divisor)
-{
-    int64_t quotient = value / divisor;
-    return value % divisor < 0 ? quotient - 1 : quotient;
-}
 
 /* ---- bucket ---- */
 
@@ -137,18 +133,13 @@ size_t iceberg__code_points(struct slice text, size_t count_max, size_t *ret_len
     return count;
 }
 
-/* Year and month (1..12) of a day since 1970-01-01, proleptic Gregorian. */
-static void civil(int64_t days, int64_t *ret_year, int64_t *ret_month)
+static int64_t months_of(int64_t days)
 {
-    int64_t shifted = days + 719468; /* since 0000-03-01 */
-    int64_t era = iceberg__floor_div(shifted, 146097);
-    int64_t day_of_era = shifted - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t march_month = (5 * day_of_year + 2) / 153;
-    *ret_month = march_month < 10 ? march_month + 3 : march_month - 9;
-    *ret_year = year_of_era + era * 400 + (*ret_month <= 2);
+    int64_t year;
+    unsigned month;
+    unsigned day;
+    iceberg__date_from_days(days, &year, &month, &day);
+    return (year - 1970) * 12 + (int64_t)month - 1;
 }
 
 static int64_t us_of(enum iceberg_type_id type, int64_t value)
@@ -172,17 +163,13 @@ static iceberg_int128 truncate_number(iceberg_int128 value, uint32_t width)
 iceberg_int128 iceberg__transform_number(const struct iceberg_transform *transform,
                                          enum iceberg_type_id source, iceberg_int128 value)
 {
-    int64_t year;
-    int64_t month;
     switch (transform->kind) {
     case TRANSFORM_TRUNCATE:
         return truncate_number(value, transform->width);
     case TRANSFORM_YEAR:
-        civil(days_of(source, (int64_t)value), &year, &month);
-        return year - 1970;
+        return iceberg__floor_div(months_of(days_of(source, (int64_t)value)), 12);
     case TRANSFORM_MONTH:
-        civil(days_of(source, (int64_t)value), &year, &month);
-        return (year - 1970) * 12 + month - 1;
+        return months_of(days_of(source, (int64_t)value));
     case TRANSFORM_DAY:
         return days_of(source, (int64_t)value);
     case TRANSFORM_HOUR:
@@ -209,8 +196,7 @@ static struct iceberg_value apply_truncate(const struct iceberg_transform *trans
         result.decimal = iceberg__transform_number(transform, value->type, value->decimal);
     } else {
         iceberg_int128 number = iceberg__transform_number(transform, value->type, value->integer);
-        result.integer =
-            value->type == ICEBERG_INT ? (int64_t)(int32_t)number : (int64_t)number;
+        result.integer = value->type == ICEBERG_INT ? (int64_t)(int32_t)number : (int64_t)number;
     }
     return result;
 }
@@ -260,12 +246,6 @@ enum err iceberg_transform_apply(const struct iceberg_transform *transform,
 
 /* ---- text ---- */
 
-static void print_date(int64_t days, struct buf *out)
-{
-    struct iceberg_value date = {.type = ICEBERG_DATE, .integer = days};
-    iceberg_value_print(&date, out);
-}
-
 void iceberg_transform_print_value(const struct iceberg_transform *transform,
                                    const struct iceberg_value *value, struct buf *out)
 {
@@ -278,21 +258,17 @@ void iceberg_transform_print_value(const struct iceberg_transform *transform,
     case TRANSFORM_YEAR:
         buf_printf(out, "%04lld", (long long)(1970 + number));
         return;
-    case TRANSFORM_MONTH: {
-        int64_t years = iceberg__floor_div(number, 12);
-        buf_printf(out, "%04lld-%02lld", (long long)(1970 + years),
-                   (long long)(number - years * 12 + 1));
+    case TRANSFORM_MONTH:
+        buf_printf(out, "%04lld-%02lld", (long long)(1970 + iceberg__floor_div(number, 12)),
+                   (long long)(iceberg__floor_mod(number, 12) + 1));
         return;
-    }
     case TRANSFORM_DAY:
-        print_date(number, out);
+        iceberg__print_date(number, out);
         return;
-    case TRANSFORM_HOUR: {
-        int64_t days = iceberg__floor_div(number, 24);
-        print_date(days, out);
-        buf_printf(out, "-%02lld", (long long)(number - days * 24));
+    case TRANSFORM_HOUR:
+        iceberg__print_date(iceberg__floor_div(number, 24), out);
+        buf_printf(out, "-%02lld", (long long)iceberg__floor_mod(number, 24));
         return;
-    }
     case TRANSFORM_IDENTITY:
     case TRANSFORM_BUCKET:
     case TRANSFORM_TRUNCATE:

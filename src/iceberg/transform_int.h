@@ -3,9 +3,6 @@
 
 #include "iceberg/transform.h"
 
-/* Toward minus infinity; `divisor` above 0. */
-int64_t iceberg__floor_div(int64_t value, int64_t divisor);
-
 /* Value of truncate (numbers), year, month, day or hour before it is cut to its stored width:
  * monotone in `value`, which is a number of type `source`. */
 iceberg_int128 iceberg__transform_number(const struct iceberg_transform *transform,
