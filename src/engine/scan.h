@@ -3,8 +3,8 @@
  * The engine's own read_parquet matches nested fields by name and files without ids not at all,
  * and opens each listed file even when it is pruned. So the module has a table function of its
  * own, `moat_scan('moat://<grant>/<scan>')`, over the engine's Parquet reader: what to read is
- * described here, one spec for each scan of the grant ("s0", "s1" ...); which files are read is asked for when the engine knows
- * what it will filter by. Deleted positions are dropped inside the reader. */
+ * described here, one spec for each scan of the grant ("s0", "s1" ...); which files are read is
+ * asked for when the engine knows what it will filter by. Deleted positions are dropped inside the reader. */
 #pragma once
 
 #include "base/base.h"
@@ -33,9 +33,9 @@ struct engine_scan_name {
 
 /* Virtual columns that the reader can give beside the declared ones, by these fixed names:
  *   "_file" VARCHAR, "_pos" BIGINT, "_spec_id" INTEGER, "_partition" (type given in the spec),
- *   "_row_id" BIGINT, "_last_updated_sequence_number" BIGINT, "_sequence_number" BIGINT (of the
- *   file; for equality deletes), "_group" INTEGER (engine_scan_file.group).
- * They are no part of `SELECT *`. */
+ *   "_row_id" BIGINT, "_last_updated_sequence_number" BIGINT, and for equality deletes
+ *   "__moat_sequence" BIGINT (sequence_number of the file), "__moat_group" INTEGER (its group).
+ * They are no part of `SELECT *`. A declared column of the same name wins. */
 struct engine_scan_file {
     size_t object;        /* index of the grant's object */
     int64_t record_count; /* -1 = unknown */
@@ -104,7 +104,7 @@ struct engine_scan_spec {
     size_t name_count;
     struct slice partition_type; /* type text of _partition; empty = none */
     int64_t row_count_estimate;  /* -1 = unknown; before files() is asked */
-    bool has_hidden; /* as engine_object.has_hidden, for all files */
+    bool has_hidden;             /* as engine_object.has_hidden, for all files */
     engine_scan_files_fn files;
     engine_scan_read_fn read;
     engine_scan_live_fn live; /* NULL: no file has deletes */
