@@ -37,12 +37,18 @@ struct engine_scan_name {
  *   "__moat_sequence" BIGINT (sequence_number of the file), "__moat_group" INTEGER (its group).
  * They are no part of `SELECT *`. A declared column of the same name wins. */
 struct engine_scan_file {
-    size_t object;        /* index of the grant's object */
+    /* The scan's own numbering, apart from the grant's objects: files are known only when files()
+     * has been asked, long after the grant was opened. The module serves them under
+     * moat://<grant>/<scan>/<object>, reads them through engine_scan_spec.read, and takes size and
+     * etag from here. One number always means one file, in every answer of files(). */
+    size_t object;
+    uint64_t size_bytes;
+    struct slice etag;
     int64_t record_count; /* -1 = unknown */
     int64_t first_row_id; /* -1 = none: _row_id is NULL unless the file stores it */
     int64_t sequence_number;
     int32_t spec_id;
-    int32_t group;          /* which equality deletes apply; 0 = none */
+    int32_t group;          /* of equality deletes: what "__moat_group" shows */
     struct slice path;      /* shown as _file */
     struct slice partition; /* SQL literal of the partition struct; empty = NULL */
     /* Columns whose value is the same in all of the file and not stored in it (identity partition
