@@ -4,7 +4,9 @@
  * and opens each listed file even when it is pruned. So the module has a table function of its
  * own, `moat_scan('moat://<grant>/<scan>')`, over the engine's Parquet reader: what to read is
  * described here, one spec for each scan of the grant ("s0", "s1" ...); which files are read is
- * asked for when the engine knows what it will filter by. Deleted positions are dropped inside the reader. */
+ * asked for when the engine knows what it will filter by. Deleted positions are dropped inside the
+ * reader. What is called a SQL literal here is a constant expression: CAST('5' AS INTEGER),
+ * {'a': CAST('x' AS VARCHAR), 'b': NULL}. */
 #pragma once
 
 #include "base/base.h"
