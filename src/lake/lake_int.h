@@ -71,8 +71,8 @@ MUST_USE enum err lake__deletes_open(struct engine *engine, struct lake_reader *
 void lake__deletes_close(struct lake_deletes *deletes);
 DEFINE_CLEANUP(struct lake_deletes, lake__deletes_cleanup, lake__deletes_close)
 /* A data file of the scan and the delete files that a plan gives it; paths must outlive this. */
-MUST_USE enum err lake__deletes_add(struct lake_deletes *deletes, size_t object,
-                                    struct slice path, const struct iceberg_scan_plan *plan,
+MUST_USE enum err lake__deletes_add(struct lake_deletes *deletes, size_t object, struct slice path,
+                                    const struct iceberg_scan_plan *plan,
                                     const struct iceberg_scan_file *file, struct errinfo *info);
 /* Any thread. */
 MUST_USE enum err lake__deletes_live(struct lake_deletes *deletes, size_t object,

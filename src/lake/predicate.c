@@ -95,9 +95,8 @@ static const struct iceberg_expression *convert_leaf(struct converter *c,
     return iceberg_expression_bind(leaf, c->schema, c->arena, &bound, NULL) == ERR_OK ? leaf : NULL;
 }
 
-static const struct iceberg_expression *convert(struct converter *c,
-                                                const struct engine_predicate *predicate,
-                                                unsigned depth);
+static const struct iceberg_expression *
+convert(struct converter *c, const struct engine_predicate *predicate, unsigned depth);
 
 static const struct iceberg_expression *join(struct converter *c, enum iceberg_operator op,
                                              const struct iceberg_expression *left,
@@ -114,9 +113,9 @@ static const struct iceberg_expression *join(struct converter *c, enum iceberg_o
     return node;
 }
 
-static const struct iceberg_expression *
-convert_list(struct converter *c, const struct engine_predicate *const *all, size_t count, bool is_or,
-             unsigned depth)
+static const struct iceberg_expression *convert_list(struct converter *c,
+                                                     const struct engine_predicate *const *all,
+                                                     size_t count, bool is_or, unsigned depth)
 {
     const struct iceberg_expression *sum = NULL;
     for (size_t i = 0; i < count; i++) {
@@ -131,9 +130,8 @@ convert_list(struct converter *c, const struct engine_predicate *const *all, siz
     return sum;
 }
 
-static const struct iceberg_expression *convert(struct converter *c,
-                                                const struct engine_predicate *predicate,
-                                                unsigned depth)
+static const struct iceberg_expression *
+convert(struct converter *c, const struct engine_predicate *predicate, unsigned depth)
 {
     if (depth == PREDICATE_DEPTH_MAX || c->is_out_of_memory) {
         return NULL;

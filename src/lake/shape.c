@@ -4,8 +4,9 @@
 #include "lake/lake_int.h"
 #include "sql/scan.h"
 
-static enum err write_column(const struct iceberg_field *field, struct slice top, struct arena *arena,
-                             struct engine_scan_column *out, struct errinfo *info);
+static enum err write_column(const struct iceberg_field *field, struct slice top,
+                             struct arena *arena, struct engine_scan_column *out,
+                             struct errinfo *info);
 
 static enum err write_children(const struct iceberg_type *type, struct slice top,
                                struct arena *arena, struct engine_scan_column *out,
@@ -14,8 +15,7 @@ static enum err write_children(const struct iceberg_type *type, struct slice top
     if (type->field_count == 0) {
         return ERR_OK;
     }
-    struct engine_scan_column *children =
-        arena_calloc(arena, type->field_count, sizeof(*children));
+    struct engine_scan_column *children = arena_calloc(arena, type->field_count, sizeof(*children));
     if (children == NULL) {
         return errinfo_nomem(info);
     }
@@ -27,8 +27,9 @@ static enum err write_children(const struct iceberg_type *type, struct slice top
     return ERR_OK;
 }
 
-static enum err write_column(const struct iceberg_field *field, struct slice top, struct arena *arena,
-                             struct engine_scan_column *out, struct errinfo *info)
+static enum err write_column(const struct iceberg_field *field, struct slice top,
+                             struct arena *arena, struct engine_scan_column *out,
+                             struct errinfo *info)
 {
     struct buf type CLEANUP(buf_fini) = {0};
     struct buf value CLEANUP(buf_fini) = {0};

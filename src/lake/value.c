@@ -192,7 +192,8 @@ static bool parse_decimal(struct slice text, struct iceberg_value *out)
 }
 
 /* `count` digits at `*at`, then `behind` (0 = whatever). */
-static bool take_digits(struct slice text, size_t *at, size_t count, char behind, int64_t *ret_number)
+static bool take_digits(struct slice text, size_t *at, size_t count, char behind,
+                        int64_t *ret_number)
 {
     int64_t number = 0;
     for (size_t i = 0; i < count; i++, (*at)++) {

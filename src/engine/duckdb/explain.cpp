@@ -23,8 +23,8 @@ enum err explain(struct engine_session *session, struct slice sql, bool is_analy
         explained->query = text;
         throw_if_cancelled(*session);
         auto pending = session->side.PendingQuery(std::move(explained), false);
-        /* The engine cleared its own flag on the way, so a cancel from before is in ours alone. It is
-         * told, not thrown: a plan that is dropped before it ran is lost by the engine (LSan). */
+        /* The engine cleared its own flag on the way, so a cancel from before is in ours alone. It
+         * is told, not thrown: a plan that is dropped before it ran is lost by the engine. */
         if (*session->is_cancelled) {
             session->side.Interrupt();
         }
