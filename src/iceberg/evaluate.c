@@ -104,6 +104,7 @@ bool iceberg__compare(const struct iceberg_value *a, const struct iceberg_value 
         return a->scale == b->scale;
     case KIND_BYTES:
         *ret_order = slice_compare(a->bytes, b->bytes);
+        *ret_order = (*ret_order > 0) - (*ret_order < 0);
         return true;
     }
     return false;

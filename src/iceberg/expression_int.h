@@ -13,7 +13,7 @@ static inline const struct iceberg_expression *iceberg__constant(bool value)
 
 /* Order of predicates: as iceberg_value_compare, but -0.0 equals 0.0 as in SQL, and values of types
  * that hold the same kind of number (int and long, int and date) compare. False = they do not, and
- * nothing is known. Both not null. */
+ * nothing is known. Both not null; the order is -1, 0 or 1. */
 MUST_USE bool iceberg__compare(const struct iceberg_value *a, const struct iceberg_value *b,
                                int *ret_order);
 bool iceberg__is_nan(const struct iceberg_value *value);
