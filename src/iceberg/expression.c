@@ -1,4 +1,6 @@
 /* Building and printing predicates; binding is expression_bind.c's. */
+#include "iceberg/expression.h"
+
 #include "iceberg/expression_int.h"
 
 const struct iceberg_expression iceberg__true = {.op = ICEBERG_TRUE};

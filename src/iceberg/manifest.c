@@ -1,7 +1,8 @@
 /* Manifests (spec "Manifests"): entries one by one, with what they inherit. */
 #include "iceberg/manifest.h"
 
-#include "base/json.h"
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "iceberg/manifest_int.h"
 
@@ -84,6 +85,9 @@ struct iceberg_manifest_reader {
     struct avro_reader *avro;
     struct avro_cursor cursor;
     uint64_t records_left; /* in this block */
+    const struct iceberg_metadata *metadata;
+    const struct avro_schema *schema; /* of an entry, as it is read */
+    const struct avro_schema *loose;  /* see record__with_loose_partition */
     struct record_program entry;
     struct record_program data_file;
     struct partition_reader partition;
@@ -130,11 +134,10 @@ static enum err check_header(struct iceberg_manifest_reader *reader,
     return ERR_OK;
 }
 
-static enum err compile(struct iceberg_manifest_reader *reader,
-                        const struct iceberg_metadata *metadata, struct errinfo *info)
+static enum err compile(struct iceberg_manifest_reader *reader, struct errinfo *info)
 {
-    const struct avro_schema *entry = avro_reader_schema(reader->avro);
-    const struct iceberg_spec *spec = iceberg_metadata_spec(metadata, reader->spec_id);
+    const struct avro_schema *entry = reader->schema;
+    const struct iceberg_spec *spec = iceberg_metadata_spec(reader->metadata, reader->spec_id);
     if (spec == NULL) {
         return errinfo_set(info, ERR_CORRUPT, NULL,
                            "a manifest has partition spec %d, which the table has not",
@@ -148,7 +151,8 @@ static enum err compile(struct iceberg_manifest_reader *reader,
     if (partition->kind != AVRO_RECORD) {
         return damaged("its partition is no tuple", info);
     }
-    TRY(partition__open(metadata, spec, partition, reader->arena, &reader->partition, info));
+    TRY(partition__open(reader->metadata, spec, partition, reader->arena, &reader->partition,
+                        info));
     reader->values = arena_calloc(reader->arena, spec->field_count + 1, sizeof(*reader->values));
     return reader->values == NULL ? errinfo_nomem(info) : ERR_OK;
 }
@@ -178,7 +182,13 @@ enum err iceberg_manifest_open(struct slice bytes, const struct iceberg_manifest
     reader->next_row_id = manifest->first_row_id;
     TRY(avro_open(bytes, &reader->avro, info));
     TRY(check_header(reader, manifest, info));
-    TRY(compile(reader, metadata, info));
+    reader->metadata = metadata;
+    reader->schema = avro_reader_schema(reader->avro);
+    reader->loose = record__with_loose_partition(reader->schema, reader->arena);
+    if (reader->loose == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(compile(reader, info));
     *ret_reader = TAKE(reader);
     return ERR_OK;
 }
@@ -547,6 +557,17 @@ static enum err read_file(struct iceberg_manifest_reader *reader, struct avro_cu
     return ERR_OK;
 }
 
+/* Do the records fill the block? */
+static bool fits(const struct avro_schema *schema, struct avro_cursor cursor, uint64_t records)
+{
+    for (uint64_t i = 0; i < records; i++) {
+        if (cursor.at == cursor.end || !avro_skip(&cursor, schema)) {
+            return false;
+        }
+    }
+    return cursor.at == cursor.end;
+}
+
 static enum err next_block(struct iceberg_manifest_reader *reader, struct errinfo *info)
 {
     struct slice block;
@@ -556,6 +577,12 @@ static enum err next_block(struct iceberg_manifest_reader *reader, struct errinf
     TRY(avro_next_block(reader->avro, &reader->records_left, &block, info));
     const uint8_t *start = (const uint8_t *)block.ptr;
     reader->cursor = (struct avro_cursor){start, start + block.len};
+    if (reader->loose != reader->schema && reader->records_left > 0 &&
+        !fits(reader->schema, reader->cursor, reader->records_left) &&
+        fits(reader->loose, reader->cursor, reader->records_left)) {
+        reader->schema = reader->loose;
+        return compile(reader, info);
+    }
     return ERR_OK;
 }
 

@@ -48,7 +48,7 @@ struct record_slot {
 MUST_USE enum err record__compile(const struct avro_schema *record, const struct slot_want *wants,
                                   size_t want_count, struct arena *arena,
                                   struct record_program *ret_program, struct errinfo *info);
-/* Clears all slots, then fills what the record at `cursor` holds. False when it leaves the block. */
+/* Clears all slots, fills what the record at `cursor` holds. False when it leaves the block. */
 MUST_USE bool record__read(const struct record_program *program, struct avro_cursor *cursor,
                            struct record_slot *slots, size_t slot_count);
 /* The schema of a wanted field by id, its union with null removed; NULL when absent. */
@@ -60,6 +60,12 @@ const struct avro_schema *record__value(const struct avro_schema *schema);
 /* Steps into a value that may be a union with null: false when the block ends. */
 MUST_USE bool record__enter(const struct avro_schema *schema, struct avro_cursor *cursor,
                             const struct avro_schema **ret_schema, bool *ret_is_null);
+
+/* A copy of an entry's schema in which fixed values of the partition tuple are bytes with a length:
+ * so Iceberg's Java library (1.12) writes them, whatever its schema says. NULL without memory;
+ * the schema itself when it has no such value. */
+const struct avro_schema *record__with_loose_partition(const struct avro_schema *entry,
+                                                       struct arena *arena);
 
 /* ---- items of arrays ---- */
 

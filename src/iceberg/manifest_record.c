@@ -214,6 +214,51 @@ bool record__read(const struct record_program *program, struct avro_cursor *curs
     return true;
 }
 
+/* ---- loose partitions ---- */
+
+struct loosening {
+    struct arena *arena;
+    bool has_changed;
+    bool is_out_of_memory;
+};
+
+static const struct avro_schema *loosen(struct loosening *l, const struct avro_schema *schema,
+                                        bool is_partition)
+{
+    struct avro_schema *copy = arena_alloc(l->arena, sizeof(*copy));
+    struct avro_field *fields = arena_calloc(l->arena, schema->field_count + 1, sizeof(*fields));
+    if (copy == NULL || fields == NULL) {
+        l->is_out_of_memory = true;
+        return schema;
+    }
+    *copy = *schema;
+    if (is_partition && schema->kind == AVRO_FIXED && schema->logical_type.len == 0) {
+        copy->kind = AVRO_BYTES;
+        l->has_changed = true;
+    }
+    for (size_t i = 0; i < schema->field_count; i++) {
+        fields[i] = schema->fields[i];
+        bool is_inside = is_partition || fields[i].id == 102;
+        /* Only the way to the tuple: entry > data_file > partition > its fields. */
+        if (is_inside || fields[i].id == 2 || schema->kind == AVRO_UNION) {
+            fields[i].schema = loosen(l, schema->fields[i].schema, is_inside);
+        }
+    }
+    copy->fields = fields;
+    return copy;
+}
+
+const struct avro_schema *record__with_loose_partition(const struct avro_schema *entry,
+                                                       struct arena *arena)
+{
+    struct loosening l = {.arena = arena};
+    const struct avro_schema *copy = loosen(&l, entry, false);
+    if (l.is_out_of_memory) {
+        return NULL;
+    }
+    return l.has_changed ? copy : entry;
+}
+
 bool item__next(struct item_iterator *items, bool *ret_more)
 {
     int64_t size;

@@ -91,7 +91,7 @@ struct header {
     uint32_t containers;
     bool has_runs;
     const uint8_t *run_flags;
-    const uint8_t *keys; /* key and cardinality - 1 of each */
+    const uint8_t *keys;    /* key and cardinality - 1 of each */
     const uint8_t *offsets; /* NULL = none */
 };
 
@@ -113,8 +113,7 @@ static bool read_header(struct walk *walk, struct header *out)
     } else {
         out->containers = u32_at(bytes);
     }
-    if (out->containers > CONTAINERS_MAX ||
-        !take(walk, (size_t)out->containers * 4, &out->keys)) {
+    if (out->containers > CONTAINERS_MAX || !take(walk, (size_t)out->containers * 4, &out->keys)) {
         return false;
     }
     bool has_offsets = !out->has_runs || out->containers >= OFFSETS_FROM;

@@ -9,8 +9,10 @@
 #include <duckdb.hpp>
 
 #include <duckdb/common/error_data.hpp>
+#include <duckdb/execution/expression_executor.hpp>
 #include <duckdb/main/client_context.hpp>
 #include <duckdb/main/config.hpp>
+#include <duckdb/main/pending_query_result.hpp>
 
 /* Its SHA-256 states can be copied for nothing, which the interface that replaces it lacks. */
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -162,6 +164,31 @@ std::shared_ptr<grant_registry> registry_of(duckdb::ClientContext &context);
 /* Called before and right after the engine has cleared its own flag. */
 void throw_if_cancelled(const struct engine_session &session);
 
+/* A function of one argument, bound on first use. */
+struct scalar_call {
+    duckdb::unique_ptr<duckdb::Expression> expression;
+    duckdb::unique_ptr<duckdb::ExpressionExecutor> executor;
+};
+
+/* Waits for what other threads of the engine do: first lets them have the processor, then sleeps
+ * longer and longer. Left to itself the engine asks again without a pause, which on a busy machine
+ * takes the processor from the very thread that it waits for. */
+class patience
+{
+  public:
+    void wait();
+    void reset()
+    {
+        waits = 0;
+    }
+
+  private:
+    unsigned waits = 0;
+};
+
+/* Runs what is pending until its result can be had, and gives it; an error is in the result. */
+duckdb::unique_ptr<duckdb::QueryResult> run_pending(duckdb::PendingQueryResult &pending);
+
 /* Binds and plans a statement of the session on one of its connections; throws if it cannot. */
 duckdb::unique_ptr<duckdb::PreparedStatement>
 prepare_statement(const struct engine_session &session, duckdb::Connection &connection,
@@ -198,8 +225,8 @@ struct engine_session {
     duckdb::Connection main; /* runs the query */
     duckdb::Connection side; /* parses and describes, since a second statement on a connection
                                 silently kills the stream that is open on it */
-    duckdb::unique_ptr<duckdb::PreparedStatement> serialize;
-    duckdb::unique_ptr<duckdb::PreparedStatement> deserialize;
+    moat::scalar_call serialize;
+    moat::scalar_call deserialize;
     const moat::cancel_flag is_cancelled;
     bool has_query = false;
 };
