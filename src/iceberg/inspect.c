@@ -23,9 +23,9 @@ static uint64_t at_least_zero(int64_t value)
 static void add_data_file(const struct iceberg_file *file, struct iceberg_totals *totals)
 {
     uint64_t bytes = at_least_zero(file->size_bytes);
-    totals->data_bytes_least =
-        totals->data_files == 0 || bytes < totals->data_bytes_least ? bytes
-                                                                    : totals->data_bytes_least;
+    totals->data_bytes_least = totals->data_files == 0 || bytes < totals->data_bytes_least
+                                   ? bytes
+                                   : totals->data_bytes_least;
     totals->data_bytes_most = bytes > totals->data_bytes_most ? bytes : totals->data_bytes_most;
     totals->data_files++;
     totals->data_rows += at_least_zero(file->record_count);
@@ -62,8 +62,8 @@ void iceberg__totals_add_file(const struct iceberg_file *file, struct iceberg_to
 }
 
 static enum err add_manifest(const struct iceberg_io *io, const struct iceberg_metadata *metadata,
-                             const struct iceberg_manifest *manifest,
-                             struct iceberg_totals *totals, struct errinfo *info)
+                             const struct iceberg_manifest *manifest, struct iceberg_totals *totals,
+                             struct errinfo *info)
 {
     struct buf bytes CLEANUP(buf_fini) = {0};
     struct iceberg_manifest_reader *reader CLEANUP(iceberg_manifest_cleanup) = NULL;
@@ -82,8 +82,8 @@ static enum err add_manifest(const struct iceberg_io *io, const struct iceberg_m
 }
 
 enum err iceberg_inspect(const struct iceberg_io *io, const struct iceberg_metadata *metadata,
-                         const struct iceberg_snapshot *snapshot,
-                         struct iceberg_totals *ret_totals, struct errinfo *info)
+                         const struct iceberg_snapshot *snapshot, struct iceberg_totals *ret_totals,
+                         struct errinfo *info)
 {
     struct iceberg_manifest *manifests = NULL;
     size_t count = 0;

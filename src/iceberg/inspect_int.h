@@ -68,8 +68,7 @@ MUST_USE enum err validation_statistics(struct validation *v);
 MUST_USE enum err validation_snapshot(struct validation *v,
                                       const struct iceberg_snapshot *snapshot);
 /* Entries of one manifest: counts, sequence numbers, values, bounds, files. */
-MUST_USE enum err validation_manifest(struct validation *v,
-                                      const struct iceberg_manifest *manifest,
+MUST_USE enum err validation_manifest(struct validation *v, const struct iceberg_manifest *manifest,
                                       struct validated_manifest *out);
 /* Across the manifests of a snapshot that a reference names: paths once, vectors' data files. */
 MUST_USE enum err validation_live_files(struct validation *v,

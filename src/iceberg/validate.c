@@ -142,12 +142,12 @@ static void check_evolution(struct validation *v, const struct iceberg_type *typ
             struct buf to CLEANUP(buf_fini) = {0};
             iceberg_type_print(&field->type, &from);
             iceberg_type_print(&later->type, &to);
-            EXPECT(v,
-                   iceberg_type_can_promote(&field->type, &later->type,
-                                            v->metadata->format_version),
-                   ICEBERG_PROBLEM, "evolution", SLICE("$.schemas"),
-                   "field %d was %.100s and became %.100s in schema %d", field->id,
-                   buf_cstr(&from), buf_cstr(&to), newer->id);
+            EXPECT(
+                v,
+                iceberg_type_can_promote(&field->type, &later->type, v->metadata->format_version),
+                ICEBERG_PROBLEM, "evolution", SLICE("$.schemas"),
+                "field %d was %.100s and became %.100s in schema %d", field->id, buf_cstr(&from),
+                buf_cstr(&to), newer->id);
         }
         check_evolution(v, &field->type, newer);
     }
@@ -198,8 +198,7 @@ static void check_partition_ids(struct validation *v, const struct iceberg_spec 
         for (size_t k = 0; k < b->field_count; k++) {
             const struct iceberg_partition_field *left = &a->fields[i];
             const struct iceberg_partition_field *right = &b->fields[k];
-            if (left->field_id != right->field_id ||
-                left->transform.kind == TRANSFORM_VOID ||
+            if (left->field_id != right->field_id || left->transform.kind == TRANSFORM_VOID ||
                 right->transform.kind == TRANSFORM_VOID) {
                 continue;
             }
@@ -241,8 +240,8 @@ static void check_snapshot(struct validation *v, const struct iceberg_snapshot *
            ICEBERG_PROBLEM, "schema-id", where, "snapshot %lld is of schema %d, which is missing",
            id, s->schema_id);
     if (parent != NULL && m->format_version > 1) {
-        EXPECT(v, parent->sequence_number <= s->sequence_number, ICEBERG_PROBLEM, "sequence",
-               where, "snapshot %lld has sequence number %lld, its parent %lld", id,
+        EXPECT(v, parent->sequence_number <= s->sequence_number, ICEBERG_PROBLEM, "sequence", where,
+               "snapshot %lld has sequence number %lld, its parent %lld", id,
                (long long)s->sequence_number, (long long)parent->sequence_number);
     }
     EXPECT(v, s->timestamp_ms - SKEW_MS <= m->last_updated_ms, ICEBERG_WARNING, "time", where,
@@ -325,8 +324,8 @@ static bool same_blob(const struct puffin_blob *blob, const struct iceberg_stati
 {
     return slice_equal(blob->type, listed->type) && blob->snapshot_id == listed->snapshot_id &&
            blob->field_count == listed->field_count &&
-           (blob->field_count == 0 || memcmp(blob->field_ids, listed->field_ids,
-                                             blob->field_count * sizeof(int32_t)) == 0);
+           (blob->field_count == 0 ||
+            memcmp(blob->field_ids, listed->field_ids, blob->field_count * sizeof(int32_t)) == 0);
 }
 
 static void check_blobs(struct validation *v, const struct iceberg_statistics *file,
