@@ -2,8 +2,8 @@
  *
  * The engine's own read_parquet matches nested fields by name and files without ids not at all,
  * and opens each listed file even when it is pruned. So the module has a table function of its
- * own, `moat_scan('moat://<grant>/scan')`, over the engine's Parquet reader: what to read is
- * described here, once, with the grant; which files are read is asked for when the engine knows
+ * own, `moat_scan('moat://<grant>/<scan>')`, over the engine's Parquet reader: what to read is
+ * described here, one spec for each scan of the grant ("s0", "s1" ...); which files are read is asked for when the engine knows
  * what it will filter by. Deleted positions are dropped inside the reader. */
 #pragma once
 
@@ -88,6 +88,10 @@ typedef enum err (*engine_scan_files_fn)(void *context, const struct engine_pred
                                          const struct engine_scan_file **ret_files,
                                          size_t *ret_count, struct errinfo *info);
 
+/* Exactly `len` bytes of the file with this `object` number, as engine_read_fn. Many threads. */
+typedef enum err (*engine_scan_read_fn)(void *context, size_t object, uint64_t offset,
+                                        void *ret_bytes, size_t len, struct errinfo *info);
+
 /* ret_live[i] says whether row position rows[i] of `file` is alive. Many threads at once. */
 typedef enum err (*engine_scan_live_fn)(void *context, const struct engine_scan_file *file,
                                         const int64_t *rows, size_t count, bool *ret_live,
@@ -100,7 +104,9 @@ struct engine_scan_spec {
     size_t name_count;
     struct slice partition_type; /* type text of _partition; empty = none */
     int64_t row_count_estimate;  /* -1 = unknown; before files() is asked */
+    bool has_hidden; /* as engine_object.has_hidden, for all files */
     engine_scan_files_fn files;
+    engine_scan_read_fn read;
     engine_scan_live_fn live; /* NULL: no file has deletes */
     void *context;            /* outlives the grant */
 };

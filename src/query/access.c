@@ -21,28 +21,17 @@ struct access {
     struct engine_grant *grant;
     struct access_object *objects;
     size_t object_count;
+    bool has_hidden; /* values of the objects that the person may not see */
     int sink_fd;
     char *sink_path;
     char *sink_temporary;
 };
 
-/* The engine chooses a decompressor by the end of the name; nothing else of it is passed on. */
-static const char *extension_of(const struct relation_object *object)
-{
-    static const char *const endings[] = {".gz", ".zst"};
-    for (size_t i = 0; !object->is_bytes && i < ARRAY_COUNT(endings); i++) {
-        if (slice_ends_with(object->location, slice_of(endings[i]))) {
-            return endings[i];
-        }
-    }
-    return "";
-}
-
 void access_placeholder_uri(void *context, size_t index, struct buf *out)
 {
     const struct access_uri_context *uri = context;
-    buf_printf(out, "%s/%zu%s", uri->warehouse->uri_prefix, uri->object_first + index,
-               extension_of(&uri->relation->objects[index]));
+    buf_printf(out, "%s/%zu", uri->warehouse->uri_prefix, uri->object_first + index);
+    buf_append_slice(out, uri->relation->objects[index].suffix);
 }
 
 static enum err open_object(struct access *access, struct access_object *object,
@@ -113,7 +102,8 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         const struct relation_object *object = access->objects[i].object;
         described[i].size_bytes = object->is_bytes ? object->bytes.len : object->size_bytes;
         described[i].etag = object->etag;
-        described[i].extension = slice_of(extension_of(object));
+        described[i].extension = object->suffix;
+        described[i].has_hidden = access->has_hidden;
     }
     struct engine_grant_spec spec = {
         .objects = described,
@@ -128,7 +118,7 @@ static enum err open_grant(struct access *access, struct errinfo *info)
 
 enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                              const struct relation_object *const *objects, size_t object_count,
-                             const char *sink_path, struct access **ret_access,
+                             bool has_hidden, const char *sink_path, struct access **ret_access,
                              struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = mem_calloc(1, sizeof(*access));
@@ -136,6 +126,7 @@ enum err access_open_objects(struct warehouse *warehouse, const struct identity 
         return errinfo_nomem(info);
     }
     access->sink_fd = -1;
+    access->has_hidden = has_hidden;
     access->warehouse = warehouse;
     access->who = identity_ref((struct identity *)(uintptr_t)who);
     access->objects = mem_calloc(object_count + 1, sizeof(*access->objects));
@@ -158,8 +149,8 @@ enum err access_open_objects(struct warehouse *warehouse, const struct identity 
 enum err access_open(struct warehouse *warehouse, const struct identity *who,
                      const struct plan *plan, struct access **ret_access, struct errinfo *info)
 {
-    return access_open_objects(warehouse, who, plan->objects, plan->object_count, NULL, ret_access,
-                               info);
+    return access_open_objects(warehouse, who, plan->objects, plan->object_count, plan->is_bound,
+                               NULL, ret_access, info);
 }
 
 void access_close(struct access *access)
@@ -191,7 +182,8 @@ enum err access_bind(const struct access *access, struct slice physical_sql, str
     }
     struct buf uri CLEANUP(buf_fini) = {0};
     engine_grant_uri(access->grant, 0, &uri);
-    const char *slash = uri.len == 0 ? NULL : strrchr(uri.ptr, '/');
+    /* "moat://<grant>/0...": the suffix may hold slashes too. */
+    const char *slash = uri.len == 0 ? NULL : strchr(uri.ptr + sizeof("moat://") - 1, '/');
     ASSERT(slash != NULL || buf_failed(&uri));
     struct slice living = {uri.ptr, slash == NULL ? 0 : (size_t)(slash - uri.ptr)};
     struct slice placeholder = slice_of(access->warehouse->uri_prefix);

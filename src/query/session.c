@@ -55,9 +55,7 @@ void session_cancel(struct session *session)
     struct query *query = session->query;
     if (query != NULL) {
         atomic_store(&query->is_cancelled, true);
-        if (query->engine != NULL) {
-            engine_query_cancel(query->engine);
-        }
+        engine_session_cancel(session->engine);
     }
     pthread_mutex_unlock(&session->lock);
     admission_wake(session->warehouse->admission);
@@ -135,6 +133,9 @@ enum err session_complete(struct session *session, struct slice prefix, struct a
     struct collector c = {.arena = arena, .prefix = prefix};
     struct catalog_visible *visible;
     size_t visible_count;
+    if (session->query == NULL) {
+        TRY(session_renew(session, info));
+    }
     TRY(resolve_visible(session, session->who, arena, &visible, &visible_count, info));
     for (size_t i = 0; i < visible_count; i++) {
         collect(&c, COMPLETE_RELATION, visible[i].relation->name.name);

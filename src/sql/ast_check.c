@@ -362,11 +362,15 @@ static enum err check_expression(struct ast_check *c, const struct shape *shape,
         return c->binding != NULL ? refuse_in_policy(c, node, "a window function")
                                   : ast__window(c, node);
     case SHAPE_STAR:
-        return c->binding != NULL ? refuse_in_policy(c, node, "a star")
-                                  : ast__members(c, shape, node);
+        return c->binding != NULL && !ast__bind_takes_star(c->binding, node)
+                   ? refuse_in_policy(c, node, "a star")
+                   : ast__members(c, shape, node);
     case SHAPE_SUBQUERY:
-        return c->binding != NULL ? refuse_in_policy(c, node, "a subquery")
-                                  : ast__members(c, shape, node);
+        if (c->binding != NULL) {
+            return c->binding->definer == NULL ? refuse_in_policy(c, node, "a subquery")
+                                               : ast__bind_subquery(c, shape, node);
+        }
+        return ast__members(c, shape, node);
     case SHAPE_OPERATOR:
         return check_operator(c, shape, node);
     case SHAPE_LAMBDA:
@@ -479,14 +483,35 @@ static bool has_subquery(const struct json *node)
     return false;
 }
 
-/* The engine calls a nameless item by its text, and the text of a subquery will hold the policy of
- * what it reads. */
+/* A cap put around an argument (ast_call.c). */
+static bool has_cap(const struct json *node)
+{
+    if (ast__is(node, "class", "FUNCTION") && ast__is(node, "function_name", "__moat_cap")) {
+        return true;
+    }
+    for (const struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL && has_cap(child)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The engine calls a nameless item by its text. That of a subquery will hold the policy of what it
+ * reads, that of a capped call the cap. */
 static void name_item(struct json *item)
 {
     struct json *alias = json_get(item, "alias");
-    if (alias != NULL && alias->text.len == 0 && has_subquery(item)) {
+    if (alias == NULL || alias->text.len > 0) {
+        return;
+    }
+    if (has_subquery(item)) {
         bool is_exists = ast__is(item, "subquery_type", "EXISTS");
         alias->text = is_exists ? SLICE("exists") : SLICE("subquery");
+    } else if (has_cap(item)) {
+        struct slice name = json_get_text(item, "function_name");
+        bool is_word = name.len > 0 && name.ptr[0] >= 'a' && name.ptr[0] <= 'z';
+        alias->text = is_word ? name : SLICE("value");
     }
 }
 
@@ -505,7 +530,9 @@ static enum err check_query_members(struct ast_check *c, const struct shape *sha
                 c->is_item = true;
                 TRY(ast__expression(c, item));
                 c->is_item = false;
-                name_item(item);
+                if (c->binding == NULL) {
+                    name_item(item);
+                }
             }
             continue;
         }
@@ -542,6 +569,9 @@ enum err ast__query(struct ast_check *c, struct json *node)
     const struct ast_cte *outer = c->ctes;
     bool is_item = c->is_item;
     c->is_item = false;
+    if (c->binding != NULL) {
+        TRY(ast__bind_enter(c, shape, node));
+    }
     TRY(ast__ctes(c, json_get(node, "cte_map"), &c->ctes));
     if (shape->id == SHAPE_SELECT) {
         TRY(check_select(c, shape, node));
@@ -549,6 +579,9 @@ enum err ast__query(struct ast_check *c, struct json *node)
         TRY(ast__recursive(c, node));
     } else {
         TRY(check_query_members(c, shape, node));
+    }
+    if (c->binding != NULL) {
+        TRY(ast__bind_leave(c));
     }
     c->ctes = outer;
     c->is_item = is_item;

@@ -21,7 +21,13 @@ enum err explain(struct engine_session *session, struct slice sql, bool is_analy
                        : duckdb::ExplainType::EXPLAIN_STANDARD,
             duckdb::ExplainFormat::JSON);
         explained->query = text;
-        auto result = session->side.Query(std::move(explained));
+        throw_if_cancelled(*session);
+        auto pending = session->side.PendingQuery(std::move(explained), false);
+        /* Planned, not run yet; the engine's own flag is cleared by now, so a cancel from before is
+         * in ours, and one from here on stays set in both. */
+        throw_if_cancelled(*session);
+        auto result = run_pending(*pending);
+        throw_if_cancelled(*session);
         if (result->HasError()) {
             return report(result->GetErrorObject(), info);
         }
