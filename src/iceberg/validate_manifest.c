@@ -10,26 +10,62 @@ static long long number(int64_t value)
 
 /* ---- one entry ---- */
 
-static void check_bounds(struct validation *v, const struct iceberg_file *file,
-                         const struct iceberg_metrics *metrics, const struct iceberg_type *type)
+/* Older writers order UUIDs as two signed numbers (Java's UUID.compareTo). */
+static int compare_signed_uuids(struct slice a, struct slice b)
 {
+    unsigned char left[16];
+    unsigned char right[16];
+    memcpy(left, a.ptr, sizeof(left));
+    memcpy(right, b.ptr, sizeof(right));
+    left[0] ^= 0x80;
+    right[0] ^= 0x80;
+    left[8] ^= 0x80;
+    right[8] ^= 0x80;
+    return memcmp(left, right, sizeof(left));
+}
+
+static bool is_ordered(const struct iceberg_value *lower, const struct iceberg_value *upper)
+{
+    return iceberg_value_compare(lower, upper) <= 0 ||
+           (lower->type == ICEBERG_UUID && compare_signed_uuids(lower->bytes, upper->bytes) <= 0);
+}
+
+static bool read_bounds(const struct iceberg_metrics *metrics, const struct iceberg_type *type,
+                        struct iceberg_value *lower, struct iceberg_value *upper,
+                        struct errinfo *info)
+{
+    return (metrics->lower.ptr == NULL ||
+            iceberg_value_decode(type, metrics->lower, lower, info) == ERR_OK) &&
+           (metrics->upper.ptr == NULL ||
+            iceberg_value_decode(type, metrics->upper, upper, info) == ERR_OK);
+}
+
+/* A file is of the schema it was written with, which a replaced table no longer resembles: any of
+ * the table's schemas may explain the bounds. */
+static void check_bounds(struct validation *v, const struct iceberg_file *file,
+                         const struct iceberg_metrics *metrics)
+{
+    const struct iceberg_metadata *m = v->metadata;
     struct iceberg_value lower;
     struct iceberg_value upper;
     struct errinfo inner;
-    bool has_both = metrics->lower.ptr != NULL && metrics->upper.ptr != NULL;
-    bool is_plain = type->id < ICEBERG_VARIANT && type->id != ICEBERG_UNKNOWN;
+    bool is_read = false;
     errinfo_init(&inner);
-    if (!is_plain) {
-        return; /* their bounds have forms of their own, which this program does not use */
+    for (size_t i = m->schema_count; i > 0 && !is_read; i--) {
+        const struct iceberg_field *field =
+            iceberg_schema_find_id(&m->schemas[i - 1], metrics->field_id, NULL);
+        if (field == NULL) {
+            continue;
+        }
+        if (field->type.id >= ICEBERG_VARIANT || field->type.id == ICEBERG_UNKNOWN) {
+            return; /* bounds of forms of their own, which this program does not use */
+        }
+        is_read = read_bounds(metrics, &field->type, &lower, &upper, &inner);
     }
-    bool is_read = metrics->lower.ptr == NULL ||
-                   iceberg_value_decode(type, metrics->lower, &lower, &inner) == ERR_OK;
-    is_read = is_read && (metrics->upper.ptr == NULL ||
-                          iceberg_value_decode(type, metrics->upper, &upper, &inner) == ERR_OK);
     EXPECT(v, is_read, ICEBERG_PROBLEM, "bounds", file->path, "bounds of field %d: %s",
            metrics->field_id, inner.message);
-    if (is_read && has_both) {
-        EXPECT(v, iceberg_value_compare(&lower, &upper) <= 0, ICEBERG_PROBLEM, "bounds", file->path,
+    if (is_read && metrics->lower.ptr != NULL && metrics->upper.ptr != NULL) {
+        EXPECT(v, is_ordered(&lower, &upper), ICEBERG_PROBLEM, "bounds", file->path,
                "the lower bound of field %d is above the upper", metrics->field_id);
     }
 }
@@ -60,7 +96,7 @@ static void check_metrics(struct validation *v, const struct iceberg_file *file)
                    file->path, "field %d has %lld values in %lld rows", metrics->field_id,
                    number(metrics->value_count), number(file->record_count));
         }
-        check_bounds(v, file, metrics, &field->type);
+        check_bounds(v, file, metrics);
     }
 }
 
@@ -77,12 +113,12 @@ static bool in_summary(const struct iceberg_partition_summary *summary,
     }
     if (summary->lower.ptr != NULL &&
         (iceberg_value_decode(type, summary->lower, &bound, NULL) != ERR_OK ||
-         iceberg_value_compare(value, &bound) < 0)) {
+         !is_ordered(&bound, value))) {
         return false;
     }
     return summary->upper.ptr == NULL ||
            (iceberg_value_decode(type, summary->upper, &bound, NULL) == ERR_OK &&
-            iceberg_value_compare(value, &bound) <= 0);
+            is_ordered(value, &bound));
 }
 
 /* The list's summary of a manifest must cover each partition in it, or readers skip live files. */
