@@ -31,6 +31,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #include "engine/engine_module.h"
+#include "engine/scan.h"
 }
 #pragma GCC diagnostic pop
 
@@ -72,14 +73,42 @@ struct grant_object {
     bool has_hidden;
 };
 
+/* Files that a scan has named so far, by number. */
+struct scan_offers {
+    std::mutex lock;
+    std::unordered_map<size_t, const struct engine_scan_file *> files;
+};
+
 class grant_state
 {
   public:
     grant_state(const struct engine_grant_spec &spec, std::string id);
 
+    /* One call in flight: while it lives, what the grant's spec points to lives too. Throws as
+     * above. */
+    class use
+    {
+      public:
+        explicit use(grant_state &grant);
+        ~use();
+        use(const use &) = delete;
+        use &operator=(const use &) = delete;
+
+      private:
+        grant_state &grant;
+    };
+
     /* Both throw unless the grant is open and has not expired. */
     void read_at(size_t index, uint64_t offset, void *ret_bytes, size_t len);
     void write_next(size_t index, const void *bytes, size_t len);
+
+    /* Of the files of a scan: those that its files() has named may be read. */
+    const struct engine_scan_spec &scan(size_t index, const use &in_use) const;
+    void offer(size_t scan_index, const struct engine_scan_file *files, size_t count);
+    bool find_offered(size_t scan_index, size_t object, uint64_t *ret_size_bytes,
+                      std::string *ret_etag);
+    void read_scan_at(size_t scan_index, size_t object, uint64_t offset, void *ret_bytes,
+                      size_t len);
 
     void open_for_reading(); /* counts; throws as above */
     void open_for_writing(size_t index);
@@ -89,14 +118,16 @@ class grant_state
     const std::string id;
     const std::vector<grant_object> objects;
     const size_t writable_count;
+    const size_t scan_count;
     std::atomic<uint64_t> files_opened{0};
     std::atomic<uint64_t> bytes_read{0};
     std::atomic<uint64_t> bytes_written{0};
 
   private:
-    class use; /* one call in flight */
     void check_usable(const std::unique_lock<std::mutex> &held) const;
 
+    const struct engine_scan_spec *const scans;
+    const std::unique_ptr<scan_offers[]> offers;
     const engine_read_fn read;
     const engine_write_fn write;
     void *const context;
@@ -134,6 +165,15 @@ bool tells_statistics(grant_registry &grants, const std::string &path);
 
 /* Before the database is shared: bounds of files reach plans only where nothing is hidden. */
 void guard_statistics(duckdb::Connection &connection);
+
+/* ---- scans (scan.cpp) ---- */
+
+/* The grant whose scan `path` ("moat://<grant>/s<index>") names; null if there is none. */
+std::shared_ptr<grant_state> find_scan(grant_registry &grants, const std::string &path,
+                                       size_t *ret_index);
+
+/* moat_scan, made of the engine's own Parquet scan: after guard_statistics. */
+void register_scan(duckdb::Connection &connection);
 
 /* ---- functions (functions.cpp) ---- */
 
@@ -258,6 +298,7 @@ enum err grant_open(struct engine *, const struct engine_grant_spec *, struct en
 void grant_close(struct engine_grant *) noexcept;
 void grant_uri(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_out(const struct engine_grant *, size_t, struct buf *) noexcept;
+void grant_uri_scan(const struct engine_grant *, size_t, struct buf *) noexcept;
 struct engine_grant_counters grant_count(const struct engine_grant *) noexcept;
 
 enum err query_open(struct engine_session *, struct slice, const struct engine_parameter *, size_t,
