@@ -436,19 +436,18 @@ bool iceberg__facts_of_metrics(void *file, const struct iceberg_expression *leaf
     }
     int64_t values = metrics->value_count;
     int64_t nulls = metrics->null_count;
-    int64_t nans = metrics->nan_count < 0 ? 0 : metrics->nan_count;
+    bool has_nans = !has_bounds(leaf) || kind_of(leaf->values[0].type) == KIND_REAL;
+    int64_t nans = !has_nans || metrics->nan_count < 0 ? 0 : metrics->nan_count;
     memset(ret_facts, 0, offsetof(struct iceberg__facts, lower));
     ret_facts->may_be_null = nulls != 0;
-    ret_facts->may_be_nan = metrics->nan_count != 0;
+    ret_facts->may_be_nan = has_nans && metrics->nan_count != 0;
     ret_facts->may_be_value = true;
     if (values > 0 && nulls >= 0 && nulls <= values && nans <= values - nulls) {
         ret_facts->may_be_nan &= nulls < values;
         ret_facts->may_be_value = nans < values - nulls;
     } else if (values >= 0 && nulls >= 0) {
-        ret_facts->may_be_null = ret_facts->may_be_nan = true;
-    }
-    if (has_bounds(leaf)) {
-        ret_facts->may_be_nan &= kind_of(leaf->values[0].type) == KIND_REAL;
+        ret_facts->may_be_null = true;
+        ret_facts->may_be_nan = has_nans;
     }
     iceberg__facts_bounds(ret_facts, leaf, metrics->lower, metrics->upper);
     return true;
