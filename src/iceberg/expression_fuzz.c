@@ -1,7 +1,7 @@
-/* Fuzzes binding, projection, evaluation and residuals: the bytes say a schema, a spec, a predicate,
- * a partition, and a file's statistics, none of which need make sense together. Checked: nothing
- * crashes, a partition that the strict projection proves is one that the inclusive one allows, and
- * statistics that prove a predicate allow it. */
+/* Fuzzes binding, projection, evaluation and residuals: the bytes say a schema, a spec, a
+ * predicate, a partition, and a file's statistics, which need not make sense together. Checked:
+ * nothing crashes, a partition that the strict projection proves is one that the inclusive one
+ * allows, and statistics that prove a predicate allow it. */
 #include "base/fuzz.h"
 #include "iceberg/expression_int.h"
 

@@ -1,11 +1,12 @@
 /* Planning a scan: manifests, data files, deletes, in that order, so that only deletes of files
  * that match are kept. Each manifest is a task with memory of its own; what tasks kept is put
  * together in the order of the manifests when all are done. */
-#include "iceberg/scan_int.h"
+#include "iceberg/scan.h"
 
 #include <pthread.h>
 
 #include "base/mem.h"
+#include "iceberg/scan_int.h"
 
 #define THREADS_MAX 64
 

@@ -15,6 +15,8 @@
 #include "base/mem.h"
 #include "iceberg/scan.h"
 
+#define REQUEST_BYTES_MAX (1024 * 1024)
+
 static const struct {
     const char *name;
     enum iceberg_operator op;
@@ -174,13 +176,11 @@ static enum err answer(struct slice line, struct errinfo *info)
 
 static int answer_all(void)
 {
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t len;
-    while ((len = getline(&line, &capacity, stdin)) > 0) {
+    static char line[REQUEST_BYTES_MAX];
+    while (fgets(line, sizeof(line), stdin) != NULL) {
         struct errinfo info;
         errinfo_init(&info);
-        if (answer((struct slice){line, (size_t)len}, &info) != ERR_OK) {
+        if (answer(slice_of(line), &info) != ERR_OK) {
             struct buf out CLEANUP(buf_fini) = {0};
             buf_append_str(&out, "{\"error\":");
             json_write_string(&out, slice_of(info.message));
@@ -188,7 +188,6 @@ static int answer_all(void)
         }
         (void)fflush(stdout);
     }
-    free(line);
     return 0;
 }
 

@@ -2,8 +2,8 @@
  * and the engine, which knows rows.
  *
  * How a statement uses it:
- *   1. planning: lake_scan_count() numbers of the statement's scans are set aside for the table,
- *      and lake_scan_sql() writes its FROM item over their URIs. The text depends on the table only.
+ *   1. planning: lake_scan_count() of the statement's scan numbers are set aside for the table, and
+ *      lake_scan_sql() writes its FROM item over their URIs. The text depends on the table only.
  *   2. each run: lake_scan_open(), then lake_scan_spec(scan, i) for each number goes into the
  *      grant (engine_grant_spec.scans). Planning of files happens inside, when the engine asks.
  *   3. the end: the grant is closed, then lake_scan_close().
