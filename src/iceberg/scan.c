@@ -169,14 +169,14 @@ static enum err load_cached_list(struct scan__plan *plan)
     if (buf_failed(&key)) {
         return errinfo_nomem(plan->info);
     }
-    struct scan__cached *cached = scan__cache_get(options->cache, buf_slice(&key));
+    struct scan__cached *cached = scan__cache_get(plan->cache, buf_slice(&key));
     bool is_new = cached == NULL;
     if (is_new) {
         struct buf bytes CLEANUP(buf_fini) = {0};
         TRY(options->io->read_all(options->io->context, options->snapshot->manifest_list, 0, 0,
                                   &bytes, plan->info));
         plan->counts.manifest_bytes_read += bytes.len;
-        cached = scan__cache_put(options->cache, buf_slice(&key), NULL, &bytes);
+        cached = scan__cache_put(plan->cache, buf_slice(&key), NULL, &bytes);
         if (cached == NULL) {
             return errinfo_nomem(plan->info);
         }
@@ -184,7 +184,7 @@ static enum err load_cached_list(struct scan__plan *plan)
     enum err err =
         iceberg_manifest_list_parse(scan__cached_bytes(cached), options->metadata, plan->scratch,
                                     &plan->manifests, &plan->manifest_count, plan->info);
-    scan__cache_let_go(options->cache, cached);
+    scan__cache_let_go(plan->cache, cached);
     return err;
 }
 
@@ -192,7 +192,7 @@ static enum err load_manifests(struct scan__plan *plan)
 {
     const struct iceberg_scan_options *options = plan->options;
     const struct iceberg_snapshot *snapshot = options->snapshot;
-    if (options->cache != NULL && snapshot->manifest_list.len > 0 && snapshot->key_id.len == 0) {
+    if (plan->cache != NULL && snapshot->manifest_list.len > 0 && snapshot->key_id.len == 0) {
         TRY(load_cached_list(plan));
     } else {
         TRY(iceberg_manifests_load(options->io, options->metadata, snapshot, plan->scratch,
@@ -437,6 +437,7 @@ enum err iceberg_scan_plan(const struct iceberg_scan_options *options, struct ar
             return errinfo_nomem(info);
         }
         struct scan__plan plan = {.options = options, .scratch = scratch, .info = info};
+        plan.cache = options->cache_scope.len > 0 ? options->cache : NULL;
         TRY(plan_files(&plan, arena, &result));
     }
     *ret_plan = result;

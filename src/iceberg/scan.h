@@ -34,8 +34,8 @@ struct iceberg_scan_options {
     const struct iceberg_schema *schema;     /* the schema rows are read with */
     const struct iceberg_expression *filter; /* unbound; NULL = all rows */
     struct iceberg_manifest_cache *cache;    /* NULL = read each time */
-    /* Whoever scans under this scope may read all that anybody scanned under it: who vends the
-     * credentials, the catalog's own name of the table, the identity where its rights differ. */
+    /* Whoever scans under this scope may read all that anybody scanned under it: the catalog's own
+     * name of the table, and the identity where rights differ. Empty: the cache is not used. */
     struct slice cache_scope;
     unsigned thread_count;           /* 0 or 1 = the calling thread only */
     bool want_metrics;               /* keep all metrics of the data files in the result */

@@ -232,6 +232,7 @@ static enum err bench(const char *path, char **filters, int filter_count, unsign
         .metadata = &metadata,
         .snapshot = iceberg_metadata_snapshot(&metadata, metadata.current_snapshot_id),
         .schema = iceberg_metadata_current_schema(&metadata),
+        .cache_scope = SLICE("bench"),
         .thread_count = threads};
     for (int i = 0; i < filter_count; i++) {
         struct json *node;

@@ -90,6 +90,7 @@ struct scan__spec {
 
 struct scan__plan {
     const struct iceberg_scan_options *options;
+    struct iceberg_manifest_cache *cache;   /* NULL = none, or no scope to keep things under */
     struct arena *scratch;                  /* freed with the plan's work */
     const struct iceberg_expression *bound; /* TRUE without a filter */
     const int32_t *metric_ids;

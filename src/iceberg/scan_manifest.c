@@ -96,7 +96,7 @@ static enum err open_cached(const struct scan__plan *plan, struct scan__task *ta
     if (buf_failed(&key)) {
         return errinfo_nomem(info);
     }
-    source->cache = plan->options->cache;
+    source->cache = plan->cache;
     source->cached = scan__cache_get(source->cache, buf_slice(&key));
     if (source->cached != NULL) {
         task->counts.manifest_cache_hits++;
@@ -123,7 +123,7 @@ static enum err open_entries(const struct scan__plan *plan, struct scan__task *t
                                          .metric_ids = plan->metric_ids,
                                          .metric_count = plan->metric_count};
     struct iceberg_manifest_reader *reader = NULL;
-    if (plan->options->cache != NULL) {
+    if (plan->cache != NULL) {
         TRY(open_cached(plan, task, source, info));
     } else {
         TRY(read_bytes(plan, task, &source->bytes, info));
