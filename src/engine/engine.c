@@ -162,6 +162,16 @@ void engine_session_close(struct engine_session *session)
     }
 }
 
+void engine_session_cancel(struct engine_session *session)
+{
+    ops()->session_cancel(session);
+}
+
+void engine_session_ready(struct engine_session *session)
+{
+    ops()->session_ready(session);
+}
+
 enum err engine_parse(struct engine_session *session, struct slice sql, struct buf *ret_json,
                       struct errinfo *info)
 {

@@ -6,7 +6,8 @@
  * are locked, extension loading is off. Parsing and printing of syntax trees touch no data and take
  * no identity; everything else does.
  * Thread rule: an engine may be used by many threads; a session (one connection) by one at a time,
- * except engine_query_cancel and engine_query_progress, which any thread may call. */
+ * except engine_session_cancel, engine_query_cancel and engine_query_progress, which any thread may
+ * call. */
 #pragma once
 
 #include "arrow/arrow.h"
@@ -42,6 +43,12 @@ MUST_USE enum err engine_session_open(struct engine *engine, struct engine_sessi
 void engine_session_close(struct engine_session *session);
 DEFINE_CLEANUP(struct engine_session, engine_session_cleanup, engine_session_close)
 
+/* Stops whatever the session does, be it a query, EXPLAIN, a binding or a read in them. From any
+ * thread; sticky: until engine_session_ready, all that the session is asked to do is ERR_CANCELLED,
+ * also what was asked before and starts only now. */
+void engine_session_cancel(struct engine_session *session);
+void engine_session_ready(struct engine_session *session); /* from any thread */
+
 /* SQL text (one or more SELECT-shaped statements) to the engine's JSON syntax tree, appended.
  * ERR_SYNTAX (42601) with position in `sql`; ERR_UNSUPPORTED for other statements. */
 MUST_USE enum err engine_parse(struct engine_session *session, struct slice sql,
@@ -58,6 +65,7 @@ struct engine_object {
     int64_t modified_us;
     struct slice etag;
     struct slice extension; /* ".parquet", ".csv.gz" ...: the engine looks at it */
+    bool has_hidden; /* the file's bounds are of rows too that are hidden: not for planning */
 };
 
 /* Reads exactly `len` bytes of object `index` at `offset`; may be called from several engine
@@ -152,7 +160,7 @@ double engine_query_progress(struct engine_query *query);
 void engine_query_close(struct engine_query *query);
 DEFINE_CLEANUP(struct engine_query, engine_query_cleanup, engine_query_close)
 
-/* EXPLAIN [ANALYZE] as JSON text of the engine, appended. */
+/* EXPLAIN [ANALYZE] as JSON text of the engine, appended. Stopped by engine_session_cancel. */
 MUST_USE enum err engine_explain(struct engine_session *session, const struct identity *who,
                                  struct slice physical_sql, bool is_analyze, struct buf *ret_json,
                                  struct errinfo *info);

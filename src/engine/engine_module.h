@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 
 /* Raised with every change of this table or of a struct in engine.h. */
-#define ENGINE_MODULE_VERSION 1u
+#define ENGINE_MODULE_VERSION 2u
 #define ENGINE_MODULE_FILE "libmoat_engine.so"
 #define ENGINE_MODULE_ENTRY "moat_engine_module"
 
@@ -23,6 +23,8 @@ struct engine_module_ops {
 
     enum err (*session_open)(struct engine *, struct engine_session **, struct errinfo *);
     void (*session_close)(struct engine_session *);
+    void (*session_cancel)(struct engine_session *);
+    void (*session_ready)(struct engine_session *);
     enum err (*parse)(struct engine_session *, struct slice, struct buf *, struct errinfo *);
     enum err (*deparse)(struct engine_session *, struct slice, struct buf *, struct errinfo *);
     enum err (*functions)(struct engine_session *, struct buf *, struct errinfo *);

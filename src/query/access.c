@@ -21,6 +21,7 @@ struct access {
     struct engine_grant *grant;
     struct access_object *objects;
     size_t object_count;
+    bool has_hidden; /* values of the objects that the person may not see */
     int sink_fd;
     char *sink_path;
     char *sink_temporary;
@@ -114,6 +115,7 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         described[i].size_bytes = object->is_bytes ? object->bytes.len : object->size_bytes;
         described[i].etag = object->etag;
         described[i].extension = slice_of(extension_of(object));
+        described[i].has_hidden = access->has_hidden;
     }
     struct engine_grant_spec spec = {
         .objects = described,
@@ -128,7 +130,7 @@ static enum err open_grant(struct access *access, struct errinfo *info)
 
 enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                              const struct relation_object *const *objects, size_t object_count,
-                             const char *sink_path, struct access **ret_access,
+                             bool has_hidden, const char *sink_path, struct access **ret_access,
                              struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = mem_calloc(1, sizeof(*access));
@@ -136,6 +138,7 @@ enum err access_open_objects(struct warehouse *warehouse, const struct identity 
         return errinfo_nomem(info);
     }
     access->sink_fd = -1;
+    access->has_hidden = has_hidden;
     access->warehouse = warehouse;
     access->who = identity_ref((struct identity *)(uintptr_t)who);
     access->objects = mem_calloc(object_count + 1, sizeof(*access->objects));
@@ -158,8 +161,8 @@ enum err access_open_objects(struct warehouse *warehouse, const struct identity 
 enum err access_open(struct warehouse *warehouse, const struct identity *who,
                      const struct plan *plan, struct access **ret_access, struct errinfo *info)
 {
-    return access_open_objects(warehouse, who, plan->objects, plan->object_count, NULL, ret_access,
-                               info);
+    return access_open_objects(warehouse, who, plan->objects, plan->object_count, plan->is_bound,
+                               NULL, ret_access, info);
 }
 
 void access_close(struct access *access)

@@ -28,9 +28,7 @@ void query_cancel(struct query *query)
     struct session *session = query->session;
     atomic_store(&query->is_cancelled, true);
     pthread_mutex_lock(&session->lock);
-    if (query->engine != NULL) {
-        engine_query_cancel(query->engine);
-    }
+    engine_session_cancel(session->engine);
     pthread_mutex_unlock(&session->lock);
 }
 
@@ -152,9 +150,6 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     pthread_mutex_lock(&session->lock);
     query->engine = engine;
     pthread_mutex_unlock(&session->lock);
-    if (atomic_load(&query->is_cancelled)) {
-        engine_query_cancel(engine);
-    }
     return ERR_OK;
 }
 
@@ -173,7 +168,9 @@ enum err query_run(struct query *query, struct plan *plan,
     if (query->state < QUERY_PLANNED) {
         TRY(query_move(query, QUERY_PLANNED, info));
     }
-    TRY(query_move(query, QUERY_ADMITTED, info));
+    if (query->state < QUERY_ADMITTED) {
+        TRY(query_move(query, QUERY_ADMITTED, info));
+    }
     TRY(start_engine(query, parameters, parameter_count, info));
     query->has_rows = true;
     return query_move(query, QUERY_RUNNING, info);
@@ -327,6 +324,7 @@ static void query_free(struct query *query)
     struct session *session = query->session;
     pthread_mutex_lock(&session->lock);
     session->query = NULL;
+    engine_session_ready(session->engine); /* a cancel was for this query */
     pthread_mutex_unlock(&session->lock);
     plan_unref(query->plan);
     arena_free(query->arena);
@@ -375,7 +373,8 @@ enum err query_open(struct session *session, struct slice statement,
         err = query_move(query, QUERY_DONE, info);
     }
     if (err != ERR_OK) {
-        if (query_check_cancelled(query, NULL) != ERR_OK && err == ERR_ENGINE) {
+        bool is_stopped = err == ERR_ENGINE || err == ERR_CANCELLED;
+        if (is_stopped && query_check_cancelled(query, NULL) != ERR_OK) {
             err = query_check_cancelled(query, info);
         }
         query_fail(query, err, info);

@@ -131,10 +131,11 @@ struct access;
 MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
                               const struct plan *plan, struct access **ret_access,
                               struct errinfo *info);
-/* As above for loose objects, with one writable sink when `sink_path` is given. */
+/* As above for loose objects, with one writable sink when `sink_path` is given. `has_hidden`: the
+ * person may not see all in them, so the engine must not plan with what it knows of values. */
 MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                                       const struct relation_object *const *objects,
-                                      size_t object_count, const char *sink_path,
+                                      size_t object_count, bool has_hidden, const char *sink_path,
                                       struct access **ret_access, struct errinfo *info);
 void access_close(struct access *access);
 DEFINE_CLEANUP(struct access, access_cleanup, access_close)

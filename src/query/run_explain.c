@@ -141,6 +141,9 @@ static enum err explain(struct query *query, const struct statement *statement,
 {
     if (!statement->is_physical) {
         add_outline(plan, lines);
+        if (statement->is_analyze) { /* it runs, so it needs a place like anything that does */
+            TRY(query_move(query, QUERY_ADMITTED, info));
+        }
         return add_engine_plan(query, plan, statement->is_analyze, lines, info);
     }
     for (size_t i = 0; i < plan->table_count; i++) {

@@ -55,9 +55,7 @@ void session_cancel(struct session *session)
     struct query *query = session->query;
     if (query != NULL) {
         atomic_store(&query->is_cancelled, true);
-        if (query->engine != NULL) {
-            engine_query_cancel(query->engine);
-        }
+        engine_session_cancel(session->engine);
     }
     pthread_mutex_unlock(&session->lock);
     admission_wake(session->warehouse->admission);

@@ -92,6 +92,34 @@ TEST(attack, summaries_and_statistics_are_of_own_rows)
         {"DESCRIBE SELECT * FROM people", NULL, 4});
 }
 
+TEST(attack, bounds_of_hidden_rows_reach_no_function)
+{
+    // Goal: what a file says of its smallest and largest values is not used where rows are hidden.
+    // Method: a hidden row with values far away, and functions that the engine runs on bounds.
+    struct fixture f;
+    fixture_open(&f);
+    char sql[512];
+    (void)snprintf(sql, sizeof(sql),
+                   "COPY (SELECT 'sales' AS dept, 10 AS n, DATE '2020-01-01' AS d UNION ALL SELECT "
+                   "'board', 777, DATE '5000000-01-01') TO '%s/far.parquet'",
+                   f.folder);
+    fixture_must(f.owner, sql);
+    (void)snprintf(sql, sizeof(sql), "CREATE EXTERNAL TABLE far LOCATION '%s/far.parquet'",
+                   f.folder);
+    fixture_must(f.owner, sql);
+    fixture_must(f.owner, "GRANT SELECT ON far TO staff ROWS WHERE dept = claim('dept')");
+    static const struct attack attacks[] = {
+        {"SELECT date_trunc('year', d) FROM far", NULL, 1},
+        {"SELECT bitstring_agg(n) FROM far", "42000", -1},
+        {"WITH c AS (SELECT * FROM far) SELECT bitstring_agg(n) FROM c UNION ALL SELECT "
+         "bitstring_agg(n + 1) FROM c",
+         "42000", -1},
+        {"SELECT bitstring_agg(n, 0, 20) FROM far", NULL, 1},
+    };
+    fixture_attack_all(&f, attacks, ARRAY_COUNT(attacks));
+    fixture_close(&f);
+}
+
 TEST(attack, statements_that_reach_out_are_refused)
 {
     RUN({"ATTACH 'x.db'", "42501", -1}, {"ATTACH ':memory:' AS m", "42501", -1},

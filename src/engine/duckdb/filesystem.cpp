@@ -86,6 +86,7 @@ class object_handle : public FileHandle
         auto client = FileOpener::TryGetClientContext(opener);
         if (client) {
             context = client->shared_from_this();
+            is_cancelled = cancel_flag_of(*client);
         }
     }
 
@@ -102,7 +103,7 @@ class object_handle : public FileHandle
     void check_cancelled() const
     {
         auto client = context.lock();
-        if (client && client->IsInterrupted()) {
+        if ((is_cancelled != nullptr && *is_cancelled) || (client && client->IsInterrupted())) {
             throw duckdb::InterruptException();
         }
     }
@@ -114,6 +115,7 @@ class object_handle : public FileHandle
 
   private:
     duckdb::weak_ptr<duckdb::ClientContext> context;
+    cancel_flag is_cancelled;
 };
 
 class moat_file_system : public FileSystem
@@ -401,6 +403,17 @@ bool moat_file_system::ListFiles(const string &path,
 {
     string real;
     return is_spill(path, opener, &real) && local->ListFiles(real, callback, nullptr);
+}
+
+bool tells_statistics(grant_registry &grants, const string &path)
+{
+    struct address address;
+    if (!parse_address(path, &address) || address.is_out) {
+        return false;
+    }
+    auto grant = grants.find(address.id);
+    return grant != nullptr && address.index < grant->objects.size() &&
+           !grant->objects[address.index].has_hidden;
 }
 
 duckdb::unique_ptr<FileSystem> make_file_system(std::shared_ptr<grant_registry> grants,

@@ -19,6 +19,7 @@ struct memory_store {
     const char *extensions[MEMORY_OBJECTS];
     enum err fail_read; /* ERR_OK = reads work */
     uint32_t read_delay_us;
+    bool has_hidden;
     _Atomic uint64_t reads;
 };
 

@@ -27,7 +27,7 @@ static std::vector<grant_object> copy_objects(const struct engine_grant_spec &sp
     for (size_t i = 0; i < spec.object_count; i++) {
         const struct engine_object &object = spec.objects[i];
         objects.push_back({object.size_bytes, object.modified_us, text_of(object.etag),
-                           text_of(object.extension)});
+                           text_of(object.extension), object.has_hidden});
     }
     return objects;
 }

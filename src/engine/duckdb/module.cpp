@@ -90,6 +90,7 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
 
     duckdb::Connection connection(*database);
     register_functions(connection, engine.key);
+    guard_statistics(connection);
     run(connection, "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL Calendar = 'gregorian';"
                     "SET allowed_directories = ['moat://'];"
                     "SET enable_external_access = false;"
@@ -143,6 +144,8 @@ static const struct engine_module_ops table = {
     memory_bytes,
     session_open,
     session_close,
+    session_cancel,
+    session_ready,
     parse,
     deparse,
     functions,

@@ -67,6 +67,7 @@ struct grant_object {
     int64_t modified_us;
     std::string etag;
     std::string extension;
+    bool has_hidden;
 };
 
 class grant_state
@@ -124,6 +125,14 @@ duckdb::unique_ptr<duckdb::FileSystem> make_file_system(std::shared_ptr<grant_re
                                                         std::string spill_name,
                                                         std::string spill_folder);
 
+/* True if the address is of an object of an open grant whose bounds anybody may plan with. */
+bool tells_statistics(grant_registry &grants, const std::string &path);
+
+/* ---- statistics (statistics.cpp) ---- */
+
+/* Before the database is shared: bounds of files reach plans only where nothing is hidden. */
+void guard_statistics(duckdb::Connection &connection);
+
 /* ---- functions (functions.cpp) ---- */
 
 struct mask_key {
@@ -139,6 +148,24 @@ struct mask_key {
 void register_functions(duckdb::Connection &connection, const std::shared_ptr<mask_key> &key);
 
 /* ---- statements (session.cpp) ---- */
+
+/* Our own flag, since the engine clears its own at the start of each statement: a cancel that comes
+ * just before would be lost. Shared with the files that the session opens. */
+using cancel_flag = std::shared_ptr<std::atomic<bool>>;
+
+/* The flag of the session that the engine works for; null if it is none of ours. */
+cancel_flag cancel_flag_of(duckdb::ClientContext &context);
+
+/* The grants that the session may have; null as above. */
+std::shared_ptr<grant_registry> registry_of(duckdb::ClientContext &context);
+
+/* Called before and right after the engine has cleared its own flag. */
+void throw_if_cancelled(const struct engine_session &session);
+
+/* Binds and plans a statement of the session on one of its connections; throws if it cannot. */
+duckdb::unique_ptr<duckdb::PreparedStatement>
+prepare_statement(const struct engine_session &session, duckdb::Connection &connection,
+                  duckdb::unique_ptr<duckdb::SQLStatement> statement);
 
 /* The text as a string; throws for NUL and for bytes that are no UTF-8. */
 std::string checked_text(struct slice text);
@@ -173,6 +200,7 @@ struct engine_session {
                                 silently kills the stream that is open on it */
     duckdb::unique_ptr<duckdb::PreparedStatement> serialize;
     duckdb::unique_ptr<duckdb::PreparedStatement> deserialize;
+    const moat::cancel_flag is_cancelled;
     bool has_query = false;
 };
 
@@ -188,6 +216,8 @@ namespace moat
 
 enum err session_open(struct engine *, struct engine_session **, struct errinfo *) noexcept;
 void session_close(struct engine_session *) noexcept;
+void session_cancel(struct engine_session *) noexcept;
+void session_ready(struct engine_session *) noexcept;
 enum err parse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err deparse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err functions(struct engine_session *, struct buf *, struct errinfo *) noexcept;
