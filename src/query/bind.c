@@ -133,8 +133,8 @@ static enum err check_type(struct session *session, const struct relation *relat
 }
 
 static enum err bind_text(struct session *session, const struct relation *relation,
-                          struct slice expression, struct arena *arena, struct slice *ret_stored,
-                          struct errinfo *info)
+                          struct slice expression, bool is_mask, struct arena *arena,
+                          struct slice *ret_stored, struct errinfo *info)
 {
     struct buf sql CLEANUP(buf_fini) = {0};
     struct buf json CLEANUP(buf_fini) = {0};
@@ -162,6 +162,9 @@ static enum err bind_text(struct session *session, const struct relation *relati
     size_t id_count;
     TRY(sql_expression_bind(kept_json, kept_text, relation, &session->warehouse->limits, arena,
                             &document, &ids, &id_count, info));
+    if (is_mask) {
+        TRY(sql_expression_key_hashes(document, arena, info));
+    }
     buf_reset(&json);
     buf_reset(&sql);
     json_write(&json, document);
@@ -187,7 +190,7 @@ enum err bind_expression(struct session *session, const struct relation *relatio
     }
     bool is_own_text = text.ptr == expression.ptr;
     if (err == ERR_OK) {
-        err = bind_text(session, relation, text, arena, &stored, info);
+        err = bind_text(session, relation, text, column != NULL, arena, &stored, info);
     }
     if (err == ERR_OK) {
         err = check_type(session, relation, column, &stored, arena, info);

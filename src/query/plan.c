@@ -157,6 +157,14 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     if (err != ERR_OK && info != NULL) {
         info->position = 0; /* it would point into the view, not into the statement */
     }
+    if (err != ERR_OK && err != ERR_NOMEM && info != NULL && relation->is_definer &&
+        !resolve_may_administer(b->session->who, relation)) {
+        char sqlstate[sizeof(info->sqlstate)];
+        memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
+        (void)errinfo_set(info, err, sqlstate, "the view \"%.*s\" cannot be read any more",
+                          SLICE_ARGS(relation->name.name));
+        errinfo_hint(info, "Ask its owner: what it reads has changed.");
+    }
     *ret_node = node;
     return err;
 }
@@ -494,11 +502,14 @@ static enum err classify_filter(struct builder *b, struct plan_ref *ref, struct 
     return ERR_OK;
 }
 
-static void worsen_leak(struct plan *plan, const struct sql_ast *ast)
+/* What a definer's view calls is not the person's to know. */
+static void worsen_leak(struct builder *b, const struct plan_node *node)
 {
-    if (ast->leak > plan->leak) {
-        plan->leak = ast->leak;
-        plan->leak_function = ast->leak_function;
+    struct plan *plan = b->plan;
+    if (node->ast->leak > plan->leak) {
+        plan->leak = node->ast->leak;
+        plan->leak_function =
+            node->who == b->session->who ? node->ast->leak_function : SLICE("view");
     }
 }
 
@@ -508,6 +519,13 @@ static bool is_bound_reference(const struct plan_node *node, const struct plan_r
 {
     bool is_definer = ref->view != NULL && ref->view->who != node->who;
     return ref->resolved.effective.is_bound || (is_definer && !identity_is_owner(node->who));
+}
+
+static bool is_partial_reference(const struct plan_ref *ref)
+{
+    const struct relation *relation = ref->resolved.relation;
+    return relation->kind == RELATION_TABLE && relation->format != FORMAT_PARQUET &&
+           ref->resolved.effective.column_count < relation->column_count;
 }
 
 /* Types between which the engine reports every cast that can throw. */
@@ -539,6 +557,40 @@ static void worsen_types(struct plan *plan, const struct plan_ref *ref,
     }
 }
 
+/* Casts that the engine makes where unlike types meet, by what the columns are. */
+static enum err worsen_mixed(struct builder *b, const struct plan_node *node, struct errinfo *info)
+{
+    struct plan *plan = b->plan;
+    if (!plan->is_bound || plan->leak == LEAK_UNSAFE) {
+        return ERR_OK;
+    }
+    size_t capacity = 1;
+    for (size_t i = 0; i < node->ref_count; i++) {
+        capacity += node->refs[i].resolved.relation->column_count;
+    }
+    struct arena *scratch CLEANUP(arena_cleanup) = arena_new(b->arena, "types", 0);
+    struct sql_typed_name *columns =
+        scratch == NULL ? NULL : arena_calloc(scratch, capacity, sizeof(*columns));
+    size_t count = 0;
+    bool mixes;
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < node->ref_count; i++) {
+        const struct relation *relation = node->refs[i].resolved.relation;
+        for (size_t c = 0; c < relation->column_count; c++) {
+            columns[count++] =
+                (struct sql_typed_name){relation->columns[c].name, relation->columns[c].type};
+        }
+    }
+    TRY(sql_ast_mixes_types(node->ast, columns, count, scratch, &mixes, info));
+    if (mixes) {
+        plan->leak = LEAK_UNSAFE;
+        plan->leak_function = SLICE("=");
+    }
+    return ERR_OK;
+}
+
 static enum err resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
 {
     struct sql_ast *ast = node->ast;
@@ -546,7 +598,7 @@ static enum err resolve_node(struct builder *b, struct plan_node *node, struct e
     if (!collect_names(b->arena, ast->root, &used)) {
         return errinfo_nomem(info);
     }
-    worsen_leak(b->plan, ast);
+    worsen_leak(b, node);
     node->ref_count = ast->reference_count;
     node->refs = arena_calloc(b->arena, node->ref_count + 1, sizeof(*node->refs));
     if (node->refs == NULL) {
@@ -568,9 +620,10 @@ static enum err resolve_node(struct builder *b, struct plan_node *node, struct e
         }
         worsen_types(b->plan, ref, &used);
         b->plan->is_bound = b->plan->is_bound || is_bound_reference(node, ref);
+        b->plan->is_partial = b->plan->is_partial || is_partial_reference(ref);
         b->plan->tables[ref->table].is_bound = is_bound_reference(node, ref);
     }
-    return ERR_OK;
+    return worsen_mixed(b, node, info);
 }
 
 /* ---- second pass: secure ---- */
@@ -758,6 +811,9 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
 
 static enum err secure_node(struct builder *b, struct plan_node *node, struct errinfo *info)
 {
+    if (b->plan->is_bound) {
+        sql_ast_sample_rows(node->ast);
+    }
     for (size_t i = 0; i < node->ref_count; i++) {
         TRY(secure_reference(b, node, i, info));
     }

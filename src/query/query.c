@@ -89,6 +89,27 @@ static void explain_name(const struct plan *plan, struct errinfo *info)
     errinfo_position(info, position);
 }
 
+/* What the body of a definer's view names is not the person's to know: a name that they did not
+ * write is not repeated, and no column of such a view's tables is suggested. */
+static void hide_definer(const struct plan *plan, struct errinfo *info)
+{
+    struct slice quoted = quoted_name(info->message);
+    bool is_theirs = quoted.len > 0 && plan->ast != NULL && sql_ast_locate(plan->ast, quoted) > 0;
+    if (!is_theirs) {
+        char sqlstate[sizeof(info->sqlstate)];
+        memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
+        enum err code = info->code;
+        (void)errinfo_set(info, code, sqlstate,
+                          "the statement does not fit the view that it reads");
+        errinfo_hint(info, "DESCRIBE shows the view's columns; if they are as they should be, what "
+                           "the view reads has changed: ask its owner.");
+    }
+    errinfo_detail(info, "%s", "");
+    if (is_theirs) {
+        errinfo_hint(info, "%s", "");
+    }
+}
+
 static bool starts_with(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -107,7 +128,7 @@ void query_clean_error(const struct query *query, bool is_bind_error, struct err
     for (size_t i = 0; i < ARRAY_COUNT(open_classes); i++) {
         is_open = is_open || starts_with(info->sqlstate, open_classes[i]);
     }
-    if (plan->is_bound && !is_open) {
+    if ((plan->is_bound || plan->is_partial) && !is_open) {
         char sqlstate[6];
         memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
         enum err code = info->code;
@@ -122,6 +143,9 @@ void query_clean_error(const struct query *query, bool is_bind_error, struct err
         errinfo_hint(info, "If files of a table changed their columns, ALTER TABLE ... REFRESH "
                            "reads them again.");
         return;
+    }
+    if (is_bind_error && plan->identity_count > 1 && !resolve_is_admin(plan->identities[0])) {
+        hide_definer(plan, info);
     }
     if (is_bind_error && info->position == 0) {
         explain_name(plan, info);
@@ -351,7 +375,7 @@ static enum err check_session(struct session *session, struct errinfo *info)
     if (identity_is_expired(session->who, clock_wall_us())) {
         return errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
     }
-    return ERR_OK;
+    return session_renew(session, info);
 }
 
 enum err query_open(struct session *session, struct slice statement,

@@ -44,13 +44,18 @@ struct prepared {
 struct session {
     struct warehouse *warehouse;
     struct identity *who;
-    struct config *config; /* the session's own copy: SET */
+    uint64_t system_version; /* of the store when `who` was last looked up in it */
+    struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;
     char *default_schema;
     struct prepared *prepared;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };
+
+/* Looks the session's person up again if the store has changed: a role or an attribute that was
+ * taken away, or a user that was dropped, is so at the next statement. Not while a query is open. */
+MUST_USE enum err session_renew(struct session *session, struct errinfo *info);
 
 /* ---- the plan: immutable once built, shared through the cache ---- */
 
@@ -75,7 +80,8 @@ struct plan {
     size_t object_count;
     struct identity **identities; /* held: the caller and definers */
     size_t identity_count;
-    bool is_bound; /* some hidden value could be at stake */
+    bool is_bound;   /* some hidden value could be at stake */
+    bool is_partial; /* columns of a text file are withheld, and its errors quote whole lines */
     bool has_barrier;
     bool is_cacheable;
     enum leak_class leak;

@@ -133,6 +133,9 @@ enum err session_complete(struct session *session, struct slice prefix, struct a
     struct collector c = {.arena = arena, .prefix = prefix};
     struct catalog_visible *visible;
     size_t visible_count;
+    if (session->query == NULL) {
+        TRY(session_renew(session, info));
+    }
     TRY(resolve_visible(session, session->who, arena, &visible, &visible_count, info));
     for (size_t i = 0; i < visible_count; i++) {
         collect(&c, COMPLETE_RELATION, visible[i].relation->name.name);

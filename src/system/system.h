@@ -44,6 +44,12 @@ MUST_USE enum err system_login(struct system *system, struct slice user, struct 
                                struct slice provider, struct slice client,
                                struct identity **ret_identity, struct errinfo *info);
 
+/* `who` as they are now, in the same session: roles, attributes. ERR_DENIED (28000) when the user
+ * is gone, or gone and made anew under the same name, or may not be acted for any more. An identity
+ * that the store did not make is handed back as it is. */
+MUST_USE enum err system_renew(struct system *system, struct identity *who,
+                               struct identity **ret_identity, struct errinfo *info);
+
 /* ---- users and roles (writers: owner or moat_admin; nobody else may change the owner's user; only
  *      the owner may change who holds moat_admin, and the users and roles that do) ---- */
 
