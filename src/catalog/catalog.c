@@ -56,14 +56,16 @@ static enum err list_objects(const struct identity *who, struct slice location, 
     if (objects == NULL) {
         return errinfo_nomem(info);
     }
+    bool is_partitioned = catalog__is_partitioned(relation->options, relation->option_count);
     for (size_t i = 0; i < count; i++) {
         objects[i] = (struct relation_object){.location = entries[i].location,
                                               .size_bytes = entries[i].size_bytes,
                                               .etag = entries[i].etag};
+        TRY(catalog__suffix(entries[i].location, is_partitioned, arena, &objects[i].suffix, info));
     }
     relation->objects = objects;
     relation->object_count = count;
-    return ERR_OK;
+    return is_partitioned ? catalog__check_partitions(relation, info) : ERR_OK;
 }
 
 enum err catalog_load(struct system *system, const struct identity *who,
@@ -140,8 +142,9 @@ enum err catalog_load_path(const struct identity *who, struct slice pattern,
         (void)errinfo_set(info, ERR_INVALID, "22023",
                           "the format of \"%.*s\" cannot be told by its ending",
                           SLICE_ARGS(pattern));
-        errinfo_hint(info, "Endings are .parquet, .csv, .tsv, .json, .jsonl and .ndjson (text also "
-                           "with .gz or .zst); or say read_csv('...').");
+        errinfo_hint(info, "Known endings: .parquet, .csv, .tsv, .json, .jsonl, .ndjson (text also "
+                           "with .gz or .zst). Else say STORED AS CSV in CREATE EXTERNAL TABLE, "
+                           "or read_csv('...') in FROM.");
         return ERR_INVALID;
     }
     TRY(catalog_check_options(relation.format, options, option_count, info));

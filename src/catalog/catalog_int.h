@@ -36,6 +36,19 @@ const struct option_rule *catalog__option_find(enum relation_format format, stru
 MUST_USE enum err catalog__option_print(const struct option_rule *rule, struct slice value,
                                         struct buf *out, struct errinfo *info);
 
+/* ---- partitions (catalog_partition.c) ---- */
+
+/* Is OPTIONS (hive_partitioning = true) given? */
+bool catalog__is_partitioned(const struct relation_option *options, size_t count);
+/* What the address of an object ends with (struct relation_object). */
+MUST_USE enum err catalog__suffix(struct slice location, bool is_partitioned, struct arena *arena,
+                                  struct slice *ret_suffix, struct errinfo *info);
+/* ERR_INVALID (22023) unless all objects have the same keys, at least one. */
+MUST_USE enum err catalog__check_partitions(const struct relation *relation, struct errinfo *info);
+bool catalog__is_partition(const struct relation *relation, const struct relation_column *column);
+/* Appends ", hive_types = {...}" with the types of the columns from folders. */
+void catalog__print_partitions(const struct relation *relation, struct buf *out);
+
 /* ---- system tables ---- */
 
 struct system_column {

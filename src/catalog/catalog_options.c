@@ -1,5 +1,5 @@
 /* What OPTIONS (...) may say: a closed list. An option that names another file, stores rejected
- * rows, adds columns of the engine's own (file names, partitions) or reads more than the columns
+ * rows, adds columns of the engine's own (file names) or reads more than the columns
  * that policy knows is not in it. */
 #include "catalog/catalog_int.h"
 #include "sql/scan.h"
@@ -9,6 +9,7 @@
 #define JSON (1u << FORMAT_JSON)
 
 static const struct option_rule rules[] = {
+    {PARQUET | CSV | JSON, "hive_partitioning", "hive_partitioning", OPTION_BOOL, 0, 0, NULL},
     {PARQUET, "binary_as_string", "binary_as_string", OPTION_BOOL, 0, 0, NULL},
     {PARQUET | CSV, "union_by_name", "union_by_name", OPTION_BOOL, 0, 0, NULL},
     {CSV, "delim", "delim", OPTION_TEXT, 1, 4, NULL},
@@ -160,13 +161,12 @@ enum err catalog__option_print(const struct option_rule *rule, struct slice valu
 
 static enum err refuse_name(enum relation_format format, struct slice name, struct errinfo *info)
 {
-    if (slice_equal_fold(name, SLICE("hive_partitioning")) ||
-        slice_equal_fold(name, SLICE("hive_types")) ||
+    if (slice_equal_fold(name, SLICE("hive_types")) ||
         slice_equal_fold(name, SLICE("hive_types_autocast"))) {
-        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                          "option \"%.*s\": columns from folder names are not supported",
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "option \"%.*s\" is not supported",
                           SLICE_ARGS(name));
-        errinfo_hint(info, "The files are read; columns that exist only as folder names are not.");
+        errinfo_hint(info, "Columns from folder names are DATE, TIMESTAMP or BIGINT where all "
+                           "values are, else VARCHAR; a view may cast them.");
         return ERR_UNSUPPORTED;
     }
     (void)errinfo_set(info, ERR_INVALID, "22023", "%s has no option \"%.*s\"", format_names[format],

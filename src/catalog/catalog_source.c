@@ -13,9 +13,14 @@ static const char *const readers[] = {
 
 static void print_types(const struct relation *relation, const char *parameter, struct buf *out)
 {
+    bool is_first = true;
     buf_printf(out, ", %s = {", parameter);
     for (size_t i = 0; i < relation->column_count; i++) {
-        buf_append_str(out, i == 0 ? "" : ", ");
+        if (catalog__is_partition(relation, &relation->columns[i])) {
+            continue;
+        }
+        buf_append_str(out, is_first ? "" : ", ");
+        is_first = false;
         sql_quote_string(out, relation->columns[i].source);
         buf_append_str(out, ": ");
         sql_quote_string(out, relation->columns[i].type);
@@ -53,6 +58,7 @@ enum err catalog_source_sql(const struct relation *relation, catalog_uri_fn uri,
     if (relation->column_count > 0 && relation->format != FORMAT_PARQUET) {
         print_types(relation, relation->format == FORMAT_CSV ? "types" : "columns", out);
     }
+    catalog__print_partitions(relation, out);
     buf_append_char(out, ')');
     return buf_failed(&object) || buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }

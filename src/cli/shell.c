@@ -155,17 +155,26 @@ static void run_complete(struct shell *shell)
     shell->text.ptr[rest.len] = '\0';
 }
 
+/* Does what was typed so far end inside a text, a quoted name or a comment? */
+static bool is_in_quotes(const struct shell *shell)
+{
+    struct slice rest = buf_slice(&shell->text);
+    struct slice statement;
+    bool is_complete = true;
+    return sql_split(&rest, &statement, &is_complete, NULL) == ERR_SYNTAX;
+}
+
 /* True: leave. */
 static bool take_line(struct shell *shell, struct slice line)
 {
+    struct slice word = slice_trim(line);
+    if (word.len > 0 && word.ptr[0] == '\\' && !is_in_quotes(shell)) {
+        history_add(&shell->history, word);
+        return shell_command(shell->cli, word); /* also between the lines of a statement */
+    }
     if (shell->text.len == 0) {
-        struct slice word = slice_trim(line);
         if (word.len == 0) {
             return false;
-        }
-        if (word.ptr[0] == '\\') {
-            history_add(&shell->history, word);
-            return shell_command(shell->cli, word);
         }
         if (slice_equal_fold(word, SLICE("quit")) || slice_equal_fold(word, SLICE("exit"))) {
             return true;

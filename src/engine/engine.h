@@ -23,7 +23,8 @@ struct engine_grant;
 struct engine_query;
 
 struct engine_options {
-    uint64_t memory_bytes_max; /* 0 = the engine's default (80 % of RAM) */
+    uint64_t memory_bytes_max; /* 0 = the engine's default (80 % of RAM); the warehouse
+                                * always gives one (60 %) */
     unsigned thread_count;     /* 0 = processors */
     const char *temp_folder;   /* NULL = no spilling */
     uint64_t temp_bytes_max;   /* 0 = unlimited */
@@ -64,7 +65,7 @@ struct engine_object {
     uint64_t size_bytes;
     int64_t modified_us;
     struct slice etag;
-    struct slice extension; /* ".parquet", ".csv.gz" ...: the engine looks at it */
+    struct slice extension; /* "", ".csv.gz", "/year=2024/f.gz": the engine looks at it */
     bool has_hidden; /* the file's bounds are of rows too that are hidden: not for planning */
 };
 

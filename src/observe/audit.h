@@ -39,7 +39,8 @@ struct audit_table {
     uint64_t files;
     uint64_t bytes_read;     /* known at the end only */
     struct slice via_view;   /* empty, or the view it was reached through */
-    struct slice as_definer; /* empty, or whose rights the view's body had */
+    struct slice as_definer; /* empty, or with whose rights it was read */
+    struct slice via_policy; /* empty, or the table whose policy reads it to decide */
 };
 
 enum audit_kind {

@@ -58,6 +58,7 @@ static void print_table(struct buf *out, const struct audit_table *table)
     print_number(out, "bytes_read", table->bytes_read);
     print_text(out, "via_view", table->via_view);
     print_text(out, "as_definer", table->as_definer);
+    print_text(out, "via_policy", table->via_policy);
     buf_append_char(out, '}');
 }
 

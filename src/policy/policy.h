@@ -22,6 +22,8 @@
 #include "sql/relation.h"
 #include "system/system.h"
 
+struct sql_namer; /* sql/ast.h */
+
 struct policy_column {
     const struct relation_column *column;
     bool is_raw;             /* raw in every visible row */
@@ -76,16 +78,16 @@ MUST_USE enum err policy_mask_expand(struct slice mask, const struct relation_co
 /* ---- people's view ---- */
 
 /* "SELECT (a, b) ON main.t TO ROLE analyst ROWS WHERE ... MASKED WITH (...)" of one grant, with the
- * columns' present names. */
+ * columns' present names. `namer` knows the tables of subqueries; NULL: "?". */
 MUST_USE enum err policy_print_grant(const struct grant *grant, const struct relation *relation,
-                                     struct arena *arena, struct slice *ret_text,
-                                     struct errinfo *info);
+                                     const struct sql_namer *namer, struct arena *arena,
+                                     struct slice *ret_text, struct errinfo *info);
 
 /* What an effective filter or cell (folded) says, with present names, and built-in masks by their
  * own names: for SHOW EFFECTIVE POLICY to those who may see it. */
 MUST_USE enum err policy_print_expression(struct slice expression, const struct relation *relation,
-                                          struct arena *arena, struct slice *ret_text,
-                                          struct errinfo *info);
+                                          const struct sql_namer *namer, struct arena *arena,
+                                          struct slice *ret_text, struct errinfo *info);
 
 /* ---- the file store (GitOps): YAML with the same meaning as GRANT/DENY ---- */
 

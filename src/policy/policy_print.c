@@ -165,13 +165,14 @@ static void print_renamed(struct slice text, const struct token *tokens, size_t 
 }
 
 static enum err print_mask(const struct grant_mask *mask, const struct relation *relation,
-                           struct arena *arena, struct buf *out, struct errinfo *info)
+                           const struct sql_namer *namer, struct arena *arena, struct buf *out,
+                           struct errinfo *info)
 {
     const struct relation_column *column = policy__column(relation, mask->column_id);
     struct slice text;
     struct token *tokens;
     size_t count;
-    TRY(sql_expression_display(mask->expression, relation, arena, &text, info));
+    TRY(sql_expression_display(mask->expression, relation, namer, arena, &text, info));
     TRY(policy__tokens(text, arena, &tokens, &count, info));
     if (column == NULL) {
         buf_append_char(out, '?');
@@ -186,7 +187,8 @@ static enum err print_mask(const struct grant_mask *mask, const struct relation 
 }
 
 static enum err print_masks(const struct grant *grant, const struct relation *relation,
-                            struct arena *arena, struct buf *out, struct errinfo *info)
+                            const struct sql_namer *namer, struct arena *arena, struct buf *out,
+                            struct errinfo *info)
 {
     const char *before = " MASKED WITH (";
     for (size_t c = 0; c <= relation->column_count; c++) {
@@ -197,7 +199,7 @@ static enum err print_masks(const struct grant *grant, const struct relation *re
                                : policy__column(relation, mask->column_id) == NULL;
             if (is_next) {
                 buf_append_str(out, before);
-                TRY(print_mask(mask, relation, arena, out, info));
+                TRY(print_mask(mask, relation, namer, arena, out, info));
                 before = ", ";
             }
         }
@@ -207,7 +209,8 @@ static enum err print_masks(const struct grant *grant, const struct relation *re
 }
 
 enum err policy_print_grant(const struct grant *grant, const struct relation *relation,
-                            struct arena *arena, struct slice *ret_text, struct errinfo *info)
+                            const struct sql_namer *namer, struct arena *arena,
+                            struct slice *ret_text, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
     struct sql_name object = relation->name;
@@ -224,11 +227,11 @@ enum err policy_print_grant(const struct grant *grant, const struct relation *re
     print_word(grant->grantee, &text);
     if (grant->rows.len > 0) {
         struct slice rows;
-        TRY(sql_expression_display(grant->rows, relation, arena, &rows, info));
+        TRY(sql_expression_display(grant->rows, relation, namer, arena, &rows, info));
         buf_append_str(&text, " ROWS WHERE ");
         buf_append_slice(&text, rows);
     }
-    TRY(print_masks(grant, relation, arena, &text, info));
+    TRY(print_masks(grant, relation, namer, arena, &text, info));
     if (buf_failed(&text) || !arena_slice(arena, buf_slice(&text), ret_text)) {
         return errinfo_nomem(info);
     }
@@ -253,12 +256,13 @@ static struct slice without_outer(struct slice text, const struct token *tokens,
 }
 
 enum err policy_print_expression(struct slice expression, const struct relation *relation,
-                                 struct arena *arena, struct slice *ret_text, struct errinfo *info)
+                                 const struct sql_namer *namer, struct arena *arena,
+                                 struct slice *ret_text, struct errinfo *info)
 {
     struct slice text;
     struct token *tokens;
     size_t count;
-    TRY(sql_expression_display(expression, relation, arena, &text, info));
+    TRY(sql_expression_display(expression, relation, namer, arena, &text, info));
     TRY(policy__tokens(text, arena, &tokens, &count, info));
     text = without_outer(slice_trim(text), tokens, count);
     TRY(policy__tokens(text, arena, &tokens, &count, info));

@@ -450,7 +450,7 @@ TEST(policy, a_grant_prints_as_it_may_be_written)
     struct grant grant = fixture_grant(1);
     struct slice text;
     struct errinfo info;
-    CHECK_OK(policy_print_grant(&grant, &fixture_relation, arena, &text, &info));
+    CHECK_OK(policy_print_grant(&grant, &fixture_relation, NULL, arena, &text, &info));
     CHECK_SLICE("SELECT ON main.customer TO ROLE analyst", text);
     grant.all_columns = false;
     grant.column_ids = ids;
@@ -460,7 +460,7 @@ TEST(policy, a_grant_prints_as_it_may_be_written)
     grant.mask_count = ARRAY_COUNT(masks);
     grant.grantee_kind = GRANTEE_USER;
     grant.grantee = SLICE("ann@example.com");
-    CHECK_OK(policy_print_grant(&grant, &fixture_relation, arena, &text, &info));
+    CHECK_OK(policy_print_grant(&grant, &fixture_relation, NULL, arena, &text, &info));
     CHECK_SLICE("SELECT (id, email, born, \"Odd \"\"name\"\"\", seen, ?) ON main.customer TO USER "
                 "\"ann@example.com\" ROWS WHERE ((region = claim('region')) AND (? > 0)) MASKED "
                 "WITH (email = sha256((lower(email) || 'x')), born = month(born), \"Odd "
@@ -472,7 +472,7 @@ TEST(policy, a_grant_prints_as_it_may_be_written)
     grant = fixture_grant(2);
     grant.masks = redacted;
     grant.mask_count = 2;
-    CHECK_OK(policy_print_grant(&grant, &fixture_relation, arena, &text, &info));
+    CHECK_OK(policy_print_grant(&grant, &fixture_relation, NULL, arena, &text, &info));
     CHECK_SLICE("SELECT ON main.customer TO ROLE analyst MASKED WITH (region = "
                 "concat(show_first(region, 1), '-', '__moat_hash(CAST(x AS VARCHAR))'), email = "
                 "redact(email, 4))",
@@ -502,7 +502,7 @@ TEST(policy, a_hash_without_the_key_never_prints_as_the_keyed_one)
         struct errinfo info;
         grant.masks = masks;
         grant.mask_count = 1;
-        CHECK_OK(policy_print_grant(&grant, &fixture_relation, arena, &text, &info));
+        CHECK_OK(policy_print_grant(&grant, &fixture_relation, NULL, arena, &text, &info));
         char *expected =
             arena_printf(arena, "SELECT ON main.customer TO ROLE analyst MASKED WITH (email = %s)",
                          cases[i].printed);
@@ -515,10 +515,10 @@ TEST(policy, a_hash_without_the_key_never_prints_as_the_keyed_one)
     struct errinfo info;
     CHECK_OK(policy_print_expression(SLICE("CASE WHEN (__moat_c1 = 1) THEN (sha256(__moat_c4)) "
                                            "ELSE (__moat_hash(CAST(__moat_c4 AS VARCHAR))) END"),
-                                     &fixture_relation, arena, &shown, &info));
+                                     &fixture_relation, NULL, arena, &shown, &info));
     CHECK_SLICE("CASE WHEN (id = 1) THEN (\"sha256\"(email)) ELSE (sha256(email)) END", shown);
-    CHECK_OK(policy_print_expression(SLICE("(sha256(__moat_c4))"), &fixture_relation, arena, &shown,
-                                     &info));
+    CHECK_OK(policy_print_expression(SLICE("(sha256(__moat_c4))"), &fixture_relation, NULL, arena,
+                                     &shown, &info));
     CHECK_SLICE("\"sha256\"(email)", shown);
     arena_free(arena);
 }

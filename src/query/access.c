@@ -27,23 +27,11 @@ struct access {
     char *sink_temporary;
 };
 
-/* The engine chooses a decompressor by the end of the name; nothing else of it is passed on. */
-static const char *extension_of(const struct relation_object *object)
-{
-    static const char *const endings[] = {".gz", ".zst"};
-    for (size_t i = 0; !object->is_bytes && i < ARRAY_COUNT(endings); i++) {
-        if (slice_ends_with(object->location, slice_of(endings[i]))) {
-            return endings[i];
-        }
-    }
-    return "";
-}
-
 void access_placeholder_uri(void *context, size_t index, struct buf *out)
 {
     const struct access_uri_context *uri = context;
-    buf_printf(out, "%s/%zu%s", uri->warehouse->uri_prefix, uri->object_first + index,
-               extension_of(&uri->relation->objects[index]));
+    buf_printf(out, "%s/%zu", uri->warehouse->uri_prefix, uri->object_first + index);
+    buf_append_slice(out, uri->relation->objects[index].suffix);
 }
 
 static enum err open_object(struct access *access, struct access_object *object,
@@ -114,7 +102,7 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         const struct relation_object *object = access->objects[i].object;
         described[i].size_bytes = object->is_bytes ? object->bytes.len : object->size_bytes;
         described[i].etag = object->etag;
-        described[i].extension = slice_of(extension_of(object));
+        described[i].extension = object->suffix;
         described[i].has_hidden = access->has_hidden;
     }
     struct engine_grant_spec spec = {
@@ -194,7 +182,8 @@ enum err access_bind(const struct access *access, struct slice physical_sql, str
     }
     struct buf uri CLEANUP(buf_fini) = {0};
     engine_grant_uri(access->grant, 0, &uri);
-    const char *slash = uri.len == 0 ? NULL : strrchr(uri.ptr, '/');
+    /* "moat://<grant>/0...": the suffix may hold slashes too. */
+    const char *slash = uri.len == 0 ? NULL : strchr(uri.ptr + sizeof("moat://") - 1, '/');
     ASSERT(slash != NULL || buf_failed(&uri));
     struct slice living = {uri.ptr, slash == NULL ? 0 : (size_t)(slash - uri.ptr)};
     struct slice placeholder = slice_of(access->warehouse->uri_prefix);

@@ -48,11 +48,15 @@ static void write_shape(const struct relation *relation, struct buf *out)
     buf_append_str(out, ")");
 }
 
-static enum err type_of(struct session *session, const struct relation *relation,
-                        struct slice expression, struct arena *arena, struct slice *ret_type,
-                        struct errinfo *info)
+static enum err type_of(struct policy_tables *tables, const struct relation *relation,
+                        struct slice expression, struct slice *ret_type, struct errinfo *info)
 {
+    struct session *session = tables->session;
+    struct arena *arena = tables->arena;
     struct buf sql CLEANUP(buf_fini) = {0};
+    if (sql_expression_reads_tables(expression)) {
+        TRY(sql_expression_shape(expression, &tables->namer, arena, &expression, info));
+    }
     buf_append_str(&sql, "SELECT (");
     buf_append_slice(&sql, expression);
     buf_append_str(&sql, ") FROM ");
@@ -71,16 +75,15 @@ static enum err type_of(struct session *session, const struct relation *relation
 
 /* A mask of a type that widens to the column's without loss (0 on a BIGINT) is cast to it, so that
  * the column keeps its type. Texts never are: a literal would, and fail on each row. */
-static bool widen(struct session *session, const struct relation *relation,
-                  const struct relation_column *column, struct slice folded, struct arena *arena,
-                  struct slice *stored)
+static bool widen(struct policy_tables *tables, const struct relation *relation,
+                  const struct relation_column *column, struct slice folded, struct slice *stored)
 {
+    struct arena *arena = tables->arena;
     struct slice type;
     struct errinfo ignored;
     char *both = arena_printf(arena, "CASE WHEN false THEN \"__moat_c%u\" ELSE (%.*s) END",
                               column->id, (int)folded.len, folded.ptr);
-    if (both == NULL ||
-        type_of(session, relation, slice_of(both), arena, &type, &ignored) != ERR_OK ||
+    if (both == NULL || type_of(tables, relation, slice_of(both), &type, &ignored) != ERR_OK ||
         !slice_equal(type, column->type) || slice_equal(column->type, SLICE("VARCHAR"))) {
         return false;
     }
@@ -92,15 +95,16 @@ static bool widen(struct session *session, const struct relation *relation,
     return cast != NULL;
 }
 
-static enum err check_type(struct session *session, const struct relation *relation,
+static enum err check_type(struct policy_tables *tables, const struct relation *relation,
                            const struct relation_column *column, struct slice *stored,
-                           struct arena *arena, struct errinfo *info)
+                           struct errinfo *info)
 {
     struct slice folded;
     struct slice type;
     bool is_dangling;
-    TRY(sql_expression_fold(*stored, relation, session->who, arena, &folded, &is_dangling, info));
-    enum err err = type_of(session, relation, folded, arena, &type, info);
+    TRY(sql_expression_fold(*stored, relation, tables->session->who, tables->arena, &folded,
+                            &is_dangling, info));
+    enum err err = type_of(tables, relation, folded, &type, info);
     if (err != ERR_OK) {
         if (info != NULL && strstr(info->message, "__moat_") != NULL) {
             (void)errinfo_set(info, ERR_INVALID, "42804",
@@ -113,7 +117,7 @@ static enum err check_type(struct session *session, const struct relation *relat
         return ERR_OK;
     }
     if (column != NULL && !slice_equal(type, SLICE("VARCHAR")) &&
-        widen(session, relation, column, folded, arena, stored)) {
+        widen(tables, relation, column, folded, stored)) {
         return ERR_OK;
     }
     if (column == NULL) {
@@ -132,10 +136,12 @@ static enum err check_type(struct session *session, const struct relation *relat
     return ERR_INVALID;
 }
 
-static enum err bind_text(struct session *session, const struct relation *relation,
-                          struct slice expression, bool is_mask, struct arena *arena,
-                          struct slice *ret_stored, struct errinfo *info)
+static enum err bind_text(struct policy_tables *tables, const struct relation *relation,
+                          struct slice expression, bool is_mask, struct slice *ret_stored,
+                          struct errinfo *info)
 {
+    struct session *session = tables->session;
+    struct arena *arena = tables->arena;
     struct buf sql CLEANUP(buf_fini) = {0};
     struct buf json CLEANUP(buf_fini) = {0};
     buf_append_str(&sql, "SELECT ");
@@ -160,8 +166,8 @@ static enum err bind_text(struct session *session, const struct relation *relati
     struct json *document;
     uint32_t *ids;
     size_t id_count;
-    TRY(sql_expression_bind(kept_json, kept_text, relation, &session->warehouse->limits, arena,
-                            &document, &ids, &id_count, info));
+    TRY(sql_expression_bind(kept_json, kept_text, relation, &tables->definer,
+                            &session->warehouse->limits, arena, &document, &ids, &id_count, info));
     if (is_mask) {
         TRY(sql_expression_key_hashes(document, arena, info));
     }
@@ -184,16 +190,18 @@ enum err bind_expression(struct session *session, const struct relation *relatio
 {
     struct slice text = expression;
     struct slice stored;
+    struct policy_tables tables;
+    policy_tables_init(&tables, session, arena);
     enum err err = ERR_OK;
     if (column != NULL) {
         err = policy_mask_expand(expression, column, arena, &text, info);
     }
     bool is_own_text = text.ptr == expression.ptr;
     if (err == ERR_OK) {
-        err = bind_text(session, relation, text, column != NULL, arena, &stored, info);
+        err = bind_text(&tables, relation, text, column != NULL, &stored, info);
     }
     if (err == ERR_OK) {
-        err = check_type(session, relation, column, &stored, arena, info);
+        err = check_type(&tables, relation, column, &stored, info);
         is_own_text = false;
     }
     if (err != ERR_OK) {

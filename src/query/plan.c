@@ -5,39 +5,11 @@
  * relation in the place of each. Two, because whether a barrier is needed depends on all
  * expressions of all trees. What comes out is checked again by sql_ast_finish, trusting nothing
  * recorded on the way. */
-#include "base/json.h"
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/plan_int.h"
 #include "sql/scan.h"
 
-#define VIEW_DEPTH_MAX 16
 #define PLAN_TABLES_MAX 2000
-
-struct plan_node;
-
-struct plan_ref {
-    struct resolved resolved;
-    struct plan_node *view;      /* body, if the relation is a view */
-    size_t table;                /* in plan->tables, for what has objects */
-    enum leak_class filter_leak; /* of the policy's own row filter */
-};
-
-struct plan_node {
-    struct sql_ast *ast;
-    struct identity *who; /* held by the plan */
-    struct slice via_view;
-    struct plan_ref *refs;
-    size_t ref_count;
-};
-
-struct builder {
-    struct session *session;
-    struct arena *arena;
-    struct plan *plan;
-    size_t table_capacity;
-    size_t object_capacity;
-    unsigned depth;
-};
 
 void plan_unref(struct plan *plan)
 {
@@ -69,7 +41,7 @@ static enum err plan_new(struct session *session, struct plan **ret_plan, struct
     return ERR_OK;
 }
 
-static enum err plan_hold(struct plan *plan, struct identity *who, struct errinfo *info)
+enum err plan_hold(struct plan *plan, struct identity *who, struct errinfo *info)
 {
     struct identity **grown =
         mem_realloc(plan->identities, (plan->identity_count + 1) * sizeof(struct identity *));
@@ -84,8 +56,8 @@ static enum err plan_hold(struct plan *plan, struct identity *who, struct errinf
 
 /* ---- parsing ---- */
 
-static enum err parse_text(struct session *session, struct slice text, struct arena *arena,
-                           struct slice *ret_json, struct errinfo *info)
+enum err plan_parse(struct session *session, struct slice text, struct arena *arena,
+                    struct slice *ret_json, struct errinfo *info)
 {
     struct buf json CLEANUP(buf_fini) = {0};
     enum err err = engine_parse(session->engine, text, &json, info);
@@ -109,7 +81,7 @@ static enum err parse_own(struct builder *b, const struct buf *text, struct json
         return errinfo_nomem(info);
     }
     struct slice json;
-    TRY(parse_text(b->session, buf_slice(text), b->arena, &json, info));
+    TRY(plan_parse(b->session, buf_slice(text), b->arena, &json, info));
     struct json *root;
     TRY(json_parse(b->arena, json, NULL, &root, info));
     struct json *node = json_get(json_at(json_get(root, "statements"), 0), "node");
@@ -122,15 +94,13 @@ static enum err parse_own(struct builder *b, const struct buf *text, struct json
 
 /* ---- first pass: resolve ---- */
 
-static enum err resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info);
-
 static enum err open_view(struct builder *b, const struct plan_node *parent,
                           const struct relation *relation, struct plan_node **ret_node,
                           struct errinfo *info)
 {
-    if (b->depth >= VIEW_DEPTH_MAX) {
+    if (b->depth >= PLAN_DEPTH_MAX) {
         (void)errinfo_set(info, ERR_LIMIT, "54001", "views are nested deeper than %d",
-                          VIEW_DEPTH_MAX);
+                          PLAN_DEPTH_MAX);
         errinfo_detail(info, "The deepest is \"%.*s\".", SLICE_ARGS(relation->name.name));
         return ERR_LIMIT;
     }
@@ -140,6 +110,7 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     node->who = parent->who;
     node->via_view = relation->name.name;
+    node->schema = relation->name.schema;
     if (relation->is_definer) {
         struct identity *definer;
         TRY(system_login(b->session->warehouse->system, relation->owner, SLICE(""),
@@ -148,11 +119,13 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
         node->who = definer;
     }
     struct slice json;
-    TRY(parse_text(b->session, relation->view_sql, b->arena, &json, info));
-    TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &b->session->warehouse->limits,
-                     node->who, b->arena, &node->ast, info));
+    TRY(plan_parse(b->session, relation->view_sql, b->arena, &json, info));
+    struct sql_limits limits = b->session->warehouse->limits;
+    limits.default_schema = relation->name.schema;
+    TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &limits, node->who, b->arena,
+                     &node->ast, info));
     b->depth++;
-    enum err err = resolve_node(b, node, info);
+    enum err err = plan_resolve_node(b, node, info);
     b->depth--;
     if (err != ERR_OK && info != NULL) {
         info->position = 0; /* it would point into the view, not into the statement */
@@ -234,7 +207,11 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
                            "time travel on \"%.*s\": registered files have no versions",
                            SLICE_ARGS(reference->name.name));
     }
-    enum err err = resolve_relation(b->session, node->who, &reference->name, b->arena, out, info);
+    /* A view means the same in whatever schema who asks is: they could have put a table of their
+     * own there, and it would be read with a definer's rights. */
+    struct sql_name name = reference->name;
+    name.schema = name.schema.len > 0 ? name.schema : node->schema;
+    enum err err = resolve_relation(b->session, node->who, &name, b->arena, out, info);
     if (err == ERR_NOT_FOUND && looks_like_path(reference) && may_name_paths(node->who)) {
         err = load_path(b, node, reference, out, info);
     }
@@ -414,6 +391,7 @@ static enum err fill_audit(struct builder *b, const struct plan_node *node,
     out->grant_ids = effective->grant_ids;
     out->grant_count = effective->grant_count;
     out->via_view = node->via_view;
+    out->via_policy = node->via_policy;
     out->as_definer =
         node->who == b->session->who ? (struct slice){"", 0} : identity_subject(node->who);
     return ERR_OK;
@@ -492,7 +470,7 @@ static enum err classify_filter(struct builder *b, struct plan_ref *ref, struct 
     if (buf_failed(&text) || !arena_slice(b->arena, buf_slice(&text), &kept)) {
         return errinfo_nomem(info);
     }
-    TRY(parse_text(b->session, kept, b->arena, &json, info));
+    TRY(plan_parse(b->session, kept, b->arena, &json, info));
     TRY(sql_ast_open(json, kept, SQL_FROM_POLICY, &b->session->warehouse->limits, b->session->who,
                      b->arena, &ast, info));
     ref->filter_leak = ast->leak;
@@ -591,7 +569,7 @@ static enum err worsen_mixed(struct builder *b, const struct plan_node *node, st
     return ERR_OK;
 }
 
-static enum err resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
+enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
 {
     struct sql_ast *ast = node->ast;
     struct used_columns used = {0};
@@ -615,6 +593,7 @@ static enum err resolve_node(struct builder *b, struct plan_node *node, struct e
         TRY(add_table(b, node, &ref->resolved, &ref->table, info));
         TRY(fill_audit(b, node, &ref->resolved, &used, &b->plan->tables[ref->table].audit, info));
         TRY(classify_filter(b, ref, info));
+        TRY(plan_resolve_reads(b, ref, info));
         if (ref->resolved.relation->kind == RELATION_VIEW) {
             TRY(open_view(b, node, ref->resolved.relation, &ref->view, info));
         }
@@ -627,8 +606,6 @@ static enum err resolve_node(struct builder *b, struct plan_node *node, struct e
 }
 
 /* ---- second pass: secure ---- */
-
-static enum err secure_node(struct builder *b, struct plan_node *node, struct errinfo *info);
 
 /* FROM item that yields the needed columns as __moat_c<id>. */
 static enum err write_source(struct builder *b, const struct plan_ref *ref, struct buf *out,
@@ -690,22 +667,21 @@ static struct json *find_reader(struct json *node)
     return NULL;
 }
 
-static enum err graft_view(struct builder *b, struct json *secured, const struct plan_node *view,
-                           struct errinfo *info)
+enum err plan_graft(struct builder *b, struct json *hole, struct slice alias,
+                    const struct json *select, struct errinfo *info)
 {
     /* Members in the order that the engine writes them (sql/ast.h checks it). */
-    static const char text[] = "{\"type\":\"SUBQUERY\",\"alias\":\"__moat_view\",\"sample\":null,"
+    static const char text[] = "{\"type\":\"SUBQUERY\",\"alias\":\"\",\"sample\":null,"
                                "\"query_location\":18446744073709551615,"
                                "\"subquery\":{\"node\":null,\"named_param_map\":[]},"
                                "\"column_name_alias\":[]}";
-    struct json *hole = find_own_table(secured, SLICE("__moat_view"));
-    struct json *body = json_copy(b->arena, view->ast->select);
+    struct json *body = json_copy(b->arena, select);
     struct json *subquery;
-    ASSERT(hole != NULL);
     if (body == NULL) {
         return errinfo_nomem(info);
     }
     TRY(json_parse(b->arena, slice_of(text), NULL, &subquery, info));
+    json_get(subquery, "alias")->text = alias;
     json_replace(json_get(json_get(subquery, "subquery"), "node"), body);
     json_replace(hole, subquery);
     return ERR_OK;
@@ -778,7 +754,7 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
     bool is_bound = is_bound_reference(node, ref);
     bool is_definer = is_bound && ref->view != NULL && ref->view->who != node->who;
     if (ref->view != NULL) {
-        TRY(secure_node(b, ref->view, info));
+        TRY(plan_secure_node(b, ref->view, info));
         if (!is_bound && (identity_is_owner(node->who) ||
                           ref->resolved.effective.column_count == relation->column_count)) {
             return sql_ast_graft(node->ast, index, ref->view->ast->select, info);
@@ -804,12 +780,15 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
         TRY(push_conjuncts(node, index, secured, info));
     }
     if (ref->view != NULL) {
-        TRY(graft_view(b, secured, ref->view, info));
+        struct json *hole = find_own_table(secured, SLICE("__moat_view"));
+        ASSERT(hole != NULL);
+        TRY(plan_graft(b, hole, SLICE("__moat_view"), ref->view->ast->select, info));
     }
+    TRY(plan_secure_reads(b, ref, secured, info));
     return sql_ast_graft(node->ast, index, secured, info);
 }
 
-static enum err secure_node(struct builder *b, struct plan_node *node, struct errinfo *info)
+enum err plan_secure_node(struct builder *b, struct plan_node *node, struct errinfo *info)
 {
     if (b->plan->is_bound) {
         sql_ast_sample_rows(node->ast);
@@ -855,19 +834,20 @@ static enum err build_new(struct session *session, struct query *query, struct s
         return errinfo_nomem(info);
     }
     TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
-    TRY(parse_text(session, kept, b.arena, &json, info));
-    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &session->warehouse->limits, session->who, b.arena,
-                     &root.ast, info));
+    TRY(plan_parse(session, kept, b.arena, &json, info));
+    struct sql_limits limits = session->warehouse->limits;
+    limits.default_schema = slice_of(session->default_schema);
+    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root.ast, info));
     plan->ast = root.ast;
     TRY(enter(query, QUERY_PARSED, info));
-    TRY(resolve_node(&b, &root, info));
+    TRY(plan_resolve_node(&b, &root, info));
     if (query != NULL) { /* from here the trail can say which tables */
         plan_unref(query->plan);
         atomic_fetch_add(&plan->references, 1);
         query->plan = plan;
     }
     TRY(enter(query, QUERY_RESOLVED, info));
-    TRY(secure_node(&b, &root, info));
+    TRY(plan_secure_node(&b, &root, info));
     TRY(enter(query, QUERY_SECURED, info));
     TRY(print_physical(&b, root.ast, info));
     TRY(enter(query, QUERY_PLANNED, info));

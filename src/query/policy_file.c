@@ -97,7 +97,7 @@ static enum err bind_rule(struct session *session, const struct policy_rule *rul
     if (rule->rows.len > 0) {
         TRY(bind_expression(session, relation, NULL, rule->rows, 0, arena, &out->rows, info));
     }
-    return policy_print_grant(out, relation, arena, ret_text, info);
+    return print_grant(session, out, relation, arena, ret_text, info);
 }
 
 static enum err bind_file(struct session *session, const struct policy_file *file, const char *path,
@@ -150,7 +150,7 @@ static enum err load_present(struct session *session, struct arena *arena, struc
             relation = slice_equal(made->uuid, out->grants[i].object_uuid) ? made : NULL;
         }
         if (relation != NULL && (out->grants[i].privileges & PRIVILEGE_SELECT) != 0) {
-            TRY(policy_print_grant(&out->grants[i], relation, arena, &out->texts[i], info));
+            TRY(print_grant(session, &out->grants[i], relation, arena, &out->texts[i], info));
         }
     }
     return ERR_OK;

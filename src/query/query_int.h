@@ -54,7 +54,7 @@ struct session {
 };
 
 /* Looks the session's person up again if the store has changed: a role or an attribute that was
- * taken away, or a user that was dropped, is so at the next statement. Not while a query is open. */
+ * taken away, or a user that was dropped, is so at the next statement. Not with a query open. */
 MUST_USE enum err session_renew(struct session *session, struct errinfo *info);
 
 /* ---- the plan: immutable once built, shared through the cache ---- */
@@ -208,35 +208,37 @@ MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *inf
 /* What may be told about a failure where a policy applies. */
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);
 
-/* ---- statements that Moat runs itself: one function a kind, in run_*.c ---- */
-
-typedef enum err (*statement_fn)(struct query *query, const struct statement *statement,
-                                 struct errinfo *info);
-
-MUST_USE enum err run_explain(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_create_view(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_create_schema(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_drop(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_alter_table(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_create_principal(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_alter_user(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_grant(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_revoke(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_grant_role(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_show(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_check_access(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_set(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_use(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_prepare(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_execute(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_deallocate(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_copy(struct query *, const struct statement *, struct errinfo *);
-
+/* Appends settings as JSON lines: all, or `only` one; as the session's person may see them. */
+void session_print_settings(const struct session *session, const enum config_key *only,
+                            struct buf *lines);
 void session_drop_prepared(struct session *session, struct slice name);
 
 /* ---- policy expressions, for GRANT and for policy files ---- */
+
+/* Tables that policies read in subqueries (policy_tables.c), in an arena. */
+struct policy_table {
+    struct relation relation;
+    struct policy_table *next;
+};
+
+struct policy_tables {
+    struct session *session;
+    struct arena *arena;
+    struct policy_table *first;
+    struct sql_definer definer; /* loads as the session's person, and remembers */
+    struct sql_namer namer;     /* knows what was loaded */
+};
+
+/* The struct points into itself: it must stay where it is. */
+void policy_tables_init(struct policy_tables *tables, struct session *session, struct arena *arena);
+
+/* policy_print_* with the names of subqueries' tables that the session's person may know. */
+MUST_USE enum err print_grant(struct session *session, const struct grant *grant,
+                              const struct relation *relation, struct arena *arena,
+                              struct slice *ret_text, struct errinfo *info);
+MUST_USE enum err print_expression(struct session *session, struct slice expression,
+                                   const struct relation *relation, struct arena *arena,
+                                   struct slice *ret_text, struct errinfo *info);
 
 /* Binds one filter (`column` NULL) or mask to its stored form in `arena`. `position` is where the
  * expression starts in the statement (1-based; 0 = unknown), added to error positions. */

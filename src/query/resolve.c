@@ -1,6 +1,5 @@
 /* Names to readable relations: the only file that loads a relation for a query, and the only one
  * that decides whether a person may know of it. */
-#include "base/json.h"
 #include "query/query_int.h"
 #include "sql/scan.h"
 
@@ -60,12 +59,20 @@ enum err resolve_visible(struct session *session, const struct identity *who, st
     return ERR_OK;
 }
 
+/* As in a message, which has quotes of its own. */
+static void print_plain(struct buf *out, struct slice schema, struct slice name)
+{
+    buf_append_slice(out, schema);
+    buf_append_str(out, schema.len > 0 ? "." : "");
+    buf_append_slice(out, name);
+}
+
 /* The one wording for "absent or not yours", with the nearest name the person may see. */
 static enum err not_found(struct session *session, const struct identity *who,
                           const struct sql_name *written, struct errinfo *info)
 {
     struct buf name CLEANUP(buf_fini) = {0};
-    sql_print_name(&name, written);
+    print_plain(&name, written->schema, written->name);
     (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist", buf_cstr(&name));
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "suggestion", 0);
     struct catalog_visible *visible;
@@ -86,37 +93,13 @@ static enum err not_found(struct session *session, const struct identity *who,
         }
     }
     if (nearest != NULL) {
-        struct sql_name shown = {.schema = nearest->name.schema, .name = nearest->name.name};
         buf_reset(&name);
-        sql_print_name(&name, &shown);
+        print_plain(&name, nearest->name.schema, nearest->name.name);
         errinfo_hint(info, "Did you mean \"%s\"?", buf_cstr(&name));
     } else {
         errinfo_hint(info, "SHOW TABLES lists what you may read.");
     }
     return ERR_NOT_FOUND;
-}
-
-static enum err settings_rows(struct session *session, struct arena *arena, struct slice *ret_lines,
-                              struct errinfo *info)
-{
-    struct buf lines CLEANUP(buf_fini) = {0};
-    struct buf value CLEANUP(buf_fini) = {0};
-    for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
-        buf_reset(&value);
-        config_print(session->config, (enum config_key)key, &value);
-        buf_append_str(&lines, "{\"name\":");
-        json_write_string(&lines, slice_of(config_name((enum config_key)key)));
-        buf_append_str(&lines, ",\"value\":");
-        json_write_string(&lines, buf_slice(&value));
-        buf_append_str(&lines, ",\"source\":");
-        json_write_string(&lines, slice_of(config_source(session->config, (enum config_key)key)));
-        buf_append_str(&lines, "}\n");
-    }
-    if (buf_failed(&lines) || buf_failed(&value) ||
-        !arena_slice(arena, buf_slice(&lines), ret_lines)) {
-        return errinfo_nomem(info);
-    }
-    return ERR_OK;
 }
 
 /* Everybody's rows of a system relation, as far as `who` may see them. */
@@ -127,8 +110,12 @@ static enum err load_system(struct session *session, const struct identity *who,
     struct slice *paths;
     size_t path_count;
     TRY(audit_files(session->warehouse->audit, who, arena, &paths, &path_count, info));
+    struct buf lines CLEANUP(buf_fini) = {0};
     struct slice settings;
-    TRY(settings_rows(session, arena, &settings, info));
+    session_print_settings(session, NULL, &lines);
+    if (buf_failed(&lines) || !arena_slice(arena, buf_slice(&lines), &settings)) {
+        return errinfo_nomem(info);
+    }
     struct catalog_visible *visible;
     size_t visible_count;
     TRY(resolve_visible(session, who, arena, &visible, &visible_count, info));

@@ -2,7 +2,7 @@
  * a grant to one new file. Only for the warehouse's owner: a file outlives every policy. */
 #include <limits.h>
 
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 struct copy_format {

@@ -1,6 +1,6 @@
 /* CREATE, DROP and ALTER of schemas, tables and views; users and roles. */
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 #define TABLE_COLUMNS_MAX 10000
@@ -85,6 +85,17 @@ static enum err load_location(struct query *query, const struct statement *state
     return err;
 }
 
+static enum err create(struct query *query, const struct statement *statement,
+                       const struct system_relation *relation, bool *ret_created,
+                       struct errinfo *info)
+{
+    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
+                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
+                                                              : SYSTEM_CREATE;
+    return system_relation_create(query->session->warehouse->system, query->session->who, relation,
+                                  mode, ret_created, info);
+}
+
 enum err run_create_table(struct query *query, const struct statement *statement,
                           struct errinfo *info)
 {
@@ -103,12 +114,8 @@ enum err run_create_table(struct query *query, const struct statement *statement
     table.relation.format = path.format;
     table.relation.options = statement->options;
     table.relation.option_count = statement->option_count;
-    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
-                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
-                                                              : SYSTEM_CREATE;
     bool is_created;
-    TRY(system_relation_create(session->warehouse->system, session->who, &table, mode, &is_created,
-                               info));
+    TRY(create(query, statement, &table, &is_created, info));
     if (is_created) {
         (void)snprintf(query->notice, sizeof(query->notice), "%zu column%s, %zu file%s",
                        table.relation.column_count, table.relation.column_count == 1 ? "" : "s",
@@ -135,16 +142,36 @@ static enum err describe_plan(struct query *query, struct plan *plan,
                            ret_columns, ret_count, info);
 }
 
+/* Plans a body as it will be read: names without a schema are those of the view's. */
+static enum err plan_body(struct query *query, struct slice body, struct slice schema,
+                          struct plan **ret_plan, struct errinfo *info)
+{
+    struct session *session = query->session;
+    char *kept = session->default_schema;
+    char *own = mem_slicedup(schema);
+    if (own == NULL) {
+        return errinfo_nomem(info);
+    }
+    session->default_schema = own;
+    enum err err = plan_build(session, NULL, body, ret_plan, info);
+    session->default_schema = kept;
+    mem_free(own);
+    if (err == ERR_NOT_FOUND && !slice_equal_fold(slice_of(kept), schema)) {
+        errinfo_detail(info, "Names in the body of a view are looked up in its schema, \"%.*s\".",
+                       SLICE_ARGS(schema));
+    }
+    return err;
+}
+
 enum err run_create_view(struct query *query, const struct statement *statement,
                          struct errinfo *info)
 {
-    struct session *session = query->session;
     struct system_relation view = {0};
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
     struct engine_column *found;
     size_t count;
     TRY(object_name(query, &statement->name, &view.relation.name, info));
-    enum err err = plan_build(session, NULL, statement->query, &plan, info);
+    enum err err = plan_body(query, statement->query, view.relation.name.schema, &plan, info);
     if (err == ERR_OK) {
         err = describe_plan(query, plan, &found, &count, info);
     }
@@ -170,13 +197,8 @@ enum err run_create_view(struct query *query, const struct statement *statement,
     view.relation.column_count = count;
     view.relation.view_sql = statement->query;
     view.relation.is_definer = statement->is_definer;
-    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
-                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
-                                                              : SYSTEM_CREATE;
-    bool is_created;
-    TRY(system_relation_create(session->warehouse->system, session->who, &view, mode, &is_created,
-                               info));
-    return ERR_OK;
+    bool ignored;
+    return create(query, statement, &view, &ignored, info);
 }
 
 enum err run_create_schema(struct query *query, const struct statement *statement,

@@ -1,9 +1,38 @@
 /* Statements that change only the session: SET, USE, PREPARE, EXECUTE, DEALLOCATE. */
+#include "base/json.h"
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 #define PREPARED_MAX 1000
+
+/* Where the warehouse lies is for its owner only. */
+static void print_setting(const struct session *session, enum config_key key, struct buf *lines)
+{
+    struct buf value CLEANUP(buf_fini) = {0};
+    config_print(session->config, key, &value);
+    bool is_hidden = key == CONFIG_WAREHOUSE_PATH && !identity_is_owner(session->who);
+    const char *const names[] = {"{\"name\":", ",\"value\":", ",\"source\":"};
+    struct slice values[] = {slice_of(config_name(key)),
+                             is_hidden ? SLICE("(hidden)") : buf_slice(&value),
+                             slice_of(config_source(session->config, key))};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        buf_append_str(lines, names[i]);
+        json_write_string(lines, values[i]);
+    }
+    buf_append_str(lines, "}\n");
+    lines->failed = lines->failed || buf_failed(&value);
+}
+
+void session_print_settings(const struct session *session, const enum config_key *only,
+                            struct buf *lines)
+{
+    for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
+        if (only == NULL || key == (int)*only) {
+            print_setting(session, (enum config_key)key, lines);
+        }
+    }
+}
 
 enum err run_set(struct query *query, const struct statement *statement, struct errinfo *info)
 {

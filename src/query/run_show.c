@@ -1,13 +1,20 @@
 /* SHOW and CHECK ACCESS. Lists are SELECTs over the system tables, run as the person, so that they
  * can never show more than those do; policy itself is shown from here. */
 #include "base/json.h"
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"
 
 static const struct relation_column text_columns[] = {
     {1, {"name", 4}, {"name", 4}, {"VARCHAR", 7}},
 };
+
+static enum err run_lines(struct query *query, const struct relation_column *columns, size_t count,
+                          const struct buf *lines, struct errinfo *info)
+{
+    return buf_failed(lines) ? errinfo_nomem(info)
+                             : query_run_rows(query, columns, count, buf_slice(lines), info);
+}
 
 /* ---- lists from the system tables ---- */
 
@@ -84,10 +91,7 @@ static enum err show_columns(struct query *query, const struct sql_name *written
         {2, {"type", 4}, {"type", 4}, {"VARCHAR", 7}},
         {3, {"access", 6}, {"access", 6}, {"VARCHAR", 7}},
     };
-    if (buf_failed(&lines)) {
-        return errinfo_nomem(info);
-    }
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 enum err run_describe(struct query *query, const struct statement *statement, struct errinfo *info)
@@ -114,39 +118,27 @@ static enum err show_settings(struct query *query, const struct statement *state
                               struct errinfo *info)
 {
     struct buf lines CLEANUP(buf_fini) = {0};
-    struct buf value CLEANUP(buf_fini) = {0};
     enum config_key only = 0;
     if (!is_all) {
         enum err err = config_find(statement->setting, &only, info);
+        const char *near = err == ERR_OK ? NULL : statement_suggest_show(statement->setting);
+        if (near != NULL) {
+            (void)errinfo_set(info, err, "42601", "there is no SHOW %.*s",
+                              SLICE_ARGS(statement->setting));
+            errinfo_hint(info, "Did you mean SHOW %s?", near);
+        }
         if (err != ERR_OK) {
             errinfo_position(info, statement_position(query->statement, statement->setting));
             return err;
         }
     }
-    for (int key = 0; key < CONFIG_KEY_COUNT; key++) {
-        if (!is_all && key != (int)only) {
-            continue;
-        }
-        buf_reset(&value);
-        config_print(query->session->config, (enum config_key)key, &value);
-        buf_append_str(&lines, "{\"name\":");
-        json_write_string(&lines, slice_of(config_name((enum config_key)key)));
-        buf_append_str(&lines, ",\"value\":");
-        json_write_string(&lines, buf_slice(&value));
-        buf_append_str(&lines, ",\"source\":");
-        json_write_string(&lines,
-                          slice_of(config_source(query->session->config, (enum config_key)key)));
-        buf_append_str(&lines, "}\n");
-    }
+    session_print_settings(query->session, is_all ? NULL : &only, &lines);
     static const struct relation_column columns[] = {
         {1, {"name", 4}, {"name", 4}, {"VARCHAR", 7}},
         {2, {"value", 5}, {"value", 5}, {"VARCHAR", 7}},
         {3, {"source", 6}, {"source", 6}, {"VARCHAR", 7}},
     };
-    if (buf_failed(&lines) || buf_failed(&value)) {
-        return errinfo_nomem(info);
-    }
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 /* ---- grants ---- */
@@ -180,7 +172,7 @@ static enum err write_grant(struct query *query, const struct relation *relation
         hide_conditions(grant);
     }
     struct slice text;
-    TRY(policy_print_grant(grant, relation, query->arena, &text, info));
+    TRY(print_grant(query->session, grant, relation, query->arena, &text, info));
     buf_printf(lines, "{\"id\":%llu,\"effect\":\"%s\",\"grantee\":", (unsigned long long)grant->id,
                grant->effect == GRANT_DENY ? "DENY" : "GRANT");
     json_write_string(lines, grant->grantee);
@@ -242,10 +234,7 @@ static enum err show_grants(struct query *query, const struct statement *stateme
         {5, {"grant", 5}, {"grant", 5}, {"VARCHAR", 7}},
         {6, {"grantor", 7}, {"grantor", 7}, {"VARCHAR", 7}},
     };
-    if (buf_failed(&lines)) {
-        return errinfo_nomem(info);
-    }
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 /* ---- effective policy ---- */
@@ -332,7 +321,8 @@ static enum err write_policy(struct query *query, const struct relation *relatio
         return ERR_OK;
     }
     if (effective->filter.len > 0 && may_see_all) {
-        TRY(policy_print_expression(effective->filter, relation, query->arena, &shown, info));
+        TRY(print_expression(query->session, effective->filter, relation, query->arena, &shown,
+                             info));
     }
     TRY(write_policy_row(lines, "rows", relation->name.name,
                          !effective->is_visible      ? "none"
@@ -353,7 +343,8 @@ static enum err write_policy(struct query *query, const struct relation *relatio
         const struct policy_column *cell = &effective->columns[next++];
         shown = (struct slice){"", 0};
         if (cell->is_masked && may_see_all) {
-            TRY(policy_print_expression(cell->expression, relation, query->arena, &shown, info));
+            TRY(print_expression(query->session, cell->expression, relation, query->arena, &shown,
+                                 info));
         }
         TRY(write_policy_row(lines, "column", column->name, cell->is_masked ? "masked" : "raw",
                              shown));
@@ -376,7 +367,7 @@ static enum err show_effective(struct query *query, const struct statement *stat
         {3, {"access", 6}, {"access", 6}, {"VARCHAR", 7}},
         {4, {"expression", 10}, {"expression", 10}, {"VARCHAR", 7}},
     };
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 enum err run_check_access(struct query *query, const struct statement *statement,
@@ -407,10 +398,7 @@ enum err run_check_access(struct query *query, const struct statement *statement
         {4, {"columns", 7}, {"columns", 7}, {"BIGINT", 6}},
         {5, {"masked", 6}, {"masked", 6}, {"BIGINT", 6}},
     };
-    if (buf_failed(&lines)) {
-        return errinfo_nomem(info);
-    }
-    return query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
+    return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }
 
 /* ---- SHOW CREATE ---- */
@@ -420,15 +408,16 @@ static void write_create(const struct system_relation *found, struct buf *text)
     static const char *const formats[] = {
         [FORMAT_PARQUET] = "PARQUET", [FORMAT_CSV] = "CSV", [FORMAT_JSON] = "JSON"};
     const struct relation *relation = &found->relation;
+    struct sql_name name = {.schema = relation->name.schema, .name = relation->name.name};
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(text, "CREATE VIEW ");
-        sql_print_name(text, &relation->name);
+        sql_print_name(text, &name);
         buf_append_str(text, relation->is_definer ? " SECURITY DEFINER AS " : " AS ");
         buf_append_slice(text, relation->view_sql);
         return;
     }
     buf_append_str(text, "CREATE EXTERNAL TABLE ");
-    sql_print_name(text, &relation->name);
+    sql_print_name(text, &name);
     buf_append_str(text, " LOCATION ");
     sql_quote_string(text, found->location);
     buf_printf(text, " STORED AS %s", formats[relation->format]);
@@ -469,10 +458,10 @@ static enum err show_create(struct query *query, const struct statement *stateme
     buf_append_str(&lines, "{\"name\":");
     json_write_string(&lines, buf_slice(&text));
     buf_append_str(&lines, "}\n");
-    if (buf_failed(&text) || buf_failed(&lines)) {
+    if (buf_failed(&text)) {
         return errinfo_nomem(info);
     }
-    return query_run_rows(query, text_columns, ARRAY_COUNT(text_columns), buf_slice(&lines), info);
+    return run_lines(query, text_columns, ARRAY_COUNT(text_columns), &lines, info);
 }
 
 enum err run_show(struct query *query, const struct statement *statement, struct errinfo *info)

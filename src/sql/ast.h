@@ -19,6 +19,8 @@ struct sql_limits {
     uint32_t nodes_max;
     uint32_t depth_max;
     uint32_t list_max; /* longest list: IN (...), VALUES rows, arguments, UNION arms */
+    /* What current_schema says; empty: main. The one thing here that is not a limit. */
+    struct slice default_schema;
 };
 
 extern const struct sql_limits sql_limits_default; /* 1 MiB, 100,000 nodes, 400 deep, 20,000 */
@@ -88,8 +90,9 @@ MUST_USE enum err sql_ast_check_text(struct slice text, const struct sql_limits 
 
 /* Reads the engine's JSON for exactly one SELECT-shaped statement and checks it: known nodes only,
  * caps, allowed functions (sql/functions.h), no POINTER constants, no `__moat_` names from users.
- * Folds current_user, session_user, user, has_role('x'), claim('x'), current_roles() to
- * constants of `who` (claim of an attribute the person lacks is NULL).
+ * Folds current_user, session_user, user, current_role, current_catalog, current_schema,
+ * has_role('x'), claim('x'), current_roles() to constants of `who` (claim of an attribute the
+ * person lacks is NULL).
  * Rewrites growth functions to their capped form. `statement` is the user's text (for messages).
  * Errors: 42601 (the engine's parse error, with position), 0A000, 42883 unknown function with
  * "did you mean", 42501 refused function, 54000/54001 caps. */
@@ -139,14 +142,29 @@ size_t sql_ast_locate(const struct sql_ast *ast, struct slice name);
 
 /* ---- expressions of policies ---- */
 
-/* Checks the stored or new expression whose JSON is the sole select item of `ast_json`
- * (SELECT <expr>): scalar only (no aggregates, windows, stars, parameters), functions allowed.
- * Renames each column reference found in `relation` to `__moat_c<id>`; an unknown column is 42703
- * with position relative to the expression. Subqueries are refused (0A000): rows of other tables
- * cannot decide, yet. On return `ret_node` is the changed whole SELECT document, to be deparsed;
- * `ret_column_ids` the columns used (arena). Context functions are left in place. */
+/* Who writes a policy: the tables of its subqueries are read with this person's rights. */
+struct sql_definer {
+    struct slice subject;
+    /* A table or view of a subquery with the columns that the definer may see; its result must
+     * live as long as the arena of sql_expression_bind. */
+    enum err (*load)(void *context, const struct sql_name *written,
+                     const struct relation **ret_relation, struct errinfo *info);
+    void *context;
+};
+
+/* Catalog of the tables of subqueries in stored form: `__moat_definer.<subject>.<uuid>`. */
+#define SQL_DEFINER "__moat_definer"
+
+/* Checks the new expression whose JSON is the sole select item of `ast_json` (SELECT <expr>):
+ * scalar only (no aggregates, windows, stars, parameters), functions allowed. Renames each column
+ * reference found in `relation` to `__moat_c<id>`; an unknown column is 42703 with position
+ * relative to the expression. Subqueries (refused with 0A000 if `definer` is NULL) are one SELECT
+ * over tables and joins ON; their tables and columns are stored by identity, see ast_bind.c. On
+ * return `ret_document` is the changed whole SELECT document, to be deparsed; `ret_column_ids` the
+ * own columns used (arena). Context functions are left in place. */
 MUST_USE enum err sql_expression_bind(struct slice ast_json, struct slice expression,
                                       const struct relation *relation,
+                                      const struct sql_definer *definer,
                                       const struct sql_limits *limits, struct arena *arena,
                                       struct json **ret_document, uint32_t **ret_column_ids,
                                       size_t *ret_column_count, struct errinfo *info);
@@ -156,14 +174,32 @@ MUST_USE enum err sql_expression_bind(struct slice ast_json, struct slice expres
 MUST_USE enum err sql_expression_key_hashes(struct json *document, struct arena *arena,
                                             struct errinfo *info);
 
+/* The subqueries' tables by uuid; NULL for one that is gone or not to be named. */
+struct sql_namer {
+    const struct relation *(*find)(void *context, struct slice uuid);
+    void *context;
+};
+
+/* Does a stored or folded expression read other tables? */
+bool sql_expression_reads_tables(struct slice stored);
+/* Takes a column's name `__moat_d<uuid>_<id>` apart; false if it is none. */
+bool sql_expression_column(struct slice name, struct slice *ret_uuid, uint64_t *ret_id);
+
+/* With an empty relation of the right shape in the place of each table of a subquery: to ask the
+ * engine for types. ERR_NOT_FOUND (42P01) if `namer` does not know one. */
+MUST_USE enum err sql_expression_shape(struct slice stored, const struct sql_namer *namer,
+                                       struct arena *arena, struct slice *ret_text,
+                                       struct errinfo *info);
+
 /* The text of the expression from a deparsed "SELECT <expr>". */
 struct slice sql_expression_of_select(struct slice select_sql);
 
 /* Stored form to what people read: `__moat_c<id>` becomes the column's present name, quoted where
- * needed ("?" for a dropped column). */
+ * needed ("?" for a dropped column), tables of subqueries and their columns likewise (`namer` NULL:
+ * "?"). */
 MUST_USE enum err sql_expression_display(struct slice stored, const struct relation *relation,
-                                         struct arena *arena, struct slice *ret_text,
-                                         struct errinfo *info);
+                                         const struct sql_namer *namer, struct arena *arena,
+                                         struct slice *ret_text, struct errinfo *info);
 
 /* Stored form to text with context functions of `who` folded to literals. `ret_is_dangling` true
  * if it names a column that `relation` no longer has: the caller refuses the table. */

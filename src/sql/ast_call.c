@@ -20,6 +20,14 @@ static enum err unknown_function(const struct ast_check *c, const struct json *n
     (void)errinfo_set(c->info, ERR_NOT_FOUND, "42883", "function \"%.*s\" does not exist",
                       SLICE_ARGS(name));
     errinfo_position(c->info, ast__position(c, node));
+    static const char *const masks[] = {"redact", "show_first", "show_last"};
+    for (size_t i = 0; c->binding != NULL && i < ARRAY_COUNT(masks); i++) {
+        if (slice_equal_fold(name, slice_of(masks[i]))) {
+            errinfo_hint(c->info,
+                         "It is a mask only when it is the whole mask, not a part of one.");
+            return ERR_NOT_FOUND;
+        }
+    }
     const char *near = sql_function_suggest(name);
     if (near != NULL) {
         errinfo_hint(c->info, "Did you mean \"%s\"?", near);
@@ -237,7 +245,9 @@ static enum err check_class(struct ast_check *c, const struct json *node,
     bool is_scalar = function->class == FUNCTION_SCALAR || function->class == FUNCTION_CONTEXT ||
                      function->class == FUNCTION_MASK ||
                      (function->class == FUNCTION_TABLE && strcmp(function->name, "unnest") != 0);
-    if (c->binding != NULL && !is_scalar) {
+    bool is_aggregate =
+        function->class == FUNCTION_AGGREGATE && c->binding != NULL && c->binding->scope != NULL;
+    if (c->binding != NULL && !is_scalar && !is_aggregate) {
         return refuse_call(c, node, "0A000", slice_of(function->name),
                            "cannot stand in a policy expression",
                            "A policy expression is a scalar over the columns of one row.");

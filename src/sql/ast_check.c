@@ -362,11 +362,15 @@ static enum err check_expression(struct ast_check *c, const struct shape *shape,
         return c->binding != NULL ? refuse_in_policy(c, node, "a window function")
                                   : ast__window(c, node);
     case SHAPE_STAR:
-        return c->binding != NULL ? refuse_in_policy(c, node, "a star")
-                                  : ast__members(c, shape, node);
+        return c->binding != NULL && !ast__bind_takes_star(c->binding, node)
+                   ? refuse_in_policy(c, node, "a star")
+                   : ast__members(c, shape, node);
     case SHAPE_SUBQUERY:
-        return c->binding != NULL ? refuse_in_policy(c, node, "a subquery")
-                                  : ast__members(c, shape, node);
+        if (c->binding != NULL) {
+            return c->binding->definer == NULL ? refuse_in_policy(c, node, "a subquery")
+                                               : ast__bind_subquery(c, shape, node);
+        }
+        return ast__members(c, shape, node);
     case SHAPE_OPERATOR:
         return check_operator(c, shape, node);
     case SHAPE_LAMBDA:
@@ -526,7 +530,9 @@ static enum err check_query_members(struct ast_check *c, const struct shape *sha
                 c->is_item = true;
                 TRY(ast__expression(c, item));
                 c->is_item = false;
-                name_item(item);
+                if (c->binding == NULL) {
+                    name_item(item);
+                }
             }
             continue;
         }
@@ -563,6 +569,9 @@ enum err ast__query(struct ast_check *c, struct json *node)
     const struct ast_cte *outer = c->ctes;
     bool is_item = c->is_item;
     c->is_item = false;
+    if (c->binding != NULL) {
+        TRY(ast__bind_enter(c, shape, node));
+    }
     TRY(ast__ctes(c, json_get(node, "cte_map"), &c->ctes));
     if (shape->id == SHAPE_SELECT) {
         TRY(check_select(c, shape, node));
@@ -570,6 +579,9 @@ enum err ast__query(struct ast_check *c, struct json *node)
         TRY(ast__recursive(c, node));
     } else {
         TRY(check_query_members(c, shape, node));
+    }
+    if (c->binding != NULL) {
+        TRY(ast__bind_leave(c));
     }
     c->ctes = outer;
     c->is_item = is_item;

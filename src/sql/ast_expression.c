@@ -43,17 +43,18 @@ static bool is_bare(const struct json *node)
 }
 
 enum err sql_expression_bind(struct slice ast_json, struct slice expression,
-                             const struct relation *relation, const struct sql_limits *limits,
-                             struct arena *arena, struct json **ret_document,
-                             uint32_t **ret_column_ids, size_t *ret_column_count,
-                             struct errinfo *info)
+                             const struct relation *relation, const struct sql_definer *definer,
+                             const struct sql_limits *limits, struct arena *arena,
+                             struct json **ret_document, uint32_t **ret_column_ids,
+                             size_t *ret_column_count, struct errinfo *info)
 {
     struct ast_whole *whole = ast__whole_new(arena, limits, expression, NULL, SQL_FROM_USER);
     uint32_t *ids = arena_calloc(arena, relation->column_count + 1, sizeof(*ids));
     if (whole == NULL || ids == NULL) {
         return errinfo_nomem(info);
     }
-    struct ast_binding binding = {relation, ids, 0, relation->column_count};
+    struct ast_binding binding = {
+        .relation = relation, .ids = ids, .capacity = relation->column_count, .definer = definer};
     struct ast_check c = {.whole = whole,
                           .statement = expression,
                           .prefix = sizeof("SELECT ") - 1,
@@ -128,9 +129,13 @@ struct printer {
     struct token token; /* looked at, not yet taken */
     struct slice stored;
     const struct relation *relation;
-    const struct identity *who; /* NULL: display */
+    const struct identity *who;    /* fold; NULL: display, or shape */
+    const struct sql_namer *namer; /* of the tables of subqueries; may be NULL */
+    bool is_shape;
     struct arena *arena;
     struct buf out;
+    unsigned depth;        /* of parentheses */
+    unsigned select_depth; /* of the outermost that holds a SELECT, 0 = none */
     bool is_dangling;
     struct errinfo *info;
 };
@@ -175,21 +180,133 @@ static bool needs_quotes(struct slice name)
     return name.len == 0;
 }
 
+static void print_name(struct printer *p, struct slice name)
+{
+    if (needs_quotes(name)) {
+        sql_quote_name(&p->out, name);
+    } else {
+        buf_append_slice(&p->out, name);
+    }
+}
+
 static void print_column(struct printer *p, struct slice as_stored,
                          const struct relation_column *column)
 {
     if (column == NULL) {
         p->is_dangling = true;
     }
-    if (p->who != NULL) {
+    if (p->who != NULL || p->is_shape) {
         buf_append_slice(&p->out, as_stored);
-    } else if (column == NULL) {
-        buf_append_char(&p->out, '?');
-    } else if (needs_quotes(column->name)) {
-        sql_quote_name(&p->out, column->name);
-    } else {
-        buf_append_slice(&p->out, column->name);
+        return;
     }
+    if (p->select_depth > 0) { /* the subquery's own columns come first */
+        print_name(p, p->relation->name.name);
+        buf_append_char(&p->out, '.');
+    }
+    if (column == NULL) {
+        buf_append_char(&p->out, '?');
+    } else {
+        print_name(p, column->name);
+    }
+}
+
+/* ---- tables of subqueries ---- */
+
+static const struct relation *find_table(const struct printer *p, struct slice uuid)
+{
+    return p->namer == NULL ? NULL : p->namer->find(p->namer->context, uuid);
+}
+
+static enum err print_shape(struct printer *p, struct slice uuid)
+{
+    const struct relation *table = find_table(p, uuid);
+    if (table == NULL) {
+        return errinfo_set(p->info, ERR_NOT_FOUND, "42P01", "a subquery's table does not exist");
+    }
+    buf_append_str(&p->out, "(SELECT ");
+    for (size_t i = 0; i < table->column_count; i++) {
+        buf_printf(&p->out, "%sCAST(NULL AS ", i == 0 ? "" : ", ");
+        buf_append_slice(&p->out, table->columns[i].type);
+        buf_printf(&p->out, ") AS \"__moat_d%.*s_%u\"", SLICE_ARGS(uuid), table->columns[i].id);
+    }
+    buf_append_char(&p->out, ')');
+    return ERR_OK;
+}
+
+static enum err take_part(struct printer *p, struct slice *ret_part)
+{
+    if (!token_is_operator(&p->token, ".")) {
+        return errinfo_set(p->info, ERR_CORRUPT, NULL, "a stored policy has a wrong table");
+    }
+    TRY(advance(p));
+    if ((p->token.kind != TOKEN_WORD && p->token.kind != TOKEN_QUOTED) ||
+        !token_identifier(&p->token, p->arena, ret_part)) {
+        return errinfo_set(p->info, ERR_CORRUPT, NULL, "a stored policy has a wrong table");
+    }
+    return ERR_OK;
+}
+
+/* `__moat_definer` was taken: `.<subject>.<uuid>`, and behind it ` AS <alias>`, which people need
+ * not read where it is the table's name. */
+static enum err print_table(struct printer *p, size_t *ret_end)
+{
+    struct slice subject;
+    struct slice uuid;
+    struct slice alias;
+    TRY(take_part(p, &subject));
+    TRY(advance(p));
+    TRY(take_part(p, &uuid));
+    *ret_end = p->token.offset + p->token.text.len;
+    TRY(advance(p));
+    if (p->is_shape) {
+        return print_shape(p, uuid);
+    }
+    const struct relation *table = find_table(p, uuid);
+    if (table == NULL) {
+        buf_append_char(&p->out, '?');
+        return ERR_OK;
+    }
+    struct sql_name shown = {.schema = table->name.schema, .name = table->name.name};
+    sql_print_name(&p->out, &shown);
+    if (token_is(&p->token, "as")) {
+        size_t before = *ret_end;
+        TRY(advance(p));
+        if (!token_identifier(&p->token, p->arena, &alias)) {
+            return errinfo_nomem(p->info);
+        }
+        size_t end = p->token.offset + p->token.text.len;
+        *ret_end = slice_equal_fold(alias, table->name.name) ? end : before;
+        TRY(advance(p));
+    }
+    return ERR_OK;
+}
+
+bool sql_expression_column(struct slice name, struct slice *ret_uuid, uint64_t *ret_id)
+{
+    static const char prefix[] = "__moat_d";
+    size_t bar = name.len;
+    while (bar > 0 && name.ptr[bar - 1] != '_') {
+        bar--;
+    }
+    if (!slice_starts_with_fold(name, slice_of(prefix)) || bar < sizeof(prefix) ||
+        !slice_to_u64((struct slice){name.ptr + bar, name.len - bar}, ret_id)) {
+        return false;
+    }
+    size_t first = sizeof(prefix) - 1;
+    *ret_uuid = (struct slice){name.ptr + first, bar - 1 - first};
+    return true;
+}
+
+static void print_inner_column(struct printer *p, struct slice uuid, uint64_t id)
+{
+    const struct relation *table = find_table(p, uuid);
+    for (size_t i = 0; table != NULL && i < table->column_count; i++) {
+        if (table->columns[i].id == id) {
+            print_name(p, table->columns[i].name);
+            return;
+        }
+    }
+    buf_append_char(&p->out, '?');
 }
 
 enum context_kind {
@@ -266,34 +383,63 @@ static enum err fold_context(struct printer *p, enum context_kind kind, size_t *
     return advance(p);
 }
 
+static void count_parentheses(struct printer *p, const struct token *token)
+{
+    if (token_is_operator(token, "(")) {
+        p->depth++;
+        bool is_select = p->select_depth == 0 && token_is(&p->token, "select");
+        p->select_depth = is_select ? p->depth : p->select_depth;
+    } else if (token_is_operator(token, ")") && p->depth > 0) {
+        p->select_depth = p->select_depth == p->depth ? 0 : p->select_depth;
+        p->depth--;
+    }
+}
+
+/* `token` was taken: prints what stands for it, if something else does. */
+static enum err print_token(struct printer *p, const struct token *token, size_t *written)
+{
+    struct slice name;
+    const struct relation_column *column = NULL;
+    if (!token_identifier(token, p->arena, &name)) {
+        return errinfo_nomem(p->info);
+    }
+    enum context_kind kind = context_of(name);
+    bool is_call = p->who != NULL && kind != CONTEXT_NONE && token_is_operator(&p->token, "(");
+    bool is_table = p->who == NULL && slice_equal_fold(name, SLICE(SQL_DEFINER));
+    bool is_column = own_column(p, name, &column);
+    struct slice uuid;
+    uint64_t id;
+    bool is_inner = p->who == NULL && !p->is_shape && sql_expression_column(name, &uuid, &id);
+    if (!is_call && !is_table && !is_column && !is_inner) {
+        return ERR_OK; /* copied with what follows */
+    }
+    buf_append(&p->out, p->stored.ptr + *written, token->offset - *written);
+    if (is_call) {
+        return fold_context(p, kind, written);
+    }
+    if (is_table) {
+        return print_table(p, written);
+    }
+    if (is_column) {
+        print_column(p, token->text, column);
+    } else {
+        print_inner_column(p, uuid, id);
+    }
+    *written = token->offset + token->text.len;
+    return ERR_OK;
+}
+
 static enum err print_stored(struct printer *p)
 {
     size_t written = 0; /* of the stored text */
     TRY(advance(p));
     while (p->token.kind != TOKEN_END) {
         struct token token = p->token;
-        struct slice name;
-        const struct relation_column *column = NULL;
         TRY(advance(p));
-        if (token.kind != TOKEN_WORD && token.kind != TOKEN_QUOTED) {
-            continue;
+        count_parentheses(p, &token);
+        if (token.kind == TOKEN_WORD || token.kind == TOKEN_QUOTED) {
+            TRY(print_token(p, &token, &written));
         }
-        if (!token_identifier(&token, p->arena, &name)) {
-            return errinfo_nomem(p->info);
-        }
-        enum context_kind kind = context_of(name);
-        bool is_call = p->who != NULL && kind != CONTEXT_NONE && token_is_operator(&p->token, "(");
-        bool is_column = own_column(p, name, &column);
-        if (!is_call && !is_column) {
-            continue;
-        }
-        buf_append(&p->out, p->stored.ptr + written, token.offset - written);
-        if (is_call) {
-            TRY(fold_context(p, kind, &written));
-            continue;
-        }
-        print_column(p, token.text, column);
-        written = token.offset + token.text.len;
     }
     buf_append(&p->out, p->stored.ptr + written, p->stored.len - written);
     return buf_failed(&p->out) ? errinfo_nomem(p->info) : ERR_OK;
@@ -311,9 +457,29 @@ static enum err print_all(struct printer *p, struct slice *ret_text)
 }
 
 enum err sql_expression_display(struct slice stored, const struct relation *relation,
-                                struct arena *arena, struct slice *ret_text, struct errinfo *info)
+                                const struct sql_namer *namer, struct arena *arena,
+                                struct slice *ret_text, struct errinfo *info)
 {
-    struct printer p = {.stored = stored, .relation = relation, .arena = arena, .info = info};
+    struct printer p = {
+        .stored = stored, .relation = relation, .namer = namer, .arena = arena, .info = info};
+    return print_all(&p, ret_text);
+}
+
+bool sql_expression_reads_tables(struct slice stored)
+{
+    return slice_find(stored, SLICE(SQL_DEFINER)) != SIZE_MAX;
+}
+
+enum err sql_expression_shape(struct slice stored, const struct sql_namer *namer,
+                              struct arena *arena, struct slice *ret_text, struct errinfo *info)
+{
+    static const struct relation none = {0};
+    struct printer p = {.stored = stored,
+                        .relation = &none,
+                        .namer = namer,
+                        .is_shape = true,
+                        .arena = arena,
+                        .info = info};
     return print_all(&p, ret_text);
 }
 

@@ -86,6 +86,29 @@ static enum err put(struct json *node, struct json *folded, struct errinfo *info
     return ERR_OK;
 }
 
+/* What the words say that SQL has for the session; current_role is the person, as in PostgreSQL. */
+static struct slice session_text(const struct ast_whole *whole, struct slice name)
+{
+    if (slice_equal_fold(name, SLICE("current_catalog")) ||
+        slice_equal_fold(name, SLICE("current_database"))) {
+        return SLICE(SQL_CATALOG_DEFAULT);
+    }
+    if (slice_equal_fold(name, SLICE("current_schema"))) {
+        struct slice schema = whole->limits.default_schema;
+        return schema.len > 0 ? schema : SLICE(SQL_SCHEMA_DEFAULT);
+    }
+    return identity_subject(whole->who);
+}
+
+/* Where a policy is written, only who asks may decide, not what they did in their session. */
+static bool is_of_session(struct slice name)
+{
+    return slice_equal_fold(name, SLICE("current_catalog")) ||
+           slice_equal_fold(name, SLICE("current_database")) ||
+           slice_equal_fold(name, SLICE("current_schema")) ||
+           slice_equal_fold(name, SLICE("current_role"));
+}
+
 enum err ast__fold_call(struct ast_check *c, struct json *node)
 {
     struct slice name = json_get_text(node, "function_name");
@@ -103,6 +126,14 @@ enum err ast__fold_call(struct ast_check *c, struct json *node)
         errinfo_position(c->info, ast__position(c, node));
         return ERR_INVALID;
     }
+    if (c->binding != NULL && is_of_session(name)) {
+        (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                          "function \"%.*s\" cannot stand in a policy expression",
+                          SLICE_ARGS(name));
+        errinfo_position(c->info, ast__position(c, node));
+        errinfo_hint(c->info, "Who asks is current_user, has_role('...') and claim('...').");
+        return ERR_UNSUPPORTED;
+    }
     if (c->binding != NULL) {
         return ERR_OK; /* folded when a statement uses the policy */
     }
@@ -119,7 +150,7 @@ enum err ast__fold_call(struct ast_check *c, struct json *node)
     if (slice_equal_fold(name, SLICE("current_roles"))) {
         return put(node, new_roles(arena, who), c->info);
     }
-    return put(node, ast__new_text(arena, identity_subject(who)), c->info);
+    return put(node, ast__new_text(arena, session_text(c->whole, name)), c->info);
 }
 
 /* ---- column references ---- */
@@ -139,53 +170,6 @@ static bool is_lambda_parameter(const struct ast_check *c, struct slice name)
             if (own != NULL && own->first != NULL && slice_equal_fold(own->first->text, name)) {
                 return true;
             }
-        }
-    }
-    return false;
-}
-
-static enum err bind_column(struct ast_check *c, struct json *node, const struct json *names)
-{
-    struct ast_binding *binding = c->binding;
-    struct slice name = names->last->text;
-    const struct relation_column *found = NULL;
-    struct slice qualifier = names->count == 2 ? names->first->text : binding->relation->name.name;
-    for (size_t i = 0; i < binding->relation->column_count; i++) {
-        if (slice_equal_fold(binding->relation->columns[i].name, name)) {
-            found = &binding->relation->columns[i];
-        }
-    }
-    if (found == NULL || names->count > 2 ||
-        !slice_equal_fold(qualifier, binding->relation->name.name)) {
-        (void)errinfo_set(c->info, ERR_NOT_FOUND, "42703", "column \"%.*s\" does not exist",
-                          SLICE_ARGS(name));
-        errinfo_position(c->info, ast__position(c, node));
-        errinfo_hint(c->info, "A policy expression names columns of its own table.");
-        return ERR_NOT_FOUND;
-    }
-    char *own = arena_printf(c->whole->ast.arena, "__moat_c%u", found->id);
-    struct json *text = own == NULL ? NULL : json_new_text(c->whole->ast.arena, slice_of(own));
-    struct json *list = json_new(c->whole->ast.arena, JSON_ARRAY);
-    if (text == NULL || list == NULL) {
-        return errinfo_nomem(c->info);
-    }
-    json_append(list, text);
-    json_replace(json_get(node, "column_names"), list);
-    for (size_t i = 0; i < binding->count; i++) {
-        if (binding->ids[i] == found->id) {
-            return ERR_OK;
-        }
-    }
-    ASSERT(binding->count < binding->capacity);
-    binding->ids[binding->count++] = found->id;
-    return ERR_OK;
-}
-
-static bool has_column(const struct relation *relation, struct slice name)
-{
-    for (size_t i = 0; i < relation->column_count; i++) {
-        if (slice_equal_fold(relation->columns[i].name, name)) {
-            return true;
         }
     }
     return false;
@@ -242,15 +226,16 @@ enum err ast__column(struct ast_check *c, struct json *node)
                        slice_equal_fold(name, SLICE("session_user"));
     bool is_user = slice_equal_fold(name, SLICE("user"));
     if (c->binding != NULL) {
-        bool is_context = names->count == 1 && (is_reserved || is_user) &&
-                          !has_column(c->binding->relation, name);
+        bool is_context =
+            names->count == 1 && (is_reserved || is_user) && !ast__bind_knows(c->binding, name);
         if (is_context) {
             return to_call(c, node);
         }
         bool is_first = is_lambda_parameter(c, name); /* x.field of a lambda parameter */
-        return is_first ? ERR_OK : bind_column(c, node, names);
+        return is_first ? ERR_OK : ast__bind_column(c, node, names);
     }
-    if (names->count > 1 || !(is_reserved || is_user)) {
+    bool is_session = is_of_session(name) && !slice_equal_fold(name, SLICE("current_database"));
+    if (names->count > 1 || !(is_reserved || is_user || is_session)) {
         return ERR_OK;
     }
     if (is_user) {
@@ -259,7 +244,7 @@ enum err ast__column(struct ast_check *c, struct json *node)
     if (is_item && json_get_text(node, "alias").len == 0) {
         json_get(node, "alias")->text = name;
     }
-    return put(node, ast__new_text(c->whole->ast.arena, identity_subject(c->whole->who)), c->info);
+    return put(node, ast__new_text(c->whole->ast.arena, session_text(c->whole, name)), c->info);
 }
 
 /* ---- is there a column called so? ---- */

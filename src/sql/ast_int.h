@@ -78,11 +78,30 @@ struct ast_lambda {
     const struct ast_lambda *outer;
 };
 
+/* A table in the FROM of a policy's subquery, as the definer sees it. */
+struct ast_bound_table {
+    struct slice alias;
+    const struct relation *relation;
+    struct json *node;
+    const struct ast_bound_table *next;
+};
+
+struct ast_bound_scope {
+    const struct ast_bound_table *tables;
+    const struct ast_bound_scope *outer;
+    bool is_exists; /* below EXISTS: what it selects does not matter */
+};
+
 struct ast_binding {
     const struct relation *relation;
     uint32_t *ids;
     size_t count;
     size_t capacity;
+    const struct sql_definer *definer;   /* NULL: no subqueries */
+    const struct ast_bound_scope *scope; /* innermost subquery, or NULL */
+    uint32_t from_count;
+    bool is_inside; /* of a subquery */
+    bool is_exists; /* of the subquery that comes next */
 };
 
 /* ---- ast_check.c ---- */
@@ -135,6 +154,19 @@ MUST_USE enum err ast__fold_call(struct ast_check *c, struct json *node);
 /* Decides the pending references once every relation is known. */
 MUST_USE enum err ast__fold_pending(struct ast_whole *whole, struct errinfo *info);
 struct json *ast__new_text(struct arena *arena, struct slice text);
+
+/* ---- ast_bind.c: sql_expression_bind ---- */
+MUST_USE enum err ast__bind_column(struct ast_check *c, struct json *node,
+                                   const struct json *names);
+/* Is there a column called so, of the subqueries' tables or of the policy's own? */
+bool ast__bind_knows(const struct ast_binding *binding, struct slice name);
+MUST_USE enum err ast__bind_subquery(struct ast_check *c, const struct shape *shape,
+                                     struct json *node);
+/* Around the parts of a query: loads its FROM, later names its tables by identity. */
+MUST_USE enum err ast__bind_enter(struct ast_check *c, const struct shape *shape,
+                                  struct json *node);
+MUST_USE enum err ast__bind_leave(struct ast_check *c);
+bool ast__bind_takes_star(const struct ast_binding *binding, const struct json *star);
 
 /* ---- ast_conjunct.c ---- */
 MUST_USE enum err ast__conjuncts(struct ast_check *c, const struct ast_select *select);

@@ -48,6 +48,9 @@ struct relation_object {
     struct slice location;
     uint64_t size_bytes;
     struct slice etag;
+    /* Behind its number in the address that the engine gets, which looks at it: folders of
+     * partitions and the ending of a compression. "", ".gz", "/year=2024/f.gz". */
+    struct slice suffix;
     struct slice bytes;
     bool is_bytes;
 };

@@ -135,6 +135,9 @@ struct statement {
  * ERR_SYNTAX (42601) with position, what was expected, and "did you mean" for a misspelt first
  * word. Never looks inside embedded queries and expressions beyond token boundaries and
  * parentheses. Recursion-free; bounded by the length of the text. */
+/* The word of SHOW that is nearest to `word`, or NULL. */
+const char *statement_suggest_show(struct slice word);
+
 MUST_USE enum err statement_parse(struct slice text, struct arena *arena,
                                   struct statement *ret_statement, struct errinfo *info);
 

@@ -66,6 +66,25 @@ static enum err parse_show_setting(struct cursor *c, struct statement *s)
     return cursor_expect_end(c);
 }
 
+const char *statement_suggest_show(struct slice word)
+{
+    static const char *const words[] = {"TABLES",      "SCHEMAS", "CATALOGS",  "COLUMNS",
+                                        "VIEWS",       "USERS",   "ROLES",     "FUNCTIONS",
+                                        "GRANTS",      "ALL",     "DATABASES", "EFFECTIVE POLICY",
+                                        "CREATE TABLE"};
+    unsigned best = 3;
+    const char *nearest = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        struct slice first = {words[i], strcspn(words[i], " ")};
+        unsigned distance = slice_edit_distance(first, word, best);
+        if (distance < best) {
+            best = distance;
+            nearest = words[i];
+        }
+    }
+    return nearest;
+}
+
 enum err parse_show(struct cursor *c, struct statement *s)
 {
     static const struct {

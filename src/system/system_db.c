@@ -194,6 +194,27 @@ void *system__push(struct arena *arena, void *items, size_t count, size_t *capac
     return moved;
 }
 
+enum err system__texts(struct cursor *cursor, struct arena *arena, struct slice **ret_texts,
+                       size_t *ret_count, struct errinfo *info)
+{
+    struct slice *texts = NULL;
+    size_t count = 0, capacity = 0;
+    for (bool has_row = false;;) {
+        TRY(system__next(cursor, &has_row, info));
+        if (!has_row) {
+            break;
+        }
+        texts = system__push(arena, texts, count, &capacity, sizeof(*texts));
+        if (texts == NULL) {
+            return errinfo_nomem(info);
+        }
+        TRY(system__text(cursor, 0, arena, &texts[count++], info));
+    }
+    *ret_texts = texts;
+    *ret_count = count;
+    return ERR_OK;
+}
+
 /* ---- transactions ---- */
 
 void system__rollback(struct system *system)

@@ -97,6 +97,10 @@ MUST_USE enum err system__text(const struct cursor *cursor, int column, struct a
 MUST_USE void *system__push(struct arena *arena, void *items, size_t count, size_t *capacity,
                             size_t item_bytes);
 
+/* The first column of all rows that are left. */
+MUST_USE enum err system__texts(struct cursor *cursor, struct arena *arena,
+                                struct slice **ret_texts, size_t *ret_count, struct errinfo *info);
+
 /* ---- transactions (system_db.c): these take and release the mutex ---- */
 
 /* The person in a transaction, looked up afresh: a session that outlived its rights has none. */

@@ -144,8 +144,6 @@ static enum err load_roles(struct system *system, const struct identity *who, st
                            struct slice **ret_roles, size_t *ret_count, struct errinfo *info)
 {
     struct actor actor;
-    struct slice *roles = NULL;
-    size_t count = 0, capacity = 0;
     TRY(system__actor(system, who, &actor, info));
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
     TRY(system__open_cursor(
@@ -153,20 +151,7 @@ static enum err load_roles(struct system *system, const struct identity *who, st
         SQL_SEEN "SELECT name FROM principal WHERE is_role = 1 AND (?2 OR id IN seen)"
                  " ORDER BY name",
         VALUES(INT(actor.id), INT(actor.is_admin), INT(SYSTEM_PUBLIC_ID)), &cursor, info));
-    for (bool has_row = false;;) {
-        TRY(system__next(&cursor, &has_row, info));
-        if (!has_row) {
-            break;
-        }
-        roles = system__push(arena, roles, count, &capacity, sizeof(*roles));
-        if (roles == NULL) {
-            return errinfo_nomem(info);
-        }
-        TRY(system__text(&cursor, 0, arena, &roles[count++], info));
-    }
-    *ret_roles = roles;
-    *ret_count = count;
-    return ERR_OK;
+    return system__texts(&cursor, arena, ret_roles, ret_count, info);
 }
 
 enum err system_roles(struct system *system, const struct identity *who, struct arena *arena,

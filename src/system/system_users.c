@@ -16,24 +16,12 @@ static enum err load_roles(struct system *system, int64_t user, struct arena *ar
                            struct identity_spec *spec, struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    struct slice *roles = NULL;
-    size_t count = 0, capacity = 0;
+    struct slice *roles;
     TRY(system__open_cursor(system,
                             SQL_HELD "SELECT name FROM principal WHERE id = ?2 OR id IN held",
                             VALUES(INT(user), INT(SYSTEM_PUBLIC_ID)), &cursor, info));
-    for (bool has_row = false;;) {
-        TRY(system__next(&cursor, &has_row, info));
-        if (!has_row) {
-            break;
-        }
-        roles = system__push(arena, roles, count, &capacity, sizeof(*roles));
-        if (roles == NULL) {
-            return errinfo_nomem(info);
-        }
-        TRY(system__text(&cursor, 0, arena, &roles[count++], info));
-    }
+    TRY(system__texts(&cursor, arena, &roles, &spec->role_count, info));
     spec->roles = roles;
-    spec->role_count = count;
     return ERR_OK;
 }
 

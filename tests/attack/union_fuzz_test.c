@@ -1,7 +1,7 @@
 /* Goal: whatever grants a person has, the engine shows exactly the union per cell.
- * Method: random ALLOW and DENY to a user and two roles over a small table with NULLs; random
- * projections and conditions; an oracle computes each cell of each row from the grants by the rules
- * of docs/policy.md, slowly and without SQL. */
+ * Method: random ALLOW and DENY to a user and two roles over a small table with NULLs, also with
+ * subqueries over a mapping table; random projections and conditions; an oracle computes each cell
+ * of each row from the grants by the rules of docs/policy.md, slowly and without SQL. */
 #include "fixture.h"
 
 #include "arrow/value.h"
@@ -28,7 +28,10 @@ struct condition {
         GREATER,
         IS_NULL,
         DIFFERS,
-        IS_CLAIM /* that nobody has: never known */
+        IS_CLAIM, /* that nobody has: never known */
+        IN_MAP,   /* column IN (SELECT letter FROM map WHERE person = current_user AND kind = n) */
+        NOT_IN_MAP, /* ... NOT IN ... */
+        EXISTS_MAP  /* EXISTS (SELECT * FROM map WHERE letter = column AND ...) */
     } operator;
     char constant[16];
     bool uses_claim;
@@ -51,12 +54,38 @@ enum truth {
     UNKNOWN
 };
 
+/* The mapping: for kind 0 nobody's letters, 1 some, 2 some and NULL. Another person's are in it. */
+static const char map_csv[] = "person,kind,letter\n"
+                              "eve,1,p\neve,1,q\neve,2,q\neve,2,\n"
+                              "bob,0,p\nbob,0,\nbob,1,r\nbob,2,p\n";
+
+static enum truth decide_map(const struct condition *condition, const struct cell *cell)
+{
+    char kind = condition->constant[0];
+    bool is_found = !cell->is_null && ((kind == '1' && strchr("pq", cell->text[0]) != NULL) ||
+                                       (kind == '2' && cell->text[0] == 'q'));
+    if (condition->operator== EXISTS_MAP) {
+        return is_found ? TRUE_ : FALSE_;
+    }
+    enum truth truth = is_found ? TRUE_ : FALSE_;
+    if (!is_found && (kind == '2' || (kind == '1' && cell->is_null))) {
+        return UNKNOWN; /* compared with NULL */
+    }
+    if (condition->operator== NOT_IN_MAP) {
+        truth = truth == TRUE_ ? FALSE_ : TRUE_;
+    }
+    return truth;
+}
+
 static enum truth decide(const struct condition *condition, int row)
 {
     if (condition->column < 0) {
         return TRUE_;
     }
     const struct cell *cell = &table[row][condition->column];
+    if (condition->operator>= IN_MAP) {
+        return decide_map(condition, cell);
+    }
     if (condition->operator== IS_NULL) {
         return cell->is_null ? TRUE_ : FALSE_;
     }
@@ -114,11 +143,23 @@ static struct condition random_condition(uint64_t *seed)
     return condition;
 }
 
+/* For policies only: whoever asks does not see the mapping. */
+static struct condition random_policy_condition(uint64_t *seed)
+{
+    struct condition condition = {.column = 1};
+    if (test_random_below(seed, 3) != 0) {
+        return random_condition(seed);
+    }
+    condition.operator=(enum comparison)(IN_MAP + test_random_below(seed, 3));
+    condition.constant[0] = (char)('0' + test_random_below(seed, 3));
+    return condition;
+}
+
 static struct rule random_rule(uint64_t *seed)
 {
     struct rule rule = {.is_deny = test_random_below(seed, 5) == 0,
                         .grantee = (int)test_random_below(seed, 9) % 4,
-                        .rows = random_condition(seed)};
+                        .rows = random_policy_condition(seed)};
     for (int c = 0; c < COLUMNS; c++) {
         rule.columns[c] = test_random_below(seed, rule.is_deny ? 4 : 3) != 0;
         rule.masked[c] = rule.columns[c] && !rule.is_deny && test_random_below(seed, 3) == 0;
@@ -141,7 +182,16 @@ static void print_condition(const struct condition *condition, struct buf *out)
 {
     const char *name = column_names[condition->column];
     bool is_number = condition->column == 0 || condition->column == 2;
-    if (condition->operator== IS_NULL) {
+    if (condition->operator== EXISTS_MAP) {
+        buf_printf(out,
+                   "EXISTS (SELECT * FROM map AS m WHERE m.letter = small.%s AND person = "
+                   "current_user AND kind = %s)",
+                   name, condition->constant);
+    } else if (condition->operator>= IN_MAP) {
+        buf_printf(out,
+                   "%s %sIN (SELECT letter FROM map WHERE person = current_user AND kind = %s)",
+                   name, condition->operator== IN_MAP ? "" : "NOT ", condition->constant);
+    } else if (condition->operator== IS_NULL) {
         buf_printf(out, "%s IS NULL", name);
     } else if (condition->operator== IS_CLAIM) {
         buf_printf(out, "CAST(%s AS VARCHAR) <> claim('nothing')", name);
@@ -356,6 +406,11 @@ TEST(attack, random_grants_show_the_union_per_cell)
     char sql[512];
     (void)snprintf(path, sizeof(path), "%s/small.csv", f.folder);
     make_table(path);
+    char map[256];
+    (void)snprintf(map, sizeof(map), "%s/map.csv", f.folder);
+    CHECK_OK(io_write_file_atomic(map, slice_of(map_csv), 0600, NULL));
+    (void)snprintf(sql, sizeof(sql), "CREATE EXTERNAL TABLE map LOCATION '%s'", map);
+    fixture_must(f.owner, sql);
     fixture_must(f.owner, "CREATE ROLE r1");
     fixture_must(f.owner, "CREATE ROLE r2");
     fixture_must(f.owner, "CREATE ROLE r3");

@@ -92,6 +92,21 @@ def lines_are_joined_until_the_semicolon(folder):
     shell.leaves_with(0)
 
 
+def commands_work_between_the_lines_of_a_statement(folder):
+    shell = Shell(folder)
+    shell.expect("moat> ")
+    shell.send("SELECT 41 + 1\n")
+    shell.expect("..> ")
+    shell.send("\\x\n")
+    shell.expect("One block a row is on")
+    shell.send("AS answer, '\n\\q\n';\n")  # inside quotes it is text
+    shell.expect("RECORD 1")
+    shell.send("SELECT 1\n")
+    shell.expect("..> ")
+    shell.send("\\q\n")  # whoever forgot the semicolon can leave
+    shell.leaves_with(0)
+
+
 def an_error_shows_the_place_and_the_shell_goes_on(folder):
     shell = Shell(folder)
     shell.expect("moat> ")

@@ -342,7 +342,7 @@ static bool is_word(char c)
     return is_letter || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* Where `text` tells somebody to SET, LOAD and the like, outside of quoted values; npos if never. */
+/* Where `text` tells somebody to SET, LOAD and the like, outside of quotes; npos if never. */
 static size_t find_advice(const string &text)
 {
     static const char *const verbs[] = {"SET ", "RESET ", "PRAGMA ", "INSTALL ", "LOAD ", "CALL "};

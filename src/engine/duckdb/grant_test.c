@@ -138,7 +138,9 @@ TEST(engine_grant, an_expired_grant_reads_nothing)
 TEST(engine_grant, an_extension_that_would_alter_an_address_is_refused)
 {
     struct fixture fixture = fixture_open(NULL);
-    static const char *const bad[] = {"parquet", ".par quet", ".x'", "./../x", ".x?y", ".x*"};
+    static const char *const bad[] = {"parquet", ".par quet", ".x'",      "./../x",   ".x?y",
+                                      ".x*",     "/../f",     "/a=1",     "/a=b c/f", "/=1/f",
+                                      "/a=1/g",  "/a=1/../f", "/a=1/f/x", "/a=1/f?"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         struct engine_object object = {.extension = slice_of(bad[i])};
         struct engine_grant_spec spec = {.objects = &object, .object_count = 1, .read = store_read};

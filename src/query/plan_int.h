@@ -1,0 +1,65 @@
+/* What the files of the planner share: plan.c, and policy_tables.c for what policies read. */
+#pragma once
+
+#include "base/json.h"
+#include "query/query_int.h"
+
+#define PLAN_DEPTH_MAX 16 /* views, and policies' subqueries, in each other */
+
+struct plan_node;
+
+/* A table that a policy's subqueries read as their definer. */
+struct plan_read {
+    struct slice subject;
+    struct slice uuid;
+    struct plan_node *node; /* SELECT <used columns> FROM it */
+    struct plan_read *next;
+};
+
+struct plan_ref {
+    struct resolved resolved;
+    struct plan_node *view;      /* body, if the relation is a view */
+    struct plan_read *reads;     /* of the policy's subqueries */
+    size_t table;                /* in plan->tables, for what has objects */
+    enum leak_class filter_leak; /* of the policy's own row filter */
+};
+
+struct plan_node {
+    struct sql_ast *ast;
+    struct identity *who; /* held by the plan */
+    struct slice via_view;
+    struct slice schema;     /* of names without one; empty: the session's */
+    struct slice via_policy; /* the table whose policy reads this */
+    struct plan_ref *refs;
+    size_t ref_count;
+};
+
+struct builder {
+    struct session *session;
+    struct arena *arena;
+    struct plan *plan;
+    size_t table_capacity;
+    size_t object_capacity;
+    unsigned depth;
+};
+
+/* ---- plan.c ---- */
+
+/* Takes over `who`, also when it fails. */
+MUST_USE enum err plan_hold(struct plan *plan, struct identity *who, struct errinfo *info);
+MUST_USE enum err plan_parse(struct session *session, struct slice text, struct arena *arena,
+                             struct slice *ret_json, struct errinfo *info);
+MUST_USE enum err plan_resolve_node(struct builder *b, struct plan_node *node,
+                                    struct errinfo *info);
+MUST_USE enum err plan_secure_node(struct builder *b, struct plan_node *node, struct errinfo *info);
+/* Puts a copy of the query `select` as a subquery called `alias` in the place of `hole`. */
+MUST_USE enum err plan_graft(struct builder *b, struct json *hole, struct slice alias,
+                             const struct json *select, struct errinfo *info);
+
+/* ---- policy_tables.c ---- */
+
+/* First pass: resolves what the subqueries of the policy on `ref` read, as their definers. */
+MUST_USE enum err plan_resolve_reads(struct builder *b, struct plan_ref *ref, struct errinfo *info);
+/* Second pass: puts it into the secured relation. */
+MUST_USE enum err plan_secure_reads(struct builder *b, const struct plan_ref *ref,
+                                    struct json *secured, struct errinfo *info);
