@@ -47,6 +47,7 @@ struct session {
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;
+    char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
     struct prepared *prepared;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
@@ -117,7 +118,14 @@ MUST_USE enum err resolve_relation(struct session *session, const struct identit
                                    const struct sql_name *written, struct arena *arena,
                                    struct resolved *ret_resolved, struct errinfo *info);
 
-/* A registered relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
+/* The same at a version; `travel` NULL: now. */
+struct lake_travel;
+MUST_USE enum err resolve_version(struct session *session, const struct identity *who,
+                                  const struct sql_name *written, const struct lake_travel *travel,
+                                  struct arena *arena, struct resolved *ret_resolved,
+                                  struct errinfo *info);
+
+/* A relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
  * theirs to administer. */
 MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_name *written,
                                     struct arena *arena, struct relation *ret_relation,
@@ -125,7 +133,25 @@ MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_na
 bool resolve_may_administer(const struct identity *who, const struct relation *relation);
 bool resolve_is_admin(const struct identity *who);
 
-/* Every registered relation that `who` may see, with its visible columns. */
+/* What is said of a catalog that is not there, or of which `who` may know nothing. */
+enum err(resolve_no_catalog)(struct session *session, const struct identity *who, struct slice name,
+                             struct errinfo *info);
+#define resolve_no_catalog(...) ((void)(resolve_no_catalog)(__VA_ARGS__), (enum err)ERR_NOT_FOUND)
+
+/* Namespaces of attached catalogs that `who` may know of: those of visible relations, and for who
+ * administers all. */
+MUST_USE enum err resolve_namespaces(struct session *session, const struct identity *who,
+                                     const struct catalog_visible *visible, size_t visible_count,
+                                     struct arena *arena,
+                                     struct catalog_namespace **ret_namespaces, size_t *ret_count,
+                                     struct errinfo *info);
+/* For stored references: a registered relation whoever asks, or one of a lake that `who` may see.
+ * Does not decide visibility. ERR_NOT_FOUND. */
+MUST_USE enum err resolve_by_uuid(struct session *session, const struct identity *who,
+                                  struct slice uuid, struct arena *arena,
+                                  struct relation *ret_relation, struct errinfo *info);
+
+/* Every relation that `who` may see, registered or of a lake, with its visible columns. */
 MUST_USE enum err resolve_visible(struct session *session, const struct identity *who,
                                   struct arena *arena, struct catalog_visible **ret_visible,
                                   size_t *ret_count, struct errinfo *info);

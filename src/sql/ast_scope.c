@@ -141,6 +141,7 @@ enum err ast__base_table(struct ast_check *c, struct json *node)
     const struct json *at = json_get(node, "at_clause");
     reference->has_version = ast__is(at, "unit", "VERSION");
     reference->has_timestamp = ast__is(at, "unit", "TIMESTAMP");
+    reference->at = at == NULL ? NULL : json_get(at, "expr");
     return ERR_OK;
 }
 
