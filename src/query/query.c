@@ -87,7 +87,7 @@ static void explain_name(const struct plan *plan, struct errinfo *info)
             errinfo_hint(info, "%s", candidates);
         }
     }
-    errinfo_position(info, position);
+    errinfo_position(info, sql_travel_position(&plan->travel, position));
 }
 
 /* What the body of a definer's view names is not the person's to know: a name that they did not

@@ -15,6 +15,7 @@
 #include "query/state_int.h"
 #include "sql/ast.h"
 #include "sql/statement.h"
+#include "sql/travel.h"
 #include "storage/storage.h"
 #include "system/system.h"
 
@@ -88,6 +89,7 @@ struct plan {
     enum leak_class leak;
     struct slice leak_function;
     struct sql_ast *ast; /* for carets; lives in arena */
+    struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
 };

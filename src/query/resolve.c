@@ -215,19 +215,21 @@ enum err resolve_namespaces(struct session *session, const struct identity *who,
 
 /* ---- names that lead nowhere ---- */
 
-/* As in a message, which has quotes of its own. */
-static void print_plain(struct buf *out, const struct sql_name *name, bool with_catalog)
-{
-    buf_append_slice(out, with_catalog ? name->catalog : (struct slice){0});
-    buf_append_str(out, with_catalog && name->catalog.len > 0 ? "." : "");
-    buf_append_slice(out, name->schema);
-    buf_append_str(out, name->schema.len > 0 ? "." : "");
-    buf_append_slice(out, name->name);
-}
-
 static bool is_moat(struct slice catalog)
 {
     return catalog.len == 0 || slice_equal_fold(catalog, SLICE(SQL_CATALOG_DEFAULT));
+}
+
+/* As in a message, which has quotes of its own. */
+static void print_plain(struct buf *out, const struct sql_name *name)
+{
+    if (!is_moat(name->catalog)) {
+        buf_append_slice(out, name->catalog);
+        buf_append_char(out, '.');
+    }
+    buf_append_slice(out, name->schema);
+    buf_append_str(out, name->schema.len > 0 ? "." : "");
+    buf_append_slice(out, name->name);
 }
 
 enum err(resolve_no_catalog)(struct session *session, const struct identity *who,
@@ -264,7 +266,7 @@ static enum err not_found(struct session *session, const struct identity *who,
                           const struct sql_name *written, struct errinfo *info)
 {
     struct buf name CLEANUP(buf_fini) = {0};
-    print_plain(&name, written, true);
+    print_plain(&name, written);
     (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist", buf_cstr(&name));
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "suggestion", 0);
     struct catalog_visible *visible;
@@ -292,7 +294,7 @@ static enum err not_found(struct session *session, const struct identity *who,
     }
     if (nearest != NULL) {
         buf_reset(&name);
-        print_plain(&name, &nearest->name, !is_moat(nearest->name.catalog));
+        print_plain(&name, &nearest->name);
         errinfo_hint(info, "Did you mean \"%s\"?", buf_cstr(&name));
     } else {
         errinfo_hint(info, "SHOW TABLES lists what you may read.");
