@@ -142,6 +142,7 @@ enum err session_complete(struct session *session, struct slice prefix, struct a
     for (size_t i = 0; i < visible_count; i++) {
         collect(&c, COMPLETE_RELATION, visible[i].relation->name.name);
         collect(&c, COMPLETE_SCHEMA, visible[i].relation->name.schema);
+        collect(&c, COMPLETE_SCHEMA, visible[i].relation->name.catalog);
         for (size_t j = 0; j < visible[i].column_count; j++) {
             collect(&c, COMPLETE_COLUMN, visible[i].columns[j]->name);
         }
