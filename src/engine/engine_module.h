@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 
 /* Raised with every change of this table or of a struct in engine.h. */
-#define ENGINE_MODULE_VERSION 2u
+#define ENGINE_MODULE_VERSION 3u
 #define ENGINE_MODULE_FILE "libmoat_engine.so"
 #define ENGINE_MODULE_ENTRY "moat_engine_module"
 
@@ -38,6 +38,7 @@ struct engine_module_ops {
     void (*grant_close)(struct engine_grant *);
     void (*grant_uri)(const struct engine_grant *, size_t, struct buf *);
     void (*grant_uri_out)(const struct engine_grant *, size_t, struct buf *);
+    void (*grant_uri_scan)(const struct engine_grant *, struct buf *);
     struct engine_grant_counters (*grant_count)(const struct engine_grant *);
 
     enum err (*query_open)(struct engine_session *, struct slice, const struct engine_parameter *,

@@ -48,7 +48,7 @@ struct record_slot {
 MUST_USE enum err record__compile(const struct avro_schema *record, const struct slot_want *wants,
                                   size_t want_count, struct arena *arena,
                                   struct record_program *ret_program, struct errinfo *info);
-/* Clears all slots, then fills what the record at `cursor` holds. False when it leaves the block. */
+/* Clears all slots, fills what the record at `cursor` holds. False when it leaves the block. */
 MUST_USE bool record__read(const struct record_program *program, struct avro_cursor *cursor,
                            struct record_slot *slots, size_t slot_count);
 /* The schema of a wanted field by id, its union with null removed; NULL when absent. */

@@ -26,7 +26,7 @@ static enum err read_plain_type(const struct json_reader *reader, const struct j
     errinfo_init(&inner);
     enum err err = iceberg_type_parse_text(text, &type, &inner);
     if (err == ERR_UNSUPPORTED) {
-        return iceberg__json_unsupported(reader, place, "is of %s", inner.message);
+        return iceberg__json_unsupported(reader, place, "cannot be read: %s", inner.message);
     }
     if (err != ERR_OK) {
         return iceberg__json_bad(reader, place, "is no type: %s", inner.message);

@@ -364,7 +364,7 @@ static bool convert_to_real(const struct iceberg_value *value, bool is_single,
     return true;
 }
 
-/* Units of a day in `type`, 0 for what is no point in time without a zone (or, `has_zone`, with). */
+/* Units of a day in `type`, 0 for what is no point in time without (`has_zone`: with) a zone. */
 static int64_t day_units(enum iceberg_type_id type, bool has_zone)
 {
     if (type == ICEBERG_DATE) {

@@ -345,7 +345,7 @@ static bool is_word(char c)
 /* Where `text` tells somebody to SET, LOAD and the like, outside of quotes; npos if never. */
 static size_t find_advice(const string &text)
 {
-    static const char *const verbs[] = {"SET ", "RESET ", "PRAGMA ", "INSTALL ", "LOAD ", "CALL "};
+    static const char *const verbs[] = {"SET ", "RESET ", "PRAGMA ", "INSTALL ", "LOAD "};
     bool is_quoted = false;
     for (size_t at = 0; at < text.size(); at++) {
         bool is_inside_word = at > 0 && is_word(text[at - 1]);

@@ -1,7 +1,6 @@
 /* EXPLAIN [ANALYZE] as JSON, built as a statement so that no text is glued to the query's text. */
 #include "engine/duckdb/module.hpp"
 
-#include <duckdb/main/pending_query_result.hpp>
 #include <duckdb/parser/statement/explain_statement.hpp>
 
 namespace moat
@@ -27,10 +26,7 @@ enum err explain(struct engine_session *session, struct slice sql, bool is_analy
         /* Planned, not run yet; the engine's own flag is cleared by now, so a cancel from before is
          * in ours, and one from here on stays set in both. */
         throw_if_cancelled(*session);
-        if (pending->HasError()) {
-            return report(pending->GetErrorObject(), info);
-        }
-        auto result = pending->Execute();
+        auto result = run_pending(*pending);
         throw_if_cancelled(*session);
         if (result->HasError()) {
             return report(result->GetErrorObject(), info);

@@ -416,6 +416,16 @@ bool tells_statistics(grant_registry &grants, const string &path)
            !grant->objects[address.index].has_hidden;
 }
 
+std::shared_ptr<grant_state> find_scan(grant_registry &grants, const std::string &path)
+{
+    struct address address;
+    if (!parse_address(path, &address) || address.rest != "scan") {
+        return nullptr;
+    }
+    auto grant = grants.find(address.id);
+    return grant != nullptr && grant->scan != nullptr ? grant : nullptr;
+}
+
 duckdb::unique_ptr<FileSystem> make_file_system(std::shared_ptr<grant_registry> grants,
                                                 string spill_name, string spill_folder)
 {

@@ -10,7 +10,7 @@
 static const char fixture_person;
 #define WHO ((const struct identity *)(const void *)&fixture_person)
 
-#define MEMORY_OBJECTS 4
+#define MEMORY_OBJECTS 8
 
 /* Objects to read and sinks to write, all in memory. */
 struct memory_store {

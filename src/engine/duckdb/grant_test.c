@@ -422,11 +422,13 @@ TEST(engine_grant, bounds_of_a_file_reach_plans_only_where_nothing_is_hidden)
     store_fill(&fixture, &store,
                "SELECT 10 AS n, 'EU' AS region, DATE '2020-01-01' AS d UNION ALL "
                "SELECT 777, 'US', DATE '5000000-01-01'");
+    static const char copied[] =
+        "WITH c AS NOT MATERIALIZED (SELECT n FROM '%s') SELECT stats(a.n) "
+        "FROM c a JOIN c b ON a.n = b.n";
     static const char *const forms[] = {
         "SELECT stats(n) FROM '%s' WHERE region = 'EU'",
         "SELECT stats(c + 1 - 1) FROM (SELECT n AS c FROM '%s' WHERE region = 'EU') t",
-        "WITH c AS NOT MATERIALIZED (SELECT n FROM '%s') SELECT stats(a.n) FROM c a JOIN c b ON "
-        "a.n = b.n",
+        copied,
         "SELECT len(CAST(bitstring_agg(n) AS VARCHAR)) * 0 || '777' FROM '%s'",
     };
     for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {

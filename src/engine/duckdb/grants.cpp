@@ -34,8 +34,9 @@ static std::vector<grant_object> copy_objects(const struct engine_grant_spec &sp
 
 grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
     : id(std::move(id_)), objects(copy_objects(spec)),
-      writable_count(spec.write == nullptr ? 0 : spec.writable_count), read(spec.read),
-      write(spec.write), context(spec.context), expires_wall_us(spec.expires_wall_us),
+      writable_count(spec.write == nullptr ? 0 : spec.writable_count), scan(spec.scan),
+      read(spec.read), write(spec.write), context(spec.context),
+      expires_wall_us(spec.expires_wall_us),
       taken(spec.write == nullptr ? 0 : spec.writable_count, false)
 {
 }
@@ -52,28 +53,20 @@ void grant_state::check_usable(UNUSED const std::unique_lock<std::mutex> &held) 
     }
 }
 
-class grant_state::use
+grant_state::use::use(grant_state &grant_) : grant(grant_)
 {
-  public:
-    explicit use(grant_state &grant_) : grant(grant_)
-    {
-        std::unique_lock<std::mutex> held(grant.lock);
-        grant.check_usable(held);
-        grant.in_flight++;
-    }
-    ~use()
-    {
-        std::unique_lock<std::mutex> held(grant.lock);
-        if (--grant.in_flight == 0 && grant.is_closed) {
-            grant.idle.notify_all();
-        }
-    }
-    use(const use &) = delete;
-    use &operator=(const use &) = delete;
+    std::unique_lock<std::mutex> held(grant.lock);
+    grant.check_usable(held);
+    grant.in_flight++;
+}
 
-  private:
-    grant_state &grant;
-};
+grant_state::use::~use()
+{
+    std::unique_lock<std::mutex> held(grant.lock);
+    if (--grant.in_flight == 0 && grant.is_closed) {
+        grant.idle.notify_all();
+    }
+}
 
 void grant_state::read_at(size_t index, uint64_t offset, void *ret_bytes, size_t len)
 {
@@ -231,6 +224,12 @@ void grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *r
 {
     ASSERT(index < grant->state->writable_count);
     buf_printf(ret_uri, "moat://%s/out%zu", grant->state->id.c_str(), index);
+}
+
+void grant_uri_scan(const struct engine_grant *grant, struct buf *ret_uri) noexcept
+{
+    ASSERT(grant->state->scan != nullptr);
+    buf_printf(ret_uri, "moat://%s/scan", grant->state->id.c_str());
 }
 
 struct engine_grant_counters grant_count(const struct engine_grant *grant) noexcept

@@ -9,8 +9,10 @@
 #include <duckdb.hpp>
 
 #include <duckdb/common/error_data.hpp>
+#include <duckdb/execution/expression_executor.hpp>
 #include <duckdb/main/client_context.hpp>
 #include <duckdb/main/config.hpp>
+#include <duckdb/main/pending_query_result.hpp>
 
 /* Its SHA-256 states can be copied for nothing, which the interface that replaces it lacks. */
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -29,6 +31,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #include "engine/engine_module.h"
+#include "engine/scan.h"
 }
 #pragma GCC diagnostic pop
 
@@ -84,15 +87,29 @@ class grant_state
     bool was_written(size_t index);
     void close(); /* waits for calls in flight */
 
+    /* One call in flight: while it lives, what the grant's spec points to lives too. Throws as
+     * above. */
+    class use
+    {
+      public:
+        explicit use(grant_state &grant);
+        ~use();
+        use(const use &) = delete;
+        use &operator=(const use &) = delete;
+
+      private:
+        grant_state &grant;
+    };
+
     const std::string id;
     const std::vector<grant_object> objects;
     const size_t writable_count;
+    const struct engine_scan_spec *const scan; /* null, or looked at under a use only */
     std::atomic<uint64_t> files_opened{0};
     std::atomic<uint64_t> bytes_read{0};
     std::atomic<uint64_t> bytes_written{0};
 
   private:
-    class use; /* one call in flight */
     void check_usable(const std::unique_lock<std::mutex> &held) const;
 
     const engine_read_fn read;
@@ -133,6 +150,14 @@ bool tells_statistics(grant_registry &grants, const std::string &path);
 /* Before the database is shared: bounds of files reach plans only where nothing is hidden. */
 void guard_statistics(duckdb::Connection &connection);
 
+/* ---- scans (scan.cpp) ---- */
+
+/* The grant whose scan `path` ("moat://<grant>/scan") names; null if there is none. */
+std::shared_ptr<grant_state> find_scan(grant_registry &grants, const std::string &path);
+
+/* moat_scan, made of the engine's own Parquet scan: after guard_statistics. */
+void register_scan(duckdb::Connection &connection);
+
 /* ---- functions (functions.cpp) ---- */
 
 struct mask_key {
@@ -161,6 +186,31 @@ std::shared_ptr<grant_registry> registry_of(duckdb::ClientContext &context);
 
 /* Called before and right after the engine has cleared its own flag. */
 void throw_if_cancelled(const struct engine_session &session);
+
+/* A function of one argument, bound on first use. */
+struct scalar_call {
+    duckdb::unique_ptr<duckdb::Expression> expression;
+    duckdb::unique_ptr<duckdb::ExpressionExecutor> executor;
+};
+
+/* Waits for what other threads of the engine do: first lets them have the processor, then sleeps
+ * longer and longer. Left to itself the engine asks again without a pause, which on a busy machine
+ * takes the processor from the very thread that it waits for. */
+class patience
+{
+  public:
+    void wait();
+    void reset()
+    {
+        waits = 0;
+    }
+
+  private:
+    unsigned waits = 0;
+};
+
+/* Runs what is pending until its result can be had, and gives it; an error is in the result. */
+duckdb::unique_ptr<duckdb::QueryResult> run_pending(duckdb::PendingQueryResult &pending);
 
 /* Binds and plans a statement of the session on one of its connections; throws if it cannot. */
 duckdb::unique_ptr<duckdb::PreparedStatement>
@@ -198,8 +248,8 @@ struct engine_session {
     duckdb::Connection main; /* runs the query */
     duckdb::Connection side; /* parses and describes, since a second statement on a connection
                                 silently kills the stream that is open on it */
-    duckdb::unique_ptr<duckdb::PreparedStatement> serialize;
-    duckdb::unique_ptr<duckdb::PreparedStatement> deserialize;
+    moat::scalar_call serialize;
+    moat::scalar_call deserialize;
     const moat::cancel_flag is_cancelled;
     bool has_query = false;
 };
@@ -231,6 +281,7 @@ enum err grant_open(struct engine *, const struct engine_grant_spec *, struct en
 void grant_close(struct engine_grant *) noexcept;
 void grant_uri(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_out(const struct engine_grant *, size_t, struct buf *) noexcept;
+void grant_uri_scan(const struct engine_grant *, struct buf *) noexcept;
 struct engine_grant_counters grant_count(const struct engine_grant *) noexcept;
 
 enum err query_open(struct engine_session *, struct slice, const struct engine_parameter *, size_t,

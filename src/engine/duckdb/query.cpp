@@ -10,7 +10,6 @@
 #include <duckdb/common/enums/stream_execution_result.hpp>
 #include <duckdb/execution/executor.hpp>
 #include <duckdb/execution/physical_plan_generator.hpp>
-#include <duckdb/main/pending_query_result.hpp>
 #include <duckdb/main/prepared_statement.hpp>
 #include <duckdb/main/prepared_statement_data.hpp>
 #include <duckdb/main/stream_query_result.hpp>
@@ -36,6 +35,9 @@ enum class query_state {
 
 /* After this long a pull hands out the rows it has rather than wait for a full batch. */
 static const std::chrono::milliseconds BATCH_PATIENCE(5);
+
+/* The engine does not say whether it ran a task; one that it runs takes longer than this. */
+static const std::chrono::microseconds TASK_TIME_MIN(5);
 
 } // namespace moat
 
@@ -259,10 +261,7 @@ static void start(struct engine_query &query)
     /* Starting has cleared the engine's own flag: a cancel from before is in ours, and one from
      * now on stays set in both. */
     throw_if_cancelled(query);
-    if (pending->HasError()) {
-        pending->GetErrorObject().Throw();
-    }
-    query.result = pending->Execute();
+    query.result = run_pending(*pending);
     if (query.result->HasError()) {
         query.result->GetErrorObject().Throw();
     }
@@ -289,8 +288,10 @@ static bool wait_ready(struct engine_query &query, std::chrono::steady_clock::ti
         return true;
     }
     auto &stream = query.result->Cast<duckdb::StreamQueryResult>();
+    patience idle;
     while (stream.IsOpen()) {
         StreamExecutionResult ready;
+        auto begun = std::chrono::steady_clock::now();
         try {
             ready = stream.ExecuteTask();
         } catch (const duckdb::InterruptException &) {
@@ -301,11 +302,16 @@ static bool wait_ready(struct engine_query &query, std::chrono::steady_clock::ti
             throw_reason_of_interrupt(query, stream);
             return true;
         }
-        if (std::chrono::steady_clock::now() >= deadline) {
+        auto now = std::chrono::steady_clock::now();
+        if (now >= deadline) {
             return false;
         }
         if (ready == StreamExecutionResult::BLOCKED) {
             stream.WaitForTask();
+        } else if (now - begun < TASK_TIME_MIN) { /* there was none for this thread */
+            idle.wait();
+        } else {
+            idle.reset();
         }
     }
     return true;

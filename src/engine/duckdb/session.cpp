@@ -8,12 +8,17 @@
 #include <duckdb/catalog/catalog_entry/scalar_function_catalog_entry.hpp>
 #include <duckdb/catalog/catalog_entry/schema_catalog_entry.hpp>
 #include <duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp>
+#include <duckdb/function/function_binder.hpp>
 #include <duckdb/main/client_context_state.hpp>
 #include <duckdb/main/valid_checker.hpp>
 #include <duckdb/parser/expression/window_expression.hpp>
 #include <duckdb/parser/parsed_data/copy_info.hpp>
 #include <duckdb/parser/parser.hpp>
 #include <duckdb/parser/statement/copy_statement.hpp>
+#include <duckdb/planner/expression/bound_reference_expression.hpp>
+
+#include <chrono>
+#include <thread>
 
 extern "C" {
 #include "base/arena.h"
@@ -144,6 +149,43 @@ duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &contex
     return statement;
 }
 
+/* ---- running ---- */
+
+void patience::wait()
+{
+    static const unsigned yields_max = 32;
+    static const unsigned sleep_us_max = 500;
+    waits++;
+    if (waits <= yields_max) {
+        std::this_thread::yield();
+        return;
+    }
+    unsigned sleep_us = std::min(20u * (waits - yields_max), sleep_us_max);
+    std::this_thread::sleep_for(std::chrono::microseconds(sleep_us));
+}
+
+duckdb::unique_ptr<duckdb::QueryResult> run_pending(duckdb::PendingQueryResult &pending)
+{
+    if (pending.HasError()) {
+        pending.GetErrorObject().Throw();
+    }
+    patience idle;
+    duckdb::PendingExecutionResult state;
+    while (!duckdb::PendingQueryResult::IsResultReady(state = pending.ExecuteTask())) {
+        if (state == duckdb::PendingExecutionResult::BLOCKED) {
+            pending.WaitForTask();
+        } else if (state == duckdb::PendingExecutionResult::NO_TASKS_AVAILABLE) {
+            idle.wait();
+        } else {
+            idle.reset();
+        }
+    }
+    if (pending.HasError()) {
+        pending.GetErrorObject().Throw();
+    }
+    return pending.Execute(); /* ready: only hands it over */
+}
+
 duckdb::unique_ptr<duckdb::PreparedStatement>
 prepare_statement(const struct engine_session &session, duckdb::Connection &connection,
                   duckdb::unique_ptr<duckdb::SQLStatement> statement)
@@ -159,28 +201,38 @@ prepare_statement(const struct engine_session &session, duckdb::Connection &conn
 
 /* ---- syntax trees ---- */
 
-/* Runs a prepared SELECT of one argument and one VARCHAR result. */
-static string call(struct engine_session &session,
-                   duckdb::unique_ptr<duckdb::PreparedStatement> &statement, const char *sql,
-                   Value argument)
+/* One value through a function of one argument, without a query: that would wake the engine's other
+ * threads and wait for them, twice for each statement of a person. */
+static string call(struct engine_session &session, scalar_call &called, const char *name,
+                   const Value &argument)
 {
     throw_if_cancelled(session);
-    if (!statement) {
-        auto prepared = session.side.Prepare(sql);
-        if (prepared->HasError()) {
-            prepared->GetErrorObject().Throw();
+    duckdb::ClientContext &context = *session.side.context;
+    string out;
+    context.RunFunctionInTransaction([&] {
+        if (!called.executor) {
+            duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> children;
+            children.push_back(
+                duckdb::make_uniq<duckdb::BoundReferenceExpression>(argument.type(), 0ULL));
+            duckdb::ErrorData error;
+            duckdb::FunctionBinder binder(context);
+            auto bound =
+                binder.BindScalarFunction(DEFAULT_SCHEMA, name, std::move(children), error);
+            if (!bound) {
+                error.Throw();
+            }
+            called.executor = duckdb::make_uniq<duckdb::ExpressionExecutor>(context, *bound);
+            called.expression = std::move(bound);
         }
-        statement = std::move(prepared);
-    }
-    duckdb::vector<Value> values;
-    values.push_back(std::move(argument));
-    auto result = statement->Execute(values, false);
-    if (result->HasError()) {
-        result->ThrowError();
-    }
-    auto chunk = result->Fetch();
-    ASSERT(chunk && chunk->size() == 1);
-    return chunk->GetValue(0, 0).ToString();
+        duckdb::DataChunk input;
+        input.Initialize(duckdb::Allocator::DefaultAllocator(), {argument.type()}, 1);
+        input.SetValue(0, 0, argument);
+        input.SetCardinality(1);
+        duckdb::Vector result(called.expression->return_type);
+        called.executor->ExecuteExpression(input, result);
+        out = result.GetValue(0).ToString();
+    });
+    return out;
 }
 
 /* 1-based byte of the character with this index. */
@@ -229,8 +281,8 @@ enum err parse(struct engine_session *session, struct slice sql, struct buf *ret
                struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
-        string document = call(*session, session->serialize,
-                               "SELECT json_serialize_sql($1::VARCHAR)", Value(checked_text(sql)));
+        string document =
+            call(*session, session->serialize, "json_serialize_sql", Value(checked_text(sql)));
         static const char failed[] = "{\"error\":true";
         if (document.compare(0, sizeof(failed) - 1, failed) == 0) {
             return parse_failure(document, sql, info);
@@ -244,12 +296,9 @@ enum err deparse(struct engine_session *session, struct slice json, struct buf *
                  struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
-        /* Of type JSON from the start: a cast would parse it once more, and a parameter of
-         * another type than the statement was bound with would bind it anew each time. */
         Value document(checked_text(json));
         document.Reinterpret(duckdb::LogicalType::JSON());
-        string sql = call(*session, session->deserialize, "SELECT json_deserialize_sql($1::JSON)",
-                          std::move(document));
+        string sql = call(*session, session->deserialize, "json_deserialize_sql", document);
         buf_append(ret_sql, sql.data(), sql.size());
         return buf_failed(ret_sql) ? errinfo_nomem(info) : ERR_OK;
     });
