@@ -39,6 +39,55 @@ static const struct lake_metadata_column statistics_columns[] = {
 static const struct lake_metadata_column properties_columns[] = {{"key", "VARCHAR"},
                                                                  {"value", "VARCHAR"}};
 
+#define FILE_COLUMNS                                                                               \
+    {"content", "INTEGER"}, {"file_path", "VARCHAR"}, {"file_format", "VARCHAR"},                  \
+        {"spec_id", "INTEGER"}, {"partition", NULL}, {"record_count", "BIGINT"},                   \
+        {"file_size_in_bytes", "BIGINT"}, {"column_sizes", "MAP(INTEGER, BIGINT)"},                \
+        {"value_counts", "MAP(INTEGER, BIGINT)"}, {"null_value_counts", "MAP(INTEGER, BIGINT)"},   \
+        {"nan_value_counts", "MAP(INTEGER, BIGINT)"}, {"lower_bounds", "MAP(INTEGER, BLOB)"},      \
+        {"upper_bounds", "MAP(INTEGER, BLOB)"}, {"key_metadata", "BLOB"},                          \
+        {"split_offsets", "BIGINT[]"}, {"equality_ids", "INTEGER[]"},                              \
+        {"sort_order_id", "INTEGER"}, {"first_row_id", "BIGINT"},                                  \
+        {"referenced_data_file", "VARCHAR"}, {"content_offset", "BIGINT"},                         \
+        {"content_size_in_bytes", "BIGINT"}, {"readable_metrics", NULL}
+
+static const struct lake_metadata_column files_columns[] = {FILE_COLUMNS};
+
+static const struct lake_metadata_column entries_columns[] = {{"status", "INTEGER"},
+                                                              {"snapshot_id", "BIGINT"},
+                                                              {"sequence_number", "BIGINT"},
+                                                              {"file_sequence_number", "BIGINT"},
+                                                              {"data_file", NULL},
+                                                              {"readable_metrics", NULL}};
+
+#define MANIFEST_COLUMNS                                                                           \
+    {"content", "INTEGER"}, {"path", "VARCHAR"}, {"length", "BIGINT"},                             \
+        {"partition_spec_id", "INTEGER"}, {"added_snapshot_id", "BIGINT"},                         \
+        {"added_data_files_count", "INTEGER"}, {"existing_data_files_count", "INTEGER"},           \
+        {"deleted_data_files_count", "INTEGER"}, {"added_delete_files_count", "INTEGER"},          \
+        {"existing_delete_files_count", "INTEGER"}, {"deleted_delete_files_count", "INTEGER"},     \
+    {                                                                                              \
+        "partition_summaries", "STRUCT(contains_null BOOLEAN, contains_nan BOOLEAN, "              \
+                               "lower_bound VARCHAR, upper_bound VARCHAR)[]"                       \
+    }
+
+static const struct lake_metadata_column manifests_columns[] = {MANIFEST_COLUMNS};
+static const struct lake_metadata_column all_manifests_columns[] = {
+    MANIFEST_COLUMNS, {"reference_snapshot_id", "BIGINT"}, {"key_metadata", "BLOB"}};
+
+static const struct lake_metadata_column partitions_columns[] = {
+    {"partition", NULL},
+    {"spec_id", NULL},
+    {"record_count", "BIGINT"},
+    {"file_count", "INTEGER"},
+    {"total_data_file_size_in_bytes", "BIGINT"},
+    {"position_delete_record_count", "BIGINT"},
+    {"position_delete_file_count", "INTEGER"},
+    {"equality_delete_record_count", "BIGINT"},
+    {"equality_delete_file_count", "INTEGER"},
+    {"last_updated_at", "TIMESTAMP WITH TIME ZONE"},
+    {"last_updated_snapshot_id", "BIGINT"}};
+
 /* ---- rows ---- */
 
 void lake_row_begin(struct buf *out)
@@ -95,6 +144,26 @@ static void put_map(struct buf *out, const char *name, const struct iceberg_prop
     buf_append_char(out, '}');
 }
 
+/* Without the operation, which has a column of its own. */
+static void put_summary(struct buf *out, const struct iceberg_snapshot *snapshot)
+{
+    bool is_first = true;
+    if (snapshot->summary_count == 0) {
+        return;
+    }
+    buf_append_str(out, ",\"summary\":{");
+    for (size_t i = 0; i < snapshot->summary_count; i++) {
+        if (!slice_equal(snapshot->summary[i].key, SLICE("operation"))) {
+            buf_append_str(out, is_first ? "" : ",");
+            is_first = false;
+            json_write_string(out, snapshot->summary[i].key);
+            buf_append_char(out, ':');
+            json_write_string(out, snapshot->summary[i].value);
+        }
+    }
+    buf_append_char(out, '}');
+}
+
 static enum err rows_snapshots(const struct lake_table *table, UNUSED struct arena *arena,
                                struct buf *out, UNUSED struct errinfo *info)
 {
@@ -111,7 +180,7 @@ static enum err rows_snapshots(const struct lake_table *table, UNUSED struct are
         if (snapshot->manifest_list.len > 0) {
             lake_put_text(out, "manifest_list", snapshot->manifest_list);
         }
-        put_map(out, "summary", snapshot->summary, snapshot->summary_count);
+        put_summary(out, snapshot);
         lake_row_end(out);
     }
     return ERR_OK;
@@ -274,6 +343,17 @@ static const struct shape {
     [LAKE_METADATA_LOG_ENTRIES] = {"metadata_log_entries", false, COLUMNS(log_columns), rows_log},
     [LAKE_STATISTICS] = {"statistics", false, COLUMNS(statistics_columns), rows_statistics},
     [LAKE_PROPERTIES] = {"properties", false, COLUMNS(properties_columns), rows_properties},
+    [LAKE_FILES] = {"files", true, COLUMNS(files_columns), lake_rows_files},
+    [LAKE_DATA_FILES] = {"data_files", true, COLUMNS(files_columns), lake_rows_data_files},
+    [LAKE_DELETE_FILES] = {"delete_files", true, COLUMNS(files_columns), lake_rows_delete_files},
+    [LAKE_ALL_FILES] = {"all_files", false, COLUMNS(files_columns), lake_rows_all_files},
+    [LAKE_ALL_DATA_FILES] = {"all_data_files", false, COLUMNS(files_columns), lake_rows_all_data_files},
+    [LAKE_ALL_DELETE_FILES] = {"all_delete_files", false, COLUMNS(files_columns), lake_rows_all_delete_files},
+    [LAKE_ENTRIES] = {"entries", true, COLUMNS(entries_columns), lake_rows_entries},
+    [LAKE_ALL_ENTRIES] = {"all_entries", false, COLUMNS(entries_columns), lake_rows_all_entries},
+    [LAKE_MANIFESTS] = {"manifests", true, COLUMNS(manifests_columns), lake_rows_manifests},
+    [LAKE_ALL_MANIFESTS] = {"all_manifests", false, COLUMNS(all_manifests_columns), lake_rows_all_manifests},
+    [LAKE_PARTITIONS] = {"partitions", true, COLUMNS(partitions_columns), lake_rows_partitions},
 };
 
 bool lake_metadata_find(struct slice name, enum lake_metadata_kind *ret_kind)
@@ -294,14 +374,21 @@ static enum err fill_columns(const struct shape *shape, const struct lake_table 
     if (columns == NULL) {
         return errinfo_nomem(info);
     }
+    size_t count = 0;
     for (size_t i = 0; i < shape->column_count; i++) {
         struct slice name = slice_of(shape->columns[i].name);
-        struct slice type = slice_of(shape->columns[i].type);
-        columns[i] = (struct relation_column){(uint32_t)i + 1, name, name, type};
+        struct slice type;
+        if (shape->columns[i].type != NULL) {
+            type = slice_of(shape->columns[i].type);
+        } else {
+            TRY(lake_metadata_type(table, shape->columns[i].name, arena, &type, info));
+        }
+        if (type.len > 0) {
+            columns[count++] = (struct relation_column){(uint32_t)i + 1, name, name, type};
+        }
     }
-    (void)table;
     relation->columns = columns;
-    relation->column_count = shape->column_count;
+    relation->column_count = count;
     return ERR_OK;
 }
 
@@ -357,5 +444,48 @@ enum err lake_metadata_load(const struct lake_open *open, struct arena *arena,
     TRY(fill_columns(shape, table, arena, &relation, info));
     TRY(fill_rows(shape, table, arena, &relation, info));
     *ret_relation = relation;
+    return ERR_OK;
+}
+
+bool lake_metadata_is_text(const struct relation *relation, const struct relation_column *column)
+{
+    return relation->kind == RELATION_SYSTEM && relation->lake != NULL &&
+           slice_find(column->type, SLICE("BLOB")) != SIZE_MAX;
+}
+
+/* "BLOB" only ever stands for the type: names are quoted, and a quoted "BLOB" in a name would only
+ * rename a field that the cast puts right by position. */
+static enum err text_type(struct slice type, struct arena *arena, struct slice *ret_type,
+                          struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    for (size_t at; (at = slice_find(type, SLICE(" BLOB"))) != SIZE_MAX;) {
+        buf_append(&text, type.ptr, at);
+        buf_append_str(&text, " VARCHAR");
+        type = (struct slice){type.ptr + at + 5, type.len - at - 5};
+    }
+    buf_append_slice(&text, slice_equal(type, SLICE("BLOB")) ? SLICE("VARCHAR") : type);
+    return !buf_failed(&text) && arena_slice(arena, buf_slice(&text), ret_type)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
+enum err lake_metadata_source(const struct relation *relation, struct arena *arena,
+                              struct relation *ret_source, struct errinfo *info)
+{
+    *ret_source = *relation;
+    if (relation->kind != RELATION_SYSTEM || relation->lake == NULL) {
+        return ERR_OK;
+    }
+    struct relation_column *columns =
+        arena_calloc(arena, relation->column_count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < relation->column_count; i++) {
+        columns[i] = relation->columns[i];
+        TRY(text_type(columns[i].type, arena, &columns[i].type, info));
+    }
+    ret_source->columns = columns;
     return ERR_OK;
 }

@@ -610,6 +610,19 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
 
 /* ---- second pass: secure ---- */
 
+static void write_source_column(const struct relation *relation,
+                                const struct relation_column *column, struct buf *out)
+{
+    bool is_text = lake_metadata_is_text(relation, column);
+    buf_append_str(out, is_text ? "CAST(" : "");
+    sql_quote_name(out, column->source);
+    if (is_text) {
+        buf_append_str(out, " AS ");
+        buf_append_slice(out, column->type);
+        buf_append_char(out, ')');
+    }
+}
+
 /* FROM item that yields the needed columns as __moat_c<id>. */
 static enum err write_source(struct builder *b, const struct plan_ref *ref, struct buf *out,
                              struct errinfo *info)
@@ -622,16 +635,18 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
     buf_append_str(out, "(SELECT ");
     for (size_t i = 0; i < count; i++) {
         buf_append_str(out, i == 0 ? "" : ", ");
-        sql_quote_name(out, columns[i]->source);
+        write_source_column(relation, columns[i], out);
         buf_printf(out, " AS \"__moat_c%u\"", columns[i]->id);
     }
     buf_append_str(out, " FROM ");
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(out, "\"__moat_view\"");
     } else {
+        struct relation read;
         struct access_uri_context uri = {b->session->warehouse, relation,
                                          b->plan->tables[ref->table].object_first};
-        TRY(catalog_source_sql(relation, access_placeholder_uri, &uri, out, info));
+        TRY(lake_metadata_source(relation, b->arena, &read, info));
+        TRY(catalog_source_sql(&read, access_placeholder_uri, &uri, out, info));
     }
     buf_append_str(out, ") AS \"__moat_source\"");
     return ERR_OK;
