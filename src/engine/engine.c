@@ -232,9 +232,9 @@ void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct
     ops()->grant_uri_out(grant, index, ret_uri);
 }
 
-void engine_grant_uri_scan(const struct engine_grant *grant, struct buf *ret_uri)
+void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
-    ops()->grant_uri_scan(grant, ret_uri);
+    ops()->grant_uri_scan(grant, index, ret_uri);
 }
 
 struct engine_grant_counters engine_grant_count(const struct engine_grant *grant)

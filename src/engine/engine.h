@@ -88,7 +88,10 @@ struct engine_grant_spec {
     size_t writable_count;
     void *context;           /* outlives the grant */
     int64_t expires_wall_us; /* 0 = with the grant */
-    const struct engine_scan_spec *scan; /* outlives the grant; NULL: no scan over the objects */
+    /* Relations of many files with files of their own; with all they point to, outlive the grant.
+     * Objects are then apart from these: a grant may have either or both. */
+    const struct engine_scan_spec *scans;
+    size_t scan_count;
 };
 
 MUST_USE enum err engine_grant_open(struct engine *engine, const struct identity *who,
@@ -101,8 +104,8 @@ DEFINE_CLEANUP(struct engine_grant, engine_grant_cleanup, engine_grant_close)
 /* Appends "moat://<grant>/<index><extension>", unguessable. */
 void engine_grant_uri(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
-/* Appends "moat://<grant>/scan", which moat_scan('...') reads; the grant must have a scan. */
-void engine_grant_uri_scan(const struct engine_grant *grant, struct buf *ret_uri);
+/* Appends "moat://<grant>/s<index>", which moat_scan('...') reads. */
+void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 
 struct engine_grant_counters {
     uint64_t files_opened;

@@ -38,7 +38,7 @@ struct engine_module_ops {
     void (*grant_close)(struct engine_grant *);
     void (*grant_uri)(const struct engine_grant *, size_t, struct buf *);
     void (*grant_uri_out)(const struct engine_grant *, size_t, struct buf *);
-    void (*grant_uri_scan)(const struct engine_grant *, struct buf *);
+    void (*grant_uri_scan)(const struct engine_grant *, size_t, struct buf *);
     struct engine_grant_counters (*grant_count)(const struct engine_grant *);
 
     enum err (*query_open)(struct engine_session *, struct slice, const struct engine_parameter *,

@@ -73,19 +73,16 @@ struct grant_object {
     bool has_hidden;
 };
 
+/* Files that a scan has named so far, by number. */
+struct scan_offers {
+    std::mutex lock;
+    std::unordered_map<size_t, const struct engine_scan_file *> files;
+};
+
 class grant_state
 {
   public:
     grant_state(const struct engine_grant_spec &spec, std::string id);
-
-    /* Both throw unless the grant is open and has not expired. */
-    void read_at(size_t index, uint64_t offset, void *ret_bytes, size_t len);
-    void write_next(size_t index, const void *bytes, size_t len);
-
-    void open_for_reading(); /* counts; throws as above */
-    void open_for_writing(size_t index);
-    bool was_written(size_t index);
-    void close(); /* waits for calls in flight */
 
     /* One call in flight: while it lives, what the grant's spec points to lives too. Throws as
      * above. */
@@ -101,10 +98,27 @@ class grant_state
         grant_state &grant;
     };
 
+    /* Both throw unless the grant is open and has not expired. */
+    void read_at(size_t index, uint64_t offset, void *ret_bytes, size_t len);
+    void write_next(size_t index, const void *bytes, size_t len);
+
+    /* Of the files of a scan: those that its files() has named may be read. */
+    const struct engine_scan_spec &scan(size_t index, const use &in_use) const;
+    void offer(size_t scan_index, const struct engine_scan_file *files, size_t count);
+    bool find_offered(size_t scan_index, size_t object, uint64_t *ret_size_bytes,
+                      std::string *ret_etag);
+    void read_scan_at(size_t scan_index, size_t object, uint64_t offset, void *ret_bytes,
+                      size_t len);
+
+    void open_for_reading(); /* counts; throws as above */
+    void open_for_writing(size_t index);
+    bool was_written(size_t index);
+    void close(); /* waits for calls in flight */
+
     const std::string id;
     const std::vector<grant_object> objects;
     const size_t writable_count;
-    const struct engine_scan_spec *const scan; /* null, or looked at under a use only */
+    const size_t scan_count;
     std::atomic<uint64_t> files_opened{0};
     std::atomic<uint64_t> bytes_read{0};
     std::atomic<uint64_t> bytes_written{0};
@@ -112,6 +126,8 @@ class grant_state
   private:
     void check_usable(const std::unique_lock<std::mutex> &held) const;
 
+    const struct engine_scan_spec *const scans;
+    const std::unique_ptr<scan_offers[]> offers;
     const engine_read_fn read;
     const engine_write_fn write;
     void *const context;
@@ -152,8 +168,9 @@ void guard_statistics(duckdb::Connection &connection);
 
 /* ---- scans (scan.cpp) ---- */
 
-/* The grant whose scan `path` ("moat://<grant>/scan") names; null if there is none. */
-std::shared_ptr<grant_state> find_scan(grant_registry &grants, const std::string &path);
+/* The grant whose scan `path` ("moat://<grant>/s<index>") names; null if there is none. */
+std::shared_ptr<grant_state> find_scan(grant_registry &grants, const std::string &path,
+                                       size_t *ret_index);
 
 /* moat_scan, made of the engine's own Parquet scan: after guard_statistics. */
 void register_scan(duckdb::Connection &connection);
@@ -281,7 +298,7 @@ enum err grant_open(struct engine *, const struct engine_grant_spec *, struct en
 void grant_close(struct engine_grant *) noexcept;
 void grant_uri(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_out(const struct engine_grant *, size_t, struct buf *) noexcept;
-void grant_uri_scan(const struct engine_grant *, struct buf *) noexcept;
+void grant_uri_scan(const struct engine_grant *, size_t, struct buf *) noexcept;
 struct engine_grant_counters grant_count(const struct engine_grant *) noexcept;
 
 enum err query_open(struct engine_session *, struct slice, const struct engine_parameter *, size_t,

@@ -1,4 +1,4 @@
-/* moat_scan('moat://<grant>/scan'): the files of a grant as one relation (engine/scan.h).
+/* moat_scan('moat://<grant>/<scan>'): the files of a grant as one relation (engine/scan.h).
  *
  * The engine's own Parquet scan with our way of listing and mapping files put in: threads, row
  * groups, prefetching, filters and projections stay the engine's. */
@@ -44,13 +44,13 @@ static duckdb::virtual_column_map_t virtual_columns(ClientContext &,
     const std::pair<duckdb::column_t, duckdb::TableColumn> all[] = {
         {MultiFileReader::COLUMN_IDENTIFIER_FILENAME, {"_file", LogicalType::VARCHAR}},
         {MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER, {"_pos", LogicalType::BIGINT}},
-        {MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX, {"_object", LogicalType::UBIGINT}},
+        {MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX, {"__moat_file", LogicalType::UBIGINT}},
         {COLUMN_SPEC_ID, {"_spec_id", LogicalType::INTEGER}},
         {COLUMN_PARTITION, {"_partition", source.partition_type}},
         {COLUMN_ROW_ID, {"_row_id", LogicalType::BIGINT}},
         {COLUMN_LAST_UPDATED, {"_last_updated_sequence_number", LogicalType::BIGINT}},
-        {COLUMN_SEQUENCE_NUMBER, {"_sequence_number", LogicalType::BIGINT}},
-        {COLUMN_GROUP, {"_group", LogicalType::INTEGER}},
+        {COLUMN_SEQUENCE_NUMBER, {"__moat_sequence", LogicalType::BIGINT}},
+        {COLUMN_GROUP, {"__moat_group", LogicalType::INTEGER}},
         {duckdb::COLUMN_IDENTIFIER_EMPTY, {"", LogicalType::BOOLEAN}},
     };
     duckdb::virtual_column_map_t result;

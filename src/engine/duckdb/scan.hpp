@@ -36,16 +36,18 @@ struct scan_name {
 
 struct scan_source {
     std::shared_ptr<grant_state> grant;
+    size_t index = 0; /* of the scan in the grant */
     std::vector<scan_column> columns;
     std::vector<scan_name> names;
     duckdb::LogicalType partition_type; /* SQLNULL if there is none */
     int64_t row_count_estimate = -1;
+    bool has_hidden = true;
     std::mutex files_lock;   /* one call of files() at a time */
     std::mutex literal_lock; /* reader threads share one context to evaluate literals in */
 };
 
 std::shared_ptr<scan_source> open_source(duckdb::ClientContext &context,
-                                         std::shared_ptr<grant_state> grant);
+                                         std::shared_ptr<grant_state> grant, size_t index);
 
 /* The value of a SQL literal as `type`; an empty text is NULL. */
 duckdb::Value evaluate_literal(duckdb::ClientContext &context, struct slice text,

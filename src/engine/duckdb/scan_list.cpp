@@ -62,7 +62,7 @@ void scan_list::resolve() const
     }
     grant_state::use in_use(*source->grant);
     std::lock_guard<std::mutex> serialised(source->files_lock);
-    const struct engine_scan_spec &spec = *source->grant->scan;
+    const struct engine_scan_spec &spec = source->grant->scan(source->index, in_use);
     struct errinfo info;
     errinfo_init(&info);
     enum err err =
@@ -71,12 +71,11 @@ void scan_list::resolve() const
         throw_errinfo(err, info);
     }
     for (size_t i = 0; i < file_count; i++) {
-        if (files[i].object >= source->grant->objects.size() ||
-            (files[i].has_deletes && spec.live == nullptr)) {
-            throw_err(ERR_INVALID, nullptr,
-                      "file " + std::to_string(i) + " of a scan is none of its grant's", "");
+        if (files[i].has_deletes && spec.live == nullptr) {
+            throw_err(ERR_INVALID, nullptr, "a scan has files with deletes and knows of none", "");
         }
     }
+    source->grant->offer(source->index, files, file_count);
     is_resolved = true;
 }
 
@@ -89,7 +88,7 @@ const struct engine_scan_file &scan_list::file(idx_t index) const
 
 int64_t scan_list::exact_row_count() const
 {
-    if (!predicates.empty()) {
+    if (!predicates.empty() || source->has_hidden) {
         return -1;
     }
     std::lock_guard<std::mutex> held(lock);
@@ -233,9 +232,8 @@ OpenFileInfo scan_list::GetFile(idx_t i) const
         return OpenFileInfo();
     }
     grant_state::use in_use(*source->grant);
-    size_t object = files[i].object;
-    return OpenFileInfo("moat://" + source->grant->id + "/" + std::to_string(object) +
-                        source->grant->objects[object].extension);
+    return OpenFileInfo("moat://" + source->grant->id + "/s" + std::to_string(source->index) + "/" +
+                        std::to_string(files[i].object));
 }
 
 } // namespace moat

@@ -65,8 +65,8 @@ struct scan_state : public duckdb::MultiFileReaderGlobalState {
 class live_filter : public duckdb::DeleteFilter
 {
   public:
-    live_filter(std::shared_ptr<grant_state> grant_, const struct engine_scan_file &file_)
-        : grant(std::move(grant_)), file(file_)
+    live_filter(std::shared_ptr<scan_source> source_, const struct engine_scan_file &file_)
+        : source(std::move(source_)), file(file_)
     {
     }
 
@@ -99,17 +99,17 @@ class live_filter : public duckdb::DeleteFilter
   private:
     void ask(const int64_t *rows, idx_t count, bool *ret_live) const
     {
-        grant_state::use in_use(*grant);
+        grant_state::use in_use(*source->grant);
         struct errinfo info;
         errinfo_init(&info);
-        const struct engine_scan_spec &spec = *grant->scan;
+        const struct engine_scan_spec &spec = source->grant->scan(source->index, in_use);
         enum err err = spec.live(spec.context, &file, rows, count, ret_live, &info);
         if (err != ERR_OK) {
             throw_errinfo(err, info);
         }
     }
 
-    const std::shared_ptr<grant_state> grant;
+    const std::shared_ptr<scan_source> source;
     const struct engine_scan_file &file; /* lives as long as the grant */
 };
 
@@ -458,12 +458,13 @@ scan_reader::CreateFileList(ClientContext &context, const duckdb::vector<string>
                             const duckdb::FileGlobInput &)
 {
     auto registry = registry_of(context);
+    size_t index = 0;
     auto grant =
-        registry == nullptr || paths.size() != 1 ? nullptr : find_scan(*registry, paths[0]);
+        registry == nullptr || paths.size() != 1 ? nullptr : find_scan(*registry, paths[0], &index);
     if (grant == nullptr) {
         throw_err(ERR_DENIED, nullptr, "no grant for object", "");
     }
-    return duckdb::make_shared_ptr<scan_list>(open_source(context, std::move(grant)),
+    return duckdb::make_shared_ptr<scan_list>(open_source(context, std::move(grant), index),
                                               std::vector<predicate>(), false);
 }
 
@@ -540,7 +541,7 @@ duckdb::ReaderInitializeType scan_reader::InitializeReader(
         }
     }
     if (file.has_deletes) {
-        reader.deletion_filter = make_uniq<live_filter>(source.grant, file);
+        reader.deletion_filter = make_uniq<live_filter>(list.source, file);
     }
     return duckdb::ReaderInitializeType::INITIALIZED;
 }

@@ -103,10 +103,11 @@ static std::vector<scan_name> names_of(const struct engine_scan_name *from, size
     return names;
 }
 
-std::shared_ptr<scan_source> open_source(ClientContext &context, std::shared_ptr<grant_state> grant)
+std::shared_ptr<scan_source> open_source(ClientContext &context, std::shared_ptr<grant_state> grant,
+                                         size_t index)
 {
     grant_state::use in_use(*grant);
-    const struct engine_scan_spec &spec = *grant->scan;
+    const struct engine_scan_spec &spec = grant->scan(index, in_use);
     auto source = std::make_shared<scan_source>();
     duckdb::case_insensitive_set_t seen;
     for (size_t i = 0; i < spec.column_count; i++) {
@@ -125,6 +126,8 @@ std::shared_ptr<scan_source> open_source(ClientContext &context, std::shared_ptr
             ? LogicalType(LogicalTypeId::SQLNULL)
             : duckdb::TransformStringToLogicalType(text_of(spec.partition_type), context);
     source->row_count_estimate = spec.row_count_estimate;
+    source->has_hidden = spec.has_hidden;
+    source->index = index;
     source->grant = std::move(grant);
     return source;
 }

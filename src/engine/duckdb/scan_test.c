@@ -80,6 +80,13 @@ static enum err table_live(void *context, const struct engine_scan_file *file, c
     return ERR_OK;
 }
 
+static enum err table_read(void *context, size_t object, uint64_t offset, void *ret_bytes,
+                           size_t len, struct errinfo *info)
+{
+    struct table *table = context;
+    return store_read(&table->store, object, offset, ret_bytes, len, info);
+}
+
 /* Adds `select` as a file of the table; `options` are those of COPY beside the format. */
 static struct engine_scan_file *table_add(struct fixture *fixture, struct table *table,
                                           const char *select, const char *options)
@@ -100,29 +107,24 @@ static struct engine_scan_file *table_add(struct fixture *fixture, struct table 
     size_t index = table->store.object_count++;
     CHECK(index < FILES_MAX);
     table->store.objects[index] = store.objects[0];
-    table->files[index] = (struct engine_scan_file){
-        .object = index, .record_count = -1, .first_row_id = -1, .path = SLICE("s3://lake/f")};
+    table->files[index] = (struct engine_scan_file){.object = index,
+                                                    .size_bytes = store.objects[0].len,
+                                                    .record_count = -1,
+                                                    .first_row_id = -1,
+                                                    .path = SLICE("s3://lake/f")};
     return &table->files[index];
 }
 
 static struct engine_grant *table_grant(struct fixture *fixture, struct table *table)
 {
-    struct engine_object objects[FILES_MAX] = {0};
-    for (size_t i = 0; i < table->store.object_count; i++) {
-        objects[i] = (struct engine_object){.size_bytes = table->store.objects[i].len,
-                                            .extension = SLICE(".parquet")};
-    }
     table->spec.files = table_files;
+    table->spec.read = table_read;
     table->spec.live = table_live;
     table->spec.context = table;
     if (table->spec.row_count_estimate == 0) {
         table->spec.row_count_estimate = -1;
     }
-    struct engine_grant_spec spec = {.objects = objects,
-                                     .object_count = table->store.object_count,
-                                     .read = store_read,
-                                     .context = &table->store,
-                                     .scan = &table->spec};
+    struct engine_grant_spec spec = {.scans = &table->spec, .scan_count = 1};
     struct engine_grant *grant = NULL;
     struct errinfo info;
     CHECK_OK(engine_grant_open(fixture->engine, WHO, &spec, &grant, &info));
@@ -136,7 +138,7 @@ static char *scan_sql(const struct engine_grant *grant, const char *format)
     ASSERT(mark != NULL);
     buf_append(&sql, format, (size_t)(mark - format));
     buf_append_str(&sql, "moat_scan('");
-    engine_grant_uri_scan(grant, &sql);
+    engine_grant_uri_scan(grant, 0, &sql);
     buf_append_str(&sql, "')");
     buf_append_str(&sql, mark + 2);
     char *text = buf_take(&sql);
@@ -447,14 +449,15 @@ TEST(engine_scan, virtual_columns_are_told_from_columns_of_those_names)
     COLUMNS(&table, columns);
     table_expect(
         &fixture, &table,
-        "SELECT concat_ws('|', _file, _pos, _spec_id, _partition, _sequence_number, _group, "
+        "SELECT concat_ws('|', _file, _pos, _spec_id, _partition, __moat_sequence, __moat_group, "
         "filename, file_row_number, file_index) FROM %s WHERE _pos > 0 AND file_index < 2",
         "s3://lake/data/a=1/00.parquet|1|4|{'a': 1, 'd': 2024-01-31}|17|2|mine1|101|1");
     table_expect(&fixture, &table, "SELECT count(*)::VARCHAR FROM (DESCRIBE SELECT * FROM %s)",
                  "3");
     table_expect(&fixture, &table,
-                 "SELECT count(*)::VARCHAR FROM %s WHERE _partition.a = 1 AND _group = 2", "3");
-    table_expect(&fixture, &table, "SELECT count(*)::VARCHAR FROM %s WHERE _group = 3", "0");
+                 "SELECT count(*)::VARCHAR FROM %s WHERE _partition.a = 1 AND __moat_group = 2",
+                 "3");
+    table_expect(&fixture, &table, "SELECT count(*)::VARCHAR FROM %s WHERE __moat_group = 3", "0");
     table_expect(&fixture, &table,
                  "SELECT count(*)::VARCHAR FROM %s WHERE _file LIKE '%%/00.parquet'", "3");
     table_fini(&table);
@@ -527,7 +530,7 @@ TEST(engine_scan, deleted_rows_are_gone_from_whatever_is_asked)
     table_expect(&fixture, &table, "SELECT count(*)::VARCHAR FROM %s WHERE s.x BETWEEN 700 AND 706",
                  "6");
     table_expect(&fixture, &table,
-                 "SELECT count(*)::VARCHAR FROM %s WHERE _pos % 7 = 0 AND _object = 0", "0");
+                 "SELECT count(*)::VARCHAR FROM %s WHERE _pos % 7 = 0 AND __moat_file = 0", "0");
     table_expect(&fixture, &table,
                  "SELECT string_agg(i::VARCHAR || left(h, 2), ',') FROM "
                  "(SELECT i, h FROM %s WHERE i >= 14 ORDER BY i LIMIT 3)",
