@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "catalog/iceberg.h"
+#include "engine/scan.h"
 #include "query/query_int.h"
 
 /* ---- attached catalogs (attached.c) ---- */
@@ -124,3 +125,22 @@ bool lake_metadata_is_text(const struct relation *relation, const struct relatio
 /* The relation as its JSON lines are read; any other relation is given back as it is. */
 MUST_USE enum err lake_metadata_source(const struct relation *relation, struct arena *arena,
                                        struct relation *ret_source, struct errinfo *info);
+
+/* ---- scans (lake_scan.c) ---- */
+
+struct lake_scan;
+
+/* Opens what the engine asks for the table's files; `table` must outlive it. ERR_UNSUPPORTED names
+ * what the table has that cannot be read. */
+MUST_USE enum err lake_scan_open(const struct lake_table *table, bool has_hidden,
+                                 struct lake_scan **ret_scan, struct errinfo *info);
+void lake_scan_close(struct lake_scan *scan);
+DEFINE_CLEANUP(struct lake_scan, lake_scan_cleanup, lake_scan_close)
+const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan);
+
+struct lake_scan_counts {
+    uint64_t files; /* that may have rows for the query */
+    uint64_t files_opened;
+    uint64_t bytes_read;
+};
+struct lake_scan_counts lake_scan_count(const struct lake_scan *scan);

@@ -154,6 +154,13 @@ static enum err fill_columns(const struct iceberg_schema *schema, struct arena *
     }
     for (size_t i = 0; i < count; i++) {
         const struct iceberg_field *field = &schema->root.fields[i];
+        for (size_t k = 0; k < i; k++) {
+            if (slice_equal_fold(columns[k].name, field->name)) {
+                return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                                   "the columns \"%.*s\" and \"%.*s\" differ in case only",
+                                   SLICE_ARGS(columns[k].name), SLICE_ARGS(field->name));
+            }
+        }
         columns[i] = (struct relation_column){
             .id = (uint32_t)field->id, .name = field->name, .source = field->name};
         TRY(lake_type_text(&field->type, arena, &columns[i].type, info));

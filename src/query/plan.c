@@ -269,6 +269,27 @@ static enum err add_objects(struct builder *b, const struct relation *relation,
     return ERR_OK;
 }
 
+static enum err add_scan(struct builder *b, const struct lake_table *table, struct errinfo *info)
+{
+    struct plan *plan = b->plan;
+    const struct lake_table **grown =
+        arena_calloc(b->arena, plan->scan_count + 1, sizeof(const struct lake_table *));
+    if (grown == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (plan->scan_count > 0) {
+        memcpy(grown, plan->scans, plan->scan_count * sizeof(*grown));
+    }
+    grown[plan->scan_count++] = table;
+    plan->scans = grown;
+    return ERR_OK;
+}
+
+static bool is_scanned(const struct relation *relation)
+{
+    return relation->kind == RELATION_TABLE && relation->lake != NULL;
+}
+
 static enum err add_table(struct builder *b, const struct plan_node *node,
                           const struct resolved *resolved, size_t *ret_index, struct errinfo *info)
 {
@@ -299,14 +320,17 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
     }
     const struct plan_table *mention = find_mention(plan, relation, node->who);
     size_t object_first = mention != NULL ? mention->object_first : plan->object_count;
+    size_t scan = mention != NULL ? mention->scan : plan->scan_count;
     if (mention == NULL) {
         TRY(add_objects(b, relation, info));
+        TRY(is_scanned(relation) ? add_scan(b, relation->lake, info) : ERR_OK);
     }
     plan->tables[plan->table_count] = (struct plan_table){
         .relation = resolved->relation,
         .who = node->who,
         .object_first = object_first,
         .object_count = relation->object_count,
+        .scan = scan,
         .is_mentioned_before = mention != NULL,
         .is_bound = resolved->effective.is_bound,
     };
@@ -641,6 +665,9 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
     buf_append_str(out, " FROM ");
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(out, "\"__moat_view\"");
+    } else if (is_scanned(relation)) {
+        buf_printf(out, "moat_scan('%s/s%zu')", b->session->warehouse->uri_prefix,
+                   b->plan->tables[ref->table].scan);
     } else {
         struct relation read;
         struct access_uri_context uri = {b->session->warehouse, relation,

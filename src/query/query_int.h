@@ -67,6 +67,7 @@ struct plan_table {
     const struct identity *who;   /* as whom it was loaded (held by the plan) */
     size_t object_first;          /* its objects in plan->objects */
     size_t object_count;
+    size_t scan; /* tables of a lake: their number in plan->scans */
     struct audit_table audit;
     bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
     bool is_bound;
@@ -80,6 +81,8 @@ struct plan {
     size_t table_count;
     const struct relation_object **objects;
     size_t object_count;
+    const struct lake_table **scans; /* one for each version of a table and person */
+    size_t scan_count;
     struct identity **identities; /* held: the caller and definers */
     size_t identity_count;
     bool is_bound;   /* some hidden value could be at stake */
@@ -177,6 +180,7 @@ DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 MUST_USE enum err access_bind(const struct access *access, struct slice physical_sql,
                               struct buf *ret_sql);
 uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count);
+struct lake_scan_counts access_scan_count(const struct access *access, size_t scan);
 void access_sink_uri(const struct access *access, struct buf *ret_uri);
 MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
 /* The placeholder URI of object `index`, as catalog_source_sql wants it. */
