@@ -581,6 +581,43 @@ TEST(engine_scan, counting_opens_no_file_where_the_counts_are_exact)
 
 /* ---- which files ---- */
 
+/* What is written, and what files() is asked with. */
+static const char *const conditions[][2] = {
+    {"i = 5", "=(1 5)"},
+    {"5 < i", ">(1 5)"},
+    {"i IN (3, 1, NULL)", "in(1 3 1)"},
+    {"i BETWEEN 2 AND 9", ">=(1 2) <=(1 9)"},
+    {"i = 1 OR i > 7", "or(=(1 1) >(1 7))"},
+    {"i = 1 OR hash(i) = 7", ""},
+    {"i = 1 AND hash(i) = 7", "=(1 1)"},
+    {"i IS NULL", "null(1)"},
+    {"v IS NOT NULL", "notnull(4)"},
+    {"i <> 4", "<>(1 4)"},
+    {"d = 0.0", "in(2 -0 0)"},
+    {"d >= 0.0", ">=(2 -0)"},
+    {"d <= -0.0", "<=(2 0)"},
+    {"d > 0.1", ">(2 0.10000000000000001)"},
+    {"d = 'nan'", "=(2 nan)"},
+    {"f = 1.5", "=(9 1.5)"},
+    {"t >= TIMESTAMPTZ '2024-01-31 05:00:00.000001+02'", ">=(3 2024-01-31 03:00:00.000001)"},
+    {"v LIKE 'ab%'", "prefix(4 ab) >=(4 ab) <(4 ac)"},
+    {"starts_with(v, 'a b')", "prefix(4 a b)"},
+    {"v = 'it''s'", "=(4 it's)"},
+    {"n < 12345678901234567.891", "<(5 12345678901234567.891)"},
+    {"b = '\\x01z'::BLOB", "=(6 \001z)"},
+    {"u = '00000000-0000-0000-0000-00000000000a'", "=(7 00000000-0000-0000-0000-00000000000a)"},
+    {"day > '2024-01-31'", ">(8 2024-01-31)"},
+    {"day > '12024-01-31'", ""},
+    {"ns = '2024-01-31 01:02:03.000000004'::TIMESTAMP_NS", "=(13 2024-01-31 01:02:03.000000004)"},
+    {"tm = '01:02:03.5'", "=(14 01:02:03.5)"},
+    {"s.x = 3", "=(11 3)"},
+    {"s.y = 'q' AND i = 1", "=(12 q) =(1 1)"},
+    {"length(v) = 3", ""},
+    {"_pos = 3", ""},
+    {"i + 1 = 3", "=(1 2)"},
+    {"CAST(i AS BIGINT) = 3", "=(1 3)"},
+};
+
 TEST(engine_scan, conditions_reach_the_program_exactly)
 {
     struct fixture fixture = fixture_open(NULL);
@@ -604,55 +641,20 @@ TEST(engine_scan, conditions_reach_the_program_exactly)
         COLUMN(10, "s", "STRUCT(x INTEGER, y VARCHAR)", CHILDREN(field)),
     };
     COLUMNS(&table, columns);
-    static const char *const cases[][2] = {
-        {"i = 5", "=(1 5)"},
-        {"5 < i", ">(1 5)"},
-        {"i IN (3, 1, NULL)", "in(1 3 1)"},
-        {"i BETWEEN 2 AND 9", ">=(1 2) <=(1 9)"},
-        {"i = 1 OR i > 7", "or(=(1 1) >(1 7))"},
-        {"i = 1 OR hash(i) = 7", ""},
-        {"i = 1 AND hash(i) = 7", "=(1 1)"},
-        {"i IS NULL", "null(1)"},
-        {"v IS NOT NULL", "notnull(4)"},
-        {"i <> 4", "<>(1 4)"},
-        {"d = 0.0", "in(2 -0 0)"},
-        {"d >= 0.0", ">=(2 -0)"},
-        {"d <= -0.0", "<=(2 0)"},
-        {"d > 0.1", ">(2 0.10000000000000001)"},
-        {"d = 'nan'", "=(2 nan)"},
-        {"f = 1.5", "=(9 1.5)"},
-        {"t >= TIMESTAMPTZ '2024-01-31 05:00:00.000001+02'", ">=(3 2024-01-31 03:00:00.000001)"},
-        {"v LIKE 'ab%'", "prefix(4 ab) >=(4 ab) <(4 ac)"},
-        {"starts_with(v, 'a b')", "prefix(4 a b)"},
-        {"v = 'it''s'", "=(4 it's)"},
-        {"n < 12345678901234567.891", "<(5 12345678901234567.891)"},
-        {"b = '\\x01z'::BLOB", "=(6 \001z)"},
-        {"u = '00000000-0000-0000-0000-00000000000a'", "=(7 00000000-0000-0000-0000-00000000000a)"},
-        {"day > '2024-01-31'", ">(8 2024-01-31)"},
-        {"day > '12024-01-31'", ""},
-        {"ns = '2024-01-31 01:02:03.000000004'::TIMESTAMP_NS",
-         "=(13 2024-01-31 01:02:03.000000004)"},
-        {"tm = '01:02:03.5'", "=(14 01:02:03.5)"},
-        {"s.x = 3", "=(11 3)"},
-        {"s.y = 'q' AND i = 1", "=(12 q) =(1 1)"},
-        {"length(v) = 3", ""},
-        {"_pos = 3", ""},
-        {"i + 1 = 3", "=(1 2)"},
-        {"CAST(i AS BIGINT) = 3", "=(1 3)"},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(conditions); i++) {
         struct buf sql CLEANUP(buf_fini) = {0};
-        buf_printf(&sql, "SELECT i::VARCHAR FROM %%s WHERE false OR (%s) LIMIT 0", cases[i][0]);
+        buf_printf(&sql, "SELECT i::VARCHAR FROM %%s WHERE false OR (%s) LIMIT 0",
+                   conditions[i][0]);
         struct engine_grant *grant = table_grant(&fixture, &table);
         char *text = scan_sql(grant, buf_cstr(&sql));
         buf_reset(&sql);
         buf_printf(&sql, "SELECT count(*)::VARCHAR FROM (%.*s)", (int)strlen(text) - 8, text);
         struct errinfo info;
         if (fixture_run(&fixture, buf_cstr(&sql), NULL, &info) != ERR_OK) {
-            fail_msg("%s: %s", cases[i][0], info.message);
+            fail_msg("%s: %s", conditions[i][0], info.message);
         }
-        if (strcmp(buf_cstr(&table.predicates), cases[i][1]) != 0) {
-            fail_msg("%s: %s", cases[i][0], buf_cstr(&table.predicates));
+        if (strcmp(buf_cstr(&table.predicates), conditions[i][1]) != 0) {
+            fail_msg("%s: %s", conditions[i][0], buf_cstr(&table.predicates));
         }
         mem_free(text);
         engine_grant_close(grant);
