@@ -173,8 +173,9 @@ static enum err find_highest(const struct identity *who, struct slice folder, st
         (void)errinfo_set(info, ERR_INVALID, NULL,
                           "table \"%.*s\" has %zu metadata files of version %lld", SLICE_ARGS(name),
                           ties, (long long)best);
-        errinfo_hint(info, "Name the right one with TYPE static, or ask the catalog that wrote "
-                           "them.");
+        errinfo_hint(info,
+                     "Name the metadata file instead of the folder; the catalog that wrote them "
+                     "knows which one counts.");
         return ERR_INVALID;
     }
     return ERR_OK;

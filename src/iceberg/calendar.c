@@ -134,10 +134,14 @@ bool iceberg__parse_time(struct slice text, int64_t per_second, int64_t *ret_val
                          !take_fraction(&text, per_second, &fraction))) {
         return false;
     }
-    if (text.len != 0 || hours > 23 || minutes > 59 || seconds > 59) {
+    if (text.len != 0 || minutes > 59 || seconds > 59) {
         return false;
     }
-    *ret_value = (hours * 3600 + minutes * 60 + seconds) * per_second + fraction;
+    int64_t value = (hours * 3600 + minutes * 60 + seconds) * per_second + fraction;
+    if (value > DAY_SECONDS * per_second) {
+        return false;
+    }
+    *ret_value = value;
     return true;
 }
 
@@ -159,7 +163,8 @@ bool iceberg__parse_timestamp(struct slice text, int64_t per_second, bool has_zo
     if (!found || middle == SIZE_MAX ||
         !iceberg__parse_date((struct slice){text.ptr, middle}, &days) ||
         !iceberg__parse_time((struct slice){text.ptr + middle + 1, text.len - middle - 1},
-                             per_second, &time)) {
+                             per_second, &time) ||
+        time == DAY_SECONDS * per_second) {
         return false;
     }
     /* The first day that begins before the least value is still partly in range. */

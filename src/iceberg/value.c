@@ -98,7 +98,9 @@ static bool decode(const struct iceberg_type *type, struct slice bytes, struct i
     case ICEBERG_LONG:
         value->integer = bytes.len == 4 || bytes.len == 8 ? read_integer(bytes) : 0;
         return bytes.len == 4 || bytes.len == 8;
-    case ICEBERG_TIME:
+    case ICEBERG_TIME: /* 24:00:00 is a time to some engines */
+        value->integer = bytes.len == 8 ? read_integer(bytes) : -1;
+        return value->integer >= 0 && value->integer <= DAY_MICROS;
     case ICEBERG_TIMESTAMPTZ:
     case ICEBERG_TIMESTAMPTZ_NS:
         value->integer = bytes.len == 8 ? read_integer(bytes) : 0;
