@@ -189,7 +189,7 @@ int64_t oracle_integer(uint64_t *seed, int64_t least, int64_t most, int64_t step
         return least + (int64_t)test_random_below(seed, 40);
     }
     if (dice == 2) {
-        return (int64_t)(test_random(seed) % ((uint64_t)most - (uint64_t)least)) + least;
+        return (int64_t)(test_random(seed) % ((uint64_t)most - (uint64_t)least) + (uint64_t)least);
     }
     int64_t near = (int64_t)test_random_below(seed, 3) - 1;
     return dice < 8 ? small * step + near : small;
