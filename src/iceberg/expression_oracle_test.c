@@ -220,7 +220,8 @@ struct slice oracle_text(uint64_t *seed, struct arena *arena, size_t len_max)
     size_t len = 0;
     size_t count = test_random_below(seed, len_max + 1);
     for (size_t i = 0; i < count; i++) {
-        const char *letter = letters[test_random_below(seed, ARRAY_COUNT(letters))];
+        bool is_same = test_random_below(seed, 2) == 0; /* so that texts share beginnings */
+        const char *letter = letters[is_same ? 0 : test_random_below(seed, ARRAY_COUNT(letters))];
         memcpy(text + len, letter, strlen(letter));
         len += strlen(letter);
     }
