@@ -6,6 +6,7 @@
  * expressions of all trees. What comes out is checked again by sql_ast_finish, trusting nothing
  * recorded on the way. */
 #include "base/mem.h"
+#include "query/lake_int.h"
 #include "query/plan_int.h"
 #include "sql/scan.h"
 
@@ -110,7 +111,9 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     node->who = parent->who;
     node->via_view = relation->name.name;
-    node->schema = relation->name.schema;
+    node->catalog =
+        relation->view_catalog.len > 0 ? relation->view_catalog : relation->name.catalog;
+    node->schema = relation->view_schema.len > 0 ? relation->view_schema : relation->name.schema;
     if (relation->is_definer) {
         struct identity *definer;
         TRY(system_login(b->session->warehouse->system, relation->owner, SLICE(""),
@@ -121,7 +124,7 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     struct slice json;
     TRY(plan_parse(b->session, relation->view_sql, b->arena, &json, info));
     struct sql_limits limits = b->session->warehouse->limits;
-    limits.default_schema = relation->name.schema;
+    limits.default_schema = node->schema;
     TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &limits, node->who, b->arena,
                      &node->ast, info));
     b->depth++;
@@ -202,16 +205,16 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
         }
         return load_path(b, node, reference, out, info);
     }
-    if (reference->has_version || reference->has_timestamp) {
-        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                           "time travel on \"%.*s\": registered files have no versions",
-                           SLICE_ARGS(reference->name.name));
-    }
+    struct lake_travel travel;
+    TRY(plan_read_travel(b, reference, &travel, info));
     /* A view means the same in whatever schema who asks is: they could have put a table of their
      * own there, and it would be read with a definer's rights. */
     struct sql_name name = reference->name;
+    bool is_own = slice_equal_fold(name.schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
+                  slice_equal_fold(name.schema, SLICE(SQL_SCHEMA_INFORMATION));
+    name.catalog = name.catalog.len > 0 || is_own ? name.catalog : node->catalog;
     name.schema = name.schema.len > 0 ? name.schema : node->schema;
-    enum err err = resolve_relation(b->session, node->who, &name, b->arena, out, info);
+    enum err err = resolve_version(b->session, node->who, &name, &travel, b->arena, out, info);
     if (err == ERR_NOT_FOUND && looks_like_path(reference) && may_name_paths(node->who)) {
         err = load_path(b, node, reference, out, info);
     }
@@ -266,6 +269,27 @@ static enum err add_objects(struct builder *b, const struct relation *relation,
     return ERR_OK;
 }
 
+static enum err add_scan(struct builder *b, const struct lake_table *table, struct errinfo *info)
+{
+    struct plan *plan = b->plan;
+    const struct lake_table **grown =
+        arena_calloc(b->arena, plan->scan_count + 1, sizeof(const struct lake_table *));
+    if (grown == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (plan->scan_count > 0) {
+        memcpy(grown, plan->scans, plan->scan_count * sizeof(*grown));
+    }
+    grown[plan->scan_count++] = table;
+    plan->scans = grown;
+    return ERR_OK;
+}
+
+static bool is_scanned(const struct relation *relation)
+{
+    return relation->kind == RELATION_TABLE && relation->lake != NULL;
+}
+
 static enum err add_table(struct builder *b, const struct plan_node *node,
                           const struct resolved *resolved, size_t *ret_index, struct errinfo *info)
 {
@@ -296,14 +320,17 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
     }
     const struct plan_table *mention = find_mention(plan, relation, node->who);
     size_t object_first = mention != NULL ? mention->object_first : plan->object_count;
+    size_t scan = mention != NULL ? mention->scan : plan->scan_count;
     if (mention == NULL) {
         TRY(add_objects(b, relation, info));
+        TRY(is_scanned(relation) ? add_scan(b, relation->lake, info) : ERR_OK);
     }
     plan->tables[plan->table_count] = (struct plan_table){
         .relation = resolved->relation,
         .who = node->who,
         .object_first = object_first,
         .object_count = relation->object_count,
+        .scan = scan,
         .is_mentioned_before = mention != NULL,
         .is_bound = resolved->effective.is_bound,
     };
@@ -607,6 +634,19 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
 
 /* ---- second pass: secure ---- */
 
+static void write_source_column(const struct relation *relation,
+                                const struct relation_column *column, struct buf *out)
+{
+    bool is_text = lake_metadata_is_text(relation, column);
+    buf_append_str(out, is_text ? "CAST(" : "");
+    sql_quote_name(out, column->source);
+    if (is_text) {
+        buf_append_str(out, " AS ");
+        buf_append_slice(out, column->type);
+        buf_append_char(out, ')');
+    }
+}
+
 /* FROM item that yields the needed columns as __moat_c<id>. */
 static enum err write_source(struct builder *b, const struct plan_ref *ref, struct buf *out,
                              struct errinfo *info)
@@ -619,16 +659,21 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
     buf_append_str(out, "(SELECT ");
     for (size_t i = 0; i < count; i++) {
         buf_append_str(out, i == 0 ? "" : ", ");
-        sql_quote_name(out, columns[i]->source);
+        write_source_column(relation, columns[i], out);
         buf_printf(out, " AS \"__moat_c%u\"", columns[i]->id);
     }
     buf_append_str(out, " FROM ");
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(out, "\"__moat_view\"");
+    } else if (is_scanned(relation)) {
+        buf_printf(out, "moat_scan('%s/s%zu')", b->session->warehouse->uri_prefix,
+                   b->plan->tables[ref->table].scan);
     } else {
+        struct relation read;
         struct access_uri_context uri = {b->session->warehouse, relation,
                                          b->plan->tables[ref->table].object_first};
-        TRY(catalog_source_sql(relation, access_placeholder_uri, &uri, out, info));
+        TRY(lake_metadata_source(relation, b->arena, &read, info));
+        TRY(catalog_source_sql(&read, access_placeholder_uri, &uri, out, info));
     }
     buf_append_str(out, ") AS \"__moat_source\"");
     return ERR_OK;
@@ -821,19 +866,12 @@ static enum err enter(struct query *query, enum query_state state, struct errinf
     return query == NULL ? ERR_OK : query_move(query, state, info);
 }
 
-static enum err build_new(struct session *session, struct query *query, struct slice text,
-                          struct plan **ret_plan, struct errinfo *info)
+static enum err build_text(struct session *session, struct query *query, struct slice kept,
+                           struct plan *plan, struct errinfo *info)
 {
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    TRY(plan_new(session, &plan, info));
     struct builder b = {.session = session, .arena = plan->arena, .plan = plan};
     struct plan_node root = {.who = session->who, .via_view = {"", 0}};
-    struct slice kept;
     struct slice json;
-    if (!arena_slice(b.arena, text, &kept)) {
-        return errinfo_nomem(info);
-    }
-    TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
     TRY(plan_parse(session, kept, b.arena, &json, info));
     struct sql_limits limits = session->warehouse->limits;
     limits.default_schema = slice_of(session->default_schema);
@@ -850,7 +888,27 @@ static enum err build_new(struct session *session, struct query *query, struct s
     TRY(plan_secure_node(&b, &root, info));
     TRY(enter(query, QUERY_SECURED, info));
     TRY(print_physical(&b, root.ast, info));
-    TRY(enter(query, QUERY_PLANNED, info));
+    return enter(query, QUERY_PLANNED, info);
+}
+
+/* Time travel in other engines' words becomes the engine's before it parses; what is wrong is shown
+ * where it stands in the person's text. */
+static enum err build_new(struct session *session, struct query *query, struct slice text,
+                          struct plan **ret_plan, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    struct slice kept;
+    TRY(plan_new(session, &plan, info));
+    if (!arena_slice(plan->arena, text, &kept)) {
+        return errinfo_nomem(info);
+    }
+    TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
+    TRY(sql_travel_rewrite(kept, plan->arena, &plan->travel, info));
+    enum err err = build_text(session, query, plan->travel.text, plan, info);
+    if (err != ERR_OK && info != NULL) {
+        info->position = sql_travel_position(&plan->travel, info->position);
+    }
+    TRY(err);
     *ret_plan = TAKE(plan);
     return ERR_OK;
 }
@@ -866,6 +924,10 @@ static bool is_current(struct session *session, const struct plan *plan)
         struct errinfo ignored;
         if (table->relation->kind != RELATION_TABLE) {
             continue; /* views change only with the store's version */
+        }
+        if (table->relation->lake != NULL) {
+            is_same = lake_is_current(table->relation);
+            continue;
         }
         is_same = catalog_load(session->warehouse->system, table->who, &table->relation->name, true,
                                arena, &now, &ignored) == ERR_OK &&
@@ -888,7 +950,9 @@ enum err plan_build(struct session *session, struct query *query, struct slice t
     uint64_t version;
     TRY(system_version(warehouse->system, &version, info));
     uint64_t seed =
-        identity_fingerprint(session->who) ^ hash_xx64(slice_of(session->default_schema), version);
+        identity_fingerprint(session->who) ^
+        hash_xx64(slice_of(session->default_schema),
+                  hash_xx64(slice_of(session->default_catalog), version));
     uint64_t key = hash_xx64(text, seed);
     struct plan *plan CLEANUP(plan_cleanup) =
         plan_cache_get(warehouse->cache, key, text, version, session->who);

@@ -87,7 +87,7 @@ static void explain_name(const struct plan *plan, struct errinfo *info)
             errinfo_hint(info, "%s", candidates);
         }
     }
-    errinfo_position(info, position);
+    errinfo_position(info, sql_travel_position(&plan->travel, position));
 }
 
 /* What the body of a definer's view names is not the person's to know: a name that they did not
@@ -268,6 +268,8 @@ static const struct {
     [STATEMENT_CREATE_TABLE] = {run_create_table, true},
     [STATEMENT_CREATE_VIEW] = {run_create_view, true},
     [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true},
+    [STATEMENT_ATTACH] = {run_attach, true},
+    [STATEMENT_DETACH] = {run_detach, true},
     [STATEMENT_DROP] = {run_drop, true},
     [STATEMENT_ALTER_TABLE] = {run_alter_table, true},
     [STATEMENT_CREATE_PRINCIPAL] = {run_create_principal, true},

@@ -15,6 +15,7 @@
 #include "query/state_int.h"
 #include "sql/ast.h"
 #include "sql/statement.h"
+#include "sql/travel.h"
 #include "storage/storage.h"
 #include "system/system.h"
 
@@ -47,6 +48,7 @@ struct session {
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;
+    char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
     struct prepared *prepared;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
@@ -65,6 +67,7 @@ struct plan_table {
     const struct identity *who;   /* as whom it was loaded (held by the plan) */
     size_t object_first;          /* its objects in plan->objects */
     size_t object_count;
+    size_t scan; /* tables of a lake: their number in plan->scans */
     struct audit_table audit;
     bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
     bool is_bound;
@@ -78,6 +81,8 @@ struct plan {
     size_t table_count;
     const struct relation_object **objects;
     size_t object_count;
+    const struct lake_table **scans; /* one for each version of a table and person */
+    size_t scan_count;
     struct identity **identities; /* held: the caller and definers */
     size_t identity_count;
     bool is_bound;   /* some hidden value could be at stake */
@@ -87,6 +92,7 @@ struct plan {
     enum leak_class leak;
     struct slice leak_function;
     struct sql_ast *ast; /* for carets; lives in arena */
+    struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
 };
@@ -117,7 +123,14 @@ MUST_USE enum err resolve_relation(struct session *session, const struct identit
                                    const struct sql_name *written, struct arena *arena,
                                    struct resolved *ret_resolved, struct errinfo *info);
 
-/* A registered relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
+/* The same at a version; `travel` NULL: now. */
+struct lake_travel;
+MUST_USE enum err resolve_version(struct session *session, const struct identity *who,
+                                  const struct sql_name *written, const struct lake_travel *travel,
+                                  struct arena *arena, struct resolved *ret_resolved,
+                                  struct errinfo *info);
+
+/* A relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
  * theirs to administer. */
 MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_name *written,
                                     struct arena *arena, struct relation *ret_relation,
@@ -125,7 +138,25 @@ MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_na
 bool resolve_may_administer(const struct identity *who, const struct relation *relation);
 bool resolve_is_admin(const struct identity *who);
 
-/* Every registered relation that `who` may see, with its visible columns. */
+/* What is said of a catalog that is not there, or of which `who` may know nothing. */
+enum err(resolve_no_catalog)(struct session *session, const struct identity *who, struct slice name,
+                             struct errinfo *info);
+#define resolve_no_catalog(...) ((void)(resolve_no_catalog)(__VA_ARGS__), (enum err)ERR_NOT_FOUND)
+
+/* Namespaces of attached catalogs that `who` may know of: those of visible relations, and for who
+ * administers all. */
+MUST_USE enum err resolve_namespaces(struct session *session, const struct identity *who,
+                                     const struct catalog_visible *visible, size_t visible_count,
+                                     struct arena *arena,
+                                     struct catalog_namespace **ret_namespaces, size_t *ret_count,
+                                     struct errinfo *info);
+/* For stored references: a registered relation whoever asks, or one of a lake that `who` may see.
+ * Does not decide visibility. ERR_NOT_FOUND. */
+MUST_USE enum err resolve_by_uuid(struct session *session, const struct identity *who,
+                                  struct slice uuid, struct arena *arena,
+                                  struct relation *ret_relation, struct errinfo *info);
+
+/* Every relation that `who` may see, registered or of a lake, with its visible columns. */
 MUST_USE enum err resolve_visible(struct session *session, const struct identity *who,
                                   struct arena *arena, struct catalog_visible **ret_visible,
                                   size_t *ret_count, struct errinfo *info);
@@ -149,6 +180,7 @@ DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 MUST_USE enum err access_bind(const struct access *access, struct slice physical_sql,
                               struct buf *ret_sql);
 uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count);
+struct lake_scan_counts access_scan_count(const struct access *access, size_t scan);
 void access_sink_uri(const struct access *access, struct buf *ret_uri);
 MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
 /* The placeholder URI of object `index`, as catalog_source_sql wants it. */

@@ -41,6 +41,7 @@ struct sql_reference {
     struct json *node;    /* the BASE_TABLE or TABLE_FUNCTION node */
     bool is_function;     /* read_parquet('...') and its like: `name.name` is the function */
     bool has_version, has_timestamp; /* AT (...) given: the caller refuses or honours */
+    const struct json *at;           /* its expression */
     struct slice path; /* first constant VARCHAR argument of such a function, if any */
     const struct relation_option *options; /* further named constant arguments, as literals */
     size_t option_count;

@@ -47,6 +47,8 @@ TEST(statement, the_first_word_gives_kind_and_tag)
         {"create external table t location 'x'", STATEMENT_CREATE_TABLE, "CREATE TABLE"},
         {"create view v as select 1", STATEMENT_CREATE_VIEW, "CREATE VIEW"},
         {"create schema s", STATEMENT_CREATE_SCHEMA, "CREATE SCHEMA"},
+        {"attach 'x' as lake (type hadoop)", STATEMENT_ATTACH, "ATTACH"},
+        {"detach database if exists lake", STATEMENT_DETACH, "DETACH"},
         {"create user u", STATEMENT_CREATE_PRINCIPAL, "CREATE USER"},
         {"create role r", STATEMENT_CREATE_PRINCIPAL, "CREATE ROLE"},
         {"drop external table t", STATEMENT_DROP, "DROP TABLE"},
@@ -85,8 +87,7 @@ TEST(statement, the_first_word_gives_kind_and_tag)
 TEST(statement, what_the_engine_could_do_and_moat_never_does_is_refused_by_name)
 {
     static const char *const texts[] = {
-        "attach 'x' as y",
-        "detach y",
+        "install x from y",
         "install httpfs",
         "load httpfs",
         "pragma version",
@@ -115,7 +116,7 @@ TEST(statement, what_the_engine_could_do_and_moat_never_does_is_refused_by_name)
         struct statement s = parsed(texts[i]);
         CHECK(s.kind == STATEMENT_REFUSED && s.refused_word != NULL && s.tag != NULL);
     }
-    CHECK_STR("ATTACH", parsed("attach 'x'").refused_word);
+    CHECK_STR("INSTALL", parsed("install 'x'").refused_word);
     release();
 }
 

@@ -164,6 +164,30 @@ MUST_USE enum err system_relations(struct system *, const struct identity *who, 
                                    struct system_relation **ret_relations, size_t *ret_count,
                                    struct errinfo *info);
 
+/* ---- attached catalogs (writers: owner or moat_admin) ---- */
+
+struct system_catalog {
+    struct slice name;
+    struct slice type;     /* "iceberg_local", "hadoop", "static" */
+    struct slice location; /* absolute, as the type understands it */
+    const struct relation_option *options;
+    size_t option_count;
+    struct slice owner;
+};
+
+/* `owner` is filled by the store. Names of Moat's own are refused (42939). */
+MUST_USE enum err system_catalog_attach(struct system *, const struct identity *who,
+                                        const struct system_catalog *catalog,
+                                        enum system_create_mode mode, struct errinfo *info);
+/* Grants on the catalog's tables stay: they are keyed by the tables' own identity. */
+MUST_USE enum err system_catalog_detach(struct system *, const struct identity *who,
+                                        struct slice name, bool if_exists, struct errinfo *info);
+/* All, by name. Does not look at grants: what of a catalog a person may know of is the planner's
+ * question. */
+MUST_USE enum err system_catalogs(struct system *, const struct identity *who, struct arena *arena,
+                                  struct system_catalog **ret_catalogs, size_t *ret_count,
+                                  struct errinfo *info);
+
 /* ---- grants ---- */
 
 enum grant_effect {

@@ -124,7 +124,8 @@ static struct engine_grant *table_grant(struct fixture *fixture, struct table *t
     if (table->spec.row_count_estimate == 0) {
         table->spec.row_count_estimate = -1;
     }
-    struct engine_grant_spec spec = {.scans = &table->spec, .scan_count = 1};
+    const struct engine_scan_spec *scan = &table->spec;
+    struct engine_grant_spec spec = {.scans = &scan, .scan_count = 1};
     struct engine_grant *grant = NULL;
     struct errinfo info;
     CHECK_OK(engine_grant_open(fixture->engine, WHO, &spec, &grant, &info));
@@ -658,6 +659,236 @@ TEST(engine_scan, conditions_reach_the_program_exactly)
         mem_free(text);
         engine_grant_close(grant);
     }
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
+TEST(engine_scan, conditions_above_a_barrier_stay_above_it)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {0};
+    table_add(&fixture, &table, "SELECT i::INT AS i, 'v' || i AS v FROM range(10) t(i)",
+              "FIELD_IDS {i: 1, v: 2}");
+    static const struct engine_scan_column columns[] = {COLUMN(1, "i", "INTEGER"),
+                                                        COLUMN(2, "v", "VARCHAR")};
+    COLUMNS(&table, columns);
+    table_expect(&fixture, &table,
+                 "SELECT v FROM (SELECT __moat_barrier(i) AS i, __moat_barrier(v) AS v FROM %s "
+                 "WHERE i < 5 OFFSET 0) t WHERE v = 'v3' AND i > 2",
+                 "v3");
+    CHECK_STR("<(1 5)", buf_cstr(&table.predicates));
+    CHECK(table.asked == 1);
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
+TEST(engine_scan, what_a_join_learns_leaves_out_files)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {.skip_if_asked = 1};
+    for (int i = 0; i < 3; i++) {
+        struct buf sql CLEANUP(buf_fini) = {0};
+        buf_printf(&sql, "SELECT (%d + i)::INT AS i, 'v' AS v FROM range(1000) t(i)", i * 1000);
+        table_add(&fixture, &table, buf_cstr(&sql), "FIELD_IDS {i: 1, v: 2}")->record_count = 1000;
+    }
+    static const struct engine_scan_column columns[] = {COLUMN(1, "i", "INTEGER"),
+                                                        COLUMN(2, "v", "VARCHAR")};
+    COLUMNS(&table, columns);
+    struct engine_grant *grant = table_grant(&fixture, &table);
+    char *sql = scan_sql(grant, "SELECT count(v)::VARCHAR FROM %s a JOIN (SELECT (hash(i) * 0 + 7)"
+                                "::INT AS k FROM range(3) t(i)) b ON a.i = b.k");
+    fixture_expect(&fixture, sql, "3");
+    CHECK(table.asked_dynamic == 1);
+    CHECK(strstr(buf_cstr(&table.predicates), "(1 7)") != NULL);
+    CHECK(engine_grant_count(grant).files_opened <= 3); /* one file: its footer, and two threads */
+    mem_free(sql);
+    engine_grant_close(grant);
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
+TEST(engine_scan, the_first_rows_in_order_are_right_over_many_files_and_deletes)
+{
+    /* Goal: top-n reads only the sort key at first and fetches the rest by file and position; the
+     * files that it then leaves out must not shift those numbers. */
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {.deleted_modulus = 3};
+    for (int i = 0; i < 4; i++) {
+        struct buf sql CLEANUP(buf_fini) = {0};
+        buf_printf(&sql,
+                   "SELECT (i * 7919 %% 100003 + %d)::INT AS i, md5((i + %d)::VARCHAR) AS v, "
+                   "i::BIGINT AS p, repeat('x', 50) AS w FROM range(30000) t(i)",
+                   i, i);
+        struct engine_scan_file *file =
+            table_add(&fixture, &table, buf_cstr(&sql),
+                      "FIELD_IDS {i: 1, v: 2, p: 3, w: 4}, ROW_GROUP_SIZE 4096");
+        file->has_deletes = i % 2 == 1;
+        file->record_count = 30000;
+    }
+    static const struct engine_scan_column columns[] = {
+        COLUMN(1, "i", "BIGINT"), COLUMN(2, "v", "VARCHAR"), COLUMN(3, "p", "BIGINT"),
+        COLUMN(4, "w", "VARCHAR")};
+    COLUMNS(&table, columns);
+    struct engine_grant *grant = table_grant(&fixture, &table);
+    char *fast =
+        scan_sql(grant, "SELECT string_agg(i || v || p, ',') FROM (SELECT i, v, p, w FROM %s "
+                        "WHERE i > 500 ORDER BY i DESC, v LIMIT 5)");
+    char *slow = scan_sql(
+        grant, "SELECT string_agg(i || v || p, ',') FROM (SELECT * FROM (SELECT i, v, p, w, "
+               "row_number() OVER (ORDER BY i DESC, v) AS n FROM %s "
+               "WHERE i > 500) WHERE n <= 5 ORDER BY n)");
+    struct buf expected CLEANUP(buf_fini) = {0};
+    struct errinfo info;
+    CHECK_OK(fixture_run(&fixture, slow, &expected, &info));
+    fixture_expect(&fixture, fast, buf_cstr(&expected));
+    mem_free(fast);
+    mem_free(slow);
+    engine_grant_close(grant);
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
+/* ---- failures ---- */
+
+TEST(engine_scan, what_is_no_scan_of_an_open_grant_is_refused)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {0};
+    table_add(&fixture, &table, "SELECT 1::INT AS i", "FIELD_IDS {i: 1}");
+    static const struct engine_scan_column columns[] = {COLUMN(1, "i", "INTEGER")};
+    COLUMNS(&table, columns);
+    struct engine_grant *grant = table_grant(&fixture, &table);
+    struct buf uri CLEANUP(buf_fini) = {0};
+    engine_grant_uri_scan(grant, 0, &uri);
+    static const char *const forms[] = {
+        "SELECT i::VARCHAR FROM moat_scan('%s1')",
+        "SELECT i::VARCHAR FROM moat_scan('%s/0')",
+        "SELECT i::VARCHAR FROM moat_scan('%s/')",
+        "SELECT i::VARCHAR FROM moat_scan('x%s')",
+        "SELECT i::VARCHAR FROM moat_scan('%s', 1)",
+        "SELECT i::VARCHAR FROM moat_scan(['%s'])",
+        "SELECT 'x' FROM read_text('%s')",
+        "SELECT 'x' FROM read_parquet('%s')",
+        "SELECT i::VARCHAR FROM read_parquet('%s/0')",
+        "SELECT 'x' FROM read_blob('%s/0')",
+    };
+    struct errinfo info;
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) { /* files() was not asked: no file is there */
+        struct buf sql CLEANUP(buf_fini) = {0};
+        const char *mark = strstr(forms[i], "%s");
+        buf_append(&sql, forms[i], (size_t)(mark - forms[i]));
+        buf_append_slice(&sql, buf_slice(&uri));
+        buf_append_str(&sql, mark + 2);
+        if (fixture_run(&fixture, buf_cstr(&sql), NULL, &info) == ERR_OK ||
+            strstr(info.message, "moat:") != NULL) {
+            fail_msg("%s: %s", forms[i], info.message);
+        }
+    }
+    char *sql = scan_sql(grant, "SELECT i::VARCHAR FROM %s");
+    fixture_expect(&fixture, sql, "1");
+    engine_grant_close(grant);
+    CHECK_ERR(ERR_DENIED, fixture_run(&fixture, sql, NULL, &info));
+    CHECK_STR("no grant for object", info.message);
+    mem_free(sql);
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
+TEST(engine_scan, failures_of_the_program_and_of_files_are_clean)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {.fail_files = ERR_IO};
+    table_add(&fixture, &table, "SELECT i::INT AS i, md5(i::VARCHAR) AS v FROM range(20000) t(i)",
+              "FIELD_IDS {i: 1, v: 2}");
+    static const struct engine_scan_column columns[] = {COLUMN(1, "i", "BIGINT"),
+                                                        COLUMN(2, "v", "VARCHAR")};
+    COLUMNS(&table, columns);
+    table_refuse(&fixture, &table, "SELECT max(v) FROM %s", ERR_IO, "the manifests are gone");
+    table_refuse(&fixture, &table, "SELECT max(v) FROM %s WHERE i = 1", ERR_IO, "the manifests");
+    table.fail_files = ERR_OK;
+    table.store.fail_read = ERR_DENIED;
+    table_refuse(&fixture, &table, "SELECT max(v) FROM %s", ERR_DENIED, "object \"0\" is gone");
+    table.store.fail_read = ERR_OK;
+
+    uint64_t seed = test_seed();
+    for (unsigned round = 0; round < 40; round++) {
+        struct table damaged = {.spec = table.spec};
+        damaged.store.object_count = 1;
+        damaged.files[0] = table.files[0];
+        buf_append(&damaged.store.objects[0], table.store.objects[0].ptr,
+                   table.store.objects[0].len);
+        struct buf *bytes = &damaged.store.objects[0];
+        if (round % 2 == 0) {
+            bytes->len = test_random_below(&seed, bytes->len);
+            damaged.files[0].size_bytes = bytes->len;
+        } else {
+            bytes->ptr[bytes->len - 1 - test_random_below(&seed, 600)] ^= 0x5A;
+        }
+        struct engine_grant *grant = table_grant(&fixture, &damaged);
+        char *sql = scan_sql(grant, "SELECT max(v || i) FROM %s");
+        struct errinfo info;
+        enum err err = fixture_run(&fixture, sql, NULL, &info);
+        CHECK(round % 2 == 1 || err != ERR_OK);
+        CHECK(err == ERR_OK || (info.message[0] != '\0' && strstr(info.message, "moat:") == NULL));
+        mem_free(sql);
+        engine_grant_close(grant);
+        table_fini(&damaged);
+        if (err == ERR_INTERNAL) { /* a broken engine is replaced for the next session */
+            engine_session_close(fixture.session);
+            CHECK_OK(engine_session_open(fixture.engine, &fixture.session, &info));
+        }
+    }
+    table_expect(&fixture, &table, "SELECT count(DISTINCT v)::VARCHAR FROM %s", "20000");
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
+struct stopping {
+    struct fixture *fixture;
+    struct table *table;
+};
+
+static void *cancel_after_some_reads(void *context)
+{
+    struct stopping *stopping = context;
+    while (stopping->table->store.reads < 6) {
+        sched_yield();
+    }
+    engine_session_cancel(stopping->fixture->session);
+    return NULL;
+}
+
+TEST(engine_scan, a_cancel_stops_reading)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {.deleted_modulus = 2};
+    for (int i = 0; i < 6; i++) {
+        table_add(&fixture, &table,
+                  "SELECT i::INT AS i, md5(i::VARCHAR) AS v FROM range(60000) t(i)",
+                  "FIELD_IDS {i: 1, v: 2}, ROW_GROUP_SIZE 8192")
+            ->has_deletes = true;
+    }
+    static const struct engine_scan_column columns[] = {COLUMN(1, "i", "BIGINT"),
+                                                        COLUMN(2, "v", "VARCHAR")};
+    COLUMNS(&table, columns);
+    struct engine_grant *grant = table_grant(&fixture, &table);
+    char *sql = scan_sql(grant, "SELECT max(v || i) FROM %s");
+    table.store.read_delay_us = 2000;
+    table.store.reads = 0;
+    struct stopping stopping = {&fixture, &table};
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, cancel_after_some_reads, &stopping) == 0);
+    struct errinfo info;
+    CHECK_ERR(ERR_CANCELLED, fixture_run(&fixture, sql, NULL, &info));
+    (void)pthread_join(thread, NULL);
+    CHECK(table.store.reads < 40);
+    engine_session_ready(fixture.session);
+    table.store.read_delay_us = 0;
+    char *count = scan_sql(grant, "SELECT count(v)::VARCHAR FROM %s");
+    fixture_expect(&fixture, count, "180000");
+    mem_free(sql);
+    mem_free(count);
+    engine_grant_close(grant);
     table_fini(&table);
     fixture_close(&fixture);
 }
