@@ -143,13 +143,15 @@ enum err catalog_iceberg_check(const struct catalog_iceberg *catalog, const stru
     return ERR_OK;
 }
 
+/* Of one namespace, and of names like `name`, where that is cheaper; callers filter. */
 static enum err list_names(const struct catalog_iceberg *catalog, const struct identity *who,
-                           struct slice ns, struct iceberg_name_list *list, struct errinfo *info)
+                           struct slice ns, struct slice name, struct iceberg_name_list *list,
+                           struct errinfo *info)
 {
     struct catalog_iceberg_name only;
     switch (catalog->kind) {
     case CATALOG_ICEBERG_LOCAL:
-        return iceberg_local__names(catalog, list, info);
+        return iceberg_local__names(catalog, name, list, info);
     case CATALOG_ICEBERG_HADOOP:
         return iceberg_hadoop__names(catalog, who, ns, list, info);
     case CATALOG_ICEBERG_STATIC:
@@ -180,7 +182,7 @@ enum err catalog_iceberg_namespaces(const struct catalog_iceberg *catalog,
     struct iceberg_name_list levels = {.arena = arena};
     TRY(catalog->kind == CATALOG_ICEBERG_LOCAL
             ? iceberg_local__namespaces(catalog, &found, info)
-            : list_names(catalog, who, (struct slice){0}, &found, info));
+            : list_names(catalog, who, SLICE(""), SLICE(""), &found, info));
     for (size_t i = 0; i < found.count; i++) {
         TRY(add_levels(&levels, found.names[i].ns, info));
     }
@@ -234,7 +236,7 @@ enum err catalog_iceberg_names(const struct catalog_iceberg *catalog, const stru
                                struct errinfo *info)
 {
     struct iceberg_name_list list = {.arena = arena};
-    TRY(list_names(catalog, who, ns, &list, info));
+    TRY(list_names(catalog, who, ns, SLICE(""), &list, info));
     size_t count = 0;
     for (size_t i = 0; i < list.count; i++) {
         if (ns.len == 0 || slice_equal(list.names[i].ns, ns)) {
@@ -274,7 +276,7 @@ static enum err find_name(const struct catalog_iceberg *catalog, const struct id
     const struct catalog_iceberg_name *folded = NULL;
     size_t folded_count = 0;
     bool is_static = catalog->kind == CATALOG_ICEBERG_STATIC;
-    TRY(list_names(catalog, who, (struct slice){0}, &list, info));
+    TRY(list_names(catalog, who, SLICE(""), name, &list, info));
     for (size_t i = 0; i < list.count; i++) {
         const struct catalog_iceberg_name *row = &list.names[i];
         if (slice_equal(row->ns, ns) && slice_equal(row->name, name)) {

@@ -61,8 +61,9 @@ MUST_USE enum err iceberg_db__namespace_exists(const struct catalog_iceberg *cat
                                                struct iceberg_db *db, struct slice ns,
                                                bool *ret_exists, struct errinfo *info);
 
-/* All names, and namespaces as names without a name. */
-MUST_USE enum err iceberg_local__names(const struct catalog_iceberg *catalog,
+/* Names that are `name` but for ASCII case, all when it is empty; namespaces as names without a
+ * name. */
+MUST_USE enum err iceberg_local__names(const struct catalog_iceberg *catalog, struct slice name,
                                        struct iceberg_name_list *list, struct errinfo *info);
 MUST_USE enum err iceberg_local__namespaces(const struct catalog_iceberg *catalog,
                                             struct iceberg_name_list *list, struct errinfo *info);

@@ -245,13 +245,15 @@ static enum err add_row(sqlite3_stmt *stmt, struct iceberg_name_list *list, stru
 }
 
 static enum err read_rows(const struct catalog_iceberg *catalog, const char *sql_v1,
-                          const char *sql_v0, struct iceberg_name_list *list, struct errinfo *info)
+                          const char *sql_v0, const struct slice *name,
+                          struct iceberg_name_list *list, struct errinfo *info)
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     sqlite3_stmt *stmt CLEANUP(iceberg_db__finalize) = NULL;
     TRY(iceberg_db__open(catalog, false, &db, info));
-    TRY(iceberg_db__prepare(catalog, &db, db.has_views ? sql_v1 : sql_v0, &db.catalog_name, 1,
-                            &stmt, info));
+    struct slice texts[] = {db.catalog_name, name == NULL ? db.catalog_name : *name};
+    TRY(iceberg_db__prepare(catalog, &db, db.has_views ? sql_v1 : sql_v0, texts,
+                            name == NULL ? 1 : 2, &stmt, info));
     int code;
     while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
         TRY(add_row(stmt, list, info));
@@ -259,17 +261,19 @@ static enum err read_rows(const struct catalog_iceberg *catalog, const char *sql
     return code == SQLITE_DONE ? ERR_OK : iceberg_db__error(catalog, code, "read", info);
 }
 
-enum err iceberg_local__names(const struct catalog_iceberg *catalog, struct iceberg_name_list *list,
-                              struct errinfo *info)
+enum err iceberg_local__names(const struct catalog_iceberg *catalog, struct slice name,
+                              struct iceberg_name_list *list, struct errinfo *info)
 {
     /* Rows of a type that is neither are of a newer layout: not shown rather than misread. */
     return read_rows(catalog,
                      "SELECT table_namespace, table_name, metadata_location, iceberg_type IS "
-                     "'VIEW' FROM iceberg_tables WHERE catalog_name = ?1 AND (iceberg_type IS NULL "
-                     "OR iceberg_type IN ('TABLE', 'VIEW'))",
+                     "'VIEW' FROM iceberg_tables WHERE catalog_name = ?1 AND (?2 = '' OR "
+                     "table_name = ?2 COLLATE NOCASE) AND (iceberg_type IS NULL OR iceberg_type "
+                     "IN ('TABLE', 'VIEW'))",
                      "SELECT table_namespace, table_name, metadata_location, 0 FROM "
-                     "iceberg_tables WHERE catalog_name = ?1",
-                     list, info);
+                     "iceberg_tables WHERE catalog_name = ?1 AND (?2 = '' OR table_name = ?2 "
+                     "COLLATE NOCASE)",
+                     &name, list, info);
 }
 
 enum err iceberg_local__namespaces(const struct catalog_iceberg *catalog,
@@ -278,7 +282,7 @@ enum err iceberg_local__namespaces(const struct catalog_iceberg *catalog,
     static const char *const sql = "SELECT table_namespace, '', '', 0 FROM iceberg_tables WHERE "
                                    "catalog_name = ?1 UNION SELECT namespace, '', '', 0 FROM "
                                    "iceberg_namespace_properties WHERE catalog_name = ?1";
-    return read_rows(catalog, sql, sql, list, info);
+    return read_rows(catalog, sql, sql, NULL, list, info);
 }
 
 enum err iceberg_db__namespace_exists(const struct catalog_iceberg *catalog, struct iceberg_db *db,

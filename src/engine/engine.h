@@ -88,9 +88,9 @@ struct engine_grant_spec {
     size_t writable_count;
     void *context;           /* outlives the grant */
     int64_t expires_wall_us; /* 0 = with the grant */
-    /* Relations of many files with files of their own; with all they point to, outlive the grant.
-     * Objects are then apart from these: a grant may have either or both. */
-    const struct engine_scan_spec *scans;
+    /* Relations of many files, which are no objects of the grant. The list is copied; what it
+     * points to, and what that points to, outlives the grant. */
+    const struct engine_scan_spec *const *scans;
     size_t scan_count;
 };
 

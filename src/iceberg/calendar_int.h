@@ -48,7 +48,8 @@ void iceberg__print_date(int64_t days, struct buf *out);
 void iceberg__print_time(int64_t value, int64_t per_second, struct buf *out);
 void iceberg__print_timestamp(int64_t value, int64_t per_second, bool has_zone, struct buf *out);
 
-/* A time may be 24:00:00, which some engines have. False for another form, a date that is none, digits beyond the unit, or no room in 64 bits. */
+/* False for another form, a date that is none, digits beyond the unit, or no room in 64 bits. A
+ * time may be 24:00:00, which some engines have. */
 MUST_USE bool iceberg__parse_date(struct slice text, int64_t *ret_days);
 MUST_USE bool iceberg__parse_time(struct slice text, int64_t per_second, int64_t *ret_value);
 /* With a zone the text ends in "Z" or "+00:00". */

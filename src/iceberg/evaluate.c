@@ -104,6 +104,7 @@ bool iceberg__compare(const struct iceberg_value *a, const struct iceberg_value 
         return a->scale == b->scale;
     case KIND_BYTES:
         *ret_order = slice_compare(a->bytes, b->bytes);
+        *ret_order = (*ret_order > 0) - (*ret_order < 0);
         return true;
     }
     return false;
@@ -426,28 +427,27 @@ static const struct iceberg_metrics *find_metrics(const struct iceberg_file *fil
 
 /* A column without metrics may be absent from the file (and read as null or its default), or not
  * measured: nothing is known. Counts that contradict each other are not believed. */
-static bool facts_of_metrics(void *context, const struct iceberg_expression *leaf,
-                             struct iceberg__facts *ret_facts)
+bool iceberg__facts_of_metrics(void *file, const struct iceberg_expression *leaf,
+                               struct iceberg__facts *ret_facts)
 {
-    const struct iceberg_metrics *metrics = find_metrics(context, leaf->field_id);
+    const struct iceberg_metrics *metrics = find_metrics(file, leaf->field_id);
     if (metrics == NULL) {
         return false;
     }
     int64_t values = metrics->value_count;
     int64_t nulls = metrics->null_count;
-    int64_t nans = metrics->nan_count < 0 ? 0 : metrics->nan_count;
+    bool has_nans = !has_bounds(leaf) || kind_of(leaf->values[0].type) == KIND_REAL;
+    int64_t nans = !has_nans || metrics->nan_count < 0 ? 0 : metrics->nan_count;
     memset(ret_facts, 0, offsetof(struct iceberg__facts, lower));
     ret_facts->may_be_null = nulls != 0;
-    ret_facts->may_be_nan = metrics->nan_count != 0;
+    ret_facts->may_be_nan = has_nans && metrics->nan_count != 0;
     ret_facts->may_be_value = true;
     if (values > 0 && nulls >= 0 && nulls <= values && nans <= values - nulls) {
         ret_facts->may_be_nan &= nulls < values;
         ret_facts->may_be_value = nans < values - nulls;
     } else if (values >= 0 && nulls >= 0) {
-        ret_facts->may_be_null = ret_facts->may_be_nan = true;
-    }
-    if (has_bounds(leaf)) {
-        ret_facts->may_be_nan &= kind_of(leaf->values[0].type) == KIND_REAL;
+        ret_facts->may_be_null = true;
+        ret_facts->may_be_nan = has_nans;
     }
     iceberg__facts_bounds(ret_facts, leaf, metrics->lower, metrics->upper);
     return true;
@@ -459,7 +459,7 @@ bool iceberg_metrics_might_match(const struct iceberg_expression *bound,
     if (file->record_count == 0) {
         return false;
     }
-    return iceberg__might_match(bound, facts_of_metrics, (void *)(uintptr_t)file);
+    return iceberg__might_match(bound, iceberg__facts_of_metrics, (void *)(uintptr_t)file);
 }
 
 bool iceberg_metrics_must_match(const struct iceberg_expression *bound,
@@ -468,7 +468,7 @@ bool iceberg_metrics_must_match(const struct iceberg_expression *bound,
     if (file->record_count == 0) {
         return true;
     }
-    return iceberg__must_match(bound, facts_of_metrics, (void *)(uintptr_t)file);
+    return iceberg__must_match(bound, iceberg__facts_of_metrics, (void *)(uintptr_t)file);
 }
 
 struct partition_context {

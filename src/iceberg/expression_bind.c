@@ -116,8 +116,11 @@ static struct fit fit_decimal(const struct iceberg_value *value, const struct ic
 static struct fit fit_float(double real)
 {
     float single = (float)real;
-    if ((double)single > real) {
-        single = nextafterf(single, -INFINITY);
+    if ((double)single > real) { /* the float below: of a positive one the bits less one */
+        int32_t bits;
+        memcpy(&bits, &single, sizeof(bits));
+        bits = single > 0 ? bits - 1 : single < 0 ? bits + 1 : INT32_MIN + 1;
+        memcpy(&single, &bits, sizeof(bits));
     }
     return (struct fit){.kind = (double)single < real ? FIT_BETWEEN : FIT_EXACT,
                         .value = {.type = ICEBERG_FLOAT, .real = (double)single}};

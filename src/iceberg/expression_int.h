@@ -13,7 +13,7 @@ static inline const struct iceberg_expression *iceberg__constant(bool value)
 
 /* Order of predicates: as iceberg_value_compare, but -0.0 equals 0.0 as in SQL, and values of types
  * that hold the same kind of number (int and long, int and date) compare. False = they do not, and
- * nothing is known. Both not null. */
+ * nothing is known. Both not null; the order is -1, 0 or 1. */
 MUST_USE bool iceberg__compare(const struct iceberg_value *a, const struct iceberg_value *b,
                                int *ret_order);
 bool iceberg__is_nan(const struct iceberg_value *value);
@@ -55,6 +55,9 @@ typedef bool (*iceberg__facts_cb)(void *context, const struct iceberg_expression
 /* Bounds into facts of the leaf's type; what does not decode, is NaN or inverted is left out. */
 void iceberg__facts_bounds(struct iceberg__facts *facts, const struct iceberg_expression *leaf,
                            struct slice lower, struct slice upper);
+/* An iceberg__facts_cb; `file` is a struct iceberg_file, which it does not change. */
+bool iceberg__facts_of_metrics(void *file, const struct iceberg_expression *leaf,
+                               struct iceberg__facts *ret_facts);
 void iceberg__facts_of_value(const struct iceberg_value *value, struct iceberg__facts *ret_facts);
 
 /* Whether any value may match / all values do. Only bound or projected expressions. */

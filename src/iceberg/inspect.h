@@ -65,8 +65,8 @@ struct iceberg_validate_counts {
     uint64_t vectors;   /* whose bitmap and CRC were read */
 };
 
-/* Checks all living snapshots. What cannot be read is a finding, not an error: errors are ERR_NOMEM,
- * ERR_DENIED and ERR_CANCELLED only. */
+/* Checks all living snapshots. What cannot be read is a finding, not an error: errors are
+ * ERR_NOMEM, ERR_DENIED and ERR_CANCELLED only. */
 MUST_USE enum err iceberg_validate(const struct iceberg_validate_options *options,
                                    struct iceberg_validate_counts *ret_counts,
                                    struct errinfo *info);

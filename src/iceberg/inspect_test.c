@@ -1,6 +1,7 @@
 /* Real tables by Spark (tests/data/iceberg), whole and damaged. */
 #include "iceberg/inspect.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/io.h"
@@ -78,10 +79,9 @@ static void sample_fini(struct sample *s)
 static struct iceberg_io sample_init(struct sample *s)
 {
     *s = (struct sample){.arena = arena_new(NULL, "test", 0), .local = iceberg_io_local()};
-    char *here = realpath(DATA, NULL);
-    CHECK(here != NULL);
+    char here[PATH_MAX];
+    CHECK(realpath(DATA, here) != NULL);
     s->folder = arena_strdup(s->arena, here);
-    free(here);
     CHECK_OK(io_read_file(s->arena, DATA "/prefix", 4096, &s->prefix, NULL));
     s->prefix = slice_trim(s->prefix);
     return (struct iceberg_io){s, read_all, read_range, size};

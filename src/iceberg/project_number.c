@@ -81,11 +81,11 @@ static bool is_stored(const struct number_projection *projection, iceberg_int128
 
 static iceberg_int128 stored(const struct number_projection *projection, iceberg_int128 number)
 {
-    iceberg_int128 span = projection->stored_most - projection->stored_least + 1;
-    if (number < projection->stored_least) {
-        return number + span;
+    if (is_stored(projection, number)) {
+        return number;
     }
-    return number > projection->stored_most ? number - span : number;
+    iceberg_int128 span = projection->stored_most - projection->stored_least + 1;
+    return number < projection->stored_least ? number + span : number - span;
 }
 
 static void set_number(const struct number_projection *projection, struct iceberg_value *value,

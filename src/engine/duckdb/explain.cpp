@@ -23,9 +23,11 @@ enum err explain(struct engine_session *session, struct slice sql, bool is_analy
         explained->query = text;
         throw_if_cancelled(*session);
         auto pending = session->side.PendingQuery(std::move(explained), false);
-        /* Planned, not run yet; the engine's own flag is cleared by now, so a cancel from before is
-         * in ours, and one from here on stays set in both. */
-        throw_if_cancelled(*session);
+        /* The engine cleared its own flag on the way, so a cancel from before is in ours alone. It
+         * is told, not thrown: a plan that is dropped before it ran is lost by the engine. */
+        if (*session->is_cancelled) {
+            session->side.Interrupt();
+        }
         auto result = run_pending(*pending);
         throw_if_cancelled(*session);
         if (result->HasError()) {

@@ -35,8 +35,9 @@ static std::vector<grant_object> copy_objects(const struct engine_grant_spec &sp
 grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
     : id(std::move(id_)), objects(copy_objects(spec)),
       writable_count(spec.write == nullptr ? 0 : spec.writable_count), scan_count(spec.scan_count),
-      scans(spec.scans), offers(new scan_offers[spec.scan_count]), read(spec.read),
-      write(spec.write), context(spec.context), expires_wall_us(spec.expires_wall_us),
+      scans(spec.scans, spec.scans + spec.scan_count), offers(new scan_offers[spec.scan_count]),
+      read(spec.read), write(spec.write), context(spec.context),
+      expires_wall_us(spec.expires_wall_us),
       taken(spec.write == nullptr ? 0 : spec.writable_count, false)
 {
 }
@@ -94,7 +95,7 @@ void grant_state::write_next(size_t index, const void *bytes, size_t len)
 
 const struct engine_scan_spec &grant_state::scan(size_t index, UNUSED const use &in_use) const
 {
-    return scans[index];
+    return *scans[index];
 }
 
 void grant_state::offer(size_t scan_index, const struct engine_scan_file *files, size_t count)
@@ -130,7 +131,7 @@ void grant_state::read_scan_at(size_t scan_index, size_t object, uint64_t offset
     use in_use(*this);
     struct errinfo info;
     errinfo_init(&info);
-    const struct engine_scan_spec &spec = scans[scan_index];
+    const struct engine_scan_spec &spec = *scans[scan_index];
     enum err err = spec.read(spec.context, object, offset, ret_bytes, len, &info);
     if (err != ERR_OK) {
         throw_errinfo(err, info);

@@ -126,7 +126,7 @@ class grant_state
   private:
     void check_usable(const std::unique_lock<std::mutex> &held) const;
 
-    const struct engine_scan_spec *const scans;
+    const std::vector<const struct engine_scan_spec *> scans;
     const std::unique_ptr<scan_offers[]> offers;
     const engine_read_fn read;
     const engine_write_fn write;

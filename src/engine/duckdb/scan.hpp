@@ -126,8 +126,10 @@ struct mapping {
         SAME,        /* as it is */
         CONSTANT,    /* the file has none */
         CAST,        /* a wider type: exact and in the same order */
+        CONVERT,     /* another type: exact */
         REINTERPRET, /* the same bytes under another type */
         TEXT,        /* bytes that must be UTF-8 */
+        UUID,        /* bytes that must be sixteen */
         STRUCT,
         LIST, /* and maps: one child, for a map a struct of key and value */
     };
@@ -138,23 +140,25 @@ struct mapping {
     std::vector<mapping> children;
 };
 
-/* Gives ids to a file's columns that have none, by names. */
+/* Gives ids to a file's columns that have none, by names. `file` is how messages name it. */
 void apply_names(const std::vector<scan_name> &names,
-                 duckdb::vector<duckdb::MultiFileColumnDefinition> &columns);
+                 duckdb::vector<duckdb::MultiFileColumnDefinition> &columns,
+                 const std::string &file);
 bool has_field_ids(const duckdb::vector<duckdb::MultiFileColumnDefinition> &columns);
 
 /* Index of the column with the id; -1 if there is none. Throws if there are two. */
 int64_t find_field(const duckdb::vector<duckdb::MultiFileColumnDefinition> &columns,
-                   int32_t field_id);
+                   int32_t field_id, const std::string &file);
 
 /* Throws naming the column and the types if the file's cannot be read as the scan's. */
 mapping map_column(const scan_column &column, const duckdb::MultiFileColumnDefinition &local,
-                   const std::string &path);
+                   const std::string &path, const std::string &file);
 
 /* What of a file's struct must be read for the wanted part of the scan's. */
 duckdb::ColumnIndex map_index(const scan_column &column,
                               const duckdb::MultiFileColumnDefinition &local,
-                              const duckdb::ColumnIndex &wanted, duckdb::idx_t local_id);
+                              const duckdb::ColumnIndex &wanted, duckdb::idx_t local_id,
+                              const std::string &file);
 
 duckdb::unique_ptr<duckdb::Expression>
 mapping_expression(mapping how, const duckdb::LogicalType &local_type, duckdb::idx_t local_index);

@@ -41,7 +41,7 @@ bool has_field_ids(const local_columns &columns)
     return false;
 }
 
-int64_t find_field(const local_columns &columns, int32_t field_id)
+int64_t find_field(const local_columns &columns, int32_t field_id, const string &file)
 {
     int64_t found = -1;
     for (size_t i = 0; i < columns.size(); i++) {
@@ -51,7 +51,7 @@ int64_t find_field(const local_columns &columns, int32_t field_id)
         if (found >= 0) {
             throw_err(ERR_CORRUPT, nullptr,
                       "columns \"" + columns[static_cast<size_t>(found)].name + "\" and \"" +
-                          columns[i].name + "\" of the file have one field id (" +
+                          columns[i].name + "\" of " + file + " have one field id (" +
                           std::to_string(field_id) + ")",
                       "");
         }
@@ -72,7 +72,7 @@ static const scan_name *find_name(const std::vector<scan_name> &names, const str
 
 /* The engine renames columns that differ in case only ("A" beside "a" becomes "A_1"), so that the
  * file's own name is lost: a name that may have come about so is not guessed at. */
-static void refuse_renamed(const local_columns &columns, size_t index)
+static void refuse_renamed(const local_columns &columns, size_t index, const string &file)
 {
     const string &name = columns[index].name;
     size_t at = name.find_last_not_of("0123456789");
@@ -82,7 +82,7 @@ static void refuse_renamed(const local_columns &columns, size_t index)
     for (size_t i = 0; i < index; i++) {
         if (duckdb::StringUtil::CIEquals(columns[i].name, name.substr(0, at))) {
             throw_err(ERR_UNSUPPORTED, nullptr,
-                      "columns of the file that may differ in case only (\"" + columns[i].name +
+                      "columns of " + file + " that may differ in case only (\"" + columns[i].name +
                           "\") cannot be matched by name",
                       "Write the file again with field ids.");
         }
@@ -91,41 +91,42 @@ static void refuse_renamed(const local_columns &columns, size_t index)
 
 /* Elements, keys and values go by place: writers name them as they like. */
 static void apply_place(const std::vector<scan_name> &names, const char *name,
-                        duckdb::MultiFileColumnDefinition &column);
+                        duckdb::MultiFileColumnDefinition &column, const string &file);
 
-static void apply_name(const scan_name &found, duckdb::MultiFileColumnDefinition &column)
+static void apply_name(const scan_name &found, duckdb::MultiFileColumnDefinition &column,
+                       const string &file)
 {
     if (found.field_id >= 0) {
         column.identifier = Value::INTEGER(found.field_id);
     }
     if (column.type.id() == LogicalTypeId::STRUCT) {
-        apply_names(found.children, column.children);
+        apply_names(found.children, column.children, file);
     } else if (column.type.id() == LogicalTypeId::LIST && column.children.size() == 1) {
-        apply_place(found.children, "element", column.children[0]);
+        apply_place(found.children, "element", column.children[0], file);
     } else if (column.type.id() == LogicalTypeId::MAP && column.children.size() == 1 &&
                column.children[0].children.size() == 2) {
-        apply_place(found.children, "key", column.children[0].children[0]);
-        apply_place(found.children, "value", column.children[0].children[1]);
+        apply_place(found.children, "key", column.children[0].children[0], file);
+        apply_place(found.children, "value", column.children[0].children[1], file);
     }
 }
 
 static void apply_place(const std::vector<scan_name> &names, const char *name,
-                        duckdb::MultiFileColumnDefinition &column)
+                        duckdb::MultiFileColumnDefinition &column, const string &file)
 {
     auto found = find_name(names, name);
     if (found != nullptr) {
-        apply_name(*found, column);
+        apply_name(*found, column, file);
     }
 }
 
-void apply_names(const std::vector<scan_name> &names, local_columns &columns)
+void apply_names(const std::vector<scan_name> &names, local_columns &columns, const string &file)
 {
     for (size_t i = 0; i < columns.size(); i++) {
         auto found = find_name(names, columns[i].name);
         if (found == nullptr) {
-            refuse_renamed(columns, i);
+            refuse_renamed(columns, i, file);
         } else {
-            apply_name(*found, columns[i]);
+            apply_name(*found, columns[i], file);
         }
     }
 }
@@ -166,11 +167,12 @@ static bool is_same_bytes(const LogicalType &from, const LogicalType &to)
            (from.id() == LogicalTypeId::VARCHAR && to.id() == LogicalTypeId::VARCHAR);
 }
 
-[[noreturn]] static void refuse(const string &path, const LogicalType &from, const LogicalType &to)
+[[noreturn]] static void refuse(const string &path, const string &file, const LogicalType &from,
+                                const LogicalType &to)
 {
     throw_err(ERR_CORRUPT, nullptr,
-              "column \"" + path + "\" has the type " + from.ToString() +
-                  " in the file, which cannot be read as " + to.ToString(),
+              "column \"" + path + "\" has the type " + from.ToString() + " in " + file +
+                  ", which cannot be read as " + to.ToString(),
               "The file was not written for this table, or by a writer in error.");
 }
 
@@ -185,16 +187,16 @@ static mapping constant(const LogicalType &type, const Value &value)
 
 /* The one child of a list, or key and value of a map, which must be the scan's own. */
 static mapping map_inner(const scan_column &column, const duckdb::MultiFileColumnDefinition &local,
-                         const string &path)
+                         const string &path, const string &file)
 {
     if (!local.identifier.IsNull() && local.GetIdentifierFieldId() != column.field_id) {
         throw_err(ERR_CORRUPT, nullptr,
                   "column \"" + path + "\" has the field id " +
-                      std::to_string(local.GetIdentifierFieldId()) + " in the file, not " +
+                      std::to_string(local.GetIdentifierFieldId()) + " in " + file + ", not " +
                       std::to_string(column.field_id),
                   "The file was not written for this table, or by a writer in error.");
     }
-    return map_column(column, local, path);
+    return map_column(column, local, path, file);
 }
 
 static bool is_whole(const std::vector<mapping> &children)
@@ -208,19 +210,20 @@ static bool is_whole(const std::vector<mapping> &children)
 }
 
 static mapping map_struct(const scan_column &column, const duckdb::MultiFileColumnDefinition &local,
-                          const string &path)
+                          const string &path, const string &file)
 {
     mapping how;
     how.kind = mapping::STRUCT;
     how.type = column.type;
     for (auto &field : column.children) {
-        int64_t found = find_field(local.children, field.field_id);
+        int64_t found = find_field(local.children, field.field_id, file);
         if (found < 0) {
             how.children.push_back(constant(field.type, field.value));
             continue;
         }
         auto index = static_cast<size_t>(found);
-        how.children.push_back(map_column(field, local.children[index], path + "." + field.name));
+        how.children.push_back(
+            map_column(field, local.children[index], path + "." + field.name, file));
         how.children.back().local_index = index;
     }
     if (column.type == local.type && is_whole(how.children)) {
@@ -230,22 +233,23 @@ static mapping map_struct(const scan_column &column, const duckdb::MultiFileColu
 }
 
 static mapping map_list(const scan_column &column, const duckdb::MultiFileColumnDefinition &local,
-                        const string &path)
+                        const string &path, const string &file)
 {
     mapping how;
     how.kind = mapping::LIST;
     how.type = column.type;
     if (column.type.id() == LogicalTypeId::LIST) {
         how.children.push_back(
-            map_inner(column.children[0], local.children.at(0), path + ".element"));
+            map_inner(column.children[0], local.children.at(0), path + ".element", file));
     } else {
         auto &entry = local.children.at(0);
         mapping pair;
         pair.kind = mapping::STRUCT;
         pair.type = duckdb::ListType::GetChildType(column.type);
-        pair.children.push_back(map_inner(column.children[0], entry.children.at(0), path + ".key"));
         pair.children.push_back(
-            map_inner(column.children[1], entry.children.at(1), path + ".value"));
+            map_inner(column.children[0], entry.children.at(0), path + ".key", file));
+        pair.children.push_back(
+            map_inner(column.children[1], entry.children.at(1), path + ".value", file));
         pair.children[1].local_index = 1;
         if (pair.type == duckdb::ListType::GetChildType(local.type) && is_whole(pair.children)) {
             pair.kind = mapping::SAME;
@@ -259,15 +263,15 @@ static mapping map_list(const scan_column &column, const duckdb::MultiFileColumn
 }
 
 mapping map_column(const scan_column &column, const duckdb::MultiFileColumnDefinition &local,
-                   const string &path)
+                   const string &path, const string &file)
 {
     auto id = column.type.id();
     if (!column.children.empty()) {
         if (local.type.id() != id) {
-            refuse(path, local.type, column.type);
+            refuse(path, file, local.type, column.type);
         }
-        return id == LogicalTypeId::STRUCT ? map_struct(column, local, path)
-                                           : map_list(column, local, path);
+        return id == LogicalTypeId::STRUCT ? map_struct(column, local, path, file)
+                                           : map_list(column, local, path, file);
     }
     mapping how;
     how.type = column.type;
@@ -281,15 +285,19 @@ mapping map_column(const scan_column &column, const duckdb::MultiFileColumnDefin
         how.kind = mapping::REINTERPRET;
     } else if (local.type.id() == LogicalTypeId::BLOB && id == LogicalTypeId::VARCHAR) {
         how.kind = mapping::TEXT;
+    } else if (local.type.id() == LogicalTypeId::BLOB && id == LogicalTypeId::UUID) {
+        how.kind = mapping::UUID; /* old writers do not say that it is one */
+    } else if (local.type.id() == LogicalTypeId::TIME_TZ && id == LogicalTypeId::TIME) {
+        how.kind = mapping::CONVERT; /* Arrow says "of UTC" of every time */
     } else {
-        refuse(path, local.type, column.type);
+        refuse(path, file, local.type, column.type);
     }
     return how;
 }
 
 duckdb::ColumnIndex map_index(const scan_column &column,
                               const duckdb::MultiFileColumnDefinition &local,
-                              const duckdb::ColumnIndex &wanted, idx_t local_id)
+                              const duckdb::ColumnIndex &wanted, idx_t local_id, const string &file)
 {
     duckdb::ColumnIndex index(local_id);
     if (column.type.id() != LogicalTypeId::STRUCT || !wanted.HasChildren()) {
@@ -297,10 +305,10 @@ duckdb::ColumnIndex map_index(const scan_column &column,
     }
     for (auto &child : wanted.GetChildIndexes()) {
         auto &field = column.children.at(child.GetPrimaryIndex());
-        int64_t found = find_field(local.children, field.field_id);
+        int64_t found = find_field(local.children, field.field_id, file);
         if (found >= 0) {
             auto at = static_cast<idx_t>(found);
-            index.AddChildIndex(map_index(field, local.children[at], child, at));
+            index.AddChildIndex(map_index(field, local.children[at], child, at, file));
         }
     }
     return index; /* no wanted field is there: all is read, which tells where the struct is NULL */
@@ -320,6 +328,18 @@ static void convert_text(Vector &source, Vector &result, idx_t count)
             return text;
         });
     duckdb::StringVector::AddHeapReference(result, source);
+}
+
+static void convert_uuid(Vector &source, Vector &result, idx_t count)
+{
+    duckdb::UnaryExecutor::Execute<duckdb::string_t, duckdb::hugeint_t>(
+        source, result, count, [](duckdb::string_t bytes) {
+            if (bytes.GetSize() != 16) {
+                throw_err(ERR_CORRUPT, nullptr, "a UUID in the file has not sixteen bytes", "");
+            }
+            return duckdb::BaseUUID::FromBlob(
+                reinterpret_cast<duckdb::const_data_ptr_t>(bytes.GetData()));
+        });
 }
 
 /* A field that the file lacks: its value, but NULL where the struct around it is. */
@@ -381,6 +401,7 @@ static void convert(Vector &source, Vector &result, idx_t count, const mapping &
         result.Reference(how.value);
         return;
     case mapping::CAST:
+    case mapping::CONVERT:
         duckdb::VectorOperations::DefaultCast(source, result, count);
         return;
     case mapping::REINTERPRET:
@@ -388,6 +409,9 @@ static void convert(Vector &source, Vector &result, idx_t count, const mapping &
         return;
     case mapping::TEXT:
         convert_text(source, result, count);
+        return;
+    case mapping::UUID:
+        convert_uuid(source, result, count);
         return;
     case mapping::STRUCT:
         convert_struct(source, result, count, how);

@@ -120,7 +120,12 @@ static unique_ptr<Expression> constant(Value value)
     return make_uniq<BoundConstantExpression>(std::move(value));
 }
 
-/* first + column, or the column of the file where it is not NULL. */
+/* By its number: where it lies is not for messages. */
+static string file_name(const struct engine_scan_file &file)
+{
+    return "file " + std::to_string(file.object) + " of the table";
+}
+
 class file_mapper
 {
   public:
@@ -128,7 +133,7 @@ class file_mapper
                 duckdb::MultiFileReaderData &data_,
                 const duckdb::virtual_column_map_t &virtual_columns_)
         : context(context_), source(source_), file(file_), data(data_), reader(*data_.reader),
-          virtual_columns(virtual_columns_)
+          virtual_columns(virtual_columns_), name(file_name(file_))
     {
         for (size_t i = 0; i < file.constant_count; i++) {
             constants[file.constant_ids[i]] = file.constant_values[i];
@@ -159,6 +164,7 @@ class file_mapper
     duckdb::MultiFileReaderData &data;
     duckdb::BaseFileReader &reader;
     const duckdb::virtual_column_map_t &virtual_columns;
+    const string name; /* for messages */
     std::unordered_map<int32_t, struct slice> constants;
     std::unordered_map<idx_t, idx_t> reads; /* column of the file to place in what is read */
     int64_t position = -1;                  /* the place of row positions */
@@ -200,7 +206,7 @@ idx_t file_mapper::read_position()
 void file_mapper::add_column(const scan_column &column, const ColumnIndex &wanted)
 {
     mapped entry;
-    int64_t found = find_field(reader.columns, column.field_id);
+    int64_t found = find_field(reader.columns, column.field_id, name);
     if (found < 0) {
         auto given = constants.find(column.field_id);
         data.expressions.push_back(constant(
@@ -210,7 +216,7 @@ void file_mapper::add_column(const scan_column &column, const ColumnIndex &wante
     }
     auto local_id = static_cast<idx_t>(found);
     auto &local = reader.columns[local_id];
-    entry.how = map_column(column, local, column.name);
+    entry.how = map_column(column, local, column.name, name);
     if (entry.how.kind == mapping::CONSTANT) {
         data.expressions.push_back(constant(entry.how.value));
         columns.push_back(std::move(entry));
@@ -218,7 +224,7 @@ void file_mapper::add_column(const scan_column &column, const ColumnIndex &wante
     }
     entry.is_stored = true;
     auto type = local.type;
-    entry.local = read(local_id, map_index(column, local, wanted, local_id));
+    entry.local = read(local_id, map_index(column, local, wanted, local_id, name));
     data.expressions.push_back(mapping_expression(entry.how, type, entry.local));
     columns.push_back(std::move(entry));
 }
@@ -273,7 +279,7 @@ static void run_lineage(duckdb::DataChunk &args, duckdb::ExpressionState &state,
 unique_ptr<Expression> file_mapper::lineage(int32_t field_id, const LogicalType &type,
                                             bool is_row_id)
 {
-    int64_t found = find_field(reader.columns, field_id);
+    int64_t found = find_field(reader.columns, field_id, name);
     duckdb::vector<unique_ptr<Expression>> arguments;
     if (file.first_row_id < 0 && found < 0) {
         return constant(Value(type));
@@ -289,7 +295,8 @@ unique_ptr<Expression> file_mapper::lineage(int32_t field_id, const LogicalType 
         auto local_id = static_cast<idx_t>(found);
         if (reader.columns[local_id].type != LogicalType::BIGINT) {
             throw_err(ERR_CORRUPT, nullptr,
-                      "column \"" + reader.columns[local_id].name + "\" of the file is no BIGINT",
+                      "column \"" + reader.columns[local_id].name + "\" of " + name +
+                          " is no BIGINT",
                       "");
         }
         arguments.push_back(make_uniq<BoundReferenceExpression>(
@@ -520,12 +527,11 @@ duckdb::ReaderInitializeType scan_reader::InitializeReader(
     if (!has_field_ids(reader.columns)) {
         if (source.names.empty()) {
             throw_err(ERR_UNSUPPORTED, nullptr,
-                      "file " + std::to_string(file.object) +
-                          " of the table has no field ids, and the table maps no names",
+                      file_name(file) + " has no field ids, and the table maps no names",
                       "Set the table property \"schema.name-mapping.default\", or write the file "
                       "again.");
         }
-        apply_names(source.names, reader.columns);
+        apply_names(source.names, reader.columns, file_name(file));
     }
     file_mapper mapper(context, source, file, data, bind_data.virtual_columns);
     for (auto &wanted : column_ids) {
