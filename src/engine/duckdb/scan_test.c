@@ -799,7 +799,7 @@ TEST(engine_scan, many_nested_rows_are_what_sql_makes_of_the_file)
         "AS s, id::BIGINT AS id FROM '%s'";
     char *ours = scan_sql(grant, "SELECT * FROM %s");
     char *oracle = fixture_sql(grant, 0, oracle_form);
-    static const char *const conditions[] = {
+    static const char *const wheres[] = {
         "true",
         "id % 11 = 3",
         "f > 0.1 AND f < 1000.3",
@@ -816,8 +816,8 @@ TEST(engine_scan, many_nested_rows_are_what_sql_makes_of_the_file)
         "s.a = 1000 OR l IS NULL",
         "id BETWEEN 6000 AND 6200 AND s.t.xx % 2 = 0",
     };
-    for (size_t i = 0; i < ARRAY_COUNT(conditions); i++) {
-        expect_same(&fixture, ours, oracle, conditions[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(wheres); i++) {
+        expect_same(&fixture, ours, oracle, wheres[i]);
     }
     char *part = scan_sql(grant, "SELECT id, s.t.n AS n, s.t.xx AS x, s.d AS d FROM %s");
     char *part_oracle = fixture_sql(grant, 0, oracle_form);
@@ -829,8 +829,8 @@ TEST(engine_scan, many_nested_rows_are_what_sql_makes_of_the_file)
     table.files[0].has_deletes = true;
     struct buf alive CLEANUP(buf_fini) = {0};
     buf_printf(&alive, "SELECT * FROM (%s) WHERE id %% 11 <> 0", oracle);
-    for (size_t i = 0; i < ARRAY_COUNT(conditions); i++) {
-        expect_same(&fixture, ours, buf_cstr(&alive), conditions[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(wheres); i++) {
+        expect_same(&fixture, ours, buf_cstr(&alive), wheres[i]);
     }
     mem_free(ours);
     mem_free(oracle);
