@@ -37,22 +37,18 @@ static const struct system_column tables_columns[] = {
     {"schema", "VARCHAR"}, {"name", "VARCHAR"},    {"kind", "VARCHAR"}, {"format", "VARCHAR"},
     {"owner", "VARCHAR"},  {"comment", "VARCHAR"}, {"uuid", "VARCHAR"}, {"catalog", "VARCHAR"}};
 
-static const struct system_column columns_columns[] = {{"schema", "VARCHAR"},
-                                                       {"table_name", "VARCHAR"},
-                                                       {"position", "INTEGER"},
-                                                       {"name", "VARCHAR"},
-                                                       {"type", "VARCHAR"},
-                                                       {"catalog", "VARCHAR"}};
+static const struct system_column columns_columns[] = {
+    {"schema", "VARCHAR"}, {"table_name", "VARCHAR"}, {"position", "INTEGER"},
+    {"name", "VARCHAR"},   {"type", "VARCHAR"},       {"catalog", "VARCHAR"}};
 
 static const struct system_column schemas_columns[] = {
     {"name", "VARCHAR"}, {"owner", "VARCHAR"}, {"catalog", "VARCHAR"}};
 
-static const struct system_column catalogs_columns[] = {
-    {"name", "VARCHAR"},
-    {"type", "VARCHAR"},
-    {"location", "VARCHAR"},
-    {"options", "MAP(VARCHAR, VARCHAR)"},
-    {"owner", "VARCHAR"}};
+static const struct system_column catalogs_columns[] = {{"name", "VARCHAR"},
+                                                        {"type", "VARCHAR"},
+                                                        {"location", "VARCHAR"},
+                                                        {"options", "MAP(VARCHAR, VARCHAR)"},
+                                                        {"owner", "VARCHAR"}};
 
 static const struct system_column settings_columns[] = {
     {"name", "VARCHAR"}, {"value", "VARCHAR"}, {"source", "VARCHAR"}};

@@ -62,6 +62,9 @@ static const struct iceberg_type oracle_types[] = {
     {.id = ICEBERG_TIMESTAMP_NS},
     {.id = ICEBERG_TIMESTAMPTZ_NS},
     {.id = ICEBERG_STRING},
+    {.id = ICEBERG_STRING}, /* more often: it has the most cases */
+    {.id = ICEBERG_STRING},
+    {.id = ICEBERG_STRING},
     {.id = ICEBERG_UUID},
     {.id = ICEBERG_FIXED, .length = 3},
     {.id = ICEBERG_BINARY},

@@ -189,7 +189,7 @@ int64_t oracle_integer(uint64_t *seed, int64_t least, int64_t most, int64_t step
         return least + (int64_t)test_random_below(seed, 40);
     }
     if (dice == 2) {
-        return (int64_t)(test_random(seed) % ((uint64_t)most - (uint64_t)least)) + least;
+        return (int64_t)(test_random(seed) % ((uint64_t)most - (uint64_t)least) + (uint64_t)least);
     }
     int64_t near = (int64_t)test_random_below(seed, 3) - 1;
     return dice < 8 ? small * step + near : small;
@@ -220,7 +220,8 @@ struct slice oracle_text(uint64_t *seed, struct arena *arena, size_t len_max)
     size_t len = 0;
     size_t count = test_random_below(seed, len_max + 1);
     for (size_t i = 0; i < count; i++) {
-        const char *letter = letters[test_random_below(seed, ARRAY_COUNT(letters))];
+        bool is_same = test_random_below(seed, 2) == 0; /* so that texts share beginnings */
+        const char *letter = letters[is_same ? 0 : test_random_below(seed, ARRAY_COUNT(letters))];
         memcpy(text + len, letter, strlen(letter));
         len += strlen(letter);
     }

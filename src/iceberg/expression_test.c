@@ -359,6 +359,29 @@ TEST(expression, nan_and_zeros_are_pruned_by_the_order_of_the_engine)
     CHECK(!might(ICEBERG_GREATER, -0.0, minus));
 }
 
+TEST(expression, bounds_of_uuids_hold_in_either_order)
+{
+    /* Goal: older writers order UUIDs as two signed longs; a value between such bounds that is not
+     * between them byte by byte is found. */
+    static const char ids[][16] = {
+        {1, 0, 0, 0, 0, 0, 0, 0, (char)0x80}, {1}, {2, 0, 0, 0, 0, 0, 0, 0, (char)0xff}, {3}};
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    struct iceberg_field field = {.id = 1, .name = SLICE("c"), .type = {.id = ICEBERG_UUID}};
+    struct iceberg_schema schema = {
+        .root = {.id = ICEBERG_STRUCT, .fields = &field, .field_count = 1}};
+    struct iceberg_metrics metrics = {
+        .field_id = 1, .value_count = 3, .lower = {ids[0], 16}, .upper = {ids[2], 16}};
+    struct iceberg_file file = {.record_count = 3, .metrics = &metrics, .metrics_count = 1};
+    for (size_t i = 0; i < ARRAY_COUNT(ids); i++) {
+        struct iceberg_value literal = {.type = ICEBERG_UUID, .bytes = {ids[i], 16}};
+        struct iceberg_expression leaf = {
+            .op = ICEBERG_EQUAL, .field_id = 1, .values = &literal, .value_count = 1};
+        const struct iceberg_expression *bound;
+        CHECK_OK(iceberg_expression_bind(&leaf, &schema, arena, &bound, NULL));
+        assert_int_equal(iceberg_metrics_might_match(bound, &file), i < 3);
+    }
+}
+
 TEST(expression, fields_inside_of_lists_and_deep_trees_are_refused)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);

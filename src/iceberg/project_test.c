@@ -109,6 +109,8 @@ static void check_row(struct world *world, const struct iceberg_expression *boun
     CHECK_OK(iceberg_residual(bound, &world->spec, partition, world->spec.field_count, world->arena,
                               &residual, NULL));
     assert_int_equal(oracle_eval(residual, &row) == TRUTH_TRUE, is_match);
+    CHECK(!must || residual->op == ICEBERG_TRUE);
+    CHECK(might || residual->op == ICEBERG_FALSE);
     counts->rows++;
     counts->skipped += !might;
     counts->proven += must;
@@ -204,4 +206,6 @@ TEST(project, examples_read_as_they_should)
                      "#1000 STARTS WITH 'ic'");
     check_projection("truncate[3]", string, ICEBERG_EQUAL, ice, true, "#1000 = 'ic'");
     check_projection("truncate[3]", string, ICEBERG_LESS, text, false, "#1000 <= 'ice'");
+    check_projection("truncate[2]", string, ICEBERG_GREATER, ice, false, "#1000 >= 'ic'");
+    check_projection("truncate[3]", string, ICEBERG_GREATER, ice, false, "#1000 > 'ic'");
 }

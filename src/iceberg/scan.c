@@ -329,7 +329,8 @@ static enum err set_residual(const struct scan__plan *plan, const struct iceberg
     return err == ERR_OK ? ERR_OK : errinfo_nomem(plan->info);
 }
 
-static enum err copy_files(const struct scan__plan *plan, const struct scan__task *tasks,
+/* What a task kept goes as soon as it is copied, so that nothing is there twice for long. */
+static enum err copy_files(const struct scan__plan *plan, struct scan__task *tasks,
                            size_t task_count, const struct scan__deletes *index,
                            struct arena *arena, struct iceberg_scan_plan *result)
 {
@@ -357,6 +358,7 @@ static enum err copy_files(const struct scan__plan *plan, const struct scan__tas
             result->counts.rows_matched += (uint64_t)kept->record_count;
             result->counts.bytes_matched += (uint64_t)kept->size_bytes;
         }
+        scan__kept_fini(&tasks[t].kept);
     }
     result->files = files;
     result->file_count = count;

@@ -1,4 +1,4 @@
-/* Planning: real tables by Spark (tests/data/iceberg), and deletes against the words of the spec. */
+/* Planning: real tables by Spark (tests/data/iceberg); deletes against the words of the spec. */
 #include "iceberg/scan_int.h"
 
 #include <limits.h>

@@ -31,7 +31,7 @@ struct delete_object {
 
 struct lake_deletes {
     struct engine *engine;
-    struct lake_reader *reader;
+    const struct lake_source *source;
     struct arena *arena;
     pthread_mutex_t lock;
     atomic_bool is_ready;    /* everything added so far is in `positions` */
@@ -48,7 +48,7 @@ struct lake_deletes {
     _Atomic uint64_t bytes_read;
 };
 
-enum err lake__deletes_open(struct engine *engine, struct lake_reader *reader,
+enum err lake__deletes_open(struct engine *engine, const struct lake_source *source,
                             struct lake_deletes **ret_deletes, struct errinfo *info)
 {
     struct lake_deletes *deletes CLEANUP(lake__deletes_cleanup) = mem_calloc(1, sizeof(*deletes));
@@ -57,7 +57,7 @@ enum err lake__deletes_open(struct engine *engine, struct lake_reader *reader,
     }
     pthread_mutex_init(&deletes->lock, NULL);
     deletes->engine = engine;
-    deletes->reader = reader;
+    deletes->source = source;
     deletes->arena = arena_new(NULL, "deletes", 0);
     if (deletes->arena == NULL) {
         return errinfo_nomem(info);
@@ -173,7 +173,7 @@ static enum err add_locked(struct lake_deletes *deletes, size_t object, struct s
         } else {
             return errinfo_set(info, ERR_UNSUPPORTED, NULL,
                                "a delete file of \"%.*s\" is no Parquet file",
-                               SLICE_ARGS(deletes->reader->table->name.name));
+                               SLICE_ARGS(deletes->source->from.name));
         }
     }
     atomic_store(&deletes->is_ready, false);
@@ -194,7 +194,7 @@ enum err lake__deletes_add(struct lake_deletes *deletes, size_t object, struct s
 
 static enum err read_vectors(struct lake_deletes *deletes, struct errinfo *info)
 {
-    struct iceberg_io io = lake_reader_io(deletes->reader);
+    const struct iceberg_io *io = &deletes->source->from.io;
     while (deletes->vectors != NULL) {
         const struct vector_work *work = deletes->vectors;
         if (work->size_bytes > VECTOR_BYTES_MAX) {
@@ -205,8 +205,8 @@ static enum err read_vectors(struct lake_deletes *deletes, struct errinfo *info)
         if (bytes == NULL) {
             return errinfo_nomem(info);
         }
-        TRY(io.read_range(io.context, work->path, work->offset, (size_t)work->size_bytes, bytes,
-                          info));
+        TRY(io->read_range(io->context, work->path, work->offset, (size_t)work->size_bytes, bytes,
+                           info));
         TRY(iceberg_positions_add_vector(deletes->positions[work->object],
                                          (struct slice){bytes, (size_t)work->size_bytes},
                                          work->count, info));
@@ -239,10 +239,10 @@ static enum err open_objects(struct lake_deletes *deletes, struct arena *scratch
         struct delete_object *file = &deletes->files[deletes->files_read + i];
         struct storage_entry entry;
         struct slice path;
-        TRY(lake_table_locate(deletes->reader->table, file->path, &path, info));
-        TRY(storage_stat(deletes->reader->who, path, scratch, &entry, info));
+        TRY(lake__locate(deletes->source, file->path, &path, info));
+        TRY(storage_stat(deletes->source->from.who, path, scratch, &entry, info));
         if (file->open == NULL) {
-            TRY(storage_open(deletes->reader->who, &entry, &file->open, info));
+            TRY(storage_open(deletes->source->from.who, &entry, &file->open, info));
         }
         objects[i] = (struct engine_object){
             .size_bytes = entry.size_bytes, .etag = entry.etag, .has_hidden = true};
@@ -263,7 +263,7 @@ static enum err take_batch(struct lake_deletes *deletes, const struct ArrowArray
     const int64_t *numbers = (const int64_t *)rows->buffers[1] + rows->offset;
     if (paths->null_count != 0 || rows->null_count != 0) {
         return errinfo_set(info, ERR_CORRUPT, NULL, "a position delete file of \"%.*s\" has NULLs",
-                           SLICE_ARGS(deletes->reader->table->name.name));
+                           SLICE_ARGS(deletes->source->from.name));
     }
     for (int64_t i = 0, end; i < batch->length; i = end) {
         struct slice path = {text + offsets[i], (size_t)(offsets[i + 1] - offsets[i])};
@@ -287,7 +287,7 @@ static enum err run_text(struct lake_deletes *deletes, struct slice sql, struct 
     struct engine_session *session CLEANUP(engine_session_cleanup) = NULL;
     struct engine_query *query CLEANUP(engine_query_cleanup) = NULL;
     TRY(engine_session_open(deletes->engine, &session, info));
-    TRY(engine_query_open(session, deletes->reader->who, sql, NULL, 0, &query, info));
+    TRY(engine_query_open(session, deletes->source->from.who, sql, NULL, 0, &query, info));
     for (;;) {
         struct ArrowArray batch = {0};
         TRY(engine_query_next(query, &batch, info));
@@ -315,7 +315,7 @@ static enum err read_files(struct lake_deletes *deletes, struct errinfo *info)
     struct engine_grant *grant CLEANUP(engine_grant_cleanup) = NULL;
     struct engine_grant_spec spec = {
         .objects = objects, .object_count = count, .read = read_object, .context = deletes};
-    TRY(engine_grant_open(deletes->engine, deletes->reader->who, &spec, &grant, info));
+    TRY(engine_grant_open(deletes->engine, deletes->source->from.who, &spec, &grant, info));
     struct buf sql CLEANUP(buf_fini) = {0};
     buf_append_str(&sql, "SELECT CAST(file_path AS VARCHAR), CAST(pos AS BIGINT) FROM "
                          "read_parquet([");

@@ -4,11 +4,14 @@
 #include "engine/scan.h"
 #include "lake/scan.h"
 
+static inline enum err lake__locate(const struct lake_source *source, struct slice location,
+                                    struct slice *ret_path, struct errinfo *info)
+{
+    return source->from.locate(source->from.locate_context, location, ret_path, info);
+}
+
 /* ---- types and values as the engine writes them (type.c, value.c) ---- */
 
-/* Appends the engine's type text. ERR_UNSUPPORTED naming the type; `column` for the message. */
-MUST_USE enum err lake__type_print(const struct iceberg_type *type, struct slice column,
-                                   struct buf *out, struct errinfo *info);
 /* Appends a constant expression of the value: CAST('..' AS type), or NULL. */
 void lake__value_print(const struct iceberg_type *type, const struct iceberg_value *value,
                        struct buf *out);
@@ -28,7 +31,7 @@ MUST_USE enum err lake__predicates(const struct engine_predicate *const *all, si
 /* ---- shapes (shape.c) ---- */
 
 /* Columns of a scan: those of the schema, then "__moat_e<id>" for each of `ids`. */
-MUST_USE enum err lake__columns(const struct lake_table *table, bool with_schema,
+MUST_USE enum err lake__columns(const struct lake_source *table, bool with_schema,
                                 const int32_t *ids, size_t id_count, struct arena *arena,
                                 struct engine_scan_spec *spec, struct errinfo *info);
 MUST_USE enum err lake__names(const struct iceberg_name_mapping *mapping, struct arena *arena,
@@ -41,10 +44,10 @@ struct lake_partition {
     size_t field_count;
     struct slice type; /* the engine's; empty = the table has no partitions */
 };
-MUST_USE enum err lake__partition(const struct lake_table *table, struct arena *arena,
+MUST_USE enum err lake__partition(const struct lake_source *table, struct arena *arena,
                                   struct lake_partition *ret_partition, struct errinfo *info);
 /* All ids that some set of equality deletes compares. */
-MUST_USE enum err lake__equality_ids(const struct lake_table *table, struct arena *arena,
+MUST_USE enum err lake__equality_ids(const struct lake_source *table, struct arena *arena,
                                      int32_t **ret_ids, size_t *ret_count, struct errinfo *info);
 
 /* ---- names to numbers (map.c): 0, 1, 2 ... in order of arrival; texts are kept by view ---- */
@@ -66,7 +69,7 @@ bool lake__map_find(const struct lake_map *map, struct slice key, size_t *ret_nu
 
 /* Positions of the files of a plan, read at the first question. */
 struct lake_deletes;
-MUST_USE enum err lake__deletes_open(struct engine *engine, struct lake_reader *reader,
+MUST_USE enum err lake__deletes_open(struct engine *engine, const struct lake_source *source,
                                      struct lake_deletes **ret_deletes, struct errinfo *info);
 void lake__deletes_close(struct lake_deletes *deletes);
 DEFINE_CLEANUP(struct lake_deletes, lake__deletes_cleanup, lake__deletes_close)

@@ -34,10 +34,8 @@ struct opened {
 
 struct lake_scan {
     struct engine *engine;
-    const struct identity *who;
-    const struct lake_table *table;
+    const struct lake_source *source;
     struct iceberg_manifest_cache *cache;
-    struct lake_reader reader;
     struct arena *arena;
     pthread_mutex_t lock; /* planning and opening */
     struct part *parts;
@@ -64,7 +62,7 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
         return ERR_OK;
     }
     struct slice ignored;
-    TRY(lake_table_locate(scan->table, path, &ignored, info));
+    TRY(lake__locate(scan->source, path, &ignored, info));
     if (scan->paths.count == scan->object_capacity) {
         size_t capacity = scan->object_capacity == 0 ? 16 : scan->object_capacity * 2;
         struct opened **grown = arena_calloc(scan->arena, capacity, sizeof(*grown));
@@ -97,15 +95,15 @@ static enum err open_object(struct lake_scan *scan, struct opened *object, struc
     if (scratch == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(lake_table_locate(scan->table, object->path, &path, info));
-    TRY(storage_stat(scan->who, path, scratch, &entry, info));
+    TRY(lake__locate(scan->source, object->path, &path, info));
+    TRY(storage_stat(scan->source->from.who, path, scratch, &entry, info));
     if (entry.size_bytes != object->size_bytes) {
-        return errinfo_set(info, ERR_CORRUPT, NULL,
-                           "a file of \"%.*s\" has %llu bytes, its manifest says %llu",
-                           SLICE_ARGS(scan->table->name.name), (unsigned long long)entry.size_bytes,
-                           (unsigned long long)object->size_bytes);
+        return errinfo_set(
+            info, ERR_CORRUPT, NULL, "a file of \"%.*s\" has %llu bytes, its manifest says %llu",
+            SLICE_ARGS(scan->source->from.name), (unsigned long long)entry.size_bytes,
+            (unsigned long long)object->size_bytes);
     }
-    TRY(storage_open(scan->who, &entry, &open, info));
+    TRY(storage_open(scan->source->from.who, &entry, &open, info));
     atomic_store(&object->open, open);
     atomic_fetch_add(&scan->files_opened, 1);
     return ERR_OK;
@@ -140,7 +138,8 @@ static enum err ask_live(void *context, const struct engine_scan_file *file, con
 static enum err print_partition(const struct lake_scan *scan, const struct iceberg_file *file,
                                 struct slice *ret_text, struct errinfo *info)
 {
-    const struct iceberg_spec *spec = iceberg_metadata_spec(&scan->table->metadata, file->spec_id);
+    const struct iceberg_spec *spec =
+        iceberg_metadata_spec(scan->source->from.metadata, file->spec_id);
     const struct lake_partition *all = &scan->partition;
     struct buf text CLEANUP(buf_fini) = {0};
     for (size_t i = 0; i < all->field_count; i++) {
@@ -167,7 +166,8 @@ static enum err print_partition(const struct lake_scan *scan, const struct icebe
 static enum err print_constants(const struct lake_scan *scan, const struct iceberg_file *file,
                                 struct engine_scan_file *out, struct errinfo *info)
 {
-    const struct iceberg_spec *spec = iceberg_metadata_spec(&scan->table->metadata, file->spec_id);
+    const struct iceberg_spec *spec =
+        iceberg_metadata_spec(scan->source->from.metadata, file->spec_id);
     if (spec == NULL || spec->field_count == 0) {
         return ERR_OK;
     }
@@ -181,7 +181,8 @@ static enum err print_constants(const struct lake_scan *scan, const struct icebe
         const struct iceberg_field *field =
             spec->fields[f].source_count != 1
                 ? NULL
-                : iceberg_schema_find_id(scan->table->schema, spec->fields[f].source_ids[0], NULL);
+                : iceberg_schema_find_id(scan->source->from.schema, spec->fields[f].source_ids[0],
+                                         NULL);
         struct buf text CLEANUP(buf_fini) = {0};
         if (spec->fields[f].transform.kind != TRANSFORM_IDENTITY || field == NULL) {
             continue;
@@ -229,7 +230,7 @@ static enum err describe(struct lake_scan *scan, const struct iceberg_file *file
     if (file->format != ICEBERG_PARQUET || file->is_encrypted) {
         static const char *const names[] = {"Parquet", "Avro", "ORC", "Puffin"};
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "table \"%.*s\" has %s%s files",
-                          SLICE_ARGS(scan->table->name.name),
+                          SLICE_ARGS(scan->source->from.name),
                           file->is_encrypted ? "encrypted " : "", names[file->format]);
         errinfo_hint(info, "Files are read as plain Parquet.");
         return ERR_UNSUPPORTED;
@@ -277,11 +278,10 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
                           struct engine_scan_file **ret_files, size_t *ret_count,
                           struct errinfo *info)
 {
-    struct iceberg_io io = lake_reader_io(&scan->reader);
-    struct iceberg_scan_options options = {.io = &io,
-                                           .metadata = &scan->table->metadata,
-                                           .snapshot = scan->table->snapshot,
-                                           .schema = scan->table->schema,
+    struct iceberg_scan_options options = {.io = &scan->source->from.io,
+                                           .metadata = scan->source->from.metadata,
+                                           .snapshot = scan->source->from.snapshot,
+                                           .schema = scan->source->from.schema,
                                            .filter = filter,
                                            .cache = scan->cache,
                                            .thread_count = PLAN_THREADS};
@@ -296,7 +296,7 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
         const struct iceberg_scan_file *file = &plan.files[i];
         size_t known;
         bool is_new;
-        bool is_joined = scan->table->equality_count > 0 && file->equality_delete_count > 0;
+        bool is_joined = scan->source->equality_count > 0 && file->equality_delete_count > 0;
         bool is_lost = is_dynamic && !lake__map_find(&scan->paths, file->file.path, &known);
         if (is_joined != (kind == PART_JOINED) || is_lost) {
             continue;
@@ -324,7 +324,8 @@ static enum err list_files(struct part *part, const struct engine_predicate *con
     if (part->kind == PART_DELETES) {
         return list_deletes(scan, part->set, ret_files, ret_count, info);
     }
-    TRY(lake__predicates(all, predicate_count, scan->table->schema, scan->arena, &filter, info));
+    TRY(lake__predicates(all, predicate_count, scan->source->from.schema, scan->arena, &filter,
+                         info));
     return list_data(scan, part->kind, filter, is_dynamic, ret_files, ret_count, info);
 }
 
@@ -351,45 +352,42 @@ static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *e
                           size_t equality_id_count, struct errinfo *info)
 {
     struct part *part = &scan->parts[index];
-    const struct lake_table *table = scan->table;
+    const struct lake_source *source = scan->source;
     part->scan = scan;
     part->kind = index == 0 ? PART_PLAIN : index == 1 ? PART_JOINED : PART_DELETES;
-    part->set = part->kind == PART_DELETES ? &table->equality[index - 2] : NULL;
+    part->set = part->kind == PART_DELETES ? &source->equality[index - 2] : NULL;
     part->spec.context = part;
     part->spec.files = ask_files;
     part->spec.read = read_object;
-    part->spec.live = table->has_position_deletes && part->set == NULL ? ask_live : NULL;
+    part->spec.live = source->has_position_deletes && part->set == NULL ? ask_live : NULL;
     part->spec.partition_type = scan->partition.type;
-    part->spec.row_count_estimate = part->kind == PART_PLAIN ? table->row_count : -1;
+    part->spec.row_count_estimate = part->kind == PART_PLAIN ? source->row_count : -1;
     if (part->kind == PART_DELETES) {
-        TRY(lake__columns(table, false, part->set->field_ids, part->set->field_count, scan->arena,
+        TRY(lake__columns(source, false, part->set->field_ids, part->set->field_count, scan->arena,
                           &part->spec, info));
     } else {
         bool is_joined = part->kind == PART_JOINED;
-        TRY(lake__columns(table, true, equality_ids, is_joined ? equality_id_count : 0, scan->arena,
-                          &part->spec, info));
+        TRY(lake__columns(source, true, equality_ids, is_joined ? equality_id_count : 0,
+                          scan->arena, &part->spec, info));
     }
-    return lake__names(&table->mapping, scan->arena, &part->spec.names, &part->spec.name_count,
+    return lake__names(&source->mapping, scan->arena, &part->spec.names, &part->spec.name_count,
                        info);
 }
 
-enum err lake_scan_open(struct engine *engine, const struct identity *who,
-                        const struct lake_table *table, struct iceberg_manifest_cache *cache,
-                        bool has_hidden, struct lake_scan **ret_scan, struct errinfo *info)
+enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
+                        struct iceberg_manifest_cache *cache, bool has_hidden,
+                        struct lake_scan **ret_scan, struct errinfo *info)
 {
-    ASSERT(who != NULL);
     struct lake_scan *scan CLEANUP(lake_scan_cleanup) = mem_calloc(1, sizeof(*scan));
     if (scan == NULL) {
         return errinfo_nomem(info);
     }
     pthread_mutex_init(&scan->lock, NULL);
     scan->engine = engine;
-    scan->who = who;
-    scan->table = table;
+    scan->source = source;
     scan->cache = cache;
-    scan->reader = (struct lake_reader){.table = table, .who = who};
     scan->arena = arena_new(NULL, "scan", 0);
-    scan->part_count = lake_scan_count(table);
+    scan->part_count = lake_scan_count(source);
     if (scan->arena == NULL) {
         return errinfo_nomem(info);
     }
@@ -399,9 +397,9 @@ enum err lake_scan_open(struct engine *engine, const struct identity *who,
     }
     int32_t *ids;
     size_t id_count;
-    TRY(lake__deletes_open(engine, &scan->reader, &scan->deletes, info));
-    TRY(lake__partition(table, scan->arena, &scan->partition, info));
-    TRY(lake__equality_ids(table, scan->arena, &ids, &id_count, info));
+    TRY(lake__deletes_open(engine, source, &scan->deletes, info));
+    TRY(lake__partition(source, scan->arena, &scan->partition, info));
+    TRY(lake__equality_ids(source, scan->arena, &ids, &id_count, info));
     for (size_t i = 0; i < scan->part_count; i++) {
         TRY(open_part(scan, i, ids, id_count, info));
         scan->parts[i].spec.has_hidden = has_hidden;
@@ -432,7 +430,7 @@ const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size
     return &scan->parts[index].spec;
 }
 
-struct lake_scan_counts lake_scan_count_work(struct lake_scan *scan)
+struct lake_scan_counts lake_scan_work(struct lake_scan *scan)
 {
     pthread_mutex_lock(&scan->lock);
     struct lake_scan_counts counts = {.plan = scan->counts};

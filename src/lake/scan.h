@@ -17,22 +17,21 @@
 #include "engine/engine.h"
 #include "engine/scan.h"
 #include "iceberg/scan.h"
-#include "lake/table.h"
+#include "lake/source.h"
 
 struct lake_scan;
 
-size_t lake_scan_count(const struct lake_table *table);
+size_t lake_scan_count(const struct lake_source *table);
 
 /* Appends a FROM item that yields the table's columns by name and, in scope for whoever names them,
  * _file, _pos, _spec_id, _partition, _row_id and _last_updated_sequence_number where no column of
  * the table has that name. `uri` appends the URI of the table's scan `index`. */
 typedef void (*lake_uri_fn)(void *context, size_t index, struct buf *out);
-MUST_USE enum err lake_scan_sql(const struct lake_table *table, lake_uri_fn uri, void *context,
+MUST_USE enum err lake_scan_sql(const struct lake_source *table, lake_uri_fn uri, void *context,
                                 struct buf *out, struct errinfo *info);
 
-/* `engine`, `table`, `cache` (may be NULL) and `who` outlive the scan. */
-MUST_USE enum err lake_scan_open(struct engine *engine, const struct identity *who,
-                                 const struct lake_table *table,
+/* `engine`, `source` and `cache` (may be NULL) outlive the scan. */
+MUST_USE enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
                                  struct iceberg_manifest_cache *cache, bool has_hidden,
                                  struct lake_scan **ret_scan, struct errinfo *info);
 /* Not before the grant is closed. */
@@ -47,4 +46,4 @@ struct lake_scan_counts {
     uint64_t files_opened; /* data and delete files */
     uint64_t bytes_read;
 };
-struct lake_scan_counts lake_scan_count_work(struct lake_scan *scan);
+struct lake_scan_counts lake_scan_work(struct lake_scan *scan);

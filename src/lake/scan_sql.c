@@ -5,15 +5,15 @@
 static const char *const virtual_columns[] = {
     "_file", "_pos", "_spec_id", "_partition", "_row_id", "_last_updated_sequence_number"};
 
-size_t lake_scan_count(const struct lake_table *table)
+size_t lake_scan_count(const struct lake_source *table)
 {
     return table->equality_count == 0 ? 1 : 2 + table->equality_count;
 }
 
-static bool has_column(const struct lake_table *table, struct slice name)
+static bool has_column(const struct lake_source *table, struct slice name)
 {
-    for (size_t i = 0; i < table->schema->root.field_count; i++) {
-        if (slice_equal_fold(table->schema->root.fields[i].name, name)) {
+    for (size_t i = 0; i < table->from.schema->root.field_count; i++) {
+        if (slice_equal_fold(table->from.schema->root.fields[i].name, name)) {
             return true;
         }
     }
@@ -21,7 +21,7 @@ static bool has_column(const struct lake_table *table, struct slice name)
 }
 
 struct writer {
-    const struct lake_table *table;
+    const struct lake_source *table;
     bool has_partition;
     lake_uri_fn uri;
     void *context;
@@ -40,7 +40,7 @@ static void write_scan(const struct writer *w, size_t index)
 
 static void write_columns(const struct writer *w)
 {
-    const struct iceberg_type *root = &w->table->schema->root;
+    const struct iceberg_type *root = &w->table->from.schema->root;
     for (size_t i = 0; i < root->field_count; i++) {
         buf_append_str(w->out, i == 0 ? "" : ", ");
         buf_append_str(w->out, "t.");
@@ -77,7 +77,7 @@ static void write_join(const struct writer *w, size_t index)
     }
 }
 
-enum err lake_scan_sql(const struct lake_table *table, lake_uri_fn uri, void *context,
+enum err lake_scan_sql(const struct lake_source *table, lake_uri_fn uri, void *context,
                        struct buf *out, struct errinfo *info)
 {
     struct arena *scratch CLEANUP(arena_cleanup) = arena_new(NULL, "scan text", 0);

@@ -33,7 +33,7 @@ static enum err write_column(const struct iceberg_field *field, struct slice top
 {
     struct buf type CLEANUP(buf_fini) = {0};
     struct buf value CLEANUP(buf_fini) = {0};
-    TRY(lake__type_print(&field->type, top, &type, info));
+    TRY(lake_type_print(&field->type, top, &type, info));
     const struct iceberg_value *initial = field->initial_default;
     if (initial != NULL && !initial->is_null) {
         if (field->type.id == ICEBERG_STRUCT || field->type.id == ICEBERG_LIST ||
@@ -55,11 +55,11 @@ static enum err write_column(const struct iceberg_field *field, struct slice top
     return write_children(&field->type, top, arena, out, info);
 }
 
-enum err lake__columns(const struct lake_table *table, bool with_schema, const int32_t *ids,
+enum err lake__columns(const struct lake_source *table, bool with_schema, const int32_t *ids,
                        size_t id_count, struct arena *arena, struct engine_scan_spec *spec,
                        struct errinfo *info)
 {
-    const struct iceberg_type *root = &table->schema->root;
+    const struct iceberg_type *root = &table->from.schema->root;
     size_t count = 0;
     struct engine_scan_column *columns =
         arena_calloc(arena, root->field_count + id_count + 1, sizeof(*columns));
@@ -70,8 +70,9 @@ enum err lake__columns(const struct lake_table *table, bool with_schema, const i
         TRY(write_column(&root->fields[i], root->fields[i].name, arena, &columns[count++], info));
     }
     for (size_t i = 0; i < id_count; i++) {
-        const struct iceberg_field *field = iceberg_schema_find_id(table->schema, ids[i], NULL);
-        field = field != NULL ? field : iceberg_metadata_field(&table->metadata, ids[i]);
+        const struct iceberg_field *field =
+            iceberg_schema_find_id(table->from.schema, ids[i], NULL);
+        field = field != NULL ? field : iceberg_metadata_field(table->from.metadata, ids[i]);
         ASSERT(field != NULL); /* looked at when the table was opened */
         TRY(write_column(field, field->name, arena, &columns[count], info));
         char *name = arena_printf(arena, "__moat_e%d", ids[i]);
@@ -128,23 +129,24 @@ static bool has_field(const struct lake_partition *partition, int32_t field_id)
     return false;
 }
 
-static bool field_type(const struct lake_table *table, const struct iceberg_partition_field *field,
+static bool field_type(const struct lake_source *table, const struct iceberg_partition_field *field,
                        struct iceberg_type *ret_type)
 {
     const struct iceberg_field *source =
-        field->source_count == 0 ? NULL
-                                 : iceberg_metadata_field(&table->metadata, field->source_ids[0]);
+        field->source_count == 0
+            ? NULL
+            : iceberg_metadata_field(table->from.metadata, field->source_ids[0]);
     return source != NULL && field->transform.kind != TRANSFORM_OTHER &&
            iceberg_transform_result(&field->transform, &source->type, ret_type, NULL) == ERR_OK;
 }
 
-enum err lake__partition(const struct lake_table *table, struct arena *arena,
+enum err lake__partition(const struct lake_source *table, struct arena *arena,
                          struct lake_partition *ret_partition, struct errinfo *info)
 {
     struct lake_partition partition = {0};
     size_t capacity = 0;
-    for (size_t s = 0; s < table->metadata.spec_count; s++) {
-        capacity += table->metadata.specs[s].field_count;
+    for (size_t s = 0; s < table->from.metadata->spec_count; s++) {
+        capacity += table->from.metadata->specs[s].field_count;
     }
     const struct iceberg_partition_field **fields =
         arena_calloc(arena, capacity + 1, sizeof(*fields));
@@ -155,14 +157,14 @@ enum err lake__partition(const struct lake_table *table, struct arena *arena,
     }
     partition.fields = fields;
     partition.types = types;
-    for (size_t s = 0; s < table->metadata.spec_count; s++) {
-        const struct iceberg_spec *spec = &table->metadata.specs[s];
+    for (size_t s = 0; s < table->from.metadata->spec_count; s++) {
+        const struct iceberg_spec *spec = &table->from.metadata->specs[s];
         for (size_t f = 0; f < spec->field_count; f++) {
             struct iceberg_type type;
             struct buf one CLEANUP(buf_fini) = {0};
             if (has_field(&partition, spec->fields[f].field_id) ||
                 !field_type(table, &spec->fields[f], &type) ||
-                lake__type_print(&type, spec->fields[f].name, &one, NULL) != ERR_OK) {
+                lake_type_print(&type, spec->fields[f].name, &one, NULL) != ERR_OK) {
                 continue;
             }
             buf_append_str(&text, partition.field_count == 0 ? "STRUCT(" : ", ");
@@ -191,7 +193,7 @@ static int compare_ids(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-enum err lake__equality_ids(const struct lake_table *table, struct arena *arena, int32_t **ret_ids,
+enum err lake__equality_ids(const struct lake_source *table, struct arena *arena, int32_t **ret_ids,
                             size_t *ret_count, struct errinfo *info)
 {
     size_t capacity = 0;

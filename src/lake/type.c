@@ -30,7 +30,7 @@ static enum err print_struct(const struct iceberg_type *type, struct slice colum
         buf_append_str(out, i == 0 ? "" : ", ");
         sql_quote_name(out, type->fields[i].name);
         buf_append_char(out, ' ');
-        TRY(lake__type_print(&type->fields[i].type, column, out, info));
+        TRY(lake_type_print(&type->fields[i].type, column, out, info));
     }
     buf_append_char(out, ')');
     return ERR_OK;
@@ -48,8 +48,8 @@ static enum err no_type(const struct iceberg_type *type, struct slice column, st
     return ERR_UNSUPPORTED;
 }
 
-enum err lake__type_print(const struct iceberg_type *type, struct slice column, struct buf *out,
-                          struct errinfo *info)
+enum err lake_type_print(const struct iceberg_type *type, struct slice column, struct buf *out,
+                         struct errinfo *info)
 {
     switch (type->id) {
     case ICEBERG_DECIMAL:
@@ -59,14 +59,14 @@ enum err lake__type_print(const struct iceberg_type *type, struct slice column, 
         return type->field_count == 0 ? no_type(type, column, info)
                                       : print_struct(type, column, out, info);
     case ICEBERG_LIST:
-        TRY(lake__type_print(&type->fields[0].type, column, out, info));
+        TRY(lake_type_print(&type->fields[0].type, column, out, info));
         buf_append_str(out, "[]");
         return ERR_OK;
     case ICEBERG_MAP:
         buf_append_str(out, "MAP(");
-        TRY(lake__type_print(&type->fields[0].type, column, out, info));
+        TRY(lake_type_print(&type->fields[0].type, column, out, info));
         buf_append_str(out, ", ");
-        TRY(lake__type_print(&type->fields[1].type, column, out, info));
+        TRY(lake_type_print(&type->fields[1].type, column, out, info));
         buf_append_char(out, ')');
         return ERR_OK;
     case ICEBERG_TIMESTAMPTZ_NS:

@@ -144,7 +144,7 @@ void lake__value_print(const struct iceberg_type *type, const struct iceberg_val
     bool is_nested = type->id == ICEBERG_STRUCT || type->id == ICEBERG_LIST ||
                      type->id == ICEBERG_MAP || type->id == ICEBERG_VARIANT;
     if (value == NULL || value->is_null || is_nested ||
-        lake__type_print(type, SLICE(""), &name, NULL) != ERR_OK) {
+        lake_type_print(type, SLICE(""), &name, NULL) != ERR_OK) {
         buf_append_str(out, "NULL");
         return;
     }

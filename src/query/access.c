@@ -21,8 +21,9 @@ struct access {
     struct engine_grant *grant;
     struct access_object *objects;
     size_t object_count;
-    struct lake_scan **scans;
-    struct engine_scan_spec *scan_specs;
+    struct lake_scan **lakes;
+    size_t lake_count;
+    const struct engine_scan_spec **scan_specs;
     size_t scan_count;
     bool has_hidden; /* values of the objects that the person may not see */
     int sink_fd;
@@ -163,16 +164,20 @@ enum err access_open_objects(struct warehouse *warehouse, const struct identity 
 
 static enum err open_scans(struct access *access, const struct plan *plan, struct errinfo *info)
 {
-    access->scans = mem_calloc(plan->scan_count + 1, sizeof(struct lake_scan *));
-    access->scan_specs = mem_calloc(plan->scan_count + 1, sizeof(*access->scan_specs));
-    if (access->scans == NULL || access->scan_specs == NULL) {
+    access->lakes = mem_calloc(plan->lake_count + 1, sizeof(struct lake_scan *));
+    access->scan_specs = mem_calloc(plan->scan_count + 1, sizeof(struct engine_scan_spec *));
+    if (access->lakes == NULL || access->scan_specs == NULL) {
         return errinfo_nomem(info);
     }
-    for (; access->scan_count < plan->scan_count; access->scan_count++) {
-        struct lake_scan *scan;
-        TRY(lake_scan_open(plan->scans[access->scan_count], access->has_hidden, &scan, info));
-        access->scans[access->scan_count] = scan;
-        access->scan_specs[access->scan_count] = *lake_scan_spec(scan);
+    for (size_t i = 0; i < plan->lake_count; i++) {
+        const struct lake_source *source = plan->lakes[i].source;
+        ASSERT(plan->lakes[i].scan_first == access->scan_count);
+        TRY(lake_scan_open(access->warehouse->engine, source, access->warehouse->manifests,
+                           access->has_hidden, &access->lakes[i], info));
+        access->lake_count++;
+        for (size_t s = 0; s < lake_scan_count(source); s++) {
+            access->scan_specs[access->scan_count++] = lake_scan_spec(access->lakes[i], s);
+        }
     }
     return ERR_OK;
 }
@@ -200,10 +205,10 @@ void access_close(struct access *access)
         pthread_mutex_destroy(&access->objects[i].lock);
     }
     mem_free(access->objects);
-    for (size_t i = 0; i < access->scan_count; i++) {
-        lake_scan_close(access->scans[i]);
+    for (size_t i = 0; i < access->lake_count; i++) {
+        lake_scan_close(access->lakes[i]);
     }
-    mem_free(access->scans);
+    mem_free(access->lakes);
     mem_free(access->scan_specs);
     if (access->sink_fd >= 0) {
         io_close(access->sink_fd);
@@ -255,9 +260,9 @@ uint64_t access_bytes_read(const struct access *access, size_t object_first, siz
     return total;
 }
 
-struct lake_scan_counts access_scan_count(const struct access *access, size_t scan)
+struct lake_scan_counts access_lake_work(const struct access *access, size_t lake)
 {
-    return lake_scan_count(access->scans[scan]);
+    return lake_scan_work(access->lakes[lake]);
 }
 
 void access_sink_uri(const struct access *access, struct buf *ret_uri)

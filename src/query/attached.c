@@ -16,9 +16,10 @@ static enum err text_of(const struct relation_option *option, struct arena *aren
                            SLICE_ARGS(option->name));
     }
     TRY(token_string(&token, arena, ret_text, info));
-    return ret_text->len > 0 ? ERR_OK
-                             : errinfo_set(info, ERR_INVALID, "22023",
-                                           "the option \"%.*s\" is empty", SLICE_ARGS(option->name));
+    return ret_text->len > 0
+               ? ERR_OK
+               : errinfo_set(info, ERR_INVALID, "22023", "the option \"%.*s\" is empty",
+                             SLICE_ARGS(option->name));
 }
 
 static enum err unknown(const char *what, struct slice given, const char *const *known,

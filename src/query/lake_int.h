@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "catalog/iceberg.h"
-#include "engine/scan.h"
+#include "lake/scan.h"
 #include "query/query_int.h"
 
 /* ---- attached catalogs (attached.c) ---- */
@@ -108,8 +108,8 @@ MUST_USE enum err lake_version(const struct lake_open *open, struct arena *arena
 /* The metadata that the plan was made with is still what the catalog gives `who`. */
 bool lake_is_current(const struct relation *relation);
 
-MUST_USE enum err lake_type_text(const struct iceberg_type *type, struct arena *arena,
-                                 struct slice *ret_text, struct errinfo *info);
+MUST_USE enum err lake_type_text(const struct iceberg_type *type, struct slice column,
+                                 struct arena *arena, struct slice *ret_text, struct errinfo *info);
 MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lake_travel *travel,
                                       struct errinfo *info);
 
@@ -126,21 +126,8 @@ bool lake_metadata_is_text(const struct relation *relation, const struct relatio
 MUST_USE enum err lake_metadata_source(const struct relation *relation, struct arena *arena,
                                        struct relation *ret_source, struct errinfo *info);
 
-/* ---- scans (lake_scan.c) ---- */
+/* ---- scans (lake_source.c) ---- */
 
-struct lake_scan;
-
-/* Opens what the engine asks for the table's files; `table` must outlive it. ERR_UNSUPPORTED names
- * what the table has that cannot be read. */
-MUST_USE enum err lake_scan_open(const struct lake_table *table, bool has_hidden,
-                                 struct lake_scan **ret_scan, struct errinfo *info);
-void lake_scan_close(struct lake_scan *scan);
-DEFINE_CLEANUP(struct lake_scan, lake_scan_cleanup, lake_scan_close)
-const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan);
-
-struct lake_scan_counts {
-    uint64_t files; /* that may have rows for the query */
-    uint64_t files_opened;
-    uint64_t bytes_read;
-};
-struct lake_scan_counts lake_scan_count(const struct lake_scan *scan);
+/* What the table is read from: its list of manifests and its delete manifests are looked at. */
+MUST_USE enum err lake_table_source(const struct lake_table *table, struct arena *arena,
+                                    const struct lake_source **ret_source, struct errinfo *info);

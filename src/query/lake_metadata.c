@@ -3,9 +3,12 @@
 #include "query/lake_metadata_int.h"
 
 static const struct lake_metadata_column snapshots_columns[] = {
-    {"committed_at", "TIMESTAMP WITH TIME ZONE"}, {"snapshot_id", "BIGINT"},
-    {"parent_id", "BIGINT"},                      {"operation", "VARCHAR"},
-    {"manifest_list", "VARCHAR"},                 {"summary", "MAP(VARCHAR, VARCHAR)"}};
+    {"committed_at", "TIMESTAMP WITH TIME ZONE"},
+    {"snapshot_id", "BIGINT"},
+    {"parent_id", "BIGINT"},
+    {"operation", "VARCHAR"},
+    {"manifest_list", "VARCHAR"},
+    {"summary", "MAP(VARCHAR, VARCHAR)"}};
 
 static const struct lake_metadata_column history_columns[] = {
     {"made_current_at", "TIMESTAMP WITH TIME ZONE"},
@@ -49,16 +52,17 @@ static const struct lake_metadata_column properties_columns[] = {{"key", "VARCHA
         {"split_offsets", "BIGINT[]"}, {"equality_ids", "INTEGER[]"},                              \
         {"sort_order_id", "INTEGER"}, {"first_row_id", "BIGINT"},                                  \
         {"referenced_data_file", "VARCHAR"}, {"content_offset", "BIGINT"},                         \
-        {"content_size_in_bytes", "BIGINT"}, {"readable_metrics", NULL}
+        {"content_size_in_bytes", "BIGINT"},                                                       \
+    {                                                                                              \
+        "readable_metrics", NULL                                                                   \
+    }
 
 static const struct lake_metadata_column files_columns[] = {FILE_COLUMNS};
 
-static const struct lake_metadata_column entries_columns[] = {{"status", "INTEGER"},
-                                                              {"snapshot_id", "BIGINT"},
-                                                              {"sequence_number", "BIGINT"},
-                                                              {"file_sequence_number", "BIGINT"},
-                                                              {"data_file", NULL},
-                                                              {"readable_metrics", NULL}};
+static const struct lake_metadata_column entries_columns[] = {
+    {"status", "INTEGER"},         {"snapshot_id", "BIGINT"},
+    {"sequence_number", "BIGINT"}, {"file_sequence_number", "BIGINT"},
+    {"data_file", NULL},           {"readable_metrics", NULL}};
 
 #define MANIFEST_COLUMNS                                                                           \
     {"content", "INTEGER"}, {"path", "VARCHAR"}, {"length", "BIGINT"},                             \
@@ -347,12 +351,15 @@ static const struct shape {
     [LAKE_DATA_FILES] = {"data_files", true, COLUMNS(files_columns), lake_rows_data_files},
     [LAKE_DELETE_FILES] = {"delete_files", true, COLUMNS(files_columns), lake_rows_delete_files},
     [LAKE_ALL_FILES] = {"all_files", false, COLUMNS(files_columns), lake_rows_all_files},
-    [LAKE_ALL_DATA_FILES] = {"all_data_files", false, COLUMNS(files_columns), lake_rows_all_data_files},
-    [LAKE_ALL_DELETE_FILES] = {"all_delete_files", false, COLUMNS(files_columns), lake_rows_all_delete_files},
+    [LAKE_ALL_DATA_FILES] = {"all_data_files", false, COLUMNS(files_columns),
+                             lake_rows_all_data_files},
+    [LAKE_ALL_DELETE_FILES] = {"all_delete_files", false, COLUMNS(files_columns),
+                               lake_rows_all_delete_files},
     [LAKE_ENTRIES] = {"entries", true, COLUMNS(entries_columns), lake_rows_entries},
     [LAKE_ALL_ENTRIES] = {"all_entries", false, COLUMNS(entries_columns), lake_rows_all_entries},
     [LAKE_MANIFESTS] = {"manifests", true, COLUMNS(manifests_columns), lake_rows_manifests},
-    [LAKE_ALL_MANIFESTS] = {"all_manifests", false, COLUMNS(all_manifests_columns), lake_rows_all_manifests},
+    [LAKE_ALL_MANIFESTS] = {"all_manifests", false, COLUMNS(all_manifests_columns),
+                            lake_rows_all_manifests},
     [LAKE_PARTITIONS] = {"partitions", true, COLUMNS(partitions_columns), lake_rows_partitions},
 };
 

@@ -49,8 +49,7 @@ static enum err add_spec(const struct iceberg_metadata *metadata, const struct i
     for (size_t i = 0; i < spec->field_count; i++) {
         const struct iceberg_partition_field *field = &spec->fields[i];
         size_t at = find_unified(all, field->field_id);
-        bool replaces = at < all->count &&
-                        all->fields[at]->transform.kind == TRANSFORM_VOID &&
+        bool replaces = at < all->count && all->fields[at]->transform.kind == TRANSFORM_VOID &&
                         field->transform.kind != TRANSFORM_VOID;
         if (at < all->count && !replaces) {
             continue;
@@ -155,8 +154,7 @@ static enum err list_metrics(const struct lake_table *table, struct arena *arena
 
 /* ---- types ---- */
 
-#define FILE_HEAD                                                                                  \
-    "\"content\" INTEGER, file_path VARCHAR, file_format VARCHAR, spec_id INTEGER"
+#define FILE_HEAD "\"content\" INTEGER, file_path VARCHAR, file_format VARCHAR, spec_id INTEGER"
 #define FILE_TAIL                                                                                  \
     ", record_count BIGINT, file_size_in_bytes BIGINT, column_sizes MAP(INTEGER, BIGINT), "        \
     "value_counts MAP(INTEGER, BIGINT), null_value_counts MAP(INTEGER, BIGINT), "                  \
@@ -171,7 +169,7 @@ static enum err print_partition(const struct unified *all, struct arena *arena, 
     buf_append_str(out, "STRUCT(");
     for (size_t i = 0; i < all->count; i++) {
         struct slice type;
-        TRY(lake_type_text(&all->types[i], arena, &type, info));
+        TRY(lake_type_text(&all->types[i], all->fields[i]->name, arena, &type, info));
         buf_append_str(out, i == 0 ? "" : ", ");
         sql_quote_name(out, all->fields[i]->name);
         buf_append_char(out, ' ');
@@ -189,7 +187,7 @@ static enum err print_metrics(const struct lake_table *table, struct arena *aren
     buf_append_str(out, "STRUCT(");
     for (size_t i = 0; i < list.count; i++) {
         struct slice type;
-        TRY(lake_type_text(&list.items[i].field->type, arena, &type, info));
+        TRY(lake_type_text(&list.items[i].field->type, list.items[i].name, arena, &type, info));
         buf_append_str(out, i == 0 ? "" : ", ");
         sql_quote_name(out, list.items[i].name);
         buf_append_str(out, " STRUCT(column_size BIGINT, value_count BIGINT, null_value_count "
@@ -759,8 +757,8 @@ static enum err print_manifests(const struct lake_table *table,
     TRY(iceberg_manifests_load(&table->io, &table->loaded.metadata, snapshot, arena, &manifests,
                                &count, info));
     for (size_t i = 0; i < count; i++) {
-        TRY(print_manifest(&table->loaded.metadata, &manifests[i],
-                           with_reference ? snapshot : NULL, out, info));
+        TRY(print_manifest(&table->loaded.metadata, &manifests[i], with_reference ? snapshot : NULL,
+                           out, info));
     }
     return ERR_OK;
 }

@@ -24,8 +24,7 @@ MUST_USE enum err lake_metadata_type(const struct lake_table *table, const char 
 
 /* ---- rows made of manifests (lake_metadata_files.c) ---- */
 
-enum err lake_rows_files(const struct lake_table *, struct arena *, struct buf *,
-                         struct errinfo *);
+enum err lake_rows_files(const struct lake_table *, struct arena *, struct buf *, struct errinfo *);
 enum err lake_rows_data_files(const struct lake_table *, struct arena *, struct buf *,
                               struct errinfo *);
 enum err lake_rows_delete_files(const struct lake_table *, struct arena *, struct buf *,

@@ -50,93 +50,11 @@ static enum err fence(const struct attached *attached, const struct identity *wh
     return ERR_OK;
 }
 
-/* ---- types ---- */
-
-static void print_type(const struct iceberg_type *type, struct buf *out);
-
-static void print_struct(const struct iceberg_type *type, struct buf *out)
-{
-    buf_append_str(out, "STRUCT(");
-    for (size_t i = 0; i < type->field_count; i++) {
-        buf_append_str(out, i == 0 ? "" : ", ");
-        sql_quote_name(out, type->fields[i].name);
-        buf_append_char(out, ' ');
-        print_type(&type->fields[i].type, out);
-    }
-    buf_append_char(out, ')');
-}
-
-/* As the engine prints its types. */
-static void print_type(const struct iceberg_type *type, struct buf *out)
-{
-    static const char *const plain[] = {
-        [ICEBERG_UNKNOWN] = "\"NULL\"",
-        [ICEBERG_BOOLEAN] = "BOOLEAN",
-        [ICEBERG_INT] = "INTEGER",
-        [ICEBERG_LONG] = "BIGINT",
-        [ICEBERG_FLOAT] = "FLOAT",
-        [ICEBERG_DOUBLE] = "DOUBLE",
-        [ICEBERG_DATE] = "DATE",
-        [ICEBERG_TIME] = "TIME",
-        [ICEBERG_TIMESTAMP] = "TIMESTAMP",
-        [ICEBERG_TIMESTAMPTZ] = "TIMESTAMP WITH TIME ZONE",
-        [ICEBERG_TIMESTAMP_NS] = "TIMESTAMP_NS",
-        [ICEBERG_TIMESTAMPTZ_NS] = "TIMESTAMP WITH TIME ZONE",
-        [ICEBERG_STRING] = "VARCHAR",
-        [ICEBERG_UUID] = "UUID",
-        [ICEBERG_FIXED] = "BLOB",
-        [ICEBERG_BINARY] = "BLOB",
-        [ICEBERG_VARIANT] = "VARIANT",
-        [ICEBERG_GEOMETRY] = "GEOMETRY",
-        [ICEBERG_GEOGRAPHY] = "GEOMETRY",
-    };
-    switch (type->id) {
-    case ICEBERG_DECIMAL:
-        buf_printf(out, "DECIMAL(%u,%u)", type->precision, type->scale);
-        return;
-    case ICEBERG_STRUCT:
-        print_struct(type, out);
-        return;
-    case ICEBERG_LIST:
-        print_type(&type->fields[0].type, out);
-        buf_append_str(out, "[]");
-        return;
-    case ICEBERG_MAP:
-        buf_append_str(out, "MAP(");
-        print_type(&type->fields[0].type, out);
-        buf_append_str(out, ", ");
-        print_type(&type->fields[1].type, out);
-        buf_append_char(out, ')');
-        return;
-    case ICEBERG_UNKNOWN:
-    case ICEBERG_BOOLEAN:
-    case ICEBERG_INT:
-    case ICEBERG_LONG:
-    case ICEBERG_FLOAT:
-    case ICEBERG_DOUBLE:
-    case ICEBERG_DATE:
-    case ICEBERG_TIME:
-    case ICEBERG_TIMESTAMP:
-    case ICEBERG_TIMESTAMPTZ:
-    case ICEBERG_TIMESTAMP_NS:
-    case ICEBERG_TIMESTAMPTZ_NS:
-    case ICEBERG_STRING:
-    case ICEBERG_UUID:
-    case ICEBERG_FIXED:
-    case ICEBERG_BINARY:
-    case ICEBERG_VARIANT:
-    case ICEBERG_GEOMETRY:
-    case ICEBERG_GEOGRAPHY:
-        buf_append_str(out, plain[type->id]);
-        return;
-    }
-}
-
-enum err lake_type_text(const struct iceberg_type *type, struct arena *arena,
+enum err lake_type_text(const struct iceberg_type *type, struct slice column, struct arena *arena,
                         struct slice *ret_text, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
-    print_type(type, &text);
+    TRY(lake_type_print(type, column, &text, info));
     return !buf_failed(&text) && arena_slice(arena, buf_slice(&text), ret_text)
                ? ERR_OK
                : errinfo_nomem(info);
@@ -163,7 +81,7 @@ static enum err fill_columns(const struct iceberg_schema *schema, struct arena *
         }
         columns[i] = (struct relation_column){
             .id = (uint32_t)field->id, .name = field->name, .source = field->name};
-        TRY(lake_type_text(&field->type, arena, &columns[i].type, info));
+        TRY(lake_type_text(&field->type, field->name, arena, &columns[i].type, info));
     }
     relation->columns = columns;
     relation->column_count = count;
@@ -210,7 +128,8 @@ static bool is_uuid(struct slice text)
     bool is_uuid = text.len == 36;
     for (size_t i = 0; is_uuid && i < text.len; i++) {
         bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-        is_uuid = is_dash ? text.ptr[i] == '-' : memchr("0123456789abcdef", text.ptr[i], 16) != NULL;
+        is_uuid =
+            is_dash ? text.ptr[i] == '-' : memchr("0123456789abcdef", text.ptr[i], 16) != NULL;
     }
     return is_uuid;
 }
@@ -231,7 +150,7 @@ static void fill_identity(const struct attached *attached, const struct catalog_
 }
 
 enum err lake_choose_version(struct lake_table *table, const struct lake_travel *travel,
-                               struct errinfo *info)
+                             struct errinfo *info)
 {
     const struct iceberg_metadata *metadata = &table->loaded.metadata;
     table->schema = iceberg_metadata_current_schema(metadata);
@@ -249,8 +168,7 @@ enum err lake_choose_version(struct lake_table *table, const struct lake_travel 
         break;
     case TRAVEL_REF:
         TRY(iceberg_travel_to_ref(metadata, travel->ref, &table->snapshot, info));
-        table->schema =
-            iceberg_ref_schema(metadata, iceberg_metadata_ref(metadata, travel->ref));
+        table->schema = iceberg_ref_schema(metadata, iceberg_metadata_ref(metadata, travel->ref));
         return ERR_OK;
     }
     table->schema = iceberg_snapshot_schema(metadata, table->snapshot);
@@ -267,8 +185,8 @@ static enum err make_table(struct lake_table *table, const struct lake_travel *t
     TRY(fill_columns(table->schema, arena, &relation, info));
     TRY(fill_others(&table->loaded.metadata, table->schema, arena, &relation, info));
     uint64_t snapshot = table->snapshot == NULL ? 0 : (uint64_t)table->snapshot->id;
-    relation.version =
-        hash_xx64(name->metadata_location, snapshot ^ ((uint64_t)(uint32_t)table->schema->id << 32));
+    relation.version = hash_xx64(name->metadata_location,
+                                 snapshot ^ ((uint64_t)(uint32_t)table->schema->id << 32));
     *ret_relation = relation;
     return ERR_OK;
 }
@@ -365,8 +283,8 @@ static bool split_ref(struct slice suffix, struct lake_travel *travel)
     for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++) {
         size_t len = prefixes[i].len;
         if (slice_starts_with_fold(suffix, prefixes[i]) && suffix.len > len) {
-            *travel =
-                (struct lake_travel){.kind = TRAVEL_REF, .ref = {suffix.ptr + len, suffix.len - len}};
+            *travel = (struct lake_travel){.kind = TRAVEL_REF,
+                                           .ref = {suffix.ptr + len, suffix.len - len}};
             return true;
         }
     }

@@ -269,19 +269,22 @@ static enum err add_objects(struct builder *b, const struct relation *relation,
     return ERR_OK;
 }
 
-static enum err add_scan(struct builder *b, const struct lake_table *table, struct errinfo *info)
+static enum err add_lake(struct builder *b, const struct lake_table *table, struct errinfo *info)
 {
     struct plan *plan = b->plan;
-    const struct lake_table **grown =
-        arena_calloc(b->arena, plan->scan_count + 1, sizeof(const struct lake_table *));
+    struct plan_lake *grown = arena_calloc(b->arena, plan->lake_count + 1, sizeof(*grown));
     if (grown == NULL) {
         return errinfo_nomem(info);
     }
-    if (plan->scan_count > 0) {
-        memcpy(grown, plan->scans, plan->scan_count * sizeof(*grown));
+    if (plan->lake_count > 0) {
+        memcpy(grown, plan->lakes, plan->lake_count * sizeof(*grown));
     }
-    grown[plan->scan_count++] = table;
-    plan->scans = grown;
+    struct plan_lake *lake = &grown[plan->lake_count];
+    TRY(lake_table_source(table, b->arena, &lake->source, info));
+    lake->scan_first = plan->scan_count;
+    plan->scan_count += lake_scan_count(lake->source);
+    plan->lake_count++;
+    plan->lakes = grown;
     return ERR_OK;
 }
 
@@ -320,10 +323,10 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
     }
     const struct plan_table *mention = find_mention(plan, relation, node->who);
     size_t object_first = mention != NULL ? mention->object_first : plan->object_count;
-    size_t scan = mention != NULL ? mention->scan : plan->scan_count;
+    size_t scan = mention != NULL ? mention->scan : plan->lake_count;
     if (mention == NULL) {
         TRY(add_objects(b, relation, info));
-        TRY(is_scanned(relation) ? add_scan(b, relation->lake, info) : ERR_OK);
+        TRY(is_scanned(relation) ? add_lake(b, relation->lake, info) : ERR_OK);
     }
     plan->tables[plan->table_count] = (struct plan_table){
         .relation = resolved->relation,
@@ -647,6 +650,17 @@ static void write_source_column(const struct relation *relation,
     }
 }
 
+struct lake_uri {
+    const struct warehouse *warehouse;
+    size_t first;
+};
+
+static void write_lake_uri(void *context, size_t index, struct buf *out)
+{
+    const struct lake_uri *uri = context;
+    buf_printf(out, "%s/s%zu", uri->warehouse->uri_prefix, uri->first + index);
+}
+
 /* FROM item that yields the needed columns as __moat_c<id>. */
 static enum err write_source(struct builder *b, const struct plan_ref *ref, struct buf *out,
                              struct errinfo *info)
@@ -666,8 +680,9 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(out, "\"__moat_view\"");
     } else if (is_scanned(relation)) {
-        buf_printf(out, "moat_scan('%s/s%zu')", b->session->warehouse->uri_prefix,
-                   b->plan->tables[ref->table].scan);
+        const struct plan_lake *lake = &b->plan->lakes[b->plan->tables[ref->table].scan];
+        struct lake_uri uri = {b->session->warehouse, lake->scan_first};
+        TRY(lake_scan_sql(lake->source, write_lake_uri, &uri, out, info));
     } else {
         struct relation read;
         struct access_uri_context uri = {b->session->warehouse, relation,
@@ -949,10 +964,9 @@ enum err plan_build(struct session *session, struct query *query, struct slice t
     struct warehouse *warehouse = session->warehouse;
     uint64_t version;
     TRY(system_version(warehouse->system, &version, info));
-    uint64_t seed =
-        identity_fingerprint(session->who) ^
-        hash_xx64(slice_of(session->default_schema),
-                  hash_xx64(slice_of(session->default_catalog), version));
+    uint64_t seed = identity_fingerprint(session->who) ^
+                    hash_xx64(slice_of(session->default_schema),
+                              hash_xx64(slice_of(session->default_catalog), version));
     uint64_t key = hash_xx64(text, seed);
     struct plan *plan CLEANUP(plan_cleanup) =
         plan_cache_get(warehouse->cache, key, text, version, session->who);

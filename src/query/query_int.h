@@ -31,6 +31,7 @@ struct warehouse {
     struct admission *admission;
     struct plan_cache *cache;
     struct watchdog *watchdog;
+    struct iceberg_manifest_cache *manifests; /* of attached catalogs, decompressed */
     /* Stands for the grant in physical SQL, replaced at each run. Nobody outside knows it. */
     char uri_prefix[48];
     struct sql_limits limits;
@@ -61,13 +62,19 @@ MUST_USE enum err session_renew(struct session *session, struct errinfo *info);
 
 /* ---- the plan: immutable once built, shared through the cache ---- */
 
+/* A table of a lake in a plan: its scans are "s<first>" and on. */
+struct plan_lake {
+    const struct lake_source *source;
+    size_t scan_first;
+};
+
 struct plan_table {
     struct relation *relation;
     struct sql_name pattern_name; /* to list again */
     const struct identity *who;   /* as whom it was loaded (held by the plan) */
     size_t object_first;          /* its objects in plan->objects */
     size_t object_count;
-    size_t scan; /* tables of a lake: their number in plan->scans */
+    size_t scan; /* tables of a lake: their number in plan->lakes */
     struct audit_table audit;
     bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
     bool is_bound;
@@ -81,8 +88,9 @@ struct plan {
     size_t table_count;
     const struct relation_object **objects;
     size_t object_count;
-    const struct lake_table **scans; /* one for each version of a table and person */
-    size_t scan_count;
+    struct plan_lake *lakes; /* one for each version of a table and person */
+    size_t lake_count;
+    size_t scan_count;            /* of all lakes */
     struct identity **identities; /* held: the caller and definers */
     size_t identity_count;
     bool is_bound;   /* some hidden value could be at stake */
@@ -91,7 +99,7 @@ struct plan {
     bool is_cacheable;
     enum leak_class leak;
     struct slice leak_function;
-    struct sql_ast *ast; /* for carets; lives in arena */
+    struct sql_ast *ast;      /* for carets; lives in arena */
     struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
@@ -147,9 +155,8 @@ enum err(resolve_no_catalog)(struct session *session, const struct identity *who
  * administers all. */
 MUST_USE enum err resolve_namespaces(struct session *session, const struct identity *who,
                                      const struct catalog_visible *visible, size_t visible_count,
-                                     struct arena *arena,
-                                     struct catalog_namespace **ret_namespaces, size_t *ret_count,
-                                     struct errinfo *info);
+                                     struct arena *arena, struct catalog_namespace **ret_namespaces,
+                                     size_t *ret_count, struct errinfo *info);
 /* For stored references: a registered relation whoever asks, or one of a lake that `who` may see.
  * Does not decide visibility. ERR_NOT_FOUND. */
 MUST_USE enum err resolve_by_uuid(struct session *session, const struct identity *who,
@@ -180,7 +187,7 @@ DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 MUST_USE enum err access_bind(const struct access *access, struct slice physical_sql,
                               struct buf *ret_sql);
 uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count);
-struct lake_scan_counts access_scan_count(const struct access *access, size_t scan);
+struct lake_scan_counts access_lake_work(const struct access *access, size_t lake);
 void access_sink_uri(const struct access *access, struct buf *ret_uri);
 MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
 /* The placeholder URI of object `index`, as catalog_source_sql wants it. */

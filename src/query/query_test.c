@@ -239,7 +239,7 @@ TEST(query, refusals_are_on_the_trail)
     struct session *session = sign_in(&house, "");
     CHECK_ERR(ERR_NOT_FOUND, ask(session, "SELECT * FROM missing_table", NULL, &info));
     CHECK_ERR(ERR_SYNTAX, ask(session, "SELECT FROM WHERE", NULL, &info));
-    CHECK_ERR(ERR_DENIED, ask(session, "ATTACH 'x.db'", NULL, &info));
+    CHECK_ERR(ERR_DENIED, ask(session, "INSTALL httpfs", NULL, &info));
     CHECK_ERR(ERR_INVALID, ask(session, "CREATE USER u PASSWORD ''", NULL, &info));
     struct slice trail = read_trail(&house);
     CHECK(has(trail, "missing_table") && has(trail, "\"sqlstate\":\"42P01\""));

@@ -232,8 +232,8 @@ static void print_plain(struct buf *out, const struct sql_name *name)
     buf_append_slice(out, name->name);
 }
 
-enum err(resolve_no_catalog)(struct session *session, const struct identity *who,
-                             struct slice name, struct errinfo *info)
+enum err(resolve_no_catalog)(struct session *session, const struct identity *who, struct slice name,
+                             struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "suggestion", 0);
     struct attached *attached = NULL;
@@ -280,8 +280,8 @@ static enum err not_found(struct session *session, const struct identity *who,
     const struct relation *nearest = NULL;
     bool knows_catalog = is_moat(written->catalog) || resolve_is_admin(who);
     for (size_t i = 0; i < count; i++) {
-        knows_catalog = knows_catalog ||
-                        slice_equal_fold(visible[i].relation->name.catalog, written->catalog);
+        knows_catalog =
+            knows_catalog || slice_equal_fold(visible[i].relation->name.catalog, written->catalog);
         unsigned distance =
             slice_edit_distance(visible[i].relation->name.name, written->name, best);
         if (distance < best || (nearest == NULL && distance <= best)) {
@@ -351,9 +351,8 @@ static enum err give_all(const struct relation *relation, struct arena *arena,
         if (expression == NULL) {
             return errinfo_nomem(info);
         }
-        columns[i] = (struct policy_column){.column = &relation->columns[i],
-                                            .is_raw = true,
-                                            .expression = slice_of(expression)};
+        columns[i] = (struct policy_column){
+            .column = &relation->columns[i], .is_raw = true, .expression = slice_of(expression)};
     }
     *ret_effective = (struct policy_effective){
         .is_visible = true, .columns = columns, .column_count = relation->column_count};
@@ -572,8 +571,9 @@ static enum err admin_attached(struct session *session, const struct place *plac
     if (open.is_metadata || open.travel.kind != TRAVEL_NOW) {
         (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" has no policy of its own",
                           SLICE_ARGS(place->name.name));
-        errinfo_hint(info, "Name the table \"%.*s\": its policy holds for all of its versions, and "
-                           "its metadata tables are for those who see all of it.",
+        errinfo_hint(info,
+                     "Name the table \"%.*s\": its policy holds for all of its versions, and "
+                     "its metadata tables are for those who see all of it.",
                      SLICE_ARGS(ret_relation->name.name));
         return ERR_INVALID;
     }

@@ -42,8 +42,8 @@ static const struct list lists[] = {
                        "information_schema.schemata WHERE true",
                        NULL, NULL, "catalog_name", "1"},
     [SHOW_USERS] = {"SELECT * FROM moat_system.users WHERE true", NULL, NULL, "name", "1"},
-    [SHOW_ROLES] = {"SELECT name AS \"role\" FROM moat_system.roles WHERE true", NULL, NULL,
-                    "name", "1"},
+    [SHOW_ROLES] = {"SELECT name AS \"role\" FROM moat_system.roles WHERE true", NULL, NULL, "name",
+                    "1"},
     [SHOW_FUNCTIONS] = {"SELECT * FROM moat_system.functions WHERE true", NULL, NULL, "name", "1"},
 };
 

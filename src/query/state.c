@@ -62,8 +62,8 @@ static void fill_lake(const struct query *query, const struct plan_table *table,
                       struct audit_table *out)
 {
     if (query->access != NULL && table->relation->kind == RELATION_TABLE) {
-        struct lake_scan_counts counts = access_scan_count(query->access, table->scan);
-        out->files = counts.files;
+        struct lake_scan_counts counts = access_lake_work(query->access, table->scan);
+        out->files = counts.plan.files_matched;
         out->bytes_read = table->is_mentioned_before ? 0 : counts.bytes_read;
     }
 }

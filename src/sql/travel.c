@@ -53,14 +53,79 @@ static void copy_until(struct rewriter *r, size_t end)
     r->copied = end;
 }
 
-/* Replaces the old text [from, to) by `text`. */
-static enum err replace(struct rewriter *r, size_t from, size_t to, struct slice text)
+/* Words that may stand behind a table and are no alias of it. */
+static bool is_clause(const struct token *token)
 {
+    static const char *const words[] = {
+        "where",     "join",    "left",   "right",  "inner",   "full",     "cross",      "natural",
+        "on",        "using",   "group",  "order",  "having",  "limit",    "offset",     "union",
+        "except",    "minus",   "window", "select", "qualify", "sample",   "tablesample", "asof",
+        "anti",      "semi",    "fetch",  "for",    "at",      "pivot",    "unpivot",    "lateral",
+        "intersect", "positional", "returning", "set", "when", "into",     "from",       "and"};
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (token_is(token, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_name(const struct token *token)
+{
+    return token->kind == TOKEN_WORD || token->kind == TOKEN_QUOTED;
+}
+
+/* Steps over "AS a (x, y)" behind the version: the engine wants the alias before it. Empty if there
+ * is none. */
+static enum err skip_alias(struct rewriter *r, struct slice *ret_alias)
+{
+    size_t from = r->token.offset;
+    size_t to = from;
+    if (token_is(&r->token, "as")) {
+        TRY(next(r));
+    }
+    if (is_name(&r->token) && !is_clause(&r->token)) {
+        to = end_of(&r->token);
+        TRY(next(r));
+    }
+    if (to > from && token_is_operator(&r->token, "(")) {
+        while (r->token.kind != TOKEN_END && !token_is_operator(&r->token, ")")) {
+            TRY(next(r));
+        }
+        if (r->token.kind != TOKEN_END) {
+            to = end_of(&r->token);
+            TRY(next(r));
+        }
+    }
+    *ret_alias = (struct slice){r->scanner.text.ptr + from, to - from};
+    return ERR_OK;
+}
+
+/* Puts "alias AT (unit => value)" in the place of the old text [from, alias or end). `value` is
+ * marked as standing for the old text at `value_from`. */
+static enum err put_at(struct rewriter *r, size_t from, const char *at, struct slice value,
+                       size_t value_from, size_t end)
+{
+    struct slice alias;
+    TRY(skip_alias(r, &alias));
+    size_t alias_from = (size_t)(alias.ptr - r->scanner.text.ptr);
     copy_until(r, from);
-    TRY(mark(r, text.len, from));
-    buf_append_slice(&r->out, text);
-    r->copied = to;
-    return mark(r, 0, to);
+    bool is_apart = from > 0 && (unsigned char)r->scanner.text.ptr[from - 1] <= ' ';
+    buf_append_str(&r->out, is_apart ? "" : " ");
+    if (alias.len > 0) {
+        TRY(mark(r, 0, alias_from));
+        buf_append_slice(&r->out, alias);
+        buf_append_str(&r->out, " ");
+        end = alias_from + alias.len;
+    }
+    TRY(mark(r, strlen(at), from));
+    buf_append_str(&r->out, at);
+    TRY(mark(r, 0, value_from));
+    buf_append_slice(&r->out, value);
+    TRY(mark(r, 1, end));
+    buf_append_str(&r->out, ")");
+    r->copied = end;
+    return mark(r, 0, end);
 }
 
 static enum err no_value(struct rewriter *r)
@@ -131,15 +196,11 @@ static enum err rewrite_for(struct rewriter *r)
         return ERR_OK;
     }
     TRY(next(r));
-    size_t end = r->token.offset;
-    TRY(replace(r, from, r->token.offset, slice_of(at)));
+    size_t value_from = r->token.offset;
+    size_t end = value_from;
     TRY(skip_value(r, &end));
-    return replace(r, end, end, SLICE(")"));
-}
-
-static bool is_name(const struct token *token)
-{
-    return token->kind == TOKEN_WORD || token->kind == TOKEN_QUOTED;
+    struct slice value = {r->scanner.text.ptr + value_from, end - value_from};
+    return put_at(r, from, at, value, value_from, end);
 }
 
 /* The current token is "@" right behind a name. */
@@ -155,14 +216,14 @@ static enum err rewrite_at(struct rewriter *r)
     if (!token_identifier(&r->token, r->arena, &name)) {
         return errinfo_nomem(r->info);
     }
-    buf_append_str(&text, " AT (VERSION => ");
     sql_quote_string(&text, name);
-    buf_append_char(&text, ')');
     if (buf_failed(&text)) {
         return errinfo_nomem(r->info);
     }
-    TRY(replace(r, at.offset, end_of(&r->token), buf_slice(&text)));
-    return next(r);
+    size_t name_from = r->token.offset;
+    size_t end = end_of(&r->token);
+    TRY(next(r));
+    return put_at(r, at.offset, "AT (VERSION => ", buf_slice(&text), name_from, end);
 }
 
 static enum err rewrite(struct rewriter *r)

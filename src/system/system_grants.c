@@ -21,7 +21,8 @@ static bool is_uuid(struct slice text)
     bool is_uuid = text.len == 36;
     for (size_t i = 0; is_uuid && i < text.len; i++) {
         bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-        is_uuid = is_dash ? text.ptr[i] == '-' : memchr("0123456789abcdef", text.ptr[i], 16) != NULL;
+        is_uuid =
+            is_dash ? text.ptr[i] == '-' : memchr("0123456789abcdef", text.ptr[i], 16) != NULL;
     }
     return is_uuid;
 }
@@ -85,8 +86,7 @@ enum err system__grant_object(struct system *system, const struct actor *actor,
         TRY(pick_privilege(privileges, PRIVILEGE_CREATE, "schema", &object, info));
     } else if (err != ERR_NOT_FOUND) {
         return err;
-    } else if (!actor->is_admin || (privileges & PRIVILEGE_SELECT) == 0 ||
-               !is_uuid(object_uuid)) {
+    } else if (!actor->is_admin || (privileges & PRIVILEGE_SELECT) == 0 || !is_uuid(object_uuid)) {
         return no_object(info);
     } else { /* a relation that only its catalog knows */
         object.uuid = object_uuid;

@@ -122,7 +122,10 @@ TEST(attack, bounds_of_hidden_rows_reach_no_function)
 
 TEST(attack, statements_that_reach_out_are_refused)
 {
-    RUN({"ATTACH 'x.db'", "42501", -1}, {"ATTACH ':memory:' AS m", "42501", -1},
+    RUN({"ATTACH 'x.db'", "42601", -1}, {"ATTACH ':memory:' AS m", "42601", -1},
+        {"ATTACH '/etc' AS m (TYPE hadoop)", "42501", -1},
+        {"ATTACH IF NOT EXISTS 'x.db' AS m (TYPE sqlite)", "42501", -1},
+        {"DETACH main", "42501", -1},
         {"COPY (SELECT 1) TO '/tmp/attack.csv'", "42501", -1},
         {"COPY people TO '/tmp/attack.csv'", "42601", -1},
         {"COPY people FROM '/etc/passwd'", "42501", -1}, {"INSTALL httpfs", "42501", -1},

@@ -128,22 +128,33 @@ def local(path):
     return path.removeprefix("file://").removeprefix("file:")
 
 
-def sample_values(paths, columns):
+def physical_names(path, ids):
+    """Name of each column in one file, by field id; by name in a file that has no ids. None: not in the file."""
+    fields = pq.read_schema(path)
+    found = {int((f.metadata or {}).get(b"PARQUET:field_id", -1)): f.name for f in fields}
+    if found.keys() == {-1}:
+        return {name: name if name in fields.names else None for name in ids}
+    return {name: found.get(id_) for name, id_ in ids.items()}
+
+
+def sample_values(paths, columns, ids):
     """Values that are in the data files, by column, NaN left out (PyIceberg refuses it as a literal)."""
     values = {name: [] for name in columns}
     for path in sorted(paths):
         data = pq.ParquetFile(path).read()
-        for name in columns:
-            if name in data.column_names:
-                values[name] += [v for v in data.column(name).to_pylist()
+        for name, physical in physical_names(path, ids).items():
+            if physical is not None and name in columns:
+                values[name] += [v for v in data.column(physical).to_pylist()
                                  if v is not None and not (isinstance(v, float) and (math.isnan(v) or math.isinf(v)))]
     return values
 
 
-def matching_rows(connection, path, condition):
+def matching_rows(connection, path, condition, ids):
+    listed = ", ".join((f'"{physical}"' if physical is not None else "NULL") + f' AS "{name}"' for name, physical in physical_names(path, ids).items())
     try:
-        return connection.execute(f"SELECT count(*) FROM read_parquet('{path}', hive_partitioning = false) WHERE {condition}").fetchone()[0]
-    except duckdb.Error as error:  # a column that the file has under another name, or not at all
+        return connection.execute(f"SELECT count(*) FROM (SELECT {listed} FROM read_parquet('{path}', hive_partitioning = false)) "
+                                  f"WHERE {condition}").fetchone()[0]
+    except duckdb.Error as error:  # a predicate that does not go with the type that the file has
         return str(error).splitlines()[0]
 
 
@@ -166,7 +177,7 @@ def vectors(table):
     return found
 
 
-def compare_one(planner, connection, name, metadata, table, live, made, counts):
+def compare_one(planner, connection, name, metadata, table, live, ids, made, counts):
     ours_filter, theirs_filter, sql = made
     ours = planner.plan(metadata, ours_filter)
     if "error" in ours:
@@ -177,8 +188,8 @@ def compare_one(planner, connection, name, metadata, table, live, made, counts):
     counts["plans"] += 1
     counts["FAILED"] += len(kept.keys() - live)
     for path in live - kept.keys():
-        rows = matching_rows(connection, path, sql)
-        counts["files skipped, read and empty" if rows == 0 else "files skipped, not readable by name"] += 1
+        rows = matching_rows(connection, path, sql, ids)
+        counts["files skipped, read and empty" if rows == 0 else "files skipped, not readable"] += 1
         if rows != 0:
             counts["FAILED"] += isinstance(rows, int)
             print(f"{name}: {sql}: {path} skipped: {rows}")
@@ -217,9 +228,10 @@ def compare(planner, connection, name, metadata, rng, predicates, counts):
         if found != vectors_of.get(local(file[0]), set()):
             counts["FAILED"] += 1
             print(f"{name}: {file[0]}: vectors {found}")
-    values = sample_values(live, columns)
+    ids = {f.name: f.field_id for f in table.schema().fields}
+    values = sample_values(live, columns, ids)
     for _ in range(predicates):
-        compare_one(planner, connection, name, metadata, table, live, random_filter(rng, columns, values, rng.randint(0, 2)), counts)
+        compare_one(planner, connection, name, metadata, table, live, ids, random_filter(rng, columns, values, rng.randint(0, 2)), counts)
 
 
 def main():
