@@ -1,5 +1,5 @@
 /* What moat_scan costs beside the engine's own read_parquet over the same files, and what deleted
- * rows cost. `scan_bench [rows of a file [query]]`; the ways take turns, so that a busy machine is busy for
+ * rows cost. `engine_scan_bench [rows of a file [query]]`; the ways take turns, so that a busy machine is busy for
  * all of them. Prints the fastest of the rounds and the ratio to read_parquet. */
 #include <fcntl.h>
 #include <unistd.h>
@@ -128,7 +128,7 @@ static double run_query(struct engine_session *session, struct slice sql, uint64
 static void write_file(struct engine *engine, struct engine_session *session, struct data *data,
                        size_t index)
 {
-    char path[] = "/tmp/scan_bench_XXXXXX";
+    char path[] = "/tmp/engine_scan_XXXXXX";
     data->fds[index] = mkstemp(path);
     if (data->fds[index] < 0) {
         perror("data file");
