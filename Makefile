@@ -43,7 +43,7 @@ check-fast:
 	@tools/check fast --jobs $(JOBS)
 
 interop:
-	@tools/deps bench
+	@tools/deps interop
 	@tools/check interop --jobs $(JOBS)
 
 bench:

@@ -59,11 +59,19 @@ struct catalog_visible {
     bool is_bound;
 };
 
+/* A namespace of an attached catalog; `name.name` is empty. */
+struct catalog_namespace {
+    struct sql_name name;
+    struct slice owner;
+};
+
 struct catalog_system_input {
     struct system *system;
     const struct identity *who;
     const struct catalog_visible *visible; /* registered relations this person may see */
     size_t visible_count;
+    const struct catalog_namespace *namespaces; /* of attached catalogs, that they may know of */
+    size_t namespace_count;
     const struct slice *audit_paths; /* files of the audit trail */
     size_t audit_path_count;
     const struct slice *settings_json; /* rows of moat_system.settings as JSON lines */

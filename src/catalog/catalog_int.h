@@ -97,6 +97,8 @@ enum err catalog__rows_columns(const struct catalog_system_input *, struct arena
                                struct errinfo *);
 enum err catalog__rows_schemas(const struct catalog_system_input *, struct arena *, struct buf *,
                                struct errinfo *);
+enum err catalog__rows_catalogs(const struct catalog_system_input *, struct arena *, struct buf *,
+                                struct errinfo *);
 enum err catalog__rows_settings(const struct catalog_system_input *, struct arena *, struct buf *,
                                 struct errinfo *);
 enum err catalog__rows_functions(const struct catalog_system_input *, struct arena *, struct buf *,

@@ -65,14 +65,22 @@ static bool knows_schema(const struct catalog_system_input *input,
         return true;
     }
     for (size_t i = 0; i < input->visible_count; i++) {
-        if (slice_equal_fold(input->visible[i].relation->name.schema, schema->name)) {
+        const struct sql_name *name = &input->visible[i].relation->name;
+        if (slice_equal(name->catalog, SLICE(SQL_CATALOG_DEFAULT)) &&
+            slice_equal_fold(name->schema, schema->name)) {
             return true;
         }
     }
     return false;
 }
 
-typedef void (*schema_fn)(struct buf *out, struct slice name, struct slice owner);
+/* Of a name, only catalog and schema count. */
+typedef void (*schema_fn)(struct buf *out, const struct sql_name *name, struct slice owner);
+
+static struct sql_name own_schema(struct slice name)
+{
+    return (struct sql_name){.catalog = SLICE(SQL_CATALOG_DEFAULT), .schema = name};
+}
 
 static enum err each_schema(const struct catalog_system_input *input, struct arena *arena,
                             schema_fn print, struct buf *out, struct errinfo *info)
@@ -82,11 +90,18 @@ static enum err each_schema(const struct catalog_system_input *input, struct are
     TRY(system_schemas(input->system, input->who, arena, &schemas, &count, info));
     for (size_t i = 0; i < count; i++) {
         if (knows_schema(input, &schemas[i])) {
-            print(out, schemas[i].name, schemas[i].owner);
+            struct sql_name name = own_schema(schemas[i].name);
+            print(out, &name, schemas[i].owner);
         }
     }
-    print(out, SLICE(SQL_SCHEMA_INFORMATION), system_owner(input->system));
-    print(out, SLICE(SQL_SCHEMA_SYSTEM), system_owner(input->system));
+    struct sql_name made[] = {own_schema(SLICE(SQL_SCHEMA_INFORMATION)),
+                              own_schema(SLICE(SQL_SCHEMA_SYSTEM))};
+    for (size_t i = 0; i < ARRAY_COUNT(made); i++) {
+        print(out, &made[i], system_owner(input->system));
+    }
+    for (size_t i = 0; i < input->namespace_count; i++) {
+        print(out, &input->namespaces[i].name, input->namespaces[i].owner);
+    }
     return finish(out, info);
 }
 
@@ -119,11 +134,11 @@ static enum err knows_system(const struct catalog_system_input *input,
 
 /* ---- information_schema ---- */
 
-static void print_schemata(struct buf *out, struct slice name, struct slice owner)
+static void print_schemata(struct buf *out, const struct sql_name *name, struct slice owner)
 {
     row_begin(out);
-    row_text(out, "catalog_name", SLICE(SQL_CATALOG_DEFAULT));
-    row_text(out, "schema_name", name);
+    row_text(out, "catalog_name", name->catalog);
+    row_text(out, "schema_name", name->schema);
     row_text(out, "schema_owner", owner);
     row_end(out);
 }
@@ -134,18 +149,23 @@ enum err catalog__rows_schemata(const struct catalog_system_input *input, struct
     return each_schema(input, arena, print_schemata, out, info);
 }
 
-static void print_info_name(struct buf *out, struct slice schema, struct slice name)
+static void print_info_name(struct buf *out, const struct sql_name *name)
 {
-    row_text(out, "table_catalog", SLICE(SQL_CATALOG_DEFAULT));
-    row_text(out, "table_schema", schema);
-    row_text(out, "table_name", name);
+    row_text(out, "table_catalog", name->catalog);
+    row_text(out, "table_schema", name->schema);
+    row_text(out, "table_name", name->name);
 }
 
-static void print_info_table(struct buf *out, struct slice schema, struct slice name,
-                             struct slice type)
+static struct sql_name shape_name(const struct system_shape *shape)
+{
+    return (struct sql_name){SLICE(SQL_CATALOG_DEFAULT), slice_of(shape->schema),
+                             slice_of(shape->name)};
+}
+
+static void print_info_table(struct buf *out, const struct sql_name *name, struct slice type)
 {
     row_begin(out);
-    print_info_name(out, schema, name);
+    print_info_name(out, name);
     row_text(out, "table_type", type);
     row_text(out, "is_insertable_into", SLICE("NO"));
     row_end(out);
@@ -156,7 +176,7 @@ enum err catalog__rows_info_tables(const struct catalog_system_input *input, str
 {
     for (size_t i = 0; i < input->visible_count; i++) {
         const struct relation *relation = input->visible[i].relation;
-        print_info_table(out, relation->name.schema, relation->name.name,
+        print_info_table(out, &relation->name,
                          relation->kind == RELATION_VIEW ? SLICE("VIEW") : SLICE("BASE TABLE"));
     }
     for (size_t i = 0; i < catalog__shape_count; i++) {
@@ -164,18 +184,18 @@ enum err catalog__rows_info_tables(const struct catalog_system_input *input, str
         bool knows;
         TRY(knows_system(input, shape, arena, &knows, info));
         if (knows) {
-            print_info_table(out, slice_of(shape->schema), slice_of(shape->name),
-                             SLICE("SYSTEM VIEW"));
+            struct sql_name name = shape_name(shape);
+            print_info_table(out, &name, SLICE("SYSTEM VIEW"));
         }
     }
     return finish(out, info);
 }
 
-static void print_info_column(struct buf *out, struct slice schema, struct slice table,
-                              size_t position, struct slice name, struct slice type)
+static void print_info_column(struct buf *out, const struct sql_name *table, size_t position,
+                              struct slice name, struct slice type)
 {
     row_begin(out);
-    print_info_name(out, schema, table);
+    print_info_name(out, table);
     row_text(out, "column_name", name);
     row_number(out, "ordinal_position", position);
     row_text(out, "is_nullable", SLICE("YES"));
@@ -189,17 +209,18 @@ enum err catalog__rows_info_columns(const struct catalog_system_input *input, st
     for (size_t i = 0; i < input->visible_count; i++) {
         const struct catalog_visible *visible = &input->visible[i];
         for (size_t c = 0; c < visible->column_count; c++) {
-            print_info_column(out, visible->relation->name.schema, visible->relation->name.name,
-                              c + 1, visible->columns[c]->name, visible->columns[c]->type);
+            print_info_column(out, &visible->relation->name, c + 1, visible->columns[c]->name,
+                              visible->columns[c]->type);
         }
     }
     for (size_t i = 0; i < catalog__shape_count; i++) {
         const struct system_shape *shape = &catalog__shapes[i];
         bool knows;
+        struct sql_name name = shape_name(shape);
         TRY(knows_system(input, shape, arena, &knows, info));
         for (size_t c = 0; knows && c < shape->column_count; c++) {
-            print_info_column(out, slice_of(shape->schema), slice_of(shape->name), c + 1,
-                              slice_of(shape->columns[c].name), slice_of(shape->columns[c].type));
+            print_info_column(out, &name, c + 1, slice_of(shape->columns[c].name),
+                              slice_of(shape->columns[c].type));
         }
     }
     return finish(out, info);
@@ -214,7 +235,7 @@ enum err catalog__rows_views(const struct catalog_system_input *input, UNUSED st
             continue;
         }
         row_begin(out);
-        print_info_name(out, relation->name.schema, relation->name.name);
+        print_info_name(out, &relation->name);
         if (may_administer(input->who, relation)) { /* the text may name what others may not see */
             row_text(out, "view_definition", relation->view_sql);
         }
@@ -266,7 +287,7 @@ enum err catalog__rows_privileges(const struct catalog_system_input *input, stru
             row_begin(out);
             row_text(out, "grantor", grants[g].grantor);
             row_text(out, "grantee", grants[g].grantee);
-            print_info_name(out, relation->name.schema, relation->name.name);
+            print_info_name(out, &relation->name);
             row_text(out, "privilege_type", SLICE("SELECT"));
             row_text(out, "is_grantable", SLICE("NO"));
             row_end(out);
@@ -296,6 +317,9 @@ static struct slice format_name(const struct relation *relation)
 {
     static const char *const names[] = {
         [FORMAT_PARQUET] = "parquet", [FORMAT_CSV] = "csv", [FORMAT_JSON] = "json"};
+    if (relation->lake != NULL && relation->kind == RELATION_TABLE) {
+        return SLICE("iceberg");
+    }
     return relation->kind == RELATION_TABLE ? slice_of(names[relation->format]) : SLICE("");
 }
 
@@ -329,6 +353,7 @@ enum err catalog__rows_tables(const struct catalog_system_input *input, struct a
             row_text_or_null(out, "comment", registered->comment);
         }
         row_text(out, "uuid", relation->uuid);
+        row_text(out, "catalog", relation->name.catalog);
         row_end(out);
     }
     return finish(out, info);
@@ -346,17 +371,19 @@ enum err catalog__rows_columns(const struct catalog_system_input *input, UNUSED 
             row_number(out, "position", c + 1);
             row_text(out, "name", visible->columns[c]->name);
             row_text(out, "type", visible->columns[c]->type);
+            row_text(out, "catalog", visible->relation->name.catalog);
             row_end(out);
         }
     }
     return finish(out, info);
 }
 
-static void print_schema(struct buf *out, struct slice name, struct slice owner)
+static void print_schema(struct buf *out, const struct sql_name *name, struct slice owner)
 {
     row_begin(out);
-    row_text(out, "name", name);
+    row_text(out, "name", name->schema);
     row_text(out, "owner", owner);
+    row_text(out, "catalog", name->catalog);
     row_end(out);
 }
 
@@ -364,6 +391,31 @@ enum err catalog__rows_schemas(const struct catalog_system_input *input, struct 
                                struct buf *out, struct errinfo *info)
 {
     return each_schema(input, arena, print_schema, out, info);
+}
+
+enum err catalog__rows_catalogs(const struct catalog_system_input *input, struct arena *arena,
+                                struct buf *out, struct errinfo *info)
+{
+    struct system_catalog *catalogs;
+    size_t count;
+    TRY(system_catalogs(input->system, input->who, arena, &catalogs, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        row_begin(out);
+        row_text(out, "name", catalogs[i].name);
+        row_text(out, "type", catalogs[i].type);
+        row_text(out, "location", catalogs[i].location);
+        row_key(out, "options");
+        for (size_t o = 0; o < catalogs[i].option_count; o++) {
+            buf_append_char(out, o == 0 ? '{' : ',');
+            json_write_string(out, catalogs[i].options[o].name);
+            buf_append_char(out, ':');
+            json_write_string(out, catalogs[i].options[o].value);
+        }
+        buf_append_str(out, catalogs[i].option_count == 0 ? "{}" : "}");
+        row_text(out, "owner", catalogs[i].owner);
+        row_end(out);
+    }
+    return finish(out, info);
 }
 
 enum err catalog__rows_settings(const struct catalog_system_input *input,

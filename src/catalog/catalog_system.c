@@ -35,15 +35,20 @@ static const struct system_column privileges_columns[] = {
 
 static const struct system_column tables_columns[] = {
     {"schema", "VARCHAR"}, {"name", "VARCHAR"},    {"kind", "VARCHAR"}, {"format", "VARCHAR"},
-    {"owner", "VARCHAR"},  {"comment", "VARCHAR"}, {"uuid", "VARCHAR"}};
+    {"owner", "VARCHAR"},  {"comment", "VARCHAR"}, {"uuid", "VARCHAR"}, {"catalog", "VARCHAR"}};
 
-static const struct system_column columns_columns[] = {{"schema", "VARCHAR"},
-                                                       {"table_name", "VARCHAR"},
-                                                       {"position", "INTEGER"},
-                                                       {"name", "VARCHAR"},
-                                                       {"type", "VARCHAR"}};
+static const struct system_column columns_columns[] = {
+    {"schema", "VARCHAR"}, {"table_name", "VARCHAR"}, {"position", "INTEGER"},
+    {"name", "VARCHAR"},   {"type", "VARCHAR"},       {"catalog", "VARCHAR"}};
 
-static const struct system_column schemas_columns[] = {{"name", "VARCHAR"}, {"owner", "VARCHAR"}};
+static const struct system_column schemas_columns[] = {
+    {"name", "VARCHAR"}, {"owner", "VARCHAR"}, {"catalog", "VARCHAR"}};
+
+static const struct system_column catalogs_columns[] = {{"name", "VARCHAR"},
+                                                        {"type", "VARCHAR"},
+                                                        {"location", "VARCHAR"},
+                                                        {"options", "MAP(VARCHAR, VARCHAR)"},
+                                                        {"owner", "VARCHAR"}};
 
 static const struct system_column settings_columns[] = {
     {"name", "VARCHAR"}, {"value", "VARCHAR"}, {"source", "VARCHAR"}};
@@ -158,6 +163,8 @@ const struct system_shape catalog__shapes[] = {
     {SQL_SCHEMA_SYSTEM, "grants", ID("23"), true, COLUMNS(grants_columns), catalog__rows_grants,
      NULL},
     {SQL_SCHEMA_SYSTEM, "audit", ID("24"), true, COLUMNS(audit_columns), NULL, NULL},
+    {SQL_SCHEMA_SYSTEM, "catalogs", ID("26"), true, COLUMNS(catalogs_columns),
+     catalog__rows_catalogs, NULL},
     {SQL_SCHEMA_SYSTEM, "queries", ID("25"), true, COLUMNS(queries_columns), NULL, QUERIES_SQL},
 };
 const size_t catalog__shape_count = ARRAY_COUNT(catalog__shapes);

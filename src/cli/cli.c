@@ -61,6 +61,12 @@ static enum cli_exit dispatch(struct cli *cli)
     case COMMAND_HELP:
         print(cli, options_help);
         return EXIT_OK;
+    case COMMAND_ICEBERG_HELP:
+        print(cli, iceberg_help);
+        return EXIT_OK;
+    case COMMAND_ICEBERG_INSPECT:
+    case COMMAND_ICEBERG_VALIDATE:
+        return command_iceberg(cli);
     case COMMAND_VERSION:
         print(cli, "moat " MOAT_VERSION "\n");
         return EXIT_OK;

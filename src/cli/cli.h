@@ -9,6 +9,7 @@ enum cli_exit {
     EXIT_WAREHOUSE = 3,   /* the warehouse cannot be opened */
     EXIT_CONFIG = 4,      /* a configuration file, variable or --set is wrong */
     EXIT_AUDIT = 5,       /* the audit trail is not intact */
+    EXIT_TABLE = 6,       /* moat iceberg validate found a problem */
     EXIT_CANCELLED = 130, /* Ctrl-C */
 };
 

@@ -62,6 +62,10 @@ enum cli_exit command_audit(struct cli *cli);
 enum cli_exit command_policy(struct cli *cli);
 enum cli_exit command_init(struct cli *cli);
 
+/* ---- iceberg.c ---- */
+
+enum cli_exit command_iceberg(struct cli *cli);
+
 /* ---- shell.c, shell_command.c ---- */
 
 enum cli_exit shell_run(struct cli *cli);

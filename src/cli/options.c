@@ -42,10 +42,12 @@ const char options_help[] =
     "  moat config --reference               the page docs/configuration.md\n"
     "  moat audit verify [DIR]               find any cut, edit or reorder in the audit trail\n"
     "  moat policy validate|plan|apply FILE  policies kept in a YAML file\n"
-    "  moat --version, moat --help\n"
+    "  moat iceberg inspect|validate PATH    an Iceberg table: what it is made of, whether it is "
+    "whole\n"
+    "  moat --version, moat --help, moat iceberg --help\n"
     "\n"
     "Exit codes: 0 ok, 1 a statement failed, 2 usage, 3 the warehouse cannot be opened,\n"
-    "4 configuration, 5 the audit trail is not intact, 130 cancelled.\n";
+    "4 configuration, 5 the audit trail is not intact, 6 a table is not valid, 130 cancelled.\n";
 
 static const char *const format_names[OUTPUT_COUNT] = {"table",    "csv",   "json",   "jsonl",
                                                        "markdown", "arrow", "parquet"};
@@ -286,6 +288,9 @@ static const struct command_entry {
     {{"policy", "validate"}, COMMAND_POLICY_VALIDATE, 1, 1},
     {{"policy", "plan"}, COMMAND_POLICY_PLAN, 1, 1},
     {{"policy", "apply"}, COMMAND_POLICY_APPLY, 1, 1},
+    {{"iceberg", "inspect"}, COMMAND_ICEBERG_INSPECT, 1, 1},
+    {{"iceberg", "validate"}, COMMAND_ICEBERG_VALIDATE, 1, 1},
+    {{"iceberg", "help"}, COMMAND_ICEBERG_HELP, 0, 0},
 };
 
 static enum err unknown_command(const struct parser *parser)
@@ -334,8 +339,11 @@ static enum err find_command(struct parser *parser)
         }
         size_t operands = parser->word_count - words;
         if (operands < entry->operands_min) {
-            return usage(parser, "a file must follow", parser->words[words - 1],
-                         "such as: moat policy plan policies.yaml");
+            bool is_table = strcmp(entry->words[0], "iceberg") == 0;
+            return usage(parser, is_table ? "a table must follow" : "a file must follow",
+                         parser->words[words - 1],
+                         is_table ? "its folder, or a metadata file; see moat iceberg --help"
+                                  : "such as: moat policy plan policies.yaml");
         }
         if (operands > entry->operands_max) {
             return usage(parser, "unexpected word", parser->words[words + entry->operands_max],
@@ -352,7 +360,10 @@ static enum err settle(struct parser *parser)
 {
     struct cli_options *options = parser->options;
     if (parser->help || parser->version) {
-        options->command = parser->help ? COMMAND_HELP : COMMAND_VERSION;
+        bool is_iceberg = parser->word_count > 0 && strcmp(parser->words[0], "iceberg") == 0;
+        options->command = !parser->help ? COMMAND_VERSION
+                           : is_iceberg  ? COMMAND_ICEBERG_HELP
+                                         : COMMAND_HELP;
         return ERR_OK;
     }
     if (parser->word_count > 0) {

@@ -27,6 +27,9 @@ enum cli_command {
     COMMAND_POLICY_PLAN,
     COMMAND_POLICY_APPLY,
     COMMAND_INIT,
+    COMMAND_ICEBERG_HELP,
+    COMMAND_ICEBERG_INSPECT,
+    COMMAND_ICEBERG_VALIDATE,
 };
 
 enum cli_color {
@@ -43,7 +46,7 @@ struct cli_script {
 
 struct cli_options {
     enum cli_command command;
-    const char *operand; /* folder of init and audit verify, file of policy; NULL = none */
+    const char *operand; /* folder of init and audit verify, file of policy, table; NULL = none */
     struct cli_script *scripts;
     size_t script_count;
     const char *as;        /* NULL = the OS user */
@@ -68,3 +71,4 @@ MUST_USE enum err options_parse(int argc, char **argv, struct arena *arena,
 bool options_find_format(struct slice name, enum cli_format *ret_format);
 const char *options_format_name(enum cli_format format);
 extern const char options_help[];
+extern const char iceberg_help[];

@@ -42,6 +42,11 @@ TEST(options, scripts_keep_their_order)
 TEST(options, commands_take_their_operands)
 {
     struct cli_options options;
+    CHECK_OK(parse(&options, NULL, "moat iceberg validate /lake/t --format json"));
+    CHECK(options.command == COMMAND_ICEBERG_VALIDATE && options.format == OUTPUT_JSON);
+    CHECK_STR("/lake/t", options.operand);
+    CHECK_OK(parse(&options, NULL, "moat iceberg --help"));
+    CHECK(options.command == COMMAND_ICEBERG_HELP);
     CHECK_OK(parse(&options, NULL, "moat policy plan p.yaml --warehouse w"));
     assert_int_equal(options.command, COMMAND_POLICY_PLAN);
     CHECK_STR("p.yaml", options.operand);
@@ -71,6 +76,8 @@ TEST(options, mistakes_name_the_nearest_right_word)
         {"moat polcy plan x", "unknown command \"polcy\"", "did you mean \"moat policy plan\"?"},
         {"moat audit verfy", "unknown command \"audit verfy\"",
          "did you mean \"moat audit verify\"?"},
+        {"moat iceberg inspect", "a table must follow \"inspect\"",
+         "its folder, or a metadata file; see moat iceberg --help"},
         {"moat policy plan", "a file must follow \"plan\"",
          "such as: moat policy plan policies.yaml"},
         {"moat init a b", "unexpected word \"b\"", "`moat --help` shows what each command takes"},

@@ -162,6 +162,16 @@ void engine_session_close(struct engine_session *session)
     }
 }
 
+void engine_session_cancel(struct engine_session *session)
+{
+    ops()->session_cancel(session);
+}
+
+void engine_session_ready(struct engine_session *session)
+{
+    ops()->session_ready(session);
+}
+
 enum err engine_parse(struct engine_session *session, struct slice sql, struct buf *ret_json,
                       struct errinfo *info)
 {
@@ -220,6 +230,11 @@ void engine_grant_uri(const struct engine_grant *grant, size_t index, struct buf
 void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
     ops()->grant_uri_out(grant, index, ret_uri);
+}
+
+void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
+{
+    ops()->grant_uri_scan(grant, index, ret_uri);
 }
 
 struct engine_grant_counters engine_grant_count(const struct engine_grant *grant)

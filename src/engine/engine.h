@@ -6,7 +6,8 @@
  * are locked, extension loading is off. Parsing and printing of syntax trees touch no data and take
  * no identity; everything else does.
  * Thread rule: an engine may be used by many threads; a session (one connection) by one at a time,
- * except engine_query_cancel and engine_query_progress, which any thread may call. */
+ * except engine_session_cancel, engine_query_cancel and engine_query_progress, which any thread may
+ * call. */
 #pragma once
 
 #include "arrow/arrow.h"
@@ -20,6 +21,7 @@ struct engine;
 struct engine_session;
 struct engine_grant;
 struct engine_query;
+struct engine_scan_spec; /* engine/scan.h */
 
 struct engine_options {
     uint64_t memory_bytes_max; /* 0 = the engine's default (80 % of RAM); the warehouse
@@ -43,6 +45,12 @@ MUST_USE enum err engine_session_open(struct engine *engine, struct engine_sessi
 void engine_session_close(struct engine_session *session);
 DEFINE_CLEANUP(struct engine_session, engine_session_cleanup, engine_session_close)
 
+/* Stops whatever the session does, be it a query, EXPLAIN, a binding or a read in them. From any
+ * thread; sticky: until engine_session_ready, all that the session is asked to do is ERR_CANCELLED,
+ * also what was asked before and starts only now. */
+void engine_session_cancel(struct engine_session *session);
+void engine_session_ready(struct engine_session *session); /* from any thread */
+
 /* SQL text (one or more SELECT-shaped statements) to the engine's JSON syntax tree, appended.
  * ERR_SYNTAX (42601) with position in `sql`; ERR_UNSUPPORTED for other statements. */
 MUST_USE enum err engine_parse(struct engine_session *session, struct slice sql,
@@ -59,6 +67,7 @@ struct engine_object {
     int64_t modified_us;
     struct slice etag;
     struct slice extension; /* "", ".csv.gz", "/year=2024/f.gz": the engine looks at it */
+    bool has_hidden; /* the file's bounds are of rows too that are hidden: not for planning */
 };
 
 /* Reads exactly `len` bytes of object `index` at `offset`; may be called from several engine
@@ -79,6 +88,10 @@ struct engine_grant_spec {
     size_t writable_count;
     void *context;           /* outlives the grant */
     int64_t expires_wall_us; /* 0 = with the grant */
+    /* Relations of many files, which are no objects of the grant. The list is copied; what it
+     * points to, and what that points to, outlives the grant. */
+    const struct engine_scan_spec *const *scans;
+    size_t scan_count;
 };
 
 MUST_USE enum err engine_grant_open(struct engine *engine, const struct identity *who,
@@ -91,6 +104,8 @@ DEFINE_CLEANUP(struct engine_grant, engine_grant_cleanup, engine_grant_close)
 /* Appends "moat://<grant>/<index><extension>", unguessable. */
 void engine_grant_uri(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
+/* Appends "moat://<grant>/s<index>", which moat_scan('...') reads. */
+void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 
 struct engine_grant_counters {
     uint64_t files_opened;
@@ -153,7 +168,7 @@ double engine_query_progress(struct engine_query *query);
 void engine_query_close(struct engine_query *query);
 DEFINE_CLEANUP(struct engine_query, engine_query_cleanup, engine_query_close)
 
-/* EXPLAIN [ANALYZE] as JSON text of the engine, appended. */
+/* EXPLAIN [ANALYZE] as JSON text of the engine, appended. Stopped by engine_session_cancel. */
 MUST_USE enum err engine_explain(struct engine_session *session, const struct identity *who,
                                  struct slice physical_sql, bool is_analyze, struct buf *ret_json,
                                  struct errinfo *info);

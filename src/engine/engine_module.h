@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 
 /* Raised with every change of this table or of a struct in engine.h. */
-#define ENGINE_MODULE_VERSION 1u
+#define ENGINE_MODULE_VERSION 3u
 #define ENGINE_MODULE_FILE "libmoat_engine.so"
 #define ENGINE_MODULE_ENTRY "moat_engine_module"
 
@@ -23,6 +23,8 @@ struct engine_module_ops {
 
     enum err (*session_open)(struct engine *, struct engine_session **, struct errinfo *);
     void (*session_close)(struct engine_session *);
+    void (*session_cancel)(struct engine_session *);
+    void (*session_ready)(struct engine_session *);
     enum err (*parse)(struct engine_session *, struct slice, struct buf *, struct errinfo *);
     enum err (*deparse)(struct engine_session *, struct slice, struct buf *, struct errinfo *);
     enum err (*functions)(struct engine_session *, struct buf *, struct errinfo *);
@@ -36,6 +38,7 @@ struct engine_module_ops {
     void (*grant_close)(struct engine_grant *);
     void (*grant_uri)(const struct engine_grant *, size_t, struct buf *);
     void (*grant_uri_out)(const struct engine_grant *, size_t, struct buf *);
+    void (*grant_uri_scan)(const struct engine_grant *, size_t, struct buf *);
     struct engine_grant_counters (*grant_count)(const struct engine_grant *);
 
     enum err (*query_open)(struct engine_session *, struct slice, const struct engine_parameter *,

@@ -2,9 +2,11 @@
  *
  * The engine's own read_parquet matches nested fields by name and files without ids not at all,
  * and opens each listed file even when it is pruned. So the module has a table function of its
- * own, `moat_scan('moat://<grant>/scan')`, over the engine's Parquet reader: what to read is
- * described here, once, with the grant; which files are read is asked for when the engine knows
- * what it will filter by. Deleted positions are dropped inside the reader. */
+ * own, `moat_scan('moat://<grant>/<scan>')`, over the engine's Parquet reader: what to read is
+ * described here, one spec for each scan of the grant ("s0", "s1" ...); which files are read is
+ * asked for when the engine knows what it will filter by. Deleted positions are dropped inside the
+ * reader. What is called a SQL literal here is a constant expression: CAST('5' AS INTEGER),
+ * {'a': CAST('x' AS VARCHAR), 'b': NULL}. */
 #pragma once
 
 #include "base/base.h"
@@ -33,16 +35,22 @@ struct engine_scan_name {
 
 /* Virtual columns that the reader can give beside the declared ones, by these fixed names:
  *   "_file" VARCHAR, "_pos" BIGINT, "_spec_id" INTEGER, "_partition" (type given in the spec),
- *   "_row_id" BIGINT, "_last_updated_sequence_number" BIGINT, "_sequence_number" BIGINT (of the
- *   file; for equality deletes), "_group" INTEGER (engine_scan_file.group).
- * They are no part of `SELECT *`. */
+ *   "_row_id" BIGINT, "_last_updated_sequence_number" BIGINT, and for equality deletes
+ *   "__moat_sequence" BIGINT (sequence_number of the file), "__moat_group" INTEGER (its group).
+ * They are no part of `SELECT *`. A declared column of the same name wins. */
 struct engine_scan_file {
-    size_t object;        /* index of the grant's object */
+    /* The scan's own numbering, apart from the grant's objects: files are known only when files()
+     * has been asked, long after the grant was opened. The module serves them under
+     * moat://<grant>/<scan>/<object>, reads them through engine_scan_spec.read, and takes size and
+     * etag from here. One number always means one file, in every answer of files(). */
+    size_t object;
+    uint64_t size_bytes;
+    struct slice etag;
     int64_t record_count; /* -1 = unknown */
     int64_t first_row_id; /* -1 = none: _row_id is NULL unless the file stores it */
     int64_t sequence_number;
     int32_t spec_id;
-    int32_t group;          /* which equality deletes apply; 0 = none */
+    int32_t group;          /* of equality deletes: what "__moat_group" shows */
     struct slice path;      /* shown as _file */
     struct slice partition; /* SQL literal of the partition struct; empty = NULL */
     /* Columns whose value is the same in all of the file and not stored in it (identity partition
@@ -88,6 +96,10 @@ typedef enum err (*engine_scan_files_fn)(void *context, const struct engine_pred
                                          const struct engine_scan_file **ret_files,
                                          size_t *ret_count, struct errinfo *info);
 
+/* Exactly `len` bytes of the file with this `object` number, as engine_read_fn. Many threads. */
+typedef enum err (*engine_scan_read_fn)(void *context, size_t object, uint64_t offset,
+                                        void *ret_bytes, size_t len, struct errinfo *info);
+
 /* ret_live[i] says whether row position rows[i] of `file` is alive. Many threads at once. */
 typedef enum err (*engine_scan_live_fn)(void *context, const struct engine_scan_file *file,
                                         const int64_t *rows, size_t count, bool *ret_live,
@@ -100,7 +112,9 @@ struct engine_scan_spec {
     size_t name_count;
     struct slice partition_type; /* type text of _partition; empty = none */
     int64_t row_count_estimate;  /* -1 = unknown; before files() is asked */
+    bool has_hidden;             /* as engine_object.has_hidden, for all files */
     engine_scan_files_fn files;
+    engine_scan_read_fn read;
     engine_scan_live_fn live; /* NULL: no file has deletes */
     void *context;            /* outlives the grant */
 };

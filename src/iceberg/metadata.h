@@ -120,7 +120,8 @@ struct iceberg_metadata {
     size_t sort_order_count;
     const struct iceberg_snapshot *snapshots;
     size_t snapshot_count;
-    const struct iceberg_ref *refs; /* with "main" even when an old table does not write it */
+    const uint32_t *snapshots_by_id; /* indexes of `snapshots`, ascending by id */
+    const struct iceberg_ref *refs;  /* by name; "main" even when an old table does not write it */
     size_t ref_count;
     const struct iceberg_log_entry *snapshot_log;
     size_t snapshot_log_count;
@@ -135,8 +136,9 @@ struct iceberg_metadata {
     bool has_encryption_keys;
 };
 
-/* Parses a document: plain JSON, or gzip (told by its magic bytes, whatever the name).
- * ERR_CORRUPT with the JSON path; ERR_UNSUPPORTED for a format version above 3. */
+/* Parses a document: plain JSON, or gzip (told by its magic bytes, whatever the name). Nothing in
+ * the result views `bytes`. ERR_CORRUPT with the JSON path; ERR_UNSUPPORTED for a format version
+ * above 3; ERR_LIMIT for a document above 1 GiB. */
 MUST_USE enum err iceberg_metadata_parse(struct slice bytes, struct arena *arena,
                                          struct iceberg_metadata *ret_metadata,
                                          struct errinfo *info);
@@ -155,6 +157,10 @@ const struct iceberg_snapshot *iceberg_metadata_snapshot(const struct iceberg_me
                                                          int64_t id);
 const struct iceberg_ref *iceberg_metadata_ref(const struct iceberg_metadata *metadata,
                                                struct slice name);
+/* Field by id at any depth: in the current schema, else in the newest other that has it. Partition
+ * specs and files may name columns that were dropped since. */
+const struct iceberg_field *iceberg_metadata_field(const struct iceberg_metadata *metadata,
+                                                   int32_t field_id);
 /* Empty slice when absent. */
 struct slice iceberg_metadata_property(const struct iceberg_metadata *metadata, const char *key);
 
@@ -170,13 +176,16 @@ MUST_USE enum err iceberg_travel_to_time(const struct iceberg_metadata *metadata
                                          int64_t timestamp_ms,
                                          const struct iceberg_snapshot **ret_snapshot,
                                          struct errinfo *info);
-MUST_USE enum err iceberg_travel_to_ref(const struct iceberg_metadata *metadata, struct slice ref,
+MUST_USE enum err iceberg_travel_to_ref(const struct iceberg_metadata *metadata, struct slice name,
                                         const struct iceberg_snapshot **ret_snapshot,
                                         struct errinfo *info);
-/* Schema to read `snapshot` with: a snapshot's or tag's own, a branch's current one (as the
- * reference implementation). */
+/* Schema of a snapshot, for time travel by id, time or tag; the current one when an old table does
+ * not write it. A branch is read with the current schema, as in the reference implementation. */
 const struct iceberg_schema *iceberg_snapshot_schema(const struct iceberg_metadata *metadata,
                                                      const struct iceberg_snapshot *snapshot);
+/* The same for a reference by name: a tag's snapshot's, a branch's current one. */
+const struct iceberg_schema *iceberg_ref_schema(const struct iceberg_metadata *metadata,
+                                                const struct iceberg_ref *ref);
 
 /* ---- name mapping (property schema.name-mapping.default) ---- */
 
@@ -192,6 +201,7 @@ struct iceberg_mapped_field {
     struct iceberg_name_mapping children;
 };
 
+/* ERR_CORRUPT also for a name that two fields of one level share: it would be ambiguous. */
 MUST_USE enum err iceberg_name_mapping_parse(struct slice json, struct arena *arena,
                                              struct iceberg_name_mapping *ret_mapping,
                                              struct errinfo *info);
@@ -216,6 +226,11 @@ struct iceberg_view_version {
     size_t representation_count;
 };
 
+struct iceberg_view_log_entry {
+    int64_t timestamp_ms;
+    int32_t version_id;
+};
+
 struct iceberg_view {
     struct slice uuid;
     struct slice location;
@@ -224,9 +239,14 @@ struct iceberg_view {
     size_t schema_count;
     const struct iceberg_view_version *versions;
     size_t version_count;
+    const struct iceberg_view_log_entry *log;
+    size_t log_count;
     const struct iceberg_property *properties;
     size_t property_count;
 };
 
+/* Plain or gzip, as tables. The current version and its schema exist in what is returned. */
 MUST_USE enum err iceberg_view_parse(struct slice bytes, struct arena *arena,
                                      struct iceberg_view *ret_view, struct errinfo *info);
+const struct iceberg_view_version *iceberg_view_current(const struct iceberg_view *view);
+const struct iceberg_schema *iceberg_view_schema(const struct iceberg_view *view, int32_t id);

@@ -2,16 +2,23 @@
  * with the deletes that apply to it (spec "Scan Planning").
  *
  * Manifests are pruned by their summaries, files by partition and metrics before they are kept, so
- * memory grows with what matches. Manifests are read by a few threads when the caller allows it;
- * the order of the result is by (manifest, position in it), so it is the same every time. */
+ * memory grows with what matches. Manifests are read by a few threads when the caller allows it
+ * (iceberg_io must then stand it); the order of the result is by (manifest, position in it), so it
+ * is the same every time. */
 #pragma once
+
+#include <stdatomic.h>
 
 #include "iceberg/deletes.h"
 #include "iceberg/expression.h"
 
-/* Decompressed manifests by (path, length), shared by scans; safe for many threads. Immutable
- * objects, so a hit can be wrong only if an object store breaks its word. It holds no right:
- * callers authorise before they scan. */
+/* Manifests that were read, kept packed in columns so that a plan touches only the fields it asks
+ * about, and manifest lists; shared by scans, safe for many threads. Immutable objects, so a hit
+ * can be wrong only if an object store breaks its word.
+ *
+ * A hit asks nobody for permission, and the paths are those of a metadata file that somebody wrote:
+ * who may write one could name another's manifests in it. So everything is kept under a scope that
+ * the caller vouches for (iceberg_scan_options.cache_scope), and nothing crosses scopes. */
 struct iceberg_manifest_cache;
 MUST_USE enum err iceberg_manifest_cache_open(uint64_t bytes_max,
                                               struct iceberg_manifest_cache **ret_cache,
@@ -27,9 +34,12 @@ struct iceberg_scan_options {
     const struct iceberg_schema *schema;     /* the schema rows are read with */
     const struct iceberg_expression *filter; /* unbound; NULL = all rows */
     struct iceberg_manifest_cache *cache;    /* NULL = read each time */
-    unsigned thread_count;                   /* 0 or 1 = the calling thread only */
-    bool want_metrics;                       /* keep all metrics of the files in the result */
-    const bool *is_cancelled; /* looked at between manifests; NULL = never (volatile read) */
+    /* Whoever scans under this scope may read all that anybody scanned under it: the catalog's own
+     * name of the table, and the identity where rights differ. Empty: the cache is not used. */
+    struct slice cache_scope;
+    unsigned thread_count;           /* 0 or 1 = the calling thread only */
+    bool want_metrics;               /* keep all metrics of the data files in the result */
+    const atomic_bool *is_cancelled; /* looked at between manifests; NULL = never */
 };
 
 /* A delete file that applies to some data file of the plan. */
@@ -75,6 +85,9 @@ struct iceberg_scan_plan {
  * (same spec and partition, or by referenced_data_file / path bounds), equality deletes with
  * sequence strictly greater (same spec and partition, or global when unpartitioned); a vector
  * replaces position delete files of its data file. Two vectors for one data file: ERR_CORRUPT.
- * ERR_UNSUPPORTED names an encrypted manifest or file. Everything returned lives in `arena`. */
+ * ERR_UNSUPPORTED names an encrypted manifest or file; ERR_INVALID and ERR_LIMIT a filter that does
+ * not bind (iceberg_expression_bind); ERR_CORRUPT a manifest that is not as long as its list says.
+ * Everything returned lives in `arena`; its limit covers the result, not what threads keep of a
+ * plan while it is made, which is as much again. */
 MUST_USE enum err iceberg_scan_plan(const struct iceberg_scan_options *options, struct arena *arena,
                                     struct iceberg_scan_plan *ret_plan, struct errinfo *info);

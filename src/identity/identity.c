@@ -31,6 +31,7 @@ struct identity {
     struct identity_attribute *attributes;
     size_t attribute_count;
     int64_t expires_wall_us;
+    int64_t principal;
     uint64_t fingerprint;
     char session_id[UUID_TEXT_BYTES];
 };
@@ -273,6 +274,7 @@ enum err identity_new(const struct identity_spec *spec, struct identity **ret_id
     atomic_init(&who->references, 1);
     who->is_owner = spec->is_owner;
     who->expires_wall_us = spec->expires_wall_us;
+    who->principal = spec->principal;
     who->arena = arena_new(NULL, "identity", 0);
     if (who->arena == NULL) {
         return errinfo_nomem(info);
@@ -281,7 +283,9 @@ enum err identity_new(const struct identity_spec *spec, struct identity **ret_id
     TRY(copy_roles(who, spec, info));
     TRY(copy_attributes(who, spec, info));
     TRY(make_fingerprint(who, info));
-    if (uuid_new(who->session_id) != ERR_OK) {
+    if (spec->session_id.len == UUID_TEXT_BYTES - 1) {
+        memcpy(who->session_id, spec->session_id.ptr, spec->session_id.len);
+    } else if (uuid_new(who->session_id) != ERR_OK) {
         return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
     }
     *ret_identity = TAKE(who);
@@ -336,6 +340,16 @@ struct slice identity_client(const struct identity *who)
 struct slice identity_session_id(const struct identity *who)
 {
     return (struct slice){who->session_id, UUID_TEXT_BYTES - 1};
+}
+
+int64_t identity_principal(const struct identity *who)
+{
+    return who->principal;
+}
+
+int64_t identity_expiry(const struct identity *who)
+{
+    return who->expires_wall_us;
 }
 
 bool identity_is_owner(const struct identity *who)

@@ -29,6 +29,8 @@ struct identity_spec {
     const struct identity_attribute *attributes;
     size_t attribute_count;
     int64_t expires_wall_us; /* 0 = does not expire */
+    int64_t principal; /* the store's number of the person, never given again; 0 = not of it */
+    struct slice session_id; /* of the session that goes on; empty = a new one */
 };
 
 /* What a user, role or attribute may be called: 1-128 bytes of UTF-8 without control characters
@@ -49,6 +51,8 @@ struct slice identity_provider(const struct identity *who);
 struct slice identity_actor(const struct identity *who); /* empty: acts for themself */
 struct slice identity_client(const struct identity *who);
 struct slice identity_session_id(const struct identity *who);
+int64_t identity_principal(const struct identity *who);
+int64_t identity_expiry(const struct identity *who); /* wall clock, us; 0 = does not expire */
 bool identity_is_owner(const struct identity *who);
 bool identity_has_role(const struct identity *who, struct slice role); /* folds case */
 size_t identity_role_count(const struct identity *who);

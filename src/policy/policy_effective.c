@@ -98,16 +98,27 @@ static uint32_t number_of(struct gatherer *g, struct slice text)
     return (uint32_t)g->condition_count++;
 }
 
+/* A column that another version of the relation has was not dropped. */
+static bool is_dropped(const struct relation *relation, uint32_t id)
+{
+    for (size_t i = 0; i < relation->other_id_count; i++) {
+        if (relation->other_ids[i] == id) {
+            return false;
+        }
+    }
+    return policy__column(relation, id) == NULL;
+}
+
 static bool names_dropped_column(const struct relation *relation, const struct grant *grant)
 {
     bool is_deny = grant->effect != GRANT_ALLOW;
     for (size_t i = 0; is_deny && i < grant->column_count; i++) {
-        if (policy__column(relation, grant->column_ids[i]) == NULL) {
+        if (is_dropped(relation, grant->column_ids[i])) {
             return true;
         }
     }
     for (size_t i = 0; !is_deny && grant->all_columns && i < grant->mask_count; i++) {
-        if (policy__column(relation, grant->masks[i].column_id) == NULL) {
+        if (is_dropped(relation, grant->masks[i].column_id)) {
             return true;
         }
     }

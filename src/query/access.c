@@ -6,7 +6,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/lake_int.h"
 
 struct access_object {
     const struct relation_object *object;
@@ -21,6 +21,11 @@ struct access {
     struct engine_grant *grant;
     struct access_object *objects;
     size_t object_count;
+    struct lake_scan **lakes;
+    size_t lake_count;
+    const struct engine_scan_spec **scan_specs;
+    size_t scan_count;
+    bool has_hidden; /* values of the objects that the person may not see */
     int sink_fd;
     char *sink_path;
     char *sink_temporary;
@@ -102,6 +107,7 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         described[i].size_bytes = object->is_bytes ? object->bytes.len : object->size_bytes;
         described[i].etag = object->etag;
         described[i].extension = object->suffix;
+        described[i].has_hidden = access->has_hidden;
     }
     struct engine_grant_spec spec = {
         .objects = described,
@@ -110,20 +116,22 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         .write = access->sink_path != NULL ? write_sink : NULL,
         .writable_count = access->sink_path != NULL ? 1 : 0,
         .context = access,
+        .scans = access->scan_specs,
+        .scan_count = access->scan_count,
     };
     return engine_grant_open(access->warehouse->engine, access->who, &spec, &access->grant, info);
 }
 
-enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
-                             const struct relation_object *const *objects, size_t object_count,
-                             const char *sink_path, struct access **ret_access,
-                             struct errinfo *info)
+static enum err access_new(struct warehouse *warehouse, const struct identity *who,
+                           const struct relation_object *const *objects, size_t object_count,
+                           bool has_hidden, struct access **ret_access, struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = mem_calloc(1, sizeof(*access));
     if (access == NULL) {
         return errinfo_nomem(info);
     }
     access->sink_fd = -1;
+    access->has_hidden = has_hidden;
     access->warehouse = warehouse;
     access->who = identity_ref((struct identity *)(uintptr_t)who);
     access->objects = mem_calloc(object_count + 1, sizeof(*access->objects));
@@ -135,6 +143,17 @@ enum err access_open_objects(struct warehouse *warehouse, const struct identity 
         access->objects[i].object = objects[i];
         pthread_mutex_init(&access->objects[i].lock, NULL);
     }
+    *ret_access = TAKE(access);
+    return ERR_OK;
+}
+
+enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
+                             const struct relation_object *const *objects, size_t object_count,
+                             bool has_hidden, const char *sink_path, struct access **ret_access,
+                             struct errinfo *info)
+{
+    struct access *access CLEANUP(access_cleanup) = NULL;
+    TRY(access_new(warehouse, who, objects, object_count, has_hidden, &access, info));
     if (sink_path != NULL) {
         TRY(open_sink(access, sink_path, info));
     }
@@ -143,11 +162,36 @@ enum err access_open_objects(struct warehouse *warehouse, const struct identity 
     return ERR_OK;
 }
 
+static enum err open_scans(struct access *access, const struct plan *plan, struct errinfo *info)
+{
+    access->lakes = mem_calloc(plan->lake_count + 1, sizeof(struct lake_scan *));
+    access->scan_specs = mem_calloc(plan->scan_count + 1, sizeof(struct engine_scan_spec *));
+    if (access->lakes == NULL || access->scan_specs == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < plan->lake_count; i++) {
+        const struct lake_source *source = plan->lakes[i].source;
+        ASSERT(plan->lakes[i].scan_first == access->scan_count);
+        TRY(lake_scan_open(access->warehouse->engine, source, access->warehouse->manifests,
+                           access->has_hidden, &access->lakes[i], info));
+        access->lake_count++;
+        for (size_t s = 0; s < lake_scan_count(source); s++) {
+            access->scan_specs[access->scan_count++] = lake_scan_spec(access->lakes[i], s);
+        }
+    }
+    return ERR_OK;
+}
+
 enum err access_open(struct warehouse *warehouse, const struct identity *who,
                      const struct plan *plan, struct access **ret_access, struct errinfo *info)
 {
-    return access_open_objects(warehouse, who, plan->objects, plan->object_count, NULL, ret_access,
-                               info);
+    struct access *access CLEANUP(access_cleanup) = NULL;
+    TRY(access_new(warehouse, who, plan->objects, plan->object_count, plan->is_bound, &access,
+                   info));
+    TRY(open_scans(access, plan, info));
+    TRY(open_grant(access, info));
+    *ret_access = TAKE(access);
+    return ERR_OK;
 }
 
 void access_close(struct access *access)
@@ -161,6 +205,11 @@ void access_close(struct access *access)
         pthread_mutex_destroy(&access->objects[i].lock);
     }
     mem_free(access->objects);
+    for (size_t i = 0; i < access->lake_count; i++) {
+        lake_scan_close(access->lakes[i]);
+    }
+    mem_free(access->lakes);
+    mem_free(access->scan_specs);
     if (access->sink_fd >= 0) {
         io_close(access->sink_fd);
         (void)unlink(access->sink_temporary);
@@ -173,12 +222,16 @@ void access_close(struct access *access)
 
 enum err access_bind(const struct access *access, struct slice physical_sql, struct buf *ret_sql)
 {
-    if (access->object_count == 0) {
+    if (access->object_count == 0 && access->scan_count == 0) {
         buf_append_slice(ret_sql, physical_sql);
         return buf_failed(ret_sql) ? ERR_NOMEM : ERR_OK;
     }
     struct buf uri CLEANUP(buf_fini) = {0};
-    engine_grant_uri(access->grant, 0, &uri);
+    if (access->object_count > 0) {
+        engine_grant_uri(access->grant, 0, &uri);
+    } else {
+        engine_grant_uri_scan(access->grant, 0, &uri);
+    }
     /* "moat://<grant>/0...": the suffix may hold slashes too. */
     const char *slash = uri.len == 0 ? NULL : strchr(uri.ptr + sizeof("moat://") - 1, '/');
     ASSERT(slash != NULL || buf_failed(&uri));
@@ -205,6 +258,11 @@ uint64_t access_bytes_read(const struct access *access, size_t object_first, siz
         total += atomic_load(&access->objects[i].bytes_read);
     }
     return total;
+}
+
+struct lake_scan_counts access_lake_work(const struct access *access, size_t lake)
+{
+    return lake_scan_work(access->lakes[lake]);
 }
 
 void access_sink_uri(const struct access *access, struct buf *ret_uri)

@@ -137,7 +137,8 @@ static enum err check_type(struct policy_tables *tables, const struct relation *
 }
 
 static enum err bind_text(struct policy_tables *tables, const struct relation *relation,
-                          struct slice expression, struct slice *ret_stored, struct errinfo *info)
+                          struct slice expression, bool is_mask, struct slice *ret_stored,
+                          struct errinfo *info)
 {
     struct session *session = tables->session;
     struct arena *arena = tables->arena;
@@ -167,6 +168,9 @@ static enum err bind_text(struct policy_tables *tables, const struct relation *r
     size_t id_count;
     TRY(sql_expression_bind(kept_json, kept_text, relation, &tables->definer,
                             &session->warehouse->limits, arena, &document, &ids, &id_count, info));
+    if (is_mask) {
+        TRY(sql_expression_key_hashes(document, arena, info));
+    }
     buf_reset(&json);
     buf_reset(&sql);
     json_write(&json, document);
@@ -194,7 +198,7 @@ enum err bind_expression(struct session *session, const struct relation *relatio
     }
     bool is_own_text = text.ptr == expression.ptr;
     if (err == ERR_OK) {
-        err = bind_text(&tables, relation, text, &stored, info);
+        err = bind_text(&tables, relation, text, column != NULL, &stored, info);
     }
     if (err == ERR_OK) {
         err = check_type(&tables, relation, column, &stored, info);

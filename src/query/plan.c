@@ -6,6 +6,7 @@
  * expressions of all trees. What comes out is checked again by sql_ast_finish, trusting nothing
  * recorded on the way. */
 #include "base/mem.h"
+#include "query/lake_int.h"
 #include "query/plan_int.h"
 #include "sql/scan.h"
 
@@ -110,7 +111,9 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     node->who = parent->who;
     node->via_view = relation->name.name;
-    node->schema = relation->name.schema;
+    node->catalog =
+        relation->view_catalog.len > 0 ? relation->view_catalog : relation->name.catalog;
+    node->schema = relation->view_schema.len > 0 ? relation->view_schema : relation->name.schema;
     if (relation->is_definer) {
         struct identity *definer;
         TRY(system_login(b->session->warehouse->system, relation->owner, SLICE(""),
@@ -121,7 +124,7 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     struct slice json;
     TRY(plan_parse(b->session, relation->view_sql, b->arena, &json, info));
     struct sql_limits limits = b->session->warehouse->limits;
-    limits.default_schema = relation->name.schema;
+    limits.default_schema = node->schema;
     TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &limits, node->who, b->arena,
                      &node->ast, info));
     b->depth++;
@@ -129,6 +132,14 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     b->depth--;
     if (err != ERR_OK && info != NULL) {
         info->position = 0; /* it would point into the view, not into the statement */
+    }
+    if (err != ERR_OK && err != ERR_NOMEM && info != NULL && relation->is_definer &&
+        !resolve_may_administer(b->session->who, relation)) {
+        char sqlstate[sizeof(info->sqlstate)];
+        memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
+        (void)errinfo_set(info, err, sqlstate, "the view \"%.*s\" cannot be read any more",
+                          SLICE_ARGS(relation->name.name));
+        errinfo_hint(info, "Ask its owner: what it reads has changed.");
     }
     *ret_node = node;
     return err;
@@ -194,16 +205,16 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
         }
         return load_path(b, node, reference, out, info);
     }
-    if (reference->has_version || reference->has_timestamp) {
-        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                           "time travel on \"%.*s\": registered files have no versions",
-                           SLICE_ARGS(reference->name.name));
-    }
+    struct lake_travel travel;
+    TRY(plan_read_travel(b, reference, &travel, info));
     /* A view means the same in whatever schema who asks is: they could have put a table of their
      * own there, and it would be read with a definer's rights. */
     struct sql_name name = reference->name;
+    bool is_own = slice_equal_fold(name.schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
+                  slice_equal_fold(name.schema, SLICE(SQL_SCHEMA_INFORMATION));
+    name.catalog = name.catalog.len > 0 || is_own ? name.catalog : node->catalog;
     name.schema = name.schema.len > 0 ? name.schema : node->schema;
-    enum err err = resolve_relation(b->session, node->who, &name, b->arena, out, info);
+    enum err err = resolve_version(b->session, node->who, &name, &travel, b->arena, out, info);
     if (err == ERR_NOT_FOUND && looks_like_path(reference) && may_name_paths(node->who)) {
         err = load_path(b, node, reference, out, info);
     }
@@ -258,6 +269,30 @@ static enum err add_objects(struct builder *b, const struct relation *relation,
     return ERR_OK;
 }
 
+static enum err add_lake(struct builder *b, const struct lake_table *table, struct errinfo *info)
+{
+    struct plan *plan = b->plan;
+    struct plan_lake *grown = arena_calloc(b->arena, plan->lake_count + 1, sizeof(*grown));
+    if (grown == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (plan->lake_count > 0) {
+        memcpy(grown, plan->lakes, plan->lake_count * sizeof(*grown));
+    }
+    struct plan_lake *lake = &grown[plan->lake_count];
+    TRY(lake_table_source(table, b->arena, &lake->source, info));
+    lake->scan_first = plan->scan_count;
+    plan->scan_count += lake_scan_count(lake->source);
+    plan->lake_count++;
+    plan->lakes = grown;
+    return ERR_OK;
+}
+
+static bool is_scanned(const struct relation *relation)
+{
+    return relation->kind == RELATION_TABLE && relation->lake != NULL;
+}
+
 static enum err add_table(struct builder *b, const struct plan_node *node,
                           const struct resolved *resolved, size_t *ret_index, struct errinfo *info)
 {
@@ -288,14 +323,17 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
     }
     const struct plan_table *mention = find_mention(plan, relation, node->who);
     size_t object_first = mention != NULL ? mention->object_first : plan->object_count;
+    size_t scan = mention != NULL ? mention->scan : plan->lake_count;
     if (mention == NULL) {
         TRY(add_objects(b, relation, info));
+        TRY(is_scanned(relation) ? add_lake(b, relation->lake, info) : ERR_OK);
     }
     plan->tables[plan->table_count] = (struct plan_table){
         .relation = resolved->relation,
         .who = node->who,
         .object_first = object_first,
         .object_count = relation->object_count,
+        .scan = scan,
         .is_mentioned_before = mention != NULL,
         .is_bound = resolved->effective.is_bound,
     };
@@ -472,11 +510,14 @@ static enum err classify_filter(struct builder *b, struct plan_ref *ref, struct 
     return ERR_OK;
 }
 
-static void worsen_leak(struct plan *plan, const struct sql_ast *ast)
+/* What a definer's view calls is not the person's to know. */
+static void worsen_leak(struct builder *b, const struct plan_node *node)
 {
-    if (ast->leak > plan->leak) {
-        plan->leak = ast->leak;
-        plan->leak_function = ast->leak_function;
+    struct plan *plan = b->plan;
+    if (node->ast->leak > plan->leak) {
+        plan->leak = node->ast->leak;
+        plan->leak_function =
+            node->who == b->session->who ? node->ast->leak_function : SLICE("view");
     }
 }
 
@@ -486,6 +527,13 @@ static bool is_bound_reference(const struct plan_node *node, const struct plan_r
 {
     bool is_definer = ref->view != NULL && ref->view->who != node->who;
     return ref->resolved.effective.is_bound || (is_definer && !identity_is_owner(node->who));
+}
+
+static bool is_partial_reference(const struct plan_ref *ref)
+{
+    const struct relation *relation = ref->resolved.relation;
+    return relation->kind == RELATION_TABLE && relation->format != FORMAT_PARQUET &&
+           ref->resolved.effective.column_count < relation->column_count;
 }
 
 /* Types between which the engine reports every cast that can throw. */
@@ -517,6 +565,40 @@ static void worsen_types(struct plan *plan, const struct plan_ref *ref,
     }
 }
 
+/* Casts that the engine makes where unlike types meet, by what the columns are. */
+static enum err worsen_mixed(struct builder *b, const struct plan_node *node, struct errinfo *info)
+{
+    struct plan *plan = b->plan;
+    if (!plan->is_bound || plan->leak == LEAK_UNSAFE) {
+        return ERR_OK;
+    }
+    size_t capacity = 1;
+    for (size_t i = 0; i < node->ref_count; i++) {
+        capacity += node->refs[i].resolved.relation->column_count;
+    }
+    struct arena *scratch CLEANUP(arena_cleanup) = arena_new(b->arena, "types", 0);
+    struct sql_typed_name *columns =
+        scratch == NULL ? NULL : arena_calloc(scratch, capacity, sizeof(*columns));
+    size_t count = 0;
+    bool mixes;
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < node->ref_count; i++) {
+        const struct relation *relation = node->refs[i].resolved.relation;
+        for (size_t c = 0; c < relation->column_count; c++) {
+            columns[count++] =
+                (struct sql_typed_name){relation->columns[c].name, relation->columns[c].type};
+        }
+    }
+    TRY(sql_ast_mixes_types(node->ast, columns, count, scratch, &mixes, info));
+    if (mixes) {
+        plan->leak = LEAK_UNSAFE;
+        plan->leak_function = SLICE("=");
+    }
+    return ERR_OK;
+}
+
 enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
 {
     struct sql_ast *ast = node->ast;
@@ -524,7 +606,7 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
     if (!collect_names(b->arena, ast->root, &used)) {
         return errinfo_nomem(info);
     }
-    worsen_leak(b->plan, ast);
+    worsen_leak(b, node);
     node->ref_count = ast->reference_count;
     node->refs = arena_calloc(b->arena, node->ref_count + 1, sizeof(*node->refs));
     if (node->refs == NULL) {
@@ -547,12 +629,37 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
         }
         worsen_types(b->plan, ref, &used);
         b->plan->is_bound = b->plan->is_bound || is_bound_reference(node, ref);
+        b->plan->is_partial = b->plan->is_partial || is_partial_reference(ref);
         b->plan->tables[ref->table].is_bound = is_bound_reference(node, ref);
     }
-    return ERR_OK;
+    return worsen_mixed(b, node, info);
 }
 
 /* ---- second pass: secure ---- */
+
+static void write_source_column(const struct relation *relation,
+                                const struct relation_column *column, struct buf *out)
+{
+    bool is_text = lake_metadata_is_text(relation, column);
+    buf_append_str(out, is_text ? "CAST(" : "");
+    sql_quote_name(out, column->source);
+    if (is_text) {
+        buf_append_str(out, " AS ");
+        buf_append_slice(out, column->type);
+        buf_append_char(out, ')');
+    }
+}
+
+struct lake_uri {
+    const struct warehouse *warehouse;
+    size_t first;
+};
+
+static void write_lake_uri(void *context, size_t index, struct buf *out)
+{
+    const struct lake_uri *uri = context;
+    buf_printf(out, "%s/s%zu", uri->warehouse->uri_prefix, uri->first + index);
+}
 
 /* FROM item that yields the needed columns as __moat_c<id>. */
 static enum err write_source(struct builder *b, const struct plan_ref *ref, struct buf *out,
@@ -566,16 +673,22 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
     buf_append_str(out, "(SELECT ");
     for (size_t i = 0; i < count; i++) {
         buf_append_str(out, i == 0 ? "" : ", ");
-        sql_quote_name(out, columns[i]->source);
+        write_source_column(relation, columns[i], out);
         buf_printf(out, " AS \"__moat_c%u\"", columns[i]->id);
     }
     buf_append_str(out, " FROM ");
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(out, "\"__moat_view\"");
+    } else if (is_scanned(relation)) {
+        const struct plan_lake *lake = &b->plan->lakes[b->plan->tables[ref->table].scan];
+        struct lake_uri uri = {b->session->warehouse, lake->scan_first};
+        TRY(lake_scan_sql(lake->source, write_lake_uri, &uri, out, info));
     } else {
+        struct relation read;
         struct access_uri_context uri = {b->session->warehouse, relation,
                                          b->plan->tables[ref->table].object_first};
-        TRY(catalog_source_sql(relation, access_placeholder_uri, &uri, out, info));
+        TRY(lake_metadata_source(relation, b->arena, &read, info));
+        TRY(catalog_source_sql(&read, access_placeholder_uri, &uri, out, info));
     }
     buf_append_str(out, ") AS \"__moat_source\"");
     return ERR_OK;
@@ -737,6 +850,9 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
 
 enum err plan_secure_node(struct builder *b, struct plan_node *node, struct errinfo *info)
 {
+    if (b->plan->is_bound) {
+        sql_ast_sample_rows(node->ast);
+    }
     for (size_t i = 0; i < node->ref_count; i++) {
         TRY(secure_reference(b, node, i, info));
     }
@@ -765,19 +881,12 @@ static enum err enter(struct query *query, enum query_state state, struct errinf
     return query == NULL ? ERR_OK : query_move(query, state, info);
 }
 
-static enum err build_new(struct session *session, struct query *query, struct slice text,
-                          struct plan **ret_plan, struct errinfo *info)
+static enum err build_text(struct session *session, struct query *query, struct slice kept,
+                           struct plan *plan, struct errinfo *info)
 {
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    TRY(plan_new(session, &plan, info));
     struct builder b = {.session = session, .arena = plan->arena, .plan = plan};
     struct plan_node root = {.who = session->who, .via_view = {"", 0}};
-    struct slice kept;
     struct slice json;
-    if (!arena_slice(b.arena, text, &kept)) {
-        return errinfo_nomem(info);
-    }
-    TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
     TRY(plan_parse(session, kept, b.arena, &json, info));
     struct sql_limits limits = session->warehouse->limits;
     limits.default_schema = slice_of(session->default_schema);
@@ -794,7 +903,27 @@ static enum err build_new(struct session *session, struct query *query, struct s
     TRY(plan_secure_node(&b, &root, info));
     TRY(enter(query, QUERY_SECURED, info));
     TRY(print_physical(&b, root.ast, info));
-    TRY(enter(query, QUERY_PLANNED, info));
+    return enter(query, QUERY_PLANNED, info);
+}
+
+/* Time travel in other engines' words becomes the engine's before it parses; what is wrong is shown
+ * where it stands in the person's text. */
+static enum err build_new(struct session *session, struct query *query, struct slice text,
+                          struct plan **ret_plan, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    struct slice kept;
+    TRY(plan_new(session, &plan, info));
+    if (!arena_slice(plan->arena, text, &kept)) {
+        return errinfo_nomem(info);
+    }
+    TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
+    TRY(sql_travel_rewrite(kept, plan->arena, &plan->travel, info));
+    enum err err = build_text(session, query, plan->travel.text, plan, info);
+    if (err != ERR_OK && info != NULL) {
+        info->position = sql_travel_position(&plan->travel, info->position);
+    }
+    TRY(err);
     *ret_plan = TAKE(plan);
     return ERR_OK;
 }
@@ -810,6 +939,10 @@ static bool is_current(struct session *session, const struct plan *plan)
         struct errinfo ignored;
         if (table->relation->kind != RELATION_TABLE) {
             continue; /* views change only with the store's version */
+        }
+        if (table->relation->lake != NULL) {
+            is_same = lake_is_current(table->relation);
+            continue;
         }
         is_same = catalog_load(session->warehouse->system, table->who, &table->relation->name, true,
                                arena, &now, &ignored) == ERR_OK &&
@@ -831,8 +964,9 @@ enum err plan_build(struct session *session, struct query *query, struct slice t
     struct warehouse *warehouse = session->warehouse;
     uint64_t version;
     TRY(system_version(warehouse->system, &version, info));
-    uint64_t seed =
-        identity_fingerprint(session->who) ^ hash_xx64(slice_of(session->default_schema), version);
+    uint64_t seed = identity_fingerprint(session->who) ^
+                    hash_xx64(slice_of(session->default_schema),
+                              hash_xx64(slice_of(session->default_catalog), version));
     uint64_t key = hash_xx64(text, seed);
     struct plan *plan CLEANUP(plan_cleanup) =
         plan_cache_get(warehouse->cache, key, text, version, session->who);

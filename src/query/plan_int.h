@@ -28,7 +28,8 @@ struct plan_node {
     struct sql_ast *ast;
     struct identity *who; /* held by the plan */
     struct slice via_view;
-    struct slice schema;     /* of names without one; empty: the session's */
+    struct slice catalog;    /* of names without one; empty: the session's */
+    struct slice schema;     /* the same */
     struct slice via_policy; /* the table whose policy reads this */
     struct plan_ref *refs;
     size_t ref_count;
@@ -55,6 +56,13 @@ MUST_USE enum err plan_secure_node(struct builder *b, struct plan_node *node, st
 /* Puts a copy of the query `select` as a subquery called `alias` in the place of `hole`. */
 MUST_USE enum err plan_graft(struct builder *b, struct json *hole, struct slice alias,
                              const struct json *select, struct errinfo *info);
+
+/* ---- lake_travel.c ---- */
+
+/* The version that AT (...) of a reference asks for; TRAVEL_NOW without one. */
+struct lake_travel;
+MUST_USE enum err plan_read_travel(struct builder *b, const struct sql_reference *reference,
+                                   struct lake_travel *ret_travel, struct errinfo *info);
 
 /* ---- policy_tables.c ---- */
 

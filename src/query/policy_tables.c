@@ -164,22 +164,6 @@ static enum err write_expressions(struct builder *b, const struct policy_effecti
     return ERR_OK;
 }
 
-static enum err find_by_uuid(struct builder *b, const struct identity *definer, struct slice uuid,
-                             const struct relation **ret_relation, struct errinfo *info)
-{
-    struct system_relation *relations;
-    size_t count;
-    TRY(system_relations(b->session->warehouse->system, definer, b->arena, &relations, &count,
-                         info));
-    for (size_t i = 0; i < count; i++) {
-        if (slice_equal(relations[i].relation.uuid, uuid)) {
-            *ret_relation = &relations[i].relation;
-            return ERR_OK;
-        }
-    }
-    return errinfo_set(info, ERR_NOT_FOUND, "42P01", "a table that it reads was dropped");
-}
-
 /* Appends each column of `table` that the tree names, as it is named there. */
 static enum err write_used(const struct json *node, const struct relation *table, bool *used,
                            struct buf *out, struct errinfo *info)
@@ -232,9 +216,7 @@ static enum err write_body(struct builder *b, const struct sql_ast *ast,
     }
     buf_append_slice(&text, buf_slice(&columns));
     buf_append_str(&text, " FROM ");
-    sql_quote_name(&text, table->name.schema);
-    buf_append_char(&text, '.');
-    sql_quote_name(&text, table->name.name);
+    sql_print_name(&text, &table->name);
     if (buf_failed(&columns) || buf_failed(&text) ||
         !arena_slice(b->arena, buf_slice(&text), ret_text)) {
         return errinfo_nomem(info);
@@ -247,13 +229,16 @@ static enum err resolve_read(struct builder *b, const struct sql_ast *ast,
                              struct errinfo *info)
 {
     struct identity *definer;
-    const struct relation *table;
+    struct relation *table = arena_calloc(b->arena, 1, sizeof(*table));
     struct slice text;
     struct slice json;
+    if (table == NULL) {
+        return errinfo_nomem(info);
+    }
     TRY(system_login(b->session->warehouse->system, read->subject, SLICE(""), SLICE("definer"),
                      identity_client(b->session->who), &definer, info));
     TRY(plan_hold(b->plan, definer, info));
-    TRY(find_by_uuid(b, definer, read->uuid, &table, info));
+    TRY(resolve_by_uuid(b->session, definer, read->uuid, b->arena, table, info));
     TRY(write_body(b, ast, table, &text, info));
     TRY(plan_parse(b->session, text, b->arena, &json, info));
     struct plan_node *node = arena_calloc(b->arena, 1, sizeof(*node));

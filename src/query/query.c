@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 #define QUERY_ARENA_BYTES_MAX ((size_t)1 << 30)
@@ -28,9 +29,7 @@ void query_cancel(struct query *query)
     struct session *session = query->session;
     atomic_store(&query->is_cancelled, true);
     pthread_mutex_lock(&session->lock);
-    if (query->engine != NULL) {
-        engine_query_cancel(query->engine);
-    }
+    engine_session_cancel(session->engine);
     pthread_mutex_unlock(&session->lock);
 }
 
@@ -88,7 +87,28 @@ static void explain_name(const struct plan *plan, struct errinfo *info)
             errinfo_hint(info, "%s", candidates);
         }
     }
-    errinfo_position(info, position);
+    errinfo_position(info, sql_travel_position(&plan->travel, position));
+}
+
+/* What the body of a definer's view names is not the person's to know: a name that they did not
+ * write is not repeated, and no column of such a view's tables is suggested. */
+static void hide_definer(const struct plan *plan, struct errinfo *info)
+{
+    struct slice quoted = quoted_name(info->message);
+    bool is_theirs = quoted.len > 0 && plan->ast != NULL && sql_ast_locate(plan->ast, quoted) > 0;
+    if (!is_theirs) {
+        char sqlstate[sizeof(info->sqlstate)];
+        memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
+        enum err code = info->code;
+        (void)errinfo_set(info, code, sqlstate,
+                          "the statement does not fit the view that it reads");
+        errinfo_hint(info, "DESCRIBE shows the view's columns; if they are as they should be, what "
+                           "the view reads has changed: ask its owner.");
+    }
+    errinfo_detail(info, "%s", "");
+    if (is_theirs) {
+        errinfo_hint(info, "%s", "");
+    }
 }
 
 static bool starts_with(const char *text, const char *prefix)
@@ -109,7 +129,7 @@ void query_clean_error(const struct query *query, bool is_bind_error, struct err
     for (size_t i = 0; i < ARRAY_COUNT(open_classes); i++) {
         is_open = is_open || starts_with(info->sqlstate, open_classes[i]);
     }
-    if (plan->is_bound && !is_open) {
+    if ((plan->is_bound || plan->is_partial) && !is_open) {
         char sqlstate[6];
         memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
         enum err code = info->code;
@@ -124,6 +144,9 @@ void query_clean_error(const struct query *query, bool is_bind_error, struct err
         errinfo_hint(info, "If files of a table changed their columns, ALTER TABLE ... REFRESH "
                            "reads them again.");
         return;
+    }
+    if (is_bind_error && plan->identity_count > 1 && !resolve_is_admin(plan->identities[0])) {
+        hide_definer(plan, info);
     }
     if (is_bind_error && info->position == 0) {
         explain_name(plan, info);
@@ -152,9 +175,6 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     pthread_mutex_lock(&session->lock);
     query->engine = engine;
     pthread_mutex_unlock(&session->lock);
-    if (atomic_load(&query->is_cancelled)) {
-        engine_query_cancel(engine);
-    }
     return ERR_OK;
 }
 
@@ -173,7 +193,9 @@ enum err query_run(struct query *query, struct plan *plan,
     if (query->state < QUERY_PLANNED) {
         TRY(query_move(query, QUERY_PLANNED, info));
     }
-    TRY(query_move(query, QUERY_ADMITTED, info));
+    if (query->state < QUERY_ADMITTED) {
+        TRY(query_move(query, QUERY_ADMITTED, info));
+    }
     TRY(start_engine(query, parameters, parameter_count, info));
     query->has_rows = true;
     return query_move(query, QUERY_RUNNING, info);
@@ -246,6 +268,8 @@ static const struct {
     [STATEMENT_CREATE_TABLE] = {run_create_table, true},
     [STATEMENT_CREATE_VIEW] = {run_create_view, true},
     [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true},
+    [STATEMENT_ATTACH] = {run_attach, true},
+    [STATEMENT_DETACH] = {run_detach, true},
     [STATEMENT_DROP] = {run_drop, true},
     [STATEMENT_ALTER_TABLE] = {run_alter_table, true},
     [STATEMENT_CREATE_PRINCIPAL] = {run_create_principal, true},
@@ -327,6 +351,7 @@ static void query_free(struct query *query)
     struct session *session = query->session;
     pthread_mutex_lock(&session->lock);
     session->query = NULL;
+    engine_session_ready(session->engine); /* a cancel was for this query */
     pthread_mutex_unlock(&session->lock);
     plan_unref(query->plan);
     arena_free(query->arena);
@@ -353,7 +378,7 @@ static enum err check_session(struct session *session, struct errinfo *info)
     if (identity_is_expired(session->who, clock_wall_us())) {
         return errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
     }
-    return ERR_OK;
+    return session_renew(session, info);
 }
 
 enum err query_open(struct session *session, struct slice statement,
@@ -375,7 +400,8 @@ enum err query_open(struct session *session, struct slice statement,
         err = query_move(query, QUERY_DONE, info);
     }
     if (err != ERR_OK) {
-        if (query_check_cancelled(query, NULL) != ERR_OK && err == ERR_ENGINE) {
+        bool is_stopped = err == ERR_ENGINE || err == ERR_CANCELLED;
+        if (is_stopped && query_check_cancelled(query, NULL) != ERR_OK) {
             err = query_check_cancelled(query, info);
         }
         query_fail(query, err, info);

@@ -40,6 +40,7 @@ MUST_USE enum err session_open(struct warehouse *warehouse, struct identity *who
                                struct session **ret_session, struct errinfo *info);
 void session_close(struct session *session); /* after its query */
 DEFINE_CLEANUP(struct session, session_cleanup, session_close)
+/* The person, good until the session's next statement: the store may have changed by then. */
 const struct identity *session_identity(const struct session *session);
 const struct config *session_config(const struct session *session);
 

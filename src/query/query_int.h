@@ -15,6 +15,7 @@
 #include "query/state_int.h"
 #include "sql/ast.h"
 #include "sql/statement.h"
+#include "sql/travel.h"
 #include "storage/storage.h"
 #include "system/system.h"
 
@@ -30,6 +31,7 @@ struct warehouse {
     struct admission *admission;
     struct plan_cache *cache;
     struct watchdog *watchdog;
+    struct iceberg_manifest_cache *manifests; /* of attached catalogs, decompressed */
     /* Stands for the grant in physical SQL, replaced at each run. Nobody outside knows it. */
     char uri_prefix[48];
     struct sql_limits limits;
@@ -44,15 +46,27 @@ struct prepared {
 struct session {
     struct warehouse *warehouse;
     struct identity *who;
-    struct config *config; /* the session's own copy: SET */
+    uint64_t system_version; /* of the store when `who` was last looked up in it */
+    struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;
+    char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
     struct prepared *prepared;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };
 
+/* Looks the session's person up again if the store has changed: a role or an attribute that was
+ * taken away, or a user that was dropped, is so at the next statement. Not with a query open. */
+MUST_USE enum err session_renew(struct session *session, struct errinfo *info);
+
 /* ---- the plan: immutable once built, shared through the cache ---- */
+
+/* A table of a lake in a plan: its scans are "s<first>" and on. */
+struct plan_lake {
+    const struct lake_source *source;
+    size_t scan_first;
+};
 
 struct plan_table {
     struct relation *relation;
@@ -60,6 +74,7 @@ struct plan_table {
     const struct identity *who;   /* as whom it was loaded (held by the plan) */
     size_t object_first;          /* its objects in plan->objects */
     size_t object_count;
+    size_t scan; /* tables of a lake: their number in plan->lakes */
     struct audit_table audit;
     bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
     bool is_bound;
@@ -73,14 +88,19 @@ struct plan {
     size_t table_count;
     const struct relation_object **objects;
     size_t object_count;
+    struct plan_lake *lakes; /* one for each version of a table and person */
+    size_t lake_count;
+    size_t scan_count;            /* of all lakes */
     struct identity **identities; /* held: the caller and definers */
     size_t identity_count;
-    bool is_bound; /* some hidden value could be at stake */
+    bool is_bound;   /* some hidden value could be at stake */
+    bool is_partial; /* columns of a text file are withheld, and its errors quote whole lines */
     bool has_barrier;
     bool is_cacheable;
     enum leak_class leak;
     struct slice leak_function;
-    struct sql_ast *ast; /* for carets; lives in arena */
+    struct sql_ast *ast;      /* for carets; lives in arena */
+    struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
 };
@@ -111,7 +131,14 @@ MUST_USE enum err resolve_relation(struct session *session, const struct identit
                                    const struct sql_name *written, struct arena *arena,
                                    struct resolved *ret_resolved, struct errinfo *info);
 
-/* A registered relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
+/* The same at a version; `travel` NULL: now. */
+struct lake_travel;
+MUST_USE enum err resolve_version(struct session *session, const struct identity *who,
+                                  const struct sql_name *written, const struct lake_travel *travel,
+                                  struct arena *arena, struct resolved *ret_resolved,
+                                  struct errinfo *info);
+
+/* A relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
  * theirs to administer. */
 MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_name *written,
                                     struct arena *arena, struct relation *ret_relation,
@@ -119,7 +146,24 @@ MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_na
 bool resolve_may_administer(const struct identity *who, const struct relation *relation);
 bool resolve_is_admin(const struct identity *who);
 
-/* Every registered relation that `who` may see, with its visible columns. */
+/* What is said of a catalog that is not there, or of which `who` may know nothing. */
+enum err(resolve_no_catalog)(struct session *session, const struct identity *who, struct slice name,
+                             struct errinfo *info);
+#define resolve_no_catalog(...) ((void)(resolve_no_catalog)(__VA_ARGS__), (enum err)ERR_NOT_FOUND)
+
+/* Namespaces of attached catalogs that `who` may know of: those of visible relations, and for who
+ * administers all. */
+MUST_USE enum err resolve_namespaces(struct session *session, const struct identity *who,
+                                     const struct catalog_visible *visible, size_t visible_count,
+                                     struct arena *arena, struct catalog_namespace **ret_namespaces,
+                                     size_t *ret_count, struct errinfo *info);
+/* For stored references: a registered relation whoever asks, or one of a lake that `who` may see.
+ * Does not decide visibility. ERR_NOT_FOUND. */
+MUST_USE enum err resolve_by_uuid(struct session *session, const struct identity *who,
+                                  struct slice uuid, struct arena *arena,
+                                  struct relation *ret_relation, struct errinfo *info);
+
+/* Every relation that `who` may see, registered or of a lake, with its visible columns. */
 MUST_USE enum err resolve_visible(struct session *session, const struct identity *who,
                                   struct arena *arena, struct catalog_visible **ret_visible,
                                   size_t *ret_count, struct errinfo *info);
@@ -131,10 +175,11 @@ struct access;
 MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
                               const struct plan *plan, struct access **ret_access,
                               struct errinfo *info);
-/* As above for loose objects, with one writable sink when `sink_path` is given. */
+/* As above for loose objects, with one writable sink when `sink_path` is given. `has_hidden`: the
+ * person may not see all in them, so the engine must not plan with what it knows of values. */
 MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                                       const struct relation_object *const *objects,
-                                      size_t object_count, const char *sink_path,
+                                      size_t object_count, bool has_hidden, const char *sink_path,
                                       struct access **ret_access, struct errinfo *info);
 void access_close(struct access *access);
 DEFINE_CLEANUP(struct access, access_cleanup, access_close)
@@ -142,6 +187,7 @@ DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 MUST_USE enum err access_bind(const struct access *access, struct slice physical_sql,
                               struct buf *ret_sql);
 uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count);
+struct lake_scan_counts access_lake_work(const struct access *access, size_t lake);
 void access_sink_uri(const struct access *access, struct buf *ret_uri);
 MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
 /* The placeholder URI of object `index`, as catalog_source_sql wants it. */
@@ -200,32 +246,6 @@ MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *inf
 
 /* What may be told about a failure where a policy applies. */
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);
-
-/* ---- statements that Moat runs itself: one function a kind, in run_*.c ---- */
-
-typedef enum err (*statement_fn)(struct query *query, const struct statement *statement,
-                                 struct errinfo *info);
-
-MUST_USE enum err run_explain(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_create_view(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_create_schema(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_drop(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_alter_table(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_create_principal(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_alter_user(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_grant(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_revoke(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_grant_role(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_show(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_check_access(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_set(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_use(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_prepare(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_execute(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_deallocate(struct query *, const struct statement *, struct errinfo *);
-MUST_USE enum err run_copy(struct query *, const struct statement *, struct errinfo *);
 
 /* Appends settings as JSON lines: all, or `only` one; as the session's person may see them. */
 void session_print_settings(const struct session *session, const enum config_key *only,

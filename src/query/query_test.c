@@ -12,7 +12,11 @@
 #include "query/query_int.h"
 
 /* How much more time a sanitizer may take. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SLOWNESS 10
 #else
 #define SLOWNESS 1
@@ -235,7 +239,7 @@ TEST(query, refusals_are_on_the_trail)
     struct session *session = sign_in(&house, "");
     CHECK_ERR(ERR_NOT_FOUND, ask(session, "SELECT * FROM missing_table", NULL, &info));
     CHECK_ERR(ERR_SYNTAX, ask(session, "SELECT FROM WHERE", NULL, &info));
-    CHECK_ERR(ERR_DENIED, ask(session, "ATTACH 'x.db'", NULL, &info));
+    CHECK_ERR(ERR_DENIED, ask(session, "INSTALL httpfs", NULL, &info));
     CHECK_ERR(ERR_INVALID, ask(session, "CREATE USER u PASSWORD ''", NULL, &info));
     struct slice trail = read_trail(&house);
     CHECK(has(trail, "missing_table") && has(trail, "\"sqlstate\":\"42P01\""));
@@ -331,30 +335,106 @@ TEST(query, cancel_from_another_thread_within_100_ms)
     house_close(&house);
 }
 
-TEST(query, session_cancel_reaches_what_query_open_runs)
+#define ENDLESS_COPY "COPY (" ENDLESS ") TO"
+
+/* What may run long, each in its own way. */
+static const char *const endless_statements[] = {
+    ENDLESS,
+    "EXPLAIN ANALYZE " ENDLESS,
+    ENDLESS_COPY,
+    "SUMMARIZE " ENDLESS,
+    "EXECUTE endless",
+    "CREATE VIEW v AS " ENDLESS, /* only bound: these three end by themselves */
+    "DESCRIBE " ENDLESS,
+    "EXPLAIN " ENDLESS,
+};
+#define ENDLESS_BOUND_ONLY 3
+
+/* The file of COPY lies in the test's folder. */
+static const char *endless_text(struct house *house, size_t index)
 {
-    // Goal: Ctrl-C stops a statement that does its work before query_open returns. Method: COPY of
-    // what would take minutes.
+    const char *text = endless_statements[index];
+    if (strcmp(text, ENDLESS_COPY) != 0) {
+        return text;
+    }
+    return arena_printf(house->arena, "COPY (" ENDLESS ") TO '%s/out.csv'", house->folder);
+}
+
+TEST(query, session_cancel_reaches_every_kind_of_statement)
+{
+    // Goal: Ctrl-C stops whatever a session does within 100 ms, also before query_open returns.
+    // Method: each kind of statement that may run for long, best of five.
     struct house house;
-    struct errinfo info;
-    struct canceller canceller = {0};
-    pthread_t thread;
     house_open(&house, NULL, 0);
     struct session *session = sign_in(&house, "");
-    canceller.session = session;
-    CHECK(pthread_create(&thread, NULL, cancel_soon, &canceller) == 0);
-    CHECK_ERR(ERR_CANCELLED,
-              ask(session,
-                  arena_printf(house.arena, "COPY (" ENDLESS ") TO '%s/out.csv'", house.folder),
-                  NULL, &info));
-    CHECK_STR("57014", info.sqlstate);
+    must(session, "PREPARE endless AS " ENDLESS);
+    size_t count = ARRAY_COUNT(endless_statements) - ENDLESS_BOUND_ONLY;
+    for (size_t i = 0; i < count; i++) {
+        const char *text = endless_text(&house, i);
+        int64_t best_us = INT64_MAX;
+        for (int round = 0; round < 5 && best_us > 100000; round++) {
+            struct canceller canceller = {.session = session};
+            struct errinfo info;
+            pthread_t thread;
+            CHECK(pthread_create(&thread, NULL, cancel_soon, &canceller) == 0);
+            CHECK_ERR(ERR_CANCELLED, ask(session, text, NULL, &info));
+            int64_t took_us = clock_mono_us() - canceller.at_us;
+            pthread_join(thread, NULL);
+            CHECK_STR("57014", info.sqlstate);
+            best_us = took_us < best_us ? took_us : best_us;
+        }
+        print_message("%.16s...: cancelled in %lld us\n", text, (long long)best_us);
+        assert_in_range(best_us, 0, 100000 * SLOWNESS);
+        must_give(session, "SELECT 42", "42\n");
+    }
+    session_close(session);
+    house_close(&house);
+}
+
+struct striker {
+    struct session *session;
+    atomic_bool is_over;
+};
+
+static void *strike(void *context)
+{
+    struct striker *striker = context;
+    uint64_t seed = test_seed();
+    while (!atomic_load(&striker->is_over)) {
+        usleep((useconds_t)test_random_below(&seed, 1500));
+        session_cancel(striker->session);
+    }
+    return NULL;
+}
+
+TEST(query, a_cancel_at_any_moment_is_not_lost)
+{
+    // Goal: a cancel counts wherever a statement is, between its steps too, and never for the next
+    // one. Method: cancels rain down at random while statements that would take minutes are asked.
+    struct house house;
+    house_open(&house, NULL, 0);
+    struct session *session = sign_in(&house, "");
+    must(session, "PREPARE endless AS " ENDLESS);
+    struct striker striker = {.session = session};
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, strike, &striker) == 0);
+    for (size_t i = 0; i < 40 * ARRAY_COUNT(endless_statements); i++) {
+        size_t kind = i % ARRAY_COUNT(endless_statements);
+        bool may_end = kind >= ARRAY_COUNT(endless_statements) - ENDLESS_BOUND_ONLY;
+        struct errinfo info = {0};
+        enum err err = ask(session, endless_text(&house, kind), NULL, &info);
+        if (err != ERR_CANCELLED && !may_end) {
+            fail_msg("%s: %s", endless_statements[kind], info.message);
+        }
+    }
+    atomic_store(&striker.is_over, true);
     pthread_join(thread, NULL);
     must_give(session, "SELECT 42", "42\n");
     session_close(session);
     house_close(&house);
 }
 
-TEST(query, timeout_ends_a_statement)
+TEST(query, timeout_ends_every_kind_of_statement)
 {
     // Goal: query.timeout ends any statement, with its own words. Method: SET, then what would take
     // minutes.
@@ -362,15 +442,20 @@ TEST(query, timeout_ends_a_statement)
     struct errinfo info;
     house_open(&house, NULL, 0);
     struct session *session = sign_in(&house, "");
+    must(session, "PREPARE endless AS " ENDLESS);
     must(session, "SET query.timeout = '200ms'");
-    int64_t start_us = clock_mono_us();
-    CHECK_ERR(ERR_TIMEOUT, ask(session, ENDLESS, NULL, &info));
-    int64_t took_ms = (clock_mono_us() - start_us) / 1000;
-    CHECK_STR("57014", info.sqlstate);
-    CHECK(has(slice_of(info.message), "time limit") && has(slice_of(info.hint), "query.timeout"));
-    assert_in_range(took_ms, 200, 1000 * SLOWNESS);
-    CHECK(has(read_trail(&house), "\"state\":\"CANCELLED\",\"sqlstate\":\"57014\""));
-    must_give(session, "SELECT 42", "42\n");
+    size_t count = ARRAY_COUNT(endless_statements) - ENDLESS_BOUND_ONLY;
+    for (size_t i = 0; i < count; i++) {
+        int64_t start_us = clock_mono_us();
+        CHECK_ERR(ERR_TIMEOUT, ask(session, endless_text(&house, i), NULL, &info));
+        int64_t took_ms = (clock_mono_us() - start_us) / 1000;
+        CHECK_STR("57014", info.sqlstate);
+        CHECK(has(slice_of(info.message), "time limit") &&
+              has(slice_of(info.hint), "query.timeout"));
+        assert_in_range(took_ms, 200, 1000 * SLOWNESS);
+        CHECK(has(read_trail(&house), "\"state\":\"CANCELLED\",\"sqlstate\":\"57014\""));
+        must_give(session, "SELECT 42", "42\n");
+    }
     must(session, "RESET query.timeout");
     usleep(250000);
     must_give(session, "SELECT 43", "43\n");
@@ -394,6 +479,7 @@ TEST(query, error_in_the_stream_fails_the_query)
                         NULL, 0, &query, &info));
     struct slice id;
     CHECK(arena_slice(house.arena, query_id(query), &id));
+    int64_t rows = 0;
     enum err err;
     for (;;) {
         struct ArrowArray batch = {0};
@@ -402,11 +488,14 @@ TEST(query, error_in_the_stream_fails_the_query)
             break;
         }
         CHECK(batch.release != NULL);
+        rows += batch.length;
         batch.release(&batch);
     }
     CHECK_STR("22P02", info.sqlstate);
+    CHECK(rows > 4000000 && rows < 5000000);
     struct slice end = find_record(&house, id, "query_end");
     CHECK(has(end, "\"state\":\"FAILED\",\"sqlstate\":\"22P02\""));
+    CHECK(has(end, arena_printf(house.arena, "\"rows_out\":%lld,", (long long)rows)));
     query_close(query);
     must_give(session, "SELECT 42", "42\n");
     session_close(session);
@@ -491,39 +580,78 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-TEST(query, two_thousand_queries_in_one_session_do_not_grow)
+/* One round of everything that a session may live through. */
+static void live_through(struct house *house, struct session *owner, struct session *ann, int i)
+{
+    struct errinfo info;
+    char text[160];
+    (void)snprintf(text, sizeof(text), "SELECT count(*) FROM t WHERE id < %d", i % 3 == 0 ? 7 : i);
+    must(owner, text);
+    (void)snprintf(text, sizeof(text), "SELECT regexp_replace(name, 'a', '') FROM t WHERE id <> %d",
+                   i % 3 == 0 ? 7 : i);
+    must(ann, text);
+    switch (i % 16) {
+    case 0:
+        CHECK(ask(owner, "SELECT nothing FROM t", NULL, &info) != ERR_OK);
+        CHECK_STR("42703", info.sqlstate);
+        break;
+    case 4:
+        CHECK(ask(ann, "SELECT CAST(name AS INTEGER) FROM t", NULL, &info) != ERR_OK);
+        break;
+    case 8: {
+        struct query *query;
+        struct ArrowArray batch = {0};
+        CHECK_OK(query_open(ann, SLICE("SELECT * FROM t, range(1000000)"), NULL, 0, &query, &info));
+        CHECK_OK(query_next(query, &batch, &info));
+        batch.release(&batch);
+        query_cancel(query);
+        CHECK_ERR(ERR_CANCELLED, query_next(query, &batch, &info));
+        query_close(query);
+        break;
+    }
+    case 12:
+        must(owner, "SHOW TABLES");
+        must(owner, "EXPLAIN ANALYZE SELECT * FROM t");
+        must(owner,
+             arena_printf(house->arena, "COPY (SELECT * FROM t) TO '%s/o.csv'", house->folder));
+        break;
+    default:
+        break;
+    }
+}
+
+TEST(query, thousands_of_queries_do_not_grow)
 {
     // Goal: nothing of a query outlives it but what the caches hold. Method: resident memory after
-    // the caches are full, and after twice as many again; statements new and repeated, right and
-    // wrong.
+    // the caches are full, and after twice as many again; statements new and repeated, right, wrong
+    // and cancelled, with a policy and without. MOAT_TEST_QUERIES makes it more than 2,000.
     struct house house;
-    struct errinfo info;
+    const char *wanted = getenv("MOAT_TEST_QUERIES");
+    uint64_t count = 2000;
     uint64_t settled = 0;
+    CHECK(wanted == NULL || slice_to_u64(slice_of(wanted), &count));
     house_open(&house, NULL, 0);
     write_data(&house, "t.csv", "id,name\n1,ann\n2,bob\n3,cid\n");
-    struct session *session = sign_in(&house, "");
-    must(session,
+    struct session *owner = sign_in(&house, "");
+    must(owner,
          arena_printf(house.arena, "CREATE EXTERNAL TABLE t LOCATION '%s/t.csv'", house.folder));
-    for (int i = 0; i < 2000; i++) {
-        char text[128];
-        (void)snprintf(text, sizeof(text), "SELECT count(*) FROM t WHERE id < %d",
-                       i % 3 == 0 ? 7 : i);
-        must(session, text);
-        if (i % 20 == 0) {
-            CHECK(ask(session, "SELECT nothing FROM t", NULL, &info) != ERR_OK);
-            CHECK_STR("42703", info.sqlstate);
-            CHECK(ask(session, "SELECT CAST(name AS INTEGER) FROM t", NULL, &info) != ERR_OK);
-            must(session, "SHOW TABLES");
-        }
-        settled = i == 700 ? resident_bytes() : settled;
+    must(owner, "CREATE USER ann");
+    must(owner, "GRANT SELECT ON t TO ann ROWS WHERE id < 3 MASKED WITH (name = left(name, 2))");
+    struct session *ann = sign_in(&house, "ann");
+    for (uint64_t i = 0; i < count / 2; i++) { /* two queries a round, at least */
+        live_through(&house, owner, ann, (int)i);
+        settled = i == 400 ? resident_bytes() : settled;
     }
-    uint64_t grown = resident_bytes() - settled;
-    grown = (int64_t)grown < 0 ? 0 : grown;
+    uint64_t now = resident_bytes();
+    uint64_t grown = now > settled ? now - settled : 0;
     print_message("grown by %llu KiB\n", (unsigned long long)grown / 1024);
-    if (SLOWNESS == 1) { /* sanitizers keep what is freed */
-        assert_in_range(grown, 0, 6u << 20);
+    /* Sanitizers keep what is freed. The engine notes each buffer that may be evicted and looks
+     * through its notes when there are tens of thousands: 300 bytes a query up to then. */
+    if (SLOWNESS == 1) {
+        assert_in_range(grown, 0, count <= 2000 ? 6u << 20 : 32u << 20);
     }
-    session_close(session);
+    session_close(ann);
+    session_close(owner);
     house_close(&house);
 }
 

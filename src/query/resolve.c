@@ -1,6 +1,6 @@
 /* Names to readable relations: the only file that loads a relation for a query, and the only one
  * that decides whether a person may know of it. */
-#include "query/query_int.h"
+#include "query/lake_int.h"
 #include "sql/scan.h"
 
 bool resolve_is_admin(const struct identity *who)
@@ -24,47 +24,241 @@ static enum err effective_of(struct session *session, const struct identity *who
     return policy_effective(who, relation, grants, grant_count, arena, ret_effective, info);
 }
 
+/* ---- lists of what a person may see ---- */
+
+struct visible_list {
+    struct session *session;
+    const struct identity *who;
+    struct arena *arena;
+    struct catalog_visible *items;
+    size_t count;
+    size_t capacity;
+};
+
+static enum err add_visible(struct visible_list *list, const struct relation *relation,
+                            struct errinfo *info)
+{
+    struct policy_effective effective;
+    TRY(effective_of(list->session, list->who, relation, list->arena, &effective, info));
+    if (!effective.is_visible) {
+        return ERR_OK;
+    }
+    const struct relation_column **columns =
+        arena_calloc(list->arena, effective.column_count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t c = 0; c < effective.column_count; c++) {
+        columns[c] = effective.columns[c].column;
+    }
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+        struct catalog_visible *grown = arena_calloc(list->arena, capacity, sizeof(*grown));
+        if (grown == NULL) {
+            return errinfo_nomem(info);
+        }
+        if (list->count > 0) {
+            memcpy(grown, list->items, list->count * sizeof(*grown));
+        }
+        list->items = grown;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] =
+        (struct catalog_visible){relation, columns, effective.column_count, effective.is_bound};
+    return ERR_OK;
+}
+
+/* A table that cannot be loaded is known to those who could mend it, by its name alone. */
+static enum err add_attached_name(struct visible_list *list, const struct attached *attached,
+                                  const struct catalog_iceberg_name *name, struct errinfo *info)
+{
+    struct lake_open open;
+    struct relation *relation = arena_calloc(list->arena, 1, sizeof(*relation));
+    struct errinfo ignored;
+    if (relation == NULL) {
+        return errinfo_nomem(info);
+    }
+    enum err err =
+        lake_open(attached, list->who, name->ns, name->name, NULL, list->arena, &open, &ignored);
+    if (err == ERR_OK) {
+        err = lake_now(&open, list->arena, relation, &ignored);
+    }
+    if (err == ERR_NOMEM) {
+        return errinfo_nomem(info);
+    }
+    if (err == ERR_OK) {
+        return add_visible(list, relation, info);
+    }
+    if (!resolve_is_admin(list->who)) {
+        return ERR_OK;
+    }
+    *relation = (struct relation){.kind = name->is_view ? RELATION_VIEW : RELATION_TABLE,
+                                  .name = {attached->catalog.name, name->ns, name->name},
+                                  .uuid = SLICE(LAKE_NO_IDENTITY),
+                                  .owner = attached->owner};
+    return add_visible(list, relation, info);
+}
+
+/* A catalog that cannot be read hides what is in it, not what others hold. */
+static enum err add_attached(struct visible_list *list, const struct attached *attached,
+                             struct errinfo *info)
+{
+    struct catalog_iceberg_name *names;
+    size_t count;
+    struct errinfo ignored;
+    enum err err = catalog_iceberg_names(&attached->catalog, list->who, (struct slice){0},
+                                         list->arena, &names, &count, &ignored);
+    if (err == ERR_NOMEM) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; err == ERR_OK && i < count; i++) {
+        TRY(add_attached_name(list, attached, &names[i], info));
+    }
+    return ERR_OK;
+}
+
+/* Nobody but those who administer sees anything of a lake without some grant. */
+static enum err has_grants(struct session *session, const struct identity *who, struct arena *arena,
+                           bool *ret_has, struct errinfo *info)
+{
+    struct grant *grants;
+    size_t count;
+    *ret_has = resolve_is_admin(who);
+    TRY(system_grants(session->warehouse->system, who, SLICE(""), arena, &grants, &count, info));
+    for (size_t i = 0; i < count && !*ret_has; i++) {
+        *ret_has = grants[i].effect == GRANT_ALLOW &&
+                   (grants[i].grantee_kind == GRANTEE_ROLE
+                        ? identity_has_role(who, grants[i].grantee)
+                        : slice_equal_fold(grants[i].grantee, identity_subject(who)));
+    }
+    return ERR_OK;
+}
+
 enum err resolve_visible(struct session *session, const struct identity *who, struct arena *arena,
                          struct catalog_visible **ret_visible, size_t *ret_count,
                          struct errinfo *info)
 {
+    struct visible_list list = {.session = session, .who = who, .arena = arena};
     struct system_relation *relations;
     size_t relation_count;
     TRY(system_relations(session->warehouse->system, who, arena, &relations, &relation_count,
                          info));
-    struct catalog_visible *visible = arena_calloc(arena, relation_count + 1, sizeof(*visible));
-    if (visible == NULL) {
+    for (size_t i = 0; i < relation_count; i++) {
+        TRY(add_visible(&list, &relations[i].relation, info));
+    }
+    struct attached *attached;
+    size_t attached_count;
+    bool looks;
+    TRY(attached_all(session, who, arena, &attached, &attached_count, info));
+    TRY(has_grants(session, who, arena, &looks, info));
+    for (size_t i = 0; looks && i < attached_count; i++) {
+        TRY(add_attached(&list, &attached[i], info));
+    }
+    *ret_visible = list.items;
+    *ret_count = list.count;
+    return ERR_OK;
+}
+
+static bool knows_namespace(const struct catalog_visible *visible, size_t visible_count,
+                            const struct sql_name *name)
+{
+    for (size_t i = 0; i < visible_count; i++) {
+        const struct sql_name *of = &visible[i].relation->name;
+        if (slice_equal(of->catalog, name->catalog) && slice_equal(of->schema, name->schema)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err resolve_namespaces(struct session *session, const struct identity *who,
+                            const struct catalog_visible *visible, size_t visible_count,
+                            struct arena *arena, struct catalog_namespace **ret_namespaces,
+                            size_t *ret_count, struct errinfo *info)
+{
+    struct attached *attached;
+    size_t attached_count;
+    size_t count = 0;
+    TRY(attached_all(session, who, arena, &attached, &attached_count, info));
+    struct slice **lists = arena_calloc(arena, attached_count + 1, sizeof(*lists));
+    size_t *counts = arena_calloc(arena, attached_count + 1, sizeof(*counts));
+    if (lists == NULL || counts == NULL) {
         return errinfo_nomem(info);
     }
-    size_t count = 0;
-    for (size_t i = 0; i < relation_count; i++) {
-        struct policy_effective effective;
-        TRY(effective_of(session, who, &relations[i].relation, arena, &effective, info));
-        if (!effective.is_visible) {
-            continue;
-        }
-        const struct relation_column **columns =
-            arena_calloc(arena, effective.column_count + 1, sizeof(*columns));
-        if (columns == NULL) {
+    for (size_t i = 0; i < attached_count; i++) {
+        struct errinfo ignored;
+        enum err err = catalog_iceberg_namespaces(&attached[i].catalog, who, arena, &lists[i],
+                                                  &counts[i], &ignored);
+        if (err == ERR_NOMEM) {
             return errinfo_nomem(info);
         }
-        for (size_t c = 0; c < effective.column_count; c++) {
-            columns[c] = effective.columns[c].column;
-        }
-        visible[count++] = (struct catalog_visible){&relations[i].relation, columns,
-                                                    effective.column_count, effective.is_bound};
+        counts[i] = err == ERR_OK ? counts[i] : 0;
+        count += counts[i];
     }
-    *ret_visible = visible;
+    struct catalog_namespace *all = arena_calloc(arena, count + 1, sizeof(*all));
+    if (all == NULL) {
+        return errinfo_nomem(info);
+    }
+    count = 0;
+    for (size_t i = 0; i < attached_count; i++) {
+        for (size_t n = 0; n < counts[i]; n++) {
+            struct sql_name name = {.catalog = attached[i].catalog.name, .schema = lists[i][n]};
+            if (resolve_is_admin(who) || knows_namespace(visible, visible_count, &name)) {
+                all[count++] = (struct catalog_namespace){name, attached[i].owner};
+            }
+        }
+    }
+    *ret_namespaces = all;
     *ret_count = count;
     return ERR_OK;
 }
 
-/* As in a message, which has quotes of its own. */
-static void print_plain(struct buf *out, struct slice schema, struct slice name)
+/* ---- names that lead nowhere ---- */
+
+static bool is_moat(struct slice catalog)
 {
-    buf_append_slice(out, schema);
-    buf_append_str(out, schema.len > 0 ? "." : "");
-    buf_append_slice(out, name);
+    return catalog.len == 0 || slice_equal_fold(catalog, SLICE(SQL_CATALOG_DEFAULT));
+}
+
+/* As in a message, which has quotes of its own. */
+static void print_plain(struct buf *out, const struct sql_name *name)
+{
+    if (!is_moat(name->catalog)) {
+        buf_append_slice(out, name->catalog);
+        buf_append_char(out, '.');
+    }
+    buf_append_slice(out, name->schema);
+    buf_append_str(out, name->schema.len > 0 ? "." : "");
+    buf_append_slice(out, name->name);
+}
+
+enum err(resolve_no_catalog)(struct session *session, const struct identity *who, struct slice name,
+                             struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "suggestion", 0);
+    struct attached *attached = NULL;
+    size_t count = 0;
+    const struct attached *nearest = NULL;
+    unsigned best = 3;
+    struct errinfo ignored;
+    (void)errinfo_set(info, ERR_NOT_FOUND, "3D000", "catalog \"%.*s\" does not exist",
+                      SLICE_ARGS(name));
+    if (resolve_is_admin(who) && arena != NULL &&
+        attached_all(session, who, arena, &attached, &count, &ignored) == ERR_OK) {
+        for (size_t i = 0; i < count; i++) {
+            unsigned distance = slice_edit_distance(attached[i].catalog.name, name, best);
+            if (distance < best) {
+                best = distance;
+                nearest = &attached[i];
+            }
+        }
+    }
+    if (nearest != NULL) {
+        errinfo_hint(info, "Did you mean \"%.*s\"?", SLICE_ARGS(nearest->catalog.name));
+    } else {
+        errinfo_hint(info, "SHOW CATALOGS lists those that you may know of.");
+    }
+    return ERR_NOT_FOUND;
 }
 
 /* The one wording for "absent or not yours", with the nearest name the person may see. */
@@ -72,7 +266,7 @@ static enum err not_found(struct session *session, const struct identity *who,
                           const struct sql_name *written, struct errinfo *info)
 {
     struct buf name CLEANUP(buf_fini) = {0};
-    print_plain(&name, written->schema, written->name);
+    print_plain(&name, written);
     (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist", buf_cstr(&name));
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "suggestion", 0);
     struct catalog_visible *visible;
@@ -84,7 +278,10 @@ static enum err not_found(struct session *session, const struct identity *who,
     }
     unsigned best = 3;
     const struct relation *nearest = NULL;
+    bool knows_catalog = is_moat(written->catalog) || resolve_is_admin(who);
     for (size_t i = 0; i < count; i++) {
+        knows_catalog =
+            knows_catalog || slice_equal_fold(visible[i].relation->name.catalog, written->catalog);
         unsigned distance =
             slice_edit_distance(visible[i].relation->name.name, written->name, best);
         if (distance < best || (nearest == NULL && distance <= best)) {
@@ -92,9 +289,12 @@ static enum err not_found(struct session *session, const struct identity *who,
             nearest = visible[i].relation;
         }
     }
+    if (!knows_catalog) { /* as one that is not there */
+        return resolve_no_catalog(session, who, written->catalog, info);
+    }
     if (nearest != NULL) {
         buf_reset(&name);
-        print_plain(&name, nearest->name.schema, nearest->name.name);
+        print_plain(&name, &nearest->name);
         errinfo_hint(info, "Did you mean \"%s\"?", buf_cstr(&name));
     } else {
         errinfo_hint(info, "SHOW TABLES lists what you may read.");
@@ -119,16 +319,44 @@ static enum err load_system(struct session *session, const struct identity *who,
     struct catalog_visible *visible;
     size_t visible_count;
     TRY(resolve_visible(session, who, arena, &visible, &visible_count, info));
+    struct catalog_namespace *namespaces;
+    size_t namespace_count;
+    TRY(resolve_namespaces(session, who, visible, visible_count, arena, &namespaces,
+                           &namespace_count, info));
     struct catalog_system_input input = {
         .system = session->warehouse->system,
         .who = who,
         .visible = visible,
         .visible_count = visible_count,
+        .namespaces = namespaces,
+        .namespace_count = namespace_count,
         .audit_paths = paths,
         .audit_path_count = path_count,
         .settings_json = &settings,
     };
     return catalog_system_load(name, &input, arena, ret_relation, info);
+}
+
+/* Every column raw and every row: for rows that Moat makes. */
+static enum err give_all(const struct relation *relation, struct arena *arena,
+                         struct policy_effective *ret_effective, struct errinfo *info)
+{
+    struct policy_column *columns =
+        arena_calloc(arena, relation->column_count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < relation->column_count; i++) {
+        char *expression = arena_printf(arena, "__moat_c%u", relation->columns[i].id);
+        if (expression == NULL) {
+            return errinfo_nomem(info);
+        }
+        columns[i] = (struct policy_column){
+            .column = &relation->columns[i], .is_raw = true, .expression = slice_of(expression)};
+    }
+    *ret_effective = (struct policy_effective){
+        .is_visible = true, .columns = columns, .column_count = relation->column_count};
+    return ERR_OK;
 }
 
 static enum err resolve_system(struct session *session, const struct identity *who,
@@ -144,54 +372,125 @@ static enum err resolve_system(struct session *session, const struct identity *w
         return load_system(session, who, name, arena, out->relation, info);
     }
     TRY(load_system(session, who, name, arena, out->relation, info));
-    struct policy_column *columns =
-        arena_calloc(arena, out->relation->column_count + 1, sizeof(*columns));
-    if (columns == NULL) {
-        return errinfo_nomem(info);
+    return give_all(out->relation, arena, &out->effective, info);
+}
+
+/* ---- one name ---- */
+
+/* Where a name leads: an attached catalog, or NULL and a name of Moat's own. */
+struct place {
+    const struct attached *attached;
+    struct sql_name name;
+};
+
+static enum err find_place(struct session *session, const struct identity *who,
+                           const struct sql_name *written, struct arena *arena,
+                           struct place *ret_place, struct errinfo *info)
+{
+    struct place place = {.name = *written};
+    bool is_own_schema = slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
+                         slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_INFORMATION));
+    if (written->catalog.len == 0 && !is_own_schema) {
+        place.name.catalog = slice_of(session->default_catalog);
     }
-    for (size_t i = 0; i < out->relation->column_count; i++) {
-        char *expression = arena_printf(arena, "__moat_c%u", out->relation->columns[i].id);
-        if (expression == NULL) {
-            return errinfo_nomem(info);
+    if (!is_moat(place.name.catalog)) {
+        TRY(attached_find(session, who, place.name.catalog, arena, &place.attached, info));
+        if (place.attached == NULL) {
+            return resolve_no_catalog(session, who, place.name.catalog, info);
         }
-        columns[i] = (struct policy_column){.column = &out->relation->columns[i],
-                                            .is_raw = true,
-                                            .expression = slice_of(expression)};
+        if (place.name.schema.len == 0) {
+            place.name.schema = slice_of(session->default_schema);
+        }
+        *ret_place = place;
+        return ERR_OK;
     }
-    out->effective = (struct policy_effective){
-        .is_visible = true, .columns = columns, .column_count = out->relation->column_count};
+    bool is_session = is_moat(slice_of(session->default_catalog));
+    TRY(catalog_qualify(&place.name, is_session ? slice_of(session->default_schema) : SLICE(""),
+                        arena, &place.name, info));
+    *ret_place = place;
     return ERR_OK;
 }
 
-enum err resolve_relation(struct session *session, const struct identity *who,
-                          const struct sql_name *written, struct arena *arena,
-                          struct resolved *ret_resolved, struct errinfo *info)
+/* Of the table as it is now first: until policy says that the person may know of it, nothing of
+ * what loading found may show, an error neither. */
+static enum err resolve_attached(struct session *session, const struct identity *who,
+                                 const struct place *place, const struct lake_travel *travel,
+                                 struct arena *arena, struct resolved *out, struct errinfo *info)
+{
+    struct lake_open open;
+    struct policy_effective now;
+    enum err err = lake_open(place->attached, who, place->name.schema, place->name.name, travel,
+                             arena, &open, info);
+    if (err == ERR_OK) {
+        err = lake_now(&open, arena, out->relation, info);
+    }
+    if (err != ERR_OK) {
+        return err == ERR_NOMEM || resolve_is_admin(who) ? err : ERR_NOT_FOUND;
+    }
+    TRY(effective_of(session, who, out->relation, arena, &now, info));
+    if (!now.is_visible || now.is_refused) {
+        out->effective = now;
+        return ERR_OK;
+    }
+    if (open.is_metadata) {
+        if (now.is_bound || now.column_count != out->relation->column_count) {
+            return ERR_OK; /* it tells of what is hidden */
+        }
+        TRY(lake_metadata_load(&open, arena, out->relation, info));
+        return give_all(out->relation, arena, &out->effective, info);
+    }
+    if (open.travel.kind == TRAVEL_NOW) {
+        out->effective = now;
+        return ERR_OK;
+    }
+    TRY(lake_version(&open, arena, out->relation, info));
+    return effective_of(session, who, out->relation, arena, &out->effective, info);
+}
+
+static enum err resolve_own(struct session *session, const struct identity *who,
+                            const struct place *place, const struct lake_travel *travel,
+                            struct arena *arena, struct resolved *out, struct errinfo *info)
+{
+    bool needs_grant;
+    const struct sql_name *name = &place->name;
+    struct system *system = session->warehouse->system;
+    if (catalog_system_find(name, &needs_grant)) {
+        TRY(resolve_system(session, who, name, needs_grant, arena, out, info));
+    } else {
+        /* Policy before listing: a location is looked at only for those who may know the table. */
+        TRY(catalog_load(system, who, name, false, arena, out->relation, info));
+        TRY(effective_of(session, who, out->relation, arena, &out->effective, info));
+    }
+    if (travel != NULL && travel->kind != TRAVEL_NOW && out->effective.is_visible) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "time travel on \"%.*s\": only tables of an attached catalog have "
+                           "versions",
+                           SLICE_ARGS(name->name));
+    }
+    if (out->effective.is_visible && !out->effective.is_refused &&
+        out->relation->kind == RELATION_TABLE) {
+        return catalog_load(system, who, name, true, arena, out->relation, info);
+    }
+    return ERR_OK;
+}
+
+static enum err resolve_one(struct session *session, const struct identity *who,
+                            const struct sql_name *written, const struct lake_travel *travel,
+                            struct arena *arena, struct resolved *ret_resolved,
+                            struct errinfo *info)
 {
     struct resolved out = {.relation = arena_calloc(arena, 1, sizeof(*out.relation))};
-    struct sql_name name;
+    struct place place;
     if (out.relation == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(catalog_qualify(written, slice_of(session->default_schema), arena, &name, info));
-    bool needs_grant;
-    enum err err;
-    if (catalog_system_find(&name, &needs_grant)) {
-        err = resolve_system(session, who, &name, needs_grant, arena, &out, info);
-    } else {
-        /* Policy before listing: a location is looked at only for those who may know the table. */
-        err =
-            catalog_load(session->warehouse->system, who, &name, false, arena, out.relation, info);
-        if (err == ERR_OK) {
-            err = effective_of(session, who, out.relation, arena, &out.effective, info);
-        }
-        if (err == ERR_OK && out.effective.is_visible && !out.effective.is_refused &&
-            out.relation->kind == RELATION_TABLE) {
-            err = catalog_load(session->warehouse->system, who, &name, true, arena, out.relation,
-                               info);
-        }
-    }
+    TRY(find_place(session, who, written, arena, &place, info));
+    enum err err = place.attached != NULL
+                       ? resolve_attached(session, who, &place, travel, arena, &out, info)
+                       : resolve_own(session, who, &place, travel, arena, &out, info);
     if (err == ERR_NOT_FOUND && !out.effective.is_visible) {
-        return not_found(session, who, written, info);
+        bool is_told = place.attached != NULL && out.relation->name.name.len > 0;
+        return is_told ? err : not_found(session, who, written, info);
     }
     TRY(err);
     if (!out.effective.is_visible) {
@@ -199,7 +498,7 @@ enum err resolve_relation(struct session *session, const struct identity *who,
     }
     if (out.effective.is_refused) {
         (void)errinfo_set(info, ERR_DENIED, NULL, "the policy of \"%.*s\" cannot be applied",
-                          SLICE_ARGS(name.name));
+                          SLICE_ARGS(place.name.name));
         if (resolve_may_administer(who, out.relation)) {
             errinfo_detail(info, "%.*s", SLICE_ARGS(out.effective.refusal));
         }
@@ -210,26 +509,101 @@ enum err resolve_relation(struct session *session, const struct identity *who,
     return ERR_OK;
 }
 
+/* `ns.t.files` and `t.files`, where no table is called so, are metadata tables of t. */
+static bool shift(const struct sql_name *written, struct arena *arena, struct sql_name *ret_name)
+{
+    enum lake_metadata_kind kind;
+    if (written->schema.len == 0 || !lake_metadata_find(written->name, &kind)) {
+        return false;
+    }
+    char *name = arena_printf(arena, "%.*s$%.*s", (int)written->schema.len, written->schema.ptr,
+                              (int)written->name.len, written->name.ptr);
+    if (name == NULL) {
+        return false;
+    }
+    *ret_name = (struct sql_name){.schema = written->catalog, .name = slice_of(name)};
+    return true;
+}
+
+enum err resolve_version(struct session *session, const struct identity *who,
+                         const struct sql_name *written, const struct lake_travel *travel,
+                         struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
+{
+    struct sql_name other;
+    struct errinfo second;
+    enum err err = resolve_one(session, who, written, travel, arena, ret_resolved, info);
+    if (err != ERR_NOT_FOUND || !shift(written, arena, &other)) {
+        return err;
+    }
+    enum err other_err = resolve_one(session, who, &other, travel, arena, ret_resolved, &second);
+    if (other_err != ERR_OK && other_err != ERR_NOT_FOUND && info != NULL) {
+        *info = second;
+    }
+    return other_err == ERR_NOT_FOUND ? err : other_err;
+}
+
+enum err resolve_relation(struct session *session, const struct identity *who,
+                          const struct sql_name *written, struct arena *arena,
+                          struct resolved *ret_resolved, struct errinfo *info)
+{
+    return resolve_version(session, who, written, NULL, arena, ret_resolved, info);
+}
+
+static enum err admin_attached(struct session *session, const struct place *place,
+                               struct arena *arena, struct relation *ret_relation,
+                               struct errinfo *info)
+{
+    const struct identity *who = session->who;
+    struct lake_open open;
+    struct policy_effective effective;
+    enum err err = lake_open(place->attached, who, place->name.schema, place->name.name, NULL,
+                             arena, &open, info);
+    if (err == ERR_OK) {
+        err = lake_now(&open, arena, ret_relation, info);
+    }
+    if (err != ERR_OK) {
+        return err == ERR_NOMEM || resolve_is_admin(who) ? err : ERR_NOT_FOUND;
+    }
+    if (!resolve_may_administer(who, ret_relation)) {
+        TRY(effective_of(session, who, ret_relation, arena, &effective, info));
+        return effective.is_visible && !open.is_metadata ? ERR_OK : ERR_NOT_FOUND;
+    }
+    if (open.is_metadata || open.travel.kind != TRAVEL_NOW) {
+        (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" has no policy of its own",
+                          SLICE_ARGS(place->name.name));
+        errinfo_hint(info,
+                     "Name the table \"%.*s\": its policy holds for all of its versions, and "
+                     "its metadata tables are for those who see all of it.",
+                     SLICE_ARGS(ret_relation->name.name));
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
 enum err resolve_for_admin(struct session *session, const struct sql_name *written,
                            struct arena *arena, struct relation *ret_relation, struct errinfo *info)
 {
     const struct identity *who = session->who;
-    struct sql_name name;
+    struct place place;
+    struct relation relation;
+    struct policy_effective effective = {0};
     bool needs_grant;
-    TRY(catalog_qualify(written, slice_of(session->default_schema), arena, &name, info));
-    if (catalog_system_find(&name, &needs_grant)) {
+    enum err err;
+    TRY(find_place(session, who, written, arena, &place, info));
+    if (place.attached != NULL) {
+        err = admin_attached(session, &place, arena, &relation, info);
+    } else if (catalog_system_find(&place.name, &needs_grant)) {
         if (!resolve_is_admin(who)) {
             return not_found(session, who, written, info);
         }
-        return catalog_system_load(&name, NULL, arena, ret_relation, info);
-    }
-    struct relation relation;
-    struct policy_effective effective = {0};
-    enum err err =
-        catalog_load(session->warehouse->system, who, &name, false, arena, &relation, info);
-    if (err == ERR_OK && !resolve_may_administer(who, &relation)) {
-        TRY(effective_of(session, who, &relation, arena, &effective, info));
-        err = effective.is_visible ? ERR_OK : ERR_NOT_FOUND;
+        return catalog_system_load(&place.name, NULL, arena, ret_relation, info);
+    } else {
+        err = catalog_load(session->warehouse->system, who, &place.name, false, arena, &relation,
+                           info);
+        if (err == ERR_OK && !resolve_may_administer(who, &relation)) {
+            TRY(effective_of(session, who, &relation, arena, &effective, info));
+            err = effective.is_visible ? ERR_OK : ERR_NOT_FOUND;
+        }
     }
     if (err == ERR_NOT_FOUND) {
         return not_found(session, who, written, info);
@@ -237,4 +611,27 @@ enum err resolve_for_admin(struct session *session, const struct sql_name *writt
     TRY(err);
     *ret_relation = relation;
     return ERR_OK;
+}
+
+enum err resolve_by_uuid(struct session *session, const struct identity *who, struct slice uuid,
+                         struct arena *arena, struct relation *ret_relation, struct errinfo *info)
+{
+    struct catalog_visible *visible;
+    struct system_relation *relations;
+    size_t count;
+    TRY(system_relations(session->warehouse->system, who, arena, &relations, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal(relations[i].relation.uuid, uuid)) {
+            *ret_relation = relations[i].relation;
+            return ERR_OK;
+        }
+    }
+    TRY(resolve_visible(session, who, arena, &visible, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal(visible[i].relation->uuid, uuid)) {
+            *ret_relation = *visible[i].relation;
+            return ERR_OK;
+        }
+    }
+    return errinfo_set(info, ERR_NOT_FOUND, "42P01", "the table was dropped");
 }

@@ -2,7 +2,7 @@
  * a grant to one new file. Only for the warehouse's owner: a file outlives every policy. */
 #include <limits.h>
 
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 struct copy_format {
@@ -145,7 +145,7 @@ enum err run_copy(struct query *query, const struct statement *statement, struct
     }
     TRY(query_move(query, QUERY_ADMITTED, info));
     TRY(access_open_objects(session->warehouse, session->who, plan->objects, plan->object_count,
-                            target, &query->access, info));
+                            plan->is_bound, target, &query->access, info));
     TRY(query_move(query, QUERY_RUNNING, info));
     struct buf bound CLEANUP(buf_fini) = {0};
     struct buf sql CLEANUP(buf_fini) = {0};

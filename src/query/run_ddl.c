@@ -1,14 +1,34 @@
 /* CREATE, DROP and ALTER of schemas, tables and views; users and roles. */
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/lake_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 #define TABLE_COLUMNS_MAX 10000
+
+/* Tables of an attached catalog are made and changed by what writes them. */
+static enum err check_own(struct query *query, const struct sql_name *written, struct errinfo *info)
+{
+    struct slice catalog =
+        written->catalog.len > 0 ? written->catalog : slice_of(query->session->default_catalog);
+    const struct attached *attached;
+    TRY(attached_find(query->session, query->session->who, catalog, query->arena, &attached, info));
+    if (attached == NULL || !resolve_is_admin(query->session->who)) {
+        return ERR_OK; /* to others it does not exist */
+    }
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "catalog \"%.*s\" is read only",
+                      SLICE_ARGS(attached->catalog.name));
+    errinfo_hint(info, "Views and registered files live in catalog \"" SQL_CATALOG_DEFAULT "\": "
+                       "name it, or USE " SQL_CATALOG_DEFAULT ".");
+    errinfo_position(info, statement_position(query->statement, written->name));
+    return ERR_UNSUPPORTED;
+}
 
 /* Completes the object's name for the store: catalog and schema given. */
 static enum err object_name(struct query *query, const struct sql_name *written,
                             struct sql_name *ret_name, struct errinfo *info)
 {
+    TRY(check_own(query, written, info));
     enum err err = catalog_qualify(written, slice_of(query->session->default_schema), query->arena,
                                    ret_name, info);
     bool needs_grant;
@@ -38,8 +58,8 @@ static enum err sniff(struct query *query, const struct relation *path,
         objects[i] = &path->objects[i];
     }
     struct access *access CLEANUP(access_cleanup) = NULL;
-    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, NULL,
-                            &access, info));
+    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, false,
+                            NULL, &access, info));
     struct buf text CLEANUP(buf_fini) = {0};
     struct buf bound CLEANUP(buf_fini) = {0};
     struct access_uri_context uri = {session->warehouse, path, 0};
@@ -148,13 +168,17 @@ static enum err plan_body(struct query *query, struct slice body, struct slice s
 {
     struct session *session = query->session;
     char *kept = session->default_schema;
+    char *kept_catalog = session->default_catalog;
+    char own_catalog[] = SQL_CATALOG_DEFAULT;
     char *own = mem_slicedup(schema);
     if (own == NULL) {
         return errinfo_nomem(info);
     }
     session->default_schema = own;
+    session->default_catalog = own_catalog;
     enum err err = plan_build(session, NULL, body, ret_plan, info);
     session->default_schema = kept;
+    session->default_catalog = kept_catalog;
     mem_free(own);
     if (err == ERR_NOT_FOUND && !slice_equal_fold(slice_of(kept), schema)) {
         errinfo_detail(info, "Names in the body of a view are looked up in its schema, \"%.*s\".",

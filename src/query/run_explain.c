@@ -5,7 +5,7 @@
  * applies. The physical SQL is for who sees everything of every table in it. */
 #include "base/clock.h"
 #include "base/json.h"
-#include "query/query_int.h"
+#include "query/run_int.h"
 
 static const struct relation_column plan_columns[] = {
     {1, {"plan", 4}, {"plan", 4}, {"VARCHAR", 7}},
@@ -141,6 +141,9 @@ static enum err explain(struct query *query, const struct statement *statement,
 {
     if (!statement->is_physical) {
         add_outline(plan, lines);
+        if (statement->is_analyze) { /* it runs, so it needs a place like anything that does */
+            TRY(query_move(query, QUERY_ADMITTED, info));
+        }
         return add_engine_plan(query, plan, statement->is_analyze, lines, info);
     }
     for (size_t i = 0; i < plan->table_count; i++) {

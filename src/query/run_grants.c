@@ -1,5 +1,5 @@
 /* GRANT, DENY, REVOKE, and membership of roles. */
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 /* The object's uuid; for tables also the relation. */

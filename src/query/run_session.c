@@ -1,7 +1,7 @@
 /* Statements that change only the session: SET, USE, PREPARE, EXECUTE, DEALLOCATE. */
 #include "base/json.h"
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 #define PREPARED_MAX 1000
@@ -72,17 +72,96 @@ enum err run_set(struct query *query, const struct statement *statement, struct 
     return err;
 }
 
-enum err run_use(struct query *query, const struct statement *statement, struct errinfo *info)
+static enum err set_place(struct session *session, struct slice catalog, struct slice schema,
+                          struct errinfo *info)
+{
+    char *new_catalog = mem_slicedup(catalog);
+    char *new_schema = mem_slicedup(schema);
+    if (new_catalog == NULL || new_schema == NULL) {
+        mem_free(new_catalog);
+        mem_free(new_schema);
+        return errinfo_nomem(info);
+    }
+    mem_free(session->default_catalog);
+    mem_free(session->default_schema);
+    session->default_catalog = new_catalog;
+    session->default_schema = new_schema;
+    return ERR_OK;
+}
+
+/* A namespace of an attached catalog that the person may know of; without a name, the only one. */
+static enum err find_namespace(struct query *query, struct slice catalog, struct slice wanted,
+                               struct slice *ret_catalog, struct slice *ret_schema,
+                               bool *ret_knows_catalog, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct catalog_visible *visible;
+    struct catalog_namespace *namespaces;
+    size_t visible_count;
+    size_t count;
+    size_t fitting = 0;
+    *ret_knows_catalog = false;
+    *ret_schema = (struct slice){0};
+    TRY(resolve_visible(session, session->who, query->arena, &visible, &visible_count, info));
+    TRY(resolve_namespaces(session, session->who, visible, visible_count, query->arena, &namespaces,
+                           &count, info));
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal_fold(namespaces[i].name.catalog, catalog)) {
+            *ret_knows_catalog = true;
+            *ret_catalog = namespaces[i].name.catalog;
+            if (wanted.len == 0 || slice_equal_fold(namespaces[i].name.schema, wanted)) {
+                *ret_schema = namespaces[i].name.schema;
+                fitting++;
+            }
+        }
+    }
+    if (fitting != 1) {
+        *ret_schema = (struct slice){0};
+    }
+    return ERR_OK;
+}
+
+static enum err no_schema(struct query *query, struct slice catalog, struct slice wanted,
+                          struct errinfo *info)
+{
+    struct slice at = wanted;
+    if (wanted.len == 0) {
+        at = catalog;
+        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000", "catalog \"%.*s\" has several schemas",
+                          SLICE_ARGS(catalog));
+        errinfo_hint(info, "Name one: USE %.*s.schema; SHOW SCHEMAS IN %.*s lists them.",
+                     SLICE_ARGS(catalog), SLICE_ARGS(catalog));
+    } else {
+        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000", "schema \"%.*s\" does not exist",
+                          SLICE_ARGS(wanted));
+        errinfo_hint(info, "SHOW SCHEMAS lists them.");
+    }
+    errinfo_position(info, statement_position(query->statement, at));
+    return ERR_NOT_FOUND;
+}
+
+static enum err use_attached(struct query *query, struct slice catalog, struct slice wanted,
+                             struct errinfo *info)
+{
+    struct slice found = {0};
+    struct slice schema = {0};
+    bool knows;
+    TRY(find_namespace(query, catalog, wanted, &found, &schema, &knows, info));
+    if (!knows) {
+        enum err err = resolve_no_catalog(query->session, query->session->who, catalog, info);
+        errinfo_position(info, statement_position(query->statement, catalog));
+        return err;
+    }
+    return schema.len == 0 ? no_schema(query, catalog, wanted, info)
+                           : set_place(query->session, found, schema, info);
+}
+
+static enum err use_own(struct query *query, struct slice wanted, bool *ret_found,
+                        struct errinfo *info)
 {
     struct session *session = query->session;
     struct system_schema *schemas;
     size_t count;
-    struct slice wanted = statement->name.name;
-    if (statement->name.schema.len > 0 &&
-        !slice_equal_fold(statement->name.schema, SLICE(SQL_CATALOG_DEFAULT))) {
-        return errinfo_set(info, ERR_NOT_FOUND, "3D000", "catalog \"%.*s\" does not exist",
-                           SLICE_ARGS(statement->name.schema));
-    }
     TRY(system_schemas(session->warehouse->system, session->who, query->arena, &schemas, &count,
                        info));
     struct slice found = {NULL, 0};
@@ -93,20 +172,43 @@ enum err run_use(struct query *query, const struct statement *statement, struct 
         slice_equal_fold(wanted, SLICE(SQL_SCHEMA_INFORMATION))) {
         found = wanted;
     }
-    if (found.ptr == NULL) {
-        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000", "schema \"%.*s\" does not exist",
-                          SLICE_ARGS(wanted));
-        errinfo_hint(info, "SHOW SCHEMAS lists them.");
-        errinfo_position(info, statement_position(query->statement, wanted));
-        return ERR_NOT_FOUND;
+    *ret_found = found.ptr != NULL;
+    return *ret_found ? set_place(session, SLICE(SQL_CATALOG_DEFAULT), found, info) : ERR_OK;
+}
+
+/* USE schema | catalog | catalog.schema. One name is a schema of the present catalog first, then
+ * one of Moat's own, then a catalog. */
+enum err run_use(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct slice catalog = statement->name.schema;
+    struct slice wanted = statement->name.name;
+    struct slice own = slice_of(session->default_catalog);
+    bool is_found = false;
+    bool knows = false;
+    if (catalog.len > 0 && !slice_equal_fold(catalog, SLICE(SQL_CATALOG_DEFAULT))) {
+        return use_attached(query, catalog, wanted, info);
     }
-    char *copy = mem_slicedup(found);
-    if (copy == NULL) {
-        return errinfo_nomem(info);
+    if (catalog.len == 0 && !slice_equal(own, SLICE(SQL_CATALOG_DEFAULT))) {
+        struct slice schema = {0};
+        TRY(find_namespace(query, own, wanted, &own, &schema, &knows, info));
+        if (schema.len > 0) {
+            return set_place(session, own, schema, info);
+        }
     }
-    mem_free(session->default_schema);
-    session->default_schema = copy;
-    return ERR_OK;
+    TRY(use_own(query, wanted, &is_found, info));
+    if (is_found) {
+        return ERR_OK;
+    }
+    if (catalog.len == 0 && slice_equal_fold(wanted, SLICE(SQL_CATALOG_DEFAULT))) {
+        return set_place(session, SLICE(SQL_CATALOG_DEFAULT), SLICE(SQL_SCHEMA_DEFAULT), info);
+    }
+    if (catalog.len == 0) {
+        struct slice ignored;
+        TRY(find_namespace(query, wanted, SLICE(""), &ignored, &ignored, &knows, info));
+    }
+    return knows ? use_attached(query, wanted, SLICE(""), info)
+                 : no_schema(query, catalog, wanted, info);
 }
 
 static struct prepared *find_prepared(struct session *session, struct slice name, size_t *ret_count)

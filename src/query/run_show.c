@@ -1,7 +1,7 @@
 /* SHOW and CHECK ACCESS. Lists are SELECTs over the system tables, run as the person, so that they
  * can never show more than those do; policy itself is shown from here. */
 #include "base/json.h"
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"
 
@@ -19,9 +19,10 @@ static enum err run_lines(struct query *query, const struct relation_column *col
 /* ---- lists from the system tables ---- */
 
 struct list {
-    const char *select;        /* up to and with its WHERE */
-    const char *schema_column; /* for IN schema; NULL: takes none */
-    const char *name_column;   /* for LIKE */
+    const char *select;         /* up to and with its WHERE */
+    const char *catalog_column; /* NULL: takes no IN */
+    const char *schema_column;  /* NULL: IN takes a catalog */
+    const char *name_column;    /* for LIKE */
     const char *order;
 };
 
@@ -29,31 +30,71 @@ static const struct list lists[] = {
     [SHOW_TABLES] = {"SELECT table_schema AS \"schema\", table_name AS \"name\", table_type AS "
                      "\"kind\" FROM information_schema.tables WHERE table_schema NOT IN "
                      "('information_schema', 'moat_system')",
-                     "table_schema", "table_name", "1, 2"},
+                     "table_catalog", "table_schema", "table_name", "1, 2"},
     [SHOW_VIEWS] = {"SELECT table_schema AS \"schema\", table_name AS \"name\" FROM "
                     "information_schema.tables WHERE table_type = 'VIEW' AND table_schema NOT IN "
                     "('information_schema', 'moat_system')",
-                    "table_schema", "table_name", "1, 2"},
+                    "table_catalog", "table_schema", "table_name", "1, 2"},
     [SHOW_SCHEMAS] = {"SELECT schema_name AS \"schema\" FROM information_schema.schemata WHERE "
                       "true",
-                      NULL, "schema_name", "1"},
+                      "catalog_name", NULL, "schema_name", "1"},
     [SHOW_CATALOGS] = {"SELECT DISTINCT catalog_name AS \"catalog\" FROM "
                        "information_schema.schemata WHERE true",
-                       NULL, "catalog_name", "1"},
-    [SHOW_USERS] = {"SELECT * FROM moat_system.users WHERE true", NULL, "name", "1"},
-    [SHOW_ROLES] = {"SELECT name AS \"role\" FROM moat_system.roles WHERE true", NULL, "name", "1"},
-    [SHOW_FUNCTIONS] = {"SELECT * FROM moat_system.functions WHERE true", NULL, "name", "1"},
+                       NULL, NULL, "catalog_name", "1"},
+    [SHOW_USERS] = {"SELECT * FROM moat_system.users WHERE true", NULL, NULL, "name", "1"},
+    [SHOW_ROLES] = {"SELECT name AS \"role\" FROM moat_system.roles WHERE true", NULL, NULL, "name",
+                    "1"},
+    [SHOW_FUNCTIONS] = {"SELECT * FROM moat_system.functions WHERE true", NULL, NULL, "name", "1"},
 };
+
+/* A catalog without any schema is known to those who may see how it is attached. */
+static const struct list all_catalogs = {
+    "SELECT \"catalog\" FROM (SELECT catalog_name AS \"catalog\" FROM information_schema.schemata "
+    "UNION SELECT name FROM moat_system.catalogs) WHERE true",
+    NULL, NULL, "\"catalog\"", "1"};
+
+static void write_equal(struct buf *text, const char *column, struct slice value)
+{
+    buf_printf(text, "lower(%s) = lower(", column);
+    sql_quote_string(text, value);
+    buf_append_char(text, ')');
+}
+
+/* IN schema | catalog | catalog.schema; without it, of the catalog that the session uses. */
+static void write_in(const struct list *list, const struct statement *statement,
+                     struct slice session_catalog, struct buf *text)
+{
+    const struct sql_name *name = &statement->name;
+    bool is_pair = statement->has_name && name->schema.len > 0;
+    buf_append_str(text, " AND (");
+    if (!statement->has_name || (list->schema_column != NULL && !is_pair)) {
+        write_equal(text, list->catalog_column, session_catalog);
+    } else {
+        write_equal(text, list->catalog_column, is_pair ? name->schema : name->name);
+    }
+    if (statement->has_name && list->schema_column != NULL) {
+        buf_append_str(text, " AND ");
+        write_equal(text, list->schema_column, name->name);
+        if (!is_pair) {
+            buf_append_str(text, " OR ");
+            write_equal(text, list->catalog_column, name->name);
+        }
+    }
+    buf_append_char(text, ')');
+}
 
 static enum err show_list(struct query *query, const struct statement *statement,
                           struct errinfo *info)
 {
+    const struct session *session = query->session;
     const struct list *list = &lists[statement->show];
+    if (statement->show == SHOW_CATALOGS && resolve_is_admin(session->who)) {
+        list = &all_catalogs;
+    }
     struct buf text CLEANUP(buf_fini) = {0};
     buf_append_str(&text, list->select);
-    if (statement->has_name && list->schema_column != NULL) {
-        buf_printf(&text, " AND %s = ", list->schema_column);
-        sql_quote_string(&text, statement->name.name);
+    if (list->catalog_column != NULL) {
+        write_in(list, statement, slice_of(session->default_catalog), &text);
     }
     if (statement->has_like) {
         buf_printf(&text, " AND %s LIKE ", list->name_column);
@@ -218,6 +259,14 @@ static enum err show_grants(struct query *query, const struct statement *stateme
                              &relations, &count, info));
         for (size_t i = 0; i < count; i++) {
             TRY(write_grants_of(query, &relations[i].relation, &lines, info));
+        }
+        struct catalog_visible *visible;
+        TRY(resolve_visible(query->session, query->session->who, query->arena, &visible, &count,
+                            info));
+        for (size_t i = 0; i < count; i++) {
+            if (visible[i].relation->lake != NULL) {
+                TRY(write_grants_of(query, visible[i].relation, &lines, info));
+            }
         }
         const struct sql_name *name;
         for (size_t i = 0; (name = catalog_system_at(i)) != NULL; i++) {
@@ -430,6 +479,41 @@ static void write_create(const struct system_relation *found, struct buf *text)
     buf_append_str(text, relation->option_count > 0 ? ")" : "");
 }
 
+static enum err show_text(struct query *query, const struct buf *text, struct errinfo *info)
+{
+    struct buf lines CLEANUP(buf_fini) = {0};
+    buf_append_str(&lines, "{\"name\":");
+    json_write_string(&lines, buf_slice(text));
+    buf_append_str(&lines, "}\n");
+    if (buf_failed(text)) {
+        return errinfo_nomem(info);
+    }
+    return run_lines(query, text_columns, ARRAY_COUNT(text_columns), &lines, info);
+}
+
+/* As other engines would make it. */
+static enum err show_create_attached(struct query *query, const struct relation *relation,
+                                     struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    bool is_view = relation->kind == RELATION_VIEW;
+    buf_append_str(&text, is_view ? "CREATE VIEW " : "CREATE TABLE ");
+    sql_print_name(&text, &relation->name);
+    if (is_view) {
+        buf_append_str(&text, " AS ");
+        buf_append_slice(&text, relation->view_sql);
+        return show_text(query, &text, info);
+    }
+    for (size_t i = 0; i < relation->column_count; i++) {
+        buf_append_str(&text, i == 0 ? " (" : ", ");
+        sql_quote_name(&text, relation->columns[i].name);
+        buf_append_char(&text, ' ');
+        buf_append_slice(&text, relation->columns[i].type);
+    }
+    buf_append_str(&text, ")");
+    return show_text(query, &text, info);
+}
+
 static enum err show_create(struct query *query, const struct statement *statement,
                             struct errinfo *info)
 {
@@ -450,18 +534,14 @@ static enum err show_create(struct query *query, const struct statement *stateme
         return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is made by Moat",
                            SLICE_ARGS(relation.name.name));
     }
+    if (relation.lake != NULL || !slice_equal(relation.name.catalog, SLICE(SQL_CATALOG_DEFAULT))) {
+        return show_create_attached(query, &relation, info);
+    }
     TRY(system_relation_load(query->session->warehouse->system, query->session->who, &relation.name,
                              query->arena, &found, info));
     struct buf text CLEANUP(buf_fini) = {0};
-    struct buf lines CLEANUP(buf_fini) = {0};
     write_create(&found, &text);
-    buf_append_str(&lines, "{\"name\":");
-    json_write_string(&lines, buf_slice(&text));
-    buf_append_str(&lines, "}\n");
-    if (buf_failed(&text)) {
-        return errinfo_nomem(info);
-    }
-    return run_lines(query, text_columns, ARRAY_COUNT(text_columns), &lines, info);
+    return show_text(query, &text, info);
 }
 
 enum err run_show(struct query *query, const struct statement *statement, struct errinfo *info)

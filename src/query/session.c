@@ -14,8 +14,9 @@ enum err session_open(struct warehouse *warehouse, struct identity *who,
     pthread_mutex_init(&session->lock, NULL);
     session->warehouse = warehouse;
     session->who = identity_ref(who);
+    session->default_catalog = mem_strdup(SQL_CATALOG_DEFAULT);
     session->default_schema = mem_strdup(SQL_SCHEMA_DEFAULT);
-    if (session->default_schema == NULL) {
+    if (session->default_catalog == NULL || session->default_schema == NULL) {
         return errinfo_nomem(info);
     }
     TRY(config_copy(warehouse->config, &session->config, info));
@@ -34,6 +35,7 @@ void session_close(struct session *session)
     engine_session_close(session->engine);
     config_free(session->config);
     identity_unref(session->who);
+    mem_free(session->default_catalog);
     mem_free(session->default_schema);
     pthread_mutex_destroy(&session->lock);
     mem_free(session);
@@ -55,9 +57,7 @@ void session_cancel(struct session *session)
     struct query *query = session->query;
     if (query != NULL) {
         atomic_store(&query->is_cancelled, true);
-        if (query->engine != NULL) {
-            engine_query_cancel(query->engine);
-        }
+        engine_session_cancel(session->engine);
     }
     pthread_mutex_unlock(&session->lock);
     admission_wake(session->warehouse->admission);
@@ -135,10 +135,14 @@ enum err session_complete(struct session *session, struct slice prefix, struct a
     struct collector c = {.arena = arena, .prefix = prefix};
     struct catalog_visible *visible;
     size_t visible_count;
+    if (session->query == NULL) {
+        TRY(session_renew(session, info));
+    }
     TRY(resolve_visible(session, session->who, arena, &visible, &visible_count, info));
     for (size_t i = 0; i < visible_count; i++) {
         collect(&c, COMPLETE_RELATION, visible[i].relation->name.name);
         collect(&c, COMPLETE_SCHEMA, visible[i].relation->name.schema);
+        collect(&c, COMPLETE_SCHEMA, visible[i].relation->name.catalog);
         for (size_t j = 0; j < visible[i].column_count; j++) {
             collect(&c, COMPLETE_COLUMN, visible[i].columns[j]->name);
         }

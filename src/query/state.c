@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "query/query_int.h"
+#include "query/lake_int.h"
 
 typedef enum err (*move_fn)(struct query *query, enum query_state to, struct errinfo *info);
 
@@ -58,12 +58,26 @@ enum err query_move(struct query *query, enum query_state to, struct errinfo *in
     return ERR_OK;
 }
 
+static void fill_lake(const struct query *query, const struct plan_table *table,
+                      struct audit_table *out)
+{
+    if (query->access != NULL && table->relation->kind == RELATION_TABLE) {
+        struct lake_scan_counts counts = access_lake_work(query->access, table->scan);
+        out->files = counts.plan.files_matched;
+        out->bytes_read = table->is_mentioned_before ? 0 : counts.bytes_read;
+    }
+}
+
 static void fill_tables(const struct query *query, struct audit_table *tables)
 {
     const struct plan *plan = query->plan;
     for (size_t i = 0; plan != NULL && i < plan->table_count; i++) {
         tables[i] = plan->tables[i].audit;
         tables[i].files = plan->tables[i].object_count;
+        if (plan->tables[i].relation->lake != NULL) {
+            fill_lake(query, &plan->tables[i], &tables[i]);
+            continue;
+        }
         if (query->access != NULL && !plan->tables[i].is_mentioned_before) {
             tables[i].bytes_read = access_bytes_read(query->access, plan->tables[i].object_first,
                                                      plan->tables[i].object_count);

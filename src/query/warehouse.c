@@ -4,7 +4,10 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "iceberg/scan.h"
 #include "query/query_int.h"
+
+#define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)
 
 static uint64_t machine_memory_bytes(void)
 {
@@ -54,6 +57,7 @@ static enum err open_parts(struct warehouse *warehouse, const struct warehouse_o
     TRY(open_engine(warehouse, options->engine_module, arena, info));
     TRY(admission_new(config, &warehouse->admission, info));
     TRY(plan_cache_new(&warehouse->cache, info));
+    TRY(iceberg_manifest_cache_open(MANIFEST_CACHE_BYTES_MAX, &warehouse->manifests, info));
     return watchdog_new(&warehouse->watchdog, info);
 }
 
@@ -92,6 +96,7 @@ void warehouse_close(struct warehouse *warehouse)
         return;
     }
     watchdog_free(warehouse->watchdog);
+    iceberg_manifest_cache_close(warehouse->manifests);
     plan_cache_free(warehouse->cache);
     admission_free(warehouse->admission);
     engine_close(warehouse->engine);

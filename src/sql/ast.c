@@ -56,6 +56,9 @@ enum err ast__document(struct ast_whole *whole, struct slice ast_json, struct er
         (void)errinfo_set(info, ERR_LIMIT, "54001",
                           "the statement is too large or nested too deep");
         errinfo_hint(info, "Split it, or put long lists into a table and join it.");
+    } else if (err != ERR_OK && err != ERR_NOMEM) { /* the engine writes infinity into its JSON */
+        (void)errinfo_set(info, err, "22003", "a number in the statement is out of range");
+        errinfo_hint(info, "Write CAST('infinity' AS DOUBLE) if it is meant.");
     }
     TRY(err);
     struct json *statements = json_get(root, "statements");
@@ -213,4 +216,22 @@ size_t sql_ast_locate(const struct sql_ast *ast, struct slice name)
         locate(&l, ast->root);
     }
     return l.position;
+}
+
+static void sample_rows(struct json *node)
+{
+    struct json *method = json_get(json_get(node, "sample"), "method");
+    if (method != NULL && slice_equal(method->text, SLICE("System"))) {
+        method->text = SLICE("Bernoulli");
+    }
+    for (struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL) {
+            sample_rows(child);
+        }
+    }
+}
+
+void sql_ast_sample_rows(struct sql_ast *ast)
+{
+    sample_rows(ast->root);
 }

@@ -41,6 +41,7 @@ struct sql_reference {
     struct json *node;    /* the BASE_TABLE or TABLE_FUNCTION node */
     bool is_function;     /* read_parquet('...') and its like: `name.name` is the function */
     bool has_version, has_timestamp; /* AT (...) given: the caller refuses or honours */
+    const struct json *at;           /* its expression */
     struct slice path; /* first constant VARCHAR argument of such a function, if any */
     const struct relation_option *options; /* further named constant arguments, as literals */
     size_t option_count;
@@ -113,6 +114,23 @@ MUST_USE enum err sql_ast_push_conjunct(struct sql_ast *ast, struct json *query_
                                         const struct sql_conjunct *conjunct, struct slice column,
                                         struct errinfo *info);
 
+/* Makes every sample of whole vectors one of rows: which vectors a person's rows lie in, and so how
+ * many hidden ones lie between, would show in the size of the sample. */
+void sql_ast_sample_rows(struct sql_ast *ast);
+
+/* A column that the statement can name, with the engine's name of its type. */
+struct sql_typed_name {
+    struct slice name;
+    struct slice type;
+};
+
+/* Does the statement bring unlike types together where the engine casts one of them without saying
+ * that the cast can throw (a DATE compared with a TIMESTAMP, a time with a number)? `columns` are
+ * those of all its references; call before grafting. Scratch memory from `arena`. */
+MUST_USE enum err sql_ast_mixes_types(const struct sql_ast *ast,
+                                      const struct sql_typed_name *columns, size_t column_count,
+                                      struct arena *arena, bool *ret_mixes, struct errinfo *info);
+
 /* True only if no reference is left in the tree (walks it again, trusting nothing recorded),
  * except CTEs in scope and the functions listed as injected by Moat (read_parquet, read_csv,
  * read_json over moat:// constants). ERR_INTERNAL otherwise. */
@@ -151,6 +169,11 @@ MUST_USE enum err sql_expression_bind(struct slice ast_json, struct slice expres
                                       const struct sql_limits *limits, struct arena *arena,
                                       struct json **ret_document, uint32_t **ret_column_ids,
                                       size_t *ret_column_count, struct errinfo *info);
+
+/* In a mask, every call of the engine's sha256 becomes the warehouse's keyed one, however it is
+ * written and wherever it stands. For the document that sql_expression_bind gave. */
+MUST_USE enum err sql_expression_key_hashes(struct json *document, struct arena *arena,
+                                            struct errinfo *info);
 
 /* The subqueries' tables by uuid; NULL for one that is gone or not to be named. */
 struct sql_namer {

@@ -483,14 +483,35 @@ static bool has_subquery(const struct json *node)
     return false;
 }
 
-/* The engine calls a nameless item by its text, and the text of a subquery will hold the policy of
- * what it reads. */
+/* A cap put around an argument (ast_call.c). */
+static bool has_cap(const struct json *node)
+{
+    if (ast__is(node, "class", "FUNCTION") && ast__is(node, "function_name", "__moat_cap")) {
+        return true;
+    }
+    for (const struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL && has_cap(child)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The engine calls a nameless item by its text. That of a subquery will hold the policy of what it
+ * reads, that of a capped call the cap. */
 static void name_item(struct json *item)
 {
     struct json *alias = json_get(item, "alias");
-    if (alias != NULL && alias->text.len == 0 && has_subquery(item)) {
+    if (alias == NULL || alias->text.len > 0) {
+        return;
+    }
+    if (has_subquery(item)) {
         bool is_exists = ast__is(item, "subquery_type", "EXISTS");
         alias->text = is_exists ? SLICE("exists") : SLICE("subquery");
+    } else if (has_cap(item)) {
+        struct slice name = json_get_text(item, "function_name");
+        bool is_word = name.len > 0 && name.ptr[0] >= 'a' && name.ptr[0] <= 'z';
+        alias->text = is_word ? name : SLICE("value");
     }
 }
 

@@ -79,6 +79,36 @@ enum err sql_expression_bind(struct slice ast_json, struct slice expression,
     return ERR_OK;
 }
 
+enum err sql_expression_key_hashes(struct json *document, struct arena *arena, struct errinfo *info)
+{
+    static const char text[] =
+        "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\","
+        "\"query_location\":18446744073709551615,\"child\":null,\"cast_type\":"
+        "{\"id\":\"VARCHAR\",\"type_info\":null},\"try_cast\":false}";
+    for (struct json *child = document->first; child != NULL; child = child->next) {
+        if (child->first != NULL) {
+            TRY(sql_expression_key_hashes(child, arena, info));
+        }
+    }
+    struct json *hashed = json_at(json_get(document, "children"), 0);
+    if (!ast__is(document, "class", "FUNCTION") || hashed == NULL ||
+        !slice_equal_fold(json_get_text(document, "function_name"), SLICE("sha256"))) {
+        return ERR_OK;
+    }
+    struct json *cast;
+    struct json *copy = json_copy(arena, hashed);
+    TRY(json_parse(arena, slice_of(text), NULL, &cast, info));
+    if (copy == NULL) {
+        return errinfo_nomem(info);
+    }
+    json_replace(json_get(cast, "child"), copy);
+    json_replace(hashed, cast);
+    json_get(document, "function_name")->text = SLICE("__moat_hash");
+    json_get(document, "schema")->text = SLICE("");
+    json_get(document, "catalog")->text = SLICE("");
+    return ERR_OK;
+}
+
 struct slice sql_expression_of_select(struct slice select_sql)
 {
     struct slice text = slice_trim(select_sql);

@@ -620,8 +620,8 @@ static const struct relation *find_map(void *context, struct slice uuid)
     return slice_equal(uuid, SLICE("u-1")) ? context : NULL;
 }
 
-/* Goal: what people read of a policy's subquery says the same, whatever was renamed since; what the
- * engine is asked has no table of anybody's. Method: stored texts over a table, and a sweep. */
+/* Goal: what people read of a policy's subquery says the same, whatever was renamed since; what
+ * the engine gets has no table of anybody's. Method: stored texts, a table with other names. */
 TEST(ast, stored_subqueries_are_shown_with_present_names)
 {
     static const struct relation_column columns[] = {

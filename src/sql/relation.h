@@ -3,6 +3,8 @@
 
 #include "base/base.h"
 
+struct lake_table; /* an Iceberg table and the snapshot of it to read: query/lake_int.h */
+
 /* A possibly qualified name as written; parts not given are empty. Quotes are removed, the case
  * is as written (names compare folding ASCII case). */
 struct sql_name {
@@ -18,7 +20,7 @@ struct sql_name {
 #define SQL_SCHEMA_INFORMATION "information_schema"
 
 enum relation_kind {
-    RELATION_TABLE,  /* files registered by CREATE EXTERNAL TABLE */
+    RELATION_TABLE,  /* files registered by CREATE EXTERNAL TABLE, or a table of a lake */
     RELATION_VIEW,   /* a stored SELECT */
     RELATION_SYSTEM, /* rows that Moat makes: moat_system, information_schema */
     RELATION_PATH,   /* a file named directly in FROM, by the owner in embedded mode */
@@ -75,4 +77,13 @@ struct relation {
     /* views */
     struct slice view_sql;
     bool is_definer; /* the body runs with the owner's rights, and the audit says so */
+    /* Where names of the body without a catalog or schema are; empty: where the view is. */
+    struct slice view_catalog;
+    struct slice view_schema;
+
+    /* tables of an attached catalog; NULL for others */
+    const struct lake_table *lake;
+    /* Columns that this version lacks and another has: a policy that names them dangles not. */
+    const uint32_t *other_ids;
+    size_t other_id_count;
 };

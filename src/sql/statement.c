@@ -181,6 +181,8 @@ static const struct {
     {"describe", parse_describe, false},
     {"desc", parse_describe, false},
     {"create", parse_create, false},
+    {"attach", parse_attach, false},
+    {"detach", parse_detach, false},
     {"drop", parse_drop, false},
     {"alter", parse_alter, false},
     {"grant", parse_grant, false},
@@ -198,10 +200,10 @@ static const struct {
 };
 
 static const char *const refused_words[] = {
-    "ATTACH",  "DETACH",  "INSTALL", "LOAD",     "PRAGMA",   "CALL",   "EXPORT",  "IMPORT",
-    "INSERT",  "UPDATE",  "DELETE",  "MERGE",    "TRUNCATE", "VACUUM", "ANALYZE", "CHECKPOINT",
-    "COMMENT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",     "DO",     "DECLARE", "FETCH",
-    "CLUSTER", "REINDEX", "DISCARD", "SECURITY", "REFRESH",  "KILL",
+    "INSTALL", "LOAD",    "PRAGMA",  "CALL",     "EXPORT",   "IMPORT",  "INSERT",
+    "UPDATE",  "DELETE",  "MERGE",   "TRUNCATE", "VACUUM",   "ANALYZE", "CHECKPOINT",
+    "COMMENT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",     "DO",      "DECLARE",
+    "FETCH",   "CLUSTER", "REINDEX", "DISCARD",  "SECURITY", "REFRESH", "KILL",
 };
 
 static const char *const transaction_words[] = {"BEGIN",    "START", "COMMIT",    "END",

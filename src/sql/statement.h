@@ -15,6 +15,8 @@ enum statement_kind {
     STATEMENT_CREATE_TABLE, /* CREATE [OR REPLACE] EXTERNAL TABLE [IF NOT EXISTS] ... */
     STATEMENT_CREATE_VIEW,
     STATEMENT_CREATE_SCHEMA,
+    STATEMENT_ATTACH, /* ATTACH [OR REPLACE] [IF NOT EXISTS] 'location' AS name (TYPE t, ...) */
+    STATEMENT_DETACH,
     STATEMENT_DROP,             /* TABLE | VIEW | SCHEMA | USER | ROLE */
     STATEMENT_ALTER_TABLE,      /* RENAME TO | RENAME COLUMN a TO b | REFRESH */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
@@ -31,8 +33,8 @@ enum statement_kind {
     STATEMENT_DEALLOCATE,
     STATEMENT_COPY,        /* COPY (query) TO 'file' (FORMAT f) */
     STATEMENT_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK: recognised */
-    STATEMENT_REFUSED, /* a statement of the engine that this program never runs (ATTACH, INSTALL,
-                           PRAGMA, CALL, LOAD, EXPORT, INSERT ...): `refused_word` names it */
+    STATEMENT_REFUSED, /* a statement of the engine that this program never runs (INSTALL, PRAGMA,
+                           CALL, LOAD, EXPORT, INSERT ...): `refused_word` names it */
 };
 
 enum object_kind {
@@ -90,10 +92,10 @@ struct statement {
     enum object_kind object_kind; /* DROP, CREATE_PRINCIPAL */
     bool or_replace, if_not_exists, if_exists, cascade, is_definer;
 
-    struct slice location; /* CREATE_TABLE */
+    struct slice location; /* CREATE_TABLE, ATTACH */
     bool format_given;
     enum relation_format format;           /* CREATE_TABLE */
-    const struct relation_option *options; /* CREATE_TABLE, COPY */
+    const struct relation_option *options; /* CREATE_TABLE, ATTACH, COPY */
     size_t option_count;
 
     enum {

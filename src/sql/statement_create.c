@@ -1,4 +1,4 @@
-/* CREATE, DROP, ALTER. */
+/* CREATE, ATTACH, DROP, ALTER. */
 #include "sql/statement_int.h"
 
 static enum err parse_format(struct cursor *c, struct statement *s)
@@ -136,6 +136,40 @@ enum err parse_create(struct cursor *c, struct statement *s)
         }
     }
     return cursor_expected(c, "EXTERNAL TABLE, VIEW, SCHEMA, USER or ROLE");
+}
+
+enum err parse_attach(struct cursor *c, struct statement *s)
+{
+    bool ignored;
+    s->kind = STATEMENT_ATTACH;
+    s->tag = "ATTACH";
+    TRY(cursor_accept(c, "or", &s->or_replace));
+    if (s->or_replace) {
+        TRY(cursor_expect(c, "REPLACE"));
+    }
+    TRY(cursor_accept(c, "catalog", &ignored));
+    TRY(ignored ? ERR_OK : cursor_accept(c, "database", &ignored));
+    TRY(cursor_if_exists(c, true, &s->if_not_exists));
+    TRY(cursor_string(c, "the catalog's location in single quotes", &s->location));
+    TRY(cursor_expect(c, "AS"));
+    TRY(cursor_identifier(c, "a name", &s->name.name));
+    if (!token_is_operator(&c->token, "(")) {
+        return cursor_expected(c, "(TYPE iceberg_local | hadoop | static)");
+    }
+    TRY(cursor_options(c, &s->options, &s->option_count));
+    return cursor_expect_end(c);
+}
+
+enum err parse_detach(struct cursor *c, struct statement *s)
+{
+    bool ignored;
+    s->kind = STATEMENT_DETACH;
+    s->tag = "DETACH";
+    TRY(cursor_accept(c, "catalog", &ignored));
+    TRY(ignored ? ERR_OK : cursor_accept(c, "database", &ignored));
+    TRY(cursor_if_exists(c, false, &s->if_exists));
+    TRY(cursor_identifier(c, "a name", &s->name.name));
+    return cursor_expect_end(c);
 }
 
 static enum err parse_kind(struct cursor *c, enum object_kind *ret_kind)

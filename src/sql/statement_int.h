@@ -52,6 +52,8 @@ MUST_USE enum err cursor_options(struct cursor *c, const struct relation_option 
 
 /* One function a family; the current token is behind the first word. */
 MUST_USE enum err parse_create(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_attach(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_detach(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_drop(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_alter(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_grant(struct cursor *c, struct statement *s);

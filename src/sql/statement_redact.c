@@ -1,7 +1,8 @@
 /* What audit and history keep of a statement: its text without passwords, and its fingerprint.
  *
  * Redaction errs to one side: what could be a password goes, also where a statement does not parse.
- * A person who misspells PASSWORD has still typed one. */
+ * A person who misspells PASSWORD has still typed one. Only a query keeps its constants whatever
+ * its columns are called: who looked for which value is what a trail is for. */
 #include "base/buf.h"
 #include "base/hash.h"
 #include "sql/scan.h"
@@ -50,6 +51,7 @@ static struct traits classify(struct slice text)
     bool is_first = true;
     bool has_verb = false;
     bool has_person = false;
+    bool has_secret = false; /* CREATE SECRET, ATTACH 'postgres://user:...' */
     scanner_init(&scanner, text);
     do {
         if (scanner_next(&scanner, &token, NULL) != ERR_OK) {
@@ -63,10 +65,13 @@ static struct traits classify(struct slice text)
         has_person =
             has_person || (is_word && (slice_edit_distance(token.text, SLICE("user"), 1) <= 1 ||
                                        slice_edit_distance(token.text, SLICE("role"), 1) <= 1));
+        has_secret = has_secret || (is_first && token_is(&token, "attach")) ||
+                     (has_verb && token_is(&token, "secret"));
         is_first = false;
     } while (token.kind != TOKEN_END);
     traits.is_principal = has_verb && has_person;
-    traits.may_hold_password = traits.may_hold_password || traits.is_principal || traits.is_broken;
+    traits.may_hold_password =
+        traits.may_hold_password || traits.is_principal || traits.is_broken || has_secret;
     return traits;
 }
 
@@ -108,6 +113,67 @@ static void redact_tokens(struct slice text, const struct traits *traits, bool i
     }
 }
 
+/* A statement that holds no password of its own: a query, what wraps one, or what decides about
+ * them. */
+static bool is_query(const struct statement *statement, struct arena *arena)
+{
+    struct statement inner;
+    switch (statement->kind) {
+    case STATEMENT_QUERY:
+    case STATEMENT_DESCRIBE:
+    case STATEMENT_GRANT:
+    case STATEMENT_REVOKE:
+    case STATEMENT_SHOW:
+    case STATEMENT_COPY:
+        return true;
+    case STATEMENT_EXPLAIN:
+    case STATEMENT_PREPARE:
+        return statement_parse(statement->query, arena, &inner, NULL) == ERR_OK &&
+               inner.kind == STATEMENT_QUERY;
+    case STATEMENT_CREATE_TABLE:
+    case STATEMENT_CREATE_VIEW:
+    case STATEMENT_CREATE_SCHEMA:
+    case STATEMENT_ATTACH:
+    case STATEMENT_DETACH:
+    case STATEMENT_DROP:
+    case STATEMENT_ALTER_TABLE:
+    case STATEMENT_CREATE_PRINCIPAL:
+    case STATEMENT_ALTER_USER:
+    case STATEMENT_GRANT_ROLE:
+    case STATEMENT_CHECK_ACCESS:
+    case STATEMENT_SET:
+    case STATEMENT_USE:
+    case STATEMENT_EXECUTE:
+    case STATEMENT_DEALLOCATE:
+    case STATEMENT_TRANSACTION:
+    case STATEMENT_REFUSED:
+        break;
+    }
+    return false;
+}
+
+/* Of a query only texts that look like such a statement themselves go, and comments. */
+#define NESTED_BYTES_MIN 24
+
+static void redact_query(struct slice text, struct buf *out)
+{
+    struct scanner scanner;
+    struct token token;
+    size_t end = 0;
+    scanner_init(&scanner, text);
+    while (scanner_next(&scanner, &token, NULL) == ERR_OK) {
+        struct slice gap = {text.ptr + end, token.offset - end};
+        bool is_nested = token.kind == TOKEN_STRING && token.text.len >= NESTED_BYTES_MIN &&
+                         speaks_of_password(token.text);
+        buf_append_slice(out, speaks_of_password(gap) ? SLICE(" ") : gap);
+        buf_append_slice(out, is_nested ? SLICE("'***'") : token.text);
+        end = token.offset + token.text.len;
+        if (token.kind == TOKEN_END) {
+            break;
+        }
+    }
+}
+
 enum err statement_redact(struct slice text, struct arena *arena, struct slice *ret_text,
                           struct errinfo *info)
 {
@@ -122,7 +188,12 @@ enum err statement_redact(struct slice text, struct arena *arena, struct slice *
         return errinfo_nomem(info);
     }
     struct buf out CLEANUP(buf_fini) = {0};
-    redact_tokens(text, &traits, parsed == ERR_OK, &out);
+    if (parsed == ERR_OK && !traits.is_principal && !traits.is_broken &&
+        is_query(&statement, arena)) {
+        redact_query(text, &out);
+    } else {
+        redact_tokens(text, &traits, parsed == ERR_OK, &out);
+    }
     return !buf_failed(&out) && arena_slice(arena, buf_slice(&out), ret_text) ? ERR_OK
                                                                               : errinfo_nomem(info);
 }

@@ -92,7 +92,7 @@ enum err parse_show(struct cursor *c, struct statement *s)
         enum show_kind show;
         bool takes_in;
     } lists[] = {
-        {"tables", SHOW_TABLES, true},       {"schemas", SHOW_SCHEMAS, false},
+        {"tables", SHOW_TABLES, true},       {"schemas", SHOW_SCHEMAS, true},
         {"catalogs", SHOW_CATALOGS, false},  {"columns", SHOW_COLUMNS, true},
         {"views", SHOW_VIEWS, true},         {"users", SHOW_USERS, false},
         {"roles", SHOW_ROLES, false},        {"functions", SHOW_FUNCTIONS, false},

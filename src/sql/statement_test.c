@@ -47,6 +47,8 @@ TEST(statement, the_first_word_gives_kind_and_tag)
         {"create external table t location 'x'", STATEMENT_CREATE_TABLE, "CREATE TABLE"},
         {"create view v as select 1", STATEMENT_CREATE_VIEW, "CREATE VIEW"},
         {"create schema s", STATEMENT_CREATE_SCHEMA, "CREATE SCHEMA"},
+        {"attach 'x' as lake (type hadoop)", STATEMENT_ATTACH, "ATTACH"},
+        {"detach database if exists lake", STATEMENT_DETACH, "DETACH"},
         {"create user u", STATEMENT_CREATE_PRINCIPAL, "CREATE USER"},
         {"create role r", STATEMENT_CREATE_PRINCIPAL, "CREATE ROLE"},
         {"drop external table t", STATEMENT_DROP, "DROP TABLE"},
@@ -85,8 +87,7 @@ TEST(statement, the_first_word_gives_kind_and_tag)
 TEST(statement, what_the_engine_could_do_and_moat_never_does_is_refused_by_name)
 {
     static const char *const texts[] = {
-        "attach 'x' as y",
-        "detach y",
+        "install x from y",
         "install httpfs",
         "load httpfs",
         "pragma version",
@@ -115,7 +116,7 @@ TEST(statement, what_the_engine_could_do_and_moat_never_does_is_refused_by_name)
         struct statement s = parsed(texts[i]);
         CHECK(s.kind == STATEMENT_REFUSED && s.refused_word != NULL && s.tag != NULL);
     }
-    CHECK_STR("ATTACH", parsed("attach 'x'").refused_word);
+    CHECK_STR("INSTALL", parsed("install 'x'").refused_word);
     release();
 }
 
@@ -435,7 +436,21 @@ TEST(statement, redaction_keeps_what_holds_no_password)
         {"create user u password 'x'", "create user u password '***'"},
         {"alter user u set attribute a = 'x'", "alter user u set attribute a = '***'"},
         {"select a from t where password = 'x' and b = 2",
-         "select a from t where password = '***' and b = 2"},
+         "select a from t where password = 'x' and b = 2"},
+        {"with q as (select password from users) select 'a' from q where password like 'b%' -- c",
+         "with q as (select password from users) select 'a' from q where password like 'b%' -- c"},
+        {"explain select a from t where \"password\" = 'x'",
+         "explain select a from t where \"password\" = 'x'"},
+        {"prepare p as select a from t where passwd = 'x'",
+         "prepare p as select a from t where passwd = 'x'"},
+        {"grant select on t to role r rows where password <> 'x'",
+         "grant select on t to role r rows where password <> 'x'"},
+        {"select 'a', 'alter user u password ''x''' /* password is x */, password",
+         "select 'a', '***' , password"},
+        {"create external table t location 'x' options (password 'y')",
+         "create external table t location '***' options (password '***')"},
+        {"create secret s (type s3, secret 'y')", "create secret s (type s3, secret '***')"},
+        {"attach 'postgres://u:y@h/d' as d", "attach '***' as d"},
         {"drop user u", "drop user u"},
     };
     arena = arena_new(NULL, "test", 0);

@@ -44,6 +44,12 @@ MUST_USE enum err system_login(struct system *system, struct slice user, struct 
                                struct slice provider, struct slice client,
                                struct identity **ret_identity, struct errinfo *info);
 
+/* `who` as they are now, in the same session: roles, attributes. ERR_DENIED (28000) when the user
+ * is gone, or gone and made anew under the same name, or may not be acted for any more. An identity
+ * that the store did not make is handed back as it is. */
+MUST_USE enum err system_renew(struct system *system, struct identity *who,
+                               struct identity **ret_identity, struct errinfo *info);
+
 /* ---- users and roles (writers: owner or moat_admin; nobody else may change the owner's user; only
  *      the owner may change who holds moat_admin, and the users and roles that do) ---- */
 
@@ -157,6 +163,30 @@ MUST_USE enum err system_relation_load(struct system *, const struct identity *w
 MUST_USE enum err system_relations(struct system *, const struct identity *who, struct arena *arena,
                                    struct system_relation **ret_relations, size_t *ret_count,
                                    struct errinfo *info);
+
+/* ---- attached catalogs (writers: owner or moat_admin) ---- */
+
+struct system_catalog {
+    struct slice name;
+    struct slice type;     /* "iceberg_local", "hadoop", "static" */
+    struct slice location; /* absolute, as the type understands it */
+    const struct relation_option *options;
+    size_t option_count;
+    struct slice owner;
+};
+
+/* `owner` is filled by the store. Names of Moat's own are refused (42939). */
+MUST_USE enum err system_catalog_attach(struct system *, const struct identity *who,
+                                        const struct system_catalog *catalog,
+                                        enum system_create_mode mode, struct errinfo *info);
+/* Grants on the catalog's tables stay: they are keyed by the tables' own identity. */
+MUST_USE enum err system_catalog_detach(struct system *, const struct identity *who,
+                                        struct slice name, bool if_exists, struct errinfo *info);
+/* All, by name. Does not look at grants: what of a catalog a person may know of is the planner's
+ * question. */
+MUST_USE enum err system_catalogs(struct system *, const struct identity *who, struct arena *arena,
+                                  struct system_catalog **ret_catalogs, size_t *ret_count,
+                                  struct errinfo *info);
 
 /* ---- grants ---- */
 

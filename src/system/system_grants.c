@@ -15,12 +15,16 @@ struct slice system__effect_text(enum grant_effect effect)
 
 /* ---- the object and the grantee ---- */
 
-/* A uuid of our own meaning (version 8), as relations that Moat makes have; stored ones have
- * version 7. */
-static bool is_system_uuid(struct slice text)
+/* Of a relation that Moat makes, or of a table in an attached catalog. */
+static bool is_uuid(struct slice text)
 {
-    return text.len == 36 && text.ptr[8] == '-' && text.ptr[13] == '-' && text.ptr[14] == '8' &&
-           text.ptr[18] == '-' && text.ptr[23] == '-' && identity_name_is_valid(text);
+    bool is_uuid = text.len == 36;
+    for (size_t i = 0; is_uuid && i < text.len; i++) {
+        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        is_uuid =
+            is_dash ? text.ptr[i] == '-' : memchr("0123456789abcdef", text.ptr[i], 16) != NULL;
+    }
+    return is_uuid;
 }
 
 static enum err no_object(struct errinfo *info)
@@ -82,10 +86,9 @@ enum err system__grant_object(struct system *system, const struct actor *actor,
         TRY(pick_privilege(privileges, PRIVILEGE_CREATE, "schema", &object, info));
     } else if (err != ERR_NOT_FOUND) {
         return err;
-    } else if (!actor->is_admin || (privileges & PRIVILEGE_SELECT) == 0 ||
-               !is_system_uuid(object_uuid)) {
+    } else if (!actor->is_admin || (privileges & PRIVILEGE_SELECT) == 0 || !is_uuid(object_uuid)) {
         return no_object(info);
-    } else { /* a relation that Moat makes itself, known to the catalog only */
+    } else { /* a relation that only its catalog knows */
         object.uuid = object_uuid;
         object.privilege = PRIVILEGE_SELECT;
     }

@@ -127,7 +127,7 @@ TEST(system_grants, malformed_ones_are_refused_and_leave_nothing)
     cases[10].masks = unknown, cases[10].mask_count = 1;
     cases[11].grantee = SLICE("nobody");
     cases[12].grantee = SLICE("bob");
-    cases[13].object_uuid = SLICE("01890000-0000-7000-8000-000000000000");
+    cases[13].object_uuid = SLICE("01890000-0000-7000-8000-00000000000g");
     cases[14].object_uuid = SLICE("mian"); /* no schema, no uuid */
     for (size_t i = 9; i < ARRAY_COUNT(cases); i++) {
         expected[i] = ERR_NOT_FOUND;

@@ -107,6 +107,21 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
     " column_id INTEGER NOT NULL,"
     " expression TEXT NOT NULL,"
     " PRIMARY KEY (grant_id, column_id)) STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE attached_catalog ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL COLLATE NOCASE UNIQUE,"
+    " type TEXT NOT NULL,"
+    " location TEXT NOT NULL,"
+    " owner INTEGER NOT NULL REFERENCES principal ON DELETE RESTRICT) STRICT;"
+    "CREATE INDEX attached_catalog_owner ON attached_catalog (owner);"
+
+    "CREATE TABLE attached_option ("
+    " catalog INTEGER NOT NULL REFERENCES attached_catalog ON DELETE CASCADE,"
+    " ordinal INTEGER NOT NULL,"
+    " name TEXT NOT NULL,"
+    " value TEXT NOT NULL,"
+    " PRIMARY KEY (catalog, ordinal)) STRICT, WITHOUT ROWID;",
 };
 
 static enum err pragma_number(struct system *system, const char *sql, int64_t *ret_number,

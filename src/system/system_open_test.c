@@ -129,12 +129,33 @@ TEST(system_open, refuses_a_newer_layout_and_another_application)
     struct fixture f;
     fixture_open(&f);
     system_close(f.system);
-    alter_file(path_in(&f, "system.db"), "PRAGMA user_version = 2");
+    alter_file(path_in(&f, "system.db"), "PRAGMA user_version = 99");
     CHECK_ERR(ERR_UNSUPPORTED, try_open(f.folder, true, &info));
-    alter_file(path_in(&f, "system.db"), "PRAGMA user_version = 1; PRAGMA application_id = 7");
+    alter_file(path_in(&f, "system.db"), "PRAGMA application_id = 7");
     CHECK_ERR(ERR_CORRUPT, try_open(f.folder, true, &info));
-    alter_file(path_in(&f, "system.db"), "PRAGMA application_id = 1299145076");
+    alter_file(path_in(&f, "system.db"),
+               "PRAGMA user_version = 2; PRAGMA application_id = 1299145076");
     CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));
+    fixture_close(&f);
+}
+
+/* A store of the first layout had no attached catalogs. */
+TEST(system_open, brings_an_older_layout_up_to_date)
+{
+    struct errinfo info;
+    struct fixture f;
+    fixture_open(&f);
+    fixture_user(&f, "bob");
+    system_close(f.system);
+    alter_file(path_in(&f, "system.db"), "DROP TABLE attached_option; DROP TABLE attached_catalog;"
+                                         " PRAGMA user_version = 1");
+    CHECK_OK(try_open(f.folder, false, &info));
+    CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));
+    struct system_catalog *catalogs;
+    size_t count;
+    CHECK_OK(system_catalogs(f.system, f.owner, f.arena, &catalogs, &count, &f.info));
+    assert_int_equal(0, (int)count);
+    struct identity *bob CLEANUP(identity_cleanup) = fixture_login(&f, "bob");
     fixture_close(&f);
 }
 

@@ -65,6 +65,7 @@ static enum err load_person(struct system *system, struct slice user, struct are
     }
     spec->subject = found.name;
     spec->is_owner = found.id == system->owner_id;
+    spec->principal = found.id;
     TRY(load_roles(system, found.id, arena, spec, info));
     return load_attributes(system, found.id, arena, &spec->attributes, &spec->attribute_count,
                            info);
@@ -88,6 +89,35 @@ enum err system_login(struct system *system, struct slice user, struct slice act
     TRY(system__read_begin(system, info));
     enum err err = load_person(system, user, arena, &spec, info);
     system__read_end(system);
+    TRY(err);
+    return identity_new(&spec, ret_identity, info);
+}
+
+enum err system_renew(struct system *system, struct identity *who, struct identity **ret_identity,
+                      struct errinfo *info)
+{
+    if (identity_principal(who) == 0) {
+        *ret_identity = identity_ref(who);
+        return ERR_OK;
+    }
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "renew", 0);
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    struct identity_spec spec = {.provider = identity_provider(who),
+                                 .actor = identity_actor(who),
+                                 .client = identity_client(who),
+                                 .display_name = identity_display_name(who),
+                                 .expires_wall_us = identity_expiry(who),
+                                 .session_id = identity_session_id(who)};
+    TRY(system__read_begin(system, info));
+    enum err err = load_person(system, identity_subject(who), arena, &spec, info);
+    system__read_end(system);
+    if (err == ERR_NOT_FOUND || (err == ERR_OK && spec.principal != identity_principal(who))) {
+        (void)errinfo_set(info, ERR_DENIED, "28000", "the session's user does not exist any more");
+        errinfo_hint(info, "Sign in again.");
+        return ERR_DENIED;
+    }
     TRY(err);
     return identity_new(&spec, ret_identity, info);
 }

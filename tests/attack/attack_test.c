@@ -92,9 +92,40 @@ TEST(attack, summaries_and_statistics_are_of_own_rows)
         {"DESCRIBE SELECT * FROM people", NULL, 4});
 }
 
+TEST(attack, bounds_of_hidden_rows_reach_no_function)
+{
+    // Goal: what a file says of its smallest and largest values is not used where rows are hidden.
+    // Method: a hidden row with values far away, and functions that the engine runs on bounds.
+    struct fixture f;
+    fixture_open(&f);
+    char sql[512];
+    (void)snprintf(sql, sizeof(sql),
+                   "COPY (SELECT 'sales' AS dept, 10 AS n, DATE '2020-01-01' AS d UNION ALL SELECT "
+                   "'board', 777, DATE '5000000-01-01') TO '%s/far.parquet'",
+                   f.folder);
+    fixture_must(f.owner, sql);
+    (void)snprintf(sql, sizeof(sql), "CREATE EXTERNAL TABLE far LOCATION '%s/far.parquet'",
+                   f.folder);
+    fixture_must(f.owner, sql);
+    fixture_must(f.owner, "GRANT SELECT ON far TO staff ROWS WHERE dept = claim('dept')");
+    static const struct attack attacks[] = {
+        {"SELECT date_trunc('year', d) FROM far", NULL, 1},
+        {"SELECT bitstring_agg(n) FROM far", "42000", -1},
+        {"WITH c AS (SELECT * FROM far) SELECT bitstring_agg(n) FROM c UNION ALL SELECT "
+         "bitstring_agg(n + 1) FROM c",
+         "42000", -1},
+        {"SELECT bitstring_agg(n, 0, 20) FROM far", NULL, 1},
+    };
+    fixture_attack_all(&f, attacks, ARRAY_COUNT(attacks));
+    fixture_close(&f);
+}
+
 TEST(attack, statements_that_reach_out_are_refused)
 {
-    RUN({"ATTACH 'x.db'", "42501", -1}, {"ATTACH ':memory:' AS m", "42501", -1},
+    RUN({"ATTACH 'x.db'", "42601", -1}, {"ATTACH ':memory:' AS m", "42601", -1},
+        {"ATTACH '/etc' AS m (TYPE hadoop)", "42501", -1},
+        {"ATTACH IF NOT EXISTS 'x.db' AS m (TYPE sqlite)", "42501", -1},
+        {"DETACH main", "42501", -1},
         {"COPY (SELECT 1) TO '/tmp/attack.csv'", "42501", -1},
         {"COPY people TO '/tmp/attack.csv'", "42601", -1},
         {"COPY people FROM '/etc/passwd'", "42501", -1}, {"INSTALL httpfs", "42501", -1},
@@ -197,6 +228,74 @@ TEST(attack, prepared_parameters_are_values_only)
         {"EXECUTE p('a', 'b')", "08P01", -1}, {"DEALLOCATE p", NULL, -1},
         {"PREPARE q AS SELECT * FROM vault", "42P01", -1},
         {"PREPARE r AS SELECT * FROM read_parquet($1)", "*", -1}, {"SELECT $1", "08P01", -1});
+}
+
+TEST(attack, a_parameter_in_any_clause_is_a_value_only)
+{
+    static const char *const statements[] = {
+        "SELECT $1 FROM people LIMIT 1",
+        "SELECT id FROM people ORDER BY $1 LIMIT 1",
+        "SELECT count(*) FROM people GROUP BY $1",
+        "SELECT count(*) FROM people HAVING count(*) > length($1)",
+        "SELECT count(*) FROM people WHERE name > $1",
+        "SELECT count(*) FROM people WHERE CAST($1 AS INTEGER) = 1 AND dept = 'board'",
+        "SELECT count(*) FROM people WHERE id = 1 AND regexp_replace('zz', name, $1) = 'q'",
+        "SELECT id FROM people LIMIT $1",
+        "SELECT id FROM people LIMIT 1 OFFSET $1",
+        "SELECT count(*) FILTER (WHERE dept = $1) FROM people",
+        "SELECT lag(id, $1) OVER (ORDER BY id) FROM people LIMIT 1",
+        "SELECT id FROM people QUALIFY row_number() OVER (ORDER BY id) = $1",
+        "SELECT COLUMNS($1) FROM people LIMIT 1",
+        "SELECT struct_extract(people, $1) FROM people LIMIT 1",
+        "SELECT people[$1] FROM people LIMIT 1",
+        "SELECT count(*) FROM people a JOIN people b ON a.id = b.id AND a.name = $1",
+        "SELECT * FROM (VALUES ($1)) v(x), people LIMIT 1",
+        "WITH q AS (SELECT $1 AS x) SELECT x, id FROM q, people LIMIT 1",
+        "SELECT CASE WHEN name = $1 THEN 1 ELSE 2 END FROM people LIMIT 1",
+        "SELECT date_part($1, DATE '2020-01-01') FROM people LIMIT 1",
+        "SELECT repeat($1, 100) FROM people LIMIT 1",
+        "SELECT * FROM unnest([$1]) LIMIT 1",
+        "SELECT strptime($1, name) FROM people LIMIT 1",
+        "SELECT concat('x', $1) FROM people LIMIT 1",
+        "SELECT * FROM query_table($1)",
+        "SELECT * FROM read_csv($1)",
+        "SELECT * FROM $1",
+        "SELECT claim($1)",
+        "SELECT has_role($1)",
+        "SELECT * FROM people TABLESAMPLE $1 PERCENT"};
+    static const char *const values[] = {
+        "'salary'", "'vault'", "'1 OR 1=1'",        "'/etc/passwd'", "'moat://0/0'",
+        "1",        "-1",      "99999999999999999", "NULL"};
+    struct fixture f;
+    fixture_open(&f);
+    for (size_t i = 0; i < ARRAY_COUNT(statements); i++) {
+        char sql[512];
+        (void)snprintf(sql, sizeof(sql), "PREPARE p AS %s", statements[i]);
+        fixture_attack(&f, sql, "*", -1);
+        for (size_t v = 0; v < ARRAY_COUNT(values); v++) {
+            (void)snprintf(sql, sizeof(sql), "EXECUTE p(%s)", values[v]);
+            fixture_attack(&f, sql, "*", -1);
+        }
+        fixture_attack(&f, "DEALLOCATE ALL", NULL, -1);
+    }
+    fixture_close(&f);
+}
+
+TEST(attack, rights_changed_between_prepare_and_execute_count)
+{
+    struct fixture f;
+    fixture_open(&f);
+    fixture_attack(&f, "PREPARE p AS SELECT id, name FROM people", NULL, -1);
+    fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
+    fixture_must(f.owner, "DENY SELECT (name) ON people TO staff");
+    fixture_attack(&f, "EXECUTE p", "42703", 0);
+    fixture_must(f.owner, "REVOKE DENY SELECT (name) ON people FROM staff");
+    fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
+    fixture_must(f.owner, "DENY SELECT ON people TO eve ROWS WHERE id > 30");
+    fixture_attack(&f, "EXECUTE p", NULL, 11);
+    fixture_must(f.owner, "REVOKE SELECT ON people FROM staff");
+    fixture_attack(&f, "EXECUTE p", "42P01", 0);
+    fixture_close(&f);
 }
 
 TEST(attack, claims_cannot_be_forged)

@@ -70,6 +70,30 @@ TEST(attack, text_beyond_every_limit)
     fixture_close(&f);
 }
 
+TEST(attack, a_hundred_thousand_parameters)
+{
+    struct fixture f;
+    fixture_open(&f);
+    struct buf numbered CLEANUP(buf_fini) = {0};
+    struct buf execute CLEANUP(buf_fini) = {0};
+    buf_append_str(&numbered, "PREPARE p AS SELECT count(*) FROM people WHERE id IN ($1");
+    buf_append_str(&execute, "EXECUTE p(1");
+    for (int i = 2; i <= 100000; i++) {
+        buf_printf(&numbered, ",$%d", i);
+        buf_append_str(&execute, ",1");
+    }
+    buf_append_str(&numbered, ")");
+    buf_append_str(&execute, ")");
+    attack_text(&f, buf_slice(&numbered), "54000");
+    attack_text(&f, buf_slice(&execute), NULL);
+    attack_text(&f, SLICE("SELECT $100000"), "54000");
+    attack_text(&f, SLICE("SELECT $18446744073709551616"), NULL);
+    attack_text(&f, SLICE("SELECT $0"), NULL);
+    attack_text(&f, SLICE("SELECT 1e400"), NULL);
+    attack_text(&f, SLICE("SELECT -1e400 FROM people"), NULL);
+    fixture_close(&f);
+}
+
 TEST(attack, results_that_would_not_fit_are_stopped)
 {
     struct fixture f;

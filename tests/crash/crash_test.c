@@ -203,6 +203,33 @@ static int play(const char *folder, uint64_t step, int pipe_fd)
     return fault.fired ? 4 : 0;
 }
 
+#define NEIGHBOUR_STATEMENTS 6
+
+/* In a process beside the one that is killed: statements of its own, none of which may fail. */
+static int live_beside(const char *folder)
+{
+    struct config *config;
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct session *session;
+    uint64_t rows;
+    if (open_all(folder, &config, &warehouse, &who, &session) != ERR_OK) {
+        return 2;
+    }
+    for (int i = 0; i < NEIGHBOUR_STATEMENTS; i++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "CREATE USER neighbour_%d", i);
+        if (run(session, text, &rows) != ERR_OK || run(session, "SELECT 1", &rows) != ERR_OK) {
+            return 3;
+        }
+    }
+    session_close(session);
+    identity_unref(who);
+    warehouse_close(warehouse);
+    config_free(config);
+    return 0;
+}
+
 /* In another: what must be true after it, `answered` statements having returned. */
 static int check(const char *folder, size_t answered)
 {
@@ -253,10 +280,53 @@ static int await(pid_t child)
     return status;
 }
 
-/* Runs and checks with the crash at `step`; true if the script ended without one. */
-static bool crash_at(uint64_t step)
+/* What a process of its own says of the neighbour's statements after the crash. */
+static int check_neighbour(const char *folder)
 {
-    const char *folder = test_folder();
+    struct config *config;
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct session *session;
+    uint64_t rows;
+    char text[256];
+    if (open_all(folder, &config, &warehouse, &who, &session) != ERR_OK) {
+        return 2;
+    }
+    (void)snprintf(text, sizeof(text),
+                   "SELECT 1 FROM (SELECT count(*) AS n FROM moat_system.users WHERE name LIKE "
+                   "'neighbour%%') WHERE n = %d",
+                   NEIGHBOUR_STATEMENTS);
+    if (run(session, text, &rows) != ERR_OK || rows != 1) {
+        return 3;
+    }
+    (void)snprintf(text, sizeof(text),
+                   "SELECT 1 FROM (SELECT count(*) AS n FROM moat_system.audit WHERE kind = "
+                   "'admin' AND statement LIKE 'CREATE USER neighbour%%') WHERE n >= %d",
+                   NEIGHBOUR_STATEMENTS);
+    if (run(session, text, &rows) != ERR_OK || rows != 1) {
+        return 4;
+    }
+    session_close(session);
+    identity_unref(who);
+    warehouse_close(warehouse);
+    config_free(config);
+    return 0;
+}
+
+static pid_t start(int (*body)(const char *folder), const char *folder)
+{
+    (void)fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(body(folder));
+    }
+    return child;
+}
+
+/* Runs and checks with the crash at `step`; true if the script ended without one. With a neighbour,
+ * another process uses the same warehouse meanwhile. */
+static bool crash_at(const char *folder, uint64_t step, bool has_neighbour)
+{
     char path[256];
     int ends[2];
     char answers[64];
@@ -266,6 +336,7 @@ static bool crash_at(uint64_t step)
     CHECK(file != NULL);
     CHECK(fputs("id,name\n1,ann\n2,bob\n", file) >= 0 && fclose(file) == 0);
     CHECK(pipe(ends) == 0);
+    pid_t neighbour = has_neighbour ? start(live_beside, folder) : 0;
     (void)fflush(stdout);
     pid_t player = fork();
     if (player == 0) {
@@ -285,6 +356,10 @@ static bool crash_at(uint64_t step)
     }
     CHECK(is_killed || status == 0);
     CHECK(is_killed || answered == ARRAY_COUNT(script));
+    if (has_neighbour) {
+        CHECK(await(neighbour) == 0);
+        CHECK(await(start(check_neighbour, folder)) == 0);
+    }
     pid_t checker = fork();
     if (checker == 0) {
         _exit(check(folder, answered));
@@ -306,10 +381,46 @@ TEST(crash, kill_before_any_write_loses_nothing_answered)
     uint64_t seed = test_seed();
     uint64_t step = 1;
     unsigned crashes = 0;
-    while (!crash_at(step)) {
+    while (!crash_at(test_folder(), step, false)) {
         crashes++;
         step += step < 16 ? 1 : 1 + test_random_below(&seed, CRASH_DISTANCE);
     }
     print_message("%u crashes over %llu steps\n", crashes, (unsigned long long)step);
     assert_in_range(crashes, 20, 250);
+}
+
+static int only_open(const char *folder)
+{
+    struct config *config;
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct session *session;
+    if (open_all(folder, &config, &warehouse, &who, &session) != ERR_OK) {
+        return 2;
+    }
+    session_close(session);
+    identity_unref(who);
+    warehouse_close(warehouse);
+    config_free(config);
+    return 0;
+}
+
+TEST(crash, kill_beside_another_process_harms_neither)
+{
+    // Goal: one of two processes on a warehouse is killed while both write; the other notices
+    // nothing, and what either was answered is there. Method: as above, at random distances.
+    uint64_t seed = test_seed();
+    uint64_t step = 1 + test_random_below(&seed, CRASH_DISTANCE);
+    unsigned crashes = 0;
+    for (;;) {
+        const char *folder = test_folder();
+        CHECK(await(start(only_open, folder)) == 0);
+        if (crash_at(folder, step, true)) {
+            break;
+        }
+        crashes++;
+        step += 1 + test_random_below(&seed, 8 * CRASH_DISTANCE);
+    }
+    print_message("%u crashes over %llu steps\n", crashes, (unsigned long long)step);
+    assert_in_range(crashes, 3, 100);
 }

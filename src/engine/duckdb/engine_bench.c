@@ -162,6 +162,8 @@ static void bench_scans(struct engine *engine, struct engine_session *session, s
     static const char *const queries[][2] = {
         {"stream 6 columns", "SELECT * FROM '%s'"},
         {"stream 3 numbers", "SELECT id, k, day FROM '%s'"},
+        {"stream groups", "SELECT id, count(*), sum(price) FROM '%s' GROUP BY id"},
+        {"stream no batches", "SELECT i, hash(i) FROM range(20000000) t(i) -- '%s'"},
         {"aggregate", "SELECT k, count(*), sum(price), avg(price) FROM '%s' GROUP BY k"},
         {"one column", "SELECT sum(price) FROM '%s'"},
         {"text", "SELECT max(note), count(DISTINCT status) FROM '%s'"},

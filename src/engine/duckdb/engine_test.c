@@ -205,15 +205,24 @@ TEST(engine, errors_carry_sqlstate_and_hint)
         enum err err;
         const char *sqlstate;
         const char *message; /* part of it */
-        const char *hint;    /* part of it; NULL = none wanted */
+        const char *hint;    /* part of it; "" = must be none; NULL = any */
     } cases[] = {
         {"SELECT nam FROM (SELECT 1 AS name)", ERR_ENGINE, "42703", "\"nam\"", "name"},
         {"SELECT nothing", ERR_ENGINE, "42703", "\"nothing\"", NULL},
         {"SELECT t.nam FROM (SELECT 1 AS name) t", ERR_ENGINE, "42703", "nam", NULL},
         {"SELECT * FROM missing_table", ERR_ENGINE, "42P01", "missing_table", NULL},
         {"SELECT * FROM no_such.t", ERR_ENGINE, "42P01", "t", NULL},
-        {"SELECT lowr('a')", ERR_ENGINE, "42883", "lowr", "lower"},
-        {"SELECT sum('a')", ERR_ENGINE, "42883", "sum", "explicit type casts"},
+        {"SELECT lowr('a')", ERR_ENGINE, "42883", "lowr", ""},
+        {"SELECT sum('a')", ERR_ENGINE, "42883", "no form of \"sum\" takes (VARCHAR)",
+         "and others"},
+        {"SELECT lower(1, 2)", ERR_ENGINE, "42883", "no form of \"lower\" takes (INTEGER, INTEGER)",
+         "It takes (VARCHAR); CAST"},
+        {"SELECT 'a' + DATE '2020-01-01'", ERR_ENGINE, "42725",
+         "more than one form of \"+\" takes (VARCHAR, DATE)", "(INTERVAL, DATE)"},
+        {"SELECT __moat_cap([1], 5)", ERR_ENGINE, "42883", "must be a whole number", ""},
+        {"SELECT 1 AS a ORDER BY 'a'", ERR_ENGINE, "42601", "constant", "number of a column"},
+        {"SELECT st_point(1, 2)", ERR_ENGINE, "42883", "st_point", ""},
+        {"SELECT CAST('x. Use SET threads=1' AS INTEGER)", ERR_ENGINE, "22P02", "SET threads", ""},
         {"SELECT x FROM (SELECT 1 AS x) a, (SELECT 2 AS x) b", ERR_ENGINE, "42702", "a.x", NULL},
         {"SELECT FROM WHERE", ERR_SYNTAX, "42601", "syntax error", NULL},
         {"SELECT CAST('abc' AS INTEGER)", ERR_ENGINE, "22P02", "abc", NULL},
@@ -223,7 +232,7 @@ TEST(engine, errors_carry_sqlstate_and_hint)
         {"SELECT 9223372036854775807 + 1::BIGINT", ERR_ENGINE, "22003", "verflow", NULL},
         {"SELECT x, count(*) FROM (SELECT 1 AS x)", ERR_ENGINE, "42803", "GROUP BY", NULL},
         {"SELECT DATE '2020-01-01' = 1", ERR_ENGINE, "42846", "INTEGER -> DATE", NULL},
-        {"SELECT (SELECT * FROM range(2))", ERR_ENGINE, "22023", "subquery", NULL},
+        {"SELECT (SELECT * FROM range(2))", ERR_ENGINE, "21000", "subquery", "LIMIT 1"},
         {"SELECT error('boom')", ERR_ENGINE, "22023", "boom", NULL},
         {"SELECT __moat_cap(i, 5) FROM range(10) t(i)", ERR_LIMIT, "54000", "more than 5", "less"},
         {"SELECT $1", ERR_INVALID, "08P01", "1 parameters", NULL},
@@ -234,12 +243,15 @@ TEST(engine, errors_carry_sqlstate_and_hint)
         struct errinfo info;
         errinfo_init(&info);
         enum err err = fixture_run(&fixture, cases[i].sql, NULL, &info);
-        bool is_right = err == cases[i].err && strcmp(info.sqlstate, cases[i].sqlstate) == 0 &&
-                        strstr(info.message, cases[i].message) != NULL &&
-                        (cases[i].hint == NULL || strstr(info.hint, cases[i].hint) != NULL) &&
-                        strstr(info.message, "LINE ") == NULL &&
-                        strstr(info.message, " Error:") == NULL && info.position == 0 &&
-                        info.code == err;
+        bool is_right =
+            err == cases[i].err && strcmp(info.sqlstate, cases[i].sqlstate) == 0 &&
+            strstr(info.message, cases[i].message) != NULL &&
+            (cases[i].hint == NULL || strstr(info.hint, cases[i].hint) != NULL) &&
+            (cases[i].hint == NULL || cases[i].hint[0] != '\0' || !info.hint[0]) &&
+            strstr(info.hint, "SET ") == NULL && strstr(info.hint, "LOAD") == NULL &&
+            strstr(info.hint, "__moat_") == NULL && strstr(info.message, "INSTALL") == NULL &&
+            strstr(info.message, "LINE ") == NULL && strstr(info.message, " Error:") == NULL &&
+            info.position == 0 && info.code == err;
         if (!is_right) {
             fail_msg("%s: %s %s \"%s\" hint \"%s\"", cases[i].sql, err_name(err), info.sqlstate,
                      info.message, info.hint);

@@ -2,7 +2,8 @@
  *
  * DuckDB throws C++ exceptions whose text holds everything: the kind, the sentence, candidates and
  * an excerpt of the statement. The kind becomes the SQLSTATE, candidates become the hint, and the
- * excerpt goes: it shows the physical SQL, which is not what the person wrote. */
+ * excerpt goes: it shows the physical SQL, which is not what the person wrote. What the engine
+ * advises to SET or LOAD goes too, since nobody may, and so do functions of Moat's own. */
 #include "engine/duckdb/module.hpp"
 
 #include <duckdb/common/string_util.hpp>
@@ -333,6 +334,194 @@ static string one_line(const string &text)
     return out;
 }
 
+/* ---- the engine's advice ---- */
+
+static bool is_word(char c)
+{
+    bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return is_letter || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* Where `text` tells somebody to SET, LOAD and the like, outside of quotes; npos if never. */
+static size_t find_advice(const string &text)
+{
+    static const char *const verbs[] = {"SET ", "RESET ", "PRAGMA ", "INSTALL ", "LOAD "};
+    bool is_quoted = false;
+    for (size_t at = 0; at < text.size(); at++) {
+        bool is_inside_word = at > 0 && is_word(text[at - 1]);
+        bool is_apostrophe = is_inside_word && at + 1 < text.size() && is_word(text[at + 1]);
+        is_quoted = is_quoted != (text[at] == '\'' && !is_apostrophe);
+        for (const char *verb : verbs) {
+            size_t end = at + strlen(verb);
+            if (!is_quoted && !is_inside_word && text.compare(at, strlen(verb), verb) == 0 &&
+                end < text.size() && text[end] >= 'a' && text[end] <= 'z') {
+                return at;
+            }
+        }
+    }
+    return string::npos;
+}
+
+/* From the sentence on that holds the advice. The first sentence is what happened, and stays. */
+static void cut_advice(string &text)
+{
+    size_t at = find_advice(text);
+    while (at != string::npos && at > 0) {
+        at--;
+        if (text[at] == '\n' || (text[at] == ' ' && at > 0 && text[at - 1] == '.')) {
+            text.resize(at);
+            return;
+        }
+    }
+}
+
+/* Conditions for which the engine's words would not help here. */
+static const struct {
+    const char *start;
+    enum err code;
+    const char *sqlstate;
+    const char *message;
+    const char *hint;
+} own_words[] = {
+    {"More than one row returned by a subquery", ERR_ENGINE, "21000",
+     "a subquery used as a value gave more than one row",
+     "Use an aggregate such as max(), or LIMIT 1; to test for any of the rows, use IN."},
+    {"Max expression depth limit", ERR_LIMIT, "54001", "an expression is nested too deeply",
+     "Write it flatter: IN for a chain of OR, a subquery for a part of it."},
+    {"Pivot column limit", ERR_LIMIT, "54000", "PIVOT would make too many columns",
+     "Filter the values that become columns, or name them with IN."},
+    {"Could not retrieve required statistics", ERR_ENGINE, "42000",
+     "bitstring_agg needs the range of its values here",
+     "Write bitstring_agg(column, smallest, largest)."},
+    {"ORDER BY non-integer literal", ERR_ENGINE, "42601", "ORDER BY a constant has no effect",
+     "Order by an expression, or by the number of a column."},
+};
+
+/* ---- functions that do not fit ---- */
+
+/* The text between the parenthesis at `open` and the one that closes it; empty if none does. */
+static string between_parentheses(const string &text, size_t open)
+{
+    unsigned depth = 0;
+    for (size_t at = open; at < text.size(); at++) {
+        depth += text[at] == '(' ? 1 : 0;
+        depth -= text[at] == ')' ? 1 : 0;
+        if (depth == 0) {
+            return text.substr(open + 1, at - open - 1);
+        }
+    }
+    return string();
+}
+
+static void replace_all(string &text, const string &what, const string &by)
+{
+    for (size_t at = 0; (at = text.find(what, at)) != string::npos; at += by.size()) {
+        text.replace(at, what.size(), by);
+    }
+}
+
+/* What the function takes, out of the engine's list of all its forms. */
+static string forms_hint(const string &hint, const string &name)
+{
+    static const size_t forms_max = 4;
+    string out;
+    size_t count = 0;
+    size_t at = hint.find(":\n");
+    while (at != string::npos && count <= forms_max) {
+        size_t start = hint.find_first_not_of(" \t\n", at + 1);
+        if (start == string::npos || hint.compare(start, name.size() + 1, name + "(") != 0) {
+            break;
+        }
+        if (count < forms_max) {
+            out += (count == 0 ? "" : ", ");
+            out += "(" + between_parentheses(hint, start + name.size()) + ")";
+        }
+        count++;
+        at = hint.find('\n', start);
+    }
+    if (count == 0) {
+        return "Cast the arguments to the types that it takes.";
+    }
+    return "It takes " + out + (count > forms_max ? " and others" : "") +
+           "; CAST(... AS type) converts.";
+}
+
+/* "No function matches ... 'name(types)'." and its like in our words; false if it is not that. */
+static bool report_misfit(const string &text, const string &hint, struct errinfo *info)
+{
+    static const struct {
+        const char *start; /* ends where the call begins */
+        const char *sqlstate;
+        const char *what;
+    } kinds[] = {
+        {"No function matches the given name and argument types '", "42883", "no form of"},
+        {"Could not choose a best candidate function for the function call \"", "42725",
+         "more than one form of"},
+    };
+    for (const auto &kind : kinds) {
+        size_t start = strlen(kind.start);
+        size_t open = text.find('(', start);
+        if (text.compare(0, start, kind.start) != 0 || open == string::npos) {
+            continue;
+        }
+        string name = text.substr(start, open - start);
+        string types = between_parentheses(text, open);
+        replace_all(types, "INTEGER_LITERAL", "INTEGER");
+        replace_all(types, "STRING_LITERAL", "VARCHAR");
+        if (name == "__moat_cap") {
+            errinfo_set(info, ERR_ENGINE, kind.sqlstate,
+                        "the number of elements asked of a function must be a whole number");
+            return true;
+        }
+        errinfo_set(info, ERR_ENGINE, kind.sqlstate, "%s \"%s\" takes (%s)", kind.what,
+                    name.c_str(), types.c_str());
+        errinfo_hint(info, "%s", forms_hint(hint, name).c_str());
+        return true;
+    }
+    return false;
+}
+
+/* ---- reporting ---- */
+
+/* Names of columns may help; names of functions and types may be of those that nobody may use. */
+static string usable_hint(const ErrorData &error, const string &hint)
+{
+    if (error.Type() == ExceptionType::OUT_OF_MEMORY) {
+        return "Ask for less at a time, or give the engine more memory or room on disk.";
+    }
+    bool is_usable = error.Type() != ExceptionType::CATALOG && find_advice(hint) == string::npos &&
+                     !contains(hint, "Candidate functions") && !contains(hint, "__moat_");
+    return is_usable ? one_line(hint) : string();
+}
+
+static enum err report_engine(const ErrorData &error, string text, struct errinfo *info)
+{
+    for (const auto &own : own_words) {
+        if (text.compare(0, strlen(own.start), own.start) == 0) {
+            errinfo_set(info, own.code, own.sqlstate, "%s", own.message);
+            errinfo_hint(info, "%s", own.hint);
+            return own.code;
+        }
+    }
+    string hint = take_hint(text);
+    if (error.Type() == ExceptionType::BINDER && report_misfit(text, hint, info)) {
+        return ERR_ENGINE;
+    }
+    cut_advice(text);
+    text = one_line(text);
+    struct outcome out = outcome_of(error, text);
+    if (out.code == ERR_CANCELLED) {
+        return errinfo_set(info, out.code, out.sqlstate, "the query was cancelled");
+    }
+    errinfo_set(info, out.code, out.sqlstate, "%s", text.c_str());
+    errinfo_hint(info, "%s", usable_hint(error, hint).c_str());
+    if (out.code == ERR_INTERNAL) {
+        errinfo_detail(info, "The engine has failed inside. Sessions that are open will refuse "
+                             "further queries; new ones get a fresh engine.");
+    }
+    return out.code;
+}
+
 enum err report(const ErrorData &error, struct errinfo *info)
 {
     string text = error.RawMessage();
@@ -350,20 +539,7 @@ enum err report(const ErrorData &error, struct errinfo *info)
         errinfo_detail(info, "%s", extra_of(error, KEY_DETAIL).c_str());
         return code;
     }
-
-    string hint = take_hint(text);
-    text = one_line(text);
-    struct outcome out = outcome_of(error, text);
-    if (out.code == ERR_CANCELLED) {
-        return errinfo_set(info, out.code, out.sqlstate, "the query was cancelled");
-    }
-    errinfo_set(info, out.code, out.sqlstate, "%s", text.c_str());
-    errinfo_hint(info, "%s", one_line(hint).c_str());
-    if (out.code == ERR_INTERNAL) {
-        errinfo_detail(info, "The engine has failed inside. Sessions that are open will refuse "
-                             "further queries; new ones get a fresh engine.");
-    }
-    return out.code;
+    return report_engine(error, text, info);
 }
 
 enum err report_current(struct errinfo *info) noexcept

@@ -21,7 +21,15 @@ enum err explain(struct engine_session *session, struct slice sql, bool is_analy
                        : duckdb::ExplainType::EXPLAIN_STANDARD,
             duckdb::ExplainFormat::JSON);
         explained->query = text;
-        auto result = session->side.Query(std::move(explained));
+        throw_if_cancelled(*session);
+        auto pending = session->side.PendingQuery(std::move(explained), false);
+        /* The engine cleared its own flag on the way, so a cancel from before is in ours alone. It
+         * is told, not thrown: a plan that is dropped before it ran is lost by the engine. */
+        if (*session->is_cancelled) {
+            session->side.Interrupt();
+        }
+        auto result = run_pending(*pending);
+        throw_if_cancelled(*session);
         if (result->HasError()) {
             return report(result->GetErrorObject(), info);
         }

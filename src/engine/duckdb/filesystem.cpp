@@ -1,6 +1,7 @@
 /* moat://: the only file system that the engine may touch.
  *
  *   moat://<grant>/<n><extension>   object n of an open grant, read only
+ *   moat://<grant>/s<m>/<n>         file n of scan m of an open grant, once files() has named it
  *   moat://<grant>/out<n>[.ext]     sink n of an open grant, written once from front to back
  *   moat://<spill>/<file>           the engine's own spill files, in a folder of this engine
  *
@@ -37,9 +38,25 @@ struct address {
     string id;
     string rest; /* behind the slash; empty for the folder itself */
     bool is_out = false;
+    size_t scan = SIZE_MAX; /* SIZE_MAX: of none */
     size_t index = 0;
     string extension;
 };
+
+/* The digits at the start of `text`, which are taken off; UINT64_MAX if there are none: no object
+ * has it. False for a number that is none. */
+static bool take_number(string *text, size_t *ret_number)
+{
+    size_t digits = text->find_first_not_of("0123456789");
+    digits = digits == string::npos ? text->size() : digits;
+    uint64_t number = UINT64_MAX;
+    if (digits > 0 && !slice_to_u64({text->data(), digits}, &number)) {
+        return false;
+    }
+    *ret_number = number;
+    text->erase(0, digits);
+    return true;
+}
 
 /* False for anything that grant_uri and grant_uri_out would not have written. */
 static bool parse_address(const string &path, struct address *ret_address)
@@ -62,30 +79,44 @@ static bool parse_address(const string &path, struct address *ret_address)
         address.is_out = true;
         name.erase(0, 3);
     }
-    size_t digits = name.find_first_not_of("0123456789");
-    digits = digits == string::npos ? name.size() : digits;
-    uint64_t index = UINT64_MAX; /* no object has it: a spill file or the folder */
-    if (digits > 0 && !slice_to_u64({name.data(), digits}, &index)) {
+    if (name.size() > 1 && name[0] == 's' && name[1] >= '0' && name[1] <= '9') {
+        name.erase(0, 1);
+        if (!take_number(&name, &address.scan)) {
+            return false;
+        }
+        if (!name.empty() && name[0] != '/') {
+            return false;
+        }
+        name.erase(0, 1);
+    }
+    if (!take_number(&name, &address.index)) {
         return false;
     }
-    address.index = index;
-    address.extension = name.substr(digits);
+    address.extension = name;
     *ret_address = std::move(address);
     return true;
 }
 
+/* What there is at an address. */
+struct target {
+    std::shared_ptr<grant_state> grant;
+    uint64_t size_bytes = 0;
+    int64_t modified_us = 0;
+    string etag;
+};
+
 class object_handle : public FileHandle
 {
   public:
-    object_handle(FileSystem &fs, const string &path_, FileOpenFlags flags_,
-                  std::shared_ptr<grant_state> grant_, const struct address &address,
-                  optional_ptr<FileOpener> opener)
-        : FileHandle(fs, path_, flags_), grant(std::move(grant_)), index(address.index),
-          is_out(address.is_out)
+    object_handle(FileSystem &fs, const string &path_, FileOpenFlags flags_, struct target found_,
+                  const struct address &address, optional_ptr<FileOpener> opener)
+        : FileHandle(fs, path_, flags_), found(std::move(found_)), scan(address.scan),
+          index(address.index), is_out(address.is_out)
     {
         auto client = FileOpener::TryGetClientContext(opener);
         if (client) {
             context = client->shared_from_this();
+            is_cancelled = cancel_flag_of(*client);
         }
     }
 
@@ -95,25 +126,36 @@ class object_handle : public FileHandle
 
     idx_t size() const
     {
-        return is_out ? position : grant->objects[index].size_bytes;
+        return is_out ? position : found.size_bytes;
+    }
+
+    void read_at(uint64_t offset, void *ret_bytes, size_t len) const
+    {
+        if (scan == SIZE_MAX) {
+            found.grant->read_at(index, offset, ret_bytes, len);
+        } else {
+            found.grant->read_scan_at(scan, index, offset, ret_bytes, len);
+        }
     }
 
     /* A cancelled query must not begin another read of slow storage. */
     void check_cancelled() const
     {
         auto client = context.lock();
-        if (client && client->IsInterrupted()) {
+        if ((is_cancelled != nullptr && *is_cancelled) || (client && client->IsInterrupted())) {
             throw duckdb::InterruptException();
         }
     }
 
-    const std::shared_ptr<grant_state> grant;
+    const struct target found;
+    const size_t scan;
     const size_t index;
     const bool is_out;
     idx_t position = 0;
 
   private:
     duckdb::weak_ptr<duckdb::ClientContext> context;
+    cancel_flag is_cancelled;
 };
 
 class moat_file_system : public FileSystem
@@ -183,14 +225,11 @@ class moat_file_system : public FileSystem
     }
     duckdb::timestamp_t GetLastModifiedTime(FileHandle &handle) override
     {
-        object_handle &object = of(handle);
-        return duckdb::timestamp_t(object.is_out ? 0
-                                                 : object.grant->objects[object.index].modified_us);
+        return duckdb::timestamp_t(of(handle).found.modified_us);
     }
     string GetVersionTag(FileHandle &handle) override
     {
-        object_handle &object = of(handle);
-        return object.is_out ? string() : object.grant->objects[object.index].etag;
+        return of(handle).found.etag;
     }
 
     bool FileExists(const string &path, optional_ptr<FileOpener> opener) override;
@@ -209,7 +248,7 @@ class moat_file_system : public FileSystem
         return static_cast<object_handle &>(handle);
     }
     bool is_spill(const string &path, optional_ptr<FileOpener> opener, string *ret_path) const;
-    std::shared_ptr<grant_state> find_grant(const struct address &address) const;
+    bool find_target(const struct address &address, struct target *ret_target) const;
 
     const std::shared_ptr<grant_registry> grants;
     const string spill_name;
@@ -233,18 +272,36 @@ bool moat_file_system::is_spill(const string &path, optional_ptr<FileOpener> ope
     return true;
 }
 
-/* Null if the address names no object or sink of an open grant. */
-std::shared_ptr<grant_state> moat_file_system::find_grant(const struct address &address) const
+/* False if the address names no object, file or sink of an open grant. */
+bool moat_file_system::find_target(const struct address &address, struct target *ret_target) const
 {
-    auto grant = grants->find(address.id);
-    if (grant == nullptr) {
-        return nullptr;
+    struct target target;
+    target.grant = grants->find(address.id);
+    if (target.grant == nullptr) {
+        return false;
     }
-    bool is_known = address.is_out
-                        ? address.index < grant->writable_count
-                        : address.index < grant->objects.size() &&
-                              address.extension == grant->objects[address.index].extension;
-    return is_known ? grant : nullptr;
+    if (address.scan != SIZE_MAX) {
+        if (!address.extension.empty() ||
+            !target.grant->find_offered(address.scan, address.index, &target.size_bytes,
+                                        &target.etag)) {
+            return false;
+        }
+    } else if (address.is_out) {
+        if (address.index >= target.grant->writable_count) {
+            return false;
+        }
+    } else {
+        if (address.index >= target.grant->objects.size() ||
+            address.extension != target.grant->objects[address.index].extension) {
+            return false;
+        }
+        const grant_object &object = target.grant->objects[address.index];
+        target.size_bytes = object.size_bytes;
+        target.modified_us = object.modified_us;
+        target.etag = object.etag;
+    }
+    *ret_target = std::move(target);
+    return true;
 }
 
 duckdb::unique_ptr<FileHandle> moat_file_system::OpenFile(const string &path, FileOpenFlags flags,
@@ -255,11 +312,8 @@ duckdb::unique_ptr<FileHandle> moat_file_system::OpenFile(const string &path, Fi
         return local->OpenFile(real, flags, nullptr);
     }
     struct address address;
-    std::shared_ptr<grant_state> grant;
-    if (parse_address(path, &address)) {
-        grant = find_grant(address);
-    }
-    if (grant == nullptr) {
+    struct target target;
+    if (!parse_address(path, &address) || !find_target(address, &target)) {
         throw_err(ERR_DENIED, nullptr, "no grant for object", "");
     }
     if (flags.OpenForWriting() != address.is_out || flags.OpenForReading() == address.is_out) {
@@ -269,11 +323,11 @@ duckdb::unique_ptr<FileHandle> moat_file_system::OpenFile(const string &path, Fi
                   "");
     }
     if (address.is_out) {
-        grant->open_for_writing(address.index);
+        target.grant->open_for_writing(address.index);
     } else {
-        grant->open_for_reading();
+        target.grant->open_for_reading();
     }
-    return duckdb::make_uniq<object_handle>(*this, path, flags, std::move(grant), address, opener);
+    return duckdb::make_uniq<object_handle>(*this, path, flags, std::move(target), address, opener);
 }
 
 void moat_file_system::Read(FileHandle &handle, void *buffer, int64_t nr_bytes, idx_t location)
@@ -287,7 +341,7 @@ void moat_file_system::Read(FileHandle &handle, void *buffer, int64_t nr_bytes, 
     }
     object.check_cancelled();
     if (nr_bytes > 0) {
-        object.grant->read_at(object.index, location, buffer, static_cast<size_t>(nr_bytes));
+        object.read_at(location, buffer, static_cast<size_t>(nr_bytes));
     }
 }
 
@@ -306,7 +360,7 @@ int64_t moat_file_system::Write(FileHandle &handle, void *buffer, int64_t nr_byt
     object_handle &object = of(handle);
     object.check_cancelled();
     if (nr_bytes > 0) {
-        object.grant->write_next(object.index, buffer, static_cast<size_t>(nr_bytes));
+        object.found.grant->write_next(object.index, buffer, static_cast<size_t>(nr_bytes));
         object.position += static_cast<idx_t>(nr_bytes);
     }
     return nr_bytes;
@@ -339,7 +393,8 @@ bool moat_file_system::FileExists(const string &path, optional_ptr<FileOpener> o
         return local->FileExists(real, nullptr);
     }
     struct address address;
-    return parse_address(path, &address) && !address.is_out && find_grant(address) != nullptr;
+    struct target target;
+    return parse_address(path, &address) && !address.is_out && find_target(address, &target);
 }
 
 void moat_file_system::RemoveFile(const string &path, optional_ptr<FileOpener> opener)
@@ -363,7 +418,8 @@ bool moat_file_system::TryRemoveFile(const string &path, optional_ptr<FileOpener
 duckdb::vector<duckdb::OpenFileInfo> moat_file_system::Glob(const string &path, FileOpener *)
 {
     struct address address;
-    if (!parse_address(path, &address) || address.is_out || find_grant(address) == nullptr) {
+    struct target target;
+    if (!parse_address(path, &address) || address.is_out || !find_target(address, &target)) {
         throw_err(ERR_DENIED, nullptr, "no grant for object", "");
     }
     duckdb::vector<duckdb::OpenFileInfo> found;
@@ -401,6 +457,32 @@ bool moat_file_system::ListFiles(const string &path,
 {
     string real;
     return is_spill(path, opener, &real) && local->ListFiles(real, callback, nullptr);
+}
+
+bool tells_statistics(grant_registry &grants, const string &path)
+{
+    struct address address;
+    if (!parse_address(path, &address) || address.is_out) {
+        return false;
+    }
+    auto grant = grants.find(address.id);
+    return grant != nullptr && address.index < grant->objects.size() &&
+           !grant->objects[address.index].has_hidden;
+}
+
+std::shared_ptr<grant_state> find_scan(grant_registry &grants, const string &path,
+                                       size_t *ret_index)
+{
+    struct address address;
+    if (!parse_address(path, &address) || address.rest != "s" + std::to_string(address.scan)) {
+        return nullptr;
+    }
+    auto grant = grants.find(address.id);
+    if (grant == nullptr || address.scan >= grant->scan_count) {
+        return nullptr;
+    }
+    *ret_index = address.scan;
+    return grant;
 }
 
 duckdb::unique_ptr<FileSystem> make_file_system(std::shared_ptr<grant_registry> grants,

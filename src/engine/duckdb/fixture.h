@@ -10,7 +10,7 @@
 static const char fixture_person;
 #define WHO ((const struct identity *)(const void *)&fixture_person)
 
-#define MEMORY_OBJECTS 4
+#define MEMORY_OBJECTS 8
 
 /* Objects to read and sinks to write, all in memory. */
 struct memory_store {
@@ -19,6 +19,7 @@ struct memory_store {
     const char *extensions[MEMORY_OBJECTS];
     enum err fail_read; /* ERR_OK = reads work */
     uint32_t read_delay_us;
+    bool has_hidden;
     _Atomic uint64_t reads;
 };
 

@@ -106,6 +106,7 @@ struct engine_grant *store_grant(struct fixture *fixture, struct memory_store *s
             .modified_us = 1,
             .etag = SLICE("v1"),
             .extension = slice_of(extension == NULL ? ".parquet" : extension),
+            .has_hidden = store->has_hidden,
         };
     }
     struct engine_grant_spec spec = {

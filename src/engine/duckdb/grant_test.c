@@ -394,3 +394,67 @@ TEST(engine_grant, what_one_session_spills_no_session_can_read)
     fixture_close(&fixture);
     CHECK(rmdir(folder) == 0); /* nothing is left behind */
 }
+
+/* The first column of the first row. */
+static void check_stats(struct fixture *fixture, struct memory_store *store, const char *format,
+                        bool shows_bounds)
+{
+    struct engine_grant *grant = store_grant(fixture, store, 0);
+    char *sql = fixture_sql(grant, 0, format);
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct errinfo info;
+    CHECK_OK(fixture_run(fixture, sql, &text, &info));
+    if ((strstr(buf_cstr(&text), "777") != NULL) != shows_bounds) {
+        fail_msg("%s: %s", format, buf_cstr(&text));
+    }
+    mem_free(sql);
+    engine_grant_close(grant);
+}
+
+TEST(engine_grant, bounds_of_a_file_reach_plans_only_where_nothing_is_hidden)
+{
+    /* Goal: what a function may learn while the engine plans. Method: stats() prints what the
+     * engine knows of a column's values at that point: over open objects the bounds of the file,
+     * behind a barrier nothing, and nothing anywhere over objects with hidden rows, whichever way
+     * the plan is built or copied. */
+    struct fixture fixture = fixture_open(NULL);
+    struct memory_store store = {0};
+    store_fill(&fixture, &store,
+               "SELECT 10 AS n, 'EU' AS region, DATE '2020-01-01' AS d UNION ALL "
+               "SELECT 777, 'US', DATE '5000000-01-01'");
+    static const char copied[] =
+        "WITH c AS NOT MATERIALIZED (SELECT n FROM '%s') SELECT stats(a.n) "
+        "FROM c a JOIN c b ON a.n = b.n";
+    static const char *const forms[] = {
+        "SELECT stats(n) FROM '%s' WHERE region = 'EU'",
+        "SELECT stats(c + 1 - 1) FROM (SELECT n AS c FROM '%s' WHERE region = 'EU') t",
+        copied,
+        "SELECT len(CAST(bitstring_agg(n) AS VARCHAR)) * 0 || '777' FROM '%s'",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+        store.has_hidden = false;
+        check_stats(&fixture, &store, forms[i], true);
+    }
+    static const char barrier[] = "SELECT stats(c) FROM (SELECT __moat_barrier(n) AS c FROM '%s' "
+                                  "WHERE region = 'EU' OFFSET 0) t";
+    check_stats(&fixture, &store, barrier, false);
+    store.has_hidden = true;
+    check_stats(&fixture, &store, barrier, false);
+    for (size_t i = 0; i + 1 < ARRAY_COUNT(forms); i++) {
+        check_stats(&fixture, &store, forms[i], false);
+    }
+    struct engine_grant *grant = store_grant(&fixture, &store, 0);
+    char *sql = fixture_sql(grant, 0, forms[ARRAY_COUNT(forms) - 1]);
+    struct errinfo info;
+    CHECK_ERR(ERR_ENGINE, fixture_run(&fixture, sql, NULL, &info));
+    CHECK(strstr(info.hint, "bitstring_agg(column, smallest, largest)") != NULL);
+    mem_free(sql);
+    /* Run on the hidden date, date_trunc fails. */
+    sql = fixture_sql(
+        grant, 0, "SELECT CAST(date_trunc('year', d) AS VARCHAR) FROM '%s' WHERE region = 'EU'");
+    fixture_expect(&fixture, sql, "2020-01-01 00:00:00");
+    mem_free(sql);
+    engine_grant_close(grant);
+    store_fini(&store);
+    fixture_close(&fixture);
+}

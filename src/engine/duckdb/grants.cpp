@@ -27,15 +27,17 @@ static std::vector<grant_object> copy_objects(const struct engine_grant_spec &sp
     for (size_t i = 0; i < spec.object_count; i++) {
         const struct engine_object &object = spec.objects[i];
         objects.push_back({object.size_bytes, object.modified_us, text_of(object.etag),
-                           text_of(object.extension)});
+                           text_of(object.extension), object.has_hidden});
     }
     return objects;
 }
 
 grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
     : id(std::move(id_)), objects(copy_objects(spec)),
-      writable_count(spec.write == nullptr ? 0 : spec.writable_count), read(spec.read),
-      write(spec.write), context(spec.context), expires_wall_us(spec.expires_wall_us),
+      writable_count(spec.write == nullptr ? 0 : spec.writable_count), scan_count(spec.scan_count),
+      scans(spec.scans, spec.scans + spec.scan_count), offers(new scan_offers[spec.scan_count]),
+      read(spec.read), write(spec.write), context(spec.context),
+      expires_wall_us(spec.expires_wall_us),
       taken(spec.write == nullptr ? 0 : spec.writable_count, false)
 {
 }
@@ -52,28 +54,20 @@ void grant_state::check_usable(UNUSED const std::unique_lock<std::mutex> &held) 
     }
 }
 
-class grant_state::use
+grant_state::use::use(grant_state &grant_) : grant(grant_)
 {
-  public:
-    explicit use(grant_state &grant_) : grant(grant_)
-    {
-        std::unique_lock<std::mutex> held(grant.lock);
-        grant.check_usable(held);
-        grant.in_flight++;
-    }
-    ~use()
-    {
-        std::unique_lock<std::mutex> held(grant.lock);
-        if (--grant.in_flight == 0 && grant.is_closed) {
-            grant.idle.notify_all();
-        }
-    }
-    use(const use &) = delete;
-    use &operator=(const use &) = delete;
+    std::unique_lock<std::mutex> held(grant.lock);
+    grant.check_usable(held);
+    grant.in_flight++;
+}
 
-  private:
-    grant_state &grant;
-};
+grant_state::use::~use()
+{
+    std::unique_lock<std::mutex> held(grant.lock);
+    if (--grant.in_flight == 0 && grant.is_closed) {
+        grant.idle.notify_all();
+    }
+}
 
 void grant_state::read_at(size_t index, uint64_t offset, void *ret_bytes, size_t len)
 {
@@ -97,6 +91,52 @@ void grant_state::write_next(size_t index, const void *bytes, size_t len)
         throw_errinfo(err, info);
     }
     bytes_written += len;
+}
+
+const struct engine_scan_spec &grant_state::scan(size_t index, UNUSED const use &in_use) const
+{
+    return *scans[index];
+}
+
+void grant_state::offer(size_t scan_index, const struct engine_scan_file *files, size_t count)
+{
+    scan_offers &offered = offers[scan_index];
+    std::lock_guard<std::mutex> held(offered.lock);
+    for (size_t i = 0; i < count; i++) {
+        offered.files.emplace(files[i].object, &files[i]);
+    }
+}
+
+bool grant_state::find_offered(size_t scan_index, size_t object, uint64_t *ret_size_bytes,
+                               string *ret_etag)
+{
+    if (scan_index >= scan_count) {
+        return false;
+    }
+    use in_use(*this);
+    scan_offers &offered = offers[scan_index];
+    std::lock_guard<std::mutex> held(offered.lock);
+    auto found = offered.files.find(object);
+    if (found == offered.files.end()) {
+        return false;
+    }
+    *ret_size_bytes = found->second->size_bytes;
+    *ret_etag = text_of(found->second->etag);
+    return true;
+}
+
+void grant_state::read_scan_at(size_t scan_index, size_t object, uint64_t offset, void *ret_bytes,
+                               size_t len)
+{
+    use in_use(*this);
+    struct errinfo info;
+    errinfo_init(&info);
+    const struct engine_scan_spec &spec = *scans[scan_index];
+    enum err err = spec.read(spec.context, object, offset, ret_bytes, len, &info);
+    if (err != ERR_OK) {
+        throw_errinfo(err, info);
+    }
+    bytes_read += len;
 }
 
 void grant_state::open_for_reading()
@@ -231,6 +271,12 @@ void grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *r
 {
     ASSERT(index < grant->state->writable_count);
     buf_printf(ret_uri, "moat://%s/out%zu", grant->state->id.c_str(), index);
+}
+
+void grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri) noexcept
+{
+    ASSERT(index < grant->state->scan_count);
+    buf_printf(ret_uri, "moat://%s/s%zu", grant->state->id.c_str(), index);
 }
 
 struct engine_grant_counters grant_count(const struct engine_grant *grant) noexcept

@@ -90,6 +90,8 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
 
     duckdb::Connection connection(*database);
     register_functions(connection, engine.key);
+    guard_statistics(connection);
+    register_scan(connection);
     run(connection, "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL Calendar = 'gregorian';"
                     "SET allowed_directories = ['moat://'];"
                     "SET enable_external_access = false;"
@@ -143,6 +145,8 @@ static const struct engine_module_ops table = {
     memory_bytes,
     session_open,
     session_close,
+    session_cancel,
+    session_ready,
     parse,
     deparse,
     functions,
@@ -152,6 +156,7 @@ static const struct engine_module_ops table = {
     grant_close,
     grant_uri,
     grant_uri_out,
+    grant_uri_scan,
     grant_count,
     query_open,
     query_column_count,

@@ -9,8 +9,10 @@
 #include <duckdb.hpp>
 
 #include <duckdb/common/error_data.hpp>
+#include <duckdb/execution/expression_executor.hpp>
 #include <duckdb/main/client_context.hpp>
 #include <duckdb/main/config.hpp>
+#include <duckdb/main/pending_query_result.hpp>
 
 /* Its SHA-256 states can be copied for nothing, which the interface that replaces it lacks. */
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -29,6 +31,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 extern "C" {
 #include "engine/engine_module.h"
+#include "engine/scan.h"
 }
 #pragma GCC diagnostic pop
 
@@ -67,6 +70,13 @@ struct grant_object {
     int64_t modified_us;
     std::string etag;
     std::string extension;
+    bool has_hidden;
+};
+
+/* Files that a scan has named so far, by number. */
+struct scan_offers {
+    std::mutex lock;
+    std::unordered_map<size_t, const struct engine_scan_file *> files;
 };
 
 class grant_state
@@ -74,9 +84,31 @@ class grant_state
   public:
     grant_state(const struct engine_grant_spec &spec, std::string id);
 
+    /* One call in flight: while it lives, what the grant's spec points to lives too. Throws as
+     * above. */
+    class use
+    {
+      public:
+        explicit use(grant_state &grant);
+        ~use();
+        use(const use &) = delete;
+        use &operator=(const use &) = delete;
+
+      private:
+        grant_state &grant;
+    };
+
     /* Both throw unless the grant is open and has not expired. */
     void read_at(size_t index, uint64_t offset, void *ret_bytes, size_t len);
     void write_next(size_t index, const void *bytes, size_t len);
+
+    /* Of the files of a scan: those that its files() has named may be read. */
+    const struct engine_scan_spec &scan(size_t index, const use &in_use) const;
+    void offer(size_t scan_index, const struct engine_scan_file *files, size_t count);
+    bool find_offered(size_t scan_index, size_t object, uint64_t *ret_size_bytes,
+                      std::string *ret_etag);
+    void read_scan_at(size_t scan_index, size_t object, uint64_t offset, void *ret_bytes,
+                      size_t len);
 
     void open_for_reading(); /* counts; throws as above */
     void open_for_writing(size_t index);
@@ -86,14 +118,16 @@ class grant_state
     const std::string id;
     const std::vector<grant_object> objects;
     const size_t writable_count;
+    const size_t scan_count;
     std::atomic<uint64_t> files_opened{0};
     std::atomic<uint64_t> bytes_read{0};
     std::atomic<uint64_t> bytes_written{0};
 
   private:
-    class use; /* one call in flight */
     void check_usable(const std::unique_lock<std::mutex> &held) const;
 
+    const std::vector<const struct engine_scan_spec *> scans;
+    const std::unique_ptr<scan_offers[]> offers;
     const engine_read_fn read;
     const engine_write_fn write;
     void *const context;
@@ -124,6 +158,23 @@ duckdb::unique_ptr<duckdb::FileSystem> make_file_system(std::shared_ptr<grant_re
                                                         std::string spill_name,
                                                         std::string spill_folder);
 
+/* True if the address is of an object of an open grant whose bounds anybody may plan with. */
+bool tells_statistics(grant_registry &grants, const std::string &path);
+
+/* ---- statistics (statistics.cpp) ---- */
+
+/* Before the database is shared: bounds of files reach plans only where nothing is hidden. */
+void guard_statistics(duckdb::Connection &connection);
+
+/* ---- scans (scan.cpp) ---- */
+
+/* The grant whose scan `path` ("moat://<grant>/s<index>") names; null if there is none. */
+std::shared_ptr<grant_state> find_scan(grant_registry &grants, const std::string &path,
+                                       size_t *ret_index);
+
+/* moat_scan, made of the engine's own Parquet scan: after guard_statistics. */
+void register_scan(duckdb::Connection &connection);
+
 /* ---- functions (functions.cpp) ---- */
 
 struct mask_key {
@@ -139,6 +190,49 @@ struct mask_key {
 void register_functions(duckdb::Connection &connection, const std::shared_ptr<mask_key> &key);
 
 /* ---- statements (session.cpp) ---- */
+
+/* Our own flag, since the engine clears its own at the start of each statement: a cancel that comes
+ * just before would be lost. Shared with the files that the session opens. */
+using cancel_flag = std::shared_ptr<std::atomic<bool>>;
+
+/* The flag of the session that the engine works for; null if it is none of ours. */
+cancel_flag cancel_flag_of(duckdb::ClientContext &context);
+
+/* The grants that the session may have; null as above. */
+std::shared_ptr<grant_registry> registry_of(duckdb::ClientContext &context);
+
+/* Called before and right after the engine has cleared its own flag. */
+void throw_if_cancelled(const struct engine_session &session);
+
+/* A function of one argument, bound on first use. */
+struct scalar_call {
+    duckdb::unique_ptr<duckdb::Expression> expression;
+    duckdb::unique_ptr<duckdb::ExpressionExecutor> executor;
+};
+
+/* Waits for what other threads of the engine do: first lets them have the processor, then sleeps
+ * longer and longer. Left to itself the engine asks again without a pause, which on a busy machine
+ * takes the processor from the very thread that it waits for. */
+class patience
+{
+  public:
+    void wait();
+    void reset()
+    {
+        waits = 0;
+    }
+
+  private:
+    unsigned waits = 0;
+};
+
+/* Runs what is pending until its result can be had, and gives it; an error is in the result. */
+duckdb::unique_ptr<duckdb::QueryResult> run_pending(duckdb::PendingQueryResult &pending);
+
+/* Binds and plans a statement of the session on one of its connections; throws if it cannot. */
+duckdb::unique_ptr<duckdb::PreparedStatement>
+prepare_statement(const struct engine_session &session, duckdb::Connection &connection,
+                  duckdb::unique_ptr<duckdb::SQLStatement> statement);
 
 /* The text as a string; throws for NUL and for bytes that are no UTF-8. */
 std::string checked_text(struct slice text);
@@ -171,8 +265,9 @@ struct engine_session {
     duckdb::Connection main; /* runs the query */
     duckdb::Connection side; /* parses and describes, since a second statement on a connection
                                 silently kills the stream that is open on it */
-    duckdb::unique_ptr<duckdb::PreparedStatement> serialize;
-    duckdb::unique_ptr<duckdb::PreparedStatement> deserialize;
+    moat::scalar_call serialize;
+    moat::scalar_call deserialize;
+    const moat::cancel_flag is_cancelled;
     bool has_query = false;
 };
 
@@ -188,6 +283,8 @@ namespace moat
 
 enum err session_open(struct engine *, struct engine_session **, struct errinfo *) noexcept;
 void session_close(struct engine_session *) noexcept;
+void session_cancel(struct engine_session *) noexcept;
+void session_ready(struct engine_session *) noexcept;
 enum err parse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err deparse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err functions(struct engine_session *, struct buf *, struct errinfo *) noexcept;
@@ -201,6 +298,7 @@ enum err grant_open(struct engine *, const struct engine_grant_spec *, struct en
 void grant_close(struct engine_grant *) noexcept;
 void grant_uri(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_out(const struct engine_grant *, size_t, struct buf *) noexcept;
+void grant_uri_scan(const struct engine_grant *, size_t, struct buf *) noexcept;
 struct engine_grant_counters grant_count(const struct engine_grant *) noexcept;
 
 enum err query_open(struct engine_session *, struct slice, const struct engine_parameter *, size_t,

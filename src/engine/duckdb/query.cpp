@@ -8,7 +8,8 @@
 #include "engine/duckdb/arrow.hpp"
 
 #include <duckdb/common/enums/stream_execution_result.hpp>
-#include <duckdb/main/pending_query_result.hpp>
+#include <duckdb/execution/executor.hpp>
+#include <duckdb/execution/physical_plan_generator.hpp>
 #include <duckdb/main/prepared_statement.hpp>
 #include <duckdb/main/prepared_statement_data.hpp>
 #include <duckdb/main/stream_query_result.hpp>
@@ -20,6 +21,7 @@
 #include <duckdb/parser/statement/select_statement.hpp>
 
 #include <chrono>
+#include <exception>
 
 namespace moat
 {
@@ -34,6 +36,9 @@ enum class query_state {
 /* After this long a pull hands out the rows it has rather than wait for a full batch. */
 static const std::chrono::milliseconds BATCH_PATIENCE(5);
 
+/* The engine does not say whether it ran a task; one that it runs takes longer than this. */
+static const std::chrono::microseconds TASK_TIME_MIN(5);
+
 } // namespace moat
 
 struct engine_query {
@@ -46,6 +51,7 @@ struct engine_query {
     duckdb::unique_ptr<duckdb::QueryResult> result;
     duckdb::unique_ptr<duckdb::DataChunk> chunk; /* fetched, in the batch up to chunk_next */
     duckdb::idx_t chunk_next = 0;
+    std::exception_ptr failure; /* came while rows were at hand: reported after them */
     std::atomic<bool> is_cancelled{false};
 
     duckdb::ClientContext &context() const
@@ -132,13 +138,9 @@ static bool has_unknown_type(duckdb::PreparedStatement &prepared)
 }
 
 static duckdb::unique_ptr<duckdb::PreparedStatement>
-prepare_statement(struct engine_session *session,
-                  duckdb::unique_ptr<duckdb::SQLStatement> statement)
+prepare_once(struct engine_session *session, duckdb::unique_ptr<duckdb::SQLStatement> statement)
 {
-    auto prepared = session->main.Prepare(std::move(statement));
-    if (prepared->HasError()) {
-        prepared->GetErrorObject().Throw();
-    }
+    auto prepared = prepare_statement(*session, session->main, std::move(statement));
     /* A statement over files would be bound and optimised anew before each run, since files change
      * between runs. This one runs once, now. (With parameters it may not be planned at all yet.) */
     auto &properties = prepared->data->properties;
@@ -163,12 +165,12 @@ static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_sessi
     }
     bool is_select = statement->type == duckdb::StatementType::SELECT_STATEMENT;
     auto copy = wanted == 0 || !is_select ? nullptr : statement->Copy();
-    auto prepared = prepare_statement(session, std::move(statement));
+    auto prepared = prepare_once(session, std::move(statement));
     if (copy && has_unknown_type(*prepared)) {
         inline_values(*copy->Cast<duckdb::SelectStatement>().node, values);
         values.clear();
         copy->named_param_map.clear();
-        prepared = prepare_statement(session, std::move(copy));
+        prepared = prepare_once(session, std::move(copy));
     }
     return prepared;
 }
@@ -225,28 +227,58 @@ enum err query_schema(struct engine_query *query, struct ArrowSchema *ret_schema
 
 /* ---- running ---- */
 
+static bool is_cancelled(const struct engine_query &query)
+{
+    return query.is_cancelled || *query.session->is_cancelled;
+}
+
 static void throw_if_cancelled(const struct engine_query &query)
 {
-    if (query.is_cancelled) {
+    if (is_cancelled(query)) {
         throw duckdb::InterruptException();
     }
+}
+
+/* What the engine may hold ready. Where it keeps rows in batches of the scan's order it gives out
+ * each as soon as it is whole, and both cores need room to run ahead. Anywhere else it gives out
+ * nothing until the buffer is full, and after an error nothing at all: then the buffer is what is
+ * lost, and how long the first rows take. README.md has the measurements. */
+static idx_t stream_buffer_bytes(const struct engine_query &query)
+{
+    using duckdb::PhysicalPlanGenerator;
+    auto &plan = query.prepared->data->physical_plan;
+    bool is_batched =
+        plan && PhysicalPlanGenerator::PreserveInsertionOrder(query.context(), plan->Root()) &&
+        PhysicalPlanGenerator::UseBatchIndex(query.context(), plan->Root());
+    return is_batched ? 32u << 20 : 1u << 20;
 }
 
 static void start(struct engine_query &query)
 {
     throw_if_cancelled(query);
+    query.context().config.streaming_buffer_size = stream_buffer_bytes(query);
     auto pending = query.prepared->PendingQuery(query.values, true);
     /* Starting has cleared the engine's own flag: a cancel from before is in ours, and one from
      * now on stays set in both. */
     throw_if_cancelled(query);
-    if (pending->HasError()) {
-        pending->GetErrorObject().Throw();
-    }
-    query.result = pending->Execute();
+    query.result = run_pending(*pending);
     if (query.result->HasError()) {
         query.result->GetErrorObject().Throw();
     }
     query.state = query_state::STREAMING;
+}
+
+/* An error in one thread of the engine interrupts the others. If this one finds that first, the
+ * stream would end as cancelled, and the reason would be lost with it. */
+static void throw_reason_of_interrupt(const struct engine_query &query,
+                                      duckdb::StreamQueryResult &stream)
+{
+    if (query.context().IsInterrupted() && !is_cancelled(query) && stream.IsOpen()) {
+        duckdb::Executor &executor = query.context().GetExecutor();
+        if (executor.HasError()) {
+            executor.GetError().Throw();
+        }
+    }
 }
 
 /* True once a fetch would not wait; false if it would and `deadline` has passed. */
@@ -256,16 +288,30 @@ static bool wait_ready(struct engine_query &query, std::chrono::steady_clock::ti
         return true;
     }
     auto &stream = query.result->Cast<duckdb::StreamQueryResult>();
+    patience idle;
     while (stream.IsOpen()) {
-        auto ready = stream.ExecuteTask();
+        StreamExecutionResult ready;
+        auto begun = std::chrono::steady_clock::now();
+        try {
+            ready = stream.ExecuteTask();
+        } catch (const duckdb::InterruptException &) {
+            throw_reason_of_interrupt(query, stream);
+            throw;
+        }
         if (duckdb::StreamQueryResult::IsChunkReady(ready)) {
+            throw_reason_of_interrupt(query, stream);
             return true;
         }
-        if (std::chrono::steady_clock::now() >= deadline) {
+        auto now = std::chrono::steady_clock::now();
+        if (now >= deadline) {
             return false;
         }
         if (ready == StreamExecutionResult::BLOCKED) {
             stream.WaitForTask();
+        } else if (now - begun < TASK_TIME_MIN) { /* there was none for this thread */
+            idle.wait();
+        } else {
+            idle.reset();
         }
     }
     return true;
@@ -286,13 +332,13 @@ static duckdb::unique_ptr<duckdb::DataChunk> fetch(struct engine_query &query)
     return chunk != nullptr && chunk->size() > 0 ? std::move(chunk) : nullptr;
 }
 
-/* Fills the builder; false if the stream has ended with nothing in it. */
-static bool gather(struct engine_query &query)
+/* Adds chunks to the builder until it is full, the stream has ended or rows are waiting. */
+static void fill(struct engine_query &query)
 {
     auto deadline = std::chrono::steady_clock::time_point::max();
     while (!query.builder->is_full()) {
         if (query.chunk == nullptr) {
-            if (!query.builder->is_empty() && !wait_ready(query, deadline)) {
+            if (!wait_ready(query, deadline)) {
                 break;
             }
             query.chunk = fetch(query);
@@ -309,6 +355,23 @@ static bool gather(struct engine_query &query)
         if (query.chunk_next == query.chunk->size()) {
             query.chunk = nullptr;
         }
+    }
+}
+
+/* Fills the builder; false if the stream has ended with nothing in it. Rows from before an error
+ * are given out, and the error with the next pull; a cancel waits for nothing. */
+static bool gather(struct engine_query &query)
+{
+    if (query.failure) {
+        std::rethrow_exception(query.failure);
+    }
+    try {
+        fill(query);
+    } catch (...) {
+        if (query.builder->is_empty() || is_cancelled(query)) {
+            throw;
+        }
+        query.failure = std::current_exception();
     }
     return !query.builder->is_empty();
 }
@@ -343,7 +406,7 @@ enum err query_next(struct engine_query *query, struct ArrowArray *ret_batch,
     if (err != ERR_OK) {
         query->state = query_state::FAILED;
         stop(*query);
-        if (query->is_cancelled) { /* whatever broke first, the person asked for this */
+        if (is_cancelled(*query)) { /* whatever broke first, the person asked for this */
             return errinfo_set(info, ERR_CANCELLED, nullptr, "the query was cancelled");
         }
     }

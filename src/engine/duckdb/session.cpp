@@ -8,11 +8,17 @@
 #include <duckdb/catalog/catalog_entry/scalar_function_catalog_entry.hpp>
 #include <duckdb/catalog/catalog_entry/schema_catalog_entry.hpp>
 #include <duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp>
+#include <duckdb/function/function_binder.hpp>
+#include <duckdb/main/client_context_state.hpp>
 #include <duckdb/main/valid_checker.hpp>
 #include <duckdb/parser/expression/window_expression.hpp>
 #include <duckdb/parser/parsed_data/copy_info.hpp>
 #include <duckdb/parser/parser.hpp>
 #include <duckdb/parser/statement/copy_statement.hpp>
+#include <duckdb/planner/expression/bound_reference_expression.hpp>
+
+#include <chrono>
+#include <thread>
 
 extern "C" {
 #include "base/arena.h"
@@ -24,10 +30,6 @@ namespace moat
 
 using duckdb::Value;
 using std::string;
-
-/* Both cores fill the stream only if its buffer is large, but the first rows wait until part of it
- * is full; README.md has the measurement. */
-static const duckdb::idx_t STREAM_BUFFER_BYTES = 32u << 20;
 
 static bool is_invalidated(duckdb::DuckDB &database)
 {
@@ -50,13 +52,62 @@ enum err session_open(struct engine *engine, struct engine_session **ret_session
     return guarded(info, [&] {
         auto session = std::make_unique<engine_session>(engine, usable_database(engine));
         duckdb::ClientConfig &config = session->main.context->config;
-        config.streaming_buffer_size = STREAM_BUFFER_BYTES;
         config.enable_progress_bar = true;
         config.print_progress_bar = false;
         config.wait_time = 0;
         *ret_session = session.release();
         return ERR_OK;
     });
+}
+
+/* ---- cancelling ---- */
+
+/* Hung into a connection, so that what the engine calls for it can ask. */
+class session_state : public duckdb::ClientContextState
+{
+  public:
+    session_state(cancel_flag flag, std::shared_ptr<grant_registry> grants_)
+        : is_cancelled(std::move(flag)), grants(std::move(grants_))
+    {
+    }
+
+    const cancel_flag is_cancelled;
+    const std::shared_ptr<grant_registry> grants;
+};
+
+static const char SESSION_STATE[] = "moat_session";
+
+cancel_flag cancel_flag_of(duckdb::ClientContext &context)
+{
+    auto state = context.registered_state->Get<session_state>(SESSION_STATE);
+    return state ? state->is_cancelled : nullptr;
+}
+
+std::shared_ptr<grant_registry> registry_of(duckdb::ClientContext &context)
+{
+    auto state = context.registered_state->Get<session_state>(SESSION_STATE);
+    return state ? state->grants : nullptr;
+}
+
+void throw_if_cancelled(const struct engine_session &session)
+{
+    if (*session.is_cancelled) {
+        throw duckdb::InterruptException();
+    }
+}
+
+void session_cancel(struct engine_session *session) noexcept
+{
+    *session->is_cancelled = true;
+    session->main.context->Interrupt();
+    session->side.context->Interrupt();
+}
+
+void session_ready(struct engine_session *session) noexcept
+{
+    *session->is_cancelled = false;
+    session->main.context->ClearInterrupt();
+    session->side.context->ClearInterrupt();
 }
 
 void session_close(struct engine_session *session) noexcept
@@ -98,29 +149,90 @@ duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &contex
     return statement;
 }
 
+/* ---- running ---- */
+
+void patience::wait()
+{
+    static const unsigned yields_max = 32;
+    static const unsigned sleep_us_max = 500;
+    waits++;
+    if (waits <= yields_max) {
+        std::this_thread::yield();
+        return;
+    }
+    unsigned sleep_us = std::min(20u * (waits - yields_max), sleep_us_max);
+    std::this_thread::sleep_for(std::chrono::microseconds(sleep_us));
+}
+
+duckdb::unique_ptr<duckdb::QueryResult> run_pending(duckdb::PendingQueryResult &pending)
+{
+    if (pending.HasError()) {
+        pending.GetErrorObject().Throw();
+    }
+    patience idle;
+    duckdb::PendingExecutionResult state;
+    while (!duckdb::PendingQueryResult::IsResultReady(state = pending.ExecuteTask())) {
+        if (state == duckdb::PendingExecutionResult::BLOCKED) {
+            pending.WaitForTask();
+        } else if (state == duckdb::PendingExecutionResult::NO_TASKS_AVAILABLE) {
+            idle.wait();
+        } else {
+            idle.reset();
+        }
+    }
+    if (pending.HasError()) {
+        pending.GetErrorObject().Throw();
+    }
+    return pending.Execute(); /* ready: only hands it over */
+}
+
+duckdb::unique_ptr<duckdb::PreparedStatement>
+prepare_statement(const struct engine_session &session, duckdb::Connection &connection,
+                  duckdb::unique_ptr<duckdb::SQLStatement> statement)
+{
+    throw_if_cancelled(session);
+    auto prepared = connection.Prepare(std::move(statement));
+    throw_if_cancelled(session);
+    if (prepared->HasError()) {
+        prepared->GetErrorObject().Throw();
+    }
+    return prepared;
+}
+
 /* ---- syntax trees ---- */
 
-/* Runs a prepared SELECT of one argument and one VARCHAR result. */
-static string call(duckdb::Connection &connection,
-                   duckdb::unique_ptr<duckdb::PreparedStatement> &statement, const char *sql,
-                   Value argument)
+/* One value through a function of one argument, without a query: that would wake the engine's other
+ * threads and wait for them, twice for each statement of a person. */
+static string call(struct engine_session &session, scalar_call &called, const char *name,
+                   const Value &argument)
 {
-    if (!statement) {
-        auto prepared = connection.Prepare(sql);
-        if (prepared->HasError()) {
-            prepared->GetErrorObject().Throw();
+    throw_if_cancelled(session);
+    duckdb::ClientContext &context = *session.side.context;
+    string out;
+    context.RunFunctionInTransaction([&] {
+        if (!called.executor) {
+            duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> children;
+            children.push_back(
+                duckdb::make_uniq<duckdb::BoundReferenceExpression>(argument.type(), 0ULL));
+            duckdb::ErrorData error;
+            duckdb::FunctionBinder binder(context);
+            auto bound =
+                binder.BindScalarFunction(DEFAULT_SCHEMA, name, std::move(children), error);
+            if (!bound) {
+                error.Throw();
+            }
+            called.executor = duckdb::make_uniq<duckdb::ExpressionExecutor>(context, *bound);
+            called.expression = std::move(bound);
         }
-        statement = std::move(prepared);
-    }
-    duckdb::vector<Value> values;
-    values.push_back(std::move(argument));
-    auto result = statement->Execute(values, false);
-    if (result->HasError()) {
-        result->ThrowError();
-    }
-    auto chunk = result->Fetch();
-    ASSERT(chunk && chunk->size() == 1);
-    return chunk->GetValue(0, 0).ToString();
+        duckdb::DataChunk input;
+        input.Initialize(duckdb::Allocator::DefaultAllocator(), {argument.type()}, 1);
+        input.SetValue(0, 0, argument);
+        input.SetCardinality(1);
+        duckdb::Vector result(called.expression->return_type);
+        called.executor->ExecuteExpression(input, result);
+        out = result.GetValue(0).ToString();
+    });
+    return out;
 }
 
 /* 1-based byte of the character with this index. */
@@ -169,8 +281,8 @@ enum err parse(struct engine_session *session, struct slice sql, struct buf *ret
                struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
-        string document = call(session->side, session->serialize,
-                               "SELECT json_serialize_sql($1::VARCHAR)", Value(checked_text(sql)));
+        string document =
+            call(*session, session->serialize, "json_serialize_sql", Value(checked_text(sql)));
         static const char failed[] = "{\"error\":true";
         if (document.compare(0, sizeof(failed) - 1, failed) == 0) {
             return parse_failure(document, sql, info);
@@ -184,12 +296,9 @@ enum err deparse(struct engine_session *session, struct slice json, struct buf *
                  struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
-        /* Of type JSON from the start: a cast would parse it once more, and a parameter of
-         * another type than the statement was bound with would bind it anew each time. */
         Value document(checked_text(json));
         document.Reinterpret(duckdb::LogicalType::JSON());
-        string sql = call(session->side, session->deserialize,
-                          "SELECT json_deserialize_sql($1::JSON)", std::move(document));
+        string sql = call(*session, session->deserialize, "json_deserialize_sql", document);
         buf_append(ret_sql, sql.data(), sql.size());
         return buf_failed(ret_sql) ? errinfo_nomem(info) : ERR_OK;
     });
@@ -203,10 +312,7 @@ enum err describe(struct engine_session *session, struct slice sql, struct arena
 {
     return guarded(info, [&] {
         auto statement = parse_one(*session->side.context, sql, true);
-        auto prepared = session->side.Prepare(std::move(statement));
-        if (prepared->HasError()) {
-            return report(prepared->GetErrorObject(), info);
-        }
+        auto prepared = prepare_statement(*session, session->side, std::move(statement));
         auto &names = prepared->GetNames();
         auto &types = prepared->GetTypes();
         auto *columns = static_cast<struct engine_column *>(
@@ -330,6 +436,12 @@ enum err functions(struct engine_session *session, struct buf *ret_lines,
 } // namespace moat
 
 engine_session::engine_session(struct engine *engine_, std::shared_ptr<duckdb::DuckDB> database_)
-    : engine(engine_), database(std::move(database_)), main(*database), side(*database)
+    : engine(engine_), database(std::move(database_)), main(*database), side(*database),
+      is_cancelled(std::make_shared<std::atomic<bool>>(false))
 {
+    for (auto *connection : {&main, &side}) {
+        connection->context->registered_state->Insert(
+            moat::SESSION_STATE,
+            duckdb::make_shared_ptr<moat::session_state>(is_cancelled, engine->grants));
+    }
 }

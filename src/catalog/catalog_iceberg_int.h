@@ -1,0 +1,90 @@
+/* Shared by the files of the attached Iceberg catalogs. */
+#pragma once
+
+#include "catalog/iceberg.h"
+
+#include <sqlite3.h>
+
+#define ICEBERG_NAMESPACE_BYTES_MAX 255 /* of the layout's columns */
+#define ICEBERG_NAMES_MAX 1000000
+
+/* A growing list in an arena. */
+struct iceberg_name_list {
+    struct arena *arena;
+    struct catalog_iceberg_name *names;
+    size_t count;
+    size_t capacity;
+};
+
+MUST_USE enum err iceberg_catalog__add(struct iceberg_name_list *list,
+                                       const struct catalog_iceberg_name *name,
+                                       struct errinfo *info);
+/* Sorted by namespace and name. */
+void iceberg_catalog__sort(struct iceberg_name_list *list);
+
+enum err(iceberg_catalog__no_namespace)(const struct catalog_iceberg *catalog, struct slice ns,
+                                        struct errinfo *info);
+#define iceberg_catalog__no_namespace(...)                                                         \
+    ((void)(iceberg_catalog__no_namespace)(__VA_ARGS__), (enum err)ERR_NOT_FOUND)
+
+/* Levels separated by single dots, UTF-8, no control characters, no '/', none "." or "..". */
+MUST_USE enum err iceberg_catalog__check_name(struct slice name, bool is_namespace,
+                                              struct errinfo *info);
+
+/* ---- iceberg_local ---- */
+
+struct iceberg_db {
+    sqlite3 *db;
+    struct slice catalog_name;
+    bool has_views; /* layout version 1 */
+    char name[512]; /* what catalog_name views when it was found in the file */
+};
+
+MUST_USE enum err iceberg_db__open(const struct catalog_iceberg *catalog, bool is_writer,
+                                   struct iceberg_db *ret_db, struct errinfo *info);
+void iceberg_db__close(struct iceberg_db *db);
+enum err iceberg_db__error(const struct catalog_iceberg *catalog, int code, const char *verb,
+                           struct errinfo *info);
+/* Prepares and binds texts; sqlite3_finalize by the caller, also of NULL. */
+MUST_USE enum err iceberg_db__prepare(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                                      const char *sql, const struct slice *texts, size_t text_count,
+                                      sqlite3_stmt **ret_stmt, struct errinfo *info);
+void iceberg_db__finalize(sqlite3_stmt **stmt);
+/* Runs to the end. */
+MUST_USE enum err iceberg_db__run(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                                  const char *sql, const struct slice *texts, size_t text_count,
+                                  struct errinfo *info);
+MUST_USE enum err iceberg_db__has(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                                  const char *sql, const struct slice *texts, size_t text_count,
+                                  bool *ret_has, struct errinfo *info);
+MUST_USE enum err iceberg_db__namespace_exists(const struct catalog_iceberg *catalog,
+                                               struct iceberg_db *db, struct slice ns,
+                                               bool *ret_exists, struct errinfo *info);
+
+/* Names that are `name` but for ASCII case, all when it is empty; namespaces as names without a
+ * name. */
+MUST_USE enum err iceberg_local__names(const struct catalog_iceberg *catalog, struct slice name,
+                                       struct iceberg_name_list *list, struct errinfo *info);
+MUST_USE enum err iceberg_local__namespaces(const struct catalog_iceberg *catalog,
+                                            struct iceberg_name_list *list, struct errinfo *info);
+MUST_USE enum err iceberg_local__properties(const struct catalog_iceberg *catalog, struct slice ns,
+                                            struct arena *arena,
+                                            struct iceberg_property **ret_properties,
+                                            size_t *ret_count, struct errinfo *info);
+
+/* ---- iceberg_hadoop and iceberg_static ---- */
+
+MUST_USE enum err iceberg_hadoop__names(const struct catalog_iceberg *catalog,
+                                        const struct identity *who, struct slice ns,
+                                        struct iceberg_name_list *list, struct errinfo *info);
+/* The current metadata file of the table in `folder`. ERR_NOT_FOUND when it is no table. */
+MUST_USE enum err iceberg_hadoop__current(const struct identity *who, struct slice folder,
+                                          struct arena *arena, struct slice *ret_location,
+                                          struct errinfo *info);
+/* The folder of a table of a warehouse. */
+MUST_USE enum err iceberg_hadoop__folder(const struct catalog_iceberg *catalog, struct slice ns,
+                                         struct slice name, struct arena *arena,
+                                         struct slice *ret_folder, struct errinfo *info);
+MUST_USE enum err iceberg_static__name(const struct catalog_iceberg *catalog,
+                                       const struct identity *who, struct arena *arena,
+                                       struct catalog_iceberg_name *ret_name, struct errinfo *info);

@@ -1,0 +1,132 @@
+/* Attached Iceberg catalogs: names to table metadata, loaded as an identity.
+ *
+ *   iceberg_local   a SQLite file in the JDBC-catalog layout (what PyIceberg's SqlCatalog and
+ *                   Iceberg's JdbcCatalog read and write, versions 0 and 1), a warehouse folder
+ *   iceberg_hadoop  a warehouse folder: version-hint.text, metadata/vN.metadata.json; read only
+ *   iceberg_static  one metadata file, or one table's folder; read only
+ *
+ * Nothing is cached: each call looks again, as the identity it is given. Visibility is decided by
+ * policy, not here. Namespaces are dotted texts ("a.b"), as the SQLite layout keeps them; a level
+ * with a dot of its own cannot be told apart and is refused. Objects are read through storage. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/err.h"
+#include "iceberg/metadata.h"
+
+struct identity;
+
+enum catalog_iceberg_kind {
+    CATALOG_ICEBERG_LOCAL,
+    CATALOG_ICEBERG_HADOOP,
+    CATALOG_ICEBERG_STATIC,
+};
+
+/* An attached catalog: plain data, kept by whoever attached it. */
+struct catalog_iceberg {
+    struct slice name; /* in SQL */
+    enum catalog_iceberg_kind kind;
+    struct slice location;     /* absolute path: SQLite file, warehouse folder, metadata file */
+    struct slice catalog_name; /* local: `catalog_name` in the file; empty: the only one there, or
+                                  `name` while the file is empty */
+    struct slice warehouse;    /* local: folder of new tables; empty: "warehouse" beside the file */
+};
+
+/* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static". */
+bool catalog_iceberg_kind_parse(struct slice text, enum catalog_iceberg_kind *ret_kind);
+const char *catalog_iceberg_kind_name(enum catalog_iceberg_kind kind);
+
+/* The location as written in ATTACH made absolute: "~", relative paths, file:, sqlite:///path and
+ * jdbc:sqlite:path. Touches nothing. ERR_INVALID for wildcards, ERR_UNSUPPORTED for schemes. */
+MUST_USE enum err catalog_iceberg_locate(const struct identity *who, struct slice written,
+                                         struct arena *arena, struct slice *ret_location,
+                                         struct errinfo *info);
+
+/* That the catalog is there and readable: for ATTACH. ERR_NOT_FOUND, ERR_CORRUPT (not the layout),
+ * ERR_INVALID when catalog_name must be given, naming those that the file holds. */
+MUST_USE enum err catalog_iceberg_check(const struct catalog_iceberg *catalog,
+                                        const struct identity *who, struct errinfo *info);
+
+/* How the Iceberg library reads as `who`; `who` must outlive it. Any thread. */
+struct iceberg_io catalog_iceberg_io(const struct identity *who);
+
+/* A location of metadata ("file:/a/b", "/a/b") as storage takes it: a view of it, literal, since
+ * writers do not percent-encode. ERR_UNSUPPORTED for other schemes, by name. */
+MUST_USE enum err catalog_iceberg_path(struct slice location, struct slice *ret_path,
+                                       struct errinfo *info);
+
+/* ---- reading ---- */
+
+/* All namespaces at any depth, parents of others included, sorted. */
+MUST_USE enum err catalog_iceberg_namespaces(const struct catalog_iceberg *catalog,
+                                             const struct identity *who, struct arena *arena,
+                                             struct slice **ret_namespaces, size_t *ret_count,
+                                             struct errinfo *info);
+/* ERR_NOT_FOUND (3F000). Only iceberg_local has any. */
+MUST_USE enum err catalog_iceberg_properties(const struct catalog_iceberg *catalog,
+                                             const struct identity *who, struct slice ns,
+                                             struct arena *arena,
+                                             struct iceberg_property **ret_properties,
+                                             size_t *ret_count, struct errinfo *info);
+
+struct catalog_iceberg_name {
+    struct slice ns;
+    struct slice name;
+    bool is_view;
+    struct slice metadata_location; /* iceberg_local and static; else empty */
+};
+
+/* Tables and views of one namespace, or of all when `ns` is empty, sorted. ERR_NOT_FOUND (3F000)
+ * for a namespace that does not exist. */
+MUST_USE enum err catalog_iceberg_names(const struct catalog_iceberg *catalog,
+                                        const struct identity *who, struct slice ns,
+                                        struct arena *arena,
+                                        struct catalog_iceberg_name **ret_names, size_t *ret_count,
+                                        struct errinfo *info);
+
+/* A loaded table or view; all of it lives in the arena. */
+struct catalog_iceberg_table {
+    struct catalog_iceberg_name name; /* canonical, with the metadata location */
+    struct iceberg_metadata metadata; /* tables */
+    struct iceberg_view view;         /* views */
+};
+
+/* ERR_NOT_FOUND (42P01). Names are exact first, then folding ASCII case when one only fits. */
+MUST_USE enum err catalog_iceberg_load(const struct catalog_iceberg *catalog,
+                                       const struct identity *who, struct slice ns,
+                                       struct slice name, struct arena *arena,
+                                       struct catalog_iceberg_table *ret_table,
+                                       struct errinfo *info);
+
+/* ---- writing: iceberg_local only (else ERR_UNSUPPORTED); owner or moat_admin (else ERR_DENIED).
+ * Each is one transaction of SQLite. ---- */
+
+/* A new, empty catalog file in layout version 1. ERR_EXISTS when there is a file. */
+MUST_USE enum err catalog_iceberg_create(const struct catalog_iceberg *catalog,
+                                         const struct identity *who, struct errinfo *info);
+
+/* Without properties, `exists = true` is kept, as PyIceberg and JdbcCatalog do. ERR_EXISTS. */
+MUST_USE enum err catalog_iceberg_create_namespace(const struct catalog_iceberg *catalog,
+                                                   const struct identity *who, struct slice ns,
+                                                   const struct iceberg_property *properties,
+                                                   size_t property_count, struct errinfo *info);
+/* ERR_NOT_FOUND; ERR_INVALID (2BP01) while it holds tables, views or namespaces. */
+MUST_USE enum err catalog_iceberg_drop_namespace(const struct catalog_iceberg *catalog,
+                                                 const struct identity *who, struct slice ns,
+                                                 struct errinfo *info);
+/* A property whose value has ptr NULL is removed. */
+MUST_USE enum err catalog_iceberg_set_properties(const struct catalog_iceberg *catalog,
+                                                 const struct identity *who, struct slice ns,
+                                                 const struct iceberg_property *properties,
+                                                 size_t property_count, struct errinfo *info);
+
+/* Names existing metadata, which is loaded and checked first. ERR_EXISTS. */
+MUST_USE enum err catalog_iceberg_register(const struct catalog_iceberg *catalog,
+                                           const struct identity *who, struct slice ns,
+                                           struct slice name, bool is_view,
+                                           struct slice metadata_location, struct errinfo *info);
+/* Forgets the name; no file is touched. */
+MUST_USE enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
+                                             const struct identity *who, struct slice ns,
+                                             struct slice name, bool is_view, struct errinfo *info);

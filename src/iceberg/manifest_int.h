@@ -1,0 +1,101 @@
+/* Records of Avro files read by field id: the writer's schema is compiled once into steps, each of
+ * which skips a value or puts it into a numbered slot. */
+#pragma once
+
+#include "iceberg/avro.h"
+#include "iceberg/manifest.h"
+
+enum slot_kind {
+    SLOT_NUMBER,  /* boolean, int, long */
+    SLOT_BYTES,   /* bytes, string, fixed */
+    SLOT_NUMBERS, /* array of int or long */
+    SLOT_METRICS, /* map of int to ..., in either form */
+    SLOT_TUPLE,   /* a record; its cursor is kept and it is stepped over */
+};
+
+/* What is wanted: `slot_count` of these, the index is the slot. */
+struct slot_want {
+    int32_t field_id;
+    enum slot_kind kind;
+    bool is_required;
+    const char *name; /* for messages */
+};
+
+struct record_step {
+    const struct avro_schema *schema; /* without its union with null */
+    int slot;                         /* -1: skip */
+    int null_branch;                  /* -1: no union */
+};
+
+struct record_program {
+    const struct record_step *steps;
+    size_t step_count;
+};
+
+/* A value that a step found. */
+struct record_slot {
+    bool is_set; /* false: null or not in the writer's schema */
+    int64_t number;
+    struct slice bytes;
+    struct avro_cursor cursor; /* NUMBERS, METRICS, TUPLE: where it starts */
+    const struct avro_schema *schema;
+};
+
+#define RECORD_SLOTS_MAX 24
+
+/* ERR_CORRUPT if a wanted field has another type or a required one is missing. `record` must be
+ * one. A nested record is compiled separately. */
+MUST_USE enum err record__compile(const struct avro_schema *record, const struct slot_want *wants,
+                                  size_t want_count, struct arena *arena,
+                                  struct record_program *ret_program, struct errinfo *info);
+/* Clears all slots, fills what the record at `cursor` holds. False when it leaves the block. */
+MUST_USE bool record__read(const struct record_program *program, struct avro_cursor *cursor,
+                           struct record_slot *slots, size_t slot_count);
+/* The schema of a wanted field by id, its union with null removed; NULL when absent. */
+const struct avro_schema *record__find(const struct avro_schema *record, int32_t field_id);
+
+/* A schema without its union with null. */
+const struct avro_schema *record__value(const struct avro_schema *schema);
+
+/* Steps into a value that may be a union with null: false when the block ends. */
+MUST_USE bool record__enter(const struct avro_schema *schema, struct avro_cursor *cursor,
+                            const struct avro_schema **ret_schema, bool *ret_is_null);
+
+/* A copy of an entry's schema in which fixed values of the partition tuple are bytes with a length:
+ * so Iceberg's Java library (1.12) writes them, whatever its schema says. NULL without memory;
+ * the schema itself when it has no such value. */
+const struct avro_schema *record__with_loose_partition(const struct avro_schema *entry,
+                                                       struct arena *arena);
+
+/* ---- items of arrays ---- */
+
+struct item_iterator {
+    struct avro_cursor cursor;
+    int64_t left; /* in this run of items */
+    bool is_done;
+};
+
+static inline struct item_iterator item_iterator(struct avro_cursor cursor)
+{
+    return (struct item_iterator){.cursor = cursor};
+}
+/* `ret_more`: the cursor stands at an item. False when the block is damaged. */
+MUST_USE bool item__next(struct item_iterator *items, bool *ret_more);
+
+/* ---- partition tuples ---- */
+
+/* The fields of a spec as a manifest writes them. */
+struct partition_reader {
+    size_t field_count;
+    struct iceberg_type *types;
+    int *places; /* in the tuple's record, for each of its fields: index in the spec, or -1 */
+    const struct avro_schema *record;
+};
+
+MUST_USE enum err partition__open(const struct iceberg_metadata *metadata,
+                                  const struct iceberg_spec *spec, const struct avro_schema *record,
+                                  struct arena *arena, struct partition_reader *ret_reader,
+                                  struct errinfo *info);
+/* Texts view the block. Fields that the tuple lacks are null. */
+MUST_USE enum err partition__read(const struct partition_reader *reader, struct avro_cursor *cursor,
+                                  struct iceberg_value *ret_values, struct errinfo *info);

@@ -1,0 +1,84 @@
+/* Shared by the files of this module. */
+#pragma once
+
+#include "engine/scan.h"
+#include "lake/scan.h"
+
+static inline enum err lake__locate(const struct lake_source *source, struct slice location,
+                                    struct slice *ret_path, struct errinfo *info)
+{
+    return source->from.locate(source->from.locate_context, location, ret_path, info);
+}
+
+/* ---- types and values as the engine writes them (type.c, value.c) ---- */
+
+/* Appends a constant expression of the value: CAST('..' AS type), or NULL. */
+void lake__value_print(const struct iceberg_type *type, const struct iceberg_value *value,
+                       struct buf *out);
+/* A constant that the engine printed (engine/scan.h) as a value of the field's type; false when it
+ * is none that could be told exactly. `ret_value` may view `text`. */
+bool lake__value_parse(const struct iceberg_type *type, struct slice text, struct arena *arena,
+                       struct iceberg_value *ret_value);
+
+/* ---- predicates (predicate.c) ---- */
+
+/* All that can be said of `all` against the schema; NULL in ret_filter = nothing. */
+MUST_USE enum err lake__predicates(const struct engine_predicate *const *all, size_t count,
+                                   const struct iceberg_schema *schema, struct arena *arena,
+                                   const struct iceberg_expression **ret_filter,
+                                   struct errinfo *info);
+
+/* ---- shapes (shape.c) ---- */
+
+/* Columns of a scan: those of the schema, then "__moat_e<id>" for each of `ids`. */
+MUST_USE enum err lake__columns(const struct lake_source *table, bool with_schema,
+                                const int32_t *ids, size_t id_count, struct arena *arena,
+                                struct engine_scan_spec *spec, struct errinfo *info);
+MUST_USE enum err lake__names(const struct iceberg_name_mapping *mapping, struct arena *arena,
+                              const struct engine_scan_name **ret_names, size_t *ret_count,
+                              struct errinfo *info);
+/* The union of all specs' fields: what _partition is. */
+struct lake_partition {
+    const struct iceberg_partition_field *const *fields;
+    const struct iceberg_type *types;
+    size_t field_count;
+    struct slice type; /* the engine's; empty = the table has no partitions */
+};
+MUST_USE enum err lake__partition(const struct lake_source *table, struct arena *arena,
+                                  struct lake_partition *ret_partition, struct errinfo *info);
+/* All ids that some set of equality deletes compares. */
+MUST_USE enum err lake__equality_ids(const struct lake_source *table, struct arena *arena,
+                                     int32_t **ret_ids, size_t *ret_count, struct errinfo *info);
+
+/* ---- names to numbers (map.c): 0, 1, 2 ... in order of arrival; texts are kept by view ---- */
+
+struct lake_map {
+    struct slice *keys;
+    size_t count;
+    size_t capacity;
+    uint32_t *slots; /* number + 1; 0 = free */
+    size_t slot_count;
+};
+void lake__map_fini(struct lake_map *map);
+/* ERR_NOMEM only. `ret_is_new` may be NULL. */
+MUST_USE enum err lake__map_add(struct lake_map *map, struct slice key, size_t *ret_number,
+                                bool *ret_is_new);
+bool lake__map_find(const struct lake_map *map, struct slice key, size_t *ret_number);
+
+/* ---- deleted positions (deletes.c) ---- */
+
+/* Positions of the files of a plan, read at the first question. */
+struct lake_deletes;
+MUST_USE enum err lake__deletes_open(struct engine *engine, const struct lake_source *source,
+                                     struct lake_deletes **ret_deletes, struct errinfo *info);
+void lake__deletes_close(struct lake_deletes *deletes);
+DEFINE_CLEANUP(struct lake_deletes, lake__deletes_cleanup, lake__deletes_close)
+/* A data file of the scan and the delete files that a plan gives it; paths must outlive this. */
+MUST_USE enum err lake__deletes_add(struct lake_deletes *deletes, size_t object, struct slice path,
+                                    const struct iceberg_scan_plan *plan,
+                                    const struct iceberg_scan_file *file, struct errinfo *info);
+/* Any thread. */
+MUST_USE enum err lake__deletes_live(struct lake_deletes *deletes, size_t object,
+                                     const int64_t *rows, size_t count, bool *ret_live,
+                                     struct errinfo *info);
+uint64_t lake__deletes_bytes(struct lake_deletes *deletes);

@@ -1,0 +1,441 @@
+/* One run of reading a table: what the engine asks for, answered. */
+#include "lake/scan.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/mem.h"
+#include "identity/identity.h"
+#include "lake/lake_int.h"
+#include "sql/scan.h"
+#include "storage/storage.h"
+
+#define PLAN_THREADS 2
+
+enum part_kind {
+    PART_PLAIN,   /* data files without equality deletes (or all, when the table has none) */
+    PART_JOINED,  /* data files with some */
+    PART_DELETES, /* the delete files of one set */
+};
+
+/* One scan of the engine. */
+struct part {
+    struct lake_scan *scan;
+    enum part_kind kind;
+    const struct lake_equality *set; /* PART_DELETES */
+    struct engine_scan_spec spec;
+};
+
+struct opened {
+    struct slice path; /* as metadata writes it */
+    uint64_t size_bytes;
+    struct storage_object *_Atomic open;
+};
+
+struct lake_scan {
+    struct engine *engine;
+    const struct lake_source *source;
+    struct iceberg_manifest_cache *cache;
+    struct arena *arena;
+    pthread_mutex_t lock; /* planning and opening */
+    struct part *parts;
+    size_t part_count;
+    struct lake_partition partition;
+    struct lake_map paths; /* of data and delete files, to numbers of `objects` */
+    struct opened **objects;
+    size_t object_capacity;
+    struct lake_map groups; /* spec and partition, to groups less 1 */
+    struct lake_deletes *deletes;
+    struct iceberg_scan_counts counts;
+    _Atomic uint64_t files_opened;
+    _Atomic uint64_t bytes_read;
+};
+
+/* ---- objects ---- */
+
+static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t size_bytes,
+                           size_t *ret_object, bool *ret_is_new, struct errinfo *info)
+{
+    struct opened *object;
+    if (lake__map_find(&scan->paths, path, ret_object)) {
+        *ret_is_new = false;
+        return ERR_OK;
+    }
+    struct slice ignored;
+    TRY(lake__locate(scan->source, path, &ignored, info));
+    if (scan->paths.count == scan->object_capacity) {
+        size_t capacity = scan->object_capacity == 0 ? 16 : scan->object_capacity * 2;
+        struct opened **grown = arena_calloc(scan->arena, capacity, sizeof(*grown));
+        if (grown == NULL) {
+            return errinfo_nomem(info);
+        }
+        if (scan->paths.count > 0) {
+            memcpy(grown, scan->objects, scan->paths.count * sizeof(*grown));
+        }
+        /* Readers may hold the old array: it stays in the arena. */
+        scan->objects = grown;
+        scan->object_capacity = capacity;
+    }
+    object = arena_calloc(scan->arena, 1, sizeof(*object));
+    if (object == NULL || lake__map_add(&scan->paths, path, ret_object, ret_is_new) != ERR_OK) {
+        return errinfo_nomem(info);
+    }
+    object->path = path;
+    object->size_bytes = size_bytes;
+    scan->objects[*ret_object] = object;
+    return ERR_OK;
+}
+
+static enum err open_object(struct lake_scan *scan, struct opened *object, struct errinfo *info)
+{
+    struct arena *scratch CLEANUP(arena_cleanup) = arena_new(NULL, "open", 0);
+    struct storage_object *open = NULL;
+    struct storage_entry entry;
+    struct slice path;
+    if (scratch == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(lake__locate(scan->source, object->path, &path, info));
+    TRY(storage_stat(scan->source->from.who, path, scratch, &entry, info));
+    if (entry.size_bytes != object->size_bytes) {
+        return errinfo_set(
+            info, ERR_CORRUPT, NULL, "a file of \"%.*s\" has %llu bytes, its manifest says %llu",
+            SLICE_ARGS(scan->source->from.name), (unsigned long long)entry.size_bytes,
+            (unsigned long long)object->size_bytes);
+    }
+    TRY(storage_open(scan->source->from.who, &entry, &open, info));
+    atomic_store(&object->open, open);
+    atomic_fetch_add(&scan->files_opened, 1);
+    return ERR_OK;
+}
+
+static enum err read_object(void *context, size_t index, uint64_t offset, void *ret_bytes,
+                            size_t len, struct errinfo *info)
+{
+    struct lake_scan *scan = ((struct part *)context)->scan;
+    pthread_mutex_lock(&scan->lock);
+    struct opened *object = index < scan->paths.count ? scan->objects[index] : NULL;
+    enum err err = object == NULL ? errinfo_set(info, ERR_DENIED, NULL, "no grant for this object")
+                   : atomic_load(&object->open) == NULL ? open_object(scan, object, info)
+                                                        : ERR_OK;
+    pthread_mutex_unlock(&scan->lock);
+    TRY(err);
+    TRY(storage_read(atomic_load(&object->open), offset, ret_bytes, len, info));
+    atomic_fetch_add(&scan->bytes_read, len);
+    return ERR_OK;
+}
+
+static enum err ask_live(void *context, const struct engine_scan_file *file, const int64_t *rows,
+                         size_t count, bool *ret_live, struct errinfo *info)
+{
+    struct lake_scan *scan = ((struct part *)context)->scan;
+    return lake__deletes_live(scan->deletes, file->object, rows, count, ret_live, info);
+}
+
+/* ---- files as the engine wants them ---- */
+
+/* {'name': value, ...} over the fields of all specs. */
+static enum err print_partition(const struct lake_scan *scan, const struct iceberg_file *file,
+                                struct slice *ret_text, struct errinfo *info)
+{
+    const struct iceberg_spec *spec =
+        iceberg_metadata_spec(scan->source->from.metadata, file->spec_id);
+    const struct lake_partition *all = &scan->partition;
+    struct buf text CLEANUP(buf_fini) = {0};
+    for (size_t i = 0; i < all->field_count; i++) {
+        const struct iceberg_value *value = NULL;
+        for (size_t f = 0; spec != NULL && f < spec->field_count && f < file->partition_count;
+             f++) {
+            if (spec->fields[f].field_id == all->fields[i]->field_id) {
+                value = &file->partition[f];
+            }
+        }
+        buf_append_str(&text, i == 0 ? "{" : ", ");
+        sql_quote_name(&text, all->fields[i]->name);
+        buf_append_str(&text, ": ");
+        lake__value_print(&all->types[i], value, &text);
+    }
+    buf_append_str(&text, all->field_count == 0 ? "" : "}");
+    return buf_failed(&text) || !arena_slice(scan->arena, buf_slice(&text), ret_text)
+               ? errinfo_nomem(info)
+               : ERR_OK;
+}
+
+/* Values of identity partition fields, for files that do not store the column (spec "Column
+ * Projection"). */
+static enum err print_constants(const struct lake_scan *scan, const struct iceberg_file *file,
+                                struct engine_scan_file *out, struct errinfo *info)
+{
+    const struct iceberg_spec *spec =
+        iceberg_metadata_spec(scan->source->from.metadata, file->spec_id);
+    if (spec == NULL || spec->field_count == 0) {
+        return ERR_OK;
+    }
+    int32_t *ids = arena_calloc(scan->arena, spec->field_count, sizeof(*ids));
+    struct slice *values = arena_calloc(scan->arena, spec->field_count, sizeof(*values));
+    size_t count = 0;
+    if (ids == NULL || values == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t f = 0; f < spec->field_count && f < file->partition_count; f++) {
+        const struct iceberg_field *field =
+            spec->fields[f].source_count != 1
+                ? NULL
+                : iceberg_schema_find_id(scan->source->from.schema, spec->fields[f].source_ids[0],
+                                         NULL);
+        struct buf text CLEANUP(buf_fini) = {0};
+        if (spec->fields[f].transform.kind != TRANSFORM_IDENTITY || field == NULL) {
+            continue;
+        }
+        lake__value_print(&field->type, &file->partition[f], &text);
+        ids[count] = field->id;
+        if (buf_failed(&text) || !arena_slice(scan->arena, buf_slice(&text), &values[count++])) {
+            return errinfo_nomem(info);
+        }
+    }
+    out->constant_ids = ids;
+    out->constant_values = values;
+    out->constant_count = count;
+    return ERR_OK;
+}
+
+/* Files of one spec and one partition have one group: equality deletes reach no further. */
+static enum err group_of(struct lake_scan *scan, const struct iceberg_file *file,
+                         int32_t *ret_group, struct errinfo *info)
+{
+    struct buf key CLEANUP(buf_fini) = {0};
+    struct slice kept;
+    size_t number;
+    buf_printf(&key, "%d", file->spec_id);
+    for (size_t i = 0; i < file->partition_count; i++) {
+        struct buf value CLEANUP(buf_fini) = {0};
+        if (!file->partition[i].is_null) {
+            iceberg_value_encode(&file->partition[i], &value);
+        }
+        buf_printf(&key, file->partition[i].is_null ? ":-" : ":%zu:", value.len);
+        buf_append_slice(&key, buf_slice(&value));
+        key.failed = key.failed || buf_failed(&value);
+    }
+    if (buf_failed(&key) || !arena_slice(scan->arena, buf_slice(&key), &kept) ||
+        lake__map_add(&scan->groups, kept, &number, NULL) != ERR_OK) {
+        return errinfo_nomem(info);
+    }
+    *ret_group = (int32_t)number + 1;
+    return ERR_OK;
+}
+
+static enum err describe(struct lake_scan *scan, const struct iceberg_file *file,
+                         struct engine_scan_file *out, bool *ret_is_new, struct errinfo *info)
+{
+    if (file->format != ICEBERG_PARQUET || file->is_encrypted) {
+        static const char *const names[] = {"Parquet", "Avro", "ORC", "Puffin"};
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "table \"%.*s\" has %s%s files",
+                          SLICE_ARGS(scan->source->from.name),
+                          file->is_encrypted ? "encrypted " : "", names[file->format]);
+        errinfo_hint(info, "Files are read as plain Parquet.");
+        return ERR_UNSUPPORTED;
+    }
+    *out = (struct engine_scan_file){
+        .size_bytes = (uint64_t)file->size_bytes,
+        .record_count = file->record_count,
+        .first_row_id = file->first_row_id,
+        .sequence_number = file->sequence_number,
+        .spec_id = file->spec_id,
+        .path = file->path,
+    };
+    TRY(add_object(scan, file->path, out->size_bytes, &out->object, ret_is_new, info));
+    char *etag = arena_printf(scan->arena, "%llu", (unsigned long long)out->size_bytes);
+    if (etag == NULL) {
+        return errinfo_nomem(info);
+    }
+    out->etag = slice_of(etag);
+    TRY(group_of(scan, file, &out->group, info));
+    TRY(print_partition(scan, file, &out->partition, info));
+    return print_constants(scan, file, out, info);
+}
+
+/* ---- planning ---- */
+
+static enum err list_deletes(struct lake_scan *scan, const struct lake_equality *set,
+                             struct engine_scan_file **ret_files, size_t *ret_count,
+                             struct errinfo *info)
+{
+    struct engine_scan_file *files = arena_calloc(scan->arena, set->file_count + 1, sizeof(*files));
+    if (files == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < set->file_count; i++) {
+        bool is_new;
+        TRY(describe(scan, &set->files[i], &files[i], &is_new, info));
+    }
+    *ret_files = files;
+    *ret_count = set->file_count;
+    return ERR_OK;
+}
+
+static enum err list_data(struct lake_scan *scan, enum part_kind kind,
+                          const struct iceberg_expression *filter, bool is_dynamic,
+                          struct engine_scan_file **ret_files, size_t *ret_count,
+                          struct errinfo *info)
+{
+    struct iceberg_scan_options options = {.io = &scan->source->from.io,
+                                           .metadata = scan->source->from.metadata,
+                                           .snapshot = scan->source->from.snapshot,
+                                           .schema = scan->source->from.schema,
+                                           .filter = filter,
+                                           .cache = scan->cache,
+                                           .thread_count = PLAN_THREADS};
+    struct iceberg_scan_plan plan;
+    TRY(iceberg_scan_plan(&options, scan->arena, &plan, info));
+    struct engine_scan_file *files = arena_calloc(scan->arena, plan.file_count + 1, sizeof(*files));
+    size_t count = 0;
+    if (files == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < plan.file_count; i++) {
+        const struct iceberg_scan_file *file = &plan.files[i];
+        size_t known;
+        bool is_new;
+        bool is_joined = scan->source->equality_count > 0 && file->equality_delete_count > 0;
+        bool is_lost = is_dynamic && !lake__map_find(&scan->paths, file->file.path, &known);
+        if (is_joined != (kind == PART_JOINED) || is_lost) {
+            continue;
+        }
+        struct engine_scan_file *out = &files[count++];
+        TRY(describe(scan, &file->file, out, &is_new, info));
+        out->has_deletes = file->delete_count > 0;
+        if (out->has_deletes && is_new) {
+            TRY(lake__deletes_add(scan->deletes, out->object, file->file.path, &plan, file, info));
+        }
+    }
+    scan->counts = plan.counts;
+    *ret_files = files;
+    *ret_count = count;
+    return ERR_OK;
+}
+
+static enum err list_files(struct part *part, const struct engine_predicate *const *all,
+                           size_t predicate_count, bool is_dynamic,
+                           struct engine_scan_file **ret_files, size_t *ret_count,
+                           struct errinfo *info)
+{
+    struct lake_scan *scan = part->scan;
+    const struct iceberg_expression *filter;
+    if (part->kind == PART_DELETES) {
+        return list_deletes(scan, part->set, ret_files, ret_count, info);
+    }
+    TRY(lake__predicates(all, predicate_count, scan->source->from.schema, scan->arena, &filter,
+                         info));
+    return list_data(scan, part->kind, filter, is_dynamic, ret_files, ret_count, info);
+}
+
+static enum err ask_files(void *context, const struct engine_predicate *const *all,
+                          size_t predicate_count, bool is_dynamic,
+                          const struct engine_scan_file **ret_files, size_t *ret_count,
+                          struct errinfo *info)
+{
+    struct part *part = context;
+    struct engine_scan_file *files = NULL;
+    size_t count = 0;
+    pthread_mutex_lock(&part->scan->lock);
+    enum err err = list_files(part, all, predicate_count, is_dynamic, &files, &count, info);
+    pthread_mutex_unlock(&part->scan->lock);
+    TRY(err);
+    *ret_files = files;
+    *ret_count = count;
+    return ERR_OK;
+}
+
+/* ---- opening ---- */
+
+static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *equality_ids,
+                          size_t equality_id_count, struct errinfo *info)
+{
+    struct part *part = &scan->parts[index];
+    const struct lake_source *source = scan->source;
+    part->scan = scan;
+    part->kind = index == 0 ? PART_PLAIN : index == 1 ? PART_JOINED : PART_DELETES;
+    part->set = part->kind == PART_DELETES ? &source->equality[index - 2] : NULL;
+    part->spec.context = part;
+    part->spec.files = ask_files;
+    part->spec.read = read_object;
+    part->spec.live = source->has_position_deletes && part->set == NULL ? ask_live : NULL;
+    part->spec.partition_type = scan->partition.type;
+    part->spec.row_count_estimate = part->kind == PART_PLAIN ? source->row_count : -1;
+    if (part->kind == PART_DELETES) {
+        TRY(lake__columns(source, false, part->set->field_ids, part->set->field_count, scan->arena,
+                          &part->spec, info));
+    } else {
+        bool is_joined = part->kind == PART_JOINED;
+        TRY(lake__columns(source, true, equality_ids, is_joined ? equality_id_count : 0,
+                          scan->arena, &part->spec, info));
+    }
+    return lake__names(&source->mapping, scan->arena, &part->spec.names, &part->spec.name_count,
+                       info);
+}
+
+enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
+                        struct iceberg_manifest_cache *cache, bool has_hidden,
+                        struct lake_scan **ret_scan, struct errinfo *info)
+{
+    struct lake_scan *scan CLEANUP(lake_scan_cleanup) = mem_calloc(1, sizeof(*scan));
+    if (scan == NULL) {
+        return errinfo_nomem(info);
+    }
+    pthread_mutex_init(&scan->lock, NULL);
+    scan->engine = engine;
+    scan->source = source;
+    scan->cache = cache;
+    scan->arena = arena_new(NULL, "scan", 0);
+    scan->part_count = lake_scan_count(source);
+    if (scan->arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    scan->parts = arena_calloc(scan->arena, scan->part_count, sizeof(*scan->parts));
+    if (scan->parts == NULL) {
+        return errinfo_nomem(info);
+    }
+    int32_t *ids;
+    size_t id_count;
+    TRY(lake__deletes_open(engine, source, &scan->deletes, info));
+    TRY(lake__partition(source, scan->arena, &scan->partition, info));
+    TRY(lake__equality_ids(source, scan->arena, &ids, &id_count, info));
+    for (size_t i = 0; i < scan->part_count; i++) {
+        TRY(open_part(scan, i, ids, id_count, info));
+        scan->parts[i].spec.has_hidden = has_hidden;
+    }
+    *ret_scan = TAKE(scan);
+    return ERR_OK;
+}
+
+void lake_scan_close(struct lake_scan *scan)
+{
+    if (scan == NULL) {
+        return;
+    }
+    lake__deletes_close(scan->deletes);
+    for (size_t i = 0; i < scan->paths.count; i++) {
+        storage_close(atomic_load(&scan->objects[i]->open));
+    }
+    lake__map_fini(&scan->paths);
+    lake__map_fini(&scan->groups);
+    arena_free(scan->arena);
+    pthread_mutex_destroy(&scan->lock);
+    mem_free(scan);
+}
+
+const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size_t index)
+{
+    ASSERT(index < scan->part_count);
+    return &scan->parts[index].spec;
+}
+
+struct lake_scan_counts lake_scan_work(struct lake_scan *scan)
+{
+    pthread_mutex_lock(&scan->lock);
+    struct lake_scan_counts counts = {.plan = scan->counts};
+    pthread_mutex_unlock(&scan->lock);
+    counts.files_opened = atomic_load(&scan->files_opened);
+    counts.bytes_read = atomic_load(&scan->bytes_read) + lake__deletes_bytes(scan->deletes);
+    return counts;
+}

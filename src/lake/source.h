@@ -1,0 +1,57 @@
+/* An Iceberg table at one snapshot, as somebody reads it.
+ *
+ * Plain data in the arena it was opened into; never changed, so any thread may read it. Whoever
+ * opened it decided before that the person may know of the table. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "iceberg/scan.h"
+
+struct identity;
+
+/* Equality delete files that compare the same columns in the same reach: one join of the scan. */
+struct lake_equality {
+    const int32_t *field_ids; /* ascending */
+    size_t field_count;
+    bool is_global; /* of an unpartitioned spec: applies to every partition */
+    const struct iceberg_file *files;
+    size_t file_count;
+};
+
+/* Where files may lie: metadata is written by others, and must not make this program read what the
+ * catalog's owner did not mean. Gives the path as storage takes it; ERR_DENIED otherwise. */
+typedef enum err (*lake_locate_fn)(void *context, struct slice location, struct slice *ret_path,
+                                   struct errinfo *info);
+
+/* What a table is opened from; all of it outlives the source. */
+struct lake_origin {
+    const struct identity *who; /* files are read as them */
+    struct slice name;          /* for messages */
+    const struct iceberg_metadata *metadata;
+    const struct iceberg_snapshot *snapshot; /* NULL = no rows */
+    const struct iceberg_schema *schema;     /* rows are read with it */
+    struct iceberg_io io;                    /* passes `locate` too */
+    lake_locate_fn locate;
+    void *locate_context;
+};
+
+struct lake_source {
+    struct lake_origin from;
+    struct iceberg_name_mapping mapping;
+    bool has_position_deletes; /* or deletion vectors */
+    const struct lake_equality *equality;
+    size_t equality_count;
+    int64_t row_count; /* by the snapshot's summary; -1 = unknown */
+};
+
+/* With a snapshot, its list of manifests and its delete manifests are read. ERR_UNSUPPORTED names
+ * what of the table cannot be read (encryption; a column that SQL has no type for). */
+MUST_USE enum err lake_source_open(const struct lake_origin *from, struct arena *arena,
+                                   struct lake_source **ret_source, struct errinfo *info);
+
+/* Appends the engine's type text of an Iceberg type. ERR_UNSUPPORTED naming `column` and the type
+ * for one without a counterpart. */
+struct buf;
+MUST_USE enum err lake_type_print(const struct iceberg_type *type, struct slice column,
+                                  struct buf *out, struct errinfo *info);

@@ -1,0 +1,178 @@
+/* Attached catalogs: from what the store keeps to what the catalog module reads. */
+#include "base/buf.h"
+#include "query/lake_int.h"
+#include "sql/scan.h"
+
+/* What a literal of ATTACH's options says. */
+static enum err text_of(const struct relation_option *option, struct arena *arena,
+                        struct slice *ret_text, struct errinfo *info)
+{
+    struct scanner scanner;
+    struct token token;
+    scanner_init(&scanner, option->value);
+    TRY(scanner_next(&scanner, &token, info));
+    if (token.kind != TOKEN_STRING) {
+        return errinfo_set(info, ERR_INVALID, "22023", "the option \"%.*s\" wants a text in quotes",
+                           SLICE_ARGS(option->name));
+    }
+    TRY(token_string(&token, arena, ret_text, info));
+    return ret_text->len > 0
+               ? ERR_OK
+               : errinfo_set(info, ERR_INVALID, "22023", "the option \"%.*s\" is empty",
+                             SLICE_ARGS(option->name));
+}
+
+static enum err unknown(const char *what, struct slice given, const char *const *known,
+                        size_t known_count, struct errinfo *info)
+{
+    unsigned best = 4;
+    const char *nearest = NULL;
+    struct buf all CLEANUP(buf_fini) = {0};
+    for (size_t i = 0; i < known_count; i++) {
+        buf_printf(&all, "%s%s", i == 0 ? "" : ", ", known[i]);
+        unsigned distance = slice_edit_distance(slice_of(known[i]), given, best);
+        if (distance < best) {
+            best = distance;
+            nearest = known[i];
+        }
+    }
+    (void)errinfo_set(info, ERR_INVALID, "22023", "ATTACH has no %s \"%.*s\"", what,
+                      SLICE_ARGS(given));
+    if (nearest != NULL) {
+        errinfo_hint(info, "Did you mean %s?", nearest);
+    } else {
+        errinfo_hint(info, "There are %s.", buf_cstr(&all));
+    }
+    return ERR_INVALID;
+}
+
+static struct slice parent_of(struct slice path)
+{
+    while (path.len > 1 && path.ptr[path.len - 1] != '/') {
+        path.len--;
+    }
+    path.len -= path.len > 1 ? 1 : 0;
+    return path;
+}
+
+/* The folder that a catalog of this kind lives in. */
+static struct slice home_of(const struct catalog_iceberg *catalog)
+{
+    struct slice folder = catalog->location;
+    switch (catalog->kind) {
+    case CATALOG_ICEBERG_LOCAL:
+        return catalog->warehouse.len > 0 ? catalog->warehouse : parent_of(folder);
+    case CATALOG_ICEBERG_HADOOP:
+        break;
+    case CATALOG_ICEBERG_STATIC:
+        if (slice_ends_with(folder, SLICE(".json")) || slice_ends_with(folder, SLICE(".gz"))) {
+            folder = parent_of(folder);
+            folder = slice_ends_with(folder, SLICE("/metadata")) ? parent_of(folder) : folder;
+        }
+        break;
+    }
+    return folder;
+}
+
+enum option {
+    OPTION_TYPE,
+    OPTION_WAREHOUSE,
+    OPTION_CATALOG,
+    OPTION_ALLOW,
+    OPTION_COUNT
+};
+
+static enum err read_options(const struct system_catalog *kept, struct arena *arena,
+                             struct slice *ret_values, struct errinfo *info)
+{
+    static const char *const names[OPTION_COUNT] = {"TYPE", "WAREHOUSE", "CATALOG", "ALLOW"};
+    for (size_t i = 0; i < kept->option_count; i++) {
+        const struct relation_option *option = &kept->options[i];
+        size_t at = 0;
+        while (at < OPTION_COUNT && !slice_equal_fold(option->name, slice_of(names[at]))) {
+            at++;
+        }
+        if (at == OPTION_COUNT) {
+            return unknown("option", option->name, names, ARRAY_COUNT(names), info);
+        }
+        if (ret_values[at].len > 0) {
+            return errinfo_set(info, ERR_INVALID, "22023", "the option %s is given twice",
+                               names[at]);
+        }
+        TRY(text_of(option, arena, &ret_values[at], info));
+    }
+    return ERR_OK;
+}
+
+enum err attached_read(const struct system_catalog *kept, struct arena *arena,
+                       struct attached *ret_attached, struct errinfo *info)
+{
+    static const char *const types[] = {"iceberg_local", "iceberg_hadoop", "hadoop",
+                                        "iceberg_static", "static"};
+    struct slice values[OPTION_COUNT] = {{0}};
+    struct attached out = {.owner = kept->owner};
+    TRY(read_options(kept, arena, values, info));
+    struct slice type = kept->type.len > 0 ? kept->type : values[OPTION_TYPE];
+    if (type.len == 0) {
+        (void)errinfo_set(info, ERR_INVALID, "22023", "ATTACH wants the TYPE of the catalog");
+        errinfo_hint(info, "Write (TYPE iceberg_local), (TYPE hadoop) or (TYPE static).");
+        return ERR_INVALID;
+    }
+    if (!catalog_iceberg_kind_parse(type, &out.catalog.kind)) {
+        return unknown("TYPE", type, types, ARRAY_COUNT(types), info);
+    }
+    bool is_local = out.catalog.kind == CATALOG_ICEBERG_LOCAL;
+    if (!is_local && (values[OPTION_WAREHOUSE].len > 0 || values[OPTION_CATALOG].len > 0)) {
+        return errinfo_set(info, ERR_INVALID, "22023",
+                           "WAREHOUSE and CATALOG belong to TYPE iceberg_local");
+    }
+    out.catalog.name = kept->name;
+    out.catalog.location = kept->location;
+    out.catalog.catalog_name = values[OPTION_CATALOG];
+    out.catalog.warehouse = values[OPTION_WAREHOUSE];
+    struct slice *roots = arena_calloc(arena, 2, sizeof(*roots));
+    if (roots == NULL) {
+        return errinfo_nomem(info);
+    }
+    roots[out.root_count++] = home_of(&out.catalog);
+    if (values[OPTION_ALLOW].len > 0) {
+        roots[out.root_count++] = values[OPTION_ALLOW];
+    }
+    out.roots = roots;
+    *ret_attached = out;
+    return ERR_OK;
+}
+
+enum err attached_all(struct session *session, const struct identity *who, struct arena *arena,
+                      struct attached **ret_attached, size_t *ret_count, struct errinfo *info)
+{
+    struct system_catalog *kept;
+    size_t count;
+    TRY(system_catalogs(session->warehouse->system, who, arena, &kept, &count, info));
+    struct attached *all = arena_calloc(arena, count + 1, sizeof(*all));
+    if (all == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        TRY(attached_read(&kept[i], arena, &all[i], info));
+    }
+    *ret_attached = all;
+    *ret_count = count;
+    return ERR_OK;
+}
+
+enum err attached_find(struct session *session, const struct identity *who, struct slice name,
+                       struct arena *arena, const struct attached **ret_attached,
+                       struct errinfo *info)
+{
+    struct attached *all;
+    size_t count;
+    TRY(attached_all(session, who, arena, &all, &count, info));
+    *ret_attached = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal_fold(all[i].catalog.name, name)) {
+            *ret_attached = &all[i];
+        }
+    }
+    return ERR_OK;
+}

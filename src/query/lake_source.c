@@ -1,0 +1,29 @@
+/* A table of a lake as the lake module reads it. */
+#include "query/lake_int.h"
+
+static enum err locate(void *context, struct slice location, struct slice *ret_path,
+                       struct errinfo *info)
+{
+    const struct lake_table *table = context;
+    TRY(lake_location_check(table->attached, location, info));
+    return catalog_iceberg_path(location, ret_path, info);
+}
+
+enum err lake_table_source(const struct lake_table *table, struct arena *arena,
+                           const struct lake_source **ret_source, struct errinfo *info)
+{
+    struct lake_origin from = {
+        .who = table->who,
+        .name = table->loaded.name.name,
+        .metadata = &table->loaded.metadata,
+        .snapshot = table->snapshot,
+        .schema = table->schema,
+        .io = table->io,
+        .locate = locate,
+        .locate_context = (void *)(uintptr_t)table, /* only ever read */
+    };
+    struct lake_source *source;
+    TRY(lake_source_open(&from, arena, &source, info));
+    *ret_source = source;
+    return ERR_OK;
+}

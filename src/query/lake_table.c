@@ -1,0 +1,389 @@
+/* Tables and views of attached catalogs as relations.
+ *
+ * A column's id is its field id, a relation's uuid the table's: what GRANT keeps. A table whose
+ * metadata has no UUID can be read by the owner only, since nothing could be granted on it that a
+ * rename would not change. */
+#include "base/hash.h"
+#include "query/lake_int.h"
+#include "sql/scan.h"
+
+/* ---- reading, inside the roots only ---- */
+
+struct fenced_io {
+    const struct attached *attached;
+    struct iceberg_io inner;
+};
+
+static enum err read_all(void *context, struct slice location, uint64_t size_hint,
+                         uint64_t bytes_max, struct buf *ret_bytes, struct errinfo *info)
+{
+    const struct fenced_io *io = context;
+    TRY(lake_location_check(io->attached, location, info));
+    return io->inner.read_all(io->inner.context, location, size_hint, bytes_max, ret_bytes, info);
+}
+
+static enum err read_range(void *context, struct slice location, uint64_t offset, size_t len,
+                           void *ret_bytes, struct errinfo *info)
+{
+    const struct fenced_io *io = context;
+    TRY(lake_location_check(io->attached, location, info));
+    return io->inner.read_range(io->inner.context, location, offset, len, ret_bytes, info);
+}
+
+static enum err size_of(void *context, struct slice location, uint64_t *ret_size_bytes,
+                        struct errinfo *info)
+{
+    const struct fenced_io *io = context;
+    TRY(lake_location_check(io->attached, location, info));
+    return io->inner.size(io->inner.context, location, ret_size_bytes, info);
+}
+
+static enum err fence(const struct attached *attached, const struct identity *who,
+                      struct arena *arena, struct iceberg_io *ret_io, struct errinfo *info)
+{
+    struct fenced_io *io = arena_alloc(arena, sizeof(*io));
+    if (io == NULL) {
+        return errinfo_nomem(info);
+    }
+    *io = (struct fenced_io){attached, catalog_iceberg_io(who)};
+    *ret_io = (struct iceberg_io){io, read_all, read_range, size_of};
+    return ERR_OK;
+}
+
+enum err lake_type_text(const struct iceberg_type *type, struct slice column, struct arena *arena,
+                        struct slice *ret_text, struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    TRY(lake_type_print(type, column, &text, info));
+    return !buf_failed(&text) && arena_slice(arena, buf_slice(&text), ret_text)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
+/* ---- relations ---- */
+
+static enum err fill_columns(const struct iceberg_schema *schema, struct arena *arena,
+                             struct relation *relation, struct errinfo *info)
+{
+    size_t count = schema->root.field_count;
+    struct relation_column *columns = arena_calloc(arena, count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct iceberg_field *field = &schema->root.fields[i];
+        for (size_t k = 0; k < i; k++) {
+            if (slice_equal_fold(columns[k].name, field->name)) {
+                return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                                   "the columns \"%.*s\" and \"%.*s\" differ in case only",
+                                   SLICE_ARGS(columns[k].name), SLICE_ARGS(field->name));
+            }
+        }
+        columns[i] = (struct relation_column){
+            .id = (uint32_t)field->id, .name = field->name, .source = field->name};
+        TRY(lake_type_text(&field->type, field->name, arena, &columns[i].type, info));
+    }
+    relation->columns = columns;
+    relation->column_count = count;
+    return ERR_OK;
+}
+
+static bool has_field(const struct iceberg_schema *schema, int32_t id)
+{
+    for (size_t i = 0; i < schema->root.field_count; i++) {
+        if (schema->root.fields[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A policy that names a column which an older version lacks is no dangling one, unless the older
+ * version has columns that are gone today: one of them may be the same data under another id. */
+static enum err fill_others(const struct iceberg_metadata *metadata,
+                            const struct iceberg_schema *schema, struct arena *arena,
+                            struct relation *relation, struct errinfo *info)
+{
+    const struct iceberg_schema *now = iceberg_metadata_current_schema(metadata);
+    for (size_t i = 0; i < schema->root.field_count; i++) {
+        if (!has_field(now, schema->root.fields[i].id)) {
+            return ERR_OK;
+        }
+    }
+    uint32_t *ids = arena_calloc(arena, now->root.field_count + 1, sizeof(*ids));
+    if (ids == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < now->root.field_count; i++) {
+        if (!has_field(schema, now->root.fields[i].id)) {
+            ids[relation->other_id_count++] = (uint32_t)now->root.fields[i].id;
+        }
+    }
+    relation->other_ids = ids;
+    return ERR_OK;
+}
+
+static bool is_uuid(struct slice text)
+{
+    bool is_uuid = text.len == 36;
+    for (size_t i = 0; is_uuid && i < text.len; i++) {
+        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        is_uuid =
+            is_dash ? text.ptr[i] == '-' : memchr("0123456789abcdef", text.ptr[i], 16) != NULL;
+    }
+    return is_uuid;
+}
+
+/* The relations that Moat makes have well-known identities: what is granted on one of them must
+ * not be granted on a table that says it is it. */
+static bool is_made_by_moat(struct slice uuid)
+{
+    return slice_starts_with(uuid, SLICE("6d6f6174-0000-8000-8000-"));
+}
+
+static void fill_identity(const struct attached *attached, const struct catalog_iceberg_name *name,
+                          struct slice uuid, struct relation *relation)
+{
+    relation->name = (struct sql_name){attached->catalog.name, name->ns, name->name};
+    relation->uuid = is_uuid(uuid) && !is_made_by_moat(uuid) ? uuid : SLICE(LAKE_NO_IDENTITY);
+    relation->owner = attached->owner;
+}
+
+enum err lake_choose_version(struct lake_table *table, const struct lake_travel *travel,
+                             struct errinfo *info)
+{
+    const struct iceberg_metadata *metadata = &table->loaded.metadata;
+    table->schema = iceberg_metadata_current_schema(metadata);
+    switch (travel->kind) {
+    case TRAVEL_NOW:
+        if (metadata->current_snapshot_id != ICEBERG_NO_ID) {
+            table->snapshot = iceberg_metadata_snapshot(metadata, metadata->current_snapshot_id);
+        }
+        return ERR_OK;
+    case TRAVEL_SNAPSHOT:
+        TRY(iceberg_travel_to_id(metadata, travel->value, &table->snapshot, info));
+        break;
+    case TRAVEL_TIME:
+        TRY(iceberg_travel_to_time(metadata, travel->value, &table->snapshot, info));
+        break;
+    case TRAVEL_REF:
+        TRY(iceberg_travel_to_ref(metadata, travel->ref, &table->snapshot, info));
+        table->schema = iceberg_ref_schema(metadata, iceberg_metadata_ref(metadata, travel->ref));
+        return ERR_OK;
+    }
+    table->schema = iceberg_snapshot_schema(metadata, table->snapshot);
+    return ERR_OK;
+}
+
+static enum err make_table(struct lake_table *table, const struct lake_travel *travel,
+                           struct arena *arena, struct relation *ret_relation, struct errinfo *info)
+{
+    const struct catalog_iceberg_name *name = &table->loaded.name;
+    TRY(lake_choose_version(table, travel, info));
+    struct relation relation = {.kind = RELATION_TABLE, .format = FORMAT_PARQUET, .lake = table};
+    fill_identity(table->attached, name, table->loaded.metadata.uuid, &relation);
+    TRY(fill_columns(table->schema, arena, &relation, info));
+    TRY(fill_others(&table->loaded.metadata, table->schema, arena, &relation, info));
+    uint64_t snapshot = table->snapshot == NULL ? 0 : (uint64_t)table->snapshot->id;
+    relation.version = hash_xx64(name->metadata_location,
+                                 snapshot ^ ((uint64_t)(uint32_t)table->schema->id << 32));
+    *ret_relation = relation;
+    return ERR_OK;
+}
+
+/* With the columns of all schemas that the table ever had. */
+static enum err widen(const struct iceberg_metadata *metadata, struct arena *arena,
+                      struct relation *relation, struct errinfo *info)
+{
+    size_t capacity = 1;
+    for (size_t i = 0; i < metadata->schema_count; i++) {
+        capacity += metadata->schemas[i].root.field_count;
+    }
+    struct relation_column *columns = arena_calloc(arena, capacity, sizeof(*columns));
+    size_t count = relation->column_count;
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    memcpy(columns, relation->columns, count * sizeof(*columns));
+    for (size_t s = 0; s < metadata->schema_count; s++) {
+        struct relation older = {0};
+        TRY(fill_columns(&metadata->schemas[s], arena, &older, info));
+        for (size_t i = 0; i < older.column_count; i++) {
+            bool is_known = false;
+            for (size_t k = 0; k < count; k++) {
+                is_known = is_known || columns[k].id == older.columns[i].id;
+            }
+            if (!is_known) {
+                columns[count++] = older.columns[i];
+            }
+        }
+    }
+    relation->columns = columns;
+    relation->column_count = count;
+    return ERR_OK;
+}
+
+/* The body in the dialect that is nearest to ours. */
+static struct slice choose_sql(const struct iceberg_view_version *version)
+{
+    static const char *const preferred[] = {"moat", "duckdb"};
+    for (size_t p = 0; p < ARRAY_COUNT(preferred); p++) {
+        for (size_t i = 0; i < version->representation_count; i++) {
+            const struct iceberg_view_sql *sql = &version->representations[i];
+            if (slice_equal_fold(sql->dialect, slice_of(preferred[p]))) {
+                return sql->sql;
+            }
+        }
+    }
+    return version->representation_count == 0 ? (struct slice){0} : version->representations[0].sql;
+}
+
+static enum err make_view(struct lake_table *table, struct arena *arena,
+                          struct relation *ret_relation, struct errinfo *info)
+{
+    const struct iceberg_view *view = &table->loaded.view;
+    const struct iceberg_view_version *version = iceberg_view_current(view);
+    struct relation relation = {.kind = RELATION_VIEW, .view_sql = choose_sql(version)};
+    fill_identity(table->attached, &table->loaded.name, view->uuid, &relation);
+    if (relation.view_sql.len == 0) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "the view \"%.*s\" has no SQL text",
+                           SLICE_ARGS(relation.name.name));
+    }
+    TRY(fill_columns(iceberg_view_schema(view, version->schema_id), arena, &relation, info));
+    struct buf ns CLEANUP(buf_fini) = {0};
+    for (size_t i = 0; i < version->default_namespace_count; i++) {
+        buf_append_str(&ns, i == 0 ? "" : ".");
+        buf_append_slice(&ns, version->default_namespace[i]);
+    }
+    if (buf_failed(&ns) || !arena_slice(arena, buf_slice(&ns), &relation.view_schema)) {
+        return errinfo_nomem(info);
+    }
+    /* The catalog's name in other engines need not be its name here: a view knows its own. */
+    relation.version = hash_xx64(table->loaded.name.metadata_location, 0);
+    *ret_relation = relation;
+    return ERR_OK;
+}
+
+static enum err load_exact(const struct attached *attached, const struct identity *who,
+                           struct slice ns, struct slice name, struct arena *arena,
+                           struct lake_table *ret_table, struct errinfo *info)
+{
+    struct lake_table table = {.attached = attached, .who = who};
+    TRY(fence(attached, who, arena, &table.io, info));
+    TRY(catalog_iceberg_load(&attached->catalog, who, ns, name, arena, &table.loaded, info));
+    TRY(lake_location_check(attached, table.loaded.name.metadata_location, info));
+    *ret_table = table;
+    return ERR_OK;
+}
+
+/* "t$branch_x", "t$tag_x". */
+static bool split_ref(struct slice suffix, struct lake_travel *travel)
+{
+    static const struct slice prefixes[] = {{"branch_", 7}, {"tag_", 4}};
+    for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++) {
+        size_t len = prefixes[i].len;
+        if (slice_starts_with_fold(suffix, prefixes[i]) && suffix.len > len) {
+            *travel = (struct lake_travel){.kind = TRAVEL_REF,
+                                           .ref = {suffix.ptr + len, suffix.len - len}};
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err no_table(struct slice name, struct errinfo *info)
+{
+    return errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%.*s\" does not exist",
+                       SLICE_ARGS(name));
+}
+
+/* What stands behind the last "$" of a name that no table has. */
+static enum err open_suffixed(const struct attached *attached, const struct identity *who,
+                              struct slice ns, struct slice name, struct arena *arena,
+                              struct lake_open *open, struct errinfo *info)
+{
+    size_t dollar = name.len;
+    while (dollar > 0 && name.ptr[dollar - 1] != '$') {
+        dollar--;
+    }
+    if (dollar < 2) {
+        return no_table(name, info);
+    }
+    struct slice base = {name.ptr, dollar - 1};
+    struct slice suffix = {name.ptr + dollar, name.len - dollar};
+    struct lake_travel to;
+    if (lake_metadata_find(suffix, &open->metadata)) {
+        open->is_metadata = true;
+    } else if (split_ref(suffix, &to)) {
+        if (open->travel.kind != TRAVEL_NOW) {
+            return errinfo_set(info, ERR_INVALID, NULL, "\"%.*s\" names a version already",
+                               SLICE_ARGS(name));
+        }
+        open->travel = to;
+    } else {
+        return no_table(name, info);
+    }
+    TRY(load_exact(attached, who, ns, base, arena, &open->table, info));
+    return open->table.loaded.name.is_view ? no_table(name, info) : ERR_OK;
+}
+
+enum err lake_open(const struct attached *attached, const struct identity *who, struct slice ns,
+                   struct slice name, const struct lake_travel *travel, struct arena *arena,
+                   struct lake_open *ret_open, struct errinfo *info)
+{
+    struct lake_open open = {0};
+    if (travel != NULL) {
+        open.travel = *travel;
+    }
+    enum err err = load_exact(attached, who, ns, name, arena, &open.table, info);
+    if (err == ERR_NOT_FOUND) {
+        err = open_suffixed(attached, who, ns, name, arena, &open, info);
+    }
+    TRY(err);
+    *ret_open = open;
+    return ERR_OK;
+}
+
+static enum err make(const struct lake_open *open, const struct lake_travel *travel,
+                     struct arena *arena, struct relation *ret_relation, struct errinfo *info)
+{
+    struct lake_table *table = arena_alloc(arena, sizeof(*table));
+    if (table == NULL) {
+        return errinfo_nomem(info);
+    }
+    *table = open->table;
+    return table->loaded.name.is_view ? make_view(table, arena, ret_relation, info)
+                                      : make_table(table, travel, arena, ret_relation, info);
+}
+
+enum err lake_now(const struct lake_open *open, struct arena *arena, struct relation *ret_relation,
+                  struct errinfo *info)
+{
+    static const struct lake_travel now = {.kind = TRAVEL_NOW};
+    TRY(make(open, &now, arena, ret_relation, info));
+    return open->is_metadata ? widen(&open->table.loaded.metadata, arena, ret_relation, info)
+                             : ERR_OK;
+}
+
+enum err lake_version(const struct lake_open *open, struct arena *arena,
+                      struct relation *ret_relation, struct errinfo *info)
+{
+    ASSERT(!open->is_metadata);
+    if (open->table.loaded.name.is_view && open->travel.kind != TRAVEL_NOW) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "a view has no versions: \"%.*s\"",
+                           SLICE_ARGS(open->table.loaded.name.name));
+    }
+    return make(open, &open->travel, arena, ret_relation, info);
+}
+
+bool lake_is_current(const struct relation *relation)
+{
+    const struct lake_table *table = relation->lake;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lake check", 0);
+    struct catalog_iceberg_table now;
+    struct errinfo ignored;
+    return arena != NULL &&
+           catalog_iceberg_load(&table->attached->catalog, table->who, table->loaded.name.ns,
+                                table->loaded.name.name, arena, &now, &ignored) == ERR_OK &&
+           slice_equal(now.name.metadata_location, table->loaded.name.metadata_location);
+}

@@ -1,0 +1,92 @@
+/* ATTACH and DETACH. */
+#include "query/lake_int.h"
+#include "query/run_int.h"
+#include "sql/scan.h"
+
+static enum err locate_option(struct query *query, struct slice written, struct slice *ret_value,
+                              struct errinfo *info)
+{
+    struct slice path;
+    struct buf quoted CLEANUP(buf_fini) = {0};
+    TRY(catalog_iceberg_locate(query->session->who, written, query->arena, &path, info));
+    sql_quote_string(&quoted, path);
+    return !buf_failed(&quoted) && arena_slice(query->arena, buf_slice(&quoted), ret_value)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
+/* What is kept: the type by itself, folders absolute. */
+static enum err keep_options(struct query *query, const struct statement *statement,
+                             const struct attached *attached, struct system_catalog *kept,
+                             struct errinfo *info)
+{
+    struct relation_option *options =
+        arena_calloc(query->arena, statement->option_count + 1, sizeof(*options));
+    if (options == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < statement->option_count; i++) {
+        const struct relation_option *option = &statement->options[i];
+        if (slice_equal_fold(option->name, SLICE("type"))) {
+            continue;
+        }
+        struct relation_option *out = &options[kept->option_count++];
+        *out = *option;
+        if (slice_equal_fold(option->name, SLICE("warehouse"))) {
+            TRY(locate_option(query, attached->catalog.warehouse, &out->value, info));
+        } else if (slice_equal_fold(option->name, SLICE("allow"))) {
+            TRY(locate_option(query, attached->roots[1], &out->value, info));
+        }
+    }
+    kept->options = options;
+    kept->type = slice_of(catalog_iceberg_kind_name(attached->catalog.kind));
+    return ERR_OK;
+}
+
+/* Opened once as the person, so that a mistake shows now. */
+static enum err check(struct query *query, const struct statement *statement,
+                      struct system_catalog *kept, struct errinfo *info)
+{
+    struct attached written;
+    struct attached attached;
+    struct system_catalog asked = {.name = statement->name.name,
+                                   .options = statement->options,
+                                   .option_count = statement->option_count};
+    TRY(attached_read(&asked, query->arena, &written, info));
+    kept->name = statement->name.name;
+    TRY(catalog_iceberg_locate(query->session->who, statement->location, query->arena,
+                               &kept->location, info));
+    TRY(keep_options(query, statement, &written, kept, info));
+    TRY(attached_read(kept, query->arena, &attached, info));
+    return catalog_iceberg_check(&attached.catalog, query->session->who, info);
+}
+
+enum err run_attach(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct system_catalog kept = {0};
+    if (!resolve_is_admin(session->who)) { /* others may not learn by it what is on the disk */
+        (void)errinfo_set(info, ERR_DENIED, NULL,
+                          "only the warehouse's owner and members of \"" SYSTEM_ROLE_ADMIN
+                          "\" may attach catalogs");
+        errinfo_hint(info, "Ask one of them.");
+        return ERR_DENIED;
+    }
+    enum err err = check(query, statement, &kept, info);
+    if (err != ERR_OK) {
+        if (info != NULL && info->position == 0) {
+            errinfo_position(info, statement_position(query->statement, statement->location));
+        }
+        return err;
+    }
+    enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
+                                   : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
+                                                              : SYSTEM_CREATE;
+    return system_catalog_attach(session->warehouse->system, session->who, &kept, mode, info);
+}
+
+enum err run_detach(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    return system_catalog_detach(query->session->warehouse->system, query->session->who,
+                                 statement->name.name, statement->if_exists, info);
+}

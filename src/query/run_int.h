@@ -1,0 +1,31 @@
+/* Statements that Moat runs itself: one function a kind, in run_*.c; `statements` in query.c maps
+ * kinds to them. */
+#pragma once
+
+#include "query/query_int.h"
+
+typedef enum err (*statement_fn)(struct query *query, const struct statement *statement,
+                                 struct errinfo *info);
+
+MUST_USE enum err run_explain(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_view(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_schema(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_attach(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_detach(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_drop(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_alter_table(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_principal(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_alter_user(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_grant(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_revoke(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_grant_role(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_show(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_check_access(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_set(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_use(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_prepare(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_execute(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_deallocate(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_copy(struct query *, const struct statement *, struct errinfo *);
