@@ -129,7 +129,7 @@ static double run_query(struct engine_session *session, struct slice sql, uint64
 static void write_file(struct engine *engine, struct engine_session *session, struct data *data,
                        size_t index)
 {
-    char path[] = "/tmp/scan_bench_XXXXXX";
+    char path[] = "/tmp/engine_scan_XXXXXX";
     data->fds[index] = mkstemp(path);
     if (data->fds[index] < 0) {
         perror("data file");

@@ -1,5 +1,5 @@
-/* Grants: what one query may read, and through whom. Included by module.hpp, which brings the C
- * headers in as C. */
+/* What one query may read or write: objects, sinks, and scans with files of their own. Comes
+ * after DuckDB's headers (module.hpp). */
 #pragma once
 
 #include <atomic>
@@ -9,6 +9,15 @@
 #include <string>
 #include <unordered_map>
 #include <vector>
+
+/* C lets a function and a struct share a name; C++ calls the one a shadow of the other. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+extern "C" {
+#include "engine/engine_module.h"
+#include "engine/scan.h"
+}
+#pragma GCC diagnostic pop
 
 namespace moat
 {

@@ -26,15 +26,6 @@
 #include <unordered_map>
 #include <vector>
 
-/* C lets a function and a struct share a name; C++ calls the one a shadow of the other. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-extern "C" {
-#include "engine/engine_module.h"
-#include "engine/scan.h"
-}
-#pragma GCC diagnostic pop
-
 #include "engine/duckdb/grants.hpp"
 
 namespace moat
