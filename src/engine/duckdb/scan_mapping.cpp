@@ -342,6 +342,30 @@ static void convert_uuid(Vector &source, Vector &result, idx_t count)
         });
 }
 
+/* Numbers of more bits, which cannot fail: the engine's cast looks for overflow row by row. */
+template <class From, class To> static void widen(Vector &source, Vector &result, idx_t count)
+{
+    duckdb::UnaryExecutor::Execute<From, To>(source, result, count,
+                                             [](From value) { return static_cast<To>(value); });
+}
+
+static void convert_wider(Vector &source, Vector &result, idx_t count)
+{
+    using duckdb::PhysicalType;
+    bool is_number = result.GetType().IsNumeric(); /* of decimals: the scale is the same */
+    auto from = source.GetType().InternalType();
+    auto to = result.GetType().InternalType();
+    if (is_number && from == to) {
+        result.Reinterpret(source);
+    } else if (is_number && from == PhysicalType::INT32 && to == PhysicalType::INT64) {
+        widen<int32_t, int64_t>(source, result, count);
+    } else if (is_number && from == PhysicalType::FLOAT && to == PhysicalType::DOUBLE) {
+        widen<float, double>(source, result, count);
+    } else {
+        duckdb::VectorOperations::DefaultCast(source, result, count);
+    }
+}
+
 /* A field that the file lacks: its value, but NULL where the struct around it is. */
 static void fill_constant(Vector &result, idx_t count, const Value &value,
                           const duckdb::ValidityMask &outer)
@@ -401,6 +425,8 @@ static void convert(Vector &source, Vector &result, idx_t count, const mapping &
         result.Reference(how.value);
         return;
     case mapping::CAST:
+        convert_wider(source, result, count);
+        return;
     case mapping::CONVERT:
         duckdb::VectorOperations::DefaultCast(source, result, count);
         return;
