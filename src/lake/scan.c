@@ -284,6 +284,7 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
                                            .schema = scan->source->from.schema,
                                            .filter = filter,
                                            .cache = scan->cache,
+                                           .cache_scope = scan->source->from.cache_scope,
                                            .thread_count = PLAN_THREADS};
     struct iceberg_scan_plan plan;
     TRY(iceberg_scan_plan(&options, scan->arena, &plan, info));

@@ -32,6 +32,7 @@ struct lake_origin {
     const struct iceberg_snapshot *snapshot; /* NULL = no rows */
     const struct iceberg_schema *schema;     /* rows are read with it */
     struct iceberg_io io;                    /* passes `locate` too */
+    struct slice cache_scope;                /* iceberg_scan_options.cache_scope */
     lake_locate_fn locate;
     void *locate_context;
 };

@@ -1,5 +1,6 @@
 /* Policy expressions from people's text to stored form, checked without touching data. */
 #include "base/json.h"
+#include "query/policy_int.h"
 #include "query/query_int.h"
 #include "sql/scan.h"
 

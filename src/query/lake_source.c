@@ -1,4 +1,5 @@
 /* A table of a lake as the lake module reads it. */
+#include "base/buf.h"
 #include "query/lake_int.h"
 
 static enum err locate(void *context, struct slice location, struct slice *ret_path,
@@ -22,6 +23,15 @@ enum err lake_table_source(const struct lake_table *table, struct arena *arena,
         .locate = locate,
         .locate_context = (void *)(uintptr_t)table, /* only ever read */
     };
+    /* Manifests are kept for the person and the catalog's own name of the table. */
+    char *scope =
+        arena_printf(arena, "%.*s/%.*s/%.*s/%.*s", SLICE_ARGS(identity_subject(table->who)),
+                     SLICE_ARGS(table->attached->catalog.location),
+                     SLICE_ARGS(table->loaded.name.ns), SLICE_ARGS(table->loaded.name.name));
+    if (scope == NULL) {
+        return errinfo_nomem(info);
+    }
+    from.cache_scope = slice_of(scope);
     struct lake_source *source;
     TRY(lake_source_open(&from, arena, &source, info));
     *ret_source = source;

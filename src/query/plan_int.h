@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "query/policy_int.h"
 #include "query/query_int.h"
 
 #define PLAN_DEPTH_MAX 16 /* views, and policies' subqueries, in each other */

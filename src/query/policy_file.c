@@ -4,6 +4,7 @@
  * SHOW GRANTS prints it. Rules equal in print are the same. */
 #include "base/io.h"
 #include "base/mem.h"
+#include "query/policy_int.h"
 #include "query/query_int.h"
 #include "sql/scan.h"
 

@@ -1,5 +1,6 @@
 /* ATTACH and DETACH. */
 #include "query/lake_int.h"
+#include "query/policy_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 

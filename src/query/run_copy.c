@@ -2,6 +2,7 @@
  * a grant to one new file. Only for the warehouse's owner: a file outlives every policy. */
 #include <limits.h>
 
+#include "query/policy_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 

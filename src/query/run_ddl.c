@@ -1,6 +1,7 @@
 /* CREATE, DROP and ALTER of schemas, tables and views; users and roles. */
 #include "base/mem.h"
 #include "query/lake_int.h"
+#include "query/policy_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 

@@ -5,6 +5,7 @@
  * applies. The physical SQL is for who sees everything of every table in it. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "query/policy_int.h"
 #include "query/run_int.h"
 
 static const struct relation_column plan_columns[] = {

@@ -1,4 +1,5 @@
 /* GRANT, DENY, REVOKE, and membership of roles. */
+#include "query/policy_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 

@@ -1,6 +1,7 @@
 /* Statements that change only the session: SET, USE, PREPARE, EXECUTE, DEALLOCATE. */
 #include "base/json.h"
 #include "base/mem.h"
+#include "query/policy_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 

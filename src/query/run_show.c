@@ -1,6 +1,7 @@
 /* SHOW and CHECK ACCESS. Lists are SELECTs over the system tables, run as the person, so that they
  * can never show more than those do; policy itself is shown from here. */
 #include "base/json.h"
+#include "query/policy_int.h"
 #include "query/run_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"

@@ -11,7 +11,6 @@
 #include <duckdb/common/vector_operations/unary_executor.hpp>
 #include <duckdb/common/vector_operations/vector_operations.hpp>
 #include <duckdb/execution/expression_executor_state.hpp>
-#include <duckdb/planner/expression/bound_cast_expression.hpp>
 #include <duckdb/planner/expression/bound_constant_expression.hpp>
 #include <duckdb/planner/expression/bound_function_expression.hpp>
 #include <duckdb/planner/expression/bound_reference_expression.hpp>
@@ -281,9 +280,7 @@ mapping map_column(const scan_column &column, const duckdb::MultiFileColumnDefin
     } else if (local.type.id() == LogicalTypeId::SQLNULL) {
         how = constant(column.type, Value(column.type));
     } else if (is_widening(local.type, column.type)) {
-        bool is_same_width =
-            id == LogicalTypeId::DECIMAL && local.type.InternalType() == column.type.InternalType();
-        how.kind = is_same_width ? mapping::REINTERPRET : mapping::CAST;
+        how.kind = mapping::CAST;
     } else if (is_same_bytes(local.type, column.type)) {
         how.kind = mapping::REINTERPRET;
     } else if (local.type.id() == LogicalTypeId::BLOB && id == LogicalTypeId::VARCHAR) {
@@ -345,6 +342,30 @@ static void convert_uuid(Vector &source, Vector &result, idx_t count)
         });
 }
 
+/* Numbers of more bits, which cannot fail: the engine's cast looks for overflow row by row. */
+template <class From, class To> static void widen(Vector &source, Vector &result, idx_t count)
+{
+    duckdb::UnaryExecutor::Execute<From, To>(source, result, count,
+                                             [](From value) { return static_cast<To>(value); });
+}
+
+static void convert_wider(Vector &source, Vector &result, idx_t count)
+{
+    using duckdb::PhysicalType;
+    bool is_number = result.GetType().IsNumeric(); /* of decimals: the scale is the same */
+    auto from = source.GetType().InternalType();
+    auto to = result.GetType().InternalType();
+    if (is_number && from == to) {
+        result.Reinterpret(source);
+    } else if (is_number && from == PhysicalType::INT32 && to == PhysicalType::INT64) {
+        widen<int32_t, int64_t>(source, result, count);
+    } else if (is_number && from == PhysicalType::FLOAT && to == PhysicalType::DOUBLE) {
+        widen<float, double>(source, result, count);
+    } else {
+        duckdb::VectorOperations::DefaultCast(source, result, count);
+    }
+}
+
 /* A field that the file lacks: its value, but NULL where the struct around it is. */
 static void fill_constant(Vector &result, idx_t count, const Value &value,
                           const duckdb::ValidityMask &outer)
@@ -404,6 +425,8 @@ static void convert(Vector &source, Vector &result, idx_t count, const mapping &
         result.Reference(how.value);
         return;
     case mapping::CAST:
+        convert_wider(source, result, count);
+        return;
     case mapping::CONVERT:
         duckdb::VectorOperations::DefaultCast(source, result, count);
         return;
@@ -456,9 +479,6 @@ mapping_expression(mapping how, const LogicalType &local_type, idx_t local_index
     }
     if (how.kind == mapping::CONSTANT) {
         return duckdb::make_uniq<duckdb::BoundConstantExpression>(how.value);
-    }
-    if (how.kind == mapping::CAST || how.kind == mapping::CONVERT) {
-        return duckdb::BoundCastExpression::AddDefaultCastToType(std::move(reference), how.type);
     }
     /* Fallible and with its own way with NULLs: then the engine does not run it over dictionaries
      * or skip it where the argument is NULL. */
