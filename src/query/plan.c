@@ -393,6 +393,18 @@ static bool uses(const struct used_columns *used, struct slice column, struct sl
     return used->is_all;
 }
 
+/* By name alone, whatever stars there are. */
+static bool names_column(const void *context, struct slice name)
+{
+    const struct used_columns *used = context;
+    for (size_t i = 0; i < used->count; i++) {
+        if (slice_equal_fold(used->names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum err fill_audit(struct builder *b, const struct plan_node *node,
                            const struct resolved *resolved, const struct used_columns *used,
                            struct audit_table *out, struct errinfo *info)
@@ -620,6 +632,7 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
             errinfo_position(info, reference->position);
             return err;
         }
+        TRY(plan_add_virtual(b, node, i, names_column, &used, &ref->resolved, info));
         TRY(add_table(b, node, &ref->resolved, &ref->table, info));
         TRY(fill_audit(b, node, &ref->resolved, &used, &b->plan->tables[ref->table].audit, info));
         TRY(classify_filter(b, ref, info));
