@@ -67,6 +67,11 @@ enum err plan_parse(struct session *session, struct slice text, struct arena *ar
         errinfo_hint(info, "A query starts with SELECT, WITH, VALUES, FROM or TABLE.");
         errinfo_position(info, 1);
     }
+    if (err == ERR_SYNTAX && info != NULL && strstr(info->message, "NameListToString") != NULL) {
+        (void)errinfo_set(info, ERR_SYNTAX, NULL, "a name has more than three parts");
+        errinfo_hint(info, "A metadata table is named catalog.schema.\"table$snapshots\", a "
+                           "namespace of several levels catalog.\"a.b\".table.");
+    }
     TRY(err);
     if (buf_failed(&json) || !arena_slice(arena, buf_slice(&json), ret_json)) {
         return errinfo_nomem(info);
