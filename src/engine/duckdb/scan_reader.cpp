@@ -62,6 +62,17 @@ struct scan_state : public duckdb::MultiFileReaderGlobalState {
 
 /* ---- deleted rows ---- */
 
+/* 0, 1, 2 ... */
+static const struct counting {
+    counting()
+    {
+        for (duckdb::sel_t i = 0; i < STANDARD_VECTOR_SIZE; i++) {
+            all[i] = i;
+        }
+    }
+    duckdb::sel_t all[STANDARD_VECTOR_SIZE];
+} numbers;
+
 class live_filter : public duckdb::DeleteFilter
 {
   public:
@@ -70,33 +81,42 @@ class live_filter : public duckdb::DeleteFilter
     {
     }
 
-    /* `selection` stays unset where all rows live. */
+    /* `selection` stays unset where all rows live. The dead are few: what lies between two of them
+     * is filled in one go. */
     idx_t Filter(duckdb::row_t first, idx_t count, duckdb::SelectionVector &selection) override
     {
         int64_t rows[STANDARD_VECTOR_SIZE];
         bool is_live[STANDARD_VECTOR_SIZE];
         ASSERT(count <= STANDARD_VECTOR_SIZE);
-        for (idx_t i = 0; i < count; i++) {
+        for (idx_t i = 0; i < STANDARD_VECTOR_SIZE; i++) { /* a constant: compilers widen it */
             rows[i] = first + static_cast<int64_t>(i);
         }
         ask(rows, count, is_live);
-        idx_t live = 0;
-        for (idx_t i = 0; i < count; i++) {
-            live += is_live[i] ? 1 : 0;
-        }
-        if (live == count) {
+        idx_t next = find_dead(is_live, 0, count);
+        if (next == count) {
             return count;
         }
         selection.Initialize(STANDARD_VECTOR_SIZE);
+        duckdb::sel_t *out = selection.data();
+        idx_t live = 0;
         idx_t at = 0;
-        for (idx_t i = 0; i < count; i++) {
-            selection.set_index(at, i);
-            at += is_live[i] ? 1 : 0;
+        while (true) {
+            memcpy(out + live, numbers.all + at, (next - at) * sizeof(duckdb::sel_t));
+            live += next - at;
+            if (next == count) {
+                return live;
+            }
+            at = next + 1;
+            next = find_dead(is_live, at, count);
         }
-        return live;
     }
 
   private:
+    static idx_t find_dead(const bool *is_live, idx_t from, idx_t count)
+    {
+        auto found = static_cast<const bool *>(memchr(is_live + from, 0, count - from));
+        return found == nullptr ? count : static_cast<idx_t>(found - is_live);
+    }
     void ask(const int64_t *rows, idx_t count, bool *ret_live) const
     {
         grant_state::use in_use(*source->grant);
