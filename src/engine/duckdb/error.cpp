@@ -79,6 +79,19 @@ void throw_errinfo(enum err code, const struct errinfo &info)
     throw duckdb::Exception(extra, type_of(code), message);
 }
 
+/* What an address is called in messages. A file of a scan has a number that its owner knows. */
+static string name_of(const string &address)
+{
+    size_t slash = address.rfind('/');
+    size_t scan = slash == 0 || slash == string::npos ? slash : address.rfind("/s", slash - 1);
+    if (scan == string::npos || scan == 0 || scan + 2 >= slash || slash + 1 == address.size() ||
+        address.find_first_not_of("0123456789", scan + 2) != slash ||
+        address.find_first_not_of("0123456789", slash + 1) != string::npos) {
+        return "file";
+    }
+    return "file " + address.substr(slash + 1) + " of the table";
+}
+
 string without_addresses(const string &text)
 {
     static const string scheme = "moat://";
@@ -89,11 +102,10 @@ string without_addresses(const string &text)
         if (found == string::npos) {
             return out + text.substr(at);
         }
-        out += text.substr(at, found - at) + "file";
+        out += text.substr(at, found - at);
         at = text.find_first_of(" \t\r\n\"'`,;:()[]{}<>\\", found + scheme.size());
-        if (at == string::npos) {
-            return out;
-        }
+        at = at == string::npos ? text.size() : at;
+        out += name_of(text.substr(found, at - found));
     }
 }
 

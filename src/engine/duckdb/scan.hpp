@@ -1,5 +1,5 @@
-/* What the files of moat_scan share: a scan as it was bound, the list of its files, and how a file's
- * columns become the scan's.
+/* What the files of moat_scan share: a scan as it was bound, the list of its files, and how the
+ * columns of a file become the scan's.
  *
  *   scan.cpp            the table function: binding, virtual columns, exact counts
  *   scan_source.cpp     the description of a scan in the engine's terms

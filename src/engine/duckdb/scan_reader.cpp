@@ -572,13 +572,10 @@ duckdb::ReaderInitializeType scan_reader::InitializeReader(
     return duckdb::ReaderInitializeType::INITIALIZED;
 }
 
-void scan_reader::FinalizeChunk(ClientContext &context, const duckdb::MultiFileBindData &bind_data,
-                                duckdb::BaseFileReader &reader,
-                                const duckdb::MultiFileReaderData &data, duckdb::DataChunk &input,
-                                duckdb::DataChunk &output, duckdb::ExpressionExecutor &executor,
-                                duckdb::optional_ptr<duckdb::MultiFileReaderGlobalState> state)
+/* Values as the scan shows them, of rows that pass what could not be checked before. */
+static void finish(ClientContext &context, const Expression *condition, duckdb::DataChunk &input,
+                   duckdb::DataChunk &output, duckdb::ExpressionExecutor &executor)
 {
-    auto condition = state->Cast<scan_state>().find(reader.file_list_idx.GetIndex());
     if (condition != nullptr) {
         duckdb::ExpressionExecutor check(context, *condition);
         duckdb::SelectionVector selection(STANDARD_VECTOR_SIZE);
@@ -591,8 +588,35 @@ void scan_reader::FinalizeChunk(ClientContext &context, const duckdb::MultiFileB
             input.Slice(selection, count);
         }
     }
-    MultiFileReader::FinalizeChunk(context, bind_data, reader, data, input, output, executor,
-                                   state);
+    executor.SetChunk(input);
+    for (idx_t i = 0; i < executor.expressions.size(); i++) {
+        executor.ExecuteExpression(i, output.data[i]);
+    }
+    output.SetCardinality(input.size());
+}
+
+void scan_reader::FinalizeChunk(ClientContext &context, const duckdb::MultiFileBindData &,
+                                duckdb::BaseFileReader &reader, const duckdb::MultiFileReaderData &,
+                                duckdb::DataChunk &input, duckdb::DataChunk &output,
+                                duckdb::ExpressionExecutor &executor,
+                                duckdb::optional_ptr<duckdb::MultiFileReaderGlobalState> state)
+{
+    auto &files = state->Cast<scan_state>();
+    idx_t index = reader.file_list_idx.GetIndex();
+    try {
+        finish(context, files.find(index), input, output, executor);
+    } catch (const std::exception &thrown) {
+        duckdb::ErrorData error(thrown);
+        if (error.Type() == duckdb::ExceptionType::INTERNAL ||
+            error.Type() == duckdb::ExceptionType::INTERRUPT) {
+            throw;
+        }
+        auto &list = files.file_list->Cast<scan_list>();
+        auto &file = list.file(index);
+        grant_state::use in_use(*list.source->grant);
+        throw duckdb::Exception(error.ExtraInfo(), error.Type(),
+                                file_name(file) + ": " + error.RawMessage());
+    }
 }
 
 unique_ptr<MultiFileReader> make_scan_reader(const duckdb::TableFunction &function)

@@ -3,9 +3,9 @@
  *
  *   scan_tpch_bench FOLDER STATEMENTS [ROUNDS]
  *
- * FOLDER holds <table>.parquet; STATEMENTS has one statement a line (tests/data/ast/tpch.sql). Prints
- * the fastest round of each statement and way, the totals and their ratios. The third way deletes 1 %
- * of all rows. The first two ways must give as many rows. */
+ * FOLDER holds <table>.parquet; STATEMENTS has one statement a line (tests/data/ast/tpch.sql).
+ * Prints the fastest round of each statement and way, the totals and their ratios. The third way
+ * deletes 1 % of all rows. The first two ways must give as many rows. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
