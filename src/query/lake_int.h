@@ -54,7 +54,7 @@ struct lake_travel {
     struct slice ref; /* branch or tag */
 };
 
-/* They tell bounds, counts and paths of all rows, so they are for those who see all of the table. */
+/* They tell bounds, counts and paths of all rows: they are for those who see all of the table. */
 enum lake_metadata_kind {
     LAKE_SNAPSHOTS,
     LAKE_HISTORY,

@@ -10,12 +10,8 @@
 #define VIRTUAL_ID_FIRST 0xFFFFFF00u
 
 static const struct lake_metadata_column virtual_columns[] = {
-    {"_file", "VARCHAR"},
-    {"_pos", "BIGINT"},
-    {"_spec_id", "INTEGER"},
-    {"_partition", NULL},
-    {"_row_id", "BIGINT"},
-    {"_last_updated_sequence_number", "BIGINT"}};
+    {"_file", "VARCHAR"}, {"_pos", "BIGINT"},    {"_spec_id", "INTEGER"},
+    {"_partition", NULL}, {"_row_id", "BIGINT"}, {"_last_updated_sequence_number", "BIGINT"}};
 
 static bool has_column(const struct relation *relation, struct slice name)
 {
@@ -81,8 +77,7 @@ enum err plan_add_virtual(struct builder *b, struct plan_node *node, size_t inde
             TRY(lake_metadata_type(relation->lake, "partition", b->arena, &type, info));
             type = type.len > 0 ? type : SLICE("INTEGER"); /* of a table without: NULL */
         }
-        found[count] =
-            (struct relation_column){VIRTUAL_ID_FIRST + (uint32_t)i, name, name, type};
+        found[count] = (struct relation_column){VIRTUAL_ID_FIRST + (uint32_t)i, name, name, type};
         names[count++] = name;
     }
     if (count == 0) {

@@ -540,8 +540,8 @@ static enum err find_static(struct session *session, const struct identity *who,
     TRY(attached_find(session, who, (struct slice){written->name.ptr, len}, arena, &attached,
                       info));
     if (attached != NULL && attached->catalog.kind == CATALOG_ICEBERG_STATIC) {
-        *ret_name = (struct sql_name){attached->catalog.name, SLICE(SQL_SCHEMA_DEFAULT),
-                                      written->name};
+        *ret_name =
+            (struct sql_name){attached->catalog.name, SLICE(SQL_SCHEMA_DEFAULT), written->name};
         *ret_is_static = true;
     }
     return ERR_OK;
@@ -583,7 +583,8 @@ enum err resolve_version(struct session *session, const struct identity *who,
     if (err != ERR_NOT_FOUND || !shift(written, arena, &other)) {
         return err;
     }
-    enum err other_err = resolve_or_static(session, who, &other, travel, arena, ret_resolved, &second);
+    enum err other_err =
+        resolve_or_static(session, who, &other, travel, arena, ret_resolved, &second);
     if (other_err != ERR_OK && other_err != ERR_NOT_FOUND && info != NULL) {
         *info = second;
     }

@@ -57,11 +57,12 @@ static void copy_until(struct rewriter *r, size_t end)
 static bool is_clause(const struct token *token)
 {
     static const char *const words[] = {
-        "where",     "join",    "left",   "right",  "inner",   "full",     "cross",      "natural",
-        "on",        "using",   "group",  "order",  "having",  "limit",    "offset",     "union",
-        "except",    "minus",   "window", "select", "qualify", "sample",   "tablesample", "asof",
-        "anti",      "semi",    "fetch",  "for",    "at",      "pivot",    "unpivot",    "lateral",
-        "intersect", "positional", "returning", "set", "when", "into",     "from",       "and"};
+        "where",   "join",        "left",    "right",   "inner",     "full",       "cross",
+        "natural", "on",          "using",   "group",   "order",     "having",     "limit",
+        "offset",  "union",       "except",  "minus",   "window",    "select",     "qualify",
+        "sample",  "tablesample", "asof",    "anti",    "semi",      "fetch",      "for",
+        "at",      "pivot",       "unpivot", "lateral", "intersect", "positional", "returning",
+        "set",     "when",        "into",    "from",    "and"};
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (token_is(token, words[i])) {
             return true;

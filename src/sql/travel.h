@@ -4,7 +4,8 @@
  *   t FOR TIMESTAMP | SYSTEM_TIME AS OF x       t AT (TIMESTAMP => x)
  *   t@name                                      t AT (VERSION => 'name')
  *
- * An alias behind any of these moves before AT, where the engine wants it. x is one literal, a typed literal, a parameter, or anything in parentheses. Done on tokens,
+ * An alias behind any of these moves before AT, where the engine wants it. x is one literal,
+ * a typed literal, a parameter, or anything in parentheses. Done on tokens,
  * before there is a tree; what is kept of it maps positions in the new text back to the old. */
 #pragma once
 

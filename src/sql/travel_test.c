@@ -39,7 +39,8 @@ TEST(travel, every_form_becomes_at)
     check_becomes("FROM t FOR VERSION AS OF 'it''s'", "FROM t AT (VERSION => 'it''s')");
     check_becomes("FROM a.\"b\"@main, c@\"x'y\" z",
                   "FROM a.\"b\" AT (VERSION => 'main'), c z AT (VERSION => 'x''y')");
-    check_becomes("FROM t@x AS a (i, \"j\") WHERE i", "FROM t AS a (i, \"j\") AT (VERSION => 'x') WHERE i");
+    check_becomes("FROM t@x AS a (i, \"j\") WHERE i",
+                  "FROM t AS a (i, \"j\") AT (VERSION => 'x') WHERE i");
     arena_free(arena);
 }
 
