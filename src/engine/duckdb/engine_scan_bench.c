@@ -1,6 +1,7 @@
 /* What moat_scan costs beside the engine's own read_parquet over the same files, and what deleted
  * rows cost. `engine_scan_bench [rows of a file [query]]`; the ways take turns, so that a busy
- * rows cost. `engine_scan_bench [rows of a file [query]]`; the ways take turns, so that a busy
+ * machine is busy for all of them. Prints the fastest of the rounds and the ratio to
+ * read_parquet. */
 #include <fcntl.h>
 #include <unistd.h>
 
