@@ -42,8 +42,7 @@ struct scan_source {
     duckdb::LogicalType partition_type; /* SQLNULL if there is none */
     int64_t row_count_estimate = -1;
     bool has_hidden = true;
-    std::mutex files_lock;   /* one call of files() at a time */
-    std::mutex literal_lock; /* reader threads share one context to evaluate literals in */
+    std::mutex files_lock; /* one call of files() at a time */
 };
 
 std::shared_ptr<scan_source> open_source(duckdb::ClientContext &context,

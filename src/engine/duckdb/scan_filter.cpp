@@ -60,6 +60,8 @@ unique_ptr<TableFilter> convert_filter(const TableFilter &filter, const mapping 
     if (how.kind != mapping::CAST && how.kind != mapping::REINTERPRET) {
         return nullptr;
     }
+    /* Decimals of one scale are reinterpreted; what else is has no constants that cast back. */
+    bool is_widening = how.kind == mapping::CAST || how.type.id() == duckdb::LogicalTypeId::DECIMAL;
     switch (filter.filter_type) {
     case TableFilterType::IS_NULL:
     case TableFilterType::IS_NOT_NULL:
@@ -67,7 +69,7 @@ unique_ptr<TableFilter> convert_filter(const TableFilter &filter, const mapping 
     case TableFilterType::CONSTANT_COMPARISON: {
         auto &comparison = filter.Cast<duckdb::ConstantFilter>();
         Value local;
-        return how.kind == mapping::CAST && narrow(comparison.constant, local_type, &local)
+        return is_widening && narrow(comparison.constant, local_type, &local)
                    ? make_uniq<duckdb::ConstantFilter>(comparison.comparison_type, local)
                    : nullptr;
     }
@@ -75,7 +77,7 @@ unique_ptr<TableFilter> convert_filter(const TableFilter &filter, const mapping 
         duckdb::vector<Value> values;
         for (auto &value : filter.Cast<duckdb::InFilter>().values) {
             Value local;
-            if (how.kind == mapping::CAST && narrow(value, local_type, &local)) {
+            if (is_widening && narrow(value, local_type, &local)) {
                 values.push_back(std::move(local)); /* the others equal nothing in the file */
             }
         }

@@ -11,6 +11,7 @@
 #include <duckdb/common/vector_operations/unary_executor.hpp>
 #include <duckdb/common/vector_operations/vector_operations.hpp>
 #include <duckdb/execution/expression_executor_state.hpp>
+#include <duckdb/planner/expression/bound_cast_expression.hpp>
 #include <duckdb/planner/expression/bound_constant_expression.hpp>
 #include <duckdb/planner/expression/bound_function_expression.hpp>
 #include <duckdb/planner/expression/bound_reference_expression.hpp>
@@ -280,7 +281,9 @@ mapping map_column(const scan_column &column, const duckdb::MultiFileColumnDefin
     } else if (local.type.id() == LogicalTypeId::SQLNULL) {
         how = constant(column.type, Value(column.type));
     } else if (is_widening(local.type, column.type)) {
-        how.kind = mapping::CAST;
+        bool is_same_width =
+            id == LogicalTypeId::DECIMAL && local.type.InternalType() == column.type.InternalType();
+        how.kind = is_same_width ? mapping::REINTERPRET : mapping::CAST;
     } else if (is_same_bytes(local.type, column.type)) {
         how.kind = mapping::REINTERPRET;
     } else if (local.type.id() == LogicalTypeId::BLOB && id == LogicalTypeId::VARCHAR) {
@@ -479,6 +482,9 @@ mapping_expression(mapping how, const LogicalType &local_type, idx_t local_index
     }
     if (how.kind == mapping::CONSTANT) {
         return duckdb::make_uniq<duckdb::BoundConstantExpression>(how.value);
+    }
+    if (how.kind == mapping::CAST || how.kind == mapping::CONVERT) {
+        return duckdb::BoundCastExpression::AddDefaultCastToType(std::move(reference), how.type);
     }
     /* Fallible and with its own way with NULLs: then the engine does not run it over dictionaries
      * or skip it where the argument is NULL. */

@@ -100,9 +100,10 @@ TEST(engine_scan, widened_columns_filter_as_their_new_type)
     struct fixture fixture = fixture_open(NULL);
     struct table table = {0};
     table_add(&fixture, &table,
-              "SELECT i::INT AS i, (i / 10)::FLOAT AS f, (i / 100)::DECIMAL(5,2) AS d, "
+              "SELECT i::INT AS i, (i / 10)::FLOAT AS f, (i / 100)::DECIMAL(5,2) AS d, (i / "
+              "100)::DECIMAL(5,2) AS e, "
               "DATE '2024-01-01' + i::INT AS t, [i::INT] AS l, {i: i::INT} AS s FROM range(5) r(i)",
-              "FIELD_IDS {i: 1, f: 2, d: 3, t: 4, l: {__duckdb_field_id: 5, element: 6}, "
+              "FIELD_IDS {i: 1, f: 2, d: 3, e: 9, t: 4, l: {__duckdb_field_id: 5, element: 6}, "
               "s: {__duckdb_field_id: 7, i: 8}}");
     static const struct engine_scan_column element[] = {COLUMN(6, "element", "BIGINT")};
     static const struct engine_scan_column field[] = {COLUMN(8, "i", "BIGINT")};
@@ -110,6 +111,7 @@ TEST(engine_scan, widened_columns_filter_as_their_new_type)
         COLUMN(1, "i", "BIGINT"),
         COLUMN(2, "f", "DOUBLE"),
         COLUMN(3, "d", "DECIMAL(18,2)"),
+        COLUMN(9, "e", "DECIMAL(9,2)"),
         COLUMN(4, "t", "TIMESTAMP"),
         COLUMN(5, "l", "BIGINT[]", CHILDREN(element)),
         COLUMN(7, "s", "STRUCT(i BIGINT)", CHILDREN(field)),
@@ -128,6 +130,9 @@ TEST(engine_scan, widened_columns_filter_as_their_new_type)
         {"f < 'inf'", "5"},
         {"d = 0.03", "1"},
         {"d < 100000000.00", "5"},
+        {"e = 0.03", "1"},
+        {"e <= 99.99", "5"},
+        {"e > 0.015", "3"},
         {"t = '2024-01-02'", "1"},
         {"t < '2024-01-02 00:00:01'", "2"},
         {"t >= '2024-01-02 00:00:00.000001'", "3"},
