@@ -49,9 +49,9 @@ static void write_columns(const struct writer *w)
     for (size_t i = 0; i < ARRAY_COUNT(virtual_columns); i++) {
         bool is_there =
             !slice_equal(slice_of(virtual_columns[i]), SLICE("_partition")) || w->has_partition;
-        if (is_there && !has_column(w->table, slice_of(virtual_columns[i]))) {
-            buf_printf(w->out, "%st.\"%s\"", root->field_count + i == 0 ? "" : ", ",
-                       virtual_columns[i]);
+        if (!has_column(w->table, slice_of(virtual_columns[i]))) {
+            buf_printf(w->out, "%s%s\"%s\"", root->field_count + i == 0 ? "" : ", ",
+                       is_there ? "t." : "CAST(NULL AS INTEGER) AS ", virtual_columns[i]);
         }
     }
 }

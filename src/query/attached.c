@@ -85,7 +85,7 @@ enum option {
 static enum err read_options(const struct system_catalog *kept, struct arena *arena,
                              struct slice *ret_values, struct errinfo *info)
 {
-    static const char *const names[OPTION_COUNT] = {"TYPE", "WAREHOUSE", "CATALOG", "ALLOW"};
+    static const char *const names[OPTION_COUNT] = {"TYPE", "WAREHOUSE", "CATALOG_NAME", "ALLOW"};
     for (size_t i = 0; i < kept->option_count; i++) {
         const struct relation_option *option = &kept->options[i];
         size_t at = 0;
@@ -124,7 +124,7 @@ enum err attached_read(const struct system_catalog *kept, struct arena *arena,
     bool is_local = out.catalog.kind == CATALOG_ICEBERG_LOCAL;
     if (!is_local && (values[OPTION_WAREHOUSE].len > 0 || values[OPTION_CATALOG].len > 0)) {
         return errinfo_set(info, ERR_INVALID, "22023",
-                           "WAREHOUSE and CATALOG belong to TYPE iceberg_local");
+                           "WAREHOUSE and CATALOG_NAME belong to TYPE iceberg_local");
     }
     out.catalog.name = kept->name;
     out.catalog.location = kept->location;

@@ -67,6 +67,11 @@ enum err plan_parse(struct session *session, struct slice text, struct arena *ar
         errinfo_hint(info, "A query starts with SELECT, WITH, VALUES, FROM or TABLE.");
         errinfo_position(info, 1);
     }
+    if (err == ERR_SYNTAX && info != NULL && strstr(info->message, "NameListToString") != NULL) {
+        (void)errinfo_set(info, ERR_SYNTAX, NULL, "a name has more than three parts");
+        errinfo_hint(info, "A metadata table is named catalog.schema.\"table$snapshots\", a "
+                           "namespace of several levels catalog.\"a.b\".table.");
+    }
     TRY(err);
     if (buf_failed(&json) || !arena_slice(arena, buf_slice(&json), ret_json)) {
         return errinfo_nomem(info);
@@ -393,6 +398,18 @@ static bool uses(const struct used_columns *used, struct slice column, struct sl
     return used->is_all;
 }
 
+/* By name alone, whatever stars there are. */
+static bool names_column(const void *context, struct slice name)
+{
+    const struct used_columns *used = context;
+    for (size_t i = 0; i < used->count; i++) {
+        if (slice_equal_fold(used->names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum err fill_audit(struct builder *b, const struct plan_node *node,
                            const struct resolved *resolved, const struct used_columns *used,
                            struct audit_table *out, struct errinfo *info)
@@ -620,6 +637,7 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
             errinfo_position(info, reference->position);
             return err;
         }
+        TRY(plan_add_virtual(b, node, i, names_column, &used, &ref->resolved, info));
         TRY(add_table(b, node, &ref->resolved, &ref->table, info));
         TRY(fill_audit(b, node, &ref->resolved, &used, &b->plan->tables[ref->table].audit, info));
         TRY(classify_filter(b, ref, info));

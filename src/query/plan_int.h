@@ -65,6 +65,15 @@ struct lake_travel;
 MUST_USE enum err plan_read_travel(struct builder *b, const struct sql_reference *reference,
                                    struct lake_travel *ret_travel, struct errinfo *info);
 
+/* ---- lake_virtual.c ---- */
+
+/* Adds the virtual columns that the statement names to a table of a lake which the person sees all
+ * of. `uses` says whether it names one. */
+typedef bool (*plan_uses_fn)(const void *used, struct slice name);
+MUST_USE enum err plan_add_virtual(struct builder *b, struct plan_node *node, size_t index,
+                                   plan_uses_fn uses, const void *used, struct resolved *resolved,
+                                   struct errinfo *info);
+
 /* ---- policy_tables.c ---- */
 
 /* First pass: resolves what the subqueries of the policy on `ref` read, as their definers. */

@@ -525,17 +525,66 @@ static bool shift(const struct sql_name *written, struct arena *arena, struct sq
     return true;
 }
 
+/* The one table of a static catalog answers to the catalog's name: `orders`, `orders.files`. */
+static enum err find_static(struct session *session, const struct identity *who,
+                            const struct sql_name *written, struct arena *arena,
+                            struct sql_name *ret_name, bool *ret_is_static, struct errinfo *info)
+{
+    const struct attached *attached = NULL;
+    const char *dollar = memchr(written->name.ptr, '$', written->name.len);
+    size_t len = dollar == NULL ? written->name.len : (size_t)(dollar - written->name.ptr);
+    *ret_is_static = false;
+    if (written->catalog.len > 0 || written->schema.len > 0 || len == 0) {
+        return ERR_OK;
+    }
+    TRY(attached_find(session, who, (struct slice){written->name.ptr, len}, arena, &attached,
+                      info));
+    if (attached != NULL && attached->catalog.kind == CATALOG_ICEBERG_STATIC) {
+        *ret_name =
+            (struct sql_name){attached->catalog.name, SLICE(SQL_SCHEMA_DEFAULT), written->name};
+        *ret_is_static = true;
+    }
+    return ERR_OK;
+}
+
+static enum err resolve_or_static(struct session *session, const struct identity *who,
+                                  const struct sql_name *written, const struct lake_travel *travel,
+                                  struct arena *arena, struct resolved *ret_resolved,
+                                  struct errinfo *info)
+{
+    struct sql_name own;
+    struct errinfo second;
+    bool is_static = false;
+    enum err err = resolve_one(session, who, written, travel, arena, ret_resolved, info);
+    if (err != ERR_NOT_FOUND) {
+        return err;
+    }
+    enum err found = find_static(session, who, written, arena, &own, &is_static, &second);
+    if (found != ERR_OK || !is_static) {
+        return err;
+    }
+    found = resolve_one(session, who, &own, travel, arena, ret_resolved, &second);
+    if (found == ERR_NOT_FOUND && strcmp(second.sqlstate, "3D000") == 0) {
+        return err; /* as if the catalog were not there */
+    }
+    if (found != ERR_OK && info != NULL) {
+        *info = second;
+    }
+    return found;
+}
+
 enum err resolve_version(struct session *session, const struct identity *who,
                          const struct sql_name *written, const struct lake_travel *travel,
                          struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
 {
     struct sql_name other;
     struct errinfo second;
-    enum err err = resolve_one(session, who, written, travel, arena, ret_resolved, info);
+    enum err err = resolve_or_static(session, who, written, travel, arena, ret_resolved, info);
     if (err != ERR_NOT_FOUND || !shift(written, arena, &other)) {
         return err;
     }
-    enum err other_err = resolve_one(session, who, &other, travel, arena, ret_resolved, &second);
+    enum err other_err =
+        resolve_or_static(session, who, &other, travel, arena, ret_resolved, &second);
     if (other_err != ERR_OK && other_err != ERR_NOT_FOUND && info != NULL) {
         *info = second;
     }

@@ -5,6 +5,7 @@
  * applies. The physical SQL is for who sees everything of every table in it. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "query/lake_int.h"
 #include "query/policy_int.h"
 #include "query/run_int.h"
 
@@ -45,7 +46,10 @@ static void add_outline(const struct plan *plan, struct buf *lines)
         buf_append_slice(&line, table->audit.name);
         buf_printf(&line, ": %zu column%s", table->audit.column_count,
                    table->audit.column_count == 1 ? "" : "s");
-        if (table->relation->kind != RELATION_VIEW) {
+        const struct lake_table *lake = table->relation->lake;
+        if (lake != NULL && lake->snapshot != NULL) {
+            buf_printf(&line, ", snapshot %lld", (long long)lake->snapshot->id);
+        } else if (lake == NULL && table->relation->kind != RELATION_VIEW) {
             buf_printf(&line, ", %zu file%s", table->object_count,
                        table->object_count == 1 ? "" : "s");
         }

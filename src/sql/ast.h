@@ -109,6 +109,13 @@ MUST_USE enum err sql_ast_open(struct slice ast_json, struct slice statement,
 MUST_USE enum err sql_ast_graft(struct sql_ast *ast, size_t index, const struct json *query_node,
                                 struct errinfo *info);
 
+/* Takes columns that a relation has beyond its own out of every star of the SELECT it stands in.
+ * `ret_is_done` false, and nothing changed, where that cannot be said: a star over several
+ * relations, a NATURAL join that would compare them. Before sql_ast_graft. */
+MUST_USE enum err sql_ast_hide_from_stars(struct sql_ast *ast, size_t index,
+                                          const struct slice *names, size_t name_count,
+                                          bool *ret_is_done, struct errinfo *info);
+
 /* Adds `conjunct` with its column renamed to `column` to the WHERE of `query_node`. */
 MUST_USE enum err sql_ast_push_conjunct(struct sql_ast *ast, struct json *query_node,
                                         const struct sql_conjunct *conjunct, struct slice column,

@@ -246,6 +246,75 @@ enum err sql_ast_graft(struct sql_ast *ast, size_t index, const struct json *que
     return ast__fold_pending(whole, info);
 }
 
+/* ---- stars ---- */
+
+static bool has_star(const struct json *node)
+{
+    if (ast__is(node, "class", "STAR")) {
+        return true;
+    }
+    for (const struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL && has_star(child)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_natural_join(const struct json *node)
+{
+    if (ast__is(node, "ref_type", "NATURAL")) {
+        return true;
+    }
+    for (const struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL && has_natural_join(child)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err exclude(struct json *node, struct arena *arena, const struct slice *names,
+                        size_t name_count, struct errinfo *info)
+{
+    struct json *list = ast__is(node, "class", "STAR") ? json_get(node, "exclude_list") : NULL;
+    for (size_t i = 0; list != NULL && i < name_count; i++) {
+        struct json *name = json_new_text(arena, names[i]);
+        if (name == NULL) {
+            return errinfo_nomem(info);
+        }
+        json_append(list, name);
+    }
+    for (struct json *child = node->first; child != NULL; child = child->next) {
+        if (child->first != NULL) {
+            TRY(exclude(child, arena, names, name_count, info));
+        }
+    }
+    return ERR_OK;
+}
+
+enum err sql_ast_hide_from_stars(struct sql_ast *ast, size_t index, const struct slice *names,
+                                 size_t name_count, bool *ret_is_done, struct errinfo *info)
+{
+    const struct ast_whole *whole = (const struct ast_whole *)ast;
+    ASSERT(index < ast->reference_count);
+    struct json *select = whole->places[index].select;
+    struct json *list = select == NULL ? NULL : json_get(select, "select_list");
+    const struct json *from = select == NULL ? NULL : json_get(select, "from_table");
+    *ret_is_done = false;
+    if (list == NULL || from == NULL || has_natural_join(from)) {
+        return ERR_OK;
+    }
+    if (has_star(list)) {
+        if (from != ast->references[index].node) {
+            return ERR_OK;
+        }
+        TRY(exclude(list, ast->arena, names, name_count, info));
+    }
+    *ret_is_done = true;
+    return ERR_OK;
+}
+
 /* ---- conjuncts ---- */
 
 /* The node of `copy` that stands where `wanted` stands in `original`. */

@@ -129,6 +129,8 @@ def values(array, type_):
     if type_["type"] == "struct":
         names = [field["name"] for field in type_["fields"]]
         assert [array.type.field(i).name for i in range(array.type.num_fields)] == names, f"fields {array.type} for {names}"
+        if not type_["fields"]:  # no engine but Spark has a struct of nothing
+            return [{} for _ in range(len(array))]
         children = [values(child, field["type"]) for child, field in zip(array.flatten(), type_["fields"])]
         return [dict(zip(names, row)) if there else None for there, row in zip(present, zip(*children))] if names else [{}] * len(array)
     if type_["type"] == "list":

@@ -1,0 +1,56 @@
+/* Names to readable relations (resolve.c). */
+#pragma once
+
+#include "base/arena.h"
+#include "catalog/catalog.h"
+#include "policy/policy.h"
+
+struct session;
+struct lake_travel;
+
+struct resolved {
+    struct relation *relation;
+    struct policy_effective effective;
+};
+
+/* The one place that turns a name into something readable: loads as `who`, asks policy, and says
+ * "does not exist" for both absent and invisible. */
+MUST_USE enum err resolve_relation(struct session *session, const struct identity *who,
+                                   const struct sql_name *written, struct arena *arena,
+                                   struct resolved *ret_resolved, struct errinfo *info);
+
+/* The same at a version; `travel` NULL: now. */
+MUST_USE enum err resolve_version(struct session *session, const struct identity *who,
+                                  const struct sql_name *written, const struct lake_travel *travel,
+                                  struct arena *arena, struct resolved *ret_resolved,
+                                  struct errinfo *info);
+
+/* A relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
+ * theirs to administer. */
+MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_name *written,
+                                    struct arena *arena, struct relation *ret_relation,
+                                    struct errinfo *info);
+bool resolve_may_administer(const struct identity *who, const struct relation *relation);
+bool resolve_is_admin(const struct identity *who);
+
+/* What is said of a catalog that is not there, or of which `who` may know nothing. */
+enum err(resolve_no_catalog)(struct session *session, const struct identity *who, struct slice name,
+                             struct errinfo *info);
+#define resolve_no_catalog(...) ((void)(resolve_no_catalog)(__VA_ARGS__), (enum err)ERR_NOT_FOUND)
+
+/* Namespaces of attached catalogs that `who` may know of: those of visible relations, and for who
+ * administers all. */
+MUST_USE enum err resolve_namespaces(struct session *session, const struct identity *who,
+                                     const struct catalog_visible *visible, size_t visible_count,
+                                     struct arena *arena, struct catalog_namespace **ret_namespaces,
+                                     size_t *ret_count, struct errinfo *info);
+/* For stored references: a registered relation whoever asks, or one of a lake that `who` may see.
+ * Does not decide visibility. ERR_NOT_FOUND. */
+MUST_USE enum err resolve_by_uuid(struct session *session, const struct identity *who,
+                                  struct slice uuid, struct arena *arena,
+                                  struct relation *ret_relation, struct errinfo *info);
+
+/* Every relation that `who` may see, registered or of a lake, with its visible columns. */
+MUST_USE enum err resolve_visible(struct session *session, const struct identity *who,
+                                  struct arena *arena, struct catalog_visible **ret_visible,
+                                  size_t *ret_count, struct errinfo *info);
