@@ -156,6 +156,7 @@ TEST(system_open, brings_an_older_layout_up_to_date)
     CHECK_OK(system_catalogs(f.system, f.owner, f.arena, &catalogs, &count, &f.info));
     assert_int_equal(0, (int)count);
     struct identity *bob CLEANUP(identity_cleanup) = fixture_login(&f, "bob");
+    CHECK(bob != NULL);
     fixture_close(&f);
 }
 
