@@ -167,6 +167,90 @@ static inline void put_block(struct buf *out, int64_t records, struct slice bloc
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 145,                     \
                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "\"long\"") "]}}]}"
 
+/* A table for such manifests: spec 0 has no fields, spec 1 one of each type and transform, spec 2 the
+ * day of a column that is gone, spec 3 an int that became a long. */
+static const char writer_table[] =
+    "{\"format-version\":3,\"table-uuid\":\"1b82e7f7-5e1c-40cc-bbfc-c6c3fb3c1fe1\",\"location\":"
+    "\"/t\",\"last-sequence-number\":9,\"last-updated-ms\":1,\"last-column-id\":20,\"next-row-id\":0,"
+    "\"current-schema-id\":0,\"schemas\":[{\"type\":\"struct\",\"schema-id\":0,\"fields\":["
+    "{\"id\":1,\"name\":\"b\",\"required\":false,\"type\":\"boolean\"},"
+    "{\"id\":2,\"name\":\"l\",\"required\":false,\"type\":\"long\"},"
+    "{\"id\":3,\"name\":\"f\",\"required\":false,\"type\":\"float\"},"
+    "{\"id\":4,\"name\":\"d\",\"required\":false,\"type\":\"double\"},"
+    "{\"id\":5,\"name\":\"n\",\"required\":false,\"type\":\"decimal(9,2)\"},"
+    "{\"id\":6,\"name\":\"s\",\"required\":false,\"type\":\"string\"},"
+    "{\"id\":7,\"name\":\"u\",\"required\":false,\"type\":\"uuid\"},"
+    "{\"id\":8,\"name\":\"x\",\"required\":false,\"type\":\"fixed[3]\"},"
+    "{\"id\":9,\"name\":\"y\",\"required\":false,\"type\":\"binary\"},"
+    "{\"id\":10,\"name\":\"t\",\"required\":false,\"type\":\"timestamptz\"},"
+    "{\"id\":11,\"name\":\"a\",\"required\":false,\"type\":\"date\"}]}],"
+    "\"default-spec-id\":0,\"last-partition-id\":1020,\"partition-specs\":["
+    "{\"spec-id\":0,\"fields\":[]},{\"spec-id\":1,\"fields\":["
+    "{\"name\":\"b\",\"transform\":\"identity\",\"source-id\":1,\"field-id\":1001},"
+    "{\"name\":\"l\",\"transform\":\"bucket[8]\",\"source-id\":2,\"field-id\":1002},"
+    "{\"name\":\"f\",\"transform\":\"identity\",\"source-id\":3,\"field-id\":1003},"
+    "{\"name\":\"d\",\"transform\":\"identity\",\"source-id\":4,\"field-id\":1004},"
+    "{\"name\":\"n\",\"transform\":\"truncate[10]\",\"source-id\":5,\"field-id\":1005},"
+    "{\"name\":\"s\",\"transform\":\"identity\",\"source-id\":6,\"field-id\":1006},"
+    "{\"name\":\"u\",\"transform\":\"identity\",\"source-id\":7,\"field-id\":1007},"
+    "{\"name\":\"x\",\"transform\":\"identity\",\"source-id\":8,\"field-id\":1008},"
+    "{\"name\":\"y\",\"transform\":\"void\",\"source-id\":9,\"field-id\":1009},"
+    "{\"name\":\"t\",\"transform\":\"hour\",\"source-id\":10,\"field-id\":1010},"
+    "{\"name\":\"a\",\"transform\":\"identity\",\"source-id\":11,\"field-id\":1011}]},"
+    "{\"spec-id\":2,\"fields\":[{\"name\":\"gone\",\"transform\":\"day\",\"source-id\":19,"
+    "\"field-id\":1012}]},{\"spec-id\":3,\"fields\":[{\"name\":\"l\",\"transform\":\"identity\","
+    "\"source-id\":2,\"field-id\":1013}]}],\"default-sort-order-id\":0,\"sort-orders\":[{\"order-id\":0,"
+    "\"fields\":[]}]}";
+
+static inline const struct iceberg_metadata *writer_metadata(void)
+{
+    static struct arena *arena;
+    static struct iceberg_metadata metadata;
+    if (arena == NULL) {
+        arena = arena_new(NULL, "made table", 0);
+        ASSERT(arena != NULL && iceberg_metadata_parse(slice_of(writer_table), arena, &metadata,
+                                                       NULL) == ERR_OK);
+    }
+    return &metadata;
+}
+
+/* The tuple of spec 1 and its bytes: true, 5, 1.5, -2.5, -12.30, "eu", sixteen 7, "abc", null, 1000,
+ * null. */
+#define WRITER_TUPLE                                                                               \
+    WRITER_OPTIONAL("b", 1001, "\"boolean\"")                                                      \
+    "," WRITER_OPTIONAL("l", 1002, "\"int\"") "," WRITER_OPTIONAL(                                 \
+        "f", 1003, "\"float\"") "," WRITER_OPTIONAL("d", 1004, "\"double\"") ","                   \
+    WRITER_OPTIONAL("n", 1005, "{\"type\":\"fixed\",\"name\":\"decimal_9_2\",\"size\":4,"          \
+                               "\"logicalType\":\"decimal\",\"precision\":9,\"scale\":2}") ","     \
+    WRITER_OPTIONAL("s", 1006, "\"string\"") ","                                                   \
+    WRITER_OPTIONAL("u", 1007, "{\"type\":\"fixed\",\"name\":\"uuid_fixed\",\"size\":16,"          \
+                               "\"logicalType\":\"uuid\"}") ","                                    \
+    WRITER_OPTIONAL("x", 1008, "{\"type\":\"fixed\",\"name\":\"fixed_3\",\"size\":3}") ","         \
+    WRITER_OPTIONAL("y", 1009, "\"bytes\"") "," WRITER_OPTIONAL("t", 1010, "\"int\"") ","          \
+    WRITER_OPTIONAL("a", 1011, "{\"type\":\"int\",\"logicalType\":\"date\"}")
+#define WRITER_TUPLE_BYTES                                                                         \
+    "\2\1" "\2\12" "\2\0\0\300\77" "\2\0\0\0\0\0\0\4\300" "\2\377\377\373\62" "\2\4eu"                  \
+    "\2\7\7\7\7\7\7\7\7\7\7\7\7\7\7\7\7" "\2abc" "\0" "\2\320\17" "\0"
+
+#define WRITER_LIST_SCHEMA                                                                         \
+    "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":[" WRITER_REQUIRED(                  \
+        "manifest_path", 500, "\"string\"") "," WRITER_REQUIRED("manifest_length", 501,            \
+                                                                "\"long\"") ","                    \
+    WRITER_REQUIRED("partition_spec_id", 502, "\"int\"") ","                                       \
+    WRITER_OPTIONAL("content", 517, "\"int\"") ","                                                 \
+    WRITER_OPTIONAL("sequence_number", 515, "\"long\"") ","                                        \
+    WRITER_OPTIONAL("min_sequence_number", 516, "\"long\"") ","                                    \
+    WRITER_REQUIRED("added_snapshot_id", 503, "\"long\"") ","                                      \
+    WRITER_OPTIONAL("added_files_count", 504, "\"int\"") ","                                       \
+    WRITER_OPTIONAL("partitions", 507, "{\"type\":\"array\",\"element-id\":508,\"items\":{\"type\":"  \
+                                       "\"record\",\"name\":\"r508\",\"fields\":["                   \
+                    WRITER_REQUIRED("contains_null", 509, "\"boolean\"") ","                       \
+                    WRITER_OPTIONAL("contains_nan", 518, "\"boolean\"") ","                        \
+                    WRITER_OPTIONAL("lower_bound", 510, "\"bytes\"") ","                           \
+                    WRITER_OPTIONAL("upper_bound", 511, "\"bytes\"") "]}}") ","                    \
+    WRITER_OPTIONAL("key_metadata", 519, "\"bytes\"") ","                                          \
+    WRITER_OPTIONAL("first_row_id", 520, "\"long\"") "]}"
+
 struct made_entry {
     int64_t status;
     int64_t snapshot_id;
