@@ -204,10 +204,11 @@ static void check_live(const struct iceberg_positions *positions, const struct r
                        uint64_t *seed)
 {
     int64_t asked[500];
-    bool live[500];
+    bool live[501];
     size_t count = test_random_below(seed, ARRAY_COUNT(asked) + 1);
     uint64_t first = near(rows, seed);
-    uint64_t kind = test_random_below(seed, 4); /* run, run with one gap, ascending, any */
+    uint64_t kind =
+        test_random_below(seed, 5); /* run, run with one gap, ascending, any, shuffled */
     for (size_t i = 0; i < count; i++) {
         uint64_t row = kind == 3   ? near(rows, seed)
                        : kind == 2 ? first + 3 * i
@@ -215,7 +216,15 @@ static void check_live(const struct iceberg_positions *positions, const struct r
         asked[i] = (int64_t)(row & INT64_MAX);
         live[i] = test_random_below(seed, 2) == 0;
     }
+    for (size_t i = 1; kind == 4 && i + 2 < count; i++) { /* ends as a run does */
+        int64_t row = asked[i];
+        asked[i] = asked[i + 1];
+        asked[i + 1] = row;
+    }
+    bool behind = test_random_below(seed, 2) == 0;
+    live[count] = behind;
     iceberg_positions_live(positions, asked, count, live);
+    CHECK(live[count] == behind);
     for (size_t i = 0; i < count; i++) {
         CHECK(live[i] == !rows_has(rows, (uint64_t)asked[i]));
     }
@@ -242,8 +251,8 @@ static void check_equal(const struct iceberg_positions *positions, const struct 
 
 TEST(positions, random_sets_equal_plain_ones)
 {
-    /* Goal: every question is answered as a sorted array answers it, before and after a trip through
-     * a deletion vector, and for the union with another set. */
+    /* Goal: every question is answered as a sorted array answers it, before and after a trip
+     * through a deletion vector, and for the union with another set. */
     uint64_t seed = test_seed();
     for (int round = 0; round < 3 * SHAPES; round++) {
         struct rows rows CLEANUP(rows_fini) = {0};
@@ -519,96 +528,142 @@ TEST(positions, what_passes_a_false_checksum_is_what_the_bytes_say)
     CHECK(accepted > 10 && refused > 1000);
 }
 
+/* Each is one part of high half 0 in a frame with a length and a checksum that fit. */
+#define HEAD "\1\0\0\0\0\0\0\0\0\0\0\0"
+#define PLAIN(count) HEAD "\x3a\x30\0\0" count "\0\0\0"
+#define RUNS(flags, last) HEAD "\x3b\x30" last "\0" flags
+#define BITMAPS(what, text)                                                                        \
+    {                                                                                              \
+        what, text, sizeof(text) - 1                                                               \
+    }
+
+static const struct {
+    const char *what;
+    const char *bytes;
+    size_t len;
+} wrong_bitmaps[] = {
+    BITMAPS("a part that is not there", "\1\0\0\0\0\0\0\0"),
+    BITMAPS("parts without end", "\xff\xff\xff\xff\xff\xff\xff\xff"),
+    BITMAPS("too few parts", "\0\0\0\0\0\0\0\0"
+                             "\0\0\0\0"
+                             "\x3a\x30\0\0"
+                             "\0\0\0\0"),
+    BITMAPS("an unknown cookie", HEAD "\x39\x30\0\0"
+                                      "\0\0\0\0"),
+    BITMAPS("containers that are not there", PLAIN("\1")),
+    BITMAPS("values that are not there", PLAIN("\1") "\0\0\1\0"
+                                                     "\x10\0\0\0"
+                                                     "\1\0"),
+    BITMAPS("one value twice", PLAIN("\1") "\0\0\1\0"
+                                           "\x10\0\0\0"
+                                           "\1\0\1\0"),
+    BITMAPS("values that descend", PLAIN("\1") "\0\0\1\0"
+                                               "\x10\0\0\0"
+                                               "\2\0\1\0"),
+    BITMAPS("a false offset", PLAIN("\1") "\0\0\0\0"
+                                          "\x11\0\0\0"
+                                          "\1\0"),
+    BITMAPS("one key twice", PLAIN("\2") "\5\0\0\0"
+                                         "\5\0\0\0"
+                                         "\x18\0\0\0"
+                                         "\x1a\0\0\0"
+                                         "\1\0"
+                                         "\2\0"),
+    BITMAPS("bytes behind", PLAIN("\1") "\0\0\0\0"
+                                        "\x10\0\0\0"
+                                        "\1\0"
+                                        "\0"),
+    BITMAPS("a high half out of range", "\1\0\0\0\0\0\0\0"
+                                        "\xff\xff\xff\x7f"
+                                        "\x3a\x30\0\0"
+                                        "\0\0\0\0"),
+    BITMAPS("one high half twice", "\2\0\0\0\0\0\0\0"
+                                   "\1\0\0\0"
+                                   "\x3a\x30\0\0"
+                                   "\0\0\0\0"
+                                   "\1\0\0\0"
+                                   "\x3a\x30\0\0"
+                                   "\0\0\0\0"),
+    BITMAPS("no run", RUNS("\1", "\0") "\0\0\0\0"
+                                       "\0\0"),
+    BITMAPS("a run of another length", RUNS("\1", "\0") "\0\0\1\0"
+                                                        "\1\0"
+                                                        "\0\0\2\0"),
+    BITMAPS("a run past the end", RUNS("\1", "\0") "\0\0\1\0"
+                                                   "\1\0"
+                                                   "\xff\xff\1\0"),
+    BITMAPS("runs that overlap", RUNS("\1", "\0") "\0\0\3\0"
+                                                  "\2\0"
+                                                  "\0\0\1\0"
+                                                  "\1\0\1\0"),
+    BITMAPS("runs that descend", RUNS("\1", "\0") "\0\0\1\0"
+                                                  "\2\0"
+                                                  "\5\0\0\0"
+                                                  "\1\0\0\0"),
+    BITMAPS("a false offset among runs", RUNS("\1", "\3") "\0\0\0\0"
+                                                          "\1\0\0\0"
+                                                          "\2\0\0\0"
+                                                          "\3\0\0\0"
+                                                          "\x25\0\0\0"
+                                                          "\x2b\0\0\0"
+                                                          "\x2d\0\0\0"
+                                                          "\x2e\0\0\0"
+                                                          "\1\0"
+                                                          "\7\0\0\0"
+                                                          "\7\0"
+                                                          "\7\0"
+                                                          "\7\0"),
+};
+
+/* The shapes of some of them without the fault, each of four positions. */
+static const struct {
+    const char *what;
+    const char *bytes;
+    size_t len;
+} well_bitmaps[] = {
+    BITMAPS("runs that touch", RUNS("\1", "\0") "\0\0\3\0"
+                                                "\2\0"
+                                                "\0\0\1\0"
+                                                "\2\0\1\0"),
+    BITMAPS("four containers, so that offsets are there", RUNS("\1", "\3") "\0\0\0\0"
+                                                                           "\1\0\0\0"
+                                                                           "\2\0\0\0"
+                                                                           "\3\0\0\0"
+                                                                           "\x25\0\0\0"
+                                                                           "\x2b\0\0\0"
+                                                                           "\x2d\0\0\0"
+                                                                           "\x2f\0\0\0"
+                                                                           "\1\0"
+                                                                           "\7\0\0\0"
+                                                                           "\7\0"
+                                                                           "\7\0"
+                                                                           "\7\0"),
+};
+
 TEST(positions, refuses_bitmaps_that_contradict_themselves)
 {
-    /* Each has a length and a checksum that fit. */
-#define HEAD                                                                                       \
-    "\1\0\0\0\0\0\0\0"                                                                             \
-    "\0\0\0\0"
-#define PLAIN(count) HEAD "\x3a\x30\0\0" count "\0\0\0"
-#define RUN(values)                                                                                \
-    HEAD "\x3b\x30\0\0"                                                                            \
-         "\1"                                                                                      \
-         "\0\0" values "\0"
-    static const struct {
-        const char *what;
-        const char *bytes;
-        size_t len;
-    } wrong[] = {
-#define BITMAPS(what, text) {what, text, sizeof(text) - 1}
-        BITMAPS("a part that is not there", "\1\0\0\0\0\0\0\0"),
-        BITMAPS("parts without end", "\xff\xff\xff\xff\xff\xff\xff\xff"),
-        BITMAPS("too few parts", "\0\0\0\0\0\0\0\0"
-                                 "\0\0\0\0"
-                                 "\x3a\x30\0\0"
-                                 "\0\0\0\0"),
-        BITMAPS("an unknown cookie", HEAD "\x39\x30\0\0"
-                                          "\0\0\0\0"),
-        BITMAPS("containers that are not there", PLAIN("\1")),
-        BITMAPS("values that are not there", PLAIN("\1") "\0\0\1\0"
-                                                         "\x10\0\0\0"
-                                                         "\1\0"),
-        BITMAPS("one value twice", PLAIN("\1") "\0\0\1\0"
-                                               "\x10\0\0\0"
-                                               "\1\0\1\0"),
-        BITMAPS("values that descend", PLAIN("\1") "\0\0\1\0"
-                                                   "\x10\0\0\0"
-                                                   "\2\0\1\0"),
-        BITMAPS("a false offset", PLAIN("\1") "\0\0\0\0"
-                                              "\x11\0\0\0"
-                                              "\1\0"),
-        BITMAPS("one key twice", PLAIN("\2") "\5\0\0\0"
-                                             "\5\0\0\0"
-                                             "\x18\0\0\0"
-                                             "\x1a\0\0\0"
-                                             "\1\0"
-                                             "\2\0"),
-        BITMAPS("bytes behind", PLAIN("\1") "\0\0\0\0"
-                                            "\x10\0\0\0"
-                                            "\1\0"
-                                            "\0"),
-        BITMAPS("a high half out of range", "\1\0\0\0\0\0\0\0"
-                                            "\xff\xff\xff\x7f"
-                                            "\x3a\x30\0\0"
-                                            "\0\0\0\0"),
-        BITMAPS("one high half twice", "\2\0\0\0\0\0\0\0"
-                                       "\1\0\0\0"
-                                       "\x3a\x30\0\0"
-                                       "\0\0\0\0"
-                                       "\1\0\0\0"
-                                       "\x3a\x30\0\0"
-                                       "\0\0\0\0"),
-        BITMAPS("no run", RUN("\0") "\0\0"),
-        BITMAPS("a run of another length", RUN("\1") "\1\0"
-                                                     "\0\0\2\0"),
-        BITMAPS("a run past the end", RUN("\1") "\1\0"
-                                                "\xff\xff\1\0"),
-        BITMAPS("runs that overlap", RUN("\3") "\2\0"
-                                               "\0\0\1\0"
-                                               "\1\0\1\0"),
-        BITMAPS("runs that descend", RUN("\1") "\2\0"
-                                               "\5\0\0\0"
-                                               "\1\0\0\0"),
-    };
     struct buf vector CLEANUP(buf_fini) = {0};
     struct errinfo info;
     errinfo_init(&info);
-    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
-        put_frame(&vector, (struct slice){wrong[i].bytes, wrong[i].len});
-        enum err err = read_vector(buf_slice(&vector), ICEBERG_NO_ID, NULL, &info);
-        if (err != ERR_CORRUPT) {
-            fail_msg("%s was accepted", wrong[i].what);
+    for (size_t i = 0; i < ARRAY_COUNT(wrong_bitmaps); i++) {
+        put_frame(&vector, (struct slice){wrong_bitmaps[i].bytes, wrong_bitmaps[i].len});
+        if (read_vector(buf_slice(&vector), ICEBERG_NO_ID, NULL, &info) != ERR_CORRUPT) {
+            fail_msg("%s: accepted", wrong_bitmaps[i].what);
         }
         CHECK(strncmp(info.message, "a deletion vector is damaged: ", 30) == 0);
     }
-    /* The same shapes without the fault are well: what refuses them is the fault. */
-    static const char well[] = RUN("\3") "\2\0"
-                                         "\0\0\1\0"
-                                         "\2\0\1\0";
-    struct rows rows CLEANUP(rows_fini) = {0};
-    put_frame(&vector, (struct slice){well, sizeof(well) - 1});
-    CHECK_OK(read_vector(buf_slice(&vector), 4, &rows, &info));
-    CHECK(rows.items[0] == 0 && rows.items[3] == 3);
+    for (size_t i = 0; i < ARRAY_COUNT(well_bitmaps); i++) {
+        struct slice bitmaps = {well_bitmaps[i].bytes, well_bitmaps[i].len};
+        struct rows rows CLEANUP(rows_fini) = {0};
+        struct rows plain CLEANUP(rows_fini) = {0};
+        put_frame(&vector, bitmaps);
+        if (read_vector(buf_slice(&vector), 4, &rows, &info) != ERR_OK) {
+            fail_msg("%s: %s", well_bitmaps[i].what, info.message);
+        }
+        read_plainly(bitmaps, &plain);
+        CHECK(plain.count == 4 && rows.count == 4);
+        assert_memory_equal(rows.items, plain.items, 4 * sizeof(*plain.items));
+    }
 }
 
 TEST(positions, survive_failed_allocations)
