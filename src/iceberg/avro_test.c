@@ -34,8 +34,8 @@ static void put_any(struct buf *out, int64_t number)
     put_text(out, "key");
     buf_append_str(out, "zz");
     put_long(out, 0);
-    put_long(out, 0);                     /* d */
-    buf_append_str(out, "ffdoubless");    /* g, h */
+    put_long(out, 0);                      /* d */
+    buf_append_str(out, "ffdoubless");     /* g, h */
     buf_append(out, "\1flt.\2\2\4yy", 10); /* i, j, k: one pair */
     put_long(out, 0);
     put_long(out, 1000000); /* l: a million of nothing */
@@ -195,7 +195,9 @@ TEST(avro, bounds_what_a_small_file_can_cost)
     struct errinfo info;
     errinfo_init(&info);
     for (int i = 40; i > 0; i--) {
-        buf_printf(&schema, "{\"type\":\"record\",\"name\":\"r%d\",\"fields\":[{\"name\":\"a\",\"type\":", i);
+        buf_printf(
+            &schema,
+            "{\"type\":\"record\",\"name\":\"r%d\",\"fields\":[{\"name\":\"a\",\"type\":", i);
     }
     buf_append_str(&schema, "\"null\"");
     for (int i = 1; i <= 40; i++) {

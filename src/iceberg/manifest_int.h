@@ -151,10 +151,11 @@ struct partition_reader {
     const struct avro_schema *record;
 };
 
+/* ERR_CORRUPT for a tuple that lacks a field of the spec or has it as another type. */
 MUST_USE enum err partition__open(const struct iceberg_metadata *metadata,
                                   const struct iceberg_spec *spec, const struct avro_schema *record,
                                   struct arena *arena, struct partition_reader *ret_reader,
                                   struct errinfo *info);
-/* Texts view the block. Fields that the tuple lacks are null. */
+/* Texts view the block. */
 MUST_USE enum err partition__read(const struct partition_reader *reader, struct avro_cursor *cursor,
                                   struct iceberg_value *ret_values, struct errinfo *info);

@@ -28,7 +28,7 @@ static enum err type_of(const struct iceberg_metadata *metadata,
         return iceberg_transform_result(&field->transform, &source->type, ret_type, info);
     }
     *ret_type = (struct iceberg_type){.id = ICEBERG_UNKNOWN};
-    if (written == NULL || written->kind > AVRO_FIXED) {
+    if (written->kind > AVRO_FIXED) {
         return ERR_OK;
     }
     ret_type->id = by_kind[written->kind];
@@ -160,9 +160,13 @@ enum err partition__open(const struct iceberg_metadata *metadata, const struct i
                 written = record__value(record->fields[f].schema);
             }
         }
+        if (written == NULL) {
+            return errinfo_set(info, ERR_CORRUPT, NULL,
+                               "a manifest's partition tuple lacks field \"%.*s\" of its spec %d",
+                               SLICE_ARGS(spec->fields[i].name), spec->id);
+        }
         TRY(type_of(metadata, &spec->fields[i], written, &reader.types[i], info));
-        if (written != NULL && written->kind != AVRO_NULL &&
-            !is_readable(&reader.types[i], written)) {
+        if (written->kind != AVRO_NULL && !is_readable(&reader.types[i], written)) {
             struct buf type CLEANUP(buf_fini) = {0};
             iceberg_type_print(&reader.types[i], &type);
             return errinfo_set(info, ERR_CORRUPT, NULL,

@@ -89,8 +89,14 @@ static enum err compile_field(const struct avro_field *field, const struct slot_
                               struct errinfo *info)
 {
     *out = (struct record_step){.schema = field->schema, .slot = -1, .null_branch = -1};
-    for (size_t w = 0; w < want_count && field->id >= 0; w++) {
+    for (size_t w = 0; w < want_count; w++) {
         if (wants[w].field_id != field->id) {
+            /* Names do not matter, but no writer gives one of these to another field: what looks
+             * like an unknown field has a damaged id. Nothing else guards a header. */
+            if (slice_equal(field->name, slice_of(wants[w].name))) {
+                return errinfo_set(info, ERR_CORRUPT, NULL, "field \"%s\" of a manifest has id %d",
+                                   wants[w].name, field->id);
+            }
             continue;
         }
         out->schema = without_null(field->schema, &out->null_branch);

@@ -41,8 +41,7 @@ static void check_again(const struct iceberg_positions *positions)
     }
     ASSERT(iceberg_positions_write_vector(positions, &vector, NULL) == ERR_OK);
     ASSERT(iceberg_positions_open(&again, NULL) == ERR_OK);
-    ASSERT(iceberg_positions_add_vector(again, buf_slice(&vector), (int64_t)count, NULL) ==
-           ERR_OK);
+    ASSERT(iceberg_positions_add_vector(again, buf_slice(&vector), (int64_t)count, NULL) == ERR_OK);
     ASSERT(iceberg_positions_count(again) == count);
 }
 
