@@ -26,32 +26,20 @@ struct avro_reader {
 
 /* ---- primitives ---- */
 
-bool avro_read_long(struct avro_cursor *cursor, int64_t *ret_value)
+struct avro_long avro__long(const uint8_t *at, const uint8_t *end)
 {
     uint64_t value = 0;
-    for (unsigned shift = 0; shift < 70 && cursor->at < cursor->end; shift += 7) {
-        uint8_t byte = *cursor->at++;
+    for (unsigned shift = 0; shift < 70 && at < end; shift += 7) {
+        uint8_t byte = *at++;
         if (shift == 63 && byte > 1) {
-            return false;
+            break;
         }
         value |= (uint64_t)(byte & 0x7f) << shift;
         if ((byte & 0x80) == 0) {
-            *ret_value = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
-            return true;
+            return (struct avro_long){at, (int64_t)(value >> 1) ^ -(int64_t)(value & 1)};
         }
     }
-    return false;
-}
-
-bool avro_read_bytes(struct avro_cursor *cursor, struct slice *ret_bytes)
-{
-    int64_t len;
-    if (!avro_read_long(cursor, &len) || len < 0 || len > cursor->end - cursor->at) {
-        return false;
-    }
-    *ret_bytes = (struct slice){(const char *)cursor->at, (size_t)len};
-    cursor->at += len;
-    return true;
+    return (struct avro_long){NULL, 0};
 }
 
 static bool skip_bytes(struct avro_cursor *cursor, uint64_t len)
@@ -65,29 +53,72 @@ static bool skip_bytes(struct avro_cursor *cursor, uint64_t len)
 
 static bool skip(struct avro_cursor *cursor, const struct avro_schema *schema, unsigned depth);
 
-/* Items that take no bytes could be claimed without end: a block may not hold more of them than
- * bytes are left, unless it says its size. */
-static bool skip_items(struct avro_cursor *cursor, const struct avro_schema *schema, unsigned depth)
+/* Pairs of two numbers, or of a number and bytes: the maps of statistics, most of a manifest. */
+static bool is_pair(const struct avro_schema *item)
 {
-    const struct avro_schema *item = schema->fields[0].schema;
-    for (int64_t count = 1, size; count != 0;) {
-        if (!avro_read_long(cursor, &count) || count == INT64_MIN) {
+    return item->kind == AVRO_RECORD && item->field_count == 2 &&
+           (item->fields[0].schema->kind == AVRO_INT || item->fields[0].schema->kind == AVRO_LONG);
+}
+
+static bool skip_pairs(struct avro_cursor *cursor, const struct avro_schema *item, int64_t count)
+{
+    bool are_bytes = item->fields[1].schema->kind == AVRO_BYTES;
+    const uint8_t *at = cursor->at;
+    const uint8_t *end = cursor->end;
+    for (int64_t i = 0; i < count; i++) {
+        struct avro_long number = avro_long(at, end);
+        if (number.next == NULL) {
             return false;
         }
-        if (count < 0) {
-            if (!avro_read_long(cursor, &size) || size < 0 || !skip_bytes(cursor, (uint64_t)size)) {
-                return false;
-            }
-            continue;
+        number = avro_long(number.next, end);
+        if (number.next == NULL ||
+            (are_bytes && (number.value < 0 || number.value > end - number.next))) {
+            return false;
         }
-        for (int64_t i = 0; i < count; i++) {
-            struct slice key;
-            const uint8_t *before = cursor->at;
-            if ((schema->kind == AVRO_MAP && !avro_read_bytes(cursor, &key)) ||
-                !skip(cursor, item, depth + 1) ||
-                (cursor->at == before && count > cursor->end - cursor->at)) {
-                return false;
-            }
+        at = number.next + (are_bytes ? number.value : 0);
+    }
+    cursor->at = at;
+    return true;
+}
+
+/* `count` items without a size. Those of one length, none at all for instance, are not looked at,
+ * so that no claimed number of them costs time. */
+static bool skip_run(struct avro_cursor *cursor, const struct avro_schema *list, int64_t count,
+                     unsigned depth)
+{
+    const struct avro_schema *item = list->fields[0].schema;
+    struct slice key;
+    uint64_t total;
+    if (list->kind == AVRO_ARRAY && item->constant_bytes >= 0) {
+        return !__builtin_mul_overflow((uint64_t)count, (uint64_t)item->constant_bytes, &total) &&
+               skip_bytes(cursor, total);
+    }
+    if (list->kind == AVRO_ARRAY && is_pair(item)) {
+        enum avro_kind kind = item->fields[1].schema->kind;
+        if (kind == AVRO_BYTES || kind == AVRO_LONG || kind == AVRO_INT) {
+            return skip_pairs(cursor, item, count);
+        }
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if ((list->kind == AVRO_MAP && !avro_read_bytes(cursor, &key)) ||
+            !skip(cursor, item, depth + 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool skip_items(struct avro_cursor *cursor, const struct avro_schema *schema, unsigned depth)
+{
+    for (int64_t count = 1, size; count != 0;) {
+        if (!avro_read_long(cursor, &count)) {
+            return false;
+        }
+        bool is_skipped = count >= 0 ? skip_run(cursor, schema, count, depth)
+                                     : avro_read_long(cursor, &size) && size >= 0 &&
+                                           skip_bytes(cursor, (uint64_t)size);
+        if (!is_skipped) {
+            return false;
         }
     }
     return true;
@@ -97,27 +128,20 @@ static bool skip(struct avro_cursor *cursor, const struct avro_schema *schema, u
 {
     int64_t number;
     struct slice bytes;
+    if (schema->constant_bytes >= 0) {
+        return skip_bytes(cursor, (uint64_t)schema->constant_bytes);
+    }
     if (depth > AVRO_DEPTH_MAX) {
         return false;
     }
     switch (schema->kind) {
-    case AVRO_NULL:
-        return true;
-    case AVRO_BOOLEAN:
-        return skip_bytes(cursor, 1);
     case AVRO_INT:
     case AVRO_LONG:
     case AVRO_ENUM:
         return avro_read_long(cursor, &number);
-    case AVRO_FLOAT:
-        return skip_bytes(cursor, 4);
-    case AVRO_DOUBLE:
-        return skip_bytes(cursor, 8);
     case AVRO_BYTES:
     case AVRO_STRING:
         return avro_read_bytes(cursor, &bytes);
-    case AVRO_FIXED:
-        return skip_bytes(cursor, schema->size);
     case AVRO_RECORD:
         for (size_t i = 0; i < schema->field_count; i++) {
             if (!skip(cursor, schema->fields[i].schema, depth + 1)) {
@@ -132,6 +156,12 @@ static bool skip(struct avro_cursor *cursor, const struct avro_schema *schema, u
         return avro_read_long(cursor, &number) && number >= 0 &&
                (uint64_t)number < schema->field_count &&
                skip(cursor, schema->fields[number].schema, depth + 1);
+    case AVRO_NULL:
+    case AVRO_BOOLEAN:
+    case AVRO_FLOAT:
+    case AVRO_DOUBLE:
+    case AVRO_FIXED:
+        break; /* of constant size */
     }
     return false;
 }
@@ -245,30 +275,36 @@ const struct avro_schema *avro_reader_schema(const struct avro_reader *reader)
     return reader->schema;
 }
 
+/* The next block as it is stored; count 0 at the end. */
+static enum err read_block(struct avro_reader *reader, int64_t *ret_count, struct slice *ret_block,
+                           struct errinfo *info)
+{
+    struct avro_cursor *cursor = &reader->cursor;
+    if (!avro_read_long(cursor, ret_count) || *ret_count < 0 ||
+        !avro_read_bytes(cursor, ret_block)) {
+        return damaged(reader, "block", info);
+    }
+    if (cursor->end - cursor->at < SYNC_BYTES ||
+        memcmp(cursor->at, reader->sync, SYNC_BYTES) != 0) {
+        return damaged(reader, "sync marker", info);
+    }
+    cursor->at += SYNC_BYTES;
+    if (reader->codec != AVRO_CODEC_NULL) {
+        TRY(avro__decompress(reader->codec, *ret_block, &reader->block, info));
+        *ret_block = buf_slice(&reader->block);
+    }
+    return *ret_count > 0 || ret_block->len == 0
+               ? ERR_OK
+               : damaged(reader, "a block of no records that holds bytes", info);
+}
+
 enum err avro_next_block(struct avro_reader *reader, uint64_t *ret_record_count,
                          struct slice *ret_bytes, struct errinfo *info)
 {
-    struct avro_cursor *cursor = &reader->cursor;
-    struct slice block;
+    struct slice block = SLICE("");
     int64_t count = 0;
-    while (count == 0) {
-        if (cursor->at == cursor->end) {
-            *ret_record_count = 0;
-            *ret_bytes = SLICE("");
-            return ERR_OK;
-        }
-        if (!avro_read_long(cursor, &count) || count < 0 || !avro_read_bytes(cursor, &block)) {
-            return damaged(reader, "block", info);
-        }
-        if (cursor->end - cursor->at < SYNC_BYTES ||
-            memcmp(cursor->at, reader->sync, SYNC_BYTES) != 0) {
-            return damaged(reader, "sync marker", info);
-        }
-        cursor->at += SYNC_BYTES;
-    }
-    if (reader->codec != AVRO_CODEC_NULL) {
-        TRY(avro__decompress(reader->codec, block, &reader->block, info));
-        block = buf_slice(&reader->block);
+    while (count == 0 && reader->cursor.at < reader->cursor.end) {
+        TRY(read_block(reader, &count, &block, info));
     }
     *ret_record_count = (uint64_t)count;
     *ret_bytes = block;

@@ -14,6 +14,7 @@
 
 #define AVRO_BLOCK_BYTES_MAX (256u * 1024 * 1024) /* decompressed; larger is ERR_LIMIT */
 #define AVRO_DEPTH_MAX 64
+#define AVRO_NODES_MAX 100000 /* of a schema with all its named types written out */
 
 enum avro_kind {
     AVRO_NULL,
@@ -40,6 +41,8 @@ struct avro_schema {
     uint32_t precision;
     uint32_t scale;
     uint32_t size;                   /* fixed */
+    uint32_t node_count;             /* of this tree, each use of a named type counted */
+    int64_t constant_bytes;          /* every value has so many bytes; -1 = it varies */
     bool is_adjusted_to_utc;         /* adjust-to-utc */
     int32_t element_id;              /* arrays; -1 = none; maps: value-id */
     int32_t key_id;                  /* maps */
@@ -67,7 +70,9 @@ struct slice avro_metadata(const struct avro_reader *reader, const char *key);
 const struct avro_schema *avro_reader_schema(const struct avro_reader *reader);
 
 /* Moves to the next block: its record count, 0 at the end, and its decompressed bytes, valid until
- * the next call. Sync markers are checked. */
+ * the next call. Sync markers are checked; a block of no records must hold nothing. What Avro
+ * cannot tell: a changed byte inside of a block whose codec is not snappy (the only one with a
+ * checksum), and a file that ends early, behind a sync marker. */
 MUST_USE enum err avro_next_block(struct avro_reader *reader, uint64_t *ret_record_count,
                                   struct slice *ret_bytes, struct errinfo *info);
 
@@ -77,7 +82,43 @@ struct avro_cursor {
     const uint8_t *end;
 };
 
-MUST_USE bool avro_read_long(struct avro_cursor *cursor, int64_t *ret_value);
-MUST_USE bool avro_read_bytes(struct avro_cursor *cursor, struct slice *ret_bytes);
+/* A number and where it ends; `next` NULL: it leaves the block. In registers, so that loops over
+ * statistics keep their place there. */
+struct avro_long {
+    const uint8_t *next;
+    int64_t value;
+};
+struct avro_long avro__long(const uint8_t *at, const uint8_t *end);
+
+static inline struct avro_long avro_long(const uint8_t *at, const uint8_t *end)
+{
+    if (at < end && *at < 0x80) { /* most numbers have one byte */
+        return (struct avro_long){at + 1, (int64_t)(*at >> 1) ^ -(int64_t)(*at & 1)};
+    }
+    return avro__long(at, end);
+}
+
+MUST_USE static inline bool avro_read_long(struct avro_cursor *cursor, int64_t *ret_value)
+{
+    struct avro_long number = avro_long(cursor->at, cursor->end);
+    if (number.next == NULL) {
+        return false;
+    }
+    cursor->at = number.next;
+    *ret_value = number.value;
+    return true;
+}
+
+MUST_USE static inline bool avro_read_bytes(struct avro_cursor *cursor, struct slice *ret_bytes)
+{
+    struct avro_long len = avro_long(cursor->at, cursor->end);
+    if (len.next == NULL || len.value < 0 || len.value > cursor->end - len.next) {
+        return false;
+    }
+    *ret_bytes = (struct slice){(const char *)len.next, (size_t)len.value};
+    cursor->at = len.next + len.value;
+    return true;
+}
+
 /* Steps over one value of `schema`; false when it leaves the block or nests too deep. */
 MUST_USE bool avro_skip(struct avro_cursor *cursor, const struct avro_schema *schema);

@@ -48,6 +48,32 @@ static struct slice short_name(struct slice name)
     return name;
 }
 
+/* What a value takes, and how large the tree is when a named type counts wherever it is used: a few
+ * lines of a schema can stand for 2^60 fields, which no reader may walk. */
+static enum err measure(struct parser *p, struct avro_schema *out)
+{
+    uint64_t nodes = 1;
+    int64_t bytes = 0;
+    for (size_t i = 0; i < out->field_count; i++) {
+        const struct avro_schema *field = out->fields[i].schema;
+        nodes += field->node_count;
+        bytes = field->constant_bytes < 0 || bytes < 0 ? -1 : bytes + field->constant_bytes;
+    }
+    if (nodes > AVRO_NODES_MAX) {
+        return errinfo_set(p->info, ERR_LIMIT, NULL, "an Avro schema has more than %d types",
+                           AVRO_NODES_MAX);
+    }
+    out->node_count = (uint32_t)nodes;
+    out->constant_bytes = out->kind == AVRO_NULL      ? 0
+                          : out->kind == AVRO_BOOLEAN ? 1
+                          : out->kind == AVRO_FLOAT   ? 4
+                          : out->kind == AVRO_DOUBLE  ? 8
+                          : out->kind == AVRO_FIXED   ? (int64_t)out->size
+                          : out->kind == AVRO_RECORD  ? bytes
+                                                      : -1;
+    return ERR_OK;
+}
+
 static enum err parse_reference(struct parser *p, struct slice name, struct avro_schema *out)
 {
     static const struct {
@@ -153,11 +179,11 @@ static enum err parse_size(struct parser *p, const struct json *node, struct avr
     return ERR_OK;
 }
 
+/* `ret_named` is to be completed with the finished schema. */
 static enum err parse_named(struct parser *p, const struct json *node, struct slice type,
-                            struct avro_schema *out)
+                            struct avro_schema *out, struct named **ret_named)
 {
-    struct named *named;
-    TRY(add_name(p, node, out, &named));
+    TRY(add_name(p, node, out, ret_named));
     if (slice_equal(type, SLICE("fixed"))) {
         out->kind = AVRO_FIXED;
         TRY(parse_size(p, node, out));
@@ -167,12 +193,23 @@ static enum err parse_named(struct parser *p, const struct json *node, struct sl
         out->kind = AVRO_RECORD;
         TRY(parse_fields(p, json_get(node, "fields"), false, out));
     }
-    struct avro_schema *kept = arena_alloc(p->arena, sizeof(*kept));
-    if (kept == NULL) {
+    return ERR_OK;
+}
+
+static enum err parse_attributes(struct parser *p, const struct json *node, struct avro_schema *out)
+{
+    int64_t number;
+    struct slice logical_type = json_get_text(node, "logicalType");
+    if (logical_type.len > 0 && !keep(p, logical_type, &out->logical_type)) {
         return errinfo_nomem(p->info);
     }
-    *kept = *out;
-    named->schema = kept;
+    if (json_to_i64(json_get(node, "precision"), &number) && number > 0 && number <= 38) {
+        out->precision = (uint32_t)number;
+    }
+    if (json_to_i64(json_get(node, "scale"), &number) && number >= 0 && number <= 38) {
+        out->scale = (uint32_t)number;
+    }
+    out->is_adjusted_to_utc = json_get_bool(node, "adjust-to-utc", out->is_adjusted_to_utc);
     return ERR_OK;
 }
 
@@ -180,13 +217,14 @@ static enum err parse_object(struct parser *p, const struct json *node, struct a
 {
     const struct json *type = json_get(node, "type");
     struct slice name = json_get_text(node, "type");
+    struct named *named = NULL;
     *out = (struct avro_schema){.element_id = -1, .key_id = -1};
     if (type == NULL) {
         return bad(p, "has a type that says not what it is");
     }
     if (slice_equal(name, SLICE("record")) || slice_equal(name, SLICE("fixed")) ||
         slice_equal(name, SLICE("enum"))) {
-        TRY(parse_named(p, node, name, out));
+        TRY(parse_named(p, node, name, out, &named));
     } else if (slice_equal(name, SLICE("array"))) {
         out->kind = AVRO_ARRAY;
         out->element_id = id_of(node, "element-id");
@@ -199,17 +237,16 @@ static enum err parse_object(struct parser *p, const struct json *node, struct a
     } else {
         TRY(parse(p, type, out));
     }
-    int64_t number;
-    if (!keep(p, json_get_text(node, "logicalType"), &out->logical_type)) {
-        return errinfo_nomem(p->info);
+    TRY(parse_attributes(p, node, out));
+    TRY(measure(p, out));
+    if (named != NULL) {
+        struct avro_schema *kept = arena_alloc(p->arena, sizeof(*kept));
+        if (kept == NULL) {
+            return errinfo_nomem(p->info);
+        }
+        *kept = *out;
+        named->schema = kept;
     }
-    if (json_to_i64(json_get(node, "precision"), &number) && number > 0 && number <= 38) {
-        out->precision = (uint32_t)number;
-    }
-    if (json_to_i64(json_get(node, "scale"), &number) && number >= 0 && number <= 38) {
-        out->scale = (uint32_t)number;
-    }
-    out->is_adjusted_to_utc = json_get_bool(node, "adjust-to-utc", false);
     return ERR_OK;
 }
 
@@ -239,7 +276,7 @@ static enum err parse(struct parser *p, const struct json *node, struct avro_sch
         err = bad(p, "has a type that is none");
     }
     p->depth--;
-    return err;
+    return err == ERR_OK ? measure(p, out) : err;
 }
 
 enum err avro__schema_parse(struct slice text, struct arena *arena,

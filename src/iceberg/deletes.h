@@ -14,7 +14,8 @@ MUST_USE enum err iceberg_positions_open(struct iceberg_positions **ret_position
 void iceberg_positions_close(struct iceberg_positions *positions);
 DEFINE_CLEANUP(struct iceberg_positions, iceberg_positions_cleanup, iceberg_positions_close)
 
-/* ERR_INVALID for a negative position or one above 2^63 - 2^31 - 1 (the spec's limit). */
+/* ERR_INVALID for a negative position or one of 2^63 - 2^32 or more, as in the reference
+ * implementation; ERR_LIMIT when they lie in more than 16,384 ranges of 2^32. */
 MUST_USE enum err iceberg_positions_add(struct iceberg_positions *positions, const int64_t *rows,
                                         size_t count, struct errinfo *info);
 uint64_t iceberg_positions_count(const struct iceberg_positions *positions);
@@ -31,7 +32,7 @@ size_t iceberg_positions_copy(const struct iceberg_positions *positions, uint64_
 
 /* Adds the vector in `blob` (length, magic D1 D3 39 64, portable 64-bit roaring, CRC-32). Every
  * claim is checked: length, magic, CRC, ascending keys, cardinality against `expected_count`
- * (ICEBERG_NO_ID = unknown). ERR_CORRUPT. */
+ * (ICEBERG_NO_ID = unknown). ERR_CORRUPT, and then nothing was added; ERR_LIMIT, ERR_NOMEM. */
 MUST_USE enum err iceberg_positions_add_vector(struct iceberg_positions *positions,
                                                struct slice blob, int64_t expected_count,
                                                struct errinfo *info);

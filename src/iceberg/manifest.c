@@ -1,12 +1,9 @@
 /* Manifests (spec "Manifests"): entries one by one, with what they inherit. */
 #include "iceberg/manifest.h"
 
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "iceberg/manifest_int.h"
 
-#define METRICS_MAX 1000000 /* columns with statistics in one file */
 #define LIST_NUMBERS_MAX 10000000
 
 enum entry_slot {
@@ -92,15 +89,12 @@ struct iceberg_manifest_reader {
     struct record_program data_file;
     struct partition_reader partition;
     struct iceberg_value *values;
-    struct iceberg_manifest_want want;
     int32_t spec_id;
     bool is_deletes;
     int64_t manifest_sequence;
     int64_t added_snapshot_id;
     int64_t next_row_id; /* ICEBERG_NO_ID: the manifest has none */
-    struct iceberg_metrics *metrics;
-    size_t metrics_count;
-    size_t metrics_capacity;
+    struct metrics_reader metrics;
     struct numbers splits;
     struct numbers ids;
     int32_t *equality_ids;
@@ -122,6 +116,7 @@ static enum err check_header(struct iceberg_manifest_reader *reader,
     struct slice spec = avro_metadata(reader->avro, "partition-spec-id");
     struct slice content = avro_metadata(reader->avro, "content");
     uint64_t id;
+    TRY(manifest__check_version(reader->avro, "manifest", info));
     if (spec.len > 0 && (!slice_to_u64(spec, &id) || id != (uint64_t)manifest->spec_id)) {
         return errinfo_set(info, ERR_CORRUPT, NULL,
                            "a manifest has partition spec %.*s, its list says %d", SLICE_ARGS(spec),
@@ -144,6 +139,8 @@ static enum err compile(struct iceberg_manifest_reader *reader, struct errinfo *
                            reader->spec_id);
     }
     TRY(record__compile(entry, entry_wants, ENTRY_SLOTS, reader->arena, &reader->entry, info));
+    const struct record_step *last = &reader->entry.steps[reader->entry.step_count - 1];
+    reader->entry.leaves_last = last->slot == ENTRY_FILE;
     const struct avro_schema *data_file = record__find(entry, 2);
     TRY(record__compile(data_file, file_wants, FILE_SLOTS, reader->arena, &reader->data_file,
                         info));
@@ -165,6 +162,11 @@ enum err iceberg_manifest_open(struct slice bytes, const struct iceberg_manifest
     if (manifest->is_encrypted) {
         return errinfo_set(info, ERR_UNSUPPORTED, NULL, "a manifest of the table is encrypted");
     }
+    /* Avro cannot tell a file that ends behind one of its blocks from a whole one. */
+    if (manifest->length_bytes > 0 && (uint64_t)manifest->length_bytes != bytes.len) {
+        return errinfo_set(info, ERR_CORRUPT, NULL, "a manifest has %zu bytes, its list says %lld",
+                           bytes.len, (long long)manifest->length_bytes);
+    }
     struct iceberg_manifest_reader *reader CLEANUP(iceberg_manifest_cleanup) =
         mem_calloc(1, sizeof(*reader));
     if (reader == NULL) {
@@ -174,7 +176,7 @@ enum err iceberg_manifest_open(struct slice bytes, const struct iceberg_manifest
     if (reader->arena == NULL) {
         return errinfo_nomem(info);
     }
-    reader->want = *want;
+    reader->metrics.want = *want;
     reader->spec_id = manifest->spec_id;
     reader->is_deletes = manifest->is_deletes;
     reader->manifest_sequence = manifest->sequence_number;
@@ -197,173 +199,13 @@ void iceberg_manifest_close(struct iceberg_manifest_reader *reader)
 {
     if (reader != NULL) {
         avro_close(reader->avro);
-        mem_free(reader->metrics);
+        metrics__fini(&reader->metrics);
         mem_free(reader->splits.items);
         mem_free(reader->ids.items);
         mem_free(reader->equality_ids);
         arena_free(reader->arena);
         mem_free(reader);
     }
-}
-
-/* ---- statistics ---- */
-
-static bool is_wanted(const struct iceberg_manifest_want *want, int64_t field_id)
-{
-    for (size_t i = 0; i < want->metric_count && want->metric_ids[i] <= field_id; i++) {
-        if (want->metric_ids[i] == field_id) {
-            return true;
-        }
-    }
-    return want->all_metrics;
-}
-
-/* Maps list their columns in the same order, nearly always: look behind the last one first. */
-static struct iceberg_metrics *find_metrics(struct iceberg_manifest_reader *reader,
-                                            int32_t field_id, size_t *hint)
-{
-    for (size_t i = 0; i < reader->metrics_count; i++) {
-        size_t at =
-            *hint + i < reader->metrics_count ? *hint + i : *hint + i - reader->metrics_count;
-        if (reader->metrics[at].field_id == field_id) {
-            *hint = at + 1 < reader->metrics_count ? at + 1 : 0;
-            return &reader->metrics[at];
-        }
-    }
-    if (reader->metrics_count == METRICS_MAX) {
-        return NULL;
-    }
-    if (reader->metrics_count == reader->metrics_capacity) {
-        size_t capacity = reader->metrics_capacity == 0 ? 32 : reader->metrics_capacity * 2;
-        struct iceberg_metrics *grown =
-            mem_realloc(reader->metrics, capacity * sizeof(*reader->metrics));
-        if (grown == NULL) {
-            return NULL;
-        }
-        reader->metrics = grown;
-        reader->metrics_capacity = capacity;
-    }
-    struct iceberg_metrics *metrics = &reader->metrics[reader->metrics_count++];
-    *metrics = (struct iceberg_metrics){.field_id = field_id,
-                                        .size_bytes = ICEBERG_NO_ID,
-                                        .value_count = ICEBERG_NO_ID,
-                                        .null_count = ICEBERG_NO_ID,
-                                        .nan_count = ICEBERG_NO_ID};
-    *hint = 0;
-    return metrics;
-}
-
-static void set_metric(struct iceberg_metrics *metrics, enum file_slot slot, int64_t number,
-                       struct slice bytes)
-{
-    int64_t count = number < 0 ? ICEBERG_NO_ID : number; /* some writers say -1 for unknown */
-    if (slot == FILE_COLUMN_SIZES) {
-        metrics->size_bytes = count;
-    } else if (slot == FILE_VALUE_COUNTS) {
-        metrics->value_count = count;
-    } else if (slot == FILE_NULL_COUNTS) {
-        metrics->null_count = count;
-    } else if (slot == FILE_NAN_COUNTS) {
-        metrics->nan_count = count;
-    } else if (slot == FILE_LOWER) {
-        metrics->lower = bytes;
-    } else {
-        metrics->upper = bytes;
-    }
-}
-
-static bool read_key(const struct avro_schema *schema, struct avro_cursor *cursor, int64_t *ret_key)
-{
-    struct slice text;
-    if (schema->kind != AVRO_MAP) {
-        return avro_read_long(cursor, ret_key);
-    }
-    return avro_read_bytes(cursor, &text) && slice_to_i64(text, ret_key);
-}
-
-static bool is_whole(const struct avro_schema *schema)
-{
-    return schema->kind == AVRO_INT || schema->kind == AVRO_LONG;
-}
-
-static bool is_bytes(const struct avro_schema *schema)
-{
-    return schema->kind == AVRO_BYTES || schema->kind == AVRO_STRING;
-}
-
-/* The value's schema of a map in either form, or NULL for one that is no map of ints. */
-static const struct avro_schema *map_value(const struct avro_schema *schema)
-{
-    const struct avro_schema *item = schema->fields[0].schema;
-    if (schema->kind == AVRO_MAP) {
-        return item;
-    }
-    return is_whole(item->fields[0].schema) ? item->fields[1].schema : NULL;
-}
-
-static enum err read_metric_map(struct iceberg_manifest_reader *reader, enum file_slot which,
-                                const struct record_slot *slot, struct errinfo *info)
-{
-    const struct avro_schema *value = map_value(slot->schema);
-    bool are_bounds = which == FILE_LOWER || which == FILE_UPPER;
-    struct item_iterator items = item_iterator(slot->cursor);
-    size_t hint = 0;
-    if (value == NULL || (are_bounds ? !is_bytes(value) : !is_whole(value))) {
-        return damaged(file_wants[which].name, info);
-    }
-    for (;;) {
-        bool has_more;
-        int64_t key, number = 0;
-        struct slice bytes = {NULL, 0};
-        if (!item__next(&items, &has_more)) {
-            return damaged(file_wants[which].name, info);
-        }
-        if (!has_more) {
-            return ERR_OK;
-        }
-        if (!read_key(slot->schema, &items.cursor, &key) || key < 0 || key > INT32_MAX ||
-            !(are_bounds ? avro_read_bytes(&items.cursor, &bytes)
-                         : avro_read_long(&items.cursor, &number))) {
-            return damaged(file_wants[which].name, info);
-        }
-        if (!is_wanted(&reader->want, key)) {
-            continue;
-        }
-        struct iceberg_metrics *metrics = find_metrics(reader, (int32_t)key, &hint);
-        if (metrics == NULL) {
-            return errinfo_nomem(info);
-        }
-        set_metric(metrics, which, number, bytes);
-    }
-}
-
-static int compare_metrics(const void *a, const void *b)
-{
-    int32_t left = ((const struct iceberg_metrics *)a)->field_id;
-    int32_t right = ((const struct iceberg_metrics *)b)->field_id;
-    return (left > right) - (left < right);
-}
-
-static enum err read_metrics(struct iceberg_manifest_reader *reader,
-                             const struct record_slot *slots, struct errinfo *info)
-{
-    reader->metrics_count = 0;
-    if (!reader->want.all_metrics && reader->want.metric_count == 0) {
-        return ERR_OK;
-    }
-    for (enum file_slot slot = FILE_COLUMN_SIZES; slot <= FILE_UPPER; slot++) {
-        if (slots[slot].is_set) {
-            TRY(read_metric_map(reader, slot, &slots[slot], info));
-        }
-    }
-    for (size_t i = 1; i < reader->metrics_count; i++) {
-        if (reader->metrics[i - 1].field_id > reader->metrics[i].field_id) {
-            qsort(reader->metrics, reader->metrics_count, sizeof(*reader->metrics),
-                  compare_metrics);
-            break;
-        }
-    }
-    return ERR_OK;
 }
 
 /* ---- lists ---- */
@@ -483,6 +325,9 @@ static enum err check_file(const struct iceberg_manifest_reader *reader,
         (content != ICEBERG_DATA) != reader->is_deletes) {
         return damaged("content", info);
     }
+    if (slots[FILE_SORT_ORDER].number < 0 || slots[FILE_SORT_ORDER].number > INT32_MAX) {
+        return damaged("sort_order_id", info);
+    }
     if (file->path.len == 0 || !slice_is_utf8(file->path, NULL)) {
         return damaged("file_path", info);
     }
@@ -519,16 +364,43 @@ static enum err assign_row_ids(struct iceberg_manifest_reader *reader,
     return ERR_OK;
 }
 
-static enum err read_file(struct iceberg_manifest_reader *reader, struct avro_cursor cursor,
+static bool read_map(void *context, int slot, const struct avro_schema *schema,
+                     struct avro_cursor *cursor)
+{
+    static const enum metric_map maps[FILE_SLOTS] = {
+        [FILE_COLUMN_SIZES] = METRIC_SIZES, [FILE_VALUE_COUNTS] = METRIC_VALUES,
+        [FILE_NULL_COUNTS] = METRIC_NULLS,  [FILE_NAN_COUNTS] = METRIC_NANS,
+        [FILE_LOWER] = METRIC_LOWER,        [FILE_UPPER] = METRIC_UPPER,
+    };
+    struct iceberg_manifest_reader *reader = context;
+    return metrics__read(&reader->metrics, maps[slot], schema, cursor);
+}
+
+/* Reads the record and its maps; why it could not. */
+static enum err read_slots(struct iceberg_manifest_reader *reader, struct avro_cursor *cursor,
+                           struct record_slot *slots, struct errinfo *info)
+{
+    struct record_sink sink = {read_map, reader};
+    reader->metrics.count = 0;
+    reader->metrics.err = ERR_OK;
+    if (record__read(&reader->data_file, cursor, &sink, slots, FILE_SLOTS)) {
+        const char *missing = record__missing(file_wants, slots, FILE_SLOTS);
+        return missing == NULL ? ERR_OK : damaged(missing, info);
+    }
+    if (reader->metrics.err == ERR_NOMEM) {
+        return errinfo_nomem(info);
+    }
+    return reader->metrics.err == ERR_LIMIT
+               ? errinfo_set(info, ERR_LIMIT, NULL, "a file has statistics of too many columns")
+               : damaged("data_file", info);
+}
+
+static enum err read_file(struct iceberg_manifest_reader *reader, struct avro_cursor *cursor,
                           struct errinfo *info)
 {
     struct record_slot slots[FILE_SLOTS];
     struct iceberg_file *file = &reader->file;
-    if (!record__read(&reader->data_file, &cursor, slots, FILE_SLOTS) || !slots[FILE_PATH].is_set ||
-        !slots[FILE_FORMAT].is_set || !slots[FILE_PARTITION].is_set ||
-        !slots[FILE_RECORDS].is_set || !slots[FILE_SIZE].is_set) {
-        return damaged("data_file", info);
-    }
+    TRY(read_slots(reader, cursor, slots, info));
     file->content = (enum iceberg_content)slots[FILE_CONTENT].number;
     file->path = slots[FILE_PATH].bytes;
     file->spec_id = reader->spec_id;
@@ -548,9 +420,8 @@ static enum err read_file(struct iceberg_manifest_reader *reader, struct avro_cu
     TRY(partition__read(&reader->partition, &tuple, reader->values, info));
     file->partition = reader->values;
     file->partition_count = reader->partition.field_count;
-    TRY(read_metrics(reader, slots, info));
-    file->metrics = reader->metrics;
-    file->metrics_count = reader->metrics_count;
+    file->metrics = reader->metrics.metrics;
+    file->metrics_count = reader->metrics.count;
     TRY(read_numbers(&reader->splits, &slots[FILE_SPLITS], "split_offsets", info));
     file->split_offsets = reader->splits.items;
     file->split_offset_count = reader->splits.count;
@@ -586,11 +457,34 @@ static enum err next_block(struct iceberg_manifest_reader *reader, struct errinf
     return ERR_OK;
 }
 
+/* Reads the entry at the cursor. `ret_is_passed`: nobody wants it. */
+static enum err read_next(struct iceberg_manifest_reader *reader, bool *ret_is_passed,
+                          struct errinfo *info)
+{
+    struct record_slot slots[ENTRY_SLOTS];
+    if (!record__read(&reader->entry, &reader->cursor, NULL, slots, ENTRY_SLOTS) ||
+        record__missing(entry_wants, slots, ENTRY_SLOTS) != NULL) {
+        return damaged("an entry", info);
+    }
+    reader->records_left--;
+    TRY(read_entry(reader, slots, info));
+    struct avro_cursor inside = slots[ENTRY_FILE].cursor;
+    struct avro_cursor *cursor = reader->entry.leaves_last ? &reader->cursor : &inside;
+    *ret_is_passed =
+        reader->file.status == ICEBERG_DELETED && !reader->metrics.want.deleted_entries;
+    if (!*ret_is_passed) {
+        return read_file(reader, cursor, info);
+    }
+    return !reader->entry.leaves_last || avro_skip(cursor, slots[ENTRY_FILE].schema)
+               ? ERR_OK
+               : damaged("an entry", info);
+}
+
 enum err iceberg_manifest_next(struct iceberg_manifest_reader *reader,
                                const struct iceberg_file **ret_file, struct errinfo *info)
 {
-    for (;;) {
-        struct record_slot slots[ENTRY_SLOTS];
+    bool is_passed = true;
+    while (is_passed) {
         if (reader->records_left == 0) {
             TRY(next_block(reader, info));
             if (reader->records_left == 0) {
@@ -598,17 +492,8 @@ enum err iceberg_manifest_next(struct iceberg_manifest_reader *reader,
                 return ERR_OK;
             }
         }
-        if (!record__read(&reader->entry, &reader->cursor, slots, ENTRY_SLOTS) ||
-            !slots[ENTRY_STATUS].is_set || !slots[ENTRY_FILE].is_set) {
-            return damaged("an entry", info);
-        }
-        reader->records_left--;
-        TRY(read_entry(reader, slots, info));
-        if (reader->file.status == ICEBERG_DELETED && !reader->want.deleted_entries) {
-            continue;
-        }
-        TRY(read_file(reader, slots[ENTRY_FILE].cursor, info));
-        *ret_file = &reader->file;
-        return ERR_OK;
+        TRY(read_next(reader, &is_passed, info));
     }
+    *ret_file = &reader->file;
+    return ERR_OK;
 }

@@ -114,7 +114,8 @@ struct iceberg_file {
 
 struct iceberg_manifest_reader;
 
-/* What to decode; nothing asked for is skipped at the speed of a varint. */
+/* What to decode; nothing asked for is skipped at the speed of a varint. The ids outlive the
+ * reader. */
 struct iceberg_manifest_want {
     bool all_metrics;          /* else only of these fields */
     const int32_t *metric_ids; /* ascending */
@@ -122,8 +123,9 @@ struct iceberg_manifest_want {
     bool deleted_entries; /* else entries with status DELETED are passed over */
 };
 
-/* `bytes` (the whole object) must outlive the reader. The manifest's own partition-spec header is
- * checked against the table's. ERR_CORRUPT, ERR_UNSUPPORTED by name. */
+/* `bytes` (the whole object) must outlive the reader; so must `metadata`. Length, content and spec id
+ * must be what the list says (a length of 0 is unknown), the tuple's types those of the spec.
+ * ERR_CORRUPT, ERR_UNSUPPORTED by name. */
 MUST_USE enum err iceberg_manifest_open(struct slice bytes, const struct iceberg_manifest *manifest,
                                         const struct iceberg_metadata *metadata,
                                         const struct iceberg_manifest_want *want,

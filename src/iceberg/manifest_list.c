@@ -31,7 +31,7 @@ static const struct slot_want list_wants[LIST_SLOTS] = {
     [LIST_CONTENT] = {517, SLOT_NUMBER, false, "content"},
     [LIST_SEQUENCE] = {515, SLOT_NUMBER, false, "sequence_number"},
     [LIST_MIN_SEQUENCE] = {516, SLOT_NUMBER, false, "min_sequence_number"},
-    [LIST_SNAPSHOT] = {503, SLOT_NUMBER, true, "added_snapshot_id"},
+    [LIST_SNAPSHOT] = {503, SLOT_NUMBER, false, "added_snapshot_id"}, /* v1: optional */
     [LIST_ADDED_FILES] = {504, SLOT_NUMBER, false, "added_files_count"},
     [LIST_EXISTING_FILES] = {505, SLOT_NUMBER, false, "existing_files_count"},
     [LIST_DELETED_FILES] = {506, SLOT_NUMBER, false, "deleted_files_count"},
@@ -105,7 +105,7 @@ static enum err read_summaries(struct list_reader *r, const struct record_slot *
         if (!has_more) {
             break;
         }
-        if (!record__read(&r->summary, &items.cursor, slots, SUMMARY_SLOTS)) {
+        if (!record__read(&r->summary, &items.cursor, NULL, slots, SUMMARY_SLOTS)) {
             return damaged(r, "partition summaries");
         }
         if (count == capacity) {
@@ -212,9 +212,12 @@ static enum err read_blocks(struct list_reader *r, struct avro_reader *avro)
                                      (const uint8_t *)block.ptr + block.len};
         for (uint64_t i = 0; i < records; i++) {
             struct record_slot slots[LIST_SLOTS];
-            if (!record__read(&r->program, &cursor, slots, LIST_SLOTS) ||
-                !slots[LIST_PATH].is_set) {
+            if (!record__read(&r->program, &cursor, NULL, slots, LIST_SLOTS)) {
                 return damaged(r, "a record");
+            }
+            const char *missing = record__missing(list_wants, slots, LIST_SLOTS);
+            if (missing != NULL) {
+                return damaged(r, missing);
             }
             TRY(add_manifest(r, slots));
         }
@@ -224,6 +227,41 @@ static enum err read_blocks(struct list_reader *r, struct avro_reader *avro)
     }
 }
 
+enum err manifest__check_version(const struct avro_reader *avro, const char *what,
+                                 struct errinfo *info)
+{
+    uint64_t version;
+    struct slice text = avro_metadata(avro, "format-version");
+    if (text.len > 0 && (!slice_to_u64(text, &version) || version > ICEBERG_FORMAT_VERSION_MAX)) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "a %s has format version \"%.*s\", which this program does not know",
+                           what, SLICE_ARGS(text));
+    }
+    return ERR_OK;
+}
+
+/* Each manifest's spec exists, and its summaries are of the fields of that spec: the planner looks
+ * them up by place. */
+static enum err check_specs(const struct list_reader *r, const struct iceberg_metadata *metadata)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        const struct iceberg_manifest *manifest = &r->manifests[i];
+        const struct iceberg_spec *spec = iceberg_metadata_spec(metadata, manifest->spec_id);
+        if (spec == NULL) {
+            return errinfo_set(r->info, ERR_CORRUPT, NULL,
+                               "a manifest list names partition spec %d, which the table has not",
+                               manifest->spec_id);
+        }
+        if (manifest->partition_count > 0 && manifest->partition_count != spec->field_count) {
+            return errinfo_set(r->info, ERR_CORRUPT, NULL,
+                               "a manifest list has summaries of %zu partition fields of spec %d, "
+                               "which has %zu",
+                               manifest->partition_count, manifest->spec_id, spec->field_count);
+        }
+    }
+    return ERR_OK;
+}
+
 enum err iceberg_manifest_list_parse(struct slice bytes, const struct iceberg_metadata *metadata,
                                      struct arena *arena, struct iceberg_manifest **ret_manifests,
                                      size_t *ret_count, struct errinfo *info)
@@ -231,6 +269,7 @@ enum err iceberg_manifest_list_parse(struct slice bytes, const struct iceberg_me
     struct avro_reader *avro CLEANUP(avro_cleanup) = NULL;
     struct list_reader reader = {.arena = arena, .info = info};
     TRY(avro_open(bytes, &avro, info));
+    TRY(manifest__check_version(avro, "manifest list", info));
     const struct avro_schema *record = avro_reader_schema(avro);
     TRY(record__compile(record, list_wants, LIST_SLOTS, arena, &reader.program, info));
     const struct avro_schema *summaries = record__find(record, 507);
@@ -241,13 +280,7 @@ enum err iceberg_manifest_list_parse(struct slice bytes, const struct iceberg_me
         reader.has_summary = true;
     }
     TRY(read_blocks(&reader, avro));
-    for (size_t i = 0; i < reader.count; i++) {
-        if (iceberg_metadata_spec(metadata, reader.manifests[i].spec_id) == NULL) {
-            return errinfo_set(info, ERR_CORRUPT, NULL,
-                               "a manifest list names partition spec %d, which the table has not",
-                               reader.manifests[i].spec_id);
-        }
-    }
+    TRY(check_specs(&reader, metadata));
     *ret_manifests = reader.manifests;
     *ret_count = reader.count;
     return ERR_OK;

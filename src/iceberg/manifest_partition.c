@@ -13,14 +13,36 @@ static enum err type_of(const struct iceberg_metadata *metadata,
         [AVRO_LONG] = ICEBERG_LONG,       [AVRO_FLOAT] = ICEBERG_FLOAT,
         [AVRO_DOUBLE] = ICEBERG_DOUBLE,   [AVRO_BYTES] = ICEBERG_BINARY,
         [AVRO_STRING] = ICEBERG_STRING,   [AVRO_FIXED] = ICEBERG_BINARY};
+    static const struct {
+        const char *logical_type;
+        enum iceberg_type_id id;
+    } by_name[] = {{"date", ICEBERG_DATE},
+                   {"time-micros", ICEBERG_TIME},
+                   {"timestamp-micros", ICEBERG_TIMESTAMP},
+                   {"timestamp-nanos", ICEBERG_TIMESTAMP_NS},
+                   {"decimal", ICEBERG_DECIMAL},
+                   {"uuid", ICEBERG_UUID}};
     const struct iceberg_field *source =
         field->source_count == 0 ? NULL : iceberg_metadata_field(metadata, field->source_ids[0]);
     if (source != NULL) {
         return iceberg_transform_result(&field->transform, &source->type, ret_type, info);
     }
-    *ret_type = (struct iceberg_type){.id = written == NULL || written->kind > AVRO_FIXED
-                                                ? ICEBERG_UNKNOWN
-                                                : by_kind[written->kind]};
+    *ret_type = (struct iceberg_type){.id = ICEBERG_UNKNOWN};
+    if (written->kind > AVRO_FIXED) {
+        return ERR_OK;
+    }
+    ret_type->id = by_kind[written->kind];
+    for (size_t i = 0; i < ARRAY_COUNT(by_name); i++) {
+        if (slice_equal(written->logical_type, slice_of(by_name[i].logical_type))) {
+            ret_type->id = by_name[i].id;
+            ret_type->precision = written->precision;
+            ret_type->scale = written->scale;
+        }
+    }
+    bool has_zone = written->is_adjusted_to_utc;
+    ret_type->id = ret_type->id == ICEBERG_TIMESTAMP && has_zone      ? ICEBERG_TIMESTAMPTZ
+                   : ret_type->id == ICEBERG_TIMESTAMP_NS && has_zone ? ICEBERG_TIMESTAMPTZ_NS
+                                                                      : ret_type->id;
     return ERR_OK;
 }
 
@@ -44,6 +66,72 @@ static bool has_ids(const struct iceberg_spec *spec, const struct avro_schema *r
         }
     }
     return record->field_count == 0;
+}
+
+/* The writer's unit must be the table's: days read as microseconds would be other rows. A writer may
+ * say nothing, and does for days of a transform. */
+static bool has_unit(const struct iceberg_type *type, const struct avro_schema *written)
+{
+    static const struct {
+        enum iceberg_type_id id;
+        const char *logical_type;
+    } units[] = {{ICEBERG_INT, "date"}, /* a day's value, by old specs */
+                 {ICEBERG_DATE, "date"},
+                 {ICEBERG_TIME, "time-micros"},
+                 {ICEBERG_TIMESTAMP, "timestamp-micros"},
+                 {ICEBERG_TIMESTAMP, "local-timestamp-micros"},
+                 {ICEBERG_TIMESTAMPTZ, "timestamp-micros"},
+                 {ICEBERG_TIMESTAMP_NS, "timestamp-nanos"},
+                 {ICEBERG_TIMESTAMP_NS, "local-timestamp-nanos"},
+                 {ICEBERG_TIMESTAMPTZ_NS, "timestamp-nanos"}};
+    bool is_known = written->logical_type.len == 0;
+    for (size_t i = 0; i < ARRAY_COUNT(units); i++) {
+        is_known =
+            is_known || (units[i].id == type->id &&
+                         slice_equal(written->logical_type, slice_of(units[i].logical_type)));
+    }
+    return is_known;
+}
+
+/* Can values of the written type be read as the spec's? Told before the first one is. */
+static bool is_readable(const struct iceberg_type *type, const struct avro_schema *written)
+{
+    bool is_any_bytes =
+        written->kind == AVRO_BYTES || written->kind == AVRO_STRING || written->kind == AVRO_FIXED;
+    switch (type->id) {
+    case ICEBERG_BOOLEAN:
+        return written->kind == AVRO_BOOLEAN;
+    case ICEBERG_INT:
+    case ICEBERG_LONG:
+    case ICEBERG_DATE:
+    case ICEBERG_TIME:
+    case ICEBERG_TIMESTAMP:
+    case ICEBERG_TIMESTAMPTZ:
+    case ICEBERG_TIMESTAMP_NS:
+    case ICEBERG_TIMESTAMPTZ_NS:
+        return (written->kind == AVRO_INT || written->kind == AVRO_LONG) && has_unit(type, written);
+    case ICEBERG_FLOAT:
+    case ICEBERG_DOUBLE:
+        return written->kind == AVRO_FLOAT || written->kind == AVRO_DOUBLE;
+    case ICEBERG_DECIMAL:
+        return is_any_bytes && (!slice_equal(written->logical_type, SLICE("decimal")) ||
+                                written->scale == type->scale);
+    case ICEBERG_UUID:
+        return written->kind == AVRO_FIXED && written->size == 16;
+    case ICEBERG_STRING:
+    case ICEBERG_FIXED:
+    case ICEBERG_BINARY:
+        return is_any_bytes;
+    case ICEBERG_UNKNOWN:
+    case ICEBERG_VARIANT:
+    case ICEBERG_GEOMETRY:
+    case ICEBERG_GEOGRAPHY:
+    case ICEBERG_STRUCT:
+    case ICEBERG_LIST:
+    case ICEBERG_MAP:
+        return true; /* stepped over */
+    }
+    return false;
 }
 
 enum err partition__open(const struct iceberg_metadata *metadata, const struct iceberg_spec *spec,
@@ -72,7 +160,20 @@ enum err partition__open(const struct iceberg_metadata *metadata, const struct i
                 written = record__value(record->fields[f].schema);
             }
         }
+        if (written == NULL) {
+            return errinfo_set(info, ERR_CORRUPT, NULL,
+                               "a manifest's partition tuple lacks field \"%.*s\" of its spec %d",
+                               SLICE_ARGS(spec->fields[i].name), spec->id);
+        }
         TRY(type_of(metadata, &spec->fields[i], written, &reader.types[i], info));
+        if (written->kind != AVRO_NULL && !is_readable(&reader.types[i], written)) {
+            struct buf type CLEANUP(buf_fini) = {0};
+            iceberg_type_print(&reader.types[i], &type);
+            return errinfo_set(info, ERR_CORRUPT, NULL,
+                               "a manifest's values of partition field \"%.*s\" are not of its "
+                               "type %s",
+                               SLICE_ARGS(spec->fields[i].name), buf_cstr(&type));
+        }
     }
     *ret_reader = reader;
     return ERR_OK;
@@ -90,20 +191,12 @@ static iceberg_int128 decimal_of(struct slice bytes)
     return (iceberg_int128)value;
 }
 
-static bool read_whole(const struct avro_schema *schema, struct avro_cursor *cursor,
-                       int64_t *ret_number)
-{
-    return (schema->kind == AVRO_INT || schema->kind == AVRO_LONG) &&
-           avro_read_long(cursor, ret_number);
-}
-
 static bool read_real(const struct avro_schema *schema, struct avro_cursor *cursor,
                       double *ret_real)
 {
     float single;
     size_t size = schema->kind == AVRO_FLOAT ? sizeof(single) : sizeof(*ret_real);
-    if ((schema->kind != AVRO_FLOAT && schema->kind != AVRO_DOUBLE) ||
-        (size_t)(cursor->end - cursor->at) < size) {
+    if ((size_t)(cursor->end - cursor->at) < size) {
         return false;
     }
     if (schema->kind == AVRO_FLOAT) {
@@ -123,8 +216,7 @@ static bool read_any_bytes(const struct avro_schema *schema, struct avro_cursor 
         *ret_bytes = (struct slice){(const char *)cursor->at, schema->size};
         return avro_skip(cursor, schema);
     }
-    return (schema->kind == AVRO_BYTES || schema->kind == AVRO_STRING) &&
-           avro_read_bytes(cursor, ret_bytes);
+    return avro_read_bytes(cursor, ret_bytes);
 }
 
 static bool in_range(enum iceberg_type_id id, int64_t number)
@@ -133,7 +225,7 @@ static bool in_range(enum iceberg_type_id id, int64_t number)
     return !is_narrow || (number >= INT32_MIN && number <= INT32_MAX);
 }
 
-/* A value of the written type as one of the wanted type; false for a pair that cannot be. */
+/* A value of the written type as one of the wanted type; the pair is_readable. */
 static bool read_value(const struct iceberg_type *type, const struct avro_schema *schema,
                        struct avro_cursor *cursor, struct iceberg_value *out)
 {
@@ -142,7 +234,7 @@ static bool read_value(const struct iceberg_type *type, const struct avro_schema
     out->scale = type->scale;
     switch (type->id) {
     case ICEBERG_BOOLEAN:
-        if (schema->kind != AVRO_BOOLEAN || cursor->at == cursor->end || *cursor->at > 1) {
+        if (cursor->at == cursor->end || *cursor->at > 1) {
             return false;
         }
         out->boolean = *cursor->at++ != 0;
@@ -155,7 +247,7 @@ static bool read_value(const struct iceberg_type *type, const struct avro_schema
     case ICEBERG_TIMESTAMPTZ:
     case ICEBERG_TIMESTAMP_NS:
     case ICEBERG_TIMESTAMPTZ_NS:
-        return read_whole(schema, cursor, &out->integer) && in_range(type->id, out->integer);
+        return avro_read_long(cursor, &out->integer) && in_range(type->id, out->integer);
     case ICEBERG_FLOAT:
     case ICEBERG_DOUBLE:
         return read_real(schema, cursor, &out->real);
@@ -169,8 +261,7 @@ static bool read_value(const struct iceberg_type *type, const struct avro_schema
     case ICEBERG_STRING:
         return read_any_bytes(schema, cursor, &out->bytes) && slice_is_utf8(out->bytes, NULL);
     case ICEBERG_UUID:
-        return schema->kind == AVRO_FIXED && schema->size == 16 &&
-               read_any_bytes(schema, cursor, &out->bytes);
+        return read_any_bytes(schema, cursor, &out->bytes);
     case ICEBERG_FIXED:
         return read_any_bytes(schema, cursor, &out->bytes) && out->bytes.len == type->length;
     case ICEBERG_BINARY:

@@ -51,26 +51,33 @@ bool record__enter(const struct avro_schema *schema, struct avro_cursor *cursor,
     return true;
 }
 
-static bool is_item_record(const struct avro_schema *array)
+static bool is_whole(const struct avro_schema *schema)
 {
-    const struct avro_schema *item = array->fields[0].schema;
-    return array->kind == AVRO_ARRAY && item->kind == AVRO_RECORD && item->field_count == 2;
+    return schema->kind == AVRO_INT || schema->kind == AVRO_LONG;
+}
+
+/* A map of statistics: an array of key and value, since Avro's own maps have texts for keys. */
+static bool is_map(const struct avro_schema *schema)
+{
+    if (schema->kind != AVRO_ARRAY) {
+        return schema->kind == AVRO_MAP;
+    }
+    const struct avro_schema *item = schema->fields[0].schema;
+    return item->kind == AVRO_RECORD && item->field_count == 2 && is_whole(item->fields[0].schema);
 }
 
 static bool has_kind(const struct avro_schema *schema, enum slot_kind kind)
 {
     switch (kind) {
     case SLOT_NUMBER:
-        return schema->kind == AVRO_INT || schema->kind == AVRO_LONG ||
-               schema->kind == AVRO_BOOLEAN;
+        return is_whole(schema) || schema->kind == AVRO_BOOLEAN;
     case SLOT_BYTES:
         return schema->kind == AVRO_BYTES || schema->kind == AVRO_STRING ||
                schema->kind == AVRO_FIXED;
     case SLOT_NUMBERS:
-        return schema->kind == AVRO_ARRAY && (schema->fields[0].schema->kind == AVRO_INT ||
-                                              schema->fields[0].schema->kind == AVRO_LONG);
+        return schema->kind == AVRO_ARRAY && is_whole(schema->fields[0].schema);
     case SLOT_METRICS:
-        return schema->kind == AVRO_MAP || is_item_record(schema);
+        return is_map(schema);
     case SLOT_TUPLE:
         return schema->kind == AVRO_RECORD || schema->kind == AVRO_ARRAY;
     }
@@ -82,12 +89,19 @@ static enum err compile_field(const struct avro_field *field, const struct slot_
                               struct errinfo *info)
 {
     *out = (struct record_step){.schema = field->schema, .slot = -1, .null_branch = -1};
-    for (size_t w = 0; w < want_count && field->id >= 0; w++) {
+    for (size_t w = 0; w < want_count; w++) {
         if (wants[w].field_id != field->id) {
+            /* Names do not matter, but no writer gives one of these to another field: what looks
+             * like an unknown field has a damaged id. Nothing else guards a header. */
+            if (slice_equal(field->name, slice_of(wants[w].name))) {
+                return errinfo_set(info, ERR_CORRUPT, NULL, "field \"%s\" of a manifest has id %d",
+                                   wants[w].name, field->id);
+            }
             continue;
         }
         out->schema = without_null(field->schema, &out->null_branch);
         out->slot = (int)w;
+        out->kind = wants[w].kind;
         if (!has_kind(out->schema, wants[w].kind) || (*seen & 1u << w) != 0) {
             return errinfo_set(info, ERR_CORRUPT, NULL, "field \"%s\" of a manifest is %s",
                                wants[w].name,
@@ -120,7 +134,7 @@ enum err record__compile(const struct avro_schema *record, const struct slot_wan
                                wants[w].name);
         }
     }
-    *ret_program = (struct record_program){steps, record->field_count};
+    *ret_program = (struct record_program){.steps = steps, .step_count = record->field_count};
     return ERR_OK;
 }
 
@@ -137,12 +151,13 @@ static bool read_number(const struct avro_schema *schema, struct avro_cursor *cu
     return true;
 }
 
-static bool read_slot(const struct avro_schema *schema, enum slot_kind kind,
-                      struct avro_cursor *cursor, struct record_slot *out)
+static bool read_slot(const struct record_step *step, struct avro_cursor *cursor,
+                      const struct record_sink *sink, struct record_slot *out)
 {
+    const struct avro_schema *schema = step->schema;
     out->is_set = true;
     out->schema = schema;
-    switch (kind) {
+    switch (step->kind) {
     case SLOT_NUMBER:
         return read_number(schema, cursor, &out->number);
     case SLOT_BYTES:
@@ -151,8 +166,10 @@ static bool read_slot(const struct avro_schema *schema, enum slot_kind kind,
         }
         out->bytes = (struct slice){(const char *)cursor->at, schema->size};
         return avro_skip(cursor, schema);
-    case SLOT_NUMBERS:
     case SLOT_METRICS:
+        return sink == NULL ? avro_skip(cursor, schema)
+                            : sink->read_map(sink->context, step->slot, schema, cursor);
+    case SLOT_NUMBERS:
     case SLOT_TUPLE:
         out->cursor = *cursor;
         if (!avro_skip(cursor, schema)) {
@@ -164,33 +181,8 @@ static bool read_slot(const struct avro_schema *schema, enum slot_kind kind,
     return false;
 }
 
-/* What a schema is read as: each kind of schema is wanted in one way only. */
-static enum slot_kind kind_of(const struct avro_schema *schema)
-{
-    switch (schema->kind) {
-    case AVRO_INT:
-    case AVRO_LONG:
-    case AVRO_BOOLEAN:
-        return SLOT_NUMBER;
-    case AVRO_BYTES:
-    case AVRO_STRING:
-    case AVRO_FIXED:
-        return SLOT_BYTES;
-    case AVRO_NULL:
-    case AVRO_FLOAT:
-    case AVRO_DOUBLE:
-    case AVRO_ENUM:
-    case AVRO_RECORD:
-    case AVRO_ARRAY:
-    case AVRO_MAP:
-    case AVRO_UNION:
-        return SLOT_TUPLE;
-    }
-    return SLOT_TUPLE;
-}
-
 bool record__read(const struct record_program *program, struct avro_cursor *cursor,
-                  struct record_slot *slots, size_t slot_count)
+                  const struct record_sink *sink, struct record_slot *slots, size_t slot_count)
 {
     memset(slots, 0, slot_count * sizeof(*slots));
     for (size_t i = 0; i < program->step_count; i++) {
@@ -204,14 +196,29 @@ bool record__read(const struct record_program *program, struct avro_cursor *curs
                 continue;
             }
         }
+        if (program->leaves_last && i == program->step_count - 1) {
+            slots[step->slot].is_set = true;
+            slots[step->slot].schema = step->schema;
+            return true;
+        }
         bool is_read = step->slot < 0 ? avro_skip(cursor, step->schema)
-                                      : read_slot(step->schema, kind_of(step->schema), cursor,
-                                                  &slots[step->slot]);
+                                      : read_slot(step, cursor, sink, &slots[step->slot]);
         if (!is_read) {
             return false;
         }
     }
     return true;
+}
+
+const char *record__missing(const struct slot_want *wants, const struct record_slot *slots,
+                            size_t slot_count)
+{
+    for (size_t i = 0; i < slot_count; i++) {
+        if (wants[i].is_required && !slots[i].is_set) {
+            return wants[i].name;
+        }
+    }
+    return NULL;
 }
 
 /* ---- loose partitions ---- */
@@ -234,9 +241,11 @@ static const struct avro_schema *loosen(struct loosening *l, const struct avro_s
     *copy = *schema;
     if (is_partition && schema->kind == AVRO_FIXED && schema->logical_type.len == 0) {
         copy->kind = AVRO_BYTES;
+        copy->constant_bytes = -1;
         l->has_changed = true;
     }
     for (size_t i = 0; i < schema->field_count; i++) {
+        copy->constant_bytes = -1;
         fields[i] = schema->fields[i];
         bool is_inside = is_partition || fields[i].id == 102;
         /* Only the way to the tuple: entry > data_file > partition > its fields. */
@@ -259,28 +268,27 @@ const struct avro_schema *record__with_loose_partition(const struct avro_schema 
     return l.has_changed ? copy : entry;
 }
 
-bool item__next(struct item_iterator *items, bool *ret_more)
+bool item__run(struct avro_cursor *cursor, int64_t *ret_count)
 {
     int64_t size;
-    if (items->left > 0) {
-        items->left--;
-        *ret_more = true;
-        return true;
-    }
-    *ret_more = false;
-    if (items->is_done) {
-        return true;
-    }
-    if (!avro_read_long(&items->cursor, &items->left) || items->left == INT64_MIN) {
+    if (!avro_read_long(cursor, ret_count) || *ret_count == INT64_MIN) {
         return false;
     }
-    if (items->left < 0) {
-        items->left = -items->left;
-        if (!avro_read_long(&items->cursor, &size)) {
+    if (*ret_count < 0) {
+        *ret_count = -*ret_count;
+        return avro_read_long(cursor, &size); /* in bytes: for those who skip it */
+    }
+    return true;
+}
+
+bool item__next(struct item_iterator *items, bool *ret_more)
+{
+    if (items->left == 0 && !items->is_done) {
+        if (!item__run(&items->cursor, &items->left)) {
             return false;
         }
+        items->is_done = items->left == 0;
     }
-    items->is_done = items->left == 0;
     *ret_more = !items->is_done;
     items->left -= items->is_done ? 0 : 1;
     return true;

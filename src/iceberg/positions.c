@@ -7,8 +7,9 @@
 #include "iceberg/deletes.h"
 #include "iceberg/roaring_int.h"
 
-#define HIGH_MAX 0x7FFFFFFEu /* spec "Deletion Vectors": the largest key */
+#define HIGH_MAX 0x7FFFFFFEu /* the largest key that the reference implementation takes */
 #define FRAME_BYTES 12       /* length, magic; CRC behind */
+#define PARTS_MAX 16384u     /* of 2^32 rows each: no file has as many */
 
 static const uint8_t vector_magic[4] = {0xD1, 0xD3, 0x39, 0x64};
 
@@ -81,6 +82,13 @@ static enum err add_part(struct iceberg_positions *positions, uint32_t high, roa
         roaring_bitmap_or_inplace(positions->parts[at].low, low);
         roaring_bitmap_free(low);
         return ERR_OK;
+    }
+    if (positions->part_count == PARTS_MAX) {
+        roaring_bitmap_free(low);
+        return errinfo_set(info, ERR_LIMIT, NULL,
+                           "deleted positions of a file are spread over more than %u times 2^32 "
+                           "rows",
+                           PARTS_MAX);
     }
     if (positions->part_count == positions->capacity) {
         size_t capacity = positions->capacity == 0 ? 1 : positions->capacity * 2;
@@ -183,7 +191,8 @@ void iceberg_positions_live(const struct iceberg_positions *positions, const int
     if (count == 0) {
         return;
     }
-    bool is_run = rows[0] >= 0 && rows[count - 1] - rows[0] == (int64_t)count - 1;
+    bool is_run = rows[0] >= 0 && rows[count - 1] >= rows[0] &&
+                  rows[count - 1] - rows[0] == (int64_t)count - 1;
     for (size_t i = 1; is_run && i < count; i++) {
         is_run = rows[i] == rows[i - 1] + 1;
     }
@@ -295,6 +304,10 @@ static enum err check_bitmaps(struct slice bitmaps, int64_t expected_count, stru
     }
     if (at != bitmaps.len) {
         return damaged("bytes behind the last bitmap", info);
+    }
+    if (parts > PARTS_MAX) {
+        return errinfo_set(info, ERR_LIMIT, NULL, "a deletion vector has %llu bitmaps",
+                           (unsigned long long)parts);
     }
     if (expected_count != ICEBERG_NO_ID && total != (uint64_t)expected_count) {
         return errinfo_set(info, ERR_CORRUPT, NULL,

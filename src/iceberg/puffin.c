@@ -80,8 +80,7 @@ static enum err unpack_zstd(struct slice packed, struct buf *out, struct errinfo
 }
 
 static enum err read_blob(const struct json_reader *reader, const struct json_place *place,
-                          const struct json *node, uint64_t file_size_bytes,
-                          struct puffin_blob *out)
+                          const struct json *node, uint64_t blobs_end, struct puffin_blob *out)
 {
     int64_t offset, length;
     TRY(iceberg__json_object(reader, place, node));
@@ -98,13 +97,14 @@ static enum err read_blob(const struct json_reader *reader, const struct json_pl
                                  &out->property_count));
     out->offset = (uint64_t)offset;
     out->length_bytes = (uint64_t)length;
-    if (out->length_bytes > file_size_bytes || out->offset > file_size_bytes - out->length_bytes) {
-        return iceberg__json_bad(reader, place, "lies outside of its file");
+    if (out->offset < sizeof(magic) || out->length_bytes > blobs_end ||
+        out->offset > blobs_end - out->length_bytes) {
+        return iceberg__json_bad(reader, place, "does not lie between its file's start and footer");
     }
     return ERR_OK;
 }
 
-static enum err read_payload(struct slice text, uint64_t file_size_bytes, struct arena *arena,
+static enum err read_payload(struct slice text, uint64_t blobs_end, struct arena *arena,
                              struct puffin_footer *out, struct errinfo *info)
 {
     struct arena *scratch CLEANUP(arena_cleanup) = arena_new(NULL, "puffin", 0);
@@ -132,7 +132,7 @@ static enum err read_payload(struct slice text, uint64_t file_size_bytes, struct
     size_t count = 0;
     for (const struct json *blob = blobs->first; blob != NULL; blob = blob->next, count++) {
         struct json_place item = JSON_INDEX(&list, count);
-        TRY(read_blob(&reader, &item, blob, file_size_bytes, &parsed[count]));
+        TRY(read_blob(&reader, &item, blob, blobs_end, &parsed[count]));
     }
     out->blobs = parsed;
     out->blob_count = count;
@@ -174,7 +174,7 @@ enum err puffin_footer_parse(struct slice tail, uint64_t file_size_bytes, struct
         TRY(unpack_lz4(payload, FOOTER_BYTES_MAX, &unpacked, info));
         payload = buf_slice(&unpacked);
     }
-    TRY(read_payload(payload, file_size_bytes, arena, &footer, info));
+    TRY(read_payload(payload, file_size_bytes - need, arena, &footer, info));
     *ret_footer = footer;
     return ERR_OK;
 }
