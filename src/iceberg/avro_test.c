@@ -84,7 +84,7 @@ static enum err count_records(struct slice bytes, uint64_t *ret_count, struct er
 
 TEST(avro, numbers_of_every_length)
 {
-    /* Goal: what the specification's zigzag numbers give, and none that leaves 64 bits or the block. */
+    /* Goal: zigzag numbers as the specification has them; none that leaves 64 bits or the block. */
     struct buf out CLEANUP(buf_fini) = {0};
     int64_t values[200];
     size_t count = 0;
@@ -189,8 +189,8 @@ TEST(avro, refuses_by_name)
 
 TEST(avro, bounds_what_a_small_file_can_cost)
 {
-    /* Goal: no hang. Method: a schema of forty lines that stands for 2^40 nulls; nesting without end;
-     * an item of nothing claimed 2^62 times; a block that unpacks to more than the limit. */
+    /* Goal: no hang. Method: a schema of forty lines that stands for 2^40 nulls; nesting without
+     * end; an item of nothing claimed 2^62 times; a block that unpacks to more than the limit. */
     struct buf schema CLEANUP(buf_fini) = {0};
     struct errinfo info;
     errinfo_init(&info);

@@ -123,8 +123,8 @@ struct iceberg_manifest_want {
     bool deleted_entries; /* else entries with status DELETED are passed over */
 };
 
-/* `bytes` (the whole object) must outlive the reader; so must `metadata`. Length, content and spec id
- * must be what the list says (a length of 0 is unknown), the tuple's types those of the spec.
+/* `bytes` (the whole object) must outlive the reader; so must `metadata`. Length, content and spec
+ * id must be what the list says (a length of 0 is unknown), the tuple's types those of the spec.
  * ERR_CORRUPT, ERR_UNSUPPORTED by name. */
 MUST_USE enum err iceberg_manifest_open(struct slice bytes, const struct iceberg_manifest *manifest,
                                         const struct iceberg_metadata *metadata,

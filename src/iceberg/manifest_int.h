@@ -32,7 +32,7 @@ struct record_program {
     const struct record_step *steps;
     size_t step_count;
     /* The last field is a wanted SLOT_TUPLE and is not stepped over: the record's cursor stays at
-     * its start, for whoever reads it to go on with. One walk less over nearly all of a manifest. */
+     * its start, for whoever reads on there. One walk less over nearly all of a manifest. */
     bool leaves_last;
 };
 

@@ -1,4 +1,5 @@
-/* Goal: no bytes make the reader of manifest lists crash, hang or hand out what it did not check. */
+/* Goal: no bytes make the reader of manifest lists crash, hang or hand out what it did not
+ * check. */
 #include "base/fuzz.h"
 #include "iceberg/manifest_writer_int.h"
 

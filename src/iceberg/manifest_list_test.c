@@ -214,8 +214,8 @@ TEST(manifest_list, a_changed_byte_is_seen_or_changes_nothing)
 
 TEST(manifest_list, snapshots_with_and_without_a_list)
 {
-    /* Goal: a version 1 snapshot that names its manifests gives what their headers say; an encrypted
-     * list is refused by name. */
+    /* Goal: a version 1 snapshot that names its manifests gives what their headers say; an
+     * encrypted list is refused by name. */
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
     struct iceberg_io io = iceberg_io_local();
     struct buf bytes CLEANUP(buf_fini) = {0};

@@ -68,8 +68,8 @@ static bool has_ids(const struct iceberg_spec *spec, const struct avro_schema *r
     return record->field_count == 0;
 }
 
-/* The writer's unit must be the table's: days read as microseconds would be other rows. A writer may
- * say nothing, and does for days of a transform. */
+/* The writer's unit must be the table's: days read as microseconds would be other rows. A writer
+ * may say nothing, and does for days of a transform. */
 static bool has_unit(const struct iceberg_type *type, const struct avro_schema *written)
 {
     static const struct {

@@ -194,9 +194,9 @@ TEST(manifest, what_an_entry_inherits)
 
 TEST(manifest, row_ids_run_through_the_manifest)
 {
-    /* Goal: spec, "First Row ID Inheritance": null takes the next id, also of existing files; one of
-     * its own does not move the others; deleted files take none; without an id of the manifest there
-     * are none. */
+    /* Goal: spec, "First Row ID Inheritance": null takes the next id, also of existing files; one
+     * of its own does not move the others; deleted files take none; without an id of the manifest
+     * there are none. */
     static struct iceberg_file files[MANY_MAX];
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
     struct buf bytes CLEANUP(buf_fini) = {0};
@@ -230,49 +230,79 @@ TEST(manifest, row_ids_run_through_the_manifest)
               read_manifest(buf_slice(&bytes), &late, &want_all, arena, files, &count, NULL));
 }
 
+#define TABLE_IDS 40
+
+/* An entry with six maps of random columns; `table` says what was written last, -1 = nothing. */
+static void make_statistics(uint64_t *seed, int64_t table[6][TABLE_IDS], struct buf *out)
+{
+    struct buf block CLEANUP(buf_fini) = {0};
+    struct made_entry entry = made_entry("/t/a");
+    memset(table, 0xff, 6 * sizeof(*table));
+    put_entry(&block, &entry);
+    block.len -= 14; /* the maps and all behind them are null: a byte each */
+    for (size_t map = 0; map < 6; map++) {
+        put_long(&block, 1);
+        for (uint64_t items = test_random_below(seed, 30); items > 0; items--) {
+            int64_t id = (int64_t)test_random_below(seed, TABLE_IDS);
+            int64_t value = (int64_t)test_random_below(seed, 1u << 30);
+            put_long(&block, -1); /* a run of one, with a size that nobody needs */
+            put_long(&block, 20);
+            put_long(&block, id);
+            if (map < 4) {
+                put_long(&block, value);
+            } else {
+                put_bytes(&block, (struct slice){(const char *)&value, sizeof(value)});
+            }
+            table[map][id] = value;
+        }
+        put_long(&block, 0);
+    }
+    buf_append(&block, "\0\0\0\0\0\0\0\0", 8);
+    put_header(out, WRITER_SCHEMA(""), "null", NULL);
+    put_block(out, 1, buf_slice(&block), "null");
+}
+
+static void check_statistics(const struct iceberg_file *file, int64_t table[6][TABLE_IDS],
+                             const struct iceberg_manifest_want *want)
+{
+    size_t at = 0;
+    for (int32_t id = 0; id < TABLE_IDS; id++) {
+        bool is_wanted = want->all_metrics, is_there = false;
+        for (size_t i = 0; i < want->metric_count; i++) {
+            is_wanted = is_wanted || want->metric_ids[i] == id;
+        }
+        for (size_t map = 0; map < 6; map++) {
+            is_there = is_there || table[map][id] >= 0;
+        }
+        if (!is_wanted || !is_there) {
+            continue;
+        }
+        const struct iceberg_metrics *one = &file->metrics[at++];
+        CHECK(one->field_id == id && one->size_bytes == table[0][id]);
+        CHECK(one->value_count == table[1][id] && one->null_count == table[2][id]);
+        CHECK(one->nan_count == table[3][id]);
+        CHECK(table[4][id] < 0 ? one->lower.ptr == NULL
+                               : memcmp(one->lower.ptr, &table[4][id], 8) == 0);
+        CHECK(table[5][id] < 0 ? one->upper.ptr == NULL
+                               : memcmp(one->upper.ptr, &table[5][id], 8) == 0);
+    }
+    CHECK(at == file->metrics_count);
+}
+
 TEST(manifest, statistics_of_wanted_columns_in_any_order)
 {
-    /* Goal: columns of each map in random order, some missing, some twice (the later holds), against
-     * a table of what was written. */
+    /* Goal: columns of each map in random order, some missing, some twice (the later holds), as a
+     * table of what was written has them. */
     uint64_t seed = test_seed();
     for (int round = 0; round < 200; round++) {
         static struct iceberg_file files[MANY_MAX];
         struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
-        struct buf block CLEANUP(buf_fini) = {0};
         struct buf bytes CLEANUP(buf_fini) = {0};
-        int64_t table[6][40];
-        int32_t ids[40];
+        int64_t table[6][TABLE_IDS];
+        int32_t ids[TABLE_IDS];
         size_t id_count = 0, count;
-        memset(table, 0xff, sizeof(table)); /* -1: absent */
-        struct made_entry entry = made_entry("/t/a");
-        put_entry(&block, &entry);
-        for (size_t tail = 0; tail < 14; tail++) {
-            block.len--; /* the last fourteen unions of null with something: maps and on */
-        }
-        for (size_t map = 0; map < 6; map++) {
-            uint64_t items = test_random_below(&seed, 30);
-            put_long(&block, 1);
-            for (uint64_t i = 0; i < items; i++) {
-                int64_t id = (int64_t)test_random_below(&seed, 40);
-                int64_t value = (int64_t)test_random_below(&seed, 1u << 30);
-                put_long(&block, -1); /* runs of one, with a size that nobody needs */
-                put_long(&block, 20);
-                put_long(&block, id);
-                if (map < 4) {
-                    put_long(&block, value);
-                } else {
-                    put_bytes(&block, (struct slice){(const char *)&value, sizeof(value)});
-                }
-                table[map][id] = value;
-            }
-            put_long(&block, 0);
-        }
-        for (size_t tail = 0; tail < 8; tail++) {
-            put_long(&block, 0);
-        }
-        put_header(&bytes, WRITER_SCHEMA(""), "null", NULL);
-        put_block(&bytes, 1, buf_slice(&block), "null");
-        for (int32_t id = 0; id < 40; id++) {
+        make_statistics(&seed, table, &bytes);
+        for (int32_t id = 0; id < TABLE_IDS; id++) {
             if (test_random_below(&seed, 3) == 0) {
                 ids[id_count++] = id;
             }
@@ -280,55 +310,29 @@ TEST(manifest, statistics_of_wanted_columns_in_any_order)
         struct iceberg_manifest_want want = {
             .all_metrics = round % 2 == 0, .metric_ids = ids, .metric_count = id_count};
         struct iceberg_manifest manifest = data_manifest(0);
-        manifest.sequence_number = 0;
         CHECK_OK(read_manifest(buf_slice(&bytes), &manifest, &want, arena, files, &count, NULL));
         CHECK(count == 1);
-        size_t at = 0;
-        for (int32_t id = 0; id < 40; id++) {
-            bool is_wanted = want.all_metrics, is_there = false;
-            for (size_t i = 0; i < id_count; i++) {
-                is_wanted = is_wanted || ids[i] == id;
-            }
-            for (size_t map = 0; map < 6; map++) {
-                is_there = is_there || table[map][id] >= 0;
-            }
-            if (!is_wanted || !is_there) {
-                continue;
-            }
-            const struct iceberg_metrics *one = &files[0].metrics[at++];
-            CHECK(one->field_id == id && one->size_bytes == table[0][id]);
-            CHECK(one->value_count == table[1][id] && one->null_count == table[2][id]);
-            CHECK(one->nan_count == table[3][id]);
-            CHECK(table[4][id] < 0 ? one->lower.ptr == NULL
-                                   : memcmp(one->lower.ptr, &table[4][id], 8) == 0);
-            CHECK(table[5][id] < 0 ? one->upper.ptr == NULL
-                                   : memcmp(one->upper.ptr, &table[5][id], 8) == 0);
-        }
-        CHECK(at == files[0].metrics_count);
+        check_statistics(&files[0], table, &want);
     }
 }
 
 /* An old version 1 manifest: no content, fields that are no more, a map as Avro has them, a tuple
  * without ids. */
-#define OLD_SCHEMA                                                                                                               \
-    "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":[" WRITER_REQUIRED("status", 0, "\"int\"") "," WRITER_REQUIRED( \
-        "snapshot_id", 1,                                                                                                        \
-        "\"long\"") ","                                                                                                          \
-                    "{\"name\":\"data_file\",\"field-id\":2,\"type\":{\"type\":\"record\","                                      \
-                    "\"name\":\"r2\","                                                                                           \
-                    "\"fields\":[" WRITER_REQUIRED("file_path", 100, "\"string\"") "," WRITER_REQUIRED(                          \
-                        "file_format", 101,                                                                                      \
-                        "\"string\"") ",{\"name\":\"partition\",\"field-id\":102,\"type\":{"                                     \
-                                      "\"type\":\"record\",\"name\":\"r102\",\"fields\":[{"                                      \
-                                      "\"name\":\"gone_day\",\"type\":[\"null\","                                                \
-                                      "{\"type\":\"int\",\"logicalType\":\"date\"}]}]}}"                                         \
-                                      "," WRITER_REQUIRED("record_count", 103, "\"long\"") "," WRITER_REQUIRED(                  \
-                                          "file_size_in_bytes", 104,                                                             \
-                                          "\"long\"") "," WRITER_REQUIRED("block_size_in_bytes",                                 \
-                                                                          105,                                                   \
-                                                                          "\"long\"") "," WRITER_OPTIONAL("value_counts",        \
-                                                                                                          109,                   \
-                                                                                                          "{\"type\":\"map\",\"values\":\"long\"}") "]}}]}"
+#define OLD_STATUS WRITER_REQUIRED("status", 0, "\"int\"")
+#define OLD_SNAPSHOT WRITER_REQUIRED("snapshot_id", 1, "\"long\"")
+#define OLD_PATH WRITER_REQUIRED("file_path", 100, "\"string\"")
+#define OLD_FORMAT WRITER_REQUIRED("file_format", 101, "\"string\"")
+#define OLD_RECORDS WRITER_REQUIRED("record_count", 103, "\"long\"")
+#define OLD_SIZE WRITER_REQUIRED("file_size_in_bytes", 104, "\"long\"")
+#define OLD_BLOCK WRITER_REQUIRED("block_size_in_bytes", 105, "\"long\"")
+#define OLD_COUNTS WRITER_OPTIONAL("value_counts", 109, "{\"type\":\"map\",\"values\":\"long\"}")
+#define OLD_SCHEMA                                                                                 \
+    "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":[" OLD_STATUS "," OLD_SNAPSHOT    \
+    ",{\"name\":\"data_file\",\"field-id\":2,\"type\":{\"type\":\"record\",\"name\":\"r2\","       \
+    "\"fields\":[" OLD_PATH "," OLD_FORMAT ",{\"name\":\"partition\",\"field-id\":102,\"type\":{"  \
+    "\"type\":\"record\",\"name\":\"r102\",\"fields\":[{\"name\":\"gone_day\",\"type\":[\"null\"," \
+    "{\"type\":\"int\",\"logicalType\":\"date\"}]}]}}," OLD_RECORDS "," OLD_SIZE "," OLD_BLOCK     \
+    "," OLD_COUNTS "]}}]}"
 
 TEST(manifest, old_manifests)
 {
