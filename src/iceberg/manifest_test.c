@@ -550,8 +550,8 @@ TEST(manifest, refuses_another_length_and_encryption)
 
 TEST(manifest, fields_of_wrong_types)
 {
-    /* Goal: no field of a wrong type is read as if it were of the right one. Method: each type of the
-     * schema is another, one by one. */
+    /* Goal: no field of a wrong type is read as if it were of the right one. Method: each type of
+     * the schema is another, one by one. */
     static const char *const other[] = {"\"null\"", "\"double\"", "\"string\"", "\"long\"",
                                         "{\"type\":\"array\",\"items\":\"string\"}"};
     static const char text[] = WRITER_SCHEMA("");
@@ -624,8 +624,8 @@ static enum err describe(struct slice bytes, struct buf *out)
 
 TEST(manifest, a_changed_byte_is_seen_or_changes_nothing)
 {
-    /* Goal: with a codec that has a checksum, no changed byte changes what is read. Method: all bits
-     * of all bytes, the header too, in which ids and names guard each other. */
+    /* Goal: with a codec that has a checksum, no changed byte changes what is read. Method: all
+     * bits of all bytes, the header too, in which ids and names guard each other. */
     struct buf bytes CLEANUP(buf_fini) = {0};
     struct buf whole CLEANUP(buf_fini) = {0};
     struct buf found CLEANUP(buf_fini) = {0};

@@ -1,6 +1,6 @@
-/* Goal: no bytes make the reader of deletion vectors crash, or disagree with itself. Method: the last
- * byte of the input says whether the rest is a vector or only its bitmaps, which then get a frame
- * that fits, since no mutation finds a CRC-32. What is read is written and read again. */
+/* Goal: no bytes make the reader of deletion vectors crash, or disagree with itself. Method: the
+ * last byte of the input says whether the rest is a vector or only its bitmaps, which then get a
+ * frame that fits, since no mutation finds a CRC-32. What is read is written and read again. */
 #include <zlib.h>
 
 #include "base/fuzz.h"

@@ -243,8 +243,8 @@ TEST(positions, a_changed_byte_of_a_vector_is_seen)
 
 TEST(positions, a_lying_vector_with_a_right_checksum)
 {
-    /* Goal: what a writer may not write is refused even if its checksum fits: each byte of the bitmaps
-     * is every other one. What is accepted must be a set that its own claims describe. */
+    /* Goal: what a writer may not write is refused even if its checksum fits: each byte of the
+     * bitmaps is every other one. What is accepted must be a set that its own claims describe. */
     struct buf vector CLEANUP(buf_fini) = {0};
     size_t accepted = 0;
     copy_by_hand(&vector);

@@ -1,6 +1,6 @@
-/* Goal: no bytes make the reader of Puffin files crash or hand out blobs outside of the file. Method:
- * the last byte of the input says whether the rest is a file, the JSON of a footer, or an LZ4 frame
- * of it; the latter two get a tail that fits. */
+/* Goal: no bytes make the reader of Puffin files crash or hand out blobs outside of the file.
+ * Method: the last byte of the input says whether the rest is a file, the JSON of a footer, or an
+ * LZ4 frame of it; the latter two get a tail that fits. */
 #include "base/fuzz.h"
 #include "iceberg/deletes.h"
 

@@ -144,8 +144,8 @@ TEST(puffin, blobs_of_every_codec)
 TEST(puffin, a_changed_byte_is_seen_or_is_another_value)
 {
     /* Goal: no changed byte of a footer gives a blob outside of the file, and none of its frame is
-     * accepted. Puffin has no checksum: a digit or letter inside of the JSON may become another, which
-     * is why vectors are found by their manifest, never by a footer. */
+     * accepted. Puffin has no checksum: a digit or letter inside of the JSON may become another,
+     * which is why vectors are found by their manifest, never by a footer. */
     struct buf file CLEANUP(buf_fini) = {0};
     make_file(FOOTER, false, &file);
     for (size_t i = 0; i < file.len; i++) {
@@ -166,8 +166,8 @@ TEST(puffin, a_changed_byte_is_seen_or_is_another_value)
 
 TEST(puffin, vectors_of_spark)
 {
-    /* Goal: each vector that Spark wrote is where the footer says, has the cardinality that it says,
-     * and every changed bit of it is seen. */
+    /* Goal: each vector that Spark wrote is where the footer says, has the cardinality that it
+     * says, and every changed bit of it is seen. */
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
     glob_t found;
     size_t vectors = 0;
