@@ -34,6 +34,7 @@ struct identity {
     int64_t principal;
     uint64_t fingerprint;
     char session_id[UUID_TEXT_BYTES];
+    struct identity_sign_in sign_in; /* texts in the arena, the credential counted */
 };
 
 /* Keys the fingerprints of this process, so that nobody can prepare names that collide. */
@@ -112,26 +113,32 @@ static enum err check_names(const struct identity_spec *spec, struct errinfo *in
     if (spec->client.len > VALUE_BYTES_MAX || !is_readable(spec->client)) {
         return bad_name(info, "a client");
     }
-    for (size_t i = 0; i < spec->role_count; i++) {
-        if (!identity_name_is_valid(spec->roles[i])) {
+    return ERR_OK;
+}
+
+static enum err check_roles(const struct slice *roles, size_t count, struct errinfo *info)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!identity_name_is_valid(roles[i])) {
             return bad_name(info, "a role");
         }
     }
     return ERR_OK;
 }
 
-static enum err check_attributes(const struct identity_spec *spec, struct errinfo *info)
+static enum err check_attributes(const struct identity_attribute *attributes, size_t count,
+                                 struct errinfo *info)
 {
-    for (size_t i = 0; i < spec->attribute_count; i++) {
-        struct slice value = spec->attributes[i].value;
-        if (!identity_name_is_valid(spec->attributes[i].name)) {
+    for (size_t i = 0; i < count; i++) {
+        struct slice value = attributes[i].value;
+        if (!identity_name_is_valid(attributes[i].name)) {
             return bad_name(info, "an attribute");
         }
         if (value.len > VALUE_BYTES_MAX || !slice_is_utf8(value, NULL) ||
             (value.len > 0 && memchr(value.ptr, '\0', value.len) != NULL)) {
             (void)errinfo_set(info, ERR_INVALID, "22023",
                               "the value of attribute \"%.*s\" is not valid",
-                              SLICE_ARGS(spec->attributes[i].name));
+                              SLICE_ARGS(attributes[i].name));
             errinfo_hint(info, "Values are UTF-8 without NUL, at most %u bytes.", VALUE_BYTES_MAX);
             return ERR_INVALID;
         }
@@ -150,20 +157,33 @@ static int compare_attributes(const void *a, const void *b)
                               ((const struct identity_attribute *)b)->name);
 }
 
-static enum err copy_roles(struct identity *who, const struct identity_spec *spec,
-                           struct errinfo *info)
+static enum err copy_names(struct arena *arena, const struct slice *from, size_t count,
+                           struct slice *to, struct errinfo *info)
 {
-    struct slice *roles = arena_calloc(who->arena, spec->role_count, sizeof(*roles));
-    if (roles == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (size_t i = 0; i < spec->role_count; i++) {
-        if (!arena_slice(who->arena, spec->roles[i], &roles[i])) {
+    for (size_t i = 0; i < count; i++) {
+        if (!arena_slice(arena, from[i], &to[i])) {
             return errinfo_nomem(info);
         }
     }
-    qsort(roles, spec->role_count, sizeof(*roles), compare_roles);
-    for (size_t i = 0; i < spec->role_count; i++) {
+    return ERR_OK;
+}
+
+/* Of the store and of the sign-in. */
+static enum err copy_roles(struct identity *who, const struct identity_spec *spec,
+                           struct errinfo *info)
+{
+    const struct identity_sign_in *sign_in = &who->sign_in;
+    size_t count = spec->role_count + sign_in->role_count;
+    struct slice *roles = arena_calloc(who->arena, count, sizeof(*roles));
+    if (roles == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(copy_names(who->arena, spec->roles, spec->role_count, roles, info));
+    for (size_t i = 0; i < sign_in->role_count; i++) {
+        roles[spec->role_count + i] = sign_in->roles[i];
+    }
+    qsort(roles, count, sizeof(*roles), compare_roles);
+    for (size_t i = 0; i < count; i++) {
         if (i == 0 || !slice_equal_fold(roles[i], roles[who->role_count - 1])) {
             roles[who->role_count++] = roles[i];
         }
@@ -172,18 +192,42 @@ static enum err copy_roles(struct identity *who, const struct identity_spec *spe
     return ERR_OK;
 }
 
+static bool has_attribute(const struct identity_spec *spec, struct slice name)
+{
+    for (size_t i = 0; i < spec->attribute_count; i++) {
+        if (slice_equal_fold(spec->attributes[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool copy_list(struct arena *arena, const struct identity_attribute *from, size_t count,
+                      struct identity_attribute *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!arena_slice(arena, from[i].name, &to[i].name) ||
+            !arena_slice(arena, from[i].value, &to[i].value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Of the store, and of the sign-in what the store has not. */
 static enum err copy_attributes(struct identity *who, const struct identity_spec *spec,
                                 struct errinfo *info)
 {
+    const struct identity_sign_in *sign_in = &who->sign_in;
     size_t count = spec->attribute_count;
-    struct identity_attribute *attributes = arena_calloc(who->arena, count, sizeof(*attributes));
-    if (attributes == NULL) {
+    struct identity_attribute *attributes =
+        arena_calloc(who->arena, count + sign_in->attribute_count, sizeof(*attributes));
+    if (attributes == NULL || !copy_list(who->arena, spec->attributes, count, attributes)) {
         return errinfo_nomem(info);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!arena_slice(who->arena, spec->attributes[i].name, &attributes[i].name) ||
-            !arena_slice(who->arena, spec->attributes[i].value, &attributes[i].value)) {
-            return errinfo_nomem(info);
+    for (size_t i = 0; i < sign_in->attribute_count; i++) {
+        if (!has_attribute(spec, sign_in->attributes[i].name)) {
+            attributes[count++] = sign_in->attributes[i];
         }
     }
     qsort(attributes, count, sizeof(*attributes), compare_attributes);
@@ -196,6 +240,28 @@ static enum err copy_attributes(struct identity *who, const struct identity_spec
     }
     who->attributes = attributes;
     who->attribute_count = count;
+    return ERR_OK;
+}
+
+static enum err copy_sign_in(struct identity *who, const struct identity_sign_in *from,
+                             struct errinfo *info)
+{
+    struct identity_sign_in *to = &who->sign_in;
+    if (from == NULL) {
+        return ERR_OK;
+    }
+    struct slice *roles = arena_calloc(who->arena, from->role_count, sizeof(*roles));
+    struct identity_attribute *attributes =
+        arena_calloc(who->arena, from->attribute_count, sizeof(*attributes));
+    if (roles == NULL || attributes == NULL ||
+        !copy_list(who->arena, from->attributes, from->attribute_count, attributes)) {
+        return errinfo_nomem(info);
+    }
+    TRY(copy_names(who->arena, from->roles, from->role_count, roles, info));
+    *to = *from;
+    to->roles = roles;
+    to->attributes = attributes;
+    to->credential = identity_credential_ref(from->credential);
     return ERR_OK;
 }
 
@@ -236,7 +302,7 @@ static enum err make_fingerprint(struct identity *who, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
     append_text(&text, who->subject);
-    append_count(&text, who->is_owner ? 1 : 0);
+    append_count(&text, (who->is_owner ? 1u : 0) + (who->sign_in.is_separate ? 2u : 0));
     append_count(&text, who->role_count);
     for (size_t i = 0; i < who->role_count; i++) {
         append_folded(&text, who->roles[i]);
@@ -253,6 +319,23 @@ static enum err make_fingerprint(struct identity *who, struct errinfo *info)
     return ERR_OK;
 }
 
+static enum err check_spec(const struct identity_spec *spec, const struct identity_sign_in *sign_in,
+                           struct errinfo *info)
+{
+    if (spec->role_count > ROLES_MAX || spec->attribute_count > ATTRIBUTES_MAX ||
+        sign_in->role_count > ROLES_MAX - spec->role_count ||
+        sign_in->attribute_count > ATTRIBUTES_MAX - spec->attribute_count) {
+        return errinfo_set(info, ERR_LIMIT, NULL,
+                           "an identity has at most %u roles and %u attributes", ROLES_MAX,
+                           ATTRIBUTES_MAX);
+    }
+    TRY(check_names(spec, info));
+    TRY(check_roles(spec->roles, spec->role_count, info));
+    TRY(check_roles(sign_in->roles, sign_in->role_count, info));
+    TRY(check_attributes(spec->attributes, spec->attribute_count, info));
+    return check_attributes(sign_in->attributes, sign_in->attribute_count, info);
+}
+
 enum err identity_new(const struct identity_spec *spec, struct identity **ret_identity,
                       struct errinfo *info)
 {
@@ -260,13 +343,8 @@ enum err identity_new(const struct identity_spec *spec, struct identity **ret_id
     if (fingerprint.err != ERR_OK) {
         return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
     }
-    if (spec->role_count > ROLES_MAX || spec->attribute_count > ATTRIBUTES_MAX) {
-        return errinfo_set(info, ERR_LIMIT, NULL,
-                           "an identity has at most %u roles and %u attributes", ROLES_MAX,
-                           ATTRIBUTES_MAX);
-    }
-    TRY(check_names(spec, info));
-    TRY(check_attributes(spec, info));
+    static const struct identity_sign_in nothing;
+    TRY(check_spec(spec, spec->sign_in != NULL ? spec->sign_in : &nothing, info));
     struct identity *who CLEANUP(identity_cleanup) = mem_calloc(1, sizeof(*who));
     if (who == NULL) {
         return errinfo_nomem(info);
@@ -280,6 +358,7 @@ enum err identity_new(const struct identity_spec *spec, struct identity **ret_id
         return errinfo_nomem(info);
     }
     TRY(copy_texts(who, spec, info));
+    TRY(copy_sign_in(who, spec->sign_in, info));
     TRY(copy_roles(who, spec, info));
     TRY(copy_attributes(who, spec, info));
     TRY(make_fingerprint(who, info));
@@ -307,6 +386,7 @@ void identity_unref(struct identity *identity)
     unsigned before = atomic_fetch_sub_explicit(&identity->references, 1, memory_order_acq_rel);
     ASSERT(before > 0);
     if (before == 1) {
+        identity_credential_unref(identity->sign_in.credential);
         arena_free(identity->arena);
         mem_free(identity);
     }
@@ -397,6 +477,16 @@ struct identity_attribute identity_attribute_at(const struct identity *who, size
 {
     ASSERT(index < who->attribute_count);
     return who->attributes[index];
+}
+
+const struct identity_sign_in *identity_sign_in(const struct identity *who)
+{
+    return &who->sign_in;
+}
+
+struct identity_credential *identity__credential(const struct identity *who)
+{
+    return who->sign_in.credential;
 }
 
 bool identity_is_expired(const struct identity *who, int64_t now_wall_us)

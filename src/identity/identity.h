@@ -16,6 +16,23 @@ struct identity_attribute {
 
 struct identity;
 
+/* Tokens that systems are asked with on behalf of a person: identity/provider.h. Counted; wiped
+ * with the last reference. */
+struct identity_credential;
+struct identity_credential *identity_credential_ref(struct identity_credential *credential);
+void identity_credential_unref(struct identity_credential *credential);
+
+/* What a sign-in brings along beside what the store knows of the person. */
+struct identity_sign_in {
+    const struct slice *roles;
+    size_t role_count;
+    const struct identity_attribute *attributes; /* where the store has one of the name, it wins */
+    size_t attribute_count;
+    struct identity_credential *credential; /* referred to; may be NULL */
+    bool is_separate;                       /* nobody in the store may have this name */
+    bool may_be_owner;
+};
+
 /* What a provider knows about a person; copied by identity_new. */
 struct identity_spec {
     struct slice subject;      /* stable name of the person: a user of the warehouse */
@@ -30,7 +47,8 @@ struct identity_spec {
     size_t attribute_count;
     int64_t expires_wall_us; /* 0 = does not expire */
     int64_t principal; /* the store's number of the person, never given again; 0 = not of it */
-    struct slice session_id; /* of the session that goes on; empty = a new one */
+    struct slice session_id;                /* of the session that goes on; empty = a new one */
+    const struct identity_sign_in *sign_in; /* NULL = nothing */
 };
 
 /* What a user, role or attribute may be called: 1-128 bytes of UTF-8 without control characters
@@ -62,6 +80,9 @@ struct slice identity_role(const struct identity *who, size_t index);
 bool identity_attribute(const struct identity *who, struct slice name, struct slice *ret_value);
 size_t identity_attribute_count(const struct identity *who);
 struct identity_attribute identity_attribute_at(const struct identity *who, size_t index);
+
+/* What the sign-in brought along, for who makes the identity anew. Lives as long as `who`. */
+const struct identity_sign_in *identity_sign_in(const struct identity *who);
 
 bool identity_is_expired(const struct identity *who, int64_t now_wall_us);
 

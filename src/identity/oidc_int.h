@@ -1,0 +1,106 @@
+/* OpenID Connect, as a server that is given tokens: the issuer's document and keys, what a token
+ * must be, the token endpoint, and the tokens that an identity holds. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "identity/claims_int.h"
+#include "identity/http_int.h"
+#include "identity/jose_int.h"
+#include "identity/provider_int.h"
+
+struct oidc_keys {
+    struct jwks *jwks;  /* NULL = none yet */
+    int64_t fetched_us; /* monotonic */
+    int64_t tried_us;
+    bool has_tried;
+    bool is_fetching; /* by one thread; the others wait for `changed` if they have to */
+};
+
+struct oidc { /* counted: the credentials of its people hold it */
+    atomic_uint references;
+    struct arena *arena;
+    struct oidc_options options; /* texts in `arena` */
+    struct secret client_secret;
+    struct identity_clock clock;
+    struct http_options http;
+    unsigned algorithms;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under `lock` */
+    struct oidc_keys keys;
+    char *token_endpoint; /* heap; NULL = not known yet, or there is none */
+};
+
+struct oidc *oidc__ref(struct oidc *oidc);
+void oidc__unref(struct oidc *oidc);
+int64_t oidc__wall_us(const struct oidc *oidc);
+int64_t oidc__mono_us(const struct oidc *oidc);
+
+/* ---- the issuer's document and keys (oidc_keys.c) ---- */
+
+/* A reference to the current set. With `than`, one that is newer than it, if the issuer has one and
+ * was not asked just before; else `than` again. ERR_BUSY (57P03): none, or none young enough. */
+MUST_USE enum err oidc_get_keys(struct oidc *oidc, const struct jwks *than, struct jwks **ret_jwks,
+                                struct errinfo *info);
+/* On the heap. ERR_BUSY, or ERR_UNSUPPORTED where the issuer has none. */
+MUST_USE enum err oidc_get_token_endpoint(struct oidc *oidc, char **ret_url, struct errinfo *info);
+
+/* ---- tokens (oidc_verify.c) ---- */
+
+struct oidc_token {
+    struct json *claims;
+    int64_t expires_wall_us; /* with the skew that is allowed */
+};
+
+/* Signature, issuer, audience, times and what else is configured. ERR_DENIED (28000) with the
+ * reason in `info`: for the trail, but that a genuine token has expired may be told. */
+MUST_USE enum err oidc_verify(struct oidc *oidc, struct slice token, struct arena *arena,
+                              struct oidc_token *ret_token, struct errinfo *info);
+/* Who it is, by the rules. */
+MUST_USE enum err oidc_login_of(struct oidc *oidc, const struct oidc_token *token,
+                                struct arena *arena, struct login *ret_login, struct errinfo *info);
+#define OIDC_PROVIDER_NAME "oidc"
+
+/* ---- the token endpoint (oidc_token.c) ---- */
+
+enum oidc_grant {
+    OIDC_PASSWORD,
+    OIDC_CLIENT_CREDENTIALS,
+    OIDC_REFRESH,
+    OIDC_EXCHANGE
+};
+
+struct oidc_grant_request {
+    enum oidc_grant grant;
+    struct slice user;     /* PASSWORD: name; CLIENT_CREDENTIALS: id of the client */
+    struct slice password; /* likewise: password, secret */
+    struct slice token;    /* REFRESH, EXCHANGE */
+};
+
+struct oidc_grant_response {
+    struct secret access;
+    struct secret refresh; /* empty: none */
+    int64_t expires_in_s;  /* 0 = not said */
+};
+void oidc_grant_response_fini(struct oidc_grant_response *response);
+
+/* ERR_DENIED (28000): the issuer said no, its word for why in the message. ERR_BUSY (57P03). */
+MUST_USE enum err oidc_request_grant(struct oidc *oidc, const struct oidc_grant_request *request,
+                                     struct oidc_grant_response *ret_response,
+                                     struct errinfo *info);
+
+/* ---- credentials (credential.c) ---- */
+
+/* How a sign-in was made, and so how it can be renewed. */
+struct oidc_sign_in {
+    struct slice access;
+    struct slice refresh; /* empty: none */
+    struct slice client;  /* of client credentials, which can be asked for again */
+    struct slice client_secret;
+};
+MUST_USE enum err identity_credential_new(struct oidc *oidc, const struct oidc_sign_in *sign_in,
+                                          const struct oidc_token *token,
+                                          struct identity_credential **ret_credential,
+                                          struct errinfo *info);
