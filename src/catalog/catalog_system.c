@@ -91,6 +91,8 @@ static const struct system_column audit_columns[] = {
     {"provider", "VARCHAR"},
     {"client", "VARCHAR"},
     {"session", "VARCHAR"},
+    {"api_key", "VARCHAR"},
+    {"reason", "VARCHAR"},
     {"command", "VARCHAR"},
     {"statement", "VARCHAR"},
     {"statement_bytes", "UBIGINT"},

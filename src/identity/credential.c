@@ -236,7 +236,10 @@ bool identity_wants_refresh(const struct identity *who, int64_t now_wall_us)
         return false;
     }
     pthread_mutex_lock(&credential->lock);
-    bool can = can_renew(credential) || credential->access_expires_us > identity_expiry(who);
+    /* or another session has renewed it already */
+    bool is_renewed = credential->access_expires_us > identity_expiry(who) &&
+                      credential->access_expires_us > now_wall_us;
+    bool can = can_renew(credential) || is_renewed;
     pthread_mutex_unlock(&credential->lock);
     return can;
 }

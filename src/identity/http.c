@@ -1,5 +1,6 @@
 #include "identity/http_int.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 
 #include <curl/curl.h>
@@ -23,8 +24,17 @@ static void start_library(void)
 
 static bool is_loopback(struct slice host)
 {
-    return slice_equal_fold(host, SLICE("localhost")) || slice_equal(host, SLICE("[::1]")) ||
-           slice_starts_with(host, SLICE("127."));
+    struct in_addr address;
+    char text[INET_ADDRSTRLEN];
+    if (slice_equal_fold(host, SLICE("localhost")) || slice_equal(host, SLICE("[::1]"))) {
+        return true;
+    }
+    if (host.len >= sizeof(text)) {
+        return false;
+    }
+    memcpy(text, host.ptr, host.len); /* "127.0.0.1.example.com" is elsewhere */
+    text[host.len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 static char *url_part(CURLU *url, CURLUPart part)

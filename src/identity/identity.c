@@ -258,7 +258,12 @@ static enum err copy_sign_in(struct identity *who, const struct identity_sign_in
         return errinfo_nomem(info);
     }
     TRY(copy_names(who->arena, from->roles, from->role_count, roles, info));
+    struct slice api_key;
+    if (!arena_slice(who->arena, from->api_key, &api_key)) {
+        return errinfo_nomem(info);
+    }
     *to = *from;
+    to->api_key = api_key;
     to->roles = roles;
     to->attributes = attributes;
     to->credential = identity_credential_ref(from->credential);

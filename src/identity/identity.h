@@ -29,8 +29,8 @@ struct identity_sign_in {
     const struct identity_attribute *attributes; /* where the store has one of the name, it wins */
     size_t attribute_count;
     struct identity_credential *credential; /* referred to; may be NULL */
+    struct slice api_key;                   /* prefix of the key it was made with; empty = none */
     bool is_separate;                       /* nobody in the store may have this name */
-    bool may_be_owner;
 };
 
 /* What a provider knows about a person; copied by identity_new. */

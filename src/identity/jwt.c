@@ -162,7 +162,7 @@ bool jwt_time(const struct json *claims, const char *name, int64_t *ret_seconds)
     }
     digits.len = point == NULL ? digits.len : (size_t)(point - digits.ptr);
     int64_t seconds;
-    if (!slice_to_i64(digits, &seconds) || seconds > SECONDS_MAX) { /* no sign: not before 1970 */
+    if (!slice_to_i64(digits, &seconds) || seconds < 0 || seconds > SECONDS_MAX) {
         return false;
     }
     *ret_seconds = seconds;

@@ -105,15 +105,15 @@ static enum err check_claims(const struct oidc *oidc, const struct jwt *jwt,
     if (!is_for_us(json_get(claims, "aud"), oidc->options.audience)) {
         return wrong(info, "the token is for another audience");
     }
-    if (!is_from_allowed_party(claims, oidc->options.authorized_parties)) {
-        return wrong(info, "the token was given to a client that may not come here");
-    }
     if (subject.len == 0) {
         return wrong(info, "the token has no subject");
     }
-    TRY(claims_require(oidc->options.required_claims, claims, info));
     struct oidc_token token = {.claims = jwt->claims};
     TRY(check_times(oidc, claims, &token.expires_wall_us, info));
+    if (!is_from_allowed_party(claims, oidc->options.authorized_parties)) {
+        return wrong(info, "the token was given to a client that may not come here");
+    }
+    TRY(claims_require(oidc->options.required_claims, claims, info));
     *ret_token = token;
     return ERR_OK;
 }
@@ -160,16 +160,7 @@ enum err oidc_login_of(struct oidc *oidc, const struct oidc_token *token, struct
     struct login login = {.provider = SLICE(OIDC_PROVIDER_NAME),
                           .expires_wall_us = token->expires_wall_us,
                           .account = oidc->options.account};
-    const struct json *client = json_get(token->claims, "azp");
-    client = client != NULL ? client : json_get(token->claims, "client_id");
     TRY(claims_apply(&oidc->options, token->claims, arena, &login, info));
-    if (client != NULL && client->type == JSON_STRING && identity_name_is_valid(client->text)) {
-        char *detail = arena_printf(arena, "client %.*s", SLICE_ARGS(client->text));
-        if (detail == NULL) {
-            return errinfo_nomem(info);
-        }
-        login.detail = slice_of(detail);
-    }
     *ret_login = login;
     return ERR_OK;
 }

@@ -54,7 +54,7 @@ struct login {
     bool may_be_owner;    /* not by a pattern that happens to give the owner's name */
     bool is_user_settled; /* whoever was asked for, this is who it is */
     struct identity_credential *credential; /* NULL: none that could be passed on */
-    struct slice detail; /* for the audit trail: "key moat_ab12...", "client reports" */
+    struct slice api_key;                   /* prefix of the key; empty = it was none */
 };
 void login_fini(struct login *login); /* the reference */
 

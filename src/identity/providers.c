@@ -131,8 +131,8 @@ static enum err check_key(void *self, const struct credential *credential, struc
     } else if (stored.expires_wall_us != 0 && now_us >= stored.expires_wall_us) {
         *ret_answer = provider__wrong(refusal, "the API key %s has expired", key.prefix);
     } else {
-        const char *detail = arena_printf(arena, "key %s", key.prefix);
-        if (detail == NULL) {
+        const char *prefix = arena_strdup(arena, key.prefix);
+        if (prefix == NULL) {
             return errinfo_nomem(info);
         }
         *ret_login = (struct login){.provider = SLICE("apikey"),
@@ -141,7 +141,7 @@ static enum err check_key(void *self, const struct credential *credential, struc
                                     .expires_wall_us = stored.expires_wall_us,
                                     .account = LOGIN_ACCOUNT_REQUIRED,
                                     .may_be_owner = true,
-                                    .detail = slice_of(detail)};
+                                    .api_key = slice_of(prefix)};
         *ret_answer = PROVIDER_OK;
     }
     return ERR_OK;

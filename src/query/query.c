@@ -275,6 +275,8 @@ static const struct {
     [STATEMENT_ALTER_TABLE] = {run_alter_table, true},
     [STATEMENT_CREATE_PRINCIPAL] = {run_create_principal, true},
     [STATEMENT_ALTER_USER] = {run_alter_user, true},
+    [STATEMENT_CREATE_API_KEY] = {run_create_api_key, true},
+    [STATEMENT_REVOKE_API_KEY] = {run_revoke_api_key, true},
     [STATEMENT_GRANT] = {run_grant, true},
     [STATEMENT_REVOKE] = {run_revoke, true},
     [STATEMENT_GRANT_ROLE] = {run_grant_role, true},
@@ -370,15 +372,12 @@ static void query_fail(struct query *query, enum err err, const struct errinfo *
     (void)ignored; /* the end states' side effects report their own trouble */
 }
 
-/* A person whose session has expired asks nothing more. */
 static enum err check_session(struct session *session, struct errinfo *info)
 {
     if (session->query != NULL) {
         return errinfo_set(info, ERR_BUSY, "55006", "the session has a query open already");
     }
-    if (identity_is_expired(session->who, clock_wall_us())) {
-        return errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
-    }
+    TRY(session_check_sign_in(session, info));
     return session_renew(session, info);
 }
 

@@ -36,6 +36,22 @@ const char *warehouse_folder(const struct warehouse *warehouse);
 MUST_USE enum err warehouse_login_local(struct warehouse *warehouse, struct slice as,
                                         struct identity **ret_identity, struct errinfo *info);
 
+/* ---- sign-in from outside (identity/provider.h): from worker threads ---- */
+
+struct credential;
+
+/* Makes the providers of the configuration, if that is not done: a server does at its start, so
+ * that what is wrong with them stops it there. */
+MUST_USE enum err warehouse_open_login(struct warehouse *warehouse, struct errinfo *info);
+/* Asks them whose the credential is; audited either way. `client` is for the trail: address and
+ * program. ERR_DENIED (28000, 28P01): refused, in words and time that do not tell whether there is
+ * such a person. ERR_BUSY: too many tries lately (53300), or the provider that would know does not
+ * answer (57P03). ERR_INVALID (08P01): an OAUTHBEARER message that is none. */
+MUST_USE enum err warehouse_login_credential(struct warehouse *warehouse,
+                                             const struct credential *credential,
+                                             struct slice client, struct identity **ret_identity,
+                                             struct errinfo *info);
+
 MUST_USE enum err session_open(struct warehouse *warehouse, struct identity *who,
                                struct session **ret_session, struct errinfo *info);
 void session_close(struct session *session); /* after its query */

@@ -21,6 +21,8 @@
 #include "system/system.h"
 
 struct admission;
+struct identity_chain;
+struct login_guard;
 struct plan_cache;
 
 struct warehouse {
@@ -32,11 +34,18 @@ struct warehouse {
     struct admission *admission;
     struct plan_cache *cache;
     struct watchdog *watchdog;
+    struct login_guard *guard;
+    pthread_mutex_t chain_lock;
+    struct identity_chain *chain;             /* NULL until somebody signs in from outside */
     struct iceberg_manifest_cache *manifests; /* of attached catalogs, decompressed */
     /* Stands for the grant in physical SQL, replaced at each run. Nobody outside knows it. */
     char uri_prefix[48];
     struct sql_limits limits;
 };
+
+/* A login that succeeded. */
+MUST_USE enum err warehouse_audit_login(struct warehouse *warehouse, const struct identity *who,
+                                        struct errinfo *info);
 
 struct prepared {
     struct prepared *next;
@@ -57,6 +66,8 @@ struct session {
     pthread_mutex_t lock;
 };
 
+/* Nobody asks on with a sign-in that has expired; one that can be renewed is, before it does. */
+MUST_USE enum err session_check_sign_in(struct session *session, struct errinfo *info);
 /* Looks the session's person up again if the store has changed: a role or an attribute that was
  * taken away, or a user that was dropped, is so at the next statement. Not with a query open. */
 MUST_USE enum err session_renew(struct session *session, struct errinfo *info);

@@ -1,6 +1,52 @@
-/* Who asks, as the store has them now. Their roles and attributes decide what a statement shows, so
- * what sign-in said is good only until the store changes. */
+/* Who asks, as the store and their provider have them now. Their roles and attributes decide what a
+ * statement shows, so what sign-in said is good only until the store changes or the token ends. */
+#include "base/clock.h"
+#include "identity/provider.h"
 #include "query/query_int.h"
+#include "system/credentials.h"
+
+/* A renewal may bring other roles and attributes, never another person. */
+static enum err sign_in_again(struct session *session, struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "refresh", 0);
+    struct identity *old = session->who;
+    struct identity *who CLEANUP(identity_cleanup) = NULL;
+    struct login login CLEANUP(login_fini) = {0};
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(identity_refresh(old, arena, &login, info));
+    login.provider = identity_provider(old);
+    TRY(system_sign_in(session->warehouse->system, &login, identity_client(old),
+                       identity_session_id(old), &who, info));
+    if (!slice_equal(identity_subject(who), identity_subject(old)) ||
+        identity_principal(who) != identity_principal(old)) {
+        (void)errinfo_set(info, ERR_DENIED, "28000", "the session's person has another name now");
+        errinfo_hint(info, "Sign in again.");
+        return ERR_DENIED;
+    }
+    identity_unref(session->who);
+    session->who = TAKE(who);
+    return ERR_OK;
+}
+
+enum err session_check_sign_in(struct session *session, struct errinfo *info)
+{
+    int64_t now_us = clock_wall_us();
+    if (identity_wants_refresh(session->who, now_us)) {
+        enum err err = sign_in_again(session, info);
+        bool can_wait = err == ERR_BUSY && !identity_is_expired(session->who, now_us);
+        if (err != ERR_OK && !can_wait) {
+            return err;
+        }
+    }
+    if (identity_is_expired(session->who, clock_wall_us())) {
+        (void)errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
+        errinfo_hint(info, "Sign in again.");
+        return ERR_DENIED;
+    }
+    return ERR_OK;
+}
 
 enum err session_renew(struct session *session, struct errinfo *info)
 {

@@ -22,6 +22,8 @@ enum statement_kind {
     STATEMENT_ALTER_TABLE,      /* RENAME TO | RENAME COLUMN a TO b | REFRESH */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
     STATEMENT_ALTER_USER,
+    STATEMENT_CREATE_API_KEY, /* CREATE API KEY name [FOR USER u] [EXPIRES ...] */
+    STATEMENT_REVOKE_API_KEY,
     STATEMENT_GRANT, /* GRANT and DENY */
     STATEMENT_REVOKE,
     STATEMENT_GRANT_ROLE, /* GRANT ROLE r TO m, REVOKE ROLE r FROM m */
@@ -75,6 +77,7 @@ enum show_kind {
     SHOW_USERS,
     SHOW_ROLES,
     SHOW_GRANTS,
+    SHOW_API_KEYS,
     SHOW_EFFECTIVE_POLICY,
     SHOW_FUNCTIONS,
     SHOW_SETTING,
@@ -122,7 +125,16 @@ struct statement {
     bool has_name;
     struct slice like; /* LIKE pattern, decoded */
     bool has_like;
-    struct slice for_user; /* SHOW EFFECTIVE POLICY / CHECK ACCESS FOR USER */
+    struct slice for_user; /* SHOW EFFECTIVE POLICY / CHECK ACCESS / API KEY(S) FOR USER */
+
+    enum {
+        KEY_EXPIRES_BY_DEFAULT,
+        KEY_EXPIRES_IN,
+        KEY_EXPIRES_AT,
+        KEY_EXPIRES_NEVER
+    } expiry; /* CREATE_API_KEY */
+    int64_t expires_in_s;
+    struct slice expires_at;
 
     struct slice setting, value; /* SET/RESET/SHOW x; value as literal text, decoded */
     bool is_reset;

@@ -149,6 +149,11 @@ enum err parse_create(struct cursor *c, struct statement *s)
     if (taken) {
         return parse_view(c, s);
     }
+    TRY(cursor_accept_api(c, &taken));
+    if (taken) {
+        return s->or_replace ? cursor_expected(c, "EXTERNAL TABLE or VIEW")
+                             : parse_create_api_key(c, s);
+    }
     bool is_schema = token_is(&c->token, "schema");
     bool is_role = token_is(&c->token, "role");
     bool is_user = token_is(&c->token, "user");
@@ -171,7 +176,7 @@ enum err parse_create(struct cursor *c, struct statement *s)
             return ERR_OK;
         }
     }
-    return cursor_expected(c, "EXTERNAL TABLE, VIEW, SCHEMA, USER or ROLE");
+    return cursor_expected(c, "EXTERNAL TABLE, VIEW, SCHEMA, USER, ROLE or API KEY");
 }
 
 enum err parse_attach(struct cursor *c, struct statement *s)

@@ -165,6 +165,11 @@ enum err parse_deny(struct cursor *c, struct statement *s)
 
 enum err parse_revoke(struct cursor *c, struct statement *s)
 {
+    bool is_key;
+    TRY(cursor_accept_api(c, &is_key));
+    if (is_key) {
+        return parse_revoke_api_key(c, s);
+    }
     TRY(cursor_accept(c, "deny", &s->grant.is_deny));
     if (!s->grant.is_deny && !starts_privilege(&c->token)) {
         s->tag = "REVOKE ROLE";

@@ -45,6 +45,9 @@ MUST_USE enum err cursor_rest(struct cursor *c, const char *what, struct slice *
 MUST_USE enum err cursor_expression(struct cursor *c, const char *const *stops, size_t stop_count,
                                     bool until_comma, struct slice *ret_text);
 
+/* API before KEY or KEYS; the current token is then that word. */
+MUST_USE enum err cursor_accept_api(struct cursor *c, bool *ret_taken);
+
 /* (a, b, c) of identifiers. */
 MUST_USE enum err cursor_name_list(struct cursor *c, const struct slice **ret_names,
                                    size_t *ret_count);
@@ -54,6 +57,8 @@ MUST_USE enum err cursor_options(struct cursor *c, const struct relation_option 
 
 /* One function a family; the current token is behind the first word. */
 MUST_USE enum err parse_create(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_create_api_key(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_revoke_api_key(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_attach(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_detach(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_drop(struct cursor *c, struct statement *s);

@@ -140,6 +140,8 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_ALTER_TABLE:
     case STATEMENT_CREATE_PRINCIPAL:
     case STATEMENT_ALTER_USER:
+    case STATEMENT_CREATE_API_KEY:
+    case STATEMENT_REVOKE_API_KEY:
     case STATEMENT_GRANT_ROLE:
     case STATEMENT_CHECK_ACCESS:
     case STATEMENT_SET:
@@ -175,9 +177,67 @@ static void redact_query(struct slice text, struct buf *out)
     }
 }
 
+/* ---- API keys, wherever somebody puts one ---- */
+
+#define KEY_MARK "moat_"     /* as identity/provider.h makes them */
+#define KEY_ID_CHARACTERS 10 /* behind the mark: not secret, and worth having in a trail */
+#define KEY_SECRET_MIN 8     /* a key that was cut is still most of a key */
+
+static bool is_key_character(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7') || (c >= 'A' && c <= 'Z');
+}
+
+/* Length of the secret part at the front of `text`, or 0. */
+static size_t key_secret(struct slice text, size_t *ret_at)
+{
+    size_t at = strlen(KEY_MARK);
+    if (!slice_starts_with_fold(text, SLICE(KEY_MARK))) {
+        return 0;
+    }
+    size_t id_end = at + KEY_ID_CHARACTERS;
+    while (at < text.len && at < id_end && is_key_character(text.ptr[at])) {
+        at++;
+    }
+    if (at != id_end || at == text.len || text.ptr[at] != '_') {
+        return 0;
+    }
+    size_t start = ++at;
+    while (at < text.len && is_key_character(text.ptr[at])) {
+        at++;
+    }
+    *ret_at = start;
+    return at - start >= KEY_SECRET_MIN ? at - start : 0;
+}
+
+static enum err redact_keys(struct slice text, struct arena *arena, struct slice *ret_text,
+                            struct errinfo *info)
+{
+    struct buf out CLEANUP(buf_fini) = {0};
+    size_t done = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        size_t at = 0;
+        size_t len = key_secret((struct slice){text.ptr + i, text.len - i}, &at);
+        if (len > 0) {
+            buf_append(&out, text.ptr + done, i + at - done);
+            buf_append_str(&out, "***");
+            i += at + len - 1;
+            done = i + 1;
+        }
+    }
+    if (done == 0) {
+        *ret_text = text;
+        return ERR_OK;
+    }
+    buf_append(&out, text.ptr + done, text.len - done);
+    return !buf_failed(&out) && arena_slice(arena, buf_slice(&out), ret_text) ? ERR_OK
+                                                                              : errinfo_nomem(info);
+}
+
 enum err statement_redact(struct slice text, struct arena *arena, struct slice *ret_text,
                           struct errinfo *info)
 {
+    TRY(redact_keys(text, arena, &text, info));
     struct traits traits = classify(text);
     if (!traits.may_hold_password) {
         *ret_text = text;

@@ -74,10 +74,10 @@ static enum err parse_show_setting(struct cursor *c, struct statement *s)
 
 const char *statement_suggest_show(struct slice word)
 {
-    static const char *const words[] = {"TABLES",      "SCHEMAS", "CATALOGS",  "COLUMNS",
-                                        "VIEWS",       "USERS",   "ROLES",     "FUNCTIONS",
-                                        "GRANTS",      "ALL",     "DATABASES", "EFFECTIVE POLICY",
-                                        "CREATE TABLE"};
+    static const char *const words[] = {"TABLES",       "SCHEMAS", "CATALOGS",  "COLUMNS",
+                                        "VIEWS",        "USERS",   "ROLES",     "FUNCTIONS",
+                                        "GRANTS",       "ALL",     "DATABASES", "EFFECTIVE POLICY",
+                                        "CREATE TABLE", "API KEYS"};
     unsigned best = 3;
     const char *nearest = NULL;
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
@@ -124,6 +124,12 @@ enum err parse_show(struct cursor *c, struct statement *s)
         s->show = SHOW_GRANTS;
         TRY(parse_on(c, s, false));
         return cursor_expect_end(c);
+    }
+    TRY(cursor_accept_api(c, &taken));
+    if (taken) {
+        s->show = SHOW_API_KEYS;
+        TRY(cursor_expect(c, "KEYS"));
+        return parse_for_user(c, s);
     }
     TRY(cursor_accept(c, "effective", &taken));
     if (taken) {

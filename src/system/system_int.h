@@ -9,7 +9,7 @@
 
 #define SYSTEM_FILE "system.db"
 #define SYSTEM_APPLICATION_ID 0x4D6F6174 /* "Moat", in the file's header */
-#define SYSTEM_LAYOUT 2                  /* user_version of the file's header */
+#define SYSTEM_LAYOUT 3                  /* user_version of the file's header */
 #define SYSTEM_MASK_KEY_BYTES 32
 #define SYSTEM_BUSY_TIMEOUT_MS 5000
 
@@ -160,6 +160,18 @@ MUST_USE enum err system__need_principal(struct system *system, const struct act
                                          struct errinfo *info);
 /* True if holding `id` makes one an admin. */
 MUST_USE enum err system__conveys_admin(struct system *system, int64_t id, bool *ret_conveys,
+                                        struct errinfo *info);
+
+/* The user to change; nobody but themself changes the owner, nobody but the owner (or, where
+ * `also_themself`, themself) an admin: else one admin could become another. */
+MUST_USE enum err system__find_to_change(struct system *system, const struct actor *actor,
+                                         struct slice name, bool also_themself, struct arena *arena,
+                                         struct principal *ret_user, struct errinfo *info);
+/* Fills subject, ownership, roles and attributes of a user. ERR_NOT_FOUND (28000). */
+MUST_USE enum err system__load_person(struct system *system, struct slice user, struct arena *arena,
+                                      struct identity_spec *spec, struct errinfo *info);
+/* ERR_DENIED (28000) where what `who` signed in with is good no more. */
+MUST_USE enum err system__check_sign_in(struct system *system, const struct identity *who,
                                         struct errinfo *info);
 
 /* Of a schema, table or view: as those of people (identity_name_is_valid). */

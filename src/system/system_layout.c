@@ -122,6 +122,20 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
     " name TEXT NOT NULL,"
     " value TEXT NOT NULL,"
     " PRIMARY KEY (catalog, ordinal)) STRICT, WITHOUT ROWID;",
+
+    /* Of a key that was taken back, that it was: the name may be given again, the prefix not. */
+    "CREATE TABLE api_key ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " principal INTEGER NOT NULL REFERENCES principal ON DELETE CASCADE,"
+    " name TEXT NOT NULL COLLATE NOCASE,"
+    " prefix TEXT NOT NULL UNIQUE,"
+    " hash BLOB NOT NULL CHECK (length(hash) = 32),"
+    " created_by TEXT NOT NULL,"
+    " created_wall_us INTEGER NOT NULL,"
+    " expires_wall_us INTEGER NOT NULL,"
+    " revoked_by TEXT NOT NULL DEFAULT '',"
+    " revoked_wall_us INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE UNIQUE INDEX api_key_name ON api_key (principal, name) WHERE revoked_wall_us = 0;",
 };
 
 static enum err pragma_number(struct system *system, const char *sql, int64_t *ret_number,

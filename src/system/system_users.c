@@ -53,8 +53,8 @@ static enum err load_attributes(struct system *system, int64_t user, struct aren
     return ERR_OK;
 }
 
-static enum err load_person(struct system *system, struct slice user, struct arena *arena,
-                            struct identity_spec *spec, struct errinfo *info)
+enum err system__load_person(struct system *system, struct slice user, struct arena *arena,
+                             struct identity_spec *spec, struct errinfo *info)
 {
     struct principal found;
     bool is_found;
@@ -87,19 +87,32 @@ enum err system_login(struct system *system, struct slice user, struct slice act
     }
     struct identity_spec spec = {.provider = provider, .actor = actor, .client = client};
     TRY(system__read_begin(system, info));
-    enum err err = load_person(system, user, arena, &spec, info);
+    enum err err = system__load_person(system, user, arena, &spec, info);
     system__read_end(system);
     TRY(err);
     return identity_new(&spec, ret_identity, info);
 }
 
+/* The store's part of who somebody is, as it is now. */
+static enum err reload(struct system *system, struct identity *who, struct arena *arena,
+                       struct identity_spec *spec, struct errinfo *info)
+{
+    TRY(system__check_sign_in(system, who, info));
+    if (identity_principal(who) == 0) {
+        return ERR_OK;
+    }
+    enum err err = system__load_person(system, identity_subject(who), arena, spec, info);
+    if (err == ERR_NOT_FOUND || (err == ERR_OK && spec->principal != identity_principal(who))) {
+        (void)errinfo_set(info, ERR_DENIED, "28000", "the session's user does not exist any more");
+        errinfo_hint(info, "Sign in again.");
+        return ERR_DENIED;
+    }
+    return err;
+}
+
 enum err system_renew(struct system *system, struct identity *who, struct identity **ret_identity,
                       struct errinfo *info)
 {
-    if (identity_principal(who) == 0) {
-        *ret_identity = identity_ref(who);
-        return ERR_OK;
-    }
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "renew", 0);
     if (arena == NULL) {
         return errinfo_nomem(info);
@@ -109,16 +122,16 @@ enum err system_renew(struct system *system, struct identity *who, struct identi
                                  .client = identity_client(who),
                                  .display_name = identity_display_name(who),
                                  .expires_wall_us = identity_expiry(who),
-                                 .session_id = identity_session_id(who)};
+                                 .session_id = identity_session_id(who),
+                                 .sign_in = identity_sign_in(who)};
     TRY(system__read_begin(system, info));
-    enum err err = load_person(system, identity_subject(who), arena, &spec, info);
+    enum err err = reload(system, who, arena, &spec, info);
     system__read_end(system);
-    if (err == ERR_NOT_FOUND || (err == ERR_OK && spec.principal != identity_principal(who))) {
-        (void)errinfo_set(info, ERR_DENIED, "28000", "the session's user does not exist any more");
-        errinfo_hint(info, "Sign in again.");
-        return ERR_DENIED;
-    }
     TRY(err);
+    if (identity_principal(who) == 0) {
+        *ret_identity = identity_ref(who);
+        return ERR_OK;
+    }
     return identity_new(&spec, ret_identity, info);
 }
 
@@ -277,11 +290,9 @@ enum err system_role_drop(struct system *system, const struct identity *who, str
 
 /* ---- change ---- */
 
-/* The user to change; nobody but themself changes the owner, nobody but the owner (or, for their
- * password, themself) an admin: else one admin could become another. */
-static enum err find_to_change(struct system *system, const struct actor *actor, struct slice name,
-                               bool also_themself, struct arena *arena, struct principal *ret_user,
-                               struct errinfo *info)
+enum err system__find_to_change(struct system *system, const struct actor *actor, struct slice name,
+                                bool also_themself, struct arena *arena, struct principal *ret_user,
+                                struct errinfo *info)
 {
     bool is_themself = also_themself && slice_equal_fold(name, identity_subject(actor->who));
     if (!is_themself) {
@@ -307,7 +318,7 @@ static enum err set_verifier(struct system *system, const struct actor *actor, s
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(find_to_change(system, actor, name, true, arena, &user, info));
+    TRY(system__find_to_change(system, actor, name, true, arena, &user, info));
     return system__run(system, "UPDATE principal SET verifier = ?2 WHERE id = ?1",
                        VALUES(INT(user.id), TEXT(verifier)), info);
 }
@@ -347,7 +358,7 @@ static enum err set_attribute(struct system *system, const struct actor *actor, 
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(find_to_change(system, actor, name, false, arena, &user, info));
+    TRY(system__find_to_change(system, actor, name, false, arena, &user, info));
     if (value == NULL) {
         return system__run(system, "DELETE FROM attribute WHERE principal = ?1 AND name = ?2",
                            VALUES(INT(user.id), TEXT(attribute)), info);
