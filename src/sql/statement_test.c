@@ -66,6 +66,10 @@ TEST(statement, the_first_word_gives_kind_and_tag)
         {"revoke select on t from u", STATEMENT_REVOKE, "REVOKE"},
         {"grant r to u", STATEMENT_GRANT_ROLE, "GRANT ROLE"},
         {"revoke role r from u", STATEMENT_GRANT_ROLE, "REVOKE ROLE"},
+        {"create api key k", STATEMENT_CREATE_API_KEY, "CREATE API KEY"},
+        {"revoke api key k", STATEMENT_REVOKE_API_KEY, "REVOKE API KEY"},
+        {"revoke api from u", STATEMENT_GRANT_ROLE, "REVOKE ROLE"},
+        {"show api keys", STATEMENT_SHOW, "SHOW"},
         {"show tables", STATEMENT_SHOW, "SHOW"},
         {"check access on t", STATEMENT_CHECK_ACCESS, "CHECK ACCESS"},
         {"set a = 1", STATEMENT_SET, "SET"},
@@ -423,6 +427,62 @@ TEST(statement, redaction_takes_passwords_out_of_any_form)
         if (slice_find(redacted, SLICE("swordfish")) != SIZE_MAX || redacted.len == 0) {
             fail_msg("%s: %.*s", texts[i], SLICE_ARGS(redacted));
         }
+    }
+    release();
+}
+
+TEST(statement, api_keys)
+{
+    struct statement s = parsed("create api key \"my key\" for user bob expires in 36 hours");
+    CHECK_SLICE("my key", s.name.name);
+    CHECK_SLICE("bob", s.for_user);
+    CHECK(s.expiry == KEY_EXPIRES_IN && s.expires_in_s == 36 * 3600);
+    s = parsed("create api key k expires at '2027-01-31'");
+    CHECK(s.expiry == KEY_EXPIRES_AT && s.for_user.len == 0);
+    CHECK_SLICE("2027-01-31", s.expires_at);
+    CHECK(parsed("create api key k expires never").expiry == KEY_EXPIRES_NEVER);
+    CHECK(parsed("create api key k for bob").expiry == KEY_EXPIRES_BY_DEFAULT);
+    s = parsed("revoke api key 'moat_abcdefghij' for user bob");
+    CHECK_SLICE("moat_abcdefghij", s.name.name);
+    CHECK_SLICE("bob", parsed("show api keys for user bob").for_user);
+    static const char *const bad[] = {"create api key",
+                                      "create api key k for user",
+                                      "create api key k expires",
+                                      "create api key k expires in",
+                                      "create api key k expires in 0 days",
+                                      "create api key k expires in -1 days",
+                                      "create api key k expires in 3 weeks",
+                                      "create api key k expires in 99999999 days",
+                                      "create api key k expires at 5",
+                                      "create api key k x",
+                                      "create or replace api key k",
+                                      "revoke api key",
+                                      "show api keys x"};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        CHECK_ERR(ERR_SYNTAX, statement_parse(slice_of(bad[i]), arena, &s, NULL));
+    }
+    release();
+}
+
+TEST(statement, redaction_takes_api_keys_out_of_any_text)
+{
+    static const struct {
+        const char *text, *redacted;
+    } cases[] = {
+        {"select 'moat_abcdefghij_klmnopqrstuvwxyz'", "select 'moat_abcdefghij_***'"},
+        {"select 1 -- moat_abcdefghij_klmnopqrstuvwxyz234567 x",
+         "select 1 -- moat_abcdefghij_*** x"},
+        {"MOAT_ABCDEFGHIJ_KLMNOPQR moat_abcdefghij_klmnopqr",
+         "MOAT_ABCDEFGHIJ_*** moat_abcdefghij_***"},
+        {"revoke api key moat_abcdefghij", "revoke api key moat_abcdefghij"},
+        {"select * from moat_system.audit", "select * from moat_system.audit"},
+        {"select moat_abcdefghij_x", "select moat_abcdefghij_x"},
+    };
+    (void)parsed("select 1"); /* makes the arena */
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct slice redacted;
+        CHECK_OK(statement_redact(slice_of(cases[i].text), arena, &redacted, NULL));
+        CHECK_SLICE(cases[i].redacted, redacted);
     }
     release();
 }
