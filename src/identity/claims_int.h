@@ -1,6 +1,6 @@
 /* What claims make of a person: their name, roles and attributes, by the rules of the
- * configuration. A path names members one inside the other: "realm_access.roles"; a "\." is a dot in
- * a name. Claims give nothing that no rule names. */
+ * configuration. A path names members one inside the other: "realm_access.roles"; a "\." is a dot
+ * in a name. Claims give nothing that no rule names. */
 #pragma once
 
 #include "base/json.h"

@@ -1,5 +1,5 @@
-/* An issuer for tests: keys, signatures, and a small HTTP server on the loopback that answers what a
- * test tells it to. */
+/* An issuer for tests: keys, signatures, and a small HTTP server on the loopback that answers what
+ * a test tells it to. */
 #pragma once
 
 #include "base/buf.h"

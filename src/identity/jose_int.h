@@ -1,4 +1,4 @@
-/* Signed tokens: the compact form (RFC 7515, 7519), key sets (RFC 7517), signatures (RFC 7518, 8037).
+/* Signed tokens: compact form (RFC 7515, 7519), key sets (RFC 7517), signatures (RFC 7518, 8037).
  *
  * Only what an issuer signs with a private key: `none` and everything with HMAC are no algorithms
  * here, so no token can be "signed" with a public key. What a token says about its algorithm never

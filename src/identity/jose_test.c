@@ -156,8 +156,8 @@ TEST(jose, pins_the_algorithm_to_the_key)
     arena_free(arena);
 }
 
-/* An unknown kid asks for newer keys; a known one with a wrong signature does not. A kid is compared
- * and nothing else: paths, SQL and the like in it are a name. */
+/* An unknown kid asks for newer keys; a known one with a wrong signature does not. A kid is
+ * compared and nothing else: paths, SQL and the like in it are a name. */
 TEST(jose, looks_keys_up_by_kid_only)
 {
     struct buf keys CLEANUP(buf_fini) = {0};

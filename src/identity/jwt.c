@@ -1,4 +1,4 @@
-/* Tokens in compact form: three parts, taken apart with suspicion, verified by the keys of a set. */
+/* Tokens in compact form: three parts, taken apart, verified by the keys of a set. */
 #include "base/mem.h"
 #include "identity/jose_int.h"
 

@@ -165,10 +165,7 @@ TEST(oidc, takes_a_genuine_token_in_each_way_it_comes)
     assert_int_equal((NOW_S + 330) * SECOND, w.login.expires_wall_us);
     CHECK_OK(login_with(&w, CREDENTIAL_PASSWORD, "BOB", token));
     CHECK_OK(login_with(&w, CREDENTIAL_PASSWORD, "Bob B", token));
-    (void)snprintf(message, sizeof(message),
-                   "n,a=bob,\x01"
-                   "auth=Bearer %s\x01\x01",
-                   token);
+    (void)snprintf(message, sizeof(message), "n,a=bob,\001auth=Bearer %s\001\001", token);
     CHECK_OK(login_with(&w, CREDENTIAL_OAUTHBEARER, "", message));
     /* but not as somebody else */
     CHECK_ERR(ERR_DENIED, login_with(&w, CREDENTIAL_PASSWORD, "anna", token));

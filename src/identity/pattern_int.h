@@ -1,8 +1,8 @@
 /* Rules that make one name of another, and lists, as the configuration writes them.
  *
  * A pattern is matched against the whole text, case and all. `*` stands for one or more characters
- * but never for one of / @ , + = : what separates the parts of names. The template behind "=>" takes
- * what the stars stood for as {1}, {2} ...; without any it is a name as it stands. */
+ * but never for one of / @ , + = : what separates the parts of names. The template behind "=>"
+ * takes what the stars stood for as {1}, {2} ...; without any it is a name as it stands. */
 #pragma once
 
 #include "base/arena.h"

@@ -34,58 +34,34 @@ TEST(oauthbearer, reads_the_messages_of_the_rfc)
     static const struct {
         const char *message, *user, *token;
     } good[] = {
-        {"n,a=user@example.com,\x01host=server.example.com\x01port=143\x01"
-         "auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\x01\x01",
+        {"n,a=user@example.com,\001host=server.example.com\001port=143\001auth=Bearer "
+         "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\001\001",
          "user@example.com", "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="},
-        {"n,,\x01"
-         "auth=bearer abc\x01\x01",
-         "", "abc"},
-        {"y,a=a=2Cb=3Dc,\x01"
-         "auth=Bearer   x.y-z\x01\x01",
-         "a,b=c", "x.y-z"},
-        {"n,,\x01"
-         "auth=\x01\x01",
-         "", ""}, /* asks what it would need */
+        {"n,,\001auth=bearer abc\001\001", "", "abc"},
+        {"y,a=a=2Cb=3Dc,\001auth=Bearer   x.y-z\001\001", "a,b=c", "x.y-z"},
+        {"n,,\001auth=\001\001", "", ""}, /* asks what it would need */
     };
     static const char *const bad[] = {
         "",
         "n",
         "n,,",
-        "n,,\x01",
-        "n,,\x01\x01",
-        "p=tls-unique,,\x01"
-        "auth=Bearer x\x01\x01",
-        "n,x=1,\x01"
-        "auth=Bearer x\x01\x01",
-        "n,a=,\x01"
-        "auth=Bearer x\x01\x01",
-        "n,a=a=2cb,\x01"
-        "auth=Bearer x\x01\x01",
-        "n,a=a=,\x01"
-        "auth=Bearer x\x01\x01",
-        "n,,\x01"
-        "auth=Bearer x\x01",
-        "n,,\x01"
-        "auth=Bearer x\x01\x01x",
-        "n,,\x01"
-        "auth=Bearer x\x01"
-        "auth=Bearer y\x01\x01",
-        "n,,\x01"
-        "auth=Basic x\x01\x01",
-        "n,,\x01"
-        "auth=Bearerx\x01\x01",
-        "n,,\x01"
-        "auth=Bearer x y\x01\x01",
-        "n,,\x01"
-        "auth=Bearer \x01\x01",
-        "n,,\x01"
-        "host\x01"
-        "auth=Bearer x\x01\x01",
-        "n,,\x01"
-        "1=2\x01"
-        "auth=Bearer x\x01\x01",
-        "n,,x\x01"
-        "auth=Bearer x\x01\x01",
+        "n,,\001",
+        "n,,\001\001",
+        "p=tls-unique,,\001auth=Bearer x\001\001",
+        "n,x=1,\001auth=Bearer x\001\001",
+        "n,a=,\001auth=Bearer x\001\001",
+        "n,a=a=2cb,\001auth=Bearer x\001\001",
+        "n,a=a=,\001auth=Bearer x\001\001",
+        "n,,\001auth=Bearer x\001",
+        "n,,\001auth=Bearer x\001\001x",
+        "n,,\001auth=Bearer x\001auth=Bearer y\001\001",
+        "n,,\001auth=Basic x\001\001",
+        "n,,\001auth=Bearerx\001\001",
+        "n,,\001auth=Bearer x y\001\001",
+        "n,,\001auth=Bearer \001\001",
+        "n,,\001host\001auth=Bearer x\001\001",
+        "n,,\0011=2\001auth=Bearer x\001\001",
+        "n,,x\001auth=Bearer x\001\001",
     };
     struct arena *arena = arena_new(NULL, "test", 0);
     struct oauthbearer response;

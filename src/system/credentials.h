@@ -46,8 +46,8 @@ MUST_USE enum err system_api_key_create(struct system *, const struct identity *
                                         struct slice user, struct slice name,
                                         const struct api_key *key, int64_t expires_wall_us,
                                         struct errinfo *info);
-/* By name or prefix; from now on, sessions that were opened with it included. Any admin may, and the
- * person. ERR_NOT_FOUND (42704). */
+/* By name or prefix; from now on, sessions that were opened with it included. Any admin may, and
+ * the person. ERR_NOT_FOUND (42704). */
 MUST_USE enum err system_api_key_revoke(struct system *, const struct identity *who,
                                         struct slice user, struct slice name, struct errinfo *info);
 /* All for owner and admins, their own for others; newest first. */

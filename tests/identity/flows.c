@@ -142,7 +142,7 @@ TEST(flows, a_token_opens_in_every_form_and_changed_in_none)
     CHECK_OK(login(&house, CREDENTIAL_PASSWORD, "anna", token, &again));
     identity_unref(again);
     struct buf message CLEANUP(buf_fini) = {0};
-    buf_printf(&message, "n,a=anna,\x01" "auth=Bearer %s\x01\x01", token);
+    buf_printf(&message, "n,a=anna,\001auth=Bearer %s\001\001", token);
     CHECK_OK(login(&house, CREDENTIAL_OAUTHBEARER, "", message.ptr, &again));
     identity_unref(again);
     CHECK_ERR(ERR_DENIED, login(&house, CREDENTIAL_PASSWORD, "bob", token, &again));
