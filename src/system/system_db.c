@@ -288,6 +288,7 @@ static enum err commit(struct system *system, struct errinfo *info)
     if (sqlite3_total_changes64(system->db) == system->changes_before) {
         return system__run(system, "COMMIT", NO_VALUES, info); /* IF NOT EXISTS and the like */
     }
+    system->is_written = true;
     TRY(system__run(system, "UPDATE warehouse SET version = ?1", VALUES(INT(system->next_version)),
                     info));
     TRY(system__run(system, "COMMIT", NO_VALUES, info));
