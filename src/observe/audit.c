@@ -186,8 +186,7 @@ static void lead(struct audit *audit)
     pthread_mutex_unlock(&audit->lock);
     struct errinfo info;
     errinfo_init(&info);
-    enum err err =
-        audit->is_replaced ? replaced(&info) : commit(&audit->trail, batch, &info);
+    enum err err = audit->is_replaced ? replaced(&info) : commit(&audit->trail, batch, &info);
     if (err == ERR_OK) {
         move_anchor(audit, false);
     }

@@ -23,9 +23,9 @@ struct audit;
 /* How far a trail is known to have come, remembered somewhere that does not fall with its folder. A
  * trail may reach further than its anchor; one that ends before it has lost its end. */
 struct audit_anchor {
-    char trail[65]; /* the hash of the trail's first record; empty = not known */
-    uint64_t seq;   /* 0 = nothing is anchored */
-    char hash[65];  /* of record `seq` */
+    char trail[65];  /* the hash of the trail's first record; empty = not known */
+    uint64_t seq;    /* 0 = nothing is anchored */
+    char hash[65];   /* of record `seq` */
     int64_t wall_us; /* when it was anchored; 0 = not known */
 };
 
@@ -49,7 +49,7 @@ struct audit_anchor_store {
 #define AUDIT_ANCHOR_LAG_MAX 10000u
 
 struct audit_options {
-    uint64_t file_bytes_max; /* 0 = 256 MiB */
+    uint64_t file_bytes_max;                  /* 0 = 256 MiB */
     const struct audit_anchor_store *anchors; /* copied; NULL = the trail is not anchored */
 };
 

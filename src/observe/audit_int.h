@@ -128,7 +128,7 @@ struct audit_check {
     struct audit_head expected; /* from the head file: this record must be passed with this hash */
     struct audit_anchor anchor; /* likewise */
     char trail[AUDIT_HASH_HEX + 1]; /* the first record's hash */
-    uint64_t line_count;        /* of the present file */
+    uint64_t line_count;            /* of the present file */
     uint64_t records;
     char problem[200]; /* empty = none */
 };

@@ -634,7 +634,8 @@ static enum err check_presence(const char *folder, const struct audit_anchor *an
     if (!join(folder, AUDIT_HEAD_NAME, path)) {
         return report(info, ENAMETOOLONG, "open", AUDIT_HEAD_NAME);
     }
-    return io_exists(path) ? ERR_OK : lost(info, anchor, "the trail, or its " AUDIT_HEAD_NAME ", is gone");
+    return io_exists(path) ? ERR_OK
+                           : lost(info, anchor, "the trail, or its " AUDIT_HEAD_NAME ", is gone");
 }
 
 enum err audit__trail_open(struct audit_trail *trail, const char *folder, uint64_t file_bytes_max,

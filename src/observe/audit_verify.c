@@ -246,16 +246,18 @@ static void check_whole(const struct view *view, const struct audit_check *check
                        "cut",
                        (unsigned long long)check->head.seq, (unsigned long long)view->head.seq);
     } else if (check->head.seq < check->anchor.seq) {
-        (void)snprintf(out, room,
-                       "the trail ends with record %llu, but the warehouse's store remembers record "
-                       "%llu: its end was cut",
-                       (unsigned long long)check->head.seq, (unsigned long long)check->anchor.seq);
+        (void)snprintf(
+            out, room,
+            "the trail ends with record %llu, but the warehouse's store remembers record "
+            "%llu: its end was cut",
+            (unsigned long long)check->head.seq, (unsigned long long)check->anchor.seq);
     } else if (check->anchor.seq > 0 &&
                check->head.seq - check->anchor.seq > AUDIT_ANCHOR_LAG_MAX) {
-        (void)snprintf(out, room,
-                       "the trail ends with record %llu, but the warehouse's store remembers only "
-                       "record %llu: the store was put back to an older state, or cannot be written",
-                       (unsigned long long)check->head.seq, (unsigned long long)check->anchor.seq);
+        (void)snprintf(
+            out, room,
+            "the trail ends with record %llu, but the warehouse's store remembers only "
+            "record %llu: the store was put back to an older state, or cannot be written",
+            (unsigned long long)check->head.seq, (unsigned long long)check->anchor.seq);
     } else if (view->foreign.len > 0) {
         (void)snprintf(out, room, "\"%.*s\" does not belong in the folder of the trail",
                        SLICE_ARGS(view->foreign));
@@ -275,10 +277,11 @@ enum err audit_verify(const char *folder, const struct audit_anchor *anchor,
     struct audit_report report = {0};
     enum err err = take_view_locked(folder, arena, &view, info);
     if (err == ERR_NOT_FOUND && anchor != NULL && anchor->seq > 0) {
-        (void)snprintf(report.problem, sizeof(report.problem),
-                       "the trail is gone, or not whole (there is no \"%s\" in its folder), but the "
-                       "warehouse's store remembers record %llu",
-                       AUDIT_LOCK_NAME, (unsigned long long)anchor->seq);
+        (void)snprintf(
+            report.problem, sizeof(report.problem),
+            "the trail is gone, or not whole (there is no \"%s\" in its folder), but the "
+            "warehouse's store remembers record %llu",
+            AUDIT_LOCK_NAME, (unsigned long long)anchor->seq);
         *ret_report = report;
         return ERR_OK;
     }

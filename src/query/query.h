@@ -43,7 +43,7 @@ MUST_USE enum err warehouse_verify_trail(const struct config *config,
                                          struct audit_anchor *ret_anchor, struct errinfo *info);
 
 struct trail_loss {
-    bool is_accepted; /* false: nothing was missing, nothing was done */
+    bool is_accepted;  /* false: nothing was missing, nothing was done */
     uint64_t anchored; /* the last record that the store remembered */
     uint64_t kept;     /* records that are left, and go on */
     char aside[4096];  /* where a damaged trail was put; empty = nowhere */

@@ -43,8 +43,9 @@ struct slice system_mask_key(const struct system *system);
 #define SYSTEM_ANCHOR_TEXT_BYTES 65
 
 struct system_anchor {
-    char trail[SYSTEM_ANCHOR_TEXT_BYTES]; /* which trail; empty when its first record is not known */
-    uint64_t seq;                         /* of the record; 0 = nothing is anchored yet */
+    char
+        trail[SYSTEM_ANCHOR_TEXT_BYTES]; /* which trail; empty when its first record is not known */
+    uint64_t seq;                        /* of the record; 0 = nothing is anchored yet */
     char hash[SYSTEM_ANCHOR_TEXT_BYTES];
     int64_t wall_us; /* when it was anchored; set by the store */
 };

@@ -44,15 +44,6 @@ enum err system_anchor(struct system *system, struct system_anchor *ret_anchor,
     return err;
 }
 
-/* Pragmas of this kind act when they are prepared, so this one is not cached. */
-static enum err set_synchronous(struct system *system, bool is_synced, struct errinfo *info)
-{
-    int code = sqlite3_exec(
-        system->db, is_synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", NULL,
-        NULL, NULL);
-    return code == SQLITE_OK ? ERR_OK : system__error(code, "write", info);
-}
-
 static enum err write_anchor(struct system *system, const struct system_anchor *anchor,
                              uint64_t synced_seq, struct errinfo *info)
 {
@@ -78,17 +69,11 @@ static enum err advance(struct system *system, const struct system_anchor *ancho
         return ERR_OK; /* of another process, which was faster */
     }
     bool is_synced = before.seq == 0 || anchor->seq - synced_seq >= SYSTEM_ANCHOR_SYNC_RECORDS;
+    TRY(system__set_synced(system, is_synced, info));
     /* No waiting for another writer: there is a next time. */
     (void)sqlite3_busy_timeout(system->db, 0);
-    enum err err = is_synced ? ERR_OK : set_synchronous(system, false, info);
-    if (err == ERR_OK) {
-        err = write_anchor(system, anchor, is_synced ? anchor->seq : synced_seq, info);
-    }
+    enum err err = write_anchor(system, anchor, is_synced ? anchor->seq : synced_seq, info);
     (void)sqlite3_busy_timeout(system->db, SYSTEM_BUSY_TIMEOUT_MS);
-    if (!is_synced) {
-        enum err restored = set_synchronous(system, true, err == ERR_OK ? info : NULL);
-        err = err == ERR_OK ? restored : err;
-    }
     return err;
 }
 
@@ -113,8 +98,8 @@ enum err system_anchor_replace(struct system *system, const struct identity *who
         err = errinfo_set(info, ERR_DENIED, NULL,
                           "only the owner of the warehouse may accept a loss of its audit trail");
     } else {
-        err = system__run(system, "UPDATE audit_anchor SET seq = 0, synced_seq = 0", NO_VALUES,
-                          info);
+        err =
+            system__run(system, "UPDATE audit_anchor SET seq = 0, synced_seq = 0", NO_VALUES, info);
     }
     if (err == ERR_OK) {
         err = write_anchor(system, anchor, anchor->seq, info);

@@ -44,7 +44,8 @@ struct system {
     int64_t data_version;  /* SQLite's: differs after a commit of another connection */
     uint64_t next_version; /* in a write: what the counter will be */
     int64_t changes_before;
-    bool is_written; /* more than the anchor, so that the close empties the write-ahead log */
+    bool is_unsynced; /* commits do not wait for the disk: the anchor's, mostly */
+    bool is_written;  /* more than the anchor, so that the close empties the write-ahead log */
 };
 
 /* ---- statements (system_db.c) ---- */
@@ -124,6 +125,8 @@ MUST_USE enum err system__write_end(struct system *system, enum err err, struct 
 MUST_USE enum err system__read_begin(struct system *system, struct errinfo *info);
 void system__read_end(struct system *system);
 void system__rollback(struct system *system);
+/* Whether commits wait for the disk. Outside of a transaction. */
+MUST_USE enum err system__set_synced(struct system *system, bool is_synced, struct errinfo *info);
 
 /* ---- layout (system_layout.c) ---- */
 
