@@ -254,9 +254,10 @@ static enum err resolve_read(struct builder *b, const struct sql_ast *ast,
         return errinfo_set(info, ERR_NOT_FOUND, "42P01", "a table that it reads was renamed");
     }
     if (node->refs[0].resolved.effective.is_bound) {
-        /* The definer's own expression then stands over rows hidden from them. */
+        /* The definer's own expression then stands over rows hidden from them. What made it so is
+         * named only if the statement did. */
+        b->plan->leak_what = b->plan->leak == LEAK_UNSAFE ? b->plan->leak_what : NULL;
         b->plan->leak = LEAK_UNSAFE;
-        b->plan->leak_function = SLICE("a subquery of a policy");
     }
     read->node = node;
     return ERR_OK;

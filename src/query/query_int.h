@@ -99,7 +99,8 @@ struct plan {
     bool has_barrier;
     bool is_cacheable;
     enum leak_class leak;
-    struct slice leak_function;
+    const char *leak_what; /* in words, of the statement itself; NULL = not the person's to know */
+    struct slice leak_name; /* and the name after it, or empty */
     struct sql_ast *ast;      /* for carets; lives in arena */
     struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
