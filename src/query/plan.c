@@ -540,9 +540,7 @@ static void worsen(struct builder *b, const struct plan_node *node, enum leak_cl
         return;
     }
     plan->leak = leak;
-    plan->leak_what = is_own                      ? what
-                      : node->via_policy.len == 0 ? "an expression of a view"
-                                                  : NULL;
+    plan->leak_what = is_own ? what : node->via_policy.len == 0 ? "an expression of a view" : NULL;
     plan->leak_name = is_own ? name : SLICE("");
 }
 

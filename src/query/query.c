@@ -168,6 +168,9 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     struct engine_query *engine;
     enum err err = engine_query_open(session->engine, session->who, buf_slice(&sql), parameters,
                                      parameter_count, &engine, info);
+    if (err != ERR_OK && files_explain(query, info)) {
+        return ERR_INVALID;
+    }
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
         return err;
@@ -481,6 +484,9 @@ static enum err pull(struct query *query, struct ArrowArray *out, struct errinfo
     if (err == ERR_CANCELLED || (err != ERR_OK && query_check_cancelled(query, NULL) != ERR_OK)) {
         enum err why = query_check_cancelled(query, info);
         return why != ERR_OK ? why : err;
+    }
+    if (err != ERR_OK && files_explain(query, info)) {
+        return ERR_INVALID;
     }
     if (err != ERR_OK) {
         query_clean_error(query, false, info);
