@@ -208,7 +208,7 @@ static enum err look_at(struct look *look, const struct relation *relation, size
     }
     if (err != ERR_OK) {
         defect->kind = DEFECT_FORM;
-        buf_append_str(&defect->detail, local.message);
+        buf_append_str(&defect->detail, local.message); /* of one file, so it is "file 0" there */
         return ERR_OK;
     }
     look->columns[object] = columns;
@@ -296,10 +296,23 @@ static const char *format_word(enum relation_format format)
     return words[format];
 }
 
+/* The engine's words about a file that it was given alone. */
+static void rename_alone(struct errinfo *info)
+{
+    for (char *at; (at = strstr(info->detail, "file 0")) != NULL;) {
+        memmove(at + 4, at + 6, strlen(at + 6) + 1);
+    }
+}
+
 static void hint_columns(const struct relation *relation, bool is_registering, struct errinfo *info)
 {
     struct slice name = relation->name.name;
-    if (is_registering) {
+    if (relation->kind == RELATION_PATH && !is_registering) {
+        errinfo_hint(info,
+                     "Files of different columns are read together by read_%s('...', "
+                     "union_by_name = true).",
+                     relation->format == FORMAT_PARQUET ? "parquet" : "csv");
+    } else if (is_registering) {
         errinfo_hint(info, "Give all files of a table the same columns, or add "
                            "OPTIONS (union_by_name true): what a file lacks is NULL then.");
     } else {
@@ -343,6 +356,7 @@ static enum err tell(const struct file_defect *defect, bool is_registering, stru
         (void)errinfo_set(info, ERR_INVALID, sqlstate, "\"%.*s\" cannot be read as %s",
                           SLICE_ARGS(file), format);
         errinfo_detail(info, "%.900s", buf_cstr(&defect->detail));
+        rename_alone(info);
         errinfo_hint(info, "Was it cut short, or is it of another format? Write it anew, or remove "
                            "it.");
         break;
@@ -392,7 +406,8 @@ static bool is_about_files(const struct errinfo *info)
                                         "cannot read",
                                         "in the CSV",
                                         "read_csv",
-                                        "sniffing file"};
+                                        "sniffing file",
+                                        "Schema mismatch between globbed"};
     for (size_t i = 0; i < ARRAY_COUNT(marks); i++) {
         if (strstr(info->message, marks[i]) != NULL) {
             return true;
@@ -447,6 +462,13 @@ static bool is_of_files(const struct plan_table *table)
            !relation->objects[0].is_bytes;
 }
 
+static bool may_be_told(const struct query *query, const struct plan_table *table)
+{
+    return !table->is_bound && table->audit.as_definer.len == 0 &&
+           table->audit.via_policy.len == 0 &&
+           resolve_may_administer(query->session->who, table->relation);
+}
+
 static void tell_stranger(const struct plan_table *table, struct errinfo *info)
 {
     bool is_known = table->audit.as_definer.len == 0 && table->audit.via_policy.len == 0;
@@ -480,9 +502,7 @@ bool files_explain(struct query *query, struct errinfo *info)
         enum err err = search(&look, table->relation, &defect, &ignored);
         engine_session_close(look.engine);
         is_told = err == ERR_OK && defect.kind != DEFECT_NONE;
-        if (is_told && !table->is_bound && table->audit.as_definer.len == 0 &&
-            table->audit.via_policy.len == 0 &&
-            resolve_may_administer(query->session->who, table->relation)) {
+        if (is_told && may_be_told(query, table)) {
             (void)tell(&defect, false, info);
         } else if (is_told) {
             tell_stranger(table, info);
@@ -490,4 +510,122 @@ bool files_explain(struct query *query, struct errinfo *info)
         buf_fini(&defect.detail);
     }
     return is_told;
+}
+
+/* ---- names in what is left of the engine's words ---- */
+
+/* The file that "file <n>" is, or empty if it is not for this person to know. */
+static struct slice file_name(const struct query *query, uint64_t index)
+{
+    const struct plan *plan = query->plan;
+    for (size_t i = 0; i < plan->table_count; i++) {
+        const struct plan_table *table = &plan->tables[i];
+        bool is_in = index >= table->object_first &&
+                     index - table->object_first < table->object_count &&
+                     !table->is_mentioned_before && is_of_files(table);
+        if (is_in) {
+            return may_be_told(query, table)
+                       ? base_name(table->relation->objects[index - table->object_first].location)
+                       : SLICE("");
+        }
+    }
+    return SLICE("");
+}
+
+/* Replaces "file 3", with or without quotes around it, by the file's name. */
+static void put_names(const struct query *query, char *text, size_t size)
+{
+    static const char mark[] = "file ";
+    struct buf out CLEANUP(buf_fini) = {0};
+    const char *rest = text;
+    for (const char *at; (at = strstr(rest, mark)) != NULL;) {
+        const char *digits = at + strlen(mark);
+        size_t count = strspn(digits, "0123456789");
+        uint64_t index;
+        bool is_lake = strncmp(digits + count, " of the table", 13) == 0;
+        if (count == 0 || is_lake || !slice_to_u64((struct slice){digits, count}, &index)) {
+            buf_append(&out, rest, (size_t)(digits - rest));
+            rest = digits;
+            continue;
+        }
+        const char *end = digits + count;
+        bool is_quoted = at > rest && (at[-1] == '"' || at[-1] == '\'') && *end == at[-1];
+        struct slice name = file_name(query, index);
+        buf_append(&out, rest, (size_t)(at - rest) - (is_quoted ? 1 : 0));
+        buf_printf(&out, name.len > 0 ? "\"%.*s\"" : "a file%.*s", SLICE_ARGS(name));
+        rest = end + (is_quoted ? 1 : 0);
+    }
+    buf_append_str(&out, rest);
+    if (!buf_failed(&out)) {
+        (void)snprintf(text, size, "%s", buf_cstr(&out));
+    }
+}
+
+static void cut(char *text, const char *mark)
+{
+    char *at = strstr(text, mark);
+    if (at != NULL) {
+        *at = '\0';
+    }
+}
+
+/* The engine's report of a line of CSV is a page: where, what and the line are what one needs. */
+static void shorten_csv(struct errinfo *info)
+{
+    static const char start[] = "CSV Error on Line: ";
+    static const char line_mark[] = " Original Line: ";
+    static const char *const whats[] = {" Error when ",
+                                        " Expected Number of Columns",
+                                        " Value with unterminated quote",
+                                        " Missing columns",
+                                        " Maximum line size",
+                                        " Invalid unicode",
+                                        " The "};
+    static const char *const ends[] = {" Column ", " Possible ", " * ", " file = "};
+    char text[ERRINFO_MESSAGE_BYTES];
+    (void)snprintf(text, sizeof(text), "%s", info->message);
+    char *line = strstr(text, line_mark);
+    if (strncmp(text, start, strlen(start)) != 0 || line == NULL) {
+        return;
+    }
+    const char *file = strstr(info->message, " file = ");
+    struct slice name = {NULL, 0};
+    if (file != NULL) {
+        file += strlen(" file = ");
+        const char *after = strstr(file, " delimiter = ");
+        name = (struct slice){file, after == NULL ? strlen(file) : (size_t)(after - file)};
+    }
+    *line = '\0';
+    line += strlen(line_mark);
+    char *what = NULL;
+    for (size_t i = 0; i < ARRAY_COUNT(whats); i++) {
+        char *at = strstr(line, whats[i]);
+        what = at != NULL && (what == NULL || at < what) ? at : what;
+    }
+    if (what == NULL) {
+        return;
+    }
+    *what++ = '\0';
+    for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
+        cut(what, ends[i]);
+    }
+    char sqlstate[sizeof(info->sqlstate)];
+    memcpy(sqlstate, info->sqlstate, sizeof(sqlstate));
+    char named[256];
+    (void)snprintf(named, sizeof(named), "%.*s", SLICE_ARGS(name));
+    (void)errinfo_set(info, info->code, sqlstate, "line %s of %s: %s", text + strlen(start),
+                      name.len > 0 ? named : "a file", what);
+    errinfo_detail(info, "The line: %.800s", line);
+    errinfo_hint(info, "Mend the file. Or CREATE OR REPLACE the table with OPTIONS (ignore_errors "
+                       "true), which leaves such lines out, or nullstr for what stands for NULL.");
+}
+
+void files_polish(const struct query *query, struct errinfo *info)
+{
+    if (info == NULL || query->plan == NULL) {
+        return;
+    }
+    put_names(query, info->message, sizeof(info->message));
+    put_names(query, info->detail, sizeof(info->detail));
+    shorten_csv(info);
 }

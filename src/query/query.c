@@ -173,6 +173,7 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     }
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
+        files_polish(query, info);
         return err;
     }
     pthread_mutex_lock(&session->lock);
@@ -490,6 +491,7 @@ static enum err pull(struct query *query, struct ArrowArray *out, struct errinfo
     }
     if (err != ERR_OK) {
         query_clean_error(query, false, info);
+        files_polish(query, info);
         return err;
     }
     if (out->release == NULL) {

@@ -199,6 +199,8 @@ MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *inf
 /* If `info` is the engine's complaint about a file that is not what its table was registered as, it
  * is replaced by which file and what of it (for who may administer the table), and true. */
 bool files_explain(struct query *query, struct errinfo *info);
+/* Names the files in the engine's words, where the person may know them, and shortens those. */
+void files_polish(const struct query *query, struct errinfo *info);
 
 /* What may be told about a failure where a policy applies. */
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);
