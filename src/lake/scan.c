@@ -23,6 +23,7 @@ struct part {
     struct lake_scan *scan;
     enum part_kind kind;
     const struct lake_equality *set; /* PART_DELETES */
+    bool is_listed;
     struct engine_scan_spec spec;
 };
 
@@ -339,7 +340,11 @@ static enum err ask_files(void *context, const struct engine_predicate *const *a
     struct engine_scan_file *files = NULL;
     size_t count = 0;
     pthread_mutex_lock(&part->scan->lock);
-    enum err err = list_files(part, all, predicate_count, is_dynamic, &files, &count, info);
+    /* What a join has learnt only takes files away, but from a list: of two scans of a table the
+     * engine may ask for one no sooner than that. */
+    enum err err =
+        list_files(part, all, predicate_count, is_dynamic && part->is_listed, &files, &count, info);
+    part->is_listed = part->is_listed || (err == ERR_OK && !is_dynamic);
     pthread_mutex_unlock(&part->scan->lock);
     TRY(err);
     *ret_files = files;
