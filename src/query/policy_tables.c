@@ -62,6 +62,19 @@ void policy_tables_init(struct policy_tables *tables, struct session *session, s
 
 /* ---- for people ---- */
 
+static enum err remember(struct policy_tables *tables, const struct relation *relation,
+                         struct errinfo *info)
+{
+    struct policy_table *table = arena_calloc(tables->arena, 1, sizeof(*table));
+    if (table == NULL) {
+        return errinfo_nomem(info);
+    }
+    table->relation = *relation;
+    table->next = tables->first;
+    tables->first = table;
+    return ERR_OK;
+}
+
 static enum err name_all(struct policy_tables *tables, struct errinfo *info)
 {
     struct session *session = tables->session;
@@ -73,16 +86,15 @@ static enum err name_all(struct policy_tables *tables, struct errinfo *info)
         TRY(system_relations(session->warehouse->system, session->who, tables->arena, &relations,
                              &count, info));
     } else {
-        TRY(resolve_visible(session, session->who, tables->arena, &visible, &count, info));
+        count = 0;
     }
     for (size_t i = 0; i < count; i++) {
-        struct policy_table *table = arena_calloc(tables->arena, 1, sizeof(*table));
-        if (table == NULL) {
-            return errinfo_nomem(info);
-        }
-        table->relation = is_admin ? relations[i].relation : *visible[i].relation;
-        table->next = tables->first;
-        tables->first = table;
+        TRY(remember(tables, &relations[i].relation, info));
+    }
+    /* Tables of attached catalogs too, which the store does not list. */
+    TRY(resolve_visible(session, session->who, tables->arena, &visible, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        TRY(remember(tables, visible[i].relation, info));
     }
     return ERR_OK;
 }
