@@ -84,7 +84,7 @@ static void explain_name(const struct plan *plan, struct errinfo *info)
         if (nearest[0] != '\0') {
             errinfo_hint(info, "Did you mean \"%s\"?", nearest);
         } else if (candidates[0] != '\0') {
-            errinfo_hint(info, "%s", candidates);
+            errinfo_hint(info, "DESCRIBE shows the columns of a table.");
         }
     }
     errinfo_position(info, sql_travel_position(&plan->travel, position));
@@ -227,9 +227,12 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
     TRY(plan_build(query->session, query, query->statement, &plan, info));
     uint32_t wanted = plan->ast == NULL ? 0 : plan->ast->parameter_count;
     if (wanted != parameter_count) {
-        return errinfo_set(info, ERR_INVALID, "08P01",
-                           "the statement has %u parameters, %zu values were given", wanted,
-                           parameter_count);
+        (void)errinfo_set(info, ERR_INVALID, "08P01",
+                          "the statement has %u parameter%s, %zu value%s given", wanted,
+                          wanted == 1 ? "" : "s", parameter_count,
+                          parameter_count == 1 ? " was" : "s were");
+        errinfo_hint(info, "In SQL: PREPARE name AS the statement, then EXECUTE name (values).");
+        return ERR_INVALID;
     }
     struct engine_parameter *values =
         arena_calloc(query->arena, parameter_count + 1, sizeof(*values));
