@@ -1,9 +1,9 @@
 /* Files that are not what their table was registered as: which one, and what of it.
  *
  * The engine reads the first files of a table, takes the others for alike, and when they are not
- * says so in terms of its own. So its complaint only starts a search here: each file is bound alone,
- * and the first that differs is named. That costs nothing while all is well, and needs no parsing of
- * the engine's words beyond a list of marks. */
+ * says so in terms of its own. So its complaint only starts a search here: each file is bound
+ * alone, and the first that differs is named. That costs nothing while all is well, and needs no
+ * parsing of the engine's words beyond a list of marks. */
 #include "base/mem.h"
 #include "query/run_int.h"
 #include "sql/scan.h"

@@ -56,8 +56,8 @@ static void add_outline(const struct plan *plan, struct buf *lines)
         buf_append_str(&line, table->is_bound ? ", policy applies" : "");
         add_line(lines, buf_slice(&line));
     }
-    /* A barrier that the policy itself makes necessary is not told of: it would tell what the policy
-     * is made of. */
+    /* A barrier that the policy itself makes necessary is not told of: it would tell what the
+     * policy is made of. */
     if (plan->has_barrier && plan->leak == LEAK_UNSAFE && plan->leak_what != NULL) {
         struct slice name = plan->leak_name;
         buf_reset(&line);

@@ -108,8 +108,9 @@ static enum err put_aside(const struct parts *parts, struct trail_loss *loss, st
     int len = snprintf(loss->aside, sizeof(loss->aside), "%s.lost-%s", parts->trail, time);
     if (len < 0 || (size_t)len >= sizeof(loss->aside) || rename(parts->trail, loss->aside) != 0) {
         loss->aside[0] = '\0';
+        char text[128];
         return errinfo_set(info, ERR_IO, NULL, "cannot put the damaged audit trail aside: %s",
-                           strerror(errno));
+                           strerror_r(errno, text, sizeof(text)));
     }
     return ERR_OK;
 }

@@ -14,8 +14,8 @@
 
 #define OVERLOADS_MAX 4096
 #define ARGUMENTS_MAX 5
-/* Statements with rows over the clean table: a count and not a time, so that a busy machine looks at
- * as much as a quiet one (where it takes 20 s). */
+/* Statements with rows over the clean table: a count and not a time, so that a busy machine looks
+ * at as much as a quiet one (where it takes 20 s). */
 #define CASES 1000
 #define LEAKS_MAX 20 /* then it is time to look at them */
 

@@ -79,7 +79,7 @@ void throw_errinfo(enum err code, const struct errinfo &info)
     throw duckdb::Exception(extra, type_of(code), message);
 }
 
-/* "file <n>" for moat://<grant>/<n> and what may follow: whoever opened the grant knows its name. */
+/* "file <n>" for moat://<grant>/<n> and what may follow: who opened the grant knows its name. */
 static string object_name(const string &address, size_t grant)
 {
     size_t slash = address.find('/', grant);
