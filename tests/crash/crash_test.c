@@ -579,17 +579,17 @@ static bool accept_crash_at(const char *folder, uint64_t step, bool is_all)
 TEST(crash, kill_while_a_loss_is_accepted_can_be_done_again)
 {
     // Goal: moat audit accept-loss, killed anywhere, leaves a warehouse that is refused as before
-    // Goal: moat audit accept-loss, killed anywhere, leaves a warehouse that is refused as
-    // before or opens; done again it always opens, and the trail tells of the loss. Method: kill
-    // before each step, with the trail gone and with its end cut.
-    const char *base = test_folder();
-    char folder[200];
-    uint64_t step = 0;
-    do {
-        step++;
-        (void)snprintf(folder, sizeof(folder), "%s/%llu", base, (unsigned long long)step);
-        CHECK(mkdir(folder, 0700) == 0);
-    } while (!accept_crash_at(folder, step, is_all == 1));
-    assert_in_range(step, 8, 200);
-}
+    // or opens; done again it always opens, and the trail tells of the loss. Method: kill before
+    // each step, with the trail gone and with its end cut.
+    for (int is_all = 0; is_all < 2; is_all++) {
+        const char *base = test_folder();
+        char folder[200];
+        uint64_t step = 0;
+        do {
+            step++;
+            (void)snprintf(folder, sizeof(folder), "%s/%llu", base, (unsigned long long)step);
+            CHECK(mkdir(folder, 0700) == 0);
+        } while (!accept_crash_at(folder, step, is_all == 1));
+        assert_in_range(step, 8, 200);
+    }
 }
