@@ -241,6 +241,7 @@ static enum err open_objects(struct lake_deletes *deletes, struct arena *scratch
         struct slice path;
         TRY(lake__locate(deletes->source, file->path, &path, info));
         TRY(storage_stat(deletes->source->from.who, path, scratch, &entry, info));
+        TRY(lake__check_size(deletes->source, entry.size_bytes, file->size_bytes, info));
         if (file->open == NULL) {
             TRY(storage_open(deletes->source->from.who, &entry, &file->open, info));
         }

@@ -47,6 +47,8 @@ struct lake_scan {
     struct lake_map groups; /* spec and partition, to groups less 1 */
     struct lake_deletes *deletes;
     struct iceberg_scan_counts counts;
+    enum err failed; /* of planning, with `failure`: what it leaves behind is half a plan */
+    struct errinfo failure;
     _Atomic uint64_t files_opened;
     _Atomic uint64_t bytes_read;
 };
@@ -97,12 +99,7 @@ static enum err open_object(struct lake_scan *scan, struct opened *object, struc
     }
     TRY(lake__locate(scan->source, object->path, &path, info));
     TRY(storage_stat(scan->source->from.who, path, scratch, &entry, info));
-    if (entry.size_bytes != object->size_bytes) {
-        return errinfo_set(
-            info, ERR_CORRUPT, NULL, "a file of \"%.*s\" has %llu bytes, its manifest says %llu",
-            SLICE_ARGS(scan->source->from.name), (unsigned long long)entry.size_bytes,
-            (unsigned long long)object->size_bytes);
-    }
+    TRY(lake__check_size(scan->source, entry.size_bytes, object->size_bytes, info));
     TRY(storage_open(scan->source->from.who, &entry, &open, info));
     atomic_store(&object->open, open);
     atomic_fetch_add(&scan->files_opened, 1);
@@ -336,11 +333,19 @@ static enum err ask_files(void *context, const struct engine_predicate *const *a
                           struct errinfo *info)
 {
     struct part *part = context;
+    struct lake_scan *scan = part->scan;
     struct engine_scan_file *files = NULL;
     size_t count = 0;
-    pthread_mutex_lock(&part->scan->lock);
-    enum err err = list_files(part, all, predicate_count, is_dynamic, &files, &count, info);
-    pthread_mutex_unlock(&part->scan->lock);
+    pthread_mutex_lock(&scan->lock);
+    if (scan->failed == ERR_OK) {
+        scan->failed =
+            list_files(part, all, predicate_count, is_dynamic, &files, &count, &scan->failure);
+    }
+    enum err err = scan->failed;
+    if (err != ERR_OK && info != NULL) {
+        *info = scan->failure;
+    }
+    pthread_mutex_unlock(&scan->lock);
     TRY(err);
     *ret_files = files;
     *ret_count = count;
@@ -384,6 +389,7 @@ enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
         return errinfo_nomem(info);
     }
     pthread_mutex_init(&scan->lock, NULL);
+    errinfo_init(&scan->failure);
     scan->engine = engine;
     scan->source = source;
     scan->cache = cache;
