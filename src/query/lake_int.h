@@ -117,9 +117,11 @@ MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lak
 
 /* "snapshots", "files" and their like, folding case. */
 bool lake_metadata_find(struct slice name, enum lake_metadata_kind *ret_kind);
-/* Columns as Iceberg documents them, and rows: one object of JSON lines. */
-MUST_USE enum err lake_metadata_load(const struct lake_open *open, struct arena *arena,
-                                     struct relation *ret_relation, struct errinfo *info);
+/* Columns as Iceberg documents them, and rows: one object of JSON lines. `now` is what lake_now gave
+ * of the table; it may be what `ret_relation` points to. */
+MUST_USE enum err lake_metadata_load(const struct lake_open *open, const struct relation *now,
+                                     struct arena *arena, struct relation *ret_relation,
+                                     struct errinfo *info);
 /* JSON has no bytes: columns with BLOBs in them are read as texts with escapes, and cast. */
 bool lake_metadata_is_text(const struct relation *relation, const struct relation_column *column);
 /* The relation as its JSON lines are read; any other relation is given back as it is. */
