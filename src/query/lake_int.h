@@ -80,6 +80,7 @@ struct lake_table {
     const struct attached *attached;
     const struct identity *who; /* as whom it was loaded; held by the plan or longer */
     struct catalog_iceberg_table loaded;
+    struct lake_travel travel;               /* what chose the snapshot */
     const struct iceberg_snapshot *snapshot; /* NULL: a table without any */
     const struct iceberg_schema *schema;
     struct iceberg_io io; /* reads as `who`, inside the roots only */
@@ -107,6 +108,10 @@ MUST_USE enum err lake_version(const struct lake_open *open, struct arena *arena
                                struct relation *ret_relation, struct errinfo *info);
 /* The metadata that the plan was made with is still what the catalog gives `who`. */
 bool lake_is_current(const struct relation *relation);
+
+/* Which snapshot is read and what was asked for; nothing for relations that are of no lake. */
+MUST_USE enum err lake_fill_audit(const struct relation *relation, struct arena *arena,
+                                  struct audit_table *out, struct errinfo *info);
 
 MUST_USE enum err lake_type_text(const struct iceberg_type *type, struct slice column,
                                  struct arena *arena, struct slice *ret_text, struct errinfo *info);

@@ -441,7 +441,7 @@ static enum err fill_audit(struct builder *b, const struct plan_node *node,
     out->via_policy = node->via_policy;
     out->as_definer =
         node->who == b->session->who ? (struct slice){"", 0} : identity_subject(node->who);
-    return ERR_OK;
+    return lake_fill_audit(resolved->relation, b->arena, out, info);
 }
 
 struct operands {
