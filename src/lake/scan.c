@@ -46,7 +46,7 @@ struct lake_scan {
     size_t object_capacity;
     struct lake_map groups; /* spec and partition, to groups less 1 */
     struct lake_deletes *deletes;
-    struct iceberg_scan_counts counts;
+    struct lake_scan_counts planned; /* the part that planning knows */
     enum err failed; /* of planning, with `failure`: what it leaves behind is half a plan */
     struct errinfo failure;
     _Atomic uint64_t files_opened;
@@ -270,6 +270,19 @@ static enum err list_deletes(struct lake_scan *scan, const struct lake_equality 
     return ERR_OK;
 }
 
+static void count_plan(struct lake_scan *scan, const struct iceberg_scan_plan *plan)
+{
+    struct lake_scan_counts counts = {.is_planned = true, .plan = plan->counts};
+    for (size_t i = 0; i < plan->delete_count; i++) {
+        const struct iceberg_file *file = &plan->deletes[i].file;
+        uint64_t *kind = file->content == ICEBERG_EQUALITY_DELETES ? &counts.equality_delete_files
+                         : file->format == ICEBERG_PUFFIN          ? &counts.deletion_vectors
+                                                                   : &counts.position_delete_files;
+        ++*kind;
+    }
+    scan->planned = counts;
+}
+
 static enum err list_data(struct lake_scan *scan, enum part_kind kind,
                           const struct iceberg_expression *filter, bool is_dynamic,
                           struct engine_scan_file **ret_files, size_t *ret_count,
@@ -306,7 +319,7 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
             TRY(lake__deletes_add(scan->deletes, out->object, file->file.path, &plan, file, info));
         }
     }
-    scan->counts = plan.counts;
+    count_plan(scan, &plan);
     *ret_files = files;
     *ret_count = count;
     return ERR_OK;
@@ -440,7 +453,7 @@ const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size
 struct lake_scan_counts lake_scan_work(struct lake_scan *scan)
 {
     pthread_mutex_lock(&scan->lock);
-    struct lake_scan_counts counts = {.plan = scan->counts};
+    struct lake_scan_counts counts = scan->planned;
     pthread_mutex_unlock(&scan->lock);
     counts.files_opened = atomic_load(&scan->files_opened);
     counts.bytes_read = atomic_load(&scan->bytes_read) + lake__deletes_bytes(scan->deletes);

@@ -42,7 +42,11 @@ const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size
 
 /* What was planned last, and read so far; from any thread. */
 struct lake_scan_counts {
+    bool is_planned; /* the engine has asked for files: what follows says what for */
     struct iceberg_scan_counts plan;
+    uint64_t position_delete_files; /* that apply to some matched file, as the two below */
+    uint64_t deletion_vectors;
+    uint64_t equality_delete_files;
     uint64_t files_opened; /* data and delete files */
     uint64_t bytes_read;
 };

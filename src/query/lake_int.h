@@ -133,6 +133,16 @@ bool lake_metadata_is_text(const struct relation *relation, const struct relatio
 MUST_USE enum err lake_metadata_source(const struct relation *relation, struct arena *arena,
                                        struct relation *ret_source, struct errinfo *info);
 
+/* ---- EXPLAIN (lake_explain.c) ---- */
+
+/* False where counts, or the engine's tree over a table's scans, would tell of rows or columns that
+ * are not the person's. */
+bool lake_may_explain(const struct plan *plan);
+/* Appends what planning of each table's files came to, a line each; nothing unless
+ * lake_may_explain. `access` has been asked for its files, or `has_run`. */
+void lake_explain(const struct plan *plan, const struct access *access, bool has_run,
+                  struct buf *out);
+
 /* ---- scans (lake_source.c) ---- */
 
 /* What the table is read from: its list of manifests and its delete manifests are looked at. */

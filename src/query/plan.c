@@ -341,6 +341,7 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
         .scan = scan,
         .is_mentioned_before = mention != NULL,
         .is_bound = resolved->effective.is_bound,
+        .is_narrowed = resolved->effective.column_count != relation->column_count,
     };
     plan->is_cacheable = plan->is_cacheable && relation->kind != RELATION_SYSTEM;
     *ret_index = plan->table_count++;

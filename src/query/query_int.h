@@ -79,6 +79,7 @@ struct plan_table {
     struct audit_table audit;
     bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
     bool is_bound;
+    bool is_narrowed; /* some of its columns are absent for the person */
 };
 
 struct plan {
