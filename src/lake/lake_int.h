@@ -90,7 +90,7 @@ MUST_USE enum err lake__deletes_add(struct lake_deletes *deletes, size_t object,
                                     const struct iceberg_scan_plan *plan,
                                     const struct iceberg_scan_file *file, struct errinfo *info);
 /* Any thread. */
-MUST_USE enum err lake__deletes_live(struct lake_deletes *deletes, size_t object,
-                                     const int64_t *rows, size_t count, bool *ret_live,
+MUST_USE enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t first,
+                                     size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
                                      struct errinfo *info);
 uint64_t lake__deletes_bytes(struct lake_deletes *deletes);

@@ -122,11 +122,13 @@ static enum err read_object(void *context, size_t index, uint64_t offset, void *
     return ERR_OK;
 }
 
-static enum err ask_live(void *context, const struct engine_scan_file *file, const int64_t *rows,
-                         size_t count, bool *ret_live, struct errinfo *info)
+static enum err ask_dead(void *context, const struct engine_scan_file *file, int64_t first,
+                         size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
+                         struct errinfo *info)
 {
     struct lake_scan *scan = ((struct part *)context)->scan;
-    return lake__deletes_live(scan->deletes, file->object, rows, count, ret_live, info);
+    return lake__deletes_find(scan->deletes, file->object, first, count, ret_offsets,
+                              ret_dead_count, info);
 }
 
 /* ---- files as the engine wants them ---- */
@@ -378,7 +380,7 @@ static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *e
     part->spec.context = part;
     part->spec.files = ask_files;
     part->spec.read = read_object;
-    part->spec.live = source->has_position_deletes && part->set == NULL ? ask_live : NULL;
+    part->spec.dead = source->has_position_deletes && part->set == NULL ? ask_dead : NULL;
     part->spec.partition_type = scan->partition.type;
     part->spec.row_count_estimate = part->kind == PART_PLAIN ? source->row_count : -1;
     if (part->kind == PART_DELETES) {
