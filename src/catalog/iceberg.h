@@ -130,3 +130,8 @@ MUST_USE enum err catalog_iceberg_register(const struct catalog_iceberg *catalog
 MUST_USE enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
                                              const struct identity *who, struct slice ns,
                                              struct slice name, bool is_view, struct errinfo *info);
+/* In the same namespace. ERR_NOT_FOUND, ERR_EXISTS. */
+MUST_USE enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog,
+                                         const struct identity *who, struct slice ns,
+                                         struct slice name, bool is_view, struct slice new_name,
+                                         struct errinfo *info);
