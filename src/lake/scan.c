@@ -286,7 +286,7 @@ static void count_plan(struct lake_scan *scan, const struct iceberg_scan_plan *p
 }
 
 static enum err list_data(struct lake_scan *scan, enum part_kind kind,
-                          const struct iceberg_expression *filter, bool is_dynamic,
+                          const struct iceberg_expression *filter,
                           struct engine_scan_file **ret_files, size_t *ret_count,
                           struct errinfo *info)
 {
@@ -307,11 +307,9 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
     }
     for (size_t i = 0; i < plan.file_count; i++) {
         const struct iceberg_scan_file *file = &plan.files[i];
-        size_t known;
         bool is_new;
         bool is_joined = scan->source->equality_count > 0 && file->equality_delete_count > 0;
-        bool is_lost = is_dynamic && !lake__map_find(&scan->paths, file->file.path, &known);
-        if (is_joined != (kind == PART_JOINED) || is_lost) {
+        if (is_joined != (kind == PART_JOINED)) {
             continue;
         }
         struct engine_scan_file *out = &files[count++];
@@ -328,9 +326,8 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
 }
 
 static enum err list_files(struct part *part, const struct engine_predicate *const *all,
-                           size_t predicate_count, bool is_dynamic,
-                           struct engine_scan_file **ret_files, size_t *ret_count,
-                           struct errinfo *info)
+                           size_t predicate_count, struct engine_scan_file **ret_files,
+                           size_t *ret_count, struct errinfo *info)
 {
     struct lake_scan *scan = part->scan;
     const struct iceberg_expression *filter;
@@ -339,11 +336,13 @@ static enum err list_files(struct part *part, const struct engine_predicate *con
     }
     TRY(lake__predicates(all, predicate_count, scan->source->from.schema, scan->arena, &filter,
                          info));
-    return list_data(scan, part->kind, filter, is_dynamic, ret_files, ret_count, info);
+    return list_data(scan, part->kind, filter, ret_files, ret_count, info);
 }
 
+/* Of one snapshot and with more predicates, an answer can only be smaller than the one before: so
+ * whether there was one does not matter, and often there was none. */
 static enum err ask_files(void *context, const struct engine_predicate *const *all,
-                          size_t predicate_count, bool is_dynamic,
+                          size_t predicate_count, UNUSED bool is_dynamic,
                           const struct engine_scan_file **ret_files, size_t *ret_count,
                           struct errinfo *info)
 {
@@ -353,8 +352,7 @@ static enum err ask_files(void *context, const struct engine_predicate *const *a
     size_t count = 0;
     pthread_mutex_lock(&scan->lock);
     if (scan->failed == ERR_OK) {
-        scan->failed =
-            list_files(part, all, predicate_count, is_dynamic, &files, &count, &scan->failure);
+        scan->failed = list_files(part, all, predicate_count, &files, &count, &scan->failure);
     }
     enum err err = scan->failed;
     if (err != ERR_OK && info != NULL) {
