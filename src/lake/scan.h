@@ -40,6 +40,10 @@ DEFINE_CLEANUP(struct lake_scan, lake_scan_cleanup, lake_scan_close)
 
 const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size_t index);
 
+/* Plans with no condition, unless the engine has asked for files already: so that counts are of
+ * something where a statement is only explained. */
+MUST_USE enum err lake_scan_plan(struct lake_scan *scan, struct errinfo *info);
+
 /* What was planned last, and read so far; from any thread. */
 struct lake_scan_counts {
     bool is_planned; /* the engine has asked for files: what follows says what for */

@@ -121,13 +121,16 @@ static enum err ask_engine(struct query *query, const struct plan *plan, bool is
     return err;
 }
 
-static void add_scans(const struct query *query, const struct plan *plan, bool has_run,
-                      struct buf *lines)
+static enum err add_scans(const struct query *query, const struct plan *plan, bool has_run,
+                          struct buf *lines, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
+    if (!has_run) {
+        TRY(access_plan_lakes(query->access, info));
+    }
     lake_explain(plan, query->access, has_run, &text);
     add_text(lines, buf_slice(&text));
-    lines->failed = lines->failed || buf_failed(&text);
+    return buf_failed(&text) ? errinfo_nomem(info) : ERR_OK;
 }
 
 static enum err add_engine_plan(struct query *query, const struct plan *plan, bool is_analyze,
@@ -145,7 +148,7 @@ static enum err add_engine_plan(struct query *query, const struct plan *plan, bo
     if (!lake_may_explain(plan)) {
         return ERR_OK; /* the tree would tell, and so would counts */
     }
-    add_scans(query, plan, is_analyze, lines);
+    TRY(add_scans(query, plan, is_analyze, lines, info));
     struct json *root;
     TRY(json_parse(query->arena, buf_slice(&text), NULL, &root, info));
     if (root->type == JSON_ARRAY) {
@@ -191,10 +194,10 @@ static enum err explain(struct query *query, const struct statement *statement,
     if (buf_failed(&shown)) {
         return errinfo_nomem(info);
     }
-    if (plan->lake_count > 0) {
+    if (plan->lake_count > 0 && lake_may_explain(plan)) {
         struct buf unused CLEANUP(buf_fini) = {0};
         TRY(ask_engine(query, plan, false, &unused, info));
-        add_scans(query, plan, false, lines);
+        TRY(add_scans(query, plan, false, lines, info));
     }
     return ERR_OK;
 }
