@@ -109,7 +109,7 @@ static enum err add_engine_plan(struct query *query, const struct plan *plan, bo
     struct session *session = query->session;
     struct buf bound CLEANUP(buf_fini) = {0};
     struct buf text CLEANUP(buf_fini) = {0};
-    TRY(access_open(session->warehouse, session->who, plan, &query->access, info));
+    TRY(access_open(session->warehouse, session->who, plan, NULL, &query->access, info));
     if (access_bind(query->access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }
