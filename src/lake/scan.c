@@ -61,8 +61,6 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
         *ret_is_new = false;
         return ERR_OK;
     }
-    struct slice ignored;
-    TRY(lake__locate(scan->source, path, &ignored, info));
     if (scan->paths.count == scan->object_capacity) {
         size_t capacity = scan->object_capacity == 0 ? 16 : scan->object_capacity * 2;
         struct opened **grown = arena_calloc(scan->arena, capacity, sizeof(*grown));
@@ -88,23 +86,15 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
 
 static enum err open_object(struct lake_scan *scan, struct opened *object, struct errinfo *info)
 {
-    struct arena *scratch CLEANUP(arena_cleanup) = arena_new(NULL, "open", 0);
-    struct storage_object *open = NULL;
-    struct storage_entry entry;
-    struct slice path;
-    if (scratch == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(lake__locate(scan->source, object->path, &path, info));
-    TRY(storage_stat(scan->source->from.who, path, scratch, &entry, info));
-    if (entry.size_bytes != object->size_bytes) {
+    struct storage_object *open CLEANUP(storage_cleanup) = NULL;
+    TRY(lake__open(scan->source, object->path, &open, info));
+    if (storage_size(open) != object->size_bytes) {
         return errinfo_set(
             info, ERR_CORRUPT, NULL, "a file of \"%.*s\" has %llu bytes, its manifest says %llu",
-            SLICE_ARGS(scan->source->from.name), (unsigned long long)entry.size_bytes,
+            SLICE_ARGS(scan->source->from.name), (unsigned long long)storage_size(open),
             (unsigned long long)object->size_bytes);
     }
-    TRY(storage_open(scan->source->from.who, &entry, &open, info));
-    atomic_store(&object->open, open);
+    atomic_store(&object->open, TAKE(open));
     atomic_fetch_add(&scan->files_opened, 1);
     return ERR_OK;
 }

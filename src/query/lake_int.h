@@ -14,9 +14,6 @@
 struct attached {
     struct catalog_iceberg catalog;
     struct slice owner;
-    /* Folders, absolute, which everything that the catalog's metadata names must be in. */
-    const struct slice *roots;
-    size_t root_count;
 };
 
 /* What ATTACH says, checked: type, options, location. ERR_INVALID (22023) with "did you mean". */
@@ -30,12 +27,6 @@ MUST_USE enum err attached_all(struct session *session, const struct identity *w
 MUST_USE enum err attached_find(struct session *session, const struct identity *who,
                                 struct slice name, struct arena *arena,
                                 const struct attached **ret_attached, struct errinfo *info);
-
-/* ---- where data may be (lake_location.c) ---- */
-
-/* ERR_DENIED (42501) unless the file, with all links resolved, is in one of the folders. */
-MUST_USE enum err lake_location_check(const struct attached *attached, struct slice location,
-                                      struct errinfo *info);
 
 /* ---- tables (lake_table.c) ---- */
 
@@ -82,7 +73,7 @@ struct lake_table {
     struct catalog_iceberg_table loaded;
     const struct iceberg_snapshot *snapshot; /* NULL: a table without any */
     const struct iceberg_schema *schema;
-    struct iceberg_io io; /* reads as `who`, inside the roots only */
+    struct iceberg_io io; /* reads as `who`, inside the catalog's folders only */
 };
 
 /* A loaded table or view, before its version is chosen. */
@@ -110,6 +101,9 @@ bool lake_is_current(const struct relation *relation);
 
 MUST_USE enum err lake_type_text(const struct iceberg_type *type, struct slice column,
                                  struct arena *arena, struct slice *ret_text, struct errinfo *info);
+/* As above, or Iceberg's own name of a type that the engine has not. */
+MUST_USE enum err lake_type_name(const struct iceberg_type *type, struct arena *arena,
+                                 struct slice *ret_text, struct errinfo *info);
 MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lake_travel *travel,
                                       struct errinfo *info);
 

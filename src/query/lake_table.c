@@ -7,54 +7,24 @@
 #include "query/lake_int.h"
 #include "sql/scan.h"
 
-/* ---- reading, inside the roots only ---- */
-
-struct fenced_io {
-    const struct attached *attached;
-    struct iceberg_io inner;
-};
-
-static enum err read_all(void *context, struct slice location, uint64_t size_hint,
-                         uint64_t bytes_max, struct buf *ret_bytes, struct errinfo *info)
-{
-    const struct fenced_io *io = context;
-    TRY(lake_location_check(io->attached, location, info));
-    return io->inner.read_all(io->inner.context, location, size_hint, bytes_max, ret_bytes, info);
-}
-
-static enum err read_range(void *context, struct slice location, uint64_t offset, size_t len,
-                           void *ret_bytes, struct errinfo *info)
-{
-    const struct fenced_io *io = context;
-    TRY(lake_location_check(io->attached, location, info));
-    return io->inner.read_range(io->inner.context, location, offset, len, ret_bytes, info);
-}
-
-static enum err size_of(void *context, struct slice location, uint64_t *ret_size_bytes,
-                        struct errinfo *info)
-{
-    const struct fenced_io *io = context;
-    TRY(lake_location_check(io->attached, location, info));
-    return io->inner.size(io->inner.context, location, ret_size_bytes, info);
-}
-
-static enum err fence(const struct attached *attached, const struct identity *who,
-                      struct arena *arena, struct iceberg_io *ret_io, struct errinfo *info)
-{
-    struct fenced_io *io = arena_alloc(arena, sizeof(*io));
-    if (io == NULL) {
-        return errinfo_nomem(info);
-    }
-    *io = (struct fenced_io){attached, catalog_iceberg_io(who)};
-    *ret_io = (struct iceberg_io){io, read_all, read_range, size_of};
-    return ERR_OK;
-}
-
 enum err lake_type_text(const struct iceberg_type *type, struct slice column, struct arena *arena,
                         struct slice *ret_text, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
     TRY(lake_type_print(type, column, &text, info));
+    return !buf_failed(&text) && arena_slice(arena, buf_slice(&text), ret_text)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
+enum err lake_type_name(const struct iceberg_type *type, struct arena *arena,
+                        struct slice *ret_text, struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    if (lake_type_is_readable(type)) {
+        return lake_type_text(type, SLICE(""), arena, ret_text, info);
+    }
+    iceberg_type_print(type, &text);
     return !buf_failed(&text) && arena_slice(arena, buf_slice(&text), ret_text)
                ? ERR_OK
                : errinfo_nomem(info);
@@ -80,8 +50,10 @@ static enum err fill_columns(const struct iceberg_schema *schema, struct arena *
             }
         }
         columns[i] = (struct relation_column){
-            .id = (uint32_t)field->id, .name = field->name, .source = field->name};
-        TRY(lake_type_text(&field->type, field->name, arena, &columns[i].type, info));
+            .id = (uint32_t)field->id,
+            .name = field->name,
+            .source = lake_type_is_readable(&field->type) ? field->name : SLICE("")};
+        TRY(lake_type_name(&field->type, arena, &columns[i].type, info));
     }
     relation->columns = columns;
     relation->column_count = count;
@@ -269,9 +241,8 @@ static enum err load_exact(const struct attached *attached, const struct identit
                            struct lake_table *ret_table, struct errinfo *info)
 {
     struct lake_table table = {.attached = attached, .who = who};
-    TRY(fence(attached, who, arena, &table.io, info));
+    TRY(catalog_iceberg_io_of(&attached->catalog, who, arena, &table.io, info));
     TRY(catalog_iceberg_load(&attached->catalog, who, ns, name, arena, &table.loaded, info));
-    TRY(lake_location_check(attached, table.loaded.name.metadata_location, info));
     *ret_table = table;
     return ERR_OK;
 }
