@@ -36,7 +36,7 @@ enum relation_format {
 struct relation_column {
     uint32_t id;         /* from 1 within its relation, never reused */
     struct slice name;   /* as SQL shows it */
-    struct slice source; /* name inside the files */
+    struct slice source; /* name inside the files; empty: the engine has no such type */
     struct slice type; /* the engine's type text: "BIGINT", "DECIMAL(15,2)", "STRUCT(a INTEGER)" */
 };
 
