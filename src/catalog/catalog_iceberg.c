@@ -302,6 +302,10 @@ static enum err find_hadoop(const struct catalog_iceberg *catalog, const struct 
 {
     struct catalog_iceberg_name row = {.ns = ns, .name = name};
     struct slice folder;
+    if (iceberg_catalog__check_name(name, false, NULL) != ERR_OK ||
+        (ns.len > 0 && iceberg_catalog__check_name(ns, true, NULL) != ERR_OK)) {
+        return no_table(catalog, ns, name, NULL, info); /* a path, say: nothing is called so */
+    }
     TRY(iceberg_hadoop__folder(catalog, ns, name, arena, &folder, info));
     enum err err = iceberg_hadoop__current(who, folder, arena, &row.metadata_location, info);
     if (err == ERR_NOT_FOUND) {

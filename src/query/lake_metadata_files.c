@@ -256,9 +256,17 @@ static void put_bytes(struct buf *out, struct slice bytes)
     buf_append_char(out, '"');
 }
 
+/* The engine cannot read the first day that nanoseconds reach, and the value after the last, from a
+ * text: such a bound is not shown. */
+static bool is_beyond_text(const struct iceberg_value *value)
+{
+    return value->type == ICEBERG_TIMESTAMP_NS &&
+           (value->integer < -9223286400000000000 || value->integer == INT64_MAX);
+}
+
 static void put_value(struct buf *out, const struct iceberg_value *value)
 {
-    if (value->is_null) {
+    if (value->is_null || is_beyond_text(value)) {
         buf_append_str(out, "null");
         return;
     }

@@ -40,6 +40,13 @@ struct relation_column {
     struct slice type; /* the engine's type text: "BIGINT", "DECIMAL(15,2)", "STRUCT(a INTEGER)" */
 };
 
+/* The type as SQL is written with it: a column that cannot be read has an error for each value,
+ * which is a text. */
+static inline struct slice relation_column_sql_type(const struct relation_column *column)
+{
+    return column->source.len == 0 ? SLICE("VARCHAR") : column->type;
+}
+
 struct relation_option {
     struct slice name;
     struct slice value; /* a SQL literal, ready to print: 'x', 1, true */
