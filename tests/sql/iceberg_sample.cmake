@@ -10,4 +10,6 @@ file(READ tests/data/iceberg/prefix prefix)
 string(STRIP "${prefix}" prefix)
 execute_process(COMMAND "${PYTHON}" tests/interop/iceberg/relocate.py tests/data/iceberg "${prefix}" "${LINK}"
     COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND "${PYTHON}" tests/interop/iceberg/relocate.py tests/data/iceberg_views "${prefix}/views" "${LINK}/views"
+    COMMAND_ERROR_IS_FATAL ANY)
 message("1 passed, 0 failed")

@@ -82,13 +82,13 @@ def read(program, template, attach, sql):
 
 
 # Types that the engine has not, and no other holds all values of.
-UNREADABLE = ("timestamptz_ns",)
+UNREADABLE = ("timestamptz_ns", "geometry", "geography")
 
 
 def unreadable(type_):
     """The first type inside that cannot be read."""
     if isinstance(type_, str):
-        return type_ if type_ in UNREADABLE else None
+        return next((name for name in UNREADABLE if type_.split("(")[0] == name), None)
     inner = [field["type"] for field in type_["fields"]] if type_["type"] == "struct" else [type_[key] for key in ("element", "key", "value") if key in type_]
     return next(filter(None, map(unreadable, inner)), None)
 
