@@ -212,9 +212,9 @@ TEST(catalog_iceberg, refuses_names_that_leave_the_warehouse)
     f.catalog.kind = CATALOG_ICEBERG_HADOOP;
     f.catalog.location = slice_of(f.folder);
     (void)write_file(&f, "secret/metadata/v1.metadata.json", table_text);
-    CHECK_ERR(ERR_INVALID, load(&f, "a", "..", &table));
-    CHECK_ERR(ERR_INVALID, load(&f, "a...secret", "x", &table));
-    CHECK_ERR(ERR_INVALID, load(&f, "", "a/../secret", &table));
+    CHECK_ERR(ERR_NOT_FOUND, load(&f, "a", "..", &table));
+    CHECK_ERR(ERR_NOT_FOUND, load(&f, "a...secret", "x", &table));
+    CHECK_ERR(ERR_NOT_FOUND, load(&f, "", "a/../secret", &table));
 }
 
 TEST(catalog_iceberg, reads_the_layout_of_others)

@@ -132,7 +132,8 @@ MUST_USE enum err catalog_iceberg_set_properties(const struct catalog_iceberg *c
                                                  const struct iceberg_property *properties,
                                                  size_t property_count, struct errinfo *info);
 
-/* Names existing metadata, which is loaded and checked first. ERR_EXISTS. */
+/* Names existing metadata, which is loaded from the catalog's folders and checked first. ERR_EXISTS,
+ * ERR_DENIED. */
 MUST_USE enum err catalog_iceberg_register(const struct catalog_iceberg *catalog,
                                            const struct identity *who, struct slice ns,
                                            struct slice name, bool is_view,
@@ -141,3 +142,8 @@ MUST_USE enum err catalog_iceberg_register(const struct catalog_iceberg *catalog
 MUST_USE enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
                                              const struct identity *who, struct slice ns,
                                              struct slice name, bool is_view, struct errinfo *info);
+/* In the same namespace. ERR_NOT_FOUND, ERR_EXISTS. */
+MUST_USE enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog,
+                                         const struct identity *who, struct slice ns,
+                                         struct slice name, bool is_view, struct slice new_name,
+                                         struct errinfo *info);

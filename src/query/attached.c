@@ -3,9 +3,8 @@
 #include "query/lake_int.h"
 #include "sql/scan.h"
 
-/* What a literal of ATTACH's options says. */
-static enum err text_of(const struct relation_option *option, struct arena *arena,
-                        struct slice *ret_text, struct errinfo *info)
+enum err attached_text(const struct relation_option *option, struct arena *arena,
+                       struct slice *ret_text, struct errinfo *info)
 {
     struct scanner scanner;
     struct token token;
@@ -108,13 +107,27 @@ enum option {
     OPTION_WAREHOUSE,
     OPTION_CATALOG,
     OPTION_ALLOW,
+    OPTION_CREATE,
     OPTION_COUNT
 };
+
+static enum err read_switch(const struct relation_option *option, struct slice *ret_value,
+                            struct errinfo *info)
+{
+    if (!slice_equal_fold(option->value, SLICE("true")) &&
+        !slice_equal_fold(option->value, SLICE("false"))) {
+        return errinfo_set(info, ERR_INVALID, "22023", "the option %.*s is true or false",
+                           SLICE_ARGS(option->name));
+    }
+    *ret_value = option->value;
+    return ERR_OK;
+}
 
 static enum err read_options(const struct system_catalog *kept, struct arena *arena,
                              struct slice *ret_values, struct errinfo *info)
 {
-    static const char *const names[OPTION_COUNT] = {"TYPE", "WAREHOUSE", "CATALOG_NAME", "ALLOW"};
+    static const char *const names[OPTION_COUNT] = {"TYPE", "WAREHOUSE", "CATALOG_NAME", "ALLOW",
+                                                    "CREATE"};
     for (size_t i = 0; i < kept->option_count; i++) {
         const struct relation_option *option = &kept->options[i];
         size_t at = 0;
@@ -128,7 +141,8 @@ static enum err read_options(const struct system_catalog *kept, struct arena *ar
             return errinfo_set(info, ERR_INVALID, "22023", "the option %s is given twice",
                                names[at]);
         }
-        TRY(text_of(option, arena, &ret_values[at], info));
+        TRY(at == OPTION_CREATE ? read_switch(option, &ret_values[at], info)
+                                : attached_text(option, arena, &ret_values[at], info));
     }
     return ERR_OK;
 }
@@ -151,10 +165,12 @@ enum err attached_read(const struct system_catalog *kept, struct arena *arena,
         return unknown("TYPE", type, types, ARRAY_COUNT(types), info);
     }
     bool is_local = out.catalog.kind == CATALOG_ICEBERG_LOCAL;
-    if (!is_local && (values[OPTION_WAREHOUSE].len > 0 || values[OPTION_CATALOG].len > 0)) {
+    if (!is_local && (values[OPTION_WAREHOUSE].len > 0 || values[OPTION_CATALOG].len > 0 ||
+                      values[OPTION_CREATE].len > 0)) {
         return errinfo_set(info, ERR_INVALID, "22023",
-                           "WAREHOUSE and CATALOG_NAME belong to TYPE iceberg_local");
+                           "WAREHOUSE, CATALOG_NAME and CREATE belong to TYPE iceberg_local");
     }
+    out.creates = slice_equal_fold(values[OPTION_CREATE], SLICE("true"));
     out.catalog.name = kept->name;
     out.catalog.location = kept->location;
     out.catalog.catalog_name = values[OPTION_CATALOG];

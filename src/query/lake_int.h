@@ -14,8 +14,12 @@
 struct attached {
     struct catalog_iceberg catalog;
     struct slice owner;
+    bool creates; /* ATTACH is to make the catalog's file */
 };
 
+/* What the literal of an option says, as a text. ERR_INVALID (22023). */
+MUST_USE enum err attached_text(const struct relation_option *option, struct arena *arena,
+                                struct slice *ret_text, struct errinfo *info);
 /* What ATTACH says, checked: type, options, location. ERR_INVALID (22023) with "did you mean". */
 MUST_USE enum err attached_read(const struct system_catalog *kept, struct arena *arena,
                                 struct attached *ret_attached, struct errinfo *info);

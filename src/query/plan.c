@@ -659,7 +659,7 @@ static void write_source_column(const struct relation *relation,
                                 const struct relation_column *column, struct buf *out)
 {
     bool is_text = lake_metadata_is_text(relation, column);
-    if (column->source.len == 0) {
+    if (relation_column_is_unreadable(column)) {
         struct buf text CLEANUP(buf_fini) = {0};
         buf_printf(&text, "column \"%.*s\" has the Iceberg type %.*s, which cannot be read",
                    SLICE_ARGS(column->name), SLICE_ARGS(column->type));

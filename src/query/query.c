@@ -268,6 +268,7 @@ static const struct {
     [STATEMENT_CREATE_TABLE] = {run_create_table, true},
     [STATEMENT_CREATE_VIEW] = {run_create_view, true},
     [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true},
+    [STATEMENT_ALTER_SCHEMA] = {run_alter_schema, true},
     [STATEMENT_ATTACH] = {run_attach, true},
     [STATEMENT_DETACH] = {run_detach, true},
     [STATEMENT_DROP] = {run_drop, true},

@@ -37,7 +37,7 @@ static enum err check_allow(const struct query *query, struct errinfo *info)
     return ERR_DENIED;
 }
 
-/* What is kept: the type by itself, folders absolute. */
+/* What is kept: the type by itself, folders absolute, but not that the file was made once. */
 static enum err keep_options(struct query *query, const struct statement *statement,
                              const struct attached *attached, struct system_catalog *kept,
                              struct errinfo *info)
@@ -49,7 +49,8 @@ static enum err keep_options(struct query *query, const struct statement *statem
     }
     for (size_t i = 0; i < statement->option_count; i++) {
         const struct relation_option *option = &statement->options[i];
-        if (slice_equal_fold(option->name, SLICE("type"))) {
+        if (slice_equal_fold(option->name, SLICE("type")) ||
+            slice_equal_fold(option->name, SLICE("create"))) {
             continue;
         }
         struct relation_option *out = &options[kept->option_count++];
@@ -82,7 +83,13 @@ static enum err check(struct query *query, const struct statement *statement,
                                &kept->location, info));
     TRY(keep_options(query, statement, &written, kept, info));
     TRY(attached_read(kept, query->arena, &attached, info));
-    return catalog_iceberg_check(&attached.catalog, query->session->who, info);
+    enum err err = written.creates
+                       ? catalog_iceberg_create(&attached.catalog, query->session->who, info)
+                       : ERR_OK;
+    if (err == ERR_OK || err == ERR_EXISTS) { /* what exists is opened */
+        err = catalog_iceberg_check(&attached.catalog, query->session->who, info);
+    }
+    return err;
 }
 
 enum err run_attach(struct query *query, const struct statement *statement, struct errinfo *info)

@@ -12,6 +12,7 @@ MUST_USE enum err run_describe(struct query *, const struct statement *, struct 
 MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_view(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_schema(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_alter_schema(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_attach(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_detach(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_drop(struct query *, const struct statement *, struct errinfo *);

@@ -40,11 +40,17 @@ struct relation_column {
     struct slice type; /* the engine's type text: "BIGINT", "DECIMAL(15,2)", "STRUCT(a INTEGER)" */
 };
 
+/* Not so where nobody said what the source is. */
+static inline bool relation_column_is_unreadable(const struct relation_column *column)
+{
+    return column->source.ptr != NULL && column->source.len == 0;
+}
+
 /* The type as SQL is written with it: a column that cannot be read has an error for each value,
  * which is a text. */
 static inline struct slice relation_column_sql_type(const struct relation_column *column)
 {
-    return column->source.len == 0 ? SLICE("VARCHAR") : column->type;
+    return relation_column_is_unreadable(column) ? SLICE("VARCHAR") : column->type;
 }
 
 struct relation_option {

@@ -96,6 +96,11 @@ MUST_USE enum err system__text(const struct cursor *cursor, int column, struct a
 /* Room for one more item in an array in `arena`: the array, perhaps moved, or NULL. */
 MUST_USE void *system__push(struct arena *arena, void *items, size_t count, size_t *capacity,
                             size_t item_bytes);
+/* The (name, value) rows of a statement over ?1. */
+MUST_USE enum err system__load_options(struct system *system, const char *sql, int64_t id,
+                                       struct arena *arena,
+                                       const struct relation_option **ret_options,
+                                       size_t *ret_count, struct errinfo *info);
 
 /* The first column of all rows that are left. */
 MUST_USE enum err system__texts(struct cursor *cursor, struct arena *arena,

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "query/query.h"
 
-#define ROUNDS 250
+#define ROUNDS 150
 #define UNNOTICED_MAX(rounds) (4 + (rounds) / 100)
 #define FILES_MAX 256
 #define FOOTER_FRAME_BYTES 8 /* length and magic, at the end of a Parquet file */
