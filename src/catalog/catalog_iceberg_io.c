@@ -40,9 +40,9 @@ static enum err open_location(const struct reader *reader, struct slice location
     bool is_outside = false;
     struct slice path;
     TRY(catalog_iceberg_path(location, &path, info));
-    enum err err = storage_open_within(
-        reader->who, path, catalog == NULL ? NULL : catalog->folders,
-        catalog == NULL ? 0 : catalog->folder_count, ret_object, &is_outside, info);
+    enum err err = storage_open_within(reader->who, path, catalog == NULL ? NULL : catalog->folders,
+                                       catalog == NULL ? 0 : catalog->folder_count, ret_object,
+                                       &is_outside, info);
     if (is_outside) {
         (void)errinfo_set(info, ERR_DENIED, NULL,
                           "catalog \"%.*s\" names a file outside of its own folder",

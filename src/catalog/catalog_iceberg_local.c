@@ -143,7 +143,7 @@ static enum err check_layout(const struct catalog_iceberg *catalog, struct icebe
                            NULL, 0, &db->has_views, info);
 }
 
-/* The catalogs of the file: how many, the first one's name in `db`, and all of them for a message. */
+/* The catalogs of the file: how many, the first one's name in `db`, and all for a message. */
 static enum err list_catalogs(const struct catalog_iceberg *catalog, struct iceberg_db *db,
                               struct buf *ret_names, size_t *ret_count, struct errinfo *info)
 {
@@ -218,8 +218,7 @@ enum err iceberg_local__check(const struct catalog_iceberg *catalog, struct erri
     if (count == 0) {
         return ERR_OK; /* it will be the first one */
     }
-    (void)errinfo_set(info, ERR_NOT_FOUND, "3D000",
-                      "the file \"%.*s\" holds no catalog \"%.*s\"",
+    (void)errinfo_set(info, ERR_NOT_FOUND, "3D000", "the file \"%.*s\" holds no catalog \"%.*s\"",
                       SLICE_ARGS(base_name(catalog->location)), SLICE_ARGS(catalog->catalog_name));
     errinfo_hint(info, "It holds %s.", buf_cstr(&names));
     return ERR_NOT_FOUND;

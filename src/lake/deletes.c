@@ -245,9 +245,8 @@ static enum err open_objects(struct lake_deletes *deletes, struct arena *scratch
         if (etag == NULL) {
             return errinfo_nomem(info);
         }
-        objects[i] = (struct engine_object){.size_bytes = storage_size(file->open),
-                                            .etag = slice_of(etag),
-                                            .has_hidden = true};
+        objects[i] = (struct engine_object){
+            .size_bytes = storage_size(file->open), .etag = slice_of(etag), .has_hidden = true};
     }
     *ret_objects = objects;
     *ret_count = count;

@@ -29,7 +29,7 @@ MUST_USE enum err lake__predicates(const struct engine_predicate *const *all, si
 
 /* ---- shapes (shape.c) ---- */
 
-/* Columns of a scan: those of the schema that can be read, then "__moat_e<id>" for each of `ids`. */
+/* Columns of a scan: what of the schema can be read, then "__moat_e<id>" for each of `ids`. */
 MUST_USE enum err lake__columns(const struct lake_source *table, bool with_schema,
                                 const int32_t *ids, size_t id_count, struct arena *arena,
                                 struct engine_scan_spec *spec, struct errinfo *info);

@@ -19,7 +19,7 @@ struct lake_equality {
     size_t file_count;
 };
 
-/* A location as metadata writes it, as the path that storage takes; ERR_UNSUPPORTED for a scheme. */
+/* What metadata writes as the path that storage takes; ERR_UNSUPPORTED for a scheme. */
 typedef enum err (*lake_locate_fn)(void *context, struct slice location, struct slice *ret_path,
                                    struct errinfo *info);
 

@@ -262,7 +262,7 @@ static enum err name_columns(const struct iceberg_view *view, const struct icebe
     buf_append_slice(&sql, body);
     buf_append_str(&sql, "\n) AS v"); /* the body may end in a comment */
     return !buf_failed(&sql) && arena_slice(arena, buf_slice(&sql), ret_sql) ? ERR_OK
-                                                                           : errinfo_nomem(info);
+                                                                             : errinfo_nomem(info);
 }
 
 static enum err make_view(struct lake_table *table, struct arena *arena,

@@ -56,8 +56,8 @@ static enum err sniff(struct query *query, const struct relation *path,
         objects[i] = &path->objects[i];
     }
     struct access *access CLEANUP(access_cleanup) = NULL;
-    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count,
-                            &access, info));
+    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, &access,
+                            info));
     struct buf text CLEANUP(buf_fini) = {0};
     struct buf bound CLEANUP(buf_fini) = {0};
     struct access_uri_context uri = {session->warehouse, path, 0};

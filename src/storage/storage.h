@@ -50,8 +50,8 @@ MUST_USE enum err storage_open(const struct identity *who, const struct storage_
                                struct storage_object **ret_object, struct errinfo *info);
 
 /* Opens the object at `location`, which comes from somebody who is not trusted, if it really is in
- * one of `folders`, which are; none of them: wherever it is. Links and ".." may be in the path; they
- * must not lead outside, and what is changed while this looks does not matter. ERR_DENIED with
+ * one of `folders`, which are; none of them: wherever it is. Links and ".." may be in the path;
+ * they must not lead outside, and what is changed while this looks does not matter. ERR_DENIED with
  * `ret_is_outside` set (never cleared) when it is outside. */
 MUST_USE enum err storage_open_within(const struct identity *who, struct slice location,
                                       const struct slice *folders, size_t folder_count,

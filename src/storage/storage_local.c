@@ -243,8 +243,9 @@ static enum err walk_name(struct walk *walk, const char *folder, struct slice na
     }
     struct stat file;
     if (storage__step_fails() || lstat(path, &file) != 0) {
-        return errno == ENOENT || errno == ENOTDIR ? ERR_OK
-                                                   : storage__local_report(walk->info, errno, "look at", name);
+        return errno == ENOENT || errno == ENOTDIR
+                   ? ERR_OK
+                   : storage__local_report(walk->info, errno, "look at", name);
     }
     bool is_link = S_ISLNK(file.st_mode);
     if (is_link && stat(path, &file) != 0) {
@@ -260,8 +261,9 @@ static enum err walk_name(struct walk *walk, const char *folder, struct slice na
         if (visit.has_next || (visit.has_next_real && !is_link)) {
             TRY(walk_folder(walk, path, visit.next, depth + 1));
         }
-        return visit.is_match && visit.is_named ? storage__local_refuse_kind(walk->info, file.st_mode, name)
-                                                : ERR_OK;
+        return visit.is_match && visit.is_named
+                   ? storage__local_refuse_kind(walk->info, file.st_mode, name)
+                   : ERR_OK;
     }
     if (!visit.is_match) {
         return ERR_OK;
@@ -449,9 +451,8 @@ static enum err open_file(const char *path, struct slice name, struct storage_ob
     local->name = (struct slice){(const char *)(local + 1), name.len};
     do {
         /* Not blocking: a pipe put in the file's place must not hang the query. */
-        local->fd = storage__step_fails()
-                        ? -1
-                        : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        local->fd =
+            storage__step_fails() ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     } while (local->fd < 0 && errno == EINTR);
     if (local->fd < 0 || storage__step_fails() || fstat(local->fd, ret_file) != 0) {
         return storage__local_report(info, errno, "open", name);
@@ -496,8 +497,9 @@ enum err storage__local_read(const struct storage_object *object, uint64_t offse
     char *out = ret_bytes;
     size_t done = 0;
     while (done < len) {
-        ssize_t got =
-            storage__step_fails() ? -1 : pread(local->fd, out + done, len - done, (off_t)(offset + done));
+        ssize_t got = storage__step_fails()
+                          ? -1
+                          : pread(local->fd, out + done, len - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR) {
             continue;
         }

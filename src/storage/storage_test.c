@@ -307,8 +307,8 @@ static char open_within(const char *folder, const char *name, const char *first,
     (void)snprintf(texts[0], sizeof(texts[0]), "%s/%s", folder, first);
     (void)snprintf(texts[1], sizeof(texts[1]), "%s/%s", folder, second);
     struct slice folders[] = {slice_of(texts[0]), slice_of(texts[1])};
-    enum err err = storage_open_within(someone(), slice_of(path), folders, 2, &object, &is_outside,
-                                       NULL);
+    enum err err =
+        storage_open_within(someone(), slice_of(path), folders, 2, &object, &is_outside, NULL);
     CHECK(is_outside == (err == ERR_DENIED));
     if (err != ERR_OK) {
         return is_outside ? '!' : '?';
@@ -346,12 +346,14 @@ TEST(storage, what_is_opened_lies_in_the_allowed_folders)
     static const struct {
         const char *name;
         char expected;
-    } cases[] = {{"lake/data/a", 'A'},          {"lake/data/../data/a", 'A'}, {"lake/in", 'A'},
-                 {"seems/data/a", 'A'},         {"lake/absolute", 'A'},       {"more/c", 'C'},
-                 {"lake/more", 'C'},            {"lake2/b", '!'},             {"lake/../lake2/b", '!'},
-                 {"lake/out", '!'},             {"lake/out_folder/b", '!'},   {"lake/loop", '?'},
-                 {"lake/data", '?'},            {"lake/nothing", '?'},        {"lake/pipe", '?'},
-                 {"lake/data/../../lake2/b", '!'}};
+    } cases[] = {{"lake/data/a", 'A'},       {"lake/data/../data/a", 'A'},
+                 {"lake/in", 'A'},           {"seems/data/a", 'A'},
+                 {"lake/absolute", 'A'},     {"more/c", 'C'},
+                 {"lake/more", 'C'},         {"lake2/b", '!'},
+                 {"lake/../lake2/b", '!'},   {"lake/out", '!'},
+                 {"lake/out_folder/b", '!'}, {"lake/loop", '?'},
+                 {"lake/data", '?'},         {"lake/nothing", '?'},
+                 {"lake/pipe", '?'},         {"lake/data/../../lake2/b", '!'}};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         char found = open_within(f, cases[i].name, "seems", "more");
         if (found != cases[i].expected) {

@@ -4,9 +4,9 @@
  *
  *   iceberg_flip [ROUNDS [SEED]]      MOAT_TEST_ICEBERG: the sample, which is written to
  *
- * Neither JSON nor Parquet has a checksum, so a changed field id, say, is another valid file. Of 1,500
- * changes 3 went unnoticed; UNNOTICED_MAX is far above that rate, and below what a check that is
- * gone would let through. */
+ * Neither JSON nor Parquet has a checksum, so a changed field id, say, is another valid file. Of
+ * 1,500 changes 1 to 3 went unnoticed; UNNOTICED_MAX is far above that rate, and below what a check
+ * that is gone would let through. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
@@ -25,9 +25,9 @@
 #define FOOTER_FRAME_BYTES 8 /* length and magic, at the end of a Parquet file */
 
 static const char *const tables[] = {
-    "core.v2_bucket_id_pos_eq", "core.v3_bucket_id_dv_eq",    "core.v1_evolved_drop_cow",
-    "core.v3_none_pos_to_dv",   "evolution.v2_deep_eq",       "evolution.v3_default_many_eq",
-    "refs.v2_branches",         "files.v2_manifest_snappy",   "files.v2_metadata_gzip",
+    "core.v2_bucket_id_pos_eq", "core.v3_bucket_id_dv_eq",      "core.v1_evolved_drop_cow",
+    "core.v3_none_pos_to_dv",   "evolution.v2_deep_eq",         "evolution.v3_default_many_eq",
+    "refs.v2_branches",         "files.v2_manifest_snappy",     "files.v2_metadata_gzip",
     "files.v2_global_equality", "evolution.v1_rename_swap_none"};
 
 struct file {
@@ -206,8 +206,8 @@ static void judge(struct flipper *f, const char *table, const struct file *file,
     f->unnoticed += err == ERR_OK;
     f->failed += err != ERR_OK;
     printf("%s: byte %zu of %s, %02x to %02x: %s%s\n", table, at, file->path + strlen(f->sample),
-           before, after, err == ERR_OK ? "other rows" : "no clear error: ",
-           err == ERR_OK ? "" : info.message);
+           before, after,
+           err == ERR_OK ? "other rows" : "no clear error: ", err == ERR_OK ? "" : info.message);
 }
 
 static void flip_once(struct flipper *f, const char *table, const struct buf *expected)
@@ -291,7 +291,8 @@ int main(int argc, char **argv)
     (void)nftw(f.folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     arena_free(f.arena);
     f.failed += f.unnoticed > UNNOTICED_MAX(rounds) ? 1 : 0;
-    printf("%u gave the same rows, %u an error, %u went unnoticed\n", f.same, f.refused, f.unnoticed);
+    printf("%u gave the same rows, %u an error, %u went unnoticed\n", f.same, f.refused,
+           f.unnoticed);
     printf("%u passed, %u failed\n", f.same + f.refused, f.failed);
     return f.failed == 0 ? 0 : 1;
 }

@@ -414,8 +414,7 @@ static const struct {
     /* The library that decodes Parquet's footers throws what the engine does not know. */
     {"TProtocolException", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
     {"don't know what type", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
-    {"Prefetch registered", ERR_CORRUPT, "XX001", damaged_parquet,
-     damaged_parquet_hint},
+    {"Prefetch registered", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
     {"invalid TType", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
 };
 

@@ -1,6 +1,6 @@
 /* Makes a local catalog as Moat does, for catalog_test.py, since no statement makes one yet.
  *
- *   local_catalog FILE NAME NAMESPACE=[METADATA]...    a table "t" in each namespace that has some */
+ *   local_catalog FILE NAME NAMESPACE=[METADATA]...    a table "t" where there is metadata */
 #include <stdio.h>
 
 #include "base/buf.h"
@@ -15,9 +15,9 @@ static enum err add(const struct catalog_iceberg *catalog, const struct identity
     struct slice ns = {text.ptr, equals};
     struct slice metadata = {text.ptr + equals + 1, text.len - equals - 1};
     TRY(catalog_iceberg_create_namespace(catalog, who, ns, NULL, 0, info));
-    return metadata.len == 0 ? ERR_OK
-                             : catalog_iceberg_register(catalog, who, ns, SLICE("t"), false,
-                                                        metadata, info);
+    return metadata.len == 0
+               ? ERR_OK
+               : catalog_iceberg_register(catalog, who, ns, SLICE("t"), false, metadata, info);
 }
 
 int main(int argc, char **argv)
