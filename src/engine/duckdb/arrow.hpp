@@ -22,7 +22,7 @@ class batch_builder
 
     void write_schema(const duckdb::vector<std::string> &names, struct ArrowSchema *ret_schema);
 
-    /* Appends rows [first, ...) of a converted chunk until the batch is full; gives the next row. */
+    /* Appends rows [first, ...) of a converted chunk until the batch is full; gives the next. */
     duckdb::idx_t append(duckdb::DataChunk &chunk, duckdb::idx_t first);
 
     bool is_full() const;
