@@ -237,16 +237,17 @@ static enum err open_objects(struct lake_deletes *deletes, struct arena *scratch
     }
     for (size_t i = 0; i < count; i++) {
         struct delete_object *file = &deletes->files[deletes->files_read + i];
-        struct storage_entry entry;
-        struct slice path;
-        TRY(lake__locate(deletes->source, file->path, &path, info));
-        TRY(storage_stat(deletes->source->from.who, path, scratch, &entry, info));
-        TRY(lake__check_size(deletes->source, entry.size_bytes, file->size_bytes, info));
         if (file->open == NULL) {
-            TRY(storage_open(deletes->source->from.who, &entry, &file->open, info));
+            TRY(lake__open(deletes->source, file->path, &file->open, info));
+        }
+        TRY(lake__check_size(deletes->source, storage_size(file->open), file->size_bytes, info));
+        /* The grant lives for one reading: the open file cannot become another meanwhile. */
+        char *etag = arena_printf(scratch, "%lld", (long long)storage_modified_us(file->open));
+        if (etag == NULL) {
+            return errinfo_nomem(info);
         }
         objects[i] = (struct engine_object){
-            .size_bytes = entry.size_bytes, .etag = entry.etag, .has_hidden = true};
+            .size_bytes = storage_size(file->open), .etag = slice_of(etag), .has_hidden = true};
     }
     *ret_objects = objects;
     *ret_count = count;

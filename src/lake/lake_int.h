@@ -4,11 +4,10 @@
 #include "engine/scan.h"
 #include "lake/scan.h"
 
-static inline enum err lake__locate(const struct lake_source *source, struct slice location,
-                                    struct slice *ret_path, struct errinfo *info)
-{
-    return source->from.locate(source->from.locate_context, location, ret_path, info);
-}
+/* Opens a file that metadata names, where the table's files may be. */
+struct storage_object;
+MUST_USE enum err lake__open(const struct lake_source *source, struct slice location,
+                             struct storage_object **ret_object, struct errinfo *info);
 
 /* ERR_CORRUPT where a file is not as long as its manifest says. */
 static inline enum err lake__check_size(const struct lake_source *source, uint64_t size_bytes,
@@ -42,7 +41,7 @@ MUST_USE enum err lake__predicates(const struct engine_predicate *const *all, si
 
 /* ---- shapes (shape.c) ---- */
 
-/* Columns of a scan: those of the schema, then "__moat_e<id>" for each of `ids`. */
+/* Columns of a scan: what of the schema can be read, then "__moat_e<id>" for each of `ids`. */
 MUST_USE enum err lake__columns(const struct lake_source *table, bool with_schema,
                                 const int32_t *ids, size_t id_count, struct arena *arena,
                                 struct engine_scan_spec *spec, struct errinfo *info);

@@ -63,8 +63,6 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
         *ret_is_new = false;
         return ERR_OK;
     }
-    struct slice ignored;
-    TRY(lake__locate(scan->source, path, &ignored, info));
     if (scan->paths.count == scan->object_capacity) {
         size_t capacity = scan->object_capacity == 0 ? 16 : scan->object_capacity * 2;
         struct opened **grown = arena_calloc(scan->arena, capacity, sizeof(*grown));
@@ -90,18 +88,10 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
 
 static enum err open_object(struct lake_scan *scan, struct opened *object, struct errinfo *info)
 {
-    struct arena *scratch CLEANUP(arena_cleanup) = arena_new(NULL, "open", 0);
-    struct storage_object *open = NULL;
-    struct storage_entry entry;
-    struct slice path;
-    if (scratch == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(lake__locate(scan->source, object->path, &path, info));
-    TRY(storage_stat(scan->source->from.who, path, scratch, &entry, info));
-    TRY(lake__check_size(scan->source, entry.size_bytes, object->size_bytes, info));
-    TRY(storage_open(scan->source->from.who, &entry, &open, info));
-    atomic_store(&object->open, open);
+    struct storage_object *open CLEANUP(storage_cleanup) = NULL;
+    TRY(lake__open(scan->source, object->path, &open, info));
+    TRY(lake__check_size(scan->source, storage_size(open), object->size_bytes, info));
+    atomic_store(&object->open, TAKE(open));
     atomic_fetch_add(&scan->files_opened, 1);
     return ERR_OK;
 }

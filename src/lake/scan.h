@@ -23,9 +23,9 @@ struct lake_scan;
 
 size_t lake_scan_count(const struct lake_source *table);
 
-/* Appends a FROM item that yields the table's columns by name and, in scope for whoever names them,
- * _file, _pos, _spec_id, _partition, _row_id and _last_updated_sequence_number where no column of
- * the table has that name. `uri` appends the URI of the table's scan `index`. */
+/* Appends a FROM item that yields the columns that can be read by name and, in scope for whoever
+ * names them, _file, _pos, _spec_id, _partition, _row_id and _last_updated_sequence_number where no
+ * column of the table has that name. `uri` appends the URI of the table's scan `index`. */
 typedef void (*lake_uri_fn)(void *context, size_t index, struct buf *out);
 MUST_USE enum err lake_scan_sql(const struct lake_source *table, lake_uri_fn uri, void *context,
                                 struct buf *out, struct errinfo *info);

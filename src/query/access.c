@@ -149,14 +149,10 @@ static enum err access_new(struct warehouse *warehouse, const struct identity *w
 
 enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                              const struct relation_object *const *objects, size_t object_count,
-                             bool has_hidden, const char *sink_path, struct access **ret_access,
-                             struct errinfo *info)
+                             struct access **ret_access, struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = NULL;
-    TRY(access_new(warehouse, who, objects, object_count, has_hidden, &access, info));
-    if (sink_path != NULL) {
-        TRY(open_sink(access, sink_path, info));
-    }
+    TRY(access_new(warehouse, who, objects, object_count, false, &access, info));
     TRY(open_grant(access, info));
     *ret_access = TAKE(access);
     return ERR_OK;
@@ -183,11 +179,15 @@ static enum err open_scans(struct access *access, const struct plan *plan, struc
 }
 
 enum err access_open(struct warehouse *warehouse, const struct identity *who,
-                     const struct plan *plan, struct access **ret_access, struct errinfo *info)
+                     const struct plan *plan, const char *sink_path, struct access **ret_access,
+                     struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = NULL;
     TRY(access_new(warehouse, who, plan->objects, plan->object_count, plan->is_bound, &access,
                    info));
+    if (sink_path != NULL) {
+        TRY(open_sink(access, sink_path, info));
+    }
     TRY(open_scans(access, plan, info));
     TRY(open_grant(access, info));
     *ret_access = TAKE(access);

@@ -80,7 +80,7 @@ static enum err describe(struct look *look, const struct relation *relation, siz
     const struct relation_object *objects[] = {&relation->objects[object]};
     struct warehouse *warehouse = look->session->warehouse;
     struct access *access CLEANUP(access_cleanup) = NULL;
-    TRY(access_open_objects(warehouse, look->who, objects, 1, false, NULL, &access, info));
+    TRY(access_open_objects(warehouse, look->who, objects, 1, &access, info));
     struct buf text CLEANUP(buf_fini) = {0};
     struct buf bound CLEANUP(buf_fini) = {0};
     struct access_uri_context uri = {warehouse, &alone, 0};

@@ -15,9 +15,6 @@ struct attached {
     struct catalog_iceberg catalog;
     struct slice owner;
     bool creates; /* ATTACH is to make the catalog's file */
-    /* Folders, absolute, which everything that the catalog's metadata names must be in. */
-    const struct slice *roots;
-    size_t root_count;
 };
 
 /* What the literal of an option says, as a text. ERR_INVALID (22023). */
@@ -34,12 +31,6 @@ MUST_USE enum err attached_all(struct session *session, const struct identity *w
 MUST_USE enum err attached_find(struct session *session, const struct identity *who,
                                 struct slice name, struct arena *arena,
                                 const struct attached **ret_attached, struct errinfo *info);
-
-/* ---- where data may be (lake_location.c) ---- */
-
-/* ERR_DENIED (42501) unless the file, with all links resolved, is in one of the folders. */
-MUST_USE enum err lake_location_check(const struct attached *attached, struct slice location,
-                                      struct errinfo *info);
 
 /* ---- tables (lake_table.c) ---- */
 
@@ -87,7 +78,7 @@ struct lake_table {
     struct lake_travel travel;               /* what chose the snapshot */
     const struct iceberg_snapshot *snapshot; /* NULL: a table without any */
     const struct iceberg_schema *schema;
-    struct iceberg_io io; /* reads as `who`, inside the roots only */
+    struct iceberg_io io; /* reads as `who`, inside the catalog's folders only */
 };
 
 /* A loaded table or view, before its version is chosen. */
@@ -119,6 +110,9 @@ MUST_USE enum err lake_fill_audit(const struct relation *relation, struct arena 
 
 MUST_USE enum err lake_type_text(const struct iceberg_type *type, struct slice column,
                                  struct arena *arena, struct slice *ret_text, struct errinfo *info);
+/* As above, or Iceberg's own name of a type that the engine has not. */
+MUST_USE enum err lake_type_name(const struct iceberg_type *type, struct arena *arena,
+                                 struct slice *ret_text, struct errinfo *info);
 MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lake_travel *travel,
                                       struct errinfo *info);
 

@@ -669,6 +669,16 @@ static void write_source_column(const struct relation *relation,
                                 const struct relation_column *column, struct buf *out)
 {
     bool is_text = lake_metadata_is_text(relation, column);
+    if (relation_column_is_unreadable(column)) {
+        struct buf text CLEANUP(buf_fini) = {0};
+        buf_printf(&text, "column \"%.*s\" has the Iceberg type %.*s, which cannot be read",
+                   SLICE_ARGS(column->name), SLICE_ARGS(column->type));
+        buf_append_str(out, "__moat_unreadable(");
+        sql_quote_string(out, buf_slice(&text));
+        buf_append_char(out, ')');
+        out->failed = out->failed || buf_failed(&text);
+        return;
+    }
     buf_append_str(out, is_text ? "CAST(" : "");
     sql_quote_name(out, column->source);
     if (is_text) {

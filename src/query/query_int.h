@@ -125,15 +125,15 @@ MUST_USE enum err plan_rows(struct session *session, const struct relation_colum
 
 struct access;
 
+/* With one writable sink when `sink_path` is given. */
 MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
-                              const struct plan *plan, struct access **ret_access,
-                              struct errinfo *info);
-/* As above for loose objects, with one writable sink when `sink_path` is given. `has_hidden`: the
- * person may not see all in them, so the engine must not plan with what it knows of values. */
+                              const struct plan *plan, const char *sink_path,
+                              struct access **ret_access, struct errinfo *info);
+/* As above for loose objects, of which the person may see all. */
 MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                                       const struct relation_object *const *objects,
-                                      size_t object_count, bool has_hidden, const char *sink_path,
-                                      struct access **ret_access, struct errinfo *info);
+                                      size_t object_count, struct access **ret_access,
+                                      struct errinfo *info);
 void access_close(struct access *access);
 DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 /* Physical SQL with the plan's placeholder replaced by the living grant. */

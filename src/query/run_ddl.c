@@ -58,8 +58,8 @@ static enum err sniff(struct query *query, const struct relation *path,
         objects[i] = &path->objects[i];
     }
     struct access *access CLEANUP(access_cleanup) = NULL;
-    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, false,
-                            NULL, &access, info));
+    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, &access,
+                            info));
     struct buf text CLEANUP(buf_fini) = {0};
     struct buf bound CLEANUP(buf_fini) = {0};
     struct access_uri_context uri = {session->warehouse, path, 0};
@@ -175,7 +175,7 @@ static enum err describe_plan(struct query *query, struct plan *plan,
     struct session *session = query->session;
     struct access *access CLEANUP(access_cleanup) = NULL;
     struct buf bound CLEANUP(buf_fini) = {0};
-    TRY(access_open(session->warehouse, session->who, plan, &access, info));
+    TRY(access_open(session->warehouse, session->who, plan, NULL, &access, info));
     if (access_bind(access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }

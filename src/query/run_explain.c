@@ -114,7 +114,7 @@ static enum err ask_engine(struct query *query, const struct plan *plan, bool is
 {
     struct session *session = query->session;
     struct buf bound CLEANUP(buf_fini) = {0};
-    TRY(access_open(session->warehouse, session->who, plan, &query->access, info));
+    TRY(access_open(session->warehouse, session->who, plan, NULL, &query->access, info));
     if (access_bind(query->access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }

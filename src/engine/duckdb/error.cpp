@@ -397,6 +397,10 @@ static void cut_advice(string &text)
     }
 }
 
+static const char damaged_parquet[] = "a Parquet file's footer or page header is damaged";
+static const char damaged_parquet_hint[] =
+    "Restore the file; `moat iceberg validate` finds which one of an Iceberg table it is.";
+
 /* Conditions for which the engine's words would not help here. */
 static const struct {
     const char *start;
@@ -420,6 +424,11 @@ static const struct {
      "Write bitstring_agg(column, smallest, largest)."},
     {"ORDER BY non-integer literal", ERR_ENGINE, "42601", "ORDER BY a constant has no effect",
      "Order by an expression, or by the number of a column."},
+    /* The library that decodes Parquet's footers throws what the engine does not know. */
+    {"TProtocolException", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"don't know what type", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Prefetch registered", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"invalid TType", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
 };
 
 /* ---- functions that do not fit ---- */
