@@ -11,6 +11,7 @@ static const char *const kind_names[] = {
     [AUDIT_ADMIN] = "admin",
     [AUDIT_LOGIN] = "login",
     [AUDIT_POLICY] = "policy",
+    [AUDIT_LOSS] = "loss",
 };
 
 /* ,"name":"text" unless the text is empty: what is not known is absent, which reads as NULL. */

@@ -100,8 +100,9 @@ struct plan {
     bool has_barrier;
     bool is_cacheable;
     enum leak_class leak;
-    struct slice leak_function;
-    struct sql_ast *ast;      /* for carets; lives in arena */
+    const char *leak_what;  /* in words, of the statement itself; NULL = not the person's to know */
+    struct slice leak_name; /* and the name after it, or empty */
+    struct sql_ast *ast;    /* for carets; lives in arena */
     struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
@@ -197,6 +198,12 @@ MUST_USE enum err query_run_rows(struct query *query, const struct relation_colu
 
 /* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
 MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
+
+/* If `info` is the engine's complaint about a file that is not what its table was registered as, it
+ * is replaced by which file and what of it (for who may administer the table), and true. */
+bool files_explain(struct query *query, struct errinfo *info);
+/* Names the files in the engine's words, where the person may know them, and shortens those. */
+void files_polish(const struct query *query, struct errinfo *info);
 
 /* What may be told about a failure where a policy applies. */
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);

@@ -56,12 +56,17 @@ static void add_outline(const struct plan *plan, struct buf *lines)
         buf_append_str(&line, table->is_bound ? ", policy applies" : "");
         add_line(lines, buf_slice(&line));
     }
-    if (plan->has_barrier) {
-        struct slice what = plan->leak_function.len > 0 ? plan->leak_function : SLICE("=");
+    /* A barrier that the policy itself makes necessary is not told of: it would tell what the
+     * policy is made of. */
+    if (plan->has_barrier && plan->leak == LEAK_UNSAFE && plan->leak_what != NULL) {
+        struct slice name = plan->leak_name;
         buf_reset(&line);
-        buf_printf(&line,
-                   "Barrier: \"%.*s\" could fail on hidden rows, so it runs above the policy",
-                   SLICE_ARGS(what));
+        buf_printf(&line, "Barrier: %s%s", plan->leak_what,
+                   plan->leak_what[0] != '\0' && name.len > 0 ? " " : "");
+        if (name.len > 0) {
+            buf_printf(&line, "\"%.*s\"", SLICE_ARGS(name));
+        }
+        buf_append_str(&line, " could fail on hidden rows, so it runs above the policy");
         add_line(lines, buf_slice(&line));
     }
 }

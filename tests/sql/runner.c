@@ -413,7 +413,8 @@ static void check_trail(struct runner *r)
     struct audit_report report;
     struct errinfo info;
     (void)snprintf(trail, sizeof(trail), "%s/warehouse/audit", r->folder);
-    if (audit_verify(trail, &report, &info) == ERR_OK && report.is_intact && report.records > 0) {
+    if (audit_verify(trail, NULL, &report, &info) == ERR_OK && report.is_intact &&
+        report.records > 0) {
         r->passed++;
         return;
     }
