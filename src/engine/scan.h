@@ -88,8 +88,9 @@ struct engine_predicate {
 };
 
 /* Asked by the engine while it plans (then the answer decides which files are opened) and again
- * when a join has learnt more (`is_dynamic`; `all` then has what it had before, and more). The first
- * question may be a dynamic one: a plan that needs no estimate asks nothing. What a predicate cannot express is left out, so it is a necessary condition of every row wanted, never
+ * when a join or a top-n has learnt more (`is_dynamic`; `all` then has what it had before, and
+ * more). The first question may be a dynamic one: a plan that needs no estimate asks nothing. What
+ * a predicate cannot express is left out, so it is a necessary condition of every row wanted, never
  * the whole one. `ret_files` live as long as the grant. Calls are serialised per scan. */
 typedef enum err (*engine_scan_files_fn)(void *context, const struct engine_predicate *const *all,
                                          size_t predicate_count, bool is_dynamic,

@@ -447,8 +447,7 @@ enum err lake_scan_plan(struct lake_scan *scan, struct errinfo *info)
     pthread_mutex_lock(&scan->lock);
     bool is_planned = scan->planned.is_planned;
     pthread_mutex_unlock(&scan->lock);
-    return is_planned ? ERR_OK
-                      : ask_files(&scan->parts[0], NULL, 0, false, &files, &count, info);
+    return is_planned ? ERR_OK : ask_files(&scan->parts[0], NULL, 0, false, &files, &count, info);
 }
 
 struct lake_scan_counts lake_scan_work(struct lake_scan *scan)

@@ -120,8 +120,8 @@ MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lak
 
 /* "snapshots", "files" and their like, folding case. */
 bool lake_metadata_find(struct slice name, enum lake_metadata_kind *ret_kind);
-/* Columns as Iceberg documents them, and rows: one object of JSON lines. `now` is what lake_now gave
- * of the table; it may be what `ret_relation` points to. */
+/* Columns as Iceberg documents them, and rows: one object of JSON lines. `now` is what lake_now
+ * gave of the table; it may be what `ret_relation` points to. */
 MUST_USE enum err lake_metadata_load(const struct lake_open *open, const struct relation *now,
                                      struct arena *arena, struct relation *ret_relation,
                                      struct errinfo *info);
