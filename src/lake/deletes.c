@@ -241,6 +241,7 @@ static enum err open_objects(struct lake_deletes *deletes, struct arena *scratch
         struct slice path;
         TRY(lake__locate(deletes->source, file->path, &path, info));
         TRY(storage_stat(deletes->source->from.who, path, scratch, &entry, info));
+        TRY(lake__check_size(deletes->source, entry.size_bytes, file->size_bytes, info));
         if (file->open == NULL) {
             TRY(storage_open(deletes->source->from.who, &entry, &file->open, info));
         }
@@ -350,8 +351,9 @@ static enum err make_ready(struct lake_deletes *deletes, struct errinfo *info)
     return err;
 }
 
-enum err lake__deletes_live(struct lake_deletes *deletes, size_t object, const int64_t *rows,
-                            size_t count, bool *ret_live, struct errinfo *info)
+enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t first,
+                            size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
+                            struct errinfo *info)
 {
     if (!atomic_load(&deletes->is_ready)) {
         TRY(make_ready(deletes, info));
@@ -359,6 +361,10 @@ enum err lake__deletes_live(struct lake_deletes *deletes, size_t object, const i
     if (object >= deletes->position_capacity || deletes->positions[object] == NULL) {
         return errinfo_set(info, ERR_INTERNAL, NULL, "no deletes were planned for this file");
     }
-    iceberg_positions_live(deletes->positions[object], rows, count, ret_live);
+    if (first < 0) {
+        return errinfo_set(info, ERR_INTERNAL, NULL, "a row position is negative");
+    }
+    *ret_dead_count =
+        iceberg_positions_find(deletes->positions[object], (uint64_t)first, count, ret_offsets);
     return ERR_OK;
 }

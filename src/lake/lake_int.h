@@ -10,6 +10,18 @@ static inline enum err lake__locate(const struct lake_source *source, struct sli
     return source->from.locate(source->from.locate_context, location, ret_path, info);
 }
 
+/* ERR_CORRUPT where a file is not as long as its manifest says. */
+static inline enum err lake__check_size(const struct lake_source *source, uint64_t size_bytes,
+                                        uint64_t claimed_bytes, struct errinfo *info)
+{
+    return size_bytes == claimed_bytes
+               ? ERR_OK
+               : errinfo_set(info, ERR_CORRUPT, NULL,
+                             "a file of \"%.*s\" has %llu bytes, its manifest says %llu",
+                             SLICE_ARGS(source->from.name), (unsigned long long)size_bytes,
+                             (unsigned long long)claimed_bytes);
+}
+
 /* ---- types and values as the engine writes them (type.c, value.c) ---- */
 
 /* Appends a constant expression of the value: CAST('..' AS type), or NULL. */
@@ -78,7 +90,7 @@ MUST_USE enum err lake__deletes_add(struct lake_deletes *deletes, size_t object,
                                     const struct iceberg_scan_plan *plan,
                                     const struct iceberg_scan_file *file, struct errinfo *info);
 /* Any thread. */
-MUST_USE enum err lake__deletes_live(struct lake_deletes *deletes, size_t object,
-                                     const int64_t *rows, size_t count, bool *ret_live,
+MUST_USE enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t first,
+                                     size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
                                      struct errinfo *info);
 uint64_t lake__deletes_bytes(struct lake_deletes *deletes);

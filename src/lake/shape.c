@@ -170,6 +170,7 @@ enum err lake__partition(const struct lake_source *table, struct arena *arena,
             buf_append_str(&text, partition.field_count == 0 ? "STRUCT(" : ", ");
             sql_quote_name(&text, spec->fields[f].name);
             buf_printf(&text, " %s", buf_cstr(&one));
+            text.failed = text.failed || buf_failed(&one);
             fields[partition.field_count] = &spec->fields[f];
             types[partition.field_count++] = type;
         }

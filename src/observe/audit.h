@@ -72,6 +72,9 @@ struct audit_table {
     struct slice via_view;   /* empty, or the view it was reached through */
     struct slice as_definer; /* empty, or with whose rights it was read */
     struct slice via_policy; /* empty, or the table whose policy reads it to decide */
+    bool has_snapshot;       /* of a table of a lake that has one */
+    int64_t snapshot_id;
+    struct slice version; /* which version was asked for, as AT says it; empty = the current one */
 };
 
 enum audit_kind {

@@ -60,6 +60,10 @@ static void print_table(struct buf *out, const struct audit_table *table)
     print_text(out, "via_view", table->via_view);
     print_text(out, "as_definer", table->as_definer);
     print_text(out, "via_policy", table->via_policy);
+    if (table->has_snapshot) {
+        buf_printf(out, ",\"snapshot_id\":%lld", (long long)table->snapshot_id);
+    }
+    print_text(out, "version", table->version);
     buf_append_char(out, '}');
 }
 

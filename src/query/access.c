@@ -260,6 +260,14 @@ uint64_t access_bytes_read(const struct access *access, size_t object_first, siz
     return total;
 }
 
+enum err access_plan_lakes(struct access *access, struct errinfo *info)
+{
+    for (size_t i = 0; i < access->lake_count; i++) {
+        TRY(lake_scan_plan(access->lakes[i], info));
+    }
+    return ERR_OK;
+}
+
 struct lake_scan_counts access_lake_work(const struct access *access, size_t lake)
 {
     return lake_scan_work(access->lakes[lake]);

@@ -153,6 +153,7 @@ enum err lake_choose_version(struct lake_table *table, const struct lake_travel 
                              struct errinfo *info)
 {
     const struct iceberg_metadata *metadata = &table->loaded.metadata;
+    table->travel = *travel;
     table->schema = iceberg_metadata_current_schema(metadata);
     switch (travel->kind) {
     case TRAVEL_NOW:

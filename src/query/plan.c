@@ -341,6 +341,7 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
         .scan = scan,
         .is_mentioned_before = mention != NULL,
         .is_bound = resolved->effective.is_bound,
+        .is_narrowed = resolved->effective.column_count != relation->column_count,
     };
     plan->is_cacheable = plan->is_cacheable && relation->kind != RELATION_SYSTEM;
     *ret_index = plan->table_count++;
@@ -441,7 +442,7 @@ static enum err fill_audit(struct builder *b, const struct plan_node *node,
     out->via_policy = node->via_policy;
     out->as_definer =
         node->who == b->session->who ? (struct slice){"", 0} : identity_subject(node->who);
-    return ERR_OK;
+    return lake_fill_audit(resolved->relation, b->arena, out, info);
 }
 
 struct operands {

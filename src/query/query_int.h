@@ -79,6 +79,7 @@ struct plan_table {
     struct audit_table audit;
     bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
     bool is_bound;
+    bool is_narrowed; /* some of its columns are absent for the person */
 };
 
 struct plan {
@@ -139,6 +140,8 @@ DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 MUST_USE enum err access_bind(const struct access *access, struct slice physical_sql,
                               struct buf *ret_sql);
 uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count);
+/* For EXPLAIN: the files of each lake whose files nobody has asked for yet. */
+MUST_USE enum err access_plan_lakes(struct access *access, struct errinfo *info);
 struct lake_scan_counts access_lake_work(const struct access *access, size_t lake);
 void access_sink_uri(const struct access *access, struct buf *ret_uri);
 MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
