@@ -123,6 +123,16 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
     " value TEXT NOT NULL,"
     " PRIMARY KEY (catalog, ordinal)) STRICT, WITHOUT ROWID;",
 
+    /* seq 0: nothing is anchored yet. synced_seq: up to where a power loss cannot take it back. */
+    "CREATE TABLE audit_anchor ("
+    " id INTEGER PRIMARY KEY CHECK (id = 1),"
+    " trail TEXT NOT NULL,"
+    " seq INTEGER NOT NULL CHECK (seq >= 0),"
+    " hash TEXT NOT NULL,"
+    " wall_us INTEGER NOT NULL,"
+    " synced_seq INTEGER NOT NULL) STRICT;"
+    "INSERT INTO audit_anchor VALUES (1, '', 0, '', 0, 0);",
+
     /* Of a key that was taken back, that it was: the name may be given again, the prefix not. */
     "CREATE TABLE api_key ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -236,6 +246,7 @@ static enum err bring_up(struct system *system, struct slice os_user, struct err
     (void)snprintf(header, sizeof(header), "PRAGMA application_id = %d; PRAGMA user_version = %d",
                    SYSTEM_APPLICATION_ID, SYSTEM_LAYOUT);
     int code = sqlite3_exec(system->db, header, NULL, NULL, NULL);
+    system->is_written = true;
     return code == SQLITE_OK ? ERR_OK : system__error(code, "make", info);
 }
 
