@@ -29,7 +29,7 @@ static struct slice make(struct arena *arena, const char *const *common_names, s
     }
     CHECK(X509_set_pubkey(x509, key) == 1 && X509_sign(x509, key, EVP_sha256()) > 0);
     int len = i2d_X509(x509, &der);
-    struct slice copy;
+    struct slice copy = {0};
     CHECK(len > 0 && arena_slice(arena, (struct slice){(char *)der, (size_t)len}, &copy));
     OPENSSL_free(der);
     X509_free(x509);

@@ -260,6 +260,11 @@ TEST(jose, refuses_signatures_of_another_shape)
 
 TEST(jwks, passes_over_keys_that_cannot_be_trusted)
 {
+    static const char rsa_512[] = "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":"
+                                  "\"3ZWrUY0Y6IKN1qI4BhxR2C7oHVFgGPYkd38uGq1jQNSqEvJFcN93"
+                                  "CYm16_G78FAFKWqwsJb3Wx-nbxDn6LtP4Q\"}";
+    static const char x25519[] = "{\"kty\":\"OKP\",\"crv\":\"X25519\","
+                                 "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}";
     static const char *const bad[] = {
         /* symmetric, encryption, another use, private part shown */
         "{\"kty\":\"oct\",\"k\":\"AAAA\"}",
@@ -283,11 +288,8 @@ TEST(jwks, passes_over_keys_that_cannot_be_trusted)
         "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
         "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}",
         "{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AAAA\",\"y\":\"AAAA\"}",
-        "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":"
-        "\"3ZWrUY0Y6IKN1qI4BhxR2C7oHVFgGPYkd38uGq1jQNSqEvJFcN93CY"
-        "m16_G78FAFKWqwsJb3Wx-nbxDn6LtP4Q\"}",
-        "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"11qYAYKxCrfVS_"
-        "7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
+        rsa_512,
+        x25519,
         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHU\"}",
         "7",
         "null",
