@@ -41,6 +41,7 @@ struct sim {
     struct kernel *kernel; /* NULL while the power is off or after a stop */
     struct client clients[TXNS_MAX];
     uint64_t acknowledged; /* durable according to the kernel */
+    uint64_t faults_at_open; /* of the world: what stops the kernel may show only in a later call */
     uint64_t watermark;
     uint32_t next_value;
     bool is_over;
@@ -133,6 +134,7 @@ static void open_store(struct sim *sim)
         return;
     }
     sim_disk_set_faults(sim->disk, &sim->faults);
+    sim->faults_at_open = sim_disk_fault_count(sim->disk);
     uint64_t committed = kernel_committed(sim->kernel);
     if (committed < sim->acknowledged || committed > sim->model.committed) {
         fail(sim, "open: commit %llu, acknowledged %llu, made %llu", (unsigned long long)committed,
@@ -153,21 +155,21 @@ static void power_cut(struct sim *sim)
     open_store(sim);
 }
 
-/* After an error: true if this world caused it, and then the store is open again. */
-static bool recover_from(struct sim *sim, enum err result, uint64_t faults_before, const char *what)
+/* After an error that this world must have caused: opens the store again. */
+static void recover_from(struct sim *sim, enum err result, const char *what)
 {
     note_number(sim, (uint64_t)result);
     if (sim_disk_is_crashed(sim->disk)) {
         power_cut(sim);
-        return true;
+        return;
     }
     if ((result != ERR_IO && result != ERR_CORRUPT) ||
-        sim_disk_fault_count(sim->disk) == faults_before) {
+        sim_disk_fault_count(sim->disk) == sim->faults_at_open) {
         struct kernel_fault fault;
         kernel_last_fault(sim->kernel, &fault);
         fail(sim, "%s: %s without a cause (fault %d in \"%s\")", what, err_name(result),
              (int)fault.kind, fault.name);
-        return false;
+        return;
     }
     if (below(sim, 2) == 0) {
         power_cut(sim);
@@ -175,7 +177,6 @@ static bool recover_from(struct sim *sim, enum err result, uint64_t faults_befor
         shut(sim);
         open_store(sim);
     }
-    return true;
 }
 
 /* ---- Checks */
@@ -260,14 +261,13 @@ static enum err check_scan(struct sim *sim, const struct client *c, struct kerne
 static void check_all(struct sim *sim, uint64_t snapshot, bool is_backward)
 {
     struct kernel_txn *txn = NULL;
-    uint64_t before = sim_disk_fault_count(sim->disk);
     if (snapshot < sim->watermark || kernel_begin_at(sim->kernel, snapshot, &txn) != ERR_OK) {
         return; /* all transactions are taken */
     }
     enum err result = check_scan(sim, NULL, txn, 0, sim->model.key_count, is_backward, UINT64_MAX);
     kernel_rollback(txn);
     if (result != ERR_OK && !sim->is_over) {
-        (void)recover_from(sim, result, before, "scan of all");
+        recover_from(sim, result, "scan of all");
     }
 }
 
@@ -283,7 +283,6 @@ static void begin_txn(struct sim *sim, struct client *c)
     memset(c, 0, sizeof(*c));
     c->savepoint_writes = UINT32_MAX;
     c->isolation = (enum kernel_isolation)below(sim, 3);
-    uint64_t before = sim_disk_fault_count(sim->disk);
     enum err result = ERR_OK;
     uint64_t durable = kernel_durable(sim->kernel);
     if (c->isolation == KERNEL_READ_ONLY && below(sim, 2) == 0) {
@@ -295,7 +294,7 @@ static void begin_txn(struct sim *sim, struct client *c)
     if (result != ERR_OK) {
         c->txn = NULL;
         if (result != ERR_BUSY) {
-            (void)recover_from(sim, result, before, "begin");
+            recover_from(sim, result, "begin");
         }
         return;
     }
@@ -314,7 +313,6 @@ static void note_read(struct client *c, uint32_t from, uint32_t to)
 static void do_get(struct sim *sim, struct client *c)
 {
     uint32_t key = (uint32_t)below(sim, sim->model.key_count), value = 0;
-    uint64_t before = sim_disk_fault_count(sim->disk);
     struct slice got;
     enum err result = kernel_get(c->txn, sim->model.keys[key], &got);
     bool is_there = expected(sim, c, key, c->snapshot, &value);
@@ -331,7 +329,7 @@ static void do_get(struct sim *sim, struct client *c)
     } else if (result == ERR_OK) {
         fail(sim, "get: key %u is there at %llu", key, (unsigned long long)c->snapshot);
     } else if (result != ERR_NOT_FOUND) {
-        (void)recover_from(sim, result, before, "get");
+        recover_from(sim, result, "get");
     } else if (is_there) {
         fail(sim, "get: key %u is not there at %llu", key, (unsigned long long)c->snapshot);
     }
@@ -342,12 +340,11 @@ static void do_scan(struct sim *sim, struct client *c)
     uint32_t count = sim->model.key_count;
     uint32_t from = (uint32_t)below(sim, count);
     uint32_t to = from + (uint32_t)below(sim, count - from) + 1;
-    uint64_t before = sim_disk_fault_count(sim->disk);
     note_read(c, from, to);
     enum err result = check_scan(sim, c, c->txn, from, to, below(sim, 2) == 0,
                                  below(sim, 3) == 0 ? 1 + below(sim, 5) : UINT64_MAX);
     if (result != ERR_OK && !sim->is_over) {
-        (void)recover_from(sim, result, before, "scan");
+        recover_from(sim, result, "scan");
     }
 }
 
@@ -406,7 +403,7 @@ static bool must_conflict(const struct sim *sim, const struct client *c)
 static void do_commit(struct sim *sim, struct client *c)
 {
     bool is_conflict = c->write_count > 0 && must_conflict(sim, c);
-    uint64_t before = sim_disk_fault_count(sim->disk), commit = 0;
+    uint64_t commit = 0;
     enum err result = kernel_commit(c->txn, &commit);
     note_number(sim, commit);
     forget(c);
@@ -431,7 +428,7 @@ static void do_commit(struct sim *sim, struct client *c)
             fail(sim, "commit: refused without a conflict");
         }
     } else {
-        (void)recover_from(sim, result, before, "commit");
+        recover_from(sim, result, "commit");
     }
     if (sim_disk_is_crashed(sim->disk) && !sim->is_over) {
         power_cut(sim);
@@ -443,7 +440,9 @@ static void step_client(struct sim *sim, struct client *c)
     uint64_t what = below(sim, 100);
     bool is_writer = c->isolation != KERNEL_READ_ONLY;
     if (what < 45 && is_writer) {
-        do_write(sim, c);
+        for (uint64_t n = below(sim, 8) == 0 ? below(sim, 40) : 1; n > 0 && !sim->is_over; n--) {
+            do_write(sim, c);
+        }
     } else if (what < 70) {
         do_get(sim, c);
     } else if (what < 76) {
@@ -462,10 +461,9 @@ static void step_client(struct sim *sim, struct client *c)
 
 static void do_sync(struct sim *sim)
 {
-    uint64_t before = sim_disk_fault_count(sim->disk);
     enum err result = kernel_sync(sim->kernel);
     if (result != ERR_OK) {
-        (void)recover_from(sim, result, before, "sync");
+        recover_from(sim, result, "sync");
         return;
     }
     if (kernel_durable(sim->kernel) != sim->model.committed) {
@@ -476,7 +474,6 @@ static void do_sync(struct sim *sim)
 
 static void do_upkeep(struct sim *sim)
 {
-    uint64_t before = sim_disk_fault_count(sim->disk);
     enum err result = ERR_OK;
     bool is_more = false;
     switch (below(sim, 5)) {
@@ -498,7 +495,7 @@ static void do_upkeep(struct sim *sim)
         break;
     }
     if (result != ERR_OK) {
-        (void)recover_from(sim, result, before, "upkeep");
+        recover_from(sim, result, "upkeep");
     }
 }
 
@@ -638,7 +635,7 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_report
     uint64_t bytes = kernel_memory_bytes(&sim->kernel_options);
     sim->memory = mem_alloc(bytes);
     ASSERT(sim->disk != NULL && bytes > 0 && sim->memory != NULL);
-    live(sim, options->steps == 0 ? 600 : options->steps);
+    live(sim, options->steps == 0 ? 2000 : options->steps);
     shut(sim);
     note_number(sim, sim_disk_hash(sim->disk));
     ret_report->faults = sim_disk_fault_count(sim->disk);

@@ -12,8 +12,8 @@ struct sim_report {
 };
 
 struct sim_options {
-    uint32_t steps;           /* 0 = 600 */
-    bool has_hardware_crc;    /* must not change the hash */
+    uint32_t steps;        /* 0 = 2,000 */
+    bool has_hardware_crc; /* must not change the hash */
 };
 
 void sim_run(uint64_t seed, const struct sim_options *options, struct sim_report *ret_report);
