@@ -4,7 +4,8 @@
 
 #define HEADER_BYTES 18u
 #define ENTRY_BYTES 4u /* without commit, suffix and value */
-#define SLOT_BYTES 2u
+#define HEAD_BYTES 4u
+#define SLOT_BYTES 6u /* head and offset */
 #define BLOCK_VERSION 1u
 #define VALUE_LEN_MASK 0x3FFFu
 
@@ -82,6 +83,18 @@ bool block_writer_add(struct block_writer *writer, const struct entry *entry)
     return true;
 }
 
+/* Missing bytes count as zero, so equal heads say nothing. */
+static uint32_t suffix_head(const uint8_t *suffix, size_t len)
+{
+    uint32_t head = 0;
+    if (len >= HEAD_BYTES) {
+        head = load_u32(suffix);
+    } else {
+        copy_bytes(&head, suffix, len);
+    }
+    return __builtin_bswap32(head);
+}
+
 static uint32_t block_seed(const struct crc32c *crc, uint64_t run, uint32_t block)
 {
     uint8_t place[12];
@@ -103,12 +116,15 @@ void block_writer_finish(const struct block_writer *writer, const struct crc32c 
     ret_block[16] = (uint8_t)width;
     ret_block[17] = BLOCK_VERSION;
     copy_bytes(ret_block + HEADER_BYTES, block_writer_key(writer, 0).ptr, prefix_len);
-    uint32_t at = HEADER_BYTES + prefix_len;
+    uint8_t *heads = ret_block + HEADER_BYTES + prefix_len;
+    uint8_t *offsets = heads + HEAD_BYTES * writer->entry_count;
+    uint32_t at = HEADER_BYTES + prefix_len + SLOT_BYTES * writer->entry_count;
     for (uint32_t i = 0; i < writer->entry_count; i++) {
         const uint8_t *key = writer->staged + writer->entries[i].key_at;
         uint32_t suffix_len = writer->entries[i].key_len - prefix_len;
         uint32_t value_len = writer->entries[i].value_len;
-        store_u16(ret_block + BLOCK_BYTES - SLOT_BYTES * (i + 1), (uint16_t)at);
+        store_u32(heads + HEAD_BYTES * i, suffix_head(key + prefix_len, suffix_len));
+        store_u16(offsets + 2 * i, (uint16_t)at);
         store_u16(ret_block + at, (uint16_t)suffix_len);
         store_u16(ret_block + at + 2,
                   (uint16_t)((uint32_t)writer->entries[i].kind << 14 | value_len));
@@ -118,7 +134,7 @@ void block_writer_finish(const struct block_writer *writer, const struct crc32c 
         copy_bytes(ret_block + at, key + prefix_len, suffix_len + value_len);
         at += suffix_len + value_len;
     }
-    ASSERT(at + SLOT_BYTES * writer->entry_count <= BLOCK_BYTES);
+    ASSERT(at <= BLOCK_BYTES);
     uint32_t seed = block_seed(crc, run, block);
     store_u32(ret_block, crc32c_run(crc, seed, ret_block + 4, BLOCK_BYTES - 4));
 }
@@ -132,9 +148,15 @@ struct block_entry {
     uint32_t kind;
 };
 
+static inline const uint8_t *heads_of(const uint8_t *bytes)
+{
+    return bytes + HEADER_BYTES + load_u16(bytes + 6);
+}
+
 static inline struct block_entry entry_at(const uint8_t *bytes, uint32_t index)
 {
-    const uint8_t *at = bytes + load_u16(bytes + BLOCK_BYTES - SLOT_BYTES * (index + 1));
+    const uint8_t *offsets = heads_of(bytes) + HEAD_BYTES * block_entry_count(bytes);
+    const uint8_t *at = bytes + load_u16(offsets + 2ull * index);
     uint32_t width = bytes[16], tail = load_u16(at + 2);
     struct block_entry entry = {.suffix_len = load_u16(at),
                                 .value_len = tail & VALUE_LEN_MASK,
@@ -161,10 +183,13 @@ bool block_is_sound(const uint8_t *bytes)
         prefix_len > KERNEL_KEY_BYTES_MAX) {
         return false;
     }
-    uint32_t low = HEADER_BYTES + prefix_len;
-    uint32_t high = BLOCK_BYTES - SLOT_BYTES * count;
+    uint32_t low = HEADER_BYTES + prefix_len + SLOT_BYTES * count, high = BLOCK_BYTES;
+    if (low >= high) {
+        return false;
+    }
+    const uint8_t *offsets = heads_of(bytes) + HEAD_BYTES * count;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = load_u16(bytes + BLOCK_BYTES - SLOT_BYTES * (i + 1));
+        uint32_t at = load_u16(offsets + 2ull * i);
         if (at < low || at + ENTRY_BYTES + width > high) {
             return false;
         }
@@ -188,6 +213,25 @@ bool block_check(const struct crc32c *crc, uint64_t run, uint32_t block, const u
            block_is_sound(bytes);
 }
 
+/* Narrows [low, high) to the entries with that head. */
+static inline void narrow_by_heads(const uint8_t *heads, uint32_t head, uint32_t *low,
+                                   uint32_t *high)
+{
+    uint32_t first = *low, count = *high - *low;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        bool is_below = load_u32(heads + HEAD_BYTES * (uint64_t)(first + half)) < head;
+        first = is_below ? first + half + 1 : first;
+        count = is_below ? count - half - 1 : half;
+    }
+    uint32_t end = first;
+    while (end < *high && load_u32(heads + HEAD_BYTES * (uint64_t)end) == head) {
+        end++;
+    }
+    *low = first;
+    *high = end;
+}
+
 uint32_t block_seek(const uint8_t *bytes, struct slice key, uint64_t commit)
 {
     uint32_t prefix_len = load_u16(bytes + 6), low = 0, high = block_entry_count(bytes);
@@ -198,6 +242,8 @@ uint32_t block_seek(const uint8_t *bytes, struct slice key, uint64_t commit)
         return order <= 0 ? 0 : high; /* as all keys of the block, or shorter: before; else behind */
     }
     struct slice rest = {key.ptr + prefix_len, key.len - prefix_len};
+    uint32_t head = suffix_head((const uint8_t *)rest.ptr, rest.len);
+    narrow_by_heads(heads_of(bytes), head, &low, &high);
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         struct block_entry entry = entry_at(bytes, middle);

@@ -7,7 +7,6 @@
 #define HEADER_BYTES 32u
 #define SEGMENT_BYTES 16u
 #define CODE_MAX ((uint64_t)1 << 62)
-#define SEGMENT_IS_FENCED 255u /* in place of a shift */
 
 _Static_assert(sizeof(struct index_step) == 16, "steps are stored as they lie in memory");
 
@@ -186,13 +185,14 @@ static bool segments_are_sound(const struct index_view *view)
         uint32_t end = i + 1 < view->segment_count
                            ? index_segment_at(view->segments, i + 1).first_block
                            : view->block_count;
-        if (segment.shift == SEGMENT_IS_FENCED) {
+        if (segment.kind == INDEX_FENCES) {
             uint64_t fence_end = (segment.slope >> 32) + (segment.slope & UINT32_MAX);
             if (fence_end > view->fence_count || end <= segment.first_block ||
                 (segment.slope & UINT32_MAX) != end - segment.first_block - 1) {
                 return false;
             }
-        } else if (segment.shift > 63) {
+        } else if (segment.kind != INDEX_LINE || segment.cell > 63 ||
+                   segment.fraction > INDEX_FRACTION_BITS_MAX) {
             return false;
         }
     }
@@ -235,7 +235,8 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
     uint64_t tables_at = steps_at + sizeof(struct index_step) * view.coder.step_count;
     uint64_t codes_at = tables_at + 256u * view.coder.table_count;
     uint64_t segments_at = codes_at + 8ull * view.segment_count;
-    uint64_t ends_at = segments_at + (uint64_t)SEGMENT_BYTES * view.segment_count;
+    uint64_t corrections_at = segments_at + (uint64_t)SEGMENT_BYTES * view.segment_count;
+    uint64_t ends_at = align_up(corrections_at + 2ull * view.block_count, 8);
     uint64_t fences_at = align_up(ends_at + 4ull * view.fence_count, 8);
     if (align_up(fences_at + fence_bytes, 8) != len) {
         return false;
@@ -244,6 +245,7 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
     view.coder.tables = bytes + tables_at;
     view.codes = (const uint64_t *)(const void *)(bytes + codes_at);
     view.segments = bytes + segments_at;
+    view.corrections = (const int16_t *)(const void *)(bytes + corrections_at);
     view.fence_ends = (const uint32_t *)(const void *)(bytes + ends_at);
     view.fences = bytes + fences_at;
     if (!steps_are_sound(&view.coder) || !segments_are_sound(&view) ||
@@ -301,16 +303,17 @@ uint32_t index_find(const struct index_view *view, struct slice key, uint64_t co
     uint64_t code = index_code(&view->coder, key);
     uint32_t i = find_segment(view, code);
     struct index_segment segment = index_segment_at(view->segments, i);
-    if (segment.shift == SEGMENT_IS_FENCED) {
+    if (segment.kind == INDEX_FENCES) {
         return find_fence(view, &segment, key, commit);
     }
-    uint32_t last = i + 1 < view->segment_count
-                        ? index_segment_at(view->segments, i + 1).first_block - 1
-                        : view->block_count - 1;
+    uint32_t end = i + 1 < view->segment_count
+                       ? index_segment_at(view->segments, i + 1).first_block
+                       : view->block_count;
     uint64_t distance = code <= view->codes[i] ? 0 : code - view->codes[i];
-    uint32_t block = index_segment_predict(&segment, distance, last);
-    ASSERT(block < view->block_count);
-    return block;
+    uint32_t block = index_segment_find(&segment, view->corrections + segment.first_block,
+                                        end - segment.first_block, distance);
+    ASSERT(segment.first_block + block < view->block_count);
+    return segment.first_block + block;
 }
 
 bool index_goes_on(const struct index_view *view, struct slice key, uint32_t block)
@@ -319,7 +322,7 @@ bool index_goes_on(const struct index_view *view, struct slice key, uint32_t blo
     uint32_t i = find_segment(view, index_code(&view->coder, key));
     struct index_segment segment = index_segment_at(view->segments, i);
     uint32_t behind = block - segment.first_block;
-    if (segment.shift != SEGMENT_IS_FENCED || behind >= (uint32_t)segment.slope) {
+    if (segment.kind != INDEX_FENCES || behind >= (uint32_t)segment.slope) {
         return false; /* lines never part the versions of a key */
     }
     uint64_t commit = 0;
@@ -389,7 +392,7 @@ uint64_t index_builder_size_max(const struct index_builder *builder)
 {
     ASSERT(builder->block_count > 0);
     return HEADER_BYTES + sizeof(builder->steps) + sizeof(builder->tables) +
-           (8ull + SEGMENT_BYTES + 4) * builder->block_count + builder->fence_bytes + 16;
+           (8ull + SEGMENT_BYTES + 2 + 4) * builder->block_count + builder->fence_bytes + 24;
 }
 
 static bool is_tied(const struct index_builder *builder, uint32_t block)
@@ -400,15 +403,17 @@ static bool is_tied(const struct index_builder *builder, uint32_t block)
 
 /* The segment that starts at `block`; returns the block behind it. `fence_next` counts on. */
 static uint32_t make_segment(const struct index_builder *builder, uint32_t block,
-                             uint32_t *fence_next, struct index_segment *ret_segment)
+                             uint32_t *fence_next, int16_t *corrections,
+                             struct index_segment *ret_segment)
 {
     uint32_t end = block;
     if (is_tied(builder, block)) {
         while (is_tied(builder, end)) {
-            end++;
+            corrections[end++] = 0;
         }
+        corrections[end] = 0;
         *ret_segment = (struct index_segment){.first_block = block,
-                                              .shift = SEGMENT_IS_FENCED,
+                                              .kind = INDEX_FENCES,
                                               .slope = (uint64_t)*fence_next << 32 |
                                                        (end - block)};
         *fence_next += end - block;
@@ -417,18 +422,27 @@ static uint32_t make_segment(const struct index_builder *builder, uint32_t block
     while (end < builder->block_count && !is_tied(builder, end)) {
         end++;
     }
-    uint32_t reached = index_fit(builder->first_codes + block, builder->last_codes + block,
-                                 end - block, ret_segment);
-    ASSERT(reached > 0 && reached <= end - block);
+    uint32_t served = index_fit(builder->first_codes + block, builder->last_codes + block,
+                                end - block, ret_segment, corrections + block);
+    ASSERT(served > 0 && served <= end - block);
     ret_segment->first_block = block;
-    return block + reached;
+    return block + served;
+}
+
+/* Zeros up to the next multiple of eight. */
+static uint64_t pad(uint8_t *bytes, uint64_t at)
+{
+    uint64_t end = align_up(at, 8);
+    memset(bytes + at, 0, end - at);
+    ASSERT(end - at < 8);
+    return end;
 }
 
 uint64_t index_builder_finish(const struct index_builder *builder, uint8_t *ret_bytes)
 {
     ASSERT(((uintptr_t)ret_bytes & 7) == 0);
     ASSERT(builder->block_count > 0);
-    uint32_t segment_count = 0, fence_next = 0;
+    uint32_t segment_count = 0, fence_next = 0, block_count = builder->block_count;
     uint64_t steps_bytes = sizeof(struct index_step) * builder->coder.step_count;
     uint64_t tables_bytes = 256ull * builder->coder.table_count;
     uint64_t at = HEADER_BYTES;
@@ -436,26 +450,25 @@ uint64_t index_builder_finish(const struct index_builder *builder, uint8_t *ret_
     at += steps_bytes;
     memcpy(ret_bytes + at, builder->tables, tables_bytes);
     at += tables_bytes;
-    /* The number of segments is known only at the end: segments are put behind the room that the
-     * most codes would take, and moved. */
-    uint8_t *codes = ret_bytes + at, *segments = codes + 8ull * builder->block_count;
-    for (uint32_t block = 0; block < builder->block_count; segment_count++) {
+    /* The number of segments is known only at the end: they and the corrections are put behind the
+     * room that the most would take, and moved. */
+    uint8_t *codes = ret_bytes + at, *segments = codes + 8ull * block_count;
+    int16_t *corrections = (int16_t *)(void *)(segments + (uint64_t)SEGMENT_BYTES * block_count);
+    for (uint32_t block = 0; block < block_count; segment_count++) {
         struct index_segment segment;
         store_u64(codes + 8ull * segment_count, builder->first_codes[block]);
-        block = make_segment(builder, block, &fence_next, &segment);
+        block = make_segment(builder, block, &fence_next, corrections, &segment);
         index_segment_store(segments, segment_count, &segment);
     }
     ASSERT(fence_next == builder->fence_count);
     memmove(codes + 8ull * segment_count, segments, (uint64_t)SEGMENT_BYTES * segment_count);
     at += (8ull + SEGMENT_BYTES) * segment_count;
+    memmove(ret_bytes + at, corrections, 2ull * block_count);
+    at = pad(ret_bytes, at + 2ull * block_count);
     copy_bytes(ret_bytes + at, builder->fence_ends, 4ull * builder->fence_count);
-    uint64_t fences_at = align_up(at + 4ull * builder->fence_count, 8);
-    memset(ret_bytes + at + 4ull * builder->fence_count, 0,
-           fences_at - at - 4ull * builder->fence_count);
-    copy_bytes(ret_bytes + fences_at, builder->fences, builder->fence_bytes);
-    uint64_t len = align_up(fences_at + builder->fence_bytes, 8);
-    memset(ret_bytes + fences_at + builder->fence_bytes, 0,
-           len - fences_at - builder->fence_bytes);
+    at = pad(ret_bytes, at + 4ull * builder->fence_count);
+    copy_bytes(ret_bytes + at, builder->fences, builder->fence_bytes);
+    uint64_t len = pad(ret_bytes, at + builder->fence_bytes);
 
     store_u32(ret_bytes, INDEX_MAGIC);
     store_u32(ret_bytes + 4, builder->block_count);

@@ -4,15 +4,17 @@
  *    position. Positions are digits of a mixed radix, so what all keys share costs nothing, and
  *    decimal or hexadecimal text is as even as the number it spells. Codes sort as keys do, for
  *    keys that are not in the run too (those count as the next code that could be).
- * 2. Codes are cut into segments, each a line from code to block. A line is exact: the code of every
- *    key in a block falls into that very block. So a lookup reads one block, whether it hits or not.
+ * 2. Codes are cut into segments, each a line from block to code, and each block has a correction of
+ *    two bytes to it. Together they give a *separator* that lies between the last code of one block
+ *    and the first of the next: exact for every key of the run, so a lookup reads one block, whether
+ *    it hits or not. (Lines alone, as in the PGM-index or RadixSpline, give a range of positions;
+ *    over blocks that is two reads. See docs/decisions/002 for what was measured.)
  * 3. Where one code spans several blocks, a segment lists the first key of each block instead (a
- *    *fence*), which is what a block index does for all blocks.
+ *    *fence*), which is what a block index does for all blocks. Codes that no line serves cost a
+ *    segment a block, which is found by binary search over numbers: the worst case.
  *
- * Lines are found in one pass with eight cones of slopes that start at different heights within the
- * first block (after the one of FITing-tree and RadixSpline; the best of eight comes close to the
- * optimal line of the PGM-index; measured in docs/decisions/002). All arithmetic is in integers: the
- * same index on every machine. */
+ * Lines are found in one pass by a cone of slopes (as in FITing-tree). All arithmetic is in
+ * integers: the same index on every machine. */
 #pragma once
 
 #include "kernel/bytes.h"
@@ -56,6 +58,7 @@ struct index_view {
     uint32_t block_count, segment_count, fence_count;
     const uint64_t *codes;   /* of the first key of each segment */
     const uint8_t *segments; /* 16 bytes each */
+    const int16_t *corrections; /* of each block */
     const uint32_t *fence_ends;
     const uint8_t *fences;
 };

@@ -1,136 +1,99 @@
 #include "kernel/index_fit.h"
 
-#define UNIT ((uint64_t)1 << INDEX_UNIT_BITS)
-#define CONES 8u
-#define BLOCKS_MAX (1u << 20) /* so that products of a slope's parts fit in 128 bits */
+#define CELLS_LOG2 12u /* a block's codes are cut into so many cells: 4,096 */
+#define SAMPLE_BLOCKS 32u /* tell how many codes a block has */
 
-/* All lines that start at one height and serve the blocks so far have a slope in
- * [low_rise / low_run, high_rise / high_run]. */
+uint32_t index_segment_find(const struct index_segment *segment, const int16_t *corrections,
+                            uint32_t count, uint64_t distance)
+{
+    ASSERT(count > 0);
+    ASSERT(segment->fraction <= INDEX_FRACTION_BITS_MAX);
+    uint32_t spare = distance == 0 ? 63 : (uint32_t)__builtin_clzll(distance);
+    uint32_t scale = spare < segment->fraction ? spare : segment->fraction;
+    uint64_t slope = segment->slope >> (segment->fraction - scale);
+    uint64_t guess = slope == 0 ? 0 : (distance << scale) / slope;
+    uint32_t block = guess < count ? (uint32_t)guess : count - 1;
+    /* The line is at most eight blocks off, by the range of the corrections. */
+    while (block + 1 < count &&
+           index_segment_separator(segment, block + 1, corrections[block + 1]) <= distance) {
+        block++;
+    }
+    while (block > 0 && index_segment_separator(segment, block, corrections[block]) > distance) {
+        block--;
+    }
+    return block;
+}
+
+/* Slopes of lines through the first code that come within `reach` of every first code. */
 struct cone {
-    uint64_t height; /* in units */
-    uint64_t low_rise, low_run;
-    uint64_t high_rise, high_run; /* high_run 0: no bound yet */
+    unsigned __int128 low, high;
 };
 
-/* a / b < c / d */
-static bool is_less(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+static bool cone_take(struct cone *cone, uint32_t block, uint64_t rise, uint64_t reach,
+                      uint32_t fraction)
 {
-    return (unsigned __int128)a * d < (unsigned __int128)c * b;
-}
-
-/* Narrows the cone by block `index`; false (and the cone is as it was) if no line is left. */
-static bool cone_take(struct cone *cone, uint32_t index, uint64_t first_run, uint64_t last_run)
-{
-    struct cone next = *cone;
-    uint64_t floor_units = (uint64_t)index * UNIT;
-    if (floor_units > cone->height) {
-        ASSERT(first_run > 0);
-        uint64_t rise = floor_units - cone->height;
-        if (is_less(next.low_rise, next.low_run, rise, first_run)) {
-            next.low_rise = rise;
-            next.low_run = first_run;
-        }
-    }
-    if (last_run > 0) {
-        uint64_t rise = floor_units + UNIT - 1 - cone->height;
-        if (next.high_run == 0 || is_less(rise, last_run, next.high_rise, next.high_run)) {
-            next.high_rise = rise;
-            next.high_run = last_run;
-        }
-    }
-    if (next.high_run != 0 &&
-        !is_less(next.low_rise, next.low_run, next.high_rise, next.high_run)) {
+    ASSERT(block > 0);
+    ASSERT(cone->low <= cone->high);
+    unsigned __int128 low = rise > reach ? ((unsigned __int128)(rise - reach) << fraction) : 0;
+    unsigned __int128 high = ((unsigned __int128)rise + reach) << fraction;
+    low = (low + block - 1) / block;
+    high = high / block;
+    low = low > cone->low ? low : cone->low;
+    high = high < cone->high ? high : cone->high;
+    if (low > high) {
         return false;
     }
-    *cone = next;
+    *cone = (struct cone){low, high};
     return true;
 }
 
-static uint64_t scaled(uint64_t rise, uint64_t run, uint32_t shift)
+/* The correction that brings the separator of `block` to the highest place at or below its first
+ * code; false if that is not above the last code of the block before. */
+static bool correct(const struct index_segment *segment, uint32_t block, uint64_t before,
+                    uint64_t first, int16_t *ret_correction)
 {
-    ASSERT(run > 0);
-    unsigned __int128 slope = ((unsigned __int128)rise << (64 - shift)) / run;
-    return slope > UINT64_MAX ? UINT64_MAX : (uint64_t)slope;
-}
-
-/* The line in the middle of the cone, for distances up to `run_max`. */
-static struct index_segment cone_line(const struct cone *cone, uint64_t run_max)
-{
-    struct index_segment segment = {0};
-    segment.height = (uint8_t)(cone->height >> (INDEX_UNIT_BITS - INDEX_HEIGHT_BITS));
-    segment.shift = run_max == 0 ? 63 : (uint8_t)__builtin_clzll(run_max);
-    uint64_t low = scaled(cone->low_rise, cone->low_run, segment.shift);
-    uint64_t high = cone->high_run == 0
-                        ? low
-                        : scaled(cone->high_rise, cone->high_run, segment.shift);
-    ASSERT(low <= high);
-    segment.slope = low + (high - low + 1) / 2;
-    return segment;
-}
-
-/* The cone that serves the most of `count` blocks; `ret_reached` is how many. */
-static struct cone widest_cone(const uint64_t *first_codes, const uint64_t *last_codes,
-                               uint32_t count, uint32_t *ret_reached)
-{
-    struct cone cones[CONES];
-    uint32_t reached[CONES];
-    for (uint32_t i = 0; i < CONES; i++) {
-        cones[i] = (struct cone){.height = i * (UNIT / CONES), .low_run = 1};
-        reached[i] = 0;
+    ASSERT(block > 0);
+    ASSERT(before < first);
+    __int128 off = (__int128)first - index_segment_rise(segment, block);
+    __int128 cells = off >> segment->cell; /* towards minus infinity, as both compilers have it */
+    if (cells < INT16_MIN || cells > INT16_MAX) {
+        return false;
     }
-    uint32_t best = 0;
-    for (uint32_t block = 0; block < count; block++) {
-        uint64_t first_run = first_codes[block] - first_codes[0];
-        uint64_t last_run = last_codes[block] - first_codes[0];
-        bool is_any = false;
-        for (uint32_t i = 0; i < CONES; i++) {
-            if (reached[i] == block && cone_take(&cones[i], block, first_run, last_run)) {
-                reached[i] = block + 1;
-                best = i;
-                is_any = true;
-            }
-        }
-        if (!is_any) {
-            break;
-        }
-    }
-    ASSERT(reached[best] > 0);
-    *ret_reached = reached[best];
-    return cones[best];
-}
-
-static bool is_exact(const struct index_segment *segment, const uint64_t *first_codes,
-                     const uint64_t *last_codes, uint32_t count)
-{
-    for (uint32_t block = 0; block < count; block++) {
-        uint64_t first_run = first_codes[block] - first_codes[0];
-        uint64_t last_run = last_codes[block] - first_codes[0];
-        if (index_segment_predict(segment, first_run, UINT32_MAX) != block ||
-            index_segment_predict(segment, last_run, UINT32_MAX) != block) {
-            return false;
-        }
-    }
-    return true;
+    *ret_correction = (int16_t)cells;
+    uint64_t separator = index_segment_separator(segment, block, *ret_correction);
+    return separator > before && separator <= first;
 }
 
 uint32_t index_fit(const uint64_t *first_codes, const uint64_t *last_codes, uint32_t count,
-                   struct index_segment *ret_segment)
+                   struct index_segment *ret_segment, int16_t *ret_corrections)
 {
     ASSERT(count > 0);
     ASSERT(first_codes[0] <= last_codes[0]);
-    uint32_t reached = count < BLOCKS_MAX ? count : BLOCKS_MAX;
-    while (true) {
-        struct cone cone = widest_cone(first_codes, last_codes, reached, &reached);
-        struct index_segment segment = cone_line(&cone, last_codes[reached - 1] - first_codes[0]);
-        if (is_exact(&segment, first_codes, last_codes, reached)) {
-            *ret_segment = segment;
-            return reached;
+    struct index_segment segment = {.kind = INDEX_LINE, .slope = 1};
+    count = count < INDEX_SEGMENT_BLOCKS_MAX ? count : INDEX_SEGMENT_BLOCKS_MAX;
+    ret_corrections[0] = 0;
+    if (count > 1) {
+        uint32_t sample = count - 1 < SAMPLE_BLOCKS ? count - 1 : SAMPLE_BLOCKS;
+        uint64_t width = (first_codes[sample] - first_codes[0]) / sample;
+        uint32_t log2 = width <= 1 ? 0 : 63 - (uint32_t)__builtin_clzll(width);
+        segment.cell = (uint8_t)(log2 > CELLS_LOG2 ? log2 - CELLS_LOG2 : 0);
+        segment.fraction = log2 < 40 ? INDEX_FRACTION_BITS_MAX : 0;
+        struct cone cone = {1, UINT64_MAX};
+        uint32_t reached = 1;
+        while (reached < count &&
+               cone_take(&cone, reached, first_codes[reached] - first_codes[0],
+                         (uint64_t)(INT16_MAX - 1) << segment.cell, segment.fraction)) {
+            reached++;
         }
-        /* The middle of the cone is no line in whole units: rare, and never with one block. */
-        if (reached == 1) {
-            *ret_segment = (struct index_segment){.shift = segment.shift};
-            return 1;
-        }
-        reached = (reached + 1) / 2;
+        count = reached;
+        segment.slope = (uint64_t)(cone.low + (cone.high - cone.low) / 2);
     }
+    uint32_t served = 1;
+    while (served < count && correct(&segment, served, last_codes[served - 1] - first_codes[0],
+                                     first_codes[served] - first_codes[0],
+                                     &ret_corrections[served])) {
+        served++;
+    }
+    *ret_segment = segment;
+    return served;
 }
