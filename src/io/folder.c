@@ -17,8 +17,9 @@ struct io_folder {
 
 static enum err of_errno(void)
 {
-    return errno == ENOENT ? ERR_NOT_FOUND
-                           : (errno == ENOSPC || errno == EDQUOT) ? ERR_LIMIT : ERR_IO;
+    return errno == ENOENT                        ? ERR_NOT_FOUND
+           : (errno == ENOSPC || errno == EDQUOT) ? ERR_LIMIT
+                                                  : ERR_IO;
 }
 
 static uint64_t folder_ticks(UNUSED void *ctx)

@@ -169,7 +169,8 @@ enum err store_begin_at(struct store *store, uint64_t commit, struct kernel_txn 
         return errinfo_set(error, ERR_BUSY, NULL, "too many transactions are open");
     }
     if (result == ERR_NOT_FOUND) {
-        return errinfo_set(error, ERR_NOT_FOUND, NULL, "commit %llu can not be read any more or yet",
+        return errinfo_set(error, ERR_NOT_FOUND, NULL,
+                           "commit %llu can not be read any more or yet",
                            (unsigned long long)commit);
     }
     return store_report(store, result, error);

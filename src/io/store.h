@@ -23,8 +23,8 @@ MUST_USE enum err store_begin(struct store *store, enum kernel_isolation isolati
 MUST_USE enum err store_begin_at(struct store *store, uint64_t commit, struct kernel_txn **ret_txn,
                                  struct errinfo *error);
 
-/* Ends the transaction. With `is_durable` returns when the commit survives a power cut; threads that
- * wait at the same time share one sync. ERR_BUSY: run the transaction again. */
+/* Ends the transaction. With `is_durable` returns when the commit survives a power cut; threads
+ * that wait at the same time share one sync. ERR_BUSY: run the transaction again. */
 MUST_USE enum err store_commit(struct store *store, struct kernel_txn *txn, bool is_durable,
                                uint64_t *ret_commit, struct errinfo *error);
 void store_rollback(struct store *store, struct kernel_txn *txn);

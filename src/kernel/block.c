@@ -52,8 +52,8 @@ bool block_writer_add(struct block_writer *writer, const struct entry *entry)
     uint32_t prefix_len = key_len;
     if (count > 0) {
         struct slice last = block_writer_key(writer, count - 1);
-        ASSERT(entry_compare(last, writer->entries[count - 1].commit, entry->key,
-                             entry->commit) < 0);
+        ASSERT(entry_compare(last, writer->entries[count - 1].commit, entry->key, entry->commit) <
+               0);
         prefix_len = (uint32_t)key_common(block_writer_key(writer, 0), entry->key);
         prefix_len = prefix_len < writer->prefix_len ? prefix_len : writer->prefix_len;
     }
@@ -61,8 +61,8 @@ bool block_writer_add(struct block_writer *writer, const struct entry *entry)
     uint64_t high = entry->commit > writer->commit_max ? entry->commit : writer->commit_max;
     uint32_t payload = writer->payload_bytes + key_len + value_len;
     uint32_t fixed = ENTRY_BYTES + SLOT_BYTES + commit_width(high - low);
-    uint32_t size = HEADER_BYTES + prefix_len + payload - (count + 1) * prefix_len +
-                    (count + 1) * fixed;
+    uint32_t size =
+        HEADER_BYTES + prefix_len + payload - (count + 1) * prefix_len + (count + 1) * fixed;
     if (count == BLOCK_ENTRIES_MAX || size > BLOCK_BYTES ||
         writer->staged_bytes + key_len + value_len > sizeof(writer->staged)) {
         return false;
@@ -158,9 +158,8 @@ static inline struct block_entry entry_at(const uint8_t *bytes, uint32_t index)
     const uint8_t *offsets = heads_of(bytes) + HEAD_BYTES * block_entry_count(bytes);
     const uint8_t *at = bytes + load_u16(offsets + 2ull * index);
     uint32_t width = bytes[16], tail = load_u16(at + 2);
-    struct block_entry entry = {.suffix_len = load_u16(at),
-                                .value_len = tail & VALUE_LEN_MASK,
-                                .kind = tail >> 14};
+    struct block_entry entry = {
+        .suffix_len = load_u16(at), .value_len = tail & VALUE_LEN_MASK, .kind = tail >> 14};
     uint64_t commit = 0;
     if (width == 8) {
         commit = load_u64(at + ENTRY_BYTES);
@@ -239,7 +238,8 @@ uint32_t block_seek(const uint8_t *bytes, struct slice key, uint64_t commit)
     uint32_t common = key.len < prefix_len ? (uint32_t)key.len : prefix_len;
     int order = common == 0 ? 0 : memcmp(key.ptr, bytes + HEADER_BYTES, common);
     if (order != 0 || key.len < prefix_len) {
-        return order <= 0 ? 0 : high; /* as all keys of the block, or shorter: before; else behind */
+        return order <= 0 ? 0
+                          : high; /* as all keys of the block, or shorter: before; else behind */
     }
     struct slice rest = {key.ptr + prefix_len, key.len - prefix_len};
     uint32_t head = suffix_head((const uint8_t *)rest.ptr, rest.len);

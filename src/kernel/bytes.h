@@ -3,7 +3,8 @@
 
 #include "base/base.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats are stored as they lie in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "formats are stored as they lie in memory");
 
 static inline uint16_t load_u16(const void *from)
 {

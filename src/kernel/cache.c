@@ -57,9 +57,9 @@ static struct cache_frame *take_frame(struct cache_frame *set)
         for (uint32_t way = 0; way < WAYS; way++) {
             struct cache_frame *frame = &set[way];
             uint32_t state = __atomic_load_n(&frame->state, __ATOMIC_RELAXED);
-            if (state == 0 && __atomic_compare_exchange_n(&frame->state, &state, STATE_LOADING,
-                                                          false, __ATOMIC_ACQUIRE,
-                                                          __ATOMIC_RELAXED)) {
+            if (state == 0 &&
+                __atomic_compare_exchange_n(&frame->state, &state, STATE_LOADING, false,
+                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
                 ASSERT(state == 0);
                 return frame;
             }
@@ -89,7 +89,8 @@ enum err cache_get(struct cache *cache, struct disk *disk, const struct run *run
     if (frame == NULL) {
         is_hit = false;
         frame = take_frame(set);
-        bytes = frame == NULL ? scratch : cache->blocks + (uint64_t)(frame - cache->frames) * BLOCK_BYTES;
+        bytes = frame == NULL ? scratch
+                              : cache->blocks + (uint64_t)(frame - cache->frames) * BLOCK_BYTES;
         enum err result = run_read_block(run, disk, block, bytes);
         if (frame != NULL) {
             __atomic_store_n(&frame->tag, result == ERR_OK ? tag : 0, __ATOMIC_RELAXED);

@@ -1,8 +1,8 @@
 /* Blocks of runs in memory, shared by all readers without locks.
  *
- * A block may lie in any of eight frames of its set. A reader pins a frame by adding to its state and
- * then looks whether it is still the block it wanted; whoever brings a block in takes a frame that
- * nobody pins, by one compare-and-swap from "no pins". If all eight are pinned the caller uses
+ * A block may lie in any of eight frames of its set. A reader pins a frame by adding to its state
+ * and then looks whether it is still the block it wanted; whoever brings a block in takes a frame
+ * that nobody pins, by one compare-and-swap from "no pins". If all eight are pinned the caller uses
  * memory of its own. Second chance (a mark that each hit sets) chooses the victim. */
 #pragma once
 

@@ -34,10 +34,9 @@ static uint32_t fullest_level(const struct kernel *kernel)
     uint32_t fullest = KERNEL_LEVELS;
     uint64_t most = 1023;
     for (uint32_t level = 0; level + 1 < KERNEL_LEVELS; level++) {
-        uint64_t score = level == 0
-                             ? view_level_runs(kernel->view, 0) * 1024u /
-                                   kernel->options.level0_runs
-                             : level_bytes(kernel, level) / (level_target(kernel, level) / 1024);
+        uint64_t score =
+            level == 0 ? view_level_runs(kernel->view, 0) * 1024u / kernel->options.level0_runs
+                       : level_bytes(kernel, level) / (level_target(kernel, level) / 1024);
         if (score > most) {
             most = score;
             fullest = level;
@@ -137,8 +136,8 @@ static enum err begin_compaction(struct kernel *kernel, uint32_t level)
     uint32_t behind = job->slot_count - job->slot_count_from;
     if (behind > 0) {
         ASSERT(count < JOB_SOURCES_MAX);
-        job->sources[count] = run_source(kernel, &job->sources[count],
-                                         job->slots + job->slot_count_from, behind);
+        job->sources[count] =
+            run_source(kernel, &job->sources[count], job->slots + job->slot_count_from, behind);
         count++;
     }
     job->merge.source_count = count;

@@ -95,8 +95,8 @@ static bool describe_position(const struct alphabet *alphabet, uint32_t position
 
 static void make_coder(struct index_builder *builder, const struct alphabet *alphabet)
 {
-    builder->coder = (struct index_coder){.steps = builder->steps,
-                                          .tables = &builder->tables[0][0]};
+    builder->coder =
+        (struct index_coder){.steps = builder->steps, .tables = &builder->tables[0][0]};
     uint64_t product = 1;
     uint32_t count = 0;
     for (; count < INDEX_POSITIONS; count++) {
@@ -179,7 +179,8 @@ static bool segments_are_sound(const struct index_view *view)
         bool is_first = i == 0;
         uint32_t before = is_first ? 0 : index_segment_at(view->segments, i - 1).first_block;
         if ((is_first && segment.first_block != 0) || segment.first_block >= view->block_count ||
-            (!is_first && (segment.first_block <= before || view->codes[i] <= view->codes[i - 1]))) {
+            (!is_first &&
+             (segment.first_block <= before || view->codes[i] <= view->codes[i - 1]))) {
             return false;
         }
         uint32_t end = i + 1 < view->segment_count
@@ -227,8 +228,8 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
     view.coder.step_count = load_u32(bytes + 20);
     view.coder.table_count = load_u32(bytes + 24);
     if (view.coder.step_count > INDEX_POSITIONS || view.coder.table_count > INDEX_TABLES_MAX ||
-        view.block_count == 0 || view.segment_count == 0 ||
-        view.segment_count > view.block_count || view.fence_count >= view.block_count) {
+        view.block_count == 0 || view.segment_count == 0 || view.segment_count > view.block_count ||
+        view.fence_count >= view.block_count) {
         return false;
     }
     uint64_t steps_at = HEADER_BYTES;
@@ -306,9 +307,8 @@ uint32_t index_find(const struct index_view *view, struct slice key, uint64_t co
     if (segment.kind == INDEX_FENCES) {
         return find_fence(view, &segment, key, commit);
     }
-    uint32_t end = i + 1 < view->segment_count
-                       ? index_segment_at(view->segments, i + 1).first_block
-                       : view->block_count;
+    uint32_t end = i + 1 < view->segment_count ? index_segment_at(view->segments, i + 1).first_block
+                                               : view->block_count;
     uint64_t distance = code <= view->codes[i] ? 0 : code - view->codes[i];
     uint32_t block = index_segment_find(&segment, view->corrections + segment.first_block,
                                         end - segment.first_block, distance);
@@ -344,8 +344,7 @@ void index_builder_init(struct index_builder *builder, void *memory, uint32_t bl
 {
     ASSERT(((uintptr_t)memory & 7) == 0);
     ASSERT(blocks_max > 0);
-    *builder = (struct index_builder){.blocks_max = blocks_max,
-                                      .fence_bytes_max = fence_bytes_max};
+    *builder = (struct index_builder){.blocks_max = blocks_max, .fence_bytes_max = fence_bytes_max};
     builder->first_codes = memory;
     builder->last_codes = builder->first_codes + blocks_max;
     builder->fence_ends = (uint32_t *)(void *)(builder->last_codes + blocks_max);
@@ -369,8 +368,8 @@ bool index_builder_has_room(const struct index_builder *builder)
            builder->fence_bytes_max - builder->fence_bytes >= KERNEL_KEY_BYTES_MAX + 8;
 }
 
-void index_builder_add(struct index_builder *builder, struct slice first_key,
-                       uint64_t first_commit, struct slice last_key)
+void index_builder_add(struct index_builder *builder, struct slice first_key, uint64_t first_commit,
+                       struct slice last_key)
 {
     ASSERT(index_builder_has_room(builder));
     uint32_t block = builder->block_count++;
@@ -414,8 +413,7 @@ static uint32_t make_segment(const struct index_builder *builder, uint32_t block
         corrections[end] = 0;
         *ret_segment = (struct index_segment){.first_block = block,
                                               .kind = INDEX_FENCES,
-                                              .slope = (uint64_t)*fence_next << 32 |
-                                                       (end - block)};
+                                              .slope = (uint64_t)*fence_next << 32 | (end - block)};
         *fence_next += end - block;
         return end + 1;
     }

@@ -4,9 +4,11 @@
  *    position. Positions are digits of a mixed radix, so what all keys share costs nothing, and
  *    decimal or hexadecimal text is as even as the number it spells. Codes sort as keys do, for
  *    keys that are not in the run too (those count as the next code that could be).
- * 2. Codes are cut into segments, each a line from block to code, and each block has a correction of
+ * 2. Codes are cut into segments, each a line from block to code, and each block has a correction
+ * of
  *    two bytes to it. Together they give a *separator* that lies between the last code of one block
- *    and the first of the next: exact for every key of the run, so a lookup reads one block, whether
+ *    and the first of the next: exact for every key of the run, so a lookup reads one block,
+ *    whether
  *    it hits or not. (Lines alone, as in the PGM-index or RadixSpline, give a range of positions;
  *    over blocks that is two reads. See docs/decisions/002 for what was measured.)
  * 3. Where one code spans several blocks, a segment lists the first key of each block instead (a
@@ -56,8 +58,8 @@ uint64_t index_code(const struct index_coder *coder, struct slice key);
 struct index_view {
     struct index_coder coder;
     uint32_t block_count, segment_count, fence_count;
-    const uint64_t *codes;   /* of the first key of each segment */
-    const uint8_t *segments; /* 16 bytes each */
+    const uint64_t *codes;      /* of the first key of each segment */
+    const uint8_t *segments;    /* 16 bytes each */
     const int16_t *corrections; /* of each block */
     const uint32_t *fence_ends;
     const uint8_t *fences;
@@ -95,8 +97,8 @@ void index_builder_reset(struct index_builder *builder, const struct alphabet *a
 /* True if there is room for one more block whatever its keys. */
 bool index_builder_has_room(const struct index_builder *builder);
 
-void index_builder_add(struct index_builder *builder, struct slice first_key,
-                       uint64_t first_commit, struct slice last_key);
+void index_builder_add(struct index_builder *builder, struct slice first_key, uint64_t first_commit,
+                       struct slice last_key);
 
 /* The most bytes that index_builder_finish writes. */
 uint64_t index_builder_size_max(const struct index_builder *builder);

@@ -1,6 +1,6 @@
 #include "kernel/index_fit.h"
 
-#define CELLS_LOG2 12u /* a block's codes are cut into so many cells: 4,096 */
+#define CELLS_LOG2 12u    /* a block's codes are cut into so many cells: 4,096 */
 #define SAMPLE_BLOCKS 32u /* tell how many codes a block has */
 
 uint32_t index_segment_find(const struct index_segment *segment, const int16_t *corrections,
@@ -89,9 +89,9 @@ uint32_t index_fit(const uint64_t *first_codes, const uint64_t *last_codes, uint
         segment.slope = (uint64_t)(cone.low + (cone.high - cone.low) / 2);
     }
     uint32_t served = 1;
-    while (served < count && correct(&segment, served, last_codes[served - 1] - first_codes[0],
-                                     first_codes[served] - first_codes[0],
-                                     &ret_corrections[served])) {
+    while (served < count &&
+           correct(&segment, served, last_codes[served - 1] - first_codes[0],
+                   first_codes[served] - first_codes[0], &ret_corrections[served])) {
         served++;
     }
     *ret_segment = segment;

@@ -125,8 +125,8 @@ static void drop(struct set *set, struct built *built)
 
 TEST(index, finds_the_block_of_every_key_and_a_safe_one_for_others)
 {
-    // Goal: exact for present keys. For an absent one the answer is the block of the next key or the
-    // one before it, from which a lower bound goes on. Method: eight kinds of key sets.
+    // Goal: exact for present keys. For an absent one the answer is the block of the next key or
+    // the one before it, from which a lower bound goes on. Method: eight kinds of key sets.
     uint64_t seed = test_seed();
     for (uint32_t kind = 0; kind < 8; kind++) {
         struct set set = make_set(kind, 6000, &seed);
@@ -159,7 +159,8 @@ TEST(index, finds_the_block_of_every_key_and_a_safe_one_for_others)
 
 TEST(index, costs_two_bytes_a_block_where_keys_are_even)
 {
-    // Goal: dense text and hashes need few segments; the worst set needs no more than a block index.
+    // Goal: dense text and hashes need few segments; the worst set needs no more than a block
+    // index.
     uint64_t seed = test_seed();
     static const uint32_t most[8] = {3, 4, 4, 24, 3, 64, 5, 40}; /* bytes a block */
     for (uint32_t kind = 0; kind < 7; kind++) {
@@ -196,7 +197,9 @@ TEST(index, refuses_damaged_bytes_or_answers_within_bounds)
 TEST(filter, has_no_false_negative_and_few_false_positives)
 {
     // Goal: every key that was added is found; at 12 bits a key fewer than 1 in 100 others are.
-    enum { COUNT = 20000 };
+    enum {
+        COUNT = 20000
+    };
     uint64_t len = filter_bytes(COUNT, 12), false_positives = 0;
     uint8_t *bits = mem_calloc(1, len);
     CHECK(bits != NULL);

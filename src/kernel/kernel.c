@@ -1,6 +1,7 @@
-#include "kernel/kernel_int.h"
+#include "kernel/kernel.h"
 
 #include "kernel/filter.h"
+#include "kernel/kernel_int.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define STEP_BYTES (64u << 10) /* commits work in pieces of so much input */
@@ -133,7 +134,8 @@ static void lay_out(struct kernel *kernel, struct cutter *cutter)
     kernel->run_states = cut(cutter, sizeof(struct run_state) * o->runs_max);
     uint64_t small_bytes = cutter->used; /* up to here all zeros */
     if (cutter->base != NULL) {
-        memset(kernel->readers, 0, small_bytes - (uint64_t)((uint8_t *)kernel->readers - cutter->base));
+        memset(kernel->readers, 0,
+               small_bytes - (uint64_t)((uint8_t *)kernel->readers - cutter->base));
     }
     for (uint32_t i = 0; i < VIEWS; i++) {
         kernel->views[i].slots = cut(cutter, sizeof(uint16_t) * o->runs_max);
@@ -268,10 +270,8 @@ bool kernel_sync_start(struct kernel *kernel, struct kernel_sync_job *ret_job)
             return false;
         }
     }
-    *ret_job = (struct kernel_sync_job){.kernel = kernel,
-                                        .file = wal->file,
-                                        .commit_last = kernel->committed,
-                                        .is_sync = true};
+    *ret_job = (struct kernel_sync_job){
+        .kernel = kernel, .file = wal->file, .commit_last = kernel->committed, .is_sync = true};
     if (!wal_take_group(wal, kernel->durable, &ret_job->bytes, &ret_job->offset, &ret_job->len)) {
         wal->is_job = true;
     }
@@ -309,8 +309,7 @@ enum err kernel_sync_finish(struct kernel *kernel, const struct kernel_sync_job 
         /* Never asked twice: after a failed sync the OS may have dropped the pages. */
         char name[KERNEL_NAME_BYTES];
         disk_name(WAL_PREFIX, kernel->wal.segment, name);
-        return kernel__stop(kernel,
-                            disk_fault(&kernel->disk, KERNEL_FAULT_IO, name, job->offset));
+        return kernel__stop(kernel, disk_fault(&kernel->disk, KERNEL_FAULT_IO, name, job->offset));
     }
     if (job->is_sync) {
         kernel->wal.is_unsynced = false;
@@ -569,8 +568,8 @@ static enum err verify_run(struct kernel *kernel, const struct run *run)
         for (uint32_t i = 0; i < block_entry_count(bytes); i++, count++) {
             struct entry entry;
             block_at(bytes, i, key_bytes[count & 1], &entry);
-            bool is_ordered = count == 0 || entry_compare(last.key, last.commit, entry.key,
-                                                          entry.commit) < 0;
+            bool is_ordered =
+                count == 0 || entry_compare(last.key, last.commit, entry.key, entry.commit) < 0;
             bool is_filtered = run->filter_len == 0 ||
                                filter_may_have(run->filter, run->filter_len,
                                                run->filter_bits_per_key, filter_hash(entry.key));

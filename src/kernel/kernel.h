@@ -24,15 +24,15 @@ struct kernel_scan;
 
 /* Zero means the default. */
 struct kernel_options {
-    uint64_t memtable_bytes;   /* 16 MiB: of each memtable; there are `memtables` of them */
-    uint64_t memtables;        /* 3, at least 2 */
-    uint64_t cache_bytes;      /* 64 MiB: blocks of runs */
-    uint64_t table_bytes;      /* 64 MiB: filters and indexes of runs */
-    uint64_t run_bytes;        /* 32 MiB: a run of a compaction is cut there */
-    uint64_t runs_max;         /* 4096 */
-    uint64_t txns_max;         /* 16: open transactions */
-    uint64_t txn_bytes;        /* 1 MiB: what one transaction may write */
-    uint64_t wal_buffer_bytes; /* 4 MiB: log not yet handed to the disk; there are two */
+    uint64_t memtable_bytes;      /* 16 MiB: of each memtable; there are `memtables` of them */
+    uint64_t memtables;           /* 3, at least 2 */
+    uint64_t cache_bytes;         /* 64 MiB: blocks of runs */
+    uint64_t table_bytes;         /* 64 MiB: filters and indexes of runs */
+    uint64_t run_bytes;           /* 32 MiB: a run of a compaction is cut there */
+    uint64_t runs_max;            /* 4096 */
+    uint64_t txns_max;            /* 16: open transactions */
+    uint64_t txn_bytes;           /* 1 MiB: what one transaction may write */
+    uint64_t wal_buffer_bytes;    /* 4 MiB: log not yet handed to the disk; there are two */
     uint64_t wal_segment_bytes;   /* 64 MiB */
     uint64_t level_base_bytes;    /* 128 MiB: of level 1; each further one is 8 times as large */
     uint64_t level0_runs;         /* 4: as many are merged into level 1 */
@@ -90,11 +90,11 @@ MUST_USE enum err kernel_begin(struct kernel *kernel, enum kernel_isolation isol
 MUST_USE enum err kernel_begin_at(struct kernel *kernel, uint64_t commit,
                                   struct kernel_txn **ret_txn);
 
-/* The value is valid until the next call on this transaction. ERR_NOT_FOUND; ERR_IO, ERR_CORRUPT. */
+/* The value is valid until the next call on this transaction. ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT. */
 MUST_USE enum err kernel_get(struct kernel_txn *txn, struct slice key, struct slice *ret_value);
 
-/* Into the transaction's own overlay. ERR_LIMIT: longer than the bounds above, or txn_bytes are used
- * up; the transaction is as it was. */
+/* Into the transaction's own overlay. ERR_LIMIT: longer than the bounds above, or txn_bytes are
+ * used up; the transaction is as it was. */
 MUST_USE enum err kernel_put(struct kernel_txn *txn, struct slice key, struct slice value);
 MUST_USE enum err kernel_delete(struct kernel_txn *txn, struct slice key);
 
@@ -157,7 +157,8 @@ MUST_USE enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *r
 /* Freezes the memtable and flushes all of them. */
 MUST_USE enum err kernel_flush(struct kernel *kernel);
 
-/* Versions that no snapshot at or above `commit` sees may be dropped by compactions. Never falls. */
+/* Versions that no snapshot at or above `commit` sees may be dropped by compactions. Never falls.
+ * */
 void kernel_set_watermark(struct kernel *kernel, uint64_t commit);
 
 uint64_t kernel_committed(const struct kernel *kernel);

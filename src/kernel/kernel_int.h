@@ -65,13 +65,13 @@ struct kernel_scan {
     bool is_open, is_started, is_at_end;
     struct kernel_range range;
     uint64_t view_generation;
-    uint64_t overlay_last;     /* writes of the transaction up to this one are seen */
+    uint64_t overlay_last; /* writes of the transaction up to this one are seen */
     uint64_t overlay_truncated;
     struct merge merge;
     struct source sources[SCAN_SOURCES_MAX];
     uint32_t last_len;
-    char *last;    /* the key given out last */
-    char *value;   /* KERNEL_VALUE_BYTES_MAX: of a backward scan */
+    char *last;  /* the key given out last */
+    char *value; /* KERNEL_VALUE_BYTES_MAX: of a backward scan */
 };
 
 struct kernel_txn {
@@ -88,7 +88,7 @@ struct kernel_txn {
     uint8_t *reads;             /* keys and ranges that were read: see txn.c */
     uint32_t reads_used, reads_max;
     bool is_reads_full;
-    char *value; /* KERNEL_VALUE_BYTES_MAX */
+    char *value;      /* KERNEL_VALUE_BYTES_MAX */
     uint8_t *scratch; /* BLOCK_BYTES */
     struct kernel_scan scan;
     uint64_t stat_hits, stat_misses, stat_negatives, stat_false_positives;
@@ -113,9 +113,9 @@ struct job {
     struct run_writer writer;
     uint64_t *outputs; /* numbers of finished runs */
     uint32_t output_count;
-    bool is_started;  /* the merge stands on the next entry */
-    bool has_key;     /* an entry of `key` was seen */
-    bool is_covered;  /* a version of `key` at or below the watermark was seen */
+    bool is_started; /* the merge stands on the next entry */
+    bool has_key;    /* an entry of `key` was seen */
+    bool is_covered; /* a version of `key` at or below the watermark was seen */
     uint32_t key_len;
     char *key;
     bool is_key_written; /* `key` is in the run that is being written */
@@ -145,7 +145,7 @@ struct kernel {
     uint64_t committed; /* published with release: readers see what is at or below it */
     uint64_t durable;
     uint64_t watermark;
-    bool is_stopped; /* after an error of a write: only reads, and close */
+    bool is_stopped;                   /* after an error of a write: only reads, and close */
     uint64_t flush_debt, compact_debt; /* bytes of input that commits owe */
     uint64_t stat_flushes, stat_compactions, stat_syncs, stat_user_bytes, stat_run_bytes;
 };
@@ -172,7 +172,8 @@ bool kernel__compact_wanted(const struct kernel *kernel);
 
 /* job.c */
 void kernel__job_begin(struct kernel *kernel, struct job *job, enum job_kind kind);
-enum err kernel__job_run(struct kernel *kernel, struct job *job, uint64_t *bytes, bool *ret_is_done);
+enum err kernel__job_run(struct kernel *kernel, struct job *job, uint64_t *bytes,
+                         bool *ret_is_done);
 enum err kernel__job_install(struct kernel *kernel, struct job *job);
 void kernel__view_fill(struct kernel *kernel, struct view *view, const struct job *job,
                        const uint16_t *added);

@@ -4,8 +4,8 @@
  * the kernel's jobs (kernel_sync_start and its kin) to a thread of its own, and a call that returns
  * is the completion. The real implementation is src/io, the simulated one src/sim.
  *
- * Threads: `read` and `ticks` may be called from any thread at any time, the others by whoever holds
- * the kernel's write side or runs one of its jobs. */
+ * Threads: `read` and `ticks` may be called from any thread at any time, the others by whoever
+ * holds the kernel's write side or runs one of its jobs. */
 #pragma once
 
 #include "base/base.h"
@@ -29,8 +29,8 @@ struct kernel_io {
     void (*close)(void *ctx, kernel_file file);
     enum err (*size)(void *ctx, kernel_file file, uint64_t *ret_bytes);
 
-    /* May do less than asked (`ret_len` < len): the kernel asks again for the rest. A read of 0 bytes
-     * is the end of the file. ERR_IO; ERR_LIMIT for a full disk. */
+    /* May do less than asked (`ret_len` < len): the kernel asks again for the rest. A read of 0
+     * bytes is the end of the file. ERR_IO; ERR_LIMIT for a full disk. */
     enum err (*read)(void *ctx, kernel_file file, uint64_t offset, void *ret_bytes, size_t len,
                      size_t *ret_len);
     enum err (*write)(void *ctx, kernel_file file, uint64_t offset, const void *bytes, size_t len,
@@ -39,8 +39,8 @@ struct kernel_io {
     /* The file has at least so many bytes, zeros where none were written. */
     enum err (*reserve)(void *ctx, kernel_file file, uint64_t bytes);
 
-    /* What was written to the file before survives a power cut. After an error nothing is known, and
-     * the kernel never asks twice. */
+    /* What was written to the file before survives a power cut. After an error nothing is known,
+     * and the kernel never asks twice. */
     enum err (*sync)(void *ctx, kernel_file file);
 
     /* Replaces `to` at once. Names survive a power cut after sync_folder. */

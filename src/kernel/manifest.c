@@ -106,8 +106,8 @@ enum err manifest_replace(struct disk *disk, const struct manifest *manifest, ui
     if (io->open(io->ctx, MANIFEST_NEW_NAME, true, &file) != ERR_OK) {
         return disk_fault(disk, KERNEL_FAULT_IO, MANIFEST_NEW_NAME, 0);
     }
-    enum err result = disk_write(disk, file, MANIFEST_NEW_NAME, 0, bytes,
-                                 manifest_bytes(manifest->run_count));
+    enum err result =
+        disk_write(disk, file, MANIFEST_NEW_NAME, 0, bytes, manifest_bytes(manifest->run_count));
     if (result == ERR_OK) {
         result = disk_sync(disk, file, MANIFEST_NEW_NAME);
     }

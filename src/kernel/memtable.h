@@ -1,4 +1,5 @@
-/* The newest versions, in memory: a skip list in one piece of memory (Pugh 1990), links are offsets.
+/* The newest versions, in memory: a skip list in one piece of memory (Pugh 1990), links are
+ * offsets.
  *
  * One thread puts; any number read at the same time without locks: a node is complete before the
  * link to it is published, and no node goes away before memtable_reset, which the owner calls when
@@ -35,8 +36,7 @@ void memtable_truncate(struct memtable *table, uint32_t used);
 
 /* First entry at or behind (key, commit); last one before it. */
 memtable_node memtable_seek(const struct memtable *table, struct slice key, uint64_t commit);
-memtable_node memtable_seek_before(const struct memtable *table, struct slice key,
-                                   uint64_t commit);
+memtable_node memtable_seek_before(const struct memtable *table, struct slice key, uint64_t commit);
 memtable_node memtable_first(const struct memtable *table);
 memtable_node memtable_last(const struct memtable *table);
 memtable_node memtable_next(const struct memtable *table, memtable_node node);

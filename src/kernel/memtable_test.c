@@ -69,8 +69,7 @@ TEST(memtable, truncate_takes_back_what_came_later)
     for (memtable_node at = memtable_first(&table); at != 0; at = memtable_next(&table, at)) {
         memtable_at(&table, at, &entry);
         CHECK(entry.commit <= 150);
-        CHECK(count == 0 ||
-              entry_compare(last.key, last.commit, entry.key, entry.commit) < 0);
+        CHECK(count == 0 || entry_compare(last.key, last.commit, entry.key, entry.commit) < 0);
         last = entry;
         count++;
     }

@@ -23,12 +23,12 @@ struct source {
     const uint16_t *slots;
     uint32_t slot_count, slot;
     uint32_t block, index;
-    const uint8_t *bytes;       /* of the current block, NULL if none */
-    struct cache_frame *frame;  /* pinned, if `bytes` are the cache's */
-    uint8_t *scratch;           /* scratch_blocks of them: more than one means read ahead, no cache */
+    const uint8_t *bytes;      /* of the current block, NULL if none */
+    struct cache_frame *frame; /* pinned, if `bytes` are the cache's */
+    uint8_t *scratch; /* scratch_blocks of them: more than one means read ahead, no cache */
     uint32_t scratch_blocks;
     uint32_t ahead_first, ahead_count; /* blocks of the current run in scratch */
-    char *key_bytes;            /* KERNEL_KEY_BYTES_MAX */
+    char *key_bytes;                   /* KERNEL_KEY_BYTES_MAX */
 };
 
 struct merge {

@@ -96,8 +96,8 @@ static const struct run *run_of_level(const struct kernel *kernel, const struct 
     return key_compare(key, run->largest) <= 0 ? run : NULL;
 }
 
-static enum err find_in_runs(struct kernel_txn *txn, const struct view *view,
-                             struct lookup *lookup, uint64_t commit_above, bool *ret_is_found)
+static enum err find_in_runs(struct kernel_txn *txn, const struct view *view, struct lookup *lookup,
+                             uint64_t commit_above, bool *ret_is_found)
 {
     const struct kernel *kernel = txn->kernel;
     ASSERT(view->run_count > 0);

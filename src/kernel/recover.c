@@ -78,8 +78,8 @@ static enum err make_room(struct kernel *kernel, const struct wal_record *record
 {
     struct table_slot *active = kernel->active;
     ASSERT(active->state == TABLE_ACTIVE);
-    uint64_t wanted = record->writes_bytes +
-                      (uint64_t)record->write_count * memtable_entry_bytes(0, 8);
+    uint64_t wanted =
+        record->writes_bytes + (uint64_t)record->write_count * memtable_entry_bytes(0, 8);
     if (wanted <= memtable_room(&active->table)) {
         return ERR_OK;
     }
@@ -201,9 +201,8 @@ static enum err replay_segment(struct kernel *kernel, uint64_t segment, bool is_
                           result == ERR_NOT_FOUND ? KERNEL_FAULT_MISSING : KERNEL_FAULT_IO, name,
                           is_last);
     }
-    kernel->active->wal_segment = kernel->active->table.entry_count == 0
-                                      ? segment
-                                      : kernel->active->wal_segment;
+    kernel->active->wal_segment =
+        kernel->active->table.entry_count == 0 ? segment : kernel->active->wal_segment;
     result = replay_file(kernel, file, segment, name);
     kernel->disk.io.close(kernel->disk.io.ctx, file);
     ASSERT(result != ERR_NOT_FOUND);
@@ -235,8 +234,8 @@ static void remove_unknown(void *ctx, const char *name)
     struct kernel *kernel = sweep->kernel;
     uint64_t number = 0;
     ASSERT(kernel != NULL && name != NULL);
-    bool is_old_wal = disk_parse_name(WAL_PREFIX, name, &number) &&
-                      number < kernel->manifest.wal_first;
+    bool is_old_wal =
+        disk_parse_name(WAL_PREFIX, name, &number) && number < kernel->manifest.wal_first;
     bool is_unknown = disk_parse_name(RUN_PREFIX, name, &number) && !is_known_run(kernel, number);
     if (is_old_wal || is_unknown || strcmp(name, MANIFEST_NEW_NAME) == 0) {
         (void)kernel->disk.io.remove(kernel->disk.io.ctx, name); /* the next open tries again */
@@ -246,8 +245,8 @@ static void remove_unknown(void *ctx, const char *name)
 static enum err read_manifest(struct kernel *kernel, const struct found *found)
 {
     struct manifest *manifest = &kernel->manifest;
-    enum err result = manifest_read(&kernel->disk, kernel->manifest_bytes,
-                                    kernel->manifest_bytes_max, manifest);
+    enum err result =
+        manifest_read(&kernel->disk, kernel->manifest_bytes, kernel->manifest_bytes_max, manifest);
     if (result != ERR_NOT_FOUND) {
         return result;
     }

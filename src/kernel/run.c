@@ -66,8 +66,7 @@ bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t 
                       struct run *ret_run, uint64_t *ret_filter_len)
 {
     ASSERT(footer != NULL && ret_run != NULL);
-    uint32_t checksum = crc32c_run(crc, number_seed(crc, number), footer + 4,
-                                   RUN_FOOTER_BYTES - 4);
+    uint32_t checksum = crc32c_run(crc, number_seed(crc, number), footer + 4, RUN_FOOTER_BYTES - 4);
     if (load_u32(footer) != checksum || load_u32(footer + 4) != MAGIC ||
         load_u64(footer + 8) != number) {
         return false;
@@ -84,12 +83,10 @@ bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t 
                       .tombstone_count = load_u64(footer + 80)};
     uint64_t filter_len = load_u64(footer + 56);
     uint16_t smallest_len = load_u16(footer + 88), largest_len = load_u16(footer + 90);
-    if (run.block_count == 0 || run.block_count > RUN_BLOCKS_MAX ||
-        run.filter_bits_per_key == 0 || run.filter_bits_per_key > 64 ||
-        run.commit_min > run.commit_max || run.key_count == 0 ||
-        run.key_count > run.entry_count || filter_len == 0 ||
-        filter_len % FILTER_LINE_BYTES != 0 || filter_len > UINT32_MAX ||
-        run.index_len > UINT32_MAX || run.index_len % 8 != 0 ||
+    if (run.block_count == 0 || run.block_count > RUN_BLOCKS_MAX || run.filter_bits_per_key == 0 ||
+        run.filter_bits_per_key > 64 || run.commit_min > run.commit_max || run.key_count == 0 ||
+        run.key_count > run.entry_count || filter_len == 0 || filter_len % FILTER_LINE_BYTES != 0 ||
+        filter_len > UINT32_MAX || run.index_len > UINT32_MAX || run.index_len % 8 != 0 ||
         smallest_len > KERNEL_KEY_BYTES_MAX || largest_len > KERNEL_KEY_BYTES_MAX) {
         return false;
     }
@@ -98,8 +95,8 @@ bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t 
     if (key_compare(run.smallest, run.largest) > 0) {
         return false;
     }
-    run.file_bytes = (uint64_t)run.block_count * BLOCK_BYTES + filter_len + run.index_len +
-                     RUN_FOOTER_BYTES;
+    run.file_bytes =
+        (uint64_t)run.block_count * BLOCK_BYTES + filter_len + run.index_len + RUN_FOOTER_BYTES;
     *ret_run = run;
     *ret_filter_len = filter_len;
     return true;

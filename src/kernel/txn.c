@@ -134,8 +134,7 @@ static enum err write(struct kernel_txn *txn, struct slice key, struct slice val
         txn->table_bytes + entry_bytes > options->memtable_bytes - WAL_ALIGN) {
         return ERR_LIMIT;
     }
-    struct entry entry = {
-        .key = key, .value = value, .commit = ++txn->overlay_last, .kind = kind};
+    struct entry entry = {.key = key, .value = value, .commit = ++txn->overlay_last, .kind = kind};
     memtable_put(&txn->overlay, &entry);
     txn->writes_bytes = writes_bytes;
     txn->table_bytes += entry_bytes;

@@ -179,8 +179,8 @@ bool wal_parse_group(const struct crc32c *crc, uint64_t segment, uint64_t offset
     if (group.len < WAL_HEADER_BYTES || group.len > len || group.record_count == 0 ||
         group.commit_last < group.commit_first ||
         group.commit_last - group.commit_first != group.record_count - 1 ||
-        load_u32(bytes) != crc32c_run(crc, place_seed(crc, segment, offset), bytes + 4,
-                                      group.len - 4) ||
+        load_u32(bytes) !=
+            crc32c_run(crc, place_seed(crc, segment, offset), bytes + 4, group.len - 4) ||
         !records_are_sound(bytes, &group)) {
         return false;
     }
@@ -207,8 +207,7 @@ uint64_t wal_write_at(const struct wal_record *record, uint64_t at, struct entry
     ret_entry->commit = record->commit;
     ret_entry->kind = (enum entry_kind)write[0];
     ret_entry->key = (struct slice){(const char *)write + WAL_WRITE_BYTES, load_u16(write + 2)};
-    ret_entry->value = (struct slice){ret_entry->key.ptr + ret_entry->key.len,
-                                      load_u32(write + 4)};
+    ret_entry->value = (struct slice){ret_entry->key.ptr + ret_entry->key.len, load_u32(write + 4)};
     return at + wal_write_bytes(ret_entry->key.len, ret_entry->value.len);
 }
 

@@ -16,7 +16,8 @@
  * this segment or a later one, says that commits were durable which reading has not found, the log
  * is corrupt and nothing is opened. If not, what is behind was never acknowledged and is dropped.
  * What no log of one machine can tell from a torn tail is rot in the very last synced group after a
- * crash. Every open ends by flushing what it read and starts a new segment, so a tail is judged once.
+ * crash. Every open ends by flushing what it read and starts a new segment, so a tail is judged
+ * once.
  */
 #pragma once
 
@@ -34,10 +35,10 @@ struct wal {
     uint64_t segment_bytes, buffer_bytes;
     kernel_file file;
     bool is_open;
-    bool is_unsynced;  /* something was written that no sync covers yet */
-    bool is_job;       /* one buffer is with a sync job */
-    uint64_t segment;  /* the number of the open one */
-    uint64_t at;       /* where the next group goes */
+    bool is_unsynced; /* something was written that no sync covers yet */
+    bool is_job;      /* one buffer is with a sync job */
+    uint64_t segment; /* the number of the open one */
+    uint64_t at;      /* where the next group goes */
     uint8_t *buffers[2];
     uint32_t filling;
     uint64_t used; /* of the buffer that is filling; 0 = no group begun */

@@ -1,5 +1,5 @@
-/* The kernel through its API, over simulated disks that do not fail: what each call promises. Faults
- * are the simulator's (src/sim), threads those of src/io. */
+/* The kernel through its API, over simulated disks that do not fail: what each call promises.
+ * Faults are the simulator's (src/sim), threads those of src/io. */
 #include "base/mem.h"
 #include "base/test.h"
 #include "kernel/kernel.h"
@@ -245,8 +245,8 @@ TEST(kernel, a_watermark_changes_no_read_at_or_above_it)
 
 TEST(kernel, fifty_openings_lose_nothing)
 {
-    // Goal: numbers go on after an opening, and every acknowledged commit is there (the failure that
-    // stores with a replay guard have).
+    // Goal: numbers go on after an opening, and every acknowledged commit is there (the failure
+    // that stores with a replay guard have).
     struct fixture f;
     setup(&f);
     char key[32], value[32];

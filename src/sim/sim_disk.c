@@ -13,8 +13,8 @@ struct sim_file {
     uint32_t refs; /* names (seen and kept) and handles */
     uint8_t *seen, *kept;
     uint64_t seen_len, kept_len, capacity;
-    uint8_t *dirty;  /* a byte for each sector: seen differs from kept, a sync keeps it */
-    uint8_t *doubt;  /* likewise, but no sync brings it back */
+    uint8_t *dirty; /* a byte for each sector: seen differs from kept, a sync keeps it */
+    uint8_t *doubt; /* likewise, but no sync brings it back */
     bool is_len_doubt;
 };
 
@@ -132,7 +132,7 @@ static void file_settle(struct sim_disk *disk, struct sim_file *file, bool is_al
         uint8_t *seen = file->seen + s * SECTOR_BYTES, *kept = file->kept + s * SECTOR_BYTES;
         if (file->dirty[s] != 0 || file->doubt[s] != 0) {
             uint64_t fate = is_all ? 0 : sim_random_below(&disk->random, 3);
-            uint64_t torn = fate == 0 ? SECTOR_BYTES
+            uint64_t torn = fate == 0   ? SECTOR_BYTES
                             : fate == 1 ? 0
                                         : sim_random_below(&disk->random, SECTOR_BYTES);
             memcpy(kept, seen, torn);
@@ -256,7 +256,7 @@ static enum err sim_open(void *ctx, const char *name, bool is_create, kernel_fil
         return ERR_NOT_FOUND;
     }
     struct sim_file *file = found == NULL ? NULL : found->file;
-    if (is_create) { /* a new inode: emptying the old one in place could outlive a crash by halves */
+    if (is_create) { /* a new inode: emptied in place, the old could outlive a crash by halves */
         file = mem_calloc(1, sizeof(*file));
         ASSERT(file != NULL);
         note_move(disk, "", name, file);

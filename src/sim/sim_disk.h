@@ -1,10 +1,10 @@
 /* A simulated world for the kernel: files whose every fault comes from a seed.
  *
- * A write reaches what reads see at once; what a power cut leaves of it is decided by sectors of 512
- * bytes, each on its own: old, new, or torn in the middle, in no order (so writes reorder). A sync
- * makes a file's sectors stay. A failed sync leaves them in doubt for good: later syncs do not bring
- * them back. New names, renames and removals survive in their order, up to some point after the last
- * sync of the folder. */
+ * A write reaches what reads see at once; what a power cut leaves of it is decided by sectors of
+ * 512 bytes, each on its own: old, new, or torn in the middle, in no order (so writes reorder). A
+ * sync makes a file's sectors stay. A failed sync leaves them in doubt for good: later syncs do
+ * not bring them back. New names, renames and removals survive in their order, up to some point
+ * after the last sync of the folder. */
 #pragma once
 
 #include "base/base.h"

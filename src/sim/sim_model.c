@@ -76,12 +76,11 @@ void sim_model_put(struct sim_model *model, uint32_t key, uint64_t commit, uint3
     ASSERT(key < model->key_count && commit >= model->committed);
     if (model->version_count == model->version_capacity) {
         model->version_capacity *= 2;
-        model->versions = mem_realloc(model->versions,
-                                      model->version_capacity * sizeof(*model->versions));
+        model->versions =
+            mem_realloc(model->versions, model->version_capacity * sizeof(*model->versions));
         ASSERT(model->versions != NULL);
     }
-    model->versions[model->version_count] =
-        (struct sim_version){commit, value, model->newest[key]};
+    model->versions[model->version_count] = (struct sim_version){commit, value, model->newest[key]};
     model->newest[key] = model->version_count++;
     model->committed = commit;
 }

@@ -1,4 +1,5 @@
-/* What the store must answer: an ordered map with all versions of every key, in the simplest way. */
+/* What the store must answer: an ordered map with all versions of every key, in the simplest way.
+ * */
 #pragma once
 
 #include "base/base.h"
@@ -8,7 +9,7 @@
 
 struct sim_version {
     uint64_t commit;
-    uint32_t value; /* names a value (sim_model_value), or SIM_DELETED */
+    uint32_t value;  /* names a value (sim_model_value), or SIM_DELETED */
     uint32_t before; /* index of the version before it, 0 = none */
 };
 

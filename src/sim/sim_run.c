@@ -40,7 +40,7 @@ struct sim {
     void *memory;
     struct kernel *kernel; /* NULL while the power is off or after a stop */
     struct client clients[TXNS_MAX];
-    uint64_t acknowledged; /* durable according to the kernel */
+    uint64_t acknowledged;   /* durable according to the kernel */
     uint64_t faults_at_open; /* of the world: what stops the kernel may show only in a later call */
     uint64_t watermark;
     uint32_t next_value;
@@ -116,8 +116,8 @@ static void open_store(struct sim *sim)
         enum err result = kernel_open(&sim->kernel_options, &io, sim->memory, &sim->kernel, &fault);
         sim->report->opens++;
         note_number(sim, (uint64_t)result);
-        bool is_excused = sim_disk_is_crashed(sim->disk) ||
-                          sim_disk_fault_count(sim->disk) > faults_before;
+        bool is_excused =
+            sim_disk_is_crashed(sim->disk) || sim_disk_fault_count(sim->disk) > faults_before;
         if (result != ERR_OK && !is_excused) {
             fail(sim, "open: %s, fault %d in \"%s\" at %llu", err_name(result), (int)fault.kind,
                  fault.name, (unsigned long long)fault.offset);
@@ -341,8 +341,10 @@ static void do_scan(struct sim *sim, struct client *c)
     uint32_t from = (uint32_t)below(sim, count);
     uint32_t to = from + (uint32_t)below(sim, count - from) + 1;
     note_read(c, from, to);
-    enum err result = check_scan(sim, c, c->txn, from, to, below(sim, 2) == 0,
-                                 below(sim, 3) == 0 ? 1 + below(sim, 5) : UINT64_MAX);
+    /* One draw a statement: compilers differ in the order of arguments. */
+    bool is_backward = below(sim, 2) == 0;
+    uint64_t limit = below(sim, 3) == 0 ? 1 + below(sim, 5) : UINT64_MAX;
+    enum err result = check_scan(sim, c, c->txn, from, to, is_backward, limit);
     if (result != ERR_OK && !sim->is_over) {
         recover_from(sim, result, "scan");
     }
@@ -508,8 +510,9 @@ static void step_world(struct sim *sim)
         do_upkeep(sim);
     } else if (what < 92) {
         uint64_t durable = kernel_durable(sim->kernel);
-        check_all(sim, sim->watermark + below(sim, durable - sim->watermark + 1),
-                  below(sim, 2) == 0);
+        uint64_t snapshot = sim->watermark + below(sim, durable - sim->watermark + 1);
+        bool is_backward = below(sim, 2) == 0;
+        check_all(sim, snapshot, is_backward);
     } else if (what < 96) {
         power_cut(sim);
     } else if (what < 98) {
@@ -518,24 +521,27 @@ static void step_world(struct sim *sim)
     }
 }
 
-static void choose_world(struct sim *sim)
+static void choose_options(struct sim *sim)
 {
-    uint64_t memtable = 16384u << below(sim, 3);
-    sim->kernel_options = (struct kernel_options){.memtable_bytes = memtable,
-                                                  .memtables = 2 + below(sim, 3),
-                                                  .cache_bytes = 262144,
-                                                  .table_bytes = 4u << 20,
-                                                  .run_bytes = memtable * (1 + below(sim, 2)),
-                                                  .runs_max = 256,
-                                                  .txns_max = TXNS_MAX + 1,
-                                                  .txn_bytes = 8192u << below(sim, 2),
-                                                  .wal_buffer_bytes = 16384u << below(sim, 3),
-                                                  .wal_segment_bytes = 65536u << below(sim, 3),
-                                                  .level_base_bytes = 65536u << below(sim, 3),
-                                                  .level0_runs = 2 + below(sim, 3),
-                                                  .filter_bits_per_key = 1 + below(sim, 16),
-                                                  .has_hardware_crc =
-                                                      sim->options->has_hardware_crc};
+    struct kernel_options *o = &sim->kernel_options;
+    o->memtable_bytes = 16384u << below(sim, 3);
+    o->memtables = 2 + below(sim, 3);
+    o->cache_bytes = 262144;
+    o->table_bytes = 4u << 20;
+    o->run_bytes = o->memtable_bytes * (1 + below(sim, 2));
+    o->runs_max = 256;
+    o->txns_max = TXNS_MAX + 1;
+    o->txn_bytes = 8192u << below(sim, 2);
+    o->wal_buffer_bytes = 16384u << below(sim, 3);
+    o->wal_segment_bytes = 65536u << below(sim, 3);
+    o->level_base_bytes = 65536u << below(sim, 3);
+    o->level0_runs = 2 + below(sim, 3);
+    o->filter_bits_per_key = 1 + below(sim, 16);
+    o->has_hardware_crc = sim->options->has_hardware_crc;
+}
+
+static void choose_faults(struct sim *sim)
+{
     sim->faults = (struct sim_faults){0};
     if (below(sim, 4) != 0) {
         sim->faults.short_transfer = (uint32_t)(5 + below(sim, 200));
@@ -630,7 +636,8 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_report
     sim->options = options;
     sim->report = ret_report;
     sim_model_init(&sim->model, &sim->random, (uint32_t)(16 + below(sim, 600)));
-    choose_world(sim);
+    choose_options(sim);
+    choose_faults(sim);
     sim->disk = sim_disk_new(sim_random(&sim->random));
     uint64_t bytes = kernel_memory_bytes(&sim->kernel_options);
     sim->memory = mem_alloc(bytes);

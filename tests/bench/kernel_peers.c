@@ -114,7 +114,8 @@ static void moat_load(const uint64_t *numbers, uint32_t count)
         make_key(numbers[i], key);
         make_value(numbers[i], value);
         must(kernel_put(txn, (struct slice){key, KEY_BYTES}, (struct slice){value, VALUE_BYTES}) ==
-                 ERR_OK, "put");
+                 ERR_OK,
+             "put");
     }
     uint64_t commit = 0;
     must(store_commit(moat, txn, false, &commit, &moat_error) == ERR_OK, moat_error.message);
@@ -175,7 +176,8 @@ static void moat_commit(uint64_t n)
     uint64_t commit = 0;
     must(store_begin(moat, KERNEL_SNAPSHOT, &txn, &error) == ERR_OK, "begin");
     must(kernel_put(txn, (struct slice){key, KEY_BYTES}, (struct slice){value, VALUE_BYTES}) ==
-             ERR_OK, "put");
+             ERR_OK,
+         "put");
     must(store_commit(moat, txn, true, &commit, &error) == ERR_OK, error.message);
 }
 
@@ -194,7 +196,8 @@ static void rocks_open(const char *path)
     rocksdb_options_set_max_background_jobs(options, 2);
     rocksdb_options_set_max_open_files(options, -1);
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
-    rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(12));
+    rocksdb_block_based_options_set_filter_policy(table,
+                                                  rocksdb_filterpolicy_create_bloom_full(12));
     rocksdb_block_based_options_set_block_cache(table, rocksdb_cache_create_lru(cache_bytes));
     rocksdb_options_set_block_based_table_factory(options, table);
     char *error = NULL;
@@ -418,7 +421,8 @@ static void sqlite_open(const char *path)
     sqlite_thread = sqlite_connect();
     must(sqlite3_exec(sqlite_thread,
                       "CREATE TABLE IF NOT EXISTS t(k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID",
-                      NULL, NULL, NULL) == SQLITE_OK, "create");
+                      NULL, NULL, NULL) == SQLITE_OK,
+         "create");
 }
 
 static void sqlite_close_all(void)
@@ -431,7 +435,8 @@ static void sqlite_write(sqlite3 *db, const uint64_t *numbers, uint32_t count)
 {
     sqlite3_stmt *put = NULL;
     must(sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO t VALUES(?,?)", -1, &put, NULL) ==
-             SQLITE_OK, "prepare");
+             SQLITE_OK,
+         "prepare");
     must(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK, "begin");
     char key[KEY_BYTES], value[VALUE_BYTES];
     for (uint32_t i = 0; i < count; i++) {
@@ -456,7 +461,8 @@ static void sqlite_settle(void)
 {
     (void)sqlite3_exec(sqlite_thread, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
     must(sqlite3_wal_checkpoint_v2(sqlite_thread, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
-             SQLITE_OK, "checkpoint");
+             SQLITE_OK,
+         "checkpoint");
 }
 
 static void *sqlite_reader_new(void)
@@ -464,9 +470,11 @@ static void *sqlite_reader_new(void)
     struct sqlite_reader *reader = (calloc)(1, sizeof(*reader));
     reader->db = sqlite_connect();
     must(sqlite3_prepare_v2(reader->db, "SELECT v FROM t WHERE k=?", -1, &reader->get, NULL) ==
-             SQLITE_OK, "prepare");
+             SQLITE_OK,
+         "prepare");
     must(sqlite3_prepare_v2(reader->db, "SELECT v FROM t WHERE k>=? ORDER BY k LIMIT ?", -1,
-                            &reader->scan, NULL) == SQLITE_OK, "prepare");
+                            &reader->scan, NULL) == SQLITE_OK,
+         "prepare");
     (void)sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL);
     return reader;
 }
@@ -534,7 +542,9 @@ static void report(const struct engine *e, const char *what, double value, const
 
 static void load_all(const struct engine *e)
 {
-    enum { BATCH = 1000 };
+    enum {
+        BATCH = 1000
+    };
     uint64_t numbers[BATCH];
     double start = seconds();
     for (uint64_t i = 0; i < pairs; i += BATCH) {
@@ -711,10 +721,10 @@ static void measure(const struct engine *e, const char *folder)
     if (e->commit == moat_commit) {
         struct kernel_stats s;
         store_get_stats(moat, &s);
-        report(e, "write amplification", (double)(s.wal_bytes + s.run_bytes_written) /
-                                             (double)s.user_bytes, "x");
-        report(e, "space amplification", (double)s.run_blocks * 4096 /
-                                             ((double)pairs * (KEY_BYTES + VALUE_BYTES)), "x");
+        report(e, "write amplification",
+               (double)(s.wal_bytes + s.run_bytes_written) / (double)s.user_bytes, "x");
+        report(e, "space amplification",
+               (double)s.run_blocks * 4096 / ((double)pairs * (KEY_BYTES + VALUE_BYTES)), "x");
         report(e, "index", (double)s.index_bytes / (double)s.run_entries, "B/key");
         report(e, "filter", (double)s.filter_bytes / (double)s.run_entries, "B/key");
         report(e, "cache hits", (double)s.cache_hits / (double)(s.cache_hits + s.cache_misses), "");
