@@ -90,7 +90,7 @@ MUST_USE enum err kernel_begin(struct kernel *kernel, enum kernel_isolation isol
 MUST_USE enum err kernel_begin_at(struct kernel *kernel, uint64_t commit,
                                   struct kernel_txn **ret_txn);
 
-/* The value is valid until the next call on this transaction. ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT. */
+/* The value is valid until the next call on the transaction. ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT. */
 MUST_USE enum err kernel_get(struct kernel_txn *txn, struct slice key, struct slice *ret_value);
 
 /* Into the transaction's own overlay. ERR_LIMIT: longer than the bounds above, or txn_bytes are
@@ -157,8 +157,7 @@ MUST_USE enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *r
 /* Freezes the memtable and flushes all of them. */
 MUST_USE enum err kernel_flush(struct kernel *kernel);
 
-/* Versions that no snapshot at or above `commit` sees may be dropped by compactions. Never falls.
- * */
+/* Compactions may drop versions that no snapshot at or above `commit` sees. Never falls. */
 void kernel_set_watermark(struct kernel *kernel, uint64_t commit);
 
 uint64_t kernel_committed(const struct kernel *kernel);

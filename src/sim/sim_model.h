@@ -1,5 +1,4 @@
-/* What the store must answer: an ordered map with all versions of every key, in the simplest way.
- * */
+/* What the store must answer: an ordered map with all versions of every key, as simple as can be. */
 #pragma once
 
 #include "base/base.h"
