@@ -1,4 +1,4 @@
-/* What the store must answer: an ordered map with all versions of every key, as simple as can be. */
+/* What the store must answer: an ordered map with all versions of every key, as plain as can be. */
 #pragma once
 
 #include "base/base.h"
