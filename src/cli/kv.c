@@ -21,6 +21,7 @@ static const char help[] =
     "  moat kv load DIR                `key <tab> value` lines from standard input\n"
     "  moat kv stats DIR               what it is made of\n"
     "  moat kv verify DIR              read and check every byte\n"
+    "  moat kv backup DIR TO           a copy in another folder; again into it copies what is new\n"
     "  moat kv trim DIR                forget old versions and merge\n";
 
 struct kv {
@@ -190,6 +191,11 @@ static enum err kv_verify(struct kv *kv)
     return flush(&out) == EXIT_OK ? ERR_OK : ERR_IO;
 }
 
+static enum err kv_backup(struct kv *kv)
+{
+    return store_backup(kv->store, kv->words[0], &kv->info);
+}
+
 static enum err kv_trim(struct kv *kv)
 {
     struct kernel_stats s;
@@ -209,7 +215,7 @@ static const struct verb {
     {"delete", 1, 1, false, kv_put, NULL},  {"scan", 0, 2, false, NULL, kv_scan},
     {"rscan", 0, 2, true, NULL, kv_scan},   {"load", 0, 0, false, kv_load, NULL},
     {"stats", 0, 0, false, kv_stats, NULL}, {"verify", 0, 0, false, kv_verify, NULL},
-    {"trim", 0, 0, false, kv_trim, NULL},
+    {"trim", 0, 0, false, kv_trim, NULL},   {"backup", 1, 1, false, kv_backup, NULL},
 };
 
 enum cli_exit kv_main(int argc, char **argv)

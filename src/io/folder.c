@@ -32,7 +32,11 @@ static uint64_t folder_ticks(UNUSED void *ctx)
 static enum err folder_open_file(void *ctx, const char *name, bool is_create, kernel_file *ret_file)
 {
     const struct io_folder *folder = ctx;
-    int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (is_create ? O_CREAT | O_TRUNC : 0);
+    /* A new file, not the old one emptied: a backup may hold that one by another name. */
+    if (is_create && unlinkat(folder->descriptor, name, 0) != 0 && errno != ENOENT) {
+        return of_errno();
+    }
+    int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (is_create ? O_CREAT | O_EXCL : 0);
     int descriptor = openat(folder->descriptor, name, flags, 0600);
     if (descriptor < 0) {
         return of_errno();
@@ -166,6 +170,60 @@ void io_folder_close(struct io_folder *folder)
         (void)close(folder->descriptor);
         mem_free(folder);
     }
+}
+
+static enum err copy_bytes_of(int from, int to)
+{
+    for (;;) {
+        ssize_t done = copy_file_range(from, NULL, to, NULL, (size_t)1 << 20, 0);
+        if (done == 0) {
+            return fdatasync(to) == 0 ? ERR_OK : ERR_IO;
+        }
+        if (done < 0 && errno != EINTR) {
+            return of_errno();
+        }
+    }
+}
+
+/* The last page of a run has the checksums of its tables, so two runs with the same one are one. */
+static bool is_same(const struct io_folder *from, const struct io_folder *to, const char *name)
+{
+    char pages[2][4096];
+    struct stat infos[2];
+    bool is_read = true;
+    for (int i = 0; i < 2; i++) {
+        int folder = i == 0 ? from->descriptor : to->descriptor;
+        int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        is_read = is_read && file >= 0 && fstat(file, &infos[i]) == 0 &&
+                  infos[i].st_size >= (off_t)sizeof(pages[i]) &&
+                  pread(file, pages[i], sizeof(pages[i]),
+                        infos[i].st_size - (off_t)sizeof(pages[i])) == (ssize_t)sizeof(pages[i]);
+        if (file >= 0) {
+            (void)close(file);
+        }
+    }
+    return is_read && infos[0].st_size == infos[1].st_size &&
+           memcmp(pages[0], pages[1], sizeof(pages[0])) == 0;
+}
+
+enum err io_folder_copy(struct io_folder *from, struct io_folder *to, const char *name,
+                        bool is_kept)
+{
+    if (is_kept && is_same(from, to, name)) {
+        return ERR_OK;
+    }
+    if (unlinkat(to->descriptor, name, 0) != 0 && errno != ENOENT) {
+        return of_errno();
+    }
+    if (is_kept && linkat(from->descriptor, name, to->descriptor, name, 0) == 0) {
+        return ERR_OK;
+    }
+    int source = openat(from->descriptor, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int target = openat(to->descriptor, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    enum err result = source < 0 || target < 0 ? of_errno() : copy_bytes_of(source, target);
+    (void)close(source);
+    (void)close(target);
+    return result;
 }
 
 struct kernel_io io_folder_kernel(struct io_folder *folder)

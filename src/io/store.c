@@ -274,6 +274,59 @@ enum err store_verify(struct store *store, struct errinfo *error)
     return store_report(store, result, error);
 }
 
+struct backup {
+    struct io_folder *from, *to;
+    enum err result;
+};
+
+static void back_up_file(void *ctx, const char *name)
+{
+    struct backup *backup = ctx;
+    const struct kernel_io io = io_folder_kernel(backup->to);
+    if (backup->result != ERR_OK) {
+        return;
+    }
+    if (strncmp(name, "wal-", 4) == 0) { /* it holds nothing, but it must be there */
+        kernel_file file = 0;
+        backup->result = io.open(io.ctx, name, true, &file);
+        if (backup->result == ERR_OK) {
+            backup->result = io.sync(io.ctx, file);
+            io.close(io.ctx, file);
+        }
+        return;
+    }
+    bool is_run = strncmp(name, "run-", 4) == 0;
+    if (!is_run) { /* not before what it names is there to stay */
+        backup->result = io.sync_folder(io.ctx);
+    }
+    if (backup->result == ERR_OK) {
+        backup->result = io_folder_copy(backup->from, backup->to, name, is_run);
+    }
+}
+
+enum err store_backup(struct store *store, const char *path, struct errinfo *error)
+{
+    struct io_folder *to = NULL;
+    TRY(io_folder_open(path, &to, error));
+    lock(store);
+    wait_idle(store);
+    enum err result = kernel_flush(store->kernel);
+    if (result == ERR_OK) {
+        struct backup backup = {.from = store->folder, .to = to};
+        kernel_each_file(store->kernel, back_up_file, &backup);
+        const struct kernel_io io = io_folder_kernel(to);
+        result = backup.result == ERR_OK ? io.sync_folder(io.ctx) : backup.result;
+        if (result != ERR_OK) {
+            result = errinfo_set(error, ERR_IO, NULL, "cannot write the backup \"%s\"", path);
+        }
+    } else {
+        result = store_report(store, result, error);
+    }
+    unlock(store);
+    io_folder_close(to);
+    return result;
+}
+
 void store_set_watermark(struct store *store, uint64_t commit)
 {
     lock(store);

@@ -34,6 +34,9 @@ MUST_USE enum err store_sync(struct store *store, struct errinfo *error);
 /* Flushes and compacts until nothing is left to do. */
 MUST_USE enum err store_settle(struct store *store, struct errinfo *error);
 MUST_USE enum err store_verify(struct store *store, struct errinfo *error);
+/* A store in another folder that is as this one is now: everything is flushed, and runs are linked
+ * or copied. Into the same folder again only what is new is copied, but it must not be open. */
+MUST_USE enum err store_backup(struct store *store, const char *path, struct errinfo *error);
 void store_set_watermark(struct store *store, uint64_t commit);
 void store_get_stats(struct store *store, struct kernel_stats *ret_stats);
 

@@ -180,6 +180,41 @@ TEST(store, a_folder_is_open_once)
     store_close(two);
 }
 
+TEST(store, backups_are_stores_of_their_moment)
+{
+    // Goal: fifty backups into one folder while the store changes: each opens, verifies, and has what
+    // was there then; opening one changes nothing in the store it came from.
+    const char *path = test_folder(), *copy = test_folder();
+    struct errinfo info;
+    struct store *store = NULL, *backup = NULL;
+    CHECK_OK(store_open(path, &small, &store, &info));
+    for (uint64_t i = 0; i < 50; i++) {
+        struct kernel_txn *txn = NULL;
+        uint64_t commit = 0;
+        CHECK_OK(store_begin(store, KERNEL_SNAPSHOT, &txn, &info));
+        for (uint64_t account = 0; account < ACCOUNTS; account++) {
+            set_balance(txn, account, i);
+        }
+        CHECK_OK(store_commit(store, txn, false, &commit, &info));
+        CHECK_OK(store_backup(store, copy, &info));
+        CHECK_OK(store_open(copy, &small, &backup, &info));
+        CHECK_OK(store_verify(backup, &info));
+        CHECK_OK(store_begin(backup, KERNEL_SNAPSHOT, &txn, &info));
+        CHECK(kernel_txn_snapshot(txn) == commit);
+        CHECK(balance_of(txn, i % ACCOUNTS) == i && sum_by_scan(txn, true) == i * ACCOUNTS);
+        set_balance(txn, 0, 77); /* only in the backup */
+        CHECK_OK(store_commit(backup, txn, true, &commit, &info));
+        store_close(backup);
+    }
+    CHECK_OK(store_settle(store, &info));
+    CHECK_OK(store_verify(store, &info));
+    struct kernel_txn *txn = NULL;
+    CHECK_OK(store_begin(store, KERNEL_READ_ONLY, &txn, &info));
+    CHECK(sum_by_scan(txn, false) == 49 * ACCOUNTS);
+    store_rollback(store, txn);
+    store_close(store);
+}
+
 TEST(store, damage_is_named)
 {
     // Goal: a byte changed in a run's file is an error that names the file.

@@ -552,6 +552,21 @@ uint64_t kernel_durable(const struct kernel *kernel)
     return kernel->durable;
 }
 
+void kernel_each_file(const struct kernel *kernel, void (*each)(void *ctx, const char *name),
+                      void *ctx)
+{
+    ASSERT(kernel != NULL && each != NULL);
+    ASSERT(kernel->active->table.entry_count == 0);
+    char name[KERNEL_NAME_BYTES];
+    for (uint32_t i = 0; i < kernel->view->run_count; i++) {
+        disk_name(RUN_PREFIX, kernel->runs[kernel->view->slots[i]].number, name);
+        each(ctx, name);
+    }
+    each(ctx, MANIFEST_NAME);
+    disk_name(WAL_PREFIX, kernel->manifest.wal_first, name);
+    each(ctx, name);
+}
+
 /* ---- Verify and statistics */
 
 /* Every entry of a run is where the index says, in order, and in the filter. */

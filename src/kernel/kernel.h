@@ -163,6 +163,12 @@ void kernel_set_watermark(struct kernel *kernel, uint64_t commit);
 uint64_t kernel_committed(const struct kernel *kernel);
 uint64_t kernel_durable(const struct kernel *kernel);
 
+/* Calls back with the name of each file that makes up what is flushed: the runs, then the manifest,
+ * then the segment of the log that comes next, which a copy has empty. Files but the last two never
+ * change while they are listed. For a backup, after kernel_flush and before anything else. */
+void kernel_each_file(const struct kernel *kernel, void (*each)(void *ctx, const char *name),
+                      void *ctx);
+
 /* Reads every byte of every run and checks it. ERR_CORRUPT with kernel_last_fault. */
 MUST_USE enum err kernel_verify(struct kernel *kernel);
 
