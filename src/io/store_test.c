@@ -182,8 +182,8 @@ TEST(store, a_folder_is_open_once)
 
 TEST(store, backups_are_stores_of_their_moment)
 {
-    // Goal: fifty backups into one folder while the store changes: each opens, verifies, and has what
-    // was there then; opening one changes nothing in the store it came from.
+    // Goal: fifty backups into one folder while the store changes: each opens, verifies, and has
+    // what was there then; opening one changes nothing in the store it came from.
     const char *path = test_folder(), *copy = test_folder();
     struct errinfo info;
     struct store *store = NULL, *backup = NULL;

@@ -310,7 +310,8 @@ static enum err sim_read(void *ctx, kernel_file handle, uint64_t offset, void *r
     }
     const uint8_t *from = file->seen + offset;
     if (len > 0 && happens(disk, disk->faults.read_misdirected)) {
-        from = file->seen + sim_random_below(&disk->random, file->seen_len - len + 1);
+        uint64_t place = sim_random_below(&disk->random, file->seen_len - len + 1);
+        from = file->seen + (place & ~(uint64_t)4095); /* disks err by whole sectors */
     } else if (len > 0 && happens(disk, disk->faults.read_stale)) {
         from = file->kept + offset;
     }
