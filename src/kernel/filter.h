@@ -1,5 +1,5 @@
 /* A blocked Bloom filter (Putze, Sanders and Singler 2007): all bits of a key lie in one line of 64
- * bytes, so a probe is one cache miss. Why not a ribbon filter: docs/decisions/003. */
+ * bytes, so a probe is one cache miss. Why not a ribbon filter: docs/decisions/006. */
 #pragma once
 
 #include "kernel/bytes.h"

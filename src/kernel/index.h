@@ -10,7 +10,7 @@
  *    and the first of the next: exact for every key of the run, so a lookup reads one block,
  *    whether
  *    it hits or not. (Lines alone, as in the PGM-index or RadixSpline, give a range of positions;
- *    over blocks that is two reads. See docs/decisions/002 for what was measured.)
+ *    over blocks that is two reads. See docs/decisions/005 for what was measured.)
  * 3. Where one code spans several blocks, a segment lists the first key of each block instead (a
  *    *fence*), which is what a block index does for all blocks. Codes that no line serves cost a
  *    segment a block, which is found by binary search over numbers: the worst case.

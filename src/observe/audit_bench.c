@@ -1,8 +1,6 @@
 /* Time a record and syncs a record, with 1 and 8 writers: the wait that audit adds to a query.
  * First argument: a folder on the disk to measure, instead of one that is made and removed. */
-#include <ftw.h>
-#include <stdio.h>
-
+#include "base/bench.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "observe/audit_int.h"
@@ -60,25 +58,15 @@ static bool measure(const char *folder, unsigned thread_count, struct identity *
     return failed == 0;
 }
 
-static int remove_entry(const char *path, UNUSED const struct stat *status, UNUSED int type,
-                        UNUSED struct FTW *at)
-{
-    return remove(path);
-}
-
 int main(int argc, char **argv)
 {
-    char made[] = "audit_bench_XXXXXX"; /* here: /tmp may be no disk */
-    const char *folder = argc > 1 ? argv[1] : mkdtemp(made);
+    const char *folder = argc > 1 ? argv[1] : bench_folder();
     struct identity_spec spec = {.subject = SLICE("bench"), .provider = SLICE("local")};
     struct identity *who CLEANUP(identity_cleanup) = NULL;
     bool is_good = folder != NULL && identity_new(&spec, &who, NULL) == ERR_OK &&
                    measure(folder, 1, who) && measure(folder, 8, who);
-    if (!is_good) {
+    if (!is_good && folder != NULL) {
         (void)fprintf(stderr, "audit_bench: the trail in \"%s\" cannot be written\n", folder);
-    }
-    if (argc <= 1 && folder != NULL) {
-        (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     }
     return is_good ? 0 : 1;
 }

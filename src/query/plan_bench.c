@@ -1,10 +1,10 @@
 /* Moat's own work on a query, from text to physical SQL: medians over a join of three tables, for
  * the owner and for a person with a row filter and two masks; new texts (nothing is cached), and
  * one text again and again (the plan is cached, but still checked against the files). */
-#include <ftw.h>
-#include <stdio.h>
+#include <limits.h>
 #include <unistd.h>
 
+#include "base/bench.h"
 #include "base/clock.h"
 #include "query/query_int.h"
 
@@ -49,7 +49,7 @@ static bool make_tables(struct session *session, const char *folder, struct erri
                      "'555-' || i AS phone FROM range(100) t(i)"},
         {"nation", "SELECT i AS id, 'nation ' || i AS nation FROM range(25) t(i)"},
     };
-    char sql[1024];
+    char sql[PATH_MAX + 1024];
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
         (void)snprintf(sql, sizeof(sql), "COPY (%s) TO '%s/%s.parquet' (FORMAT parquet)",
                        tables[i][1], folder, tables[i][0]);
@@ -123,7 +123,7 @@ static bool measure(struct warehouse *warehouse, const char *as, struct errinfo 
 
 static bool measure_all(const char *folder, struct errinfo *info)
 {
-    char set[256];
+    char set[PATH_MAX + 32];
     (void)snprintf(set, sizeof(set), "warehouse.path=%s/warehouse", folder);
     const char *sets[] = {set};
     struct config_sources sources = {.sets = sets, .set_count = 1};
@@ -148,24 +148,18 @@ static bool measure_all(const char *folder, struct errinfo *info)
     return measure(warehouse, "", info) && measure(warehouse, "reader", info);
 }
 
-static int remove_entry(const char *path, UNUSED const struct stat *status, UNUSED int type,
-                        UNUSED struct FTW *at)
-{
-    return remove(path);
-}
-
 int main(void)
 {
-    char folder[] = "/tmp/plan_bench_XXXXXX";
     struct errinfo info;
     errinfo_init(&info);
-    if (mkdtemp(folder) == NULL) {
-        perror(folder);
+    const char *folder = bench_folder();
+    char path[PATH_MAX];
+    if (folder == NULL || realpath(folder, path) == NULL) {
         return 1;
     }
-    bool is_good = measure_all(folder, &info);
-    if (!is_good) {
+    if (!measure_all(path, &info)) {
         (void)fprintf(stderr, "plan_bench: %s\n", info.message);
+        return 1;
     }
-    return nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 && is_good ? 0 : 1;
+    return 0;
 }
