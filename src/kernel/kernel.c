@@ -526,6 +526,11 @@ enum err kernel_flush(struct kernel *kernel)
     }
     TRY(kernel__flush_all(kernel));
     kernel__reclaim(kernel);
+    if (kernel->watermark > kernel->manifest.watermark) { /* no flush has told the manifest */
+        enum err result = kernel__write_manifest(
+            kernel, kernel->view, kernel->manifest.commit_flushed, kernel->manifest.wal_first);
+        return result == ERR_OK ? ERR_OK : kernel__stop(kernel, result);
+    }
     return ERR_OK;
 }
 

@@ -154,7 +154,7 @@ MUST_USE enum err kernel_sync(struct kernel *kernel);
  * is nothing left. Commits do as much as keeps up with them; this is for idle time. */
 MUST_USE enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *ret_is_more);
 
-/* Freezes the memtable and flushes all of them. */
+/* Freezes the memtable and flushes all of them; the watermark outlives an opening from here on. */
 MUST_USE enum err kernel_flush(struct kernel *kernel);
 
 /* Compactions may drop versions that no snapshot at or above `commit` sees. Never falls. */
