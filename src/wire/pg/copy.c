@@ -331,8 +331,19 @@ static enum err text_row(const struct pg_portal *portal, struct buf *scratch, st
     return ERR_OK;
 }
 
+/* Signature, flags, length of an extension: in one message with what comes first, where clients
+ * look for it. */
+static void append_header(const struct pg_portal *portal, struct buf *out)
+{
+    static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+    if (portal->row_count == 0) {
+        buf_append(out, header, 19);
+    }
+}
+
 static enum err binary_row(const struct pg_portal *portal, struct buf *out, struct errinfo *info)
 {
+    append_header(portal, out);
     pg__write16(out, (uint16_t)portal->column_count);
     for (size_t i = 0; i < portal->column_count; i++) {
         const struct ArrowArray *column = portal->batch.children[i];
@@ -364,12 +375,7 @@ static void begin_copy(struct pg_connection *connection, const struct pg_portal 
         pg__write16(out, is_binary ? 1 : 0);
     }
     pg__end(out, begun);
-    if (is_binary) { /* signature, flags, length of an extension */
-        static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
-        begun = pg__begin(out, 'd');
-        buf_append(out, header, 19);
-        pg__end(out, begun);
-    } else if (copy->has_header) {
+    if (!is_binary && copy->has_header) {
         begun = pg__begin(out, 'd');
         for (size_t i = 0; i < portal->column_count; i++) {
             if (i > 0) {
@@ -414,6 +420,7 @@ enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal
     TRY(send_rows(connection, portal, info));
     if (portal->command.copy.format == COPY_BINARY) {
         size_t begun = pg__begin(&connection->out, 'd');
+        append_header(portal, &connection->out);
         pg__write16(&connection->out, UINT16_MAX);
         pg__end(&connection->out, begun);
     }

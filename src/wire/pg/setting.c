@@ -150,16 +150,21 @@ static enum err check_bool(UNUSED struct pg_connection *connection, struct slice
 static enum err check_encoding(UNUSED struct pg_connection *connection, struct slice value,
                                struct buf *ret_value, struct errinfo *info)
 {
-    static const char *const names[] = {"UTF8", "UTF-8", "UNICODE"};
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (slice_equal_fold(value, slice_of(names[i]))) {
-            buf_append_str(ret_value, "UTF8");
-            return ERR_OK;
+    static const char *const names[] = {"utf8", "unicode", "sqlascii"}; /* the last: as it is */
+    char plain[32] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < value.len; i++) { /* letters and digits count, as in PostgreSQL */
+        bool counts = (value.ptr[i] >= '0' && value.ptr[i] <= '9') ||
+                      ((value.ptr[i] | 32) >= 'a' && (value.ptr[i] | 32) <= 'z');
+        if (counts && len < sizeof(plain)) {
+            plain[len++] = value.ptr[i];
         }
     }
-    if (slice_equal_fold(value, SLICE("SQL_ASCII"))) { /* bytes as they are */
-        buf_append_str(ret_value, "SQL_ASCII");
-        return ERR_OK;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (slice_equal_fold((struct slice){plain, len}, slice_of(names[i]))) {
+            buf_append_str(ret_value, i == 2 ? "SQL_ASCII" : "UTF8");
+            return ERR_OK;
+        }
     }
     (void)errinfo_set(info, ERR_UNSUPPORTED, "22023",
                       "invalid value for parameter \"client_encoding\": \"%.*s\"",

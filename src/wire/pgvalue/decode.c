@@ -228,6 +228,7 @@ static enum err numeric_binary(struct slice bytes, struct buf *out, struct errin
                    : bad_binary(info);
     }
     buf_append_str(out, sign != 0 ? "-" : "");
+    size_t start = out->len;
     for (int group = weight > 0 ? weight : 0; group >= -(int)((scale + 3) / 4); group--) {
         int index = weight - group;
         uint64_t digits =
@@ -240,8 +241,9 @@ static enum err numeric_binary(struct slice bytes, struct buf *out, struct errin
         }
         uint64_t places = group >= 0 ? 4 : scale - (uint64_t)(-group - 1) * 4;
         char text[8];
-        (void)snprintf(text, sizeof(text), "%04llu", (unsigned long long)digits);
-        buf_append(out, text, places < 4 ? (size_t)places : 4);
+        bool is_first = out->len == start;
+        (void)snprintf(text, sizeof(text), "%0*llu", is_first ? 1 : 4, (unsigned long long)digits);
+        buf_append(out, text, places < 4 ? (size_t)places : strlen(text));
     }
     return ERR_OK;
 }
@@ -363,6 +365,23 @@ static enum err uuid_binary(struct slice bytes, struct buf *out, struct errinfo 
     return ERR_OK;
 }
 
+/* PostgreSQL's words; others are for the engine to refuse. */
+static void bool_text(struct slice text, struct buf *out)
+{
+    static const char *const words[][2] = {
+        {"t", "true"},  {"true", "true"},   {"y", "true"},   {"yes", "true"}, {"on", "true"},
+        {"1", "true"},  {"f", "false"},     {"false", "false"}, {"n", "false"}, {"no", "false"},
+        {"off", "false"}, {"0", "false"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (slice_equal_fold(slice_trim(text), slice_of(words[i][0]))) {
+            buf_append_str(out, words[i][1]);
+            return;
+        }
+    }
+    buf_append_slice(out, text);
+}
+
 static enum err plain_text(struct slice bytes, struct buf *out, struct errinfo *info)
 {
     if (!slice_is_utf8(bytes, NULL) ||
@@ -452,7 +471,11 @@ enum err pg_decode(uint32_t oid, enum pg_format format, struct slice bytes, stru
     } else if (oid == PG_BYTEA) {
         err = bytea_text(bytes, ret_text, info);
     } else {
-        err = plain_text(bytes, ret_text, info);
+        struct buf checked CLEANUP(buf_fini) = {0};
+        err = plain_text(bytes, oid == PG_BOOL ? &checked : ret_text, info);
+        if (err == ERR_OK && oid == PG_BOOL) {
+            bool_text(buf_slice(&checked), ret_text);
+        }
     }
     return err == ERR_OK && buf_failed(ret_text) ? errinfo_nomem(info) : err;
 }
