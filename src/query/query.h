@@ -86,8 +86,8 @@ enum query_parameter_kind {
 
 struct query_parameter {
     bool is_null;
-    enum query_parameter_kind kind;
     struct slice text; /* the engine converts to the type it needs */
+    enum query_parameter_kind kind;
 };
 
 /* Runs one statement up to the point where its first row can be pulled: audited, admitted, started.
