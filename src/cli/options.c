@@ -37,7 +37,7 @@ const char options_help[] =
     "  --keep-going          go on after a statement that fails\n"
     "\n"
     "Other commands:\n"
-    "  moat serve                            for psql and other clients of PostgreSQL, on port 5433\n"
+    "  moat serve                            for psql and other clients of PostgreSQL\n"
     "  moat init [DIR]                       make a warehouse\n"
     "  moat config --explain                 every key: value, default, unit, where it came from\n"
     "  moat config --reference               the page docs/configuration.md\n"

@@ -9,7 +9,7 @@
 #define WAYS 8
 
 struct bucket {
-    uint64_t key; /* 0: free */
+    uint64_t key;    /* 0: free */
     int64_t full_us; /* the level: when it will have run dry, at one drop each `drop_us` */
 };
 

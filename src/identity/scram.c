@@ -4,12 +4,13 @@
  * characters that SASLprep prohibits among controls, and is used as it is: its Unicode
  * normalisation (NFKC) is not done, as PostgreSQL does not where it fails. A client that does it
  * agrees with us wherever the password was typed in composed form, as keyboards do. */
+#include "identity/scram.h"
+
 #include <openssl/evp.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
 #include "identity/identity_int.h"
-#include "identity/scram.h"
 
 #define SALT_BYTES 16u
 #define PASSWORD_BYTES_MAX 1024u
@@ -126,14 +127,14 @@ bool scram__parse(struct slice text, struct scram_verifier *ret_verifier)
     size_t stored_len, server_len;
     struct scram_verifier out;
     if (text.len >= SCRAM_VERIFIER_BYTES || !scram__take_until(&text, '$', &prefix) ||
-        !slice_equal(prefix, SLICE("SCRAM-SHA-256")) || !scram__take_until(&text, ':', &iterations) ||
-        !slice_to_u64(iterations, &count) || count == 0 || count > SCRAM_ITERATIONS_MAX ||
-        iterations.ptr[0] == '0' || !scram__take_until(&text, '$', &salt) ||
-        !scram__take_until(&text, ':', &stored) ||
+        !slice_equal(prefix, SLICE("SCRAM-SHA-256")) ||
+        !scram__take_until(&text, ':', &iterations) || !slice_to_u64(iterations, &count) ||
+        count == 0 || count > SCRAM_ITERATIONS_MAX || iterations.ptr[0] == '0' ||
+        !scram__take_until(&text, '$', &salt) || !scram__take_until(&text, ':', &stored) ||
         !scram__decode(salt, SCRAM_SALT_BYTES_MAX, out.salt, &out.salt_bytes) ||
         !scram__decode(stored, SHA256_BYTES, out.stored_key, &stored_len) ||
-        !scram__decode(text, SHA256_BYTES, out.server_key, &server_len) || stored_len != SHA256_BYTES ||
-        server_len != SHA256_BYTES) {
+        !scram__decode(text, SHA256_BYTES, out.server_key, &server_len) ||
+        stored_len != SHA256_BYTES || server_len != SHA256_BYTES) {
         return false;
     }
     out.iterations = (uint32_t)count;

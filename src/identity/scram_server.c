@@ -122,8 +122,8 @@ static enum err make_challenge(struct scram_server *server, struct slice client_
     }
     buf_append_char(&server->messages, ',');
     buf_append(&server->messages, challenge->ptr + start, challenge->len - start);
-    bool failed = buf_failed(&server->nonce) || buf_failed(&server->messages) ||
-                  buf_failed(&server->header);
+    bool failed =
+        buf_failed(&server->nonce) || buf_failed(&server->messages) || buf_failed(&server->header);
     return failed ? errinfo_nomem(info) : ERR_OK;
 }
 

@@ -126,9 +126,19 @@ static void first_fails(enum err expected, bool is_plus, const char *endpoint, c
 
 TEST(scram_server, refuses_what_is_no_first_message)
 {
-    static const char *const wrong[] = {"", "n", "n,", "n,,", "n,,r=x", "n,,n=,r=", "n,,n=,r=a b",
-                                        "n,,m=x,n=,r=x", "z,,n=,r=x", "nn,,n=,r=x",
-                                        "p=tls-unique,,n=,r=x", "p,,n=,r=x", "\xff,,n=,r=x"};
+    static const char *const wrong[] = {"",
+                                        "n",
+                                        "n,",
+                                        "n,,",
+                                        "n,,r=x",
+                                        "n,,n=,r=",
+                                        "n,,n=,r=a b",
+                                        "n,,m=x,n=,r=x",
+                                        "z,,n=,r=x",
+                                        "nn,,n=,r=x",
+                                        "p=tls-unique,,n=,r=x",
+                                        "p,,n=,r=x",
+                                        "\xff,,n=,r=x"};
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         first_fails(ERR_INVALID, false, "", wrong[i]);
     }
@@ -140,9 +150,15 @@ TEST(scram_server, refuses_what_is_no_first_message)
 
 TEST(scram_server, refuses_what_is_no_final_message)
 {
-    static const char *const wrong[] = {"", "c=biws", "c=biws,r=x", "c=biws,r=x,p=!!",
-                                        "c=biws,r=x,p=AAAA", "c=biws,r=x,p=", "p=x,c=biws,r=x",
-                                        "c=biws,r=x,p=AAAA,q=1", "c=biws,r=x,,p=AAAA"};
+    static const char *const wrong[] = {"",
+                                        "c=biws",
+                                        "c=biws,r=x",
+                                        "c=biws,r=x,p=!!",
+                                        "c=biws,r=x,p=AAAA",
+                                        "c=biws,r=x,p=",
+                                        "p=x,c=biws,r=x",
+                                        "c=biws,r=x,p=AAAA,q=1",
+                                        "c=biws,r=x,,p=AAAA"};
     for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
         struct scram_server *server = serve(verifier_of(PASSWORD), false, false, "");
         struct buf out CLEANUP(buf_fini) = {0};

@@ -116,8 +116,8 @@ static enum err refuse(struct password_login *login, struct errinfo *info)
 {
     login->is_over = true;
     TRY(audit_refusal(login->warehouse, login->user, login->client, "28P01", info));
-    return errinfo_set(info, ERR_DENIED, "28P01", "password authentication failed for user \"%.*s\"",
-                       SLICE_ARGS(login->user));
+    return errinfo_set(info, ERR_DENIED, "28P01",
+                       "password authentication failed for user \"%.*s\"", SLICE_ARGS(login->user));
 }
 
 enum err password_login_first(struct password_login *login, struct slice message,

@@ -63,9 +63,8 @@ static enum err decide_tls(struct server *server, bool *ret_is_required, struct 
     const char *address = config_text(config, CONFIG_SERVER_ADDRESS);
     bool has_files = optional(config, CONFIG_SERVER_TLS_CERTIFICATE) != NULL;
     bool is_off = strcmp(mode, "off") == 0;
-    bool is_required =
-        strcmp(mode, "required") == 0 || (!is_off && !is_loopback(address)) ||
-        (!is_off && optional(config, CONFIG_SERVER_TLS_CLIENT_CA) != NULL);
+    bool is_required = strcmp(mode, "required") == 0 || (!is_off && !is_loopback(address)) ||
+                       (!is_off && optional(config, CONFIG_SERVER_TLS_CLIENT_CA) != NULL);
     server->is_tls = has_files && !is_off;
     *ret_is_required = is_required;
     if (is_required && !has_files) {
@@ -149,7 +148,8 @@ static enum err start(struct server *server, const struct server_options *option
     };
     TRY(loop_open(&loop, &server->loop, info));
     TRY(decide_tls(server, &is_tls_required, info));
-    struct warehouse_options warehouse = {.config = config, .engine_module = options->engine_module};
+    struct warehouse_options warehouse = {.config = config,
+                                          .engine_module = options->engine_module};
     TRY(warehouse_open(&warehouse, &server->warehouse, info));
     TRY(watch_signals(server, info));
     return listen_pg(server, is_tls_required, ret_port, info);

@@ -245,8 +245,8 @@ static bool settle(struct connection *connection)
     }
     bool is_working = connection->job != JOB_NONE;
     connection->is_paused =
-        connection->is_finishing ||
-        (connection->in.len >= AHEAD_BYTES_MAX && (is_working || connection->in.len >= connection->in_need));
+        connection->is_finishing || (connection->in.len >= AHEAD_BYTES_MAX &&
+                                     (is_working || connection->in.len >= connection->in_need));
     int events = UV_DISCONNECT | (connection->is_paused ? 0 : UV_READABLE) |
                  (unsent(connection) > 0 ? UV_WRITABLE : 0);
     if (events != connection->events) {

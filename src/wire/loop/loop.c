@@ -199,7 +199,8 @@ static void on_connection(uv_poll_t *handle, int status, UNUSED int events)
     for (int i = 0; status == 0 && i < ACCEPTS_A_TURN; i++) {
         struct sockaddr_storage from;
         socklen_t len = sizeof(from);
-        int fd = accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd =
+            accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             connection__accept(listener, fd, &from);
         } else if (errno == EMFILE || errno == ENFILE) {

@@ -28,8 +28,8 @@ enum loop_farewell {
  * `work`, `farewell` and `close` on a worker's; never two of them at once for one connection. */
 struct loop_protocol {
     const char *name;
-    const char *alpn;        /* name for TLS without asking first; NULL: not allowed */
-    size_t input_bytes_max;  /* most that is read ahead of `work` */
+    const char *alpn;       /* name for TLS without asking first; NULL: not allowed */
+    size_t input_bytes_max; /* most that is read ahead of `work` */
     enum err (*open)(void *context, struct connection *connection, void **ret_state,
                      struct errinfo *info);
     /* Bytes that must be there before `work` can do anything; 1 when it is to see any. */
@@ -52,9 +52,9 @@ struct loop_options {
 
 struct loop_listener {
     const struct loop_protocol *protocol;
-    void *context;          /* for protocol->open; outlives the loop */
-    const char *address;    /* a numeric address */
-    uint16_t port;          /* 0: any, see loop_listen */
+    void *context;       /* for protocol->open; outlives the loop */
+    const char *address; /* a numeric address */
+    uint16_t port;       /* 0: any, see loop_listen */
     unsigned connections_max;
     unsigned logins_max; /* of these, how many may not be ready yet; the oldest gives way */
     int64_t login_timeout_ms;

@@ -57,10 +57,10 @@ struct connection {
     enum loop_farewell farewell;
     bool is_ready;
     bool is_first_byte_seen;
-    bool is_finishing; /* nothing more is read; close when all is sent */
-    bool is_dead;      /* the socket broke, or is closed */
-    bool is_queued;    /* for the loop's attention */
-    bool is_paused; /* not read: enough is there */
+    bool is_finishing;      /* nothing more is read; close when all is sent */
+    bool is_dead;           /* the socket broke, or is closed */
+    bool is_queued;         /* for the loop's attention */
+    bool is_paused;         /* not read: enough is there */
     pthread_cond_t drained; /* there is room in `out`, or it is dead */
     int64_t idle_since_us;
     struct connection *attention_next;

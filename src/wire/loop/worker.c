@@ -11,7 +11,7 @@
 #include "wire/loop/loop_int.h"
 
 #define IDLE_SECONDS 10
-#define IDLE_KEPT 2           /* threads that stay */
+#define IDLE_KEPT 2             /* threads that stay */
 #define STACK_BYTES (16u << 20) /* a deep syntax tree; touched pages only count */
 
 /* With the connection's lock held: moves what came meanwhile behind what is left of `work`. */

@@ -1,5 +1,7 @@
 /* What a statement is, for the protocol: those that PostgreSQL's clients send and Moat's own
  * grammar does not have are taken apart here, by tokens; all others are the query module's. */
+#include "wire/pg/command.h"
+
 #include "sql/scan.h"
 #include "sql/statement.h"
 #include "wire/pg/pg_int.h"
@@ -64,8 +66,8 @@ static enum err take_name(struct words *words, struct slice *ret_name)
             return errinfo_nomem(words->info);
         }
         for (size_t i = 0; i < ret_name->len; i++) {
-            folded[i] = folded[i] >= 'A' && folded[i] <= 'Z' ? (char)(folded[i] - 'A' + 'a')
-                                                             : folded[i];
+            folded[i] =
+                folded[i] >= 'A' && folded[i] <= 'Z' ? (char)(folded[i] - 'A' + 'a') : folded[i];
         }
         ret_name->ptr = folded;
     }
@@ -106,8 +108,7 @@ static enum err transaction_modes(struct words *words)
             }
         } else if (token_is(&words->token, "read") || token_is(&words->token, "only") ||
                    token_is(&words->token, "write") || token_is(&words->token, "not") ||
-                   token_is(&words->token, "deferrable") ||
-                   token_is_operator(&words->token, ",")) {
+                   token_is(&words->token, "deferrable") || token_is_operator(&words->token, ",")) {
             TRY(step(words));
         } else {
             return expected(words, "a transaction mode");
@@ -203,8 +204,7 @@ static enum err parse_session_word(struct words *words, struct pg_command *comma
         return transaction_modes(words);
     }
     if (token_is(&words->token, "authorization")) {
-        (void)errinfo_set(words->info, ERR_DENIED, NULL,
-                          "a session is the person's who signed in");
+        (void)errinfo_set(words->info, ERR_DENIED, NULL, "a session is the person's who signed in");
         errinfo_hint(words->info, "Sign in as the other person.");
         return ERR_DENIED;
     }
@@ -356,8 +356,8 @@ static enum err only_forward(struct words *words)
 /* FETCH [NEXT | FORWARD [n | ALL] | n | ALL] [FROM | IN] name. */
 static enum err parse_fetch(struct words *words, struct pg_command *command, bool is_move)
 {
-    static const char *const backward[] = {"prior", "first", "last", "absolute", "relative",
-                                           "backward"};
+    static const char *const backward[] = {"prior",    "first",    "last",
+                                           "absolute", "relative", "backward"};
     bool is_there;
     command->kind = is_move ? COMMAND_MOVE : COMMAND_FETCH;
     command->count = 1;

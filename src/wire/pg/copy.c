@@ -117,8 +117,8 @@ static enum err take_format(struct copy_words *words, struct slice name, struct 
     } else if (slice_equal_fold(name, SLICE("text"))) {
         copy->format = COPY_TEXT;
     } else {
-        return errinfo_set(words->info, ERR_INVALID, "22023",
-                           "COPY format \"%.*s\" not recognized", SLICE_ARGS(name));
+        return errinfo_set(words->info, ERR_INVALID, "22023", "COPY format \"%.*s\" not recognized",
+                           SLICE_ARGS(name));
     }
     return ERR_OK;
 }
@@ -184,13 +184,13 @@ static enum err take_option(struct copy_words *words, struct pg_copy *copy)
         copy->null = value;
         return ERR_OK;
     }
-    if (token_is(&option, "encoding") && (slice_equal_fold(value, SLICE("UTF8")) ||
-                                          slice_equal_fold(value, SLICE("UTF-8")))) {
+    if (token_is(&option, "encoding") &&
+        (slice_equal_fold(value, SLICE("UTF8")) || slice_equal_fold(value, SLICE("UTF-8")))) {
         return ERR_OK;
     }
-    enum err err = errinfo_set(words->info, ERR_INVALID, "42601",
-                               "option \"%.*s\" of COPY TO is not recognized",
-                               SLICE_ARGS(option.text));
+    enum err err =
+        errinfo_set(words->info, ERR_INVALID, "42601",
+                    "option \"%.*s\" of COPY TO is not recognized", SLICE_ARGS(option.text));
     errinfo_position(words->info, option.offset + 1);
     return err;
 }
@@ -400,9 +400,8 @@ static enum err send_rows(struct pg_connection *connection, struct pg_portal *po
         }
         for (; portal->batch_row < portal->batch.length; portal->batch_row++) {
             size_t begun = pg__begin(out, 'd');
-            TRY(portal->command.copy.format == COPY_BINARY
-                    ? binary_row(portal, out, info)
-                    : text_row(portal, &scratch, out, info));
+            TRY(portal->command.copy.format == COPY_BINARY ? binary_row(portal, out, info)
+                                                           : text_row(portal, &scratch, out, info));
             pg__end(out, begun);
             portal->row_count++;
             pg__send_if_full(connection);

@@ -249,9 +249,8 @@ static enum err describe_select(struct pg_connection *connection, struct pg_stat
     }
     for (size_t i = 0; i < d.type_count; i++) {
         uint32_t declared = declared_of(statement, i);
-        statement->parameters[i] = declared != 0 && declared != PG_UNKNOWN
-                                       ? declared
-                                       : pg_type_of(d.types[i]).oid;
+        statement->parameters[i] =
+            declared != 0 && declared != PG_UNKNOWN ? declared : pg_type_of(d.types[i]).oid;
     }
     statement->parameter_count = d.type_count;
     return keep_columns(statement, d.columns, d.column_count, info);
@@ -278,10 +277,10 @@ static enum err describe_other(struct pg_connection *connection, struct pg_state
         err = statement->columns == NULL ? errinfo_nomem(info) : ERR_OK;
         for (size_t i = 0; err == ERR_OK && i < count; i++) {
             statement->columns[i].type = portal->columns[i].type;
-            err = arena_slice(statement->arena, portal->columns[i].name,
-                              &statement->columns[i].name)
-                      ? ERR_OK
-                      : errinfo_nomem(info);
+            err =
+                arena_slice(statement->arena, portal->columns[i].name, &statement->columns[i].name)
+                    ? ERR_OK
+                    : errinfo_nomem(info);
         }
         statement->column_count = count;
         statement->has_columns = true;
@@ -296,8 +295,7 @@ static enum err describe(struct pg_connection *connection, struct pg_statement *
     if (statement->is_described) {
         return ERR_OK;
     }
-    bool is_select =
-        statement->command.kind == COMMAND_STATEMENT && statement->command.is_select;
+    bool is_select = statement->command.kind == COMMAND_STATEMENT && statement->command.is_select;
     TRY(is_select ? describe_select(connection, statement, info)
                   : describe_other(connection, statement, info));
     statement->is_described = true;
@@ -353,16 +351,15 @@ static enum err read_value(struct pg_connection *connection, struct pg_portal *p
     if (reader->failed) {
         return malformed('B', info);
     }
-    bool is_select =
-        statement->command.kind == COMMAND_STATEMENT && statement->command.is_select;
+    bool is_select = statement->command.kind == COMMAND_STATEMENT && statement->command.is_select;
     if (is_select && needs_description(statement, index, format, bytes)) {
         TRY(describe(connection, statement, info));
     }
     uint32_t oid = statement->is_described && index < statement->parameter_count
                        ? statement->parameters[index]
                        : declared_of(statement, index);
-    enum err err = pg_decode(oid, format == 1 ? PG_FORMAT_BINARY : PG_FORMAT_TEXT, bytes, &text,
-                             info);
+    enum err err =
+        pg_decode(oid, format == 1 ? PG_FORMAT_BINARY : PG_FORMAT_TEXT, bytes, &text, info);
     if (err != ERR_OK) {
         errinfo_detail(info, "It is parameter $%zu of the statement.", index + 1);
         return err;
@@ -459,10 +456,9 @@ static enum err need_portal(struct pg_connection *connection, struct slice name,
                             struct pg_portal **ret_portal, struct errinfo *info)
 {
     *ret_portal = pg__portal_find(connection, name);
-    return *ret_portal != NULL
-               ? ERR_OK
-               : errinfo_set(info, ERR_NOT_FOUND, "34000", "portal \"%.*s\" does not exist",
-                             SLICE_ARGS(name));
+    return *ret_portal != NULL ? ERR_OK
+                               : errinfo_set(info, ERR_NOT_FOUND, "34000",
+                                             "portal \"%.*s\" does not exist", SLICE_ARGS(name));
 }
 
 static enum err describe_statement(struct pg_connection *connection, struct slice name,

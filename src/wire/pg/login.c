@@ -120,8 +120,8 @@ void pg__login_message(struct pg_connection *connection, struct slice body)
     struct errinfo info;
     errinfo_init(&info);
     bool is_first = connection->phase == PHASE_SASL_INITIAL;
-    enum err err = is_first ? sasl_initial(connection, body, &info)
-                            : sasl_response(connection, body, &info);
+    enum err err =
+        is_first ? sasl_initial(connection, body, &info) : sasl_response(connection, body, &info);
     if (err != ERR_OK) {
         password_login_close(TAKE(connection->login));
         pg__fatal(connection, &info);

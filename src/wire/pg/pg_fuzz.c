@@ -1,7 +1,7 @@
 /* Bytes of a client through the whole state machine, over sessions that are not. The first byte
  * says whether a login goes before them and in how large pieces they come. */
 #include "base/fuzz.h"
-#include "wire/pg/pg_fixture.h"
+#include "wire/pg/pg_conversation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

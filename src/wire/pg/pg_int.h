@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "wire/pg/command.h"
 #include "wire/pg/message.h"
 #include "wire/pg/pg.h"
 #include "wire/pgvalue/pgvalue.h"
@@ -49,84 +50,6 @@ MUST_USE enum err pg__key_add(struct pg_connection *connection, struct errinfo *
 void pg__key_remove(struct pg_connection *connection);
 void pg__key_cancel(struct pg_server *server, uint32_t process_id, struct slice secret);
 
-/* ---- command.c: what a statement is, for the protocol ---- */
-
-enum pg_command_kind {
-    COMMAND_EMPTY,
-    COMMAND_STATEMENT, /* for the query module */
-    COMMAND_BEGIN,
-    COMMAND_COMMIT,
-    COMMAND_ROLLBACK,
-    COMMAND_SAVEPOINT,
-    COMMAND_RELEASE,
-    COMMAND_ROLLBACK_TO,
-    COMMAND_SET,
-    COMMAND_RESET,
-    COMMAND_RESET_ALL,
-    COMMAND_SHOW,
-    COMMAND_SET_TRANSACTION,
-    COMMAND_DECLARE,
-    COMMAND_FETCH,
-    COMMAND_MOVE,
-    COMMAND_CLOSE,
-    COMMAND_COPY_OUT,
-    COMMAND_COPY_IN,
-    COMMAND_DEALLOCATE,
-    COMMAND_DISCARD,
-    COMMAND_UNLISTEN,
-    COMMAND_CONSTANT, /* a question of a client about the server, with a constant answer */
-};
-
-enum pg_copy_format {
-    COPY_TEXT,
-    COPY_CSV,
-    COPY_BINARY
-};
-
-struct pg_copy {
-    enum pg_copy_format format;
-    bool has_header;
-    char delimiter;
-    char quote, escape; /* csv */
-    struct slice null;
-    bool force_quote_all;
-};
-
-struct pg_command {
-    enum pg_command_kind kind;
-    struct slice text; /* the statement; for DECLARE and COPY, the query in it */
-    struct slice name; /* setting, cursor, savepoint, prepared statement; empty: all */
-    struct slice value;
-    bool is_local;       /* SET LOCAL */
-    bool is_default;     /* SET x TO DEFAULT */
-    bool is_chained;     /* COMMIT AND CHAIN */
-    bool is_held;        /* WITH HOLD */
-    bool is_scroll;      /* SCROLL */
-    bool is_binary;      /* BINARY */
-    bool is_transactional; /* STATEMENT: changes nothing that a rollback would have to undo */
-    bool has_rows;       /* STATEMENT: gives rows (SELECT, SHOW, EXPLAIN ...) */
-    bool is_select;      /* STATEMENT: may have parameters and can be described */
-    bool is_session;     /* STATEMENT: changes the session */
-    uint64_t count;      /* FETCH; UINT64_MAX: all */
-    struct pg_copy copy;
-    const struct pg_constant *constant;
-};
-
-/* Columns and the one row of a COMMAND_CONSTANT. `value` NULL: of the connection, see run.c. */
-struct pg_constant {
-    const char *statement; /* tokens in lower case, one space between */
-    const char *column;
-    const char *value;
-    uint32_t oid;
-    int16_t size;
-};
-
-/* Views of `text`, or in `arena`. ERR_SYNTAX and the like with a position in `text`. */
-MUST_USE enum err pg__command_parse(struct slice text, struct arena *arena,
-                                    struct pg_command *ret_command, struct errinfo *info);
-MUST_USE enum err pg__copy_parse(struct slice text, struct arena *arena,
-                                 struct pg_command *ret_command, struct errinfo *info);
-
 /* ---- setting.c ---- */
 
 enum {
@@ -165,10 +88,10 @@ struct pg_statement {
     struct pg_statement *next;
     struct arena *arena;
     struct slice name;
-    struct slice text; /* as sent */
-    struct slice run_text; /* with casts of parameters that nothing else gives a type */
+    struct slice text;         /* as sent */
+    struct slice run_text;     /* with casts of parameters that nothing else gives a type */
     struct pg_command command; /* of run_text */
-    uint32_t *declared; /* OIDs of Parse */
+    uint32_t *declared;        /* OIDs of Parse */
     size_t declared_count;
     uint32_t *parameters; /* OIDs; NULL: not described yet */
     size_t parameter_count;
@@ -209,7 +132,7 @@ struct pg_portal {
     struct pg_encoder *encoders;
     struct ArrowArray batch;
     int64_t batch_row;
-    uint64_t row_count; /* sent with this Execute */
+    uint64_t row_count;   /* sent with this Execute */
     const char *constant; /* the one cell of a constant or SHOW; NULL: none */
 };
 
@@ -278,8 +201,8 @@ void pg__login_message(struct pg_connection *connection, struct slice body);
 
 /* session.c */
 /* A free session: the main one, or if `is_extra` another. */
-MUST_USE enum err pg__session_take(struct pg_connection *connection, bool is_extra,
-                                   int *ret_slot, struct errinfo *info);
+MUST_USE enum err pg__session_take(struct pg_connection *connection, bool is_extra, int *ret_slot,
+                                   struct errinfo *info);
 void pg__session_give(struct pg_connection *connection, int slot);
 void pg__session_close_all(struct pg_connection *connection);
 /* Around every call that may take long: what a cancel is for. ERR_CANCELLED when the connection is

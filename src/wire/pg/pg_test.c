@@ -2,7 +2,7 @@
  * What they do send is in tests/wire, against the program. */
 #include "base/sweep.h"
 #include "base/test.h"
-#include "wire/pg/pg_fixture.h"
+#include "wire/pg/pg_conversation.h"
 
 #define RANDOM_MESSAGES 100000
 

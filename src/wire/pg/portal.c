@@ -118,8 +118,10 @@ static enum err take_columns(struct pg_portal *portal, struct errinfo *info)
 {
     size_t count = query_column_count(portal->query);
     if (count > UINT16_MAX / 2) {
-        return errinfo_set(info, ERR_LIMIT, "54011", "the result has %zu columns, the protocol "
-                           "carries %d", count, UINT16_MAX / 2);
+        return errinfo_set(info, ERR_LIMIT, "54011",
+                           "the result has %zu columns, the protocol "
+                           "carries %d",
+                           count, UINT16_MAX / 2);
     }
     if (portal->format_count > 1 && portal->format_count != count) {
         return errinfo_set(info, ERR_INVALID, "08P01",
@@ -195,8 +197,7 @@ static enum err open_constant(struct pg_connection *connection, struct pg_portal
 static enum err open_query(struct pg_connection *connection, struct pg_portal *portal,
                            struct errinfo *info)
 {
-    bool is_extra =
-        (portal->is_cursor || portal->name.len > 0) && !portal->command.is_session;
+    bool is_extra = (portal->is_cursor || portal->name.len > 0) && !portal->command.is_session;
     TRY(pg__session_take(connection, is_extra, &portal->session, info));
     if (portal->command.is_session && portal->session != 0) {
         return errinfo_set(info, ERR_BUSY, "55006",

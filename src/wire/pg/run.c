@@ -273,9 +273,8 @@ static enum err run_fetch(struct pg_connection *connection, const struct pg_port
     TRY(find_cursor(connection, command->name, &cursor, info));
     bool is_bound = portal->statement != NULL;
     for (size_t i = 0; is_bound && cursor->encoders != NULL && i < cursor->column_count; i++) {
-        uint16_t format = portal->format_count > 1 && i < portal->format_count
-                              ? portal->formats[i]
-                              : portal->all_format;
+        uint16_t format = portal->format_count > 1 && i < portal->format_count ? portal->formats[i]
+                                                                               : portal->all_format;
         set_format(&cursor->encoders[i], format == 1 ? PG_FORMAT_BINARY : PG_FORMAT_TEXT);
     }
     cursor->row_count = 0;

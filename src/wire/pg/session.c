@@ -70,8 +70,7 @@ void pg__session_close_all(struct pg_connection *connection)
     connection->sessions = NULL;
 }
 
-enum err pg__active(struct pg_connection *connection, struct session *session,
-                    struct errinfo *info)
+enum err pg__active(struct pg_connection *connection, struct session *session, struct errinfo *info)
 {
     pthread_mutex_lock(&connection->cancel_lock);
     bool is_stopped = connection->is_stopped;

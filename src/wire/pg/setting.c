@@ -192,8 +192,8 @@ static enum err check_date_style(UNUSED struct pg_connection *connection, struct
 static enum err check_time_zone(struct pg_connection *connection, struct slice value,
                                 struct buf *ret_value, UNUSED struct errinfo *info)
 {
-    static const char *const names[] = {"UTC",     "GMT", "Etc/UTC", "Etc/GMT", "Z", "Zulu", "0",
-                                        "default", "local", "UCT"};
+    static const char *const names[] = {"UTC",  "GMT", "Etc/UTC", "Etc/GMT", "Z",
+                                        "Zulu", "0",   "default", "local",   "UCT"};
     bool is_utc = false;
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         is_utc = is_utc || slice_equal_fold(value, slice_of(names[i]));
@@ -279,8 +279,8 @@ static enum err check_timeout(struct pg_connection *connection, struct slice val
     struct slice unit = slice_trim((struct slice){text.ptr + digits, text.len - digits});
     uint64_t ms = 0;
     bool is_known = false;
-    bool is_number = digits > 0 && digits < 12 &&
-                     slice_to_u64((struct slice){text.ptr, digits}, &ms);
+    bool is_number =
+        digits > 0 && digits < 12 && slice_to_u64((struct slice){text.ptr, digits}, &ms);
     for (size_t i = 0; is_number && !is_known && i < ARRAY_COUNT(units); i++) {
         is_known = slice_equal(unit, slice_of(units[i].name));
         ms *= is_known ? units[i].ms : 1;
@@ -376,8 +376,8 @@ enum err pg__setting_set(struct pg_connection *connection, int setting, const st
 {
     struct buf kept CLEANUP(buf_fini) = {0};
     const struct slice fallback = slice_of(fallback_of(connection, setting));
-    enum err err = settings[setting].check(connection, value != NULL ? *value : fallback, &kept,
-                                           info);
+    enum err err =
+        settings[setting].check(connection, value != NULL ? *value : fallback, &kept, info);
     if (err != ERR_OK) {
         char reason[ERRINFO_MESSAGE_BYTES];
         (void)snprintf(reason, sizeof(reason), "%s", info->message);
@@ -423,8 +423,8 @@ enum err pg__setting_start(struct pg_connection *connection, struct slice name, 
 enum err pg__setting_apply(struct pg_connection *connection, struct errinfo *info)
 {
     for (int i = 0; i < SETTING_COUNT; i++) {
-        bool is_session = settings[i].check == check_timeout ||
-                          settings[i].check == check_search_path;
+        bool is_session =
+            settings[i].check == check_timeout || settings[i].check == check_search_path;
         if (is_session && connection->settings[i] != NULL) {
             const struct slice value = slice_of(connection->settings[i]);
             TRY(pg__setting_set(connection, i, &value, false, info));

@@ -224,7 +224,8 @@ static enum err numeric_binary(struct slice bytes, struct buf *out, struct errin
         weight < -NUMERIC_GROUPS_WIDE_MAX || scale > 4 * NUMERIC_GROUPS_WIDE_MAX ||
         (sign != 0 && sign != 0x4000) || bytes.len != 8 + count * 2) {
         return sign == 0xD000 || sign == 0xF000
-                   ? errinfo_set(info, ERR_INVALID, "22003", "an infinite numeric has no value here")
+                   ? errinfo_set(info, ERR_INVALID, "22003",
+                                 "an infinite numeric has no value here")
                    : bad_binary(info);
     }
     buf_append_str(out, sign != 0 ? "-" : "");
@@ -261,7 +262,8 @@ static void interval_text(int64_t us, int32_t days, int32_t months, struct buf *
 static void append_bc(struct buf *out, size_t start)
 {
     /* The engine writes " (BC)" where PostgreSQL writes " BC". */
-    if (!buf_failed(out) && out->len - start > 3 && memcmp(out->ptr + out->len - 3, " BC", 3) == 0) {
+    if (!buf_failed(out) && out->len - start > 3 &&
+        memcmp(out->ptr + out->len - 3, " BC", 3) == 0) {
         out->len -= 3;
         buf_append_str(out, " (BC)");
     }
@@ -345,7 +347,7 @@ static enum err integer_binary(struct slice bytes, size_t len, bool is_signed, s
         return bad_binary(info);
     }
     uint64_t value = get(bytes, 0, len);
-    int64_t number = !is_signed  ? (int64_t)value
+    int64_t number = !is_signed ? (int64_t)value
                      : len == 2 ? (int16_t)value
                      : len == 4 ? (int32_t)value
                                 : (int64_t)value;
@@ -369,9 +371,9 @@ static enum err uuid_binary(struct slice bytes, struct buf *out, struct errinfo 
 static void bool_text(struct slice text, struct buf *out)
 {
     static const char *const words[][2] = {
-        {"t", "true"},  {"true", "true"},   {"y", "true"},   {"yes", "true"}, {"on", "true"},
-        {"1", "true"},  {"f", "false"},     {"false", "false"}, {"n", "false"}, {"no", "false"},
-        {"off", "false"}, {"0", "false"},
+        {"t", "true"},  {"true", "true"}, {"y", "true"},    {"yes", "true"},
+        {"on", "true"}, {"1", "true"},    {"f", "false"},   {"false", "false"},
+        {"n", "false"}, {"no", "false"},  {"off", "false"}, {"0", "false"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (slice_equal_fold(slice_trim(text), slice_of(words[i][0]))) {

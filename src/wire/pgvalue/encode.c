@@ -36,13 +36,25 @@ static const struct {
     enum column_kind kind;
     int64_t unit; /* parts of a second */
 } formats[] = {
-    {"n", COLUMN_NULL, 0},          {"b", COLUMN_BOOL, 0},        {"c", COLUMN_I8, 0},
-    {"C", COLUMN_U8, 0},            {"s", COLUMN_I16, 0},         {"S", COLUMN_U16, 0},
-    {"i", COLUMN_I32, 0},           {"I", COLUMN_U32, 0},         {"l", COLUMN_I64, 0},
-    {"L", COLUMN_U64, 0},           {"f", COLUMN_FLOAT, 0},       {"g", COLUMN_DOUBLE, 0},
-    {"u", COLUMN_BYTES, 0},         {"z", COLUMN_BYTES, 0},       {"tdD", COLUMN_DATE, 0},
-    {"ttu", COLUMN_TIME, 1000000},  {"ttn", COLUMN_TIME, 1000000000},
-    {"tin", COLUMN_INTERVAL, 0},    {"+l", COLUMN_LIST, 0},
+    {"n", COLUMN_NULL, 0},
+    {"b", COLUMN_BOOL, 0},
+    {"c", COLUMN_I8, 0},
+    {"C", COLUMN_U8, 0},
+    {"s", COLUMN_I16, 0},
+    {"S", COLUMN_U16, 0},
+    {"i", COLUMN_I32, 0},
+    {"I", COLUMN_U32, 0},
+    {"l", COLUMN_I64, 0},
+    {"L", COLUMN_U64, 0},
+    {"f", COLUMN_FLOAT, 0},
+    {"g", COLUMN_DOUBLE, 0},
+    {"u", COLUMN_BYTES, 0},
+    {"z", COLUMN_BYTES, 0},
+    {"tdD", COLUMN_DATE, 0},
+    {"ttu", COLUMN_TIME, 1000000},
+    {"ttn", COLUMN_TIME, 1000000000},
+    {"tin", COLUMN_INTERVAL, 0},
+    {"+l", COLUMN_LIST, 0},
 };
 
 static const char *column_name(const struct ArrowSchema *schema)
@@ -268,8 +280,9 @@ static void print_moment(const struct pg_encoder *encoder, int64_t value, struct
 {
     bool is_date = encoder->kind == COLUMN_DATE;
     int64_t limit = is_date ? DAY_INFINITE : INT64_MAX;
-    int64_t at = is_date ? value : value == limit || value == -limit ? value
-                                                                     : us_of(value, encoder->unit);
+    int64_t at = is_date                             ? value
+                 : value == limit || value == -limit ? value
+                                                     : us_of(value, encoder->unit);
     if (value == limit || value == -limit) {
         buf_append_str(out, value > 0 ? "infinity" : "-infinity");
     } else if (is_date) {
@@ -394,9 +407,8 @@ static enum err encode_text(const struct pg_encoder *encoder, const struct Arrow
     }
     case COLUMN_LIST:
     case COLUMN_FIXED_LIST:
-        return encoder->element != NULL
-                   ? print_array(encoder, column, i, out, info)
-                   : arrow_print(encoder->schema, column, row, out, info);
+        return encoder->element != NULL ? print_array(encoder, column, i, out, info)
+                                        : arrow_print(encoder->schema, column, row, out, info);
     case COLUMN_OTHER:
         return arrow_print(encoder->schema, column, row, out, info);
     case COLUMN_NULL:

@@ -38,8 +38,8 @@ enum pg_oid {
 
 struct pg_type {
     uint32_t oid;
-    int32_t typmod; /* -1: none; numeric: precision and scale */
-    int16_t size;   /* -1: varies */
+    int32_t typmod;       /* -1: none; numeric: precision and scale */
+    int16_t size;         /* -1: varies */
     uint32_t element_oid; /* 0: no array */
 };
 
@@ -72,8 +72,7 @@ struct pg_encoder {
 /* `schema` (of the column) outlives the encoder. ERR_UNSUPPORTED naming the column where its
  * values cannot be sent in that format. */
 MUST_USE enum err pg_encoder_init(struct pg_encoder *encoder, const struct ArrowSchema *schema,
-                                  struct pg_type type, enum pg_format format,
-                                  struct errinfo *info);
+                                  struct pg_type type, enum pg_format format, struct errinfo *info);
 void pg_encoder_fini(struct pg_encoder *encoder);
 
 bool pg_cell_is_null(const struct pg_encoder *encoder, const struct ArrowArray *column,

@@ -31,8 +31,7 @@ void pg__print_hex(struct slice bytes, struct buf *out);
 void pg__put16(struct buf *out, uint16_t value);
 void pg__put32(struct buf *out, uint32_t value);
 void pg__put64(struct buf *out, uint64_t value);
-void pg__put_numeric(unsigned __int128 magnitude, bool is_negative, int32_t scale,
-                     struct buf *out);
+void pg__put_numeric(unsigned __int128 magnitude, bool is_negative, int32_t scale, struct buf *out);
 MUST_USE bool pg__parse_uuid(struct slice text, uint8_t ret_bytes[16]);
 
 /* ---- type.c ---- */

@@ -80,11 +80,11 @@ TEST(pgvalue, types_have_their_oids_and_modifiers)
 TEST(pgvalue, numbers_print_as_in_postgresql)
 {
     const int64_t lowest = INT64_MIN;
-    const double doubles[] = {1,    0.1,   -0.0, 1e15, 123456789012345678.0, 1e-5,
+    const double doubles[] = {1,    0.1,   -0.0,   1e15,   123456789012345678.0, 1e-5,
                               1e-4, 1e300, 5e-324, 100000, 0.30000000000000004};
-    static const char *const texts[] = {"1",      "0.1",    "-0",     "1e+15",  "1.2345678901234568e+17",
-                                        "1e-05",  "0.0001", "1e+300", "5e-324", "100000",
-                                        "0.30000000000000004"};
+    static const char *const texts[] = {
+        "1",      "0.1",    "-0",     "1e+15",  "1.2345678901234568e+17", "1e-05",
+        "0.0001", "1e+300", "5e-324", "100000", "0.30000000000000004"};
     prints("-9223372036854775808", "l", "BIGINT", &lowest);
     for (size_t i = 0; i < ARRAY_COUNT(doubles); i++) {
         prints(texts[i], "g", "DOUBLE", &doubles[i]);
@@ -108,18 +108,15 @@ TEST(pgvalue, numbers_print_as_in_postgresql)
 
 TEST(pgvalue, times_print_as_in_postgresql)
 {
-    const int32_t dates[] = {0, 10957, -719163, -719529, INT32_MAX, -INT32_MAX, 2932896, 2932897};
-    static const char *const texts[] = {"1970-01-01", "2000-01-01", "0001-01-01 BC", "0001-12-31 BC",
-                                        "infinity", "-infinity", "9999-12-31", "10000-01-01"};
-    (void)texts;
+    const int32_t dates[] = {0, 10957, 2932896, 2932897, INT32_MAX, -INT32_MAX};
     prints("1970-01-01", "tdD", "DATE", &dates[0]);
     prints("2000-01-01", "tdD", "DATE", &dates[1]);
     prints("0001-12-31 BC", "tdD", "DATE", &(const int32_t){-719163});
     prints("0001-01-01", "tdD", "DATE", &(const int32_t){-719162});
+    prints("9999-12-31", "tdD", "DATE", &dates[2]);
+    prints("10000-01-01", "tdD", "DATE", &dates[3]);
     prints("infinity", "tdD", "DATE", &dates[4]);
     prints("-infinity", "tdD", "DATE", &dates[5]);
-    prints("9999-12-31", "tdD", "DATE", &dates[6]);
-    prints("10000-01-01", "tdD", "DATE", &dates[7]);
     prints("1969-12-31 23:59:59.999999", "tsu:", "TIMESTAMP", &(const int64_t){-1});
     prints("1970-01-01 00:00:01.5+00", "tsm:UTC", "TIMESTAMP WITH TIME ZONE",
            &(const int64_t){1500});
@@ -153,11 +150,11 @@ TEST(pgvalue, numerics_have_the_bytes_of_postgresql)
         size_t len;
     } cases[] = {
         {0, 2, "\0\0\0\0\0\0\0\2", 8},
-        {12345, 2, "\0\2\0\0\0\0\0\2\0\x7b\x11\x94", 12},   /* 123.45: 123, 4500 */
-        {-1, 4, "\0\1\xff\xff\x40\0\0\4\0\1", 10},            /* -0.0001 */
-        {1, 5, "\0\1\xff\xfe\0\0\0\5\x03\xe8", 10},           /* 0.00001: group -2, 1000 */
-        {100000000, 0, "\0\1\0\2\0\0\0\0\0\1", 10},           /* 10^8 */
-        {10000, 4, "\0\1\0\0\0\0\0\4\0\1", 10},               /* 1.0000 */
+        {12345, 2, "\0\2\0\0\0\0\0\2\0\x7b\x11\x94", 12}, /* 123.45: 123, 4500 */
+        {-1, 4, "\0\1\xff\xff\x40\0\0\4\0\1", 10},        /* -0.0001 */
+        {1, 5, "\0\1\xff\xfe\0\0\0\5\x03\xe8", 10},       /* 0.00001: group -2, 1000 */
+        {100000000, 0, "\0\1\0\2\0\0\0\0\0\1", 10},       /* 10^8 */
+        {10000, 4, "\0\1\0\0\0\0\0\4\0\1", 10},           /* 1.0000 */
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct buf out CLEANUP(buf_fini) = {0};
@@ -181,7 +178,8 @@ TEST(pgvalue, binary_says_what_text_says)
         char type[32];
         (void)snprintf(format, sizeof(format), "d:38,%d", scale);
         (void)snprintf(type, sizeof(type), "DECIMAL(38,%d)", scale);
-        __int128 value = (__int128)((unsigned __int128)test_random(&seed) << 62 | test_random(&seed));
+        __int128 value =
+            (__int128)((unsigned __int128)test_random(&seed) << 62 | test_random(&seed));
         value >>= test_random_below(&seed, 120);
         encode_cell(format, type, &value, PG_FORMAT_TEXT, &text);
         comes_back(buf_cstr(&text), format, type, &value);
@@ -224,7 +222,8 @@ TEST(pgvalue, parameters_become_the_engines_texts)
     decodes("\\x61\\x5C\\x00", PG_BYTEA, PG_FORMAT_TEXT, "a\\\\\\000", 7);
     decodes("\\x00\\xFF", PG_BYTEA, PG_FORMAT_BINARY, "\0\xff", 2);
     decodes("['1', NULL, '3']", 1007, PG_FORMAT_TEXT, "{1,NULL, 3}", 11);
-    decodes("['a b', 'it\\'s', '', 'NULL']", 1009, PG_FORMAT_TEXT, "{\"a b\",it's,\"\",\"NULL\"}", 22);
+    decodes("['a b', 'it\\'s', '', 'NULL']", 1009, PG_FORMAT_TEXT, "{\"a b\",it's,\"\",\"NULL\"}",
+            22);
     decodes("[]", 1009, PG_FORMAT_TEXT, "{}", 2);
     decodes("['7', NULL]", 1007, PG_FORMAT_BINARY,
             "\0\0\0\1\0\0\0\1\0\0\0\x17\0\0\0\2\0\0\0\1\0\0\0\4\0\0\0\7\xff\xff\xff\xff", 32);
@@ -245,7 +244,8 @@ TEST(pgvalue, parameters_that_are_none_are_refused)
     refuses("22P03", PG_INT8, PG_FORMAT_BINARY, "", 0);
     refuses("22P03", PG_NUMERIC, PG_FORMAT_BINARY, "\xff\xff\0\0\0\0\0\0", 8);
     refuses("22P03", PG_NUMERIC, PG_FORMAT_BINARY, "\0\1\0\0\0\0\0\0\x27\x10", 10); /* 10000 */
-    refuses("22P03", 1007, PG_FORMAT_BINARY, "\0\0\0\1\0\0\0\0\0\0\0\x17\x7f\xff\xff\xff\0\0\0\1", 20);
+    refuses("22P03", 1007, PG_FORMAT_BINARY, "\0\0\0\1\0\0\0\0\0\0\0\x17\x7f\xff\xff\xff\0\0\0\1",
+            20);
     refuses("22P03", 1007, PG_FORMAT_BINARY, "\0\0\0\0\0\0\0\0\0\0\0\x14", 12); /* of int8 */
     refuses("0A000", 1007, PG_FORMAT_TEXT, "{{1},{2}}", 9);
     refuses("22P02", 1007, PG_FORMAT_TEXT, "{1,2", 4);

@@ -216,11 +216,13 @@ void pg__print_interval(const struct pg_interval *interval, struct buf *out)
     if (interval->us == 0 && !is_first) {
         return;
     }
-    uint64_t magnitude =
-        interval->us < 0 ? 0 - (uint64_t)interval->us : (uint64_t)interval->us;
+    uint64_t magnitude = interval->us < 0 ? 0 - (uint64_t)interval->us : (uint64_t)interval->us;
     uint64_t hours = magnitude / UINT64_C(3600000000);
     buf_printf(out, "%s%s%02llu:", is_first ? "" : " ",
-               interval->us < 0 ? "-" : was_negative ? "+" : "", (unsigned long long)hours);
+               interval->us < 0 ? "-"
+               : was_negative   ? "+"
+                                : "",
+               (unsigned long long)hours);
     struct buf clock CLEANUP(buf_fini) = {0};
     pg__print_time((int64_t)(magnitude % UINT64_C(3600000000)), &clock);
     buf_append_str(out, buf_failed(&clock) ? "" : buf_cstr(&clock) + 3); /* without its hours */
