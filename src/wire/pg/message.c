@@ -68,18 +68,6 @@ void pg__end(struct buf *out, size_t begun)
     }
 }
 
-void pg__write16(struct buf *out, uint16_t value)
-{
-    value = __builtin_bswap16(value);
-    buf_append(out, &value, sizeof(value));
-}
-
-void pg__write32(struct buf *out, uint32_t value)
-{
-    value = __builtin_bswap32(value);
-    buf_append(out, &value, sizeof(value));
-}
-
 void pg__write_text(struct buf *out, struct slice text)
 {
     const char *nul = text.len == 0 ? NULL : memchr(text.ptr, '\0', text.len);

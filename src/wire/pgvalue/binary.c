@@ -1,24 +1,6 @@
 /* Bytes of the binary format: network order, epochs of the year 2000, numerics in base 10,000. */
 #include "wire/pgvalue/pgvalue_int.h"
 
-void pg__put16(struct buf *out, uint16_t value)
-{
-    value = __builtin_bswap16(value);
-    buf_append(out, &value, sizeof(value));
-}
-
-void pg__put32(struct buf *out, uint32_t value)
-{
-    value = __builtin_bswap32(value);
-    buf_append(out, &value, sizeof(value));
-}
-
-void pg__put64(struct buf *out, uint64_t value)
-{
-    value = __builtin_bswap64(value);
-    buf_append(out, &value, sizeof(value));
-}
-
 #define NUMERIC_NEGATIVE 0x4000u
 #define NUMERIC_GROUPS_MAX 24
 
@@ -57,13 +39,19 @@ void pg__put_numeric(unsigned __int128 magnitude, bool is_negative, int32_t scal
     while (first < count && groups[first] == 0) {
         first++;
     }
-    pg__put16(out, (uint16_t)(count - first));
-    pg__put16(out, count == first ? 0 : (uint16_t)(int16_t)weight);
-    pg__put16(out, is_negative ? NUMERIC_NEGATIVE : 0);
-    pg__put16(out, (uint16_t)shown);
+    uint16_t bytes[4 + NUMERIC_GROUPS_MAX];
+    size_t at = 0;
+    bytes[at++] = (uint16_t)(count - first);
+    bytes[at++] = count == first ? 0 : (uint16_t)(int16_t)weight;
+    bytes[at++] = is_negative ? NUMERIC_NEGATIVE : 0;
+    bytes[at++] = (uint16_t)shown;
     for (int i = count - 1; i >= first; i--) {
-        pg__put16(out, groups[i]);
+        bytes[at++] = groups[i];
     }
+    for (size_t i = 0; i < at; i++) {
+        bytes[i] = __builtin_bswap16(bytes[i]);
+    }
+    pg__put(out, bytes, at * sizeof(bytes[0]));
 }
 
 bool pg__parse_uuid(struct slice text, uint8_t ret_bytes[16])

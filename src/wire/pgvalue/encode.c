@@ -230,6 +230,12 @@ static struct slice bytes_at(const struct ArrowArray *column, int64_t i)
     return (struct slice){len == 0 ? "" : bytes + offsets[i], len};
 }
 
+static void put_bytes(const struct ArrowArray *column, int64_t i, struct buf *out)
+{
+    struct slice bytes = bytes_at(column, i);
+    pg__put(out, bytes.ptr, bytes.len);
+}
+
 static unsigned __int128 number_at(const struct pg_encoder *encoder,
                                    const struct ArrowArray *column, int64_t i,
                                    bool *ret_is_negative)
@@ -390,7 +396,7 @@ static enum err encode_text(const struct pg_encoder *encoder, const struct Arrow
         if (encoder->type.oid == PG_BYTEA) {
             pg__print_hex(bytes_at(column, i), out);
         } else {
-            buf_append_slice(out, bytes_at(column, i));
+            put_bytes(column, i, out);
         }
         break;
     case COLUMN_DATE:
@@ -550,7 +556,7 @@ static enum err encode_binary(const struct pg_encoder *encoder, const struct Arr
     case PG_UUID:
         return put_uuid(encoder, bytes_at(column, i), out, info);
     case PG_BYTEA:
-        buf_append_slice(out, bytes_at(column, i));
+        put_bytes(column, i, out);
         break;
     default: /* text and its kin are the same in both formats */
         return encode_text(encoder, column, row, out, info);

@@ -1,4 +1,4 @@
-/* Values: against texts that PostgreSQL 15 printed, and binary against text by way of the decoder. */
+/* Values: against texts of PostgreSQL 15, and binary against text by way of the decoder. */
 #include "base/test.h"
 #include "wire/pgvalue/pgvalue_int.h"
 
