@@ -82,6 +82,8 @@ static enum cli_exit dispatch(struct cli *cli)
             cli->options.warehouse = cli->options.operand;
         }
         return run_sql(cli);
+    case COMMAND_SERVE:
+        return command_serve(cli);
     case COMMAND_POLICY_VALIDATE:
     case COMMAND_POLICY_PLAN:
     case COMMAND_POLICY_APPLY:

@@ -37,6 +37,7 @@ const char options_help[] =
     "  --keep-going          go on after a statement that fails\n"
     "\n"
     "Other commands:\n"
+    "  moat serve                            for psql and other clients of PostgreSQL\n"
     "  moat init [DIR]                       make a warehouse\n"
     "  moat config --explain                 every key: value, default, unit, where it came from\n"
     "  moat config --reference               the page docs/configuration.md\n"
@@ -283,6 +284,7 @@ static const struct command_entry {
     unsigned operands_min, operands_max;
 } command_entries[] = {
     {{"init", NULL}, COMMAND_INIT, 0, 1},
+    {{"serve", NULL}, COMMAND_SERVE, 0, 0},
     {{"help", NULL}, COMMAND_HELP, 0, 0},
     {{"version", NULL}, COMMAND_VERSION, 0, 0},
     {{"config", NULL}, COMMAND_CONFIG_EXPLAIN, 0, 0},
