@@ -5,20 +5,19 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define SET_COUNT 2048u
-#define WAY_COUNT 8u /* buckets of a set: who comes last pushes out the emptiest of them */
-#define NAME_BYTES_MAX 256u
+#define SETS 2048
+#define WAYS 8
 
 struct bucket {
-    uint64_t key;   /* 0 = free */
-    int64_t dry_us; /* when it will have run dry; its level is how far away that is */
+    uint64_t key;    /* 0: free */
+    int64_t full_us; /* the level: when it will have run dry, at one drop each `drop_us` */
 };
 
 struct login_guard {
     pthread_mutex_t lock;
     struct login_guard_options options;
-    uint64_t seed; /* nobody can choose whom they share a set with */
-    struct bucket buckets[SET_COUNT][WAY_COUNT];
+    uint64_t seed; /* so that nobody can choose who shares a set */
+    struct bucket buckets[SETS][WAYS];
 };
 
 enum err login_guard_new(const struct login_guard_options *options, struct login_guard **ret_guard,
@@ -44,9 +43,27 @@ void login_guard_free(struct login_guard *guard)
     }
 }
 
+/* The bucket of a key; a new one takes the place of the emptiest of its set. */
+static struct bucket *find(struct login_guard *guard, uint64_t key)
+{
+    struct bucket *set = guard->buckets[key % SETS];
+    struct bucket *emptiest = &set[0];
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].key == key) {
+            return &set[i];
+        }
+        if (set[i].full_us < emptiest->full_us) {
+            emptiest = &set[i];
+        }
+    }
+    *emptiest = (struct bucket){.key = key};
+    return emptiest;
+}
+
+/* Names fold case, as accounts do; the kind keeps an account from being an address. */
 static uint64_t key_of(const struct login_guard *guard, char kind, struct slice text)
 {
-    char folded[NAME_BYTES_MAX];
+    char folded[256];
     size_t len = text.len < sizeof(folded) - 1 ? text.len : sizeof(folded) - 1;
     folded[0] = kind;
     for (size_t i = 0; i < len; i++) {
@@ -54,17 +71,13 @@ static uint64_t key_of(const struct login_guard *guard, char kind, struct slice 
         folded[i + 1] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
     }
     uint64_t key = hash_xx64((struct slice){folded, len + 1}, guard->seed);
-    return key != 0 ? key : 1;
+    return key == 0 ? 1 : key;
 }
 
-/* A network of IPv6 is one person's: its first four groups count. An address of IPv4 written in
- * IPv6 is its own. */
+/* A network of IPv6 is one person's: the first four groups count. */
 static struct slice network_of(struct slice address)
 {
     size_t colons = 0;
-    if (slice_find(address, SLICE(".")) != SIZE_MAX) {
-        return address;
-    }
     for (size_t i = 0; i < address.len; i++) {
         colons += address.ptr[i] == ':';
         if (colons == 4) {
@@ -74,70 +87,47 @@ static struct slice network_of(struct slice address)
     return address;
 }
 
-static struct bucket *find(struct login_guard *guard, uint64_t key)
-{
-    struct bucket *set = guard->buckets[key % SET_COUNT];
-    struct bucket *emptiest = &set[0];
-    for (size_t i = 0; i < WAY_COUNT; i++) {
-        if (set[i].key == key) {
-            return &set[i];
-        }
-        if (set[i].dry_us < emptiest->dry_us) {
-            emptiest = &set[i];
-        }
-    }
-    *emptiest = (struct bucket){.key = key};
-    return emptiest;
-}
-
-static int64_t drop_us(const struct login_guard *guard, unsigned tries_max)
-{
-    return guard->options.window_us / tries_max;
-}
-
-static int64_t wait_us(const struct login_guard *guard, const struct bucket *bucket,
+static int64_t wait_of(const struct login_guard *guard, const struct bucket *bucket,
                        unsigned tries_max, int64_t now_us)
 {
-    int64_t level_us = bucket->dry_us > now_us ? bucket->dry_us - now_us : 0;
-    int64_t room_us = drop_us(guard, tries_max) * (tries_max - 1);
-    return level_us > room_us ? level_us - room_us : 0;
+    int64_t drop_us = guard->options.window_us / tries_max;
+    int64_t level_us = bucket->full_us > now_us ? bucket->full_us - now_us : 0;
+    int64_t room_us = guard->options.window_us - drop_us;
+    return level_us <= room_us ? 0 : level_us - room_us;
 }
 
-static void pour(const struct login_guard *guard, struct bucket *bucket, unsigned tries_max,
-                 int64_t now_us)
+static void add(const struct login_guard *guard, struct bucket *bucket, unsigned tries_max,
+                int64_t now_us)
 {
-    int64_t from_us = bucket->dry_us > now_us ? bucket->dry_us : now_us;
-    bucket->dry_us = from_us + drop_us(guard, tries_max);
+    int64_t from = bucket->full_us > now_us ? bucket->full_us : now_us;
+    bucket->full_us = from + guard->options.window_us / tries_max;
 }
 
 bool login_guard_enter(struct login_guard *guard, struct slice address, struct slice account,
                        int64_t now_us, int64_t *ret_wait_us)
 {
-    unsigned account_max = guard->options.account_tries_max;
-    unsigned address_max = guard->options.address_tries_max;
+    const struct login_guard_options *options = &guard->options;
+    pthread_mutex_lock(&guard->lock);
     uint64_t by_account = key_of(guard, 'u', account);
     uint64_t by_address = key_of(guard, 'a', network_of(address));
-    pthread_mutex_lock(&guard->lock);
-    /* Looked up again each time: both may be of one set. */
-    int64_t account_us = wait_us(guard, find(guard, by_account), account_max, now_us);
-    int64_t address_us = wait_us(guard, find(guard, by_address), address_max, now_us);
-    int64_t wait = account_us > address_us ? account_us : address_us;
-    if (wait == 0) {
-        pour(guard, find(guard, by_account), account_max, now_us);
-        pour(guard, find(guard, by_address), address_max, now_us);
+    int64_t wait_us = wait_of(guard, find(guard, by_account), options->account_tries_max, now_us);
+    int64_t other_us = wait_of(guard, find(guard, by_address), options->address_tries_max, now_us);
+    wait_us = wait_us > other_us ? wait_us : other_us;
+    if (wait_us == 0) {
+        add(guard, find(guard, by_account), options->account_tries_max, now_us);
+        add(guard, find(guard, by_address), options->address_tries_max, now_us);
     }
     pthread_mutex_unlock(&guard->lock);
-    *ret_wait_us = wait;
-    return wait == 0;
+    *ret_wait_us = wait_us;
+    return wait_us == 0;
 }
 
 void login_guard_succeeded(struct login_guard *guard, struct slice address, struct slice account,
                            int64_t now_us)
 {
-    uint64_t by_account = key_of(guard, 'u', account);
-    uint64_t by_address = key_of(guard, 'a', network_of(address));
     pthread_mutex_lock(&guard->lock);
-    find(guard, by_account)->dry_us = now_us;
-    find(guard, by_address)->dry_us -= drop_us(guard, guard->options.address_tries_max);
+    find(guard, key_of(guard, 'u', account))->full_us = now_us;
+    struct bucket *bucket = find(guard, key_of(guard, 'a', network_of(address)));
+    bucket->full_us -= guard->options.window_us / guard->options.address_tries_max;
     pthread_mutex_unlock(&guard->lock);
 }

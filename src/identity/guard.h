@@ -1,8 +1,8 @@
-/* How often somebody may try to sign in: per account and per address, in a table of fixed size.
+/* How often somebody may try a password: per account and per address, in a table of fixed size.
  *
  * Each try is a drop in two leaky buckets, taken back if it was right: tries side by side cannot
- * get past, a person who is locked out waits seconds and not hours, and a stranger who tries cannot
- * lock anybody out for longer. Unknown names count like known ones. Any thread. */
+ * get past, a locked-out person waits seconds and not hours, and a stranger who tries cannot lock
+ * anybody out for longer. Unknown names count like known ones. Any thread. */
 #pragma once
 
 #include "base/base.h"

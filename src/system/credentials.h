@@ -1,5 +1,5 @@
-/* What people sign in with, as far as the store keeps it: verifiers of passwords, API keys; and the
- * identity of somebody whom a provider vouches for. */
+/* What people sign in with, as far as the store keeps it: API keys (verifiers of passwords are in
+ * system.h); and the identity of somebody whom a provider vouches for. */
 #pragma once
 
 #include "base/arena.h"
@@ -7,12 +7,6 @@
 #include "base/err.h"
 #include "identity/provider.h"
 #include "system/system.h"
-
-/* The password verifier of `user`, in `arena`; empty if there is no such user, or none of a
- * password. For logins: nobody is signed in yet. */
-MUST_USE enum err system_password_verifier(struct system *system, struct slice user,
-                                           struct arena *arena, struct slice *ret_verifier,
-                                           struct errinfo *info);
 
 /* The key of a prefix, dead ones included; for logins, likewise. */
 MUST_USE enum err system_api_key_find(struct system *system, struct slice prefix,

@@ -3,28 +3,6 @@
 #include "system/credentials.h"
 #include "system/system_int.h"
 
-static enum err load_verifier(struct system *system, struct slice user, struct arena *arena,
-                              struct slice *ret_verifier, struct errinfo *info)
-{
-    struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    bool has_row = false;
-    TRY(system__open_cursor(system,
-                            "SELECT verifier FROM principal WHERE name = ?1 AND NOT is_role",
-                            VALUES(TEXT(user)), &cursor, info));
-    TRY(system__next(&cursor, &has_row, info));
-    *ret_verifier = SLICE("");
-    return has_row ? system__text(&cursor, 0, arena, ret_verifier, info) : ERR_OK;
-}
-
-enum err system_password_verifier(struct system *system, struct slice user, struct arena *arena,
-                                  struct slice *ret_verifier, struct errinfo *info)
-{
-    TRY(system__read_begin(system, info));
-    enum err err = load_verifier(system, user, arena, ret_verifier, info);
-    system__read_end(system);
-    return err;
-}
-
 static enum err refuse(struct errinfo *info, const char *why)
 {
     return errinfo_set(info, ERR_DENIED, "28000", "%s", why);
