@@ -505,10 +505,15 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_ALTER_TABLE:
     case STATEMENT_CREATE_PRINCIPAL:
     case STATEMENT_ALTER_USER:
+    case STATEMENT_REVOKE_API_KEY:
     case STATEMENT_GRANT:
     case STATEMENT_REVOKE:
     case STATEMENT_GRANT_ROLE:
     case STATEMENT_COPY:
+        break;
+    case STATEMENT_CREATE_API_KEY:
+        command->has_rows = true;
+        command->makes_key = true;
         break;
     }
     return ERR_OK;

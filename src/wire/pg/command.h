@@ -60,6 +60,7 @@ struct pg_command {
     bool is_transactional; /* STATEMENT: changes nothing that a rollback would have to undo */
     bool has_rows;         /* STATEMENT: gives rows (SELECT, SHOW, EXPLAIN ...) */
     bool is_select;        /* STATEMENT: may have parameters and can be described */
+    bool makes_key;        /* CREATE API KEY: has rows, and cannot be run to see which */
     bool is_session;       /* STATEMENT: changes the session */
     uint64_t count;        /* FETCH; UINT64_MAX: all */
     struct pg_copy copy;

@@ -256,6 +256,18 @@ static enum err describe_select(struct pg_connection *connection, struct pg_stat
     return keep_columns(statement, d.columns, d.column_count, info);
 }
 
+/* Of CREATE API KEY (query/run_keys.c), which is run once only. */
+static enum err describe_key(struct pg_statement *statement, struct errinfo *info)
+{
+    static const struct query_column columns[] = {
+        {{"name", 4}, {"VARCHAR", 7}},
+        {{"user", 4}, {"VARCHAR", 7}},
+        {{"key", 3}, {"VARCHAR", 7}},
+        {{"expires_at", 10}, {"TIMESTAMP WITH TIME ZONE", 24}},
+    };
+    return keep_columns(statement, columns, ARRAY_COUNT(columns), info);
+}
+
 /* SHOW and its like have rows that only running them tells: they are run, and read by nobody. */
 static enum err describe_other(struct pg_connection *connection, struct pg_statement *statement,
                                struct errinfo *info)
@@ -267,6 +279,9 @@ static enum err describe_other(struct pg_connection *connection, struct pg_state
     struct pg_portal *portal;
     if (!has_rows) {
         return ERR_OK;
+    }
+    if (command->makes_key) {
+        return describe_key(statement, info);
     }
     TRY(pg__portal_new(connection, SLICE(""), &portal, info));
     portal->command = *command;
