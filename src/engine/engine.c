@@ -17,11 +17,11 @@ static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct engine_module_ops *_Atomic loaded_ops; /* NULL until the first engine_open */
 static char loaded_path[PATH_MAX];
 
-static const struct engine_module_ops *ops(void)
+/* Every handle begins with the table of the engine that it belongs to. */
+static const struct engine_module_ops *ops(const void *handle)
 {
-    const struct engine_module_ops *table = loaded_ops;
-    ASSERT(table != NULL); /* a handle exists only after engine_open */
-    return table;
+    ASSERT(handle != NULL);
+    return *(const struct engine_module_ops *const *)handle;
 }
 
 /* Folder of the running program, without the last slash. */
@@ -126,68 +126,72 @@ enum err engine_open(const struct engine_options *options, struct engine **ret_e
                      struct errinfo *info)
 {
     ASSERT(options != NULL && ret_engine != NULL);
+    if (options->hosts != NULL) {
+        return ops(options->hosts)->open(options, ret_engine, info);
+    }
     pthread_mutex_lock(&load_lock);
     enum err err = ensure_loaded(options->module_path, info);
     pthread_mutex_unlock(&load_lock);
-    return err != ERR_OK ? err : ops()->open(options, ret_engine, info);
+    return err != ERR_OK ? err : loaded_ops->open(options, ret_engine, info);
 }
 
 void engine_close(struct engine *engine)
 {
     if (engine != NULL) {
-        ops()->close(engine);
+        ops(engine)->close(engine);
     }
 }
 
 const char *engine_version(const struct engine *engine)
 {
-    return ops()->version_text(engine);
+    return ops(engine)->version_text(engine);
 }
 
 uint64_t engine_memory_bytes(struct engine *engine)
 {
-    return ops()->memory_bytes(engine);
+    return ops(engine)->memory_bytes(engine);
 }
 
-enum err engine_session_open(struct engine *engine, struct engine_session **ret_session,
-                             struct errinfo *info)
+enum err engine_session_open(struct engine *engine, const struct identity *who,
+                             struct engine_session **ret_session, struct errinfo *info)
 {
-    return ops()->session_open(engine, ret_session, info);
+    ASSERT(who != NULL);
+    return ops(engine)->session_open(engine, who, ret_session, info);
 }
 
 void engine_session_close(struct engine_session *session)
 {
     if (session != NULL) {
-        ops()->session_close(session);
+        ops(session)->session_close(session);
     }
 }
 
 void engine_session_cancel(struct engine_session *session)
 {
-    ops()->session_cancel(session);
+    ops(session)->session_cancel(session);
 }
 
 void engine_session_ready(struct engine_session *session)
 {
-    ops()->session_ready(session);
+    ops(session)->session_ready(session);
 }
 
 enum err engine_parse(struct engine_session *session, struct slice sql, struct buf *ret_json,
                       struct errinfo *info)
 {
-    return ops()->parse(session, sql, ret_json, info);
+    return ops(session)->parse(session, sql, ret_json, info);
 }
 
 enum err engine_deparse(struct engine_session *session, struct slice json, struct buf *ret_sql,
                         struct errinfo *info)
 {
-    return ops()->deparse(session, json, ret_sql, info);
+    return ops(session)->deparse(session, json, ret_sql, info);
 }
 
 enum err engine_functions(struct engine_session *session, struct buf *ret_lines,
                           struct errinfo *info)
 {
-    return ops()->functions(session, ret_lines, info);
+    return ops(session)->functions(session, ret_lines, info);
 }
 
 enum err engine_describe(struct engine_session *session, const struct identity *who,
@@ -196,7 +200,7 @@ enum err engine_describe(struct engine_session *session, const struct identity *
                          struct errinfo *info)
 {
     ASSERT(who != NULL);
-    return ops()->describe(session, physical_sql, arena, ret_columns, ret_count, info);
+    return ops(session)->describe(session, who, physical_sql, arena, ret_columns, ret_count, info);
 }
 
 enum err engine_explain(struct engine_session *session, const struct identity *who,
@@ -204,7 +208,7 @@ enum err engine_explain(struct engine_session *session, const struct identity *w
                         struct errinfo *info)
 {
     ASSERT(who != NULL);
-    return ops()->explain(session, physical_sql, is_analyze, ret_json, info);
+    return ops(session)->explain(session, who, physical_sql, is_analyze, ret_json, info);
 }
 
 enum err engine_grant_open(struct engine *engine, const struct identity *who,
@@ -212,34 +216,34 @@ enum err engine_grant_open(struct engine *engine, const struct identity *who,
                            struct errinfo *info)
 {
     ASSERT(who != NULL && spec != NULL);
-    return ops()->grant_open(engine, spec, ret_grant, info);
+    return ops(engine)->grant_open(engine, who, spec, ret_grant, info);
 }
 
 void engine_grant_close(struct engine_grant *grant)
 {
     if (grant != NULL) {
-        ops()->grant_close(grant);
+        ops(grant)->grant_close(grant);
     }
 }
 
 void engine_grant_uri(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
-    ops()->grant_uri(grant, index, ret_uri);
+    ops(grant)->grant_uri(grant, index, ret_uri);
 }
 
 void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
-    ops()->grant_uri_out(grant, index, ret_uri);
+    ops(grant)->grant_uri_out(grant, index, ret_uri);
 }
 
 void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
-    ops()->grant_uri_scan(grant, index, ret_uri);
+    ops(grant)->grant_uri_scan(grant, index, ret_uri);
 }
 
 struct engine_grant_counters engine_grant_count(const struct engine_grant *grant)
 {
-    return ops()->grant_count(grant);
+    return ops(grant)->grant_count(grant);
 }
 
 enum err engine_query_open(struct engine_session *session, const struct identity *who,
@@ -248,44 +252,44 @@ enum err engine_query_open(struct engine_session *session, const struct identity
                            struct errinfo *info)
 {
     ASSERT(who != NULL);
-    return ops()->query_open(session, physical_sql, parameters, parameter_count, ret_query, info);
+    return ops(session)->query_open(session, who, physical_sql, parameters, parameter_count, ret_query, info);
 }
 
 size_t engine_query_column_count(const struct engine_query *query)
 {
-    return ops()->query_column_count(query);
+    return ops(query)->query_column_count(query);
 }
 
 struct engine_column engine_query_column(const struct engine_query *query, size_t index)
 {
-    return ops()->query_column(query, index);
+    return ops(query)->query_column(query, index);
 }
 
 enum err engine_query_schema(struct engine_query *query, struct ArrowSchema *ret_schema,
                              struct errinfo *info)
 {
-    return ops()->query_schema(query, ret_schema, info);
+    return ops(query)->query_schema(query, ret_schema, info);
 }
 
 enum err engine_query_next(struct engine_query *query, struct ArrowArray *ret_batch,
                            struct errinfo *info)
 {
-    return ops()->query_next(query, ret_batch, info);
+    return ops(query)->query_next(query, ret_batch, info);
 }
 
 void engine_query_cancel(struct engine_query *query)
 {
-    ops()->query_cancel(query);
+    ops(query)->query_cancel(query);
 }
 
 double engine_query_progress(struct engine_query *query)
 {
-    return ops()->query_progress(query);
+    return ops(query)->query_progress(query);
 }
 
 void engine_query_close(struct engine_query *query)
 {
     if (query != NULL) {
-        ops()->query_close(query);
+        ops(query)->query_close(query);
     }
 }

@@ -28,6 +28,7 @@ struct warehouse {
     char *folder;
     struct system *system;
     struct audit *audit;
+    struct engine_hosts *hosts; /* NULL: the engine runs in this process */
     struct engine *engine;
     struct admission *admission;
     struct plan_cache *cache;

@@ -15,10 +15,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/host/testing.h"
 #include "engine/scan.h"
 
-static const char person;
-#define WHO ((const struct identity *)(const void *)&person)
+#define WHO test_who()
 
 enum {
     TABLES = 8,
@@ -287,10 +287,11 @@ int main(int argc, char **argv)
         return 2;
     }
     struct bench bench = {.arena = arena_new(NULL, "bench", 64u << 20)};
+    struct engine_hosts *hosts = NULL;
     struct engine_options options = {.thread_count = 2};
     struct errinfo info;
-    must(engine_open(&options, &bench.engine, &info), &info);
-    must(engine_session_open(bench.engine, &bench.session, &info), &info);
+    must(test_engine_open(&options, &bench.engine, &hosts, &info), &info);
+    must(engine_session_open(bench.engine, WHO, &bench.session, &info), &info);
     open_tables(&bench, argv[1]);
     open_specs(&bench);
     FILE *file = fopen(argv[2], "r");
@@ -316,6 +317,7 @@ int main(int argc, char **argv)
     (void)fclose(file);
     engine_session_close(bench.session);
     engine_close(bench.engine);
+    engine_hosts_close(hosts);
     for (size_t i = 0; i < TABLES; i++) {
         mem_free(bench.tables[i].dead);
     }

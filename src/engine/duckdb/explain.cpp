@@ -8,7 +8,7 @@ namespace moat
 
 using std::string;
 
-enum err explain(struct engine_session *session, struct slice sql, bool is_analyze,
+enum err explain(struct engine_session *session, const struct identity *, struct slice sql, bool is_analyze,
                  struct buf *ret_json, struct errinfo *info) noexcept
 {
     return guarded(info, [&] {

@@ -203,7 +203,7 @@ TEST(engine_grant, a_file_shorter_or_other_than_promised_is_a_clean_error)
         store_fini(&damaged);
         if (err == ERR_INTERNAL) { /* a broken engine is replaced for the next session */
             engine_session_close(fixture.session);
-            CHECK_OK(engine_session_open(fixture.engine, &fixture.session, &info));
+            CHECK_OK(engine_session_open(fixture.engine, WHO, &fixture.session, &info));
         }
     }
     fixture_expect(&fixture, "SELECT 'alive'", "alive");
@@ -375,7 +375,7 @@ TEST(engine_grant, what_one_session_spills_no_session_can_read)
     batch.release(&batch);
 
     struct engine_session *other = NULL;
-    CHECK_OK(engine_session_open(fixture.engine, &other, &info));
+    CHECK_OK(engine_session_open(fixture.engine, WHO, &other, &info));
     struct fixture thief = {.engine = fixture.engine, .session = other};
     struct buf name CLEANUP(buf_fini) = {0};
     CHECK_OK(fixture_run(&thief, "SELECT path FROM duckdb_temporary_files()", &name, &info));

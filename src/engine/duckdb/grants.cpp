@@ -225,8 +225,9 @@ static bool is_extension(struct slice extension)
     return text.size() <= 32 && (text.empty() || text[0] == '.') && holds_only(text, "._-");
 }
 
-enum err grant_open(struct engine *engine, const struct engine_grant_spec *spec,
-                    struct engine_grant **ret_grant, struct errinfo *info) noexcept
+enum err grant_open(struct engine *engine, const struct identity *,
+                    const struct engine_grant_spec *spec, struct engine_grant **ret_grant,
+                    struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
         ASSERT(spec->object_count == 0 || spec->read != nullptr);
