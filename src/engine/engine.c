@@ -211,11 +211,76 @@ enum err engine_explain(struct engine_session *session, const struct identity *w
     return ops(session)->explain(session, who, physical_sql, is_analyze, ret_json, info);
 }
 
+static bool holds_only(struct slice text, const char *marks)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              (c != '\0' && strchr(marks, c) != NULL))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct slice slice_from(struct slice text, size_t at)
+{
+    return (struct slice){text.ptr + at, text.len - at};
+}
+
+/* "/year=2024": a folder of a partition, at the start of `text`; its length, or 0. */
+static size_t partition_len(struct slice text)
+{
+    size_t len = slice_find(slice_from(text, 1), SLICE("/"));
+    struct slice folder = {text.ptr + 1, len == SIZE_MAX ? 0 : len};
+    size_t equals = slice_find(folder, SLICE("="));
+    bool is_one = equals != SIZE_MAX && equals > 0 &&
+                  holds_only((struct slice){folder.ptr, equals}, "_") &&
+                  holds_only(slice_from(folder, equals + 1), "._-~+%");
+    return is_one ? len + 1 : 0;
+}
+
+/* "", ".csv.gz", or folders of partitions before one: "/year=2024/f.gz". It becomes part of an
+ * address, so nothing else may be in it (addresses are cut out of messages). */
+static bool is_extension(struct slice text)
+{
+    if (text.len > 4096) {
+        return false;
+    }
+    while (text.len > 0 && text.ptr[0] == '/') {
+        size_t len = partition_len(text);
+        if (len > 0) {
+            text = slice_from(text, len);
+            continue;
+        }
+        if (text.len < 2 || text.ptr[1] != 'f') { /* the file's name */
+            return false;
+        }
+        text = slice_from(text, 2);
+        break;
+    }
+    return text.len <= 32 && (text.len == 0 || text.ptr[0] == '.') && holds_only(text, "._-");
+}
+
+static enum err check_extensions(const struct engine_grant_spec *spec, struct errinfo *info)
+{
+    for (size_t i = 0; i < spec->object_count; i++) {
+        if (!is_extension(spec->objects[i].extension)) {
+            return errinfo_set(info, ERR_INVALID, NULL,
+                               "\"%.*s\" cannot be the extension of an object",
+                               SLICE_ARGS(spec->objects[i].extension));
+        }
+    }
+    return ERR_OK;
+}
+
 enum err engine_grant_open(struct engine *engine, const struct identity *who,
                            const struct engine_grant_spec *spec, struct engine_grant **ret_grant,
                            struct errinfo *info)
 {
     ASSERT(who != NULL && spec != NULL);
+    ASSERT(spec->object_count == 0 || spec->read != NULL);
+    TRY(check_extensions(spec, info));
     return ops(engine)->grant_open(engine, who, spec, ret_grant, info);
 }
 

@@ -44,7 +44,7 @@ static enum err add_node(const struct ArrowSchema *schema, const struct ArrowArr
     const void *const *buffers = array->buffers;
     wire_put_i64(&batch->description, array->length);
     wire_put_i64(&batch->description, array->null_count);
-    if (layout.kind != LAYOUT_NULL) {
+    if (layout.kind != LAYOUT_NULL && layout.kind != LAYOUT_UNION) {
         bool has_validity = buffers[0] != NULL && array->null_count != 0;
         add_piece(batch, buffers[0], has_validity ? (rows + 7) / 8 : 0);
     }
@@ -52,6 +52,9 @@ static enum err add_node(const struct ArrowSchema *schema, const struct ArrowArr
     case LAYOUT_NULL:
     case LAYOUT_STRUCT:
     case LAYOUT_FIXED_LIST:
+        break;
+    case LAYOUT_UNION:
+        add_piece(batch, buffers[0], rows);
         break;
     case LAYOUT_BITS:
         add_piece(batch, buffers[1], (rows + 7) / 8);
@@ -230,6 +233,7 @@ static bool children_fit(const struct wire_schema *schema, const struct ArrowArr
     case LAYOUT_FIXED_LIST:
         return checked_mul((uint64_t)array->length, (uint64_t)schema->layout.width, &items) &&
                items <= (uint64_t)array->children[0]->length;
+    case LAYOUT_UNION:
     case LAYOUT_STRUCT:
         for (size_t i = 0; i < schema->child_count; i++) {
             if (array->children[i]->length < array->length) {
@@ -251,6 +255,16 @@ static uint64_t offsets_bytes(const struct arrow_layout *layout, uint64_t rows)
     return (rows + 1) * (layout->is_large ? 8u : 4u);
 }
 
+static bool tags_fit(const uint8_t *tags, const struct ArrowArray *array)
+{
+    for (int64_t row = 0; row < array->length; row++) {
+        if (tags[row] >= array->n_children) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The buffers of one node; false if they are not what its length asks for. */
 static bool take_buffers(struct wire *in, struct owner *owner, const struct arrow_layout *layout,
                          struct ArrowArray *array, uint64_t *ret_last)
@@ -263,6 +277,10 @@ static bool take_buffers(struct wire *in, struct owner *owner, const struct arro
     if (layout->kind == LAYOUT_NULL) {
         return true;
     }
+    if (layout->kind == LAYOUT_UNION) {
+        buffers[0] = take_buffer(in, owner, rows);
+        return !in->is_bad && tags_fit(buffers[0], array);
+    }
     bool has_validity = in->end - in->at >= 8 && memcmp(in->at, nothing, 8) != 0;
     buffers[0] = take_buffer(in, owner, has_validity ? bits : 0);
     if (!has_validity) {
@@ -271,6 +289,7 @@ static bool take_buffers(struct wire *in, struct owner *owner, const struct arro
     }
     switch (layout->kind) {
     case LAYOUT_NULL:
+    case LAYOUT_UNION:
     case LAYOUT_STRUCT:
     case LAYOUT_FIXED_LIST:
         break;

@@ -72,6 +72,9 @@ static bool nested(const char *format, struct arrow_layout *layout)
     case 's':
         *layout = (struct arrow_layout){.kind = LAYOUT_STRUCT};
         return true;
+    case 'u':
+        *layout = (struct arrow_layout){.kind = LAYOUT_UNION};
+        return format[2] == 's' && format[3] == ':';
     case 'w':
         *layout = (struct arrow_layout){.kind = LAYOUT_FIXED_LIST};
         return format[2] == ':' && number_of(format + 3, &layout->width);

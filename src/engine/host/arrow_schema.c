@@ -65,6 +65,7 @@ static size_t buffers_of(const struct arrow_layout *layout)
         return 0;
     case LAYOUT_FIXED_LIST:
     case LAYOUT_STRUCT:
+    case LAYOUT_UNION:
         return 1;
     case LAYOUT_BITS:
     case LAYOUT_FIXED:
@@ -74,6 +75,21 @@ static size_t buffers_of(const struct arrow_layout *layout)
         return 3;
     }
     return 0;
+}
+
+/* "+us:0,1,2": tags are the children's numbers, so that a tag can be checked by its size. */
+static bool has_plain_tags(const struct wire_schema *node)
+{
+    char wanted[8];
+    const char *at = node->format.ptr + sizeof("+us:") - 1;
+    for (size_t i = 0; i < node->child_count && i < INT8_MAX; i++) {
+        int len = snprintf(wanted, sizeof(wanted), i == 0 ? "%zu" : ",%zu", i);
+        if (strncmp(at, wanted, (size_t)len) != 0) {
+            return false;
+        }
+        at += len;
+    }
+    return *at == '\0' && node->child_count > 0 && node->child_count < INT8_MAX;
 }
 
 static bool has_shape(const struct wire_schema *node)
@@ -87,6 +103,8 @@ static bool has_shape(const struct wire_schema *node)
         return node->child_count == 1;
     case LAYOUT_STRUCT:
         return true;
+    case LAYOUT_UNION:
+        return has_plain_tags(node);
     case LAYOUT_NULL:
     case LAYOUT_BITS:
     case LAYOUT_FIXED:

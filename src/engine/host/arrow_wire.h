@@ -24,6 +24,7 @@ enum arrow_layout_kind {
     LAYOUT_LIST, /* and maps */
     LAYOUT_FIXED_LIST,
     LAYOUT_STRUCT,
+    LAYOUT_UNION, /* sparse: every child as long as the union */
 };
 
 struct arrow_layout {

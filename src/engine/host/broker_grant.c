@@ -57,6 +57,24 @@ void grant__unref(struct engine_grant *grant)
     mem_free(grant);
 }
 
+enum err grant__take_sink(struct engine_grant *grant, size_t index, uint64_t writer,
+                          struct errinfo *info)
+{
+    pthread_mutex_lock(&grant->lock);
+    bool is_free = grant->writers[index] == 0 || grant->writers[index] == writer;
+    if (is_free) {
+        grant->writers[index] = writer;
+    }
+    pthread_mutex_unlock(&grant->lock);
+    if (!is_free) {
+        enum err err =
+            errinfo_set(info, ERR_EXISTS, NULL, "the object to write has been written already");
+        errinfo_hint(info, "Give each COPY an object of its own.");
+        return err;
+    }
+    return ERR_OK;
+}
+
 /* ---- files of scans ---- */
 
 /* Index of the first that is not before it. */
@@ -140,7 +158,8 @@ static enum err copy_lists(struct engine_grant *grant, const struct engine_grant
         arena_calloc(arena, spec->scan_count + 1, sizeof(const struct engine_scan_spec *));
     grant->offers = arena_calloc(arena, spec->scan_count + 1, sizeof(*grant->offers));
     grant->files_locks = arena_calloc(arena, spec->scan_count + 1, sizeof(*grant->files_locks));
-    if (objects == NULL || scans == NULL || grant->offers == NULL || grant->files_locks == NULL) {
+    grant->writers = arena_calloc(arena, spec->writable_count + 1, sizeof(*grant->writers));
+    if (grant->writers == NULL || objects == NULL || scans == NULL || grant->offers == NULL || grant->files_locks == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < spec->object_count; i++) {
@@ -296,12 +315,13 @@ static bool is_attached(struct host *host, struct attached attached, const char 
 static enum err attach_new(struct host *host, struct engine_grant *grant, struct buf *out,
                            struct attached *attached, struct errinfo *info)
 {
-    uint64_t number = host->next_number++;
+    uint64_t number = ++host->hosts->next_number; /* no two hosts have one number */
     const struct engine_grant_spec *spec = &grant->spec;
     if (!attach_one(host, grant, number)) {
         grant__unref(grant);
         return errinfo_nomem(info);
     }
+    attached->first = attached->first == UINT64_MAX ? number : attached->first;
     attached->end = number + 1;
     /* What scans point to lives while the grant is open. */
     enum err err = grant__use(grant, info);
@@ -317,7 +337,7 @@ enum err grant__attach(struct engine *engine, struct host *host, const struct pe
                        struct slice sql, struct buf *out, struct attached *ret_attached,
                        struct errinfo *info)
 {
-    struct attached attached = {host->next_number, host->next_number};
+    struct attached attached = {UINT64_MAX, 0};
     size_t count_at = out->len;
     uint64_t count = 0;
     enum err err = ERR_OK;

@@ -87,7 +87,7 @@ struct host {
 
     /* of the session that has the host */
     _Atomic uint64_t epoch;       /* cancels so far */
-    _Atomic uint64_t next_number; /* of attachments and queries */
+    _Atomic uint64_t next_query;
 
     pthread_mutex_t attach_lock;
     struct attachment *attachments;
@@ -115,6 +115,7 @@ struct engine_hosts {
     struct waiter *waiters; /* first come, first served */
     unsigned live_count;    /* hosts not freed yet */
     bool is_closing;
+    _Atomic uint64_t next_number; /* of attachments, never twice */
     unsigned failures; /* to start, one after the other */
     struct errinfo failure;
     struct engine_hosts_counts counts;
@@ -202,6 +203,7 @@ struct engine_grant {
     pthread_mutex_t lock;
     pthread_cond_t idle;
     pthread_mutex_t *files_locks; /* one call of files() at a time */
+    uint64_t *writers; /* of each sink: the request that writes it, by attachment; under lock */
     unsigned in_flight;
     bool is_closed;
     _Atomic uint64_t files_opened;
@@ -218,6 +220,10 @@ MUST_USE bool grant__offer(struct engine_grant *grant, size_t scan,
 /* NULL if files() has not named it. */
 const struct engine_scan_file *grant__offered(struct engine_grant *grant, size_t scan,
                                               size_t object);
+
+/* A sink is written by one request of one host. ERR_EXISTS. */
+MUST_USE enum err grant__take_sink(struct engine_grant *grant, size_t index, uint64_t writer,
+                                   struct errinfo *info);
 
 /* Attaches the grants whose addresses are in the statement, if they are of this person, and writes
  * them. `ret_numbers` (first and behind last) detach them. */

@@ -27,7 +27,7 @@ static enum err send_open(struct engine_query *query, uint64_t epoch, struct sli
     struct engine_session *session = query->session;
     struct host *host = session->host;
     struct buf head CLEANUP(buf_fini) = {0};
-    query->number = host->next_number++;
+    query->number = ++host->next_query;
     wire_put_u64(&head, epoch);
     wire_put_u64(&head, query->number);
     TRY(grant__attach(session->engine, host, &session->person, sql, &head, &query->attached,

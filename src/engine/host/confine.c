@@ -34,6 +34,7 @@ void confine__early(void)
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     /* As root only, and no loss where it is refused: sockets cannot be made anyway. */
     (void)unshare(CLONE_NEWNET | CLONE_NEWIPC);
+    (void)!chdir("/");
     (void)signal(SIGXFSZ, SIG_IGN); /* a full spill file is EFBIG */
     (void)signal(SIGINT, SIG_IGN);  /* Ctrl-C in a terminal is the broker's to handle */
 }
@@ -89,6 +90,7 @@ static const int allowed[] = {
     SCMP_SYS(rt_sigaction),  SCMP_SYS(sigaltstack),    SCMP_SYS(sched_getaffinity),
     SCMP_SYS(exit),          SCMP_SYS(exit_group),     SCMP_SYS(restart_syscall),
     SCMP_SYS(membarrier),    SCMP_SYS(getrusage),      SCMP_SYS(sysinfo),
+    SCMP_SYS(getcwd),
 };
 
 /* No memory that another process could share, and none that code could run from. */

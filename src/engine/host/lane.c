@@ -99,7 +99,8 @@ static bool handle_write(struct lane_request *r)
     }
     const struct engine_grant_spec *spec = &grant->spec;
     bool is_sane = spec->write != NULL && index < spec->writable_count;
-    r->err = is_sane ? grant__use(grant, &r->info) : ERR_OK;
+    r->err = is_sane ? grant__take_sink(grant, index, number, &r->info) : ERR_OK;
+    r->err = is_sane && r->err == ERR_OK ? grant__use(grant, &r->info) : r->err;
     if (is_sane && r->err == ERR_OK) {
         r->err = spec->write(spec->context, index, host_lane_buffer(r->host->memory, r->lane), len,
                              &r->info);
