@@ -91,6 +91,8 @@ static const int allowed[] = {
     SCMP_SYS(exit),          SCMP_SYS(exit_group),     SCMP_SYS(restart_syscall),
     SCMP_SYS(membarrier),    SCMP_SYS(getrusage),      SCMP_SYS(sysinfo),
     SCMP_SYS(getcwd),
+    /* what threads do first: those of the engine may not have run yet */
+    SCMP_SYS(rseq),          SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address),
 };
 
 /* No memory that another process could share, and none that code could run from. */
