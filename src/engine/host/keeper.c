@@ -19,7 +19,8 @@ enum {
     POLL_MAX = 2048,
     WATCH_MS = 100,       /* between looks at the memory of hosts that work */
     START_MS_MAX = 30000, /* a host that is not ready by then never will be */
-    RETRY_MS = 1000,      /* after starting has failed three times */
+    AGAIN_MS = 10,        /* after starting has failed */
+    RETRY_MS = 1000,      /* after it has three times */
 };
 
 /* ---- memory ---- */
@@ -198,9 +199,9 @@ static void collect(struct engine_hosts *hosts, struct watch *watch)
 }
 
 /* Under the lock: milliseconds until something must be looked at again. */
-static int next_look_ms(const struct engine_hosts *hosts, bool is_failing)
+static int next_look_ms(const struct engine_hosts *hosts)
 {
-    int wait_ms = is_failing ? RETRY_MS : -1;
+    int wait_ms = hosts->failures >= 3 ? RETRY_MS : hosts->failures > 0 ? AGAIN_MS : -1;
     for (const struct host *host = hosts->list; host != NULL; host = host->next) {
         if (host->state == HOST_BUSY) {
             return WATCH_MS;
@@ -267,7 +268,7 @@ static void *keep(void *context)
             }
         }
         collect(hosts, watch);
-        int wait_ms = next_look_ms(hosts, is_failing);
+        int wait_ms = next_look_ms(hosts);
         pthread_mutex_unlock(&hosts->lock);
         (void)poll(watch->fds, watch->count, wait_ms);
         uint64_t wakes;
