@@ -65,7 +65,11 @@ TEST(engine_host, a_confined_host_reaches_nothing)
     }
     CHECK(strstr(buf_cstr(&text), "open /etc/passwd refused") != NULL);
     CHECK(strstr(buf_cstr(&text), "read broker refused") != NULL);
-    CHECK(geteuid() != 0 || user_of(probe.hosts->list->pid) == 65534);
+    const struct host *host = probe.hosts->list;
+    while (host != NULL && !host->has_person) { /* a spare may not be that far */
+        host = host->next;
+    }
+    CHECK(host != NULL && (geteuid() != 0 || user_of(host->pid) == 65534));
     probe_close(&probe);
 }
 
