@@ -317,7 +317,8 @@ enum err engine_query_open(struct engine_session *session, const struct identity
                            struct errinfo *info)
 {
     ASSERT(who != NULL);
-    return ops(session)->query_open(session, who, physical_sql, parameters, parameter_count, ret_query, info);
+    return ops(session)->query_open(session, who, physical_sql, parameters, parameter_count,
+                                    ret_query, info);
 }
 
 size_t engine_query_column_count(const struct engine_query *query)

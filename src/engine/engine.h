@@ -36,8 +36,8 @@ struct engine_spill {
 /* The sha256 mask of values that somebody else computes, who has the key: hex texts of 64 bytes.
  * From any thread. */
 struct engine_mask {
-    enum err (*hash)(void *context, const struct slice *values, size_t count,
-                     char (*ret_hex)[65], struct errinfo *info);
+    enum err (*hash)(void *context, const struct slice *values, size_t count, char (*ret_hex)[65],
+                     struct errinfo *info);
     void *context;
 };
 

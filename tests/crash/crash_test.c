@@ -135,8 +135,8 @@ static enum err open_all(const char *folder, struct config **config, struct ware
     struct errinfo info;
     (void)snprintf(set, sizeof(set), "warehouse.path=%s/warehouse", folder);
     TRY(config_load(&sources, config, &info));
-    struct warehouse_options options = {.config = *config, .create_if_missing = true,
-                                        .engine_host = test_host_program()};
+    struct warehouse_options options = {
+        .config = *config, .create_if_missing = true, .engine_host = test_host_program()};
     enum err err = warehouse_open(&options, warehouse, &info);
     if (err == ERR_OK) {
         err = warehouse_login_local(*warehouse, SLICE(""), who, &info);

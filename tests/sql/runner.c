@@ -82,8 +82,8 @@ static enum err open_warehouse(struct runner *r, struct errinfo *info)
     close_warehouse(r);
     struct config_sources sources = {.sets = r->sets, .set_count = r->set_count};
     TRY(config_load(&sources, &r->config, info));
-    struct warehouse_options options = {.config = r->config, .create_if_missing = true,
-                                        .engine_host = test_host_program()};
+    struct warehouse_options options = {
+        .config = r->config, .create_if_missing = true, .engine_host = test_host_program()};
     TRY(warehouse_open(&options, &r->warehouse, info));
     return open_session(r, info);
 }

@@ -26,8 +26,8 @@ namespace moat
 {
 
 using duckdb::DataChunk;
-using duckdb::idx_t;
 using duckdb::ExpressionState;
+using duckdb::idx_t;
 using duckdb::LogicalType;
 using duckdb::ScalarFunction;
 using duckdb::string_t;
@@ -213,9 +213,9 @@ static void hash_elsewhere(DataChunk &args, Vector &result, const struct engine_
     std::vector<char[SHA256_HEX_BYTES]> hex(values.size());
     struct errinfo info;
     errinfo_init(&info);
-    enum err err = values.empty() ? ERR_OK
-                                  : other.hash(other.context, values.data(), values.size(),
-                                               hex.data(), &info);
+    enum err err = values.empty()
+                       ? ERR_OK
+                       : other.hash(other.context, values.data(), values.size(), hex.data(), &info);
     if (err != ERR_OK) {
         throw_errinfo(err, info);
     }

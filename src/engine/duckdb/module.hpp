@@ -213,8 +213,8 @@ enum err deparse(struct engine_session *, struct slice, struct buf *, struct err
 enum err functions(struct engine_session *, struct buf *, struct errinfo *) noexcept;
 enum err describe(struct engine_session *, const struct identity *, struct slice, struct arena *,
                   struct engine_column **, size_t *, struct errinfo *) noexcept;
-enum err explain(struct engine_session *, const struct identity *, struct slice, bool,
-                 struct buf *, struct errinfo *) noexcept;
+enum err explain(struct engine_session *, const struct identity *, struct slice, bool, struct buf *,
+                 struct errinfo *) noexcept;
 
 enum err grant_open(struct engine *, const struct identity *, const struct engine_grant_spec *,
                     struct engine_grant **, struct errinfo *) noexcept;

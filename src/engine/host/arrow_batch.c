@@ -302,7 +302,8 @@ static bool take_buffers(struct wire *in, struct owner *owner, const struct arro
     case LAYOUT_LIST:
     case LAYOUT_BYTES:
         buffers[1] = take_buffer(in, owner, offsets_bytes(layout, rows));
-        is_whole = !in->is_bad && check_offsets(buffers[1], array->length, layout->is_large, ret_last);
+        is_whole =
+            !in->is_bad && check_offsets(buffers[1], array->length, layout->is_large, ret_last);
         if (is_whole && layout->kind == LAYOUT_BYTES) {
             buffers[2] = take_buffer(in, owner, *ret_last);
         }
@@ -363,9 +364,8 @@ enum err wire_take_batch(const struct wire_schema *schema, struct slice descript
     size_t nodes = schema->node_count;
     size_t node_bytes = nodes * sizeof(struct ArrowArray);
     size_t link_bytes = nodes * sizeof(struct ArrowArray *);
-    struct owner *owner =
-        mem_calloc(1, sizeof(*owner) + node_bytes + link_bytes +
-                          (schema->buffer_count + 1) * sizeof(void *));
+    struct owner *owner = mem_calloc(1, sizeof(*owner) + node_bytes + link_bytes +
+                                            (schema->buffer_count + 1) * sizeof(void *));
     if (owner == NULL) {
         mem_free(data);
         return errinfo_nomem(info);
@@ -374,7 +374,8 @@ enum err wire_take_batch(const struct wire_schema *schema, struct slice descript
     owner->data_bytes = data_bytes;
     owner->nodes = (struct ArrowArray *)(owner + 1);
     owner->links = (struct ArrowArray **)(owner->nodes + nodes);
-    owner->buffers = (const void **)(owner->links + nodes);
+    void *behind = owner->links + nodes;
+    owner->buffers = behind;
     struct wire in = wire_of(description);
     struct ArrowArray batch;
     if (!take_node(&in, owner, schema, &batch) || !wire_is_done(&in)) {

@@ -40,8 +40,7 @@ static bool decimal(const char *format, struct arrow_layout *layout)
     if (comma == NULL || (bits != NULL && !number_of(bits + 1, &width))) {
         return false;
     }
-    return (width == 32 || width == 64 || width == 128 || width == 256) &&
-           fixed(layout, width / 8);
+    return (width == 32 || width == 64 || width == 128 || width == 256) && fixed(layout, width / 8);
 }
 
 static bool temporal(const char *format, struct arrow_layout *layout)

@@ -126,8 +126,7 @@ static uint64_t memory_bytes(struct engine *engine)
 
 /* ---- sessions ---- */
 
-static enum err be(struct engine_session *session, const struct identity *who,
-                   struct errinfo *info)
+static enum err be(struct engine_session *session, const struct identity *who, struct errinfo *info)
 {
     if (session->who == who) {
         return ERR_OK;
@@ -175,8 +174,7 @@ static void close_session(struct engine_session *session)
 void host__urge(struct host *host, uint32_t kind, uint64_t number)
 {
     pthread_mutex_lock(&host->urgent_lock);
-    enum err err =
-        channel_try_send(&host->urgent, kind, (struct slice){(const char *)&number, 8});
+    enum err err = channel_try_send(&host->urgent, kind, (struct slice){(const char *)&number, 8});
     pthread_mutex_unlock(&host->urgent_lock);
     if (err == ERR_BUSY) { /* it has not read for thousands of them */
         pthread_mutex_lock(&host->hosts->lock);
@@ -284,9 +282,7 @@ enum err session__lost(struct engine_session *session, enum err channel_err, str
     bool was_cancelled = session->is_cancelled || query__was_cancelled(session->query);
     pthread_mutex_unlock(&session->lock);
     /* Whatever broke first, the person asked for this. */
-    return was_cancelled
-               ? errinfo_set(info, ERR_CANCELLED, NULL, "the query was cancelled")
-               : err;
+    return was_cancelled ? errinfo_set(info, ERR_CANCELLED, NULL, "the query was cancelled") : err;
 }
 
 /* ---- requests on the control channel ---- */
@@ -364,8 +360,8 @@ static enum err functions(struct engine_session *session, struct buf *ret_lines,
 }
 
 /* Asks with the grants of the statement; the answer is in session->body until the next. */
-static enum err ask_bound(struct engine_session *session, const struct identity *who,
-                          uint32_t kind, bool is_analyze, struct slice sql, bool *ret_is_broken,
+static enum err ask_bound(struct engine_session *session, const struct identity *who, uint32_t kind,
+                          bool is_analyze, struct slice sql, bool *ret_is_broken,
                           struct errinfo *info)
 {
     struct buf head CLEANUP(buf_fini) = {0};
@@ -378,8 +374,8 @@ static enum err ask_bound(struct engine_session *session, const struct identity 
     enum err err = grant__attach(session->engine, session->host, &session->person, sql, &head,
                                  &attached, info);
     if (err == ERR_OK) {
-        err = exchange(session, kind, buf_slice(&head), sql, tree_max(sql.len), ret_is_broken,
-                       info);
+        err =
+            exchange(session, kind, buf_slice(&head), sql, tree_max(sql.len), ret_is_broken, info);
         grant__detach(session->host, attached);
     }
     session__end(session);
@@ -387,9 +383,8 @@ static enum err ask_bound(struct engine_session *session, const struct identity 
 }
 
 static enum err describe(struct engine_session *session, const struct identity *who,
-                         struct slice sql, struct arena *arena,
-                         struct engine_column **ret_columns, size_t *ret_count,
-                         struct errinfo *info)
+                         struct slice sql, struct arena *arena, struct engine_column **ret_columns,
+                         size_t *ret_count, struct errinfo *info)
 {
     bool is_broken = false;
     enum err err = ask_bound(session, who, MESSAGE_DESCRIBE, false, sql, &is_broken, info);

@@ -18,8 +18,7 @@ enum err grant__use(struct engine_grant *grant, struct errinfo *info)
     if (grant->is_closed) {
         err = errinfo_set(info, ERR_DENIED, NULL, "no grant for object");
         errinfo_hint(info, "The query that it was for has ended.");
-    } else if (grant->spec.expires_wall_us != 0 &&
-               clock_wall_us() >= grant->spec.expires_wall_us) {
+    } else if (grant->spec.expires_wall_us != 0 && clock_wall_us() >= grant->spec.expires_wall_us) {
         err = errinfo_set(info, ERR_DENIED, NULL, "the grant for this object has expired");
         errinfo_hint(info, "Run the query again.");
     } else {
@@ -159,7 +158,8 @@ static enum err copy_lists(struct engine_grant *grant, const struct engine_grant
     grant->offers = arena_calloc(arena, spec->scan_count + 1, sizeof(*grant->offers));
     grant->files_locks = arena_calloc(arena, spec->scan_count + 1, sizeof(*grant->files_locks));
     grant->writers = arena_calloc(arena, spec->writable_count + 1, sizeof(*grant->writers));
-    if (grant->writers == NULL || objects == NULL || scans == NULL || grant->offers == NULL || grant->files_locks == NULL) {
+    if (grant->writers == NULL || objects == NULL || scans == NULL || grant->offers == NULL ||
+        grant->files_locks == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < spec->object_count; i++) {

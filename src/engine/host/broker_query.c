@@ -30,14 +30,12 @@ static enum err send_open(struct engine_query *query, uint64_t epoch, struct sli
     query->number = ++host->next_query;
     wire_put_u64(&head, epoch);
     wire_put_u64(&head, query->number);
-    TRY(grant__attach(session->engine, host, &session->person, sql, &head, &query->attached,
-                      info));
+    TRY(grant__attach(session->engine, host, &session->person, sql, &head, &query->attached, info));
     host_put_parameters(&head, parameters, parameter_count);
     wire_put_u64(&head, sql.len);
     struct slice parts[] = {buf_slice(&head), sql};
-    enum err err = buf_failed(&head)
-                       ? errinfo_nomem(info)
-                       : channel_send_parts(&host->query, MESSAGE_OPEN, parts, 2);
+    enum err err = buf_failed(&head) ? errinfo_nomem(info)
+                                     : channel_send_parts(&host->query, MESSAGE_OPEN, parts, 2);
     if (err != ERR_OK) {
         grant__detach(host, query->attached);
         query->is_broken = err != ERR_NOMEM;
@@ -106,8 +104,7 @@ enum err query__open(struct engine_session *session, const struct identity *who,
     query->ops = &broker__ops;
     query->session = session;
     query->arena = arena_new(NULL, "query", 0);
-    enum err err =
-        query->arena == NULL ? errinfo_nomem(info) : session__host(session, who, info);
+    enum err err = query->arena == NULL ? errinfo_nomem(info) : session__host(session, who, info);
     if (err == ERR_OK) {
         err = open_on_host(query, sql, parameters, parameter_count, info);
         if (err != ERR_OK) {
@@ -224,8 +221,7 @@ static enum err pull(struct engine_query *query, uint64_t epoch, struct ArrowArr
 {
     struct channel *channel = &query->session->host->query;
     struct frame frame;
-    TRY(channel_send(channel, MESSAGE_NEXT,
-                     (struct slice){(const char *)&epoch, sizeof(epoch)}));
+    TRY(channel_send(channel, MESSAGE_NEXT, (struct slice){(const char *)&epoch, sizeof(epoch)}));
     TRY(channel_next(channel, HOST_BATCH_BYTES_MAX + DESCRIPTION_BYTES_MAX + 64, &frame));
     switch (frame.kind) {
     case MESSAGE_BATCH:
@@ -244,8 +240,7 @@ static enum err cancelled(struct engine_query *query, struct errinfo *info)
     return errinfo_set(info, ERR_CANCELLED, NULL, "the query was cancelled");
 }
 
-enum err query__next(struct engine_query *query, struct ArrowArray *ret_batch,
-                     struct errinfo *info)
+enum err query__next(struct engine_query *query, struct ArrowArray *ret_batch, struct errinfo *info)
 {
     struct engine_session *session = query->session;
     struct ArrowArray batch = {0};

@@ -121,8 +121,8 @@ enum err channel_send_parts(struct channel *channel, uint32_t kind, const struct
     return send_frame(channel, kind, parts, part_count, NULL, 0, 0);
 }
 
-enum err channel_send_fds(struct channel *channel, uint32_t kind, struct slice body,
-                          const int *fds, size_t fd_count)
+enum err channel_send_fds(struct channel *channel, uint32_t kind, struct slice body, const int *fds,
+                          size_t fd_count)
 {
     return send_frame(channel, kind, &body, 1, fds, fd_count, 0);
 }

@@ -44,7 +44,7 @@ MUST_USE enum err channel_next(struct channel *channel, size_t body_max, struct 
 /* Exactly `len` bytes of a body. */
 MUST_USE enum err channel_read(struct channel *channel, void *ret_bytes, size_t len);
 /* Header and whole body; `ret_body` is emptied first. */
-MUST_USE enum err channel_receive(struct channel *channel, size_t body_max,
-                                  struct frame *ret_frame, struct buf *ret_body);
+MUST_USE enum err channel_receive(struct channel *channel, size_t body_max, struct frame *ret_frame,
+                                  struct buf *ret_body);
 /* The next descriptor that came along, or -1. The caller closes. */
 int channel_take_fd(struct channel *channel);

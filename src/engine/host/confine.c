@@ -77,22 +77,50 @@ static enum err change_user(uint32_t user_id, struct errinfo *info)
 /* ---- system calls ---- */
 
 static const int allowed[] = {
-    SCMP_SYS(read),          SCMP_SYS(write),          SCMP_SYS(readv),
-    SCMP_SYS(writev),        SCMP_SYS(pread64),        SCMP_SYS(pwrite64),
-    SCMP_SYS(recvmsg),       SCMP_SYS(recvfrom),       SCMP_SYS(sendmsg),
-    SCMP_SYS(poll),          SCMP_SYS(ppoll),          SCMP_SYS(close),
-    SCMP_SYS(lseek),         SCMP_SYS(ftruncate),      SCMP_SYS(futex),
-    SCMP_SYS(munmap),        SCMP_SYS(madvise),        SCMP_SYS(brk),
-    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres),   SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(nanosleep),     SCMP_SYS(gettimeofday),   SCMP_SYS(getrandom),
-    SCMP_SYS(sched_yield),   SCMP_SYS(getpid),         SCMP_SYS(gettid),
-    SCMP_SYS(getcpu),        SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(rt_sigaction),  SCMP_SYS(sigaltstack),    SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(exit),          SCMP_SYS(exit_group),     SCMP_SYS(restart_syscall),
-    SCMP_SYS(membarrier),    SCMP_SYS(getrusage),      SCMP_SYS(sysinfo),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(pread64),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(close),
+    SCMP_SYS(lseek),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(futex),
+    SCMP_SYS(munmap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getcpu),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(sysinfo),
     SCMP_SYS(getcwd),
     /* what threads do first: those of the engine may not have run yet */
-    SCMP_SYS(rseq),          SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address),
+    SCMP_SYS(rseq),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(set_tid_address),
 };
 
 /* No memory that another process could share, and none that code could run from. */
@@ -100,8 +128,8 @@ static int allow_memory(scmp_filter_ctx filter)
 {
     const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
     const struct scmp_arg_cmp not_shared = SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED, 0);
-    int failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, not_executable,
-                                  not_shared);
+    int failed =
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, not_executable, not_shared);
     failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_executable);
     failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mremap), 0);
     return failed;

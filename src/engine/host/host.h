@@ -17,17 +17,17 @@
 struct engine_hosts;
 
 struct engine_hosts_options {
-    const char *program;      /* NULL = the running one; must call engine_host_main */
-    unsigned busy_max;        /* hosts with a person, at work or kept for them; 0 = 20 */
-    unsigned spare_count;     /* started ahead for whoever comes next; 0 = 1 */
+    const char *program;       /* NULL = the running one; must call engine_host_main */
+    unsigned busy_max;         /* hosts with a person, at work or kept for them; 0 = 20 */
+    unsigned spare_count;      /* started ahead for whoever comes next; 0 = 1 */
     uint64_t memory_bytes_max; /* of the engine in each; 0 = as engine_options has it */
-    unsigned cancel_ms;       /* a host that goes on longer after a cancel is killed; 0 = 5000 */
-    unsigned wait_ms;         /* to wait for a host when all are busy; 0 = 30000 */
-    unsigned idle_ms;         /* one kept for a person that they do not use; 0 = 60000 */
-    unsigned statements_max;  /* then a host is replaced; 0 = 10000 */
-    int64_t user_id;          /* of hosts, if the broker is root; -1 = the broker's */
-    bool may_be_unconfined;   /* go on where the kernel has no seccomp */
-    bool is_slotless;         /* batches through the socket: to measure, no more */
+    unsigned cancel_ms;        /* a host that goes on longer after a cancel is killed; 0 = 5000 */
+    unsigned wait_ms;          /* to wait for a host when all are busy; 0 = 30000 */
+    unsigned idle_ms;          /* one kept for a person that they do not use; 0 = 60000 */
+    unsigned statements_max;   /* then a host is replaced; 0 = 10000 */
+    int64_t user_id;           /* of hosts, if the broker is root; -1 = the broker's */
+    bool may_be_unconfined;    /* go on where the kernel has no seccomp */
+    bool is_slotless;          /* batches through the socket: to measure, no more */
 };
 
 MUST_USE enum err engine_hosts_open(const struct engine_hosts_options *options,
@@ -38,11 +38,11 @@ DEFINE_CLEANUP(struct engine_hosts, engine_hosts_cleanup, engine_hosts_close)
 /* In the order of the states of a host (README.md). */
 struct engine_hosts_counts {
     unsigned starting;
-    unsigned idle;     /* of which most have no person yet */
+    unsigned idle; /* of which most have no person yet */
     unsigned busy;
     unsigned draining;
-    uint64_t started;  /* since the engine was opened */
-    uint64_t crashed;  /* ended by themselves or by a signal that was not ours */
+    uint64_t started; /* since the engine was opened */
+    uint64_t crashed; /* ended by themselves or by a signal that was not ours */
     uint64_t killed_deadline;
     uint64_t killed_memory;
     uint64_t resident_bytes;

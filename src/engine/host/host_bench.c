@@ -116,10 +116,8 @@ static double run(struct bench *bench, size_t way, struct slice statement, uint6
     struct engine_query *query = NULL;
     struct engine_grant *grant = NULL;
     struct buf sql CLEANUP(buf_fini) = {0};
-    struct engine_grant_spec spec = {.objects = bench->objects,
-                                     .object_count = TABLES,
-                                     .read = read_table,
-                                     .context = bench};
+    struct engine_grant_spec spec = {
+        .objects = bench->objects, .object_count = TABLES, .read = read_table, .context = bench};
     int64_t start = clock_mono_us();
     must(engine_grant_open(bench->engines[way], test_who(), &spec, &grant, &info), &info);
     with_tables(grant, statement, &sql);
@@ -227,7 +225,6 @@ static void measure_statements(struct bench *bench, const char *path, unsigned r
         }
         measure_best(bench, name, statement, rounds, totals);
     }
-    free(line);
     (void)fclose(file);
     for (size_t way = 0; way < WAYS; way++) {
         char text[64];
@@ -250,7 +247,8 @@ int main(int argc, char **argv)
     measure_parse(&bench, 2000);
     measure_latency(&bench, "one row", SLICE("SELECT * FROM supplier WHERE s_suppkey = 777"), 300);
     double totals[WAYS] = {0};
-    measure_best(&bench, "wide rows", SLICE("SELECT * FROM lineitem LIMIT 2000000"), rounds, totals);
+    measure_best(&bench, "wide rows", SLICE("SELECT * FROM lineitem LIMIT 2000000"), rounds,
+                 totals);
     measure_best(&bench, "keys only", SLICE("SELECT l_orderkey FROM lineitem"), rounds, totals);
     measure_statements(&bench, argv[2], rounds);
     close_all(&bench);

@@ -287,11 +287,11 @@ enum err keeper__start(struct engine_hosts *hosts, struct errinfo *info)
     hosts->failures = 0;
     hosts->counts = (struct engine_hosts_counts){0};
     hosts->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    hosts->has_keeper =
-        hosts->wake >= 0 && pthread_create(&hosts->keeper, NULL, keep, hosts) == 0;
+    hosts->has_keeper = hosts->wake >= 0 && pthread_create(&hosts->keeper, NULL, keep, hosts) == 0;
     if (!hosts->has_keeper) {
-        return errinfo_set(info, ERR_NOMEM, NULL, "the thread that keeps engine hosts cannot be "
-                                                  "started");
+        return errinfo_set(info, ERR_NOMEM, NULL,
+                           "the thread that keeps engine hosts cannot be "
+                           "started");
     }
     /* One is waited for, so that what cannot work is known now and not at the first statement. */
     enum err err = ERR_OK;

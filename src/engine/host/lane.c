@@ -317,8 +317,8 @@ static bool handle_spill(struct lane_request *r)
     if (is_open) {
         r->err = open_spill(host, name, may_create, &r->fd, &r->info);
     } else if (host->spill_folder < 0 || unlinkat(host->spill_folder, name, 0) != 0) {
-        r->err = errinfo_set(&r->info, ERR_NOT_FOUND, NULL, "there is no temporary file \"%s\"",
-                             name);
+        r->err =
+            errinfo_set(&r->info, ERR_NOT_FOUND, NULL, "there is no temporary file \"%s\"", name);
     }
     pthread_mutex_unlock(&host->spill_lock);
     return true;

@@ -103,8 +103,7 @@ TEST(engine_host, a_host_never_serves_two_persons)
 }
 
 static enum err never_read(UNUSED void *context, UNUSED size_t index, UNUSED uint64_t offset,
-                           UNUSED void *ret_bytes, UNUSED size_t len,
-                           UNUSED struct errinfo *info)
+                           UNUSED void *ret_bytes, UNUSED size_t len, UNUSED struct errinfo *info)
 {
     fail_msg("read for another");
     return ERR_INTERNAL;
@@ -204,9 +203,10 @@ static void kill_one(struct worker *workers, size_t index, int signal_number)
 
 static void crash_one_of_many(int signal_number)
 {
-    struct house house = house_open(
-        (struct engine_hosts_options){.busy_max = SESSIONS + 4, .spare_count = 2, .wait_ms = 120000},
-        128u << 20);
+    struct house house = house_open((struct engine_hosts_options){.busy_max = SESSIONS + 4,
+                                                                  .spare_count = 2,
+                                                                  .wait_ms = 120000},
+                                    128u << 20);
     struct identity *who = person_new("ann", "staff");
     struct worker *workers = mem_calloc(SESSIONS, sizeof(*workers));
     struct errinfo info;
@@ -259,8 +259,8 @@ TEST(engine_host, after_a_crash_the_next_statement_runs_at_once)
     struct engine_query *query = NULL;
     struct errinfo info;
     CHECK_OK(engine_session_open(house.engine, who, &session, &info));
-    CHECK_OK(engine_query_open(session, who, SLICE("SELECT count(*) FROM range(100000000000)"), NULL,
-                               0, &query, &info));
+    CHECK_OK(engine_query_open(session, who, SLICE("SELECT count(*) FROM range(100000000000)"),
+                               NULL, 0, &query, &info));
     while (engine_hosts_count(house.hosts).idle == 0) { /* the spare */
         usleep(1000);
     }
@@ -357,8 +357,7 @@ TEST(engine_host, when_all_are_busy_the_next_waits_and_is_refused)
 
 TEST(engine_host, a_host_is_replaced_after_so_many_statements)
 {
-    struct house house =
-        house_open((struct engine_hosts_options){.statements_max = 3}, 128u << 20);
+    struct house house = house_open((struct engine_hosts_options){.statements_max = 3}, 128u << 20);
     struct identity *who = person_new("ann", "staff");
     struct engine_session *session = NULL;
     struct errinfo info;

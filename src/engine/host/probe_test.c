@@ -67,8 +67,8 @@ static void try_processes(struct buf *out)
 static void try_privileges(struct buf *out)
 {
     void *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    void *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1, 0);
+    void *code =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     note(out, "setuid", syscall(SYS_setuid, 0));
     note(out, "unshare", unshare(CLONE_NEWUSER));
     note(out, "bpf", syscall(SYS_bpf, 0, NULL, 0));

@@ -125,9 +125,8 @@ static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_s
 }
 
 void host_put_grant(struct buf *out, uint64_t number, const char *address,
-                    const struct engine_object *objects, size_t object_count,
-                    size_t writable_count, const struct engine_scan_spec *const *scans,
-                    size_t scan_count)
+                    const struct engine_object *objects, size_t object_count, size_t writable_count,
+                    const struct engine_scan_spec *const *scans, size_t scan_count)
 {
     wire_put_u64(out, number);
     buf_append(out, address, 32);

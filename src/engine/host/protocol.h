@@ -13,8 +13,8 @@ enum {
     HOST_SLOT_BYTES = 8 << 20, /* a longer batch goes through the socket */
     HOST_LANE_BYTES = 2 << 20, /* two halves: one is filled while the other is read */
     HOST_HALF_BYTES = HOST_LANE_BYTES / 2,
-    HOST_LIVE_MAX = 65536, /* positions asked about at once */
-    HOST_SPILL_NAME_MAX = 64,    /* of a spill file */
+    HOST_LIVE_MAX = 65536,    /* positions asked about at once */
+    HOST_SPILL_NAME_MAX = 64, /* of a spill file */
 };
 
 #define HOST_ARGUMENT "--engine-host"
@@ -84,12 +84,12 @@ static inline char *host_lane_buffer(void *memory, size_t lane)
 struct host_hello {
     uint32_t lane_count;
     uint32_t thread_count;
-    uint64_t memory_bytes_max;   /* of the engine itself */
-    uint64_t process_bytes_max;  /* of the process: 0 = unlimited */
-    uint64_t temp_bytes_max;     /* 0 = no spilling */
-    uint32_t user_id;            /* UINT32_MAX: stay */
-    bool is_confined;            /* false: go on without seccomp where there is none */
-    bool is_slotless;            /* batches through the socket, to measure */
+    uint64_t memory_bytes_max;  /* of the engine itself */
+    uint64_t process_bytes_max; /* of the process: 0 = unlimited */
+    uint64_t temp_bytes_max;    /* 0 = no spilling */
+    uint32_t user_id;           /* UINT32_MAX: stay */
+    bool is_confined;           /* false: go on without seccomp where there is none */
+    bool is_slotless;           /* batches through the socket, to measure */
 };
 void host_put_hello(struct buf *out, const struct host_hello *hello);
 MUST_USE bool host_take_hello(struct wire *in, struct host_hello *ret_hello);
@@ -98,15 +98,14 @@ MUST_USE bool host_take_hello(struct wire *in, struct host_hello *ret_hello);
 
 /* One grant as it is attached to one request. */
 struct host_grant {
-    uint64_t number;   /* never used twice in a host */
-    char address[33];  /* as in the statement */
+    uint64_t number;  /* never used twice in a host */
+    char address[33]; /* as in the statement */
     struct engine_grant_spec spec;
     struct engine_scan_spec *scans; /* what spec.scans points at */
 };
 void host_put_grant(struct buf *out, uint64_t number, const char *address,
-                    const struct engine_object *objects, size_t object_count,
-                    size_t writable_count, const struct engine_scan_spec *const *scans,
-                    size_t scan_count);
+                    const struct engine_object *objects, size_t object_count, size_t writable_count,
+                    const struct engine_scan_spec *const *scans, size_t scan_count);
 /* Without functions and context: those are the host's own. */
 void host_take_grant(struct wire *in, struct arena *arena, struct host_grant *ret_grant);
 

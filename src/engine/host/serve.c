@@ -121,10 +121,9 @@ static enum err serve_bound(struct server *server, uint32_t kind, struct wire *i
             err = errinfo_nomem(info);
         } else {
             serve__grants_bind(&grants, sql.ptr, sql.len);
-            err = kind == MESSAGE_DESCRIBE
-                      ? describe(server, buf_slice(&sql), out, info)
-                      : engine_explain(server->side, server->who, buf_slice(&sql), is_analyze, out,
-                                       info);
+            err = kind == MESSAGE_DESCRIBE ? describe(server, buf_slice(&sql), out, info)
+                                           : engine_explain(server->side, server->who,
+                                                            buf_slice(&sql), is_analyze, out, info);
         }
     }
     serve__grants_close(&grants);

@@ -80,7 +80,7 @@ struct served_grant {
 
 struct live_block {
     size_t object;
-    int64_t first;                    /* position; -1 = empty */
+    int64_t first; /* position; -1 = empty */
     uint8_t bits[HOST_LIVE_MAX / 8];
 };
 
@@ -88,8 +88,8 @@ struct served_scan {
     struct served_grant *grant;
     size_t index;
     pthread_mutex_t lock;
-    struct arena *arena;              /* lists of files; under lock */
-    struct live_block *blocks;        /* under lock; direct mapped */
+    struct arena *arena;       /* lists of files; under lock */
+    struct live_block *blocks; /* under lock; direct mapped */
 };
 
 enum {
@@ -117,7 +117,7 @@ static enum err read_on(struct lane *lane, struct place place, uint64_t offset, 
         while (err == ERR_OK && asked < len && pending < 2) {
             size_t into = (half + pending) % 2;
             parts[into] = len - asked < HOST_HALF_BYTES ? len - asked : HOST_HALF_BYTES;
-            struct host_read read = {place.grant,    place.scan,   place.object,
+            struct host_read read = {place.grant,    place.scan,  place.object,
                                      offset + asked, parts[into], into * HOST_HALF_BYTES};
             struct buf body CLEANUP(buf_fini) = {0};
             host_put_read(&body, &read);
@@ -411,8 +411,7 @@ void serve__grants_bind(const struct served_grants *grants, char *sql, size_t le
         at += found + scheme.len;
         for (size_t i = 0; i < grants->count; i++) {
             const struct served_grant *grant = &grants->list[i];
-            if (grant->own_address[0] != '\0' &&
-                memcmp(sql + at, grant->from.address, 32) == 0) {
+            if (grant->own_address[0] != '\0' && memcmp(sql + at, grant->from.address, 32) == 0) {
                 memcpy(sql + at, grant->own_address, 32);
                 break;
             }

@@ -26,7 +26,8 @@ struct server {
     struct channel query;
     struct channel urgent;
     void *memory;
-    struct identity *who; /* the engine wants somebody; whose statements they are, the broker knows */
+    struct identity
+        *who; /* the engine wants somebody; whose statements they are, the broker knows */
     struct engine *engine;
     struct engine_session *side; /* of the control channel */
     struct engine_session *main; /* of the query channel */

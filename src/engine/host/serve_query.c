@@ -110,8 +110,7 @@ static void serve_open(struct running *running, struct wire *in)
 /* ---- batches ---- */
 
 /* Too long for its slot: all through the socket. */
-static enum err send_through_socket(struct running *running, struct buf *head,
-                                    struct errinfo *info)
+static enum err send_through_socket(struct running *running, struct buf *head, struct errinfo *info)
 {
     const struct wire_batch *batch = running->batch;
     if (batch->data_bytes > HOST_BATCH_BYTES_MAX) {
@@ -124,9 +123,8 @@ static enum err send_through_socket(struct running *running, struct buf *head,
         return errinfo_nomem(info);
     }
     wire_batch_copy(batch, data);
-    struct slice parts[] = {buf_slice(head),
-                            buf_slice(&batch->description),
-                            {data, batch->data_bytes}};
+    struct slice parts[] = {
+        buf_slice(head), buf_slice(&batch->description), {data, batch->data_bytes}};
     if (channel_send_parts(&running->server->query, MESSAGE_BATCH, parts, 3) != ERR_OK) {
         serve__end();
     }

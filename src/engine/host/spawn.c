@@ -154,8 +154,8 @@ static bool send_hello(struct host *host, const struct ends *ends)
         .memory_bytes_max = engine->memory_bytes_max,
         .process_bytes_max = engine->process_bytes_max,
         .temp_bytes_max = engine->temp_folder == NULL ? 0 : engine->temp_bytes_max,
-        .user_id = is_root && hosts->options.user_id >= 0 ? (uint32_t)hosts->options.user_id
-                                                          : UINT32_MAX,
+        .user_id =
+            is_root && hosts->options.user_id >= 0 ? (uint32_t)hosts->options.user_id : UINT32_MAX,
         .is_confined = !hosts->options.may_be_unconfined,
         .is_slotless = hosts->options.is_slotless,
     };
@@ -167,8 +167,9 @@ static bool send_hello(struct host *host, const struct ends *ends)
 
 static enum err fail(struct host *host, int error, struct errinfo *info)
 {
+    char text[128];
     enum err err = errinfo_set(info, ERR_UNSUPPORTED, NULL, "an engine host cannot be started");
-    errinfo_detail(info, "\"%s\": %s", host->hosts->program, strerror(error));
+    errinfo_detail(info, "\"%s\": %s", host->hosts->program, strerror_r(error, text, sizeof(text)));
     errinfo_hint(info, "Check limits of processes, open files and memory (ulimit -a).");
     return err;
 }
