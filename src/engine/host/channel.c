@@ -236,6 +236,11 @@ enum err channel_receive(struct channel *channel, size_t body_max, struct frame 
         ret_body->len += part;
         left -= part;
     }
+    char *end = buf_reserve(ret_body, 1); /* what a buf holds ends with NUL */
+    if (end == NULL) {
+        return ERR_NOMEM;
+    }
+    *end = '\0';
     *ret_frame = frame;
     return ERR_OK;
 }
