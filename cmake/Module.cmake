@@ -96,12 +96,20 @@ function(moat_program name)
     install(TARGETS moat RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endfunction()
 
+# moat_tool(moat-sim sim_main): a program for developers, bin/moat-sim, from src/sim_main.c; not installed.
+function(moat_tool program name)
+    moat__arrows(deps ${name})
+    add_executable(${program} "${MOAT_SOURCE_ROOT}/${name}.c")
+    target_include_directories(${program} PRIVATE "${MOAT_SOURCE_ROOT}")
+    target_link_libraries(${program} PRIVATE moat_flags ${deps})
+endfunction()
+
 # moat_add_test(NAME attack.files LABEL attack TIMEOUT 300 COMMAND program argument...): a test that runs at the root of the
 # tree, so that it names its data as "tests/...". tools/check counts its cases by what it prints (see there).
 function(moat_add_test)
     cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;LABEL;TIMEOUT" "COMMAND")
     if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 120)
+        set(arg_TIMEOUT 300) # sanitizers on a busy machine
     endif()
     add_test(NAME ${arg_NAME} COMMAND ${arg_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" COMMAND_EXPAND_LISTS)
     set_tests_properties(${arg_NAME} PROPERTIES

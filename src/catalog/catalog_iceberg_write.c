@@ -238,10 +238,10 @@ enum err catalog_iceberg_set_properties(const struct catalog_iceberg *catalog,
 
 /* ---- tables and views ---- */
 
-static enum err check_metadata(const struct identity *who, bool is_view, struct slice location,
-                               struct errinfo *info)
+static enum err check_metadata(const struct catalog_iceberg *catalog, const struct identity *who,
+                               bool is_view, struct slice location, struct errinfo *info)
 {
-    struct iceberg_io io = catalog_iceberg_io(who);
+    struct iceberg_io io;
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "register", 0);
     struct buf bytes CLEANUP(buf_fini) = {0};
     struct iceberg_metadata metadata;
@@ -249,9 +249,25 @@ static enum err check_metadata(const struct identity *who, bool is_view, struct 
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
+    TRY(catalog_iceberg_io_of(catalog, who, arena, &io, info));
     TRY(io.read_all(io.context, location, 0, 0, &bytes, info));
     return is_view ? iceberg_view_parse(buf_slice(&bytes), arena, &view, info)
                    : iceberg_metadata_parse(buf_slice(&bytes), arena, &metadata, info);
+}
+
+static enum err check_free(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                           struct slice ns, struct slice name, struct errinfo *info)
+{
+    bool exists = false;
+    struct slice texts[] = {db->catalog_name, ns, name};
+    TRY(iceberg_db__has(catalog, db,
+                        "SELECT 1 FROM iceberg_tables WHERE catalog_name = ?1 AND "
+                        "table_namespace = ?2 AND table_name = ?3",
+                        texts, 3, &exists, info));
+    return exists ? errinfo_set(info, ERR_EXISTS, "42P07",
+                                "\"%.*s\" exists already in namespace \"%.*s\"", SLICE_ARGS(name),
+                                SLICE_ARGS(ns))
+                  : ERR_OK;
 }
 
 static enum err insert_name(const struct catalog_iceberg *catalog, struct iceberg_db *db,
@@ -264,15 +280,7 @@ static enum err insert_name(const struct catalog_iceberg *catalog, struct iceber
     if (!exists) {
         return iceberg_catalog__no_namespace(catalog, row->ns, info);
     }
-    TRY(iceberg_db__has(catalog, db,
-                        "SELECT 1 FROM iceberg_tables WHERE catalog_name = ?1 AND "
-                        "table_namespace = ?2 AND table_name = ?3",
-                        texts, 3, &exists, info));
-    if (exists) {
-        return errinfo_set(info, ERR_EXISTS, "42P07",
-                           "\"%.*s\" exists already in namespace \"%.*s\"", SLICE_ARGS(row->name),
-                           SLICE_ARGS(row->ns));
-    }
+    TRY(check_free(catalog, db, row->ns, row->name, info));
     if (!db->has_views && row->is_view) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
                           "catalog \"%.*s\" is of layout version 0, which has no views",
@@ -301,31 +309,42 @@ enum err catalog_iceberg_register(const struct catalog_iceberg *catalog, const s
         .ns = ns, .name = name, .is_view = is_view, .metadata_location = metadata_location};
     TRY(may_write(catalog, who, info));
     TRY(iceberg_catalog__check_name(name, false, info));
-    TRY(check_metadata(who, is_view, metadata_location, info));
+    TRY(check_metadata(catalog, who, is_view, metadata_location, info));
     TRY(iceberg_db__open(catalog, true, &db, info));
     return finish(catalog, &db, insert_name(catalog, &db, &row, info), info);
 }
 
-static enum err delete_name(const struct catalog_iceberg *catalog, struct iceberg_db *db,
-                            const struct catalog_iceberg_name *row, struct errinfo *info)
+/* The rows of a kind: layout version 0 has tables only. */
+#define OF_TABLES "(iceberg_type = 'TABLE' OR iceberg_type IS NULL)"
+#define OF_VIEWS "iceberg_type = 'VIEW'"
+#define OF_NAME "catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3"
+
+/* Runs the form of a change that fits the layout; ERR_NOT_FOUND if it found nothing to change. */
+static enum err change_name(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                            const struct catalog_iceberg_name *row, const char *const *forms,
+                            const struct slice *texts, size_t text_count, struct errinfo *info)
 {
-    struct slice texts[] = {db->catalog_name, row->ns, row->name};
-    const char *sql = !db->has_views ? "DELETE FROM iceberg_tables WHERE catalog_name = ?1 AND "
-                                       "table_namespace = ?2 AND table_name = ?3"
-                      : row->is_view
-                          ? "DELETE FROM iceberg_tables WHERE catalog_name = ?1 AND "
-                            "table_namespace = ?2 AND table_name = ?3 AND iceberg_type = 'VIEW'"
-                          : "DELETE FROM iceberg_tables WHERE catalog_name = ?1 AND "
-                            "table_namespace = ?2 AND table_name = ?3 AND (iceberg_type = "
-                            "'TABLE' OR iceberg_type IS NULL)";
     if (db->has_views || !row->is_view) {
-        TRY(iceberg_db__run(catalog, db, sql, texts, 3, info));
+        const char *sql = forms[!db->has_views ? 0 : row->is_view ? 1 : 2];
+        TRY(iceberg_db__run(catalog, db, sql, texts, text_count, info));
         if (sqlite3_changes(db->db) > 0) {
             return ERR_OK;
         }
     }
     return errinfo_set(info, ERR_NOT_FOUND, "42P01", "%s \"%.*s\" does not exist",
                        row->is_view ? "view" : "table", SLICE_ARGS(row->name));
+}
+
+static enum err delete_name(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                            const struct catalog_iceberg_name *row, struct errinfo *info)
+{
+    static const char *const forms[] = {
+        "DELETE FROM iceberg_tables WHERE " OF_NAME,
+        "DELETE FROM iceberg_tables WHERE " OF_NAME " AND " OF_VIEWS,
+        "DELETE FROM iceberg_tables WHERE " OF_NAME " AND " OF_TABLES,
+    };
+    struct slice texts[] = {db->catalog_name, row->ns, row->name};
+    return change_name(catalog, db, row, forms, texts, ARRAY_COUNT(texts), info);
 }
 
 enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
@@ -337,4 +356,30 @@ enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
     TRY(may_write(catalog, who, info));
     TRY(iceberg_db__open(catalog, true, &db, info));
     return finish(catalog, &db, delete_name(catalog, &db, &row, info), info);
+}
+
+static enum err rename_name(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                            const struct catalog_iceberg_name *row, struct slice new_name,
+                            struct errinfo *info)
+{
+    static const char *const forms[] = {
+        "UPDATE iceberg_tables SET table_name = ?4 WHERE " OF_NAME,
+        "UPDATE iceberg_tables SET table_name = ?4 WHERE " OF_NAME " AND " OF_VIEWS,
+        "UPDATE iceberg_tables SET table_name = ?4 WHERE " OF_NAME " AND " OF_TABLES,
+    };
+    struct slice texts[] = {db->catalog_name, row->ns, row->name, new_name};
+    TRY(check_free(catalog, db, row->ns, new_name, info));
+    return change_name(catalog, db, row, forms, texts, ARRAY_COUNT(texts), info);
+}
+
+enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog, const struct identity *who,
+                                struct slice ns, struct slice name, bool is_view,
+                                struct slice new_name, struct errinfo *info)
+{
+    struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
+    struct catalog_iceberg_name row = {.ns = ns, .name = name, .is_view = is_view};
+    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__check_name(new_name, false, info));
+    TRY(iceberg_db__open(catalog, true, &db, info));
+    return finish(catalog, &db, rename_name(catalog, &db, &row, new_name, info), info);
 }

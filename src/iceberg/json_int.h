@@ -107,6 +107,10 @@ struct iceberg_type;
 MUST_USE enum err iceberg__schema_read(const struct json_reader *reader,
                                        const struct json_place *place, const struct json *node,
                                        struct iceberg_schema *ret_schema);
+/* The array member "schemas"; no two may have one id. */
+MUST_USE enum err iceberg__schemas_read(const struct json_reader *reader,
+                                        const struct json_place *place, const struct json *array,
+                                        struct iceberg_schema **ret_schemas, size_t *ret_count);
 
 /* A document's bytes as text in `arena`: copied, or unpacked when they are gzip. */
 MUST_USE enum err iceberg__document_text(struct slice bytes, struct arena *arena,

@@ -63,36 +63,11 @@ static enum err read_uuid(const struct json_reader *reader, const struct json_pl
     return ERR_OK;
 }
 
-static enum err read_schema_list(const struct json_reader *reader, const struct json_place *place,
-                                 const struct json *array, struct iceberg_metadata *metadata)
-{
-    struct iceberg_schema *schemas =
-        arena_calloc(reader->arena, (size_t)array->count + 1, sizeof(*schemas));
-    if (schemas == NULL) {
-        return errinfo_nomem(reader->info);
-    }
-    struct json_place list = JSON_MEMBER(place, "schemas");
-    size_t count = 0;
-    for (const struct json *node = array->first; node != NULL; node = node->next) {
-        struct json_place item = JSON_INDEX(&list, count);
-        TRY(iceberg__schema_read(reader, &item, node, &schemas[count]));
-        for (size_t i = 0; i < count; i++) {
-            if (schemas[i].id == schemas[count].id) {
-                return iceberg__json_bad(reader, &item, "has schema id %d, as another has",
-                                         schemas[i].id);
-            }
-        }
-        count++;
-    }
-    metadata->schemas = schemas;
-    metadata->schema_count = count;
-    return ERR_OK;
-}
-
 static enum err read_schemas(const struct json_reader *reader, const struct json_place *place,
                              const struct json *root, struct iceberg_metadata *metadata)
 {
     const struct json *array = NULL;
+    struct iceberg_schema *schemas;
     TRY(iceberg__json_array(reader, place, root, "schemas", &array));
     if (array == NULL && reader->format_version == 1) {
         struct json_place member = JSON_MEMBER(place, "schema");
@@ -109,7 +84,8 @@ static enum err read_schemas(const struct json_reader *reader, const struct json
     TRY(iceberg__json_array_required(reader, place, root, "schemas", &array));
     TRY(iceberg__json_int(reader, place, root, "current-schema-id", 0,
                           &metadata->current_schema_id));
-    TRY(read_schema_list(reader, place, array, metadata));
+    TRY(iceberg__schemas_read(reader, place, array, &schemas, &metadata->schema_count));
+    metadata->schemas = schemas;
     if (iceberg_metadata_current_schema(metadata) == NULL) {
         struct json_place member = JSON_MEMBER(place, "current-schema-id");
         return iceberg__json_bad(reader, &member, "is %d, but no schema has that id",

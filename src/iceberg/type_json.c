@@ -296,6 +296,33 @@ enum err iceberg__schema_read(const struct json_reader *reader, const struct jso
     return ERR_OK;
 }
 
+enum err iceberg__schemas_read(const struct json_reader *reader, const struct json_place *place,
+                               const struct json *array, struct iceberg_schema **ret_schemas,
+                               size_t *ret_count)
+{
+    struct iceberg_schema *schemas =
+        arena_calloc(reader->arena, (size_t)array->count + 1, sizeof(*schemas));
+    if (schemas == NULL) {
+        return errinfo_nomem(reader->info);
+    }
+    struct json_place list = JSON_MEMBER(place, "schemas");
+    size_t count = 0;
+    for (const struct json *node = array->first; node != NULL; node = node->next) {
+        struct json_place item = JSON_INDEX(&list, count);
+        TRY(iceberg__schema_read(reader, &item, node, &schemas[count]));
+        for (size_t i = 0; i < count; i++) {
+            if (schemas[i].id == schemas[count].id) {
+                return iceberg__json_bad(reader, &item, "has schema id %d, as another has",
+                                         schemas[i].id);
+            }
+        }
+        count++;
+    }
+    *ret_schemas = schemas;
+    *ret_count = count;
+    return ERR_OK;
+}
+
 enum err iceberg_schema_parse(const struct json *node, uint32_t format_version, const char *path,
                               struct arena *arena, struct iceberg_schema *ret_schema,
                               struct errinfo *info)

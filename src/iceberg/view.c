@@ -111,20 +111,10 @@ static enum err read_schemas(const struct json_reader *reader, const struct json
                              const struct json *root, struct iceberg_view *view)
 {
     const struct json *array = NULL;
+    struct iceberg_schema *schemas;
     TRY(iceberg__json_array_required(reader, place, root, "schemas", &array));
-    struct iceberg_schema *schemas =
-        arena_calloc(reader->arena, (size_t)array->count + 1, sizeof(*schemas));
-    if (schemas == NULL) {
-        return errinfo_nomem(reader->info);
-    }
-    struct json_place list = JSON_MEMBER(place, "schemas");
-    size_t count = 0;
-    for (const struct json *node = array->first; node != NULL; node = node->next) {
-        struct json_place item = JSON_INDEX(&list, count);
-        TRY(iceberg__schema_read(reader, &item, node, &schemas[count++]));
-    }
+    TRY(iceberg__schemas_read(reader, place, array, &schemas, &view->schema_count));
     view->schemas = schemas;
-    view->schema_count = count;
     return ERR_OK;
 }
 

@@ -11,6 +11,7 @@ static const char *const kind_names[] = {
     [AUDIT_ADMIN] = "admin",
     [AUDIT_LOGIN] = "login",
     [AUDIT_POLICY] = "policy",
+    [AUDIT_LOSS] = "loss",
 };
 
 /* ,"name":"text" unless the text is empty: what is not known is absent, which reads as NULL. */
@@ -59,6 +60,10 @@ static void print_table(struct buf *out, const struct audit_table *table)
     print_text(out, "via_view", table->via_view);
     print_text(out, "as_definer", table->as_definer);
     print_text(out, "via_policy", table->via_policy);
+    if (table->has_snapshot) {
+        buf_printf(out, ",\"snapshot_id\":%lld", (long long)table->snapshot_id);
+    }
+    print_text(out, "version", table->version);
     buf_append_char(out, '}');
 }
 
@@ -80,14 +85,20 @@ static void print_end(const struct audit_record *record, struct buf *out)
 enum err audit__print_fields(const struct audit_record *record, struct buf *out,
                              struct errinfo *info)
 {
-    ASSERT(record->who != NULL && (size_t)record->kind < ARRAY_COUNT(kind_names));
+    ASSERT((record->who != NULL || record->kind == AUDIT_LOGIN) &&
+           (size_t)record->kind < ARRAY_COUNT(kind_names));
     buf_printf(out, "\"kind\":\"%s\"", kind_names[record->kind]);
     print_text(out, "query_id", record->query_id);
-    print_text(out, "user", identity_subject(record->who));
-    print_text(out, "actor", identity_actor(record->who));
-    print_text(out, "provider", identity_provider(record->who));
-    print_text(out, "client", identity_client(record->who));
-    print_text(out, "session", identity_session_id(record->who));
+    if (record->who != NULL) {
+        print_text(out, "user", identity_subject(record->who));
+        print_text(out, "actor", identity_actor(record->who));
+        print_text(out, "provider", identity_provider(record->who));
+        print_text(out, "client", identity_client(record->who));
+        print_text(out, "session", identity_session_id(record->who));
+    } else {
+        print_text(out, "user", record->claimed_user);
+        print_text(out, "client", record->claimed_client);
+    }
     print_text(out, "command", record->command);
     if (record->statement.len > 0) {
         print_text(out, "statement", cut_statement(record->statement));

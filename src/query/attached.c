@@ -3,9 +3,8 @@
 #include "query/lake_int.h"
 #include "sql/scan.h"
 
-/* What a literal of ATTACH's options says. */
-static enum err text_of(const struct relation_option *option, struct arena *arena,
-                        struct slice *ret_text, struct errinfo *info)
+enum err attached_text(const struct relation_option *option, struct arena *arena,
+                       struct slice *ret_text, struct errinfo *info)
 {
     struct scanner scanner;
     struct token token;
@@ -74,18 +73,61 @@ static struct slice home_of(const struct catalog_iceberg *catalog)
     return folder;
 }
 
+/* The catalog's own, then those of ALLOW 'folder,folder'. */
+static enum err list_folders(struct catalog_iceberg *catalog, struct slice allow,
+                             struct arena *arena, struct errinfo *info)
+{
+    size_t capacity = 2;
+    for (size_t i = 0; i < allow.len; i++) {
+        capacity += allow.ptr[i] == ',' ? 1 : 0;
+    }
+    struct slice *folders = arena_calloc(arena, capacity, sizeof(*folders));
+    if (folders == NULL) {
+        return errinfo_nomem(info);
+    }
+    folders[catalog->folder_count++] = home_of(catalog);
+    for (size_t start = 0, i = 0; allow.len > 0 && i <= allow.len; i++) {
+        if (i < allow.len && allow.ptr[i] != ',') {
+            continue;
+        }
+        struct slice folder = slice_trim((struct slice){allow.ptr + start, i - start});
+        if (folder.len == 0) {
+            return errinfo_set(info, ERR_INVALID, "22023",
+                               "the option \"ALLOW\" has an empty folder");
+        }
+        folders[catalog->folder_count++] = folder;
+        start = i + 1;
+    }
+    catalog->folders = folders;
+    return ERR_OK;
+}
+
 enum option {
     OPTION_TYPE,
     OPTION_WAREHOUSE,
     OPTION_CATALOG,
     OPTION_ALLOW,
+    OPTION_CREATE,
     OPTION_COUNT
 };
+
+static enum err read_switch(const struct relation_option *option, struct slice *ret_value,
+                            struct errinfo *info)
+{
+    if (!slice_equal_fold(option->value, SLICE("true")) &&
+        !slice_equal_fold(option->value, SLICE("false"))) {
+        return errinfo_set(info, ERR_INVALID, "22023", "the option %.*s is true or false",
+                           SLICE_ARGS(option->name));
+    }
+    *ret_value = option->value;
+    return ERR_OK;
+}
 
 static enum err read_options(const struct system_catalog *kept, struct arena *arena,
                              struct slice *ret_values, struct errinfo *info)
 {
-    static const char *const names[OPTION_COUNT] = {"TYPE", "WAREHOUSE", "CATALOG_NAME", "ALLOW"};
+    static const char *const names[OPTION_COUNT] = {"TYPE", "WAREHOUSE", "CATALOG_NAME", "ALLOW",
+                                                    "CREATE"};
     for (size_t i = 0; i < kept->option_count; i++) {
         const struct relation_option *option = &kept->options[i];
         size_t at = 0;
@@ -99,7 +141,8 @@ static enum err read_options(const struct system_catalog *kept, struct arena *ar
             return errinfo_set(info, ERR_INVALID, "22023", "the option %s is given twice",
                                names[at]);
         }
-        TRY(text_of(option, arena, &ret_values[at], info));
+        TRY(at == OPTION_CREATE ? read_switch(option, &ret_values[at], info)
+                                : attached_text(option, arena, &ret_values[at], info));
     }
     return ERR_OK;
 }
@@ -122,23 +165,17 @@ enum err attached_read(const struct system_catalog *kept, struct arena *arena,
         return unknown("TYPE", type, types, ARRAY_COUNT(types), info);
     }
     bool is_local = out.catalog.kind == CATALOG_ICEBERG_LOCAL;
-    if (!is_local && (values[OPTION_WAREHOUSE].len > 0 || values[OPTION_CATALOG].len > 0)) {
+    if (!is_local && (values[OPTION_WAREHOUSE].len > 0 || values[OPTION_CATALOG].len > 0 ||
+                      values[OPTION_CREATE].len > 0)) {
         return errinfo_set(info, ERR_INVALID, "22023",
-                           "WAREHOUSE and CATALOG_NAME belong to TYPE iceberg_local");
+                           "WAREHOUSE, CATALOG_NAME and CREATE belong to TYPE iceberg_local");
     }
+    out.creates = slice_equal_fold(values[OPTION_CREATE], SLICE("true"));
     out.catalog.name = kept->name;
     out.catalog.location = kept->location;
     out.catalog.catalog_name = values[OPTION_CATALOG];
     out.catalog.warehouse = values[OPTION_WAREHOUSE];
-    struct slice *roots = arena_calloc(arena, 2, sizeof(*roots));
-    if (roots == NULL) {
-        return errinfo_nomem(info);
-    }
-    roots[out.root_count++] = home_of(&out.catalog);
-    if (values[OPTION_ALLOW].len > 0) {
-        roots[out.root_count++] = values[OPTION_ALLOW];
-    }
-    out.roots = roots;
+    TRY(list_folders(&out.catalog, values[OPTION_ALLOW], arena, info));
     *ret_attached = out;
     return ERR_OK;
 }

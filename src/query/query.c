@@ -84,7 +84,7 @@ static void explain_name(const struct plan *plan, struct errinfo *info)
         if (nearest[0] != '\0') {
             errinfo_hint(info, "Did you mean \"%s\"?", nearest);
         } else if (candidates[0] != '\0') {
-            errinfo_hint(info, "%s", candidates);
+            errinfo_hint(info, "DESCRIBE shows the columns of a table.");
         }
     }
     errinfo_position(info, sql_travel_position(&plan->travel, position));
@@ -160,7 +160,7 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
 {
     struct session *session = query->session;
     TRY(query_check_cancelled(query, info));
-    TRY(access_open(session->warehouse, session->who, query->plan, &query->access, info));
+    TRY(access_open(session->warehouse, session->who, query->plan, NULL, &query->access, info));
     struct buf sql CLEANUP(buf_fini) = {0};
     if (access_bind(query->access, query->plan->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
@@ -168,8 +168,12 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     struct engine_query *engine;
     enum err err = engine_query_open(session->engine, session->who, buf_slice(&sql), parameters,
                                      parameter_count, &engine, info);
+    if (err != ERR_OK && files_explain(query, info)) {
+        return ERR_INVALID;
+    }
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
+        files_polish(query, info);
         return err;
     }
     pthread_mutex_lock(&session->lock);
@@ -216,6 +220,32 @@ enum err query_run_rows(struct query *query, const struct relation_column *colum
     return query_run(query, plan, NULL, 0, info);
 }
 
+/* A text that is not what its kind says goes to the engine as it is, which then says so. */
+static struct engine_parameter engine_value(const struct query_parameter *parameter)
+{
+    struct engine_parameter value = {.type = PARAMETER_TEXT, .text = parameter->text};
+    char text[64];
+    char *end = text;
+    if (parameter->is_null) {
+        value.type = PARAMETER_NULL;
+    } else if (parameter->kind == QUERY_PARAMETER_INTEGER &&
+               slice_to_i64(parameter->text, &value.integer)) {
+        value.type = PARAMETER_I64;
+    } else if (parameter->kind == QUERY_PARAMETER_REAL && parameter->text.len > 0 &&
+               parameter->text.len < sizeof(text)) {
+        memcpy(text, parameter->text.ptr, parameter->text.len);
+        text[parameter->text.len] = '\0';
+        value.real = strtod(text, &end);
+        value.type = *end == '\0' ? PARAMETER_DOUBLE : PARAMETER_TEXT;
+    } else if (parameter->kind == QUERY_PARAMETER_BOOLEAN &&
+               (slice_equal(parameter->text, SLICE("true")) ||
+                slice_equal(parameter->text, SLICE("false")))) {
+        value.type = PARAMETER_BOOL;
+        value.boolean = parameter->text.ptr[0] == 't';
+    }
+    return value;
+}
+
 static enum err run_select(struct query *query, const struct query_parameter *parameters,
                            size_t parameter_count, struct errinfo *info)
 {
@@ -223,9 +253,12 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
     TRY(plan_build(query->session, query, query->statement, &plan, info));
     uint32_t wanted = plan->ast == NULL ? 0 : plan->ast->parameter_count;
     if (wanted != parameter_count) {
-        return errinfo_set(info, ERR_INVALID, "08P01",
-                           "the statement has %u parameters, %zu values were given", wanted,
-                           parameter_count);
+        (void)errinfo_set(info, ERR_INVALID, "08P01",
+                          "the statement has %u parameter%s, %zu value%s given", wanted,
+                          wanted == 1 ? "" : "s", parameter_count,
+                          parameter_count == 1 ? " was" : "s were");
+        errinfo_hint(info, "In SQL: PREPARE name AS the statement, then EXECUTE name (values).");
+        return ERR_INVALID;
     }
     struct engine_parameter *values =
         arena_calloc(query->arena, parameter_count + 1, sizeof(*values));
@@ -233,8 +266,7 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < parameter_count; i++) {
-        values[i].type = parameters[i].is_null ? PARAMETER_NULL : PARAMETER_TEXT;
-        values[i].text = parameters[i].text;
+        values[i] = engine_value(&parameters[i]);
     }
     return query_run(query, plan, values, parameter_count, info);
 }
@@ -268,6 +300,7 @@ static const struct {
     [STATEMENT_CREATE_TABLE] = {run_create_table, true},
     [STATEMENT_CREATE_VIEW] = {run_create_view, true},
     [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true},
+    [STATEMENT_ALTER_SCHEMA] = {run_alter_schema, true},
     [STATEMENT_ATTACH] = {run_attach, true},
     [STATEMENT_DETACH] = {run_detach, true},
     [STATEMENT_DROP] = {run_drop, true},
@@ -437,6 +470,17 @@ uint64_t query_rows(const struct query *query)
     return query->rows_out;
 }
 
+size_t query_column_count(const struct query *query)
+{
+    return query->engine == NULL ? 0 : engine_query_column_count(query->engine);
+}
+
+struct query_column query_column(const struct query *query, size_t index)
+{
+    struct engine_column column = engine_query_column(query->engine, index);
+    return (struct query_column){column.name, column.type};
+}
+
 enum err query_schema(struct query *query, struct ArrowSchema *ret_schema, struct errinfo *info)
 {
     ASSERT(query->has_rows && !query_state_is_final(query->state));
@@ -482,8 +526,12 @@ static enum err pull(struct query *query, struct ArrowArray *out, struct errinfo
         enum err why = query_check_cancelled(query, info);
         return why != ERR_OK ? why : err;
     }
+    if (err != ERR_OK && files_explain(query, info)) {
+        return ERR_INVALID;
+    }
     if (err != ERR_OK) {
         query_clean_error(query, false, info);
+        files_polish(query, info);
         return err;
     }
     if (out->release == NULL) {

@@ -1,23 +1,20 @@
 /* CREATE, DROP and ALTER of schemas, tables and views; users and roles. */
 #include "base/mem.h"
-#include "query/lake_int.h"
 #include "query/policy_int.h"
-#include "query/run_int.h"
+#include "query/run_lake_int.h"
 #include "sql/scan.h"
 
 #define TABLE_COLUMNS_MAX 10000
 
-/* Tables of an attached catalog are made and changed by what writes them. */
+/* What only Moat's own catalog holds. */
 static enum err check_own(struct query *query, const struct sql_name *written, struct errinfo *info)
 {
-    struct slice catalog =
-        written->catalog.len > 0 ? written->catalog : slice_of(query->session->default_catalog);
     const struct attached *attached;
-    TRY(attached_find(query->session, query->session->who, catalog, query->arena, &attached, info));
-    if (attached == NULL || !resolve_is_admin(query->session->who)) {
-        return ERR_OK; /* to others it does not exist */
+    TRY(run_lake_target(query, written, &attached, info));
+    if (attached == NULL) {
+        return ERR_OK;
     }
-    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "catalog \"%.*s\" is read only",
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "catalog \"%.*s\" takes no new views",
                       SLICE_ARGS(attached->catalog.name));
     errinfo_hint(info, "Views and registered files live in catalog \"" SQL_CATALOG_DEFAULT "\": "
                        "name it, or USE " SQL_CATALOG_DEFAULT ".");
@@ -45,11 +42,13 @@ static enum err object_name(struct query *query, const struct sql_name *written,
     return err;
 }
 
-/* Columns of the files of a loaded path, by binding a read of them. */
+/* Columns of the files of a loaded path, by binding a read of them; then each file is held against
+ * them, so that a table is refused now and not at its first query. */
 static enum err sniff(struct query *query, const struct relation *path,
                       struct relation_column **ret_columns, size_t *ret_count, struct errinfo *info)
 {
     struct session *session = query->session;
+    TRY(files_check_sizes(path, info));
     const struct relation_object **objects =
         arena_calloc(query->arena, path->object_count + 1, sizeof(*objects));
     if (objects == NULL) {
@@ -59,8 +58,8 @@ static enum err sniff(struct query *query, const struct relation *path,
         objects[i] = &path->objects[i];
     }
     struct access *access CLEANUP(access_cleanup) = NULL;
-    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, false,
-                            NULL, &access, info));
+    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, &access,
+                            info));
     struct buf text CLEANUP(buf_fini) = {0};
     struct buf bound CLEANUP(buf_fini) = {0};
     struct access_uri_context uri = {session->warehouse, path, 0};
@@ -71,8 +70,11 @@ static enum err sniff(struct query *query, const struct relation *path,
     }
     struct engine_column *found;
     size_t count;
-    TRY(engine_describe(session->engine, session->who, buf_slice(&bound), query->arena, &found,
-                        &count, info));
+    enum err err = engine_describe(session->engine, session->who, buf_slice(&bound), query->arena,
+                                   &found, &count, info);
+    if (err != ERR_OK) {
+        return files_explain_sniff(query, path, info) ? ERR_INVALID : err;
+    }
     if (count == 0 || count > TABLE_COLUMNS_MAX) {
         return errinfo_set(info, ERR_LIMIT, NULL,
                            "the files have %zu columns; 1 to %d are possible", count,
@@ -87,6 +89,12 @@ static enum err sniff(struct query *query, const struct relation *path,
                                               .name = found[i].name,
                                               .source = found[i].name,
                                               .type = found[i].type};
+    }
+    if (path->object_count > 1) {
+        struct relation pinned = *path;
+        pinned.columns = columns;
+        pinned.column_count = count;
+        TRY(files_check(query, &pinned, info));
     }
     *ret_columns = columns;
     *ret_count = count;
@@ -122,6 +130,18 @@ enum err run_create_table(struct query *query, const struct statement *statement
 {
     struct session *session = query->session;
     struct system_relation table = {.location = statement->location};
+    const struct attached *attached;
+    TRY(run_lake_target(query, &statement->name, &attached, info));
+    if (attached != NULL) {
+        return run_lake_register(query, statement, attached, info);
+    }
+    if (statement->is_iceberg) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "Iceberg tables belong to an attached catalog");
+        errinfo_hint(info, "ATTACH 'folder of the table' AS name (TYPE static), or name a table of "
+                           "an iceberg_local catalog.");
+        return ERR_UNSUPPORTED;
+    }
     TRY(object_name(query, &statement->name, &table.relation.name, info));
     struct relation path = {0};
     struct relation_column *columns;
@@ -155,7 +175,7 @@ static enum err describe_plan(struct query *query, struct plan *plan,
     struct session *session = query->session;
     struct access *access CLEANUP(access_cleanup) = NULL;
     struct buf bound CLEANUP(buf_fini) = {0};
-    TRY(access_open(session->warehouse, session->who, plan, &access, info));
+    TRY(access_open(session->warehouse, session->who, plan, NULL, &access, info));
     if (access_bind(access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }
@@ -226,9 +246,31 @@ enum err run_create_view(struct query *query, const struct statement *statement,
     return create(query, statement, &view, &ignored, info);
 }
 
+/* A schema of Moat's own catalog: nothing but a name. */
+static enum err check_schema(struct query *query, const struct statement *statement,
+                             struct errinfo *info)
+{
+    const struct sql_name *name = &statement->name;
+    if (name->catalog.len > 0 && !slice_equal_fold(name->catalog, SLICE(SQL_CATALOG_DEFAULT))) {
+        enum err err = resolve_no_catalog(query->session, query->session->who, name->catalog, info);
+        errinfo_position(info, statement_position(query->statement, name->catalog));
+        return err;
+    }
+    return statement->option_count == 0
+               ? ERR_OK
+               : errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                             "only namespaces of attached iceberg_local catalogs have properties");
+}
+
 enum err run_create_schema(struct query *query, const struct statement *statement,
                            struct errinfo *info)
 {
+    const struct attached *attached;
+    TRY(run_lake_target(query, &statement->name, &attached, info));
+    if (attached != NULL) {
+        return run_lake_create_schema(query, statement, attached, info);
+    }
+    TRY(check_schema(query, statement, info));
     return system_schema_create(query->session->warehouse->system, query->session->who,
                                 statement->name.name, statement->if_not_exists, info);
 }
@@ -238,6 +280,13 @@ enum err run_drop(struct query *query, const struct statement *statement, struct
     struct system *system = query->session->warehouse->system;
     const struct identity *who = query->session->who;
     struct sql_name name;
+    const struct attached *attached = NULL;
+    if (statement->object_kind != OBJECT_USER && statement->object_kind != OBJECT_ROLE) {
+        TRY(run_lake_target(query, &statement->name, &attached, info));
+    }
+    if (attached != NULL) {
+        return run_lake_drop(query, statement, attached, info);
+    }
     switch (statement->object_kind) {
     case OBJECT_TABLE:
     case OBJECT_VIEW:
@@ -247,6 +296,7 @@ enum err run_drop(struct query *query, const struct statement *statement, struct
                                                                           : RELATION_TABLE,
                                     statement->if_exists, info);
     case OBJECT_SCHEMA:
+        TRY(check_schema(query, statement, info));
         return system_schema_drop(system, who, statement->name.name, statement->if_exists,
                                   statement->cascade, info);
     case OBJECT_USER:
@@ -288,6 +338,11 @@ enum err run_alter_table(struct query *query, const struct statement *statement,
     const struct identity *who = query->session->who;
     struct sql_name name;
     struct relation seen;
+    const struct attached *attached;
+    TRY(run_lake_target(query, &statement->name, &attached, info));
+    if (attached != NULL) {
+        return run_lake_rename(query, statement, attached, info);
+    }
     TRY(object_name(query, &statement->name, &name, info));
     TRY(resolve_for_admin(query->session, &statement->name, query->arena, &seen, info));
     switch (statement->alter) {

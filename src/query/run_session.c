@@ -1,6 +1,7 @@
 /* Statements that change only the session: SET, USE, PREPARE, EXECUTE, DEALLOCATE. */
 #include "base/json.h"
 #include "base/mem.h"
+#include "query/lake_int.h"
 #include "query/policy_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
@@ -119,6 +120,12 @@ static enum err find_namespace(struct query *query, struct slice catalog, struct
     if (fitting != 1) {
         *ret_schema = (struct slice){0};
     }
+    const struct attached *empty;
+    if (!*ret_knows_catalog && resolve_is_admin(session->who)) {
+        TRY(attached_find(session, session->who, catalog, query->arena, &empty, info));
+        *ret_knows_catalog = empty != NULL;
+        *ret_catalog = catalog;
+    }
     return ERR_OK;
 }
 
@@ -128,8 +135,8 @@ static enum err no_schema(struct query *query, struct slice catalog, struct slic
     struct slice at = wanted;
     if (wanted.len == 0) {
         at = catalog;
-        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000", "catalog \"%.*s\" has several schemas",
-                          SLICE_ARGS(catalog));
+        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000",
+                          "catalog \"%.*s\" has no schemas or several", SLICE_ARGS(catalog));
         errinfo_hint(info, "Name one: USE %.*s.schema; SHOW SCHEMAS IN %.*s lists them.",
                      SLICE_ARGS(catalog), SLICE_ARGS(catalog));
     } else {
@@ -311,8 +318,9 @@ enum err run_execute(struct query *query, const struct statement *statement, str
     enum err err = plan_build(query->session, query, slice_of(prepared->text), &plan, info);
     if (err == ERR_OK && plan->ast->parameter_count != statement->argument_count) {
         err = errinfo_set(info, ERR_INVALID, "08P01",
-                          "prepared statement \"%s\" has %u parameters, %zu values were given",
-                          prepared->name, plan->ast->parameter_count, statement->argument_count);
+                          "prepared statement \"%s\" takes %u value%s, %zu were given",
+                          prepared->name, plan->ast->parameter_count,
+                          plan->ast->parameter_count == 1 ? "" : "s", statement->argument_count);
     }
     if (err == ERR_OK) {
         err = query_run(query, plan, values, statement->argument_count, info);

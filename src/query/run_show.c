@@ -2,7 +2,7 @@
  * can never show more than those do; policy itself is shown from here. */
 #include "base/json.h"
 #include "query/policy_int.h"
-#include "query/run_int.h"
+#include "query/run_lake_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"
 
@@ -545,6 +545,14 @@ static enum err show_create(struct query *query, const struct statement *stateme
     return show_text(query, &text, info);
 }
 
+static enum err show_create_schema(struct query *query, const struct statement *statement,
+                                   struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    TRY(run_lake_show_schema(query, statement, &text, info));
+    return show_text(query, &text, info);
+}
+
 enum err run_show(struct query *query, const struct statement *statement, struct errinfo *info)
 {
     switch (statement->show) {
@@ -568,6 +576,8 @@ enum err run_show(struct query *query, const struct statement *statement, struct
         return show_settings(query, statement, true, info);
     case SHOW_CREATE:
         return show_create(query, statement, info);
+    case SHOW_CREATE_SCHEMA:
+        return show_create_schema(query, statement, info);
     }
     return errinfo_set(info, ERR_INTERNAL, NULL, "unknown form of SHOW");
 }

@@ -14,7 +14,8 @@ enum statement_kind {
     STATEMENT_DESCRIBE, /* DESCRIBE name | DESCRIBE query */
     STATEMENT_CREATE_TABLE, /* CREATE [OR REPLACE] EXTERNAL TABLE [IF NOT EXISTS] ... */
     STATEMENT_CREATE_VIEW,
-    STATEMENT_CREATE_SCHEMA,
+    STATEMENT_CREATE_SCHEMA, /* ... [WITH (property = value, ...)] */
+    STATEMENT_ALTER_SCHEMA,  /* SET (property = value, ...) | UNSET (property, ...) */
     STATEMENT_ATTACH, /* ATTACH [OR REPLACE] [IF NOT EXISTS] 'location' AS name (TYPE t, ...) */
     STATEMENT_DETACH,
     STATEMENT_DROP,             /* TABLE | VIEW | SCHEMA | USER | ROLE */
@@ -79,6 +80,7 @@ enum show_kind {
     SHOW_SETTING,
     SHOW_ALL_SETTINGS,
     SHOW_CREATE,
+    SHOW_CREATE_SCHEMA,
 };
 
 struct statement {
@@ -92,10 +94,12 @@ struct statement {
     enum object_kind object_kind; /* DROP, CREATE_PRINCIPAL */
     bool or_replace, if_not_exists, if_exists, cascade, is_definer;
 
-    struct slice location; /* CREATE_TABLE, ATTACH */
-    bool format_given;
+    struct slice location;                 /* CREATE_TABLE, ATTACH */
+    bool format_given;                     /* CREATE_TABLE: `format` is meant */
+    bool is_iceberg;                       /* CREATE_TABLE: STORED AS ICEBERG */
     enum relation_format format;           /* CREATE_TABLE */
-    const struct relation_option *options; /* CREATE_TABLE, ATTACH, COPY */
+    const struct relation_option *options; /* CREATE_TABLE, ATTACH, COPY, schemas: an option whose
+                                              value is empty is UNSET */
     size_t option_count;
 
     enum {

@@ -8,6 +8,10 @@ static enum err parse_format(struct cursor *c, struct statement *s)
         enum relation_format format;
     } formats[] = {{"parquet", FORMAT_PARQUET}, {"csv", FORMAT_CSV}, {"json", FORMAT_JSON}};
     TRY(cursor_expect(c, "AS"));
+    TRY(cursor_accept(c, "iceberg", &s->is_iceberg));
+    if (s->is_iceberg) {
+        return ERR_OK;
+    }
     for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
         if (token_is(&c->token, formats[i].word)) {
             s->format = formats[i].format;
@@ -15,7 +19,7 @@ static enum err parse_format(struct cursor *c, struct statement *s)
             return cursor_next(c);
         }
     }
-    return cursor_expected(c, "PARQUET, CSV or JSON");
+    return cursor_expected(c, "PARQUET, CSV, JSON or ICEBERG");
 }
 
 static enum err parse_external_table(struct cursor *c, struct statement *s)
@@ -33,7 +37,7 @@ static enum err parse_external_table(struct cursor *c, struct statement *s)
             continue;
         }
         TRY(cursor_accept(c, "stored", &taken));
-        if (taken && !s->format_given) {
+        if (taken && !s->format_given && !s->is_iceberg) {
             TRY(parse_format(c, s));
             continue;
         }
@@ -91,10 +95,42 @@ static enum err parse_principal(struct cursor *c, struct statement *s, bool is_r
 
 static enum err parse_schema(struct cursor *c, struct statement *s)
 {
+    bool has_properties;
     s->kind = STATEMENT_CREATE_SCHEMA;
     s->tag = "CREATE SCHEMA";
     TRY(cursor_if_exists(c, true, &s->if_not_exists));
-    TRY(cursor_identifier(c, "a name", &s->name.name));
+    TRY(cursor_schema(c, &s->name));
+    TRY(cursor_accept(c, "with", &has_properties));
+    TRY(has_properties ? cursor_options(c, &s->options, &s->option_count) : ERR_OK);
+    return cursor_expect_end(c);
+}
+
+/* ALTER SCHEMA name SET (property = value, ...) | UNSET (property, ...) */
+static enum err parse_alter_schema(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    s->kind = STATEMENT_ALTER_SCHEMA;
+    s->tag = "ALTER SCHEMA";
+    TRY(cursor_schema(c, &s->name));
+    TRY(cursor_accept(c, "set", &taken));
+    if (taken) {
+        TRY(cursor_options(c, &s->options, &s->option_count));
+        return cursor_expect_end(c);
+    }
+    TRY(cursor_accept(c, "unset", &taken));
+    if (!taken) {
+        return cursor_expected(c, "SET (property = value, ...) or UNSET (property, ...)");
+    }
+    const struct slice *names;
+    TRY(cursor_name_list(c, &names, &s->option_count));
+    struct relation_option *options = arena_calloc(c->arena, s->option_count, sizeof(*options));
+    if (options == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    for (size_t i = 0; i < s->option_count; i++) {
+        options[i].name = names[i];
+    }
+    s->options = options;
     return cursor_expect_end(c);
 }
 
@@ -210,6 +246,8 @@ enum err parse_drop(struct cursor *c, struct statement *s)
     TRY(cursor_if_exists(c, false, &s->if_exists));
     if (s->object_kind == OBJECT_TABLE || s->object_kind == OBJECT_VIEW) {
         TRY(cursor_name(c, &s->name));
+    } else if (s->object_kind == OBJECT_SCHEMA) {
+        TRY(cursor_schema(c, &s->name));
     } else {
         TRY(cursor_identifier(c, "a name", &s->name.name));
     }
@@ -290,11 +328,14 @@ enum err parse_alter(struct cursor *c, struct statement *s)
     if (taken) {
         return parse_alter_user(c, s);
     }
-    if (token_is(&c->token, "database") || token_is(&c->token, "sequence") ||
-        token_is(&c->token, "schema")) {
+    TRY(cursor_accept(c, "schema", &taken));
+    if (taken) {
+        return parse_alter_schema(c, s);
+    }
+    if (token_is(&c->token, "database") || token_is(&c->token, "sequence")) {
         s->kind = STATEMENT_REFUSED;
         s->tag = s->refused_word = "this form of ALTER";
         return ERR_OK;
     }
-    return cursor_expected(c, "TABLE, VIEW or USER");
+    return cursor_expected(c, "TABLE, VIEW, SCHEMA or USER");
 }

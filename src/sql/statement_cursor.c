@@ -97,6 +97,22 @@ enum err cursor_name(struct cursor *c, struct sql_name *ret_name)
     return ERR_OK;
 }
 
+enum err cursor_schema(struct cursor *c, struct sql_name *ret_name)
+{
+    struct sql_name name;
+    TRY(cursor_name(c, &name));
+    if (name.catalog.len > 0) {
+        (void)errinfo_set(c->info, ERR_SYNTAX, "42601", "a schema's name has at most two parts");
+        errinfo_hint(c->info,
+                     "A namespace of several levels is one quoted name: %.*s.\"%.*s.%.*s\".",
+                     SLICE_ARGS(name.catalog), SLICE_ARGS(name.schema), SLICE_ARGS(name.name));
+        errinfo_position(c->info, c->token.offset + 1);
+        return ERR_SYNTAX;
+    }
+    *ret_name = (struct sql_name){name.schema, {"", 0}, name.name};
+    return ERR_OK;
+}
+
 enum err cursor_string(struct cursor *c, const char *what, struct slice *ret_value)
 {
     if (c->token.kind != TOKEN_STRING) {

@@ -27,6 +27,8 @@ MUST_USE enum err cursor_expect_end(struct cursor *c);
 
 MUST_USE enum err cursor_identifier(struct cursor *c, const char *what, struct slice *ret_name);
 MUST_USE enum err cursor_name(struct cursor *c, struct sql_name *ret_name);
+/* schema or catalog.schema: as `catalog` and `name`. */
+MUST_USE enum err cursor_schema(struct cursor *c, struct sql_name *ret_name);
 MUST_USE enum err cursor_string(struct cursor *c, const char *what, struct slice *ret_value);
 
 /* A constant ready to print: string, number with sign, true, false, null. */

@@ -133,6 +133,7 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_CREATE_TABLE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:
+    case STATEMENT_ALTER_SCHEMA:
     case STATEMENT_ATTACH:
     case STATEMENT_DETACH:
     case STATEMENT_DROP:

@@ -42,12 +42,18 @@ static enum err parse_show_create(struct cursor *c, struct statement *s)
 {
     bool taken;
     s->show = SHOW_CREATE;
+    s->has_name = true;
+    TRY(cursor_accept(c, "schema", &taken));
+    if (taken) {
+        s->show = SHOW_CREATE_SCHEMA;
+        TRY(cursor_schema(c, &s->name));
+        return cursor_expect_end(c);
+    }
     TRY(cursor_accept(c, "table", &taken));
     TRY(taken ? ERR_OK : cursor_accept(c, "view", &taken));
     if (!taken) {
-        return cursor_expected(c, "TABLE or VIEW");
+        return cursor_expected(c, "TABLE, VIEW or SCHEMA");
     }
-    s->has_name = true;
     TRY(cursor_name(c, &s->name));
     return cursor_expect_end(c);
 }

@@ -105,34 +105,6 @@ enum err system_catalog_detach(struct system *system, const struct identity *who
     return system__write_end(system, err, info);
 }
 
-static enum err load_options(struct system *system, int64_t id, struct arena *arena,
-                             struct system_catalog *catalog, struct errinfo *info)
-{
-    struct relation_option *options = NULL;
-    size_t count = 0, capacity = 0;
-    struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    TRY(system__open_cursor(system,
-                            "SELECT name, value FROM attached_option WHERE catalog = ?1"
-                            " ORDER BY ordinal",
-                            VALUES(INT(id)), &cursor, info));
-    for (bool has_row = false;;) {
-        TRY(system__next(&cursor, &has_row, info));
-        if (!has_row) {
-            break;
-        }
-        options = system__push(arena, options, count, &capacity, sizeof(*options));
-        if (options == NULL) {
-            return errinfo_nomem(info);
-        }
-        TRY(system__text(&cursor, 0, arena, &options[count].name, info));
-        TRY(system__text(&cursor, 1, arena, &options[count].value, info));
-        count++;
-    }
-    catalog->options = options;
-    catalog->option_count = count;
-    return ERR_OK;
-}
-
 static enum err load(struct system *system, struct arena *arena,
                      struct system_catalog **ret_catalogs, size_t *ret_count, struct errinfo *info)
 {
@@ -165,7 +137,11 @@ static enum err load(struct system *system, struct arena *arena,
         }
     }
     for (size_t i = 0; i < count; i++) {
-        TRY(load_options(system, ids[i], arena, &catalogs[i], info));
+        TRY(system__load_options(system,
+                                 "SELECT name, value FROM attached_option WHERE catalog = ?1"
+                                 " ORDER BY ordinal",
+                                 ids[i], arena, &catalogs[i].options, &catalogs[i].option_count,
+                                 info));
     }
     *ret_catalogs = catalogs;
     *ret_count = count;

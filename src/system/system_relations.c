@@ -400,16 +400,14 @@ enum err system_relation_rename(struct system *system, const struct identity *wh
     " r.comment, r.view_sql, r.is_definer FROM relation r JOIN schema s ON s.id = r.schema"        \
     " JOIN principal p ON p.id = r.owner "
 
-static enum err load_options(struct system *system, int64_t relation_id, struct arena *arena,
-                             struct relation *relation, struct errinfo *info)
+enum err system__load_options(struct system *system, const char *sql, int64_t id,
+                              struct arena *arena, const struct relation_option **ret_options,
+                              size_t *ret_count, struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
     struct relation_option *options = NULL;
     size_t count = 0, capacity = 0;
-    TRY(system__open_cursor(system,
-                            "SELECT name, value FROM relation_option WHERE relation = ?1"
-                            " ORDER BY ordinal",
-                            VALUES(INT(relation_id)), &cursor, info));
+    TRY(system__open_cursor(system, sql, VALUES(INT(id)), &cursor, info));
     for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
         if (!has_row) {
@@ -423,8 +421,8 @@ static enum err load_options(struct system *system, int64_t relation_id, struct 
         TRY(system__text(&cursor, 1, arena, &options[count].value, info));
         count++;
     }
-    relation->options = options;
-    relation->option_count = count;
+    *ret_options = options;
+    *ret_count = count;
     return ERR_OK;
 }
 
@@ -457,7 +455,10 @@ static enum err read_relation(const struct cursor *cursor, struct arena *arena,
     relation->is_definer = system__int(cursor, 11) != 0;
     TRY(system__load_columns(cursor->system, id, arena, &columns, &relation->column_count, info));
     relation->columns = columns;
-    TRY(load_options(cursor->system, id, arena, relation, info));
+    TRY(system__load_options(cursor->system,
+                             "SELECT name, value FROM relation_option WHERE relation = ?1"
+                             " ORDER BY ordinal",
+                             id, arena, &relation->options, &relation->option_count, info));
     *ret_relation = out;
     return ERR_OK;
 }

@@ -382,12 +382,14 @@ static enum err ask_bound(struct engine_session *session, const struct identity 
     return err;
 }
 
-static enum err describe(struct engine_session *session, const struct identity *who,
-                         struct slice sql, struct arena *arena, struct engine_column **ret_columns,
-                         size_t *ret_count, struct errinfo *info)
+/* Columns, or with MESSAGE_PARAMETERS types without names. */
+static enum err ask_columns(struct engine_session *session, const struct identity *who,
+                            uint32_t kind, struct slice sql, struct arena *arena,
+                            struct engine_column **ret_columns, size_t *ret_count,
+                            struct errinfo *info)
 {
     bool is_broken = false;
-    enum err err = ask_bound(session, who, MESSAGE_DESCRIBE, false, sql, &is_broken, info);
+    enum err err = ask_bound(session, who, kind, false, sql, &is_broken, info);
     if (err == ERR_OK) {
         struct wire in = wire_of(buf_slice(&session->body));
         struct engine_column *columns;
@@ -403,6 +405,32 @@ static enum err describe(struct engine_session *session, const struct identity *
     }
     session__give(session, is_broken);
     return err;
+}
+
+static enum err describe(struct engine_session *session, const struct identity *who,
+                         struct slice sql, struct arena *arena, struct engine_column **ret_columns,
+                         size_t *ret_count, struct errinfo *info)
+{
+    return ask_columns(session, who, MESSAGE_DESCRIBE, sql, arena, ret_columns, ret_count, info);
+}
+
+static enum err describe_parameters(struct engine_session *session, const struct identity *who,
+                                    struct slice sql, struct arena *arena, struct slice **ret_types,
+                                    size_t *ret_count, struct errinfo *info)
+{
+    struct engine_column *columns;
+    size_t count;
+    TRY(ask_columns(session, who, MESSAGE_PARAMETERS, sql, arena, &columns, &count, info));
+    struct slice *types = arena_calloc(arena, count + 1, sizeof(*types));
+    if (types == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        types[i] = columns[i].type;
+    }
+    *ret_types = types;
+    *ret_count = count;
+    return ERR_OK;
 }
 
 static enum err explain(struct engine_session *session, const struct identity *who,
@@ -434,6 +462,7 @@ const struct engine_module_ops broker__ops = {
     .deparse = deparse,
     .functions = functions,
     .describe = describe,
+    .describe_parameters = describe_parameters,
     .explain = explain,
     .grant_open = grant__open,
     .grant_close = grant__close,

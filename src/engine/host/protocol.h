@@ -33,6 +33,7 @@ enum host_message {
     MESSAGE_DEPARSE,
     MESSAGE_FUNCTIONS,
     MESSAGE_DESCRIBE,
+    MESSAGE_PARAMETERS, /* answered as DESCRIBE, without names */
     MESSAGE_EXPLAIN,
     /* query channel, to the host: OPEN as above */
     MESSAGE_OPEN,

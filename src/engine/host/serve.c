@@ -107,6 +107,40 @@ static enum err describe(struct server *server, struct slice sql, struct buf *ou
     return ERR_OK;
 }
 
+static enum err describe_parameters(struct server *server, struct slice sql, struct buf *out,
+                                    struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "parameters", 0);
+    struct slice *types;
+    size_t count;
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(engine_describe_parameters(server->side, server->who, sql, arena, &types, &count, info));
+    struct engine_column *columns = arena_calloc(arena, count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        columns[i].type = types[i];
+    }
+    host_put_columns(out, columns, count);
+    return ERR_OK;
+}
+
+static enum err answer_bound(struct server *server, uint32_t kind, bool is_analyze,
+                             struct slice sql, struct buf *out, struct errinfo *info)
+{
+    switch (kind) {
+    case MESSAGE_DESCRIBE:
+        return describe(server, sql, out, info);
+    case MESSAGE_PARAMETERS:
+        return describe_parameters(server, sql, out, info);
+    default: /* explain */
+        return engine_explain(server->side, server->who, sql, is_analyze, out, info);
+    }
+}
+
 static enum err serve_bound(struct server *server, uint32_t kind, struct wire *in, struct buf *out,
                             struct errinfo *info)
 {
@@ -121,9 +155,7 @@ static enum err serve_bound(struct server *server, uint32_t kind, struct wire *i
             err = errinfo_nomem(info);
         } else {
             serve__grants_bind(&grants, sql.ptr, sql.len);
-            err = kind == MESSAGE_DESCRIBE ? describe(server, buf_slice(&sql), out, info)
-                                           : engine_explain(server->side, server->who,
-                                                            buf_slice(&sql), is_analyze, out, info);
+            err = answer_bound(server, kind, is_analyze, buf_slice(&sql), out, info);
         }
     }
     serve__grants_close(&grants);
@@ -149,6 +181,7 @@ static void serve_request(struct server *server, uint32_t kind, struct slice bod
         err = engine_functions(server->side, &out, &info);
         break;
     case MESSAGE_DESCRIBE:
+    case MESSAGE_PARAMETERS:
     case MESSAGE_EXPLAIN:
         err = serve_bound(server, kind, &in, &out, &info);
         break;

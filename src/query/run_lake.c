@@ -1,0 +1,209 @@
+/* What an administrator changes in an attached catalog: its namespaces and which names it has. No
+ * file is touched, and what was granted stays with the table's UUID, whatever it is called. */
+#include "query/run_lake_int.h"
+
+#include "query/policy_int.h"
+#include "sql/scan.h"
+
+enum err run_lake_target(struct query *query, const struct sql_name *written,
+                         const struct attached **ret_attached, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct slice catalog =
+        written->catalog.len > 0 ? written->catalog : slice_of(session->default_catalog);
+    *ret_attached = NULL;
+    return resolve_is_admin(session->who)
+               ? attached_find(session, session->who, catalog, query->arena, ret_attached, info)
+               : ERR_OK; /* to others it does not exist */
+}
+
+/* Errors point at the name. */
+static enum err at_name(struct query *query, const struct statement *statement, enum err err,
+                        struct errinfo *info)
+{
+    if (err != ERR_OK && err != ERR_NOMEM && info != NULL && info->position == 0) {
+        errinfo_position(info, statement_position(query->statement, statement->name.name));
+    }
+    return err;
+}
+
+static enum err say(struct query *query, const char *notice)
+{
+    (void)snprintf(query->notice, sizeof(query->notice), "%s", notice);
+    return ERR_OK;
+}
+
+static struct slice namespace_of(const struct query *query, const struct sql_name *name)
+{
+    return name->schema.len > 0 ? name->schema : slice_of(query->session->default_schema);
+}
+
+/* ---- schemas ---- */
+
+/* The literals of WITH and SET as texts; what UNSET names has none. */
+static enum err read_properties(struct query *query, const struct statement *statement,
+                                struct iceberg_property **ret_properties, struct errinfo *info)
+{
+    struct iceberg_property *properties =
+        arena_calloc(query->arena, statement->option_count + 1, sizeof(*properties));
+    if (properties == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < statement->option_count; i++) {
+        const struct relation_option *option = &statement->options[i];
+        properties[i].key = option->name;
+        if (option->value.len > 0) {
+            TRY(attached_text(option, query->arena, &properties[i].value, info));
+        }
+    }
+    *ret_properties = properties;
+    return ERR_OK;
+}
+
+enum err run_lake_create_schema(struct query *query, const struct statement *statement,
+                                const struct attached *attached, struct errinfo *info)
+{
+    struct iceberg_property *properties;
+    TRY(read_properties(query, statement, &properties, info));
+    enum err err = catalog_iceberg_create_namespace(&attached->catalog, query->session->who,
+                                                    statement->name.name, properties,
+                                                    statement->option_count, info);
+    return err == ERR_EXISTS && statement->if_not_exists ? say(query, "it exists already")
+                                                         : at_name(query, statement, err, info);
+}
+
+enum err run_alter_schema(struct query *query, const struct statement *statement,
+                          struct errinfo *info)
+{
+    const struct attached *attached;
+    struct iceberg_property *properties;
+    TRY(run_lake_target(query, &statement->name, &attached, info));
+    if (attached == NULL) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "only namespaces of attached iceberg_local catalogs have properties");
+        errinfo_hint(info, "Write ALTER SCHEMA catalog.namespace SET (property = 'value').");
+        return at_name(query, statement, ERR_UNSUPPORTED, info);
+    }
+    TRY(read_properties(query, statement, &properties, info));
+    return at_name(query, statement,
+                   catalog_iceberg_set_properties(&attached->catalog, query->session->who,
+                                                  statement->name.name, properties,
+                                                  statement->option_count, info),
+                   info);
+}
+
+enum err run_lake_show_schema(struct query *query, const struct statement *statement,
+                              struct buf *ret_text, struct errinfo *info)
+{
+    const struct attached *attached;
+    struct iceberg_property *properties;
+    size_t count;
+    TRY(run_lake_target(query, &statement->name, &attached, info));
+    if (attached == NULL) {
+        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000",
+                          "\"%.*s\" is no namespace of an attached catalog that you administer",
+                          SLICE_ARGS(statement->name.name));
+        errinfo_hint(info, "Write SHOW CREATE SCHEMA catalog.namespace.");
+        return at_name(query, statement, ERR_NOT_FOUND, info);
+    }
+    enum err err =
+        catalog_iceberg_properties(&attached->catalog, query->session->who, statement->name.name,
+                                   query->arena, &properties, &count, info);
+    if (err != ERR_OK) {
+        return at_name(query, statement, err, info);
+    }
+    buf_append_str(ret_text, "CREATE SCHEMA ");
+    sql_quote_name(ret_text, attached->catalog.name);
+    buf_append_char(ret_text, '.');
+    sql_quote_name(ret_text, statement->name.name);
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(ret_text, i == 0 ? " WITH (" : ", ");
+        sql_quote_name(ret_text, properties[i].key);
+        buf_append_str(ret_text, " = ");
+        sql_quote_string(ret_text, properties[i].value);
+    }
+    buf_append_str(ret_text, count > 0 ? ")" : "");
+    return ERR_OK;
+}
+
+static enum err drop_schema(struct query *query, const struct statement *statement,
+                            const struct attached *attached, struct errinfo *info)
+{
+    if (statement->cascade) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "CASCADE is not for namespaces of attached catalogs: drop what is in "
+                           "\"%.*s\" by name",
+                           SLICE_ARGS(statement->name.name));
+    }
+    return catalog_iceberg_drop_namespace(&attached->catalog, query->session->who,
+                                          statement->name.name, info);
+}
+
+/* ---- tables and views ---- */
+
+enum err run_lake_register(struct query *query, const struct statement *statement,
+                           const struct attached *attached, struct errinfo *info)
+{
+    struct slice location;
+    const struct sql_name *name = &statement->name;
+    if (!statement->is_iceberg || statement->option_count > 0 || statement->or_replace) {
+        (void)errinfo_set(info, ERR_INVALID, "22023",
+                          "catalog \"%.*s\" takes Iceberg tables only, by their metadata file",
+                          SLICE_ARGS(attached->catalog.name));
+        errinfo_hint(info,
+                     "Write CREATE EXTERNAL TABLE name LOCATION '...metadata.json' STORED AS "
+                     "ICEBERG. Other files are registered in catalog \"" SQL_CATALOG_DEFAULT "\".");
+        return at_name(query, statement, ERR_INVALID, info);
+    }
+    TRY(catalog_iceberg_locate(query->session->who, statement->location, query->arena, &location,
+                               info));
+    enum err err =
+        catalog_iceberg_register(&attached->catalog, query->session->who, namespace_of(query, name),
+                                 name->name, false, location, info);
+    return err == ERR_EXISTS && statement->if_not_exists ? say(query, "it exists already")
+                                                         : at_name(query, statement, err, info);
+}
+
+enum err run_lake_drop(struct query *query, const struct statement *statement,
+                       const struct attached *attached, struct errinfo *info)
+{
+    const struct sql_name *name = &statement->name;
+    if (statement->object_kind == OBJECT_SCHEMA) {
+        enum err err = drop_schema(query, statement, attached, info);
+        return err == ERR_NOT_FOUND && statement->if_exists ? say(query, "it does not exist")
+                                                            : at_name(query, statement, err, info);
+    }
+    enum err err = catalog_iceberg_unregister(&attached->catalog, query->session->who,
+                                              namespace_of(query, name), name->name,
+                                              statement->object_kind == OBJECT_VIEW, info);
+    if (err == ERR_NOT_FOUND && statement->if_exists) {
+        return say(query, "it does not exist");
+    }
+    return err == ERR_OK
+               ? say(query, "the catalog has forgotten the name; the files are where they were")
+               : at_name(query, statement, err, info);
+}
+
+enum err run_lake_rename(struct query *query, const struct statement *statement,
+                         const struct attached *attached, struct errinfo *info)
+{
+    const struct sql_name *name = &statement->name;
+    struct slice ns = namespace_of(query, name);
+    if (statement->alter != ALTER_RENAME) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "the tables of catalog \"%.*s\" are changed by who writes them",
+                          SLICE_ARGS(attached->catalog.name));
+        return at_name(query, statement, ERR_UNSUPPORTED, info);
+    }
+    enum err err = catalog_iceberg_rename(&attached->catalog, query->session->who, ns, name->name,
+                                          false, statement->new_name, info);
+    if (err == ERR_NOT_FOUND) { /* ALTER TABLE also renames views */
+        err = catalog_iceberg_rename(&attached->catalog, query->session->who, ns, name->name, true,
+                                     statement->new_name, info);
+    }
+    if (err == ERR_NOT_FOUND) {
+        (void)errinfo_set(info, err, "42P01", "there is no table or view \"%.*s\" in \"%.*s\"",
+                          SLICE_ARGS(name->name), SLICE_ARGS(ns));
+    }
+    return at_name(query, statement, err, info);
+}
