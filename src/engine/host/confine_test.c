@@ -85,7 +85,7 @@ TEST(engine_host, a_host_that_lies_is_ended_and_the_next_one_serves)
         {"cut", "exit code 3"},          {"exit", "exit code 7"},
         {"crash", "signal 4"},           {"lane long read", "made no sense"},
         {"lane kind", "made no sense"},  {"lane wild buffer", "made no sense"},
-        {"lane live", "made no sense"},  {"lane spill name", "made no sense"},
+        {"lane dead", "made no sense"},  {"lane spill name", "made no sense"},
         {"lane short", "made no sense"},
     };
     struct probe probe = probe_open();

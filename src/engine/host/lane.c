@@ -15,7 +15,7 @@
 
 enum {
     SPILL_FILES_MAX = 1 << 16,
-    LIVE_STEP = 2048
+    DEAD_STEP = 8192
 };
 
 static _Thread_local bool is_lane;
@@ -123,7 +123,7 @@ static bool ask_files(struct lane_request *r, struct engine_grant *grant, size_t
     r->err = scan->files(scan->context, all, count, is_dynamic, &files, &file_count, &r->info);
     pthread_mutex_unlock(&grant->files_locks[index]);
     for (size_t i = 0; i < file_count && r->err == ERR_OK; i++) {
-        if (files[i].has_deletes && scan->live == NULL) {
+        if (files[i].has_deletes && scan->dead == NULL) {
             r->err = errinfo_set(&r->info, ERR_INVALID, NULL,
                                  "a scan has files with deletes and knows of none");
         }
@@ -174,12 +174,11 @@ struct positions {
     uint64_t count;
 };
 
-/* Under a use of the grant. */
-static void ask_live(struct lane_request *r, const struct engine_scan_spec *scan,
+/* Under a use of the grant. A bit for each position, set for the dead. */
+static void ask_dead(struct lane_request *r, const struct engine_scan_spec *scan,
                      const struct engine_scan_file *file, struct positions positions)
 {
-    int64_t rows[LIVE_STEP];
-    bool live[LIVE_STEP];
+    uint32_t offsets[DEAD_STEP];
     size_t bytes = (size_t)(positions.count + 7) / 8;
     char *bits = buf_reserve(r->out, bytes);
     if (bits == NULL) {
@@ -187,21 +186,21 @@ static void ask_live(struct lane_request *r, const struct engine_scan_spec *scan
         return;
     }
     memset(bits, 0, bytes);
-    for (uint64_t done = 0; done < positions.count && r->err == ERR_OK; done += LIVE_STEP) {
-        size_t part = positions.count - done < LIVE_STEP ? (size_t)(positions.count - done)
-                                                         : (size_t)LIVE_STEP;
-        for (size_t i = 0; i < part; i++) {
-            rows[i] = positions.first + (int64_t)(done + i);
-        }
-        r->err = scan->live(scan->context, file, rows, part, live, &r->info);
-        for (size_t i = 0; i < part && r->err == ERR_OK; i++) {
-            bits[(done + i) / 8] |= (char)(live[i] << ((done + i) % 8));
+    for (uint64_t done = 0; done < positions.count && r->err == ERR_OK; done += DEAD_STEP) {
+        size_t part = positions.count - done < DEAD_STEP ? (size_t)(positions.count - done)
+                                                         : (size_t)DEAD_STEP;
+        size_t dead_count = 0;
+        r->err = scan->dead(scan->context, file, positions.first + (int64_t)done, part, offsets,
+                            &dead_count, &r->info);
+        for (size_t i = 0; i < dead_count && r->err == ERR_OK; i++) {
+            uint64_t at = done + offsets[i];
+            bits[at / 8] |= (char)(1 << (at % 8));
         }
     }
     r->out->len += bytes;
 }
 
-static bool handle_live(struct lane_request *r)
+static bool handle_dead(struct lane_request *r)
 {
     struct wire in = wire_of(r->body);
     uint64_t number = wire_u64(&in);
@@ -210,7 +209,7 @@ static bool handle_live(struct lane_request *r)
     int64_t first = wire_i64(&in);
     uint64_t count = wire_u64(&in);
     if (!wire_is_done(&in) || first < 0 || first > INT64_C(1) << 48 || count == 0 ||
-        count > HOST_LIVE_MAX) {
+        count > HOST_DEAD_MAX) {
         return false;
     }
     struct engine_grant *grant = grant__find(r->host, number);
@@ -222,9 +221,9 @@ static bool handle_live(struct lane_request *r)
     r->err = grant__use(grant, &r->info);
     if (r->err == ERR_OK) {
         const struct engine_scan_file *file = grant__offered(grant, index, object);
-        is_sane = file != NULL && file->has_deletes && grant->spec.scans[index]->live != NULL;
+        is_sane = file != NULL && file->has_deletes && grant->spec.scans[index]->dead != NULL;
         if (is_sane) {
-            ask_live(r, grant->spec.scans[index], file, (struct positions){first, count});
+            ask_dead(r, grant->spec.scans[index], file, (struct positions){first, count});
         }
         grant__done(grant);
     }
@@ -335,8 +334,8 @@ bool lane__handle(struct lane_request *request)
         return handle_write(request);
     case MESSAGE_FILES:
         return handle_files(request);
-    case MESSAGE_LIVE:
-        return handle_live(request);
+    case MESSAGE_DEAD:
+        return handle_dead(request);
     case MESSAGE_HASH:
         return handle_hash(request);
     case MESSAGE_SPILL_OPEN:

@@ -128,9 +128,9 @@ static void lie_on_lane(struct server *server, struct slice how)
         buf_reset(&body);
         kind = MESSAGE_SPILL_REMOVE;
         wire_put_slice(&body, SLICE("../../etc/passwd"));
-    } else if (slice_equal(how, SLICE("lane live"))) {
+    } else if (slice_equal(how, SLICE("lane dead"))) {
         buf_reset(&body);
-        kind = MESSAGE_LIVE;
+        kind = MESSAGE_DEAD;
         for (int i = 0; i < 5; i++) {
             wire_put_i64(&body, -1);
         }

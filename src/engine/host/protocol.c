@@ -96,10 +96,10 @@ static void take_scan_names(struct wire *in, struct arena *arena, unsigned depth
     *ret_count = in->is_bad ? 0 : count;
 }
 
-/* `live` only says whether there is such a function. */
-static enum err no_live(UNUSED void *context, UNUSED const struct engine_scan_file *file,
-                        UNUSED const int64_t *rows, UNUSED size_t count, UNUSED bool *ret_live,
-                        UNUSED struct errinfo *info)
+/* `dead` only says whether there is such a function. */
+static enum err no_dead(UNUSED void *context, UNUSED const struct engine_scan_file *file,
+                        UNUSED int64_t first, UNUSED size_t count, UNUSED uint32_t *ret_offsets,
+                        UNUSED size_t *ret_dead_count, UNUSED struct errinfo *info)
 {
     return ERR_INTERNAL;
 }
@@ -111,7 +111,7 @@ static void put_scan(struct buf *out, const struct engine_scan_spec *scan)
     wire_put_slice(out, scan->partition_type);
     wire_put_i64(out, scan->row_count_estimate);
     wire_put_u8(out, scan->has_hidden);
-    wire_put_u8(out, scan->live != NULL);
+    wire_put_u8(out, scan->dead != NULL);
 }
 
 static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_spec *scan)
@@ -121,7 +121,7 @@ static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_s
     scan->partition_type = wire_copy(in, arena);
     scan->row_count_estimate = wire_i64(in);
     scan->has_hidden = wire_bool(in);
-    scan->live = wire_bool(in) ? no_live : NULL;
+    scan->dead = wire_bool(in) ? no_dead : NULL;
 }
 
 void host_put_grant(struct buf *out, uint64_t number, const char *address,

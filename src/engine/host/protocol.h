@@ -13,7 +13,7 @@ enum {
     HOST_SLOT_BYTES = 8 << 20, /* a longer batch goes through the socket */
     HOST_LANE_BYTES = 2 << 20, /* two halves: one is filled while the other is read */
     HOST_HALF_BYTES = HOST_LANE_BYTES / 2,
-    HOST_LIVE_MAX = 65536,    /* positions asked about at once */
+    HOST_DEAD_MAX = 65536,    /* positions asked about at once */
     HOST_SPILL_NAME_MAX = 64, /* of a spill file */
 };
 
@@ -53,7 +53,7 @@ enum host_message {
     MESSAGE_READ,
     MESSAGE_WRITE,
     MESSAGE_FILES,
-    MESSAGE_LIVE,
+    MESSAGE_DEAD,
     MESSAGE_HASH,
     MESSAGE_SPILL_OPEN,
     MESSAGE_SPILL_REMOVE,

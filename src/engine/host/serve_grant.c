@@ -78,10 +78,10 @@ struct served_grant {
     struct served_scan *scans;
 };
 
-struct live_block {
+struct dead_block {
     size_t object;
     int64_t first; /* position; -1 = empty */
-    uint8_t bits[HOST_LIVE_MAX / 8];
+    uint8_t bits[HOST_DEAD_MAX / 8];
 };
 
 struct served_scan {
@@ -89,11 +89,11 @@ struct served_scan {
     size_t index;
     pthread_mutex_t lock;
     struct arena *arena;       /* lists of files; under lock */
-    struct live_block *blocks; /* under lock; direct mapped */
+    struct dead_block *blocks; /* under lock; direct mapped */
 };
 
 enum {
-    LIVE_BLOCKS = 128
+    DEAD_BLOCKS = 128
 };
 
 struct place {
@@ -220,8 +220,8 @@ static enum err scan_read(void *context, size_t object, uint64_t offset, void *r
     return read_place(scan->grant->server, place, offset, ret_bytes, len, info);
 }
 
-/* Bits of `count` positions from `first`, at most HOST_LIVE_MAX. */
-static enum err ask_live(struct served_scan *scan, size_t object, int64_t first, size_t count,
+/* A bit for each of `count` positions from `first`, at most HOST_DEAD_MAX: set for the dead. */
+static enum err ask_dead(struct served_scan *scan, size_t object, int64_t first, size_t count,
                          uint8_t *ret_bits, struct errinfo *info)
 {
     struct lane *lane = take_lane(scan->grant->server);
@@ -231,7 +231,7 @@ static enum err ask_live(struct served_scan *scan, size_t object, int64_t first,
     wire_put_u64(&body, object);
     wire_put_i64(&body, first);
     wire_put_u64(&body, count);
-    enum err err = ask(lane, MESSAGE_LIVE, &body, info);
+    enum err err = ask(lane, MESSAGE_DEAD, &body, info);
     if (err == ERR_OK) {
         if (lane->body.len != (count + 7) / 8) {
             serve__end();
@@ -242,15 +242,34 @@ static enum err ask_live(struct served_scan *scan, size_t object, int64_t first,
     return err;
 }
 
-/* Blocks of positions are asked for whole where the file's rows are known to go so far. */
-static enum err live_one_block(struct served_scan *scan, const struct engine_scan_file *file,
-                               const int64_t *rows, size_t count, bool *ret_live,
-                               struct errinfo *info)
+struct positions {
+    int64_t first;
+    size_t count;
+};
+
+/* Appends those of `wanted` whose bit is set, as offsets from `base`; bits start at `first`. */
+static void add_dead(const uint8_t *bits, int64_t first, struct positions wanted, int64_t base,
+                     uint32_t *ret_offsets, size_t *ret_dead_count)
 {
-    int64_t first = rows[0] / HOST_LIVE_MAX * HOST_LIVE_MAX;
-    int64_t end = first + HOST_LIVE_MAX;
-    struct live_block *block =
-        &scan->blocks[(file->object * 31 + (size_t)(first / HOST_LIVE_MAX)) % LIVE_BLOCKS];
+    for (size_t i = 0; i < wanted.count; i++) {
+        size_t at = (size_t)(wanted.first - first) + i;
+        if (bits[at / 8] == 0) { /* eight at once, up to the end of the byte */
+            i += 7 - at % 8;
+        } else if (((bits[at / 8] >> (at % 8)) & 1) != 0) {
+            ret_offsets[(*ret_dead_count)++] = (uint32_t)(wanted.first - base) + (uint32_t)i;
+        }
+    }
+}
+
+/* Blocks of positions are asked for whole where the file's rows are known to go so far. */
+static enum err dead_of_block(struct served_scan *scan, const struct engine_scan_file *file,
+                              struct positions wanted, int64_t base, uint32_t *ret_offsets,
+                              size_t *ret_dead_count, struct errinfo *info)
+{
+    int64_t first = wanted.first / HOST_DEAD_MAX * HOST_DEAD_MAX;
+    int64_t end = first + HOST_DEAD_MAX;
+    struct dead_block *block =
+        &scan->blocks[(file->object * 31 + (size_t)(first / HOST_DEAD_MAX)) % DEAD_BLOCKS];
     if (file->record_count < end) {
         end = file->record_count;
     }
@@ -258,45 +277,50 @@ static enum err live_one_block(struct served_scan *scan, const struct engine_sca
     enum err err = ERR_OK;
     if (block->first != first || block->object != file->object) {
         block->first = -1;
-        err = ask_live(scan, file->object, first, (size_t)(end - first), block->bits, info);
+        err = ask_dead(scan, file->object, first, (size_t)(end - first), block->bits, info);
         if (err == ERR_OK) {
             block->first = first;
             block->object = file->object;
         }
     }
-    for (size_t i = 0; i < count && err == ERR_OK; i++) {
-        int64_t at = rows[i] - first;
-        ret_live[i] = ((block->bits[at / 8] >> (at % 8)) & 1) != 0;
+    if (err == ERR_OK) {
+        add_dead(block->bits, first, wanted, base, ret_offsets, ret_dead_count);
     }
     pthread_mutex_unlock(&scan->lock);
     return err;
 }
 
-static bool in_block(const struct engine_scan_file *file, int64_t row, int64_t block)
+/* Behind what the manifest says there is: no more than is asked for. */
+static enum err dead_beyond(struct served_scan *scan, const struct engine_scan_file *file,
+                            struct positions wanted, int64_t base, uint32_t *ret_offsets,
+                            size_t *ret_dead_count, struct errinfo *info)
 {
-    return row / HOST_LIVE_MAX == block && row < file->record_count;
+    uint8_t bits[HOST_DEAD_MAX / 8];
+    TRY(ask_dead(scan, file->object, wanted.first, wanted.count, bits, info));
+    add_dead(bits, wanted.first, wanted, base, ret_offsets, ret_dead_count);
+    return ERR_OK;
 }
 
-static enum err scan_live(void *context, const struct engine_scan_file *file, const int64_t *rows,
-                          size_t count, bool *ret_live, struct errinfo *info)
+static enum err scan_dead(void *context, const struct engine_scan_file *file, int64_t first,
+                          size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
+                          struct errinfo *info)
 {
     struct served_scan *scan = context;
-    size_t done = 0;
-    while (done < count) {
-        int64_t block = rows[done] / HOST_LIVE_MAX;
-        size_t end = done;
-        while (end < count && in_block(file, rows[end], block)) {
-            end++;
-        }
-        if (end > done) {
-            TRY(live_one_block(scan, file, rows + done, end - done, ret_live + done, info));
-            done = end;
-        } else { /* behind what the manifest says there is */
-            uint8_t bits;
-            TRY(ask_live(scan, file->object, rows[done], 1, &bits, info));
-            ret_live[done++] = (bits & 1) != 0;
-        }
+    int64_t end = first + (int64_t)count;
+    size_t dead_count = 0;
+    for (int64_t at = first; at < end;) {
+        bool is_known = at < file->record_count;
+        int64_t stop = (at / HOST_DEAD_MAX + 1) * HOST_DEAD_MAX;
+        stop = is_known && file->record_count < stop ? file->record_count : stop;
+        stop = end < stop ? end : stop;
+        struct positions part = {at, (size_t)(stop - at)};
+        enum err err =
+            is_known ? dead_of_block(scan, file, part, first, ret_offsets, &dead_count, info)
+                     : dead_beyond(scan, file, part, first, ret_offsets, &dead_count, info);
+        TRY(err);
+        at = stop;
     }
+    *ret_dead_count = dead_count;
     return ERR_OK;
 }
 
@@ -316,13 +340,13 @@ static enum err open_scan(struct served_grant *grant, size_t index, struct arena
     if (scan->arena == NULL) {
         return errinfo_nomem(info);
     }
-    if (spec->live != NULL) {
-        spec->live = scan_live;
-        scan->blocks = arena_calloc(arena, LIVE_BLOCKS, sizeof(*scan->blocks));
+    if (spec->dead != NULL) {
+        spec->dead = scan_dead;
+        scan->blocks = arena_calloc(arena, DEAD_BLOCKS, sizeof(*scan->blocks));
         if (scan->blocks == NULL) {
             return errinfo_nomem(info);
         }
-        for (size_t i = 0; i < LIVE_BLOCKS; i++) {
+        for (size_t i = 0; i < DEAD_BLOCKS; i++) {
             scan->blocks[i].first = -1;
         }
     }
