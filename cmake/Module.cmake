@@ -6,7 +6,8 @@
 #   src/base/*_test.c     one program base_test, cmocka, in CTest as unit.base
 #   src/base/x_fuzz.c     program x_fuzz: libFuzzer in the fuzz preset; elsewhere it runs the files it is given, and
 #                         CTest runs it over tests/corpus/x/ as fuzz.x
-#   src/base/x_bench.c    program x_bench, built by the target `benches` only
+#   src/base/x_bench.c    program x_bench, built by the target `benches` only, and run by tools/bench; x_probe.c likewise, but
+#                         for a script or a person to run, with arguments
 #
 # It is linked with the modules that tools/deps.txt lets it include. A folder that is absent is passed over, and so is an
 # arrow to it. Two files of src/base are kept out of its library: test_main.c and fuzz_main.c, the main() of tests and of
@@ -96,6 +97,14 @@ function(moat_program name)
     install(TARGETS moat RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endfunction()
 
+# moat_tool(moat-sim sim_main): a program for developers, bin/moat-sim, from src/sim_main.c; not installed.
+function(moat_tool program name)
+    moat__arrows(deps ${name})
+    add_executable(${program} "${MOAT_SOURCE_ROOT}/${name}.c")
+    target_include_directories(${program} PRIVATE "${MOAT_SOURCE_ROOT}")
+    target_link_libraries(${program} PRIVATE moat_flags ${deps})
+endfunction()
+
 # moat_add_test(NAME attack.files LABEL attack TIMEOUT 300 COMMAND program argument...): a test that runs at the root of the
 # tree, so that it names its data as "tests/...". tools/check counts its cases by what it prints (see there).
 function(moat_add_test)
@@ -114,8 +123,8 @@ macro(moat__sort_sources folder language)
     file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.${language}")
     file(GLOB tests CONFIGURE_DEPENDS "${folder}/*_test.c")
     file(GLOB fuzzers CONFIGURE_DEPENDS "${folder}/*_fuzz.c")
-    file(GLOB benches CONFIGURE_DEPENDS "${folder}/*_bench.c")
-    list(FILTER sources EXCLUDE REGEX "/([^/]*_(test|fuzz|bench)|test_main|fuzz_main)\\.c$")
+    file(GLOB benches CONFIGURE_DEPENDS "${folder}/*_bench.c" "${folder}/*_probe.c")
+    list(FILTER sources EXCLUDE REGEX "/([^/]*_(test|fuzz|bench|probe)|test_main|fuzz_main)\\.c$")
 endmacro()
 
 # Sets `result` to the libraries of the modules that tools/deps.txt gives to `module`, in whatever order they are declared.

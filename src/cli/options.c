@@ -46,7 +46,8 @@ const char options_help[] =
     "  moat policy validate|plan|apply FILE  policies kept in a YAML file\n"
     "  moat iceberg inspect|validate PATH    an Iceberg table: what it is made of, whether it is "
     "whole\n"
-    "  moat --version, moat --help, moat iceberg --help\n"
+    "  moat kv get|put|scan|load|stats|verify DIR  a store of key-value pairs by hand\n"
+    "  moat --version, moat --help, moat iceberg --help, moat kv --help\n"
     "\n"
     "Exit codes: 0 ok, 1 a statement failed, 2 usage, 3 the warehouse cannot be opened,\n"
     "4 configuration, 5 the audit trail is not intact, 6 a table is not valid, 130 cancelled.\n";
