@@ -502,7 +502,6 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_ATTACH:
     case STATEMENT_DETACH:
     case STATEMENT_DROP:
-    case STATEMENT_ALTER_SCHEMA:
     case STATEMENT_ALTER_TABLE:
     case STATEMENT_CREATE_PRINCIPAL:
     case STATEMENT_ALTER_USER:
