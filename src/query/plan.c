@@ -215,11 +215,16 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
     /* A view means the same in whatever schema who asks is: they could have put a table of their
      * own there, and it would be read with a definer's rights. */
     struct sql_name name = reference->name;
-    bool is_own = slice_equal_fold(name.schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
-                  slice_equal_fold(name.schema, SLICE(SQL_SCHEMA_INFORMATION));
+    bool is_own = resolve_is_own_schema(name.schema);
     name.catalog = name.catalog.len > 0 || is_own ? name.catalog : node->catalog;
     name.schema = name.schema.len > 0 ? name.schema : node->schema;
     enum err err = resolve_version(b->session, node->who, &name, &travel, b->arena, out, info);
+    if (err == ERR_NOT_FOUND && reference->name.schema.len == 0 &&
+        resolve_is_pg(reference->name.name)) {
+        const struct sql_name pg = {SLICE(SQL_CATALOG_DEFAULT), SLICE(SQL_SCHEMA_PG),
+                                    reference->name.name};
+        return resolve_version(b->session, node->who, &pg, &travel, b->arena, out, info);
+    }
     if (err == ERR_NOT_FOUND && looks_like_path(reference) && may_name_paths(node->who)) {
         err = load_path(b, node, reference, out, info);
     }
@@ -655,10 +660,24 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
 
 /* ---- second pass: secure ---- */
 
+/* One that has no rows now: nothing has to be opened to say so. */
+static bool is_empty_system(const struct relation *relation)
+{
+    return relation->kind == RELATION_SYSTEM && relation->object_count == 0;
+}
+
 static void write_source_column(const struct relation *relation,
                                 const struct relation_column *column, struct buf *out)
 {
     bool is_text = lake_metadata_is_text(relation, column);
+    if (relation->kind == RELATION_SYSTEM && slice_starts_with(column->source, SLICE("="))) {
+        buf_append(out, column->source.ptr + 1, column->source.len - 1);
+        return;
+    }
+    if (is_empty_system(relation)) {
+        buf_printf(out, "CAST(NULL AS %.*s)", SLICE_ARGS(column->type));
+        return;
+    }
     buf_append_str(out, is_text ? "CAST(" : "");
     sql_quote_name(out, column->source);
     if (is_text) {
@@ -695,6 +714,10 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
         buf_printf(out, " AS \"__moat_c%u\"", columns[i]->id);
     }
     buf_append_str(out, " FROM ");
+    if (is_empty_system(relation)) {
+        buf_append_str(out, "(SELECT 1) AS \"__moat_none\" WHERE false) AS \"__moat_source\"");
+        return ERR_OK;
+    }
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(out, "\"__moat_view\"");
     } else if (is_scanned(relation)) {
@@ -937,7 +960,10 @@ static enum err build_new(struct session *session, struct query *query, struct s
     }
     TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
     TRY(sql_travel_rewrite(kept, plan->arena, &plan->travel, info));
+    session->memo = NULL;
+    session->memo_arena = plan->arena; /* all that the statement reads of catalogs is read once */
     enum err err = build_text(session, query, plan->travel.text, plan, info);
+    session->memo_arena = NULL;
     if (err != ERR_OK && info != NULL) {
         info->position = sql_travel_position(&plan->travel, info->position);
     }

@@ -13,6 +13,20 @@ bool resolve_may_administer(const struct identity *who, const struct relation *r
     return resolve_is_admin(who) || slice_equal_fold(relation->owner, identity_subject(who));
 }
 
+bool resolve_is_own_schema(struct slice schema)
+{
+    return slice_equal_fold(schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
+           slice_equal_fold(schema, SLICE(SQL_SCHEMA_INFORMATION)) ||
+           slice_equal_fold(schema, SLICE(SQL_SCHEMA_PG));
+}
+
+bool resolve_is_pg(struct slice name)
+{
+    const struct sql_name full = {SLICE(SQL_CATALOG_DEFAULT), SLICE(SQL_SCHEMA_PG), name};
+    bool needs_grant;
+    return catalog_system_find(&full, &needs_grant);
+}
+
 static enum err effective_of(struct session *session, const struct identity *who,
                              const struct relation *relation, struct arena *arena,
                              struct policy_effective *ret_effective, struct errinfo *info)
@@ -268,6 +282,9 @@ static enum err not_found(struct session *session, const struct identity *who,
     struct buf name CLEANUP(buf_fini) = {0};
     print_plain(&name, written);
     (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist", buf_cstr(&name));
+    if (resolve_is_pg(written->name)) {
+        return ERR_NOT_FOUND; /* the caller looks there next */
+    }
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "suggestion", 0);
     struct catalog_visible *visible;
     size_t count;
@@ -302,18 +319,24 @@ static enum err not_found(struct session *session, const struct identity *who,
     return ERR_NOT_FOUND;
 }
 
-/* Everybody's rows of a system relation, as far as `who` may see them. */
-static enum err load_system(struct session *session, const struct identity *who,
-                            const struct sql_name *name, struct arena *arena,
-                            struct relation *ret_relation, struct errinfo *info)
+/* What system relations are made of, for one person. */
+struct resolve_memo {
+    const struct identity *who;
+    struct catalog_system_input input;
+    struct slice settings;
+    struct pg_model *model;
+    struct resolve_memo *next;
+};
+
+static enum err make_input(struct session *session, const struct identity *who,
+                           struct arena *arena, struct resolve_memo *memo, struct errinfo *info)
 {
     struct slice *paths;
     size_t path_count;
     TRY(audit_files(session->warehouse->audit, who, arena, &paths, &path_count, info));
     struct buf lines CLEANUP(buf_fini) = {0};
-    struct slice settings;
     session_print_settings(session, NULL, &lines);
-    if (buf_failed(&lines) || !arena_slice(arena, buf_slice(&lines), &settings)) {
+    if (buf_failed(&lines) || !arena_slice(arena, buf_slice(&lines), &memo->settings)) {
         return errinfo_nomem(info);
     }
     struct catalog_visible *visible;
@@ -323,7 +346,8 @@ static enum err load_system(struct session *session, const struct identity *who,
     size_t namespace_count;
     TRY(resolve_namespaces(session, who, visible, visible_count, arena, &namespaces,
                            &namespace_count, info));
-    struct catalog_system_input input = {
+    memo->who = who;
+    memo->input = (struct catalog_system_input){
         .system = session->warehouse->system,
         .who = who,
         .visible = visible,
@@ -332,9 +356,39 @@ static enum err load_system(struct session *session, const struct identity *who,
         .namespace_count = namespace_count,
         .audit_paths = paths,
         .audit_path_count = path_count,
-        .settings_json = &settings,
+        .settings_json = &memo->settings,
+        .model = &memo->model,
     };
-    return catalog_system_load(name, &input, arena, ret_relation, info);
+    return arena_slice(arena, slice_of(session->default_catalog), &memo->input.default_catalog) &&
+                   arena_slice(arena, slice_of(session->default_schema),
+                               &memo->input.default_schema)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
+/* Everybody's rows of a system relation, as far as `who` may see them. A statement that joins many
+ * of them asks for all that is visible once. */
+static enum err load_system(struct session *session, const struct identity *who,
+                            const struct sql_name *name, struct arena *arena,
+                            struct relation *ret_relation, struct errinfo *info)
+{
+    bool is_kept = session->memo_arena == arena;
+    struct resolve_memo *memo = is_kept ? session->memo : NULL;
+    while (memo != NULL && memo->who != who) {
+        memo = memo->next;
+    }
+    if (memo == NULL) {
+        memo = arena_calloc(arena, 1, sizeof(*memo));
+        if (memo == NULL) {
+            return errinfo_nomem(info);
+        }
+        TRY(make_input(session, who, arena, memo, info));
+        if (is_kept) {
+            memo->next = session->memo;
+            session->memo = memo;
+        }
+    }
+    return catalog_system_load(name, &memo->input, arena, ret_relation, info);
 }
 
 /* Every column raw and every row: for rows that Moat makes. */
@@ -388,9 +442,7 @@ static enum err find_place(struct session *session, const struct identity *who,
                            struct place *ret_place, struct errinfo *info)
 {
     struct place place = {.name = *written};
-    bool is_own_schema = slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
-                         slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_INFORMATION));
-    if (written->catalog.len == 0 && !is_own_schema) {
+    if (written->catalog.len == 0 && !resolve_is_own_schema(written->schema)) {
         place.name.catalog = slice_of(session->default_catalog);
     }
     if (!is_moat(place.name.catalog)) {

@@ -1,0 +1,46 @@
+/* One row of a system relation, as a line of JSON. */
+#include "base/json.h"
+#include "catalog/catalog_int.h"
+
+void catalog__row_begin(struct buf *out)
+{
+    buf_append_str(out, "{\"moat\":0"); /* no column: so that every member can begin with a comma */
+}
+
+void catalog__row_end(struct buf *out)
+{
+    buf_append_str(out, "}\n");
+}
+
+void catalog__row_key(struct buf *out, const char *name)
+{
+    buf_printf(out, ",\"%s\":", name);
+}
+
+void catalog__row_text(struct buf *out, const char *name, struct slice text)
+{
+    catalog__row_key(out, name);
+    json_write_string(out, text);
+}
+
+void catalog__row_text_or_null(struct buf *out, const char *name, struct slice text)
+{
+    if (text.len > 0) {
+        catalog__row_text(out, name, text);
+    }
+}
+
+void catalog__row_bool(struct buf *out, const char *name, bool value)
+{
+    buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+void catalog__row_number(struct buf *out, const char *name, uint64_t value)
+{
+    buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)value);
+}
+
+void catalog__row_integer(struct buf *out, const char *name, int64_t value)
+{
+    buf_printf(out, ",\"%s\":%lld", name, (long long)value);
+}

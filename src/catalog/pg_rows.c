@@ -1,0 +1,775 @@
+/* The rows of pg_catalog that come from what a person may see. */
+#include "base/hash.h"
+#include "base/json.h"
+#include "catalog/pg_int.h"
+#include "sql/functions.h"
+
+#define BEGIN_ROWS                                                                                 \
+    const struct pg_model *model;                                                                  \
+    TRY(pg_model_get(input, arena, &model, info))
+
+static enum err rows_namespace(const struct catalog_system_input *input, struct arena *arena,
+                               struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->schema_count; i++) {
+        const struct pg_schema *schema = &model->schemas[i];
+        catalog__row_begin(out);
+        catalog__row_number(out, "oid", schema->oid);
+        catalog__row_text(out, "nspname", schema->shown);
+        catalog__row_number(out, "nspowner", pg_person_find(model, schema->owner, true));
+        catalog__row_end(out);
+    }
+    return pg_rows_finish(out, info);
+}
+
+/* ---- pg_class, pg_attribute ---- */
+
+static enum err rows_class(const struct catalog_system_input *input, struct arena *arena,
+                           struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *listed = &model->relations[i];
+        catalog__row_begin(out);
+        catalog__row_number(out, "oid", listed->oid);
+        catalog__row_text(out, "relname", listed->name);
+        catalog__row_number(out, "relnamespace", listed->schema->oid);
+        catalog__row_number(out, "relowner", listed->owner);
+        catalog__row_number(out, "relam", listed->is_view ? 0 : 2);
+        catalog__row_text(out, "relkind", listed->is_view ? SLICE("v") : SLICE("r"));
+        catalog__row_number(out, "relnatts", listed->column_count);
+        catalog__row_bool(out, "relhasrules", listed->is_view);
+        bool is_plain = !listed->is_view && listed->relation == NULL;
+        catalog__row_text(out, "relreplident", is_plain ? SLICE("d") : SLICE("n"));
+        catalog__row_end(out);
+    }
+    return pg_rows_finish(out, info);
+}
+
+static void print_attribute(struct buf *out, const struct pg_listed *listed, size_t index)
+{
+    struct pg_field field = pg_field_of(listed, index);
+    const struct pg_type *type = field.typed.type;
+    catalog__row_begin(out);
+    catalog__row_number(out, "attrelid", listed->oid);
+    catalog__row_text(out, "attname", field.name);
+    catalog__row_number(out, "atttypid", type->oid);
+    catalog__row_integer(out, "attlen", type->len);
+    catalog__row_number(out, "attnum", index + 1);
+    catalog__row_number(out, "attndims", field.typed.dimensions);
+    catalog__row_integer(out, "atttypmod", field.typed.modifier);
+    catalog__row_bool(out, "attbyval", type->is_by_value);
+    catalog__row_text(out, "attalign", slice_of(type->align));
+    catalog__row_text(out, "attstorage", slice_of(type->storage));
+    catalog__row_bool(out, "attnotnull", field.is_required);
+    catalog__row_number(out, "attcollation", type->collation);
+    catalog__row_end(out);
+}
+
+static enum err rows_attribute(const struct catalog_system_input *input, struct arena *arena,
+                               struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->relation_count; i++) {
+        for (size_t c = 0; c < model->relations[i].column_count; c++) {
+            print_attribute(out, &model->relations[i], c);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err rows_description(const struct catalog_system_input *input, struct arena *arena,
+                                 struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *listed = &model->relations[i];
+        if (listed->comment.len > 0) {
+            catalog__row_begin(out);
+            catalog__row_number(out, "objoid", listed->oid);
+            catalog__row_text(out, "description", listed->comment);
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+/* ---- the views that PostgreSQL makes of them ---- */
+
+static enum err rows_tables(const struct catalog_system_input *input, struct arena *arena,
+                            struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *listed = &model->relations[i];
+        if (!listed->is_view) {
+            catalog__row_begin(out);
+            catalog__row_text(out, "schemaname", listed->schema->shown);
+            catalog__row_text(out, "tablename", listed->name);
+            catalog__row_text(out, "tableowner", listed->owner_name);
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err rows_views(const struct catalog_system_input *input, struct arena *arena,
+                           struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *listed = &model->relations[i];
+        if (listed->is_view) {
+            catalog__row_begin(out);
+            catalog__row_text(out, "schemaname", listed->schema->shown);
+            catalog__row_text(out, "viewname", listed->name);
+            catalog__row_text(out, "viewowner", listed->owner_name);
+            if (listed->visible != NULL &&
+                catalog__may_administer(input->who, listed->visible->relation)) {
+                catalog__row_text(out, "definition", listed->visible->relation->view_sql);
+            }
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+/* Names only: how many rows there are, or were read, is not for everybody. */
+static enum err print_statistics(const struct pg_model *model, bool with_user, bool with_own,
+                                 struct buf *out, struct errinfo *info)
+{
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *listed = &model->relations[i];
+        bool is_user = listed->visible != NULL;
+        if (!listed->is_view && (is_user ? with_user : with_own)) {
+            catalog__row_begin(out);
+            catalog__row_number(out, "relid", listed->oid);
+            catalog__row_text(out, "schemaname", listed->schema->shown);
+            catalog__row_text(out, "relname", listed->name);
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err rows_user_statistics(const struct catalog_system_input *input, struct arena *arena,
+                                     struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    return print_statistics(model, true, false, out, info);
+}
+
+static enum err rows_system_statistics(const struct catalog_system_input *input,
+                                       struct arena *arena, struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    return print_statistics(model, false, true, out, info);
+}
+
+static enum err rows_all_statistics(const struct catalog_system_input *input, struct arena *arena,
+                                    struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    return print_statistics(model, true, true, out, info);
+}
+
+/* ---- databases: the catalogs ---- */
+
+static enum err rows_database(const struct catalog_system_input *input, struct arena *arena,
+                              struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->schema_count; i++) {
+        const struct pg_schema *schema = &model->schemas[i];
+        if (schema->is_first) {
+            catalog__row_begin(out);
+            catalog__row_number(out, "oid", schema->catalog_oid);
+            catalog__row_text(out, "datname", schema->name.catalog);
+            catalog__row_number(out, "datdba", model->owner);
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+/* ---- people ---- */
+
+static enum err rows_roles(const struct catalog_system_input *input, struct arena *arena,
+                           struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->person_count; i++) {
+        const struct pg_person *person = &model->people[i];
+        catalog__row_begin(out);
+        catalog__row_number(out, "oid", person->oid);
+        catalog__row_text(out, "rolname", person->name);
+        catalog__row_bool(out, "rolsuper", person->is_owner);
+        catalog__row_bool(out, "rolcreaterole", person->is_owner || person->is_admin);
+        catalog__row_bool(out, "rolcreatedb", person->is_owner);
+        catalog__row_bool(out, "rolcanlogin", person->is_user);
+        catalog__row_bool(out, "rolbypassrls", person->is_owner);
+        catalog__row_end(out);
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err rows_user(const struct catalog_system_input *input, struct arena *arena,
+                          struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->person_count; i++) {
+        const struct pg_person *person = &model->people[i];
+        if (person->is_user) {
+            catalog__row_begin(out);
+            catalog__row_text(out, "usename", person->name);
+            catalog__row_number(out, "usesysid", person->oid);
+            catalog__row_bool(out, "usecreatedb", person->is_owner);
+            catalog__row_bool(out, "usesuper", person->is_owner);
+            catalog__row_bool(out, "usebypassrls", person->is_owner);
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+static void print_members(struct buf *out, const struct pg_model *model, uint32_t role)
+{
+    bool is_first = true;
+    catalog__row_key(out, "grolist");
+    buf_append_char(out, '[');
+    for (size_t m = 0; m < model->member_count; m++) {
+        if (model->members[m].role == role) {
+            buf_printf(out, "%s%u", is_first ? "" : ",", model->members[m].member);
+            is_first = false;
+        }
+    }
+    buf_append_char(out, ']');
+}
+
+static enum err rows_group(const struct catalog_system_input *input, struct arena *arena,
+                           struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->person_count; i++) {
+        const struct pg_person *person = &model->people[i];
+        if (!person->is_user) {
+            catalog__row_begin(out);
+            catalog__row_text(out, "groname", person->name);
+            catalog__row_number(out, "grosysid", person->oid);
+            print_members(out, model, person->oid);
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err rows_auth_members(const struct catalog_system_input *input, struct arena *arena,
+                                  struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->member_count; i++) {
+        catalog__row_begin(out);
+        catalog__row_number(out, "roleid", model->members[i].role);
+        catalog__row_number(out, "member", model->members[i].member);
+        catalog__row_number(out, "grantor", model->owner);
+        catalog__row_end(out);
+    }
+    return pg_rows_finish(out, info);
+}
+
+/* ---- what does not depend on who asks ---- */
+
+static enum err rows_type(UNUSED const struct catalog_system_input *input,
+                          UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
+{
+    const struct pg_type *type;
+    for (size_t i = 0; (type = pg_type_at(i)) != NULL; i++) {
+        catalog__row_begin(out);
+        catalog__row_number(out, "oid", type->oid);
+        catalog__row_text(out, "typname", slice_of(type->name));
+        catalog__row_integer(out, "typlen", type->len);
+        catalog__row_bool(out, "typbyval", type->is_by_value);
+        catalog__row_text(out, "typtype", slice_of(type->kind));
+        catalog__row_text(out, "typcategory", slice_of(type->category));
+        catalog__row_bool(out, "typispreferred", type->is_preferred);
+        catalog__row_text(out, "typdelim", slice_of(type->delimiter));
+        catalog__row_number(out, "typsubscript", type->subscript);
+        catalog__row_number(out, "typelem", type->element);
+        catalog__row_number(out, "typarray", type->array);
+        catalog__row_number(out, "typinput", type->input);
+        catalog__row_number(out, "typoutput", type->output);
+        catalog__row_number(out, "typreceive", type->receive);
+        catalog__row_number(out, "typsend", type->send);
+        catalog__row_number(out, "typmodin", type->modifier_in);
+        catalog__row_number(out, "typmodout", type->modifier_out);
+        catalog__row_text(out, "typalign", slice_of(type->align));
+        catalog__row_text(out, "typstorage", slice_of(type->storage));
+        catalog__row_number(out, "typcollation", type->collation);
+        catalog__row_end(out);
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err print_fixed(const char *const *lines, size_t count, struct buf *out,
+                            struct errinfo *info)
+{
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(out, lines[i]);
+        buf_append_char(out, '\n');
+    }
+    return pg_rows_finish(out, info);
+}
+
+#define FIXED_ROWS(name, ...)                                                                      \
+    static enum err name(UNUSED const struct catalog_system_input *input,                          \
+                         UNUSED struct arena *arena, struct buf *out, struct errinfo *info)        \
+    {                                                                                              \
+        static const char *const lines[] = {__VA_ARGS__};                                          \
+        return print_fixed(lines, ARRAY_COUNT(lines), out, info);                                  \
+    }
+
+FIXED_ROWS(rows_am, "{\"oid\":2,\"amname\":\"heap\",\"amtype\":\"t\"}",
+           "{\"oid\":403,\"amname\":\"btree\",\"amtype\":\"i\"}",
+           "{\"oid\":405,\"amname\":\"hash\",\"amtype\":\"i\"}")
+
+FIXED_ROWS(rows_collation,
+           "{\"oid\":100,\"collname\":\"default\",\"collprovider\":\"d\"}",
+           "{\"oid\":950,\"collname\":\"C\",\"collprovider\":\"c\",\"collcollate\":\"C\","
+           "\"collctype\":\"C\"}",
+           "{\"oid\":951,\"collname\":\"POSIX\",\"collprovider\":\"c\",\"collcollate\":\"POSIX\","
+           "\"collctype\":\"POSIX\"}")
+
+FIXED_ROWS(rows_language, "{\"oid\":12,\"lanname\":\"internal\",\"lanpltrusted\":false}",
+           "{\"oid\":14,\"lanname\":\"sql\",\"lanpltrusted\":true}")
+
+FIXED_ROWS(rows_range, "{\"rngtypid\":3904,\"rngsubtype\":23}",
+           "{\"rngtypid\":3906,\"rngsubtype\":1700}", "{\"rngtypid\":3908,\"rngsubtype\":1114}",
+           "{\"rngtypid\":3910,\"rngsubtype\":1184}", "{\"rngtypid\":3912,\"rngsubtype\":1082}",
+           "{\"rngtypid\":3926,\"rngsubtype\":20}")
+
+FIXED_ROWS(rows_tablespace, "{\"oid\":1663,\"spcname\":\"pg_default\"}",
+           "{\"oid\":1664,\"spcname\":\"pg_global\"}")
+
+/* ---- functions ---- */
+
+/* Of a function that PostgreSQL has not, or not under one number. The list is fixed, so these are. */
+static uint32_t proc_oid(const char *name)
+{
+    return 16384 + (uint32_t)(hash_xx64(slice_of(name), 0) % 0x7fff0000u);
+}
+
+static const char *proc_kind(enum function_class class)
+{
+    switch (class) {
+    case FUNCTION_AGGREGATE:
+        return "a";
+    case FUNCTION_WINDOW:
+        return "w";
+    case FUNCTION_SCALAR:
+    case FUNCTION_TABLE:
+    case FUNCTION_CONTEXT:
+    case FUNCTION_MACRO:
+        return "f";
+    case FUNCTION_READER:
+    case FUNCTION_MASK:
+    case FUNCTION_REFUSED:
+        return NULL;
+    }
+    return NULL;
+}
+
+static enum err rows_proc(UNUSED const struct catalog_system_input *input,
+                          UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
+{
+    static const struct {
+        uint32_t oid;
+        const char *name;
+        int arguments;
+        uint32_t result;
+    } procs[] = {
+#define PG_PROC(oid_, name_, arguments_, result_) {(oid_), (name_), (arguments_), (result_)},
+#include "catalog/pg_procs.def"
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(procs); i++) {
+        catalog__row_begin(out);
+        catalog__row_number(out, "oid", procs[i].oid);
+        catalog__row_text(out, "proname", slice_of(procs[i].name));
+        catalog__row_text(out, "prokind", SLICE("f"));
+        catalog__row_integer(out, "pronargs", procs[i].arguments);
+        catalog__row_number(out, "prorettype", procs[i].result);
+        catalog__row_end(out);
+    }
+    const struct sql_function *function;
+    for (size_t i = 0; (function = sql_function_at(i)) != NULL; i++) {
+        const char *kind = proc_kind(function->class);
+        if (kind != NULL && function->name[0] >= 'a' && function->name[0] <= 'z') {
+            catalog__row_begin(out);
+            catalog__row_number(out, "oid", proc_oid(function->name));
+            catalog__row_text(out, "proname", slice_of(function->name));
+            catalog__row_text(out, "prokind", slice_of(kind));
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+/* ---- settings ---- */
+
+/* What clients ask about, where the session says nothing else. */
+static const char *const settings[][2] = {
+    {"application_name", ""},
+    {"block_size", "8192"},
+    {"bytea_output", "hex"},
+    {"client_encoding", "UTF8"},
+    {"client_min_messages", "notice"},
+    {"datestyle", "ISO, MDY"},
+    {"default_table_access_method", "heap"},
+    {"default_transaction_deferrable", "off"},
+    {"default_transaction_isolation", "read committed"},
+    {"default_transaction_read_only", "off"},
+    {"extra_float_digits", "1"},
+    {"in_hot_standby", "off"},
+    {"integer_datetimes", "on"},
+    {"intervalstyle", "postgres"},
+    {"jit", "off"},
+    {"lc_collate", "C"},
+    {"lc_ctype", "C"},
+    {"lock_timeout", "0"},
+    {"max_identifier_length", "63"},
+    {"max_index_keys", "32"},
+    {"row_security", "on"},
+    {"server_encoding", "UTF8"},
+    {"server_version", "15.0"},
+    {"server_version_num", "150000"},
+    {"standard_conforming_strings", "on"},
+    {"statement_timeout", "0"},
+    {"timezone", "UTC"},
+    {"transaction_deferrable", "off"},
+    {"transaction_isolation", "read committed"},
+    {"transaction_read_only", "off"},
+};
+
+static void print_setting(struct buf *out, struct slice name, struct slice value,
+                          struct slice source)
+{
+    catalog__row_begin(out);
+    catalog__row_text(out, "name", name);
+    catalog__row_text(out, "setting", value);
+    catalog__row_text(out, "source", source);
+    catalog__row_text(out, "boot_val", value);
+    catalog__row_text(out, "reset_val", value);
+    catalog__row_text(out, "__moat_name", name);
+    catalog__row_text(out, "__moat_value", value);
+    catalog__row_end(out);
+}
+
+static bool is_told(const struct json *lines, size_t count, struct slice name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal_fold(json_get_text(&lines[i], "name"), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err read_settings(const struct catalog_system_input *input, struct arena *arena,
+                              struct json **ret_lines, size_t *ret_count, struct errinfo *info)
+{
+    struct slice rest = input->settings_json == NULL ? SLICE("") : *input->settings_json;
+    size_t capacity = 1;
+    for (size_t i = 0; i < rest.len; i++) {
+        capacity += rest.ptr[i] == '\n';
+    }
+    struct json *lines = arena_calloc(arena, capacity, sizeof(*lines));
+    size_t count = 0;
+    if (lines == NULL) {
+        return errinfo_nomem(info);
+    }
+    while (rest.len > 0) {
+        const char *newline = memchr(rest.ptr, '\n', rest.len);
+        size_t len = newline == NULL ? rest.len : (size_t)(newline - rest.ptr);
+        struct json *line;
+        TRY(json_parse(arena, (struct slice){rest.ptr, len}, NULL, &line, info));
+        lines[count++] = *line;
+        len += newline != NULL;
+        rest = (struct slice){rest.ptr + len, rest.len - len};
+    }
+    *ret_lines = lines;
+    *ret_count = count;
+    return ERR_OK;
+}
+
+static enum err rows_settings(const struct catalog_system_input *input, struct arena *arena,
+                              struct buf *out, struct errinfo *info)
+{
+    struct json *lines;
+    size_t count;
+    TRY(read_settings(input, arena, &lines, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        print_setting(out, json_get_text(&lines[i], "name"), json_get_text(&lines[i], "value"),
+                      json_get_text(&lines[i], "source"));
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        if (!is_told(lines, count, slice_of(settings[i][0]))) {
+            print_setting(out, slice_of(settings[i][0]), slice_of(settings[i][1]),
+                          SLICE("default"));
+        }
+    }
+    struct buf path CLEANUP(buf_fini) = {0};
+    pg_print_word(&path, input->default_schema);
+    print_setting(out, SLICE("search_path"), buf_slice(&path), SLICE("session"));
+    print_setting(out, SLICE("session_authorization"), identity_subject(input->who),
+                  SLICE("override"));
+    print_setting(out, SLICE("is_superuser"),
+                  identity_is_owner(input->who) ? SLICE("on") : SLICE("off"), SLICE("default"));
+    return buf_failed(&path) ? errinfo_nomem(info) : pg_rows_finish(out, info);
+}
+
+/* ---- the session itself ---- */
+
+static enum err rows_activity(const struct catalog_system_input *input, struct arena *arena,
+                              struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    catalog__row_begin(out);
+    catalog__row_text(out, "datname", input->default_catalog);
+    catalog__row_number(out, "usesysid", pg_person_find(model, identity_subject(input->who), true));
+    catalog__row_text(out, "usename", identity_subject(input->who));
+    catalog__row_end(out);
+    return pg_rows_finish(out, info);
+}
+
+/* ---- what functions are rewritten to ---- */
+
+static enum err helper_relation(const struct catalog_system_input *input, struct arena *arena,
+                                struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    struct buf name CLEANUP(buf_fini) = {0};
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *listed = &model->relations[i];
+        catalog__row_begin(out);
+        catalog__row_number(out, "__moat_oid", listed->oid);
+        for (int is_full = 0; is_full < 2; is_full++) {
+            buf_reset(&name);
+            pg_print_name(&name, listed, is_full == 1);
+            catalog__row_text(out, is_full == 1 ? "__moat_full" : "__moat_name", buf_slice(&name));
+        }
+        catalog__row_bool(out, "__moat_is_visible", listed->schema->is_on_path);
+        catalog__row_text_or_null(out, "__moat_comment", listed->comment);
+        if (listed->visible != NULL && listed->is_view &&
+            catalog__may_administer(input->who, listed->visible->relation)) {
+            catalog__row_text(out, "__moat_definition", listed->visible->relation->view_sql);
+        }
+        catalog__row_end(out);
+    }
+    return buf_failed(&name) ? errinfo_nomem(info) : pg_rows_finish(out, info);
+}
+
+/* The forms in which a relation can be named in a text, in lower case and without quotes. */
+static enum err helper_relation_key(const struct catalog_system_input *input, struct arena *arena,
+                                    struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    struct buf key CLEANUP(buf_fini) = {0};
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *listed = &model->relations[i];
+        struct slice catalog = listed->schema->name.catalog;
+        struct slice parts[][3] = {{listed->name, {0}, {0}},
+                                   {listed->schema->shown, listed->name, {0}},
+                                   {catalog, listed->schema->name.schema, listed->name}};
+        bool is_full = slice_ends_with(listed->schema->shown, listed->schema->name.schema) &&
+                       listed->schema->shown.len > listed->schema->name.schema.len;
+        size_t last = is_full ? 2 : 3; /* the shown name has the catalog already */
+        for (size_t f = listed->schema->is_on_path ? 0 : 1; f < last; f++) {
+            buf_reset(&key);
+            for (size_t p = 0; p < 3 && parts[f][p].len > 0; p++) {
+                buf_append_str(&key, p == 0 ? "" : ".");
+                for (size_t c = 0; c < parts[f][p].len; c++) {
+                    char ch = parts[f][p].ptr[c];
+                    buf_append_char(&key, ch >= 'A' && ch <= 'Z' ? (char)(ch + 32) : ch);
+                }
+            }
+            catalog__row_begin(out);
+            catalog__row_number(out, "__moat_oid", listed->oid);
+            catalog__row_text(out, "__moat_key", buf_slice(&key));
+            catalog__row_end(out);
+        }
+    }
+    return buf_failed(&key) ? errinfo_nomem(info) : pg_rows_finish(out, info);
+}
+
+static enum err helper_column(const struct catalog_system_input *input, struct arena *arena,
+                              struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->relation_count; i++) {
+        for (size_t c = 0; c < model->relations[i].column_count; c++) {
+            struct pg_field field = pg_field_of(&model->relations[i], c);
+            catalog__row_begin(out);
+            catalog__row_number(out, "__moat_oid", model->relations[i].oid);
+            catalog__row_number(out, "__moat_number", c + 1);
+            catalog__row_text(out, "__moat_name", field.name);
+            catalog__row_end(out);
+        }
+    }
+    return pg_rows_finish(out, info);
+}
+
+static void print_helper(struct buf *out, uint32_t oid, struct slice name, struct slice key)
+{
+    catalog__row_begin(out);
+    catalog__row_number(out, "__moat_oid", oid);
+    catalog__row_text(out, "__moat_name", name);
+    catalog__row_text(out, "__moat_key", key);
+    catalog__row_end(out);
+}
+
+static enum err helper_role(const struct catalog_system_input *input, struct arena *arena,
+                            struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->person_count; i++) {
+        print_helper(out, model->people[i].oid, model->people[i].name, model->people[i].name);
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err helper_schema(const struct catalog_system_input *input, struct arena *arena,
+                              struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->schema_count; i++) {
+        print_helper(out, model->schemas[i].oid, model->schemas[i].shown, model->schemas[i].shown);
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err helper_type(UNUSED const struct catalog_system_input *input,
+                            UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
+{
+    const struct pg_type *type;
+    for (size_t i = 0; (type = pg_type_at(i)) != NULL; i++) {
+        print_helper(out, type->oid, slice_of(type->format), slice_of(type->name));
+    }
+    return pg_rows_finish(out, info);
+}
+
+static enum err helper_proc(UNUSED const struct catalog_system_input *input,
+                            UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
+{
+#undef PG_PROC
+#define PG_PROC(oid, name, arguments, result) print_helper(out, oid, SLICE(name), SLICE(name));
+#include "catalog/pg_procs.def"
+    return pg_rows_finish(out, info);
+}
+
+/* ---- the table of all ---- */
+
+static const char *const class_constants[] = {
+    "relpersistence",  "'p'", "relispopulated", "true", "reltuples", "-1", "relfilenode",
+    "0",               NULL};
+static const char *const attribute_constants[] = {
+    "attstattarget", "-1", "attcacheoff", "-1", "attislocal", "true", NULL};
+static const char *const description_constants[] = {"classoid", "1259", NULL};
+static const char *const database_constants[] = {"encoding",     "6",    "datallowconn", "true",
+                                                 "datconnlimit", "-1",   "dattablespace", "1663",
+                                                 "datcollate",   "'C'",  "datctype",     "'C'",
+                                                 "datlocprovider", "'c'", NULL};
+static const char *const roles_constants[] = {"rolinherit",   "true", "rolreplication", "false",
+                                              "rolconnlimit", "-1",   "rolpassword",    "NULL",
+                                              NULL};
+static const char *const pg_roles_constants[] = {
+    "rolinherit", "true", "rolreplication", "false", "rolconnlimit", "-1",
+    "rolpassword", "'********'", NULL};
+static const char *const user_constants[] = {"userepl", "false", "passwd", "'********'", NULL};
+static const char *const shadow_constants[] = {"userepl", "false", NULL};
+static const char *const members_constants[] = {"admin_option", "false", NULL};
+static const char *const type_constants[] = {
+    "typnamespace", "11", "typowner", "10", "typisdefined", "true", "typtypmod", "-1", NULL};
+static const char *const collation_constants[] = {
+    "collnamespace", "11", "collisdeterministic", "true", "collencoding", "-1", "collowner", "10",
+    NULL};
+static const char *const language_constants[] = {"lanowner", "10", NULL};
+static const char *const tablespace_constants[] = {"spcowner", "10", NULL};
+static const char *const proc_constants[] = {
+    "pronamespace", "11",  "proowner",    "10",  "prolang", "12",  "procost", "1",
+    "provolatile",  "'i'", "proparallel", "'s'", NULL};
+static const char *const settings_constants[] = {
+    "category",        "'Moat'", "short_desc", "''",   "context", "'user'", "vartype", "'string'",
+    "pending_restart", "false",  NULL};
+static const char *const table_constants[] = {"hasindexes", "false", "hasrules",    "false",
+                                              "hastriggers", "false", "rowsecurity", "false", NULL};
+static const char *const activity_constants[] = {
+    "state", "'active'", "backend_type", "'client backend'", "pid", "0", NULL};
+
+#define ROLE_COLUMNS                                                                               \
+    "oid rolname rolsuper rolcreaterole rolcreatedb rolcanlogin rolbypassrls "
+#define USER_COLUMNS "usename usesysid usecreatedb usesuper usebypassrls "
+#define SETTING_COLUMNS "name setting source boot_val reset_val "
+
+const struct pg_source pg_sources[] = {
+    {SQL_SCHEMA_PG, "pg_namespace", "oid nspname nspowner ", NULL, rows_namespace},
+    {SQL_SCHEMA_PG, "pg_class",
+     "oid relname relnamespace relowner relam relkind relnatts relhasrules relreplident ",
+     class_constants, rows_class},
+    {SQL_SCHEMA_PG, "pg_attribute",
+     "attrelid attname atttypid attlen attnum attndims atttypmod attbyval attalign attstorage "
+     "attnotnull attcollation ",
+     attribute_constants, rows_attribute},
+    {SQL_SCHEMA_PG, "pg_description", "objoid description ", description_constants,
+     rows_description},
+    {SQL_SCHEMA_PG, "pg_tables", "schemaname tablename tableowner ", table_constants, rows_tables},
+    {SQL_SCHEMA_PG, "pg_views", "schemaname viewname viewowner definition ", NULL, rows_views},
+    {SQL_SCHEMA_PG, "pg_stat_user_tables", "relid schemaname relname ", NULL,
+     rows_user_statistics},
+    {SQL_SCHEMA_PG, "pg_stat_sys_tables", "relid schemaname relname ", NULL,
+     rows_system_statistics},
+    {SQL_SCHEMA_PG, "pg_stat_all_tables", "relid schemaname relname ", NULL, rows_all_statistics},
+    {SQL_SCHEMA_PG, "pg_statio_user_tables", "relid schemaname relname ", NULL,
+     rows_user_statistics},
+    {SQL_SCHEMA_PG, "pg_statio_all_tables", "relid schemaname relname ", NULL,
+     rows_all_statistics},
+    {SQL_SCHEMA_PG, "pg_database", "oid datname datdba ", database_constants, rows_database},
+    {SQL_SCHEMA_PG, "pg_roles", ROLE_COLUMNS, pg_roles_constants, rows_roles},
+    {SQL_SCHEMA_PG, "pg_authid", ROLE_COLUMNS, roles_constants, rows_roles},
+    {SQL_SCHEMA_PG, "pg_user", USER_COLUMNS, user_constants, rows_user},
+    {SQL_SCHEMA_PG, "pg_shadow", USER_COLUMNS, shadow_constants, rows_user},
+    {SQL_SCHEMA_PG, "pg_group", "groname grosysid grolist ", NULL, rows_group},
+    {SQL_SCHEMA_PG, "pg_auth_members", "roleid member grantor ", members_constants,
+     rows_auth_members},
+    {SQL_SCHEMA_PG, "pg_type",
+     "oid typname typlen typbyval typtype typcategory typispreferred typdelim typsubscript "
+     "typelem typarray typinput typoutput typreceive typsend typmodin typmodout typalign "
+     "typstorage typcollation ",
+     type_constants, rows_type},
+    {SQL_SCHEMA_PG, "pg_am", "oid amname amtype ", NULL, rows_am},
+    {SQL_SCHEMA_PG, "pg_collation", "oid collname collprovider collcollate collctype ",
+     collation_constants, rows_collation},
+    {SQL_SCHEMA_PG, "pg_language", "oid lanname lanpltrusted ", language_constants, rows_language},
+    {SQL_SCHEMA_PG, "pg_range", "rngtypid rngsubtype ", NULL, rows_range},
+    {SQL_SCHEMA_PG, "pg_tablespace", "oid spcname ", tablespace_constants, rows_tablespace},
+    {SQL_SCHEMA_PG, "pg_proc", "oid proname prokind pronargs prorettype ", proc_constants,
+     rows_proc},
+    {SQL_SCHEMA_PG, "pg_settings", SETTING_COLUMNS, settings_constants, rows_settings},
+    {SQL_SCHEMA_PG, "pg_stat_activity", "datname usesysid usename ", activity_constants,
+     rows_activity},
+};
+const size_t pg_source_count = ARRAY_COUNT(pg_sources);
+
+const struct pg_source pg_helper_sources[] = {
+    {SQL_SCHEMA_PG, "__moat_relation",
+     "__moat_oid __moat_name __moat_full __moat_is_visible __moat_comment __moat_definition ", NULL,
+     helper_relation},
+    {SQL_SCHEMA_PG, "__moat_relation_key", "__moat_oid __moat_key ", NULL, helper_relation_key},
+    {SQL_SCHEMA_PG, "__moat_column", "__moat_oid __moat_number __moat_comment __moat_name ", NULL,
+     helper_column},
+    {SQL_SCHEMA_PG, "__moat_role", "__moat_oid __moat_name __moat_key ", NULL, helper_role},
+    {SQL_SCHEMA_PG, "__moat_type", "__moat_oid __moat_name __moat_key ", NULL, helper_type},
+    {SQL_SCHEMA_PG, "__moat_schema", "__moat_oid __moat_name __moat_key ", NULL, helper_schema},
+    {SQL_SCHEMA_PG, "__moat_proc", "__moat_oid __moat_name __moat_key ", NULL, helper_proc},
+    {SQL_SCHEMA_PG, "__moat_setting", "__moat_name __moat_value ", NULL, rows_settings},
+};
+const size_t pg_helper_source_count = ARRAY_COUNT(pg_helper_sources);
