@@ -88,6 +88,13 @@ bool catalog_system_find(const struct sql_name *name, bool *ret_needs_grant);
 /* Names of all system relations, for completion and SHOW: NULL past the end. */
 const struct sql_name *catalog_system_at(size_t index);
 
+/* The number that PostgreSQL's clients know something by: `kind` is "regclass", "regtype", "regproc",
+ * "regrole" or "regnamespace", `text` its name as in a cast, or the number itself. `input` NULL:
+ * only what is the same for everybody. ERR_NOT_FOUND. */
+MUST_USE enum err catalog_pg_number(const char *kind, struct slice text,
+                                    const struct catalog_system_input *input, struct arena *arena,
+                                    uint32_t *ret_oid, struct errinfo *info);
+
 /* Shape (columns, uuid, kind) and, if `input` is given, rows of a system relation. */
 MUST_USE enum err catalog_system_load(const struct sql_name *name,
                                       const struct catalog_system_input *input, struct arena *arena,

@@ -155,6 +155,9 @@ uint32_t pg_person_find(const struct pg_model *model, struct slice name, bool is
 /* "schema.name", quoted where PostgreSQL would; without the schema where the name is enough. */
 void pg_print_name(struct buf *out, const struct pg_listed *listed, bool is_full);
 void pg_print_word(struct buf *out, struct slice word);
+/* One of the forms in which a text may name a relation, in lower case and without quotes; false
+ * where there are no more. Replaces what `out` holds. */
+bool pg_print_key(const struct pg_listed *listed, unsigned form, struct buf *out);
 
 MUST_USE static inline enum err pg_rows_finish(const struct buf *out, struct errinfo *info)
 {

@@ -384,3 +384,38 @@ void pg_print_name(struct buf *out, const struct pg_listed *listed, bool is_full
     }
     pg_print_word(out, listed->name);
 }
+
+static void print_folded(struct buf *out, struct slice part)
+{
+    buf_append_str(out, out->len == 0 ? "" : ".");
+    for (size_t i = 0; i < part.len; i++) {
+        char ch = part.ptr[i];
+        buf_append_char(out, ch >= 'A' && ch <= 'Z' ? (char)(ch + 32) : ch);
+    }
+}
+
+bool pg_print_key(const struct pg_listed *listed, unsigned form, struct buf *out)
+{
+    const struct pg_schema *schema = listed->schema;
+    bool is_full = !slice_equal(schema->shown, schema->name.schema); /* has its catalog already */
+    unsigned first = schema->is_on_path ? 0 : 1;
+    buf_reset(out);
+    switch (form + first) {
+    case 0:
+        break;
+    case 1:
+        print_folded(out, schema->shown);
+        break;
+    case 2:
+        if (is_full) {
+            return false;
+        }
+        print_folded(out, schema->name.catalog);
+        print_folded(out, schema->name.schema);
+        break;
+    default:
+        return false;
+    }
+    print_folded(out, listed->name);
+    return true;
+}

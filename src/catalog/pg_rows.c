@@ -576,22 +576,7 @@ static enum err helper_relation_key(const struct catalog_system_input *input, st
     struct buf key CLEANUP(buf_fini) = {0};
     for (size_t i = 0; i < model->relation_count; i++) {
         const struct pg_listed *listed = &model->relations[i];
-        struct slice catalog = listed->schema->name.catalog;
-        struct slice parts[][3] = {{listed->name, {0}, {0}},
-                                   {listed->schema->shown, listed->name, {0}},
-                                   {catalog, listed->schema->name.schema, listed->name}};
-        bool is_full = slice_ends_with(listed->schema->shown, listed->schema->name.schema) &&
-                       listed->schema->shown.len > listed->schema->name.schema.len;
-        size_t last = is_full ? 2 : 3; /* the shown name has the catalog already */
-        for (size_t f = listed->schema->is_on_path ? 0 : 1; f < last; f++) {
-            buf_reset(&key);
-            for (size_t p = 0; p < 3 && parts[f][p].len > 0; p++) {
-                buf_append_str(&key, p == 0 ? "" : ".");
-                for (size_t c = 0; c < parts[f][p].len; c++) {
-                    char ch = parts[f][p].ptr[c];
-                    buf_append_char(&key, ch >= 'A' && ch <= 'Z' ? (char)(ch + 32) : ch);
-                }
-            }
+        for (unsigned form = 0; pg_print_key(listed, form, &key); form++) {
             catalog__row_begin(out);
             catalog__row_number(out, "__moat_oid", listed->oid);
             catalog__row_text(out, "__moat_key", buf_slice(&key));

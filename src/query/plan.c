@@ -98,6 +98,44 @@ static enum err parse_own(struct builder *b, const struct buf *text, struct json
     return ERR_OK;
 }
 
+/* ---- what the syntax tree asks of the session ---- */
+
+struct asker {
+    struct session *session;
+    const struct identity *who;
+    struct sql_session functions;
+};
+
+static enum err parse_function(void *context, struct slice text, struct arena *arena,
+                               struct slice *ret_json, struct errinfo *info)
+{
+    const struct asker *asker = context;
+    return plan_parse(asker->session, text, arena, ret_json, info);
+}
+
+static enum err find_number(void *context, const char *kind, struct slice text, uint32_t *ret_oid,
+                            struct errinfo *info)
+{
+    const struct asker *asker = context;
+    return resolve_number(asker->session, asker->who, kind, text, ret_oid, info);
+}
+
+/* Limits of a text whose names are in `schema`, with catalog functions answered for `who`. */
+static struct sql_limits limits_of(struct session *session, const struct identity *who,
+                                   struct slice schema, struct asker *asker)
+{
+    struct sql_limits limits = session->warehouse->limits;
+    asker->session = session;
+    asker->who = who;
+    asker->functions = (struct sql_session){.catalog = slice_of(session->default_catalog),
+                                            .parse = parse_function,
+                                            .number = find_number,
+                                            .context = asker};
+    limits.default_schema = schema;
+    limits.session = &asker->functions;
+    return limits;
+}
+
 /* ---- first pass: resolve ---- */
 
 static enum err open_view(struct builder *b, const struct plan_node *parent,
@@ -128,8 +166,8 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     struct slice json;
     TRY(plan_parse(b->session, relation->view_sql, b->arena, &json, info));
-    struct sql_limits limits = b->session->warehouse->limits;
-    limits.default_schema = node->schema;
+    struct asker asker;
+    struct sql_limits limits = limits_of(b->session, node->who, node->schema, &asker);
     TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &limits, node->who, b->arena,
                      &node->ast, info));
     b->depth++;
@@ -929,8 +967,9 @@ static enum err build_text(struct session *session, struct query *query, struct 
     struct plan_node root = {.who = session->who, .via_view = {"", 0}};
     struct slice json;
     TRY(plan_parse(session, kept, b.arena, &json, info));
-    struct sql_limits limits = session->warehouse->limits;
-    limits.default_schema = slice_of(session->default_schema);
+    struct asker asker;
+    struct sql_limits limits =
+        limits_of(session, session->who, slice_of(session->default_schema), &asker);
     TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root.ast, info));
     plan->ast = root.ast;
     TRY(enter(query, QUERY_PARSED, info));

@@ -366,11 +366,9 @@ static enum err make_input(struct session *session, const struct identity *who,
                : errinfo_nomem(info);
 }
 
-/* Everybody's rows of a system relation, as far as `who` may see them. A statement that joins many
- * of them asks for all that is visible once. */
-static enum err load_system(struct session *session, const struct identity *who,
-                            const struct sql_name *name, struct arena *arena,
-                            struct relation *ret_relation, struct errinfo *info)
+/* A statement that joins many system relations asks for all that is visible once. */
+static enum err find_memo(struct session *session, const struct identity *who, struct arena *arena,
+                          struct resolve_memo **ret_memo, struct errinfo *info)
 {
     bool is_kept = session->memo_arena == arena;
     struct resolve_memo *memo = is_kept ? session->memo : NULL;
@@ -388,7 +386,32 @@ static enum err load_system(struct session *session, const struct identity *who,
             session->memo = memo;
         }
     }
+    *ret_memo = memo;
+    return ERR_OK;
+}
+
+/* Everybody's rows of a system relation, as far as `who` may see them. */
+static enum err load_system(struct session *session, const struct identity *who,
+                            const struct sql_name *name, struct arena *arena,
+                            struct relation *ret_relation, struct errinfo *info)
+{
+    struct resolve_memo *memo;
+    TRY(find_memo(session, who, arena, &memo, info));
     return catalog_system_load(name, &memo->input, arena, ret_relation, info);
+}
+
+enum err resolve_number(struct session *session, const struct identity *who, const char *kind,
+                        struct slice text, uint32_t *ret_oid, struct errinfo *info)
+{
+    struct resolve_memo *memo;
+    struct arena *arena = session->memo_arena;
+    ASSERT(arena != NULL);
+    enum err err = catalog_pg_number(kind, text, NULL, arena, ret_oid, info);
+    if (err != ERR_NOT_FOUND) {
+        return err;
+    }
+    TRY(find_memo(session, who, arena, &memo, info));
+    return catalog_pg_number(kind, text, &memo->input, arena, ret_oid, info);
 }
 
 /* Every column raw and every row: for rows that Moat makes. */

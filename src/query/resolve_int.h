@@ -25,6 +25,12 @@ MUST_USE enum err resolve_version(struct session *session, const struct identity
                                   struct arena *arena, struct resolved *ret_resolved,
                                   struct errinfo *info);
 
+/* The number of a name in a cast to regclass and its like (catalog_pg_number), while a statement is
+ * planned. */
+MUST_USE enum err resolve_number(struct session *session, const struct identity *who,
+                                 const char *kind, struct slice text, uint32_t *ret_oid,
+                                 struct errinfo *info);
+
 /* A relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
  * theirs to administer. */
 MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_name *written,
