@@ -276,6 +276,7 @@ static enum err check_call(struct ast_check *c, struct json *node, const struct 
     const struct sql_function *function;
     if (!c->is_verify) {
         ast__macro_operator(c, node);
+        TRY(ast__macro_list(c, node));
     }
     TRY(ast__call_find(c, node, false, &function));
     if (c->is_verify) {

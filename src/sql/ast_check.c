@@ -356,6 +356,16 @@ static enum err check_parameter(struct ast_check *c, const struct shape *shape, 
     return ast__members(c, shape, node);
 }
 
+static enum err check_column(struct ast_check *c, const struct shape *shape, struct json *node)
+{
+    bool is_done = false;
+    TRY(ast__members(c, shape, node));
+    if (!c->is_verify) {
+        TRY(ast__macro_tableoid(c, node, &is_done));
+    }
+    return is_done ? ERR_OK : ast__column(c, node);
+}
+
 static enum err check_cast(struct ast_check *c, const struct shape *shape, struct json *node)
 {
     bool is_done;
@@ -372,8 +382,7 @@ static enum err check_expression(struct ast_check *c, const struct shape *shape,
 {
     switch (shape->id) {
     case SHAPE_COLUMN:
-        TRY(ast__members(c, shape, node));
-        return ast__column(c, node);
+        return check_column(c, shape, node);
     case SHAPE_CONSTANT:
         ast__worsen(c, ast__constant_leak(node), SLICE("DECIMAL"));
         return ast__members(c, shape, node);

@@ -156,6 +156,10 @@ MUST_USE enum err ast__macro_call(struct ast_check *c, struct json *node);
 /* Casts to regclass and its like, and of PostgreSQL's form of lists. `ret_is_done`: replaced, and
  * looked at. */
 MUST_USE enum err ast__macro_cast(struct ast_check *c, struct json *node, bool *ret_is_done);
+/* A function of macros.def in FROM. */
+MUST_USE enum err ast__macro_rows(struct ast_check *c, struct json *node, bool *ret_is_done);
+MUST_USE enum err ast__macro_list(struct ast_check *c, struct json *call);
+MUST_USE enum err ast__macro_tableoid(struct ast_check *c, struct json *node, bool *ret_is_done);
 void ast__macro_operator(const struct ast_check *c, struct json *node);
 /* Is `node` an argument? Then it is text of the outer level, which c->macro is now. */
 bool ast__macro_leave(struct ast_check *c, const struct json *node);

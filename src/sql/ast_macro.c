@@ -11,8 +11,10 @@ static const struct macro {
     uint32_t fewest;
     uint32_t most;
     const char *text;
+    bool is_rows; /* a query for FROM */
 } macros[] = {
-#define MACRO(name_, fewest_, most_, text_) {(name_), (fewest_), (most_), (text_)},
+#define MACRO(name_, fewest_, most_, text_) {(name_), (fewest_), (most_), (text_), false},
+#define ROWS(name_, fewest_, most_, text_) {(name_), (fewest_), (most_), (text_), true},
 #include "sql/macros.def"
 };
 
@@ -51,6 +53,7 @@ static void forget_positions(struct json *node)
     }
 }
 
+/* The expression, or of rows the query. */
 static enum err parse_macro(struct ast_check *c, const struct macro *macro,
                             struct json **ret_expression)
 {
@@ -58,14 +61,15 @@ static enum err parse_macro(struct ast_check *c, const struct macro *macro,
     struct arena *arena = c->whole->ast.arena;
     struct slice json;
     struct json *root;
-    char *text = arena_printf(arena, "SELECT %s", macro->text);
+    char *text = arena_printf(arena, "%s%s", macro->is_rows ? "" : "SELECT ", macro->text);
     if (text == NULL) {
         return errinfo_nomem(c->info);
     }
     TRY(session->parse(session->context, slice_of(text), arena, &json, c->info));
     TRY(json_parse(arena, json, NULL, &root, c->info));
     struct json *select = json_get(json_at(json_get(root, "statements"), 0), "node");
-    struct json *expression = json_at(json_get(select, "select_list"), 0);
+    struct json *expression =
+        macro->is_rows ? select : json_at(json_get(select, "select_list"), 0);
     if (expression == NULL) {
         return errinfo_set(c->info, ERR_INTERNAL, NULL, "\"%s\" cannot be rewritten", macro->name);
     }
@@ -187,7 +191,7 @@ enum err ast__macro_call(struct ast_check *c, struct json *node)
     struct slice name = json_get_text(node, "function_name");
     bool is_known;
     const struct macro *macro = find_macro(name, children->count, &is_known);
-    if (c->binding != NULL || !is_known) {
+    if (c->binding != NULL || !is_known || (macro != NULL && macro->is_rows)) {
         return errinfo_set(c->info, ERR_UNSUPPORTED, NULL, "function \"%.*s\" cannot stand here",
                            SLICE_ARGS(name));
     }
@@ -205,6 +209,44 @@ enum err ast__macro_call(struct ast_check *c, struct json *node)
         return ast__function(c, node);
     }
     return expand(c, node, macro, children, macro->name);
+}
+
+enum err ast__macro_rows(struct ast_check *c, struct json *node, bool *ret_is_done)
+{
+    static const char text[] = "{\"type\":\"SUBQUERY\",\"alias\":\"\",\"sample\":null,"
+                               "\"query_location\":18446744073709551615,"
+                               "\"subquery\":{\"node\":null,\"named_param_map\":[]},"
+                               "\"column_name_alias\":[]}";
+    struct json *call = json_get(node, "function");
+    struct slice name = json_get_text(call, "function_name");
+    const struct json *arguments = json_get(call, "children");
+    bool is_known;
+    const struct macro *macro = find_macro(name, arguments->count, &is_known);
+    *ret_is_done = macro != NULL && macro->is_rows && c->binding == NULL &&
+                   c->whole->limits.session != NULL;
+    if (!*ret_is_done) {
+        return ERR_OK;
+    }
+    struct ast_macro *frame = arena_calloc(c->whole->ast.arena, 1, sizeof(*frame));
+    struct json *query;
+    struct json *subquery;
+    if (frame == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    frame->outer = c->macro;
+    TRY(parse_macro(c, macro, &query));
+    TRY(substitute(c, query, arguments, frame));
+    TRY(json_parse(c->whole->ast.arena, slice_of(text), NULL, &subquery, c->info));
+    struct slice alias = json_get_text(node, "alias");
+    json_get(subquery, "alias")->text = alias.len > 0 ? alias : slice_of(macro->name);
+    json_replace(json_get(json_get(subquery, "subquery"), "node"), query);
+    json_replace(json_get(subquery, "column_name_alias"), json_get(node, "column_name_alias"));
+    json_replace(node, subquery);
+    TRY(ast__name(c, alias));
+    c->macro = frame;
+    enum err err = ast__relation(c, node);
+    c->macro = frame->outer;
+    return err;
 }
 
 /* ---- casts ---- */
@@ -300,7 +342,7 @@ static enum err expand_reg(struct ast_check *c, struct json *node, const struct 
     return expand(c, node, macro, arguments, reg->type);
 }
 
-/* "{a,b}" to ["a","b"], as the engine writes lists. False for what is nested or quoted. */
+/* "{a,b}" to [a,b], as the engine writes lists. False for what is nested or quoted. */
 static bool to_list(struct arena *arena, struct slice text, struct slice *ret_list)
 {
     char *out = arena_alloc(arena, text.len + 1);
@@ -347,6 +389,76 @@ enum err ast__macro_cast(struct ast_check *c, struct json *node, bool *ret_is_do
         json_get(json_get(child, "value"), "value")->text = text;
     }
     *ret_is_done = false;
+    return ERR_OK;
+}
+
+/* `x = ANY('{a,b}')` is parsed as unnest('{a,b}'), which is nothing in the engine. */
+enum err ast__macro_list(struct ast_check *c, struct json *call)
+{
+    struct json *argument = json_at(json_get(call, "children"), 0);
+    struct slice text;
+    if (!slice_equal_fold(json_get_text(call, "function_name"), SLICE("unnest")) ||
+        argument == NULL || !is_text(argument, &text) ||
+        !to_list(c->whole->ast.arena, text, &text)) {
+        return ERR_OK;
+    }
+    bool is_number = text.len > 2;
+    for (size_t i = 1; i + 1 < text.len; i++) {
+        is_number = is_number && strchr("0123456789,- ", text.ptr[i]) != NULL;
+    }
+    char *json = arena_printf(
+        c->whole->ast.arena,
+        "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\",\"query_location\":"
+        "18446744073709551615,\"child\":null,\"cast_type\":{\"id\":\"LIST\",\"type_info\":"
+        "{\"type\":\"LIST_TYPE_INFO\",\"alias\":\"\",\"extension_info\":null,\"child_type\":"
+        "{\"id\":\"%s\",\"type_info\":null}}},\"try_cast\":false}",
+        is_number ? "BIGINT" : "VARCHAR");
+    struct json *cast;
+    struct json *copy = json_copy(c->whole->ast.arena, argument);
+    if (json == NULL || copy == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    TRY(json_parse(c->whole->ast.arena, slice_of(json), NULL, &cast, c->info));
+    json_get(json_get(copy, "value"), "value")->text = text;
+    json_replace(json_get(cast, "child"), copy);
+    json_replace(argument, cast);
+    return ERR_OK;
+}
+
+/* ---- tableoid ---- */
+
+static const struct json *find_from(const struct json *from, struct slice alias)
+{
+    if (ast__is(from, "type", "JOIN")) {
+        const struct json *found = find_from(json_get(from, "left"), alias);
+        return found != NULL ? found : find_from(json_get(from, "right"), alias);
+    }
+    struct slice own = json_get_text(from, "alias");
+    own = own.len > 0 ? own : json_get_text(from, "table_name");
+    return ast__is(from, "type", "BASE_TABLE") && slice_equal_fold(own, alias) ? from : NULL;
+}
+
+/* `t.tableoid`, where t is one of pg_catalog in the FROM of this SELECT or one around it: the number
+ * of that relation. */
+enum err ast__macro_tableoid(struct ast_check *c, struct json *node, bool *ret_is_done)
+{
+    const struct json *names = json_get(node, "column_names");
+    const struct json *table = NULL;
+    *ret_is_done = false;
+    if (names->count != 2 || !slice_equal_fold(names->last->text, SLICE("tableoid")) ||
+        c->whole->limits.session == NULL || c->binding != NULL) {
+        return ERR_OK;
+    }
+    for (const struct ast_select *s = c->select; s != NULL && table == NULL; s = s->outer) {
+        table = find_from(json_get(s->node, "from_table"), names->first->text);
+    }
+    if (table == NULL || !slice_equal_fold(json_get_text(table, "schema_name"), SLICE(SQL_SCHEMA_PG))) {
+        return ERR_OK;
+    }
+    struct slice alias = json_get_text(node, "alias");
+    *ret_is_done = true;
+    TRY(fold_name(c, node, &regs[0], json_get_text(table, "table_name")));
+    json_get(node, "alias")->text = alias.len > 0 ? alias : SLICE("tableoid");
     return ERR_OK;
 }
 

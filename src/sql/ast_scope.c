@@ -277,7 +277,13 @@ enum err ast__table_function(struct ast_check *c, struct json *node)
     }
     const struct sql_function *function;
     if (!c->is_verify) {
+        bool is_done;
         TRY(take_schema(c, node, call));
+        TRY(ast__macro_list(c, call));
+        TRY(ast__macro_rows(c, node, &is_done));
+        if (is_done) {
+            return ERR_OK;
+        }
     }
     TRY(ast__call_find(c, call, true, &function));
     ast__worsen(c, function->leak, slice_of(function->name));
