@@ -361,7 +361,7 @@ static enum err check_column(struct ast_check *c, const struct shape *shape, str
     bool is_done = false;
     TRY(ast__members(c, shape, node));
     if (!c->is_verify) {
-        TRY(ast__macro_tableoid(c, node, &is_done));
+        TRY(ast__macro_system_column(c, node, &is_done));
     }
     return is_done ? ERR_OK : ast__column(c, node);
 }
@@ -584,6 +584,9 @@ static enum err check_select(struct ast_check *c, const struct shape *shape, str
     }
     *select = (struct ast_select){node, c->whole->ast.reference_count, c->select};
     bool keeps_rows = c->keeps_rows;
+    if (!c->is_verify && c->binding == NULL) {
+        TRY(ast__macro_groups(c, node));
+    }
     c->select = select;
     c->keeps_rows = json_is_null(json_get(node, "sample"));
     TRY(check_query_members(c, shape, node));

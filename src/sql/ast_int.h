@@ -159,7 +159,10 @@ MUST_USE enum err ast__macro_cast(struct ast_check *c, struct json *node, bool *
 /* A function of macros.def in FROM. */
 MUST_USE enum err ast__macro_rows(struct ast_check *c, struct json *node, bool *ret_is_done);
 MUST_USE enum err ast__macro_list(struct ast_check *c, struct json *call);
-MUST_USE enum err ast__macro_tableoid(struct ast_check *c, struct json *node, bool *ret_is_done);
+MUST_USE enum err ast__macro_system_column(struct ast_check *c, struct json *node,
+                                           bool *ret_is_done);
+/* GROUP BY a name that is a result's and a table's: as in SQL, the result's. */
+MUST_USE enum err ast__macro_groups(struct ast_check *c, const struct json *select);
 void ast__macro_operator(const struct ast_check *c, struct json *node);
 /* Is `node` an argument? Then it is text of the outer level, which c->macro is now. */
 bool ast__macro_leave(struct ast_check *c, const struct json *node);

@@ -351,7 +351,7 @@ static bool to_list(struct arena *arena, struct slice text, struct slice *ret_li
     }
     for (size_t i = 0; i < text.len; i++) {
         char ch = text.ptr[i];
-        if (i > 0 && i + 1 < text.len && strchr("{}\"'\\[]", ch) != NULL) {
+        if (i > 0 && i + 1 < text.len && strchr("{}'\\[]", text.ptr[i]) != NULL) {
             return false;
         }
         out[i] = ch;
@@ -425,7 +425,7 @@ enum err ast__macro_list(struct ast_check *c, struct json *call)
     return ERR_OK;
 }
 
-/* ---- tableoid ---- */
+/* ---- system columns ---- */
 
 static const struct json *find_from(const struct json *from, struct slice alias)
 {
@@ -438,14 +438,16 @@ static const struct json *find_from(const struct json *from, struct slice alias)
     return ast__is(from, "type", "BASE_TABLE") && slice_equal_fold(own, alias) ? from : NULL;
 }
 
-/* `t.tableoid`, where t is one of pg_catalog in the FROM of this SELECT or one around it: the number
- * of that relation. */
-enum err ast__macro_tableoid(struct ast_check *c, struct json *node, bool *ret_is_done)
+/* `t.tableoid` and `t.xmin`, where t is one of pg_catalog in the FROM of this SELECT or one around
+ * it: the number of that relation, and one that never changes. */
+enum err ast__macro_system_column(struct ast_check *c, struct json *node, bool *ret_is_done)
 {
     const struct json *names = json_get(node, "column_names");
     const struct json *table = NULL;
+    struct slice name = names->last == NULL ? SLICE("") : names->last->text;
+    bool is_xmin = slice_equal_fold(name, SLICE("xmin"));
     *ret_is_done = false;
-    if (names->count != 2 || !slice_equal_fold(names->last->text, SLICE("tableoid")) ||
+    if (names->count != 2 || !(is_xmin || slice_equal_fold(name, SLICE("tableoid"))) ||
         c->whole->limits.session == NULL || c->binding != NULL) {
         return ERR_OK;
     }
@@ -457,8 +459,49 @@ enum err ast__macro_tableoid(struct ast_check *c, struct json *node, bool *ret_i
     }
     struct slice alias = json_get_text(node, "alias");
     *ret_is_done = true;
-    TRY(fold_name(c, node, &regs[0], json_get_text(table, "table_name")));
-    json_get(node, "alias")->text = alias.len > 0 ? alias : SLICE("tableoid");
+    TRY(fold_name(c, node, &regs[0],
+                  is_xmin ? SLICE("1") : json_get_text(table, "table_name")));
+    json_get(node, "alias")->text = alias.len > 0 ? alias : name;
+    return ERR_OK;
+}
+
+/* ---- groups ---- */
+
+static bool from_has(const struct json *from, struct slice name)
+{
+    if (ast__is(from, "type", "JOIN")) {
+        return from_has(json_get(from, "left"), name) || from_has(json_get(from, "right"), name);
+    }
+    struct slice own = json_get_text(from, "alias");
+    own = own.len > 0 ? own : json_get_text(from, "table_name");
+    return slice_equal_fold(own, name);
+}
+
+/* The engine takes such a name for the whole row of the table (dbt groups by a schema's name so). */
+enum err ast__macro_groups(struct ast_check *c, const struct json *select)
+{
+    struct json *groups = json_get(select, "group_expressions");
+    const struct json *items = json_get(select, "select_list");
+    for (struct json *group = groups->first; group != NULL; group = group->next) {
+        const struct json *names = json_get(group, "column_names");
+        struct slice name = names == NULL || names->count != 1 ? SLICE("") : names->first->text;
+        const struct json *item = items->first;
+        if (name.len == 0 || !from_has(json_get(select, "from_table"), name)) {
+            continue;
+        }
+        while (item != NULL && !slice_equal_fold(json_get_text(item, "alias"), name)) {
+            item = item->next;
+        }
+        TRY(item == NULL ? ERR_OK : charge(c, item));
+        struct json *copy = item == NULL ? NULL : json_copy(c->whole->ast.arena, item);
+        if (item != NULL && copy == NULL) {
+            return errinfo_nomem(c->info);
+        }
+        if (copy != NULL) {
+            json_get(copy, "alias")->text = SLICE("");
+            json_replace(group, copy);
+        }
+    }
     return ERR_OK;
 }
 
