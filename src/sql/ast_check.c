@@ -285,6 +285,9 @@ enum err ast__members(struct ast_check *c, const struct shape *shape, struct jso
 static enum err check_operator(struct ast_check *c, const struct shape *shape, struct json *node)
 {
     struct slice type = json_get_text(node, "type");
+    if (!c->is_verify) {
+        ast__macro_operator(c, node);
+    }
     /* Subscripts resolve by type, which is not known here: for lists they are total, for VARIANT
      * they call an unflagged function that throws. */
     if (slice_equal(type, SLICE("ARRAY_EXTRACT")) || slice_equal(type, SLICE("ARRAY_SLICE")) ||

@@ -507,22 +507,27 @@ enum err ast__macro_groups(struct ast_check *c, const struct json *select)
 
 /* ---- operators ---- */
 
-/* `a ~ b` searches, as in PostgreSQL; regexp_full_match(a, b), which the engine's parser makes of
- * it, stays what it is. The text at the node's place tells them apart. */
+/* Does the text at the node's place begin with an operator? */
+static bool is_written_as_operator(const struct ast_check *c, const struct json *node)
+{
+    size_t position = ast__text_position(c, node);
+    if (position == 0) {
+        return false;
+    }
+    struct slice at = {c->statement.ptr + position - 1, c->statement.len - (position - 1)};
+    return slice_starts_with(at, SLICE("~")) || slice_starts_with(at, SLICE("!")) ||
+           slice_starts_with_fold(at, SLICE("operator"));
+}
+
+/* `a ~ b` and `a !~ b` search, as in PostgreSQL; regexp_full_match(a, b), which the engine's parser
+ * makes of them, stays what it is. Their places in the text tell them apart: the parser gives that
+ * of `!~` to the NOT around the call. */
 void ast__macro_operator(const struct ast_check *c, struct json *node)
 {
-    struct slice name = json_get_text(node, "function_name");
-    struct json *children = json_get(node, "children");
-    size_t position = ast__text_position(c, node);
-    if (children->count != 2 || !slice_equal(name, SLICE("regexp_full_match"))) {
-        return;
-    }
-    struct slice at = position == 0 ? SLICE("")
-                                    : (struct slice){c->statement.ptr + position - 1,
-                                                     c->statement.len - (position - 1)};
-    bool is_operator = slice_starts_with(at, SLICE("~")) || slice_starts_with(at, SLICE("!")) ||
-                       slice_starts_with_fold(at, SLICE("operator"));
-    if (is_operator) {
-        json_get(node, "function_name")->text = SLICE("regexp_matches");
+    bool is_not = ast__is(node, "type", "OPERATOR_NOT");
+    struct json *call = is_not ? json_at(json_get(node, "children"), 0) : node;
+    if (call != NULL && ast__is(call, "function_name", "regexp_full_match") &&
+        (!is_not || ast__text_position(c, call) == 0) && is_written_as_operator(c, node)) {
+        json_get(call, "function_name")->text = SLICE("regexp_matches");
     }
 }
