@@ -75,7 +75,7 @@ struct catalog_system_input {
     const struct slice *audit_paths; /* files of the audit trail */
     size_t audit_path_count;
     const struct slice *settings_json; /* rows of moat_system.settings as JSON lines */
-    struct slice default_catalog;      /* of names without one: what is the database of pg_catalog */
+    struct slice default_catalog; /* of names without one: what is the database of pg_catalog */
     struct slice default_schema;
     struct pg_model **model; /* made by the first of pg_catalog that needs it, for the others */
 };

@@ -78,8 +78,8 @@ bool catalog__is_grantee(const struct identity *who, const struct grant *grant)
 }
 
 enum err catalog__knows_system(const struct catalog_system_input *input,
-                             const struct system_shape *shape, struct arena *arena, bool *ret_knows,
-                             struct errinfo *info)
+                               const struct system_shape *shape, struct arena *arena,
+                               bool *ret_knows, struct errinfo *info)
 {
     bool knows = !shape->needs_grant || catalog__is_admin(input->who);
     if (!knows) {
@@ -88,8 +88,8 @@ enum err catalog__knows_system(const struct catalog_system_input *input,
         TRY(system_grants(input->system, input->who, slice_of(shape->uuid), arena, &grants, &count,
                           info));
         for (size_t i = 0; i < count; i++) {
-            knows =
-                knows || (grants[i].effect == GRANT_ALLOW && catalog__is_grantee(input->who, &grants[i]));
+            knows = knows || (grants[i].effect == GRANT_ALLOW &&
+                              catalog__is_grantee(input->who, &grants[i]));
         }
     }
     *ret_knows = knows;
@@ -386,7 +386,7 @@ static void print_grant(struct buf *out, const struct grant *grant, const struct
     buf_printf(out, "[%s%s%s]", is_select ? "\"SELECT\"" : "", is_select && is_create ? "," : "",
                is_create ? "\"CREATE\"" : "");
     catalog__row_text(out, "grantee_kind",
-             grant->grantee_kind == GRANTEE_ROLE ? SLICE("ROLE") : SLICE("USER"));
+                      grant->grantee_kind == GRANTEE_ROLE ? SLICE("ROLE") : SLICE("USER"));
     catalog__row_text(out, "grantee", grant->grantee);
     if (relation != NULL) {
         catalog__row_key(out, "object");

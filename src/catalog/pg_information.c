@@ -6,8 +6,7 @@
     TRY(pg_model_get(input, arena, &model, info))
 
 static enum err rows_catalog_name(const struct catalog_system_input *input,
-                                  UNUSED struct arena *arena, struct buf *out,
-                                  struct errinfo *info)
+                                  UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
 {
     catalog__row_begin(out);
     catalog__row_text(out, "catalog_name", input->default_catalog);
@@ -58,7 +57,8 @@ static void print_precision(struct buf *out, const struct pg_typed *typed)
         int precision;
         int radix;
         int scale; /* -1 = none */
-    } numbers[] = {{21, 16, 2, 0}, {23, 32, 2, 0}, {20, 64, 2, 0}, {700, 24, 2, -1}, {701, 53, 2, -1}};
+    } numbers[] = {
+        {21, 16, 2, 0}, {23, 32, 2, 0}, {20, 64, 2, 0}, {700, 24, 2, -1}, {701, 53, 2, -1}};
     uint32_t oid = typed->type->oid;
     for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
         if (numbers[i].oid == oid) {
@@ -76,7 +76,8 @@ static void print_precision(struct buf *out, const struct pg_typed *typed)
             catalog__row_integer(out, "numeric_scale", (typed->modifier - 4) & 0xffff);
         }
     }
-    bool is_time = strcmp(typed->type->category, "D") == 0 || strcmp(typed->type->category, "T") == 0;
+    bool is_time =
+        strcmp(typed->type->category, "D") == 0 || strcmp(typed->type->category, "T") == 0;
     if (is_time) {
         catalog__row_integer(out, "datetime_precision", oid == 1082 ? 0 : 6);
     }
@@ -149,8 +150,7 @@ static enum err rows_applicable_roles(const struct catalog_system_input *input,
 }
 
 static enum err rows_administrable_roles(const struct catalog_system_input *input,
-                                         struct arena *arena, struct buf *out,
-                                         struct errinfo *info)
+                                         struct arena *arena, struct buf *out, struct errinfo *info)
 {
     return catalog__is_admin(input->who) ? rows_applicable_roles(input, arena, out, info) : ERR_OK;
 }
@@ -184,8 +184,8 @@ static void print_privilege(struct buf *out, const struct pg_listed *listed,
     print_name(out, listed);
 }
 
-static enum err rows_table_privileges(const struct catalog_system_input *input,
-                                      struct arena *arena, struct buf *out, struct errinfo *info)
+static enum err rows_table_privileges(const struct catalog_system_input *input, struct arena *arena,
+                                      struct buf *out, struct errinfo *info)
 {
     BEGIN_ROWS;
     for (size_t i = 0; i < model->relation_count; i++) {
@@ -229,7 +229,8 @@ static enum err rows_column_privileges(const struct catalog_system_input *input,
                               &grants, &count, info));
         }
         for (size_t g = 0; g < count; g++) {
-            for (size_t c = 0; is_shown(input, listed, &grants[g]) && c < listed->column_count; c++) {
+            for (size_t c = 0; is_shown(input, listed, &grants[g]) && c < listed->column_count;
+                 c++) {
                 const struct relation_column *column = listed->visible->columns[c];
                 if (gives_column(&grants[g], column->id)) {
                     catalog__row_begin(out);
@@ -256,16 +257,25 @@ static enum err rows_character_sets(const struct catalog_system_input *input,
     return pg_rows_finish(out, info);
 }
 
-static const char *const table_constants[] = {
-    "is_insertable_into", "'NO'", "is_typed", "'NO'", "commit_action", "NULL", NULL};
+static const char *const table_constants[] = {"is_insertable_into", "'NO'", "is_typed", "'NO'",
+                                              "commit_action",      "NULL", NULL};
 static const char *const column_constants[] = {
-    "udt_catalog",   "'moat'", "udt_schema",   "'pg_catalog'", "is_self_referencing", "'NO'",
-    "is_identity",   "'NO'",   "is_generated", "'NEVER'",      "is_updatable",        "'NO'",
-    "identity_cycle", "'NO'",  NULL};
-static const char *const view_constants[] = {
-    "check_option",         "'NONE'", "is_updatable",         "'NO'", "is_insertable_into",
-    "'NO'",                 "is_trigger_updatable", "'NO'",   "is_trigger_deletable", "'NO'",
-    "is_trigger_insertable_into", "'NO'", NULL};
+    "udt_catalog",  "'moat'",      "udt_schema",     "'pg_catalog'", "is_self_referencing",
+    "'NO'",         "is_identity", "'NO'",           "is_generated", "'NEVER'",
+    "is_updatable", "'NO'",        "identity_cycle", "'NO'",         NULL};
+static const char *const view_constants[] = {"check_option",
+                                             "'NONE'",
+                                             "is_updatable",
+                                             "'NO'",
+                                             "is_insertable_into",
+                                             "'NO'",
+                                             "is_trigger_updatable",
+                                             "'NO'",
+                                             "is_trigger_deletable",
+                                             "'NO'",
+                                             "is_trigger_insertable_into",
+                                             "'NO'",
+                                             NULL};
 static const char *const privilege_constants[] = {
     "privilege_type", "'SELECT'", "is_grantable", "'NO'", "with_hierarchy", "'YES'", NULL};
 
@@ -287,8 +297,8 @@ const struct pg_source pg_information_sources[] = {
      view_constants, rows_views},
     {SQL_SCHEMA_INFORMATION, "applicable_roles", "grantee role_name is_grantable ", NULL,
      rows_applicable_roles},
-    {SQL_SCHEMA_INFORMATION, "administrable_role_authorizations",
-     "grantee role_name is_grantable ", NULL, rows_administrable_roles},
+    {SQL_SCHEMA_INFORMATION, "administrable_role_authorizations", "grantee role_name is_grantable ",
+     NULL, rows_administrable_roles},
     {SQL_SCHEMA_INFORMATION, "enabled_roles", "role_name ", NULL, rows_enabled_roles},
     {SQL_SCHEMA_INFORMATION, "table_privileges", PRIVILEGE_COLUMNS, privilege_constants,
      rows_table_privileges},

@@ -64,9 +64,8 @@ static enum err add_schemas(struct pg_model *model, struct numbers *numbers, str
             .name = known[i].name, .shown = known[i].name.schema, .owner = known[i].owner};
         bool is_here = is_shared(schema->shown) ||
                        slice_equal_fold(schema->name.catalog, input->default_catalog);
-        schema->is_on_path =
-            is_here && (slice_equal(schema->shown, SLICE(SQL_SCHEMA_PG)) ||
-                        slice_equal_fold(schema->shown, input->default_schema));
+        schema->is_on_path = is_here && (slice_equal(schema->shown, SLICE(SQL_SCHEMA_PG)) ||
+                                         slice_equal_fold(schema->shown, input->default_schema));
         char *full = arena_printf(arena, "%.*s.%.*s", SLICE_ARGS(schema->name.catalog),
                                   SLICE_ARGS(schema->name.schema));
         if (full == NULL) {
@@ -121,14 +120,13 @@ static void add_person(struct pg_model *model, struct numbers *numbers, struct s
         (!is_user && slice_equal_fold(name, SLICE("public")))) {
         return; /* PostgreSQL has no row for PUBLIC either */
     }
-    model->people[model->person_count++] =
-        (struct pg_person){.oid = is_owner ? OID_OWNER
-                                           : give_number(numbers, is_user ? "user" : "role", name),
-                           .name = name,
-                           .is_user = is_user,
-                           .is_owner = is_owner,
-                           .is_admin = !is_user && slice_equal(name, SLICE(SYSTEM_ROLE_ADMIN)),
-                           .is_own = is_own};
+    model->people[model->person_count++] = (struct pg_person){
+        .oid = is_owner ? OID_OWNER : give_number(numbers, is_user ? "user" : "role", name),
+        .name = name,
+        .is_user = is_user,
+        .is_owner = is_owner,
+        .is_admin = !is_user && slice_equal(name, SLICE(SYSTEM_ROLE_ADMIN)),
+        .is_own = is_own};
 }
 
 static void add_member(struct pg_model *model, struct slice role, struct slice member,
@@ -161,10 +159,9 @@ static enum err add_people(struct pg_model *model, struct numbers *numbers, stru
         TRY(system_members(input->system, who, arena, &members, &member_count, info));
     }
     size_t own_count = identity_role_count(who);
-    model->people = arena_calloc(arena,
-                                 user_count + role_count + own_count + input->visible_count +
-                                     model->schema_count + 2,
-                                 sizeof(*model->people));
+    model->people = arena_calloc(
+        arena, user_count + role_count + own_count + input->visible_count + model->schema_count + 2,
+        sizeof(*model->people));
     model->members = arena_calloc(arena, member_count + own_count + 1, sizeof(*model->members));
     if (model->people == NULL || model->members == NULL) {
         return errinfo_nomem(info);
@@ -312,10 +309,9 @@ static enum err build(const struct catalog_system_input *input, struct arena *ar
     size_t role_count = 0;
     TRY(system_users(input->system, input->who, arena, &users, &user_count, info));
     TRY(system_roles(input->system, input->who, arena, &roles, &role_count, info));
-    struct numbers numbers = {.slot_count = 1024 + 4 * (2 * input->visible_count + own_count +
-                                                        input->namespace_count + user_count +
-                                                        role_count +
-                                                        identity_role_count(input->who))};
+    struct numbers numbers = {
+        .slot_count = 1024 + 4 * (2 * input->visible_count + own_count + input->namespace_count +
+                                  user_count + role_count + identity_role_count(input->who))};
     numbers.slots = arena_calloc(arena, numbers.slot_count, sizeof(*numbers.slots));
     if (model->relations == NULL || numbers.slots == NULL) {
         return errinfo_nomem(info);
@@ -350,9 +346,8 @@ struct pg_field pg_field_of(const struct pg_listed *listed, size_t index)
 {
     if (listed->visible != NULL) {
         const struct relation_column *column = listed->visible->columns[index];
-        return (struct pg_field){.name = column->name,
-                                 .typed = pg_type_of(column->type),
-                                 .engine_type = column->type};
+        return (struct pg_field){
+            .name = column->name, .typed = pg_type_of(column->type), .engine_type = column->type};
     }
     if (listed->shape != NULL) {
         const struct system_column *column = &listed->shape->columns[index];

@@ -36,9 +36,9 @@ static uint32_t fixed_relation(struct slice key)
     bool is_information = slice_starts_with(key, information);
     for (size_t i = 0; (relation = pg_relation_at(i)) != NULL; i++) {
         bool is_pg = strcmp(relation->schema, SQL_SCHEMA_PG) == 0;
-        struct slice own = is_information
-                               ? (struct slice){key.ptr + information.len, key.len - information.len}
-                               : name;
+        struct slice own =
+            is_information ? (struct slice){key.ptr + information.len, key.len - information.len}
+                           : name;
         if (is_pg != is_information && slice_equal(slice_of(relation->name), own)) {
             return relation->oid;
         }
@@ -55,8 +55,8 @@ static uint32_t fixed_type(struct slice key)
             return type->oid;
         }
     }
-    static const char *const others[][2] = {{"int", "int4"},     {"float", "float8"},
-                                            {"decimal", "numeric"}, {"string", "text"}};
+    static const char *const others[][2] = {
+        {"int", "int4"}, {"float", "float8"}, {"decimal", "numeric"}, {"string", "text"}};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (slice_equal(slice_of(others[i][0]), name)) {
             return pg_type_named(others[i][1])->oid;
@@ -109,12 +109,10 @@ static enum err own(const char *kind, struct slice key, const struct pg_model *m
 
 static enum err not_found(const char *kind, struct slice text, struct errinfo *info)
 {
-    static const char *const words[][3] = {{"regclass", "42P01", "relation"},
-                                           {"regtype", "42704", "type"},
-                                           {"regrole", "42704", "role"},
-                                           {"regnamespace", "3F000", "schema"},
-                                           {"regproc", "42883", "function"},
-                                           {"regprocedure", "42883", "function"}};
+    static const char *const words[][3] = {
+        {"regclass", "42P01", "relation"}, {"regtype", "42704", "type"},
+        {"regrole", "42704", "role"},      {"regnamespace", "3F000", "schema"},
+        {"regproc", "42883", "function"},  {"regprocedure", "42883", "function"}};
     const char *const *word = words[0];
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         word = strcmp(words[i][0], kind) == 0 ? words[i] : word;

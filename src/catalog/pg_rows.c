@@ -333,8 +333,7 @@ FIXED_ROWS(rows_am, "{\"oid\":2,\"amname\":\"heap\",\"amtype\":\"t\"}",
            "{\"oid\":403,\"amname\":\"btree\",\"amtype\":\"i\"}",
            "{\"oid\":405,\"amname\":\"hash\",\"amtype\":\"i\"}")
 
-FIXED_ROWS(rows_collation,
-           "{\"oid\":100,\"collname\":\"default\",\"collprovider\":\"d\"}",
+FIXED_ROWS(rows_collation, "{\"oid\":100,\"collname\":\"default\",\"collprovider\":\"d\"}",
            "{\"oid\":950,\"collname\":\"C\",\"collprovider\":\"c\",\"collcollate\":\"C\","
            "\"collctype\":\"C\"}",
            "{\"oid\":951,\"collname\":\"POSIX\",\"collprovider\":\"c\",\"collcollate\":\"POSIX\","
@@ -654,44 +653,55 @@ static enum err helper_proc(UNUSED const struct catalog_system_input *input,
 /* ---- the table of all ---- */
 
 static const char *const class_constants[] = {
-    "relpersistence",  "'p'", "relispopulated", "true", "reltuples", "-1", "relfilenode",
-    "0",               NULL};
-static const char *const attribute_constants[] = {
-    "attstattarget", "-1", "attcacheoff", "-1", "attislocal", "true", NULL};
+    "relpersistence", "'p'", "relispopulated", "true", "reltuples", "-1", "relfilenode", "0", NULL};
+static const char *const attribute_constants[] = {"attstattarget", "-1",   "attcacheoff", "-1",
+                                                  "attislocal",    "true", NULL};
 static const char *const description_constants[] = {"classoid", "1259", NULL};
-static const char *const database_constants[] = {"encoding",     "6",    "datallowconn", "true",
-                                                 "datconnlimit", "-1",   "dattablespace", "1663",
-                                                 "datcollate",   "'C'",  "datctype",     "'C'",
-                                                 "datlocprovider", "'c'", NULL};
-static const char *const roles_constants[] = {"rolinherit",   "true", "rolreplication", "false",
-                                              "rolconnlimit", "-1",   "rolpassword",    "NULL",
-                                              NULL};
-static const char *const pg_roles_constants[] = {
-    "rolinherit", "true", "rolreplication", "false", "rolconnlimit", "-1",
-    "rolpassword", "'********'", NULL};
+static const char *const database_constants[] = {"encoding",
+                                                 "6",
+                                                 "datallowconn",
+                                                 "true",
+                                                 "datconnlimit",
+                                                 "-1",
+                                                 "dattablespace",
+                                                 "1663",
+                                                 "datcollate",
+                                                 "'C'",
+                                                 "datctype",
+                                                 "'C'",
+                                                 "datlocprovider",
+                                                 "'c'",
+                                                 NULL};
+static const char *const roles_constants[] = {"rolinherit",  "true",         "rolreplication",
+                                              "false",       "rolconnlimit", "-1",
+                                              "rolpassword", "NULL",         NULL};
+static const char *const pg_roles_constants[] = {"rolinherit",  "true",         "rolreplication",
+                                                 "false",       "rolconnlimit", "-1",
+                                                 "rolpassword", "'********'",   NULL};
 static const char *const user_constants[] = {"userepl", "false", "passwd", "'********'", NULL};
 static const char *const shadow_constants[] = {"userepl", "false", NULL};
 static const char *const members_constants[] = {"admin_option", "false", NULL};
 static const char *const type_constants[] = {
     "typnamespace", "11", "typowner", "10", "typisdefined", "true", "typtypmod", "-1", NULL};
 static const char *const collation_constants[] = {
-    "collnamespace", "11", "collisdeterministic", "true", "collencoding", "-1", "collowner", "10",
-    NULL};
+    "collnamespace", "11",           "collisdeterministic",
+    "true",          "collencoding", "-1",
+    "collowner",     "10",           NULL};
 static const char *const language_constants[] = {"lanowner", "10", NULL};
 static const char *const tablespace_constants[] = {"spcowner", "10", NULL};
 static const char *const proc_constants[] = {
-    "pronamespace", "11",  "proowner",    "10",  "prolang", "12",  "procost", "1",
+    "pronamespace", "11",  "proowner",    "10",  "prolang", "12", "procost", "1",
     "provolatile",  "'i'", "proparallel", "'s'", NULL};
 static const char *const settings_constants[] = {
-    "category",        "'Moat'", "short_desc", "''",   "context", "'user'", "vartype", "'string'",
-    "pending_restart", "false",  NULL};
-static const char *const table_constants[] = {"hasindexes", "false", "hasrules",    "false",
-                                              "hastriggers", "false", "rowsecurity", "false", NULL};
+    "category", "'Moat'",   "short_desc",      "''",    "context", "'user'",
+    "vartype",  "'string'", "pending_restart", "false", NULL};
+static const char *const table_constants[] = {"hasindexes",  "false",       "hasrules",
+                                              "false",       "hastriggers", "false",
+                                              "rowsecurity", "false",       NULL};
 static const char *const activity_constants[] = {
     "state", "'active'", "backend_type", "'client backend'", "pid", "0", NULL};
 
-#define ROLE_COLUMNS                                                                               \
-    "oid rolname rolsuper rolcreaterole rolcreatedb rolcanlogin rolbypassrls "
+#define ROLE_COLUMNS "oid rolname rolsuper rolcreaterole rolcreatedb rolcanlogin rolbypassrls "
 #define USER_COLUMNS "usename usesysid usecreatedb usesuper usebypassrls "
 #define SETTING_COLUMNS "name setting source boot_val reset_val "
 
@@ -708,15 +718,13 @@ const struct pg_source pg_sources[] = {
      rows_description},
     {SQL_SCHEMA_PG, "pg_tables", "schemaname tablename tableowner ", table_constants, rows_tables},
     {SQL_SCHEMA_PG, "pg_views", "schemaname viewname viewowner definition ", NULL, rows_views},
-    {SQL_SCHEMA_PG, "pg_stat_user_tables", "relid schemaname relname ", NULL,
-     rows_user_statistics},
+    {SQL_SCHEMA_PG, "pg_stat_user_tables", "relid schemaname relname ", NULL, rows_user_statistics},
     {SQL_SCHEMA_PG, "pg_stat_sys_tables", "relid schemaname relname ", NULL,
      rows_system_statistics},
     {SQL_SCHEMA_PG, "pg_stat_all_tables", "relid schemaname relname ", NULL, rows_all_statistics},
     {SQL_SCHEMA_PG, "pg_statio_user_tables", "relid schemaname relname ", NULL,
      rows_user_statistics},
-    {SQL_SCHEMA_PG, "pg_statio_all_tables", "relid schemaname relname ", NULL,
-     rows_all_statistics},
+    {SQL_SCHEMA_PG, "pg_statio_all_tables", "relid schemaname relname ", NULL, rows_all_statistics},
     {SQL_SCHEMA_PG, "pg_database", "oid datname datdba ", database_constants, rows_database},
     {SQL_SCHEMA_PG, "pg_roles", ROLE_COLUMNS, pg_roles_constants, rows_roles},
     {SQL_SCHEMA_PG, "pg_authid", ROLE_COLUMNS, roles_constants, rows_roles},

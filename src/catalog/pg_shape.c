@@ -16,14 +16,14 @@ static const struct pg_relation relations[] = {
 
 /* Read by what functions are rewritten to; nobody can write their names. */
 static const struct pg_column helper_columns[] = {
-    {"__moat_oid", "oid", true},        {"__moat_name", "text", true},
-    {"__moat_full", "text", true},      {"__moat_is_visible", "bool", true},
-    {"__moat_comment", "text", false},  {"__moat_definition", "text", false},
-    {"__moat_oid", "oid", true},        {"__moat_key", "text", true},
-    {"__moat_oid", "oid", true},        {"__moat_number", "int4", true},
-    {"__moat_comment", "text", false},  {"__moat_name", "text", true},
-    {"__moat_oid", "oid", true},        {"__moat_name", "text", true},
-    {"__moat_key", "text", true},       {"__moat_name", "text", true},
+    {"__moat_oid", "oid", true},       {"__moat_name", "text", true},
+    {"__moat_full", "text", true},     {"__moat_is_visible", "bool", true},
+    {"__moat_comment", "text", false}, {"__moat_definition", "text", false},
+    {"__moat_oid", "oid", true},       {"__moat_key", "text", true},
+    {"__moat_oid", "oid", true},       {"__moat_number", "int4", true},
+    {"__moat_comment", "text", false}, {"__moat_name", "text", true},
+    {"__moat_oid", "oid", true},       {"__moat_name", "text", true},
+    {"__moat_key", "text", true},      {"__moat_name", "text", true},
     {"__moat_value", "text", true},
 };
 static const struct pg_relation helpers[] = {
@@ -141,11 +141,11 @@ static const char *constant_of(const struct pg_source *source, const struct pg_c
     if (!column->is_required) {
         return "NULL";
     }
-    return strcmp(type, "VARCHAR") == 0                       ? "''"
-           : strcmp(type, "BOOLEAN") == 0                     ? "false"
-           : slice_ends_with(slice_of(type), SLICE("[]"))     ? "[]"
-           : strcmp(type, "BLOB") == 0                        ? "''"
-                                                              : "0";
+    return strcmp(type, "VARCHAR") == 0                   ? "''"
+           : strcmp(type, "BOOLEAN") == 0                 ? "false"
+           : slice_ends_with(slice_of(type), SLICE("[]")) ? "[]"
+           : strcmp(type, "BLOB") == 0                    ? "''"
+                                                          : "0";
 }
 
 static bool has_column(const struct pg_source *source, const char *name)
@@ -173,7 +173,8 @@ static enum err fill_columns(const struct pg_relation *shape, const struct pg_so
         if (has_column(source, column->name)) {
             continue;
         }
-        char *text = arena_printf(arena, "=CAST(%s AS %s)", constant_of(source, column, type), type);
+        char *text =
+            arena_printf(arena, "=CAST(%s AS %s)", constant_of(source, column, type), type);
         if (text == NULL) {
             return errinfo_nomem(info);
         }

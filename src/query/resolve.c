@@ -328,8 +328,8 @@ struct resolve_memo {
     struct resolve_memo *next;
 };
 
-static enum err make_input(struct session *session, const struct identity *who,
-                           struct arena *arena, struct resolve_memo *memo, struct errinfo *info)
+static enum err make_input(struct session *session, const struct identity *who, struct arena *arena,
+                           struct resolve_memo *memo, struct errinfo *info)
 {
     struct slice *paths;
     size_t path_count;

@@ -84,8 +84,7 @@ static bool is_pg_schema(struct slice schema)
 static bool is_engine_schema(struct slice catalog, struct slice schema)
 {
     return (catalog.len == 0 || slice_equal_fold(catalog, SLICE("system"))) &&
-           (schema.len == 0 || slice_equal_fold(schema, SLICE("main")) ||
-            is_pg_schema(schema));
+           (schema.len == 0 || slice_equal_fold(schema, SLICE("main")) || is_pg_schema(schema));
 }
 
 /* `x.lower()` is lower(x): the parser gives x as a schema, the binder turns it round when it finds

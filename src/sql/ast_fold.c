@@ -93,7 +93,7 @@ static struct slice session_text(const struct ast_whole *whole, struct slice nam
         slice_equal_fold(name, SLICE("current_database"))) {
         const struct sql_session *session = whole->limits.session;
         return session != NULL && session->catalog.len > 0 ? session->catalog
-                                                            : SLICE(SQL_CATALOG_DEFAULT);
+                                                           : SLICE(SQL_CATALOG_DEFAULT);
     }
     if (slice_equal_fold(name, SLICE("current_schema"))) {
         struct slice schema = whole->limits.default_schema;

@@ -50,7 +50,7 @@ struct ast_pending {
 struct ast_macro;
 
 struct ast_whole {
-    struct sql_ast ast; /* first: the contract's pointer is this one */
+    struct sql_ast ast;    /* first: the contract's pointer is this one */
     uint32_t copied_nodes; /* arguments of macros */
     struct sql_limits limits;
     struct slice statement;

@@ -68,8 +68,7 @@ static enum err parse_macro(struct ast_check *c, const struct macro *macro,
     TRY(session->parse(session->context, slice_of(text), arena, &json, c->info));
     TRY(json_parse(arena, json, NULL, &root, c->info));
     struct json *select = json_get(json_at(json_get(root, "statements"), 0), "node");
-    struct json *expression =
-        macro->is_rows ? select : json_at(json_get(select, "select_list"), 0);
+    struct json *expression = macro->is_rows ? select : json_at(json_get(select, "select_list"), 0);
     if (expression == NULL) {
         return errinfo_set(c->info, ERR_INTERNAL, NULL, "\"%s\" cannot be rewritten", macro->name);
     }
@@ -110,7 +109,7 @@ static struct json *null_node(struct ast_check *c)
         "\"type_info\":null},\"is_null\":true}}";
     struct json *node = NULL;
     return json_parse(c->whole->ast.arena, slice_of(text), NULL, &node, c->info) == ERR_OK ? node
-                                                                                            : NULL;
+                                                                                           : NULL;
 }
 
 static enum err substitute(struct ast_check *c, struct json *node, const struct json *arguments,
@@ -205,7 +204,8 @@ enum err ast__macro_call(struct ast_check *c, struct json *node)
     if (is_word(macro->text)) {
         bool is_item = c->is_item && json_get_text(node, "alias").len == 0;
         json_get(node, "function_name")->text = slice_of(macro->text);
-        json_get(node, "alias")->text = is_item ? slice_of(macro->name) : json_get_text(node, "alias");
+        json_get(node, "alias")->text =
+            is_item ? slice_of(macro->name) : json_get_text(node, "alias");
         return ast__function(c, node);
     }
     return expand(c, node, macro, children, macro->name);
@@ -222,8 +222,8 @@ enum err ast__macro_rows(struct ast_check *c, struct json *node, bool *ret_is_do
     const struct json *arguments = json_get(call, "children");
     bool is_known;
     const struct macro *macro = find_macro(name, arguments->count, &is_known);
-    *ret_is_done = macro != NULL && macro->is_rows && c->binding == NULL &&
-                   c->whole->limits.session != NULL;
+    *ret_is_done =
+        macro != NULL && macro->is_rows && c->binding == NULL && c->whole->limits.session != NULL;
     if (!*ret_is_done) {
         return ERR_OK;
     }
@@ -277,7 +277,8 @@ static const struct reg *reg_of(const struct json *cast)
 static bool is_text(const struct json *node, struct slice *ret_text)
 {
     const struct json *value = json_get(node, "value");
-    bool is = ast__is(node, "class", "CONSTANT") && ast__is(json_get(value, "type"), "id", "VARCHAR");
+    bool is =
+        ast__is(node, "class", "CONSTANT") && ast__is(json_get(value, "type"), "id", "VARCHAR");
     *ret_text = is ? json_get_text(value, "value") : SLICE("");
     return is;
 }
@@ -336,8 +337,7 @@ static enum err expand_reg(struct ast_check *c, struct json *node, const struct 
         return errinfo_nomem(c->info);
     }
     json_append(arguments, argument);
-    const struct macro *macro =
-        find_macro(slice_of(is_name ? reg->text : reg->oid), 1, &is_known);
+    const struct macro *macro = find_macro(slice_of(is_name ? reg->text : reg->oid), 1, &is_known);
     ASSERT(macro != NULL);
     return expand(c, node, macro, arguments, reg->type);
 }
@@ -454,13 +454,13 @@ enum err ast__macro_system_column(struct ast_check *c, struct json *node, bool *
     for (const struct ast_select *s = c->select; s != NULL && table == NULL; s = s->outer) {
         table = find_from(json_get(s->node, "from_table"), names->first->text);
     }
-    if (table == NULL || !slice_equal_fold(json_get_text(table, "schema_name"), SLICE(SQL_SCHEMA_PG))) {
+    if (table == NULL ||
+        !slice_equal_fold(json_get_text(table, "schema_name"), SLICE(SQL_SCHEMA_PG))) {
         return ERR_OK;
     }
     struct slice alias = json_get_text(node, "alias");
     *ret_is_done = true;
-    TRY(fold_name(c, node, &regs[0],
-                  is_xmin ? SLICE("1") : json_get_text(table, "table_name")));
+    TRY(fold_name(c, node, &regs[0], is_xmin ? SLICE("1") : json_get_text(table, "table_name")));
     json_get(node, "alias")->text = alias.len > 0 ? alias : name;
     return ERR_OK;
 }

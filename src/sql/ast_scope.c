@@ -247,8 +247,8 @@ static enum err take_schema(struct ast_check *c, struct json *node, struct json 
 {
     struct json *aliases = json_get(node, "column_name_alias");
     struct slice alias = json_get_text(node, "alias");
-    if (!slice_equal_fold(json_get_text(call, "schema"), SLICE(SQL_SCHEMA_PG)) ||
-        aliases == NULL || aliases->type != JSON_ARRAY) {
+    if (!slice_equal_fold(json_get_text(call, "schema"), SLICE(SQL_SCHEMA_PG)) || aliases == NULL ||
+        aliases->type != JSON_ARRAY) {
         return ERR_OK;
     }
     json_get(call, "schema")->text = SLICE("");

@@ -24,14 +24,27 @@ static bool one_of(const char *const *words, size_t count, struct slice text)
 /* PostgreSQL's types of names and of its catalogs, in the engine's words. */
 static void rename_type(struct json *type_info)
 {
-    static const char *const pairs[][2] = {
-        {"name", "varchar"},           {"regclass", "bigint"},      {"regtype", "bigint"},
-        {"regproc", "bigint"},         {"regrole", "bigint"},       {"regnamespace", "bigint"},
-        {"regprocedure", "bigint"},    {"xid", "bigint"},           {"xid8", "bigint"},
-        {"aclitem", "varchar"},        {"pg_node_tree", "varchar"}, {"sql_identifier", "varchar"},
-        {"character_data", "varchar"}, {"yes_or_no", "varchar"},    {"cardinal_number", "integer"},
-        {"jsonb", "json"},             {"citext", "varchar"},       {"inet", "varchar"},
-        {"pg_lsn", "varchar"},         {"cstring", "varchar"},      {"unknown", "varchar"}};
+    static const char *const pairs[][2] = {{"name", "varchar"},
+                                           {"regclass", "bigint"},
+                                           {"regtype", "bigint"},
+                                           {"regproc", "bigint"},
+                                           {"regrole", "bigint"},
+                                           {"regnamespace", "bigint"},
+                                           {"regprocedure", "bigint"},
+                                           {"xid", "bigint"},
+                                           {"xid8", "bigint"},
+                                           {"aclitem", "varchar"},
+                                           {"pg_node_tree", "varchar"},
+                                           {"sql_identifier", "varchar"},
+                                           {"character_data", "varchar"},
+                                           {"yes_or_no", "varchar"},
+                                           {"cardinal_number", "integer"},
+                                           {"jsonb", "json"},
+                                           {"citext", "varchar"},
+                                           {"inet", "varchar"},
+                                           {"pg_lsn", "varchar"},
+                                           {"cstring", "varchar"},
+                                           {"unknown", "varchar"}};
     struct json *name = json_get(type_info, "name");
     struct json *schema = json_get(type_info, "schema");
     if (!ast__is(type_info, "type", "UNBOUND_TYPE_INFO")) {
