@@ -1,44 +1,56 @@
 #include "base/sweep.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 /* One process-wide fault; NULL outside sweeps, so that the cost in service is one load. */
-static struct fault *armed;
-static uint64_t calls_left;
+static struct fault *_Atomic armed;
+static _Atomic uint64_t calls_left;
 
 void fault_arm(struct fault *fault)
 {
     ASSERT(fault->step > 0);
-    calls_left = fault->step;
-    armed = fault;
+    atomic_store(&calls_left, fault->step);
+    atomic_store(&armed, fault);
 }
 
 void fault_disarm(void)
 {
-    armed = NULL;
+    atomic_store(&armed, NULL);
 }
 
-static bool count_down(void)
+static struct fault *get_armed(void)
 {
-    if (calls_left == 0 || --calls_left > 0) {
+    return atomic_load_explicit(&armed, memory_order_relaxed);
+}
+
+/* Below 1 it stays there: a fault fires once. */
+static bool count_down(struct fault *fault)
+{
+    uint64_t left = atomic_load(&calls_left);
+    while (left > 0 && !atomic_compare_exchange_weak(&calls_left, &left, left - 1)) {
+    }
+    if (left != 1) {
         return false;
     }
-    armed->fired = true;
+    fault->fired = true;
     return true;
 }
 
 bool fault_hit_alloc(void)
 {
-    return __builtin_expect(armed != NULL, 0) && armed->kind == FAULT_ALLOC && count_down();
+    struct fault *fault = get_armed();
+    return __builtin_expect(fault != NULL, 0) && fault->kind == FAULT_ALLOC && count_down(fault);
 }
 
 bool fault_hit_io(void)
 {
-    if (__builtin_expect(armed == NULL, 1) || armed->kind == FAULT_ALLOC || !count_down()) {
+    struct fault *fault = get_armed();
+    if (__builtin_expect(fault == NULL, 1) || fault->kind == FAULT_ALLOC || !count_down(fault)) {
         return false;
     }
-    if (armed->kind == FAULT_KILL) {
+    if (fault->kind == FAULT_KILL) {
         (void)kill(getpid(), SIGKILL);
     }
     return true;

@@ -3,7 +3,9 @@
  *
  *     SWEEP_ALLOC(fault) { run the operation; check: success, or a clean error and no damage }
  *
- * Faults are per process; tests that sweep are single-threaded. */
+ * Faults are per process, and hit whichever thread makes the call: a fault is armed and disarmed,
+ * and `fired` is read, while no other thread of ours runs. Where threads take turns as they like,
+ * which call is the n-th differs from run to run; each is still hit by some step. */
 #pragma once
 
 #include "base/base.h"

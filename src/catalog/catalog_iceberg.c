@@ -115,7 +115,6 @@ enum err iceberg_catalog__check_name(struct slice name, bool is_namespace, struc
 enum err catalog_iceberg_check(const struct catalog_iceberg *catalog, const struct identity *who,
                                struct errinfo *info)
 {
-    struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     struct catalog_iceberg_name name;
     struct slice *namespaces = NULL;
     size_t count = 0;
@@ -125,7 +124,7 @@ enum err catalog_iceberg_check(const struct catalog_iceberg *catalog, const stru
     }
     switch (catalog->kind) {
     case CATALOG_ICEBERG_LOCAL:
-        return iceberg_db__open(catalog, false, &db, info);
+        return iceberg_local__check(catalog, info);
     case CATALOG_ICEBERG_HADOOP:
         TRY(catalog_iceberg_namespaces(catalog, who, arena, &namespaces, &count, info));
         if (count == 0) {
@@ -303,6 +302,10 @@ static enum err find_hadoop(const struct catalog_iceberg *catalog, const struct 
 {
     struct catalog_iceberg_name row = {.ns = ns, .name = name};
     struct slice folder;
+    if (iceberg_catalog__check_name(name, false, NULL) != ERR_OK ||
+        (ns.len > 0 && iceberg_catalog__check_name(ns, true, NULL) != ERR_OK)) {
+        return no_table(catalog, ns, name, NULL, info); /* a path, say: nothing is called so */
+    }
     TRY(iceberg_hadoop__folder(catalog, ns, name, arena, &folder, info));
     enum err err = iceberg_hadoop__current(who, folder, arena, &row.metadata_location, info);
     if (err == ERR_NOT_FOUND) {
@@ -327,8 +330,9 @@ enum err catalog_iceberg_load(const struct catalog_iceberg *catalog, const struc
                               struct catalog_iceberg_table *ret_table, struct errinfo *info)
 {
     struct catalog_iceberg_table table = {0};
-    struct iceberg_io io = catalog_iceberg_io(who);
+    struct iceberg_io io;
     struct buf bytes CLEANUP(buf_fini) = {0};
+    TRY(catalog_iceberg_io_of(catalog, who, arena, &io, info));
     TRY(catalog->kind == CATALOG_ICEBERG_HADOOP
             ? find_hadoop(catalog, who, ns, name, arena, &table.name, info)
             : find_name(catalog, who, ns, name, arena, &table.name, info));

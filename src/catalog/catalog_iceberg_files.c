@@ -32,7 +32,7 @@ static struct slice last_of(struct slice path)
 {
     size_t folder = parent_of(path).len;
     size_t skip = folder < path.len && path.ptr[folder] == '/' ? folder + 1 : folder;
-    return (struct slice){path.ptr + skip, path.len - skip};
+    return skip == 0 ? path : (struct slice){path.ptr + skip, path.len - skip};
 }
 
 /* `text` with its wildcards quoted, then `tail`, which may have some. */

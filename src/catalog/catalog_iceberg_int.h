@@ -61,6 +61,8 @@ MUST_USE enum err iceberg_db__namespace_exists(const struct catalog_iceberg *cat
                                                struct iceberg_db *db, struct slice ns,
                                                bool *ret_exists, struct errinfo *info);
 
+/* For ATTACH. ERR_NOT_FOUND (3D000) when the file has catalogs, but none of the name given. */
+MUST_USE enum err iceberg_local__check(const struct catalog_iceberg *catalog, struct errinfo *info);
 /* Names that are `name` but for ASCII case, all when it is empty; namespaces as names without a
  * name. */
 MUST_USE enum err iceberg_local__names(const struct catalog_iceberg *catalog, struct slice name,

@@ -27,27 +27,37 @@ enum err catalog_iceberg_path(struct slice location, struct slice *ret_path, str
     return ERR_OK;
 }
 
-static enum err stat_location(const struct identity *who, struct slice location,
-                              struct arena *arena, struct storage_entry *ret_entry,
-                              struct errinfo *info)
+/* Who reads, and where: no catalog = anywhere. */
+struct reader {
+    const struct identity *who;
+    const struct catalog_iceberg *catalog;
+};
+
+static enum err open_location(const struct reader *reader, struct slice location,
+                              struct storage_object **ret_object, struct errinfo *info)
 {
+    const struct catalog_iceberg *catalog = reader->catalog;
+    bool is_outside = false;
     struct slice path;
     TRY(catalog_iceberg_path(location, &path, info));
-    return storage_stat(who, path, arena, ret_entry, info);
+    enum err err = storage_open_within(reader->who, path, catalog == NULL ? NULL : catalog->folders,
+                                       catalog == NULL ? 0 : catalog->folder_count, ret_object,
+                                       &is_outside, info);
+    if (is_outside) {
+        (void)errinfo_set(info, ERR_DENIED, NULL,
+                          "catalog \"%.*s\" names a file outside of its own folder",
+                          SLICE_ARGS(catalog->name));
+        errinfo_hint(info,
+                     "If the table is to reach there, ATTACH OR REPLACE ... (ALLOW 'folder').");
+    }
+    return err;
 }
 
-static enum err read_all(void *context, struct slice location, UNUSED uint64_t size_hint,
-                         uint64_t bytes_max, struct buf *ret_bytes, struct errinfo *info)
+static enum err read_whole(const struct reader *reader, struct slice location, uint64_t bytes_max,
+                           struct buf *ret_bytes, struct errinfo *info)
 {
-    const struct identity *who = context;
-    struct storage_entry entry;
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "iceberg read", 0);
     struct storage_object *object CLEANUP(storage_cleanup) = NULL;
-    if (arena == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(stat_location(who, location, arena, &entry, info));
-    TRY(storage_open(who, &entry, &object, info));
+    TRY(open_location(reader, location, &object, info));
     uint64_t size = storage_size(object);
     if (bytes_max != 0 && size > bytes_max) {
         return errinfo_set(info, ERR_LIMIT, NULL, "an object has more than %llu bytes",
@@ -62,32 +72,44 @@ static enum err read_all(void *context, struct slice location, UNUSED uint64_t s
     return ERR_OK;
 }
 
-static enum err read_range(void *context, struct slice location, uint64_t offset, size_t len,
-                           void *ret_bytes, struct errinfo *info)
+static enum err read_part(const struct reader *reader, struct slice location, uint64_t offset,
+                          size_t len, void *ret_bytes, struct errinfo *info)
 {
-    const struct identity *who = context;
-    struct storage_entry entry;
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "iceberg read", 0);
     struct storage_object *object CLEANUP(storage_cleanup) = NULL;
-    if (arena == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(stat_location(who, location, arena, &entry, info));
-    TRY(storage_open(who, &entry, &object, info));
+    TRY(open_location(reader, location, &object, info));
     return storage_read(object, offset, ret_bytes, len, info);
 }
 
-static enum err size(void *context, struct slice location, uint64_t *ret_size_bytes,
-                     struct errinfo *info)
+static enum err read_size(const struct reader *reader, struct slice location,
+                          uint64_t *ret_size_bytes, struct errinfo *info)
 {
-    struct storage_entry entry;
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "iceberg stat", 0);
-    if (arena == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(stat_location(context, location, arena, &entry, info));
-    *ret_size_bytes = entry.size_bytes;
+    struct storage_object *object CLEANUP(storage_cleanup) = NULL;
+    TRY(open_location(reader, location, &object, info));
+    *ret_size_bytes = storage_size(object);
     return ERR_OK;
+}
+
+/* ---- as a person, anywhere ---- */
+
+static enum err read_all_anywhere(void *context, struct slice location, UNUSED uint64_t size_hint,
+                                  uint64_t bytes_max, struct buf *ret_bytes, struct errinfo *info)
+{
+    struct reader reader = {.who = context};
+    return read_whole(&reader, location, bytes_max, ret_bytes, info);
+}
+
+static enum err read_range_anywhere(void *context, struct slice location, uint64_t offset,
+                                    size_t len, void *ret_bytes, struct errinfo *info)
+{
+    struct reader reader = {.who = context};
+    return read_part(&reader, location, offset, len, ret_bytes, info);
+}
+
+static enum err size_anywhere(void *context, struct slice location, uint64_t *ret_size_bytes,
+                              struct errinfo *info)
+{
+    struct reader reader = {.who = context};
+    return read_size(&reader, location, ret_size_bytes, info);
 }
 
 struct iceberg_io catalog_iceberg_io(const struct identity *who)
@@ -95,9 +117,43 @@ struct iceberg_io catalog_iceberg_io(const struct identity *who)
     ASSERT(who != NULL);
     /* The context is only ever given back to the functions above. */
     return (struct iceberg_io){.context = (void *)(uintptr_t)who,
-                               .read_all = read_all,
-                               .read_range = read_range,
-                               .size = size};
+                               .read_all = read_all_anywhere,
+                               .read_range = read_range_anywhere,
+                               .size = size_anywhere};
+}
+
+/* ---- as a person, in the folders of a catalog ---- */
+
+static enum err read_all(void *context, struct slice location, UNUSED uint64_t size_hint,
+                         uint64_t bytes_max, struct buf *ret_bytes, struct errinfo *info)
+{
+    return read_whole(context, location, bytes_max, ret_bytes, info);
+}
+
+static enum err read_range(void *context, struct slice location, uint64_t offset, size_t len,
+                           void *ret_bytes, struct errinfo *info)
+{
+    return read_part(context, location, offset, len, ret_bytes, info);
+}
+
+static enum err size(void *context, struct slice location, uint64_t *ret_size_bytes,
+                     struct errinfo *info)
+{
+    return read_size(context, location, ret_size_bytes, info);
+}
+
+enum err catalog_iceberg_io_of(const struct catalog_iceberg *catalog, const struct identity *who,
+                               struct arena *arena, struct iceberg_io *ret_io, struct errinfo *info)
+{
+    ASSERT(who != NULL);
+    struct reader *reader = arena_alloc(arena, sizeof(*reader));
+    if (reader == NULL) {
+        return errinfo_nomem(info);
+    }
+    *reader = (struct reader){who, catalog};
+    *ret_io = (struct iceberg_io){
+        .context = reader, .read_all = read_all, .read_range = read_range, .size = size};
+    return ERR_OK;
 }
 
 /* ---- locations as people write them ---- */

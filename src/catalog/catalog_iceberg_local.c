@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 
 #define BUSY_TIMEOUT_MS 5000
+#define NAMES_TOLD_MAX 16 /* of the catalogs of a file, in a message */
 
 /* ---- connections ---- */
 
@@ -141,45 +143,85 @@ static enum err check_layout(const struct catalog_iceberg *catalog, struct icebe
                            NULL, 0, &db->has_views, info);
 }
 
-/* One file may hold several catalogs, told apart by a name that people seldom know. */
-static enum err find_catalog_name(const struct catalog_iceberg *catalog, struct iceberg_db *db,
-                                  struct errinfo *info)
+/* The catalogs of the file: how many, the first one's name in `db`, and all for a message. */
+static enum err list_catalogs(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                              struct buf *ret_names, size_t *ret_count, struct errinfo *info)
 {
     sqlite3_stmt *stmt CLEANUP(iceberg_db__finalize) = NULL;
     size_t count = 0;
-    if (catalog->catalog_name.len > 0) {
-        db->catalog_name = catalog->catalog_name;
-        return ERR_OK;
-    }
+    int code;
     TRY(iceberg_db__prepare(catalog, db,
                             "SELECT catalog_name FROM iceberg_tables UNION SELECT catalog_name "
-                            "FROM iceberg_namespace_properties ORDER BY 1 LIMIT 2",
+                            "FROM iceberg_namespace_properties ORDER BY 1",
                             NULL, 0, &stmt, info));
-    int code;
-    char names[2][128] = {{0}};
     while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
         struct slice text = column_text(stmt, 0);
         if (text.len >= sizeof(db->name)) {
             return errinfo_set(info, ERR_LIMIT, NULL, "a catalog's name in the file is too long");
         }
-        memcpy(db->name, text.len == 0 ? "" : text.ptr, text.len);
-        db->catalog_name = (struct slice){db->name, text.len};
-        (void)snprintf(names[count++], sizeof(names[0]), "%.*s", SLICE_ARGS(text));
+        if (count++ == 0) {
+            memcpy(db->name, text.len == 0 ? "" : text.ptr, text.len);
+            db->catalog_name = (struct slice){db->name, text.len};
+        }
+        if (count <= NAMES_TOLD_MAX) {
+            buf_printf(ret_names, "%s\"%.*s\"", count == 1 ? "" : ", ", SLICE_ARGS(text));
+        }
     }
     if (code != SQLITE_DONE) {
         return iceberg_db__error(catalog, code, "read", info);
     }
+    buf_append_str(ret_names, count > NAMES_TOLD_MAX ? " ..." : "");
+    *ret_count = count;
+    return buf_failed(ret_names) ? errinfo_nomem(info) : ERR_OK;
+}
+
+/* One file may hold several catalogs, told apart by a name that people seldom know. */
+static enum err find_catalog_name(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                                  struct errinfo *info)
+{
+    struct buf names CLEANUP(buf_fini) = {0};
+    size_t count = 0;
+    if (catalog->catalog_name.len > 0) {
+        db->catalog_name = catalog->catalog_name;
+        return ERR_OK;
+    }
+    TRY(list_catalogs(catalog, db, &names, &count, info));
     if (count > 1) {
-        (void)errinfo_set(info, ERR_INVALID, "22023",
-                          "the file \"%.*s\" holds more than one catalog: \"%s\", \"%s\" ...",
-                          SLICE_ARGS(base_name(catalog->location)), names[0], names[1]);
-        errinfo_hint(info, "Say which one with the option catalog_name.");
+        (void)errinfo_set(info, ERR_INVALID, "22023", "the file \"%.*s\" holds %zu catalogs: %s",
+                          SLICE_ARGS(base_name(catalog->location)), count, buf_cstr(&names));
+        errinfo_hint(info, "Say which one: ATTACH ... (TYPE iceberg_local, CATALOG_NAME '...').");
         return ERR_INVALID;
     }
     if (count == 0) {
         db->catalog_name = catalog->name;
     }
     return ERR_OK;
+}
+
+enum err iceberg_local__check(const struct catalog_iceberg *catalog, struct errinfo *info)
+{
+    struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
+    struct buf names CLEANUP(buf_fini) = {0};
+    size_t count = 0;
+    bool is_there = catalog->catalog_name.len == 0;
+    TRY(iceberg_db__open(catalog, false, &db, info));
+    if (!is_there) {
+        TRY(iceberg_db__has(catalog, &db,
+                            "SELECT 1 FROM iceberg_tables WHERE catalog_name = ?1 UNION ALL SELECT "
+                            "1 FROM iceberg_namespace_properties WHERE catalog_name = ?1",
+                            &catalog->catalog_name, 1, &is_there, info));
+    }
+    if (is_there) {
+        return ERR_OK;
+    }
+    TRY(list_catalogs(catalog, &db, &names, &count, info));
+    if (count == 0) {
+        return ERR_OK; /* it will be the first one */
+    }
+    (void)errinfo_set(info, ERR_NOT_FOUND, "3D000", "the file \"%.*s\" holds no catalog \"%.*s\"",
+                      SLICE_ARGS(base_name(catalog->location)), SLICE_ARGS(catalog->catalog_name));
+    errinfo_hint(info, "It holds %s.", buf_cstr(&names));
+    return ERR_NOT_FOUND;
 }
 
 static enum err configure(const struct catalog_iceberg *catalog, sqlite3 *db, struct errinfo *info)

@@ -238,10 +238,10 @@ enum err catalog_iceberg_set_properties(const struct catalog_iceberg *catalog,
 
 /* ---- tables and views ---- */
 
-static enum err check_metadata(const struct identity *who, bool is_view, struct slice location,
-                               struct errinfo *info)
+static enum err check_metadata(const struct catalog_iceberg *catalog, const struct identity *who,
+                               bool is_view, struct slice location, struct errinfo *info)
 {
-    struct iceberg_io io = catalog_iceberg_io(who);
+    struct iceberg_io io;
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "register", 0);
     struct buf bytes CLEANUP(buf_fini) = {0};
     struct iceberg_metadata metadata;
@@ -249,6 +249,7 @@ static enum err check_metadata(const struct identity *who, bool is_view, struct 
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
+    TRY(catalog_iceberg_io_of(catalog, who, arena, &io, info));
     TRY(io.read_all(io.context, location, 0, 0, &bytes, info));
     return is_view ? iceberg_view_parse(buf_slice(&bytes), arena, &view, info)
                    : iceberg_metadata_parse(buf_slice(&bytes), arena, &metadata, info);
@@ -308,7 +309,7 @@ enum err catalog_iceberg_register(const struct catalog_iceberg *catalog, const s
         .ns = ns, .name = name, .is_view = is_view, .metadata_location = metadata_location};
     TRY(may_write(catalog, who, info));
     TRY(iceberg_catalog__check_name(name, false, info));
-    TRY(check_metadata(who, is_view, metadata_location, info));
+    TRY(check_metadata(catalog, who, is_view, metadata_location, info));
     TRY(iceberg_db__open(catalog, true, &db, info));
     return finish(catalog, &db, insert_name(catalog, &db, &row, info), info);
 }

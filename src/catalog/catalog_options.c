@@ -11,7 +11,7 @@
 static const struct option_rule rules[] = {
     {PARQUET | CSV | JSON, "hive_partitioning", "hive_partitioning", OPTION_BOOL, 0, 0, NULL},
     {PARQUET, "binary_as_string", "binary_as_string", OPTION_BOOL, 0, 0, NULL},
-    {PARQUET | CSV, "union_by_name", "union_by_name", OPTION_BOOL, 0, 0, NULL},
+    {PARQUET | CSV | JSON, "union_by_name", "union_by_name", OPTION_BOOL, 0, 0, NULL},
     {CSV, "delim", "delim", OPTION_TEXT, 1, 4, NULL},
     {CSV, "delimiter", "delim", OPTION_TEXT, 1, 4, NULL},
     {CSV, "sep", "delim", OPTION_TEXT, 1, 4, NULL},

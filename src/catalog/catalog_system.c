@@ -49,7 +49,7 @@ static const struct system_column grants_columns[] = {
 #define TABLES_TYPE                                                                                \
     "STRUCT(\"name\" VARCHAR, uuid VARCHAR, \"columns\" VARCHAR[], grants UBIGINT[], "             \
     "files UBIGINT, bytes_read UBIGINT, via_view VARCHAR, as_definer VARCHAR, "                    \
-    "via_policy VARCHAR)[]"
+    "via_policy VARCHAR, snapshot_id BIGINT, version VARCHAR)[]"
 
 static const struct system_column audit_columns[] = {
     {"seq", "UBIGINT"},

@@ -31,6 +31,11 @@ struct catalog_iceberg {
     struct slice catalog_name; /* local: `catalog_name` in the file; empty: the only one there, or
                                   `name` while the file is empty */
     struct slice warehouse;    /* local: folder of new tables; empty: "warehouse" beside the file */
+    /* Absolute: what metadata names is read only if it really is in one of them. Metadata is
+     * written by whoever may write to the lake, and this process may be allowed to read more than
+     * they: a manifest that names /etc/passwd must not be a way to it. None: wherever it is. */
+    const struct slice *folders;
+    size_t folder_count;
 };
 
 /* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static". */
@@ -50,6 +55,12 @@ MUST_USE enum err catalog_iceberg_check(const struct catalog_iceberg *catalog,
 
 /* How the Iceberg library reads as `who`; `who` must outlive it. Any thread. */
 struct iceberg_io catalog_iceberg_io(const struct identity *who);
+
+/* The same for what the catalog's metadata names: ERR_DENIED (42501) for what is not in its
+ * folders. Lives in the arena; the catalog must outlive it. */
+MUST_USE enum err catalog_iceberg_io_of(const struct catalog_iceberg *catalog,
+                                        const struct identity *who, struct arena *arena,
+                                        struct iceberg_io *ret_io, struct errinfo *info);
 
 /* A location of metadata ("file:/a/b", "/a/b") as storage takes it: a view of it, literal, since
  * writers do not percent-encode. ERR_UNSUPPORTED for other schemes, by name. */
@@ -121,7 +132,8 @@ MUST_USE enum err catalog_iceberg_set_properties(const struct catalog_iceberg *c
                                                  const struct iceberg_property *properties,
                                                  size_t property_count, struct errinfo *info);
 
-/* Names existing metadata, which is loaded and checked first. ERR_EXISTS. */
+/* Names existing metadata, which is loaded from the catalog's folders and checked first.
+ * ERR_EXISTS, ERR_DENIED. */
 MUST_USE enum err catalog_iceberg_register(const struct catalog_iceberg *catalog,
                                            const struct identity *who, struct slice ns,
                                            struct slice name, bool is_view,

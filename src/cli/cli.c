@@ -74,6 +74,7 @@ static enum cli_exit dispatch(struct cli *cli)
     case COMMAND_CONFIG_REFERENCE:
         return command_config(cli);
     case COMMAND_AUDIT_VERIFY:
+    case COMMAND_AUDIT_ACCEPT_LOSS:
         return command_audit(cli);
     case COMMAND_INIT:
         if (cli->options.operand != NULL) {

@@ -28,25 +28,13 @@ enum cli_exit command_config(struct cli *cli)
     return code;
 }
 
-enum cli_exit command_audit(struct cli *cli)
+static enum cli_exit verify_trail(struct cli *cli)
 {
-    if (cli->options.operand != NULL) {
-        cli->options.warehouse = cli->options.operand;
-    }
-    enum cli_exit code = cli_load_config(cli);
-    if (code != EXIT_OK) {
-        return code;
-    }
-    const char *warehouse = config_text(cli->config, CONFIG_WAREHOUSE_PATH);
-    char *folder = io_join(cli->arena, warehouse, "audit");
     struct errinfo info;
     errinfo_init(&info);
     struct audit_report report = {0};
-    enum err err = folder == NULL       ? errinfo_nomem(&info)
-                   : !io_exists(folder) ? errinfo_set(&info, ERR_NOT_FOUND, NULL,
-                                                      "\"%s\" has no audit trail", warehouse)
-                                        : audit_verify(folder, &report, &info);
-    if (err != ERR_OK) {
+    struct audit_anchor anchor = {0};
+    if (warehouse_verify_trail(cli->config, &report, &anchor, &info) != ERR_OK) {
         cli_report(cli, &info);
         return EXIT_WAREHOUSE;
     }
@@ -60,10 +48,55 @@ enum cli_exit command_audit(struct cli *cli)
     buf_printf(out, "The audit trail is intact: %llu record%s in %llu file%s.\n",
                (unsigned long long)report.records, report.records == 1 ? "" : "s",
                (unsigned long long)report.files, report.files == 1 ? "" : "s");
-    if (report.last_hash[0] != '\0') {
-        buf_printf(out, "Last hash: %s\n", report.last_hash);
+    if (report.problem[0] != '\0') {
+        text_escape(out, slice_of(report.problem), KEEP_NOTHING);
+        buf_append_char(out, '\n');
     }
+    if (anchor.seq > 0) {
+        buf_printf(out, "Anchored in the store: up to record %llu.\n",
+                   (unsigned long long)anchor.seq);
+    } else {
+        buf_append_str(out, "Not anchored: no store says whether later records are missing.\n");
+    }
+    buf_printf(out, "Last hash: %s\n", report.last_hash);
     return finish(cli, EXIT_OK);
+}
+
+static enum cli_exit accept_loss(struct cli *cli)
+{
+    struct errinfo info;
+    errinfo_init(&info);
+    struct trail_loss loss = {0};
+    if (warehouse_accept_trail_loss(cli->config, &loss, &info) != ERR_OK) {
+        cli_report(cli, &info);
+        return EXIT_WAREHOUSE;
+    }
+    struct buf *out = &cli->out.buf;
+    if (!loss.is_accepted) {
+        buf_append_str(out, "Nothing is missing from the audit trail; nothing was done.\n");
+        return finish(cli, EXIT_OK);
+    }
+    if (loss.aside[0] != '\0') {
+        buf_append_str(out, "What was left of the damaged trail was put aside, keep it: ");
+        text_escape(out, slice_of(loss.aside), KEEP_NOTHING);
+        buf_append_str(out, "\nA new trail begins");
+    } else {
+        buf_printf(out, "The trail goes on after record %llu", (unsigned long long)loss.kept);
+    }
+    buf_append_str(out, " with a record of this loss.\n");
+    return finish(cli, EXIT_OK);
+}
+
+enum cli_exit command_audit(struct cli *cli)
+{
+    if (cli->options.operand != NULL) {
+        cli->options.warehouse = cli->options.operand;
+    }
+    enum cli_exit code = cli_load_config(cli);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    return cli->options.command == COMMAND_AUDIT_VERIFY ? verify_trail(cli) : accept_loss(cli);
 }
 
 enum cli_exit command_policy(struct cli *cli)

@@ -41,6 +41,7 @@ const char options_help[] =
     "  moat config --explain                 every key: value, default, unit, where it came from\n"
     "  moat config --reference               the page docs/configuration.md\n"
     "  moat audit verify [DIR]               find any cut, edit or reorder in the audit trail\n"
+    "  moat audit accept-loss [DIR]          go on after records of it are gone; is recorded\n"
     "  moat policy validate|plan|apply FILE  policies kept in a YAML file\n"
     "  moat iceberg inspect|validate PATH    an Iceberg table: what it is made of, whether it is "
     "whole\n"
@@ -285,6 +286,7 @@ static const struct command_entry {
     {{"version", NULL}, COMMAND_VERSION, 0, 0},
     {{"config", NULL}, COMMAND_CONFIG_EXPLAIN, 0, 0},
     {{"audit", "verify"}, COMMAND_AUDIT_VERIFY, 0, 1},
+    {{"audit", "accept-loss"}, COMMAND_AUDIT_ACCEPT_LOSS, 0, 1},
     {{"policy", "validate"}, COMMAND_POLICY_VALIDATE, 1, 1},
     {{"policy", "plan"}, COMMAND_POLICY_PLAN, 1, 1},
     {{"policy", "apply"}, COMMAND_POLICY_APPLY, 1, 1},

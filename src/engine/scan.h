@@ -58,7 +58,7 @@ struct engine_scan_file {
     const int32_t *constant_ids;
     const struct slice *constant_values;
     size_t constant_count;
-    bool has_deletes; /* live() must be asked */
+    bool has_deletes; /* dead() must be asked */
 };
 
 enum engine_predicate_kind {
@@ -88,8 +88,9 @@ struct engine_predicate {
 };
 
 /* Asked by the engine while it plans (then the answer decides which files are opened) and again
- * when a join or a top-n has learnt more (`is_dynamic`; files may only be taken away). What a
- * predicate cannot express is left out, so it is a necessary condition of every row wanted, never
+ * when a join or a top-n has learnt more (`is_dynamic`; `all` then has what it had before, and
+ * more). The first question may be a dynamic one: a plan that needs no estimate asks nothing. What
+ * a predicate cannot express is left out, so it is a necessary condition of every row wanted, never
  * the whole one. `ret_files` live as long as the grant. Calls are serialised per scan. */
 typedef enum err (*engine_scan_files_fn)(void *context, const struct engine_predicate *const *all,
                                          size_t predicate_count, bool is_dynamic,
@@ -100,10 +101,11 @@ typedef enum err (*engine_scan_files_fn)(void *context, const struct engine_pred
 typedef enum err (*engine_scan_read_fn)(void *context, size_t object, uint64_t offset,
                                         void *ret_bytes, size_t len, struct errinfo *info);
 
-/* ret_live[i] says whether row position rows[i] of `file` is alive. Many threads at once. */
-typedef enum err (*engine_scan_live_fn)(void *context, const struct engine_scan_file *file,
-                                        const int64_t *rows, size_t count, bool *ret_live,
-                                        struct errinfo *info);
+/* Which of the rows at positions first .. first + count - 1 of `file` are deleted, as offsets from
+ * `first`, ascending: there is room for `count`. Many threads at once. */
+typedef enum err (*engine_scan_dead_fn)(void *context, const struct engine_scan_file *file,
+                                        int64_t first, size_t count, uint32_t *ret_offsets,
+                                        size_t *ret_dead_count, struct errinfo *info);
 
 struct engine_scan_spec {
     const struct engine_scan_column *columns;
@@ -115,6 +117,6 @@ struct engine_scan_spec {
     bool has_hidden;             /* as engine_object.has_hidden, for all files */
     engine_scan_files_fn files;
     engine_scan_read_fn read;
-    engine_scan_live_fn live; /* NULL: no file has deletes */
+    engine_scan_dead_fn dead; /* NULL: no file has deletes */
     void *context;            /* outlives the grant */
 };

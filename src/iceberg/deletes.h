@@ -26,6 +26,10 @@ bool iceberg_positions_any(const struct iceberg_positions *positions, uint64_t f
 /* ret_live[i] = rows[i] is not deleted; rows usually ascend (fast path). */
 void iceberg_positions_live(const struct iceberg_positions *positions, const int64_t *rows,
                             size_t count, bool *ret_live);
+/* The deleted among the rows first .. first + count - 1, as offsets from `first`, ascending; how
+ * many. There is room for `count` in ret_offsets; first + count does not overflow. */
+size_t iceberg_positions_find(const struct iceberg_positions *positions, uint64_t first,
+                              size_t count, uint32_t *ret_offsets);
 /* Ascending; writes up to `capacity` positions from `at` (0 first) and returns how many. */
 size_t iceberg_positions_copy(const struct iceberg_positions *positions, uint64_t at,
                               uint64_t *ret_rows, size_t capacity);

@@ -7,6 +7,7 @@
 #include "iceberg/deletes.h"
 #include "iceberg/roaring_int.h"
 
+#define RUN_ROWS 2048u       /* asked for at once */
 #define HIGH_MAX 0x7FFFFFFEu /* the largest key that the reference implementation takes */
 #define FRAME_BYTES 12       /* length, magic; CRC behind */
 #define PARTS_MAX 16384u     /* of 2^32 rows each: no file has as many */
@@ -163,16 +164,16 @@ bool iceberg_positions_any(const struct iceberg_positions *positions, uint64_t f
     return false;
 }
 
-/* Rows first, first + 1, ...: walks the deleted ones among them. */
-static void live_run(const struct iceberg_positions *positions, uint64_t first, size_t count,
-                     bool *ret_live)
+size_t iceberg_positions_find(const struct iceberg_positions *positions, uint64_t first,
+                              size_t count, uint32_t *ret_offsets)
 {
     uint64_t end = first + count;
+    size_t found = 0;
     for (size_t i = find(positions, (uint32_t)(first >> 32)); i < positions->part_count; i++) {
         uint64_t base = (uint64_t)positions->parts[i].high << 32;
         roaring_uint32_iterator_t at;
         if (base >= end) {
-            return;
+            break;
         }
         roaring_init_iterator(positions->parts[i].low, &at);
         if (first > base && !roaring_move_uint32_iterator_equalorlarger(&at, (uint32_t)first)) {
@@ -180,9 +181,10 @@ static void live_run(const struct iceberg_positions *positions, uint64_t first, 
         }
         for (; at.has_value && base + at.current_value < end;
              (void)roaring_advance_uint32_iterator(&at)) {
-            ret_live[base + at.current_value - first] = false;
+            ret_offsets[found++] = (uint32_t)(base + at.current_value - first);
         }
     }
+    return found;
 }
 
 void iceberg_positions_live(const struct iceberg_positions *positions, const int64_t *rows,
@@ -196,12 +198,16 @@ void iceberg_positions_live(const struct iceberg_positions *positions, const int
     for (size_t i = 1; is_run && i < count; i++) {
         is_run = rows[i] == rows[i - 1] + 1;
     }
-    if (is_run) {
-        memset(ret_live, true, count);
-        live_run(positions, (uint64_t)rows[0], count, ret_live);
-        return;
+    for (size_t done = 0, len; is_run && done < count; done += len) {
+        uint32_t dead[RUN_ROWS];
+        len = count - done < RUN_ROWS ? count - done : RUN_ROWS;
+        memset(ret_live + done, true, len);
+        size_t found = iceberg_positions_find(positions, (uint64_t)rows[done], len, dead);
+        for (size_t i = 0; i < found; i++) {
+            ret_live[done + dead[i]] = false;
+        }
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; !is_run && i < count; i++) {
         ret_live[i] = !iceberg_positions_has(positions, (uint64_t)rows[i]);
     }
 }

@@ -11,7 +11,10 @@
 
 #include "iceberg/expression_int.h"
 
-#define DECIMAL_LIMIT ((iceberg_int128)1 << 126) /* above 10^37, so no sum below overflows */
+/* 10^38, which no decimal reaches, and what truncation adds. Sums of one such number with a small
+ * one do not overflow; of two such numbers they would. */
+#define TEN_TO_19 10000000000000000000u
+#define DECIMAL_LIMIT ((iceberg_int128)TEN_TO_19 * TEN_TO_19 + UINT32_MAX)
 
 struct number_projection {
     const struct iceberg_partition_field *field;
@@ -81,7 +84,7 @@ static bool is_stored(const struct number_projection *projection, iceberg_int128
 
 static iceberg_int128 stored(const struct number_projection *projection, iceberg_int128 number)
 {
-    if (is_stored(projection, number)) {
+    if (is_stored(projection, number) || projection->like.type == ICEBERG_DECIMAL) {
         return number;
     }
     iceberg_int128 span = projection->stored_most - projection->stored_least + 1;
@@ -290,11 +293,27 @@ static const struct iceberg_expression *project_strict(const struct number_proje
     return &iceberg__false;
 }
 
+/* Bytes that were read as a decimal may be more than one. */
+static bool is_number(const struct iceberg_expression *leaf)
+{
+    for (size_t i = 0; i < leaf->value_count; i++) {
+        const struct iceberg_value *value = &leaf->values[i];
+        if (value->type == ICEBERG_DECIMAL &&
+            (value->decimal < -DECIMAL_LIMIT || value->decimal > DECIMAL_LIMIT)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 const struct iceberg_expression *
 iceberg__project_number(const struct iceberg_expression *leaf,
                         const struct iceberg_partition_field *field, bool is_strict,
                         struct arena *arena)
 {
     struct number_projection projection = projection_of(field, &leaf->values[0], arena);
+    if (!is_number(leaf)) {
+        return is_strict ? &iceberg__false : not_null(&projection);
+    }
     return is_strict ? project_strict(&projection, leaf) : project_inclusive(&projection, leaf);
 }

@@ -209,3 +209,22 @@ TEST(project, examples_read_as_they_should)
     check_projection("truncate[2]", string, ICEBERG_GREATER, ice, false, "#1000 >= 'ic'");
     check_projection("truncate[3]", string, ICEBERG_GREATER, ice, false, "#1000 > 'ic'");
 }
+
+TEST(project, the_greatest_decimals_are_numbers_too)
+{
+    /* Goal: what lies between 2^126 and 10^38 is neither dropped nor proved. */
+    const iceberg_int128 ten_to_19 = (iceberg_int128)10000000000000000000u;
+    struct iceberg_type type = {.id = ICEBERG_DECIMAL, .precision = 38};
+    struct iceberg_value least = {
+        .type = ICEBERG_DECIMAL, .precision = 38, .decimal = -(ten_to_19 * ten_to_19 - 1)};
+    struct iceberg_value greatest = {
+        .type = ICEBERG_DECIMAL, .precision = 38, .decimal = ten_to_19 * ten_to_19 - 1};
+    check_projection("truncate[10]", type, ICEBERG_LESS_EQUAL, least, false,
+                     "#1000 <= -100000000000000000000000000000000000000");
+    check_projection("truncate[10]", type, ICEBERG_EQUAL, greatest, false,
+                     "#1000 = 99999999999999999999999999999999999990");
+    check_projection("truncate[10]", type, ICEBERG_GREATER_EQUAL, greatest, false,
+                     "#1000 >= 99999999999999999999999999999999999990");
+    check_projection("truncate[10]", type, ICEBERG_GREATER, least, true,
+                     "#1000 > -100000000000000000000000000000000000000");
+}

@@ -237,15 +237,17 @@ static enum err open_objects(struct lake_deletes *deletes, struct arena *scratch
     }
     for (size_t i = 0; i < count; i++) {
         struct delete_object *file = &deletes->files[deletes->files_read + i];
-        struct storage_entry entry;
-        struct slice path;
-        TRY(lake__locate(deletes->source, file->path, &path, info));
-        TRY(storage_stat(deletes->source->from.who, path, scratch, &entry, info));
         if (file->open == NULL) {
-            TRY(storage_open(deletes->source->from.who, &entry, &file->open, info));
+            TRY(lake__open(deletes->source, file->path, &file->open, info));
+        }
+        TRY(lake__check_size(deletes->source, storage_size(file->open), file->size_bytes, info));
+        /* The grant lives for one reading: the open file cannot become another meanwhile. */
+        char *etag = arena_printf(scratch, "%lld", (long long)storage_modified_us(file->open));
+        if (etag == NULL) {
+            return errinfo_nomem(info);
         }
         objects[i] = (struct engine_object){
-            .size_bytes = entry.size_bytes, .etag = entry.etag, .has_hidden = true};
+            .size_bytes = storage_size(file->open), .etag = slice_of(etag), .has_hidden = true};
     }
     *ret_objects = objects;
     *ret_count = count;
@@ -350,8 +352,9 @@ static enum err make_ready(struct lake_deletes *deletes, struct errinfo *info)
     return err;
 }
 
-enum err lake__deletes_live(struct lake_deletes *deletes, size_t object, const int64_t *rows,
-                            size_t count, bool *ret_live, struct errinfo *info)
+enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t first,
+                            size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
+                            struct errinfo *info)
 {
     if (!atomic_load(&deletes->is_ready)) {
         TRY(make_ready(deletes, info));
@@ -359,6 +362,10 @@ enum err lake__deletes_live(struct lake_deletes *deletes, size_t object, const i
     if (object >= deletes->position_capacity || deletes->positions[object] == NULL) {
         return errinfo_set(info, ERR_INTERNAL, NULL, "no deletes were planned for this file");
     }
-    iceberg_positions_live(deletes->positions[object], rows, count, ret_live);
+    if (first < 0) {
+        return errinfo_set(info, ERR_INTERNAL, NULL, "a row position is negative");
+    }
+    *ret_dead_count =
+        iceberg_positions_find(deletes->positions[object], (uint64_t)first, count, ret_offsets);
     return ERR_OK;
 }

@@ -4,10 +4,21 @@
 #include "engine/scan.h"
 #include "lake/scan.h"
 
-static inline enum err lake__locate(const struct lake_source *source, struct slice location,
-                                    struct slice *ret_path, struct errinfo *info)
+/* Opens a file that metadata names, where the table's files may be. */
+struct storage_object;
+MUST_USE enum err lake__open(const struct lake_source *source, struct slice location,
+                             struct storage_object **ret_object, struct errinfo *info);
+
+/* ERR_CORRUPT where a file is not as long as its manifest says. */
+static inline enum err lake__check_size(const struct lake_source *source, uint64_t size_bytes,
+                                        uint64_t claimed_bytes, struct errinfo *info)
 {
-    return source->from.locate(source->from.locate_context, location, ret_path, info);
+    return size_bytes == claimed_bytes
+               ? ERR_OK
+               : errinfo_set(info, ERR_CORRUPT, NULL,
+                             "a file of \"%.*s\" has %llu bytes, its manifest says %llu",
+                             SLICE_ARGS(source->from.name), (unsigned long long)size_bytes,
+                             (unsigned long long)claimed_bytes);
 }
 
 /* ---- types and values as the engine writes them (type.c, value.c) ---- */
@@ -30,7 +41,7 @@ MUST_USE enum err lake__predicates(const struct engine_predicate *const *all, si
 
 /* ---- shapes (shape.c) ---- */
 
-/* Columns of a scan: those of the schema, then "__moat_e<id>" for each of `ids`. */
+/* Columns of a scan: what of the schema can be read, then "__moat_e<id>" for each of `ids`. */
 MUST_USE enum err lake__columns(const struct lake_source *table, bool with_schema,
                                 const int32_t *ids, size_t id_count, struct arena *arena,
                                 struct engine_scan_spec *spec, struct errinfo *info);
@@ -78,7 +89,7 @@ MUST_USE enum err lake__deletes_add(struct lake_deletes *deletes, size_t object,
                                     const struct iceberg_scan_plan *plan,
                                     const struct iceberg_scan_file *file, struct errinfo *info);
 /* Any thread. */
-MUST_USE enum err lake__deletes_live(struct lake_deletes *deletes, size_t object,
-                                     const int64_t *rows, size_t count, bool *ret_live,
+MUST_USE enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t first,
+                                     size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
                                      struct errinfo *info);
 uint64_t lake__deletes_bytes(struct lake_deletes *deletes);

@@ -46,7 +46,9 @@ struct lake_scan {
     size_t object_capacity;
     struct lake_map groups; /* spec and partition, to groups less 1 */
     struct lake_deletes *deletes;
-    struct iceberg_scan_counts counts;
+    struct lake_scan_counts planned; /* the part that planning knows */
+    enum err failed; /* of planning, with `failure`: what it leaves behind is half a plan */
+    struct errinfo failure;
     _Atomic uint64_t files_opened;
     _Atomic uint64_t bytes_read;
 };
@@ -61,8 +63,6 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
         *ret_is_new = false;
         return ERR_OK;
     }
-    struct slice ignored;
-    TRY(lake__locate(scan->source, path, &ignored, info));
     if (scan->paths.count == scan->object_capacity) {
         size_t capacity = scan->object_capacity == 0 ? 16 : scan->object_capacity * 2;
         struct opened **grown = arena_calloc(scan->arena, capacity, sizeof(*grown));
@@ -88,23 +88,10 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
 
 static enum err open_object(struct lake_scan *scan, struct opened *object, struct errinfo *info)
 {
-    struct arena *scratch CLEANUP(arena_cleanup) = arena_new(NULL, "open", 0);
-    struct storage_object *open = NULL;
-    struct storage_entry entry;
-    struct slice path;
-    if (scratch == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(lake__locate(scan->source, object->path, &path, info));
-    TRY(storage_stat(scan->source->from.who, path, scratch, &entry, info));
-    if (entry.size_bytes != object->size_bytes) {
-        return errinfo_set(
-            info, ERR_CORRUPT, NULL, "a file of \"%.*s\" has %llu bytes, its manifest says %llu",
-            SLICE_ARGS(scan->source->from.name), (unsigned long long)entry.size_bytes,
-            (unsigned long long)object->size_bytes);
-    }
-    TRY(storage_open(scan->source->from.who, &entry, &open, info));
-    atomic_store(&object->open, open);
+    struct storage_object *open CLEANUP(storage_cleanup) = NULL;
+    TRY(lake__open(scan->source, object->path, &open, info));
+    TRY(lake__check_size(scan->source, storage_size(open), object->size_bytes, info));
+    atomic_store(&object->open, TAKE(open));
     atomic_fetch_add(&scan->files_opened, 1);
     return ERR_OK;
 }
@@ -125,11 +112,13 @@ static enum err read_object(void *context, size_t index, uint64_t offset, void *
     return ERR_OK;
 }
 
-static enum err ask_live(void *context, const struct engine_scan_file *file, const int64_t *rows,
-                         size_t count, bool *ret_live, struct errinfo *info)
+static enum err ask_dead(void *context, const struct engine_scan_file *file, int64_t first,
+                         size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
+                         struct errinfo *info)
 {
     struct lake_scan *scan = ((struct part *)context)->scan;
-    return lake__deletes_live(scan->deletes, file->object, rows, count, ret_live, info);
+    return lake__deletes_find(scan->deletes, file->object, first, count, ret_offsets,
+                              ret_dead_count, info);
 }
 
 /* ---- files as the engine wants them ---- */
@@ -273,8 +262,21 @@ static enum err list_deletes(struct lake_scan *scan, const struct lake_equality 
     return ERR_OK;
 }
 
+static void count_plan(struct lake_scan *scan, const struct iceberg_scan_plan *plan)
+{
+    struct lake_scan_counts counts = {.is_planned = true, .plan = plan->counts};
+    for (size_t i = 0; i < plan->delete_count; i++) {
+        const struct iceberg_file *file = &plan->deletes[i].file;
+        uint64_t *kind = file->content == ICEBERG_EQUALITY_DELETES ? &counts.equality_delete_files
+                         : file->format == ICEBERG_PUFFIN          ? &counts.deletion_vectors
+                                                                   : &counts.position_delete_files;
+        ++*kind;
+    }
+    scan->planned = counts;
+}
+
 static enum err list_data(struct lake_scan *scan, enum part_kind kind,
-                          const struct iceberg_expression *filter, bool is_dynamic,
+                          const struct iceberg_expression *filter,
                           struct engine_scan_file **ret_files, size_t *ret_count,
                           struct errinfo *info)
 {
@@ -295,11 +297,9 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
     }
     for (size_t i = 0; i < plan.file_count; i++) {
         const struct iceberg_scan_file *file = &plan.files[i];
-        size_t known;
         bool is_new;
         bool is_joined = scan->source->equality_count > 0 && file->equality_delete_count > 0;
-        bool is_lost = is_dynamic && !lake__map_find(&scan->paths, file->file.path, &known);
-        if (is_joined != (kind == PART_JOINED) || is_lost) {
+        if (is_joined != (kind == PART_JOINED)) {
             continue;
         }
         struct engine_scan_file *out = &files[count++];
@@ -309,16 +309,15 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
             TRY(lake__deletes_add(scan->deletes, out->object, file->file.path, &plan, file, info));
         }
     }
-    scan->counts = plan.counts;
+    count_plan(scan, &plan);
     *ret_files = files;
     *ret_count = count;
     return ERR_OK;
 }
 
 static enum err list_files(struct part *part, const struct engine_predicate *const *all,
-                           size_t predicate_count, bool is_dynamic,
-                           struct engine_scan_file **ret_files, size_t *ret_count,
-                           struct errinfo *info)
+                           size_t predicate_count, struct engine_scan_file **ret_files,
+                           size_t *ret_count, struct errinfo *info)
 {
     struct lake_scan *scan = part->scan;
     const struct iceberg_expression *filter;
@@ -327,20 +326,29 @@ static enum err list_files(struct part *part, const struct engine_predicate *con
     }
     TRY(lake__predicates(all, predicate_count, scan->source->from.schema, scan->arena, &filter,
                          info));
-    return list_data(scan, part->kind, filter, is_dynamic, ret_files, ret_count, info);
+    return list_data(scan, part->kind, filter, ret_files, ret_count, info);
 }
 
+/* Of one snapshot and with more predicates, an answer can only be smaller than the one before: so
+ * whether there was one does not matter, and often there was none. */
 static enum err ask_files(void *context, const struct engine_predicate *const *all,
-                          size_t predicate_count, bool is_dynamic,
+                          size_t predicate_count, UNUSED bool is_dynamic,
                           const struct engine_scan_file **ret_files, size_t *ret_count,
                           struct errinfo *info)
 {
     struct part *part = context;
+    struct lake_scan *scan = part->scan;
     struct engine_scan_file *files = NULL;
     size_t count = 0;
-    pthread_mutex_lock(&part->scan->lock);
-    enum err err = list_files(part, all, predicate_count, is_dynamic, &files, &count, info);
-    pthread_mutex_unlock(&part->scan->lock);
+    pthread_mutex_lock(&scan->lock);
+    if (scan->failed == ERR_OK) {
+        scan->failed = list_files(part, all, predicate_count, &files, &count, &scan->failure);
+    }
+    enum err err = scan->failed;
+    if (err != ERR_OK && info != NULL) {
+        *info = scan->failure;
+    }
+    pthread_mutex_unlock(&scan->lock);
     TRY(err);
     *ret_files = files;
     *ret_count = count;
@@ -360,7 +368,7 @@ static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *e
     part->spec.context = part;
     part->spec.files = ask_files;
     part->spec.read = read_object;
-    part->spec.live = source->has_position_deletes && part->set == NULL ? ask_live : NULL;
+    part->spec.dead = source->has_position_deletes && part->set == NULL ? ask_dead : NULL;
     part->spec.partition_type = scan->partition.type;
     part->spec.row_count_estimate = part->kind == PART_PLAIN ? source->row_count : -1;
     if (part->kind == PART_DELETES) {
@@ -384,6 +392,7 @@ enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
         return errinfo_nomem(info);
     }
     pthread_mutex_init(&scan->lock, NULL);
+    errinfo_init(&scan->failure);
     scan->engine = engine;
     scan->source = source;
     scan->cache = cache;
@@ -431,10 +440,20 @@ const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size
     return &scan->parts[index].spec;
 }
 
+enum err lake_scan_plan(struct lake_scan *scan, struct errinfo *info)
+{
+    const struct engine_scan_file *files;
+    size_t count;
+    pthread_mutex_lock(&scan->lock);
+    bool is_planned = scan->planned.is_planned;
+    pthread_mutex_unlock(&scan->lock);
+    return is_planned ? ERR_OK : ask_files(&scan->parts[0], NULL, 0, false, &files, &count, info);
+}
+
 struct lake_scan_counts lake_scan_work(struct lake_scan *scan)
 {
     pthread_mutex_lock(&scan->lock);
-    struct lake_scan_counts counts = {.plan = scan->counts};
+    struct lake_scan_counts counts = scan->planned;
     pthread_mutex_unlock(&scan->lock);
     counts.files_opened = atomic_load(&scan->files_opened);
     counts.bytes_read = atomic_load(&scan->bytes_read) + lake__deletes_bytes(scan->deletes);

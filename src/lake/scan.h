@@ -23,9 +23,9 @@ struct lake_scan;
 
 size_t lake_scan_count(const struct lake_source *table);
 
-/* Appends a FROM item that yields the table's columns by name and, in scope for whoever names them,
- * _file, _pos, _spec_id, _partition, _row_id and _last_updated_sequence_number where no column of
- * the table has that name. `uri` appends the URI of the table's scan `index`. */
+/* Appends a FROM item that yields the columns that can be read by name and, in scope for whoever
+ * names them, _file, _pos, _spec_id, _partition, _row_id and _last_updated_sequence_number where no
+ * column of the table has that name. `uri` appends the URI of the table's scan `index`. */
 typedef void (*lake_uri_fn)(void *context, size_t index, struct buf *out);
 MUST_USE enum err lake_scan_sql(const struct lake_source *table, lake_uri_fn uri, void *context,
                                 struct buf *out, struct errinfo *info);
@@ -40,9 +40,17 @@ DEFINE_CLEANUP(struct lake_scan, lake_scan_cleanup, lake_scan_close)
 
 const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size_t index);
 
+/* Plans with no condition, unless the engine has asked for files already: so that counts are of
+ * something where a statement is only explained. */
+MUST_USE enum err lake_scan_plan(struct lake_scan *scan, struct errinfo *info);
+
 /* What was planned last, and read so far; from any thread. */
 struct lake_scan_counts {
+    bool is_planned; /* the engine has asked for files: what follows says what for */
     struct iceberg_scan_counts plan;
+    uint64_t position_delete_files; /* that apply to some matched file, as the two below */
+    uint64_t deletion_vectors;
+    uint64_t equality_delete_files;
     uint64_t files_opened; /* data and delete files */
     uint64_t bytes_read;
 };

@@ -67,6 +67,9 @@ enum err lake__columns(const struct lake_source *table, bool with_schema, const 
         return errinfo_nomem(info);
     }
     for (size_t i = 0; with_schema && i < root->field_count; i++) {
+        if (!lake_type_is_readable(&root->fields[i].type)) {
+            continue; /* whoever asks for it gets an error before (source.h) */
+        }
         TRY(write_column(&root->fields[i], root->fields[i].name, arena, &columns[count++], info));
     }
     for (size_t i = 0; i < id_count; i++) {
@@ -170,6 +173,7 @@ enum err lake__partition(const struct lake_source *table, struct arena *arena,
             buf_append_str(&text, partition.field_count == 0 ? "STRUCT(" : ", ");
             sql_quote_name(&text, spec->fields[f].name);
             buf_printf(&text, " %s", buf_cstr(&one));
+            text.failed = text.failed || buf_failed(&one);
             fields[partition.field_count] = &spec->fields[f];
             types[partition.field_count++] = type;
         }

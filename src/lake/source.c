@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lake/lake_int.h"
+#include "storage/storage.h"
 
 #define EQUALITY_SETS_MAX 64
 #define EQUALITY_FILES_MAX 1000000
@@ -160,6 +161,25 @@ static enum err gather(struct lake_source *source, struct arena *arena, struct e
 }
 
 /* ---- opening ---- */
+
+enum err lake__open(const struct lake_source *source, struct slice location,
+                    struct storage_object **ret_object, struct errinfo *info)
+{
+    const struct lake_origin *from = &source->from;
+    bool is_outside = false;
+    struct slice path;
+    TRY(from->locate(from->locate_context, location, &path, info));
+    enum err err = storage_open_within(from->who, path, from->folders, from->folder_count,
+                                       ret_object, &is_outside, info);
+    if (is_outside) {
+        (void)errinfo_set(info, ERR_DENIED, NULL,
+                          "\"%.*s\" names a file outside of the folder of its catalog",
+                          SLICE_ARGS(from->name));
+        errinfo_hint(info,
+                     "If the table is to reach there, ATTACH OR REPLACE ... (ALLOW 'folder').");
+    }
+    return err;
+}
 
 static int64_t rows_of(const struct iceberg_snapshot *snapshot)
 {

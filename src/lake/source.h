@@ -19,8 +19,7 @@ struct lake_equality {
     size_t file_count;
 };
 
-/* Where files may lie: metadata is written by others, and must not make this program read what the
- * catalog's owner did not mean. Gives the path as storage takes it; ERR_DENIED otherwise. */
+/* What metadata writes as the path that storage takes; ERR_UNSUPPORTED for a scheme. */
 typedef enum err (*lake_locate_fn)(void *context, struct slice location, struct slice *ret_path,
                                    struct errinfo *info);
 
@@ -35,6 +34,10 @@ struct lake_origin {
     struct slice cache_scope;                /* iceberg_scan_options.cache_scope */
     lake_locate_fn locate;
     void *locate_context;
+    /* Where files must really be, else ERR_DENIED: metadata is written by others, and must not make
+     * this program read what the catalog's owner did not mean. None: anywhere. */
+    const struct slice *folders;
+    size_t folder_count;
 };
 
 struct lake_source {
@@ -54,5 +57,6 @@ MUST_USE enum err lake_source_open(const struct lake_origin *from, struct arena 
 /* Appends the engine's type text of an Iceberg type. ERR_UNSUPPORTED naming `column` and the type
  * for one without a counterpart. */
 struct buf;
+bool lake_type_is_readable(const struct iceberg_type *type);
 MUST_USE enum err lake_type_print(const struct iceberg_type *type, struct slice column,
                                   struct buf *out, struct errinfo *info);

@@ -48,6 +48,12 @@ static enum err no_type(const struct iceberg_type *type, struct slice column, st
     return ERR_UNSUPPORTED;
 }
 
+bool lake_type_is_readable(const struct iceberg_type *type)
+{
+    struct buf ignored CLEANUP(buf_fini) = {0};
+    return lake_type_print(type, SLICE(""), &ignored, NULL) != ERR_UNSUPPORTED;
+}
+
 enum err lake_type_print(const struct iceberg_type *type, struct slice column, struct buf *out,
                          struct errinfo *info)
 {

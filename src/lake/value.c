@@ -68,6 +68,7 @@ static void print_timestamp(int64_t value, int64_t units_per_second, bool has_zo
     struct buf date CLEANUP(buf_fini) = {0};
     struct slice era = SLICE(" (BC)");
     print_date(days, &date);
+    out->failed = out->failed || buf_failed(&date);
     struct slice text = buf_slice(&date);
     bool is_before_christ = slice_ends_with(text, era);
     text.len -= is_before_christ ? era.len : 0;
@@ -116,6 +117,7 @@ static void print_text(const struct iceberg_value *value, struct buf *out)
         struct buf text CLEANUP(buf_fini) = {0};
         iceberg_value_print(value, &text);
         sql_quote_string(out, buf_slice(&text));
+        out->failed = out->failed || buf_failed(&text);
         return;
     }
     case ICEBERG_STRING:
@@ -151,6 +153,7 @@ void lake__value_print(const struct iceberg_type *type, const struct iceberg_val
     buf_append_str(out, "CAST(");
     print_text(value, out);
     buf_printf(out, " AS %s)", buf_cstr(&name));
+    out->failed = out->failed || buf_failed(&name);
 }
 
 /* ---- parsing ---- */

@@ -24,8 +24,70 @@ struct audit {
     struct waiter *first;
     struct waiter *last;
     bool is_committing;
-    struct audit_trail trail; /* of the thread that set is_committing */
+    /* Of the thread that set is_committing: */
+    struct audit_trail trail;
+    struct audit_anchor_store anchors; /* save NULL: none */
+    struct audit_anchor anchor;        /* the last that was saved or loaded; `trail` "" at first */
+    uint64_t anchored_file;            /* file_first_seq then */
+    int64_t anchor_due_us;             /* monotonic */
+    bool is_anchor_failing;
+    bool is_replaced; /* the anchor is of another trail */
 };
+
+/* ---- the anchor ---- */
+
+static enum err save_anchor(struct audit *audit, const struct audit_head *head,
+                            struct errinfo *info)
+{
+    struct audit_anchor next = audit->anchor;
+    next.seq = head->seq;
+    next.wall_us = clock_wall_us();
+    memcpy(next.hash, head->hash, sizeof(next.hash));
+    if (next.trail[0] == '\0') {
+        TRY(audit__trail_id(audit->trail.folder, next.trail, info));
+    }
+    TRY(audit->anchors.save(audit->anchors.context, &next, info));
+    audit->anchor = next;
+    audit->anchored_file = audit->trail.head.file_first_seq;
+    return ERR_OK;
+}
+
+/* Only what is on disk may be anchored. A failure is no reason to refuse a query whose record is
+ * safe: the anchor stays behind for a while, which is no lie. */
+static void move_anchor(struct audit *audit, bool is_forced)
+{
+    const struct audit_trail *trail = &audit->trail;
+    const struct audit_head *head = trail->is_unsynced ? &trail->marked : &trail->head;
+    int64_t now_us = clock_mono_us();
+    if (audit->anchors.save == NULL || audit->is_replaced || head->seq <= audit->anchor.seq) {
+        return;
+    }
+    bool is_far = head->seq - audit->anchor.seq >= AUDIT_ANCHOR_RECORDS ||
+                  trail->head.file_first_seq != audit->anchored_file;
+    if (!is_forced && now_us < audit->anchor_due_us && (!is_far || audit->is_anchor_failing)) {
+        return;
+    }
+    struct errinfo info;
+    errinfo_init(&info);
+    enum err err = save_anchor(audit, head, &info);
+    audit->anchor_due_us = now_us + AUDIT_ANCHOR_US;
+    if (err != ERR_OK && err != ERR_BUSY && !audit->is_anchor_failing) {
+        log_error("audit", "the store was not told how far the trail is: %s", info.message);
+    }
+    audit->is_anchor_failing = err != ERR_OK;
+    audit->is_replaced = err == ERR_CORRUPT;
+}
+
+static enum err replaced(struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_CORRUPT, NULL,
+                      "the warehouse has gone on to another audit trail than the one that this "
+                      "program writes");
+    errinfo_hint(info, "Start the program again.");
+    return ERR_CORRUPT;
+}
+
+/* ---- life ---- */
 
 enum err audit_open(const char *folder, const struct audit_options *options,
                     struct audit **ret_audit, struct errinfo *info)
@@ -36,12 +98,26 @@ enum err audit_open(const char *folder, const struct audit_options *options,
     }
     (void)pthread_mutex_init(&audit->lock, NULL);
     (void)pthread_cond_init(&audit->done, NULL);
-    uint64_t bytes_max = options == NULL ? 0 : options->file_bytes_max;
-    enum err err = audit__trail_open(&audit->trail, folder,
-                                     bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT : bytes_max, info);
+    uint64_t bytes_max = options == NULL || options->file_bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT
+                                                                         : options->file_bytes_max;
+    enum err err = ERR_OK;
+    audit->trail = (struct audit_trail){.lock_fd = -1, .head_fd = -1, .file_fd = -1};
+    if (options != NULL && options->anchors != NULL) {
+        /* Before the trail is looked at: what was anchored by then is there by then. */
+        err = options->anchors->load(options->anchors->context, &audit->anchor, info);
+    }
+    if (err == ERR_OK) {
+        err = audit__trail_open(&audit->trail, folder, bytes_max, &audit->anchor, info);
+    }
     if (err != ERR_OK) {
         audit_close(audit);
         return err;
+    }
+    if (options != NULL && options->anchors != NULL) {
+        audit->anchors = *options->anchors;
+        audit->anchored_file = audit->trail.head.file_first_seq;
+        audit->anchor_due_us = clock_mono_us() + AUDIT_ANCHOR_US;
+        move_anchor(audit, true); /* a process that was killed had no time to */
     }
     *ret_audit = audit;
     return ERR_OK;
@@ -71,6 +147,7 @@ void audit_close(struct audit *audit)
     if (audit->trail.is_unsynced) {
         settle(&audit->trail);
     }
+    move_anchor(audit, true);
     audit__trail_close(&audit->trail);
     (void)pthread_cond_destroy(&audit->done);
     (void)pthread_mutex_destroy(&audit->lock);
@@ -109,7 +186,10 @@ static void lead(struct audit *audit)
     pthread_mutex_unlock(&audit->lock);
     struct errinfo info;
     errinfo_init(&info);
-    enum err err = commit(&audit->trail, batch, &info);
+    enum err err = audit->is_replaced ? replaced(&info) : commit(&audit->trail, batch, &info);
+    if (err == ERR_OK) {
+        move_anchor(audit, false);
+    }
     pthread_mutex_lock(&audit->lock);
     audit->is_committing = false;
     while (batch != NULL) {

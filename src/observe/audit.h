@@ -20,10 +20,41 @@
 
 struct audit;
 
-struct audit_options {
-    uint64_t file_bytes_max; /* 0 = 256 MiB */
+/* How far a trail is known to have come, remembered somewhere that does not fall with its folder. A
+ * trail may reach further than its anchor; one that ends before it has lost its end. */
+struct audit_anchor {
+    char trail[65];  /* the hash of the trail's first record; empty = not known */
+    uint64_t seq;    /* 0 = nothing is anchored */
+    char hash[65];   /* of record `seq` */
+    int64_t wall_us; /* when it was anchored; 0 = not known */
 };
 
+/* Where the anchor is kept. Called from whichever thread writes a record, one at a time, and with
+ * no lock of the trail. */
+struct audit_anchor_store {
+    enum err (*load)(void *context, struct audit_anchor *ret_anchor, struct errinfo *info);
+    /* Never backwards. ERR_CORRUPT: the anchor is of another trail, and this one must end; after
+     * any other error the trail goes on, and the next record tries again. */
+    enum err (*save)(void *context, const struct audit_anchor *anchor, struct errinfo *info);
+    void *context;
+};
+
+/* An anchor is saved when a trail is opened or closed further than it, a new file was begun, or so
+ * many records or so much time (looked at when a record is written) have passed. */
+#define AUDIT_ANCHOR_RECORDS 64u
+#define AUDIT_ANCHOR_US 2000000
+
+/* Of a trail past its anchor. More than this is no crash, but a store that was put back or cannot
+ * be written. */
+#define AUDIT_ANCHOR_LAG_MAX 10000u
+
+struct audit_options {
+    uint64_t file_bytes_max;                  /* 0 = 256 MiB */
+    const struct audit_anchor_store *anchors; /* copied; NULL = the trail is not anchored */
+};
+
+/* ERR_CORRUPT when the trail is damaged, or ends before its anchor: then nothing was made, and only
+ * the owner's word (AUDIT_LOSS) lets a trail go on. */
 MUST_USE enum err audit_open(const char *folder, const struct audit_options *options,
                              struct audit **ret_audit, struct errinfo *info);
 void audit_close(struct audit *audit);
@@ -41,6 +72,9 @@ struct audit_table {
     struct slice via_view;   /* empty, or the view it was reached through */
     struct slice as_definer; /* empty, or with whose rights it was read */
     struct slice via_policy; /* empty, or the table whose policy reads it to decide */
+    bool has_snapshot;       /* of a table of a lake that has one */
+    int64_t snapshot_id;
+    struct slice version; /* which version was asked for, as AT says it; empty = the current one */
 };
 
 enum audit_kind {
@@ -50,6 +84,7 @@ enum audit_kind {
     AUDIT_ADMIN,       /* DDL, grants, users, roles */
     AUDIT_LOGIN,
     AUDIT_POLICY, /* moat policy apply */
+    AUDIT_LOSS,   /* the owner accepted that records are gone */
 };
 
 struct audit_record {
@@ -90,10 +125,12 @@ struct audit_report {
     bool is_intact;
     char problem[256]; /* file, line and what: cut, edit, reorder, gap, torn */
     char last_hash[65];
+    char trail[65]; /* the first record's hash; empty without one */
 };
 
 /* Reads the whole trail in `folder` and finds any cut, edit, insertion or reorder. A trail cut at
- * its end is found by comparing with the head that the store remembers (`head_path`, written after
- * each sync). ERR only when the files cannot be read. */
-MUST_USE enum err audit_verify(const char *folder, struct audit_report *ret_report,
-                               struct errinfo *info);
+ * its end is found by comparing with head.json, and when even that is gone or was cut too, with
+ * `anchor` (NULL: none is known), which must have been read before. ERR only when the files cannot
+ * be read; ERR_NOT_FOUND without a folder and an anchor. */
+MUST_USE enum err audit_verify(const char *folder, const struct audit_anchor *anchor,
+                               struct audit_report *ret_report, struct errinfo *info);

@@ -71,8 +71,20 @@ struct audit_trail {
     uint64_t sync_count;      /* for tests and benchmarks */
 };
 
+/* The first record's hash, which names the trail; empty if its file was put away or there is no
+ * record yet. The file never changes, so this needs no lock. */
+MUST_USE enum err audit__trail_id(const char *folder, char ret_id[AUDIT_HASH_HEX + 1],
+                                  struct errinfo *info);
+
+/* ERR_CORRUPT if the trail, just refreshed, ends before `anchor` or is another one. */
+MUST_USE enum err audit__trail_check_anchor(const struct audit_trail *trail,
+                                            const struct audit_anchor *anchor,
+                                            struct errinfo *info);
+
+/* With `anchor`, refuses a trail that ends before it, and makes nothing. */
 MUST_USE enum err audit__trail_open(struct audit_trail *trail, const char *folder,
-                                    uint64_t file_bytes_max, struct errinfo *info);
+                                    uint64_t file_bytes_max, const struct audit_anchor *anchor,
+                                    struct errinfo *info);
 void audit__trail_close(struct audit_trail *trail);
 
 MUST_USE enum err audit__lock(int lock_fd, bool is_exclusive, struct errinfo *info);
@@ -114,7 +126,9 @@ uint64_t audit__sync_count(const struct audit *audit);
 struct audit_check {
     struct audit_head head;     /* the last good record */
     struct audit_head expected; /* from the head file: this record must be passed with this hash */
-    uint64_t line_count;        /* of the present file */
+    struct audit_anchor anchor; /* likewise */
+    char trail[AUDIT_HASH_HEX + 1]; /* the first record's hash */
+    uint64_t line_count;            /* of the present file */
     uint64_t records;
     char problem[200]; /* empty = none */
 };

@@ -11,6 +11,7 @@ static const char *const kind_names[] = {
     [AUDIT_ADMIN] = "admin",
     [AUDIT_LOGIN] = "login",
     [AUDIT_POLICY] = "policy",
+    [AUDIT_LOSS] = "loss",
 };
 
 /* ,"name":"text" unless the text is empty: what is not known is absent, which reads as NULL. */
@@ -59,6 +60,10 @@ static void print_table(struct buf *out, const struct audit_table *table)
     print_text(out, "via_view", table->via_view);
     print_text(out, "as_definer", table->as_definer);
     print_text(out, "via_policy", table->via_policy);
+    if (table->has_snapshot) {
+        buf_printf(out, ",\"snapshot_id\":%lld", (long long)table->snapshot_id);
+    }
+    print_text(out, "version", table->version);
     buf_append_char(out, '}');
 }
 

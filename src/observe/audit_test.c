@@ -65,7 +65,7 @@ static void write_trail(const char *folder, unsigned count, uint64_t file_bytes_
 {
     struct identity *who CLEANUP(identity_cleanup) = new_person();
     struct audit *audit CLEANUP(audit_cleanup) = NULL;
-    struct audit_options options = {file_bytes_max};
+    struct audit_options options = {.file_bytes_max = file_bytes_max};
     CHECK_OK(audit_open(folder, &options, &audit, NULL));
     for (unsigned i = 0; i < count; i++) {
         CHECK_OK(write_one(audit, who, i, NULL));
@@ -76,7 +76,7 @@ static struct audit_report verify(const char *folder)
 {
     struct audit_report report;
     struct errinfo info;
-    enum err err = audit_verify(folder, &report, &info);
+    enum err err = audit_verify(folder, NULL, &report, &info);
     if (err != ERR_OK) {
         (void)snprintf(report.problem, sizeof(report.problem), "%.200s", info.message);
         report.is_intact = false;
@@ -348,7 +348,7 @@ TEST(audit, a_sweep_of_failures_loses_nothing_acknowledged)
         for (uint64_t step = 1, fired = 1; fired != 0; step++) {
             const char *folder = test_folder();
             struct fault fault = {.kind = kind == 0 ? FAULT_IO : FAULT_ALLOC, .step = step};
-            struct audit_options options = {2200};
+            struct audit_options options = {.file_bytes_max = 2200};
             struct audit *audit = NULL;
             uint64_t acknowledged = 0;
             uint64_t failed = 0;
@@ -381,7 +381,7 @@ TEST(audit, a_sweep_of_failures_loses_nothing_acknowledged)
 static void run_child(const char *folder, uint64_t step, int out_fd)
 {
     struct identity *who = new_person();
-    struct audit_options options = {2200};
+    struct audit_options options = {.file_bytes_max = 2200};
     struct audit *audit = NULL;
     struct fault fault = {.kind = FAULT_KILL, .step = step};
     fault_arm(&fault);
@@ -489,7 +489,7 @@ static void write_with_threads(const char *folder, unsigned thread_count, unsign
 {
     struct identity *who CLEANUP(identity_cleanup) = new_person();
     struct audit *audit CLEANUP(audit_cleanup) = NULL;
-    struct audit_options options = {200000};
+    struct audit_options options = {.file_bytes_max = 200000};
     CHECK_OK(audit_open(folder, &options, &audit, NULL));
     pthread_t threads[8];
     struct writer writers[8];

@@ -48,7 +48,8 @@ static enum err damaged(struct errinfo *info, const char *what)
 {
     (void)errinfo_set(info, ERR_CORRUPT, NULL, "the audit trail is damaged: %s", what);
     errinfo_hint(info, "\"moat audit verify\" says where. Nothing is answered without an audit "
-                       "trail: to begin a new one, move the whole folder away and keep it.");
+                       "trail: restore it from a backup, or \"moat audit accept-loss\" keeps what "
+                       "is there aside and begins a new one.");
     return ERR_CORRUPT;
 }
 
@@ -437,6 +438,82 @@ enum err audit__trail_refresh(struct audit_trail *trail, struct errinfo *info)
     return err;
 }
 
+/* ---- the anchor ---- */
+
+static enum err lost(struct errinfo *info, const struct audit_anchor *anchor, const char *what)
+{
+    char time[CLOCK_TEXT_BYTES] = "";
+    clock_format_utc(anchor->wall_us, time);
+    (void)errinfo_set(info, ERR_CORRUPT, NULL,
+                      "records of the audit trail are missing: record %llu was there at %s, but %s",
+                      (unsigned long long)anchor->seq, time, what);
+    errinfo_hint(info, "Put the folder \"audit\" back from a backup, or let \"moat audit "
+                       "accept-loss\" record that they are gone. \"moat audit verify\" says what "
+                       "is left.");
+    return ERR_CORRUPT;
+}
+
+enum err audit__trail_id(const char *folder, char ret_id[AUDIT_HASH_HEX + 1], struct errinfo *info)
+{
+    char name[AUDIT_NAME_BYTES];
+    int fd;
+    uint64_t size;
+    ret_id[0] = '\0';
+    audit__file_name(1, name);
+    enum err err = audit__open_file(folder, name, O_RDONLY, &fd, info);
+    if (err == ERR_NOT_FOUND) {
+        return ERR_OK;
+    }
+    TRY(err);
+    struct buf text CLEANUP(buf_fini) = {0};
+    const char *newline = NULL;
+    err = file_size(fd, &size, info);
+    for (uint64_t want = 4096; err == ERR_OK && newline == NULL; want *= 4) {
+        size_t len = size < want ? (size_t)size : (size_t)want;
+        buf_reset(&text);
+        char *room = buf_reserve(&text, len + 1);
+        err = room == NULL ? errinfo_nomem(info) : audit__read_at(fd, 0, room, len, info);
+        newline = err == ERR_OK ? memchr(room, '\n', len) : NULL;
+        text.len = newline == NULL ? 0 : (size_t)(newline - room);
+        if (len == size || len > AUDIT_RECORD_BYTES_MAX) {
+            break;
+        }
+    }
+    io_close(fd);
+    TRY(err);
+    struct audit_line line;
+    if (newline == NULL) {
+        return ERR_OK;
+    }
+    if (audit__check_line(buf_slice(&text), &line) != AUDIT_LINE_GOOD) {
+        return damaged(info, "its first record is not what was written");
+    }
+    memcpy(ret_id, line.hash.ptr, AUDIT_HASH_HEX);
+    ret_id[AUDIT_HASH_HEX] = '\0';
+    return ERR_OK;
+}
+
+enum err audit__trail_check_anchor(const struct audit_trail *trail,
+                                   const struct audit_anchor *anchor, struct errinfo *info)
+{
+    char text[96];
+    if (trail->head.seq < anchor->seq) {
+        (void)snprintf(text, sizeof(text), "the trail ends with record %llu",
+                       (unsigned long long)trail->head.seq);
+        return lost(info, anchor, text);
+    }
+    if (trail->head.seq == anchor->seq &&
+        memcmp(trail->head.hash, anchor->hash, AUDIT_HASH_HEX) != 0) {
+        return lost(info, anchor, "another one stands in its place");
+    }
+    char id[AUDIT_HASH_HEX + 1];
+    TRY(audit__trail_id(trail->folder, id, info));
+    if (id[0] != '\0' && anchor->trail[0] != '\0' && strcmp(id, anchor->trail) != 0) {
+        return lost(info, anchor, "the folder holds another trail");
+    }
+    return ERR_OK;
+}
+
 /* ---- appending ---- */
 
 static enum err mark(struct audit_trail *trail, const struct audit_head *head, struct errinfo *info)
@@ -549,12 +626,27 @@ static enum err open_head(struct audit_trail *trail, struct errinfo *info)
     return audit__open_file(trail->folder, AUDIT_HEAD_NAME, O_RDWR, &trail->head_fd, info);
 }
 
+/* Nothing may be made in the place of a trail that is gone: it would look like one. */
+static enum err check_presence(const char *folder, const struct audit_anchor *anchor,
+                               struct errinfo *info)
+{
+    char path[PATH_MAX];
+    if (!join(folder, AUDIT_HEAD_NAME, path)) {
+        return report(info, ENAMETOOLONG, "open", AUDIT_HEAD_NAME);
+    }
+    return io_exists(path) ? ERR_OK
+                           : lost(info, anchor, "the trail, or its " AUDIT_HEAD_NAME ", is gone");
+}
+
 enum err audit__trail_open(struct audit_trail *trail, const char *folder, uint64_t file_bytes_max,
-                           struct errinfo *info)
+                           const struct audit_anchor *anchor, struct errinfo *info)
 {
     *trail = (struct audit_trail){
         .lock_fd = -1, .head_fd = -1, .file_fd = -1, .head = no_head, .marked = no_head};
     trail->file_bytes_max = file_bytes_max;
+    if (anchor->seq > 0) {
+        TRY(check_presence(folder, anchor, info));
+    }
     char path[PATH_MAX];
     TRY(io_make_folders(folder, 0700, info));
     if (realpath(folder, path) == NULL) {
@@ -569,6 +661,9 @@ enum err audit__trail_open(struct audit_trail *trail, const char *folder, uint64
     enum err err = open_head(trail, info);
     if (err == ERR_OK) {
         err = audit__trail_refresh(trail, info);
+    }
+    if (err == ERR_OK && anchor->seq > 0) {
+        err = audit__trail_check_anchor(trail, anchor, info);
     }
     audit__unlock(trail->lock_fd);
     return err;

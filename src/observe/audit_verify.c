@@ -47,6 +47,17 @@ static bool check_place(struct audit_check *check, const struct audit_line *line
                        "trail was rewritten",
                        have);
     }
+    if (have == check->anchor.seq &&
+        !slice_equal(line->hash, (struct slice){check->anchor.hash, AUDIT_HASH_HEX})) {
+        return problem(check,
+                       "record %llu is not the one that the warehouse's store remembers: the trail "
+                       "was rewritten",
+                       have);
+    }
+    if (have == 1 && check->anchor.trail[0] != '\0' &&
+        !slice_equal(line->hash, slice_of(check->anchor.trail))) {
+        return problem(check, "this is not the trail that the warehouse's store remembers");
+    }
     return true;
 }
 
@@ -67,6 +78,9 @@ bool audit__check_next(struct audit_check *check, struct slice text)
     }
     check->head.seq = line.seq;
     memcpy(check->head.hash, line.hash.ptr, AUDIT_HASH_HEX);
+    if (line.seq == 1) {
+        memcpy(check->trail, line.hash.ptr, AUDIT_HASH_HEX);
+    }
     check->records++;
     return true;
 }
@@ -231,6 +245,19 @@ static void check_whole(const struct view *view, const struct audit_check *check
                        "the trail ends with record %llu, but record %llu was written: its end was "
                        "cut",
                        (unsigned long long)check->head.seq, (unsigned long long)view->head.seq);
+    } else if (check->head.seq < check->anchor.seq) {
+        (void)snprintf(
+            out, room,
+            "the trail ends with record %llu, but the warehouse's store remembers record "
+            "%llu: its end was cut",
+            (unsigned long long)check->head.seq, (unsigned long long)check->anchor.seq);
+    } else if (check->anchor.seq > 0 &&
+               check->head.seq - check->anchor.seq > AUDIT_ANCHOR_LAG_MAX) {
+        (void)snprintf(
+            out, room,
+            "the trail ends with record %llu, but the warehouse's store remembers only "
+            "record %llu: the store was put back to an older state, or cannot be written",
+            (unsigned long long)check->head.seq, (unsigned long long)check->anchor.seq);
     } else if (view->foreign.len > 0) {
         (void)snprintf(out, room, "\"%.*s\" does not belong in the folder of the trail",
                        SLICE_ARGS(view->foreign));
@@ -239,16 +266,30 @@ static void check_whole(const struct view *view, const struct audit_check *check
     }
 }
 
-enum err audit_verify(const char *folder, struct audit_report *ret_report, struct errinfo *info)
+enum err audit_verify(const char *folder, const struct audit_anchor *anchor,
+                      struct audit_report *ret_report, struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "audit", 0);
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
     struct view view = {0};
-    TRY(take_view_locked(folder, arena, &view, info));
     struct audit_report report = {0};
+    enum err err = take_view_locked(folder, arena, &view, info);
+    if (err == ERR_NOT_FOUND && anchor != NULL && anchor->seq > 0) {
+        (void)snprintf(
+            report.problem, sizeof(report.problem),
+            "the trail is gone, or not whole (there is no \"%s\" in its folder), but the "
+            "warehouse's store remembers record %llu",
+            AUDIT_LOCK_NAME, (unsigned long long)anchor->seq);
+        *ret_report = report;
+        return ERR_OK;
+    }
+    TRY(err);
     struct audit_check check = {.expected = view.head};
+    if (anchor != NULL) {
+        check.anchor = *anchor;
+    }
     memset(check.head.hash, '0', AUDIT_HASH_HEX);
     bool is_read = true;
     for (size_t i = 0; i < view.count && is_read; i++) {
@@ -261,6 +302,7 @@ enum err audit_verify(const char *folder, struct audit_report *ret_report, struc
     }
     report.records = check.records;
     memcpy(report.last_hash, check.head.hash, sizeof(report.last_hash));
+    memcpy(report.trail, check.trail, sizeof(report.trail));
     *ret_report = report;
     return ERR_OK;
 }

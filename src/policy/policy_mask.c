@@ -201,7 +201,7 @@ bool policy__mask_plain(enum mask_part part, const struct relation_column *colum
     } else {
         return false;
     }
-    buf_append_slice(out, column->type);
+    buf_append_slice(out, relation_column_sql_type(column));
     buf_append_char(out, ')');
     return true;
 }

@@ -43,7 +43,7 @@ void policy__print_filter(const struct policy_form *form, const struct slice *co
 static void print_null(const struct policy_cell *cell, struct buf *out)
 {
     buf_append_str(out, "CAST(NULL AS ");
-    buf_append_slice(out, cell->column->type);
+    buf_append_slice(out, relation_column_sql_type(cell->column));
     buf_append_char(out, ')');
 }
 

@@ -149,14 +149,10 @@ static enum err access_new(struct warehouse *warehouse, const struct identity *w
 
 enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                              const struct relation_object *const *objects, size_t object_count,
-                             bool has_hidden, const char *sink_path, struct access **ret_access,
-                             struct errinfo *info)
+                             struct access **ret_access, struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = NULL;
-    TRY(access_new(warehouse, who, objects, object_count, has_hidden, &access, info));
-    if (sink_path != NULL) {
-        TRY(open_sink(access, sink_path, info));
-    }
+    TRY(access_new(warehouse, who, objects, object_count, false, &access, info));
     TRY(open_grant(access, info));
     *ret_access = TAKE(access);
     return ERR_OK;
@@ -183,11 +179,15 @@ static enum err open_scans(struct access *access, const struct plan *plan, struc
 }
 
 enum err access_open(struct warehouse *warehouse, const struct identity *who,
-                     const struct plan *plan, struct access **ret_access, struct errinfo *info)
+                     const struct plan *plan, const char *sink_path, struct access **ret_access,
+                     struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = NULL;
     TRY(access_new(warehouse, who, plan->objects, plan->object_count, plan->is_bound, &access,
                    info));
+    if (sink_path != NULL) {
+        TRY(open_sink(access, sink_path, info));
+    }
     TRY(open_scans(access, plan, info));
     TRY(open_grant(access, info));
     *ret_access = TAKE(access);
@@ -258,6 +258,14 @@ uint64_t access_bytes_read(const struct access *access, size_t object_first, siz
         total += atomic_load(&access->objects[i].bytes_read);
     }
     return total;
+}
+
+enum err access_plan_lakes(struct access *access, struct errinfo *info)
+{
+    for (size_t i = 0; i < access->lake_count; i++) {
+        TRY(lake_scan_plan(access->lakes[i], info));
+    }
+    return ERR_OK;
 }
 
 struct lake_scan_counts access_lake_work(const struct access *access, size_t lake)

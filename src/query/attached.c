@@ -73,6 +73,35 @@ static struct slice home_of(const struct catalog_iceberg *catalog)
     return folder;
 }
 
+/* The catalog's own, then those of ALLOW 'folder,folder'. */
+static enum err list_folders(struct catalog_iceberg *catalog, struct slice allow,
+                             struct arena *arena, struct errinfo *info)
+{
+    size_t capacity = 2;
+    for (size_t i = 0; i < allow.len; i++) {
+        capacity += allow.ptr[i] == ',' ? 1 : 0;
+    }
+    struct slice *folders = arena_calloc(arena, capacity, sizeof(*folders));
+    if (folders == NULL) {
+        return errinfo_nomem(info);
+    }
+    folders[catalog->folder_count++] = home_of(catalog);
+    for (size_t start = 0, i = 0; allow.len > 0 && i <= allow.len; i++) {
+        if (i < allow.len && allow.ptr[i] != ',') {
+            continue;
+        }
+        struct slice folder = slice_trim((struct slice){allow.ptr + start, i - start});
+        if (folder.len == 0) {
+            return errinfo_set(info, ERR_INVALID, "22023",
+                               "the option \"ALLOW\" has an empty folder");
+        }
+        folders[catalog->folder_count++] = folder;
+        start = i + 1;
+    }
+    catalog->folders = folders;
+    return ERR_OK;
+}
+
 enum option {
     OPTION_TYPE,
     OPTION_WAREHOUSE,
@@ -146,15 +175,7 @@ enum err attached_read(const struct system_catalog *kept, struct arena *arena,
     out.catalog.location = kept->location;
     out.catalog.catalog_name = values[OPTION_CATALOG];
     out.catalog.warehouse = values[OPTION_WAREHOUSE];
-    struct slice *roots = arena_calloc(arena, 2, sizeof(*roots));
-    if (roots == NULL) {
-        return errinfo_nomem(info);
-    }
-    roots[out.root_count++] = home_of(&out.catalog);
-    if (values[OPTION_ALLOW].len > 0) {
-        roots[out.root_count++] = values[OPTION_ALLOW];
-    }
-    out.roots = roots;
+    TRY(list_folders(&out.catalog, values[OPTION_ALLOW], arena, info));
     *ret_attached = out;
     return ERR_OK;
 }

@@ -43,7 +43,7 @@ static void write_shape(const struct relation *relation, struct buf *out)
     buf_append_str(out, "(SELECT ");
     for (size_t i = 0; i < relation->column_count; i++) {
         buf_printf(out, "%sCAST(NULL AS ", i == 0 ? "" : ", ");
-        buf_append_slice(out, relation->columns[i].type);
+        buf_append_slice(out, relation_column_sql_type(&relation->columns[i]));
         buf_printf(out, ") AS \"__moat_c%u\"", relation->columns[i].id);
     }
     buf_append_str(out, ")");

@@ -15,9 +15,6 @@ struct attached {
     struct catalog_iceberg catalog;
     struct slice owner;
     bool creates; /* ATTACH is to make the catalog's file */
-    /* Folders, absolute, which everything that the catalog's metadata names must be in. */
-    const struct slice *roots;
-    size_t root_count;
 };
 
 /* What the literal of an option says, as a text. ERR_INVALID (22023). */
@@ -34,12 +31,6 @@ MUST_USE enum err attached_all(struct session *session, const struct identity *w
 MUST_USE enum err attached_find(struct session *session, const struct identity *who,
                                 struct slice name, struct arena *arena,
                                 const struct attached **ret_attached, struct errinfo *info);
-
-/* ---- where data may be (lake_location.c) ---- */
-
-/* ERR_DENIED (42501) unless the file, with all links resolved, is in one of the folders. */
-MUST_USE enum err lake_location_check(const struct attached *attached, struct slice location,
-                                      struct errinfo *info);
 
 /* ---- tables (lake_table.c) ---- */
 
@@ -84,9 +75,10 @@ struct lake_table {
     const struct attached *attached;
     const struct identity *who; /* as whom it was loaded; held by the plan or longer */
     struct catalog_iceberg_table loaded;
+    struct lake_travel travel;               /* what chose the snapshot */
     const struct iceberg_snapshot *snapshot; /* NULL: a table without any */
     const struct iceberg_schema *schema;
-    struct iceberg_io io; /* reads as `who`, inside the roots only */
+    struct iceberg_io io; /* reads as `who`, inside the catalog's folders only */
 };
 
 /* A loaded table or view, before its version is chosen. */
@@ -112,8 +104,15 @@ MUST_USE enum err lake_version(const struct lake_open *open, struct arena *arena
 /* The metadata that the plan was made with is still what the catalog gives `who`. */
 bool lake_is_current(const struct relation *relation);
 
+/* Which snapshot is read and what was asked for; nothing for relations that are of no lake. */
+MUST_USE enum err lake_fill_audit(const struct relation *relation, struct arena *arena,
+                                  struct audit_table *out, struct errinfo *info);
+
 MUST_USE enum err lake_type_text(const struct iceberg_type *type, struct slice column,
                                  struct arena *arena, struct slice *ret_text, struct errinfo *info);
+/* As above, or Iceberg's own name of a type that the engine has not. */
+MUST_USE enum err lake_type_name(const struct iceberg_type *type, struct arena *arena,
+                                 struct slice *ret_text, struct errinfo *info);
 MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lake_travel *travel,
                                       struct errinfo *info);
 
@@ -121,14 +120,26 @@ MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lak
 
 /* "snapshots", "files" and their like, folding case. */
 bool lake_metadata_find(struct slice name, enum lake_metadata_kind *ret_kind);
-/* Columns as Iceberg documents them, and rows: one object of JSON lines. */
-MUST_USE enum err lake_metadata_load(const struct lake_open *open, struct arena *arena,
-                                     struct relation *ret_relation, struct errinfo *info);
+/* Columns as Iceberg documents them, and rows: one object of JSON lines. `now` is what lake_now
+ * gave of the table; it may be what `ret_relation` points to. */
+MUST_USE enum err lake_metadata_load(const struct lake_open *open, const struct relation *now,
+                                     struct arena *arena, struct relation *ret_relation,
+                                     struct errinfo *info);
 /* JSON has no bytes: columns with BLOBs in them are read as texts with escapes, and cast. */
 bool lake_metadata_is_text(const struct relation *relation, const struct relation_column *column);
 /* The relation as its JSON lines are read; any other relation is given back as it is. */
 MUST_USE enum err lake_metadata_source(const struct relation *relation, struct arena *arena,
                                        struct relation *ret_source, struct errinfo *info);
+
+/* ---- EXPLAIN (lake_explain.c) ---- */
+
+/* False where counts, or the engine's tree over a table's scans, would tell of rows or columns that
+ * are not the person's. */
+bool lake_may_explain(const struct plan *plan);
+/* Appends what planning of each table's files came to, a line each; nothing unless
+ * lake_may_explain. `access` has been asked for its files, or `has_run`. */
+void lake_explain(const struct plan *plan, const struct access *access, bool has_run,
+                  struct buf *out);
 
 /* ---- scans (lake_source.c) ---- */
 

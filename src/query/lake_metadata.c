@@ -418,8 +418,9 @@ static enum err fill_rows(const struct shape *shape, const struct lake_table *ta
 
 static const struct relation_option line_options[] = {{{"format", 6}, {"'newline_delimited'", 19}}};
 
-enum err lake_metadata_load(const struct lake_open *open, struct arena *arena,
-                            struct relation *ret_relation, struct errinfo *info)
+enum err lake_metadata_load(const struct lake_open *open, const struct relation *now,
+                            struct arena *arena, struct relation *ret_relation,
+                            struct errinfo *info)
 {
     const struct shape *shape = &shapes[open->metadata];
     struct lake_table *table = arena_alloc(arena, sizeof(*table));
@@ -442,7 +443,7 @@ enum err lake_metadata_load(const struct lake_open *open, struct arena *arena,
         .kind = RELATION_SYSTEM,
         .format = FORMAT_JSON,
         .name = {table->attached->catalog.name, name->ns, slice_of(own)},
-        .uuid = ret_relation->uuid, /* of the table, for the audit trail */
+        .uuid = now->uuid, /* of the table, for the audit trail */
         .owner = table->attached->owner,
         .options = line_options,
         .option_count = ARRAY_COUNT(line_options),

@@ -163,13 +163,29 @@ static enum err list_metrics(const struct lake_table *table, struct arena *arena
     "equality_ids INTEGER[], sort_order_id INTEGER, first_row_id BIGINT, "                         \
     "referenced_data_file VARCHAR, content_offset BIGINT, content_size_in_bytes BIGINT"
 
+/* A bound of a type that the engine has not is shown as it is written: a text, or bytes. */
+static enum err bound_type(const struct iceberg_type *type, struct arena *arena,
+                           struct slice *ret_type, struct errinfo *info)
+{
+    if (type->id == ICEBERG_TIMESTAMPTZ_NS) {
+        *ret_type = SLICE("VARCHAR");
+        return ERR_OK;
+    }
+    if (type->id == ICEBERG_GEOMETRY || type->id == ICEBERG_GEOGRAPHY ||
+        type->id == ICEBERG_VARIANT) {
+        *ret_type = SLICE("BLOB");
+        return ERR_OK;
+    }
+    return lake_type_text(type, SLICE(""), arena, ret_type, info);
+}
+
 static enum err print_partition(const struct unified *all, struct arena *arena, struct buf *out,
                                 struct errinfo *info)
 {
     buf_append_str(out, "STRUCT(");
     for (size_t i = 0; i < all->count; i++) {
         struct slice type;
-        TRY(lake_type_text(&all->types[i], all->fields[i]->name, arena, &type, info));
+        TRY(bound_type(&all->types[i], arena, &type, info));
         buf_append_str(out, i == 0 ? "" : ", ");
         sql_quote_name(out, all->fields[i]->name);
         buf_append_char(out, ' ');
@@ -187,7 +203,7 @@ static enum err print_metrics(const struct lake_table *table, struct arena *aren
     buf_append_str(out, "STRUCT(");
     for (size_t i = 0; i < list.count; i++) {
         struct slice type;
-        TRY(lake_type_text(&list.items[i].field->type, list.items[i].name, arena, &type, info));
+        TRY(bound_type(&list.items[i].field->type, arena, &type, info));
         buf_append_str(out, i == 0 ? "" : ", ");
         sql_quote_name(out, list.items[i].name);
         buf_append_str(out, " STRUCT(column_size BIGINT, value_count BIGINT, null_value_count "
@@ -240,9 +256,17 @@ static void put_bytes(struct buf *out, struct slice bytes)
     buf_append_char(out, '"');
 }
 
+/* The engine cannot read the first day that nanoseconds reach, and the value after the last, from a
+ * text: such a bound is not shown. */
+static bool is_beyond_text(const struct iceberg_value *value)
+{
+    return value->type == ICEBERG_TIMESTAMP_NS &&
+           (value->integer < -9223286400000000000 || value->integer == INT64_MAX);
+}
+
 static void put_value(struct buf *out, const struct iceberg_value *value)
 {
-    if (value->is_null) {
+    if (value->is_null || is_beyond_text(value)) {
         buf_append_str(out, "null");
         return;
     }

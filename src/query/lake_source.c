@@ -2,11 +2,9 @@
 #include "base/buf.h"
 #include "query/lake_int.h"
 
-static enum err locate(void *context, struct slice location, struct slice *ret_path,
+static enum err locate(UNUSED void *context, struct slice location, struct slice *ret_path,
                        struct errinfo *info)
 {
-    const struct lake_table *table = context;
-    TRY(lake_location_check(table->attached, location, info));
     return catalog_iceberg_path(location, ret_path, info);
 }
 
@@ -21,7 +19,8 @@ enum err lake_table_source(const struct lake_table *table, struct arena *arena,
         .schema = table->schema,
         .io = table->io,
         .locate = locate,
-        .locate_context = (void *)(uintptr_t)table, /* only ever read */
+        .folders = table->attached->catalog.folders,
+        .folder_count = table->attached->catalog.folder_count,
     };
     /* Manifests are kept for the person and the catalog's own name of the table. */
     char *scope =

@@ -7,54 +7,24 @@
 #include "query/lake_int.h"
 #include "sql/scan.h"
 
-/* ---- reading, inside the roots only ---- */
-
-struct fenced_io {
-    const struct attached *attached;
-    struct iceberg_io inner;
-};
-
-static enum err read_all(void *context, struct slice location, uint64_t size_hint,
-                         uint64_t bytes_max, struct buf *ret_bytes, struct errinfo *info)
-{
-    const struct fenced_io *io = context;
-    TRY(lake_location_check(io->attached, location, info));
-    return io->inner.read_all(io->inner.context, location, size_hint, bytes_max, ret_bytes, info);
-}
-
-static enum err read_range(void *context, struct slice location, uint64_t offset, size_t len,
-                           void *ret_bytes, struct errinfo *info)
-{
-    const struct fenced_io *io = context;
-    TRY(lake_location_check(io->attached, location, info));
-    return io->inner.read_range(io->inner.context, location, offset, len, ret_bytes, info);
-}
-
-static enum err size_of(void *context, struct slice location, uint64_t *ret_size_bytes,
-                        struct errinfo *info)
-{
-    const struct fenced_io *io = context;
-    TRY(lake_location_check(io->attached, location, info));
-    return io->inner.size(io->inner.context, location, ret_size_bytes, info);
-}
-
-static enum err fence(const struct attached *attached, const struct identity *who,
-                      struct arena *arena, struct iceberg_io *ret_io, struct errinfo *info)
-{
-    struct fenced_io *io = arena_alloc(arena, sizeof(*io));
-    if (io == NULL) {
-        return errinfo_nomem(info);
-    }
-    *io = (struct fenced_io){attached, catalog_iceberg_io(who)};
-    *ret_io = (struct iceberg_io){io, read_all, read_range, size_of};
-    return ERR_OK;
-}
-
 enum err lake_type_text(const struct iceberg_type *type, struct slice column, struct arena *arena,
                         struct slice *ret_text, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
     TRY(lake_type_print(type, column, &text, info));
+    return !buf_failed(&text) && arena_slice(arena, buf_slice(&text), ret_text)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
+enum err lake_type_name(const struct iceberg_type *type, struct arena *arena,
+                        struct slice *ret_text, struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    if (lake_type_is_readable(type)) {
+        return lake_type_text(type, SLICE(""), arena, ret_text, info);
+    }
+    iceberg_type_print(type, &text);
     return !buf_failed(&text) && arena_slice(arena, buf_slice(&text), ret_text)
                ? ERR_OK
                : errinfo_nomem(info);
@@ -80,8 +50,10 @@ static enum err fill_columns(const struct iceberg_schema *schema, struct arena *
             }
         }
         columns[i] = (struct relation_column){
-            .id = (uint32_t)field->id, .name = field->name, .source = field->name};
-        TRY(lake_type_text(&field->type, field->name, arena, &columns[i].type, info));
+            .id = (uint32_t)field->id,
+            .name = field->name,
+            .source = lake_type_is_readable(&field->type) ? field->name : SLICE("")};
+        TRY(lake_type_name(&field->type, arena, &columns[i].type, info));
     }
     relation->columns = columns;
     relation->column_count = count;
@@ -153,6 +125,7 @@ enum err lake_choose_version(struct lake_table *table, const struct lake_travel 
                              struct errinfo *info)
 {
     const struct iceberg_metadata *metadata = &table->loaded.metadata;
+    table->travel = *travel;
     table->schema = iceberg_metadata_current_schema(metadata);
     switch (travel->kind) {
     case TRAVEL_NOW:
@@ -238,6 +211,61 @@ static struct slice choose_sql(const struct iceberg_view_version *version)
     return version->representation_count == 0 ? (struct slice){0} : version->representations[0].sql;
 }
 
+/* What the body calls the view's columns, in their order. Spark says, since it lets a view rename
+ * them (CREATE VIEW v (a, b) AS ...); elsewhere they are called as the view's are. */
+static bool next_body_name(const struct iceberg_schema *schema, size_t index, struct slice *names,
+                           struct slice *ret_name)
+{
+    if (names->ptr == NULL) {
+        *ret_name = schema->root.fields[index].name;
+        return true;
+    }
+    size_t comma = slice_find(*names, SLICE(","));
+    bool is_last = index + 1 == schema->root.field_count;
+    if (is_last != (comma == SIZE_MAX)) {
+        return false; /* a name with a comma in it, or a list of something else */
+    }
+    *ret_name = (struct slice){names->ptr, is_last ? names->len : comma};
+    names->ptr += is_last ? names->len : comma + 1;
+    names->len -= is_last ? names->len : comma + 1;
+    return true;
+}
+
+/* SELECT v."id" AS "number" ... FROM (<body>) AS v: found by name, as Spark does, never by place. A
+ * table that had its columns put in another order since must not swap them under `SELECT *`. */
+static enum err name_columns(const struct iceberg_view *view, const struct iceberg_schema *schema,
+                             struct slice body, struct arena *arena, struct slice *ret_sql,
+                             struct errinfo *info)
+{
+    struct buf sql CLEANUP(buf_fini) = {0};
+    struct slice names = {0};
+    for (size_t i = 0; i < view->property_count; i++) {
+        if (slice_equal(view->properties[i].key, SLICE("spark.query-column-names"))) {
+            names = view->properties[i].value;
+        }
+    }
+    while (body.len > 0 && strchr("; \t\r\n", body.ptr[body.len - 1]) != NULL) {
+        body.len--;
+    }
+    for (size_t i = 0; i < schema->root.field_count; i++) {
+        struct slice name;
+        if (!next_body_name(schema, i, &names, &name)) {
+            return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                               "the view's property \"spark.query-column-names\" does not name its "
+                               "columns");
+        }
+        buf_append_str(&sql, i == 0 ? "SELECT v." : ", v.");
+        sql_quote_name(&sql, name);
+        buf_append_str(&sql, " AS ");
+        sql_quote_name(&sql, schema->root.fields[i].name);
+    }
+    buf_append_str(&sql, " FROM (");
+    buf_append_slice(&sql, body);
+    buf_append_str(&sql, "\n) AS v"); /* the body may end in a comment */
+    return !buf_failed(&sql) && arena_slice(arena, buf_slice(&sql), ret_sql) ? ERR_OK
+                                                                             : errinfo_nomem(info);
+}
+
 static enum err make_view(struct lake_table *table, struct arena *arena,
                           struct relation *ret_relation, struct errinfo *info)
 {
@@ -249,7 +277,11 @@ static enum err make_view(struct lake_table *table, struct arena *arena,
         return errinfo_set(info, ERR_UNSUPPORTED, NULL, "the view \"%.*s\" has no SQL text",
                            SLICE_ARGS(relation.name.name));
     }
-    TRY(fill_columns(iceberg_view_schema(view, version->schema_id), arena, &relation, info));
+    const struct iceberg_schema *schema = iceberg_view_schema(view, version->schema_id);
+    TRY(fill_columns(schema, arena, &relation, info));
+    if (schema->root.field_count > 0) {
+        TRY(name_columns(view, schema, relation.view_sql, arena, &relation.view_sql, info));
+    }
     struct buf ns CLEANUP(buf_fini) = {0};
     for (size_t i = 0; i < version->default_namespace_count; i++) {
         buf_append_str(&ns, i == 0 ? "" : ".");
@@ -269,9 +301,8 @@ static enum err load_exact(const struct attached *attached, const struct identit
                            struct lake_table *ret_table, struct errinfo *info)
 {
     struct lake_table table = {.attached = attached, .who = who};
-    TRY(fence(attached, who, arena, &table.io, info));
+    TRY(catalog_iceberg_io_of(&attached->catalog, who, arena, &table.io, info));
     TRY(catalog_iceberg_load(&attached->catalog, who, ns, name, arena, &table.loaded, info));
-    TRY(lake_location_check(attached, table.loaded.name.metadata_location, info));
     *ret_table = table;
     return ERR_OK;
 }

@@ -1,9 +1,10 @@
 /* AT (VERSION => ...) and AT (TIMESTAMP => ...): which version of a table a statement means. */
+#include "arrow/arrow.h"
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "query/lake_int.h"
 #include "query/plan_int.h"
-
-#include "arrow/arrow.h"
+#include "sql/scan.h"
 
 static enum err not_constant(struct errinfo *info)
 {
@@ -120,6 +121,36 @@ static enum err read_time(struct builder *b, const struct json *at, struct lake_
     TRY(first_cell(b, buf_slice(&sql), &ret_travel->value, info));
     ret_travel->kind = TRAVEL_TIME;
     return ERR_OK;
+}
+
+enum err lake_fill_audit(const struct relation *relation, struct arena *arena,
+                         struct audit_table *out, struct errinfo *info)
+{
+    const struct lake_table *table = relation->lake;
+    struct buf text CLEANUP(buf_fini) = {0};
+    char time[CLOCK_TEXT_BYTES];
+    if (table == NULL || relation->kind == RELATION_VIEW) {
+        return ERR_OK;
+    }
+    switch (table->travel.kind) {
+    case TRAVEL_NOW:
+        break;
+    case TRAVEL_SNAPSHOT:
+        buf_printf(&text, "VERSION => %lld", (long long)table->travel.value);
+        break;
+    case TRAVEL_REF:
+        buf_append_str(&text, "VERSION => ");
+        sql_quote_string(&text, table->travel.ref);
+        break;
+    case TRAVEL_TIME:
+        buf_printf(&text, "TIMESTAMP => '%s'", clock_format_utc(table->travel.value * 1000, time));
+        break;
+    }
+    out->has_snapshot = table->snapshot != NULL;
+    out->snapshot_id = table->snapshot == NULL ? 0 : table->snapshot->id;
+    return !buf_failed(&text) && arena_slice(arena, buf_slice(&text), &out->version)
+               ? ERR_OK
+               : errinfo_nomem(info);
 }
 
 enum err plan_read_travel(struct builder *b, const struct sql_reference *reference,

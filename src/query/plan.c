@@ -384,6 +384,7 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
         .scan = scan,
         .is_mentioned_before = mention != NULL,
         .is_bound = resolved->effective.is_bound,
+        .is_narrowed = resolved->effective.column_count != relation->column_count,
     };
     plan->is_cacheable = plan->is_cacheable && relation->kind != RELATION_SYSTEM;
     *ret_index = plan->table_count++;
@@ -484,7 +485,7 @@ static enum err fill_audit(struct builder *b, const struct plan_node *node,
     out->via_policy = node->via_policy;
     out->as_definer =
         node->who == b->session->who ? (struct slice){"", 0} : identity_subject(node->who);
-    return ERR_OK;
+    return lake_fill_audit(resolved->relation, b->arena, out, info);
 }
 
 struct operands {
@@ -570,15 +571,26 @@ static enum err classify_filter(struct builder *b, struct plan_ref *ref, struct 
     return ERR_OK;
 }
 
-/* What a definer's view calls is not the person's to know. */
-static void worsen_leak(struct builder *b, const struct plan_node *node)
+/* What a definer's view calls is not the person's to know, and a policy that looks into tables is
+ * not to be known of at all: only the person's own words name a culprit. */
+static void worsen(struct builder *b, const struct plan_node *node, enum leak_class leak,
+                   const char *what, struct slice name)
 {
     struct plan *plan = b->plan;
-    if (node->ast->leak > plan->leak) {
-        plan->leak = node->ast->leak;
-        plan->leak_function =
-            node->who == b->session->who ? node->ast->leak_function : SLICE("view");
+    bool is_own = node->who == b->session->who && node->via_policy.len == 0;
+    bool is_named_first =
+        leak == LEAK_UNSAFE && plan->leak == LEAK_UNSAFE && plan->leak_what == NULL && is_own;
+    if (leak <= plan->leak && !is_named_first) {
+        return;
     }
+    plan->leak = leak;
+    plan->leak_what = is_own ? what : node->via_policy.len == 0 ? "an expression of a view" : NULL;
+    plan->leak_name = is_own ? name : SLICE("");
+}
+
+static bool is_worst(const struct plan *plan)
+{
+    return plan->leak == LEAK_UNSAFE && plan->leak_what != NULL;
 }
 
 /* Hidden values are at stake behind a policy, and behind a view that reads with rights which the
@@ -611,16 +623,15 @@ static bool is_plain_type(struct slice type)
 
 /* Comparing a list with a number, or subtracting times with a zone, throws where the engine does
  * not say so; the text does not tell types, so the column decides. */
-static void worsen_types(struct plan *plan, const struct plan_ref *ref,
-                         const struct used_columns *used)
+static void worsen_types(struct builder *b, const struct plan_node *node,
+                         const struct plan_ref *ref, const struct used_columns *used)
 {
     const struct policy_effective *effective = &ref->resolved.effective;
-    for (size_t i = 0; i < effective->column_count && plan->leak != LEAK_UNSAFE; i++) {
+    for (size_t i = 0; i < effective->column_count && !is_worst(b->plan); i++) {
         const struct relation_column *column = effective->columns[i].column;
         if (!is_plain_type(column->type) &&
             uses(used, column->name, ref->resolved.relation->name.name)) {
-            plan->leak = LEAK_UNSAFE;
-            plan->leak_function = column->type;
+            worsen(b, node, LEAK_UNSAFE, "a column of type", column->type);
         }
     }
 }
@@ -628,8 +639,8 @@ static void worsen_types(struct plan *plan, const struct plan_ref *ref,
 /* Casts that the engine makes where unlike types meet, by what the columns are. */
 static enum err worsen_mixed(struct builder *b, const struct plan_node *node, struct errinfo *info)
 {
-    struct plan *plan = b->plan;
-    if (!plan->is_bound || plan->leak == LEAK_UNSAFE) {
+    const struct plan *plan = b->plan;
+    if (!plan->is_bound || is_worst(plan)) {
         return ERR_OK;
     }
     size_t capacity = 1;
@@ -653,8 +664,7 @@ static enum err worsen_mixed(struct builder *b, const struct plan_node *node, st
     }
     TRY(sql_ast_mixes_types(node->ast, columns, count, scratch, &mixes, info));
     if (mixes) {
-        plan->leak = LEAK_UNSAFE;
-        plan->leak_function = SLICE("=");
+        worsen(b, node, LEAK_UNSAFE, "a comparison of unlike types", SLICE(""));
     }
     return ERR_OK;
 }
@@ -666,7 +676,7 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
     if (!collect_names(b->arena, ast->root, &used)) {
         return errinfo_nomem(info);
     }
-    worsen_leak(b, node);
+    worsen(b, node, ast->leak, "", ast->leak_function);
     node->ref_count = ast->reference_count;
     node->refs = arena_calloc(b->arena, node->ref_count + 1, sizeof(*node->refs));
     if (node->refs == NULL) {
@@ -688,7 +698,7 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
         if (ref->resolved.relation->kind == RELATION_VIEW) {
             TRY(open_view(b, node, ref->resolved.relation, &ref->view, info));
         }
-        worsen_types(b->plan, ref, &used);
+        worsen_types(b, node, ref, &used);
         b->plan->is_bound = b->plan->is_bound || is_bound_reference(node, ref);
         b->plan->is_partial = b->plan->is_partial || is_partial_reference(ref);
         b->plan->tables[ref->table].is_bound = is_bound_reference(node, ref);
@@ -714,6 +724,16 @@ static void write_source_column(const struct relation *relation,
     }
     if (is_empty_system(relation)) {
         buf_printf(out, "CAST(NULL AS %.*s)", SLICE_ARGS(column->type));
+        return;
+    }
+    if (relation_column_is_unreadable(column)) {
+        struct buf text CLEANUP(buf_fini) = {0};
+        buf_printf(&text, "column \"%.*s\" has the Iceberg type %.*s, which cannot be read",
+                   SLICE_ARGS(column->name), SLICE_ARGS(column->type));
+        buf_append_str(out, "__moat_unreadable(");
+        sql_quote_string(out, buf_slice(&text));
+        buf_append_char(out, ')');
+        out->failed = out->failed || buf_failed(&text);
         return;
     }
     buf_append_str(out, is_text ? "CAST(" : "");

@@ -62,6 +62,19 @@ void policy_tables_init(struct policy_tables *tables, struct session *session, s
 
 /* ---- for people ---- */
 
+static enum err remember(struct policy_tables *tables, const struct relation *relation,
+                         struct errinfo *info)
+{
+    struct policy_table *table = arena_calloc(tables->arena, 1, sizeof(*table));
+    if (table == NULL) {
+        return errinfo_nomem(info);
+    }
+    table->relation = *relation;
+    table->next = tables->first;
+    tables->first = table;
+    return ERR_OK;
+}
+
 static enum err name_all(struct policy_tables *tables, struct errinfo *info)
 {
     struct session *session = tables->session;
@@ -73,16 +86,15 @@ static enum err name_all(struct policy_tables *tables, struct errinfo *info)
         TRY(system_relations(session->warehouse->system, session->who, tables->arena, &relations,
                              &count, info));
     } else {
-        TRY(resolve_visible(session, session->who, tables->arena, &visible, &count, info));
+        count = 0;
     }
     for (size_t i = 0; i < count; i++) {
-        struct policy_table *table = arena_calloc(tables->arena, 1, sizeof(*table));
-        if (table == NULL) {
-            return errinfo_nomem(info);
-        }
-        table->relation = is_admin ? relations[i].relation : *visible[i].relation;
-        table->next = tables->first;
-        tables->first = table;
+        TRY(remember(tables, &relations[i].relation, info));
+    }
+    /* Tables of attached catalogs too, which the store does not list. */
+    TRY(resolve_visible(session, session->who, tables->arena, &visible, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        TRY(remember(tables, visible[i].relation, info));
     }
     return ERR_OK;
 }
@@ -254,9 +266,10 @@ static enum err resolve_read(struct builder *b, const struct sql_ast *ast,
         return errinfo_set(info, ERR_NOT_FOUND, "42P01", "a table that it reads was renamed");
     }
     if (node->refs[0].resolved.effective.is_bound) {
-        /* The definer's own expression then stands over rows hidden from them. */
+        /* The definer's own expression then stands over rows hidden from them. What made it so is
+         * named only if the statement did. */
+        b->plan->leak_what = b->plan->leak == LEAK_UNSAFE ? b->plan->leak_what : NULL;
         b->plan->leak = LEAK_UNSAFE;
-        b->plan->leak_function = SLICE("a subquery of a policy");
     }
     read->node = node;
     return ERR_OK;

@@ -84,7 +84,7 @@ static void explain_name(const struct plan *plan, struct errinfo *info)
         if (nearest[0] != '\0') {
             errinfo_hint(info, "Did you mean \"%s\"?", nearest);
         } else if (candidates[0] != '\0') {
-            errinfo_hint(info, "%s", candidates);
+            errinfo_hint(info, "DESCRIBE shows the columns of a table.");
         }
     }
     errinfo_position(info, sql_travel_position(&plan->travel, position));
@@ -160,7 +160,7 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
 {
     struct session *session = query->session;
     TRY(query_check_cancelled(query, info));
-    TRY(access_open(session->warehouse, session->who, query->plan, &query->access, info));
+    TRY(access_open(session->warehouse, session->who, query->plan, NULL, &query->access, info));
     struct buf sql CLEANUP(buf_fini) = {0};
     if (access_bind(query->access, query->plan->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
@@ -168,8 +168,12 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     struct engine_query *engine;
     enum err err = engine_query_open(session->engine, session->who, buf_slice(&sql), parameters,
                                      parameter_count, &engine, info);
+    if (err != ERR_OK && files_explain(query, info)) {
+        return ERR_INVALID;
+    }
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
+        files_polish(query, info);
         return err;
     }
     pthread_mutex_lock(&session->lock);
@@ -223,9 +227,12 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
     TRY(plan_build(query->session, query, query->statement, &plan, info));
     uint32_t wanted = plan->ast == NULL ? 0 : plan->ast->parameter_count;
     if (wanted != parameter_count) {
-        return errinfo_set(info, ERR_INVALID, "08P01",
-                           "the statement has %u parameters, %zu values were given", wanted,
-                           parameter_count);
+        (void)errinfo_set(info, ERR_INVALID, "08P01",
+                          "the statement has %u parameter%s, %zu value%s given", wanted,
+                          wanted == 1 ? "" : "s", parameter_count,
+                          parameter_count == 1 ? " was" : "s were");
+        errinfo_hint(info, "In SQL: PREPARE name AS the statement, then EXECUTE name (values).");
+        return ERR_INVALID;
     }
     struct engine_parameter *values =
         arena_calloc(query->arena, parameter_count + 1, sizeof(*values));
@@ -483,8 +490,12 @@ static enum err pull(struct query *query, struct ArrowArray *out, struct errinfo
         enum err why = query_check_cancelled(query, info);
         return why != ERR_OK ? why : err;
     }
+    if (err != ERR_OK && files_explain(query, info)) {
+        return ERR_INVALID;
+    }
     if (err != ERR_OK) {
         query_clean_error(query, false, info);
+        files_polish(query, info);
         return err;
     }
     if (out->release == NULL) {

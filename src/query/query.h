@@ -31,6 +31,29 @@ void warehouse_close(struct warehouse *warehouse); /* after all sessions */
 DEFINE_CLEANUP(struct warehouse, warehouse_cleanup, warehouse_close)
 const char *warehouse_folder(const struct warehouse *warehouse);
 
+/* ---- the audit trail of a warehouse that need not open ---- */
+
+struct audit_report;
+struct audit_anchor;
+
+/* Checks the trail, and holds it against what the store remembers of it. A trail without a store is
+ * checked alone: `ret_anchor` has seq 0 then. ERR only when it cannot be read. */
+MUST_USE enum err warehouse_verify_trail(const struct config *config,
+                                         struct audit_report *ret_report,
+                                         struct audit_anchor *ret_anchor, struct errinfo *info);
+
+struct trail_loss {
+    bool is_accepted;  /* false: nothing was missing, nothing was done */
+    uint64_t anchored; /* the last record that the store remembered */
+    uint64_t kept;     /* records that are left, and go on */
+    char aside[4096];  /* where a damaged trail was put; empty = nowhere */
+};
+
+/* As the owner: takes the trail for what it is, records that, and lets the warehouse open again.
+ * ERR_CORRUPT, ERR_IO ...: done in part; can be done again. */
+MUST_USE enum err warehouse_accept_trail_loss(const struct config *config,
+                                              struct trail_loss *ret_loss, struct errinfo *info);
+
 /* The OS user of this process, or with `as` (not empty) that person, acted for by the OS user, who
  * must own the warehouse. The login is audited. */
 MUST_USE enum err warehouse_login_local(struct warehouse *warehouse, struct slice as,

@@ -81,6 +81,7 @@ struct plan_table {
     struct audit_table audit;
     bool is_mentioned_before; /* shares its objects, whose bytes count at the first mention */
     bool is_bound;
+    bool is_narrowed; /* some of its columns are absent for the person */
 };
 
 struct plan {
@@ -101,8 +102,9 @@ struct plan {
     bool has_barrier;
     bool is_cacheable;
     enum leak_class leak;
-    struct slice leak_function;
-    struct sql_ast *ast;      /* for carets; lives in arena */
+    const char *leak_what;  /* in words, of the statement itself; NULL = not the person's to know */
+    struct slice leak_name; /* and the name after it, or empty */
+    struct sql_ast *ast;    /* for carets; lives in arena */
     struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
@@ -125,21 +127,23 @@ MUST_USE enum err plan_rows(struct session *session, const struct relation_colum
 
 struct access;
 
+/* With one writable sink when `sink_path` is given. */
 MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
-                              const struct plan *plan, struct access **ret_access,
-                              struct errinfo *info);
-/* As above for loose objects, with one writable sink when `sink_path` is given. `has_hidden`: the
- * person may not see all in them, so the engine must not plan with what it knows of values. */
+                              const struct plan *plan, const char *sink_path,
+                              struct access **ret_access, struct errinfo *info);
+/* As above for loose objects, of which the person may see all. */
 MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                                       const struct relation_object *const *objects,
-                                      size_t object_count, bool has_hidden, const char *sink_path,
-                                      struct access **ret_access, struct errinfo *info);
+                                      size_t object_count, struct access **ret_access,
+                                      struct errinfo *info);
 void access_close(struct access *access);
 DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 /* Physical SQL with the plan's placeholder replaced by the living grant. */
 MUST_USE enum err access_bind(const struct access *access, struct slice physical_sql,
                               struct buf *ret_sql);
 uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count);
+/* For EXPLAIN: the files of each lake whose files nobody has asked for yet. */
+MUST_USE enum err access_plan_lakes(struct access *access, struct errinfo *info);
 struct lake_scan_counts access_lake_work(const struct access *access, size_t lake);
 void access_sink_uri(const struct access *access, struct buf *ret_uri);
 MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
@@ -196,6 +200,12 @@ MUST_USE enum err query_run_rows(struct query *query, const struct relation_colu
 
 /* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
 MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
+
+/* If `info` is the engine's complaint about a file that is not what its table was registered as, it
+ * is replaced by which file and what of it (for who may administer the table), and true. */
+bool files_explain(struct query *query, struct errinfo *info);
+/* Names the files in the engine's words, where the person may know them, and shortens those. */
+void files_polish(const struct query *query, struct errinfo *info);
 
 /* What may be told about a failure where a policy applies. */
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);

@@ -511,7 +511,7 @@ static enum err resolve_attached(struct session *session, const struct identity 
         if (now.is_bound || now.column_count != out->relation->column_count) {
             return ERR_OK; /* it tells of what is hidden */
         }
-        TRY(lake_metadata_load(&open, arena, out->relation, info));
+        TRY(lake_metadata_load(&open, out->relation, arena, out->relation, info));
         return give_all(out->relation, arena, &out->effective, info);
     }
     if (open.travel.kind == TRAVEL_NOW) {

@@ -4,16 +4,37 @@
 #include "query/run_int.h"
 #include "sql/scan.h"
 
-static enum err locate_option(struct query *query, struct slice written, struct slice *ret_value,
-                              struct errinfo *info)
+/* Folders made absolute, as one literal with commas between. */
+static enum err locate_folders(struct query *query, const struct slice *written, size_t count,
+                               struct slice *ret_value, struct errinfo *info)
 {
-    struct slice path;
+    struct buf all CLEANUP(buf_fini) = {0};
     struct buf quoted CLEANUP(buf_fini) = {0};
-    TRY(catalog_iceberg_locate(query->session->who, written, query->arena, &path, info));
-    sql_quote_string(&quoted, path);
-    return !buf_failed(&quoted) && arena_slice(query->arena, buf_slice(&quoted), ret_value)
+    for (size_t i = 0; i < count; i++) {
+        struct slice path;
+        TRY(catalog_iceberg_locate(query->session->who, written[i], query->arena, &path, info));
+        buf_append_str(&all, i == 0 ? "" : ",");
+        buf_append_slice(&all, path);
+    }
+    sql_quote_string(&quoted, buf_slice(&all));
+    return !buf_failed(&all) && !buf_failed(&quoted) &&
+                   arena_slice(query->arena, buf_slice(&quoted), ret_value)
                ? ERR_OK
                : errinfo_nomem(info);
+}
+
+/* What the person may read is what they may let a catalog's metadata name: that must be the one
+ * whose rights the program has. */
+static enum err check_allow(const struct query *query, struct errinfo *info)
+{
+    const struct identity *who = query->session->who;
+    if (identity_is_owner(who) && identity_actor(who).len == 0) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_DENIED, NULL,
+                      "only the warehouse's owner may ALLOW folders outside of a catalog's own");
+    errinfo_hint(info, "Ask them to attach it.");
+    return ERR_DENIED;
 }
 
 /* What is kept: the type by itself, folders absolute, but not that the file was made once. */
@@ -35,9 +56,11 @@ static enum err keep_options(struct query *query, const struct statement *statem
         struct relation_option *out = &options[kept->option_count++];
         *out = *option;
         if (slice_equal_fold(option->name, SLICE("warehouse"))) {
-            TRY(locate_option(query, attached->catalog.warehouse, &out->value, info));
+            TRY(locate_folders(query, &attached->catalog.warehouse, 1, &out->value, info));
         } else if (slice_equal_fold(option->name, SLICE("allow"))) {
-            TRY(locate_option(query, attached->roots[1], &out->value, info));
+            TRY(check_allow(query, info));
+            TRY(locate_folders(query, attached->catalog.folders + 1,
+                               attached->catalog.folder_count - 1, &out->value, info));
         }
     }
     kept->options = options;

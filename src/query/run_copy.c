@@ -145,8 +145,7 @@ enum err run_copy(struct query *query, const struct statement *statement, struct
         return errinfo_nomem(info);
     }
     TRY(query_move(query, QUERY_ADMITTED, info));
-    TRY(access_open_objects(session->warehouse, session->who, plan->objects, plan->object_count,
-                            plan->is_bound, target, &query->access, info));
+    TRY(access_open(session->warehouse, session->who, plan, target, &query->access, info));
     TRY(query_move(query, QUERY_RUNNING, info));
     struct buf bound CLEANUP(buf_fini) = {0};
     struct buf sql CLEANUP(buf_fini) = {0};

@@ -42,11 +42,13 @@ static enum err object_name(struct query *query, const struct sql_name *written,
     return err;
 }
 
-/* Columns of the files of a loaded path, by binding a read of them. */
+/* Columns of the files of a loaded path, by binding a read of them; then each file is held against
+ * them, so that a table is refused now and not at its first query. */
 static enum err sniff(struct query *query, const struct relation *path,
                       struct relation_column **ret_columns, size_t *ret_count, struct errinfo *info)
 {
     struct session *session = query->session;
+    TRY(files_check_sizes(path, info));
     const struct relation_object **objects =
         arena_calloc(query->arena, path->object_count + 1, sizeof(*objects));
     if (objects == NULL) {
@@ -56,8 +58,8 @@ static enum err sniff(struct query *query, const struct relation *path,
         objects[i] = &path->objects[i];
     }
     struct access *access CLEANUP(access_cleanup) = NULL;
-    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, false,
-                            NULL, &access, info));
+    TRY(access_open_objects(session->warehouse, session->who, objects, path->object_count, &access,
+                            info));
     struct buf text CLEANUP(buf_fini) = {0};
     struct buf bound CLEANUP(buf_fini) = {0};
     struct access_uri_context uri = {session->warehouse, path, 0};
@@ -68,8 +70,11 @@ static enum err sniff(struct query *query, const struct relation *path,
     }
     struct engine_column *found;
     size_t count;
-    TRY(engine_describe(session->engine, session->who, buf_slice(&bound), query->arena, &found,
-                        &count, info));
+    enum err err = engine_describe(session->engine, session->who, buf_slice(&bound), query->arena,
+                                   &found, &count, info);
+    if (err != ERR_OK) {
+        return files_explain_sniff(query, path, info) ? ERR_INVALID : err;
+    }
     if (count == 0 || count > TABLE_COLUMNS_MAX) {
         return errinfo_set(info, ERR_LIMIT, NULL,
                            "the files have %zu columns; 1 to %d are possible", count,
@@ -84,6 +89,12 @@ static enum err sniff(struct query *query, const struct relation *path,
                                               .name = found[i].name,
                                               .source = found[i].name,
                                               .type = found[i].type};
+    }
+    if (path->object_count > 1) {
+        struct relation pinned = *path;
+        pinned.columns = columns;
+        pinned.column_count = count;
+        TRY(files_check(query, &pinned, info));
     }
     *ret_columns = columns;
     *ret_count = count;
@@ -164,7 +175,7 @@ static enum err describe_plan(struct query *query, struct plan *plan,
     struct session *session = query->session;
     struct access *access CLEANUP(access_cleanup) = NULL;
     struct buf bound CLEANUP(buf_fini) = {0};
-    TRY(access_open(session->warehouse, session->who, plan, &access, info));
+    TRY(access_open(session->warehouse, session->who, plan, NULL, &access, info));
     if (access_bind(access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }

@@ -56,12 +56,17 @@ static void add_outline(const struct plan *plan, struct buf *lines)
         buf_append_str(&line, table->is_bound ? ", policy applies" : "");
         add_line(lines, buf_slice(&line));
     }
-    if (plan->has_barrier) {
-        struct slice what = plan->leak_function.len > 0 ? plan->leak_function : SLICE("=");
+    /* A barrier that the policy itself makes necessary is not told of: it would tell what the
+     * policy is made of. */
+    if (plan->has_barrier && plan->leak == LEAK_UNSAFE && plan->leak_what != NULL) {
+        struct slice name = plan->leak_name;
         buf_reset(&line);
-        buf_printf(&line,
-                   "Barrier: \"%.*s\" could fail on hidden rows, so it runs above the policy",
-                   SLICE_ARGS(what));
+        buf_printf(&line, "Barrier: %s%s", plan->leak_what,
+                   plan->leak_what[0] != '\0' && name.len > 0 ? " " : "");
+        if (name.len > 0) {
+            buf_printf(&line, "\"%.*s\"", SLICE_ARGS(name));
+        }
+        buf_append_str(&line, " could fail on hidden rows, so it runs above the policy");
         add_line(lines, buf_slice(&line));
     }
 }
@@ -103,32 +108,52 @@ static void add_operator(const struct json *node, unsigned depth, struct buf *li
     }
 }
 
-static enum err add_engine_plan(struct query *query, const struct plan *plan, bool is_analyze,
-                                struct buf *lines, struct errinfo *info)
+/* Has the engine plan the statement, and run it if asked to. */
+static enum err ask_engine(struct query *query, const struct plan *plan, bool is_analyze,
+                           struct buf *ret_text, struct errinfo *info)
 {
     struct session *session = query->session;
     struct buf bound CLEANUP(buf_fini) = {0};
-    struct buf text CLEANUP(buf_fini) = {0};
-    TRY(access_open(session->warehouse, session->who, plan, &query->access, info));
+    TRY(access_open(session->warehouse, session->who, plan, NULL, &query->access, info));
     if (access_bind(query->access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    int64_t started_us = clock_mono_us();
-    enum err err =
-        engine_explain(session->engine, session->who, buf_slice(&bound), is_analyze, &text, info);
+    enum err err = engine_explain(session->engine, session->who, buf_slice(&bound), is_analyze,
+                                  ret_text, info);
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
-        return err;
     }
+    return err;
+}
+
+static enum err add_scans(const struct query *query, const struct plan *plan, bool has_run,
+                          struct buf *lines, struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    if (!has_run) {
+        TRY(access_plan_lakes(query->access, info));
+    }
+    lake_explain(plan, query->access, has_run, &text);
+    add_text(lines, buf_slice(&text));
+    return buf_failed(&text) ? errinfo_nomem(info) : ERR_OK;
+}
+
+static enum err add_engine_plan(struct query *query, const struct plan *plan, bool is_analyze,
+                                struct buf *lines, struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    int64_t started_us = clock_mono_us();
+    TRY(ask_engine(query, plan, is_analyze, &text, info));
     if (is_analyze) {
         char line[64];
         (void)snprintf(line, sizeof(line), "Total: %.1f ms",
                        (double)(clock_mono_us() - started_us) / 1000);
         add_line(lines, slice_of(line));
     }
-    if (plan->is_bound) {
-        return ERR_OK; /* the tree would tell */
+    if (!lake_may_explain(plan)) {
+        return ERR_OK; /* the tree would tell, and so would counts */
     }
+    TRY(add_scans(query, plan, is_analyze, lines, info));
     struct json *root;
     TRY(json_parse(query->arena, buf_slice(&text), NULL, &root, info));
     if (root->type == JSON_ARRAY) {
@@ -171,7 +196,15 @@ static enum err explain(struct query *query, const struct statement *statement,
     }
     buf_append_slice(&shown, rest);
     add_text(lines, buf_slice(&shown));
-    return buf_failed(&shown) ? errinfo_nomem(info) : ERR_OK;
+    if (buf_failed(&shown)) {
+        return errinfo_nomem(info);
+    }
+    if (plan->lake_count > 0 && lake_may_explain(plan)) {
+        struct buf unused CLEANUP(buf_fini) = {0};
+        TRY(ask_engine(query, plan, false, &unused, info));
+        TRY(add_scans(query, plan, false, lines, info));
+    }
+    return ERR_OK;
 }
 
 enum err run_explain(struct query *query, const struct statement *statement, struct errinfo *info)

@@ -7,6 +7,16 @@
 typedef enum err (*statement_fn)(struct query *query, const struct statement *statement,
                                  struct errinfo *info);
 
+/* ---- files.c ---- */
+
+/* At a registration: ERR_INVALID (42P17) names a file that is empty where it may not be ... */
+MUST_USE enum err files_check_sizes(const struct relation *relation, struct errinfo *info);
+/* ... or has not the columns that the relation has now, and one that has. */
+MUST_USE enum err files_check(struct query *query, const struct relation *relation,
+                              struct errinfo *info);
+/* Likewise after the engine could not bind them. False: it is not about a file. */
+bool files_explain_sniff(struct query *query, const struct relation *path, struct errinfo *info);
+
 MUST_USE enum err run_explain(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);

@@ -157,7 +157,6 @@ enum err run_lake_register(struct query *query, const struct statement *statemen
     }
     TRY(catalog_iceberg_locate(query->session->who, statement->location, query->arena, &location,
                                info));
-    TRY(lake_location_check(attached, location, info));
     enum err err =
         catalog_iceberg_register(&attached->catalog, query->session->who, namespace_of(query, name),
                                  name->name, false, location, info);

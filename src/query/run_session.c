@@ -318,8 +318,9 @@ enum err run_execute(struct query *query, const struct statement *statement, str
     enum err err = plan_build(query->session, query, slice_of(prepared->text), &plan, info);
     if (err == ERR_OK && plan->ast->parameter_count != statement->argument_count) {
         err = errinfo_set(info, ERR_INVALID, "08P01",
-                          "prepared statement \"%s\" has %u parameters, %zu values were given",
-                          prepared->name, plan->ast->parameter_count, statement->argument_count);
+                          "prepared statement \"%s\" takes %u value%s, %zu were given",
+                          prepared->name, plan->ast->parameter_count,
+                          plan->ast->parameter_count == 1 ? "" : "s", statement->argument_count);
     }
     if (err == ERR_OK) {
         err = query_run(query, plan, values, statement->argument_count, info);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "iceberg/scan.h"
 #include "query/query_int.h"
+#include "query/trail_int.h"
 
 #define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)
 
@@ -52,7 +53,8 @@ static enum err open_parts(struct warehouse *warehouse, const struct warehouse_o
     if (trail == NULL) {
         return errinfo_nomem(info);
     }
-    struct audit_options audit = {config_bytes(config, CONFIG_AUDIT_FILE_BYTES_MAX)};
+    struct audit_anchor_store anchors = trail_anchors(warehouse->system);
+    struct audit_options audit = {config_bytes(config, CONFIG_AUDIT_FILE_BYTES_MAX), &anchors};
     TRY(audit_open(trail, &audit, &warehouse->audit, info));
     TRY(open_engine(warehouse, options->engine_module, arena, info));
     TRY(admission_new(config, &warehouse->admission, info));

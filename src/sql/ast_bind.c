@@ -73,6 +73,20 @@ static enum err unknown_column(const struct ast_check *c, const struct json *nod
 {
     (void)errinfo_set(c->info, ERR_NOT_FOUND, state, "column \"%.*s\" %s", SLICE_ARGS(name), what);
     errinfo_position(c->info, ast__position(c, node));
+    const struct relation *relation = c->binding->relation;
+    const struct relation_column *nearest = NULL;
+    unsigned best = 3;
+    for (size_t i = 0; relation != NULL && i < relation->column_count; i++) {
+        unsigned distance = slice_edit_distance(relation->columns[i].name, name, best - 1);
+        if (distance < best) {
+            best = distance;
+            nearest = &relation->columns[i];
+        }
+    }
+    if (nearest != NULL && c->binding->scope == NULL) {
+        errinfo_hint(c->info, "Did you mean \"%.*s\"?", SLICE_ARGS(nearest->name));
+        return ERR_NOT_FOUND;
+    }
     errinfo_hint(c->info, c->binding->scope == NULL
                               ? "A policy expression names columns of its own table."
                               : "A subquery of a policy names columns of its tables and of the "

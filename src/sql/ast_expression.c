@@ -226,7 +226,7 @@ static enum err print_shape(struct printer *p, struct slice uuid)
     buf_append_str(&p->out, "(SELECT ");
     for (size_t i = 0; i < table->column_count; i++) {
         buf_printf(&p->out, "%sCAST(NULL AS ", i == 0 ? "" : ", ");
-        buf_append_slice(&p->out, table->columns[i].type);
+        buf_append_slice(&p->out, relation_column_sql_type(&table->columns[i]));
         buf_printf(&p->out, ") AS \"__moat_d%.*s_%u\"", SLICE_ARGS(uuid), table->columns[i].id);
     }
     buf_append_char(&p->out, ')');

@@ -37,9 +37,24 @@ enum relation_format {
 struct relation_column {
     uint32_t id;         /* from 1 within its relation, never reused */
     struct slice name;   /* as SQL shows it */
-    struct slice source; /* name inside the files; of RELATION_SYSTEM also "=" and a constant */
+    /* Name inside the files; empty: the engine has no such type. Of RELATION_SYSTEM also "=" and a
+     * constant. */
+    struct slice source;
     struct slice type; /* the engine's type text: "BIGINT", "DECIMAL(15,2)", "STRUCT(a INTEGER)" */
 };
+
+/* Not so where nobody said what the source is. */
+static inline bool relation_column_is_unreadable(const struct relation_column *column)
+{
+    return column->source.ptr != NULL && column->source.len == 0;
+}
+
+/* The type as SQL is written with it: a column that cannot be read has an error for each value,
+ * which is a text. */
+static inline struct slice relation_column_sql_type(const struct relation_column *column)
+{
+    return relation_column_is_unreadable(column) ? SLICE("VARCHAR") : column->type;
+}
 
 struct relation_option {
     struct slice name;

@@ -222,7 +222,10 @@ static enum err unknown_word(struct cursor *c)
         }
     }
     enum err err = cursor_expected(c, "a statement");
-    if (nearest != NULL) {
+    if (c->token.text.len > 0 && c->token.text.ptr[0] == '\\') {
+        errinfo_hint(c->info, "Backslash commands are the shell's, which `moat` alone opens; SHOW "
+                              "TABLES, DESCRIBE name and SHOW GRANTS say the same in SQL.");
+    } else if (nearest != NULL) {
         char upper[16] = "";
         for (size_t i = 0; nearest[i] != '\0' && i + 1 < sizeof(upper); i++) {
             upper[i] = (char)(nearest[i] - 'a' + 'A');

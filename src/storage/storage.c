@@ -53,6 +53,22 @@ enum err storage_open(const struct identity *who, const struct storage_entry *en
     return ERR_OK;
 }
 
+enum err storage_open_within(const struct identity *who, struct slice location,
+                             const struct slice *folders, size_t folder_count,
+                             struct storage_object **ret_object, bool *ret_is_outside,
+                             struct errinfo *info)
+{
+    ASSERT(who != NULL);
+    TRY(check_location(location, info));
+    struct storage_object *object CLEANUP(storage_cleanup) = mem_calloc(1, sizeof(*object));
+    if (object == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(storage__local_open_within(location, folders, folder_count, object, ret_is_outside, info));
+    *ret_object = TAKE(object);
+    return ERR_OK;
+}
+
 enum err storage_open_bytes(struct slice bytes, struct storage_object **ret_object,
                             struct errinfo *info)
 {

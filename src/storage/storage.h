@@ -49,6 +49,15 @@ MUST_USE enum err storage_stat(const struct identity *who, struct slice location
 MUST_USE enum err storage_open(const struct identity *who, const struct storage_entry *entry,
                                struct storage_object **ret_object, struct errinfo *info);
 
+/* Opens the object at `location`, which comes from somebody who is not trusted, if it really is in
+ * one of `folders`, which are; none of them: wherever it is. Links and ".." may be in the path;
+ * they must not lead outside, and what is changed while this looks does not matter. ERR_DENIED with
+ * `ret_is_outside` set (never cleared) when it is outside. */
+MUST_USE enum err storage_open_within(const struct identity *who, struct slice location,
+                                      const struct slice *folders, size_t folder_count,
+                                      struct storage_object **ret_object, bool *ret_is_outside,
+                                      struct errinfo *info);
+
 /* An object over bytes in memory, which must outlive it: what system tables are made of. */
 MUST_USE enum err storage_open_bytes(struct slice bytes, struct storage_object **ret_object,
                                      struct errinfo *info);

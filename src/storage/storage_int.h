@@ -3,6 +3,8 @@
 
 #include "storage/storage.h"
 
+#include <sys/types.h>
+
 /* Bounds of one listing: both are far past any table and stop a pattern such as "/ * * / x". */
 #define STORAGE_DEPTH_MAX 128
 #define STORAGE_NAMES_MAX 2000000
@@ -39,6 +41,13 @@ MUST_USE enum err storage__local_list(struct slice pattern, size_t entries_max, 
 MUST_USE enum err storage__local_stat(struct slice location, struct arena *arena,
                                       struct storage_entry *ret_entry, struct errinfo *info);
 
+/* ERR_NOT_FOUND, ERR_DENIED, ERR_NOMEM or ERR_IO, by errno. */
+enum err storage__local_report(struct errinfo *info, int error, const char *verb,
+                               struct slice location);
+enum err storage__local_refuse_kind(struct errinfo *info, mode_t mode, struct slice location);
+/* Before each system call: true with errno EIO where a test wants it to fail. */
+bool storage__step_fails(void);
+
 struct storage_local {
     int fd;
     bool is_prefix; /* opened without an etag: only growth is allowed */
@@ -56,6 +65,13 @@ struct storage_object {
 
 MUST_USE enum err storage__local_open(const struct storage_entry *entry,
                                       struct storage_object *object, struct errinfo *info);
+/* Whatever regular file `path` is now; `name` for messages. */
+MUST_USE enum err storage__local_open_file(const char *path, struct slice name,
+                                           struct storage_object *object, struct errinfo *info);
+/* storage_within.c */
+MUST_USE enum err storage__local_open_within(struct slice location, const struct slice *folders,
+                                             size_t folder_count, struct storage_object *object,
+                                             bool *ret_is_outside, struct errinfo *info);
 MUST_USE enum err storage__local_read(const struct storage_object *object, uint64_t offset,
                                       void *ret_bytes, size_t len, struct errinfo *info);
 void storage__local_close(struct storage_local *local);

@@ -33,7 +33,8 @@ static size_t print_etag(const struct stat *file, char out[ETAG_BYTES])
     return (size_t)len;
 }
 
-static enum err report(struct errinfo *info, int error, const char *verb, struct slice location)
+enum err storage__local_report(struct errinfo *info, int error, const char *verb,
+                               struct slice location)
 {
     struct slice name = storage__base_name(location);
     if (error == ENOMEM) {
@@ -51,7 +52,7 @@ static enum err report(struct errinfo *info, int error, const char *verb, struct
     return code;
 }
 
-static enum err refuse_kind(struct errinfo *info, mode_t mode, struct slice location)
+enum err storage__local_refuse_kind(struct errinfo *info, mode_t mode, struct slice location)
 {
     struct slice name = storage__base_name(location);
     const char *kind = S_ISDIR(mode)    ? "a folder"
@@ -69,7 +70,7 @@ static enum err refuse_kind(struct errinfo *info, mode_t mode, struct slice loca
     return ERR_INVALID;
 }
 
-static bool step_fails(void)
+bool storage__step_fails(void)
 {
     if (fault_hit_io()) {
         errno = EIO;
@@ -133,7 +134,7 @@ static enum err split_pattern(struct walk *walk, struct slice pattern)
         }
     }
     if (walk->component_count == 0) {
-        return refuse_kind(walk->info, S_IFDIR, SLICE("/"));
+        return storage__local_refuse_kind(walk->info, S_IFDIR, SLICE("/"));
     }
     if (is_any_depth(walk->components[walk->component_count - 1])) {
         walk->components[walk->component_count++] = SLICE("*");
@@ -241,16 +242,17 @@ static enum err walk_name(struct walk *walk, const char *folder, struct slice na
         return ERR_OK;
     }
     struct stat file;
-    if (step_fails() || lstat(path, &file) != 0) {
-        return errno == ENOENT || errno == ENOTDIR ? ERR_OK
-                                                   : report(walk->info, errno, "look at", name);
+    if (storage__step_fails() || lstat(path, &file) != 0) {
+        return errno == ENOENT || errno == ENOTDIR
+                   ? ERR_OK
+                   : storage__local_report(walk->info, errno, "look at", name);
     }
     bool is_link = S_ISLNK(file.st_mode);
     if (is_link && stat(path, &file) != 0) {
         if (errno == ENOENT && !visit.is_match) {
             return ERR_OK;
         }
-        return report(walk->info, errno, "follow the link", name);
+        return storage__local_report(walk->info, errno, "follow the link", name);
     }
     if (S_ISDIR(file.st_mode)) {
         for (size_t i = 0; !is_link && i < walk->component_count; i++) {
@@ -259,22 +261,23 @@ static enum err walk_name(struct walk *walk, const char *folder, struct slice na
         if (visit.has_next || (visit.has_next_real && !is_link)) {
             TRY(walk_folder(walk, path, visit.next, depth + 1));
         }
-        return visit.is_match && visit.is_named ? refuse_kind(walk->info, file.st_mode, name)
-                                                : ERR_OK;
+        return visit.is_match && visit.is_named
+                   ? storage__local_refuse_kind(walk->info, file.st_mode, name)
+                   : ERR_OK;
     }
     if (!visit.is_match) {
         return ERR_OK;
     }
     return S_ISREG(file.st_mode) ? add_entry(walk, path, &file)
-                                 : refuse_kind(walk->info, file.st_mode, name);
+                                 : storage__local_refuse_kind(walk->info, file.st_mode, name);
 }
 
 static enum err read_names(struct walk *walk, const char *folder, struct slice **ret_names,
                            size_t *ret_count)
 {
-    DIR *stream = step_fails() ? NULL : opendir(folder[0] == '\0' ? "/" : folder);
+    DIR *stream = storage__step_fails() ? NULL : opendir(folder[0] == '\0' ? "/" : folder);
     if (stream == NULL) {
-        return report(walk->info, errno, "open folder", slice_of(folder));
+        return storage__local_report(walk->info, errno, "open folder", slice_of(folder));
     }
     struct slice *names = NULL;
     size_t count = 0;
@@ -303,7 +306,7 @@ static enum err read_names(struct walk *walk, const char *folder, struct slice *
         }
     }
     if (err == ERR_OK && errno != 0) {
-        err = report(walk->info, errno, "read folder", slice_of(folder));
+        err = storage__local_report(walk->info, errno, "read folder", slice_of(folder));
     }
     (void)closedir(stream);
     if (err == ERR_OK) {
@@ -395,11 +398,11 @@ enum err storage__local_stat(struct slice location, struct arena *arena,
     if (!arena_slice(arena, location, &entry.location)) {
         return errinfo_nomem(info);
     }
-    if (step_fails() || stat(entry.location.ptr, &file) != 0) {
-        return report(info, errno, "look at", location);
+    if (storage__step_fails() || stat(entry.location.ptr, &file) != 0) {
+        return storage__local_report(info, errno, "look at", location);
     }
     if (!S_ISREG(file.st_mode)) {
-        return refuse_kind(info, file.st_mode, location);
+        return storage__local_refuse_kind(info, file.st_mode, location);
     }
     char etag[ETAG_BYTES];
     struct slice printed = {etag, print_etag(&file, etag)};
@@ -425,7 +428,7 @@ static enum err check_opened(const struct storage_entry *entry, const struct sta
                              struct slice name, struct errinfo *info)
 {
     if (!S_ISREG(file->st_mode)) {
-        return refuse_kind(info, file->st_mode, name);
+        return storage__local_refuse_kind(info, file->st_mode, name);
     }
     if (entry->etag.len == 0) {
         return (uint64_t)file->st_size < entry->size_bytes ? changed(info, name) : ERR_OK;
@@ -435,34 +438,56 @@ static enum err check_opened(const struct storage_entry *entry, const struct sta
     return slice_equal(printed, entry->etag) ? ERR_OK : changed(info, name);
 }
 
-enum err storage__local_open(const struct storage_entry *entry, struct storage_object *object,
-                             struct errinfo *info)
+/* The object owns what is open of it from the start: also after an error it is closed with it. */
+static enum err open_file(const char *path, struct slice name, struct storage_object *object,
+                          struct stat *ret_file, struct errinfo *info)
 {
-    struct slice name = storage__base_name(entry->location);
-    char *path CLEANUP(mem_free_cleanup) = mem_slicedup(entry->location);
     struct storage_local *local = mem_calloc(1, sizeof(*local) + name.len);
-    object->local = local; /* closed with the object from here on */
-    if (path == NULL || local == NULL) {
-        mem_free(TAKE(object->local));
+    object->local = local;
+    if (local == NULL) {
         return errinfo_nomem(info);
     }
     memcpy(local + 1, name.ptr, name.len);
     local->name = (struct slice){(const char *)(local + 1), name.len};
     do {
         /* Not blocking: a pipe put in the file's place must not hang the query. */
-        local->fd = step_fails() ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        local->fd =
+            storage__step_fails() ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     } while (local->fd < 0 && errno == EINTR);
-    struct stat file;
-    if (local->fd < 0 || step_fails() || fstat(local->fd, &file) != 0) {
-        return report(info, errno, "open", name);
+    if (local->fd < 0 || storage__step_fails() || fstat(local->fd, ret_file) != 0) {
+        return storage__local_report(info, errno, "open", name);
     }
-    TRY(check_opened(entry, &file, name, info));
-    local->is_prefix = entry->etag.len == 0;
-    local->modified_ns = modified_ns(&file);
-    local->file_bytes = (uint64_t)file.st_size;
-    object->size_bytes = local->is_prefix ? entry->size_bytes : local->file_bytes;
+    local->modified_ns = modified_ns(ret_file);
+    local->file_bytes = (uint64_t)ret_file->st_size;
+    object->size_bytes = local->file_bytes;
     object->modified_us = local->modified_ns / 1000;
     return ERR_OK;
+}
+
+enum err storage__local_open(const struct storage_entry *entry, struct storage_object *object,
+                             struct errinfo *info)
+{
+    struct slice name = storage__base_name(entry->location);
+    struct stat file;
+    char *path CLEANUP(mem_free_cleanup) = mem_slicedup(entry->location);
+    if (path == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(open_file(path, name, object, &file, info));
+    TRY(check_opened(entry, &file, name, info));
+    object->local->is_prefix = entry->etag.len == 0;
+    if (object->local->is_prefix) {
+        object->size_bytes = entry->size_bytes;
+    }
+    return ERR_OK;
+}
+
+enum err storage__local_open_file(const char *path, struct slice name,
+                                  struct storage_object *object, struct errinfo *info)
+{
+    struct stat file;
+    TRY(open_file(path, name, object, &file, info));
+    return S_ISREG(file.st_mode) ? ERR_OK : storage__local_refuse_kind(info, file.st_mode, name);
 }
 
 enum err storage__local_read(const struct storage_object *object, uint64_t offset, void *ret_bytes,
@@ -472,13 +497,14 @@ enum err storage__local_read(const struct storage_object *object, uint64_t offse
     char *out = ret_bytes;
     size_t done = 0;
     while (done < len) {
-        ssize_t got =
-            step_fails() ? -1 : pread(local->fd, out + done, len - done, (off_t)(offset + done));
+        ssize_t got = storage__step_fails()
+                          ? -1
+                          : pread(local->fd, out + done, len - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR) {
             continue;
         }
         if (got < 0) {
-            return report(info, errno, "read", local->name);
+            return storage__local_report(info, errno, "read", local->name);
         }
         if (got == 0) {
             return changed(info, local->name);
@@ -487,8 +513,8 @@ enum err storage__local_read(const struct storage_object *object, uint64_t offse
     }
     /* After the bytes, so that what is handed out is known to be of the opened version. */
     struct stat file;
-    if (step_fails() || fstat(local->fd, &file) != 0) {
-        return report(info, errno, "read", local->name);
+    if (storage__step_fails() || fstat(local->fd, &file) != 0) {
+        return storage__local_report(info, errno, "read", local->name);
     }
     bool is_same = local->is_prefix ? (uint64_t)file.st_size >= object->size_bytes
                                     : (uint64_t)file.st_size == local->file_bytes &&

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -292,6 +293,144 @@ static enum err list_and_read(const char *pattern)
     TRY(storage_read(object, 0, bytes, 4, NULL));
     CHECK(memcmp(bytes, "beta", 4) == 0);
     return ERR_OK;
+}
+
+/* The first byte of what is opened, or '!' when it lies outside, '?' for another error. */
+static char open_within(const char *folder, const char *name, const char *first, const char *second)
+{
+    struct storage_object *object CLEANUP(storage_cleanup) = NULL;
+    char path[1024];
+    char texts[2][1024];
+    bool is_outside = false;
+    char byte = 0;
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    (void)snprintf(texts[0], sizeof(texts[0]), "%s/%s", folder, first);
+    (void)snprintf(texts[1], sizeof(texts[1]), "%s/%s", folder, second);
+    struct slice folders[] = {slice_of(texts[0]), slice_of(texts[1])};
+    enum err err =
+        storage_open_within(someone(), slice_of(path), folders, 2, &object, &is_outside, NULL);
+    CHECK(is_outside == (err == ERR_DENIED));
+    if (err != ERR_OK) {
+        return is_outside ? '!' : '?';
+    }
+    CHECK_OK(storage_read(object, 0, &byte, 1, NULL));
+    return byte;
+}
+
+TEST(storage, what_is_opened_lies_in_the_allowed_folders)
+{
+    /* Goal: neither "..", nor links, nor folders whose names begin alike lead outside; what only
+     * seems to lie outside opens. */
+    const char *f = test_folder();
+    char path[1024];
+    write_file(f, "lake/data/a", "A");
+    write_file(f, "lake2/b", "B");
+    write_file(f, "more/c", "C");
+    static const struct {
+        const char *name;
+        const char *target;
+    } links[] = {{"lake/out", "../lake2/b"}, {"lake/out_folder", "../lake2"},
+                 {"lake/more", "../more/c"}, {"lake/in", "data/a"},
+                 {"seems", "lake"},          {"lake/loop", "loop"}};
+    for (size_t i = 0; i < ARRAY_COUNT(links); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", f, links[i].name);
+        CHECK(symlink(links[i].target, path) == 0);
+    }
+    char target[1024];
+    (void)snprintf(target, sizeof(target), "%s/lake/data/a", f);
+    (void)snprintf(path, sizeof(path), "%s/lake/absolute", f);
+    CHECK(symlink(target, path) == 0);
+    (void)snprintf(path, sizeof(path), "%s/lake/pipe", f);
+    CHECK(mkfifo(path, 0600) == 0);
+
+    static const struct {
+        const char *name;
+        char expected;
+    } cases[] = {{"lake/data/a", 'A'},       {"lake/data/../data/a", 'A'},
+                 {"lake/in", 'A'},           {"seems/data/a", 'A'},
+                 {"lake/absolute", 'A'},     {"more/c", 'C'},
+                 {"lake/more", 'C'},         {"lake2/b", '!'},
+                 {"lake/../lake2/b", '!'},   {"lake/out", '!'},
+                 {"lake/out_folder/b", '!'}, {"lake/loop", '?'},
+                 {"lake/data", '?'},         {"lake/nothing", '?'},
+                 {"lake/pipe", '?'},         {"lake/data/../../lake2/b", '!'}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char found = open_within(f, cases[i].name, "seems", "more");
+        if (found != cases[i].expected) {
+            fail_msg("%s: %c", cases[i].name, found);
+        }
+    }
+    CHECK(open_within(f, "lake/data/a", "gone", "lake/data") == 'A');
+    CHECK(open_within(f, "lake/data/a", "gone", "lake/dat") == '!');
+}
+
+static atomic_bool is_swapping;
+
+/* Turns a link to and fro between what is inside and what is not. */
+static void *swap_link(void *context)
+{
+    const char *folder = context;
+    char link[1024];
+    char next[1024];
+    (void)snprintf(link, sizeof(link), "%s/lake/link", folder);
+    (void)snprintf(next, sizeof(next), "%s/lake/next", folder);
+    for (unsigned i = 0; atomic_load(&is_swapping); i++) {
+        CHECK(symlink(i % 2 == 0 ? "../secret" : "data", next) == 0);
+        CHECK(rename(next, link) == 0);
+    }
+    return NULL;
+}
+
+TEST(storage, a_link_that_is_swapped_meanwhile_leads_nowhere_else)
+{
+    const char *f = test_folder();
+    pthread_t thread;
+    unsigned opened = 0;
+    unsigned refused = 0;
+    write_file(f, "lake/data/a", "A");
+    write_file(f, "secret/a", "S");
+    char folder[1024];
+    (void)snprintf(folder, sizeof(folder), "%s", f);
+    atomic_store(&is_swapping, true);
+    CHECK(pthread_create(&thread, NULL, swap_link, folder) == 0);
+    for (unsigned i = 0; i < 20000 && (opened < 500 || refused < 500); i++) {
+        char found = open_within(f, "lake/link/a", "lake", "lake");
+        CHECK(found == 'A' || found == '!' || found == '?');
+        opened += found == 'A';
+        refused += found == '!';
+    }
+    atomic_store(&is_swapping, false);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(opened > 0 && refused > 0);
+}
+
+static enum err open_and_read_within(struct slice path, struct slice folder)
+{
+    struct storage_object *object CLEANUP(storage_cleanup) = NULL;
+    char bytes[4] = {0};
+    bool is_outside = false;
+    TRY(storage_open_within(someone(), path, &folder, 1, &object, &is_outside, NULL));
+    TRY(storage_read(object, 0, bytes, 4, NULL));
+    CHECK(memcmp(bytes, "beta", 4) == 0);
+    return ERR_OK;
+}
+
+TEST(storage, every_failure_of_a_fence_is_clean)
+{
+    const char *f = test_folder();
+    write_file(f, "d/b.x", "beta");
+    char path[1024];
+    (void)snprintf(path, sizeof(path), "%s/d/b.x", f);
+    SWEEP_ALLOC(fault)
+    {
+        enum err err = open_and_read_within(slice_of(path), slice_of(f));
+        CHECK(err == ERR_OK ? !fault.fired : err == ERR_NOMEM && fault.fired);
+    }
+    SWEEP_IO(fault)
+    {
+        enum err err = open_and_read_within(slice_of(path), slice_of(f));
+        CHECK(err == ERR_OK ? !fault.fired : err == ERR_IO && fault.fired);
+    }
 }
 
 TEST(storage, every_failure_is_clean)

@@ -37,6 +37,30 @@ struct slice system_owner(const struct system *system);
 /* 32 random bytes that key the masks of this warehouse. Owned by the system; wiped on close. */
 struct slice system_mask_key(const struct system *system);
 
+/* ---- the audit trail's anchor: how far the trail is known to have come. Of no person, and read
+ *      before anybody is logged in. ---- */
+
+#define SYSTEM_ANCHOR_TEXT_BYTES 65
+
+struct system_anchor {
+    char
+        trail[SYSTEM_ANCHOR_TEXT_BYTES]; /* which trail; empty when its first record is not known */
+    uint64_t seq;                        /* of the record; 0 = nothing is anchored yet */
+    char hash[SYSTEM_ANCHOR_TEXT_BYTES];
+    int64_t wall_us; /* when it was anchored; set by the store */
+};
+
+MUST_USE enum err system_anchor(struct system *, struct system_anchor *ret_anchor,
+                                struct errinfo *info);
+/* Moves it forward; the record must be on disk. Older than what is there: nothing happens. Does not
+ * raise the version, nor wait for another writer (ERR_BUSY), and is not always synced.
+ * ERR_CORRUPT when the store knows another trail. */
+MUST_USE enum err system_anchor_advance(struct system *, const struct system_anchor *anchor,
+                                        struct errinfo *info);
+/* Sets it to whatever is given, for the owner who accepts that records are lost. */
+MUST_USE enum err system_anchor_replace(struct system *, const struct identity *who,
+                                        const struct system_anchor *anchor, struct errinfo *info);
+
 /* Builds the identity of `user` with all roles (nested, "public" always included) and attributes.
  * `actor` empty: the person themself. An actor must be the owner of the warehouse.
  * ERR_NOT_FOUND when there is no such user. */

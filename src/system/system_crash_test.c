@@ -354,9 +354,22 @@ static enum err step_drop_table(struct run *run, struct errinfo *info)
     return system_relation_drop(run->system, run->owner, &name, RELATION_TABLE, false, info);
 }
 
+static enum err step_anchor(struct run *run, struct errinfo *info)
+{
+    struct system_anchor anchor = {.trail = "t", .seq = 1000, .hash = "h"};
+    return system_anchor_advance(run->system, &anchor, info);
+}
+
+static enum err step_anchor_unsynced(struct run *run, struct errinfo *info)
+{
+    struct system_anchor anchor = {.trail = "t", .seq = 1001, .hash = "i"};
+    return system_anchor_advance(run->system, &anchor, info);
+}
+
 static enum err (*const steps[])(struct run *, struct errinfo *) = {
-    step_user,  step_role,   step_member, step_attribute, step_schema,    step_table,
-    step_grant, step_revoke, step_rename, step_replace,   step_drop_role, step_drop_table};
+    step_user,      step_role,      step_member, step_attribute, step_schema, step_table,
+    step_grant,     step_revoke,    step_rename, step_replace,   step_anchor, step_anchor_unsynced,
+    step_drop_role, step_drop_table};
 #define STEP_COUNT ARRAY_COUNT(steps)
 
 static enum err run_open(struct run *run, const char *folder, bool create, struct errinfo *info)
@@ -418,7 +431,10 @@ static void print_objects(struct run *run, struct arena *arena, struct buf *out)
     struct system_schema *schemas;
     struct system_relation *relations;
     struct grant *grants;
+    struct system_anchor anchor;
     size_t count;
+    CHECK_OK(system_anchor(run->system, &anchor, NULL));
+    buf_printf(out, "anchor %llu %s\n", (unsigned long long)anchor.seq, anchor.hash);
     CHECK_OK(system_schemas(run->system, run->owner, arena, &schemas, &count, NULL));
     for (size_t i = 0; i < count; i++) {
         buf_printf(out, "schema %.*s\n", SLICE_ARGS(schemas[i].name));

@@ -225,11 +225,29 @@ void system__rollback(struct system *system)
     }
 }
 
+/* Pragmas of this kind act when they are prepared, so this one is not cached. */
+enum err system__set_synced(struct system *system, bool is_synced, struct errinfo *info)
+{
+    if (system->is_unsynced == !is_synced) {
+        return ERR_OK;
+    }
+    const char *sql = is_synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
+    int code = sqlite3_exec(system->db, sql, NULL, NULL, NULL);
+    if (code != SQLITE_OK) {
+        return system__error(code, "write", info);
+    }
+    system->is_unsynced = !is_synced;
+    return ERR_OK;
+}
+
 static enum err begin(struct system *system, const char *sql, struct errinfo *info)
 {
     ASSERT(pthread_mutex_lock(&system->mutex) == 0);
     system__rollback(system); /* of a rollback that failed */
-    enum err err = system__run(system, sql, NO_VALUES, info);
+    enum err err = system__set_synced(system, true, info);
+    if (err == ERR_OK) {
+        err = system__run(system, sql, NO_VALUES, info);
+    }
     if (err != ERR_OK) {
         ASSERT(pthread_mutex_unlock(&system->mutex) == 0);
     }
@@ -288,6 +306,7 @@ static enum err commit(struct system *system, struct errinfo *info)
     if (sqlite3_total_changes64(system->db) == system->changes_before) {
         return system__run(system, "COMMIT", NO_VALUES, info); /* IF NOT EXISTS and the like */
     }
+    system->is_written = true;
     TRY(system__run(system, "UPDATE warehouse SET version = ?1", VALUES(INT(system->next_version)),
                     info));
     TRY(system__run(system, "COMMIT", NO_VALUES, info));

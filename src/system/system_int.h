@@ -9,9 +9,14 @@
 
 #define SYSTEM_FILE "system.db"
 #define SYSTEM_APPLICATION_ID 0x4D6F6174 /* "Moat", in the file's header */
-#define SYSTEM_LAYOUT 2                  /* user_version of the file's header */
+#define SYSTEM_LAYOUT 3                  /* user_version of the file's header */
 #define SYSTEM_MASK_KEY_BYTES 32
 #define SYSTEM_BUSY_TIMEOUT_MS 5000
+
+/* A power loss takes an anchor back by no more than this. */
+#define SYSTEM_ANCHOR_SYNC_RECORDS 256u
+/* Of the write-ahead log, before it is put into the file: each anchor adds one page. */
+#define SYSTEM_LOG_PAGES_MAX 128
 
 /* Principals that every store has, by fixed id. */
 #define SYSTEM_PUBLIC "public"
@@ -39,6 +44,8 @@ struct system {
     int64_t data_version;  /* SQLite's: differs after a commit of another connection */
     uint64_t next_version; /* in a write: what the counter will be */
     int64_t changes_before;
+    bool is_unsynced; /* commits do not wait for the disk: the anchor's, mostly */
+    bool is_written;  /* more than the anchor, so that the close empties the write-ahead log */
 };
 
 /* ---- statements (system_db.c) ---- */
@@ -123,6 +130,8 @@ MUST_USE enum err system__write_end(struct system *system, enum err err, struct 
 MUST_USE enum err system__read_begin(struct system *system, struct errinfo *info);
 void system__read_end(struct system *system);
 void system__rollback(struct system *system);
+/* Whether commits wait for the disk. Outside of a transaction. */
+MUST_USE enum err system__set_synced(struct system *system, bool is_synced, struct errinfo *info);
 
 /* ---- layout (system_layout.c) ---- */
 

@@ -122,6 +122,16 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
     " name TEXT NOT NULL,"
     " value TEXT NOT NULL,"
     " PRIMARY KEY (catalog, ordinal)) STRICT, WITHOUT ROWID;",
+
+    /* seq 0: nothing is anchored yet. synced_seq: up to where a power loss cannot take it back. */
+    "CREATE TABLE audit_anchor ("
+    " id INTEGER PRIMARY KEY CHECK (id = 1),"
+    " trail TEXT NOT NULL,"
+    " seq INTEGER NOT NULL CHECK (seq >= 0),"
+    " hash TEXT NOT NULL,"
+    " wall_us INTEGER NOT NULL,"
+    " synced_seq INTEGER NOT NULL) STRICT;"
+    "INSERT INTO audit_anchor VALUES (1, '', 0, '', 0, 0);",
 };
 
 static enum err pragma_number(struct system *system, const char *sql, int64_t *ret_number,
@@ -222,6 +232,7 @@ static enum err bring_up(struct system *system, struct slice os_user, struct err
     (void)snprintf(header, sizeof(header), "PRAGMA application_id = %d; PRAGMA user_version = %d",
                    SYSTEM_APPLICATION_ID, SYSTEM_LAYOUT);
     int code = sqlite3_exec(system->db, header, NULL, NULL, NULL);
+    system->is_written = true;
     return code == SQLITE_OK ? ERR_OK : system__error(code, "make", info);
 }
 

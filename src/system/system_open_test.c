@@ -134,12 +134,12 @@ TEST(system_open, refuses_a_newer_layout_and_another_application)
     alter_file(path_in(&f, "system.db"), "PRAGMA application_id = 7");
     CHECK_ERR(ERR_CORRUPT, try_open(f.folder, true, &info));
     alter_file(path_in(&f, "system.db"),
-               "PRAGMA user_version = 2; PRAGMA application_id = 1299145076");
+               "PRAGMA user_version = 3; PRAGMA application_id = 1299145076");
     CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));
     fixture_close(&f);
 }
 
-/* A store of the first layout had no attached catalogs. */
+/* A store of the first layout had no attached catalogs, one of the second no anchor. */
 TEST(system_open, brings_an_older_layout_up_to_date)
 {
     struct errinfo info;
@@ -148,6 +148,7 @@ TEST(system_open, brings_an_older_layout_up_to_date)
     fixture_user(&f, "bob");
     system_close(f.system);
     alter_file(path_in(&f, "system.db"), "DROP TABLE attached_option; DROP TABLE attached_catalog;"
+                                         " DROP TABLE audit_anchor;"
                                          " PRAGMA user_version = 1");
     CHECK_OK(try_open(f.folder, false, &info));
     CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));
@@ -155,6 +156,9 @@ TEST(system_open, brings_an_older_layout_up_to_date)
     size_t count;
     CHECK_OK(system_catalogs(f.system, f.owner, f.arena, &catalogs, &count, &f.info));
     assert_int_equal(0, (int)count);
+    struct system_anchor anchor;
+    CHECK_OK(system_anchor(f.system, &anchor, &f.info));
+    assert_int_equal(0, (int)anchor.seq);
     struct identity *bob CLEANUP(identity_cleanup) = fixture_login(&f, "bob");
     CHECK(bob != NULL);
     fixture_close(&f);

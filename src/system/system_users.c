@@ -1,5 +1,6 @@
 /* Users: their identity at login, passwords' verifiers, attributes. */
 #include "base/clock.h"
+#include "sql/ast.h"
 #include "system/system_int.h"
 
 #define ATTRIBUTES_MAX 1024
@@ -228,6 +229,32 @@ static enum err check_owns_nothing(struct system *system, const struct principal
     return ERR_INVALID;
 }
 
+/* Policies that read tables do so as who granted them, by name: were the user to go, one made anew
+ * under that name would lend them rights that nobody asked for. */
+static enum err check_lends_nothing(struct system *system, const struct principal *user,
+                                    struct errinfo *info)
+{
+    struct cursor cursor CLEANUP(system__close_cursor) = {0};
+    bool has_row = false;
+    TRY(system__open_cursor(system,
+                            "SELECT id FROM access_grant WHERE grantor = ?1 COLLATE NOCASE AND"
+                            " (instr(row_filter, '" SQL_DEFINER "') > 0 OR EXISTS (SELECT 1"
+                            " FROM grant_mask WHERE grant_id = access_grant.id"
+                            " AND instr(expression, '" SQL_DEFINER "') > 0)) LIMIT 1",
+                            VALUES(TEXT(user->name)), &cursor, info));
+    TRY(system__next(&cursor, &has_row, info));
+    if (!has_row) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_INVALID, "2BP01", "user \"%.*s\" cannot be dropped",
+                      SLICE_ARGS(user->name));
+    errinfo_detail(info, "Grant %lld, which they gave, reads tables as them.",
+                   (long long)system__int(&cursor, 0));
+    errinfo_hint(info, "Revoke it first, and grant anew what is to stay; SHOW GRANTS tells what "
+                       "they gave.");
+    return ERR_INVALID;
+}
+
 static enum err drop(struct system *system, const struct actor *actor, struct slice name,
                      bool is_role, bool if_exists, struct errinfo *info)
 {
@@ -253,6 +280,7 @@ static enum err drop(struct system *system, const struct actor *actor, struct sl
     }
     TRY(check_not_admin(system, actor, &old, info));
     TRY(check_owns_nothing(system, &old, info));
+    TRY(check_lends_nothing(system, &old, info));
     /* Grants, memberships and attributes go with it: ON DELETE CASCADE. */
     return system__run(system, "DELETE FROM principal WHERE id = ?1", VALUES(INT(old.id)), info);
 }

@@ -6,10 +6,13 @@
  * engine while it forks. What a statement's caller was told comes through a pipe: after the
  * crash the warehouse must open, its trail be intact, and every statement that was answered be
  * there, in the trail and in its effect. */
+#include <ftw.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/sweep.h"
 #include "base/test.h"
 #include "observe/audit.h"
@@ -230,6 +233,40 @@ static int live_beside(const char *folder)
     return 0;
 }
 
+static enum err load_config(const char *folder, struct config **ret_config)
+{
+    char set[256];
+    const char *sets[] = {set};
+    struct config_sources sources = {.sets = sets, .set_count = 1};
+    struct errinfo info;
+    (void)snprintf(set, sizeof(set), "warehouse.path=%s/warehouse", folder);
+    return config_load(&sources, ret_config, &info);
+}
+
+/* As the crash left it, before a start moves the anchor: the trail reaches it, and not much
+ * further. A warehouse whose making was cut short has neither yet. */
+static bool is_anchored(const char *folder)
+{
+    struct config *config;
+    struct errinfo info;
+    struct audit_report report = {0};
+    struct audit_anchor anchor = {0};
+    if (load_config(folder, &config) != ERR_OK) {
+        return false;
+    }
+    enum err err = warehouse_verify_trail(config, &report, &anchor, &info);
+    config_free(config);
+    if (err == ERR_NOT_FOUND) {
+        return true;
+    }
+    if (err != ERR_OK || (!report.is_intact && anchor.seq > 0)) {
+        (void)fprintf(stderr, "after the crash: %s%s\n", err == ERR_OK ? "" : info.message,
+                      report.problem);
+        return false;
+    }
+    return report.records <= anchor.seq + 2 * (uint64_t)AUDIT_ANCHOR_RECORDS;
+}
+
 /* In another: what must be true after it, `answered` statements having returned. */
 static int check(const char *folder, size_t answered)
 {
@@ -238,16 +275,23 @@ static int check(const char *folder, size_t answered)
     struct identity *who;
     struct session *session;
     uint64_t rows;
-    char trail[256];
     struct audit_report report;
+    struct audit_anchor anchor;
     struct errinfo info;
+    if (!is_anchored(folder)) {
+        return 7;
+    }
     if (open_all(folder, &config, &warehouse, &who, &session) != ERR_OK) {
         return 2;
     }
-    (void)snprintf(trail, sizeof(trail), "%s/warehouse/audit", folder);
-    if (audit_verify(trail, &report, &info) != ERR_OK || !report.is_intact) {
+    if (warehouse_verify_trail(config, &report, &anchor, &info) != ERR_OK || !report.is_intact) {
         (void)fprintf(stderr, "the trail is not intact: %s\n", report.problem);
         return 3;
+    }
+    if (anchor.seq + AUDIT_ANCHOR_RECORDS < report.records) {
+        (void)fprintf(stderr, "the anchor is behind: %llu of %llu records\n",
+                      (unsigned long long)anchor.seq, (unsigned long long)report.records);
+        return 6;
     }
     for (size_t i = 0; i < answered; i++) {
         bool is_undone = script[i].undone_by != 0 && answered >= script[i].undone_by;
@@ -423,4 +467,129 @@ TEST(crash, kill_beside_another_process_harms_neither)
     }
     print_message("%u crashes over %llu steps\n", crashes, (unsigned long long)step);
     assert_in_range(crashes, 3, 100);
+}
+
+/* ---- accepting that the trail is gone ---- */
+
+/* In a process of its own: killed before step `step` (0: not), then 0 if the loss was accepted. */
+static int accept_loss(const char *folder, uint64_t step)
+{
+    struct config *config;
+    struct trail_loss loss = {0};
+    struct errinfo info;
+    struct fault fault = {.kind = FAULT_KILL, .step = step};
+    if (load_config(folder, &config) != ERR_OK) {
+        return 2;
+    }
+    if (step > 0) {
+        count_sqlite();
+        fault_arm(&fault);
+    }
+    enum err err = warehouse_accept_trail_loss(config, &loss, &info);
+    fault_disarm();
+    if (err != ERR_OK) {
+        (void)fprintf(stderr, "the loss is not accepted: %s\n", info.message);
+    }
+    config_free(config);
+    return err == ERR_OK ? 0 : 3;
+}
+
+/* After it: opens, verifies, and the trail tells of the loss. */
+static int check_accepted(const char *folder)
+{
+    struct config *config;
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct session *session;
+    uint64_t rows;
+    if (!is_anchored(folder) || open_all(folder, &config, &warehouse, &who, &session) != ERR_OK) {
+        return 2;
+    }
+    bool is_told = run(session,
+                       "SELECT 1 FROM moat_system.audit WHERE kind = 'loss' AND statement LIKE "
+                       "'accepted the loss of audit records % to % of the trail %'",
+                       &rows) == ERR_OK &&
+                   rows == 1;
+    session_close(session);
+    identity_unref(who);
+    warehouse_close(warehouse);
+    config_free(config);
+    return is_told && is_anchored(folder) ? 0 : 3;
+}
+
+static int must_refuse(const char *folder)
+{
+    struct config *config;
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct session *session;
+    ASSERT(freopen("/dev/null", "w", stderr) != NULL); /* what it says is tested elsewhere */
+    return open_all(folder, &config, &warehouse, &who, &session) == ERR_OK ? 1 : 0;
+}
+
+static int remove_entry(const char *path, UNUSED const struct stat *status, UNUSED int kind,
+                        UNUSED struct FTW *walk)
+{
+    return remove(path);
+}
+
+/* Takes the whole trail away, or all of it but the first record. */
+static void damage(const char *folder, bool is_all)
+{
+    char path[300];
+    (void)snprintf(path, sizeof(path), "%s/warehouse/audit", folder);
+    if (is_all) {
+        CHECK(nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0);
+        return;
+    }
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    struct slice text;
+    char *file = io_join(arena, path, "audit-00000000000000000001.jsonl");
+    CHECK_OK(io_read_file(arena, file, 1 << 20, &text, NULL));
+    const char *newline = memchr(text.ptr, '\n', text.len);
+    CHECK(newline != NULL && truncate(file, newline - text.ptr + 1) == 0);
+}
+
+/* True if the accepting ended without a crash. */
+static bool accept_crash_at(const char *folder, uint64_t step, bool is_all)
+{
+    CHECK(await(start(only_open, folder)) == 0);
+    CHECK(await(start(only_open, folder)) == 0);
+    damage(folder, is_all);
+    CHECK(await(start(must_refuse, folder)) == 0);
+    (void)fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(accept_loss(folder, step));
+    }
+    int status = await(child);
+    bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    CHECK(is_killed || status == 0);
+    if (is_killed) { /* again, as whoever is told that the start is refused would */
+        child = fork();
+        if (child == 0) {
+            _exit(accept_loss(folder, 0));
+        }
+        CHECK(await(child) == 0);
+    }
+    CHECK(await(start(check_accepted, folder)) == 0);
+    return !is_killed;
+}
+
+TEST(crash, kill_while_a_loss_is_accepted_can_be_done_again)
+{
+    // Goal: moat audit accept-loss, killed anywhere, leaves a warehouse that is refused as before
+    // or opens; done again it always opens, and the trail tells of the loss. Method: kill before
+    // each step, with the trail gone and with its end cut.
+    for (int is_all = 0; is_all < 2; is_all++) {
+        const char *base = test_folder();
+        char folder[200];
+        uint64_t step = 0;
+        do {
+            step++;
+            (void)snprintf(folder, sizeof(folder), "%s/%llu", base, (unsigned long long)step);
+            CHECK(mkdir(folder, 0700) == 0);
+        } while (!accept_crash_at(folder, step, is_all == 1));
+        assert_in_range(step, 8, 200);
+    }
 }

@@ -24,6 +24,7 @@ struct runner {
     char folder[64]; /* holds data/ and warehouse/ */
     char data[80];
     struct slice owner;
+    struct slice iceberg;
     const char *sets[SETS_MAX];
     size_t set_count;
     struct config *config;
@@ -93,7 +94,9 @@ static struct slice expand(struct runner *r, struct slice text)
     const struct {
         struct slice name;
         struct slice value;
-    } names[] = {{SLICE("${dir}"), slice_of(r->data)}, {SLICE("${owner}"), r->owner}};
+    } names[] = {{SLICE("${dir}"), slice_of(r->data)},
+                 {SLICE("${owner}"), r->owner},
+                 {SLICE("${iceberg}"), r->iceberg}};
     while (text.len > 0) {
         size_t skip = 1;
         struct slice piece = {text.ptr, 1};
@@ -413,7 +416,8 @@ static void check_trail(struct runner *r)
     struct audit_report report;
     struct errinfo info;
     (void)snprintf(trail, sizeof(trail), "%s/warehouse/audit", r->folder);
-    if (audit_verify(trail, &report, &info) == ERR_OK && report.is_intact && report.records > 0) {
+    if (audit_verify(trail, NULL, &report, &info) == ERR_OK && report.is_intact &&
+        report.records > 0) {
         r->passed++;
         return;
     }
@@ -437,6 +441,8 @@ static enum err prepare(struct runner *r, struct slice *ret_text, struct errinfo
     (void)snprintf(r->data, sizeof(r->data), "%s/data", r->folder);
     TRY(io_make_folders(r->data, 0700, info));
     TRY(identity_os_user(r->arena, &r->owner, info));
+    const char *iceberg = getenv("MOAT_TEST_ICEBERG");
+    r->iceberg = slice_of(iceberg == NULL ? "/no/sample" : iceberg);
     set = arena_printf(r->arena, "warehouse.path=%s/warehouse", r->folder);
     if (set == NULL) {
         return errinfo_nomem(info);

@@ -22,9 +22,10 @@
  *     one row a line, cells separated by " | "; valuesort: one cell a line
  *
  * TYPES has a letter a column: I integers, R other numbers, B booleans, T texts, D dates and times,
- * ? anything. NULL is NULL, the empty text is (empty), a newline is \n. `${dir}` is the folder of
- * the files and `${owner}` the warehouse's owner, in SQL and in answers; `never` is a text that
- * must not occur in answer or error. */
+ * ? anything. NULL is NULL, the empty text is (empty), a newline is \n. In SQL and in answers
+ * `${dir}` is the folder of the files, `${owner}` the warehouse's owner and `${iceberg}` the sample
+ * of Iceberg tables (tests/data/iceberg, laid out by CTest). `never` is a text that must not occur
+ * in answer or error. */
 #pragma once
 
 #include "base/arena.h"

@@ -3,11 +3,16 @@
  *
  * The engine works in chunks of 2,048 rows; a batch of that size costs more in its frame than in
  * its rows, so chunks are gathered. Bounded in rows and in bytes, which also keeps 32-bit offsets
- * from overflowing; a batch four times as large was slower, since it leaves the cache. */
+ * from overflowing; a batch four times as large was slower, since it leaves the cache.
+ *
+ * The engine has no Arrow form of VARIANT. It goes out as JSON text: what every client can show,
+ * where few readers know Arrow's extension of it yet. */
 #include "engine/duckdb/arrow.hpp"
 
 #include <duckdb/common/arrow/arrow_converter.hpp>
 #include <duckdb/common/arrow/arrow_type_extension.hpp>
+#include <duckdb/common/type_visitor.hpp>
+#include <duckdb/common/vector_operations/vector_operations.hpp>
 #include <duckdb/function/table/arrow/arrow_duck_schema.hpp>
 
 namespace moat
@@ -18,11 +23,27 @@ using duckdb::idx_t;
 static const idx_t BATCH_ROWS_MAX = 32768;
 static const idx_t BATCH_BYTES_MAX = 4u << 20;
 
-batch_builder::batch_builder(duckdb::ClientContext &context,
-                             duckdb::vector<duckdb::LogicalType> types_)
-    : properties(context.GetClientProperties()), types(std::move(types_)),
+duckdb::LogicalType batch_builder::output_type(const duckdb::LogicalType &type)
+{
+    if (!duckdb::TypeVisitor::Contains(type, duckdb::LogicalTypeId::VARIANT)) {
+        return type; /* with its alias, which a rebuilt type would lack */
+    }
+    return duckdb::TypeVisitor::VisitReplace(type, [](const duckdb::LogicalType &part) {
+        return part.id() == duckdb::LogicalTypeId::VARIANT ? duckdb::LogicalType::JSON() : part;
+    });
+}
+
+batch_builder::batch_builder(duckdb::ClientContext &context_,
+                             const duckdb::vector<duckdb::LogicalType> &types_)
+    : context(context_), properties(context_.GetClientProperties()),
       rows_expected(STANDARD_VECTOR_SIZE)
 {
+    for (idx_t i = 0; i < types_.size(); i++) {
+        types.push_back(output_type(types_[i]));
+        if (types.back() != types_[i]) {
+            cast_columns.push_back(i);
+        }
+    }
     properties.arrow_offset_size = duckdb::ArrowOffsetSize::REGULAR;
     properties.arrow_use_list_view = false;
     properties.produce_arrow_string_view = false;
@@ -35,6 +56,60 @@ batch_builder::batch_builder(duckdb::ClientContext &context,
         }
         fixed_row_bytes += duckdb::GetTypeIdSize(types[i].InternalType());
     }
+}
+
+/* The engine's cast makes the text "null" of a VARIANT that IS NULL, at any depth: NULL again. */
+static void carry_nulls(duckdb::Vector &from, duckdb::Vector &to, idx_t count)
+{
+    switch (from.GetType().id()) {
+    case duckdb::LogicalTypeId::VARIANT:
+        from.Flatten(count);
+        for (idx_t i = 0; i < count; i++) {
+            if (duckdb::FlatVector::IsNull(from, i)) {
+                duckdb::FlatVector::SetNull(to, i, true);
+            }
+        }
+        return;
+    case duckdb::LogicalTypeId::STRUCT: {
+        from.Flatten(count);
+        auto &inner = duckdb::StructVector::GetEntries(from);
+        auto &outer = duckdb::StructVector::GetEntries(to);
+        for (idx_t i = 0; i < inner.size(); i++) {
+            carry_nulls(*inner[i], *outer[i], count);
+        }
+        return;
+    }
+    case duckdb::LogicalTypeId::LIST:
+    case duckdb::LogicalTypeId::MAP:
+        carry_nulls(duckdb::ListVector::GetEntry(from), duckdb::ListVector::GetEntry(to),
+                    duckdb::ListVector::GetListSize(from));
+        return;
+    default: /* a foreign enum: nothing inside */
+        return;
+    }
+}
+
+duckdb::unique_ptr<duckdb::DataChunk>
+batch_builder::convert(duckdb::unique_ptr<duckdb::DataChunk> chunk) const
+{
+    if (!chunk || cast_columns.empty()) {
+        return chunk;
+    }
+    auto converted = duckdb::make_uniq<duckdb::DataChunk>();
+    converted->InitializeEmpty(types);
+    for (idx_t i = 0; i < types.size(); i++) {
+        if (chunk->data[i].GetType() == types[i]) {
+            converted->data[i].Reference(chunk->data[i]);
+        } else {
+            duckdb::Vector cast(types[i], chunk->size());
+            duckdb::VectorOperations::Cast(context, chunk->data[i], cast, chunk->size());
+            cast.Flatten(chunk->size());
+            carry_nulls(chunk->data[i], cast, chunk->size());
+            converted->data[i].Reference(cast);
+        }
+    }
+    converted->SetCardinality(chunk->size());
+    return converted;
 }
 
 void batch_builder::write_schema(const duckdb::vector<std::string> &names,

@@ -11,11 +11,18 @@ namespace moat
 class batch_builder
 {
   public:
-    batch_builder(duckdb::ClientContext &context, duckdb::vector<duckdb::LogicalType> types);
+    batch_builder(duckdb::ClientContext &context, const duckdb::vector<duckdb::LogicalType> &types);
+
+    /* What a column of the engine's type is given out as: VARIANT, at any depth, as JSON. */
+    static duckdb::LogicalType output_type(const duckdb::LogicalType &type);
+
+    /* A fetched chunk (or null) with its columns in the types that are given out. */
+    duckdb::unique_ptr<duckdb::DataChunk>
+    convert(duckdb::unique_ptr<duckdb::DataChunk> chunk) const;
 
     void write_schema(const duckdb::vector<std::string> &names, struct ArrowSchema *ret_schema);
 
-    /* Appends rows [first, ...) of the chunk until the batch is full; returns the next row. */
+    /* Appends rows [first, ...) of a converted chunk until the batch is full; gives the next. */
     duckdb::idx_t append(duckdb::DataChunk &chunk, duckdb::idx_t first);
 
     bool is_full() const;
@@ -23,8 +30,10 @@ class batch_builder
     struct ArrowArray finish();
 
   private:
+    duckdb::ClientContext &context;
     duckdb::ClientProperties properties;
-    const duckdb::vector<duckdb::LogicalType> types;
+    duckdb::vector<duckdb::LogicalType> types; /* as given out */
+    std::vector<duckdb::idx_t> cast_columns;
     duckdb::unordered_map<duckdb::idx_t, const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>
         extensions;
     std::vector<duckdb::idx_t> text_columns;

@@ -83,25 +83,23 @@ static enum err data_files(void *context, UNUSED const struct engine_predicate *
     return ERR_OK;
 }
 
-static enum err data_live(void *context, UNUSED const struct engine_scan_file *file,
-                          const int64_t *rows, size_t count, bool *ret_live,
-                          UNUSED struct errinfo *info)
+static enum err data_dead(void *context, UNUSED const struct engine_scan_file *file,
+                          int64_t first_row, size_t count, uint32_t *ret_offsets,
+                          size_t *ret_dead_count, UNUSED struct errinfo *info)
 {
     const struct data *data = context;
-    memset(ret_live, true, count);
-    if (count == 0) {
-        return ERR_OK;
-    }
-    uint64_t first = (uint64_t)rows[0]; /* as here: the engine asks for runs */
-    uint64_t last = (uint64_t)rows[count - 1];
-    for (uint64_t word = first / 64; word <= last / 64; word++) {
+    uint64_t first = (uint64_t)first_row;
+    uint64_t end = first + count;
+    size_t dead_count = 0;
+    for (uint64_t word = first / 64; word * 64 < end; word++) {
         for (uint64_t bits = data->dead[word]; bits != 0; bits &= bits - 1) {
             uint64_t row = word * 64 + (uint64_t)__builtin_ctzll(bits);
-            if (row >= first && row <= last) {
-                ret_live[row - first] = false;
+            if (row >= first && row < end) {
+                ret_offsets[dead_count++] = (uint32_t)(row - first);
             }
         }
     }
+    *ret_dead_count = dead_count;
     return ERR_OK;
 }
 
@@ -231,7 +229,7 @@ static double run_way(struct engine *engine, struct engine_session *session, str
                                     .row_count_estimate = -1,
                                     .files = data_files,
                                     .read = data_read,
-                                    .live = data_live,
+                                    .dead = data_dead,
                                     .context = data};
     for (size_t i = 0; i < FILES; i++) {
         data->files[i].has_deletes = way == SCAN_DELETES;

@@ -93,14 +93,19 @@ static enum err scan_files(void *context, UNUSED const struct engine_predicate *
     return ERR_OK;
 }
 
-static enum err scan_live(void *context, UNUSED const struct engine_scan_file *file,
-                          const int64_t *rows, size_t count, bool *ret_live,
+static enum err scan_dead(void *context, UNUSED const struct engine_scan_file *file, int64_t first,
+                          size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
                           UNUSED struct errinfo *info)
 {
     const struct table *table = context;
+    size_t dead_count = 0;
     for (size_t i = 0; i < count; i++) {
-        ret_live[i] = ((table->dead[rows[i] / 64] >> (rows[i] % 64)) & 1) == 0;
+        uint64_t row = (uint64_t)first + i;
+        if (((table->dead[row / 64] >> (row % 64)) & 1) != 0) {
+            ret_offsets[dead_count++] = (uint32_t)i;
+        }
     }
+    *ret_dead_count = dead_count;
     return ERR_OK;
 }
 
@@ -152,7 +157,7 @@ static void describe(struct bench *bench, struct table *table, struct slice sql)
                                             .row_count_estimate = table->rows,
                                             .files = scan_files,
                                             .read = scan_read,
-                                            .live = scan_live,
+                                            .dead = scan_dead,
                                             .context = table};
 }
 

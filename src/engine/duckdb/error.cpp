@@ -79,15 +79,25 @@ void throw_errinfo(enum err code, const struct errinfo &info)
     throw duckdb::Exception(extra, type_of(code), message);
 }
 
+/* "file <n>" for moat://<grant>/<n> and what may follow: who opened the grant knows its name. */
+static string object_name(const string &address, size_t grant)
+{
+    size_t slash = address.find('/', grant);
+    size_t end = slash == string::npos ? slash : address.find_first_not_of("0123456789", slash + 1);
+    bool is_number = slash != string::npos && slash + 1 < address.size() && end != slash + 1 &&
+                     (end == string::npos || address[end] == '.' || address[end] == '/');
+    return is_number ? "file " + address.substr(slash + 1, end - slash - 1) : "file";
+}
+
 /* What an address is called in messages. A file of a scan has a number that its owner knows. */
-static string name_of(const string &address)
+static string name_of(const string &address, size_t grant)
 {
     size_t slash = address.rfind('/');
     size_t scan = slash == 0 || slash == string::npos ? slash : address.rfind("/s", slash - 1);
     if (scan == string::npos || scan == 0 || scan + 2 >= slash || slash + 1 == address.size() ||
         address.find_first_not_of("0123456789", scan + 2) != slash ||
         address.find_first_not_of("0123456789", slash + 1) != string::npos) {
-        return "file";
+        return object_name(address, grant);
     }
     return "file " + address.substr(slash + 1) + " of the table";
 }
@@ -105,7 +115,7 @@ string without_addresses(const string &text)
         out += text.substr(at, found - at);
         at = text.find_first_of(" \t\r\n\"'`,;:()[]{}<>\\", found + scheme.size());
         at = at == string::npos ? text.size() : at;
-        out += name_of(text.substr(found, at - found));
+        out += name_of(text.substr(found, at - found), scheme.size());
     }
 }
 
@@ -387,6 +397,10 @@ static void cut_advice(string &text)
     }
 }
 
+static const char damaged_parquet[] = "a Parquet file's footer or page header is damaged";
+static const char damaged_parquet_hint[] =
+    "Restore the file; `moat iceberg validate` finds which one of an Iceberg table it is.";
+
 /* Conditions for which the engine's words would not help here. */
 static const struct {
     const char *start;
@@ -402,11 +416,19 @@ static const struct {
      "Write it flatter: IN for a chain of OR, a subquery for a part of it."},
     {"Pivot column limit", ERR_LIMIT, "54000", "PIVOT would make too many columns",
      "Filter the values that become columns, or name them with IN."},
+    {"failed to offload data block", ERR_LIMIT, "53100",
+     "the query needs more temporary disk than it may use",
+     "Ask for less at a time, or raise engine.temp_disk."},
     {"Could not retrieve required statistics", ERR_ENGINE, "42000",
      "bitstring_agg needs the range of its values here",
      "Write bitstring_agg(column, smallest, largest)."},
     {"ORDER BY non-integer literal", ERR_ENGINE, "42601", "ORDER BY a constant has no effect",
      "Order by an expression, or by the number of a column."},
+    /* The library that decodes Parquet's footers throws what the engine does not know. */
+    {"TProtocolException", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"don't know what type", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Prefetch registered", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"invalid TType", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
 };
 
 /* ---- functions that do not fit ---- */

@@ -6,9 +6,10 @@
  *   __moat_show_last(VARCHAR, BIGINT)   the last n characters, the rest as '*'
  *   __moat_barrier(ANY)               the value, flat and volatile
  *   __moat_cap(BIGINT, BIGINT)        the first argument, or an error if it exceeds the second
+ *   __moat_unreadable(VARCHAR)        an error of this text: in the place of values without a type
  *
  * A character is a code point. The masks cannot fail, so that the engine may run them over a
- * dictionary; __moat_cap can, and says so. */
+ * dictionary; __moat_cap and __moat_unreadable can, and say so. */
 #include "engine/duckdb/module.hpp"
 
 #include <duckdb/common/vector_operations/binary_executor.hpp>
@@ -190,6 +191,13 @@ static void run_cap(DataChunk &args, ExpressionState &, Vector &result)
                                                                args.size(), cap_one);
 }
 
+static void run_unreadable(DataChunk &args, ExpressionState &, Vector &)
+{
+    throw_err(ERR_UNSUPPORTED, nullptr, args.data[0].GetValue(0).ToString(),
+              "The other columns can be read: name them, or leave this one out with "
+              "SELECT * EXCLUDE (...).");
+}
+
 static void add(duckdb::Connection &connection, const ScalarFunction &function)
 {
     duckdb::CreateScalarFunctionInfo info(function);
@@ -224,6 +232,13 @@ void register_functions(duckdb::Connection &connection, const std::shared_ptr<ma
     ScalarFunction cap("__moat_cap", {number, number}, number, run_cap);
     cap.SetFallible();
     add(connection, cap);
+
+    /* Volatile, so that it is not folded while the statement is planned: who does not ask for the
+     * column must not meet its error. */
+    ScalarFunction unreadable("__moat_unreadable", {text}, text, run_unreadable);
+    unreadable.SetVolatile();
+    unreadable.SetFallible();
+    add(connection, unreadable);
 }
 
 } // namespace moat

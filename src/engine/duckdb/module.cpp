@@ -56,9 +56,6 @@ static void configure(const struct engine &engine, const string &spill_name,
     }
     config.SetOptionByName("temp_directory",
                            Value(engine.temp_folder.empty() ? string() : "moat://" + spill_name));
-    uint64_t spill_bytes_max =
-        engine.temp_bytes_max != 0 ? engine.temp_bytes_max : static_cast<uint64_t>(INT64_MAX);
-    config.SetOptionByName("max_temp_directory_size", Value(std::to_string(spill_bytes_max) + "B"));
     config.SetOptionByName("autoinstall_known_extensions", Value::BOOLEAN(false));
     config.SetOptionByName("autoload_known_extensions", Value::BOOLEAN(false));
     config.SetOptionByName("allow_community_extensions", Value::BOOLEAN(false));
@@ -92,6 +89,10 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
     register_functions(connection, engine.key);
     guard_statistics(connection);
     register_scan(connection);
+    /* Only now: the engine forgets this limit when it is given before there is a database. */
+    uint64_t spill_bytes_max =
+        engine.temp_bytes_max != 0 ? engine.temp_bytes_max : static_cast<uint64_t>(INT64_MAX);
+    run(connection, "SET max_temp_directory_size = '" + std::to_string(spill_bytes_max) + "B'");
     run(connection, "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL Calendar = 'gregorian';"
                     "SET allowed_directories = ['moat://'];"
                     "SET enable_external_access = false;"

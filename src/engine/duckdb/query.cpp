@@ -191,7 +191,7 @@ enum err query_open(struct engine_session *session, struct slice sql,
         }
         query->prepared = prepare(session, sql, query->values);
         for (auto &type : query->prepared->GetTypes()) {
-            query->type_names.push_back(type.ToString());
+            query->type_names.push_back(batch_builder::output_type(type).ToString());
         }
         query->builder =
             std::make_unique<batch_builder>(query->context(), query->prepared->GetTypes());
@@ -341,7 +341,7 @@ static void fill(struct engine_query &query)
             if (!wait_ready(query, deadline)) {
                 break;
             }
-            query.chunk = fetch(query);
+            query.chunk = query.builder->convert(fetch(query));
             query.chunk_next = 0;
             if (query.chunk == nullptr) {
                 query.state = query_state::ENDED;

@@ -15,10 +15,10 @@ struct table {
     int64_t deleted_modulus; /* rows of files with deletes whose position it divides are dead */
     int32_t skip_if_asked;   /* a field id: only files[0] for conditions on it; 0 = never */
     enum err fail_files;
-    enum err fail_live;
+    enum err fail_dead;
     _Atomic unsigned asked;
     _Atomic unsigned asked_dynamic;
-    _Atomic uint64_t live_calls;
+    _Atomic uint64_t dead_calls;
     struct buf predicates; /* of the last call of files() */
 };
 

@@ -42,18 +42,23 @@ static enum err table_files(void *context, const struct engine_predicate *const 
     return ERR_OK;
 }
 
-static enum err table_live(void *context, const struct engine_scan_file *file, const int64_t *rows,
-                           size_t count, bool *ret_live, struct errinfo *info)
+static enum err table_dead(void *context, const struct engine_scan_file *file, int64_t first,
+                           size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
+                           struct errinfo *info)
 {
     struct table *table = context;
     CHECK(file >= table->files && file->has_deletes);
-    table->live_calls++;
-    if (table->fail_live != ERR_OK) {
-        return errinfo_set(info, table->fail_live, NULL, "the deletes are gone");
+    table->dead_calls++;
+    if (table->fail_dead != ERR_OK) {
+        return errinfo_set(info, table->fail_dead, NULL, "the deletes are gone");
     }
+    size_t dead_count = 0;
     for (size_t i = 0; i < count; i++) {
-        ret_live[i] = rows[i] % table->deleted_modulus != 0;
+        if ((first + (int64_t)i) % table->deleted_modulus == 0) {
+            ret_offsets[dead_count++] = (uint32_t)i;
+        }
     }
+    *ret_dead_count = dead_count;
     return ERR_OK;
 }
 
@@ -95,7 +100,7 @@ struct engine_grant *table_grant(struct fixture *fixture, struct table *table)
 {
     table->spec.files = table_files;
     table->spec.read = table_read;
-    table->spec.live = table_live;
+    table->spec.dead = table_dead;
     table->spec.context = table;
     if (table->spec.row_count_estimate == 0) {
         table->spec.row_count_estimate = -1;

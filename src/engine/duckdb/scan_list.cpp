@@ -71,7 +71,7 @@ void scan_list::resolve() const
         throw_errinfo(err, info);
     }
     for (size_t i = 0; i < file_count; i++) {
-        if (files[i].has_deletes && spec.live == nullptr) {
+        if (files[i].has_deletes && spec.dead == nullptr) {
             throw_err(ERR_INVALID, nullptr, "a scan has files with deletes and knows of none", "");
         }
     }

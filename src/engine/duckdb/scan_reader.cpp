@@ -85,48 +85,40 @@ class live_filter : public duckdb::DeleteFilter
      * is filled in one go. */
     idx_t Filter(duckdb::row_t first, idx_t count, duckdb::SelectionVector &selection) override
     {
-        int64_t rows[STANDARD_VECTOR_SIZE];
-        bool is_live[STANDARD_VECTOR_SIZE];
+        uint32_t dead[STANDARD_VECTOR_SIZE];
         ASSERT(count <= STANDARD_VECTOR_SIZE);
-        for (idx_t i = 0; i < STANDARD_VECTOR_SIZE; i++) { /* a constant: compilers widen it */
-            rows[i] = first + static_cast<int64_t>(i);
-        }
-        ask(rows, count, is_live);
-        idx_t next = find_dead(is_live, 0, count);
-        if (next == count) {
+        size_t dead_count = find_dead(first, count, dead);
+        if (dead_count == 0) {
             return count;
         }
+        ASSERT(dead_count <= count && dead[dead_count - 1] < count);
         selection.Initialize(STANDARD_VECTOR_SIZE);
         duckdb::sel_t *out = selection.data();
-        idx_t live = 0;
-        idx_t at = 0;
-        while (true) {
-            memcpy(out + live, numbers.all + at, (next - at) * sizeof(duckdb::sel_t));
-            live += next - at;
-            if (next == count) {
-                return live;
-            }
-            at = next + 1;
-            next = find_dead(is_live, at, count);
+        idx_t from = 0;
+        for (size_t i = 0; i <= dead_count; i++) {
+            idx_t to = i == dead_count ? count : dead[i];
+            ASSERT(from <= to);
+            memcpy(out, numbers.all + from, (to - from) * sizeof(duckdb::sel_t));
+            out += to - from;
+            from = to + 1;
         }
+        return count - dead_count;
     }
 
   private:
-    static idx_t find_dead(const bool *is_live, idx_t from, idx_t count)
-    {
-        auto found = static_cast<const bool *>(memchr(is_live + from, 0, count - from));
-        return found == nullptr ? count : static_cast<idx_t>(found - is_live);
-    }
-    void ask(const int64_t *rows, idx_t count, bool *ret_live) const
+    size_t find_dead(int64_t first, idx_t count, uint32_t *ret_offsets) const
     {
         grant_state::use in_use(*source->grant);
         struct errinfo info;
         errinfo_init(&info);
         const struct engine_scan_spec &spec = source->grant->scan(source->index, in_use);
-        enum err err = spec.live(spec.context, &file, rows, count, ret_live, &info);
+        size_t dead_count = 0;
+        enum err err =
+            spec.dead(spec.context, &file, first, count, ret_offsets, &dead_count, &info);
         if (err != ERR_OK) {
             throw_errinfo(err, info);
         }
+        return dead_count;
     }
 
     const std::shared_ptr<scan_source> source;

@@ -357,11 +357,11 @@ TEST(engine_scan, deleted_rows_are_gone_from_whatever_is_asked)
                  "SELECT string_agg(i::VARCHAR || left(h, 2), ',') FROM "
                  "(SELECT i, h FROM %s WHERE i >= 14 ORDER BY i LIMIT 3)",
                  "159b,16c7,1770");
-    CHECK(table.live_calls > 0);
-    table.live_calls = 0;
+    CHECK(table.dead_calls > 0);
+    table.dead_calls = 0;
     table_expect(&fixture, &table, "SELECT count(*)::VARCHAR FROM %s WHERE i >= 100000", "7000");
-    CHECK(table.live_calls == 0); /* row groups that are pruned, and files without, ask nothing */
-    table.fail_live = ERR_IO;
+    CHECK(table.dead_calls == 0); /* row groups that are pruned, and files without, ask nothing */
+    table.fail_dead = ERR_IO;
     table_refuse(&fixture, &table, "SELECT sum(i)::VARCHAR FROM %s", ERR_IO,
                  "the deletes are gone");
     table_fini(&table);

@@ -367,6 +367,52 @@ TEST(engine_stream, every_row_arrives_once_and_in_order)
     fixture_close(&fixture);
 }
 
+TEST(engine_stream, a_variant_is_given_out_as_json_at_any_depth)
+{
+    /* Goal: VARIANT, which has no Arrow form, is JSON text, and NULL stays NULL; also where Parquet
+     * keeps its fields in columns of their own (shredded). */
+    static const char values[] =
+        "(VALUES (0, {'a': 1, 'b': [true, NULL], 'c': {'d': 1.5}}::VARIANT), (1, NULL), "
+        "(2, 'text'::VARIANT), (3, 12.34::DECIMAL(4,2)::VARIANT), (4, [1, 2]::VARIANT), "
+        "(5, {'a': 'other'}::VARIANT)) t(i, v)";
+    struct fixture fixture = fixture_open(NULL);
+    struct memory_store store = {0};
+    struct buf sql CLEANUP(buf_fini) = {0};
+    buf_printf(&sql, "SELECT v FROM %s ORDER BY i", values);
+    fixture_expect(&fixture, buf_cstr(&sql),
+                   "{\"a\":1,\"b\":[true,null],\"c\":{\"d\":1.5}}\nNULL\n\"text\"\n12.34\n"
+                   "[1,2]\n{\"a\":\"other\"}");
+    struct engine_query *query = NULL;
+    struct engine_column column;
+    struct errinfo info;
+    CHECK_OK(engine_query_open(fixture.session, WHO,
+                               SLICE("SELECT [{'v': 1::VARIANT}] AS nested, 1::VARIANT AS plain"),
+                               NULL, 0, &query, &info));
+    column = engine_query_column(query, 0);
+    CHECK(slice_equal(column.type, SLICE("STRUCT(v JSON)[]")));
+    column = engine_query_column(query, 1);
+    CHECK(slice_equal(column.type, SLICE("JSON")));
+    engine_query_close(query);
+
+    struct engine_grant *grant = store_grant(&fixture, &store, 1);
+    buf_reset(&sql);
+    buf_printf(&sql, "COPY (SELECT i, v FROM %s) TO '", values);
+    engine_grant_uri_out(grant, 0, &sql);
+    buf_append_str(&sql, ".parquet' (FORMAT parquet, SHREDDING {'v': 'STRUCT(a BIGINT, c "
+                         "STRUCT(d DOUBLE))'})");
+    CHECK_OK(fixture_run(&fixture, buf_cstr(&sql), NULL, &info));
+    engine_grant_close(grant);
+    store.object_count = 1;
+    grant = store_grant(&fixture, &store, 0);
+    char *read = fixture_sql(grant, 0, "SELECT v FROM '%s' WHERE i IN (0, 1, 5) ORDER BY i");
+    fixture_expect(&fixture, read,
+                   "{\"a\":1,\"b\":[true,null],\"c\":{\"d\":1.5}}\nNULL\n{\"a\":\"other\"}");
+    mem_free(read);
+    engine_grant_close(grant);
+    store_fini(&store);
+    fixture_close(&fixture);
+}
+
 TEST(engine_stream, strings_too_long_for_one_batch_are_split)
 {
     struct fixture fixture = fixture_open(NULL);

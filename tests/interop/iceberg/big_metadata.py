@@ -2,7 +2,7 @@
 """A table of many files that exist only in metadata, and how long PyIceberg takes to plan a scan of it.
 
     big_metadata.py make DIR [--files 100000] [--manifests 50]     writes DIR/metadata/...
-    big_metadata.py time DIR [--repeat 3]                          prints one JSON line a filter
+    big_metadata.py time DIR [--repeat 3] [--only FILTER]          prints one JSON line a filter
 
 The manifests are written with fastavro to the letter of the spec (v2), by a fixed seed. Columns id, ts, region, amount, note; partitioned by
 day(ts) and identity(region); bounds and counts for all columns. Files of one manifest cover neighbouring days, as appends leave them, so
@@ -46,14 +46,17 @@ def id_map(name, key, value, type_):
     return ["null", {"type": "array", "items": record, "logicalType": "map"}], name
 
 
-def entry_schema():
+DAY_AND_REGION = [{"name": "ts_day", "type": ["null", {"type": "int", "logicalType": "date"}], "default": None, "field-id": 1000},
+                  {"name": "region", "type": ["null", "string"], "default": None, "field-id": 1001}]
+
+
+def entry_schema(partition_fields):
     def field(name, id_, type_):
         return {"name": name, "type": type_, "field-id": id_} | ({"default": None} if isinstance(type_, list) else {})
 
     def mapped(name, id_, key, value, type_):
         return field(name, id_, id_map(name, key, value, type_)[0])
-    partition = {"type": "record", "name": "r102", "fields": [
-        field("ts_day", 1000, ["null", {"type": "int", "logicalType": "date"}]), field("region", 1001, ["null", "string"])]}
+    partition = {"type": "record", "name": "r102", "fields": partition_fields}
     data_file = {"type": "record", "name": "r2", "fields": [
         field("content", 134, "int"), field("file_path", 100, "string"), field("file_format", 101, "string"),
         field("partition", 102, partition), field("record_count", 103, "long"), field("file_size_in_bytes", 104, "long"),
@@ -117,7 +120,7 @@ def make(folder, files, manifests):
     files_a_day = max(1, files // (365 * 5))
     header = {"schema": json.dumps(SCHEMA), "schema-id": "0", "partition-spec": json.dumps(SPEC), "partition-spec-id": "0",
               "format-version": "2", "content": "data"}
-    schema, listed, written = entry_schema(), [], 0
+    schema, listed, written = entry_schema(DAY_AND_REGION), [], 0
     for number in range(manifests):
         count = files * (number + 1) // manifests - written
         entries = [entry(written + i, files_a_day, location, snapshot, rng) for i in range(count)]
@@ -151,10 +154,12 @@ def make(folder, files, manifests):
     (metadata / "version-hint.text").write_text("1")
 
 
-def measure(folder, repeat):
+def measure(folder, repeat, only):
     from pyiceberg.table import StaticTable
 
     for name, condition in FILTERS.items():
+        if only not in (None, name):
+            continue
         best, count = None, 0
         for _ in range(repeat):
             # Opened anew each time: nothing of the last plan is kept.
@@ -174,11 +179,12 @@ def main():
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--manifests", type=int, default=50)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", choices=FILTERS)
     arguments = parser.parse_args()
     if arguments.verb == "make":
         make(arguments.folder, arguments.files, arguments.manifests)
     else:
-        measure(arguments.folder, arguments.repeat)
+        measure(arguments.folder, arguments.repeat, arguments.only)
 
 
 if __name__ == "__main__":

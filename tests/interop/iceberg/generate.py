@@ -27,7 +27,7 @@ import matrix
 import sample
 import world as world_module
 
-FAMILIES = ("matrix_core", "matrix_evolution", "matrix_refs", "matrix_files", "matrix_types", "matrix_pyiceberg")
+FAMILIES = ("matrix_core", "matrix_evolution", "matrix_refs", "matrix_files", "matrix_types", "matrix_pyiceberg", "matrix_duckdb")
 METADATA_TABLES = ("snapshots", "history", "refs", "files", "data_files", "delete_files", "entries", "manifests", "partitions", "metadata_log_entries",
                    "all_files", "all_data_files", "all_delete_files", "all_manifests", "all_entries")
 SNAPSHOTS_READ_MAX = 8

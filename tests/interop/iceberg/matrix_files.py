@@ -199,7 +199,9 @@ def global_equality(version):
 
 
 KEYS = {"boolean": ("flag", "true"), "int": ("id", "3"), "long": ("k", "CAST(-9223372036854775808 AS BIGINT)"), "float": ("f", "CAST('NaN' AS FLOAT)"),
-        "float_zero": ("f", "CAST('-0.0' AS FLOAT)"), "double": ("g", "CAST('NaN' AS DOUBLE)"), "double_inf": ("g", "CAST('-Infinity' AS DOUBLE)"),
+        # Java compares zeros by their sign and all NaNs as one; so do equality deletes.
+        "float_zero": ("f", "CAST('-0.0' AS FLOAT)"), "float_plus_zero": ("f", "CAST('0.0' AS FLOAT)"), "double_zero": ("g", "CAST('-0.0' AS DOUBLE)"),
+        "double_plus_zero": ("g", "CAST('0.0' AS DOUBLE)"), "double": ("g", "CAST('NaN' AS DOUBLE)"), "double_inf": ("g", "CAST('-Infinity' AS DOUBLE)"),
         "decimal": ("p", "CAST('-14.20' AS DECIMAL(9,2))"), "string": ("s", "'äöü€'"), "binary": ("b", "X''"), "date": ("d", "DATE '0001-01-01'"),
         "timestamptz": ("ts", "TIMESTAMP '1969-12-31 23:59:59.999999'"), "timestamp": ("tn", "TIMESTAMP_NTZ '9999-12-31 23:59:59.999999'")}
 
@@ -211,6 +213,21 @@ def equality_of_type(column, value, version):
         w.equality_delete(t, [column], f"SELECT {value} AS {column}")
         if column != "id":
             w.equality_delete(t, [column, "id"], f"SELECT CAST(NULL AS {dict(k='BIGINT', f='FLOAT', g='DOUBLE', p='DECIMAL(9,2)', s='STRING', b='BINARY', d='DATE', ts='TIMESTAMP', tn='TIMESTAMP_NTZ', flag='BOOLEAN')[column]}) AS {column}, id FROM base WHERE id < 8")
+    return make
+
+
+def equality_zeros(version, change=None, spec=""):
+    """Both zeros, NaN and NULL among the keys of one file, and keys of two columns; rows written again live."""
+    def make(w, t):
+        w.create(t, "id INT, f FLOAT, g DOUBLE", spec, version, MERGE_ON_READ)
+        insert(w, t, "id < 30", "id, f, g")
+        if change:
+            w.sql(f"ALTER TABLE {t} {change}")
+        type_ = "DOUBLE" if change else "FLOAT"
+        w.equality_delete(t, ["f", "g"], f"SELECT CAST(f AS {type_}) AS f, -g AS g FROM base WHERE id < 30")
+        insert(w, t, "id < 3", "id, f, g")
+        w.equality_delete(t, ["f"], f"SELECT CAST(x AS {type_}) AS f FROM VALUES ('-0.0'), ('NaN'), (NULL) AS v(x)")
+        insert(w, t, "id < 8", "id, f, g")
     return make
 
 
@@ -233,7 +250,8 @@ def register():
         one("add_files_partitioned", add_files(version, "flag", then=PLAIN_ROWS), filters=("flag", "flag IS NULL"))
         one("add_files_renamed", add_files(version, changes=("RENAME COLUMN s TO title", "RENAME COLUMN st.a TO aa", "ADD COLUMN s STRING"), then=PLAIN_ROWS + ", 'new'"))
         one("add_files_dropped", add_files(version, changes=("DROP COLUMN f", "ALTER COLUMN id TYPE BIGINT", "DROP COLUMN st.b", "ADD COLUMN st.b STRING")))
-        one("add_files_unmapped", add_files(version, drop_mapping=True))
+        # Iceberg's Java library takes the columns by their position then, which is a guess; PyIceberg refuses, and so does Moat.
+        one("add_files_unmapped", add_files(version, drop_mapping=True), unsupported="no field ids")
         one("empty_table", empty_table(version), metadata=True)
         one("empty_append", empty_append(version), metadata=True)
         one("empty_file", empty_file(version), travel=True)
@@ -247,13 +265,17 @@ def register():
         one("delete_then_insert", delete_then_insert(version), travel=True, metadata=True)
         one("same_commit", same_commit(version))
         one("global_equality", global_equality(version), travel=True)
+        one("equality_zeros", equality_zeros(version), travel=True)
+        one("equality_widened_zeros", equality_zeros(version, "ALTER COLUMN f TYPE DOUBLE"), travel=True)
+        one("equality_zeros_partitioned", equality_zeros(version, spec="f"), travel=True)
         for kind, (column, value) in KEYS.items():
             one(f"equality_{kind}", equality_of_type(column, value, version))
     add("files.v2_several_names", several_names, features=("v2", "files:several_names"))
     add("files.v2_position_shared", position_shared, features=("v2", "files:position_shared"), travel=True, metadata=True)
     add("files.v3_long_vectors", long_vectors, version=3, features=("v3", "files:long_vectors"), filters=("id BETWEEN 65530 AND 65600",))
     for codec in ("uncompressed", "snappy", "gzip", "lz4", "zstd"):
-        add(f"files.v2_parquet_{codec}", simple(2, {"write.parquet.compression-codec": codec, "write.delete.parquet.compression-codec": codec}), features=("v2", f"files:parquet_{codec}"))
+        add(f"files.v2_parquet_{codec}", simple(2, {"write.parquet.compression-codec": codec, "write.delete.parquet.compression-codec": codec}),
+            features=("v2", f"files:parquet_{codec}"), unsupported="lz4" if codec == "lz4" else "")
     for form in ("avro", "orc"):
         add(f"files.v2_data_{form}", simple(2, {"write.format.default": form, "write.delete.format.default": "parquet"}), features=("v2", f"files:data_{form}"), unsupported=form)
         add(f"files.v2_deletes_{form}", simple(2, {"write.delete.format.default": form}), features=("v2", f"files:deletes_{form}"), unsupported=form)

@@ -102,13 +102,30 @@ def nested(version):
     return make
 
 
-def variant(w, t):
-    w.create(t, "id INT, v VARIANT", "", 3, MERGE_ON_READ)
+def variant(properties=()):
+    return lambda w, t: variants(w, t, properties)
+
+
+def variants(w, t, properties):
+    w.create(t, "id INT, v VARIANT", "", 3, {**MERGE_ON_READ, **dict(properties)})
     texts = ['{"a":1,"b":[true,null,"x"],"c":{"d":1.5}}', "[]", "{}", "null", '"text"', "-9223372036854775808", "1e300", "12.34", "true", '{"ä":"€"}']
     listed = ", ".join(f"({i}, '{text}')" for i, text in enumerate(texts))
     w.sql(f"INSERT INTO {t} SELECT id, parse_json(v) FROM VALUES {listed} AS x(id, v)")
     w.sql(f"INSERT INTO {t} VALUES (100, NULL)")
     w.sql(f"DELETE FROM {t} WHERE id = 2")
+
+
+def shredded(w, t):
+    """Fields in columns of their own where their types agree, in the value itself where they do not; then rows that have none of them."""
+    w.create(t, "id INT, v VARIANT", "", 3, {**MERGE_ON_READ, "write.parquet.shred-variants": "true",
+                                            # Iceberg's vectorised reader of 1.12 cannot read what it wrote.
+                                            "read.parquet.vectorization.enabled": "false"})
+    rows = ", ".join(f"""({i}, '{{"a":{i},"b":"text {i}","c":{{"d":{i}.5,"e":[{i},null,"x"]}},"m":{i if i % 3 else '"other"'}}}')""" for i in range(40))
+    w.sql(f"INSERT INTO {t} SELECT id, parse_json(v) FROM VALUES {rows} AS x(id, v)")
+    w.sql(f"DELETE FROM {t} WHERE id = 7")
+    variants_rows = ", ".join(f"({100 + i}, '{text}')" for i, text in enumerate(['{"a":"no number"}', '{"b":"only","z":true}', "{}"]))
+    w.sql(f"INSERT INTO {t} SELECT id, parse_json(v) FROM VALUES {variants_rows} AS x(id, v)")
+    w.sql(f"INSERT INTO {t} VALUES (200, NULL)")
 
 
 def geo(w, t):
@@ -155,7 +172,8 @@ def register():
                     # PyIceberg 0.12 cannot read manifests with a partition value of these two.
                     reader="spark" if (name, transform) == ("fixed", "identity") else "pyiceberg",
                     twin="types.v3_timestamp_ns_month" if (name, transform) == ("timestamp_ns", "identity") else "")
-    add("types.v3_variant", variant, version=3, features=("v3", "types:variant"), columns="id, to_json(v) AS v")
+    add("types.v3_variant", variant(), version=3, features=("v3", "types:variant"), columns="id, to_json(v) AS v")
+    add("types.v3_variant_shredded", shredded, version=3, features=("v3", "types:variant_shredded"), columns="id, to_json(v) AS v")
     add("types.v3_geo", geo, version=3, features=("v3", "types:geo"), unsupported="geometry", oracle=(("current", "SELECT 1 AS id, NULL AS g, NULL AS h WHERE false", "by hand"),))
     add("types.v3_date_to_timestamp", promoted, version=3, features=("v3", "evolution:date_to_timestamp"),
         oracle=(("current", "SELECT id, CAST(d AS TIMESTAMP_NTZ) AS d FROM base WHERE id < 10 UNION ALL SELECT id, tn FROM base WHERE id >= 10 AND id < 15", "by hand"),))

@@ -53,7 +53,7 @@ def load(connection):
     from importlib.resources import files
     from pathlib import Path
 
-    for name in ("avro", "iceberg"):
+    for name in ("httpfs", "avro", "iceberg"):
         try:
             package = files(f"duckdb_extension_{name}")
         except ModuleNotFoundError:
