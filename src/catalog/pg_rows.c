@@ -352,7 +352,7 @@ FIXED_ROWS(rows_tablespace, "{\"oid\":1663,\"spcname\":\"pg_default\"}",
 
 /* ---- functions ---- */
 
-/* Of a function that PostgreSQL has not, or not under one number. The list is fixed, so these are. */
+/* Of a function that PostgreSQL has not, or not under one number. The list is fixed. */
 static uint32_t proc_oid(const char *name)
 {
     return 16384 + (uint32_t)(hash_xx64(slice_of(name), 0) % 0x7fff0000u);

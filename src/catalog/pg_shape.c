@@ -69,6 +69,7 @@ const struct pg_relation *pg_relation_find(const struct sql_name *name)
     return found != NULL ? found : find(helpers, ARRAY_COUNT(helpers), name);
 }
 
+/* Rows of them come from one of these lists, or there are none. */
 static const struct pg_source *find_source(const struct pg_relation *relation)
 {
     const struct {
@@ -87,6 +88,12 @@ static const struct pg_source *find_source(const struct pg_relation *relation)
         }
     }
     return NULL;
+}
+
+bool catalog_system_is_empty(const struct sql_name *name)
+{
+    const struct pg_relation *relation = pg_relation_find(name);
+    return relation != NULL && find_source(relation) == NULL;
 }
 
 /* The engine's type for one of PostgreSQL's that a catalog has. */
@@ -218,8 +225,8 @@ enum err pg_relation_load(const struct pg_relation *shape, const struct catalog_
         .option_count = ARRAY_COUNT(line_options)};
     TRY(fill_columns(shape, source, arena, &relation, info));
     if (input != NULL) {
-        ASSERT(input->who != NULL && input->system != NULL);
-        relation.owner = system_owner(input->system);
+        ASSERT(source == NULL || (input->who != NULL && input->system != NULL));
+        relation.owner = source == NULL ? SLICE("") : system_owner(input->system);
         TRY(source == NULL ? ERR_OK : fill_rows(source, input, arena, &relation, info));
     }
     *ret_relation = relation;

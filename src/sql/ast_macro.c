@@ -477,7 +477,7 @@ static bool from_has(const struct json *from, struct slice name)
     return slice_equal_fold(own, name);
 }
 
-/* The engine takes such a name for the whole row of the table (dbt groups by a schema's name so). */
+/* The engine takes such a name for the whole row of the table (dbt groups by a schema so). */
 enum err ast__macro_groups(struct ast_check *c, const struct json *select)
 {
     struct json *groups = json_get(select, "group_expressions");

@@ -241,7 +241,7 @@ static enum err check_injected(const struct ast_check *c, const struct json *cal
                             "a reader of something else than an object was left in the plan");
 }
 
-/* `FROM pg_catalog.unnest(x) y`: with its schema it is PostgreSQL's, where y is also the name of the
+/* `FROM pg_catalog.unnest(x) y`: with its schema it is PostgreSQL's, where y also names the
  * one column. */
 static enum err take_schema(struct ast_check *c, struct json *node, struct json *call)
 {

@@ -35,8 +35,8 @@ enum relation_format {
 
 /* `id` is the column's identity for its whole life: policy refers to nothing else. */
 struct relation_column {
-    uint32_t id;         /* from 1 within its relation, never reused */
-    struct slice name;   /* as SQL shows it */
+    uint32_t id;       /* from 1 within its relation, never reused */
+    struct slice name; /* as SQL shows it */
     /* Name inside the files; empty: the engine has no such type. Of RELATION_SYSTEM also "=" and a
      * constant. */
     struct slice source;

@@ -1,4 +1,4 @@
-/* Goal: PostgreSQL's catalogs tell nobody of what they may not see, and the engine's own stay out of
+/* Goal: PostgreSQL's catalogs tell nobody of what they may not see; the engine's own stay out of
  * reach. Method: eve asks every relation and function for what is hidden, by name and by number;
  * the answers are searched, and compared with those for what never was. */
 #include "fixture.h"
