@@ -92,8 +92,8 @@ bool catalog_system_is_empty(const struct sql_name *name);
 const struct sql_name *catalog_system_at(size_t index);
 
 /* The number that PostgreSQL's clients know something by: `kind` is "regclass", "regtype",
- * "regproc", "regrole" or "regnamespace", `text` its name as in a cast, or the number itself. `input` NULL:
- * only what is the same for everybody. ERR_NOT_FOUND. */
+ * "regproc", "regrole" or "regnamespace", `text` its name as in a cast, or the number.
+ * `input` NULL: only what is the same for everybody. ERR_NOT_FOUND. */
 MUST_USE enum err catalog_pg_number(const char *kind, struct slice text,
                                     const struct catalog_system_input *input, struct arena *arena,
                                     uint32_t *ret_oid, struct errinfo *info);

@@ -79,6 +79,9 @@ extern const size_t pg_information_source_count;
 extern const struct pg_source pg_helper_sources[];
 extern const size_t pg_helper_source_count;
 
+MUST_USE enum err pg_rows_settings(const struct catalog_system_input *input, struct arena *arena,
+                                   struct buf *out, struct errinfo *info);
+
 MUST_USE enum err pg_relation_load(const struct pg_relation *shape,
                                    const struct catalog_system_input *input, struct arena *arena,
                                    struct relation *ret_relation, struct errinfo *info);

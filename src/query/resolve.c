@@ -646,6 +646,19 @@ static bool shift(const struct sql_name *written, struct arena *arena, struct sq
     return true;
 }
 
+/* `"lake.sales".t`: what pg_catalog calls the namespace of another catalog. */
+static bool split_schema(const struct sql_name *written, struct sql_name *ret_name)
+{
+    const char *dot = memchr(written->schema.ptr, '.', written->schema.len);
+    if (written->catalog.len > 0 || written->schema.len == 0 || dot == NULL) {
+        return false;
+    }
+    size_t len = (size_t)(dot - written->schema.ptr);
+    *ret_name = (struct sql_name){
+        {written->schema.ptr, len}, {dot + 1, written->schema.len - len - 1}, written->name};
+    return len > 0 && ret_name->schema.len > 0;
+}
+
 /* The one table of a static catalog answers to the catalog's name: `orders`, `orders.files`. */
 static enum err find_static(struct session *session, const struct identity *who,
                             const struct sql_name *written, struct arena *arena,
@@ -701,7 +714,8 @@ enum err resolve_version(struct session *session, const struct identity *who,
     struct sql_name other;
     struct errinfo second;
     enum err err = resolve_or_static(session, who, written, travel, arena, ret_resolved, info);
-    if (err != ERR_NOT_FOUND || !shift(written, arena, &other)) {
+    if (err != ERR_NOT_FOUND ||
+        (!split_schema(written, &other) && !shift(written, arena, &other))) {
         return err;
     }
     enum err other_err =
