@@ -64,7 +64,7 @@ def rows(where, macro, sql):
 def main():
     where, folder = sys.argv[1], Path(sys.argv[2])
     tables, columns = relations(where)
-    wanted = f"(typname IN ({LISTED}) OR typelem IN (SELECT oid FROM pg_type WHERE typname IN ({LISTED})) AND typcategory = 'A')"
+    wanted = f"(typname IN ({LISTED}) OR typelem IN (SELECT oid FROM pg_type WHERE typname IN ({LISTED})) AND (typcategory = 'A' OR typname = '_record'))"
     files = {
         "pg_relations.def": tables,
         "pg_columns.def": columns,

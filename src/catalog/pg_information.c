@@ -276,8 +276,10 @@ static const char *const view_constants[] = {"check_option",
                                              "is_trigger_insertable_into",
                                              "'NO'",
                                              NULL};
-static const char *const privilege_constants[] = {
-    "privilege_type", "'SELECT'", "is_grantable", "'NO'", "with_hierarchy", "'YES'", NULL};
+static const char *const privilege_constants[] = {"privilege_type", "'SELECT'", "is_grantable",
+                                                  "'NO'",           "with_hierarchy", "'YES'", NULL};
+static const char *const cell_constants[] = {"privilege_type", "'SELECT'", "is_grantable", "'NO'",
+                                             NULL};
 
 #define PRIVILEGE_COLUMNS "grantor grantee table_catalog table_schema table_name "
 
@@ -305,9 +307,9 @@ const struct pg_source pg_information_sources[] = {
     {SQL_SCHEMA_INFORMATION, "role_table_grants", PRIVILEGE_COLUMNS, privilege_constants,
      rows_table_privileges},
     {SQL_SCHEMA_INFORMATION, "column_privileges", PRIVILEGE_COLUMNS "column_name ",
-     privilege_constants, rows_column_privileges},
+     cell_constants, rows_column_privileges},
     {SQL_SCHEMA_INFORMATION, "role_column_grants", PRIVILEGE_COLUMNS "column_name ",
-     privilege_constants, rows_column_privileges},
+     cell_constants, rows_column_privileges},
     {SQL_SCHEMA_INFORMATION, "character_sets",
      "character_set_name character_repertoire form_of_use default_collate_catalog ", NULL,
      rows_character_sets},
