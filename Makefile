@@ -1,7 +1,7 @@
 # The front door. CMake and Ninja do the work (presets in CMakePresets.json); this only spells the usual calls.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check check-fast interop bench fuzz tidy format install clean
+.PHONY: help build demo check check-fast interop bench bench-kernel fuzz tidy format install clean
 
 PRESET ?= release
 JOBS   ?= $(shell nproc)
@@ -17,6 +17,7 @@ help:
 	@echo '  make check-fast   what to run before each commit (under 2 minutes)'
 	@echo '  make interop      against the heavy neighbours: other engines, real services'
 	@echo '  make bench        measure; prints a table and writes JSON under build/'
+	@echo '  make bench-kernel the storage kernel beside LMDB, RocksDB and SQLite'
 	@echo '  make fuzz         all fuzz targets, 10 million executions each; stop it and call it again (tools/fuzz --help)'
 	@echo '  make tidy         the rules of the tree that a compiler does not know'
 	@echo '  make format       clang-format over all of ours'
@@ -50,6 +51,10 @@ interop:
 bench:
 	@tools/deps bench
 	@tools/bench --jobs $(JOBS)
+
+bench-kernel:
+	@tools/deps bench
+	@tools/bench --jobs $(JOBS) kernel
 
 fuzz:
 	@tools/deps check

@@ -96,6 +96,14 @@ function(moat_program name)
     install(TARGETS moat RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endfunction()
 
+# moat_tool(moat-sim sim_main): a program for developers, bin/moat-sim, from src/sim_main.c; not installed.
+function(moat_tool program name)
+    moat__arrows(deps ${name})
+    add_executable(${program} "${MOAT_SOURCE_ROOT}/${name}.c")
+    target_include_directories(${program} PRIVATE "${MOAT_SOURCE_ROOT}")
+    target_link_libraries(${program} PRIVATE moat_flags ${deps})
+endfunction()
+
 # moat_add_test(NAME attack.files LABEL attack TIMEOUT 300 COMMAND program argument...): a test that runs at the root of the
 # tree, so that it names its data as "tests/...". tools/check counts its cases by what it prints (see there).
 function(moat_add_test)

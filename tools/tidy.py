@@ -243,6 +243,22 @@ def rule_engine_language(tree):
                 yield Finding("engine-language", path, line, name, f"<{name}> belongs into src/engine/duckdb")
 
 
+KERNEL_SAFE = {"base/base.h", "base/err.h", "base/checked.h"}
+
+
+def rule_kernel_headers(tree):
+    """The kernel is a pure function: of base it includes what has no clock, file, heap or log behind it."""
+    for source in tree.sources_of_modules():
+        path = str(source.path)
+        if not path.startswith("src/kernel/") or path.endswith(("_test.c", "_fuzz.c", "_bench.c")):
+            continue
+        for line, is_quoted, name in source.includes:
+            if is_quoted and not name.startswith("kernel/") and name not in KERNEL_SAFE:
+                yield Finding("kernel-headers", path, line, name, f'"{name}" is not a kernel-safe header')
+            elif not is_quoted and name not in ("nmmintrin.h",):
+                yield Finding("kernel-headers", path, line, name, f"<{name}>: the kernel has base/base.h")
+
+
 def rule_file_length(tree):
     """A file is read in one sitting: 1,200 lines of code, 300 of a header."""
     generated = {path for path, _, _ in generators(tree)}

@@ -49,6 +49,16 @@ class TidyTest(unittest.TestCase):
     def test_clean_tree_has_no_findings(self):
         self.assert_clean()
 
+    # the kernel
+
+    def test_kernel_includes_kernel_safe_headers_only(self):
+        kernel = {"tools/deps.txt": CLEAN["tools/deps.txt"] + "kernel: base\n", "src/kernel/README.md": "# kernel\n",
+                  "src/base/base.h": "#pragma once\n"}
+        self.assert_clean({**kernel, "src/kernel/wal.c": '#include "base/base.h"\n',
+                           "src/kernel/wal_test.c": '#include "base/arena.h"\n'})
+        self.assert_finds({**kernel, "src/kernel/wal.c": '#include "base/arena.h"\n'}, "kernel-headers", "src/kernel/wal.c", 1)
+        self.assert_finds({**kernel, "src/kernel/wal.c": "#include <time.h>\n"}, "kernel-headers", "src/kernel/wal.c", 1)
+
     # arrows
 
     def test_arrow_not_listed(self):

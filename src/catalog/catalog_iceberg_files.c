@@ -30,6 +30,9 @@ static struct slice parent_of(struct slice path)
 
 static struct slice last_of(struct slice path)
 {
+    if (path.len == 0) {
+        return path; /* whose pointer may be NULL */
+    }
     size_t folder = parent_of(path).len;
     size_t skip = folder < path.len && path.ptr[folder] == '/' ? folder + 1 : folder;
     return skip == 0 ? path : (struct slice){path.ptr + skip, path.len - skip};

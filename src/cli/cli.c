@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli_int.h"
+#include "cli/kv.h"
 
 static void print(struct cli *cli, const char *text)
 {
@@ -81,6 +82,8 @@ static enum cli_exit dispatch(struct cli *cli)
             cli->options.warehouse = cli->options.operand;
         }
         return run_sql(cli);
+    case COMMAND_SERVE:
+        return command_serve(cli);
     case COMMAND_POLICY_VALIDATE:
     case COMMAND_POLICY_PLAN:
     case COMMAND_POLICY_APPLY:
@@ -94,6 +97,9 @@ static enum cli_exit dispatch(struct cli *cli)
 int cli_main(int argc, char **argv)
 {
     (void)setlocale(LC_CTYPE, ""); /* for line editing; numbers stay as in C */
+    if (argc > 1 && strcmp(argv[1], "kv") == 0) {
+        return (int)kv_main(argc - 1, argv + 1);
+    }
     struct cli cli = {0};
     struct errinfo info;
     errinfo_init(&info);

@@ -61,6 +61,7 @@ enum cli_exit command_config(struct cli *cli);
 enum cli_exit command_audit(struct cli *cli);
 enum cli_exit command_policy(struct cli *cli);
 enum cli_exit command_init(struct cli *cli);
+enum cli_exit command_serve(struct cli *cli);
 
 /* ---- iceberg.c ---- */
 

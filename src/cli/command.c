@@ -3,6 +3,7 @@
 #include "cli/cli_int.h"
 #include "cli/text.h"
 #include "observe/audit.h"
+#include "server/server.h"
 
 static enum cli_exit finish(struct cli *cli, enum cli_exit code)
 {
@@ -137,6 +138,34 @@ enum cli_exit command_policy(struct cli *cli)
         }
     }
     return finish(cli, EXIT_OK);
+}
+
+/* Whoever started it, and a program that started it for a test, reads the port here. */
+static void say_ready(void *context, const char *address, uint16_t port, bool is_tls)
+{
+    struct cli *cli = context;
+    bool is_6 = strchr(address, ':') != NULL;
+    if (!cli->options.is_quiet) {
+        buf_printf(&cli->out.buf, "Serving PostgreSQL on %s%s%s:%u, TLS %s\n", is_6 ? "[" : "",
+                   address, is_6 ? "]" : "", port, is_tls ? "on" : "off");
+        (void)finish(cli, EXIT_OK);
+    }
+}
+
+enum cli_exit command_serve(struct cli *cli)
+{
+    enum cli_exit code = cli_load_config(cli);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    struct errinfo info;
+    errinfo_init(&info);
+    struct server_options options = {.config = cli->config, .on_ready = say_ready, .context = cli};
+    if (server_run(&options, &info) != ERR_OK) {
+        cli_report(cli, &info);
+        return EXIT_WAREHOUSE;
+    }
+    return EXIT_OK;
 }
 
 enum cli_exit command_init(struct cli *cli)

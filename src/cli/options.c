@@ -37,6 +37,7 @@ const char options_help[] =
     "  --keep-going          go on after a statement that fails\n"
     "\n"
     "Other commands:\n"
+    "  moat serve                            for psql and other clients of PostgreSQL\n"
     "  moat init [DIR]                       make a warehouse\n"
     "  moat config --explain                 every key: value, default, unit, where it came from\n"
     "  moat config --reference               the page docs/configuration.md\n"
@@ -45,7 +46,8 @@ const char options_help[] =
     "  moat policy validate|plan|apply FILE  policies kept in a YAML file\n"
     "  moat iceberg inspect|validate PATH    an Iceberg table: what it is made of, whether it is "
     "whole\n"
-    "  moat --version, moat --help, moat iceberg --help\n"
+    "  moat kv get|put|scan|load|stats|verify DIR  a store of key-value pairs by hand\n"
+    "  moat --version, moat --help, moat iceberg --help, moat kv --help\n"
     "\n"
     "Exit codes: 0 ok, 1 a statement failed, 2 usage, 3 the warehouse cannot be opened,\n"
     "4 configuration, 5 the audit trail is not intact, 6 a table is not valid, 130 cancelled.\n";
@@ -282,6 +284,7 @@ static const struct command_entry {
     unsigned operands_min, operands_max;
 } command_entries[] = {
     {{"init", NULL}, COMMAND_INIT, 0, 1},
+    {{"serve", NULL}, COMMAND_SERVE, 0, 0},
     {{"help", NULL}, COMMAND_HELP, 0, 0},
     {{"version", NULL}, COMMAND_VERSION, 0, 0},
     {{"config", NULL}, COMMAND_CONFIG_EXPLAIN, 0, 0},

@@ -199,6 +199,15 @@ enum err engine_describe(struct engine_session *session, const struct identity *
     return ops()->describe(session, physical_sql, arena, ret_columns, ret_count, info);
 }
 
+enum err engine_describe_parameters(struct engine_session *session, const struct identity *who,
+                                    struct slice physical_sql, struct arena *arena,
+                                    struct slice **ret_types, size_t *ret_count,
+                                    struct errinfo *info)
+{
+    ASSERT(who != NULL);
+    return ops()->describe_parameters(session, physical_sql, arena, ret_types, ret_count, info);
+}
+
 enum err engine_explain(struct engine_session *session, const struct identity *who,
                         struct slice physical_sql, bool is_analyze, struct buf *ret_json,
                         struct errinfo *info)

@@ -143,6 +143,13 @@ MUST_USE enum err engine_describe(struct engine_session *session, const struct i
                                   struct engine_column **ret_columns, size_t *ret_count,
                                   struct errinfo *info);
 
+/* Binds without running and gives the type that each parameter is converted to, in `arena`: an
+ * empty slice where the statement does not say. */
+MUST_USE enum err engine_describe_parameters(struct engine_session *session,
+                                             const struct identity *who, struct slice physical_sql,
+                                             struct arena *arena, struct slice **ret_types,
+                                             size_t *ret_count, struct errinfo *info);
+
 /* Starts a query. Rows are made as the stream is pulled; at most one query a session at a time.
  * Nothing of the result is produced before the first pull. Parameters are 1-based $1.. in order.
  * Errors carry the SQLSTATE mapped from the engine's exception type, the engine's message without

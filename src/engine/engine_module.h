@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 
 /* Raised with every change of this table or of a struct in engine.h. */
-#define ENGINE_MODULE_VERSION 3u
+#define ENGINE_MODULE_VERSION 4u
 #define ENGINE_MODULE_FILE "libmoat_engine.so"
 #define ENGINE_MODULE_ENTRY "moat_engine_module"
 
@@ -30,6 +30,8 @@ struct engine_module_ops {
     enum err (*functions)(struct engine_session *, struct buf *, struct errinfo *);
     enum err (*describe)(struct engine_session *, struct slice, struct arena *,
                          struct engine_column **, size_t *, struct errinfo *);
+    enum err (*describe_parameters)(struct engine_session *, struct slice, struct arena *,
+                                    struct slice **, size_t *, struct errinfo *);
     enum err (*explain)(struct engine_session *, struct slice, bool, struct buf *,
                         struct errinfo *);
 

@@ -4,6 +4,8 @@
  * characters that SASLprep prohibits among controls, and is used as it is: its Unicode
  * normalisation (NFKC) is not done, as PostgreSQL does not where it fails. A client that does it
  * agrees with us wherever the password was typed in composed form, as keyboards do. */
+#include "identity/scram.h"
+
 #include <openssl/evp.h>
 
 #include "base/hash.h"
@@ -11,17 +13,7 @@
 #include "identity/identity_int.h"
 
 #define SALT_BYTES 16u
-#define SALT_BYTES_MAX 64u
 #define PASSWORD_BYTES_MAX 1024u
-#define BASE64_BYTES(n) (((n) + 2) / 3 * 4)
-
-struct verifier {
-    uint32_t iterations;
-    uint8_t salt[SALT_BYTES_MAX];
-    size_t salt_bytes;
-    uint8_t stored_key[SHA256_BYTES];
-    uint8_t server_key[SHA256_BYTES];
-};
 
 struct scram_keys {
     uint8_t salted[SHA256_BYTES];
@@ -92,10 +84,10 @@ static enum err derive(struct slice password, struct slice salt, uint32_t iterat
 }
 
 /* Standard alphabet with padding, and only the one encoding that these bytes have. */
-static bool decode(struct slice text, size_t bytes_max, uint8_t *ret_bytes, size_t *ret_len)
+bool scram__decode(struct slice text, size_t bytes_max, uint8_t *ret_bytes, size_t *ret_len)
 {
-    unsigned char decoded[BASE64_BYTES(SALT_BYTES_MAX)];
-    unsigned char again[BASE64_BYTES(SALT_BYTES_MAX) + 1];
+    unsigned char decoded[BASE64_BYTES(SCRAM_DECODED_BYTES_MAX)];
+    unsigned char again[BASE64_BYTES(SCRAM_DECODED_BYTES_MAX) + 1];
     if (text.len == 0 || text.len % 4 != 0 || text.len > BASE64_BYTES(bytes_max) ||
         text.len > sizeof(decoded)) {
         return false;
@@ -116,7 +108,7 @@ static bool decode(struct slice text, size_t bytes_max, uint8_t *ret_bytes, size
 }
 
 /* The part before `separator`, which moves behind it; false if there is none. */
-static bool take_until(struct slice *rest, char separator, struct slice *ret_part)
+bool scram__take_until(struct slice *rest, char separator, struct slice *ret_part)
 {
     const char *end = rest->len == 0 ? NULL : memchr(rest->ptr, separator, rest->len);
     if (end == NULL) {
@@ -128,21 +120,21 @@ static bool take_until(struct slice *rest, char separator, struct slice *ret_par
     return true;
 }
 
-static bool parse(struct slice text, struct verifier *ret_verifier)
+bool scram__parse(struct slice text, struct scram_verifier *ret_verifier)
 {
     struct slice prefix, iterations, salt, stored;
     uint64_t count;
     size_t stored_len, server_len;
-    struct verifier out;
-    if (text.len >= SCRAM_VERIFIER_BYTES || !take_until(&text, '$', &prefix) ||
-        !slice_equal(prefix, SLICE("SCRAM-SHA-256")) || !take_until(&text, ':', &iterations) ||
-        !slice_to_u64(iterations, &count) || count == 0 || count > SCRAM_ITERATIONS_MAX ||
-        iterations.ptr[0] == '0' || !take_until(&text, '$', &salt) ||
-        !take_until(&text, ':', &stored) ||
-        !decode(salt, SALT_BYTES_MAX, out.salt, &out.salt_bytes) ||
-        !decode(stored, SHA256_BYTES, out.stored_key, &stored_len) ||
-        !decode(text, SHA256_BYTES, out.server_key, &server_len) || stored_len != SHA256_BYTES ||
-        server_len != SHA256_BYTES) {
+    struct scram_verifier out;
+    if (text.len >= SCRAM_VERIFIER_BYTES || !scram__take_until(&text, '$', &prefix) ||
+        !slice_equal(prefix, SLICE("SCRAM-SHA-256")) ||
+        !scram__take_until(&text, ':', &iterations) || !slice_to_u64(iterations, &count) ||
+        count == 0 || count > SCRAM_ITERATIONS_MAX || iterations.ptr[0] == '0' ||
+        !scram__take_until(&text, '$', &salt) || !scram__take_until(&text, ':', &stored) ||
+        !scram__decode(salt, SCRAM_SALT_BYTES_MAX, out.salt, &out.salt_bytes) ||
+        !scram__decode(stored, SHA256_BYTES, out.stored_key, &stored_len) ||
+        !scram__decode(text, SHA256_BYTES, out.server_key, &server_len) ||
+        stored_len != SHA256_BYTES || server_len != SHA256_BYTES) {
         return false;
     }
     out.iterations = (uint32_t)count;
@@ -152,15 +144,15 @@ static bool parse(struct slice text, struct verifier *ret_verifier)
 
 bool scram_verifier_is_valid(struct slice verifier)
 {
-    struct verifier parsed;
-    return parse(verifier, &parsed);
+    struct scram_verifier parsed;
+    return scram__parse(verifier, &parsed);
 }
 
 bool scram_verifier_check(struct slice verifier, struct slice password)
 {
-    struct verifier parsed;
+    struct scram_verifier parsed;
     struct scram_keys keys CLEANUP(wipe_keys) = {0};
-    if (!parse(verifier, &parsed) || !password_is_usable(password) ||
+    if (!scram__parse(verifier, &parsed) || !password_is_usable(password) ||
         derive(password, bytes_of(parsed.salt, parsed.salt_bytes), parsed.iterations, &keys) !=
             ERR_OK) {
         return false;
@@ -170,19 +162,50 @@ bool scram_verifier_check(struct slice verifier, struct slice password)
     return stored_is_equal & server_is_equal;
 }
 
-static void encode(const uint8_t *bytes, size_t len, char *ret_text)
+void scram__encode(const uint8_t *bytes, size_t len, char *ret_text)
 {
     (void)EVP_EncodeBlock((unsigned char *)ret_text, bytes, (int)len);
+}
+
+static void print_verifier(const struct scram_verifier *verifier,
+                           char ret_verifier[SCRAM_VERIFIER_BYTES])
+{
+    char salt[BASE64_BYTES(SALT_BYTES) + 1];
+    char stored[BASE64_BYTES(SHA256_BYTES) + 1];
+    char server[BASE64_BYTES(SHA256_BYTES) + 1];
+    ASSERT(verifier->salt_bytes == SALT_BYTES);
+    scram__encode(verifier->salt, SALT_BYTES, salt);
+    scram__encode(verifier->stored_key, SHA256_BYTES, stored);
+    scram__encode(verifier->server_key, SHA256_BYTES, server);
+    (void)snprintf(ret_verifier, SCRAM_VERIFIER_BYTES, "SCRAM-SHA-256$%u:%s$%s:%s",
+                   verifier->iterations, salt, stored, server);
+}
+
+enum err scram_verifier_mock(struct slice secret, struct slice user,
+                             char ret_verifier[SCRAM_VERIFIER_BYTES], struct errinfo *info)
+{
+    struct scram_verifier mock = {.iterations = SCRAM_ITERATIONS_DEFAULT, .salt_bytes = SALT_BYTES};
+    uint8_t seed[SHA256_BYTES];
+    struct slice seeded = bytes_of(seed, sizeof(seed));
+    uint8_t salt[SHA256_BYTES];
+    if (hash_hmac_sha256(secret, user, seed) != ERR_OK ||
+        hash_hmac_sha256(seeded, SLICE("salt"), salt) != ERR_OK ||
+        hash_hmac_sha256(seeded, SLICE("stored"), mock.stored_key) != ERR_OK ||
+        hash_hmac_sha256(seeded, SLICE("server"), mock.server_key) != ERR_OK) {
+        return errinfo_set(info, ERR_INTERNAL, NULL, "the password cannot be checked");
+    }
+    memcpy(mock.salt, salt, SALT_BYTES);
+    print_verifier(&mock, ret_verifier);
+    mem_wipe(seed, sizeof(seed));
+    mem_wipe(&mock, sizeof(mock));
+    return ERR_OK;
 }
 
 enum err scram_verifier_new(struct slice password, uint32_t iterations,
                             char ret_verifier[SCRAM_VERIFIER_BYTES], struct errinfo *info)
 {
-    uint8_t salt[SALT_BYTES];
+    struct scram_verifier made = {.iterations = iterations, .salt_bytes = SALT_BYTES};
     struct scram_keys keys CLEANUP(wipe_keys) = {0};
-    char salt_text[BASE64_BYTES(SALT_BYTES) + 1];
-    char stored_text[BASE64_BYTES(SHA256_BYTES) + 1];
-    char server_text[BASE64_BYTES(SHA256_BYTES) + 1];
     if (!password_is_usable(password)) {
         (void)errinfo_set(info, ERR_INVALID, "28P01", "the password is not valid");
         errinfo_hint(info, "Passwords have 1 to %u bytes of UTF-8 without control characters.",
@@ -194,14 +217,12 @@ enum err scram_verifier_new(struct slice password, uint32_t iterations,
                            "a password is hashed with %u to %u iterations, not %u",
                            SCRAM_ITERATIONS_DEFAULT, SCRAM_ITERATIONS_MAX, iterations);
     }
-    if (random_bytes(salt, sizeof(salt)) != ERR_OK ||
-        derive(password, bytes_of(salt, sizeof(salt)), iterations, &keys) != ERR_OK) {
+    if (random_bytes(made.salt, SALT_BYTES) != ERR_OK ||
+        derive(password, bytes_of(made.salt, SALT_BYTES), iterations, &keys) != ERR_OK) {
         return errinfo_set(info, ERR_INTERNAL, NULL, "the password cannot be hashed");
     }
-    encode(salt, sizeof(salt), salt_text);
-    encode(keys.stored, SHA256_BYTES, stored_text);
-    encode(keys.server, SHA256_BYTES, server_text);
-    (void)snprintf(ret_verifier, SCRAM_VERIFIER_BYTES, "SCRAM-SHA-256$%u:%s$%s:%s", iterations,
-                   salt_text, stored_text, server_text);
+    memcpy(made.stored_key, keys.stored, SHA256_BYTES);
+    memcpy(made.server_key, keys.server, SHA256_BYTES);
+    print_verifier(&made, ret_verifier);
     return ERR_OK;
 }

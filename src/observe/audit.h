@@ -92,7 +92,9 @@ struct audit_record {
     bool is_lazy; /* written, but synced only with the next record that is not, or by the close: for
                    * what adds to a record that is on disk, and what shows nobody any data */
     struct slice query_id;
-    const struct identity *who;
+    const struct identity *who; /* NULL for a login that was refused: then, as they said, */
+    struct slice claimed_user;  /* who wanted to be whom */
+    struct slice claimed_client;
     struct slice statement; /* redacted text; cut at 64 KiB with its full length in another field */
     uint64_t fingerprint;
     const struct audit_table *tables;

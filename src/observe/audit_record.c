@@ -85,14 +85,20 @@ static void print_end(const struct audit_record *record, struct buf *out)
 enum err audit__print_fields(const struct audit_record *record, struct buf *out,
                              struct errinfo *info)
 {
-    ASSERT(record->who != NULL && (size_t)record->kind < ARRAY_COUNT(kind_names));
+    ASSERT((record->who != NULL || record->kind == AUDIT_LOGIN) &&
+           (size_t)record->kind < ARRAY_COUNT(kind_names));
     buf_printf(out, "\"kind\":\"%s\"", kind_names[record->kind]);
     print_text(out, "query_id", record->query_id);
-    print_text(out, "user", identity_subject(record->who));
-    print_text(out, "actor", identity_actor(record->who));
-    print_text(out, "provider", identity_provider(record->who));
-    print_text(out, "client", identity_client(record->who));
-    print_text(out, "session", identity_session_id(record->who));
+    if (record->who != NULL) {
+        print_text(out, "user", identity_subject(record->who));
+        print_text(out, "actor", identity_actor(record->who));
+        print_text(out, "provider", identity_provider(record->who));
+        print_text(out, "client", identity_client(record->who));
+        print_text(out, "session", identity_session_id(record->who));
+    } else {
+        print_text(out, "user", record->claimed_user);
+        print_text(out, "client", record->claimed_client);
+    }
     print_text(out, "command", record->command);
     if (record->statement.len > 0) {
         print_text(out, "statement", cut_statement(record->statement));

@@ -39,7 +39,7 @@ struct shop {
     struct arena *arena;
     struct identity *who;
     struct attached attached;
-    struct slice roots[2];
+    struct slice folders[2];
     char place[sizeof(PLACE)];
 };
 
@@ -89,15 +89,15 @@ static void shop_open(struct shop *shop)
     char *text = arena_printf(shop->arena, metadata_text, p, p, p, p, p);
     write_file(shop, "t.metadata.json", slice_of(text));
     CHECK_OK(identity_new(&spec, &shop->who, NULL));
-    shop->roots[0] = slice_of(shop->place);
-    CHECK(arena_slice(shop->arena, slice_of(here), &shop->roots[1]));
+    shop->folders[0] = slice_of(shop->place);
+    CHECK(arena_slice(shop->arena, slice_of(here), &shop->folders[1]));
     shop->attached = (struct attached){
         .catalog = {.name = SLICE("shop"),
                     .kind = CATALOG_ICEBERG_STATIC,
-                    .location = slice_of(arena_printf(shop->arena, "%s/t.metadata.json", p))},
+                    .location = slice_of(arena_printf(shop->arena, "%s/t.metadata.json", p)),
+                    .folders = shop->folders,
+                    .folder_count = ARRAY_COUNT(shop->folders)},
         .owner = SLICE("ada"),
-        .roots = shop->roots,
-        .root_count = ARRAY_COUNT(shop->roots),
     };
 }
 

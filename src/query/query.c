@@ -220,6 +220,32 @@ enum err query_run_rows(struct query *query, const struct relation_column *colum
     return query_run(query, plan, NULL, 0, info);
 }
 
+/* A text that is not what its kind says goes to the engine as it is, which then says so. */
+static struct engine_parameter engine_value(const struct query_parameter *parameter)
+{
+    struct engine_parameter value = {.type = PARAMETER_TEXT, .text = parameter->text};
+    char text[64];
+    char *end = text;
+    if (parameter->is_null) {
+        value.type = PARAMETER_NULL;
+    } else if (parameter->kind == QUERY_PARAMETER_INTEGER &&
+               slice_to_i64(parameter->text, &value.integer)) {
+        value.type = PARAMETER_I64;
+    } else if (parameter->kind == QUERY_PARAMETER_REAL && parameter->text.len > 0 &&
+               parameter->text.len < sizeof(text)) {
+        memcpy(text, parameter->text.ptr, parameter->text.len);
+        text[parameter->text.len] = '\0';
+        value.real = strtod(text, &end);
+        value.type = *end == '\0' ? PARAMETER_DOUBLE : PARAMETER_TEXT;
+    } else if (parameter->kind == QUERY_PARAMETER_BOOLEAN &&
+               (slice_equal(parameter->text, SLICE("true")) ||
+                slice_equal(parameter->text, SLICE("false")))) {
+        value.type = PARAMETER_BOOL;
+        value.boolean = parameter->text.ptr[0] == 't';
+    }
+    return value;
+}
+
 static enum err run_select(struct query *query, const struct query_parameter *parameters,
                            size_t parameter_count, struct errinfo *info)
 {
@@ -240,8 +266,7 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < parameter_count; i++) {
-        values[i].type = parameters[i].is_null ? PARAMETER_NULL : PARAMETER_TEXT;
-        values[i].text = parameters[i].text;
+        values[i] = engine_value(&parameters[i]);
     }
     return query_run(query, plan, values, parameter_count, info);
 }
@@ -443,6 +468,17 @@ struct slice query_id(const struct query *query)
 uint64_t query_rows(const struct query *query)
 {
     return query->rows_out;
+}
+
+size_t query_column_count(const struct query *query)
+{
+    return query->engine == NULL ? 0 : engine_query_column_count(query->engine);
+}
+
+struct query_column query_column(const struct query *query, size_t index)
+{
+    struct engine_column column = engine_query_column(query->engine, index);
+    return (struct query_column){column.name, column.type};
 }
 
 enum err query_schema(struct query *query, struct ArrowSchema *ret_schema, struct errinfo *info)

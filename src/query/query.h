@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "identity/identity.h"
 
+struct buf;
 struct warehouse;
 struct session;
 struct query;
@@ -59,17 +60,57 @@ MUST_USE enum err warehouse_accept_trail_loss(const struct config *config,
 MUST_USE enum err warehouse_login_local(struct warehouse *warehouse, struct slice as,
                                         struct identity **ret_identity, struct errinfo *info);
 
+/* ---- passwords: one login with SCRAM (identity/scram.h) ---- */
+
+struct password_login;
+
+struct password_request {
+    struct slice user;     /* as they say */
+    struct slice address;  /* where from, for limits */
+    struct slice client;   /* address and program, for the audit trail */
+    struct slice endpoint; /* tls-server-end-point of the connection; empty without TLS */
+    bool is_plus;          /* SCRAM-SHA-256-PLUS */
+};
+
+/* Whether there is such a user shows neither in what these say nor in how long they take. A refused
+ * login is audited; ERR_BUSY (53300): too many wrong passwords lately. */
+MUST_USE enum err password_login_open(struct warehouse *warehouse,
+                                      const struct password_request *request,
+                                      struct password_login **ret_login, struct errinfo *info);
+/* client-first in, server-first appended; then client-final in, server-final appended. ERR_DENIED
+ * (28P01) for a wrong password. */
+MUST_USE enum err password_login_first(struct password_login *login, struct slice message,
+                                       struct buf *ret_challenge, struct errinfo *info);
+MUST_USE enum err password_login_final(struct password_login *login, struct slice message,
+                                       struct buf *ret_proof, struct identity **ret_identity,
+                                       struct errinfo *info);
+void password_login_close(struct password_login *login); /* given up: audited as refused */
+DEFINE_CLEANUP(struct password_login, password_login_cleanup, password_login_close)
+
 MUST_USE enum err session_open(struct warehouse *warehouse, struct identity *who,
                                struct session **ret_session, struct errinfo *info);
 void session_close(struct session *session); /* after its query */
 DEFINE_CLEANUP(struct session, session_cleanup, session_close)
+/* Another session of the same person with the same settings and default schema: a second query can
+ * be open in it. */
+MUST_USE enum err session_fork(const struct session *session, struct session **ret_session,
+                               struct errinfo *info);
 /* The person, good until the session's next statement: the store may have changed by then. */
 const struct identity *session_identity(const struct session *session);
 const struct config *session_config(const struct session *session);
 
+/* What a parameter is where the statement does not say: in `SELECT $1`. */
+enum query_parameter_kind {
+    QUERY_PARAMETER_TEXT,
+    QUERY_PARAMETER_INTEGER,
+    QUERY_PARAMETER_REAL,
+    QUERY_PARAMETER_BOOLEAN,
+};
+
 struct query_parameter {
     bool is_null;
     struct slice text; /* the engine converts to the type it needs */
+    enum query_parameter_kind kind;
 };
 
 /* Runs one statement up to the point where its first row can be pulled: audited, admitted, started.
@@ -79,11 +120,26 @@ MUST_USE enum err query_open(struct session *session, struct slice statement,
                              const struct query_parameter *parameters, size_t parameter_count,
                              struct query **ret_query, struct errinfo *info);
 
+struct query_column {
+    struct slice name;
+    struct slice type; /* the engine's name of it: "BIGINT", "DECIMAL(9,2)", "VARCHAR[]" */
+};
+
+/* What a statement of the kind that takes parameters would need and give, without running it:
+ * columns, and for each parameter the type that it is converted to; empty where any would do, a
+ * column of such a type is "UNKNOWN". Lives in `arena`. No query may be open. */
+MUST_USE enum err session_describe(struct session *session, struct slice statement,
+                                   struct arena *arena, struct query_column **ret_columns,
+                                   size_t *ret_column_count, struct slice **ret_parameter_types,
+                                   size_t *ret_parameter_count, struct errinfo *info);
+
 /* False: the statement has no result set, only a tag (and notices). */
 bool query_has_rows(const struct query *query);
 const char *query_tag(const struct query *query);    /* "SELECT", "CREATE TABLE", ... */
 const char *query_notice(const struct query *query); /* one line for people, or "" */
 struct slice query_id(const struct query *query);
+size_t query_column_count(const struct query *query);
+struct query_column query_column(const struct query *query, size_t index); /* until the end */
 MUST_USE enum err query_schema(struct query *query, struct ArrowSchema *ret_schema,
                                struct errinfo *info);
 /* At the end ret_batch->release is NULL (and the end is audited). */
@@ -135,7 +191,6 @@ enum policy_action {
 /* Validates a YAML policy file against the catalog; PLAN appends the differences that APPLY
  * would make ("+ GRANT ...", "- GRANT ..."), APPLY makes them in one transaction and audits it.
  * `ret_changes` counts them. */
-struct buf;
 MUST_USE enum err session_policy_file(struct session *session, const char *path,
                                       enum policy_action action, struct buf *ret_report,
                                       size_t *ret_changes, struct errinfo *info);

@@ -21,6 +21,7 @@
 #include "system/system.h"
 
 struct admission;
+struct login_guard;
 struct plan_cache;
 
 struct warehouse {
@@ -32,11 +33,16 @@ struct warehouse {
     struct admission *admission;
     struct plan_cache *cache;
     struct watchdog *watchdog;
+    struct login_guard *guard;
     struct iceberg_manifest_cache *manifests; /* of attached catalogs, decompressed */
     /* Stands for the grant in physical SQL, replaced at each run. Nobody outside knows it. */
     char uri_prefix[48];
     struct sql_limits limits;
 };
+
+/* A login that succeeded. */
+MUST_USE enum err warehouse_audit_login(struct warehouse *warehouse, const struct identity *who,
+                                        struct errinfo *info);
 
 struct prepared {
     struct prepared *next;

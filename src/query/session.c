@@ -25,6 +25,27 @@ enum err session_open(struct warehouse *warehouse, struct identity *who,
     return ERR_OK;
 }
 
+enum err session_fork(const struct session *session, struct session **ret_session,
+                      struct errinfo *info)
+{
+    struct session *fork CLEANUP(session_cleanup) = NULL;
+    struct config *config;
+    TRY(session_open(session->warehouse, session->who, &fork, info));
+    TRY(config_copy(session->config, &config, info));
+    config_free(fork->config);
+    fork->config = config;
+    mem_free(fork->default_catalog);
+    mem_free(fork->default_schema);
+    fork->default_catalog = mem_strdup(session->default_catalog);
+    fork->default_schema = mem_strdup(session->default_schema);
+    if (fork->default_catalog == NULL || fork->default_schema == NULL) {
+        return errinfo_nomem(info);
+    }
+    fork->system_version = session->system_version;
+    *ret_session = TAKE(fork);
+    return ERR_OK;
+}
+
 void session_close(struct session *session)
 {
     if (session == NULL) {

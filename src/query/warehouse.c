@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "identity/guard.h"
 #include "iceberg/scan.h"
 #include "query/query_int.h"
 #include "query/trail_int.h"
@@ -58,6 +59,12 @@ static enum err open_parts(struct warehouse *warehouse, const struct warehouse_o
     TRY(audit_open(trail, &audit, &warehouse->audit, info));
     TRY(open_engine(warehouse, options->engine_module, arena, info));
     TRY(admission_new(config, &warehouse->admission, info));
+    struct login_guard_options guard = {
+        .account_tries_max = (unsigned)config_integer(config, CONFIG_LOGIN_ACCOUNT_TRIES),
+        .address_tries_max = (unsigned)config_integer(config, CONFIG_LOGIN_ADDRESS_TRIES),
+        .window_us = config_duration_ms(config, CONFIG_LOGIN_WINDOW) * 1000,
+    };
+    TRY(login_guard_new(&guard, &warehouse->guard, info));
     TRY(plan_cache_new(&warehouse->cache, info));
     TRY(iceberg_manifest_cache_open(MANIFEST_CACHE_BYTES_MAX, &warehouse->manifests, info));
     return watchdog_new(&warehouse->watchdog, info);
@@ -100,6 +107,7 @@ void warehouse_close(struct warehouse *warehouse)
     watchdog_free(warehouse->watchdog);
     iceberg_manifest_cache_close(warehouse->manifests);
     plan_cache_free(warehouse->cache);
+    login_guard_free(warehouse->guard);
     admission_free(warehouse->admission);
     engine_close(warehouse->engine);
     audit_close(warehouse->audit);
@@ -113,8 +121,8 @@ const char *warehouse_folder(const struct warehouse *warehouse)
     return warehouse->folder;
 }
 
-static enum err audit_login(struct warehouse *warehouse, const struct identity *who,
-                            struct errinfo *info)
+enum err warehouse_audit_login(struct warehouse *warehouse, const struct identity *who,
+                               struct errinfo *info)
 {
     char id[UUID_TEXT_BYTES];
     TRY(uuid_new(id));
@@ -155,7 +163,7 @@ enum err warehouse_login_local(struct warehouse *warehouse, struct slice as,
         errinfo_hint(info, "SHOW USERS lists them; CREATE USER makes one.");
     }
     TRY(err);
-    TRY(audit_login(warehouse, who, info));
+    TRY(warehouse_audit_login(warehouse, who, info));
     *ret_identity = TAKE(who);
     return ERR_OK;
 }

@@ -68,6 +68,12 @@ MUST_USE enum err system_login(struct system *system, struct slice user, struct 
                                struct slice provider, struct slice client,
                                struct identity **ret_identity, struct errinfo *info);
 
+/* The password verifier of `user`, in `arena`; empty if there is no such user, or none of a
+ * password. For logins: nobody is signed in yet. */
+MUST_USE enum err system_password_verifier(struct system *system, struct slice user,
+                                           struct arena *arena, struct slice *ret_verifier,
+                                           struct errinfo *info);
+
 /* `who` as they are now, in the same session: roles, attributes. ERR_DENIED (28000) when the user
  * is gone, or gone and made anew under the same name, or may not be acted for any more. An identity
  * that the store did not make is handed back as it is. */

@@ -94,6 +94,31 @@ enum err system_login(struct system *system, struct slice user, struct slice act
     return identity_new(&spec, ret_identity, info);
 }
 
+static enum err load_verifier(struct system *system, struct slice user, struct arena *arena,
+                              struct slice *ret_verifier, struct errinfo *info)
+{
+    struct cursor cursor CLEANUP(system__close_cursor) = {0};
+    struct principal found = {0};
+    bool is_found;
+    bool has_row = false;
+    TRY(system__find_principal(system, user, arena, &is_found, &found, info));
+    /* Also for a user who is not: as much work as for one who is. */
+    TRY(system__open_cursor(system, "SELECT verifier FROM principal WHERE id = ?1 AND NOT is_role",
+                            VALUES(INT(is_found ? found.id : -1)), &cursor, info));
+    TRY(system__next(&cursor, &has_row, info));
+    *ret_verifier = SLICE("");
+    return has_row ? system__text(&cursor, 0, arena, ret_verifier, info) : ERR_OK;
+}
+
+enum err system_password_verifier(struct system *system, struct slice user, struct arena *arena,
+                                  struct slice *ret_verifier, struct errinfo *info)
+{
+    TRY(system__read_begin(system, info));
+    enum err err = load_verifier(system, user, arena, ret_verifier, info);
+    system__read_end(system);
+    return err;
+}
+
 enum err system_renew(struct system *system, struct identity *who, struct identity **ret_identity,
                       struct errinfo *info)
 {

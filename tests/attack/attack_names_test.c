@@ -293,8 +293,9 @@ TEST(attack, views_read_as_the_caller_unless_they_say_otherwise)
     fixture_attack(&f, "SELECT * FROM all_people", NULL, FIXTURE_SALES);
     fixture_attack(&f, "SELECT * FROM board", NULL, FIXTURE_ROWS - FIXTURE_SALES);
     fixture_attack(&f, "SELECT name FROM board", "42703", -1);
-    fixture_attack(&f, "EXPLAIN SELECT * FROM board", NULL, 2);
-    fixture_attack(&f, "EXPLAIN ANALYZE SELECT * FROM board", NULL, 3);
+    /* That the view is there; not that its body hides rows in a way that needs a barrier. */
+    fixture_attack(&f, "EXPLAIN SELECT * FROM board", NULL, 1);
+    fixture_attack(&f, "EXPLAIN ANALYZE SELECT * FROM board", NULL, 2);
     fixture_attack(&f, "EXPLAIN (PHYSICAL) SELECT * FROM board", "42501", -1);
     fixture_must(f.owner, "CREATE OR REPLACE VIEW vault_view AS SELECT * FROM vault");
     fixture_must(f.owner, "GRANT SELECT ON vault_view TO eve");

@@ -373,7 +373,7 @@ static enum err run_directive(struct runner *r, const struct step *step, struct 
     case STEP_PARAMETER:
         ASSERT(r->parameter_count < PARAMETERS_MAX);
         r->parameters[r->parameter_count++] =
-            (struct query_parameter){step->argument.len == 0, step->argument};
+            (struct query_parameter){.is_null = step->argument.len == 0, .text = step->argument};
         return ERR_OK;
     case STEP_END:
     case STEP_OK:

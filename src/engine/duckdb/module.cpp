@@ -152,6 +152,7 @@ static const struct engine_module_ops table = {
     deparse,
     functions,
     describe,
+    describe_parameters,
     explain,
     grant_open,
     grant_close,

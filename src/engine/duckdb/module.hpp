@@ -195,6 +195,8 @@ enum err deparse(struct engine_session *, struct slice, struct buf *, struct err
 enum err functions(struct engine_session *, struct buf *, struct errinfo *) noexcept;
 enum err describe(struct engine_session *, struct slice, struct arena *, struct engine_column **,
                   size_t *, struct errinfo *) noexcept;
+enum err describe_parameters(struct engine_session *, struct slice, struct arena *, struct slice **,
+                             size_t *, struct errinfo *) noexcept;
 enum err explain(struct engine_session *, struct slice, bool, struct buf *,
                  struct errinfo *) noexcept;
 

@@ -333,6 +333,50 @@ enum err describe(struct engine_session *session, struct slice sql, struct arena
     });
 }
 
+static bool says_type(const duckdb::LogicalType &type)
+{
+    switch (type.id()) {
+    case duckdb::LogicalTypeId::INVALID:
+    case duckdb::LogicalTypeId::UNKNOWN:
+    case duckdb::LogicalTypeId::ANY:
+    case duckdb::LogicalTypeId::SQLNULL:
+    case duckdb::LogicalTypeId::TEMPLATE:
+        return false;
+    default: /* not an enum of ours, and it grows */
+        return true;
+    }
+}
+
+enum err describe_parameters(struct engine_session *session, struct slice sql, struct arena *arena,
+                             struct slice **ret_types, size_t *ret_count,
+                             struct errinfo *info) noexcept
+{
+    return guarded(info, [&] {
+        auto statement = parse_one(*session->side.context, sql, true);
+        size_t count = statement->named_param_map.size();
+        auto *types =
+            static_cast<struct slice *>(arena_calloc(arena, count + 1, sizeof(struct slice)));
+        if (types == nullptr) {
+            return errinfo_nomem(info);
+        }
+        auto prepared = prepare_statement(*session, session->side, std::move(statement));
+        auto expected = prepared->GetExpectedParameterTypes();
+        for (size_t i = 0; i < count; i++) {
+            auto found = expected.find(std::to_string(i + 1));
+            if (found == expected.end() || !says_type(found->second)) {
+                continue;
+            }
+            string type = found->second.ToString();
+            if (!arena_slice(arena, {type.data(), type.size()}, &types[i])) {
+                return errinfo_nomem(info);
+            }
+        }
+        *ret_types = types;
+        *ret_count = count;
+        return ERR_OK;
+    });
+}
+
 /* ---- list of functions ---- */
 
 static void write_line(struct buf *out, const string &name, const char *type, bool can_throw,

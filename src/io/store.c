@@ -1,0 +1,342 @@
+#include "io/store.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "base/mem.h"
+#include "io/folder.h"
+
+struct store {
+    struct io_folder *folder;
+    void *memory;
+    size_t memory_bytes;
+    struct kernel *kernel;
+    pthread_mutex_t lock;
+    pthread_cond_t synced; /* a sync job has ended */
+    bool is_syncing;
+};
+
+static const char *fault_text(enum kernel_fault_kind kind)
+{
+    switch (kind) {
+    case KERNEL_FAULT_NONE:
+        return "failed";
+    case KERNEL_FAULT_IO:
+        return "could not be read or written";
+    case KERNEL_FAULT_CHECKSUM:
+        return "does not match its checksum";
+    case KERNEL_FAULT_FORMAT:
+        return "is not laid out as it must be";
+    case KERNEL_FAULT_MISSING:
+        return "is missing or ends too early";
+    }
+    return "failed";
+}
+
+static enum err report_fault(const struct kernel_fault *fault, enum err result,
+                             struct errinfo *error)
+{
+    if (fault->kind == KERNEL_FAULT_NONE) {
+        return errinfo_set(error, result, NULL, "the store failed: %s", err_name(result));
+    }
+    return errinfo_set(error, result, NULL, "\"%s\" %s (at byte %llu)", fault->name,
+                       fault_text(fault->kind), (unsigned long long)fault->offset);
+}
+
+enum err store_report(const struct store *store, enum err result, struct errinfo *error)
+{
+    switch (result) {
+    case ERR_OK:
+        return ERR_OK;
+    case ERR_BUSY:
+        return errinfo_set(error, ERR_BUSY, "40001",
+                           "another transaction changed the same keys first");
+    case ERR_NOT_FOUND:
+        return errinfo_set(error, ERR_NOT_FOUND, NULL, "no such key");
+    case ERR_LIMIT:
+        return errinfo_set(error, ERR_LIMIT, NULL, "larger than this store is set up for");
+    case ERR_NOMEM:
+    case ERR_INVALID:
+    case ERR_SYNTAX:
+    case ERR_EXISTS:
+    case ERR_DENIED:
+    case ERR_IO:
+    case ERR_CORRUPT:
+    case ERR_CANCELLED:
+    case ERR_TIMEOUT:
+    case ERR_UNSUPPORTED:
+    case ERR_ENGINE:
+    case ERR_INTERNAL:
+        break;
+    }
+    struct kernel_fault fault;
+    kernel_last_fault(store->kernel, &fault);
+    return report_fault(&fault, result, error);
+}
+
+/* Of the OS, page by page: what is not used is never there. */
+static enum err take_memory(struct store *store, const struct kernel_options *options,
+                            struct errinfo *error)
+{
+    uint64_t bytes = kernel_memory_bytes(options);
+    if (bytes == 0) {
+        return errinfo_set(error, ERR_INVALID, NULL, "the store's options are out of bounds");
+    }
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        return errinfo_nomem(error);
+    }
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* fewer TLB misses where the OS has them */
+    store->memory = memory;
+    store->memory_bytes = bytes;
+    return ERR_OK;
+}
+
+enum err store_open(const char *path, const struct kernel_options *options,
+                    struct store **ret_store, struct errinfo *error)
+{
+    struct kernel_options given = options == NULL ? (struct kernel_options){0} : *options;
+    given.has_hardware_crc = io_has_hardware_crc();
+    struct store *store = mem_calloc(1, sizeof(*store));
+    if (store == NULL) {
+        return errinfo_nomem(error);
+    }
+    enum err result = io_folder_open(path, &store->folder, error);
+    if (result == ERR_OK) {
+        result = take_memory(store, &given, error);
+    }
+    if (result == ERR_OK) {
+        struct kernel_io io = io_folder_kernel(store->folder);
+        struct kernel_fault fault = {0};
+        result = kernel_open(&given, &io, store->memory, &store->kernel, &fault);
+        result = result == ERR_OK ? ERR_OK : report_fault(&fault, result, error);
+    }
+    ASSERT(pthread_mutex_init(&store->lock, NULL) == 0);
+    ASSERT(pthread_cond_init(&store->synced, NULL) == 0);
+    if (result != ERR_OK) {
+        store_close(store);
+        return result;
+    }
+    *ret_store = store;
+    return ERR_OK;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    kernel_close(store->kernel);
+    if (store->memory != NULL) {
+        (void)munmap(store->memory, store->memory_bytes);
+    }
+    io_folder_close(store->folder);
+    (void)pthread_cond_destroy(&store->synced);
+    (void)pthread_mutex_destroy(&store->lock);
+    mem_free(store);
+}
+
+static void lock(struct store *store)
+{
+    ASSERT(pthread_mutex_lock(&store->lock) == 0);
+}
+
+static void unlock(struct store *store)
+{
+    ASSERT(pthread_mutex_unlock(&store->lock) == 0);
+}
+
+enum err store_begin(struct store *store, enum kernel_isolation isolation,
+                     struct kernel_txn **ret_txn, struct errinfo *error)
+{
+    lock(store);
+    enum err result = kernel_begin(store->kernel, isolation, ret_txn);
+    unlock(store);
+    if (result == ERR_BUSY) {
+        return errinfo_set(error, ERR_BUSY, NULL, "too many transactions are open");
+    }
+    return store_report(store, result, error);
+}
+
+enum err store_begin_at(struct store *store, uint64_t commit, struct kernel_txn **ret_txn,
+                        struct errinfo *error)
+{
+    lock(store);
+    enum err result = kernel_begin_at(store->kernel, commit, ret_txn);
+    unlock(store);
+    if (result == ERR_BUSY) {
+        return errinfo_set(error, ERR_BUSY, NULL, "too many transactions are open");
+    }
+    if (result == ERR_NOT_FOUND) {
+        return errinfo_set(error, ERR_NOT_FOUND, NULL,
+                           "commit %llu can not be read any more or yet",
+                           (unsigned long long)commit);
+    }
+    return store_report(store, result, error);
+}
+
+/* Under the lock. One thread syncs for all that wait; meanwhile others commit. */
+static enum err wait_durable(struct store *store, uint64_t commit)
+{
+    while (kernel_durable(store->kernel) < commit) {
+        if (store->is_syncing) {
+            ASSERT(pthread_cond_wait(&store->synced, &store->lock) == 0);
+            continue;
+        }
+        struct kernel_sync_job job;
+        if (!kernel_sync_start(store->kernel, &job)) {
+            return ERR_IO; /* it has stopped */
+        }
+        store->is_syncing = true;
+        unlock(store);
+        kernel_sync_run(&job);
+        lock(store);
+        enum err result = kernel_sync_finish(store->kernel, &job);
+        store->is_syncing = false;
+        ASSERT(pthread_cond_broadcast(&store->synced) == 0);
+        TRY(result);
+    }
+    return ERR_OK;
+}
+
+enum err store_commit(struct store *store, struct kernel_txn *txn, bool is_durable,
+                      uint64_t *ret_commit, struct errinfo *error)
+{
+    uint64_t commit = 0;
+    lock(store);
+    enum err result = kernel_commit(txn, &commit);
+    while (result == ERR_LIMIT) {
+        /* A sync job holds what the commit needs; without one, readers do, for a moment. */
+        if (store->is_syncing) {
+            ASSERT(pthread_cond_wait(&store->synced, &store->lock) == 0);
+        } else {
+            unlock(store);
+            lock(store);
+        }
+        result = kernel_commit(txn, &commit);
+    }
+    if (result == ERR_OK && is_durable) {
+        result = wait_durable(store, commit);
+    }
+    unlock(store);
+    if (result == ERR_OK) {
+        *ret_commit = commit;
+    }
+    return store_report(store, result, error);
+}
+
+void store_rollback(struct store *store, struct kernel_txn *txn)
+{
+    lock(store);
+    kernel_rollback(txn);
+    unlock(store);
+}
+
+enum err store_sync(struct store *store, struct errinfo *error)
+{
+    lock(store);
+    enum err result = wait_durable(store, kernel_committed(store->kernel));
+    unlock(store);
+    return store_report(store, result, error);
+}
+
+/* Waits for a sync job, whose buffers and segment the next call needs. */
+static void wait_idle(struct store *store)
+{
+    while (store->is_syncing) {
+        ASSERT(pthread_cond_wait(&store->synced, &store->lock) == 0);
+    }
+}
+
+enum err store_settle(struct store *store, struct errinfo *error)
+{
+    bool is_more = true;
+    lock(store);
+    wait_idle(store);
+    enum err result = kernel_flush(store->kernel);
+    while (result == ERR_OK && is_more) {
+        result = kernel_work(store->kernel, (uint64_t)1 << 20, &is_more);
+        unlock(store); /* others have their turn */
+        lock(store);
+        wait_idle(store);
+    }
+    unlock(store);
+    return store_report(store, result, error);
+}
+
+enum err store_verify(struct store *store, struct errinfo *error)
+{
+    lock(store);
+    wait_idle(store);
+    enum err result = kernel_verify(store->kernel);
+    unlock(store);
+    return store_report(store, result, error);
+}
+
+struct backup {
+    struct io_folder *from, *to;
+    enum err result;
+};
+
+static void back_up_file(void *ctx, const char *name)
+{
+    struct backup *backup = ctx;
+    const struct kernel_io io = io_folder_kernel(backup->to);
+    if (backup->result != ERR_OK) {
+        return;
+    }
+    if (strncmp(name, "wal-", 4) == 0) { /* it holds nothing, but it must be there */
+        kernel_file file = 0;
+        backup->result = io.open(io.ctx, name, true, &file);
+        if (backup->result == ERR_OK) {
+            backup->result = io.sync(io.ctx, file);
+            io.close(io.ctx, file);
+        }
+        return;
+    }
+    bool is_run = strncmp(name, "run-", 4) == 0;
+    if (!is_run) { /* not before what it names is there to stay */
+        backup->result = io.sync_folder(io.ctx);
+    }
+    if (backup->result == ERR_OK) {
+        backup->result = io_folder_copy(backup->from, backup->to, name, is_run);
+    }
+}
+
+enum err store_backup(struct store *store, const char *path, struct errinfo *error)
+{
+    struct io_folder *to = NULL;
+    TRY(io_folder_open(path, &to, error));
+    lock(store);
+    wait_idle(store);
+    enum err result = kernel_flush(store->kernel);
+    if (result == ERR_OK) {
+        struct backup backup = {.from = store->folder, .to = to};
+        kernel_each_file(store->kernel, back_up_file, &backup);
+        const struct kernel_io io = io_folder_kernel(to);
+        result = backup.result == ERR_OK ? io.sync_folder(io.ctx) : backup.result;
+        if (result != ERR_OK) {
+            result = errinfo_set(error, ERR_IO, NULL, "cannot write the backup \"%s\"", path);
+        }
+    } else {
+        result = store_report(store, result, error);
+    }
+    unlock(store);
+    io_folder_close(to);
+    return result;
+}
+
+void store_set_watermark(struct store *store, uint64_t commit)
+{
+    lock(store);
+    kernel_set_watermark(store->kernel, commit);
+    unlock(store);
+}
+
+void store_get_stats(struct store *store, struct kernel_stats *ret_stats)
+{
+    lock(store);
+    kernel_get_stats(store->kernel, ret_stats);
+    unlock(store);
+}

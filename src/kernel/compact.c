@@ -1,0 +1,174 @@
+/* Levelled compaction. Level 0 holds flushed memtables, which overlap; each other level is sorted
+ * and eight times as large as the one above. What is merged next depends on the runs alone, so it
+ * is the same on every replica. */
+#include "kernel/kernel_int.h"
+
+#define LEVEL_FACTOR 8u
+
+static uint64_t level_target(const struct kernel *kernel, uint32_t level)
+{
+    ASSERT(level > 0 && level < KERNEL_LEVELS);
+    uint64_t target = kernel->options.level_base_bytes;
+    for (uint32_t i = 1; i < level; i++) {
+        target *= LEVEL_FACTOR;
+    }
+    ASSERT(target > 0);
+    return target;
+}
+
+static uint64_t level_bytes(const struct kernel *kernel, uint32_t level)
+{
+    const struct view *view = kernel->view;
+    ASSERT(level < KERNEL_LEVELS);
+    uint64_t bytes = 0;
+    for (uint32_t i = view->level_start[level]; i < view->level_start[level + 1]; i++) {
+        bytes += kernel->runs[view->slots[i]].file_bytes;
+    }
+    return bytes;
+}
+
+/* The level that is most above its target, in 1/1024; KERNEL_LEVELS if none is above. */
+static uint32_t fullest_level(const struct kernel *kernel)
+{
+    ASSERT(kernel->options.level0_runs > 0);
+    uint32_t fullest = KERNEL_LEVELS;
+    uint64_t most = 1023;
+    for (uint32_t level = 0; level + 1 < KERNEL_LEVELS; level++) {
+        uint64_t score =
+            level == 0 ? view_level_runs(kernel->view, 0) * 1024u / kernel->options.level0_runs
+                       : level_bytes(kernel, level) / (level_target(kernel, level) / 1024);
+        if (score > most) {
+            most = score;
+            fullest = level;
+        }
+    }
+    ASSERT(fullest == KERNEL_LEVELS || view_level_runs(kernel->view, fullest) > 0);
+    return fullest;
+}
+
+bool kernel__compact_wanted(const struct kernel *kernel)
+{
+    ASSERT(kernel->view != NULL);
+    ASSERT(kernel->compact.kind == JOB_NONE || kernel->compact.kind == JOB_COMPACT);
+    return kernel->compact.kind != JOB_NONE || fullest_level(kernel) < KERNEL_LEVELS;
+}
+
+/* Takes the inputs of `level` into the job and returns the range of their keys. */
+static void take_inputs(const struct kernel *kernel, struct job *job, uint32_t level,
+                        struct slice *ret_smallest, struct slice *ret_largest)
+{
+    const struct view *view = kernel->view;
+    ASSERT(view_level_runs(view, level) > 0);
+    job->slot_count = 0;
+    uint32_t first = view->level_start[level], end = view->level_start[level + 1];
+    if (level > 0) { /* the oldest: over time that goes round the keys */
+        for (uint32_t i = first + 1; i < end; i++) {
+            if (kernel->runs[view->slots[i]].number < kernel->runs[view->slots[first]].number) {
+                first = i;
+            }
+        }
+        end = first + 1;
+    }
+    *ret_smallest = kernel->runs[view->slots[first]].smallest;
+    *ret_largest = kernel->runs[view->slots[first]].largest;
+    for (uint32_t i = first; i < end; i++) {
+        const struct run *run = &kernel->runs[view->slots[i]];
+        job->slots[job->slot_count++] = view->slots[i];
+        if (key_compare(run->smallest, *ret_smallest) < 0) {
+            *ret_smallest = run->smallest;
+        }
+        if (key_compare(run->largest, *ret_largest) > 0) {
+            *ret_largest = run->largest;
+        }
+    }
+    job->slot_count_from = job->slot_count;
+    ASSERT(job->slot_count > 0);
+}
+
+static void take_overlapping(const struct kernel *kernel, struct job *job, uint32_t level,
+                             struct slice smallest, struct slice largest)
+{
+    const struct view *view = kernel->view;
+    ASSERT(level > 0 && level < KERNEL_LEVELS);
+    ASSERT(key_compare(smallest, largest) <= 0);
+    for (uint32_t i = view->level_start[level]; i < view->level_start[level + 1]; i++) {
+        const struct run *run = &kernel->runs[view->slots[i]];
+        if (key_compare(run->largest, smallest) >= 0 && key_compare(run->smallest, largest) <= 0) {
+            job->slots[job->slot_count++] = view->slots[i];
+        }
+    }
+}
+
+static struct source run_source(const struct kernel *kernel, struct source *old,
+                                const uint16_t *slots, uint32_t slot_count)
+{
+    ASSERT(old->scratch != NULL && old->key_bytes != NULL);
+    ASSERT(slot_count > 0);
+    return (struct source){.runs = kernel->runs,
+                           .slots = slots,
+                           .slot_count = slot_count,
+                           .scratch = old->scratch,
+                           .scratch_blocks = JOB_AHEAD_BLOCKS,
+                           .key_bytes = old->key_bytes};
+}
+
+static enum err begin_compaction(struct kernel *kernel, uint32_t level)
+{
+    ASSERT(level + 1 < KERNEL_LEVELS);
+    struct job *job = &kernel->compact;
+    ASSERT(job->kind == JOB_NONE);
+    struct slice smallest, largest;
+    take_inputs(kernel, job, level, &smallest, &largest);
+    take_overlapping(kernel, job, level + 1, smallest, largest);
+    job->level_to = level + 1;
+    job->table = NULL;
+    memset(&job->alphabet, 0, sizeof(job->alphabet));
+    for (uint32_t i = 0; i < job->slot_count; i++) {
+        struct alphabet alphabet;
+        TRY(run_read_alphabet(&kernel->runs[job->slots[i]], &kernel->disk, &alphabet));
+        alphabet_join(&job->alphabet, &alphabet);
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < job->slot_count_from; i++, count++) {
+        ASSERT(count < JOB_SOURCES_MAX);
+        job->sources[count] = run_source(kernel, &job->sources[count], job->slots + i, 1);
+    }
+    uint32_t behind = job->slot_count - job->slot_count_from;
+    if (behind > 0) {
+        ASSERT(count < JOB_SOURCES_MAX);
+        job->sources[count] =
+            run_source(kernel, &job->sources[count], job->slots + job->slot_count_from, behind);
+        count++;
+    }
+    job->merge.source_count = count;
+    kernel__job_begin(kernel, job, JOB_COMPACT);
+    return ERR_OK;
+}
+
+enum err kernel__compact_step(struct kernel *kernel, uint64_t *bytes)
+{
+    ASSERT(!kernel->is_stopped);
+    struct job *job = &kernel->compact;
+    if (job->kind == JOB_NONE) {
+        uint32_t level = fullest_level(kernel);
+        if (level == KERNEL_LEVELS) {
+            return ERR_OK;
+        }
+        enum err begun = begin_compaction(kernel, level);
+        if (begun != ERR_OK) {
+            return kernel__stop(kernel, begun);
+        }
+    }
+    bool is_done = false;
+    enum err result = kernel__job_run(kernel, job, bytes, &is_done);
+    if (result == ERR_OK && is_done) {
+        result = kernel__job_install(kernel, job);
+        if (result == ERR_BUSY) {
+            *bytes = 0;
+            return ERR_OK;
+        }
+        kernel->stat_compactions += result == ERR_OK;
+        ASSERT(result != ERR_OK || job->kind == JOB_NONE);
+    }
+    return result == ERR_OK ? ERR_OK : kernel__stop(kernel, result);
+}

@@ -1,0 +1,481 @@
+#include "kernel/index.h"
+
+#include "kernel/index_fit.h"
+#include "kernel/kernel.h"
+
+#define INDEX_MAGIC 0x3178644Bu /* "Kdx1" */
+#define HEADER_BYTES 32u
+#define SEGMENT_BYTES 16u
+#define CODE_MAX ((uint64_t)1 << 62)
+
+_Static_assert(sizeof(struct index_step) == 16, "steps are stored as they lie in memory");
+
+/* ---- Alphabet */
+
+void alphabet_add(struct alphabet *alphabet, struct slice key)
+{
+    ASSERT(alphabet != NULL);
+    ASSERT(key.len <= KERNEL_KEY_BYTES_MAX);
+    size_t len = key.len < INDEX_POSITIONS ? key.len : INDEX_POSITIONS;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t symbol = (uint8_t)key.ptr[i];
+        alphabet->symbols[i][symbol >> 6] |= (uint64_t)1 << (symbol & 63);
+    }
+    if (key.len < INDEX_POSITIONS) {
+        alphabet->ends |= 1u << key.len;
+    }
+}
+
+void alphabet_join(struct alphabet *alphabet, const struct alphabet *other)
+{
+    ASSERT(alphabet != NULL && other != NULL);
+    for (uint32_t i = 0; i < INDEX_POSITIONS; i++) {
+        for (uint32_t word = 0; word < 4; word++) {
+            alphabet->symbols[i][word] |= other->symbols[i][word];
+        }
+    }
+    alphabet->ends |= other->ends;
+}
+
+static bool has_symbol(const struct alphabet *alphabet, uint32_t position, uint32_t symbol)
+{
+    ASSERT(symbol < 256);
+    return (alphabet->symbols[position][symbol >> 6] >> (symbol & 63) & 1) != 0;
+}
+
+/* ---- Codes */
+
+/* Digits of `step`, without the one for an end. */
+static uint32_t step_symbols(const struct index_step *step, const uint8_t *tables)
+{
+    if (step->is_table == 0) {
+        return (uint32_t)step->high - step->low + 1;
+    }
+    return (uint32_t)tables[256u * step->table + step->high] + 1;
+}
+
+/* Fills `step` for one position; false if no key is so long. */
+static bool describe_position(const struct alphabet *alphabet, uint32_t position,
+                              struct index_builder *builder, struct index_step *step)
+{
+    uint32_t low = 256, high = 0, count = 0;
+    uint8_t ranks[256];
+    for (uint32_t symbol = 0; symbol < 256; symbol++) {
+        ranks[symbol] = (uint8_t)(count < 255 ? count : 255);
+        if (has_symbol(alphabet, position, symbol)) {
+            low = low < symbol ? low : symbol;
+            high = symbol;
+            count++;
+        }
+    }
+    if (count == 0) {
+        return false;
+    }
+    *step = (struct index_step){.low = (uint8_t)low,
+                                .high = (uint8_t)high,
+                                .has_end = (alphabet->ends >> position & 1) != 0};
+    if (count == high - low + 1) {
+        return true;
+    }
+    /* Only now, so that positions with the same symbols share a table. With none left the range is
+     * taken whole, which sorts as well and is only less even. */
+    for (uint32_t i = 0; i <= builder->coder.table_count && i < INDEX_TABLES_MAX; i++) {
+        if (i == builder->coder.table_count) {
+            memcpy(builder->tables[i], ranks, sizeof(ranks));
+            builder->coder.table_count++;
+        }
+        if (memcmp(builder->tables[i], ranks, sizeof(ranks)) == 0) {
+            step->is_table = 1;
+            step->table = (uint8_t)i;
+            break;
+        }
+    }
+    return true;
+}
+
+static void make_coder(struct index_builder *builder, const struct alphabet *alphabet)
+{
+    builder->coder =
+        (struct index_coder){.steps = builder->steps, .tables = &builder->tables[0][0]};
+    uint64_t product = 1;
+    uint32_t count = 0;
+    for (; count < INDEX_POSITIONS; count++) {
+        struct index_step *step = &builder->steps[count];
+        if (!describe_position(alphabet, count, builder, step)) {
+            break;
+        }
+        uint64_t radix = step_symbols(step, builder->coder.tables) + step->has_end;
+        if (product > CODE_MAX / radix) {
+            break;
+        }
+        product *= radix;
+        step->weight = radix; /* for now */
+    }
+    uint64_t weight = 1;
+    for (uint32_t i = count; i-- > 0;) {
+        uint64_t radix = builder->steps[i].weight;
+        builder->steps[i].weight = weight;
+        weight *= radix;
+    }
+    ASSERT(weight == product);
+    builder->coder.step_count = count;
+}
+
+uint64_t index_code(const struct index_coder *coder, struct slice key)
+{
+    ASSERT(coder->step_count <= INDEX_POSITIONS);
+    ASSERT(key.ptr != NULL || key.len == 0);
+    uint64_t code = 0;
+    for (uint32_t i = 0; i < coder->step_count; i++) {
+        const struct index_step *step = &coder->steps[i];
+        if (i >= key.len) {
+            return code;
+        }
+        uint32_t symbol = (uint8_t)key.ptr[i];
+        uint64_t digit = step->has_end;
+        if (symbol < step->low) {
+            return code + digit * step->weight;
+        }
+        if (symbol > step->high) {
+            return code + (digit + step_symbols(step, coder->tables)) * step->weight;
+        }
+        if (step->is_table == 0) {
+            code += (digit + symbol - step->low) * step->weight;
+            continue;
+        }
+        const uint8_t *ranks = coder->tables + 256u * step->table;
+        code += (digit + ranks[symbol]) * step->weight;
+        if (symbol < step->high && ranks[symbol + 1] == ranks[symbol]) {
+            return code; /* does not occur: as the next that does */
+        }
+    }
+    return code;
+}
+
+/* ---- Lookup */
+
+static bool steps_are_sound(const struct index_coder *coder)
+{
+    uint64_t bound = CODE_MAX + 1; /* what the digits before may still add up to */
+    for (uint32_t i = 0; i < coder->step_count; i++) {
+        const struct index_step *step = &coder->steps[i];
+        if (step->low > step->high || step->is_table > 1 || step->has_end > 1 ||
+            (step->is_table == 1 && step->table >= coder->table_count) || step->weight == 0) {
+            return false;
+        }
+        uint64_t digits = step_symbols(step, coder->tables) + (uint64_t)step->has_end;
+        if (step->weight > bound / digits) {
+            return false;
+        }
+        bound = step->weight;
+    }
+    return true;
+}
+
+static bool segments_are_sound(const struct index_view *view)
+{
+    for (uint32_t i = 0; i < view->segment_count; i++) {
+        struct index_segment segment = index_segment_at(view->segments, i);
+        bool is_first = i == 0;
+        uint32_t before = is_first ? 0 : index_segment_at(view->segments, i - 1).first_block;
+        if ((is_first && segment.first_block != 0) || segment.first_block >= view->block_count ||
+            (!is_first &&
+             (segment.first_block <= before || view->codes[i] <= view->codes[i - 1]))) {
+            return false;
+        }
+        uint32_t end = i + 1 < view->segment_count
+                           ? index_segment_at(view->segments, i + 1).first_block
+                           : view->block_count;
+        if (segment.kind == INDEX_FENCES) {
+            uint64_t fence_end = (segment.slope >> 32) + (segment.slope & UINT32_MAX);
+            if (fence_end > view->fence_count || end <= segment.first_block ||
+                (segment.slope & UINT32_MAX) != end - segment.first_block - 1) {
+                return false;
+            }
+        } else if (segment.kind != INDEX_LINE || segment.cell > 63 ||
+                   segment.fraction > INDEX_FRACTION_BITS_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fences_are_sound(const struct index_view *view, uint64_t fence_bytes)
+{
+    uint32_t start = 0;
+    for (uint32_t i = 0; i < view->fence_count; i++) {
+        uint32_t end = view->fence_ends[i];
+        if (end < start || end - start < 8 || end - start - 8 > KERNEL_KEY_BYTES_MAX ||
+            end > fence_bytes) {
+            return false;
+        }
+        start = end;
+    }
+    return true;
+}
+
+bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
+{
+    ASSERT(((uintptr_t)bytes & 7) == 0);
+    ASSERT(ret_view != NULL);
+    if (len < HEADER_BYTES || load_u32(bytes) != INDEX_MAGIC) {
+        return false;
+    }
+    struct index_view view = {.block_count = load_u32(bytes + 4),
+                              .segment_count = load_u32(bytes + 8),
+                              .fence_count = load_u32(bytes + 12)};
+    uint64_t fence_bytes = load_u32(bytes + 16);
+    view.coder.step_count = load_u32(bytes + 20);
+    view.coder.table_count = load_u32(bytes + 24);
+    if (view.coder.step_count > INDEX_POSITIONS || view.coder.table_count > INDEX_TABLES_MAX ||
+        view.block_count == 0 || view.segment_count == 0 || view.segment_count > view.block_count ||
+        view.fence_count >= view.block_count) {
+        return false;
+    }
+    uint64_t steps_at = HEADER_BYTES;
+    uint64_t tables_at = steps_at + sizeof(struct index_step) * view.coder.step_count;
+    uint64_t codes_at = tables_at + 256u * view.coder.table_count;
+    uint64_t segments_at = codes_at + 8ull * view.segment_count;
+    uint64_t corrections_at = segments_at + (uint64_t)SEGMENT_BYTES * view.segment_count;
+    uint64_t ends_at = align_up(corrections_at + 2ull * view.block_count, 8);
+    uint64_t fences_at = align_up(ends_at + 4ull * view.fence_count, 8);
+    if (align_up(fences_at + fence_bytes, 8) != len) {
+        return false;
+    }
+    view.coder.steps = (const struct index_step *)(const void *)(bytes + steps_at);
+    view.coder.tables = bytes + tables_at;
+    view.codes = (const uint64_t *)(const void *)(bytes + codes_at);
+    view.segments = bytes + segments_at;
+    view.corrections = (const int16_t *)(const void *)(bytes + corrections_at);
+    view.fence_ends = (const uint32_t *)(const void *)(bytes + ends_at);
+    view.fences = bytes + fences_at;
+    if (!steps_are_sound(&view.coder) || !segments_are_sound(&view) ||
+        !fences_are_sound(&view, fence_bytes)) {
+        return false;
+    }
+    *ret_view = view;
+    return true;
+}
+
+/* The last segment whose first code is not above `code`, or the first one. */
+static inline uint32_t find_segment(const struct index_view *view, uint64_t code)
+{
+    const uint64_t *at = view->codes;
+    uint32_t count = view->segment_count;
+    while (count > 1) {
+        uint32_t half = count / 2;
+        at = at[half] <= code ? at + half : at;
+        count -= half;
+    }
+    return (uint32_t)(at - view->codes);
+}
+
+static struct slice fence_at(const struct index_view *view, uint32_t fence, uint64_t *ret_commit)
+{
+    ASSERT(fence < view->fence_count);
+    uint32_t start = fence == 0 ? 0 : view->fence_ends[fence - 1];
+    ASSERT(view->fence_ends[fence] >= start + 8);
+    *ret_commit = load_u64(view->fences + start);
+    return (struct slice){(const char *)view->fences + start + 8,
+                          view->fence_ends[fence] - start - 8};
+}
+
+static uint32_t find_fence(const struct index_view *view, const struct index_segment *segment,
+                           struct slice key, uint64_t commit)
+{
+    uint32_t first = (uint32_t)(segment->slope >> 32);
+    uint32_t low = 0, high = (uint32_t)segment->slope;
+    while (low < high) { /* how many fences are at or before the key */
+        uint32_t middle = low + (high - low) / 2;
+        uint64_t fence_commit = 0;
+        struct slice fence_key = fence_at(view, first + middle, &fence_commit);
+        if (entry_compare(fence_key, fence_commit, key, commit) <= 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return segment->first_block + low;
+}
+
+uint32_t index_find(const struct index_view *view, struct slice key, uint64_t commit)
+{
+    ASSERT(view->segment_count > 0);
+    uint64_t code = index_code(&view->coder, key);
+    uint32_t i = find_segment(view, code);
+    struct index_segment segment = index_segment_at(view->segments, i);
+    if (segment.kind == INDEX_FENCES) {
+        return find_fence(view, &segment, key, commit);
+    }
+    uint32_t end = i + 1 < view->segment_count ? index_segment_at(view->segments, i + 1).first_block
+                                               : view->block_count;
+    uint64_t distance = code <= view->codes[i] ? 0 : code - view->codes[i];
+    uint32_t block = index_segment_find(&segment, view->corrections + segment.first_block,
+                                        end - segment.first_block, distance);
+    ASSERT(segment.first_block + block < view->block_count);
+    return segment.first_block + block;
+}
+
+bool index_goes_on(const struct index_view *view, struct slice key, uint32_t block)
+{
+    ASSERT(block < view->block_count);
+    uint32_t i = find_segment(view, index_code(&view->coder, key));
+    struct index_segment segment = index_segment_at(view->segments, i);
+    uint32_t behind = block - segment.first_block;
+    if (segment.kind != INDEX_FENCES || behind >= (uint32_t)segment.slope) {
+        return false; /* lines never part the versions of a key */
+    }
+    uint64_t commit = 0;
+    struct slice next = fence_at(view, (uint32_t)(segment.slope >> 32) + behind, &commit);
+    return slice_equal(next, key);
+}
+
+/* ---- Building */
+
+uint64_t index_builder_bytes(uint32_t blocks_max, uint32_t fence_bytes_max)
+{
+    ASSERT(blocks_max > 0);
+    ASSERT(fence_bytes_max >= KERNEL_KEY_BYTES_MAX + 8);
+    return align_up(20ull * blocks_max + fence_bytes_max, 64);
+}
+
+void index_builder_init(struct index_builder *builder, void *memory, uint32_t blocks_max,
+                        uint32_t fence_bytes_max)
+{
+    ASSERT(((uintptr_t)memory & 7) == 0);
+    ASSERT(blocks_max > 0);
+    *builder = (struct index_builder){.blocks_max = blocks_max, .fence_bytes_max = fence_bytes_max};
+    builder->first_codes = memory;
+    builder->last_codes = builder->first_codes + blocks_max;
+    builder->fence_ends = (uint32_t *)(void *)(builder->last_codes + blocks_max);
+    builder->fences = (uint8_t *)(builder->fence_ends + blocks_max);
+}
+
+void index_builder_reset(struct index_builder *builder, const struct alphabet *alphabet)
+{
+    ASSERT(builder->first_codes != NULL);
+    ASSERT(alphabet != NULL);
+    builder->block_count = 0;
+    builder->fence_count = 0;
+    builder->fence_bytes = 0;
+    make_coder(builder, alphabet);
+}
+
+bool index_builder_has_room(const struct index_builder *builder)
+{
+    ASSERT(builder->block_count <= builder->blocks_max);
+    return builder->block_count < builder->blocks_max &&
+           builder->fence_bytes_max - builder->fence_bytes >= KERNEL_KEY_BYTES_MAX + 8;
+}
+
+void index_builder_add(struct index_builder *builder, struct slice first_key, uint64_t first_commit,
+                       struct slice last_key)
+{
+    ASSERT(index_builder_has_room(builder));
+    uint32_t block = builder->block_count++;
+    uint64_t first = index_code(&builder->coder, first_key);
+    builder->first_codes[block] = first;
+    builder->last_codes[block] = index_code(&builder->coder, last_key);
+    ASSERT(first <= builder->last_codes[block]);
+    if (block > 0 && builder->last_codes[block - 1] == first) {
+        uint8_t *fence = builder->fences + builder->fence_bytes;
+        store_u64(fence, first_commit);
+        copy_bytes(fence + 8, first_key.ptr, first_key.len);
+        builder->fence_bytes += 8 + (uint32_t)first_key.len;
+        builder->fence_ends[builder->fence_count++] = builder->fence_bytes;
+    }
+    ASSERT(block == 0 || builder->last_codes[block - 1] <= first);
+}
+
+uint64_t index_builder_size_max(const struct index_builder *builder)
+{
+    ASSERT(builder->block_count > 0);
+    return HEADER_BYTES + sizeof(builder->steps) + sizeof(builder->tables) +
+           (8ull + SEGMENT_BYTES + 2 + 4) * builder->block_count + builder->fence_bytes + 24;
+}
+
+static bool is_tied(const struct index_builder *builder, uint32_t block)
+{
+    return block + 1 < builder->block_count &&
+           builder->last_codes[block] == builder->first_codes[block + 1];
+}
+
+/* The segment that starts at `block`; returns the block behind it. `fence_next` counts on. */
+static uint32_t make_segment(const struct index_builder *builder, uint32_t block,
+                             uint32_t *fence_next, int16_t *corrections,
+                             struct index_segment *ret_segment)
+{
+    uint32_t end = block;
+    if (is_tied(builder, block)) {
+        while (is_tied(builder, end)) {
+            corrections[end++] = 0;
+        }
+        corrections[end] = 0;
+        *ret_segment = (struct index_segment){.first_block = block,
+                                              .kind = INDEX_FENCES,
+                                              .slope = (uint64_t)*fence_next << 32 | (end - block)};
+        *fence_next += end - block;
+        return end + 1;
+    }
+    while (end < builder->block_count && !is_tied(builder, end)) {
+        end++;
+    }
+    uint32_t served = index_fit(builder->first_codes + block, builder->last_codes + block,
+                                end - block, ret_segment, corrections + block);
+    ASSERT(served > 0 && served <= end - block);
+    ret_segment->first_block = block;
+    return block + served;
+}
+
+/* Zeros up to the next multiple of eight. */
+static uint64_t pad(uint8_t *bytes, uint64_t at)
+{
+    uint64_t end = align_up(at, 8);
+    memset(bytes + at, 0, end - at);
+    ASSERT(end - at < 8);
+    return end;
+}
+
+uint64_t index_builder_finish(const struct index_builder *builder, uint8_t *ret_bytes)
+{
+    ASSERT(((uintptr_t)ret_bytes & 7) == 0);
+    ASSERT(builder->block_count > 0);
+    uint32_t segment_count = 0, fence_next = 0, block_count = builder->block_count;
+    uint64_t steps_bytes = sizeof(struct index_step) * builder->coder.step_count;
+    uint64_t tables_bytes = 256ull * builder->coder.table_count;
+    uint64_t at = HEADER_BYTES;
+    memcpy(ret_bytes + at, builder->steps, steps_bytes);
+    at += steps_bytes;
+    memcpy(ret_bytes + at, builder->tables, tables_bytes);
+    at += tables_bytes;
+    /* The number of segments is known only at the end: they and the corrections are put behind the
+     * room that the most would take, and moved. */
+    uint8_t *codes = ret_bytes + at, *segments = codes + 8ull * block_count;
+    int16_t *corrections = (int16_t *)(void *)(segments + (uint64_t)SEGMENT_BYTES * block_count);
+    for (uint32_t block = 0; block < block_count; segment_count++) {
+        struct index_segment segment;
+        store_u64(codes + 8ull * segment_count, builder->first_codes[block]);
+        block = make_segment(builder, block, &fence_next, corrections, &segment);
+        index_segment_store(segments, segment_count, &segment);
+    }
+    ASSERT(fence_next == builder->fence_count);
+    memmove(codes + 8ull * segment_count, segments, (uint64_t)SEGMENT_BYTES * segment_count);
+    at += (8ull + SEGMENT_BYTES) * segment_count;
+    memmove(ret_bytes + at, corrections, 2ull * block_count);
+    at = pad(ret_bytes, at + 2ull * block_count);
+    copy_bytes(ret_bytes + at, builder->fence_ends, 4ull * builder->fence_count);
+    at = pad(ret_bytes, at + 4ull * builder->fence_count);
+    copy_bytes(ret_bytes + at, builder->fences, builder->fence_bytes);
+    uint64_t len = pad(ret_bytes, at + builder->fence_bytes);
+
+    store_u32(ret_bytes, INDEX_MAGIC);
+    store_u32(ret_bytes + 4, builder->block_count);
+    store_u32(ret_bytes + 8, segment_count);
+    store_u32(ret_bytes + 12, builder->fence_count);
+    store_u32(ret_bytes + 16, builder->fence_bytes);
+    store_u32(ret_bytes + 20, builder->coder.step_count);
+    store_u32(ret_bytes + 24, builder->coder.table_count);
+    store_u32(ret_bytes + 28, 0);
+    ASSERT(len <= index_builder_size_max(builder));
+    return len;
+}

@@ -1,0 +1,326 @@
+/* Work in the background of commits, in steps: what flushes and compactions have in common, and
+ * flushes. */
+#include "kernel/kernel_int.h"
+
+#define ENTRY_COST_BYTES 32u /* what an entry costs beside its bytes, for pacing */
+
+enum err kernel__stop(struct kernel *kernel, enum err result)
+{
+    ASSERT(kernel != NULL);
+    ASSERT(result != ERR_OK);
+    kernel->is_stopped = true;
+    return result;
+}
+
+/* No snapshot below this one is read any more. */
+uint64_t kernel__horizon(const struct kernel *kernel)
+{
+    ASSERT(kernel->txns != NULL);
+    uint64_t horizon = kernel->watermark;
+    for (uint64_t i = 0; i < kernel->options.txns_max; i++) {
+        const struct kernel_txn *txn = &kernel->txns[i];
+        horizon = txn->is_open && txn->snapshot < horizon ? txn->snapshot : horizon;
+    }
+    ASSERT(horizon <= kernel->watermark);
+    return horizon;
+}
+
+/* The caller has set the merge's sources and the alphabet. */
+void kernel__job_begin(struct kernel *kernel, struct job *job, enum job_kind kind)
+{
+    ASSERT(job->kind == JOB_NONE);
+    ASSERT(kind != JOB_NONE);
+    job->kind = kind;
+    job->watermark = kernel__horizon(kernel);
+    job->output_count = 0;
+    job->is_started = false;
+    job->has_key = false;
+    job->is_covered = false;
+    job->is_key_written = false;
+    job->merge.disk = &kernel->disk;
+    job->merge.cache = &kernel->cache;
+    job->merge.sources = job->sources;
+    job->merge.is_backward = false;
+    job->merge.current = NULL;
+}
+
+/* True if a level below the outputs may hold older versions of the key. */
+static bool has_older(const struct kernel *kernel, const struct job *job, struct slice key)
+{
+    ASSERT(job->kind != JOB_NONE);
+    if (job->kind == JOB_FLUSH) {
+        return true;
+    }
+    const struct view *view = kernel->view;
+    for (uint32_t i = view->level_start[job->level_to + 1]; i < view->run_count; i++) {
+        const struct run *run = &kernel->runs[view->slots[i]];
+        ASSERT(run->number > 0);
+        if (key_compare(run->smallest, key) <= 0 && key_compare(key, run->largest) <= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Some snapshot at or above the watermark sees this version. */
+static bool is_kept(const struct kernel *kernel, struct job *job, const struct entry *entry)
+{
+    ASSERT(job->has_key);
+    if (entry->commit > job->watermark) {
+        return true;
+    }
+    if (job->is_covered) {
+        return false; /* a newer one is at or below the watermark too */
+    }
+    job->is_covered = true;
+    ASSERT(entry->kind == ENTRY_PUT || entry->kind == ENTRY_DELETE);
+    return entry->kind == ENTRY_PUT || has_older(kernel, job, entry->key);
+}
+
+static enum err finish_output(struct kernel *kernel, struct job *job)
+{
+    ASSERT(job->writer.is_open);
+    ASSERT(job->output_count < JOB_OUTPUTS_MAX);
+    TRY(run_writer_finish(&job->writer));
+    job->outputs[job->output_count++] = job->writer.number;
+    kernel->stat_run_bytes += job->writer.file_at;
+    return ERR_OK;
+}
+
+static enum err take_entry(struct kernel *kernel, struct job *job, const struct entry *entry)
+{
+    struct slice last = {job->key, job->key_len};
+    ASSERT(entry->key.len <= KERNEL_KEY_BYTES_MAX);
+    if (!job->has_key || !slice_equal(last, entry->key)) {
+        copy_bytes(job->key, entry->key.ptr, entry->key.len);
+        job->key_len = (uint32_t)entry->key.len;
+        job->has_key = true;
+        job->is_covered = false;
+        job->is_key_written = false;
+        /* Only between keys: all versions of a key lie in one run. */
+        if (job->writer.is_open && run_writer_is_full(&job->writer)) {
+            TRY(finish_output(kernel, job));
+        }
+    }
+    if (!is_kept(kernel, job, entry)) {
+        return ERR_OK;
+    }
+    if (!job->writer.is_open) {
+        TRY(run_writer_begin(&job->writer, kernel->manifest.run_next++, &job->alphabet));
+    }
+    TRY(run_writer_add(&job->writer, entry, !job->is_key_written));
+    job->is_key_written = true;
+    ASSERT(job->writer.entry_count > 0);
+    return ERR_OK;
+}
+
+enum err kernel__job_run(struct kernel *kernel, struct job *job, uint64_t *bytes, bool *ret_is_done)
+{
+    ASSERT(job->kind != JOB_NONE);
+    ASSERT(ret_is_done != NULL);
+    if (!job->is_started) {
+        TRY(merge_seek(&job->merge, (struct slice){"", 0}, COMMIT_MAX, false));
+        job->is_started = true;
+    }
+    while (job->merge.current != NULL && *bytes > 0) {
+        const struct entry *entry = &job->merge.current->entry;
+        uint64_t cost = entry->key.len + entry->value.len + ENTRY_COST_BYTES;
+        *bytes -= cost < *bytes ? cost : *bytes;
+        TRY(take_entry(kernel, job, entry));
+        TRY(merge_next(&job->merge));
+    }
+    if (job->merge.current == NULL && job->writer.is_open) {
+        TRY(finish_output(kernel, job));
+    }
+    *ret_is_done = job->merge.current == NULL;
+    return ERR_OK;
+}
+
+/* ---- The new view */
+
+static enum err find_slot(const struct kernel *kernel, uint16_t *ret_slot)
+{
+    ASSERT(kernel->runs != NULL);
+    ASSERT(kernel->options.runs_max <= UINT16_MAX);
+    for (uint64_t i = 0; i < kernel->options.runs_max; i++) {
+        if (kernel->runs[i].number == 0) {
+            *ret_slot = (uint16_t)i;
+            return ERR_OK;
+        }
+    }
+    return ERR_LIMIT;
+}
+
+static bool is_input(const struct job *job, uint16_t slot)
+{
+    ASSERT(job == NULL || job->kind != JOB_NONE);
+    for (uint32_t i = 0; job != NULL && i < job->slot_count; i++) {
+        if (job->slots[i] == slot) {
+            return true;
+        }
+    }
+    ASSERT(job == NULL || job->kind == JOB_FLUSH || job->slot_count > 0);
+    return false;
+}
+
+/* Adds what stays of a level, and the outputs (`added`, sorted by key) where they belong. */
+static void build_level(struct kernel *kernel, const struct job *job, struct view *view,
+                        uint32_t level, const uint16_t *added, uint32_t added_count)
+{
+    const struct view *before = kernel->view;
+    uint32_t at = before->level_start[level], end = before->level_start[level + 1], next = 0;
+    ASSERT(added_count == 0 || level == job->level_to);
+    ASSERT(end >= at);
+    view->level_start[level] = view->run_count;
+    while (at < end || next < added_count) {
+        if (at < end && is_input(job, before->slots[at])) {
+            at++;
+            continue;
+        }
+        bool is_added = at == end;
+        if (at < end && next < added_count) {
+            is_added = level == 0 || key_compare(kernel->runs[added[next]].smallest,
+                                                 kernel->runs[before->slots[at]].smallest) < 0;
+        }
+        kernel__view_add_run(kernel, view, is_added ? added[next++] : before->slots[at++]);
+    }
+    view->level_start[level + 1] = view->run_count;
+    ASSERT(next == added_count);
+}
+
+void kernel__view_fill(struct kernel *kernel, struct view *view, const struct job *job,
+                       const uint16_t *added)
+{
+    ASSERT(view->run_count == 0);
+    ASSERT(view != kernel->view);
+    for (uint32_t level = 0; level < KERNEL_LEVELS; level++) {
+        bool is_target = job != NULL && level == job->level_to;
+        build_level(kernel, job, view, level, added, is_target ? job->output_count : 0);
+    }
+}
+
+static enum err open_outputs(struct kernel *kernel, const struct job *job, uint16_t *slots)
+{
+    ASSERT(job->output_count <= JOB_OUTPUTS_MAX);
+    for (uint32_t i = 0; i < job->output_count; i++) {
+        ASSERT(job->outputs[i] > 0);
+        TRY(find_slot(kernel, &slots[i]));
+        TRY(run_open(&kernel->runs[slots[i]], &kernel->disk, &kernel->pool, job->outputs[i]));
+    }
+    return ERR_OK;
+}
+
+/* Makes the job's outputs part of the store, in place of its inputs. ERR_BUSY: readers hold all
+ * views; nothing has changed. */
+enum err kernel__job_install(struct kernel *kernel, struct job *job)
+{
+    ASSERT(!job->writer.is_open);
+    merge_release(&job->merge);
+    kernel__reclaim(kernel);
+    uint16_t added[JOB_OUTPUTS_MAX];
+    uint64_t commit_flushed = kernel->manifest.commit_flushed;
+    uint64_t wal_first = kernel->manifest.wal_first;
+    if (job->kind == JOB_FLUSH) {
+        ASSERT(job->table->state == TABLE_FROZEN);
+        job->table->state = TABLE_RETIRED; /* not in the new view */
+    }
+    struct view *view = kernel__view_new(kernel);
+    if (view == NULL) {
+        if (job->kind == JOB_FLUSH) {
+            job->table->state = TABLE_FROZEN;
+        }
+        return ERR_BUSY;
+    }
+    TRY(open_outputs(kernel, job, added));
+    kernel__view_fill(kernel, view, job, added);
+    if (job->kind == JOB_FLUSH) {
+        commit_flushed = job->table->commit_last;
+        wal_first = UINT64_MAX;
+        for (uint64_t i = 0; i < kernel->options.memtables; i++) {
+            const struct table_slot *slot = &kernel->tables[i];
+            if ((slot->state == TABLE_ACTIVE || slot->state == TABLE_FROZEN) &&
+                slot->wal_segment < wal_first) {
+                wal_first = slot->wal_segment;
+            }
+        }
+        job->table->retired_epoch = kernel->epoch;
+    }
+    TRY(kernel__write_manifest(kernel, view, commit_flushed, wal_first));
+    for (uint32_t i = 0; i < job->slot_count; i++) {
+        struct run_state *state = &kernel->run_states[job->slots[i]];
+        state->is_retired = true;
+        state->retired_epoch = kernel->epoch;
+    }
+    kernel__view_publish(kernel, view);
+    job->kind = JOB_NONE;
+    kernel__reclaim(kernel);
+    return ERR_OK;
+}
+
+/* ---- Flushes */
+
+static struct table_slot *oldest_frozen(const struct kernel *kernel)
+{
+    ASSERT(kernel->options.memtables <= MEMTABLES_MAX);
+    const struct table_slot *oldest = NULL;
+    for (uint64_t i = 0; i < kernel->options.memtables; i++) {
+        const struct table_slot *slot = &kernel->tables[i];
+        if (slot->state == TABLE_FROZEN && (oldest == NULL || slot->order < oldest->order)) {
+            oldest = slot;
+        }
+    }
+    ASSERT(oldest == NULL || oldest->state == TABLE_FROZEN);
+    return oldest == NULL ? NULL : (struct table_slot *)(uintptr_t)oldest;
+}
+
+bool kernel__flush_wanted(const struct kernel *kernel)
+{
+    ASSERT(kernel->flush.kind == JOB_NONE || kernel->flush.kind == JOB_FLUSH);
+    ASSERT(kernel->active != NULL);
+    return kernel->flush.kind != JOB_NONE || oldest_frozen(kernel) != NULL;
+}
+
+static void begin_flush(struct kernel *kernel, struct table_slot *slot)
+{
+    ASSERT(slot->state == TABLE_FROZEN);
+    struct job *job = &kernel->flush;
+    job->table = slot;
+    job->level_to = 0;
+    job->slot_count = 0;
+    memset(&job->alphabet, 0, sizeof(job->alphabet));
+    struct entry entry;
+    for (memtable_node node = memtable_first(&slot->table); node != 0;
+         node = memtable_next(&slot->table, node)) {
+        memtable_at(&slot->table, node, &entry);
+        alphabet_add(&job->alphabet, entry.key);
+    }
+    job->sources[0] = (struct source){.table = &slot->table};
+    job->merge.source_count = 1;
+    kernel__job_begin(kernel, job, JOB_FLUSH);
+    ASSERT(job->kind == JOB_FLUSH);
+}
+
+enum err kernel__flush_step(struct kernel *kernel, uint64_t *bytes)
+{
+    ASSERT(!kernel->is_stopped);
+    struct job *job = &kernel->flush;
+    if (job->kind == JOB_NONE) {
+        struct table_slot *slot = oldest_frozen(kernel);
+        if (slot == NULL) {
+            return ERR_OK;
+        }
+        begin_flush(kernel, slot);
+    }
+    bool is_done = false;
+    enum err result = kernel__job_run(kernel, job, bytes, &is_done);
+    if (result == ERR_OK && is_done) {
+        result = kernel__job_install(kernel, job);
+        if (result == ERR_BUSY) {
+            *bytes = 0;
+            return ERR_OK;
+        }
+        kernel->stat_flushes += result == ERR_OK;
+        ASSERT(result != ERR_OK || job->kind == JOB_NONE);
+    }
+    return result == ERR_OK ? ERR_OK : kernel__stop(kernel, result);
+}

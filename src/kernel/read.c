@@ -1,0 +1,153 @@
+#include "kernel/kernel_int.h"
+
+#include "kernel/filter.h"
+
+/* What is known of a key so far. */
+struct lookup {
+    struct slice key;
+    uint64_t snapshot, hash;
+    bool has_hash;
+    struct entry found;
+    struct cache_frame *frame; /* where the found value lies, if it is in the cache */
+};
+
+static bool find_in_table(const struct memtable *table, struct lookup *lookup)
+{
+    ASSERT(table != NULL);
+    memtable_node node = memtable_seek(table, lookup->key, lookup->snapshot);
+    if (node == 0) {
+        return false;
+    }
+    memtable_at(table, node, &lookup->found);
+    ASSERT(lookup->found.commit <= lookup->snapshot ||
+           !slice_equal(lookup->found.key, lookup->key));
+    return slice_equal(lookup->found.key, lookup->key);
+}
+
+static enum err find_in_run(struct kernel_txn *txn, const struct run *run, struct lookup *lookup,
+                            bool *ret_is_found)
+{
+    ASSERT(run->number > 0);
+    struct kernel *kernel = txn->kernel;
+    *ret_is_found = false;
+    if (run->filter_len > 0) {
+        if (!lookup->has_hash) {
+            lookup->hash = filter_hash(lookup->key);
+            lookup->has_hash = true;
+        }
+        if (!filter_may_have(run->filter, run->filter_len, run->filter_bits_per_key,
+                             lookup->hash)) {
+            txn->stat_negatives++;
+            return ERR_OK;
+        }
+    }
+    uint32_t block = index_find(&run->index, lookup->key, lookup->snapshot);
+    while (true) {
+        struct cache_frame *frame = NULL;
+        const uint8_t *bytes = NULL;
+        bool is_hit = false;
+        TRY(cache_get(&kernel->cache, &kernel->disk, run, block, txn->scratch, &frame, &bytes,
+                      &is_hit));
+        txn->stat_hits += is_hit;
+        txn->stat_misses += !is_hit;
+        uint32_t index = block_seek(bytes, lookup->key, lookup->snapshot);
+        bool is_past = index == block_entry_count(bytes);
+        if (!is_past && block_is_key(bytes, index, lookup->key, &lookup->found)) {
+            ASSERT(lookup->found.commit <= lookup->snapshot);
+            lookup->frame = frame;
+            *ret_is_found = true;
+            return ERR_OK;
+        }
+        if (frame != NULL) {
+            cache_unpin(frame);
+        }
+        if (!is_past || !index_goes_on(&run->index, lookup->key, block)) {
+            txn->stat_false_positives += run->filter_len > 0;
+            return ERR_OK;
+        }
+        block++;
+    }
+}
+
+/* The run of a sorted level that may have the key, or NULL. */
+static const struct run *run_of_level(const struct kernel *kernel, const struct view *view,
+                                      uint32_t level, struct slice key, uint64_t head)
+{
+    ASSERT(level > 0);
+    uint32_t low = view->level_start[level], high = view->level_start[level + 1];
+    uint32_t first = low;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        bool is_begun = view->heads[middle] < head;
+        if (view->heads[middle] == head) {
+            is_begun = key_compare(kernel->runs[view->slots[middle]].smallest, key) <= 0;
+        }
+        if (is_begun) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == first) {
+        return NULL;
+    }
+    const struct run *run = &kernel->runs[view->slots[low - 1]];
+    ASSERT(run->number > 0);
+    return key_compare(key, run->largest) <= 0 ? run : NULL;
+}
+
+static enum err find_in_runs(struct kernel_txn *txn, const struct view *view, struct lookup *lookup,
+                             uint64_t commit_above, bool *ret_is_found)
+{
+    const struct kernel *kernel = txn->kernel;
+    ASSERT(view->run_count > 0);
+    uint64_t head = key_head(lookup->key.ptr, lookup->key.len);
+    *ret_is_found = false;
+    for (uint32_t i = 0; i < view->level_start[1] && !*ret_is_found; i++) {
+        const struct run *run = &kernel->runs[view->slots[i]];
+        if (run->commit_max > commit_above && run->commit_min <= lookup->snapshot &&
+            key_compare(run->smallest, lookup->key) <= 0 &&
+            key_compare(lookup->key, run->largest) <= 0) {
+            TRY(find_in_run(txn, run, lookup, ret_is_found));
+        }
+    }
+    for (uint32_t level = 1; level < KERNEL_LEVELS && !*ret_is_found; level++) {
+        if (view_level_runs(view, level) == 0) {
+            continue;
+        }
+        const struct run *run = run_of_level(kernel, view, level, lookup->key, head);
+        if (run != NULL && run->commit_max > commit_above && run->commit_min <= lookup->snapshot) {
+            TRY(find_in_run(txn, run, lookup, ret_is_found));
+        }
+    }
+    return ERR_OK;
+}
+
+enum err kernel__read(struct kernel_txn *txn, const struct view *view, struct slice key,
+                      uint64_t snapshot, uint64_t commit_above, struct slice *ret_value,
+                      uint64_t *ret_commit)
+{
+    ASSERT(txn->is_open);
+    ASSERT(snapshot < COMMIT_OVERLAY || snapshot == COMMIT_MAX);
+    struct lookup lookup = {.key = key, .snapshot = snapshot};
+    bool is_found = false;
+    for (uint32_t i = 0; i < view->table_count && !is_found; i++) {
+        is_found = find_in_table(view->tables[i], &lookup);
+    }
+    if (!is_found && view->run_count > 0) {
+        TRY(find_in_runs(txn, view, &lookup, commit_above, &is_found));
+    }
+    if (ret_commit != NULL) {
+        *ret_commit = is_found ? lookup.found.commit : 0;
+    }
+    bool is_value = is_found && lookup.found.kind == ENTRY_PUT;
+    if (is_value && ret_value != NULL) {
+        ASSERT(lookup.found.value.len <= KERNEL_VALUE_BYTES_MAX);
+        copy_bytes(txn->value, lookup.found.value.ptr, lookup.found.value.len);
+        *ret_value = (struct slice){txn->value, lookup.found.value.len};
+    }
+    if (lookup.frame != NULL) {
+        cache_unpin(lookup.frame);
+    }
+    return is_value ? ERR_OK : ERR_NOT_FOUND;
+}

@@ -1,0 +1,310 @@
+/* What kernel_open does before anybody may use the store: reads the manifest, opens its runs,
+ * replays the log, and leaves everything flushed with a new segment of the log. */
+#include "kernel/kernel_int.h"
+
+/* What lies in the folder. */
+struct found {
+    uint64_t wal_last;
+    uint64_t file_count; /* all that a manifest would have to know */
+    bool has_wal;
+};
+
+static void see_file(void *ctx, const char *name)
+{
+    struct found *found = ctx;
+    ASSERT(found != NULL && name != NULL);
+    uint64_t number = 0;
+    if (disk_parse_name(WAL_PREFIX, name, &number)) {
+        ASSERT(number <= UINT64_MAX);
+        found->has_wal = true;
+        found->wal_last = number > found->wal_last ? number : found->wal_last;
+        found->file_count++;
+    } else if (disk_parse_name(RUN_PREFIX, name, &number)) {
+        found->file_count++;
+    }
+}
+
+static enum err open_run(struct kernel *kernel, const struct manifest_run *listed, uint16_t slot)
+{
+    struct run *run = &kernel->runs[slot];
+    ASSERT(run->number == 0);
+    TRY(run_open(run, &kernel->disk, &kernel->pool, listed->number));
+    if (run->footer_crc != listed->footer_crc) {
+        char name[KERNEL_NAME_BYTES];
+        disk_name(RUN_PREFIX, listed->number, name);
+        return disk_fault(&kernel->disk, KERNEL_FAULT_FORMAT, name,
+                          run->file_bytes - RUN_FOOTER_BYTES);
+    }
+    ASSERT(run->number == listed->number);
+    return ERR_OK;
+}
+
+/* The manifest lists runs level by level, in the order of the level. */
+static enum err open_runs(struct kernel *kernel, struct view *view)
+{
+    const struct manifest *manifest = &kernel->manifest;
+    ASSERT(view->run_count == 0);
+    if (manifest->run_count > kernel->options.runs_max) {
+        return ERR_LIMIT;
+    }
+    uint32_t next = 0;
+    for (uint32_t level = 0; level < KERNEL_LEVELS; level++) {
+        view->level_start[level] = view->run_count;
+        for (; next < manifest->run_count; next++) {
+            struct manifest_run listed = manifest_run_at(kernel->manifest_bytes, next);
+            if (listed.level != level) {
+                break;
+            }
+            TRY(open_run(kernel, &listed, (uint16_t)next));
+            const struct run *run = &kernel->runs[next];
+            bool is_first = view->run_count == view->level_start[level];
+            if (level > 0 && !is_first &&
+                key_compare(kernel->runs[next - 1].largest, run->smallest) >= 0) {
+                return disk_fault(&kernel->disk, KERNEL_FAULT_FORMAT, MANIFEST_NAME, next);
+            }
+            kernel__view_add_run(kernel, view, (uint16_t)next);
+        }
+        view->level_start[level + 1] = view->run_count;
+    }
+    ASSERT(next <= manifest->run_count);
+    return next == manifest->run_count && view_level_runs(view, 0) <= LEVEL0_MAX
+               ? ERR_OK
+               : disk_fault(&kernel->disk, KERNEL_FAULT_FORMAT, MANIFEST_NAME, next);
+}
+
+/* ---- The log */
+
+static enum err make_room(struct kernel *kernel, const struct wal_record *record)
+{
+    struct table_slot *active = kernel->active;
+    ASSERT(active->state == TABLE_ACTIVE);
+    uint64_t wanted =
+        record->writes_bytes + (uint64_t)record->write_count * memtable_entry_bytes(0, 8);
+    if (wanted <= memtable_room(&active->table)) {
+        return ERR_OK;
+    }
+    if (active->table.entry_count > 0) {
+        uint64_t segment = active->wal_segment;
+        active->state = TABLE_FROZEN;
+        active->commit_last = kernel->committed;
+        struct table_slot *next = kernel__free_table(kernel);
+        ASSERT(next != NULL);
+        kernel__activate(kernel, next, segment);
+        kernel->durable = kernel->committed; /* it is in the log */
+        TRY(kernel__flush_all(kernel));
+        kernel__reclaim(kernel);
+    }
+    return wanted <= memtable_room(&kernel->active->table) ? ERR_OK : ERR_LIMIT;
+}
+
+static enum err apply_group(struct kernel *kernel, const uint8_t *group, uint32_t group_len)
+{
+    ASSERT(group_len > WAL_HEADER_BYTES);
+    for (uint64_t at = WAL_HEADER_BYTES; at < group_len;) {
+        struct wal_record record;
+        at = wal_record_at(group, at, &record);
+        if (record.commit <= kernel->committed) {
+            continue; /* flushed before */
+        }
+        ASSERT(record.commit == kernel->committed + 1);
+        TRY(make_room(kernel, &record));
+        for (uint64_t write = 0; write < record.writes_bytes;) {
+            struct entry entry;
+            write = wal_write_at(&record, write, &entry);
+            memtable_put(&kernel->active->table, &entry);
+        }
+        kernel->committed = record.commit;
+    }
+    return ERR_OK;
+}
+
+/* Writes of a record are in order of keys, each key once: or the record is not ours. */
+static bool is_ordered(const uint8_t *group, uint32_t group_len)
+{
+    ASSERT(group_len > WAL_HEADER_BYTES);
+    for (uint64_t at = WAL_HEADER_BYTES; at < group_len;) {
+        struct wal_record record;
+        at = wal_record_at(group, at, &record);
+        struct slice last = {NULL, 0};
+        for (uint64_t write = 0; write < record.writes_bytes;) {
+            struct entry entry;
+            bool is_first = write == 0;
+            write = wal_write_at(&record, write, &entry);
+            if (!is_first && key_compare(last, entry.key) >= 0) {
+                return false;
+            }
+            last = entry.key;
+        }
+    }
+    ASSERT(group != NULL);
+    return true;
+}
+
+/* Behind the end of what could be read: a sound group that knows of durable commits which are
+ * missing means that the log is corrupt, not torn. */
+static enum err check_rest(struct kernel *kernel, kernel_file file, uint64_t segment, uint64_t at,
+                           uint64_t file_bytes)
+{
+    ASSERT(at % WAL_ALIGN == 0);
+    uint8_t *buffer = kernel->wal.buffers[0];
+    uint64_t end = at;
+    for (; at + WAL_ALIGN <= file_bytes; at += WAL_ALIGN) {
+        struct wal_group group;
+        bool is_sound = false;
+        TRY(wal_read_group(&kernel->wal, file, segment, at, file_bytes, buffer, &group, &is_sound));
+        if (is_sound && group.durable > kernel->committed) {
+            char name[KERNEL_NAME_BYTES];
+            disk_name(WAL_PREFIX, segment, name);
+            return disk_fault(&kernel->disk, KERNEL_FAULT_CHECKSUM, name, end);
+        }
+    }
+    ASSERT(at >= end);
+    return ERR_OK;
+}
+
+static enum err replay_file(struct kernel *kernel, kernel_file file, uint64_t segment,
+                            const char *name)
+{
+    uint64_t file_bytes = 0, at = 0;
+    ASSERT(kernel->active != NULL);
+    if (kernel->disk.io.size(kernel->disk.io.ctx, file, &file_bytes) != ERR_OK) {
+        return disk_fault(&kernel->disk, KERNEL_FAULT_IO, name, 0);
+    }
+    uint8_t *buffer = kernel->wal.buffers[0];
+    while (at + WAL_ALIGN <= file_bytes) {
+        struct wal_group group;
+        bool is_sound = false;
+        TRY(wal_read_group(&kernel->wal, file, segment, at, file_bytes, buffer, &group, &is_sound));
+        if (!is_sound) {
+            return check_rest(kernel, file, segment, at, file_bytes);
+        }
+        if (group.commit_first > kernel->committed + 1 || !is_ordered(buffer, group.len)) {
+            /* A hole in the numbers: what is missing was lost before this group was written. */
+            return disk_fault(&kernel->disk, KERNEL_FAULT_MISSING, name, at);
+        }
+        TRY(apply_group(kernel, buffer, group.len));
+        at += align_up(group.len, WAL_ALIGN);
+    }
+    ASSERT(at <= align_up(file_bytes, WAL_ALIGN));
+    return ERR_OK;
+}
+
+static enum err replay_segment(struct kernel *kernel, uint64_t segment, bool is_last)
+{
+    ASSERT(segment > 0);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(WAL_PREFIX, segment, name);
+    kernel_file file = 0;
+    enum err result = kernel->disk.io.open(kernel->disk.io.ctx, name, false, &file);
+    if (result != ERR_OK) {
+        return disk_fault(&kernel->disk,
+                          result == ERR_NOT_FOUND ? KERNEL_FAULT_MISSING : KERNEL_FAULT_IO, name,
+                          is_last);
+    }
+    kernel->active->wal_segment =
+        kernel->active->table.entry_count == 0 ? segment : kernel->active->wal_segment;
+    result = replay_file(kernel, file, segment, name);
+    kernel->disk.io.close(kernel->disk.io.ctx, file);
+    ASSERT(result != ERR_NOT_FOUND);
+    return result;
+}
+
+/* ---- What no manifest knows */
+
+struct sweep {
+    struct kernel *kernel;
+    enum err result;
+};
+
+static bool is_known_run(const struct kernel *kernel, uint64_t number)
+{
+    ASSERT(kernel->view != NULL);
+    for (uint32_t i = 0; i < kernel->view->run_count; i++) {
+        if (kernel->runs[kernel->view->slots[i]].number == number) {
+            return true;
+        }
+    }
+    ASSERT(kernel->view->run_count <= kernel->options.runs_max);
+    return false;
+}
+
+static void remove_unknown(void *ctx, const char *name)
+{
+    struct sweep *sweep = ctx;
+    struct kernel *kernel = sweep->kernel;
+    uint64_t number = 0;
+    ASSERT(kernel != NULL && name != NULL);
+    bool is_old_wal =
+        disk_parse_name(WAL_PREFIX, name, &number) && number < kernel->manifest.wal_first;
+    bool is_unknown = disk_parse_name(RUN_PREFIX, name, &number) && !is_known_run(kernel, number);
+    if (is_old_wal || is_unknown || strcmp(name, MANIFEST_NEW_NAME) == 0) {
+        (void)kernel->disk.io.remove(kernel->disk.io.ctx, name); /* the next open tries again */
+    }
+}
+
+static enum err read_manifest(struct kernel *kernel, const struct found *found)
+{
+    struct manifest *manifest = &kernel->manifest;
+    enum err result =
+        manifest_read(&kernel->disk, kernel->manifest_bytes, kernel->manifest_bytes_max, manifest);
+    if (result != ERR_NOT_FOUND) {
+        return result;
+    }
+    ASSERT(manifest->generation == 0);
+    if (found->file_count > 0) {
+        return disk_fault(&kernel->disk, KERNEL_FAULT_MISSING, MANIFEST_NAME, 0);
+    }
+    *manifest = (struct manifest){.run_next = 1, .wal_first = 1};
+    /* Before any other file, so that files without a manifest always mean a loss. */
+    return kernel__write_manifest(kernel, kernel->view, 0, 1);
+}
+
+enum err kernel__recover(struct kernel *kernel)
+{
+    ASSERT(kernel->view == NULL && kernel->active == NULL);
+    struct found found = {0};
+    const struct kernel_io *io = &kernel->disk.io;
+    if (io->list(io->ctx, see_file, &found) != ERR_OK) {
+        return disk_fault(&kernel->disk, KERNEL_FAULT_IO, "", 0);
+    }
+    kernel__activate(kernel, &kernel->tables[0], 0);
+    struct view *empty = kernel__view_new(kernel);
+    kernel__view_publish(kernel, empty);
+    TRY(read_manifest(kernel, &found));
+    const struct manifest *manifest = &kernel->manifest;
+    kernel->committed = manifest->commit_flushed;
+    kernel->durable = manifest->commit_flushed;
+    kernel->watermark = manifest->watermark;
+    struct view *view = kernel__view_new(kernel);
+    TRY(open_runs(kernel, view));
+    kernel__view_publish(kernel, view);
+
+    uint64_t wal_first = manifest->wal_first;
+    uint64_t wal_last = found.has_wal && found.wal_last >= wal_first ? found.wal_last : 0;
+    if (wal_last == 0 && manifest->generation > 1) {
+        char name[KERNEL_NAME_BYTES];
+        disk_name(WAL_PREFIX, wal_first, name);
+        return disk_fault(&kernel->disk, KERNEL_FAULT_MISSING, name, 0);
+    }
+    for (uint64_t segment = wal_first; segment <= wal_last; segment++) {
+        TRY(replay_segment(kernel, segment, segment == wal_last));
+    }
+    kernel->durable = kernel->committed;
+    kernel->wal.segment = wal_last > 0 ? wal_last : wal_first - 1;
+    TRY(wal_start_segment(&kernel->wal, kernel->wal.segment + 1));
+    if (kernel->active->table.entry_count > 0) {
+        kernel->active->state = TABLE_FROZEN;
+        kernel->active->commit_last = kernel->committed;
+        kernel__activate(kernel, kernel__free_table(kernel), kernel->wal.segment);
+        TRY(kernel__flush_all(kernel));
+    } else {
+        kernel->active->wal_segment = kernel->wal.segment;
+        TRY(kernel__write_manifest(kernel, kernel->view, kernel->committed, kernel->wal.segment));
+    }
+    struct sweep sweep = {.kernel = kernel};
+    if (io->list(io->ctx, remove_unknown, &sweep) != ERR_OK) {
+        return disk_fault(&kernel->disk, KERNEL_FAULT_IO, "", 0);
+    }
+    disk_clear_fault(&kernel->disk);
+    return sweep.result;
+}

@@ -1,0 +1,235 @@
+#include "kernel/run.h"
+
+#include "kernel/filter.h"
+
+#define MAGIC 0x316E724Bu /* "Krn1" */
+#define PAGE_BYTES 4096u
+#define FOOTER_ALPHABET 96u
+#define FOOTER_SMALLEST 1120u
+#define FOOTER_LARGEST 2144u
+
+/* ---- Table memory */
+
+uint64_t table_pool_memory_bytes(uint64_t table_bytes)
+{
+    ASSERT(table_bytes >= PAGE_BYTES);
+    uint64_t count = table_bytes / PAGE_BYTES;
+    return count * PAGE_BYTES + align_up(count, 64) + 64;
+}
+
+void table_pool_init(struct table_pool *pool, void *memory, uint64_t table_bytes)
+{
+    ASSERT(((uintptr_t)memory & 15) == 0);
+    pool->page_count = table_bytes / PAGE_BYTES;
+    ASSERT(pool->page_count > 0);
+    pool->pages = (uint8_t *)memory + (align_up((uintptr_t)memory, 64) - (uintptr_t)memory);
+    pool->used = pool->pages + pool->page_count * PAGE_BYTES;
+    memset(pool->used, 0, pool->page_count);
+}
+
+static uint8_t *pool_take(struct table_pool *pool, uint64_t len)
+{
+    ASSERT(len > 0);
+    uint64_t wanted = align_up(len, PAGE_BYTES) / PAGE_BYTES, free = 0;
+    for (uint64_t i = 0; i < pool->page_count; i++) {
+        free = pool->used[i] != 0 ? 0 : free + 1;
+        if (free == wanted) {
+            uint64_t first = i + 1 - wanted;
+            memset(pool->used + first, 1, wanted);
+            return pool->pages + first * PAGE_BYTES;
+        }
+    }
+    return NULL;
+}
+
+static void pool_give(struct table_pool *pool, const uint8_t *table, uint64_t len)
+{
+    ASSERT(table >= pool->pages);
+    uint64_t first = (uint64_t)(table - pool->pages) / PAGE_BYTES;
+    uint64_t count = align_up(len, PAGE_BYTES) / PAGE_BYTES;
+    ASSERT(first + count <= pool->page_count);
+    for (uint64_t i = first; i < first + count; i++) {
+        ASSERT(pool->used[i] == 1);
+        pool->used[i] = 0;
+    }
+}
+
+/* ---- Reading */
+
+static uint32_t number_seed(const struct crc32c *crc, uint64_t number)
+{
+    ASSERT(number > 0);
+    return crc32c_run(crc, 0, &number, sizeof(number));
+}
+
+bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t number,
+                      struct run *ret_run, uint64_t *ret_filter_len)
+{
+    ASSERT(footer != NULL && ret_run != NULL);
+    uint32_t checksum = crc32c_run(crc, number_seed(crc, number), footer + 4, RUN_FOOTER_BYTES - 4);
+    if (load_u32(footer) != checksum || load_u32(footer + 4) != MAGIC ||
+        load_u64(footer + 8) != number) {
+        return false;
+    }
+    struct run run = {.number = number,
+                      .footer_crc = checksum,
+                      .block_count = load_u32(footer + 16),
+                      .filter_bits_per_key = load_u32(footer + 20),
+                      .entry_count = load_u64(footer + 24),
+                      .key_count = load_u64(footer + 32),
+                      .commit_min = load_u64(footer + 40),
+                      .commit_max = load_u64(footer + 48),
+                      .index_len = load_u64(footer + 64),
+                      .tombstone_count = load_u64(footer + 80)};
+    uint64_t filter_len = load_u64(footer + 56);
+    uint16_t smallest_len = load_u16(footer + 88), largest_len = load_u16(footer + 90);
+    if (run.block_count == 0 || run.block_count > RUN_BLOCKS_MAX || run.filter_bits_per_key == 0 ||
+        run.filter_bits_per_key > 64 || run.commit_min > run.commit_max || run.key_count == 0 ||
+        run.key_count > run.entry_count || filter_len == 0 || filter_len % FILTER_LINE_BYTES != 0 ||
+        filter_len > UINT32_MAX || run.index_len > UINT32_MAX || run.index_len % 8 != 0 ||
+        smallest_len > KERNEL_KEY_BYTES_MAX || largest_len > KERNEL_KEY_BYTES_MAX) {
+        return false;
+    }
+    run.smallest = (struct slice){(const char *)footer + FOOTER_SMALLEST, smallest_len};
+    run.largest = (struct slice){(const char *)footer + FOOTER_LARGEST, largest_len};
+    if (key_compare(run.smallest, run.largest) > 0) {
+        return false;
+    }
+    run.file_bytes =
+        (uint64_t)run.block_count * BLOCK_BYTES + filter_len + run.index_len + RUN_FOOTER_BYTES;
+    *ret_run = run;
+    *ret_filter_len = filter_len;
+    return true;
+}
+
+/* Brings keys, index and, if there is room, the filter into memory of the pool. */
+static enum err load_tables(struct run *run, struct disk *disk, struct table_pool *pool,
+                            const uint8_t *footer, const char *name, uint64_t filter_len)
+{
+    uint64_t filter_at = (uint64_t)run->block_count * BLOCK_BYTES;
+    uint64_t keys_len = align_up(run->smallest.len + run->largest.len, 8);
+    run->filter_len = filter_len;
+    run->table_len = filter_len + run->index_len + keys_len;
+    run->table = pool_take(pool, run->table_len);
+    if (run->table == NULL) {
+        run->filter_len = 0;
+        run->table_len = run->index_len + keys_len;
+        run->table = pool_take(pool, run->table_len);
+    }
+    if (run->table == NULL) {
+        return ERR_LIMIT;
+    }
+    run->filter = run->table;
+    uint8_t *index = run->table + run->filter_len;
+    char *keys = (char *)index + run->index_len;
+    copy_bytes(keys, run->smallest.ptr, run->smallest.len);
+    copy_bytes(keys + run->smallest.len, run->largest.ptr, run->largest.len);
+    run->smallest.ptr = keys;
+    run->largest.ptr = keys + run->smallest.len;
+    if (run->filter_len > 0) {
+        TRY(disk_read(disk, run->file, name, filter_at, run->table, filter_len));
+        if (disk_crc(disk, 0, run->table, filter_len) != load_u32(footer + 72)) {
+            return disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, filter_at);
+        }
+    }
+    uint64_t index_at = filter_at + filter_len;
+    TRY(disk_read(disk, run->file, name, index_at, index, run->index_len));
+    if (disk_crc(disk, 0, index, run->index_len) != load_u32(footer + 76)) {
+        return disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, index_at);
+    }
+    if (!index_open(index, run->index_len, &run->index) ||
+        run->index.block_count != run->block_count) {
+        return disk_fault(disk, KERNEL_FAULT_FORMAT, name, index_at);
+    }
+    return ERR_OK;
+}
+
+enum err run_open(struct run *run, struct disk *disk, struct table_pool *pool, uint64_t number)
+{
+    ASSERT(run->number == 0);
+    ASSERT(number > 0);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(RUN_PREFIX, number, name);
+    kernel_file file = 0;
+    enum err result = disk->io.open(disk->io.ctx, name, false, &file);
+    if (result != ERR_OK) {
+        return disk_fault(disk, result == ERR_NOT_FOUND ? KERNEL_FAULT_MISSING : KERNEL_FAULT_IO,
+                          name, 0);
+    }
+    uint64_t size = 0, filter_len = 0;
+    uint8_t footer[RUN_FOOTER_BYTES];
+    struct run opened = {0};
+    result = disk->io.size(disk->io.ctx, file, &size);
+    if (result != ERR_OK) {
+        result = disk_fault(disk, KERNEL_FAULT_IO, name, 0);
+    } else if (size < RUN_FOOTER_BYTES) {
+        result = disk_fault(disk, KERNEL_FAULT_MISSING, name, 0);
+    } else {
+        uint64_t at = size - RUN_FOOTER_BYTES;
+        result = disk_read(disk, file, name, at, footer, RUN_FOOTER_BYTES);
+        if (result == ERR_OK &&
+            (!run_parse_footer(&disk->crc, footer, number, &opened, &filter_len) ||
+             opened.file_bytes != size)) {
+            result = disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, at);
+        }
+    }
+    if (result == ERR_OK) {
+        opened.file = file;
+        result = load_tables(&opened, disk, pool, footer, name, filter_len);
+    }
+    if (result != ERR_OK) {
+        if (opened.table != NULL) {
+            pool_give(pool, opened.table, opened.table_len);
+        }
+        disk->io.close(disk->io.ctx, file);
+        return result;
+    }
+    *run = opened;
+    return ERR_OK;
+}
+
+void run_close(struct run *run, struct disk *disk, struct table_pool *pool)
+{
+    ASSERT(run->number > 0);
+    ASSERT(run->table != NULL);
+    disk->io.close(disk->io.ctx, run->file);
+    pool_give(pool, run->table, run->table_len);
+    *run = (struct run){0};
+}
+
+enum err run_read_block(const struct run *run, struct disk *disk, uint32_t block,
+                        uint8_t ret_block[BLOCK_BYTES])
+{
+    ASSERT(run->number > 0);
+    ASSERT(block < run->block_count);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(RUN_PREFIX, run->number, name);
+    uint64_t at = (uint64_t)block * BLOCK_BYTES;
+    for (int attempt = 0; attempt < 2; attempt++) { /* a disk may answer once with another place */
+        TRY(disk_read(disk, run->file, name, at, ret_block, BLOCK_BYTES));
+        if (block_check(&disk->crc, run->number, block, ret_block)) {
+            return ERR_OK;
+        }
+    }
+    return disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, at);
+}
+
+enum err run_read_alphabet(const struct run *run, struct disk *disk, struct alphabet *ret_alphabet)
+{
+    ASSERT(run->number > 0);
+    ASSERT(ret_alphabet != NULL);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(RUN_PREFIX, run->number, name);
+    uint8_t footer[RUN_FOOTER_BYTES];
+    uint64_t at = run->file_bytes - RUN_FOOTER_BYTES, filter_len = 0;
+    struct run parsed;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        TRY(disk_read(disk, run->file, name, at, footer, RUN_FOOTER_BYTES));
+        if (run_parse_footer(&disk->crc, footer, run->number, &parsed, &filter_len)) {
+            ret_alphabet->ends = load_u32(footer + 92);
+            memcpy(ret_alphabet->symbols, footer + FOOTER_ALPHABET, sizeof(ret_alphabet->symbols));
+            return ERR_OK;
+        }
+    }
+    return disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, at);
+}

@@ -1,0 +1,231 @@
+#include "kernel/run.h"
+
+#include "kernel/filter.h"
+
+#define MAGIC 0x316E724Bu
+#define BUFFER_BYTES (256u << 10)
+#define FENCE_BYTES (1u << 20)
+#define KEY_BYTES_TYPICAL 32u /* with its value: decides how many keys a run may have */
+#define SYNC_BYTES (2u << 20) /* handed to the disk in pieces, so that the last sync is short */
+
+static uint32_t blocks_max(uint64_t run_bytes)
+{
+    ASSERT(run_bytes / BLOCK_BYTES + 64 < RUN_BLOCKS_MAX);
+    return (uint32_t)(run_bytes / BLOCK_BYTES) + 64;
+}
+
+static uint64_t keys_max(uint64_t run_bytes)
+{
+    uint64_t count = run_bytes / KEY_BYTES_TYPICAL;
+    ASSERT(count > 0);
+    return count;
+}
+
+static uint64_t buffer_bytes(uint64_t run_bytes, uint64_t filter_bits_per_key)
+{
+    uint64_t tables = 40ull * blocks_max(run_bytes) + FENCE_BYTES + 8192;
+    uint64_t filter = filter_bytes(keys_max(run_bytes), filter_bits_per_key);
+    uint64_t most = tables > filter ? tables : filter;
+    return align_up(most > BUFFER_BYTES ? most : BUFFER_BYTES, 64);
+}
+
+uint64_t run_writer_memory_bytes(uint64_t run_bytes, uint64_t filter_bits_per_key)
+{
+    ASSERT(run_bytes >= BLOCK_BYTES);
+    return align_up(keys_max(run_bytes) * 8, 64) +
+           index_builder_bytes(blocks_max(run_bytes), FENCE_BYTES) +
+           buffer_bytes(run_bytes, filter_bits_per_key) + 64;
+}
+
+void run_writer_init(struct run_writer *writer, struct disk *disk, void *memory, uint64_t run_bytes,
+                     uint64_t filter_bits_per_key)
+{
+    ASSERT(((uintptr_t)memory & 15) == 0);
+    ASSERT(filter_bits_per_key > 0 && filter_bits_per_key <= 64);
+    memset(writer, 0, sizeof(*writer));
+    writer->disk = disk;
+    writer->bytes_max = run_bytes;
+    writer->keys_max = (uint32_t)keys_max(run_bytes);
+    writer->filter_bits_per_key = (uint32_t)filter_bits_per_key;
+    uint8_t *at = memory;
+    writer->hashes = memory;
+    at += align_up(keys_max(run_bytes) * 8, 64);
+    index_builder_init(&writer->index, at, blocks_max(run_bytes), FENCE_BYTES);
+    at += index_builder_bytes(blocks_max(run_bytes), FENCE_BYTES);
+    writer->buffer = at;
+    writer->buffer_bytes = buffer_bytes(run_bytes, filter_bits_per_key);
+}
+
+enum err run_writer_begin(struct run_writer *writer, uint64_t number,
+                          const struct alphabet *alphabet)
+{
+    ASSERT(!writer->is_open);
+    ASSERT(number > 0 && number < UINT64_MAX >> RUN_BLOCK_BITS);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(RUN_PREFIX, number, name);
+    struct disk *disk = writer->disk;
+    if (disk->io.open(disk->io.ctx, name, true, &writer->file) != ERR_OK) {
+        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
+    }
+    writer->number = number;
+    writer->is_open = true;
+    writer->alphabet = *alphabet;
+    block_writer_reset(&writer->block);
+    index_builder_reset(&writer->index, alphabet);
+    writer->buffer_used = 0;
+    writer->file_at = 0;
+    writer->synced_at = 0;
+    writer->entry_count = 0;
+    writer->key_count = 0;
+    writer->tombstone_count = 0;
+    writer->commit_min = COMMIT_MAX;
+    writer->commit_max = 0;
+    writer->block_count = 0;
+    writer->smallest_len = 0;
+    writer->last_len = 0;
+    return ERR_OK;
+}
+
+bool run_writer_is_full(const struct run_writer *writer)
+{
+    ASSERT(writer->is_open);
+    uint64_t bytes = (uint64_t)writer->block_count * BLOCK_BYTES;
+    /* Two blocks in hand: one may be open, and the next key may end it. */
+    return bytes + 2 * BLOCK_BYTES > writer->bytes_max || writer->key_count >= writer->keys_max ||
+           !index_builder_has_room(&writer->index);
+}
+
+static enum err flush_buffer(struct run_writer *writer)
+{
+    ASSERT(writer->is_open);
+    ASSERT(writer->buffer_used <= writer->buffer_bytes);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(RUN_PREFIX, writer->number, name);
+    TRY(disk_write(writer->disk, writer->file, name, writer->file_at, writer->buffer,
+                   writer->buffer_used));
+    writer->file_at += writer->buffer_used;
+    writer->buffer_used = 0;
+    if (writer->file_at - writer->synced_at >= SYNC_BYTES) {
+        writer->synced_at = writer->file_at;
+        return disk_sync(writer->disk, writer->file, name);
+    }
+    return ERR_OK;
+}
+
+static enum err finish_block(struct run_writer *writer)
+{
+    struct block_writer *block = &writer->block;
+    ASSERT(block->entry_count > 0);
+    ASSERT(index_builder_has_room(&writer->index));
+    if (writer->buffer_used + BLOCK_BYTES > BUFFER_BYTES) {
+        TRY(flush_buffer(writer));
+    }
+    block_writer_finish(block, &writer->disk->crc, writer->number, writer->block_count,
+                        writer->buffer + writer->buffer_used);
+    writer->buffer_used += BLOCK_BYTES;
+    writer->block_count++;
+    index_builder_add(&writer->index, block_writer_key(block, 0), block->entries[0].commit,
+                      block_writer_key(block, block->entry_count - 1));
+    block_writer_reset(block);
+    return ERR_OK;
+}
+
+enum err run_writer_add(struct run_writer *writer, const struct entry *entry, bool is_new_key)
+{
+    ASSERT(writer->is_open);
+    ASSERT(entry->key.len <= KERNEL_KEY_BYTES_MAX);
+    if (!block_writer_add(&writer->block, entry)) {
+        if (!index_builder_has_room(&writer->index)) {
+            return ERR_LIMIT; /* one key with more versions than a run has room for */
+        }
+        TRY(finish_block(writer));
+        bool is_added = block_writer_add(&writer->block, entry);
+        ASSERT(is_added);
+    }
+    if (writer->entry_count == 0) {
+        copy_bytes(writer->smallest, entry->key.ptr, entry->key.len);
+        writer->smallest_len = (uint16_t)entry->key.len;
+    }
+    if (is_new_key) {
+        ASSERT(writer->key_count < writer->keys_max);
+        writer->hashes[writer->key_count++] = filter_hash(entry->key);
+    }
+    writer->entry_count++;
+    writer->tombstone_count += entry->kind == ENTRY_DELETE;
+    writer->commit_min = entry->commit < writer->commit_min ? entry->commit : writer->commit_min;
+    writer->commit_max = entry->commit > writer->commit_max ? entry->commit : writer->commit_max;
+    copy_bytes(writer->last, entry->key.ptr, entry->key.len);
+    writer->last_len = (uint16_t)entry->key.len;
+    return ERR_OK;
+}
+
+static void fill_footer(const struct run_writer *writer, uint64_t filter_len, uint32_t filter_crc,
+                        uint64_t index_len, uint32_t index_crc, uint8_t *ret_footer)
+{
+    ASSERT(writer->key_count > 0 && writer->block_count > 0);
+    const struct crc32c *crc = &writer->disk->crc;
+    memset(ret_footer, 0, RUN_FOOTER_BYTES);
+    store_u32(ret_footer + 4, MAGIC);
+    store_u64(ret_footer + 8, writer->number);
+    store_u32(ret_footer + 16, writer->block_count);
+    store_u32(ret_footer + 20, writer->filter_bits_per_key);
+    store_u64(ret_footer + 24, writer->entry_count);
+    store_u64(ret_footer + 32, writer->key_count);
+    store_u64(ret_footer + 40, writer->commit_min);
+    store_u64(ret_footer + 48, writer->commit_max);
+    store_u64(ret_footer + 56, filter_len);
+    store_u64(ret_footer + 64, index_len);
+    store_u32(ret_footer + 72, filter_crc);
+    store_u32(ret_footer + 76, index_crc);
+    store_u64(ret_footer + 80, writer->tombstone_count);
+    store_u16(ret_footer + 88, writer->smallest_len);
+    store_u16(ret_footer + 90, writer->last_len);
+    store_u32(ret_footer + 92, writer->alphabet.ends);
+    memcpy(ret_footer + 96, writer->alphabet.symbols, sizeof(writer->alphabet.symbols));
+    copy_bytes(ret_footer + 1120, writer->smallest, writer->smallest_len);
+    copy_bytes(ret_footer + 2144, writer->last, writer->last_len);
+    uint32_t seed = crc32c_run(crc, 0, &writer->number, sizeof(writer->number));
+    store_u32(ret_footer, crc32c_run(crc, seed, ret_footer + 4, RUN_FOOTER_BYTES - 4));
+}
+
+enum err run_writer_finish(struct run_writer *writer)
+{
+    ASSERT(writer->is_open);
+    ASSERT(writer->entry_count > 0);
+    struct disk *disk = writer->disk;
+    TRY(finish_block(writer));
+    TRY(flush_buffer(writer));
+    uint64_t bits = writer->filter_bits_per_key;
+    uint64_t filter_len = filter_bytes(writer->key_count, bits);
+    ASSERT(filter_len <= writer->buffer_bytes);
+    memset(writer->buffer, 0, filter_len);
+    for (uint64_t i = 0; i < writer->key_count; i++) {
+        filter_add(writer->buffer, filter_len, bits, writer->hashes[i]);
+    }
+    uint32_t filter_crc = disk_crc(disk, 0, writer->buffer, filter_len);
+    writer->buffer_used = filter_len;
+    TRY(flush_buffer(writer));
+    ASSERT(index_builder_size_max(&writer->index) <= writer->buffer_bytes);
+    uint64_t index_len = index_builder_finish(&writer->index, writer->buffer);
+    uint32_t index_crc = disk_crc(disk, 0, writer->buffer, index_len);
+    writer->buffer_used = index_len;
+    TRY(flush_buffer(writer));
+    fill_footer(writer, filter_len, filter_crc, index_len, index_crc, writer->buffer);
+    writer->buffer_used = RUN_FOOTER_BYTES;
+    TRY(flush_buffer(writer));
+    char name[KERNEL_NAME_BYTES];
+    disk_name(RUN_PREFIX, writer->number, name);
+    TRY(disk_sync(disk, writer->file, name));
+    disk->io.close(disk->io.ctx, writer->file);
+    writer->is_open = false;
+    return ERR_OK;
+}
+
+void run_writer_abandon(struct run_writer *writer)
+{
+    ASSERT(writer != NULL && writer->disk != NULL);
+    if (writer->is_open) {
+        writer->disk->io.close(writer->disk->io.ctx, writer->file);
+        writer->is_open = false;
+    }
+}

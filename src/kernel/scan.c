@@ -1,0 +1,190 @@
+#include "kernel/kernel_int.h"
+
+/* Sources for all that the view holds, without overlay; those that hold nothing newer than the
+ * snapshot are left out if only conflicts are looked for (the transaction has no open scan). */
+uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, struct merge *merge,
+                            struct source *sources)
+{
+    const struct kernel *kernel = txn->kernel;
+    ASSERT(view != NULL);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < view->table_count; i++) {
+        struct source *source = &sources[count++];
+        source->table = view->tables[i];
+        source->is_overlay = false;
+    }
+    uint32_t level0 = view->level_start[1];
+    for (uint32_t i = 0; i < level0 + KERNEL_LEVELS - 1; i++) {
+        uint32_t start = i < level0 ? i : view->level_start[i - level0 + 1];
+        uint32_t end = i < level0 ? i + 1 : view->level_start[i - level0 + 2];
+        if (start == end) {
+            continue;
+        }
+        ASSERT(count < SCAN_SOURCES_MAX - 1);
+        struct source *source = &sources[count++];
+        source->table = NULL;
+        source->is_overlay = false;
+        source->runs = kernel->runs;
+        source->slots = view->slots + start;
+        source->slot_count = end - start;
+        source->bytes = NULL;
+        source->frame = NULL;
+        source->ahead_count = 0;
+    }
+    merge->disk = &txn->kernel->disk;
+    merge->cache = &txn->kernel->cache;
+    merge->sources = sources;
+    return count;
+}
+
+/* Puts the scan's merge where it was (or where it begins) over the view of now. */
+static enum err reposition(struct kernel_scan *scan, const struct view *view)
+{
+    struct kernel_txn *txn = scan->txn;
+    ASSERT(scan->is_open);
+    merge_release(&scan->merge);
+    scan->view_generation = view->generation;
+    scan->overlay_truncated = txn->overlay_truncated;
+    scan->merge.is_backward = scan->range.is_backward;
+    uint32_t count = kernel__merge_view(txn, view, &scan->merge, scan->sources);
+    if (txn->overlay.entry_count > 0) {
+        ASSERT(count < SCAN_SOURCES_MAX);
+        struct source *source = &scan->sources[count++];
+        source->table = &txn->overlay;
+        source->is_overlay = true;
+    }
+    scan->merge.source_count = count;
+    struct slice last = {scan->last, scan->last_len};
+    if (scan->range.is_backward) {
+        /* All versions of a key are behind (key, COMMIT_MAX): before it is the key before. */
+        struct slice bound = scan->is_started ? last : scan->range.to;
+        bool from_end = !scan->is_started && scan->range.to.len == 0;
+        return merge_seek(&scan->merge, bound, COMMIT_MAX, from_end);
+    }
+    return scan->is_started ? merge_seek(&scan->merge, last, 0, false)
+                            : merge_seek(&scan->merge, scan->range.from, COMMIT_MAX, false);
+}
+
+static bool is_visible(const struct kernel_scan *scan, const struct entry *entry)
+{
+    ASSERT(scan->is_open);
+    ASSERT(entry->commit > 0);
+    if ((entry->commit & COMMIT_OVERLAY) != 0) {
+        return (entry->commit & ~COMMIT_OVERLAY) <= scan->overlay_last;
+    }
+    return entry->commit <= scan->txn->snapshot;
+}
+
+static void remember_key(struct kernel_scan *scan, struct slice key)
+{
+    ASSERT(key.len <= KERNEL_KEY_BYTES_MAX);
+    ASSERT(key.ptr != scan->last);
+    copy_bytes(scan->last, key.ptr, key.len);
+    scan->last_len = (uint32_t)key.len;
+    scan->is_started = true;
+}
+
+/* Versions come newest first: the first visible one of a key is the key's. */
+static enum err next_forward(struct kernel_scan *scan, struct slice *ret_value)
+{
+    struct merge *merge = &scan->merge;
+    ASSERT(!merge->is_backward);
+    ASSERT(scan->is_open);
+    while (merge->current != NULL) {
+        const struct entry *entry = &merge->current->entry;
+        struct slice last = {scan->last, scan->last_len};
+        if (scan->is_started && slice_equal(entry->key, last)) {
+            TRY(merge_next(merge));
+            continue;
+        }
+        if (scan->range.to.len > 0 && key_compare(entry->key, scan->range.to) >= 0) {
+            break;
+        }
+        if (!is_visible(scan, entry)) {
+            TRY(merge_next(merge));
+            continue;
+        }
+        remember_key(scan, entry->key);
+        if (entry->kind == ENTRY_PUT) {
+            *ret_value = entry->value; /* a block stays until the merge moves, a memtable may not */
+            if (merge->current->table != NULL) {
+                copy_bytes(scan->value, entry->value.ptr, entry->value.len);
+                ret_value->ptr = scan->value;
+            }
+            return ERR_OK;
+        }
+        TRY(merge_next(merge));
+    }
+    return ERR_NOT_FOUND;
+}
+
+/* Versions come oldest first: the last visible one of a key is the key's. */
+static enum err next_backward(struct kernel_scan *scan, struct slice *ret_value)
+{
+    struct merge *merge = &scan->merge;
+    ASSERT(merge->is_backward);
+    ASSERT(scan->is_open);
+    while (merge->current != NULL) {
+        const struct entry *entry = &merge->current->entry;
+        if (key_compare(entry->key, scan->range.from) < 0) {
+            break;
+        }
+        remember_key(scan, entry->key);
+        bool has_value = false;
+        size_t value_len = 0;
+        while (merge->current != NULL) {
+            entry = &merge->current->entry;
+            if (!slice_equal(entry->key, (struct slice){scan->last, scan->last_len})) {
+                break;
+            }
+            if (is_visible(scan, entry)) {
+                has_value = entry->kind == ENTRY_PUT;
+                value_len = entry->value.len;
+                copy_bytes(scan->value, entry->value.ptr, value_len);
+            }
+            TRY(merge_next(merge));
+        }
+        if (has_value) {
+            *ret_value = (struct slice){scan->value, value_len};
+            return ERR_OK;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+enum err kernel_scan_next(struct kernel_scan *scan, struct slice *ret_key, struct slice *ret_value)
+{
+    ASSERT(scan->is_open);
+    ASSERT(ret_key != NULL && ret_value != NULL);
+    struct kernel_txn *txn = scan->txn;
+    if (scan->is_at_end) {
+        return ERR_NOT_FOUND;
+    }
+    const struct view *view = kernel__pin(txn->kernel, txn->reader);
+    enum err result = ERR_OK;
+    if (scan->view_generation != view->generation ||
+        scan->overlay_truncated != txn->overlay_truncated) {
+        result = reposition(scan, view);
+    }
+    if (result == ERR_OK) {
+        result = scan->range.is_backward ? next_backward(scan, ret_value)
+                                         : next_forward(scan, ret_value);
+    }
+    kernel__unpin(txn->reader);
+    if (result == ERR_OK) {
+        *ret_key = (struct slice){scan->last, scan->last_len};
+        return ERR_OK;
+    }
+    scan->is_at_end = result == ERR_NOT_FOUND;
+    scan->view_generation = 0; /* after an error: from where it was */
+    merge_release(&scan->merge);
+    return result;
+}
+
+void kernel_scan_close(struct kernel_scan *scan)
+{
+    ASSERT(scan->is_open);
+    merge_release(&scan->merge);
+    scan->is_open = false;
+    ASSERT(scan->merge.current == NULL);
+}

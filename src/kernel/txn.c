@@ -1,0 +1,352 @@
+#include "kernel/kernel_int.h"
+
+/* What a serializable transaction has read, for the check at its commit: u16 from_len, u16 to_len,
+ * u8 is_range, from, to. A full list counts as everything. */
+#define READ_HEADER_BYTES 5u
+
+static void note_read(struct kernel_txn *txn, struct slice from, struct slice to, bool is_range)
+{
+    ASSERT(from.len <= KERNEL_KEY_BYTES_MAX && to.len <= KERNEL_KEY_BYTES_MAX);
+    if (txn->isolation != KERNEL_SERIALIZABLE || txn->is_reads_full) {
+        return;
+    }
+    uint32_t size = READ_HEADER_BYTES + (uint32_t)from.len + (uint32_t)to.len;
+    if (size > txn->reads_max - txn->reads_used) {
+        txn->is_reads_full = true;
+        return;
+    }
+    uint8_t *at = txn->reads + txn->reads_used;
+    store_u16(at, (uint16_t)from.len);
+    store_u16(at + 2, (uint16_t)to.len);
+    at[4] = is_range;
+    copy_bytes(at + READ_HEADER_BYTES, from.ptr, from.len);
+    copy_bytes(at + READ_HEADER_BYTES + from.len, to.ptr, to.len);
+    txn->reads_used += size;
+    ASSERT(txn->reads_used <= txn->reads_max);
+}
+
+/* ---- Begin and end */
+
+static enum err begin(struct kernel *kernel, enum kernel_isolation isolation, uint64_t snapshot,
+                      struct kernel_txn **ret_txn)
+{
+    ASSERT(snapshot < COMMIT_OVERLAY);
+    struct kernel_txn *txn = NULL;
+    for (uint64_t i = 0; i < kernel->options.txns_max && txn == NULL; i++) {
+        txn = kernel->txns[i].is_open ? NULL : &kernel->txns[i];
+    }
+    if (txn == NULL) {
+        return ERR_BUSY;
+    }
+    ASSERT(!txn->scan.is_open);
+    txn->is_open = true;
+    txn->isolation = isolation;
+    txn->snapshot = snapshot;
+    memtable_reset(&txn->overlay);
+    txn->overlay_last = 0;
+    txn->overlay_truncated = 0;
+    txn->writes_bytes = 0;
+    txn->table_bytes = 0;
+    txn->reads_used = 0;
+    txn->is_reads_full = false;
+    *ret_txn = txn;
+    return ERR_OK;
+}
+
+enum err kernel_begin(struct kernel *kernel, enum kernel_isolation isolation,
+                      struct kernel_txn **ret_txn)
+{
+    ASSERT(kernel != NULL && ret_txn != NULL);
+    ASSERT(isolation <= KERNEL_SERIALIZABLE);
+    if (isolation == KERNEL_READ_ONLY) {
+        return begin(kernel, isolation, kernel->durable, ret_txn);
+    }
+    return kernel->is_stopped ? ERR_IO : begin(kernel, isolation, kernel->committed, ret_txn);
+}
+
+enum err kernel_begin_at(struct kernel *kernel, uint64_t commit, struct kernel_txn **ret_txn)
+{
+    ASSERT(kernel != NULL && ret_txn != NULL);
+    ASSERT(kernel->durable <= kernel->committed);
+    if (commit < kernel->watermark || commit > kernel->durable) {
+        return ERR_NOT_FOUND;
+    }
+    return begin(kernel, KERNEL_READ_ONLY, commit, ret_txn);
+}
+
+void kernel_rollback(struct kernel_txn *txn)
+{
+    ASSERT(txn->is_open);
+    if (txn->scan.is_open) {
+        kernel_scan_close(&txn->scan);
+    }
+    txn->is_open = false;
+    ASSERT(txn->reader->epoch == 0);
+}
+
+uint64_t kernel_txn_snapshot(const struct kernel_txn *txn)
+{
+    ASSERT(txn->is_open);
+    ASSERT(txn->snapshot < COMMIT_OVERLAY);
+    return txn->snapshot;
+}
+
+/* ---- Reads and writes */
+
+enum err kernel_get(struct kernel_txn *txn, struct slice key, struct slice *ret_value)
+{
+    ASSERT(txn->is_open && ret_value != NULL);
+    ASSERT(key.ptr != NULL || key.len == 0);
+    if (key.len > KERNEL_KEY_BYTES_MAX) {
+        return ERR_NOT_FOUND;
+    }
+    if (txn->overlay.entry_count > 0) {
+        memtable_node node = memtable_seek(&txn->overlay, key, COMMIT_MAX);
+        struct entry entry;
+        if (node != 0 && (memtable_at(&txn->overlay, node, &entry), slice_equal(entry.key, key))) {
+            if (entry.kind == ENTRY_DELETE) {
+                return ERR_NOT_FOUND;
+            }
+            *ret_value = entry.value;
+            return ERR_OK;
+        }
+    }
+    note_read(txn, key, (struct slice){NULL, 0}, false);
+    const struct view *view = kernel__pin(txn->kernel, txn->reader);
+    enum err result = kernel__read(txn, view, key, txn->snapshot, 0, ret_value, NULL);
+    kernel__unpin(txn->reader);
+    return result;
+}
+
+static enum err write(struct kernel_txn *txn, struct slice key, struct slice value,
+                      enum entry_kind kind)
+{
+    ASSERT(txn->is_open);
+    ASSERT(txn->isolation != KERNEL_READ_ONLY);
+    if (key.len > KERNEL_KEY_BYTES_MAX || value.len > KERNEL_VALUE_BYTES_MAX) {
+        return ERR_LIMIT;
+    }
+    const struct kernel_options *options = &txn->kernel->options;
+    uint32_t entry_bytes = memtable_entry_bytes(key.len, value.len);
+    uint64_t writes_bytes = txn->writes_bytes + wal_write_bytes(key.len, value.len);
+    uint64_t log_max = options->wal_buffer_bytes - WAL_HEADER_BYTES - WAL_RECORD_BYTES;
+    if (entry_bytes > memtable_room(&txn->overlay) || writes_bytes > log_max ||
+        txn->table_bytes + entry_bytes > options->memtable_bytes - WAL_ALIGN) {
+        return ERR_LIMIT;
+    }
+    struct entry entry = {.key = key, .value = value, .commit = ++txn->overlay_last, .kind = kind};
+    memtable_put(&txn->overlay, &entry);
+    txn->writes_bytes = writes_bytes;
+    txn->table_bytes += entry_bytes;
+    return ERR_OK;
+}
+
+enum err kernel_put(struct kernel_txn *txn, struct slice key, struct slice value)
+{
+    ASSERT(key.ptr != NULL || key.len == 0);
+    ASSERT(value.ptr != NULL || value.len == 0);
+    return write(txn, key, value, ENTRY_PUT);
+}
+
+enum err kernel_delete(struct kernel_txn *txn, struct slice key)
+{
+    ASSERT(key.ptr != NULL || key.len == 0);
+    ASSERT(txn != NULL);
+    return write(txn, key, (struct slice){NULL, 0}, ENTRY_DELETE);
+}
+
+uint64_t kernel_savepoint(const struct kernel_txn *txn)
+{
+    ASSERT(txn->is_open);
+    ASSERT(txn->overlay.used > 0);
+    return txn->overlay.used;
+}
+
+void kernel_rollback_to(struct kernel_txn *txn, uint64_t savepoint)
+{
+    ASSERT(txn->is_open);
+    ASSERT(savepoint <= txn->overlay.used);
+    memtable_truncate(&txn->overlay, (uint32_t)savepoint);
+    txn->overlay_truncated++;
+}
+
+/* ---- Commit */
+
+/* Somebody else committed a write of `key` after the snapshot. */
+static enum err check_key(struct kernel_txn *txn, const struct view *view, struct slice key)
+{
+    uint64_t newest = 0;
+    ASSERT(key.len <= KERNEL_KEY_BYTES_MAX);
+    enum err result = kernel__read(txn, view, key, COMMIT_MAX, txn->snapshot, NULL, &newest);
+    if (result != ERR_OK && result != ERR_NOT_FOUND) {
+        return result;
+    }
+    ASSERT(newest <= txn->kernel->committed);
+    return newest > txn->snapshot ? ERR_BUSY : ERR_OK;
+}
+
+static enum err check_range(struct kernel_txn *txn, const struct view *view, struct slice from,
+                            struct slice to)
+{
+    struct merge merge = {0};
+    ASSERT(!txn->scan.is_open); /* whose sources serve here */
+    ASSERT(view != NULL);
+    merge.source_count = kernel__merge_view(txn, view, &merge, txn->scan.sources);
+    enum err result = merge_seek(&merge, from, COMMIT_MAX, false);
+    while (result == ERR_OK && merge.current != NULL) {
+        const struct entry *entry = &merge.current->entry;
+        if (to.len > 0 && key_compare(entry->key, to) >= 0) {
+            break;
+        }
+        result = entry->commit > txn->snapshot ? ERR_BUSY : merge_next(&merge);
+    }
+    merge_release(&merge);
+    return result;
+}
+
+static enum err check_reads(struct kernel_txn *txn, const struct view *view)
+{
+    ASSERT(txn->reads_used <= txn->reads_max);
+    if (txn->is_reads_full) {
+        return txn->kernel->committed > txn->snapshot ? ERR_BUSY : ERR_OK;
+    }
+    uint32_t at = 0;
+    while (at < txn->reads_used) {
+        const uint8_t *read = txn->reads + at;
+        struct slice from = {(const char *)read + READ_HEADER_BYTES, load_u16(read)};
+        struct slice to = {from.ptr + from.len, load_u16(read + 2)};
+        TRY(read[4] == 0 ? check_key(txn, view, from) : check_range(txn, view, from, to));
+        at += READ_HEADER_BYTES + (uint32_t)(from.len + to.len);
+    }
+    ASSERT(at == txn->reads_used);
+    return ERR_OK;
+}
+
+/* The next write that counts: the newest of each key. 0 at the end. */
+static memtable_node next_write(const struct memtable *overlay, memtable_node node,
+                                struct entry *entry)
+{
+    ASSERT(overlay->entry_count > 0);
+    struct slice last = entry->key;
+    bool has_last = node != 0;
+    node = node == 0 ? memtable_first(overlay) : memtable_next(overlay, node);
+    for (; node != 0; node = memtable_next(overlay, node)) {
+        memtable_at(overlay, node, entry);
+        if (!has_last || !slice_equal(entry->key, last)) {
+            break;
+        }
+    }
+    ASSERT(node != 0 || has_last);
+    return node;
+}
+
+static enum err check_conflicts(struct kernel_txn *txn, uint32_t *ret_write_count,
+                                uint64_t *ret_writes_bytes)
+{
+    struct kernel *kernel = txn->kernel;
+    ASSERT(txn->overlay.entry_count > 0);
+    const struct view *view = kernel__pin(kernel, txn->reader);
+    bool is_alone = kernel->committed == txn->snapshot;
+    enum err result = ERR_OK;
+    struct entry entry = {0};
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+    memtable_node node = next_write(&txn->overlay, 0, &entry);
+    for (; node != 0 && result == ERR_OK; node = next_write(&txn->overlay, node, &entry)) {
+        count++;
+        bytes += wal_write_bytes(entry.key.len, entry.value.len);
+        if (!is_alone) {
+            result = check_key(txn, view, entry.key);
+        }
+    }
+    if (result == ERR_OK && !is_alone && txn->isolation == KERNEL_SERIALIZABLE) {
+        result = check_reads(txn, view);
+    }
+    kernel__unpin(txn->reader);
+    *ret_write_count = count;
+    *ret_writes_bytes = bytes;
+    return result;
+}
+
+static void apply(struct kernel_txn *txn, uint32_t write_count, uint64_t writes_bytes)
+{
+    struct kernel *kernel = txn->kernel;
+    uint64_t commit = kernel->committed + 1;
+    ASSERT(commit < COMMIT_OVERLAY);
+    wal_begin_record(&kernel->wal, commit, writes_bytes, write_count);
+    struct entry entry = {0};
+    memtable_node node = next_write(&txn->overlay, 0, &entry);
+    for (; node != 0; node = next_write(&txn->overlay, node, &entry)) {
+        struct entry write = entry;
+        write.commit = commit;
+        wal_add_write(&kernel->wal, &write);
+        memtable_put(&kernel->active->table, &write);
+        write_count--;
+    }
+    ASSERT(write_count == 0);
+    kernel->stat_user_bytes += writes_bytes;
+    __atomic_store_n(&kernel->committed, commit, __ATOMIC_RELEASE);
+}
+
+enum err kernel_commit(struct kernel_txn *txn, uint64_t *ret_commit)
+{
+    ASSERT(txn->is_open && ret_commit != NULL);
+    struct kernel *kernel = txn->kernel;
+    ASSERT(kernel->active != NULL);
+    if (txn->scan.is_open) {
+        kernel_scan_close(&txn->scan);
+    }
+    if (txn->overlay.entry_count == 0) {
+        *ret_commit = txn->snapshot;
+        kernel_rollback(txn);
+        return ERR_OK;
+    }
+    uint32_t write_count = 0;
+    uint64_t writes_bytes = 0;
+    enum err result = kernel->is_stopped ? ERR_IO : ERR_OK;
+    if (result == ERR_OK) {
+        result = check_conflicts(txn, &write_count, &writes_bytes);
+    }
+    if (result == ERR_OK && memtable_room(&kernel->active->table) < txn->table_bytes) {
+        result = kernel__rotate(kernel);
+    }
+    if (result == ERR_OK) {
+        result = kernel__log_room(kernel, writes_bytes);
+    }
+    if (result == ERR_LIMIT) {
+        return result; /* not yet: it stays open */
+    }
+    if (result == ERR_OK) {
+        apply(txn, write_count, writes_bytes);
+        *ret_commit = kernel->committed;
+    }
+    kernel_rollback(txn);
+    if (result == ERR_OK) {
+        kernel__pace(kernel, writes_bytes);
+    }
+    return result;
+}
+
+/* ---- Scans are opened here, beside the list of reads */
+
+enum err kernel_scan_open(struct kernel_txn *txn, const struct kernel_range *range,
+                          struct kernel_scan **ret_scan)
+{
+    ASSERT(txn->is_open);
+    ASSERT(range->to.len <= KERNEL_KEY_BYTES_MAX && range->from.len <= KERNEL_KEY_BYTES_MAX);
+    struct kernel_scan *scan = &txn->scan;
+    if (scan->is_open) {
+        return ERR_BUSY;
+    }
+    note_read(txn, range->from, range->to, true);
+    scan->is_open = true;
+    scan->is_started = false;
+    scan->is_at_end = false;
+    scan->range = *range;
+    scan->view_generation = 0;
+    scan->overlay_last = txn->overlay_last;
+    scan->last_len = 0;
+    scan->merge.source_count = 0;
+    *ret_scan = scan;
+    return ERR_OK;
+}

@@ -1,0 +1,170 @@
+#include "server/server.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "query/query.h"
+#include "server/notify.h"
+#include "wire/loop/loop.h"
+#include "wire/pg/pg.h"
+
+struct server {
+    const struct config *config;
+    struct warehouse *warehouse;
+    struct pg_server *pg;
+    struct loop *loop;
+    bool is_tls;
+};
+
+static void server_fini(struct server *server)
+{
+    loop_close(server->loop);
+    pg_server_close(server->pg);
+    if (server->warehouse != NULL) {
+        warehouse_close(server->warehouse);
+    }
+}
+
+static bool is_loopback(const char *address)
+{
+    struct in_addr in;
+    struct in6_addr in6;
+    if (inet_pton(AF_INET, address, &in) == 1) {
+        return ntohl(in.s_addr) >> 24 == 127;
+    }
+    return inet_pton(AF_INET6, address, &in6) == 1 && IN6_IS_ADDR_LOOPBACK(&in6);
+}
+
+/* ---- TLS ---- */
+
+static const char *optional(const struct config *config, enum config_key key)
+{
+    const char *text = config_text(config, key);
+    return text[0] == '\0' ? NULL : text;
+}
+
+static enum err load_tls(struct server *server, struct errinfo *info)
+{
+    struct loop_tls_files files = {
+        .certificate = config_text(server->config, CONFIG_SERVER_TLS_CERTIFICATE),
+        .key = config_text(server->config, CONFIG_SERVER_TLS_KEY),
+        .client_ca = optional(server->config, CONFIG_SERVER_TLS_CLIENT_CA),
+    };
+    return loop_set_tls(server->loop, &files, info);
+}
+
+/* Beyond loopback nobody speaks in the clear unless somebody has said so. */
+static enum err decide_tls(struct server *server, bool *ret_is_required, struct errinfo *info)
+{
+    const struct config *config = server->config;
+    const char *mode = config_text(config, CONFIG_SERVER_TLS);
+    const char *address = config_text(config, CONFIG_SERVER_ADDRESS);
+    bool has_files = optional(config, CONFIG_SERVER_TLS_CERTIFICATE) != NULL;
+    bool is_off = strcmp(mode, "off") == 0;
+    bool is_required = strcmp(mode, "required") == 0 || (!is_off && !is_loopback(address)) ||
+                       (!is_off && optional(config, CONFIG_SERVER_TLS_CLIENT_CA) != NULL);
+    server->is_tls = has_files && !is_off;
+    *ret_is_required = is_required;
+    if (is_required && !has_files) {
+        (void)errinfo_set(info, ERR_INVALID, "F0000",
+                          "\"%s\" cannot be served without a certificate", address);
+        errinfo_hint(info, "Set server.tls_certificate and server.tls_key; server.tls=off serves "
+                           "in the clear, for networks that are trusted.");
+        return ERR_INVALID;
+    }
+    if (!server->is_tls) {
+        log_warn("server", "TLS is off: whoever can read the network between reads all");
+        return ERR_OK;
+    }
+    return load_tls(server, info);
+}
+
+/* ---- signals ---- */
+
+static void on_terminate(void *context, UNUSED int number)
+{
+    struct server *server = context;
+    notify_stopping();
+    log_info("server", "stopping");
+    loop_stop(server->loop, config_duration_ms(server->config, CONFIG_SERVER_DRAIN_TIMEOUT));
+}
+
+static void on_reload(void *context, UNUSED int number)
+{
+    struct server *server = context;
+    struct errinfo info;
+    errinfo_init(&info);
+    notify_reloading();
+    if (!server->is_tls) {
+        log_info("server", "nothing to reload: TLS is off, policies are always the newest");
+    } else if (load_tls(server, &info) != ERR_OK) {
+        log_error("server", "the old certificates stand: %s", info.message);
+    } else {
+        log_info("server", "certificates are loaded anew");
+    }
+    notify_ready();
+}
+
+static enum err watch_signals(struct server *server, struct errinfo *info)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    TRY(loop_on_signal(server->loop, SIGTERM, on_terminate, server, info));
+    TRY(loop_on_signal(server->loop, SIGINT, on_terminate, server, info));
+    return loop_on_signal(server->loop, SIGHUP, on_reload, server, info);
+}
+
+/* ---- start ---- */
+
+static enum err listen_pg(struct server *server, bool is_tls_required, uint16_t *ret_port,
+                          struct errinfo *info)
+{
+    const struct config *config = server->config;
+    struct pg_server_options pg = {server->warehouse, config, is_tls_required};
+    TRY(pg_server_open(&pg, &server->pg, info));
+    struct loop_listener listener = {
+        .protocol = &pg_protocol,
+        .context = server->pg,
+        .address = config_text(config, CONFIG_SERVER_ADDRESS),
+        .port = (uint16_t)config_integer(config, CONFIG_SERVER_PG_PORT),
+        .connections_max = (unsigned)config_integer(config, CONFIG_SERVER_CONNECTIONS_MAX),
+        .logins_max = (unsigned)config_integer(config, CONFIG_SERVER_LOGINS_MAX),
+        .login_timeout_ms = config_duration_ms(config, CONFIG_SERVER_LOGIN_TIMEOUT),
+        .idle_timeout_ms = config_duration_ms(config, CONFIG_SERVER_IDLE_TIMEOUT),
+        .message_timeout_ms = config_duration_ms(config, CONFIG_SERVER_MESSAGE_TIMEOUT),
+    };
+    return loop_listen(server->loop, &listener, ret_port, info);
+}
+
+static enum err start(struct server *server, const struct server_options *options,
+                      uint16_t *ret_port, struct errinfo *info)
+{
+    const struct config *config = options->config;
+    bool is_tls_required;
+    struct loop_options loop = {
+        .thread_count_max = (unsigned)config_integer(config, CONFIG_SERVER_THREADS_MAX),
+        .input_bytes_max = config_bytes(config, CONFIG_SERVER_INPUT_BYTES_MAX),
+    };
+    TRY(loop_open(&loop, &server->loop, info));
+    TRY(decide_tls(server, &is_tls_required, info));
+    struct warehouse_options warehouse = {.config = config,
+                                          .engine_module = options->engine_module};
+    TRY(warehouse_open(&warehouse, &server->warehouse, info));
+    TRY(watch_signals(server, info));
+    return listen_pg(server, is_tls_required, ret_port, info);
+}
+
+enum err server_run(const struct server_options *options, struct errinfo *info)
+{
+    struct server server CLEANUP(server_fini) = {.config = options->config};
+    uint16_t port = 0;
+    TRY(start(&server, options, &port, info));
+    if (options->on_ready != NULL) {
+        options->on_ready(options->context, config_text(options->config, CONFIG_SERVER_ADDRESS),
+                          port, server.is_tls);
+    }
+    notify_ready();
+    loop_run(server.loop);
+    return ERR_OK;
+}

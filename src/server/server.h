@@ -1,0 +1,17 @@
+/* `moat serve`: the warehouse behind its protocols, until a signal says that it is enough. */
+#pragma once
+
+#include "base/base.h"
+#include "base/err.h"
+#include "config/config.h"
+
+struct server_options {
+    const struct config *config;
+    const char *engine_module; /* NULL = beside the program */
+    /* Called once, when connections are accepted. */
+    void (*on_ready)(void *context, const char *address, uint16_t pg_port, bool is_tls);
+    void *context;
+};
+
+/* Serves until SIGTERM or SIGINT, then drains. ERR_OK after a drain, whoever had to be cut. */
+MUST_USE enum err server_run(const struct server_options *options, struct errinfo *info);

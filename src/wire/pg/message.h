@@ -1,0 +1,61 @@
+/* Messages of the protocol: reading what a client sent, writing what it gets. Internal. */
+#pragma once
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+/* A message's body. A read past its end fails, and so does all after it. */
+struct pg_reader {
+    struct slice rest;
+    bool failed;
+};
+
+uint8_t pg__read8(struct pg_reader *reader);
+uint16_t pg__read16(struct pg_reader *reader);
+uint32_t pg__read32(struct pg_reader *reader);
+struct slice pg__read_bytes(struct pg_reader *reader, size_t len);
+struct slice pg__read_text(struct pg_reader *reader); /* up to its NUL */
+
+/* Numbers of the wire at the start of bytes that are long enough. */
+uint32_t pg__peek32(const char *bytes);
+
+/* pg__begin, then the body, then pg__end with what pg__begin gave. */
+size_t pg__begin(struct buf *out, char type);
+void pg__end(struct buf *out, size_t begun);
+/* buf_append without a call where there is room: rows are made of a few bytes at a time. */
+static inline void pg__write(struct buf *out, const void *bytes, size_t len)
+{
+    if (!out->failed && out->capacity - out->len > len) {
+        memcpy(out->ptr + out->len, bytes, len);
+        out->len += len;
+        out->ptr[out->len] = '\0';
+    } else {
+        buf_append(out, bytes, len);
+    }
+}
+
+static inline void pg__write16(struct buf *out, uint16_t value)
+{
+    value = __builtin_bswap16(value);
+    pg__write(out, &value, sizeof(value));
+}
+
+static inline void pg__write32(struct buf *out, uint32_t value)
+{
+    value = __builtin_bswap32(value);
+    pg__write(out, &value, sizeof(value));
+}
+
+void pg__write_text(struct buf *out, struct slice text); /* with a NUL; cut at one in it */
+
+void pg__write_empty(struct buf *out, char type);
+void pg__write_ready(struct buf *out, char status);
+void pg__write_tag(struct buf *out, const char *tag);
+void pg__write_parameter(struct buf *out, const char *name, const char *value);
+/* `statement`: what info->position counts bytes of, for the character's number; empty: no
+ * position. `offset`: of that statement in the text that the client sent, in characters. */
+void pg__write_error(struct buf *out, const char *severity, const struct errinfo *info,
+                     struct slice statement, size_t offset);
+void pg__write_notice(struct buf *out, const char *severity, const char *sqlstate,
+                      const char *message);

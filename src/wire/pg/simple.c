@@ -1,0 +1,180 @@
+/* The simple protocol: a text with any number of statements, rows as text.
+ *
+ * The statements of one message are one implicit transaction. What a rollback could not undo may
+ * therefore only come last, where nothing after it can fail. */
+#include "sql/scan.h"
+#include "wire/pg/pg_int.h"
+
+#define MESSAGE_STATEMENTS_MAX 10000
+
+struct script {
+    struct slice text;
+    struct arena *arena;
+    struct pg_command *commands;
+    struct slice *statements;
+    size_t count;
+    size_t capacity;
+};
+
+static enum err grow(struct script *script, struct errinfo *info)
+{
+    if (script->count < script->capacity) {
+        return ERR_OK;
+    }
+    if (script->count >= MESSAGE_STATEMENTS_MAX) {
+        return errinfo_set(info, ERR_LIMIT, "54000", "a message has at most %d statements",
+                           MESSAGE_STATEMENTS_MAX);
+    }
+    size_t capacity = script->capacity == 0 ? 4 : script->capacity * 4;
+    struct pg_command *commands = arena_calloc(script->arena, capacity, sizeof(*commands));
+    struct slice *statements = arena_calloc(script->arena, capacity, sizeof(*statements));
+    if (commands == NULL || statements == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (script->count > 0) {
+        memcpy(commands, script->commands, script->count * sizeof(*commands));
+        memcpy(statements, script->statements, script->count * sizeof(*statements));
+    }
+    script->commands = commands;
+    script->statements = statements;
+    script->capacity = capacity;
+    return ERR_OK;
+}
+
+/* All of it is taken apart before any of it runs. `ret_at`: what an error is about. */
+static enum err parse_script(struct script *script, struct slice *ret_at, struct errinfo *info)
+{
+    struct slice rest = script->text;
+    *ret_at = script->text;
+    for (;;) {
+        struct slice statement;
+        TRY(sql_split(&rest, &statement, NULL, info));
+        if (statement.len == 0) {
+            return ERR_OK;
+        }
+        *ret_at = statement;
+        TRY(grow(script, info));
+        TRY(pg__command_parse(statement, script->arena, &script->commands[script->count], info));
+        script->statements[script->count++] = statement;
+        *ret_at = script->text;
+    }
+}
+
+static enum err check_order(const struct pg_connection *connection, const struct script *script,
+                            size_t index, struct errinfo *info)
+{
+    const struct pg_command *command = &script->commands[index];
+    if (connection->status != 'I' || command->kind != COMMAND_STATEMENT ||
+        command->is_transactional || index + 1 == script->count) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_INVALID, "25001",
+                      "the statement cannot be followed by others in one message");
+    errinfo_hint(info, "What it changes could not be rolled back if one of them failed: send it "
+                       "last, or by itself.");
+    return ERR_INVALID;
+}
+
+static enum err run_one(struct pg_connection *connection, const struct script *script, size_t index,
+                        struct errinfo *info)
+{
+    struct pg_portal *portal;
+    const struct pg_command *command = &script->commands[index];
+    TRY(pg__check_transaction(connection, command, info));
+    TRY(check_order(connection, script, index, info));
+    TRY(pg__portal_new(connection, (struct slice){"", 0}, &portal, info));
+    portal->command = *command;
+    enum err err = ERR_OK;
+    if (command->kind != COMMAND_STATEMENT || command->is_transactional) {
+        bool is_deferred = command->kind == COMMAND_COPY_OUT || command->kind == COMMAND_DECLARE;
+        err = is_deferred ? ERR_OK : pg__portal_open(connection, portal, info);
+        if (err == ERR_OK && portal->has_rows) {
+            pg__portal_describe(connection, portal);
+        }
+    }
+    if (err == ERR_OK) {
+        err = pg__run(connection, portal, 0, info);
+    }
+    pg__portal_close(connection, portal);
+    return err;
+}
+
+/* Characters before `part` in `text`; SIZE_MAX if it is not in it. */
+static size_t characters_before(struct slice text, struct slice part)
+{
+    if (part.ptr < text.ptr || part.ptr > text.ptr + text.len) {
+        return SIZE_MAX;
+    }
+    size_t count = 0;
+    for (const char *at = text.ptr; at < part.ptr; at++) {
+        count += ((unsigned char)*at & 0xC0) != 0x80;
+    }
+    return count;
+}
+
+static void fail(struct pg_connection *connection, struct slice text, struct slice at,
+                 const struct errinfo *info)
+{
+    size_t offset = characters_before(text, at);
+    struct slice located = offset == SIZE_MAX ? (struct slice){"", 0} : at;
+    pg__write_error(&connection->out, "ERROR", info, located, offset);
+    pg__fail_transaction(connection);
+}
+
+static void run_script(struct pg_connection *connection, struct slice text, struct arena *arena)
+{
+    struct script script = {.text = text, .arena = arena};
+    struct slice at;
+    struct errinfo info;
+    errinfo_init(&info);
+    size_t bytes_max = config_bytes(connection->server->config, CONFIG_SQL_STATEMENT_BYTES_MAX);
+    enum err err = sql_check_text(text, bytes_max, &info);
+    at = text;
+    if (err == ERR_OK) {
+        err = parse_script(&script, &at, &info);
+    }
+    if (err == ERR_OK && script.count == 0) {
+        pg__write_empty(&connection->out, 'I');
+    }
+    for (size_t i = 0; err == ERR_OK && i < script.count && !connection->is_broken; i++) {
+        at = script.commands[i].text.len > 0 ? script.commands[i].text : script.statements[i];
+        errinfo_init(&info);
+        err = run_one(connection, &script, i, &info);
+    }
+    if (err != ERR_OK) {
+        fail(connection, text, at, &info);
+    }
+}
+
+void pg__simple_query(struct pg_connection *connection, struct slice body)
+{
+    struct pg_reader reader = {.rest = body};
+    struct errinfo info;
+    errinfo_init(&info);
+    struct slice text = pg__read_text(&reader);
+    if (reader.failed || reader.rest.len > 0) {
+        (void)pg__protocol_violation(&info, "invalid string in message");
+        pg__fatal(connection, &info);
+        return;
+    }
+    struct pg_portal *portal = pg__portal_find(connection, (struct slice){"", 0});
+    struct pg_statement *statement = pg__statement_find(connection, (struct slice){"", 0});
+    if (portal != NULL) {
+        pg__portal_close(connection, portal);
+    }
+    if (statement != NULL) {
+        pg__statement_drop(connection, statement);
+    }
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "message", 0);
+    if (arena == NULL) {
+        (void)errinfo_nomem(&info);
+        fail(connection, text, text, &info);
+    } else {
+        run_script(connection, text, arena);
+    }
+    if (connection->status == 'I') {
+        pg__portal_end_transaction(connection, true);
+    }
+    pg__write_ready(&connection->out, connection->status);
+    pg__flush(connection);
+}

@@ -1,0 +1,88 @@
+/* Values as the PostgreSQL protocol carries them: columns of Arrow batches out, parameters in, as
+ * text and as binary. Knows types and bytes, no messages. */
+#pragma once
+
+#include "arrow/arrow.h"
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Object identifiers of PostgreSQL's own types (its catalog pg_type.dat). */
+enum pg_oid {
+    PG_BOOL = 16,
+    PG_BYTEA = 17,
+    PG_CHAR = 18,
+    PG_NAME = 19,
+    PG_INT8 = 20,
+    PG_INT2 = 21,
+    PG_INT4 = 23,
+    PG_TEXT = 25,
+    PG_OID = 26,
+    PG_JSON = 114,
+    PG_FLOAT4 = 700,
+    PG_FLOAT8 = 701,
+    PG_UNKNOWN = 705,
+    PG_BPCHAR = 1042,
+    PG_VARCHAR = 1043,
+    PG_DATE = 1082,
+    PG_TIME = 1083,
+    PG_TIMESTAMP = 1114,
+    PG_TIMESTAMPTZ = 1184,
+    PG_INTERVAL = 1186,
+    PG_TIMETZ = 1266,
+    PG_NUMERIC = 1700,
+    PG_VOID = 2278,
+    PG_UUID = 2950,
+    PG_JSONB = 3802,
+};
+
+struct pg_type {
+    uint32_t oid;
+    int32_t typmod;       /* -1: none; numeric: precision and scale */
+    int16_t size;         /* -1: varies */
+    uint32_t element_oid; /* 0: no array */
+};
+
+/* Of an engine's type name ("DECIMAL(9,2)", "VARCHAR[]"). What PostgreSQL has no type for is text:
+ * structs, maps, unions, lists of lists, bits, enums. */
+struct pg_type pg_type_of(struct slice engine_type);
+
+/* The engine's name of one of PostgreSQL's types, for a cast; NULL where it has none. */
+const char *pg_engine_type(uint32_t oid);
+
+enum pg_format {
+    PG_FORMAT_TEXT = 0,
+    PG_FORMAT_BINARY = 1
+};
+
+/* How the cells of one column are written. Filled once a query, used for each cell. */
+struct pg_encoder {
+    struct pg_type type;
+    enum pg_format format;
+    int kind; /* of the Arrow column; internal */
+    int32_t scale;
+    int64_t unit; /* parts of a second in which it counts */
+    int32_t size;
+    int32_t extra_float_digits;
+    const struct ArrowSchema *schema;
+    const struct pg_encoder *element; /* arrays */
+    struct pg_encoder *owned;
+};
+
+/* `schema` (of the column) outlives the encoder. ERR_UNSUPPORTED naming the column where its
+ * values cannot be sent in that format. */
+MUST_USE enum err pg_encoder_init(struct pg_encoder *encoder, const struct ArrowSchema *schema,
+                                  struct pg_type type, enum pg_format format, struct errinfo *info);
+void pg_encoder_fini(struct pg_encoder *encoder);
+
+bool pg_cell_is_null(const struct pg_encoder *encoder, const struct ArrowArray *column,
+                     int64_t row);
+/* Appends the value's bytes, without length; not for NULL. ERR_LIMIT and the like as it says. */
+MUST_USE enum err pg_encode(const struct pg_encoder *encoder, const struct ArrowArray *column,
+                            int64_t row, struct buf *out, struct errinfo *info);
+
+/* A parameter's bytes to text that the engine converts, appended. Text passes, but for arrays and
+ * bytea, whose texts differ. ERR_INVALID (22P03, 22P02) for bytes that are no such value,
+ * ERR_UNSUPPORTED for a type without a decoder in binary. */
+MUST_USE enum err pg_decode(uint32_t oid, enum pg_format format, struct slice bytes,
+                            struct buf *ret_text, struct errinfo *info);

@@ -1,0 +1,74 @@
+/* Shared by the files of this module only. */
+#pragma once
+
+#include "wire/pgvalue/pgvalue.h"
+
+#define DAYS_TO_2000 10957 /* from 1970-01-01 */
+#define SECONDS_TO_2000 INT64_C(946684800)
+#define US_PER_DAY INT64_C(86400000000)
+#define DAY_INFINITE INT32_MAX /* PostgreSQL's, and the engine's: -INT32_MAX is its other one */
+
+struct pg_interval {
+    int32_t months;
+    int32_t days;
+    int64_t us;
+};
+
+/* ---- text.c ---- */
+
+void pg__print_int(int64_t value, struct buf *out);
+void pg__print_double(double value, bool is_single, struct buf *out);
+void pg__print_decimal(unsigned __int128 magnitude, bool is_negative, int32_t scale,
+                       struct buf *out);
+void pg__print_date(int64_t days_since_1970, struct buf *out);
+void pg__print_time(int64_t us, struct buf *out);
+void pg__print_timestamp(int64_t us_since_1970, bool is_zoned, struct buf *out);
+void pg__print_interval(const struct pg_interval *interval, struct buf *out);
+void pg__print_hex(struct slice bytes, struct buf *out);
+
+/* ---- binary.c ---- */
+
+/* buf_append without a call where there is room: rows are made of a few bytes at a time. */
+static inline void pg__put(struct buf *out, const void *bytes, size_t len)
+{
+    if (!out->failed && out->capacity - out->len > len) {
+        memcpy(out->ptr + out->len, bytes, len);
+        out->len += len;
+        out->ptr[out->len] = '\0';
+    } else {
+        buf_append(out, bytes, len);
+    }
+}
+
+static inline void pg__put16(struct buf *out, uint16_t value)
+{
+    value = __builtin_bswap16(value);
+    pg__put(out, &value, sizeof(value));
+}
+
+static inline void pg__put32(struct buf *out, uint32_t value)
+{
+    value = __builtin_bswap32(value);
+    pg__put(out, &value, sizeof(value));
+}
+
+static inline void pg__put64(struct buf *out, uint64_t value)
+{
+    value = __builtin_bswap64(value);
+    pg__put(out, &value, sizeof(value));
+}
+
+void pg__put_numeric(unsigned __int128 magnitude, bool is_negative, int32_t scale, struct buf *out);
+MUST_USE bool pg__parse_uuid(struct slice text, uint8_t ret_bytes[16]);
+
+/* ---- type.c ---- */
+
+struct pg_type_row {
+    uint32_t oid;
+    uint32_t array_oid;
+    int16_t size;
+    const char *engine; /* names, "|" between */
+};
+const struct pg_type_row *pg__type_row(uint32_t oid);
+/* Of an array type; NULL if it is none. */
+const struct pg_type_row *pg__element_row(uint32_t array_oid);
