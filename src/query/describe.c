@@ -46,7 +46,7 @@ enum err session_describe(struct session *session, struct slice statement, struc
     TRY(session_renew(session, info));
     TRY(sql_check_text(statement, session->warehouse->limits.statement_bytes_max, info));
     TRY(plan_build(session, NULL, statement, &plan, info));
-    TRY(access_open(session->warehouse, session->who, plan, &access, info));
+    TRY(access_open(session->warehouse, session->who, plan, NULL, &access, info));
     if (access_bind(access, plan->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
     }

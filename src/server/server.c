@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -155,8 +156,19 @@ static enum err start(struct server *server, const struct server_options *option
     return listen_pg(server, is_tls_required, ret_port, info);
 }
 
+/* A connection is a file, and the usual limit is 1,024. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 enum err server_run(const struct server_options *options, struct errinfo *info)
 {
+    raise_file_limit();
     struct server server CLEANUP(server_fini) = {.config = options->config};
     uint16_t port = 0;
     TRY(start(&server, options, &port, info));

@@ -498,6 +498,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_CREATE_TABLE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:
+    case STATEMENT_ALTER_SCHEMA:
     case STATEMENT_ATTACH:
     case STATEMENT_DETACH:
     case STATEMENT_DROP:

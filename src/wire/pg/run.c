@@ -357,11 +357,7 @@ static enum err run_statement(struct pg_connection *connection, struct pg_portal
     }
     pg__write_tag(&connection->out, tag);
     if (portal->query != NULL) { /* what it holds is for others now */
-        struct pg_column *columns = portal->columns;
-        size_t column_count = portal->column_count;
         pg__portal_stop(connection, portal);
-        portal->columns = columns;
-        portal->column_count = column_count;
     }
     return ERR_OK;
 }
