@@ -155,7 +155,7 @@ bool catalog_system_find(const struct sql_name *name, bool *ret_needs_grant)
     const struct system_shape *shape = find_shape(name);
     if (shape == NULL) {
         *ret_needs_grant = false;
-        return pg_relation_find(name) != NULL;
+        return catalog__pg_relation_find(name) != NULL;
     }
     *ret_needs_grant = shape->needs_grant;
     return true;
@@ -265,9 +265,9 @@ enum err catalog_system_load(const struct sql_name *name, const struct catalog_s
                              struct errinfo *info)
 {
     const struct system_shape *shape = find_shape(name);
-    const struct pg_relation *pg = shape == NULL ? pg_relation_find(name) : NULL;
+    const struct pg_relation *pg = shape == NULL ? catalog__pg_relation_find(name) : NULL;
     if (pg != NULL) {
-        return pg_relation_load(pg, input, arena, ret_relation, info);
+        return catalog__pg_relation_load(pg, input, arena, ret_relation, info);
     }
     if (shape == NULL) {
         return errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%.*s.%.*s\" does not exist",

@@ -4,7 +4,7 @@
 
 #define BEGIN_ROWS                                                                                 \
     const struct pg_model *model;                                                                  \
-    TRY(pg_model_get(input, arena, &model, info))
+    TRY(catalog__pg_model_get(input, arena, &model, info))
 
 /* ---- settings ---- */
 
@@ -28,7 +28,7 @@ static const char *const settings[][2] = {
     {"lc_collate", "C"},
     {"lc_ctype", "C"},
     {"lock_timeout", "0"},
-    {"max_identifier_length", "63"},
+    {"max_identifier_length", "128"},
     {"max_index_keys", "32"},
     {"row_security", "on"},
     {"server_encoding", "UTF8"},
@@ -93,8 +93,8 @@ static enum err read_settings(const struct catalog_system_input *input, struct a
     return ERR_OK;
 }
 
-enum err pg_rows_settings(const struct catalog_system_input *input, struct arena *arena,
-                          struct buf *out, struct errinfo *info)
+enum err catalog__pg_rows_settings(const struct catalog_system_input *input, struct arena *arena,
+                                   struct buf *out, struct errinfo *info)
 {
     struct json *lines;
     size_t count;
@@ -110,13 +110,13 @@ enum err pg_rows_settings(const struct catalog_system_input *input, struct arena
         }
     }
     struct buf path CLEANUP(buf_fini) = {0};
-    pg_print_word(&path, input->default_schema);
+    catalog__pg_print_word(&path, input->default_schema);
     print_setting(out, SLICE("search_path"), buf_slice(&path), SLICE("session"));
     print_setting(out, SLICE("session_authorization"), identity_subject(input->who),
                   SLICE("override"));
     print_setting(out, SLICE("is_superuser"),
                   identity_is_owner(input->who) ? SLICE("on") : SLICE("off"), SLICE("default"));
-    return buf_failed(&path) ? errinfo_nomem(info) : pg_rows_finish(out, info);
+    return buf_failed(&path) ? errinfo_nomem(info) : catalog__pg_rows_finish(out, info);
 }
 
 /* ---- what functions are rewritten to ---- */
@@ -132,7 +132,7 @@ static enum err helper_relation(const struct catalog_system_input *input, struct
         catalog__row_number(out, "__moat_oid", listed->oid);
         for (int is_full = 0; is_full < 2; is_full++) {
             buf_reset(&name);
-            pg_print_name(&name, listed, is_full == 1);
+            catalog__pg_print_name(&name, listed, is_full == 1);
             catalog__row_text(out, is_full == 1 ? "__moat_full" : "__moat_name", buf_slice(&name));
         }
         catalog__row_bool(out, "__moat_is_visible", listed->schema->is_on_path);
@@ -143,7 +143,7 @@ static enum err helper_relation(const struct catalog_system_input *input, struct
         }
         catalog__row_end(out);
     }
-    return buf_failed(&name) ? errinfo_nomem(info) : pg_rows_finish(out, info);
+    return buf_failed(&name) ? errinfo_nomem(info) : catalog__pg_rows_finish(out, info);
 }
 
 /* The forms in which a relation can be named in a text, in lower case and without quotes. */
@@ -154,14 +154,14 @@ static enum err helper_relation_key(const struct catalog_system_input *input, st
     struct buf key CLEANUP(buf_fini) = {0};
     for (size_t i = 0; i < model->relation_count; i++) {
         const struct pg_listed *listed = &model->relations[i];
-        for (unsigned form = 0; pg_print_key(listed, form, &key); form++) {
+        for (unsigned form = 0; catalog__pg_print_key(listed, form, &key); form++) {
             catalog__row_begin(out);
             catalog__row_number(out, "__moat_oid", listed->oid);
             catalog__row_text(out, "__moat_key", buf_slice(&key));
             catalog__row_end(out);
         }
     }
-    return buf_failed(&key) ? errinfo_nomem(info) : pg_rows_finish(out, info);
+    return buf_failed(&key) ? errinfo_nomem(info) : catalog__pg_rows_finish(out, info);
 }
 
 static enum err helper_column(const struct catalog_system_input *input, struct arena *arena,
@@ -170,7 +170,7 @@ static enum err helper_column(const struct catalog_system_input *input, struct a
     BEGIN_ROWS;
     for (size_t i = 0; i < model->relation_count; i++) {
         for (size_t c = 0; c < model->relations[i].column_count; c++) {
-            struct pg_field field = pg_field_of(&model->relations[i], c);
+            struct pg_field field = catalog__pg_field_of(&model->relations[i], c);
             catalog__row_begin(out);
             catalog__row_number(out, "__moat_oid", model->relations[i].oid);
             catalog__row_number(out, "__moat_number", c + 1);
@@ -178,7 +178,7 @@ static enum err helper_column(const struct catalog_system_input *input, struct a
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static void print_helper(struct buf *out, uint32_t oid, struct slice name, struct slice key)
@@ -197,7 +197,7 @@ static enum err helper_role(const struct catalog_system_input *input, struct are
     for (size_t i = 0; i < model->person_count; i++) {
         print_helper(out, model->people[i].oid, model->people[i].name, model->people[i].name);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err helper_schema(const struct catalog_system_input *input, struct arena *arena,
@@ -207,17 +207,17 @@ static enum err helper_schema(const struct catalog_system_input *input, struct a
     for (size_t i = 0; i < model->schema_count; i++) {
         print_helper(out, model->schemas[i].oid, model->schemas[i].shown, model->schemas[i].shown);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err helper_type(UNUSED const struct catalog_system_input *input,
                             UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
 {
     const struct pg_type *type;
-    for (size_t i = 0; (type = pg_type_at(i)) != NULL; i++) {
+    for (size_t i = 0; (type = catalog__pg_type_at(i)) != NULL; i++) {
         print_helper(out, type->oid, slice_of(type->format), slice_of(type->name));
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err helper_proc(UNUSED const struct catalog_system_input *input,
@@ -226,10 +226,10 @@ static enum err helper_proc(UNUSED const struct catalog_system_input *input,
 #undef PG_PROC
 #define PG_PROC(oid, name, arguments, result) print_helper(out, oid, SLICE(name), SLICE(name));
 #include "catalog/pg_procs.def"
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
-const struct pg_source pg_helper_sources[] = {
+const struct pg_source catalog__pg_helper_sources[] = {
     {SQL_SCHEMA_PG, "__moat_relation",
      "__moat_oid __moat_name __moat_full __moat_is_visible __moat_comment __moat_definition ", NULL,
      helper_relation},
@@ -240,6 +240,6 @@ const struct pg_source pg_helper_sources[] = {
     {SQL_SCHEMA_PG, "__moat_type", "__moat_oid __moat_name __moat_key ", NULL, helper_type},
     {SQL_SCHEMA_PG, "__moat_schema", "__moat_oid __moat_name __moat_key ", NULL, helper_schema},
     {SQL_SCHEMA_PG, "__moat_proc", "__moat_oid __moat_name __moat_key ", NULL, helper_proc},
-    {SQL_SCHEMA_PG, "__moat_setting", "__moat_name __moat_value ", NULL, pg_rows_settings},
+    {SQL_SCHEMA_PG, "__moat_setting", "__moat_name __moat_value ", NULL, catalog__pg_rows_settings},
 };
-const size_t pg_helper_source_count = ARRAY_COUNT(pg_helper_sources);
+const size_t catalog__pg_helper_source_count = ARRAY_COUNT(catalog__pg_helper_sources);

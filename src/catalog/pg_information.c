@@ -3,7 +3,7 @@
 
 #define BEGIN_ROWS                                                                                 \
     const struct pg_model *model;                                                                  \
-    TRY(pg_model_get(input, arena, &model, info))
+    TRY(catalog__pg_model_get(input, arena, &model, info))
 
 static enum err rows_catalog_name(const struct catalog_system_input *input,
                                   UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
@@ -11,7 +11,7 @@ static enum err rows_catalog_name(const struct catalog_system_input *input,
     catalog__row_begin(out);
     catalog__row_text(out, "catalog_name", input->default_catalog);
     catalog__row_end(out);
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_schemata(const struct catalog_system_input *input, struct arena *arena,
@@ -26,7 +26,7 @@ static enum err rows_schemata(const struct catalog_system_input *input, struct a
         catalog__row_text(out, "schema_owner", schema->owner);
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static void print_name(struct buf *out, const struct pg_listed *listed)
@@ -47,7 +47,7 @@ static enum err rows_tables(const struct catalog_system_input *input, struct are
         catalog__row_text(out, "table_type", listed->is_view ? SLICE("VIEW") : SLICE("BASE TABLE"));
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static void print_precision(struct buf *out, const struct pg_typed *typed)
@@ -85,7 +85,7 @@ static void print_precision(struct buf *out, const struct pg_typed *typed)
 
 static void print_column(struct buf *out, const struct pg_listed *listed, size_t index)
 {
-    struct pg_field field = pg_field_of(listed, index);
+    struct pg_field field = catalog__pg_field_of(listed, index);
     const struct pg_type *type = field.typed.type;
     catalog__row_begin(out);
     print_name(out, listed);
@@ -109,7 +109,7 @@ static enum err rows_columns(const struct catalog_system_input *input, struct ar
             print_column(out, &model->relations[i], c);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_views(const struct catalog_system_input *input, struct arena *arena,
@@ -129,7 +129,7 @@ static enum err rows_views(const struct catalog_system_input *input, struct aren
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* ---- roles and privileges ---- */
@@ -146,7 +146,7 @@ static enum err rows_applicable_roles(const struct catalog_system_input *input,
                           catalog__is_admin(input->who) ? SLICE("YES") : SLICE("NO"));
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_administrable_roles(const struct catalog_system_input *input,
@@ -164,7 +164,7 @@ static enum err rows_enabled_roles(const struct catalog_system_input *input,
         catalog__row_text(out, "role_name", identity_role(input->who, i));
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* Of a grant, who may see that it is there: who gave the object, and whom it is for. */
@@ -204,7 +204,7 @@ static enum err rows_table_privileges(const struct catalog_system_input *input, 
             }
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static bool gives_column(const struct grant *grant, uint32_t id)
@@ -241,7 +241,7 @@ static enum err rows_column_privileges(const struct catalog_system_input *input,
             }
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_character_sets(const struct catalog_system_input *input,
@@ -254,7 +254,7 @@ static enum err rows_character_sets(const struct catalog_system_input *input,
     catalog__row_text(out, "form_of_use", SLICE("UTF8"));
     catalog__row_text(out, "default_collate_catalog", input->default_catalog);
     catalog__row_end(out);
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static const char *const table_constants[] = {"is_insertable_into", "'NO'", "is_typed", "'NO'",
@@ -276,14 +276,14 @@ static const char *const view_constants[] = {"check_option",
                                              "is_trigger_insertable_into",
                                              "'NO'",
                                              NULL};
-static const char *const privilege_constants[] = {"privilege_type", "'SELECT'", "is_grantable",
-                                                  "'NO'",           "with_hierarchy", "'YES'", NULL};
+static const char *const privilege_constants[] = {
+    "privilege_type", "'SELECT'", "is_grantable", "'NO'", "with_hierarchy", "'YES'", NULL};
 static const char *const cell_constants[] = {"privilege_type", "'SELECT'", "is_grantable", "'NO'",
                                              NULL};
 
 #define PRIVILEGE_COLUMNS "grantor grantee table_catalog table_schema table_name "
 
-const struct pg_source pg_information_sources[] = {
+const struct pg_source catalog__pg_information_sources[] = {
     {SQL_SCHEMA_INFORMATION, "information_schema_catalog_name", "catalog_name ", NULL,
      rows_catalog_name},
     {SQL_SCHEMA_INFORMATION, "schemata", "catalog_name schema_name schema_owner ", NULL,
@@ -306,12 +306,12 @@ const struct pg_source pg_information_sources[] = {
      rows_table_privileges},
     {SQL_SCHEMA_INFORMATION, "role_table_grants", PRIVILEGE_COLUMNS, privilege_constants,
      rows_table_privileges},
-    {SQL_SCHEMA_INFORMATION, "column_privileges", PRIVILEGE_COLUMNS "column_name ",
-     cell_constants, rows_column_privileges},
-    {SQL_SCHEMA_INFORMATION, "role_column_grants", PRIVILEGE_COLUMNS "column_name ",
-     cell_constants, rows_column_privileges},
+    {SQL_SCHEMA_INFORMATION, "column_privileges", PRIVILEGE_COLUMNS "column_name ", cell_constants,
+     rows_column_privileges},
+    {SQL_SCHEMA_INFORMATION, "role_column_grants", PRIVILEGE_COLUMNS "column_name ", cell_constants,
+     rows_column_privileges},
     {SQL_SCHEMA_INFORMATION, "character_sets",
      "character_set_name character_repertoire form_of_use default_collate_catalog ", NULL,
      rows_character_sets},
 };
-const size_t pg_information_source_count = ARRAY_COUNT(pg_information_sources);
+const size_t catalog__pg_information_source_count = ARRAY_COUNT(catalog__pg_information_sources);

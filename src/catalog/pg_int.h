@@ -29,9 +29,9 @@ enum {
 };
 
 /* NULL if there is none. */
-const struct pg_type *pg_type_find(uint32_t oid);
-const struct pg_type *pg_type_named(const char *name);
-const struct pg_type *pg_type_at(size_t index); /* NULL past the end */
+const struct pg_type *catalog__pg_type_find(uint32_t oid);
+const struct pg_type *catalog__pg_type_named(const char *name);
+const struct pg_type *catalog__pg_type_at(size_t index); /* NULL past the end */
 
 /* What a column of the engine's type is in PostgreSQL: "DECIMAL(15,2)", "INTEGER[]". */
 struct pg_typed {
@@ -39,7 +39,7 @@ struct pg_typed {
     int32_t modifier;    /* atttypmod; -1 = none */
     uint32_t dimensions; /* of an array */
 };
-struct pg_typed pg_type_of(struct slice engine_type);
+struct pg_typed catalog__pg_type_of(struct slice engine_type);
 
 /* ---- relations of pg_catalog and information_schema (pg_shape.c) ---- */
 
@@ -59,10 +59,10 @@ struct pg_relation {
     size_t column_count;
 };
 
-const struct pg_relation *pg_relation_at(size_t index); /* NULL past the end */
-const struct pg_column *pg_column_of(const struct pg_relation *relation, size_t index);
+const struct pg_relation *catalog__pg_relation_at(size_t index); /* NULL past the end */
+const struct pg_column *catalog__pg_column_of(const struct pg_relation *relation, size_t index);
 /* NULL if there is none; folds case. Helpers of functions (`__moat_...`) too. */
-const struct pg_relation *pg_relation_find(const struct sql_name *name);
+const struct pg_relation *catalog__pg_relation_find(const struct sql_name *name);
 
 /* Where the rows of one come from. The others have none. */
 struct pg_source {
@@ -72,19 +72,21 @@ struct pg_source {
     const char *const *constants; /* pairs of a column and SQL, ended by NULL; or NULL */
     system_rows_fn rows;
 };
-extern const struct pg_source pg_sources[];
-extern const size_t pg_source_count;
-extern const struct pg_source pg_information_sources[];
-extern const size_t pg_information_source_count;
-extern const struct pg_source pg_helper_sources[];
-extern const size_t pg_helper_source_count;
+extern const struct pg_source catalog__pg_sources[];
+extern const size_t catalog__pg_source_count;
+extern const struct pg_source catalog__pg_information_sources[];
+extern const size_t catalog__pg_information_source_count;
+extern const struct pg_source catalog__pg_helper_sources[];
+extern const size_t catalog__pg_helper_source_count;
 
-MUST_USE enum err pg_rows_settings(const struct catalog_system_input *input, struct arena *arena,
-                                   struct buf *out, struct errinfo *info);
+MUST_USE enum err catalog__pg_rows_settings(const struct catalog_system_input *input,
+                                            struct arena *arena, struct buf *out,
+                                            struct errinfo *info);
 
-MUST_USE enum err pg_relation_load(const struct pg_relation *shape,
-                                   const struct catalog_system_input *input, struct arena *arena,
-                                   struct relation *ret_relation, struct errinfo *info);
+MUST_USE enum err catalog__pg_relation_load(const struct pg_relation *shape,
+                                            const struct catalog_system_input *input,
+                                            struct arena *arena, struct relation *ret_relation,
+                                            struct errinfo *info);
 
 /* ---- what one person may know of, with numbers (pg_model.c) ---- */
 
@@ -140,8 +142,9 @@ struct pg_model {
     uint32_t owner; /* of the warehouse */
 };
 
-MUST_USE enum err pg_model_get(const struct catalog_system_input *input, struct arena *arena,
-                               const struct pg_model **ret_model, struct errinfo *info);
+MUST_USE enum err catalog__pg_model_get(const struct catalog_system_input *input,
+                                        struct arena *arena, const struct pg_model **ret_model,
+                                        struct errinfo *info);
 
 /* A column of what is listed, from 0. */
 struct pg_field {
@@ -150,19 +153,19 @@ struct pg_field {
     bool is_required;
     struct slice engine_type; /* empty for what PostgreSQL has too */
 };
-struct pg_field pg_field_of(const struct pg_listed *listed, size_t index);
+struct pg_field catalog__pg_field_of(const struct pg_listed *listed, size_t index);
 
 /* The person who owns an object; 0 if nothing is known of them. */
-uint32_t pg_person_find(const struct pg_model *model, struct slice name, bool is_user);
+uint32_t catalog__pg_person_find(const struct pg_model *model, struct slice name, bool is_user);
 
 /* "schema.name", quoted where PostgreSQL would; without the schema where the name is enough. */
-void pg_print_name(struct buf *out, const struct pg_listed *listed, bool is_full);
-void pg_print_word(struct buf *out, struct slice word);
+void catalog__pg_print_name(struct buf *out, const struct pg_listed *listed, bool is_full);
+void catalog__pg_print_word(struct buf *out, struct slice word);
 /* One of the forms in which a text may name a relation, in lower case and without quotes; false
  * where there are no more. Replaces what `out` holds. */
-bool pg_print_key(const struct pg_listed *listed, unsigned form, struct buf *out);
+bool catalog__pg_print_key(const struct pg_listed *listed, unsigned form, struct buf *out);
 
-MUST_USE static inline enum err pg_rows_finish(const struct buf *out, struct errinfo *info)
+MUST_USE static inline enum err catalog__pg_rows_finish(const struct buf *out, struct errinfo *info)
 {
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }

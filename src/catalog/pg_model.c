@@ -103,7 +103,7 @@ static const struct pg_schema *find_schema(const struct pg_model *model,
 
 /* ---- people ---- */
 
-uint32_t pg_person_find(const struct pg_model *model, struct slice name, bool is_user)
+uint32_t catalog__pg_person_find(const struct pg_model *model, struct slice name, bool is_user)
 {
     for (size_t i = 0; i < model->person_count; i++) {
         if (model->people[i].is_user == is_user && slice_equal_fold(model->people[i].name, name)) {
@@ -116,7 +116,7 @@ uint32_t pg_person_find(const struct pg_model *model, struct slice name, bool is
 static void add_person(struct pg_model *model, struct numbers *numbers, struct slice name,
                        bool is_user, bool is_owner, bool is_own)
 {
-    if (name.len == 0 || pg_person_find(model, name, is_user) != 0 ||
+    if (name.len == 0 || catalog__pg_person_find(model, name, is_user) != 0 ||
         (!is_user && slice_equal_fold(name, SLICE("public")))) {
         return; /* PostgreSQL has no row for PUBLIC either */
     }
@@ -132,8 +132,8 @@ static void add_person(struct pg_model *model, struct numbers *numbers, struct s
 static void add_member(struct pg_model *model, struct slice role, struct slice member,
                        bool member_is_user)
 {
-    struct pg_membership membership = {pg_person_find(model, role, false),
-                                       pg_person_find(model, member, member_is_user)};
+    struct pg_membership membership = {catalog__pg_person_find(model, role, false),
+                                       catalog__pg_person_find(model, member, member_is_user)};
     if (membership.role != 0 && membership.member != 0) {
         model->members[model->member_count++] = membership;
     }
@@ -190,7 +190,7 @@ static enum err add_people(struct pg_model *model, struct numbers *numbers, stru
     for (size_t i = 0; i < model->schema_count; i++) {
         add_person(model, numbers, model->schemas[i].owner, true, false, false);
     }
-    model->owner = pg_person_find(model, owner, true);
+    model->owner = catalog__pg_person_find(model, owner, true);
     return ERR_OK;
 }
 
@@ -226,7 +226,7 @@ static enum err add_visible(struct pg_model *model, struct numbers *numbers, str
             (struct pg_listed){.oid = give_number(numbers, "relation", relation->uuid),
                                .schema = schema,
                                .name = relation->name.name,
-                               .owner = pg_person_find(model, relation->owner, true),
+                               .owner = catalog__pg_person_find(model, relation->owner, true),
                                .owner_name = relation->owner,
                                .visible = sorted[i],
                                .is_view = relation->kind == RELATION_VIEW,
@@ -282,7 +282,7 @@ static enum err add_own(struct pg_model *model, struct numbers *numbers, struct 
         }
     }
     const struct pg_relation *relation;
-    for (size_t i = 0; (relation = pg_relation_at(i)) != NULL; i++) {
+    for (size_t i = 0; (relation = catalog__pg_relation_at(i)) != NULL; i++) {
         struct pg_listed *listed = &model->relations[model->relation_count++];
         *listed = listed_of(model, relation->schema, relation->name);
         listed->oid = relation->oid;
@@ -298,7 +298,7 @@ static enum err build(const struct catalog_system_input *input, struct arena *ar
 {
     *model = (struct pg_model){.input = input};
     size_t own_count = catalog__shape_count;
-    while (pg_relation_at(own_count - catalog__shape_count) != NULL) {
+    while (catalog__pg_relation_at(own_count - catalog__shape_count) != NULL) {
         own_count++;
     }
     model->relations =
@@ -323,8 +323,8 @@ static enum err build(const struct catalog_system_input *input, struct arena *ar
     return add_own(model, &numbers, arena, info);
 }
 
-enum err pg_model_get(const struct catalog_system_input *input, struct arena *arena,
-                      const struct pg_model **ret_model, struct errinfo *info)
+enum err catalog__pg_model_get(const struct catalog_system_input *input, struct arena *arena,
+                               const struct pg_model **ret_model, struct errinfo *info)
 {
     if (input->model != NULL && *input->model != NULL) {
         *ret_model = *input->model;
@@ -342,22 +342,23 @@ enum err pg_model_get(const struct catalog_system_input *input, struct arena *ar
     return ERR_OK;
 }
 
-struct pg_field pg_field_of(const struct pg_listed *listed, size_t index)
+struct pg_field catalog__pg_field_of(const struct pg_listed *listed, size_t index)
 {
     if (listed->visible != NULL) {
         const struct relation_column *column = listed->visible->columns[index];
-        return (struct pg_field){
-            .name = column->name, .typed = pg_type_of(column->type), .engine_type = column->type};
+        return (struct pg_field){.name = column->name,
+                                 .typed = catalog__pg_type_of(column->type),
+                                 .engine_type = column->type};
     }
     if (listed->shape != NULL) {
         const struct system_column *column = &listed->shape->columns[index];
         return (struct pg_field){.name = slice_of(column->name),
-                                 .typed = pg_type_of(slice_of(column->type)),
+                                 .typed = catalog__pg_type_of(slice_of(column->type)),
                                  .engine_type = slice_of(column->type)};
     }
-    const struct pg_column *column = pg_column_of(listed->relation, index);
-    const struct pg_type *type = pg_type_named(column->type);
-    type = type == NULL ? pg_type_find(PG_TYPE_TEXT) : type; /* an array of rows */
+    const struct pg_column *column = catalog__pg_column_of(listed->relation, index);
+    const struct pg_type *type = catalog__pg_type_named(column->type);
+    type = type == NULL ? catalog__pg_type_find(PG_TYPE_TEXT) : type; /* an array of rows */
     return (struct pg_field){.name = slice_of(column->name),
                              .typed = {type, -1, type->element != 0 && type->len == -1},
                              .is_required = column->is_required};
@@ -365,19 +366,19 @@ struct pg_field pg_field_of(const struct pg_listed *listed, size_t index)
 
 /* ---- names ---- */
 
-void pg_print_word(struct buf *out, struct slice word)
+void catalog__pg_print_word(struct buf *out, struct slice word)
 {
     struct sql_name name = {.name = word};
     sql_print_name(out, &name);
 }
 
-void pg_print_name(struct buf *out, const struct pg_listed *listed, bool is_full)
+void catalog__pg_print_name(struct buf *out, const struct pg_listed *listed, bool is_full)
 {
     if (is_full || !listed->schema->is_on_path) {
-        pg_print_word(out, listed->schema->shown);
+        catalog__pg_print_word(out, listed->schema->shown);
         buf_append_char(out, '.');
     }
-    pg_print_word(out, listed->name);
+    catalog__pg_print_word(out, listed->name);
 }
 
 static void print_folded(struct buf *out, struct slice part)
@@ -389,7 +390,7 @@ static void print_folded(struct buf *out, struct slice part)
     }
 }
 
-bool pg_print_key(const struct pg_listed *listed, unsigned form, struct buf *out)
+bool catalog__pg_print_key(const struct pg_listed *listed, unsigned form, struct buf *out)
 {
     const struct pg_schema *schema = listed->schema;
     bool is_full = !slice_equal(schema->shown, schema->name.schema); /* has its catalog already */

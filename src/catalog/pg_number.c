@@ -34,7 +34,7 @@ static uint32_t fixed_relation(struct slice key)
     struct slice name = without_schema(key);
     struct slice information = SLICE(SQL_SCHEMA_INFORMATION ".");
     bool is_information = slice_starts_with(key, information);
-    for (size_t i = 0; (relation = pg_relation_at(i)) != NULL; i++) {
+    for (size_t i = 0; (relation = catalog__pg_relation_at(i)) != NULL; i++) {
         bool is_pg = strcmp(relation->schema, SQL_SCHEMA_PG) == 0;
         struct slice own =
             is_information ? (struct slice){key.ptr + information.len, key.len - information.len}
@@ -50,7 +50,7 @@ static uint32_t fixed_type(struct slice key)
 {
     const struct pg_type *type;
     struct slice name = without_schema(key);
-    for (size_t i = 0; (type = pg_type_at(i)) != NULL; i++) {
+    for (size_t i = 0; (type = catalog__pg_type_at(i)) != NULL; i++) {
         if (slice_equal(slice_of(type->name), name) || slice_equal(slice_of(type->format), name)) {
             return type->oid;
         }
@@ -59,7 +59,7 @@ static uint32_t fixed_type(struct slice key)
         {"int", "int4"}, {"float", "float8"}, {"decimal", "numeric"}, {"string", "text"}};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (slice_equal(slice_of(others[i][0]), name)) {
-            return pg_type_named(others[i][1])->oid;
+            return catalog__pg_type_named(others[i][1])->oid;
         }
     }
     return 0;
@@ -81,7 +81,7 @@ static enum err own_relation(const struct pg_model *model, struct slice key, uin
 {
     struct buf name CLEANUP(buf_fini) = {0};
     for (size_t i = 0; *ret_oid == 0 && i < model->relation_count; i++) {
-        for (unsigned form = 0; pg_print_key(&model->relations[i], form, &name); form++) {
+        for (unsigned form = 0; catalog__pg_print_key(&model->relations[i], form, &name); form++) {
             if (slice_equal(buf_slice(&name), key)) {
                 *ret_oid = model->relations[i].oid;
             }
@@ -142,7 +142,7 @@ enum err catalog_pg_number(const char *kind, struct slice text,
     }
     if (oid == 0 && input != NULL) {
         const struct pg_model *model;
-        TRY(pg_model_get(input, arena, &model, info));
+        TRY(catalog__pg_model_get(input, arena, &model, info));
         TRY(own(kind, key, model, &oid, info));
     }
     if (oid == 0) {

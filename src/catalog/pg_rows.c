@@ -5,7 +5,7 @@
 
 #define BEGIN_ROWS                                                                                 \
     const struct pg_model *model;                                                                  \
-    TRY(pg_model_get(input, arena, &model, info))
+    TRY(catalog__pg_model_get(input, arena, &model, info))
 
 static enum err rows_namespace(const struct catalog_system_input *input, struct arena *arena,
                                struct buf *out, struct errinfo *info)
@@ -16,10 +16,10 @@ static enum err rows_namespace(const struct catalog_system_input *input, struct 
         catalog__row_begin(out);
         catalog__row_number(out, "oid", schema->oid);
         catalog__row_text(out, "nspname", schema->shown);
-        catalog__row_number(out, "nspowner", pg_person_find(model, schema->owner, true));
+        catalog__row_number(out, "nspowner", catalog__pg_person_find(model, schema->owner, true));
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* ---- pg_class, pg_attribute ---- */
@@ -43,12 +43,12 @@ static enum err rows_class(const struct catalog_system_input *input, struct aren
         catalog__row_text(out, "relreplident", is_plain ? SLICE("d") : SLICE("n"));
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static void print_attribute(struct buf *out, const struct pg_listed *listed, size_t index)
 {
-    struct pg_field field = pg_field_of(listed, index);
+    struct pg_field field = catalog__pg_field_of(listed, index);
     const struct pg_type *type = field.typed.type;
     catalog__row_begin(out);
     catalog__row_number(out, "attrelid", listed->oid);
@@ -75,7 +75,7 @@ static enum err rows_attribute(const struct catalog_system_input *input, struct 
             print_attribute(out, &model->relations[i], c);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_description(const struct catalog_system_input *input, struct arena *arena,
@@ -91,7 +91,7 @@ static enum err rows_description(const struct catalog_system_input *input, struc
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* ---- the views that PostgreSQL makes of them ---- */
@@ -110,7 +110,7 @@ static enum err rows_tables(const struct catalog_system_input *input, struct are
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_views(const struct catalog_system_input *input, struct arena *arena,
@@ -131,7 +131,7 @@ static enum err rows_views(const struct catalog_system_input *input, struct aren
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* Names only: how many rows there are, or were read, is not for everybody. */
@@ -149,7 +149,7 @@ static enum err print_statistics(const struct pg_model *model, bool with_user, b
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_user_statistics(const struct catalog_system_input *input, struct arena *arena,
@@ -189,7 +189,7 @@ static enum err rows_database(const struct catalog_system_input *input, struct a
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* ---- people ---- */
@@ -210,7 +210,7 @@ static enum err rows_roles(const struct catalog_system_input *input, struct aren
         catalog__row_bool(out, "rolbypassrls", person->is_owner);
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_user(const struct catalog_system_input *input, struct arena *arena,
@@ -229,7 +229,7 @@ static enum err rows_user(const struct catalog_system_input *input, struct arena
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static void print_members(struct buf *out, const struct pg_model *model, uint32_t role)
@@ -260,7 +260,7 @@ static enum err rows_group(const struct catalog_system_input *input, struct aren
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err rows_auth_members(const struct catalog_system_input *input, struct arena *arena,
@@ -274,7 +274,7 @@ static enum err rows_auth_members(const struct catalog_system_input *input, stru
         catalog__row_number(out, "grantor", model->owner);
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* ---- what does not depend on who asks ---- */
@@ -283,7 +283,7 @@ static enum err rows_type(UNUSED const struct catalog_system_input *input,
                           UNUSED struct arena *arena, struct buf *out, struct errinfo *info)
 {
     const struct pg_type *type;
-    for (size_t i = 0; (type = pg_type_at(i)) != NULL; i++) {
+    for (size_t i = 0; (type = catalog__pg_type_at(i)) != NULL; i++) {
         catalog__row_begin(out);
         catalog__row_number(out, "oid", type->oid);
         catalog__row_text(out, "typname", slice_of(type->name));
@@ -307,7 +307,7 @@ static enum err rows_type(UNUSED const struct catalog_system_input *input,
         catalog__row_number(out, "typcollation", type->collation);
         catalog__row_end(out);
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 static enum err print_fixed(const char *const *lines, size_t count, struct buf *out,
@@ -317,7 +317,7 @@ static enum err print_fixed(const char *const *lines, size_t count, struct buf *
         buf_append_str(out, lines[i]);
         buf_append_char(out, '\n');
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 #define FIXED_ROWS(name, ...)                                                                      \
@@ -409,7 +409,7 @@ static enum err rows_proc(UNUSED const struct catalog_system_input *input,
             catalog__row_end(out);
         }
     }
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* ---- the session itself ---- */
@@ -420,10 +420,11 @@ static enum err rows_activity(const struct catalog_system_input *input, struct a
     BEGIN_ROWS;
     catalog__row_begin(out);
     catalog__row_text(out, "datname", input->default_catalog);
-    catalog__row_number(out, "usesysid", pg_person_find(model, identity_subject(input->who), true));
+    catalog__row_number(out, "usesysid",
+                        catalog__pg_person_find(model, identity_subject(input->who), true));
     catalog__row_text(out, "usename", identity_subject(input->who));
     catalog__row_end(out);
-    return pg_rows_finish(out, info);
+    return catalog__pg_rows_finish(out, info);
 }
 
 /* ---- the table of all ---- */
@@ -481,7 +482,7 @@ static const char *const activity_constants[] = {
 #define USER_COLUMNS "usename usesysid usecreatedb usesuper usebypassrls "
 #define SETTING_COLUMNS "name setting source boot_val reset_val "
 
-const struct pg_source pg_sources[] = {
+const struct pg_source catalog__pg_sources[] = {
     {SQL_SCHEMA_PG, "pg_namespace", "oid nspname nspowner ", NULL, rows_namespace},
     {SQL_SCHEMA_PG, "pg_class",
      "oid relname relnamespace relowner relam relkind relnatts relhasrules relreplident ",
@@ -522,8 +523,8 @@ const struct pg_source pg_sources[] = {
     {SQL_SCHEMA_PG, "pg_tablespace", "oid spcname ", tablespace_constants, rows_tablespace},
     {SQL_SCHEMA_PG, "pg_proc", "oid proname prokind pronargs prorettype ", proc_constants,
      rows_proc},
-    {SQL_SCHEMA_PG, "pg_settings", SETTING_COLUMNS, settings_constants, pg_rows_settings},
+    {SQL_SCHEMA_PG, "pg_settings", SETTING_COLUMNS, settings_constants, catalog__pg_rows_settings},
     {SQL_SCHEMA_PG, "pg_stat_activity", "datname usesysid usename ", activity_constants,
      rows_activity},
 };
-const size_t pg_source_count = ARRAY_COUNT(pg_sources);
+const size_t catalog__pg_source_count = ARRAY_COUNT(catalog__pg_sources);

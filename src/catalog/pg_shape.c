@@ -37,12 +37,12 @@ static const struct pg_relation helpers[] = {
     {SQL_SCHEMA_PG, "__moat_setting", "6d6f6174-0002-8000-8000-000000000008", 0, 'r', 15, 2},
 };
 
-const struct pg_relation *pg_relation_at(size_t index)
+const struct pg_relation *catalog__pg_relation_at(size_t index)
 {
     return index < ARRAY_COUNT(relations) ? &relations[index] : NULL;
 }
 
-const struct pg_column *pg_column_of(const struct pg_relation *relation, size_t index)
+const struct pg_column *catalog__pg_column_of(const struct pg_relation *relation, size_t index)
 {
     bool is_helper = relation >= helpers && relation < helpers + ARRAY_COUNT(helpers);
     return &(is_helper ? helper_columns : columns)[relation->column_first + index];
@@ -60,7 +60,7 @@ static const struct pg_relation *find(const struct pg_relation *among, size_t co
     return NULL;
 }
 
-const struct pg_relation *pg_relation_find(const struct sql_name *name)
+const struct pg_relation *catalog__pg_relation_find(const struct sql_name *name)
 {
     if (name->catalog.len > 0 && !slice_equal_fold(name->catalog, SLICE(SQL_CATALOG_DEFAULT))) {
         return NULL;
@@ -75,9 +75,9 @@ static const struct pg_source *find_source(const struct pg_relation *relation)
     const struct {
         const struct pg_source *sources;
         size_t count;
-    } lists[] = {{pg_sources, pg_source_count},
-                 {pg_information_sources, pg_information_source_count},
-                 {pg_helper_sources, pg_helper_source_count}};
+    } lists[] = {{catalog__pg_sources, catalog__pg_source_count},
+                 {catalog__pg_information_sources, catalog__pg_information_source_count},
+                 {catalog__pg_helper_sources, catalog__pg_helper_source_count}};
     for (size_t l = 0; l < ARRAY_COUNT(lists); l++) {
         for (size_t i = 0; i < lists[l].count; i++) {
             const struct pg_source *source = &lists[l].sources[i];
@@ -92,7 +92,7 @@ static const struct pg_source *find_source(const struct pg_relation *relation)
 
 bool catalog_system_is_empty(const struct sql_name *name)
 {
-    const struct pg_relation *relation = pg_relation_find(name);
+    const struct pg_relation *relation = catalog__pg_relation_find(name);
     return relation != NULL && find_source(relation) == NULL;
 }
 
@@ -173,7 +173,7 @@ static enum err fill_columns(const struct pg_relation *shape, const struct pg_so
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < shape->column_count; i++) {
-        const struct pg_column *column = pg_column_of(shape, i);
+        const struct pg_column *column = catalog__pg_column_of(shape, i);
         const char *type = engine_type(column->type);
         struct slice name = slice_of(column->name);
         made[i] = (struct relation_column){(uint32_t)i + 1, name, name, slice_of(type)};
@@ -209,8 +209,9 @@ static enum err fill_rows(const struct pg_source *source, const struct catalog_s
     return ERR_OK;
 }
 
-enum err pg_relation_load(const struct pg_relation *shape, const struct catalog_system_input *input,
-                          struct arena *arena, struct relation *ret_relation, struct errinfo *info)
+enum err catalog__pg_relation_load(const struct pg_relation *shape,
+                                   const struct catalog_system_input *input, struct arena *arena,
+                                   struct relation *ret_relation, struct errinfo *info)
 {
     static const struct relation_option line_options[] = {
         {{"format", 6}, {"'newline_delimited'", 19}}};

@@ -29,12 +29,12 @@ static const struct pg_type types[] = {
 #include "catalog/pg_types.def"
 };
 
-const struct pg_type *pg_type_at(size_t index)
+const struct pg_type *catalog__pg_type_at(size_t index)
 {
     return index < ARRAY_COUNT(types) ? &types[index] : NULL;
 }
 
-const struct pg_type *pg_type_find(uint32_t oid)
+const struct pg_type *catalog__pg_type_find(uint32_t oid)
 {
     size_t low = 0;
     size_t high = ARRAY_COUNT(types);
@@ -49,7 +49,7 @@ const struct pg_type *pg_type_find(uint32_t oid)
     return NULL;
 }
 
-const struct pg_type *pg_type_named(const char *name)
+const struct pg_type *catalog__pg_type_named(const char *name)
 {
     for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
         if (strcmp(types[i].name, name) == 0) {
@@ -59,71 +59,67 @@ const struct pg_type *pg_type_named(const char *name)
     return NULL;
 }
 
-static int32_t numeric_modifier(int64_t width, int64_t scale)
-{
-    return (int32_t)((width << 16) | scale) + 4;
-}
-
 static struct pg_typed decimal_of(struct slice type)
 {
-    struct pg_typed typed = {pg_type_find(PG_TYPE_NUMERIC), -1, 0};
+    struct pg_typed typed = {catalog__pg_type_find(PG_TYPE_NUMERIC), -1, 0};
     int width;
     int scale;
     char text[32];
     (void)snprintf(text, sizeof(text), "%.*s", SLICE_ARGS(type));
     if (sscanf(text, "DECIMAL(%d,%d)", &width, &scale) == 2) { /* printed by the engine */
-        typed.modifier = numeric_modifier(width, scale);
+        typed.modifier = (width << 16 | scale) + 4;
     }
     return typed;
 }
 
+/* Of what has an array type of its own there; lists of lists and of structs are texts. */
 static struct pg_typed array_of(struct slice type)
 {
     size_t open = type.len;
     while (open > 0 && type.ptr[open - 1] != '[') {
         open--;
     }
-    struct pg_typed typed = pg_type_of((struct slice){type.ptr, open == 0 ? 0 : open - 1});
-    if (typed.type->array != 0) { /* else it is an array already, of one dimension more */
-        typed.type = pg_type_find(typed.type->array);
+    struct slice element = {type.ptr, open == 0 ? 0 : open - 1};
+    struct pg_typed typed = catalog__pg_type_of(element);
+    bool is_text = typed.type->oid == PG_TYPE_TEXT && !slice_equal(element, SLICE("VARCHAR"));
+    if (is_text || typed.dimensions > 0) {
+        return (struct pg_typed){catalog__pg_type_find(PG_TYPE_TEXT), -1, 0};
     }
-    typed.dimensions++;
+    typed.type = catalog__pg_type_find(typed.type->array);
+    typed.dimensions = 1;
     return typed;
 }
 
-struct pg_typed pg_type_of(struct slice engine_type)
+struct pg_typed catalog__pg_type_of(struct slice engine_type)
 {
+    /* As the protocol gives them out (wire/pgvalue/type.c). */
     static const struct {
         const char *engine;
         uint32_t oid;
-        uint8_t digits; /* of integers wider than 64 bits signed */
-    } plain[] = {{"BOOLEAN", 16, 0},
-                 {"TINYINT", 21, 0},
-                 {"SMALLINT", 21, 0},
-                 {"INTEGER", 23, 0},
-                 {"BIGINT", 20, 0},
-                 {"HUGEINT", PG_TYPE_NUMERIC, 39},
-                 {"UTINYINT", 21, 0},
-                 {"USMALLINT", 23, 0},
-                 {"UINTEGER", 20, 0},
-                 {"UBIGINT", PG_TYPE_NUMERIC, 20},
-                 {"UHUGEINT", PG_TYPE_NUMERIC, 39},
-                 {"FLOAT", 700, 0},
-                 {"DOUBLE", 701, 0},
-                 {"BLOB", 17, 0},
-                 {"DATE", 1082, 0},
-                 {"TIME", 1083, 0},
-                 {"TIME_NS", 1083, 0},
-                 {"TIME WITH TIME ZONE", 1266, 0},
-                 {"TIMESTAMP", 1114, 0},
-                 {"TIMESTAMP_S", 1114, 0},
-                 {"TIMESTAMP_MS", 1114, 0},
-                 {"TIMESTAMP_NS", 1114, 0},
-                 {"TIMESTAMP WITH TIME ZONE", 1184, 0},
-                 {"INTERVAL", 1186, 0},
-                 {"UUID", 2950, 0},
-                 {"BIT", 1562, 0},
-                 {"JSON", 114, 0}};
+    } plain[] = {{"BOOLEAN", 16},
+                 {"TINYINT", 21},
+                 {"SMALLINT", 21},
+                 {"INTEGER", 23},
+                 {"BIGINT", 20},
+                 {"HUGEINT", PG_TYPE_NUMERIC},
+                 {"UTINYINT", 21},
+                 {"USMALLINT", 23},
+                 {"UINTEGER", 20},
+                 {"UBIGINT", PG_TYPE_NUMERIC},
+                 {"UHUGEINT", PG_TYPE_NUMERIC},
+                 {"FLOAT", 700},
+                 {"DOUBLE", 701},
+                 {"BLOB", 17},
+                 {"DATE", 1082},
+                 {"TIME", 1083},
+                 {"TIMESTAMP", 1114},
+                 {"TIMESTAMP_S", 1114},
+                 {"TIMESTAMP_MS", 1114},
+                 {"TIMESTAMP_NS", 1114},
+                 {"TIMESTAMP WITH TIME ZONE", 1184},
+                 {"INTERVAL", 1186},
+                 {"UUID", 2950},
+                 {"JSON", 114}};
     if (slice_ends_with(engine_type, SLICE("]"))) {
         return array_of(engine_type);
     }
@@ -132,10 +128,9 @@ struct pg_typed pg_type_of(struct slice engine_type)
     }
     for (size_t i = 0; i < ARRAY_COUNT(plain); i++) {
         if (slice_equal(engine_type, slice_of(plain[i].engine))) {
-            int32_t modifier = plain[i].digits == 0 ? -1 : numeric_modifier(plain[i].digits, 0);
-            return (struct pg_typed){pg_type_find(plain[i].oid), modifier, 0};
+            return (struct pg_typed){catalog__pg_type_find(plain[i].oid), -1, 0};
         }
     }
-    /* VARCHAR, ENUM(...), and what has no type there: STRUCT(...), MAP(...), UNION(...). */
-    return (struct pg_typed){pg_type_find(PG_TYPE_TEXT), -1, 0};
+    /* VARCHAR, ENUM(...), and what has no type there: STRUCT(...), MAP(...), BIT ... */
+    return (struct pg_typed){catalog__pg_type_find(PG_TYPE_TEXT), -1, 0};
 }
