@@ -1,7 +1,7 @@
 /* moat_scan beside the engine's own read_parquet on TPC-H: the same files, the same statements, in
  * turns, so that a busy machine is busy for all.
  *
- *   engine_tpch_bench FOLDER STATEMENTS [ROUNDS]
+ *   engine_tpch_probe FOLDER STATEMENTS [ROUNDS]
  *
  * FOLDER holds <table>.parquet; STATEMENTS has one statement a line (tests/data/ast/tpch.sql).
  * Prints the fastest round of each statement and way, the totals and their ratios. The third way
@@ -288,7 +288,7 @@ static void measure(struct bench *bench, size_t number, struct slice statement, 
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "usage: engine_tpch_bench FOLDER STATEMENTS [ROUNDS]\n");
+        fprintf(stderr, "usage: engine_tpch_probe FOLDER STATEMENTS [ROUNDS]\n");
         return 2;
     }
     struct bench bench = {.arena = arena_new(NULL, "bench", 64u << 20)};
