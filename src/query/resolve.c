@@ -649,8 +649,11 @@ static bool shift(const struct sql_name *written, struct arena *arena, struct sq
 /* `"lake.sales".t`: what pg_catalog calls the namespace of another catalog. */
 static bool split_schema(const struct sql_name *written, struct sql_name *ret_name)
 {
+    if (written->catalog.len > 0 || written->schema.len == 0) {
+        return false;
+    }
     const char *dot = memchr(written->schema.ptr, '.', written->schema.len);
-    if (written->catalog.len > 0 || written->schema.len == 0 || dot == NULL) {
+    if (dot == NULL) {
         return false;
     }
     size_t len = (size_t)(dot - written->schema.ptr);
