@@ -60,6 +60,8 @@ struct session {
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
     struct prepared *prepared;
+    struct resolve_memo *memo; /* while a statement is planned, in its arena */
+    struct arena *memo_arena;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };

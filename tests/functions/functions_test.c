@@ -191,7 +191,8 @@ static struct slice cell(const struct ArrowSchema *schema, const struct ArrowArr
 static unsigned check_macro(struct listing *l, struct slice name, struct slice definition)
 {
     const struct sql_function *entry = sql_function_find(name);
-    if (entry == NULL || entry->class == FUNCTION_REFUSED) {
+    bool is_replaced = entry != NULL && entry->class == FUNCTION_MACRO; /* by macros.def */
+    if (entry == NULL || entry->class == FUNCTION_REFUSED || is_replaced) {
         return 0;
     }
     struct buf sql CLEANUP(buf_fini) = {0};
