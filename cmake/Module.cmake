@@ -6,7 +6,8 @@
 #   src/base/*_test.c     one program base_test, cmocka, in CTest as unit.base
 #   src/base/x_fuzz.c     program x_fuzz: libFuzzer in the fuzz preset; elsewhere it runs the files it is given, and
 #                         CTest runs it over tests/corpus/x/ as fuzz.x
-#   src/base/x_bench.c    program x_bench, built by the target `benches` only
+#   src/base/x_bench.c    program x_bench, built by the target `benches` only, and run by tools/bench; x_probe.c likewise, but
+#                         for a script or a person to run, with arguments
 #
 # It is linked with the modules that tools/deps.txt lets it include. A folder that is absent is passed over, and so is an
 # arrow to it. Two files of src/base are kept out of its library: test_main.c and fuzz_main.c, the main() of tests and of
@@ -122,8 +123,8 @@ macro(moat__sort_sources folder language)
     file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.${language}")
     file(GLOB tests CONFIGURE_DEPENDS "${folder}/*_test.c")
     file(GLOB fuzzers CONFIGURE_DEPENDS "${folder}/*_fuzz.c")
-    file(GLOB benches CONFIGURE_DEPENDS "${folder}/*_bench.c")
-    list(FILTER sources EXCLUDE REGEX "/([^/]*_(test|fuzz|bench)|test_main|fuzz_main)\\.c$")
+    file(GLOB benches CONFIGURE_DEPENDS "${folder}/*_bench.c" "${folder}/*_probe.c")
+    list(FILTER sources EXCLUDE REGEX "/([^/]*_(test|fuzz|bench|probe)|test_main|fuzz_main)\\.c$")
 endmacro()
 
 # Sets `result` to the libraries of the modules that tools/deps.txt gives to `module`, in whatever order they are declared.

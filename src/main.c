@@ -1,6 +1,10 @@
 #include "cli/cli.h"
+#include "engine/host/host.h"
 
 int main(int argc, char **argv)
 {
+    if (engine_host_is_asked(argc, argv)) {
+        return engine_host_main();
+    }
     return cli_main(argc, argv);
 }

@@ -25,6 +25,7 @@ applied first, which may cost time. They are marked `°`.
 
 SECTIONS = (
     ("Who asks", ("CONTEXT",), "Constants of the person, put in before anything is planned. `user` is a column if a table in scope has one."),
+    ("Functions of PostgreSQL's catalogs", ("CATALOG",), "Rewritten to queries over `pg_catalog`, which holds what you may see; see [sql.md](sql.md)."),
     ("Operators", (), "As functions; most are written between their operands."),
     ("Scalar functions", ("SCALAR", "PATTERN"), "`regexp_*`, `date_trunc` and `datetrunc` are harmless with a constant pattern or unit. "
      "Patterns of `format` and `printf` must be constants."),

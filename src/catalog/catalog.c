@@ -11,7 +11,7 @@ bool catalog__is_admin(const struct identity *who)
 /* The schemas Moat fills have one spelling. */
 static struct slice canonical_schema(struct slice schema)
 {
-    static const char *const known[] = {SQL_SCHEMA_SYSTEM, SQL_SCHEMA_INFORMATION,
+    static const char *const known[] = {SQL_SCHEMA_SYSTEM, SQL_SCHEMA_INFORMATION, SQL_SCHEMA_PG,
                                         SQL_SCHEMA_DEFAULT};
     for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
         if (slice_equal_fold(schema, slice_of(known[i]))) {

@@ -75,6 +75,9 @@ struct catalog_system_input {
     const struct slice *audit_paths; /* files of the audit trail */
     size_t audit_path_count;
     const struct slice *settings_json; /* rows of moat_system.settings as JSON lines */
+    struct slice default_catalog;      /* of names without one: pg_catalog's database */
+    struct slice default_schema;
+    struct pg_model **model; /* made by the first of pg_catalog that needs it, for the others */
 };
 
 /* True if schema.name is a system relation. `ret_needs_grant`: readable only with a grant (audit,
@@ -82,8 +85,18 @@ struct catalog_system_input {
  * person may see. */
 bool catalog_system_find(const struct sql_name *name, bool *ret_needs_grant);
 
+/* One of PostgreSQL's that never has rows here: loaded with whatever input. */
+bool catalog_system_is_empty(const struct sql_name *name);
+
 /* Names of all system relations, for completion and SHOW: NULL past the end. */
 const struct sql_name *catalog_system_at(size_t index);
+
+/* The number that PostgreSQL's clients know something by: `kind` is "regclass", "regtype",
+ * "regproc", "regrole" or "regnamespace", `text` its name as in a cast, or the number.
+ * `input` NULL: only what is the same for everybody. ERR_NOT_FOUND. */
+MUST_USE enum err catalog_pg_number(const char *kind, struct slice text,
+                                    const struct catalog_system_input *input, struct arena *arena,
+                                    uint32_t *ret_oid, struct errinfo *info);
 
 /* Shape (columns, uuid, kind) and, if `input` is given, rows of a system relation. */
 MUST_USE enum err catalog_system_load(const struct sql_name *name,

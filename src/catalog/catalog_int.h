@@ -76,21 +76,28 @@ extern const size_t catalog__shape_count;
 
 /* True for the owner of the warehouse and members of moat_admin. */
 bool catalog__is_admin(const struct identity *who);
+bool catalog__may_administer(const struct identity *who, const struct relation *relation);
+bool catalog__is_grantee(const struct identity *who, const struct grant *grant);
+/* Listed for those who have any grant on it; whether they may read is decided by policy. */
+MUST_USE enum err catalog__knows_system(const struct catalog_system_input *input,
+                                        const struct system_shape *shape, struct arena *arena,
+                                        bool *ret_knows, struct errinfo *info);
+/* The schemas that a person knows of, those that Moat fills and those of other catalogs too. */
+MUST_USE enum err catalog__known_schemas(const struct catalog_system_input *input,
+                                         struct arena *arena,
+                                         struct catalog_namespace **ret_schemas, size_t *ret_count,
+                                         struct errinfo *info);
 
-enum err catalog__rows_schemata(const struct catalog_system_input *, struct arena *, struct buf *,
-                                struct errinfo *);
-enum err catalog__rows_info_tables(const struct catalog_system_input *, struct arena *,
-                                   struct buf *, struct errinfo *);
-enum err catalog__rows_info_columns(const struct catalog_system_input *, struct arena *,
-                                    struct buf *, struct errinfo *);
-enum err catalog__rows_views(const struct catalog_system_input *, struct arena *, struct buf *,
-                             struct errinfo *);
-enum err catalog__rows_applicable_roles(const struct catalog_system_input *, struct arena *,
-                                        struct buf *, struct errinfo *);
-enum err catalog__rows_enabled_roles(const struct catalog_system_input *, struct arena *,
-                                     struct buf *, struct errinfo *);
-enum err catalog__rows_privileges(const struct catalog_system_input *, struct arena *, struct buf *,
-                                  struct errinfo *);
+/* One row as a line of JSON; members left out are NULL. */
+void catalog__row_begin(struct buf *out);
+void catalog__row_end(struct buf *out);
+void catalog__row_key(struct buf *out, const char *name);
+void catalog__row_text(struct buf *out, const char *name, struct slice text);
+void catalog__row_text_or_null(struct buf *out, const char *name, struct slice text);
+void catalog__row_bool(struct buf *out, const char *name, bool value);
+void catalog__row_number(struct buf *out, const char *name, uint64_t value);
+void catalog__row_integer(struct buf *out, const char *name, int64_t value);
+
 enum err catalog__rows_tables(const struct catalog_system_input *, struct arena *, struct buf *,
                               struct errinfo *);
 enum err catalog__rows_columns(const struct catalog_system_input *, struct arena *, struct buf *,

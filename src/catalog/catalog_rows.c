@@ -5,52 +5,12 @@
 #include "catalog/catalog_int.h"
 #include "sql/functions.h"
 
-/* ---- one row ---- */
-
-static void row_begin(struct buf *out)
-{
-    buf_append_str(out, "{\"moat\":0"); /* no column: so that every member can begin with a comma */
-}
-
-static void row_end(struct buf *out)
-{
-    buf_append_str(out, "}\n");
-}
-
-static void row_key(struct buf *out, const char *name)
-{
-    buf_printf(out, ",\"%s\":", name);
-}
-
-static void row_text(struct buf *out, const char *name, struct slice text)
-{
-    row_key(out, name);
-    json_write_string(out, text);
-}
-
-static void row_text_or_null(struct buf *out, const char *name, struct slice text)
-{
-    if (text.len > 0) {
-        row_text(out, name, text);
-    }
-}
-
-static void row_bool(struct buf *out, const char *name, bool value)
-{
-    buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
-}
-
-static void row_number(struct buf *out, const char *name, uint64_t value)
-{
-    buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)value);
-}
-
 static enum err finish(const struct buf *out, struct errinfo *info)
 {
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
-static bool may_administer(const struct identity *who, const struct relation *relation)
+bool catalog__may_administer(const struct identity *who, const struct relation *relation)
 {
     return catalog__is_admin(who) || slice_equal_fold(relation->owner, identity_subject(who));
 }
@@ -74,48 +34,52 @@ static bool knows_schema(const struct catalog_system_input *input,
     return false;
 }
 
-/* Of a name, only catalog and schema count. */
-typedef void (*schema_fn)(struct buf *out, const struct sql_name *name, struct slice owner);
-
 static struct sql_name own_schema(struct slice name)
 {
     return (struct sql_name){.catalog = SLICE(SQL_CATALOG_DEFAULT), .schema = name};
 }
 
-static enum err each_schema(const struct catalog_system_input *input, struct arena *arena,
-                            schema_fn print, struct buf *out, struct errinfo *info)
+enum err catalog__known_schemas(const struct catalog_system_input *input, struct arena *arena,
+                                struct catalog_namespace **ret_schemas, size_t *ret_count,
+                                struct errinfo *info)
 {
     struct system_schema *schemas;
     size_t count;
+    size_t known = 0;
+    struct slice owner = system_owner(input->system);
     TRY(system_schemas(input->system, input->who, arena, &schemas, &count, info));
+    struct catalog_namespace *all =
+        arena_calloc(arena, count + input->namespace_count + 3, sizeof(*all));
+    if (all == NULL) {
+        return errinfo_nomem(info);
+    }
     for (size_t i = 0; i < count; i++) {
         if (knows_schema(input, &schemas[i])) {
-            struct sql_name name = own_schema(schemas[i].name);
-            print(out, &name, schemas[i].owner);
+            all[known++] =
+                (struct catalog_namespace){own_schema(schemas[i].name), schemas[i].owner};
         }
     }
-    struct sql_name made[] = {own_schema(SLICE(SQL_SCHEMA_INFORMATION)),
-                              own_schema(SLICE(SQL_SCHEMA_SYSTEM))};
-    for (size_t i = 0; i < ARRAY_COUNT(made); i++) {
-        print(out, &made[i], system_owner(input->system));
-    }
+    all[known++] = (struct catalog_namespace){own_schema(SLICE(SQL_SCHEMA_INFORMATION)), owner};
+    all[known++] = (struct catalog_namespace){own_schema(SLICE(SQL_SCHEMA_SYSTEM)), owner};
+    all[known++] = (struct catalog_namespace){own_schema(SLICE(SQL_SCHEMA_PG)), owner};
     for (size_t i = 0; i < input->namespace_count; i++) {
-        print(out, &input->namespaces[i].name, input->namespaces[i].owner);
+        all[known++] = input->namespaces[i];
     }
-    return finish(out, info);
+    *ret_schemas = all;
+    *ret_count = known;
+    return ERR_OK;
 }
 
-static bool is_grantee(const struct identity *who, const struct grant *grant)
+bool catalog__is_grantee(const struct identity *who, const struct grant *grant)
 {
     return grant->grantee_kind == GRANTEE_ROLE
                ? identity_has_role(who, grant->grantee)
                : slice_equal_fold(identity_subject(who), grant->grantee);
 }
 
-/* Listed for those who have any grant on it; whether they may read is decided by policy. */
-static enum err knows_system(const struct catalog_system_input *input,
-                             const struct system_shape *shape, struct arena *arena, bool *ret_knows,
-                             struct errinfo *info)
+enum err catalog__knows_system(const struct catalog_system_input *input,
+                               const struct system_shape *shape, struct arena *arena,
+                               bool *ret_knows, struct errinfo *info)
 {
     bool knows = !shape->needs_grant || catalog__is_admin(input->who);
     if (!knows) {
@@ -124,176 +88,12 @@ static enum err knows_system(const struct catalog_system_input *input,
         TRY(system_grants(input->system, input->who, slice_of(shape->uuid), arena, &grants, &count,
                           info));
         for (size_t i = 0; i < count; i++) {
-            knows =
-                knows || (grants[i].effect == GRANT_ALLOW && is_grantee(input->who, &grants[i]));
+            knows = knows || (grants[i].effect == GRANT_ALLOW &&
+                              catalog__is_grantee(input->who, &grants[i]));
         }
     }
     *ret_knows = knows;
     return ERR_OK;
-}
-
-/* ---- information_schema ---- */
-
-static void print_schemata(struct buf *out, const struct sql_name *name, struct slice owner)
-{
-    row_begin(out);
-    row_text(out, "catalog_name", name->catalog);
-    row_text(out, "schema_name", name->schema);
-    row_text(out, "schema_owner", owner);
-    row_end(out);
-}
-
-enum err catalog__rows_schemata(const struct catalog_system_input *input, struct arena *arena,
-                                struct buf *out, struct errinfo *info)
-{
-    return each_schema(input, arena, print_schemata, out, info);
-}
-
-static void print_info_name(struct buf *out, const struct sql_name *name)
-{
-    row_text(out, "table_catalog", name->catalog);
-    row_text(out, "table_schema", name->schema);
-    row_text(out, "table_name", name->name);
-}
-
-static struct sql_name shape_name(const struct system_shape *shape)
-{
-    return (struct sql_name){SLICE(SQL_CATALOG_DEFAULT), slice_of(shape->schema),
-                             slice_of(shape->name)};
-}
-
-static void print_info_table(struct buf *out, const struct sql_name *name, struct slice type)
-{
-    row_begin(out);
-    print_info_name(out, name);
-    row_text(out, "table_type", type);
-    row_text(out, "is_insertable_into", SLICE("NO"));
-    row_end(out);
-}
-
-enum err catalog__rows_info_tables(const struct catalog_system_input *input, struct arena *arena,
-                                   struct buf *out, struct errinfo *info)
-{
-    for (size_t i = 0; i < input->visible_count; i++) {
-        const struct relation *relation = input->visible[i].relation;
-        print_info_table(out, &relation->name,
-                         relation->kind == RELATION_VIEW ? SLICE("VIEW") : SLICE("BASE TABLE"));
-    }
-    for (size_t i = 0; i < catalog__shape_count; i++) {
-        const struct system_shape *shape = &catalog__shapes[i];
-        bool knows;
-        TRY(knows_system(input, shape, arena, &knows, info));
-        if (knows) {
-            struct sql_name name = shape_name(shape);
-            print_info_table(out, &name, SLICE("SYSTEM VIEW"));
-        }
-    }
-    return finish(out, info);
-}
-
-static void print_info_column(struct buf *out, const struct sql_name *table, size_t position,
-                              struct slice name, struct slice type)
-{
-    row_begin(out);
-    print_info_name(out, table);
-    row_text(out, "column_name", name);
-    row_number(out, "ordinal_position", position);
-    row_text(out, "is_nullable", SLICE("YES"));
-    row_text(out, "data_type", type);
-    row_end(out);
-}
-
-enum err catalog__rows_info_columns(const struct catalog_system_input *input, struct arena *arena,
-                                    struct buf *out, struct errinfo *info)
-{
-    for (size_t i = 0; i < input->visible_count; i++) {
-        const struct catalog_visible *visible = &input->visible[i];
-        for (size_t c = 0; c < visible->column_count; c++) {
-            print_info_column(out, &visible->relation->name, c + 1, visible->columns[c]->name,
-                              visible->columns[c]->type);
-        }
-    }
-    for (size_t i = 0; i < catalog__shape_count; i++) {
-        const struct system_shape *shape = &catalog__shapes[i];
-        bool knows;
-        struct sql_name name = shape_name(shape);
-        TRY(knows_system(input, shape, arena, &knows, info));
-        for (size_t c = 0; knows && c < shape->column_count; c++) {
-            print_info_column(out, &name, c + 1, slice_of(shape->columns[c].name),
-                              slice_of(shape->columns[c].type));
-        }
-    }
-    return finish(out, info);
-}
-
-enum err catalog__rows_views(const struct catalog_system_input *input, UNUSED struct arena *arena,
-                             struct buf *out, struct errinfo *info)
-{
-    for (size_t i = 0; i < input->visible_count; i++) {
-        const struct relation *relation = input->visible[i].relation;
-        if (relation->kind != RELATION_VIEW) {
-            continue;
-        }
-        row_begin(out);
-        print_info_name(out, &relation->name);
-        if (may_administer(input->who, relation)) { /* the text may name what others may not see */
-            row_text(out, "view_definition", relation->view_sql);
-        }
-        row_text(out, "security_type", relation->is_definer ? SLICE("DEFINER") : SLICE("INVOKER"));
-        row_end(out);
-    }
-    return finish(out, info);
-}
-
-enum err catalog__rows_applicable_roles(const struct catalog_system_input *input,
-                                        UNUSED struct arena *arena, struct buf *out,
-                                        struct errinfo *info)
-{
-    for (size_t i = 0; i < identity_role_count(input->who); i++) {
-        row_begin(out);
-        row_text(out, "grantee", identity_subject(input->who));
-        row_text(out, "role_name", identity_role(input->who, i));
-        row_text(out, "is_grantable", catalog__is_admin(input->who) ? SLICE("YES") : SLICE("NO"));
-        row_end(out);
-    }
-    return finish(out, info);
-}
-
-enum err catalog__rows_enabled_roles(const struct catalog_system_input *input,
-                                     UNUSED struct arena *arena, struct buf *out,
-                                     struct errinfo *info)
-{
-    for (size_t i = 0; i < identity_role_count(input->who); i++) {
-        row_begin(out);
-        row_text(out, "role_name", identity_role(input->who, i));
-        row_end(out);
-    }
-    return finish(out, info);
-}
-
-enum err catalog__rows_privileges(const struct catalog_system_input *input, struct arena *arena,
-                                  struct buf *out, struct errinfo *info)
-{
-    for (size_t i = 0; i < input->visible_count; i++) {
-        const struct relation *relation = input->visible[i].relation;
-        struct grant *grants;
-        size_t count;
-        TRY(system_grants(input->system, input->who, relation->uuid, arena, &grants, &count, info));
-        for (size_t g = 0; g < count; g++) {
-            if (grants[g].effect != GRANT_ALLOW || (grants[g].privileges & PRIVILEGE_SELECT) == 0 ||
-                (!may_administer(input->who, relation) && !is_grantee(input->who, &grants[g]))) {
-                continue;
-            }
-            row_begin(out);
-            row_text(out, "grantor", grants[g].grantor);
-            row_text(out, "grantee", grants[g].grantee);
-            print_info_name(out, &relation->name);
-            row_text(out, "privilege_type", SLICE("SELECT"));
-            row_text(out, "is_grantable", SLICE("NO"));
-            row_end(out);
-        }
-    }
-    return finish(out, info);
 }
 
 /* ---- moat_system, what everybody may read of their own ---- */
@@ -343,18 +143,18 @@ enum err catalog__rows_tables(const struct catalog_system_input *input, struct a
     for (size_t i = 0; i < input->visible_count; i++) {
         const struct relation *relation = input->visible[i].relation;
         const struct system_relation *registered = find_relation(relations, count, relation->uuid);
-        row_begin(out);
-        row_text(out, "schema", relation->name.schema);
-        row_text(out, "name", relation->name.name);
-        row_text(out, "kind", kind_name(relation));
-        row_text_or_null(out, "format", format_name(relation));
-        row_text(out, "owner", relation->owner);
+        catalog__row_begin(out);
+        catalog__row_text(out, "schema", relation->name.schema);
+        catalog__row_text(out, "name", relation->name.name);
+        catalog__row_text(out, "kind", kind_name(relation));
+        catalog__row_text_or_null(out, "format", format_name(relation));
+        catalog__row_text(out, "owner", relation->owner);
         if (registered != NULL) {
-            row_text_or_null(out, "comment", registered->comment);
+            catalog__row_text_or_null(out, "comment", registered->comment);
         }
-        row_text(out, "uuid", relation->uuid);
-        row_text(out, "catalog", relation->name.catalog);
-        row_end(out);
+        catalog__row_text(out, "uuid", relation->uuid);
+        catalog__row_text(out, "catalog", relation->name.catalog);
+        catalog__row_end(out);
     }
     return finish(out, info);
 }
@@ -365,32 +165,33 @@ enum err catalog__rows_columns(const struct catalog_system_input *input, UNUSED 
     for (size_t i = 0; i < input->visible_count; i++) {
         const struct catalog_visible *visible = &input->visible[i];
         for (size_t c = 0; c < visible->column_count; c++) {
-            row_begin(out);
-            row_text(out, "schema", visible->relation->name.schema);
-            row_text(out, "table_name", visible->relation->name.name);
-            row_number(out, "position", c + 1);
-            row_text(out, "name", visible->columns[c]->name);
-            row_text(out, "type", visible->columns[c]->type);
-            row_text(out, "catalog", visible->relation->name.catalog);
-            row_end(out);
+            catalog__row_begin(out);
+            catalog__row_text(out, "schema", visible->relation->name.schema);
+            catalog__row_text(out, "table_name", visible->relation->name.name);
+            catalog__row_number(out, "position", c + 1);
+            catalog__row_text(out, "name", visible->columns[c]->name);
+            catalog__row_text(out, "type", visible->columns[c]->type);
+            catalog__row_text(out, "catalog", visible->relation->name.catalog);
+            catalog__row_end(out);
         }
     }
     return finish(out, info);
 }
 
-static void print_schema(struct buf *out, const struct sql_name *name, struct slice owner)
-{
-    row_begin(out);
-    row_text(out, "name", name->schema);
-    row_text(out, "owner", owner);
-    row_text(out, "catalog", name->catalog);
-    row_end(out);
-}
-
 enum err catalog__rows_schemas(const struct catalog_system_input *input, struct arena *arena,
                                struct buf *out, struct errinfo *info)
 {
-    return each_schema(input, arena, print_schema, out, info);
+    struct catalog_namespace *schemas;
+    size_t count;
+    TRY(catalog__known_schemas(input, arena, &schemas, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        catalog__row_begin(out);
+        catalog__row_text(out, "name", schemas[i].name.schema);
+        catalog__row_text(out, "owner", schemas[i].owner);
+        catalog__row_text(out, "catalog", schemas[i].name.catalog);
+        catalog__row_end(out);
+    }
+    return finish(out, info);
 }
 
 enum err catalog__rows_catalogs(const struct catalog_system_input *input, struct arena *arena,
@@ -400,11 +201,11 @@ enum err catalog__rows_catalogs(const struct catalog_system_input *input, struct
     size_t count;
     TRY(system_catalogs(input->system, input->who, arena, &catalogs, &count, info));
     for (size_t i = 0; i < count; i++) {
-        row_begin(out);
-        row_text(out, "name", catalogs[i].name);
-        row_text(out, "type", catalogs[i].type);
-        row_text(out, "location", catalogs[i].location);
-        row_key(out, "options");
+        catalog__row_begin(out);
+        catalog__row_text(out, "name", catalogs[i].name);
+        catalog__row_text(out, "type", catalogs[i].type);
+        catalog__row_text(out, "location", catalogs[i].location);
+        catalog__row_key(out, "options");
         for (size_t o = 0; o < catalogs[i].option_count; o++) {
             buf_append_char(out, o == 0 ? '{' : ',');
             json_write_string(out, catalogs[i].options[o].name);
@@ -412,8 +213,8 @@ enum err catalog__rows_catalogs(const struct catalog_system_input *input, struct
             json_write_string(out, catalogs[i].options[o].value);
         }
         buf_append_str(out, catalogs[i].option_count == 0 ? "{}" : "}");
-        row_text(out, "owner", catalogs[i].owner);
-        row_end(out);
+        catalog__row_text(out, "owner", catalogs[i].owner);
+        catalog__row_end(out);
     }
     return finish(out, info);
 }
@@ -434,15 +235,16 @@ enum err catalog__rows_functions(UNUSED const struct catalog_system_input *input
         [FUNCTION_SCALAR] = "scalar",   [FUNCTION_AGGREGATE] = "aggregate",
         [FUNCTION_WINDOW] = "window",   [FUNCTION_TABLE] = "table",
         [FUNCTION_CONTEXT] = "context", [FUNCTION_READER] = "reader",
-        [FUNCTION_MASK] = "mask",       [FUNCTION_REFUSED] = NULL,
+        [FUNCTION_MASK] = "mask",       [FUNCTION_MACRO] = "catalog",
+        [FUNCTION_REFUSED] = NULL,
     };
     const struct sql_function *function;
     for (size_t i = 0; (function = sql_function_at(i)) != NULL; i++) {
         if (classes[function->class] != NULL) {
-            row_begin(out);
-            row_text(out, "name", slice_of(function->name));
-            row_text(out, "class", slice_of(classes[function->class]));
-            row_end(out);
+            catalog__row_begin(out);
+            catalog__row_text(out, "name", slice_of(function->name));
+            catalog__row_text(out, "class", slice_of(classes[function->class]));
+            catalog__row_end(out);
         }
     }
     return finish(out, info);
@@ -460,9 +262,9 @@ enum err catalog__rows_roles(const struct catalog_system_input *input, struct ar
         TRY(system_roles(input->system, input->who, arena, &roles, &count, info));
     }
     for (size_t i = 0; i < count; i++) {
-        row_begin(out);
-        row_text(out, "name", roles != NULL ? roles[i] : identity_role(input->who, i));
-        row_end(out);
+        catalog__row_begin(out);
+        catalog__row_text(out, "name", roles != NULL ? roles[i] : identity_role(input->who, i));
+        catalog__row_end(out);
     }
     return finish(out, info);
 }
@@ -472,10 +274,10 @@ enum err catalog__rows_attributes(const struct catalog_system_input *input,
 {
     for (size_t i = 0; i < identity_attribute_count(input->who); i++) {
         struct identity_attribute attribute = identity_attribute_at(input->who, i);
-        row_begin(out);
-        row_text(out, "name", attribute.name);
-        row_text(out, "value", attribute.value);
-        row_end(out);
+        catalog__row_begin(out);
+        catalog__row_text(out, "name", attribute.name);
+        catalog__row_text(out, "value", attribute.value);
+        catalog__row_end(out);
     }
     return finish(out, info);
 }
@@ -505,11 +307,11 @@ enum err catalog__rows_users(const struct catalog_system_input *input, struct ar
     TRY(reader_of_people(input, &reader, info));
     TRY(system_users(input->system, reader, arena, &users, &count, info));
     for (size_t i = 0; i < count; i++) {
-        row_begin(out);
-        row_text(out, "name", users[i].name);
-        row_bool(out, "is_owner", users[i].is_owner);
-        row_bool(out, "has_password", users[i].verifier.len > 0);
-        row_key(out, "attributes");
+        catalog__row_begin(out);
+        catalog__row_text(out, "name", users[i].name);
+        catalog__row_bool(out, "is_owner", users[i].is_owner);
+        catalog__row_bool(out, "has_password", users[i].verifier.len > 0);
+        catalog__row_key(out, "attributes");
         for (size_t a = 0; a < users[i].attribute_count; a++) {
             buf_append_char(out, a == 0 ? '{' : ',');
             json_write_string(out, users[i].attributes[a].name);
@@ -517,7 +319,7 @@ enum err catalog__rows_users(const struct catalog_system_input *input, struct ar
             json_write_string(out, users[i].attributes[a].value);
         }
         buf_append_str(out, users[i].attribute_count == 0 ? "{}" : "}");
-        row_end(out);
+        catalog__row_end(out);
     }
     return finish(out, info);
 }
@@ -531,11 +333,11 @@ enum err catalog__rows_members(const struct catalog_system_input *input, struct 
     TRY(reader_of_people(input, &reader, info));
     TRY(system_members(input->system, reader, arena, &members, &count, info));
     for (size_t i = 0; i < count; i++) {
-        row_begin(out);
-        row_text(out, "role", members[i].role);
-        row_text(out, "member", members[i].member);
-        row_bool(out, "member_is_role", members[i].member_is_role);
-        row_end(out);
+        catalog__row_begin(out);
+        catalog__row_text(out, "role", members[i].role);
+        catalog__row_text(out, "member", members[i].member);
+        catalog__row_bool(out, "member_is_role", members[i].member_is_role);
+        catalog__row_end(out);
     }
     return finish(out, info);
 }
@@ -554,7 +356,7 @@ static void print_grant_columns(struct buf *out, const struct grant *grant,
                                 const struct relation *relation)
 {
     if (!grant->all_columns) {
-        row_key(out, "columns");
+        catalog__row_key(out, "columns");
         buf_append_char(out, '[');
         for (size_t i = 0; i < grant->column_count; i++) {
             buf_append_str(out, i == 0 ? "" : ",");
@@ -562,8 +364,8 @@ static void print_grant_columns(struct buf *out, const struct grant *grant,
         }
         buf_append_char(out, ']');
     }
-    row_bool(out, "has_rows", grant->rows.len > 0);
-    row_key(out, "masked");
+    catalog__row_bool(out, "has_rows", grant->rows.len > 0);
+    catalog__row_key(out, "masked");
     buf_append_char(out, '[');
     for (size_t i = 0; i < grant->mask_count; i++) {
         buf_append_str(out, i == 0 ? "" : ",");
@@ -575,19 +377,19 @@ static void print_grant_columns(struct buf *out, const struct grant *grant,
 static void print_grant(struct buf *out, const struct grant *grant, const struct relation *relation)
 {
     char time[CLOCK_TEXT_BYTES];
-    row_begin(out);
-    row_number(out, "id", grant->id);
-    row_text(out, "effect", grant->effect == GRANT_ALLOW ? SLICE("ALLOW") : SLICE("DENY"));
-    row_key(out, "privileges");
+    catalog__row_begin(out);
+    catalog__row_number(out, "id", grant->id);
+    catalog__row_text(out, "effect", grant->effect == GRANT_ALLOW ? SLICE("ALLOW") : SLICE("DENY"));
+    catalog__row_key(out, "privileges");
     bool is_select = (grant->privileges & PRIVILEGE_SELECT) != 0;
     bool is_create = (grant->privileges & PRIVILEGE_CREATE) != 0;
     buf_printf(out, "[%s%s%s]", is_select ? "\"SELECT\"" : "", is_select && is_create ? "," : "",
                is_create ? "\"CREATE\"" : "");
-    row_text(out, "grantee_kind",
-             grant->grantee_kind == GRANTEE_ROLE ? SLICE("ROLE") : SLICE("USER"));
-    row_text(out, "grantee", grant->grantee);
+    catalog__row_text(out, "grantee_kind",
+                      grant->grantee_kind == GRANTEE_ROLE ? SLICE("ROLE") : SLICE("USER"));
+    catalog__row_text(out, "grantee", grant->grantee);
     if (relation != NULL) {
-        row_key(out, "object");
+        catalog__row_key(out, "object");
         struct buf name CLEANUP(buf_fini) = {0};
         buf_append_slice(&name, relation->name.schema);
         buf_append_char(&name, '.');
@@ -595,11 +397,11 @@ static void print_grant(struct buf *out, const struct grant *grant, const struct
         json_write_string(out, buf_slice(&name));
         out->failed = out->failed || buf_failed(&name);
     }
-    row_text(out, "object_uuid", grant->object_uuid);
+    catalog__row_text(out, "object_uuid", grant->object_uuid);
     print_grant_columns(out, grant, relation);
-    row_text(out, "grantor", grant->grantor);
-    row_text(out, "created_at", slice_of(clock_format_utc(grant->created_wall_us, time)));
-    row_end(out);
+    catalog__row_text(out, "grantor", grant->grantor);
+    catalog__row_text(out, "created_at", slice_of(clock_format_utc(grant->created_wall_us, time)));
+    catalog__row_end(out);
 }
 
 enum err catalog__rows_grants(const struct catalog_system_input *input, struct arena *arena,

@@ -16,7 +16,9 @@ static void print_types(const struct relation *relation, const char *parameter, 
     bool is_first = true;
     buf_printf(out, ", %s = {", parameter);
     for (size_t i = 0; i < relation->column_count; i++) {
-        if (catalog__is_partition(relation, &relation->columns[i])) {
+        bool is_constant = relation->kind == RELATION_SYSTEM &&
+                           slice_starts_with(relation->columns[i].source, SLICE("="));
+        if (is_constant || catalog__is_partition(relation, &relation->columns[i])) {
             continue;
         }
         buf_append_str(out, is_first ? "" : ", ");

@@ -1,37 +1,7 @@
 /* The system relations: their names, shapes and identities in one table. */
-#include "catalog/catalog_int.h"
+#include "catalog/pg_int.h"
 
 #define COLUMNS(array) array, ARRAY_COUNT(array)
-
-static const struct system_column schemata_columns[] = {
-    {"catalog_name", "VARCHAR"}, {"schema_name", "VARCHAR"}, {"schema_owner", "VARCHAR"}};
-
-static const struct system_column info_tables_columns[] = {{"table_catalog", "VARCHAR"},
-                                                           {"table_schema", "VARCHAR"},
-                                                           {"table_name", "VARCHAR"},
-                                                           {"table_type", "VARCHAR"},
-                                                           {"is_insertable_into", "VARCHAR"}};
-
-static const struct system_column info_columns_columns[] = {
-    {"table_catalog", "VARCHAR"}, {"table_schema", "VARCHAR"},     {"table_name", "VARCHAR"},
-    {"column_name", "VARCHAR"},   {"ordinal_position", "INTEGER"}, {"column_default", "VARCHAR"},
-    {"is_nullable", "VARCHAR"},   {"data_type", "VARCHAR"}};
-
-static const struct system_column views_columns[] = {{"table_catalog", "VARCHAR"},
-                                                     {"table_schema", "VARCHAR"},
-                                                     {"table_name", "VARCHAR"},
-                                                     {"view_definition", "VARCHAR"},
-                                                     {"security_type", "VARCHAR"}};
-
-static const struct system_column applicable_roles_columns[] = {
-    {"grantee", "VARCHAR"}, {"role_name", "VARCHAR"}, {"is_grantable", "VARCHAR"}};
-
-static const struct system_column enabled_roles_columns[] = {{"role_name", "VARCHAR"}};
-
-static const struct system_column privileges_columns[] = {
-    {"grantor", "VARCHAR"},      {"grantee", "VARCHAR"},    {"table_catalog", "VARCHAR"},
-    {"table_schema", "VARCHAR"}, {"table_name", "VARCHAR"}, {"privilege_type", "VARCHAR"},
-    {"is_grantable", "VARCHAR"}};
 
 static const struct system_column tables_columns[] = {
     {"schema", "VARCHAR"}, {"name", "VARCHAR"},    {"kind", "VARCHAR"}, {"format", "VARCHAR"},
@@ -131,20 +101,6 @@ static const struct system_column queries_columns[] = {
 
 /* Sorted by nothing but age: SHOW sorts. */
 const struct system_shape catalog__shapes[] = {
-    {SQL_SCHEMA_INFORMATION, "schemata", ID("01"), false, COLUMNS(schemata_columns),
-     catalog__rows_schemata, NULL},
-    {SQL_SCHEMA_INFORMATION, "tables", ID("02"), false, COLUMNS(info_tables_columns),
-     catalog__rows_info_tables, NULL},
-    {SQL_SCHEMA_INFORMATION, "columns", ID("03"), false, COLUMNS(info_columns_columns),
-     catalog__rows_info_columns, NULL},
-    {SQL_SCHEMA_INFORMATION, "views", ID("04"), false, COLUMNS(views_columns), catalog__rows_views,
-     NULL},
-    {SQL_SCHEMA_INFORMATION, "applicable_roles", ID("05"), false, COLUMNS(applicable_roles_columns),
-     catalog__rows_applicable_roles, NULL},
-    {SQL_SCHEMA_INFORMATION, "enabled_roles", ID("06"), false, COLUMNS(enabled_roles_columns),
-     catalog__rows_enabled_roles, NULL},
-    {SQL_SCHEMA_INFORMATION, "table_privileges", ID("07"), false, COLUMNS(privileges_columns),
-     catalog__rows_privileges, NULL},
     {SQL_SCHEMA_SYSTEM, "tables", ID("11"), false, COLUMNS(tables_columns), catalog__rows_tables,
      NULL},
     {SQL_SCHEMA_SYSTEM, "columns", ID("12"), false, COLUMNS(columns_columns), catalog__rows_columns,
@@ -200,7 +156,8 @@ bool catalog_system_find(const struct sql_name *name, bool *ret_needs_grant)
 {
     const struct system_shape *shape = find_shape(name);
     if (shape == NULL) {
-        return false;
+        *ret_needs_grant = false;
+        return catalog__pg_relation_find(name) != NULL;
     }
     *ret_needs_grant = shape->needs_grant;
     return true;
@@ -310,6 +267,10 @@ enum err catalog_system_load(const struct sql_name *name, const struct catalog_s
                              struct errinfo *info)
 {
     const struct system_shape *shape = find_shape(name);
+    const struct pg_relation *pg = shape == NULL ? catalog__pg_relation_find(name) : NULL;
+    if (pg != NULL) {
+        return catalog__pg_relation_load(pg, input, arena, ret_relation, info);
+    }
     if (shape == NULL) {
         return errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%.*s.%.*s\" does not exist",
                            SLICE_ARGS(name->schema), SLICE_ARGS(name->name));

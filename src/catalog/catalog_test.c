@@ -325,7 +325,7 @@ TEST(catalog, system_tables_show_each_person_their_own)
     CHECK(!has(rows, "\"t\"") && has(rows, "\"settings\"") && !has(rows, "\"audit\""));
     CHECK(has(rows_of(&f, f.owner, "information_schema", "tables", 0), "\"audit\""));
     rows = rows_of(&f, f.ana, "information_schema", "columns", 1);
-    CHECK(has(rows, "\"column_name\":\"id\"") && !has(rows, "card"));
+    CHECK(has(rows, "\"column_name\":\"id\"") && !has(rows, "\"card\""));
     CHECK(!has(rows_of(&f, f.ana, "moat_system", "columns", 1), "card"));
     CHECK(has(rows_of(&f, f.owner, "moat_system", "columns", 2), "card"));
     rows = rows_of(&f, f.ana, "information_schema", "views", 2);

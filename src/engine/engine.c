@@ -17,11 +17,11 @@ static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct engine_module_ops *_Atomic loaded_ops; /* NULL until the first engine_open */
 static char loaded_path[PATH_MAX];
 
-static const struct engine_module_ops *ops(void)
+/* Every handle begins with the table of the engine that it belongs to. */
+static const struct engine_module_ops *ops(const void *handle)
 {
-    const struct engine_module_ops *table = loaded_ops;
-    ASSERT(table != NULL); /* a handle exists only after engine_open */
-    return table;
+    ASSERT(handle != NULL);
+    return *(const struct engine_module_ops *const *)handle;
 }
 
 /* Folder of the running program, without the last slash. */
@@ -126,68 +126,72 @@ enum err engine_open(const struct engine_options *options, struct engine **ret_e
                      struct errinfo *info)
 {
     ASSERT(options != NULL && ret_engine != NULL);
+    if (options->hosts != NULL) {
+        return ops(options->hosts)->open(options, ret_engine, info);
+    }
     pthread_mutex_lock(&load_lock);
     enum err err = ensure_loaded(options->module_path, info);
     pthread_mutex_unlock(&load_lock);
-    return err != ERR_OK ? err : ops()->open(options, ret_engine, info);
+    return err != ERR_OK ? err : loaded_ops->open(options, ret_engine, info);
 }
 
 void engine_close(struct engine *engine)
 {
     if (engine != NULL) {
-        ops()->close(engine);
+        ops(engine)->close(engine);
     }
 }
 
 const char *engine_version(const struct engine *engine)
 {
-    return ops()->version_text(engine);
+    return ops(engine)->version_text(engine);
 }
 
 uint64_t engine_memory_bytes(struct engine *engine)
 {
-    return ops()->memory_bytes(engine);
+    return ops(engine)->memory_bytes(engine);
 }
 
-enum err engine_session_open(struct engine *engine, struct engine_session **ret_session,
-                             struct errinfo *info)
+enum err engine_session_open(struct engine *engine, const struct identity *who,
+                             struct engine_session **ret_session, struct errinfo *info)
 {
-    return ops()->session_open(engine, ret_session, info);
+    ASSERT(who != NULL);
+    return ops(engine)->session_open(engine, who, ret_session, info);
 }
 
 void engine_session_close(struct engine_session *session)
 {
     if (session != NULL) {
-        ops()->session_close(session);
+        ops(session)->session_close(session);
     }
 }
 
 void engine_session_cancel(struct engine_session *session)
 {
-    ops()->session_cancel(session);
+    ops(session)->session_cancel(session);
 }
 
 void engine_session_ready(struct engine_session *session)
 {
-    ops()->session_ready(session);
+    ops(session)->session_ready(session);
 }
 
 enum err engine_parse(struct engine_session *session, struct slice sql, struct buf *ret_json,
                       struct errinfo *info)
 {
-    return ops()->parse(session, sql, ret_json, info);
+    return ops(session)->parse(session, sql, ret_json, info);
 }
 
 enum err engine_deparse(struct engine_session *session, struct slice json, struct buf *ret_sql,
                         struct errinfo *info)
 {
-    return ops()->deparse(session, json, ret_sql, info);
+    return ops(session)->deparse(session, json, ret_sql, info);
 }
 
 enum err engine_functions(struct engine_session *session, struct buf *ret_lines,
                           struct errinfo *info)
 {
-    return ops()->functions(session, ret_lines, info);
+    return ops(session)->functions(session, ret_lines, info);
 }
 
 enum err engine_describe(struct engine_session *session, const struct identity *who,
@@ -196,7 +200,7 @@ enum err engine_describe(struct engine_session *session, const struct identity *
                          struct errinfo *info)
 {
     ASSERT(who != NULL);
-    return ops()->describe(session, physical_sql, arena, ret_columns, ret_count, info);
+    return ops(session)->describe(session, who, physical_sql, arena, ret_columns, ret_count, info);
 }
 
 enum err engine_describe_parameters(struct engine_session *session, const struct identity *who,
@@ -205,7 +209,8 @@ enum err engine_describe_parameters(struct engine_session *session, const struct
                                     struct errinfo *info)
 {
     ASSERT(who != NULL);
-    return ops()->describe_parameters(session, physical_sql, arena, ret_types, ret_count, info);
+    return ops(session)->describe_parameters(session, who, physical_sql, arena, ret_types,
+                                             ret_count, info);
 }
 
 enum err engine_explain(struct engine_session *session, const struct identity *who,
@@ -213,7 +218,70 @@ enum err engine_explain(struct engine_session *session, const struct identity *w
                         struct errinfo *info)
 {
     ASSERT(who != NULL);
-    return ops()->explain(session, physical_sql, is_analyze, ret_json, info);
+    return ops(session)->explain(session, who, physical_sql, is_analyze, ret_json, info);
+}
+
+static bool holds_only(struct slice text, const char *marks)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              (c != '\0' && strchr(marks, c) != NULL))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct slice slice_from(struct slice text, size_t at)
+{
+    return (struct slice){text.ptr + at, text.len - at};
+}
+
+/* "/year=2024": a folder of a partition, at the start of `text`; its length, or 0. */
+static size_t partition_len(struct slice text)
+{
+    size_t len = slice_find(slice_from(text, 1), SLICE("/"));
+    struct slice folder = {text.ptr + 1, len == SIZE_MAX ? 0 : len};
+    size_t equals = slice_find(folder, SLICE("="));
+    bool is_one = equals != SIZE_MAX && equals > 0 &&
+                  holds_only((struct slice){folder.ptr, equals}, "_") &&
+                  holds_only(slice_from(folder, equals + 1), "._-~+%");
+    return is_one ? len + 1 : 0;
+}
+
+/* "", ".csv.gz", or folders of partitions before one: "/year=2024/f.gz". It becomes part of an
+ * address, so nothing else may be in it (addresses are cut out of messages). */
+static bool is_extension(struct slice text)
+{
+    if (text.len > 4096) {
+        return false;
+    }
+    while (text.len > 0 && text.ptr[0] == '/') {
+        size_t len = partition_len(text);
+        if (len > 0) {
+            text = slice_from(text, len);
+            continue;
+        }
+        if (text.len < 2 || text.ptr[1] != 'f') { /* the file's name */
+            return false;
+        }
+        text = slice_from(text, 2);
+        break;
+    }
+    return text.len <= 32 && (text.len == 0 || text.ptr[0] == '.') && holds_only(text, "._-");
+}
+
+static enum err check_extensions(const struct engine_grant_spec *spec, struct errinfo *info)
+{
+    for (size_t i = 0; i < spec->object_count; i++) {
+        if (!is_extension(spec->objects[i].extension)) {
+            return errinfo_set(info, ERR_INVALID, NULL,
+                               "\"%.*s\" cannot be the extension of an object",
+                               SLICE_ARGS(spec->objects[i].extension));
+        }
+    }
+    return ERR_OK;
 }
 
 enum err engine_grant_open(struct engine *engine, const struct identity *who,
@@ -221,34 +289,36 @@ enum err engine_grant_open(struct engine *engine, const struct identity *who,
                            struct errinfo *info)
 {
     ASSERT(who != NULL && spec != NULL);
-    return ops()->grant_open(engine, spec, ret_grant, info);
+    ASSERT(spec->object_count == 0 || spec->read != NULL);
+    TRY(check_extensions(spec, info));
+    return ops(engine)->grant_open(engine, who, spec, ret_grant, info);
 }
 
 void engine_grant_close(struct engine_grant *grant)
 {
     if (grant != NULL) {
-        ops()->grant_close(grant);
+        ops(grant)->grant_close(grant);
     }
 }
 
 void engine_grant_uri(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
-    ops()->grant_uri(grant, index, ret_uri);
+    ops(grant)->grant_uri(grant, index, ret_uri);
 }
 
 void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
-    ops()->grant_uri_out(grant, index, ret_uri);
+    ops(grant)->grant_uri_out(grant, index, ret_uri);
 }
 
 void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
-    ops()->grant_uri_scan(grant, index, ret_uri);
+    ops(grant)->grant_uri_scan(grant, index, ret_uri);
 }
 
 struct engine_grant_counters engine_grant_count(const struct engine_grant *grant)
 {
-    return ops()->grant_count(grant);
+    return ops(grant)->grant_count(grant);
 }
 
 enum err engine_query_open(struct engine_session *session, const struct identity *who,
@@ -257,44 +327,45 @@ enum err engine_query_open(struct engine_session *session, const struct identity
                            struct errinfo *info)
 {
     ASSERT(who != NULL);
-    return ops()->query_open(session, physical_sql, parameters, parameter_count, ret_query, info);
+    return ops(session)->query_open(session, who, physical_sql, parameters, parameter_count,
+                                    ret_query, info);
 }
 
 size_t engine_query_column_count(const struct engine_query *query)
 {
-    return ops()->query_column_count(query);
+    return ops(query)->query_column_count(query);
 }
 
 struct engine_column engine_query_column(const struct engine_query *query, size_t index)
 {
-    return ops()->query_column(query, index);
+    return ops(query)->query_column(query, index);
 }
 
 enum err engine_query_schema(struct engine_query *query, struct ArrowSchema *ret_schema,
                              struct errinfo *info)
 {
-    return ops()->query_schema(query, ret_schema, info);
+    return ops(query)->query_schema(query, ret_schema, info);
 }
 
 enum err engine_query_next(struct engine_query *query, struct ArrowArray *ret_batch,
                            struct errinfo *info)
 {
-    return ops()->query_next(query, ret_batch, info);
+    return ops(query)->query_next(query, ret_batch, info);
 }
 
 void engine_query_cancel(struct engine_query *query)
 {
-    ops()->query_cancel(query);
+    ops(query)->query_cancel(query);
 }
 
 double engine_query_progress(struct engine_query *query)
 {
-    return ops()->query_progress(query);
+    return ops(query)->query_progress(query);
 }
 
 void engine_query_close(struct engine_query *query)
 {
     if (query != NULL) {
-        ops()->query_close(query);
+        ops(query)->query_close(query);
     }
 }

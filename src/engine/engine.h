@@ -22,6 +22,24 @@ struct engine_session;
 struct engine_grant;
 struct engine_query;
 struct engine_scan_spec; /* engine/scan.h */
+struct engine_hosts;     /* engine/host/host.h */
+
+/* Where the engine spills, if not by path: files that somebody else opens for it, so that it needs
+ * no file system. Both from any thread; names are of letters, digits, '.', '_' and '-'. */
+struct engine_spill {
+    enum err (*open)(void *context, const char *name, bool may_create, int *ret_fd,
+                     struct errinfo *info); /* ERR_NOT_FOUND; the caller closes */
+    enum err (*remove)(void *context, const char *name, struct errinfo *info);
+    void *context;
+};
+
+/* The sha256 mask of values that somebody else computes, who has the key: hex texts of 64 bytes.
+ * From any thread. */
+struct engine_mask {
+    enum err (*hash)(void *context, const struct slice *values, size_t count, char (*ret_hex)[65],
+                     struct errinfo *info);
+    void *context;
+};
 
 struct engine_options {
     uint64_t memory_bytes_max; /* 0 = the engine's default (80 % of RAM); the warehouse
@@ -31,6 +49,11 @@ struct engine_options {
     uint64_t temp_bytes_max;   /* 0 = unlimited */
     struct slice mask_key;     /* keys the sha256 mask; copied, wiped on close */
     const char *module_path;   /* NULL = libmoat_engine.so beside the program or in lib/moat */
+    /* NULL = the engine runs in this process; else in these hosts, and only `mask_key` and the
+     * limits above are looked at. Outlives the engine. */
+    struct engine_hosts *hosts;
+    const struct engine_spill *spill; /* NULL = by temp_folder; copied */
+    const struct engine_mask *mask;   /* NULL = by mask_key; copied */
 };
 
 /* ERR_UNSUPPORTED if the module or its library cannot be loaded or has the wrong version. */
@@ -40,8 +63,10 @@ void engine_close(struct engine *engine); /* after all sessions, queries and gra
 DEFINE_CLEANUP(struct engine, engine_cleanup, engine_close)
 const char *engine_version(const struct engine *engine);
 
-MUST_USE enum err engine_session_open(struct engine *engine, struct engine_session **ret_session,
-                                      struct errinfo *info);
+/* `who` is whose statements the session will parse: those of another must not reach the same
+ * host. What touches data names its person again. */
+MUST_USE enum err engine_session_open(struct engine *engine, const struct identity *who,
+                                      struct engine_session **ret_session, struct errinfo *info);
 void engine_session_close(struct engine_session *session);
 DEFINE_CLEANUP(struct engine_session, engine_session_cleanup, engine_session_close)
 

@@ -288,7 +288,7 @@ static enum err run_text(struct lake_deletes *deletes, struct slice sql, struct 
 {
     struct engine_session *session CLEANUP(engine_session_cleanup) = NULL;
     struct engine_query *query CLEANUP(engine_query_cleanup) = NULL;
-    TRY(engine_session_open(deletes->engine, &session, info));
+    TRY(engine_session_open(deletes->engine, deletes->source->from.who, &session, info));
     TRY(engine_query_open(session, deletes->source->from.who, sql, NULL, 0, &query, info));
     for (;;) {
         struct ArrowArray batch = {0};

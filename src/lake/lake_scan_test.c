@@ -176,7 +176,7 @@ static enum err run(struct house *house, struct slice sql, struct buf *out, stru
 {
     struct engine_session *session CLEANUP(engine_session_cleanup) = NULL;
     struct engine_query *query CLEANUP(engine_query_cleanup) = NULL;
-    TRY(engine_session_open(house->engine, &session, info));
+    TRY(engine_session_open(house->engine, house->who, &session, info));
     TRY(engine_query_open(session, house->who, sql, NULL, 0, &query, info));
     for (;;) {
         struct ArrowArray batch = {0};

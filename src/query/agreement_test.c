@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/test.h"
 #include "engine/engine.h"
+#include "engine/host/testing.h"
 #include "sql/relation.h"
 #include "sql/scan.h"
 
@@ -50,12 +51,15 @@ static void compare(struct engine_session *session, struct slice text, size_t *r
     *ret_compared += whole > 0;
 }
 
-static void open_session(struct engine **ret_engine, struct engine_session **ret_session)
+static struct engine_hosts *open_session(struct engine **ret_engine,
+                                         struct engine_session **ret_session)
 {
     struct engine_options options = {.memory_bytes_max = 256u << 20, .thread_count = 1};
     struct errinfo info;
-    CHECK_OK(engine_open(&options, ret_engine, &info));
-    CHECK_OK(engine_session_open(*ret_engine, ret_session, &info));
+    struct engine_hosts *hosts;
+    CHECK_OK(test_engine_open(&options, ret_engine, &hosts, &info));
+    CHECK_OK(engine_session_open(*ret_engine, test_who(), ret_session, &info));
+    return hosts;
 }
 
 TEST(agreement, splitter_and_engine_cut_at_the_same_places)
@@ -73,12 +77,12 @@ TEST(agreement, splitter_and_engine_cut_at_the_same_places)
     static const char *const gaps[] = {
         " ",     "\n",       "\r",           "\t",           "\f",        "/*;*/",   "--;\n",
         "--;\r", "\xC2\xA0", "\xE2\x80\x8B", "\xE3\x80\x80", " /* ' */ ", " -- $$\n"};
-    struct engine *engine CLEANUP(engine_cleanup) = NULL;
+    struct engine *engine = NULL;
     struct engine_session *session = NULL;
     uint64_t seed = test_seed();
     size_t compared = 0;
     size_t refused = 0;
-    open_session(&engine, &session);
+    struct engine_hosts *hosts = open_session(&engine, &session);
     for (int round = 0; round < 3000; round++) {
         struct buf text CLEANUP(buf_fini) = {0};
         size_t count = 1 + test_random_below(&seed, 3);
@@ -103,6 +107,8 @@ TEST(agreement, splitter_and_engine_cut_at_the_same_places)
         }
     }
     engine_session_close(session);
+    engine_close(engine);
+    engine_hosts_close(hosts);
     CHECK(compared > 500);
     /* At the very end of a text the engine takes a Unicode space for a name and "$" for nothing:
      * such a piece is refused, which is the safe side. */
@@ -111,9 +117,9 @@ TEST(agreement, splitter_and_engine_cut_at_the_same_places)
 
 TEST(agreement, printed_names_are_names_to_the_engine)
 {
-    struct engine *engine CLEANUP(engine_cleanup) = NULL;
+    struct engine *engine = NULL;
     struct engine_session *session = NULL;
-    open_session(&engine, &session);
+    struct engine_hosts *hosts = open_session(&engine, &session);
     for (size_t i = 0; i < sql_keyword_count; i++) {
         char lower[32] = "";
         for (size_t n = 0; sql_keywords[i][n] != '\0' && n + 1 < sizeof(lower); n++) {
@@ -129,4 +135,6 @@ TEST(agreement, printed_names_are_names_to_the_engine)
         }
     }
     engine_session_close(session);
+    engine_close(engine);
+    engine_hosts_close(hosts);
 }

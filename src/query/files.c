@@ -383,7 +383,7 @@ static enum err begin(struct look *look, struct query *query, const struct ident
 {
     *look =
         (struct look){.session = query->session, .query = query, .who = who, .arena = query->arena};
-    return engine_session_open(query->session->warehouse->engine, &look->engine, info);
+    return engine_session_open(query->session->warehouse->engine, who, &look->engine, info);
 }
 
 /* What the engine says when a file is not what it took it for. */

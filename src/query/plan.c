@@ -98,6 +98,44 @@ static enum err parse_own(struct builder *b, const struct buf *text, struct json
     return ERR_OK;
 }
 
+/* ---- what the syntax tree asks of the session ---- */
+
+struct asker {
+    struct session *session;
+    const struct identity *who;
+    struct sql_session functions;
+};
+
+static enum err parse_function(void *context, struct slice text, struct arena *arena,
+                               struct slice *ret_json, struct errinfo *info)
+{
+    const struct asker *asker = context;
+    return plan_parse(asker->session, text, arena, ret_json, info);
+}
+
+static enum err find_number(void *context, const char *kind, struct slice text, uint32_t *ret_oid,
+                            struct errinfo *info)
+{
+    const struct asker *asker = context;
+    return resolve_number(asker->session, asker->who, kind, text, ret_oid, info);
+}
+
+/* Limits of a text whose names are in `schema`, with catalog functions answered for `who`. */
+static struct sql_limits limits_of(struct session *session, const struct identity *who,
+                                   struct slice schema, struct asker *asker)
+{
+    struct sql_limits limits = session->warehouse->limits;
+    asker->session = session;
+    asker->who = who;
+    asker->functions = (struct sql_session){.catalog = slice_of(session->default_catalog),
+                                            .parse = parse_function,
+                                            .number = find_number,
+                                            .context = asker};
+    limits.default_schema = schema;
+    limits.session = &asker->functions;
+    return limits;
+}
+
 /* ---- first pass: resolve ---- */
 
 static enum err open_view(struct builder *b, const struct plan_node *parent,
@@ -128,8 +166,8 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     struct slice json;
     TRY(plan_parse(b->session, relation->view_sql, b->arena, &json, info));
-    struct sql_limits limits = b->session->warehouse->limits;
-    limits.default_schema = node->schema;
+    struct asker asker;
+    struct sql_limits limits = limits_of(b->session, node->who, node->schema, &asker);
     TRY(sql_ast_open(json, relation->view_sql, SQL_FROM_VIEW, &limits, node->who, b->arena,
                      &node->ast, info));
     b->depth++;
@@ -215,11 +253,16 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
     /* A view means the same in whatever schema who asks is: they could have put a table of their
      * own there, and it would be read with a definer's rights. */
     struct sql_name name = reference->name;
-    bool is_own = slice_equal_fold(name.schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
-                  slice_equal_fold(name.schema, SLICE(SQL_SCHEMA_INFORMATION));
+    bool is_own = resolve_is_own_schema(name.schema);
     name.catalog = name.catalog.len > 0 || is_own ? name.catalog : node->catalog;
     name.schema = name.schema.len > 0 ? name.schema : node->schema;
     enum err err = resolve_version(b->session, node->who, &name, &travel, b->arena, out, info);
+    if (err == ERR_NOT_FOUND && reference->name.schema.len == 0 &&
+        resolve_is_pg(reference->name.name)) {
+        const struct sql_name pg = {SLICE(SQL_CATALOG_DEFAULT), SLICE(SQL_SCHEMA_PG),
+                                    reference->name.name};
+        return resolve_version(b->session, node->who, &pg, &travel, b->arena, out, info);
+    }
     if (err == ERR_NOT_FOUND && looks_like_path(reference) && may_name_paths(node->who)) {
         err = load_path(b, node, reference, out, info);
     }
@@ -665,10 +708,24 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
 
 /* ---- second pass: secure ---- */
 
+/* One that has no rows now: nothing has to be opened to say so. */
+static bool is_empty_system(const struct relation *relation)
+{
+    return relation->kind == RELATION_SYSTEM && relation->object_count == 0;
+}
+
 static void write_source_column(const struct relation *relation,
                                 const struct relation_column *column, struct buf *out)
 {
     bool is_text = lake_metadata_is_text(relation, column);
+    if (relation->kind == RELATION_SYSTEM && slice_starts_with(column->source, SLICE("="))) {
+        buf_append(out, column->source.ptr + 1, column->source.len - 1);
+        return;
+    }
+    if (is_empty_system(relation)) {
+        buf_printf(out, "CAST(NULL AS %.*s)", SLICE_ARGS(column->type));
+        return;
+    }
     if (relation_column_is_unreadable(column)) {
         struct buf text CLEANUP(buf_fini) = {0};
         buf_printf(&text, "column \"%.*s\" has the Iceberg type %.*s, which cannot be read",
@@ -715,6 +772,10 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
         buf_printf(out, " AS \"__moat_c%u\"", columns[i]->id);
     }
     buf_append_str(out, " FROM ");
+    if (is_empty_system(relation)) {
+        buf_append_str(out, "(SELECT 1) AS \"__moat_none\" WHERE false) AS \"__moat_source\"");
+        return ERR_OK;
+    }
     if (relation->kind == RELATION_VIEW) {
         buf_append_str(out, "\"__moat_view\"");
     } else if (is_scanned(relation)) {
@@ -926,8 +987,9 @@ static enum err build_text(struct session *session, struct query *query, struct 
     struct plan_node root = {.who = session->who, .via_view = {"", 0}};
     struct slice json;
     TRY(plan_parse(session, kept, b.arena, &json, info));
-    struct sql_limits limits = session->warehouse->limits;
-    limits.default_schema = slice_of(session->default_schema);
+    struct asker asker;
+    struct sql_limits limits =
+        limits_of(session, session->who, slice_of(session->default_schema), &asker);
     TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root.ast, info));
     plan->ast = root.ast;
     TRY(enter(query, QUERY_PARSED, info));
@@ -957,7 +1019,10 @@ static enum err build_new(struct session *session, struct query *query, struct s
     }
     TRY(sql_ast_check_text(kept, &session->warehouse->limits, info));
     TRY(sql_travel_rewrite(kept, plan->arena, &plan->travel, info));
+    session->memo = NULL;
+    session->memo_arena = plan->arena; /* all that the statement reads of catalogs is read once */
     enum err err = build_text(session, query, plan->travel.text, plan, info);
+    session->memo_arena = NULL;
     if (err != ERR_OK && info != NULL) {
         info->position = sql_travel_position(&plan->travel, info->position);
     }

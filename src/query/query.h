@@ -23,6 +23,9 @@ struct warehouse_options {
     const struct config *config; /* outlives the warehouse */
     bool create_if_missing;
     const char *engine_module; /* NULL = beside the program */
+    bool is_server;            /* of many people: the engine runs in hosts unless forbidden */
+    /* A program that can be a host (engine/host/host.h), which forces hosts; NULL = this one. */
+    const char *engine_host;
 };
 
 /* Opens store, audit trail and engine of the folder in `config`. */

@@ -30,6 +30,7 @@ struct warehouse {
     char *folder;
     struct system *system;
     struct audit *audit;
+    struct engine_hosts *hosts; /* NULL: the engine runs in this process */
     struct engine *engine;
     struct admission *admission;
     struct plan_cache *cache;
@@ -62,6 +63,8 @@ struct session {
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
     struct prepared *prepared;
+    struct resolve_memo *memo; /* while a statement is planned, in its arena */
+    struct arena *memo_arena;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };

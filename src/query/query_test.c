@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/test.h"
+#include "engine/host/testing.h"
 #include "query/query_int.h"
 
 /* How much more time a sanitizer may take. */
@@ -45,7 +46,8 @@ static void house_open(struct house *house, const char *const *extra, size_t ext
     }
     struct config_sources sources = {.sets = sets, .set_count = 2 + extra_count};
     CHECK_OK(config_load(&sources, &house->config, &info));
-    struct warehouse_options options = {.config = house->config, .create_if_missing = true};
+    struct warehouse_options options = {
+        .config = house->config, .create_if_missing = true, .engine_host = test_host_program()};
     CHECK_OK(warehouse_open(&options, &house->warehouse, &info));
 }
 

@@ -13,6 +13,20 @@ bool resolve_may_administer(const struct identity *who, const struct relation *r
     return resolve_is_admin(who) || slice_equal_fold(relation->owner, identity_subject(who));
 }
 
+bool resolve_is_own_schema(struct slice schema)
+{
+    return slice_equal_fold(schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
+           slice_equal_fold(schema, SLICE(SQL_SCHEMA_INFORMATION)) ||
+           slice_equal_fold(schema, SLICE(SQL_SCHEMA_PG));
+}
+
+bool resolve_is_pg(struct slice name)
+{
+    const struct sql_name full = {SLICE(SQL_CATALOG_DEFAULT), SLICE(SQL_SCHEMA_PG), name};
+    bool needs_grant;
+    return catalog_system_find(&full, &needs_grant);
+}
+
 static enum err effective_of(struct session *session, const struct identity *who,
                              const struct relation *relation, struct arena *arena,
                              struct policy_effective *ret_effective, struct errinfo *info)
@@ -30,16 +44,57 @@ struct visible_list {
     struct session *session;
     const struct identity *who;
     struct arena *arena;
+    struct grant *grants; /* of all objects, one object's together, in their order */
+    size_t grant_count;
     struct catalog_visible *items;
     size_t count;
     size_t capacity;
 };
 
+static int compare_grants(const void *a, const void *b)
+{
+    const struct grant *left = a;
+    const struct grant *right = b;
+    int order = slice_compare(left->object_uuid, right->object_uuid);
+    return order != 0 ? order : (left->id > right->id) - (left->id < right->id);
+}
+
+/* Asked once for all: one question a relation is most of what a list of thousands would cost. */
+static enum err load_grants(struct visible_list *list, struct errinfo *info)
+{
+    TRY(system_grants(list->session->warehouse->system, list->who, SLICE(""), list->arena,
+                      &list->grants, &list->grant_count, info));
+    if (list->grant_count > 0) {
+        qsort(list->grants, list->grant_count, sizeof(*list->grants), compare_grants);
+    }
+    return ERR_OK;
+}
+
+static size_t first_grant(const struct visible_list *list, struct slice uuid)
+{
+    size_t low = 0;
+    size_t high = list->grant_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        bool is_before = slice_compare(list->grants[middle].object_uuid, uuid) < 0;
+        low = is_before ? middle + 1 : low;
+        high = is_before ? high : middle;
+    }
+    return low;
+}
+
 static enum err add_visible(struct visible_list *list, const struct relation *relation,
                             struct errinfo *info)
 {
     struct policy_effective effective;
-    TRY(effective_of(list->session, list->who, relation, list->arena, &effective, info));
+    size_t first = first_grant(list, relation->uuid);
+    size_t count = 0;
+    while (first + count < list->grant_count &&
+           slice_equal(list->grants[first + count].object_uuid, relation->uuid)) {
+        count++;
+    }
+    TRY(policy_effective(list->who, relation, list->grants + first, count, list->arena, &effective,
+                         info));
     if (!effective.is_visible) {
         return ERR_OK;
     }
@@ -141,6 +196,7 @@ enum err resolve_visible(struct session *session, const struct identity *who, st
     struct visible_list list = {.session = session, .who = who, .arena = arena};
     struct system_relation *relations;
     size_t relation_count;
+    TRY(load_grants(&list, info));
     TRY(system_relations(session->warehouse->system, who, arena, &relations, &relation_count,
                          info));
     for (size_t i = 0; i < relation_count; i++) {
@@ -268,6 +324,9 @@ static enum err not_found(struct session *session, const struct identity *who,
     struct buf name CLEANUP(buf_fini) = {0};
     print_plain(&name, written);
     (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist", buf_cstr(&name));
+    if (resolve_is_pg(written->name)) {
+        return ERR_NOT_FOUND; /* the caller looks there next */
+    }
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "suggestion", 0);
     struct catalog_visible *visible;
     size_t count;
@@ -302,18 +361,24 @@ static enum err not_found(struct session *session, const struct identity *who,
     return ERR_NOT_FOUND;
 }
 
-/* Everybody's rows of a system relation, as far as `who` may see them. */
-static enum err load_system(struct session *session, const struct identity *who,
-                            const struct sql_name *name, struct arena *arena,
-                            struct relation *ret_relation, struct errinfo *info)
+/* What system relations are made of, for one person. */
+struct resolve_memo {
+    const struct identity *who;
+    struct catalog_system_input input;
+    struct slice settings;
+    struct pg_model *model;
+    struct resolve_memo *next;
+};
+
+static enum err make_input(struct session *session, const struct identity *who, struct arena *arena,
+                           struct resolve_memo *memo, struct errinfo *info)
 {
     struct slice *paths;
     size_t path_count;
     TRY(audit_files(session->warehouse->audit, who, arena, &paths, &path_count, info));
     struct buf lines CLEANUP(buf_fini) = {0};
-    struct slice settings;
     session_print_settings(session, NULL, &lines);
-    if (buf_failed(&lines) || !arena_slice(arena, buf_slice(&lines), &settings)) {
+    if (buf_failed(&lines) || !arena_slice(arena, buf_slice(&lines), &memo->settings)) {
         return errinfo_nomem(info);
     }
     struct catalog_visible *visible;
@@ -323,7 +388,8 @@ static enum err load_system(struct session *session, const struct identity *who,
     size_t namespace_count;
     TRY(resolve_namespaces(session, who, visible, visible_count, arena, &namespaces,
                            &namespace_count, info));
-    struct catalog_system_input input = {
+    memo->who = who;
+    memo->input = (struct catalog_system_input){
         .system = session->warehouse->system,
         .who = who,
         .visible = visible,
@@ -332,9 +398,66 @@ static enum err load_system(struct session *session, const struct identity *who,
         .namespace_count = namespace_count,
         .audit_paths = paths,
         .audit_path_count = path_count,
-        .settings_json = &settings,
+        .settings_json = &memo->settings,
+        .model = &memo->model,
     };
-    return catalog_system_load(name, &input, arena, ret_relation, info);
+    return arena_slice(arena, slice_of(session->default_catalog), &memo->input.default_catalog) &&
+                   arena_slice(arena, slice_of(session->default_schema),
+                               &memo->input.default_schema)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
+/* A statement that joins many system relations asks for all that is visible once. */
+static enum err find_memo(struct session *session, const struct identity *who, struct arena *arena,
+                          struct resolve_memo **ret_memo, struct errinfo *info)
+{
+    bool is_kept = session->memo_arena == arena;
+    struct resolve_memo *memo = is_kept ? session->memo : NULL;
+    while (memo != NULL && memo->who != who) {
+        memo = memo->next;
+    }
+    if (memo == NULL) {
+        memo = arena_calloc(arena, 1, sizeof(*memo));
+        if (memo == NULL) {
+            return errinfo_nomem(info);
+        }
+        TRY(make_input(session, who, arena, memo, info));
+        if (is_kept) {
+            memo->next = session->memo;
+            session->memo = memo;
+        }
+    }
+    *ret_memo = memo;
+    return ERR_OK;
+}
+
+/* Everybody's rows of a system relation, as far as `who` may see them. */
+static enum err load_system(struct session *session, const struct identity *who,
+                            const struct sql_name *name, struct arena *arena,
+                            struct relation *ret_relation, struct errinfo *info)
+{
+    struct resolve_memo *memo;
+    if (catalog_system_is_empty(name)) { /* whoever asks */
+        static const struct catalog_system_input nobody = {0};
+        return catalog_system_load(name, &nobody, arena, ret_relation, info);
+    }
+    TRY(find_memo(session, who, arena, &memo, info));
+    return catalog_system_load(name, &memo->input, arena, ret_relation, info);
+}
+
+enum err resolve_number(struct session *session, const struct identity *who, const char *kind,
+                        struct slice text, uint32_t *ret_oid, struct errinfo *info)
+{
+    struct resolve_memo *memo;
+    struct arena *arena = session->memo_arena;
+    ASSERT(arena != NULL);
+    enum err err = catalog_pg_number(kind, text, NULL, arena, ret_oid, info);
+    if (err != ERR_NOT_FOUND) {
+        return err;
+    }
+    TRY(find_memo(session, who, arena, &memo, info));
+    return catalog_pg_number(kind, text, &memo->input, arena, ret_oid, info);
 }
 
 /* Every column raw and every row: for rows that Moat makes. */
@@ -388,9 +511,7 @@ static enum err find_place(struct session *session, const struct identity *who,
                            struct place *ret_place, struct errinfo *info)
 {
     struct place place = {.name = *written};
-    bool is_own_schema = slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
-                         slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_INFORMATION));
-    if (written->catalog.len == 0 && !is_own_schema) {
+    if (written->catalog.len == 0 && !resolve_is_own_schema(written->schema)) {
         place.name.catalog = slice_of(session->default_catalog);
     }
     if (!is_moat(place.name.catalog)) {
@@ -525,6 +646,22 @@ static bool shift(const struct sql_name *written, struct arena *arena, struct sq
     return true;
 }
 
+/* `"lake.sales".t`: what pg_catalog calls the namespace of another catalog. */
+static bool split_schema(const struct sql_name *written, struct sql_name *ret_name)
+{
+    if (written->catalog.len > 0 || written->schema.len == 0) {
+        return false;
+    }
+    const char *dot = memchr(written->schema.ptr, '.', written->schema.len);
+    if (dot == NULL) {
+        return false;
+    }
+    size_t len = (size_t)(dot - written->schema.ptr);
+    *ret_name = (struct sql_name){
+        {written->schema.ptr, len}, {dot + 1, written->schema.len - len - 1}, written->name};
+    return len > 0 && ret_name->schema.len > 0;
+}
+
 /* The one table of a static catalog answers to the catalog's name: `orders`, `orders.files`. */
 static enum err find_static(struct session *session, const struct identity *who,
                             const struct sql_name *written, struct arena *arena,
@@ -580,7 +717,8 @@ enum err resolve_version(struct session *session, const struct identity *who,
     struct sql_name other;
     struct errinfo second;
     enum err err = resolve_or_static(session, who, written, travel, arena, ret_resolved, info);
-    if (err != ERR_NOT_FOUND || !shift(written, arena, &other)) {
+    if (err != ERR_NOT_FOUND ||
+        (!split_schema(written, &other) && !shift(written, arena, &other))) {
         return err;
     }
     enum err other_err =

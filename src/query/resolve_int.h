@@ -25,6 +25,12 @@ MUST_USE enum err resolve_version(struct session *session, const struct identity
                                   struct arena *arena, struct resolved *ret_resolved,
                                   struct errinfo *info);
 
+/* The number of a name in a cast to regclass and its like (catalog_pg_number), while a statement is
+ * planned. */
+MUST_USE enum err resolve_number(struct session *session, const struct identity *who,
+                                 const char *kind, struct slice text, uint32_t *ret_oid,
+                                 struct errinfo *info);
+
 /* A relation for administration (GRANT, SHOW GRANTS ...): visible to the person, or
  * theirs to administer. */
 MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_name *written,
@@ -32,6 +38,10 @@ MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_na
                                     struct errinfo *info);
 bool resolve_may_administer(const struct identity *who, const struct relation *relation);
 bool resolve_is_admin(const struct identity *who);
+/* The schemas that Moat itself fills: the same in every catalog. */
+bool resolve_is_own_schema(struct slice schema);
+/* Is a relation of pg_catalog called so? They are found behind the search path. */
+bool resolve_is_pg(struct slice name);
 
 /* What is said of a catalog that is not there, or of which `who` may know nothing. */
 enum err(resolve_no_catalog)(struct session *session, const struct identity *who, struct slice name,

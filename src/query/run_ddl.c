@@ -121,6 +121,13 @@ static enum err create(struct query *query, const struct statement *statement,
     enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
                                    : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
                                                               : SYSTEM_CREATE;
+    if (resolve_is_pg(relation->relation.name.name)) {
+        /* Tools name their catalogs without a schema: what is found first must be the catalog. */
+        (void)errinfo_set(info, ERR_INVALID, "42939", "the name \"%.*s\" is reserved",
+                          SLICE_ARGS(relation->relation.name.name));
+        errinfo_hint(info, "A relation of pg_catalog is called so; use another.");
+        return ERR_INVALID;
+    }
     return system_relation_create(query->session->warehouse->system, query->session->who, relation,
                                   mode, ret_created, info);
 }

@@ -30,11 +30,11 @@ struct list {
 static const struct list lists[] = {
     [SHOW_TABLES] = {"SELECT table_schema AS \"schema\", table_name AS \"name\", table_type AS "
                      "\"kind\" FROM information_schema.tables WHERE table_schema NOT IN "
-                     "('information_schema', 'moat_system')",
+                     "('information_schema', 'moat_system', 'pg_catalog')",
                      "table_catalog", "table_schema", "table_name", "1, 2"},
     [SHOW_VIEWS] = {"SELECT table_schema AS \"schema\", table_name AS \"name\" FROM "
                     "information_schema.tables WHERE table_type = 'VIEW' AND table_schema NOT IN "
-                    "('information_schema', 'moat_system')",
+                    "('information_schema', 'moat_system', 'pg_catalog')",
                     "table_catalog", "table_schema", "table_name", "1, 2"},
     [SHOW_SCHEMAS] = {"SELECT schema_name AS \"schema\" FROM information_schema.schemata WHERE "
                       "true",

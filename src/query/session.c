@@ -20,7 +20,7 @@ enum err session_open(struct warehouse *warehouse, struct identity *who,
         return errinfo_nomem(info);
     }
     TRY(config_copy(warehouse->config, &session->config, info));
-    TRY(engine_session_open(warehouse->engine, &session->engine, info));
+    TRY(engine_session_open(warehouse->engine, who, &session->engine, info));
     *ret_session = TAKE(session);
     return ERR_OK;
 }

@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/host/host.h"
 #include "identity/guard.h"
 #include "identity/provider.h"
 #include "iceberg/scan.h"
@@ -19,8 +20,35 @@ static uint64_t machine_memory_bytes(void)
     return pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
 }
 
-static enum err open_engine(struct warehouse *warehouse, const char *module, struct arena *arena,
-                            struct errinfo *info)
+static bool wants_hosts(const struct config *config, const struct warehouse_options *options)
+{
+    struct slice isolation = slice_of(config_text(config, CONFIG_ENGINE_ISOLATION));
+    return options->engine_host != NULL || slice_equal(isolation, SLICE("hosts")) ||
+           (options->is_server && slice_equal(isolation, SLICE("auto")));
+}
+
+static enum err open_hosts(struct warehouse *warehouse, const struct warehouse_options *options,
+                           uint64_t memory_bytes_max, struct errinfo *info)
+{
+    const struct config *config = warehouse->config;
+    uint64_t memory = config_bytes(config, CONFIG_ENGINE_HOST_MEMORY);
+    struct engine_hosts_options hosts = {
+        .program = options->engine_host,
+        .busy_max = (unsigned)config_integer(config, CONFIG_ENGINE_HOSTS),
+        .spare_count = (unsigned)config_integer(config, CONFIG_ENGINE_HOST_SPARES),
+        .memory_bytes_max = memory != 0 ? memory : memory_bytes_max / 4,
+        .cancel_ms = (unsigned)config_duration_ms(config, CONFIG_ENGINE_HOST_CANCEL_TIME),
+        .wait_ms = (unsigned)config_duration_ms(config, CONFIG_QUERY_QUEUE_TIMEOUT),
+        .idle_ms = (unsigned)config_duration_ms(config, CONFIG_ENGINE_HOST_IDLE_TIME),
+        .statements_max = (unsigned)config_integer(config, CONFIG_ENGINE_HOST_STATEMENTS),
+        .user_id = config_integer(config, CONFIG_ENGINE_HOST_USER),
+        .may_be_unconfined = !config_bool(config, CONFIG_ENGINE_HOST_CONFINEMENT),
+    };
+    return engine_hosts_open(&hosts, &warehouse->hosts, info);
+}
+
+static enum err open_engine(struct warehouse *warehouse, const struct warehouse_options *given,
+                            struct arena *arena, struct errinfo *info)
 {
     const struct config *config = warehouse->config;
     uint64_t memory = config_bytes(config, CONFIG_ENGINE_MEMORY);
@@ -38,8 +66,12 @@ static enum err open_engine(struct warehouse *warehouse, const char *module, str
         .temp_folder = temp_bytes > 0 ? temp : NULL,
         .temp_bytes_max = temp_bytes,
         .mask_key = system_mask_key(warehouse->system),
-        .module_path = module,
+        .module_path = given->engine_module,
     };
+    if (wants_hosts(config, given)) {
+        TRY(open_hosts(warehouse, given, options.memory_bytes_max, info));
+        options.hosts = warehouse->hosts;
+    }
     return engine_open(&options, &warehouse->engine, info);
 }
 
@@ -58,7 +90,7 @@ static enum err open_parts(struct warehouse *warehouse, const struct warehouse_o
     struct audit_anchor_store anchors = trail_anchors(warehouse->system);
     struct audit_options audit = {config_bytes(config, CONFIG_AUDIT_FILE_BYTES_MAX), &anchors};
     TRY(audit_open(trail, &audit, &warehouse->audit, info));
-    TRY(open_engine(warehouse, options->engine_module, arena, info));
+    TRY(open_engine(warehouse, options, arena, info));
     TRY(admission_new(config, &warehouse->admission, info));
     struct login_guard_options guard = {
         .account_tries_max = (unsigned)config_integer(config, CONFIG_LOGIN_ACCOUNT_TRIES),
@@ -114,6 +146,7 @@ void warehouse_close(struct warehouse *warehouse)
     login_guard_free(warehouse->guard);
     admission_free(warehouse->admission);
     engine_close(warehouse->engine);
+    engine_hosts_close(warehouse->hosts);
     audit_close(warehouse->audit);
     system_close(warehouse->system);
     mem_free(warehouse->folder);

@@ -149,8 +149,8 @@ static enum err start(struct server *server, const struct server_options *option
     };
     TRY(loop_open(&loop, &server->loop, info));
     TRY(decide_tls(server, &is_tls_required, info));
-    struct warehouse_options warehouse = {.config = config,
-                                          .engine_module = options->engine_module};
+    struct warehouse_options warehouse = {
+        .config = config, .engine_module = options->engine_module, .is_server = true};
     TRY(warehouse_open(&warehouse, &server->warehouse, info));
     TRY(watch_signals(server, info));
     return listen_pg(server, is_tls_required, ret_port, info);

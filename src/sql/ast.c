@@ -117,6 +117,7 @@ enum err sql_ast_open(struct slice ast_json, struct slice statement, enum sql_or
     TRY(ast__document(whole, ast_json, info));
     struct ast_check c = {.whole = whole, .statement = statement, .info = info};
     TRY(check_statement(&c, json_get(whole->ast.root, "statements")->first));
+    whole->limits.session = NULL; /* the caller's, for this call */
     TRY(ast__fold_pending(whole, info));
     *ret_ast = &whole->ast;
     return ERR_OK;

@@ -21,6 +21,20 @@ struct sql_limits {
     uint32_t list_max; /* longest list: IN (...), VALUES rows, arguments, UNION arms */
     /* What current_schema says; empty: main. The one thing here that is not a limit. */
     struct slice default_schema;
+    const struct sql_session *session; /* NULL: no catalog functions */
+};
+
+/* What PostgreSQL's catalog functions need of who plans. */
+struct sql_session {
+    struct slice catalog; /* what current_database says */
+    /* The engine's JSON of a query, in `arena`. */
+    enum err (*parse)(void *context, struct slice text, struct arena *arena, struct slice *ret_json,
+                      struct errinfo *info);
+    /* The number of what `kind` ("regclass", "regtype" ...) calls `text`. ERR_NOT_FOUND also where
+     * the person may not know of it. */
+    enum err (*number)(void *context, const char *kind, struct slice text, uint32_t *ret_oid,
+                       struct errinfo *info);
+    void *context;
 };
 
 extern const struct sql_limits sql_limits_default; /* 1 MiB, 100,000 nodes, 400 deep, 20,000 */

@@ -48,6 +48,10 @@ enum err ast__call_find(struct ast_check *c, const struct json *node, bool is_re
     if (function != NULL && function->class == FUNCTION_MASK && !is_policy(c)) {
         function = NULL;
     }
+    if (function != NULL && c->macro == NULL && function->class == FUNCTION_MACRO &&
+        ast__is_own_name(name)) {
+        function = NULL;
+    }
     if (ast__is_own_name(name) && function == NULL) {
         return refuse_call(c, node, "42501", name, "is reserved",
                            "Names that start with \"__moat_\" are Moat's own.");
@@ -71,11 +75,16 @@ enum err ast__call_find(struct ast_check *c, const struct json *node, bool is_re
     return ERR_OK;
 }
 
+static bool is_pg_schema(struct slice schema)
+{
+    return slice_equal_fold(schema, SLICE(SQL_SCHEMA_PG)) ||
+           slice_equal_fold(schema, SLICE(SQL_SCHEMA_INFORMATION));
+}
+
 static bool is_engine_schema(struct slice catalog, struct slice schema)
 {
     return (catalog.len == 0 || slice_equal_fold(catalog, SLICE("system"))) &&
-           (schema.len == 0 || slice_equal_fold(schema, SLICE("main")) ||
-            slice_equal_fold(schema, SLICE("pg_catalog")));
+           (schema.len == 0 || slice_equal_fold(schema, SLICE("main")) || is_pg_schema(schema));
 }
 
 /* `x.lower()` is lower(x): the parser gives x as a schema, the binder turns it round when it finds
@@ -84,6 +93,9 @@ static enum err unfold_method(struct ast_check *c, struct json *node)
 {
     struct slice catalog = json_get_text(node, "catalog");
     struct slice schema = json_get_text(node, "schema");
+    if (is_pg_schema(schema)) { /* where the engine has none of its own built-in functions */
+        json_get(node, "schema")->text = SLICE("");
+    }
     if (is_engine_schema(catalog, schema)) {
         return ERR_OK;
     }
@@ -261,14 +273,22 @@ static enum err check_call(struct ast_check *c, struct json *node, const struct 
     c->is_item = false;
     struct slice alias = json_get_text(node, "alias");
     const struct sql_function *function;
+    if (!c->is_verify) {
+        ast__macro_operator(c, node);
+        TRY(ast__macro_list(c, node));
+    }
     TRY(ast__call_find(c, node, false, &function));
     if (c->is_verify) {
-        return function->class != FUNCTION_CONTEXT
+        return function->class != FUNCTION_CONTEXT && function->class != FUNCTION_MACRO
                    ? ast__members(c, shape, node)
                    : errinfo_set(c->info, ERR_INTERNAL, NULL, "\"%s\" was left in the plan",
                                  function->name);
     }
     TRY(unfold_method(c, node));
+    if (function->class == FUNCTION_MACRO) {
+        c->is_item = is_item;
+        return ast__macro_call(c, node);
+    }
     TRY(check_class(c, node, function));
     TRY(check_format(c, node, function));
     TRY(check_lambda_name(c, node, function));

@@ -9,15 +9,19 @@ bool ast__is(const struct json *node, const char *key, const char *text)
     return slice_equal(json_get_text(node, key), slice_of(text));
 }
 
-size_t ast__position(const struct ast_check *c, const struct json *node)
+size_t ast__text_position(const struct ast_check *c, const struct json *node)
 {
     uint64_t location;
-    if (c->whole->origin == SQL_FROM_VIEW ||
-        !json_to_u64(json_get(node, "query_location"), &location) || location < c->prefix ||
+    if (!json_to_u64(json_get(node, "query_location"), &location) || location < c->prefix ||
         location - c->prefix >= c->statement.len) {
         return 0;
     }
     return (size_t)(location - c->prefix) + 1;
+}
+
+size_t ast__position(const struct ast_check *c, const struct json *node)
+{
+    return c->whole->origin == SQL_FROM_VIEW ? 0 : ast__text_position(c, node);
 }
 
 void ast__worsen(struct ast_check *c, enum leak_class leak, struct slice what)
@@ -35,7 +39,7 @@ bool ast__is_own_name(struct slice name)
 
 enum err ast__name(const struct ast_check *c, struct slice name)
 {
-    if (c->whole->origin != SQL_FROM_POLICY && ast__is_own_name(name)) {
+    if (c->whole->origin != SQL_FROM_POLICY && c->macro == NULL && ast__is_own_name(name)) {
         (void)errinfo_set(c->info, ERR_DENIED, "42501", "the name \"%.*s\" is reserved",
                           SLICE_ARGS(name));
         errinfo_hint(c->info, "Names that start with \"__moat_\" are Moat's own; use another.");
@@ -281,6 +285,9 @@ enum err ast__members(struct ast_check *c, const struct shape *shape, struct jso
 static enum err check_operator(struct ast_check *c, const struct shape *shape, struct json *node)
 {
     struct slice type = json_get_text(node, "type");
+    if (!c->is_verify) {
+        ast__macro_operator(c, node);
+    }
     /* Subscripts resolve by type, which is not known here: for lists they are total, for VARIANT
      * they call an unflagged function that throws. */
     if (slice_equal(type, SLICE("ARRAY_EXTRACT")) || slice_equal(type, SLICE("ARRAY_SLICE")) ||
@@ -305,6 +312,14 @@ static enum err check_lambda(struct ast_check *c, const struct shape *shape, str
 static enum err check_collate(struct ast_check *c, const struct shape *shape, struct json *node)
 {
     struct slice collation = json_get_text(node, "collation");
+    if (slice_starts_with_fold(collation, SLICE("pg_catalog."))) {
+        collation = (struct slice){collation.ptr + 11, collation.len - 11};
+        json_get(node, "collation")->text = collation;
+    }
+    if (slice_equal_fold(collation, SLICE("default"))) {
+        json_replace(node, json_get(node, "child"));
+        return ast__expression(c, node);
+    }
     static const char *const total[] = {"nocase", "noaccent", "nfc", "binary", "c", "posix"};
     bool is_total = false;
     for (size_t i = 0; i < ARRAY_COUNT(total); i++) {
@@ -344,18 +359,38 @@ static enum err check_parameter(struct ast_check *c, const struct shape *shape, 
     return ast__members(c, shape, node);
 }
 
+static enum err check_column(struct ast_check *c, const struct shape *shape, struct json *node)
+{
+    bool is_done = false;
+    TRY(ast__members(c, shape, node));
+    if (!c->is_verify) {
+        TRY(ast__macro_system_column(c, node, &is_done));
+    }
+    return is_done ? ERR_OK : ast__column(c, node);
+}
+
+static enum err check_cast(struct ast_check *c, const struct shape *shape, struct json *node)
+{
+    bool is_done;
+    TRY(ast__macro_cast(c, node, &is_done));
+    if (is_done) {
+        return ERR_OK;
+    }
+    c->is_item = false;
+    ast__worsen(c, ast__cast_leak(node), SLICE("CAST"));
+    return ast__members(c, shape, node);
+}
+
 static enum err check_expression(struct ast_check *c, const struct shape *shape, struct json *node)
 {
     switch (shape->id) {
     case SHAPE_COLUMN:
-        TRY(ast__members(c, shape, node));
-        return ast__column(c, node);
+        return check_column(c, shape, node);
     case SHAPE_CONSTANT:
         ast__worsen(c, ast__constant_leak(node), SLICE("DECIMAL"));
         return ast__members(c, shape, node);
     case SHAPE_CAST:
-        ast__worsen(c, ast__cast_leak(node), SLICE("CAST"));
-        return ast__members(c, shape, node);
+        return check_cast(c, shape, node);
     case SHAPE_FUNCTION:
         return ast__function(c, node);
     case SHAPE_WINDOW:
@@ -411,11 +446,14 @@ enum err ast__expression(struct ast_check *c, struct json *node)
     if (!is_known) {
         return unknown(c->info, "the expression", type);
     }
-    bool is_item = c->is_item && shape->id != SHAPE_COLUMN && shape->id != SHAPE_FUNCTION;
-    if (is_item) {
+    if (shape->id != SHAPE_COLUMN && shape->id != SHAPE_FUNCTION && shape->id != SHAPE_CAST) {
         c->is_item = false;
     }
-    TRY(check_expression(c, shape, node));
+    const struct ast_macro *macro = c->macro;
+    (void)ast__macro_leave(c, node);
+    enum err err = check_expression(c, shape, node);
+    c->macro = macro;
+    TRY(err);
     c->depth--;
     return ERR_OK;
 }
@@ -549,6 +587,9 @@ static enum err check_select(struct ast_check *c, const struct shape *shape, str
     }
     *select = (struct ast_select){node, c->whole->ast.reference_count, c->select};
     bool keeps_rows = c->keeps_rows;
+    if (!c->is_verify && c->binding == NULL) {
+        TRY(ast__macro_groups(c, node));
+    }
     c->select = select;
     c->keeps_rows = json_is_null(json_get(node, "sample"));
     TRY(check_query_members(c, shape, node));

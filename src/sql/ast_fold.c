@@ -91,7 +91,9 @@ static struct slice session_text(const struct ast_whole *whole, struct slice nam
 {
     if (slice_equal_fold(name, SLICE("current_catalog")) ||
         slice_equal_fold(name, SLICE("current_database"))) {
-        return SLICE(SQL_CATALOG_DEFAULT);
+        const struct sql_session *session = whole->limits.session;
+        return session != NULL && session->catalog.len > 0 ? session->catalog
+                                                           : SLICE(SQL_CATALOG_DEFAULT);
     }
     if (slice_equal_fold(name, SLICE("current_schema"))) {
         struct slice schema = whole->limits.default_schema;

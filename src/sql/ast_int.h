@@ -44,8 +44,14 @@ struct ast_pending {
     bool is_item; /* stands in a select list: keeps its name */
 };
 
+/* Most mentions of arguments in one macro. */
+#define AST_MACRO_NODES_MAX 16
+
+struct ast_macro;
+
 struct ast_whole {
-    struct sql_ast ast; /* first: the contract's pointer is this one */
+    struct sql_ast ast;    /* first: the contract's pointer is this one */
+    uint32_t copied_nodes; /* arguments of macros */
     struct sql_limits limits;
     struct slice statement;
     const struct identity *who;
@@ -65,6 +71,7 @@ struct ast_check {
     const struct ast_cte *ctes;
     const struct ast_select *select;
     const struct ast_lambda *lambdas;
+    const struct ast_macro *macro; /* the text is one of macros.def, not the person's */
     uint32_t depth;
     bool keeps_rows; /* of the FROM item being walked */
     bool is_item;    /* the next expression is an item of a select list */
@@ -122,6 +129,8 @@ MUST_USE enum err ast__name(const struct ast_check *c, struct slice name);
 void ast__worsen(struct ast_check *c, enum leak_class leak, struct slice what);
 /* Position of a node for the user, 0 if unknown or not theirs to see. */
 size_t ast__position(const struct ast_check *c, const struct json *node);
+/* The same for views too: where in the text that is looked at. */
+size_t ast__text_position(const struct ast_check *c, const struct json *node);
 bool ast__is(const struct json *node, const char *key, const char *text);
 bool ast__is_own_name(struct slice name);
 
@@ -139,6 +148,24 @@ MUST_USE enum err ast__call_find(struct ast_check *c, const struct json *node, b
                                  const struct sql_function **ret_function);
 MUST_USE enum err ast__cap(struct ast_check *c, struct json *node,
                            const struct sql_function *function);
+
+/* ---- ast_macro.c ---- */
+
+/* Replaces a call of class FUNCTION_MACRO. */
+MUST_USE enum err ast__macro_call(struct ast_check *c, struct json *node);
+/* Casts to regclass and its like, and of PostgreSQL's form of lists. `ret_is_done`: replaced, and
+ * looked at. */
+MUST_USE enum err ast__macro_cast(struct ast_check *c, struct json *node, bool *ret_is_done);
+/* A function of macros.def in FROM. */
+MUST_USE enum err ast__macro_rows(struct ast_check *c, struct json *node, bool *ret_is_done);
+MUST_USE enum err ast__macro_list(struct ast_check *c, struct json *call);
+MUST_USE enum err ast__macro_system_column(struct ast_check *c, struct json *node,
+                                           bool *ret_is_done);
+/* GROUP BY a name that is a result's and a table's: as in SQL, the result's. */
+MUST_USE enum err ast__macro_groups(struct ast_check *c, const struct json *select);
+void ast__macro_operator(const struct ast_check *c, struct json *node);
+/* Is `node` an argument? Then it is text of the outer level, which c->macro is now. */
+bool ast__macro_leave(struct ast_check *c, const struct json *node);
 
 /* ---- ast_scope.c ---- */
 MUST_USE enum err ast__base_table(struct ast_check *c, struct json *node);

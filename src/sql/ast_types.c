@@ -21,6 +21,46 @@ static bool one_of(const char *const *words, size_t count, struct slice text)
     return false;
 }
 
+/* PostgreSQL's types of names and of its catalogs, in the engine's words. */
+static void rename_type(struct json *type_info)
+{
+    static const char *const pairs[][2] = {{"name", "varchar"},
+                                           {"regclass", "bigint"},
+                                           {"regtype", "bigint"},
+                                           {"regproc", "bigint"},
+                                           {"regrole", "bigint"},
+                                           {"regnamespace", "bigint"},
+                                           {"regprocedure", "bigint"},
+                                           {"xid", "bigint"},
+                                           {"xid8", "bigint"},
+                                           {"aclitem", "varchar"},
+                                           {"pg_node_tree", "varchar"},
+                                           {"sql_identifier", "varchar"},
+                                           {"character_data", "varchar"},
+                                           {"yes_or_no", "varchar"},
+                                           {"cardinal_number", "integer"},
+                                           {"jsonb", "json"},
+                                           {"citext", "varchar"},
+                                           {"inet", "varchar"},
+                                           {"pg_lsn", "varchar"},
+                                           {"cstring", "varchar"},
+                                           {"unknown", "varchar"}};
+    struct json *name = json_get(type_info, "name");
+    struct json *schema = json_get(type_info, "schema");
+    if (!ast__is(type_info, "type", "UNBOUND_TYPE_INFO")) {
+        return;
+    }
+    if (slice_equal_fold(schema->text, SLICE(SQL_SCHEMA_PG)) ||
+        slice_equal_fold(schema->text, SLICE(SQL_SCHEMA_INFORMATION))) {
+        schema->text = SLICE("");
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
+        if (slice_equal_fold(slice_of(pairs[i][0]), name->text)) {
+            name->text = slice_of(pairs[i][1]);
+        }
+    }
+}
+
 enum err ast__type(struct ast_check *c, const struct json *node)
 {
     TRY(ast__order(&shape_type, node, c->info));
@@ -41,6 +81,7 @@ enum err ast__type(struct ast_check *c, const struct json *node)
                            SLICE_ARGS(json_get_text(type_info, "alias")));
     }
     TRY(ast__order(shape, type_info, c->info));
+    rename_type(type_info);
     struct slice name = json_get_text(type_info, "name");
     if (slice_equal(tag, SLICE("UNBOUND_TYPE_INFO")) && !shape_is_type_name(name)) {
         (void)errinfo_set(c->info, ERR_NOT_FOUND, "42704", "type \"%.*s\" does not exist",

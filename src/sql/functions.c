@@ -22,6 +22,7 @@ static const struct sql_function functions[] = {
 #define CONTEXT(name) ENTRY(name, FUNCTION_CONTEXT, LEAK_NONE, 0, false, 0, NULL)
 #define READER(name) ENTRY(name, FUNCTION_READER, LEAK_NONE, 0, false, 0, NULL)
 #define MASK(name) ENTRY(name, FUNCTION_MASK, LEAK_GUARDED, 0, false, 0, NULL)
+#define CATALOG(name) ENTRY(name, FUNCTION_MACRO, LEAK_UNSAFE, 0, false, 0, NULL)
 #define REFUSED(name, why) ENTRY(name, FUNCTION_REFUSED, LEAK_UNSAFE, 0, false, 0, why)
 #include "sql/functions.def"
 };

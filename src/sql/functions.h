@@ -15,6 +15,7 @@ enum function_class {
     FUNCTION_WINDOW,
     FUNCTION_TABLE,   /* unnest, range, generate_series: rows from arguments only */
     FUNCTION_CONTEXT, /* folded by Moat: current_user, claim, has_role ... */
+    FUNCTION_MACRO,   /* rewritten by Moat: what PostgreSQL has for its catalogs (macros.def) */
     FUNCTION_READER,  /* read_parquet, read_csv, read_json: the owner's paths, embedded only */
     FUNCTION_MASK,    /* Moat's own, only in policy expressions: redact, sha256 mask, ... */
     FUNCTION_REFUSED,

@@ -18,6 +18,7 @@ struct sql_name {
 #define SQL_SCHEMA_DEFAULT "main"
 #define SQL_SCHEMA_SYSTEM "moat_system"
 #define SQL_SCHEMA_INFORMATION "information_schema"
+#define SQL_SCHEMA_PG "pg_catalog"
 
 enum relation_kind {
     RELATION_TABLE,  /* files registered by CREATE EXTERNAL TABLE, or a table of a lake */
@@ -34,9 +35,11 @@ enum relation_format {
 
 /* `id` is the column's identity for its whole life: policy refers to nothing else. */
 struct relation_column {
-    uint32_t id;         /* from 1 within its relation, never reused */
-    struct slice name;   /* as SQL shows it */
-    struct slice source; /* name inside the files; empty: the engine has no such type */
+    uint32_t id;       /* from 1 within its relation, never reused */
+    struct slice name; /* as SQL shows it */
+    /* Name inside the files; empty: the engine has no such type. Of RELATION_SYSTEM also "=" and a
+     * constant. */
+    struct slice source;
     struct slice type; /* the engine's type text: "BIGINT", "DECIMAL(15,2)", "STRUCT(a INTEGER)" */
 };
 

@@ -1,7 +1,8 @@
-/* Time travel: FOR ... AS OF and t@name to AT (...). */
+/* Time travel: FOR ... AS OF and t@name to AT (...); pg_catalog before types and operators. */
 #include "sql/travel.h"
 
 #include "base/buf.h"
+#include "sql/relation.h"
 #include "sql/scan.h"
 
 struct rewriter {
@@ -227,6 +228,40 @@ static enum err rewrite_at(struct rewriter *r)
     return put_at(r, at.offset, "AT (VERSION => ", buf_slice(&text), name_from, end);
 }
 
+/* PostgreSQL's tools write pg_catalog before every type and operator; the engine's parser takes it
+ * before some types only, and takes an operator's schema for its name. The current token is a word
+ * behind "::", AS or OPERATOR( : leaves "pg_catalog." out, if that is what it is. */
+static enum err leave_out_schema(struct rewriter *r)
+{
+    struct token word = r->token;
+    struct slice name;
+    TRY(next(r));
+    if (!token_is_operator(&r->token, ".")) {
+        return ERR_OK;
+    }
+    if (!token_identifier(&word, r->arena, &name)) {
+        return errinfo_nomem(r->info);
+    }
+    if (!slice_equal_fold(name, SLICE(SQL_SCHEMA_PG))) {
+        return ERR_OK;
+    }
+    copy_until(r, word.offset);
+    r->copied = end_of(&r->token);
+    TRY(next(r));
+    return mark(r, 0, r->copied);
+}
+
+/* The current token is OPERATOR: steps into its parentheses. */
+static enum err rewrite_operator(struct rewriter *r)
+{
+    TRY(next(r));
+    if (!token_is_operator(&r->token, "(")) {
+        return ERR_OK;
+    }
+    TRY(next(r));
+    return is_name(&r->token) ? leave_out_schema(r) : ERR_OK;
+}
+
 static enum err rewrite(struct rewriter *r)
 {
     TRY(next(r));
@@ -236,6 +271,11 @@ static enum err rewrite(struct rewriter *r)
         } else if (token_is_operator(&r->token, "@") && is_name(&r->before) &&
                    r->token.offset == end_of(&r->before)) {
             TRY(rewrite_at(r));
+        } else if (token_is(&r->token, "operator")) {
+            TRY(rewrite_operator(r));
+        } else if (is_name(&r->token) &&
+                   (token_is_operator(&r->before, "::") || token_is(&r->before, "as"))) {
+            TRY(leave_out_schema(r));
         } else {
             TRY(next(r));
         }

@@ -1,10 +1,14 @@
-/* Time travel as other engines write it, turned into the form that the engine's parser knows:
+/* Time travel as other engines write it, and names as PostgreSQL's tools do, turned into the form
+ * that the engine's parser knows:
  *
  *   t FOR VERSION | SYSTEM_VERSION AS OF x      t AT (VERSION => x)
  *   t FOR TIMESTAMP | SYSTEM_TIME AS OF x       t AT (TIMESTAMP => x)
  *   t@name                                      t AT (VERSION => 'name')
  *
- * An alias behind any of these moves before AT, where the engine wants it. x is one literal, a
+ *   x::pg_catalog.t, CAST(x AS pg_catalog.t)    x::t, CAST(x AS t)
+ *   x OPERATOR(pg_catalog.+) y                  x OPERATOR(+) y
+ *
+ * An alias behind a version moves before AT, where the engine wants it. x is one literal, a
  * typed literal, a parameter, or anything in parentheses. Done on tokens, before there is a tree;
  * what is kept of it maps positions in the new text back to the old. */
 #pragma once

@@ -111,3 +111,30 @@ TEST(travel, survives_every_failed_allocation)
         CHECK(err == ERR_OK ? travel.edit_count == 8 : err == ERR_NOMEM && travel.edit_count == 7);
     }
 }
+
+TEST(travel, schemas_before_types_and_operators_are_left_out)
+{
+    arena = arena_new(NULL, "test", 0);
+    check_becomes("SELECT a::pg_catalog.text, 'x'::pg_catalog.\"char\"[]",
+                  "SELECT a::text, 'x'::\"char\"[]");
+    check_becomes("CAST(a AS PG_CATALOG . name)", "CAST(a AS  name)");
+    check_becomes("CAST(a AS \"pg_catalog\".name)", "CAST(a AS name)");
+    check_becomes("a OPERATOR(pg_catalog.~) '^b$' COLLATE pg_catalog.default",
+                  "a OPERATOR(~) '^b$' COLLATE pg_catalog.default");
+    check_becomes("a operator ( pg_catalog.!~* ) b", "a operator ( !~* ) b");
+    /* Nothing else is touched. */
+    static const char *const kept[] = {
+        "SELECT pg_catalog.lower(a) AS pg_catalog FROM pg_catalog.pg_class AS pg_catalog",
+        "SELECT 'x::pg_catalog.text', \"a::pg_catalog.b\", $$OPERATOR(pg_catalog.~)$$",
+        "SELECT a -- ::pg_catalog.text\n, b /* AS pg_catalog.text */",
+        "SELECT a::information_schema.sql_identifier, operator(a.b), a::pg_catalogs.text",
+        "WITH pg_catalog AS (SELECT 1) SELECT a AS pg_catalog, pg_catalog.x, operator FROM u",
+        "SELECT a :: x.text, b::pg_catalog"};
+    for (size_t i = 0; i < ARRAY_COUNT(kept); i++) {
+        check_becomes(kept[i], kept[i]);
+    }
+    struct sql_travel travel = rewritten("SELECT a::pg_catalog.text, b");
+    CHECK(sql_travel_position(&travel, 11) == 22); /* text */
+    CHECK(sql_travel_position(&travel, 17) == 28); /* b */
+    arena_free(arena);
+}

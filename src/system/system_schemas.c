@@ -46,7 +46,8 @@ static enum err create(struct system *system, const struct actor *actor, struct 
     TRY(system__need_admin(actor, "create schemas", info));
     TRY(system__check_name(name, "schema", info));
     if (slice_equal_fold(name, SLICE(SQL_SCHEMA_SYSTEM)) ||
-        slice_equal_fold(name, SLICE(SQL_SCHEMA_INFORMATION))) {
+        slice_equal_fold(name, SLICE(SQL_SCHEMA_INFORMATION)) ||
+        slice_equal_fold(name, SLICE(SQL_SCHEMA_PG))) {
         return errinfo_set(info, ERR_INVALID, "42939", "the name \"%.*s\" is reserved",
                            SLICE_ARGS(name));
     }

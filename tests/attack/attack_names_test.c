@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "engine/engine.h"
+#include "engine/host/testing.h"
 #include "sql/functions.h"
 
 TEST(attack, lists_show_only_what_may_be_read)
@@ -101,11 +102,12 @@ TEST(attack, every_refused_function_is_refused)
 static void list_functions(struct arena *arena, struct slice *ret_lines)
 {
     struct engine_options options = {.thread_count = 1, .mask_key = SLICE("0123456789abcdef")};
+    struct engine_hosts *hosts CLEANUP(engine_hosts_cleanup) = NULL;
     struct engine *engine CLEANUP(engine_cleanup) = NULL;
     struct engine_session *session CLEANUP(engine_session_cleanup) = NULL;
     struct buf lines CLEANUP(buf_fini) = {0};
-    CHECK_OK(engine_open(&options, &engine, NULL));
-    CHECK_OK(engine_session_open(engine, &session, NULL));
+    CHECK_OK(test_engine_open(&options, &engine, &hosts, NULL));
+    CHECK_OK(engine_session_open(engine, test_who(), &session, NULL));
     CHECK_OK(engine_functions(session, &lines, NULL));
     CHECK(arena_slice(arena, buf_slice(&lines), ret_lines));
 }
@@ -159,7 +161,10 @@ TEST(attack, every_table_function_of_the_engine_is_refused)
             (void)snprintf(sql, sizeof(sql), forms[n], SLICE_ARGS(name));
 #pragma GCC diagnostic pop
             struct outcome outcome = fixture_run(f.eve, slice_of(sql));
-            if (outcome.err == ERR_OK || outcome.err == ERR_INTERNAL ||
+            /* Moat has relations of the names of some, in pg_catalog: not the engine's. */
+            bool is_own = strcmp(forms[n], "SELECT * FROM \"%.*s\"") == 0 &&
+                          slice_equal(name, SLICE("pg_timezone_names")) && outcome.rows == 0;
+            if ((outcome.err == ERR_OK && !is_own) || outcome.err == ERR_INTERNAL ||
                 fixture_leaks(buf_cstr(&outcome.text))) {
                 fail_msg("%s: %s %s", sql, outcome.sqlstate, buf_cstr(&outcome.text));
             }

@@ -162,7 +162,7 @@ TEST(attack, files_and_grants_cannot_be_named)
         {"SELECT * FROM query_table('people')", "42501", -1},
         {"SELECT * FROM query_table(['people'])", "42501", -1},
         {"SELECT * FROM json_execute_serialized_sql('{}')", "42501", -1},
-        {"SELECT current_setting('temp_directory')", "42501", -1},
+        {"SELECT current_setting('temp_directory')", NULL, 1}, /* Moat's own settings: NULL */
         {"SELECT * FROM duckdb_tables()", "42501", -1}, {"SELECT * FROM duckdb_logs", "*", -1},
         {"SELECT * FROM sqlite_master", "*", -1}, {"SELECT * FROM pg_catalog.pg_class", "*", -1});
 }

@@ -3,6 +3,7 @@
 #include "arrow/value.h"
 #include "base/io.h"
 #include "config/config.h"
+#include "engine/host/testing.h"
 
 static const char *const secrets[] = {"HIDDEN", "RAW", "98765"};
 
@@ -185,7 +186,8 @@ void fixture_open(struct fixture *fixture)
     const char *sets[] = {set};
     struct config_sources sources = {.sets = sets, .set_count = 1};
     CHECK_OK(config_load(&sources, &fixture->config, NULL));
-    struct warehouse_options options = {.config = fixture->config, .create_if_missing = true};
+    struct warehouse_options options = {
+        .config = fixture->config, .create_if_missing = true, .engine_host = test_host_program()};
     struct errinfo info;
     if (warehouse_open(&options, &fixture->warehouse, &info) != ERR_OK) {
         fail_msg("%s", info.message);

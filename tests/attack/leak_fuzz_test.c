@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "engine/engine.h"
+#include "engine/host/testing.h"
 #include "sql/functions.h"
 
 #define OVERLOADS_MAX 4096
@@ -320,12 +321,13 @@ static void add_overload(struct fuzz *fuzz, const struct json *line)
 static void list_overloads(struct fuzz *fuzz)
 {
     struct engine_options options = {.thread_count = 1, .mask_key = SLICE("0123456789abcdef")};
+    struct engine_hosts *hosts CLEANUP(engine_hosts_cleanup) = NULL;
     struct engine *engine CLEANUP(engine_cleanup) = NULL;
     struct engine_session *session CLEANUP(engine_session_cleanup) = NULL;
     struct buf lines CLEANUP(buf_fini) = {0};
     struct slice rest;
-    CHECK_OK(engine_open(&options, &engine, NULL));
-    CHECK_OK(engine_session_open(engine, &session, NULL));
+    CHECK_OK(test_engine_open(&options, &engine, &hosts, NULL));
+    CHECK_OK(engine_session_open(engine, test_who(), &session, NULL));
     CHECK_OK(engine_functions(session, &lines, NULL));
     CHECK(arena_slice(fuzz->arena, buf_slice(&lines), &rest));
     while (rest.len > 0) {

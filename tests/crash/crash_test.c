@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/sweep.h"
 #include "base/test.h"
+#include "engine/host/testing.h"
 #include "observe/audit.h"
 #include "query/query.h"
 
@@ -137,7 +138,8 @@ static enum err open_all(const char *folder, struct config **config, struct ware
     struct errinfo info;
     (void)snprintf(set, sizeof(set), "warehouse.path=%s/warehouse", folder);
     TRY(config_load(&sources, config, &info));
-    struct warehouse_options options = {.config = *config, .create_if_missing = true};
+    struct warehouse_options options = {
+        .config = *config, .create_if_missing = true, .engine_host = test_host_program()};
     enum err err = warehouse_open(&options, warehouse, &info);
     if (err == ERR_OK) {
         err = warehouse_login_local(*warehouse, SLICE(""), who, &info);

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "engine/host/testing.h"
 #include "observe/audit.h"
 #include "query/query.h"
 #include "script.h"
@@ -82,7 +83,8 @@ static enum err open_warehouse(struct runner *r, struct errinfo *info)
     close_warehouse(r);
     struct config_sources sources = {.sets = r->sets, .set_count = r->set_count};
     TRY(config_load(&sources, &r->config, info));
-    struct warehouse_options options = {.config = r->config, .create_if_missing = true};
+    struct warehouse_options options = {
+        .config = r->config, .create_if_missing = true, .engine_host = test_host_program()};
     TRY(warehouse_open(&options, &r->warehouse, info));
     return open_session(r, info);
 }

@@ -7,9 +7,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/host/testing.h"
 
-static const char person;
-#define WHO ((const struct identity *)(const void *)&person)
+#define WHO test_who()
 #define REPEAT 7
 
 static void must(enum err err, const struct errinfo *info)
@@ -198,19 +198,22 @@ int main(int argc, char **argv)
     struct engine_session *session = NULL;
     struct errinfo info;
     int64_t start = clock_mono_us();
+    struct engine_hosts *hosts = NULL;
     struct engine_options options = {.mask_key = SLICE("key of the benchmark")};
-    must(engine_open(&options, &engine, &info), &info);
+    must(test_engine_open(&options, &engine, &hosts, &info), &info);
     int64_t opened = clock_mono_us();
-    must(engine_session_open(engine, &session, &info), &info);
+    must(engine_session_open(engine, WHO, &session, &info), &info);
     (void)run_query(session, SLICE("SELECT 1"));
     int64_t first = clock_mono_us();
     printf("open %.2f ms, session and first query %.2f ms\n", (double)(opened - start) / 1000,
            (double)(first - opened) / 1000);
     struct engine *second = NULL;
     start = clock_mono_us();
-    must(engine_open(&options, &second, &info), &info);
+    struct engine_hosts *second_hosts = NULL;
+    must(test_engine_open(&options, &second, &second_hosts, &info), &info);
     printf("open again %.2f ms\n", (double)(clock_mono_us() - start) / 1000);
     engine_close(second);
+    engine_hosts_close(second_hosts);
     bench_syntax(session);
 
     const char *path = argc > 2 ? argv[2] : NULL; /* keeps the data if named */
@@ -230,5 +233,6 @@ int main(int argc, char **argv)
     bench_scans(engine, session, &file);
     engine_session_close(session);
     engine_close(engine);
+    engine_hosts_close(hosts);
     return 0;
 }

@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/host/testing.h"
 #include "engine/scan.h"
 
-static const char person;
-#define WHO ((const struct identity *)(const void *)&person)
+#define WHO test_who()
 
 enum {
     FILES = 6,
@@ -307,9 +307,10 @@ int main(int argc, char **argv)
     struct engine *engine = NULL;
     struct engine_session *session = NULL;
     struct errinfo info;
+    struct engine_hosts *hosts = NULL;
     struct engine_options options = {.thread_count = 2};
-    must(engine_open(&options, &engine, &info), &info);
-    must(engine_session_open(engine, &session, &info), &info);
+    must(test_engine_open(&options, &engine, &hosts, &info), &info);
+    must(engine_session_open(engine, WHO, &session, &info), &info);
     uint64_t bytes = 0;
     for (size_t i = 0; i < FILES; i++) {
         write_file(engine, session, &data, i);
@@ -324,6 +325,7 @@ int main(int argc, char **argv)
     }
     engine_session_close(session);
     engine_close(engine);
+    engine_hosts_close(hosts);
     mem_free(data.dead);
     return 0;
 }

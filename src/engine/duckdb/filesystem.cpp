@@ -162,9 +162,10 @@ class moat_file_system : public FileSystem
 {
   public:
     moat_file_system(std::shared_ptr<grant_registry> grants_, string spill_name_,
-                     string spill_folder_)
+                     string spill_folder_, const struct engine_spill &spill)
         : grants(std::move(grants_)), spill_name(std::move(spill_name_)),
-          spill_folder(std::move(spill_folder_)), local(FileSystem::CreateLocal())
+          spill_folder(std::move(spill_folder_)),
+          local(spill.open != nullptr ? make_spill_system(spill) : FileSystem::CreateLocal())
     {
     }
 
@@ -486,10 +487,11 @@ std::shared_ptr<grant_state> find_scan(grant_registry &grants, const string &pat
 }
 
 duckdb::unique_ptr<FileSystem> make_file_system(std::shared_ptr<grant_registry> grants,
-                                                string spill_name, string spill_folder)
+                                                string spill_name, string spill_folder,
+                                                const struct engine_spill &spill)
 {
     return duckdb::make_uniq<moat_file_system>(std::move(grants), std::move(spill_name),
-                                               std::move(spill_folder));
+                                               std::move(spill_folder), spill);
 }
 
 } // namespace moat

@@ -5,10 +5,9 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "engine/engine.h"
+#include "engine/host/testing.h"
 
-/* The engine only checks that somebody asks; who it is matters above it. */
-static const char fixture_person;
-#define WHO ((const struct identity *)(const void *)&fixture_person)
+#define WHO test_who()
 
 #define MEMORY_OBJECTS 8
 
@@ -24,6 +23,7 @@ struct memory_store {
 };
 
 struct fixture {
+    struct engine_hosts *hosts; /* NULL: in this process */
     struct engine *engine;
     struct engine_session *session;
 };

@@ -8,10 +8,11 @@ struct fixture fixture_open(const struct engine_options *options)
     struct fixture fixture = {0};
     struct errinfo info;
     errinfo_init(&info);
-    if (engine_open(options == NULL ? &defaults : options, &fixture.engine, &info) != ERR_OK) {
+    if (test_engine_open(options == NULL ? &defaults : options, &fixture.engine, &fixture.hosts,
+                         &info) != ERR_OK) {
         fail_msg("%s: %s", info.message, info.detail);
     }
-    CHECK_OK(engine_session_open(fixture.engine, &fixture.session, &info));
+    CHECK_OK(engine_session_open(fixture.engine, WHO, &fixture.session, &info));
     return fixture;
 }
 
@@ -19,6 +20,7 @@ void fixture_close(struct fixture *fixture)
 {
     engine_session_close(fixture->session);
     engine_close(fixture->engine);
+    engine_hosts_close(fixture->hosts);
 }
 
 static void append_column(const struct ArrowArray *batch, struct buf *text)

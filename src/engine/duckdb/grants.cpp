@@ -190,53 +190,12 @@ std::shared_ptr<grant_state> grant_registry::find(const string &id)
     return found == grants.end() ? nullptr : found->second;
 }
 
-static bool holds_only(const string &text, const char *marks)
-{
-    for (char c : text) {
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              (c != '\0' && strchr(marks, c) != nullptr))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* "", ".csv.gz", or folders of partitions before one: "/year=2024/f.gz". It becomes part of an
- * address, so nothing else may be in it (error.cpp cuts addresses out of messages). */
-static bool is_extension(struct slice extension)
-{
-    string text(extension.ptr, extension.len);
-    if (text.size() > 4096) {
-        return false;
-    }
-    while (!text.empty() && text[0] == '/') {
-        size_t end = text.find('/', 1);
-        if (end == string::npos) { /* the file's name */
-            return text.size() >= 2 && text[1] == 'f' && is_extension(slice_of(text.c_str() + 2));
-        }
-        size_t equals = text.find('=');
-        if (equals == string::npos || equals > end || equals == 1 ||
-            !holds_only(text.substr(1, equals - 1), "_") ||
-            !holds_only(text.substr(equals + 1, end - equals - 1), "._-~+%")) {
-            return false;
-        }
-        text.erase(0, end);
-    }
-    return text.size() <= 32 && (text.empty() || text[0] == '.') && holds_only(text, "._-");
-}
-
-enum err grant_open(struct engine *engine, const struct engine_grant_spec *spec,
-                    struct engine_grant **ret_grant, struct errinfo *info) noexcept
+enum err grant_open(struct engine *engine, const struct identity *,
+                    const struct engine_grant_spec *spec, struct engine_grant **ret_grant,
+                    struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
         ASSERT(spec->object_count == 0 || spec->read != nullptr);
-        for (size_t i = 0; i < spec->object_count; i++) {
-            if (!is_extension(spec->objects[i].extension)) {
-                return errinfo_set(info, ERR_INVALID, nullptr,
-                                   "\"%.*s\" cannot be the extension of an object",
-                                   SLICE_ARGS(spec->objects[i].extension));
-            }
-        }
         uint8_t random[16];
         char id[2 * sizeof(random) + 1];
         enum err err = random_bytes(random, sizeof(random));

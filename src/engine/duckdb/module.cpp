@@ -55,7 +55,9 @@ static void configure(const struct engine &engine, const string &spill_name,
         config.SetOptionByName("threads", Value::BIGINT(engine.thread_count));
     }
     config.SetOptionByName("temp_directory",
-                           Value(engine.temp_folder.empty() ? string() : "moat://" + spill_name));
+                           Value(engine.temp_folder.empty() && engine.spill.open == nullptr
+                                     ? string()
+                                     : "moat://" + spill_name));
     config.SetOptionByName("autoinstall_known_extensions", Value::BOOLEAN(false));
     config.SetOptionByName("autoload_known_extensions", Value::BOOLEAN(false));
     config.SetOptionByName("allow_community_extensions", Value::BOOLEAN(false));
@@ -79,11 +81,14 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
     string spill_name = random_name();
     string spill_folder =
         engine.temp_folder.empty() ? string() : engine.temp_folder + "/moat-spill-" + spill_name;
+    if (engine.spill.open != nullptr) {
+        spill_folder = "spill";
+    }
     duckdb::DBConfig config;
     configure(engine, spill_name, config);
     auto database = std::make_shared<duckdb::DuckDB>(nullptr, &config);
     database->instance->GetFileSystem().RegisterSubSystem(
-        make_file_system(engine.grants, spill_name, spill_folder));
+        make_file_system(engine.grants, spill_name, spill_folder, engine.spill));
 
     duckdb::Connection connection(*database);
     register_functions(connection, engine.key);
@@ -106,11 +111,14 @@ static enum err open(const struct engine_options *options, struct engine **ret_e
     return guarded(info, [&] {
         auto engine = std::make_unique<struct engine>();
         engine->grants = std::make_shared<grant_registry>();
-        engine->key = std::make_shared<mask_key>(options->mask_key);
+        engine->key = std::make_shared<mask_key>(options->mask_key, options->mask);
         engine->memory_bytes_max = options->memory_bytes_max;
         engine->thread_count = options->thread_count;
         engine->temp_folder = options->temp_folder == nullptr ? "" : options->temp_folder;
         engine->temp_bytes_max = options->temp_bytes_max;
+        if (options->spill != nullptr) {
+            engine->spill = *options->spill;
+        }
         engine->database = open_database(*engine);
         *ret_engine = engine.release();
         return ERR_OK;
@@ -137,7 +145,7 @@ static uint64_t memory_bytes(struct engine *engine) noexcept
     return duckdb::BufferManager::GetBufferManager(*engine->database->instance).GetUsedMemory();
 }
 
-static const struct engine_module_ops table = {
+extern const struct engine_module_ops module_table = {
     ENGINE_MODULE_VERSION,
     sizeof(struct engine_module_ops),
     open,
@@ -177,5 +185,5 @@ moat_engine_module(void);
 
 const struct engine_module_ops *moat_engine_module(void)
 {
-    return &moat::table;
+    return &moat::module_table;
 }

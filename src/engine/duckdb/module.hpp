@@ -58,10 +58,15 @@ std::string without_addresses(const std::string &text);
 
 /* ---- file system (filesystem.cpp) ---- */
 
-/* Serves moat://; `spill_folder` empty means no spilling. */
+/* Serves moat://. `spill_name` empty means no spilling; files of it come from `spill`, or if that
+ * has no functions lie in `spill_folder`. */
 duckdb::unique_ptr<duckdb::FileSystem> make_file_system(std::shared_ptr<grant_registry> grants,
                                                         std::string spill_name,
-                                                        std::string spill_folder);
+                                                        std::string spill_folder,
+                                                        const struct engine_spill &spill);
+
+/* The files of `spill` under the folder "spill" (spill.cpp). */
+duckdb::unique_ptr<duckdb::FileSystem> make_spill_system(const struct engine_spill &spill);
 
 /* True if the address is of an object of an open grant whose bounds anybody may plan with. */
 bool tells_statistics(grant_registry &grants, const std::string &path);
@@ -82,14 +87,16 @@ void register_scan(duckdb::Connection &connection);
 
 /* ---- functions (functions.cpp) ---- */
 
+/* The key, or who has it. */
 struct mask_key {
-    explicit mask_key(struct slice bytes);
+    mask_key(struct slice bytes, const struct engine_mask *other);
     ~mask_key(); /* wipes */
     mask_key(const mask_key &) = delete;
     mask_key &operator=(const mask_key &) = delete;
 
     SHA256_CTX inner;
     SHA256_CTX outer;
+    struct engine_mask other = {}; /* hash != nullptr: asked instead */
 };
 
 void register_functions(duckdb::Connection &connection, const std::shared_ptr<mask_key> &key);
@@ -148,15 +155,22 @@ duckdb::unique_ptr<duckdb::SQLStatement> parse_one(duckdb::ClientContext &contex
 
 } // namespace moat
 
-/* ---- the handles of engine.h ---- */
+/* ---- the handles of engine.h: the table first, by which the loader finds its way ---- */
+
+namespace moat
+{
+extern const struct engine_module_ops module_table;
+}
 
 struct engine {
+    const struct engine_module_ops *const ops = &moat::module_table;
     std::shared_ptr<moat::grant_registry> grants;
     std::shared_ptr<moat::mask_key> key;
     uint64_t memory_bytes_max = 0;
     unsigned thread_count = 0;
     std::string temp_folder;
     uint64_t temp_bytes_max = 0;
+    struct engine_spill spill = {}; /* open != nullptr: instead of the folder */
 
     std::mutex lock;
     std::shared_ptr<duckdb::DuckDB> database; /* under lock; replaced once it is invalidated */
@@ -165,6 +179,7 @@ struct engine {
 struct engine_session {
     engine_session(struct engine *engine, std::shared_ptr<duckdb::DuckDB> database);
 
+    const struct engine_module_ops *const ops = &moat::module_table;
     struct engine *const engine;
     const std::shared_ptr<duckdb::DuckDB> database;
     duckdb::Connection main; /* runs the query */
@@ -177,6 +192,7 @@ struct engine_session {
 };
 
 struct engine_grant {
+    const struct engine_module_ops *ops = &moat::module_table;
     std::shared_ptr<moat::grant_state> state;
     std::shared_ptr<moat::grant_registry> registry;
 };
@@ -186,30 +202,33 @@ struct engine_grant {
 namespace moat
 {
 
-enum err session_open(struct engine *, struct engine_session **, struct errinfo *) noexcept;
+/* The person of each call is checked above: in this process they all end here. */
+enum err session_open(struct engine *, const struct identity *, struct engine_session **,
+                      struct errinfo *) noexcept;
 void session_close(struct engine_session *) noexcept;
 void session_cancel(struct engine_session *) noexcept;
 void session_ready(struct engine_session *) noexcept;
 enum err parse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err deparse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err functions(struct engine_session *, struct buf *, struct errinfo *) noexcept;
-enum err describe(struct engine_session *, struct slice, struct arena *, struct engine_column **,
-                  size_t *, struct errinfo *) noexcept;
-enum err describe_parameters(struct engine_session *, struct slice, struct arena *, struct slice **,
-                             size_t *, struct errinfo *) noexcept;
-enum err explain(struct engine_session *, struct slice, bool, struct buf *,
+enum err describe(struct engine_session *, const struct identity *, struct slice, struct arena *,
+                  struct engine_column **, size_t *, struct errinfo *) noexcept;
+enum err describe_parameters(struct engine_session *, const struct identity *, struct slice,
+                             struct arena *, struct slice **, size_t *, struct errinfo *) noexcept;
+enum err explain(struct engine_session *, const struct identity *, struct slice, bool, struct buf *,
                  struct errinfo *) noexcept;
 
-enum err grant_open(struct engine *, const struct engine_grant_spec *, struct engine_grant **,
-                    struct errinfo *) noexcept;
+enum err grant_open(struct engine *, const struct identity *, const struct engine_grant_spec *,
+                    struct engine_grant **, struct errinfo *) noexcept;
 void grant_close(struct engine_grant *) noexcept;
 void grant_uri(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_out(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_scan(const struct engine_grant *, size_t, struct buf *) noexcept;
 struct engine_grant_counters grant_count(const struct engine_grant *) noexcept;
 
-enum err query_open(struct engine_session *, struct slice, const struct engine_parameter *, size_t,
-                    struct engine_query **, struct errinfo *) noexcept;
+enum err query_open(struct engine_session *, const struct identity *, struct slice,
+                    const struct engine_parameter *, size_t, struct engine_query **,
+                    struct errinfo *) noexcept;
 size_t query_column_count(const struct engine_query *) noexcept;
 struct engine_column query_column(const struct engine_query *, size_t) noexcept;
 enum err query_schema(struct engine_query *, struct ArrowSchema *, struct errinfo *) noexcept;

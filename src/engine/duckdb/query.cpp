@@ -42,6 +42,7 @@ static const std::chrono::microseconds TASK_TIME_MIN(5);
 } // namespace moat
 
 struct engine_query {
+    const struct engine_module_ops *const ops = &moat::module_table;
     struct engine_session *session = nullptr;
     moat::query_state state = moat::query_state::OPEN;
     duckdb::unique_ptr<duckdb::PreparedStatement> prepared;
@@ -175,7 +176,7 @@ static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_sessi
     return prepared;
 }
 
-enum err query_open(struct engine_session *session, struct slice sql,
+enum err query_open(struct engine_session *session, const struct identity *, struct slice sql,
                     const struct engine_parameter *parameters, size_t parameter_count,
                     struct engine_query **ret_query, struct errinfo *info) noexcept
 {

@@ -663,7 +663,7 @@ TEST(engine_scan, failures_of_the_program_and_of_files_are_clean)
         table_fini(&damaged);
         if (err == ERR_INTERNAL) { /* a broken engine is replaced for the next session */
             engine_session_close(fixture.session);
-            CHECK_OK(engine_session_open(fixture.engine, &fixture.session, &info));
+            CHECK_OK(engine_session_open(fixture.engine, WHO, &fixture.session, &info));
         }
     }
     table_expect(&fixture, &table, "SELECT count(DISTINCT v)::VARCHAR FROM %s", "20000");

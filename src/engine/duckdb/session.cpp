@@ -46,8 +46,8 @@ static std::shared_ptr<duckdb::DuckDB> usable_database(struct engine *engine)
     return engine->database;
 }
 
-enum err session_open(struct engine *engine, struct engine_session **ret_session,
-                      struct errinfo *info) noexcept
+enum err session_open(struct engine *engine, const struct identity *,
+                      struct engine_session **ret_session, struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
         auto session = std::make_unique<engine_session>(engine, usable_database(engine));
@@ -306,8 +306,8 @@ enum err deparse(struct engine_session *session, struct slice json, struct buf *
 
 /* ---- describe ---- */
 
-enum err describe(struct engine_session *session, struct slice sql, struct arena *arena,
-                  struct engine_column **ret_columns, size_t *ret_count,
+enum err describe(struct engine_session *session, const struct identity *, struct slice sql,
+                  struct arena *arena, struct engine_column **ret_columns, size_t *ret_count,
                   struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
@@ -347,9 +347,9 @@ static bool says_type(const duckdb::LogicalType &type)
     }
 }
 
-enum err describe_parameters(struct engine_session *session, struct slice sql, struct arena *arena,
-                             struct slice **ret_types, size_t *ret_count,
-                             struct errinfo *info) noexcept
+enum err describe_parameters(struct engine_session *session, const struct identity *,
+                             struct slice sql, struct arena *arena, struct slice **ret_types,
+                             size_t *ret_count, struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
         auto statement = parse_one(*session->side.context, sql, true);

@@ -452,7 +452,7 @@ static void *run_many(void *context)
     struct worker *worker = context;
     struct fixture fixture = {.engine = worker->engine};
     struct errinfo info;
-    if (engine_session_open(worker->engine, &fixture.session, &info) != ERR_OK) {
+    if (engine_session_open(worker->engine, WHO, &fixture.session, &info) != ERR_OK) {
         worker->failures++;
         return NULL;
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Which files a scan reads: Moat's planner beside PyIceberg's, for random predicates on the tables that generate.py wrote.
 
-    compare_plans.py --bench build/release/bin/scan_bench [--only 'core.*'] [--predicates 20] [--seed 1]
+    compare_plans.py --bench build/release/bin/scan_probe [--only 'core.*'] [--predicates 20] [--seed 1]
 
 A planner may keep a file that holds no matching row; it may not skip one that does. So every live data file that Moat skips is read with
 DuckDB: a matching row in one is a failure. So is a live file that is in no plan, a position delete that PyIceberg applies and Moat does not,

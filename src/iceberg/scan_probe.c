@@ -1,7 +1,7 @@
 /* Plans scans of tables named on the command line, and says how long that takes.
  *
- *     scan_bench [--threads N] METADATA FILTER...   each filter cold, then warm from the cache
- *     scan_bench --list                             requests on standard input, plans as JSON lines
+ *     scan_probe [--threads N] METADATA FILTER...   each filter cold, then warm from the cache
+ *     scan_probe --list                             requests on standard input, plans as JSON lines
  *
  * A filter is JSON: ["and", a, b], ["not", a], [">=", "column", value], ["in", "column", [values]],
  * ["is-null", "column"], true; values as the spec's single-value JSON. A request is
@@ -263,7 +263,7 @@ int main(int argument_count, char **arguments)
         at = 3;
     }
     if (at >= argument_count) {
-        (void)fprintf(stderr, "usage: scan_bench [--threads N] METADATA FILTER... | --list\n");
+        (void)fprintf(stderr, "usage: scan_probe [--threads N] METADATA FILTER... | --list\n");
         return 2;
     }
     if (bench(arguments[at], arguments + at + 1, argument_count - at - 1, threads, &info) !=

@@ -1,7 +1,7 @@
 /* moat_scan beside the engine's own read_parquet on TPC-H: the same files, the same statements, in
  * turns, so that a busy machine is busy for all.
  *
- *   engine_tpch_bench FOLDER STATEMENTS [ROUNDS]
+ *   engine_tpch_probe FOLDER STATEMENTS [ROUNDS]
  *
  * FOLDER holds <table>.parquet; STATEMENTS has one statement a line (tests/data/ast/tpch.sql).
  * Prints the fastest round of each statement and way, the totals and their ratios. The third way
@@ -15,10 +15,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "engine/host/testing.h"
 #include "engine/scan.h"
 
-static const char person;
-#define WHO ((const struct identity *)(const void *)&person)
+#define WHO test_who()
 
 enum {
     TABLES = 8,
@@ -288,14 +288,15 @@ static void measure(struct bench *bench, size_t number, struct slice statement, 
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "usage: engine_tpch_bench FOLDER STATEMENTS [ROUNDS]\n");
+        fprintf(stderr, "usage: engine_tpch_probe FOLDER STATEMENTS [ROUNDS]\n");
         return 2;
     }
     struct bench bench = {.arena = arena_new(NULL, "bench", 64u << 20)};
+    struct engine_hosts *hosts = NULL;
     struct engine_options options = {.thread_count = 2};
     struct errinfo info;
-    must(engine_open(&options, &bench.engine, &info), &info);
-    must(engine_session_open(bench.engine, &bench.session, &info), &info);
+    must(test_engine_open(&options, &bench.engine, &hosts, &info), &info);
+    must(engine_session_open(bench.engine, WHO, &bench.session, &info), &info);
     open_tables(&bench, argv[1]);
     open_specs(&bench);
     FILE *file = fopen(argv[2], "r");
@@ -321,6 +322,7 @@ int main(int argc, char **argv)
     (void)fclose(file);
     engine_session_close(bench.session);
     engine_close(bench.engine);
+    engine_hosts_close(hosts);
     for (size_t i = 0; i < TABLES; i++) {
         mem_free(bench.tables[i].dead);
     }
