@@ -314,9 +314,9 @@ static enum err scan_dead(void *context, const struct engine_scan_file *file, in
         stop = is_known && file->record_count < stop ? file->record_count : stop;
         stop = end < stop ? end : stop;
         struct positions part = {at, (size_t)(stop - at)};
-        enum err err =
-            is_known ? dead_of_block(scan, file, part, first, ret_offsets, &dead_count, info)
-                     : dead_beyond(scan, file, part, first, ret_offsets, &dead_count, info);
+        enum err err = is_known
+                           ? dead_of_block(scan, file, part, first, ret_offsets, &dead_count, info)
+                           : dead_beyond(scan, file, part, first, ret_offsets, &dead_count, info);
         TRY(err);
         at = stop;
     }
