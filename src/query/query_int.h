@@ -21,9 +21,11 @@
 #include "system/system.h"
 
 struct admission;
+struct fair_ticket;
 struct identity_chain;
 struct login_guard;
 struct plan_cache;
+struct session_limits;
 
 struct warehouse {
     const struct config *config;
@@ -62,6 +64,7 @@ struct session {
     struct engine_session *engine;
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
+    struct session_limits *limits; /* NULL until its first statement */
     struct prepared *prepared;
     struct resolve_memo *memo; /* while a statement is planned, in its arena */
     struct arena *memo_arena;
@@ -182,8 +185,9 @@ struct query {
     char notice[256];
     bool is_admin; /* audited as administration */
     bool is_start_audited;
-    bool is_admitted;
     bool has_rows;
+    struct fair_ticket *ticket; /* its place; NULL: none */
+    uint64_t memory_bytes;      /* granted with it; 0 = no limit of its own */
     struct plan *plan;
     struct access *access;
     struct engine_query *engine;
@@ -227,16 +231,7 @@ void session_print_settings(const struct session *session, const enum config_key
                             struct buf *lines);
 void session_drop_prepared(struct session *session, struct slice name);
 
-/* ---- admission, cache, watchdog ---- */
-
-MUST_USE enum err admission_new(const struct config *config, struct admission **ret_admission,
-                                struct errinfo *info);
-void admission_free(struct admission *admission);
-/* Waits for a place; fails with ERR_BUSY (53300, 53400) or as query_check_cancelled says. */
-MUST_USE enum err admission_enter(struct admission *admission, struct query *query,
-                                  struct errinfo *info);
-void admission_leave(struct admission *admission, struct query *query);
-void admission_wake(struct admission *admission); /* a waiter may have been cancelled */
+/* ---- cache, watchdog (admission: admission_int.h) ---- */
 
 MUST_USE enum err plan_cache_new(struct plan_cache **ret_cache, struct errinfo *info);
 void plan_cache_free(struct plan_cache *cache);

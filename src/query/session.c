@@ -1,6 +1,6 @@
 /* Sessions: one person, one engine connection, their settings and prepared statements. */
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/admission_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"
 
@@ -55,6 +55,7 @@ void session_close(struct session *session)
     session_drop_prepared(session, (struct slice){"", 0});
     engine_session_close(session->engine);
     config_free(session->config);
+    session_limits_free(session->limits);
     identity_unref(session->who);
     mem_free(session->default_catalog);
     mem_free(session->default_schema);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "query/admission_int.h"
 #include "query/lake_int.h"
 
 typedef enum err (*move_fn)(struct query *query, enum query_state to, struct errinfo *info);
@@ -115,7 +116,9 @@ static enum err audit_start(struct query *query, UNUSED enum query_state to, str
 static enum err take_place(struct query *query, UNUSED enum query_state to, struct errinfo *info)
 {
     TRY(admission_enter(query->session->warehouse->admission, query, info));
-    query->is_admitted = true;
+    if (query->session->warehouse->hosts != NULL) {
+        engine_session_set_memory(query->session->engine, query->memory_bytes);
+    }
     return ERR_OK;
 }
 
@@ -145,9 +148,8 @@ static void release(struct query *query)
     struct engine_query *engine = TAKE(query->engine);
     pthread_mutex_unlock(&session->lock);
     engine_query_close(engine);
-    if (query->is_admitted) {
+    if (query->ticket != NULL) {
         admission_leave(session->warehouse->admission, query);
-        query->is_admitted = false;
     }
     watchdog_remove(session->warehouse->watchdog, query);
 }
