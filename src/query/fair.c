@@ -17,7 +17,7 @@ struct group {
     uint64_t memory_bytes;
     uint64_t uses; /* by tickets */
     /* People only. */
-    int64_t last_place_us; /* when they were last given one */
+    int64_t last_place_us; /* when they last had one */
     int64_t rate_at_us;    /* up to when statements are used up (GCRA) */
     bool is_rate_refused;
 };
@@ -283,7 +283,7 @@ static bool is_first_of_person(const struct fair *fair, const struct fair_ticket
     return t == ticket;
 }
 
-/* When they came, or were last given a place if that is later. */
+/* When they came, or last had a place if that is later. */
 static int64_t turn_us(const struct fair_ticket *ticket)
 {
     int64_t last_us = ticket->person->last_place_us;
@@ -513,6 +513,7 @@ void fair_leave(struct fair *fair, struct fair_ticket *ticket, int64_t now_us)
     if (ticket->has_place) {
         unlink_ticket(&fair->placed, ticket);
         count_running(fair, ticket, UINT64_MAX, 0 - ticket->memory_bytes);
+        ticket->person->last_place_us = now_us;
         int64_t run_us = now_us - ticket->since_us;
         int64_t step_us = (run_us - fair->average_run_us) / AVERAGE_OVER;
         fair->average_run_us =

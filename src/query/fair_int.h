@@ -4,8 +4,8 @@
  * The rule. A statement counts for the server, for its person and for each role of theirs that has
  * limits; where one of these is full it waits, in the order of its person. Of all people whose
  * first statement could run, next is who has the fewest running; of those, who has waited longest
- * since they were last given a place. So a thousand statements of one person delay another's first
- * by no more than one place becoming free, and nobody who waits is passed for ever.
+ * since they last had a place. So a thousand statements of one person delay another's first no
+ * longer than until a place becomes free, and nobody who waits is passed for ever.
  *
  * Memory. Half of it is dealt in equal shares, one for each place; of the other half a statement
  * gets a quarter of what is left, more only if it asks. So whoever gets a place gets a share at

@@ -10,6 +10,7 @@
 #include "catalog/catalog.h"
 #include "engine/engine.h"
 #include "observe/audit.h"
+#include "observe/metrics.h"
 #include "policy/policy.h"
 #include "query/query.h"
 #include "query/resolve_int.h"
@@ -32,6 +33,9 @@ struct warehouse {
     char *folder;
     struct system *system;
     struct audit *audit;
+    struct metrics *metrics;
+    atomic_uint session_count;
+    int64_t started_wall_us;
     struct engine_hosts *hosts; /* NULL: the engine runs in this process */
     struct engine *engine;
     struct admission *admission;
@@ -59,6 +63,7 @@ struct prepared {
 struct session {
     struct warehouse *warehouse;
     struct identity *who;
+    enum session_protocol protocol;
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;

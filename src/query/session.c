@@ -13,6 +13,7 @@ enum err session_open(struct warehouse *warehouse, struct identity *who,
     }
     pthread_mutex_init(&session->lock, NULL);
     session->warehouse = warehouse;
+    atomic_fetch_add(&warehouse->session_count, 1);
     session->who = identity_ref(who);
     session->default_catalog = mem_strdup(SQL_CATALOG_DEFAULT);
     session->default_schema = mem_strdup(SQL_SCHEMA_DEFAULT);
@@ -42,6 +43,7 @@ enum err session_fork(const struct session *session, struct session **ret_sessio
         return errinfo_nomem(info);
     }
     fork->system_version = session->system_version;
+    fork->protocol = session->protocol;
     *ret_session = TAKE(fork);
     return ERR_OK;
 }
@@ -59,6 +61,7 @@ void session_close(struct session *session)
     identity_unref(session->who);
     mem_free(session->default_catalog);
     mem_free(session->default_schema);
+    atomic_fetch_sub(&session->warehouse->session_count, 1);
     pthread_mutex_destroy(&session->lock);
     mem_free(session);
 }
@@ -66,6 +69,11 @@ void session_close(struct session *session)
 const struct identity *session_identity(const struct session *session)
 {
     return session->who;
+}
+
+void session_set_protocol(struct session *session, enum session_protocol protocol)
+{
+    session->protocol = protocol;
 }
 
 const struct config *session_config(const struct session *session)

@@ -1,6 +1,7 @@
 /* The warehouse: what all sessions of one process share. */
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -101,6 +102,8 @@ static enum err open_parts(struct warehouse *warehouse, const struct warehouse_o
 {
     const struct config *config = warehouse->config;
     struct slice os_user;
+    warehouse->started_wall_us = clock_wall_us();
+    TRY(metrics_new(&warehouse->metrics, info));
     TRY(identity_os_user(arena, &os_user, info));
     TRY(system_open(warehouse->folder, os_user, options->create_if_missing, &warehouse->system,
                     info));
@@ -109,7 +112,11 @@ static enum err open_parts(struct warehouse *warehouse, const struct warehouse_o
         return errinfo_nomem(info);
     }
     struct audit_anchor_store anchors = trail_anchors(warehouse->system);
-    struct audit_options audit = {config_bytes(config, CONFIG_AUDIT_FILE_BYTES_MAX), &anchors};
+    struct audit_options audit = {
+        .file_bytes_max = config_bytes(config, CONFIG_AUDIT_FILE_BYTES_MAX),
+        .anchors = &anchors,
+        .metrics = warehouse->metrics,
+    };
     TRY(audit_open(trail, &audit, &warehouse->audit, info));
     TRY(open_engine(warehouse, options, arena, info));
     TRY(open_admission(warehouse, info));
@@ -170,6 +177,7 @@ void warehouse_close(struct warehouse *warehouse)
     engine_hosts_close(warehouse->hosts);
     audit_close(warehouse->audit);
     system_close(warehouse->system);
+    metrics_free(warehouse->metrics);
     mem_free(warehouse->folder);
     mem_free(warehouse);
 }

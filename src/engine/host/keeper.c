@@ -94,6 +94,7 @@ static void bury(struct engine_hosts *hosts, struct host *host)
     if (was_starting || host->death == DEATH_UNKNOWN) {
         hosts->counts.crashed++;
     }
+    hosts->counts.replaced += host->death == DEATH_WANTED && !hosts->is_closing;
     if (was_starting) {
         hosts->failures++;
         (void)errinfo_set(&hosts->failure, ERR_UNSUPPORTED, NULL,

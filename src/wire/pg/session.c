@@ -12,10 +12,12 @@ static enum err open_main(struct pg_connection *connection, struct errinfo *info
             return errinfo_nomem(info);
         }
     }
-    return connection->sessions[0].session != NULL
-               ? ERR_OK
-               : session_open(connection->server->warehouse, connection->who,
-                              &connection->sessions[0].session, info);
+    if (connection->sessions[0].session == NULL) {
+        TRY(session_open(connection->server->warehouse, connection->who,
+                         &connection->sessions[0].session, info));
+        session_set_protocol(connection->sessions[0].session, SESSION_POSTGRES);
+    }
+    return ERR_OK;
 }
 
 static void close_slot(struct pg_session_slot *slot)
