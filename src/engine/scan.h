@@ -109,8 +109,8 @@ typedef enum err (*engine_scan_dead_fn)(void *context, const struct engine_scan_
 
 /* What all values of one column are between, in the files that some conditions leave: the number
  * that stands for a value (of integers themselves, of DATE its days, of TIME and timestamps their
- * units since midnight or 1970 UTC, of DECIMAL its digits without the point). Both are inclusive and
- * need not occur. Nothing is told of floats, whose bounds leave NaN out, nor of text. */
+ * units since midnight or 1970 UTC, of DECIMAL its digits without the point). Both are inclusive
+ * and need not occur. Nothing is told of floats, whose bounds leave NaN out, nor of text. */
 struct engine_scan_range {
     bool has_bounds; /* false: nothing is known of the values */
     bool has_nulls;  /* false: there are none */

@@ -1,6 +1,6 @@
-/* What the program says of a column's values (engine_scan_range), as the engine plans by it: integers
- * in fewer bits, joins by place, comparisons that are always true. Wrong ranges would make other
- * values, not only fewer rows, so each file that is opened is held against them: by its own
+/* What the program says of a column's values (engine_scan_range), as the engine plans by it: whole
+ * numbers in fewer bits, joins by place, comparisons that are always true. Wrong ranges would make
+ * other values, not only fewer rows, so each file that is opened is held against them: by its own
  * statistics where these say enough, else value by value. */
 #include "engine/duckdb/scan.hpp"
 

@@ -7,7 +7,7 @@
         .has_bounds = true, .lower = (low), .upper = (high)                                        \
     }
 
-/* The values of one type: in the file, and the numbers that stand for the least and the greatest. */
+/* The values of one type: in the file, and the numbers for the least and the greatest. */
 static const struct {
     const char *type;
     const char *values[3]; /* the second is between the others */
