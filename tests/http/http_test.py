@@ -5,6 +5,7 @@ http_test.py MOAT [CASE...]    ends with "N passed, N failed"; exits 1 if any fa
 """
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -99,6 +100,15 @@ def metrics_are_what_prometheus_reads():
             assert values["moat_audit_records_total"] >= 22 and values["moat_audit_writable"] == 1
             assert values["moat_policy_denied_total"] == 1 and values['moat_query_errors_total{kind="syntax"}'] == 2
         check_conventions(text)
+
+
+def the_dashboard_asks_for_what_there_is():
+    with WatchedServer(MOAT) as server:
+        there = {name.partition("{")[0] for name in server.metrics()}
+        with open("share/grafana/moat.json") as file:
+            asked = set(re.findall(r"\b(?:moat|process)_[a-z_]+", " ".join(
+                target["expr"] for panel in json.load(file)["panels"] for target in panel["targets"])))
+        assert asked and asked <= there, asked - there
 
 
 def check_conventions(text):
@@ -241,7 +251,7 @@ def the_default_port_gives_way_and_a_wished_one_does_not():
         assert server.connect().query("SELECT 1") == [["1"]]
 
 
-CASES = [health_and_readiness, curl_is_served, metrics_are_what_prometheus_reads, requests_that_are_none, a_pipeline_is_answered_in_order,
+CASES = [health_and_readiness, curl_is_served, metrics_are_what_prometheus_reads, the_dashboard_asks_for_what_there_is, requests_that_are_none, a_pipeline_is_answered_in_order,
          slow_clients_hold_up_nobody, draining_is_told, an_audit_trail_that_cannot_be_written_is_not_ready,
          the_default_port_gives_way_and_a_wished_one_does_not]
 sys.exit(run(CASES, sys.argv[2:]))

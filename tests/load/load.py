@@ -114,15 +114,15 @@ class Load:
     def __init__(self, server, arguments, queries):
         self.server, self.arguments, self.queries = server, arguments, queries
         self.answers, self.times, self.refused, self.wrong, self.errors = {}, [], 0, 0, []
-        self.first = {}  # of each person, in seconds after its asking: whether one starves
         self.until = 0
 
     async def client(self, number):
         import asyncpg
         pick = random.Random(self.arguments.seed * 1000 + number)
         user = f"person{number % self.arguments.people}"
-        connection = await asyncpg.connect(host="127.0.0.1", port=self.server.port, user=user, password=PASSWORD,
-                                           database="moat", timeout=120, statement_cache_size=0)
+        async with self.doors:  # a try counts as wrong until it is right (login.account_tries)
+            connection = await asyncpg.connect(host="127.0.0.1", port=self.server.port, user=user, password=PASSWORD,
+                                               database="moat", timeout=120, statement_cache_size=0)
         while time.monotonic() < self.until:
             which = pick.randrange(len(self.queries))
             started = time.monotonic()
@@ -143,6 +143,7 @@ class Load:
         await connection.close()
 
     async def run(self):
+        self.doors = asyncio.Semaphore(4)
         self.until = time.monotonic() + self.arguments.seconds
         await asyncio.gather(*(self.client(i) for i in range(self.arguments.clients)))
 
