@@ -252,8 +252,8 @@ enum err audit_check(struct audit *audit, struct errinfo *info)
     }
     audit->is_committing = true;
     pthread_mutex_unlock(&audit->lock);
-    enum err err = audit->is_replaced ? replaced(info)
-                                      : audit__lock(audit->trail.lock_fd, true, info);
+    enum err err =
+        audit->is_replaced ? replaced(info) : audit__lock(audit->trail.lock_fd, true, info);
     if (err == ERR_OK) {
         err = audit__trail_refresh(&audit->trail, info);
         if (err == ERR_OK && audit->trail.is_unsynced) {

@@ -64,12 +64,14 @@ void admission_free(struct admission *admission)
 static void hint_wait(int64_t wait_us, struct errinfo *info)
 {
     if (wait_us >= 1000000) {
-        errinfo_hint(info, "It would have waited about %lld s. Try again then, or ask for less at "
-                           "once; SHOW LIMITS shows what holds.",
+        errinfo_hint(info,
+                     "It would have waited about %lld s. Try again then, or ask for less at "
+                     "once; SHOW LIMITS shows what holds.",
                      (long long)((wait_us + 500000) / 1000000));
     } else if (wait_us > 0) {
-        errinfo_hint(info, "It would have waited about %lld ms. Try again then; SHOW LIMITS shows "
-                           "what holds.",
+        errinfo_hint(info,
+                     "It would have waited about %lld ms. Try again then; SHOW LIMITS shows "
+                     "what holds.",
                      (long long)(wait_us / 1000 + 1));
     } else {
         errinfo_hint(info, "Try again later; SHOW LIMITS shows what holds.");
@@ -93,8 +95,7 @@ static enum err say_refused(const struct query *query, const struct fair_refusal
                           (unsigned long long)refusal->count);
         break;
     case FAIR_ROLE: /* the key begins with "role " */
-        (void)errinfo_set(info, ERR_BUSY, "53300",
-                          "role \"%.*s\" has %llu queries waiting already",
+        (void)errinfo_set(info, ERR_BUSY, "53300", "role \"%.*s\" has %llu queries waiting already",
                           (int)(refusal->key.len - 5), refusal->key.ptr + 5,
                           (unsigned long long)refusal->count);
         break;
@@ -120,15 +121,13 @@ enum err admission_check_rate(struct session *session, bool *ret_is_first, struc
         return ERR_OK;
     }
     pthread_mutex_lock(&admission->lock);
-    bool may =
-        fair_rate(admission->fair, &asker->person, clock_mono_us(), &wait_us, ret_is_first);
+    bool may = fair_rate(admission->fair, &asker->person, clock_mono_us(), &wait_us, ret_is_first);
     admission->refused.refused_rate += !may;
     pthread_mutex_unlock(&admission->lock);
     if (may) {
         return ERR_OK;
     }
-    (void)errinfo_set(info, ERR_BUSY, "53400",
-                      "\"%.*s\" may run %llu statements a minute, and has",
+    (void)errinfo_set(info, ERR_BUSY, "53400", "\"%.*s\" may run %llu statements a minute, and has",
                       SLICE_ARGS(identity_subject(session->who)),
                       (unsigned long long)asker->person.limits.rate_per_minute);
     errinfo_hint(info, "The next may be run in %lld ms; SHOW LIMITS shows what holds.",
@@ -152,12 +151,12 @@ static enum err say_waited(const struct admission *admission, const struct fair_
                            struct errinfo *info)
 {
     int64_t wait_us = fair_estimate(admission->fair, ticket, clock_mono_us());
-    (void)errinfo_set(info, ERR_BUSY, "53400",
-                      "the query waited %lld ms and found no place to run",
+    (void)errinfo_set(info, ERR_BUSY, "53400", "the query waited %lld ms and found no place to run",
                       (long long)(admission->wait_max_us / 1000));
     if (wait_us > 0) {
-        errinfo_hint(info, "It would have waited about %lld s more. Try again later; SHOW LIMITS "
-                           "shows what holds.",
+        errinfo_hint(info,
+                     "It would have waited about %lld s more. Try again later; SHOW LIMITS "
+                     "shows what holds.",
                      (long long)((wait_us + 999999) / 1000000));
     } else {
         errinfo_hint(info, "Try again later; SHOW LIMITS shows what holds.");

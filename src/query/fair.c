@@ -151,7 +151,8 @@ bool fair_rate(struct fair *fair, const struct fair_party *person, int64_t now_u
         return true; /* what runs next says that there is no memory */
     }
     uint64_t burst = person->limits.burst == 0 ? rate : person->limits.burst;
-    int64_t each_us = MINUTE_US / (int64_t)(rate < (uint64_t)MINUTE_US ? rate : (uint64_t)MINUTE_US);
+    int64_t each_us =
+        MINUTE_US / (int64_t)(rate < (uint64_t)MINUTE_US ? rate : (uint64_t)MINUTE_US);
     int64_t at_us = group->rate_at_us > now_us ? group->rate_at_us : now_us;
     int64_t most = INT64_MAX / 4 / (each_us == 0 ? 1 : each_us);
     int64_t ahead_us = (burst - 1 < (uint64_t)most ? (int64_t)burst - 1 : most) * each_us;
@@ -189,10 +190,10 @@ static uint64_t needed_bytes(const struct fair *fair, const struct fair_ticket *
 
 static uint64_t extra_left(const struct fair *fair)
 {
-    uint64_t all = fair->server.limits.memory_bytes_max -
-                   share_bytes(fair) * (fair->server.limits.concurrent_max == 0
-                                            ? 1
-                                            : fair->server.limits.concurrent_max);
+    uint64_t all =
+        fair->server.limits.memory_bytes_max -
+        share_bytes(fair) *
+            (fair->server.limits.concurrent_max == 0 ? 1 : fair->server.limits.concurrent_max);
     return all > fair->extra_bytes ? all - fair->extra_bytes : 0;
 }
 
@@ -451,8 +452,7 @@ enum err fair_ask(struct fair *fair, const struct fair_asker *asker, int64_t now
     }
     *link = ticket;
     bool is_refused = !can_ever_run(fair, ticket, ret_refusal);
-    if (!is_refused && pick(fair) != ticket &&
-        !queue_has_room(fair, ticket, asker, ret_refusal)) {
+    if (!is_refused && pick(fair) != ticket && !queue_has_room(fair, ticket, asker, ret_refusal)) {
         is_refused = true;
         ret_refusal->wait_us = wait_us(fair, ticket, now_us);
     }
@@ -516,8 +516,7 @@ void fair_leave(struct fair *fair, struct fair_ticket *ticket, int64_t now_us)
         ticket->person->last_place_us = now_us;
         int64_t run_us = now_us - ticket->since_us;
         int64_t step_us = (run_us - fair->average_run_us) / AVERAGE_OVER;
-        fair->average_run_us =
-            fair->average_run_us == 0 ? run_us : fair->average_run_us + step_us;
+        fair->average_run_us = fair->average_run_us == 0 ? run_us : fair->average_run_us + step_us;
     } else {
         unlink_ticket(&fair->queue, ticket);
         count_queued(fair, ticket, UINT64_MAX);
@@ -533,6 +532,5 @@ struct fair_counts fair_count(const struct fair *fair, struct slice key)
         group = group->next;
     }
     return group == NULL ? (struct fair_counts){0}
-                         : (struct fair_counts){group->running, group->queued,
-                                                group->memory_bytes};
+                         : (struct fair_counts){group->running, group->queued, group->memory_bytes};
 }

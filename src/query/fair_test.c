@@ -276,9 +276,8 @@ TEST(fair, limits_hold_whatever_happens_and_all_get_their_place)
         char name[8];
         (void)snprintf(name, sizeof(name), "p%u", (unsigned)test_random_below(&seed, 6));
         struct fair_asker asker = {.person = party(name, 2, 20)};
-        asker.memory_bytes = test_random_below(&seed, 4) == 0
-                                 ? (1 + test_random_below(&seed, 280)) * MIB
-                                 : 0;
+        asker.memory_bytes =
+            test_random_below(&seed, 4) == 0 ? (1 + test_random_below(&seed, 280)) * MIB : 0;
         asker.role_count = test_random_below(&seed, 2);
         asker.roles[0] = party("role a", 3, 30);
         asker.roles[0].limits.memory_bytes_max = 300 * MIB;

@@ -39,8 +39,10 @@ static const struct {
 static uint64_t *field_of(struct fair_limits *limits, enum kind kind)
 {
     uint64_t *const fields[LIMIT_KINDS] = {
-        [LIMIT_CONCURRENT] = &limits->concurrent_max, [LIMIT_QUEUED] = &limits->queued_max,
-        [LIMIT_MEMORY] = &limits->memory_bytes_max,   [LIMIT_RATE] = &limits->rate_per_minute,
+        [LIMIT_CONCURRENT] = &limits->concurrent_max,
+        [LIMIT_QUEUED] = &limits->queued_max,
+        [LIMIT_MEMORY] = &limits->memory_bytes_max,
+        [LIMIT_RATE] = &limits->rate_per_minute,
         [LIMIT_BURST] = &limits->burst,
     };
     return fields[kind];
@@ -79,9 +81,9 @@ static void choose_person(const struct config *config, const struct system_limit
         }
         bool is_own = !limit->is_role && slice_equal(limit->name, slice_of(kinds[kind].name));
         bool is_each = limit->is_role && slice_equal(limit->name, slice_of(kinds[kind].of_each));
-        bool is_better = is_each && !ret_origin->is_own &&
-                         (ret_origin->role.len == 0 ||
-                          is_more(kind, (uint64_t)limit->value, *ret_value));
+        bool is_better =
+            is_each && !ret_origin->is_own &&
+            (ret_origin->role.len == 0 || is_more(kind, (uint64_t)limit->value, *ret_value));
         if (is_own || is_better) {
             *ret_value = (uint64_t)limit->value;
             *ret_origin = (struct origin){is_own ? SLICE("") : limit->principal, is_own};
@@ -133,10 +135,10 @@ static enum err add_roles(const struct system_limit *limits, size_t count, struc
 static char *person_key(const struct identity *who, struct arena *arena)
 {
     int64_t principal = identity_principal(who);
-    return principal != 0 ? arena_printf(arena, "user %lld", (long long)principal)
-                          : arena_printf(arena, "from %.*s: %.*s",
-                                         SLICE_ARGS(identity_provider(who)),
-                                         SLICE_ARGS(identity_subject(who)));
+    return principal != 0
+               ? arena_printf(arena, "user %lld", (long long)principal)
+               : arena_printf(arena, "from %.*s: %.*s", SLICE_ARGS(identity_provider(who)),
+                              SLICE_ARGS(identity_subject(who)));
 }
 
 static enum err load(struct session *session, struct session_limits *limits, struct errinfo *info)
@@ -208,8 +210,7 @@ static enum err unknown_limit(const struct statement *statement, struct slice na
     unsigned best = 4;
     for (int i = 0; i < 2 * LIMIT_KINDS; i++) {
         const char *known = name_for((enum kind)(i / 2), is_role, i % 2 != 0);
-        unsigned distance =
-            known == NULL ? best : slice_edit_distance(slice_of(known), name, best);
+        unsigned distance = known == NULL ? best : slice_edit_distance(slice_of(known), name, best);
         nearest = distance < best ? known : nearest;
         best = distance < best ? distance : best;
     }
@@ -246,8 +247,8 @@ static enum err parse_change(struct config *values, const struct statement *stat
         if (name == NULL || !slice_equal_fold(option->name, slice_of(name))) {
             continue;
         }
-        *ret_change =
-            (struct system_limit_change){.name = slice_of(name), .is_unset = option->value.len == 0};
+        *ret_change = (struct system_limit_change){.name = slice_of(name),
+                                                   .is_unset = option->value.len == 0};
         if (!ret_change->is_unset) {
             TRY(config_set(values, kinds[kind].key, plain_text(option->value), "limit", info));
             ret_change->value = (int64_t)key_number(values, kind);
@@ -335,8 +336,7 @@ static void add_server(const struct warehouse *warehouse, struct buf *lines)
 {
     struct fair_limits limits = admission_server_limits(warehouse->admission);
     struct fair_counts used = admission_count(warehouse->admission, SLICE(""));
-    static const char *const keys[] = {"query.concurrent_max", "query.queued_max",
-                                       "engine.memory"};
+    static const char *const keys[] = {"query.concurrent_max", "query.queued_max", "engine.memory"};
     for (int kind = LIMIT_CONCURRENT; kind <= LIMIT_MEMORY; kind++) {
         struct line line = {
             .scope = "server",
@@ -420,7 +420,7 @@ enum err run_show_limits(struct query *query, UNUSED const struct statement *sta
         {5, {"used", 4}, {"used", 4}, {"BIGINT", 6}},
         {6, {"source", 6}, {"source", 6}, {"VARCHAR", 7}},
     };
-    return buf_failed(&lines) ? errinfo_nomem(info)
-                              : query_run_rows(query, columns, ARRAY_COUNT(columns),
-                                               buf_slice(&lines), info);
+    return buf_failed(&lines)
+               ? errinfo_nomem(info)
+               : query_run_rows(query, columns, ARRAY_COUNT(columns), buf_slice(&lines), info);
 }

@@ -434,8 +434,7 @@ enum err query_open(struct session *session, struct slice statement,
     session->query = query;
     pthread_mutex_unlock(&session->lock);
     watchdog_add(session->warehouse->watchdog, query);
-    enum err err =
-        rate != ERR_OK ? rate : run_statement(query, parameters, parameter_count, info);
+    enum err err = rate != ERR_OK ? rate : run_statement(query, parameters, parameter_count, info);
     if (err == ERR_OK && !query->has_rows) {
         err = query_move(query, QUERY_DONE, info);
     }

@@ -69,8 +69,8 @@ struct metrics;
 /* Counters of all that the warehouse does; those that others keep are of the last sample. */
 struct metrics *warehouse_metrics(struct warehouse *warehouse);
 void warehouse_sample(struct warehouse *warehouse);
-/* ERR with the reason, in one line, if statements could not be run now: the trail cannot be written,
- * or no engine host comes up. Any thread. */
+/* ERR with the reason, in one line, if statements could not be run now: the trail cannot be
+ * written, or no engine host comes up. Any thread. */
 MUST_USE enum err warehouse_check(struct warehouse *warehouse, struct errinfo *info);
 
 /* ---- passwords: one login with SCRAM (identity/scram.h) ---- */

@@ -79,8 +79,7 @@ static uint64_t resident_bytes(void)
     }
     text[len] = '\0';
     const char *space = strchr(text, ' ');
-    return space == NULL ? 0
-                         : strtoull(space + 1, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return space == NULL ? 0 : strtoull(space + 1, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* ---- samples ---- */

@@ -74,9 +74,9 @@ static enum err parse_show_setting(struct cursor *c, struct statement *s)
 
 const char *statement_suggest_show(struct slice word)
 {
-    static const char *const words[] = {"TABLES",       "SCHEMAS", "CATALOGS",  "COLUMNS",
-                                        "VIEWS",        "USERS",   "ROLES",     "FUNCTIONS",
-                                        "GRANTS",       "ALL",     "DATABASES", "EFFECTIVE POLICY",
+    static const char *const words[] = {"TABLES",       "SCHEMAS",  "CATALOGS",  "COLUMNS",
+                                        "VIEWS",        "USERS",    "ROLES",     "FUNCTIONS",
+                                        "GRANTS",       "ALL",      "DATABASES", "EFFECTIVE POLICY",
                                         "CREATE TABLE", "API KEYS", "LIMITS"};
     unsigned best = 3;
     const char *nearest = NULL;

@@ -58,8 +58,7 @@ enum err http_server_open(const struct http_options *options, struct http_server
     server->limits.head_bytes_max =
         options->head_bytes_max == 0 ? HEAD_BYTES_DEFAULT : options->head_bytes_max;
     server->limits.body_bytes_max = options->body_bytes_max;
-    server->request_timeout_us =
-        (timeout_ms == 0 ? REQUEST_TIMEOUT_MS_DEFAULT : timeout_ms) * 1000;
+    server->request_timeout_us = (timeout_ms == 0 ? REQUEST_TIMEOUT_MS_DEFAULT : timeout_ms) * 1000;
     *ret_server = server;
     return ERR_OK;
 }
@@ -160,16 +159,17 @@ const char *http_status_text(unsigned status)
 /* What is shown is of now, and for who asked; a browser is to make nothing else of it. */
 static void put_head(struct buf *out, unsigned status, const char *content_type, bool is_last)
 {
-    buf_printf(out, "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
-                    "X-Content-Type-Options: nosniff\r\n%s",
+    buf_printf(out,
+               "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
+               "X-Content-Type-Options: nosniff\r\n%s",
                status, http_status_text(status), content_type,
                is_last ? "Connection: close\r\n" : "");
 }
 
 static enum err send(struct http_exchange *exchange, const struct buf *out)
 {
-    enum err err = buf_failed(out) ? ERR_NOMEM
-                                   : connection_write(exchange->on->connection, buf_slice(out));
+    enum err err =
+        buf_failed(out) ? ERR_NOMEM : connection_write(exchange->on->connection, buf_slice(out));
     exchange->is_last = exchange->is_last || err != ERR_OK;
     return err;
 }
@@ -257,8 +257,7 @@ static size_t on_need(void *state, struct slice input)
     if (http_request_parse(input, &on->server->limits, &parsed) != HTTP_PARTIAL) {
         return 1;
     }
-    bool is_waiting =
-        parsed.head_is_whole && parsed.request.wants_continue && !on->has_continued;
+    bool is_waiting = parsed.head_is_whole && parsed.request.wants_continue && !on->has_continued;
     return is_waiting ? 1 : parsed.need;
 }
 
@@ -288,8 +287,8 @@ static void answer(struct http_exchange *exchange)
     say(exchange, is_path ? 405 : 404, is_path ? "another method" : "there is nothing here");
 }
 
-static size_t give_up(struct http_connection *on, const struct http_parsed *parsed,
-                      unsigned status, const char *reason, size_t used)
+static size_t give_up(struct http_connection *on, const struct http_parsed *parsed, unsigned status,
+                      const char *reason, size_t used)
 {
     struct http_exchange exchange = {.on = on, .request = &parsed->request, .is_last = true};
     say(&exchange, status, reason);

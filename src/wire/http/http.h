@@ -16,8 +16,8 @@ struct http_server;
 struct http_exchange; /* one request and its answer, while a route's function runs */
 
 struct http_options {
-    size_t head_bytes_max;     /* request line and fields; 0 = 16 KiB */
-    size_t body_bytes_max;     /* 0 = no bodies */
+    size_t head_bytes_max;      /* request line and fields; 0 = 16 KiB */
+    size_t body_bytes_max;      /* 0 = no bodies */
     int64_t request_timeout_ms; /* from its first byte to its last; 0 = 10 s */
 };
 

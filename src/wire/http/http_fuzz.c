@@ -5,8 +5,7 @@
 
 static bool is_inside(struct slice part, struct slice input)
 {
-    return part.len == 0 ||
-           (part.ptr >= input.ptr && part.ptr + part.len <= input.ptr + input.len);
+    return part.len == 0 || (part.ptr >= input.ptr && part.ptr + part.len <= input.ptr + input.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

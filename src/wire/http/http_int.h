@@ -18,8 +18,8 @@ struct http_request {
     struct http_field fields[HTTP_FIELDS_MAX];
     size_t field_count;
     struct slice body;
-    bool is_old;       /* HTTP/1.0: no chunks in the answer */
-    bool keeps_alive;  /* the connection may go on after it */
+    bool is_old;      /* HTTP/1.0: no chunks in the answer */
+    bool keeps_alive; /* the connection may go on after it */
     bool wants_continue;
 };
 

@@ -1,5 +1,5 @@
-/* A request out of bytes, by llhttp in its strict mode, with limits and a few rules of our own: what
- * two readers could understand differently is refused, not guessed. */
+/* A request out of bytes, by llhttp in its strict mode, with limits and a few rules of our own:
+ * what two readers could understand differently is refused, not guessed. */
 #include <llhttp.h>
 
 #include "wire/http/http_int.h"
@@ -102,9 +102,8 @@ static int check_fields(struct reading *reading, unsigned minor)
             lengths++;
             reading->length = field->value;
         }
-        reading->has_transfer_encoding =
-            reading->has_transfer_encoding ||
-            slice_equal_fold(field->name, SLICE("transfer-encoding"));
+        reading->has_transfer_encoding = reading->has_transfer_encoding ||
+                                         slice_equal_fold(field->name, SLICE("transfer-encoding"));
         if (slice_equal_fold(field->name, SLICE("expect"))) {
             if (!slice_equal_fold(field->value, SLICE("100-continue"))) {
                 return wrong(reading, 417, "an expectation that is not known");
@@ -142,8 +141,8 @@ static bool split_url(struct http_request *request, struct slice url)
     const char *mark = memchr(url.ptr, '?', url.len);
     size_t path_len = mark == NULL ? url.len : (size_t)(mark - url.ptr);
     request->path = (struct slice){url.ptr, path_len};
-    request->query = mark == NULL ? (struct slice){"", 0}
-                                  : (struct slice){mark + 1, url.len - path_len - 1};
+    request->query =
+        mark == NULL ? (struct slice){"", 0} : (struct slice){mark + 1, url.len - path_len - 1};
     return true;
 }
 
