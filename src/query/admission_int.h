@@ -5,9 +5,9 @@
 #include "query/fair_int.h"
 #include "query/query_int.h"
 
-/* What a session's statements count for, as the store has it at `version`. */
+/* What a session's statements count for, as the store has it at `version`. One block with all that it
+ * points to: thousands of sessions may be open that do nothing. */
 struct session_limits {
-    struct arena *arena;
     struct fair_asker asker;
     uint64_t version;
     uint64_t fingerprint; /* of the person's roles */

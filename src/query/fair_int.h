@@ -34,8 +34,8 @@ struct fair_party {
 
 struct fair_asker {
     struct fair_party person;
-    struct fair_party roles[FAIR_ROLES_MAX];
-    size_t role_count;
+    const struct fair_party *roles;
+    size_t role_count;     /* FAIR_ROLES_MAX at most */
     uint64_t memory_bytes; /* 0 = what the rule gives */
     void *context;         /* the caller's, of the ticket */
 };

@@ -1,5 +1,6 @@
 /* The rule of fair_int.h, on a clock of the test's own. */
 #include "base/mem.h"
+#include "base/sweep.h"
 #include "base/test.h"
 #include "query/fair_int.h"
 
@@ -165,11 +166,11 @@ TEST(fair, a_big_one_is_not_kept_out_by_small_ones)
 TEST(fair, a_role_is_limited_as_a_whole_and_a_person_alone)
 {
     struct world world = world_new(100, 0);
-    struct fair_asker asker = {.role_count = 1};
+    struct fair_party role_analyst = party("role analyst", 3, 4);
+    struct fair_asker asker = {.roles = &role_analyst, .role_count = 1};
     struct fair_ticket *tickets[8];
     struct fair_refusal refusal;
     static const char *const names[] = {"ann", "ben", "cem", "dan"};
-    asker.roles[0] = party("role analyst", 3, 4);
     for (size_t i = 0; i < 7; i++) {
         asker.person = party(names[i % 4], 1, 10);
         CHECK_OK(fair_ask(world.fair, &asker, world.now_us++, &tickets[i], &refusal));
@@ -275,12 +276,12 @@ TEST(fair, limits_hold_whatever_happens_and_all_get_their_place)
     for (int step = 0; step < 4000; step++) {
         char name[8];
         (void)snprintf(name, sizeof(name), "p%u", (unsigned)test_random_below(&seed, 6));
-        struct fair_asker asker = {.person = party(name, 2, 20)};
+        struct fair_party role_a = party("role a", 3, 30);
+        struct fair_asker asker = {.person = party(name, 2, 20), .roles = &role_a};
         asker.memory_bytes =
             test_random_below(&seed, 4) == 0 ? (1 + test_random_below(&seed, 280)) * MIB : 0;
         asker.role_count = test_random_below(&seed, 2);
-        asker.roles[0] = party("role a", 3, 30);
-        asker.roles[0].limits.memory_bytes_max = 300 * MIB;
+        role_a.limits.memory_bytes_max = 300 * MIB;
         struct fair_refusal refusal;
         if (test_random_below(&seed, 2) == 0 && model->count < TICKETS_MAX) {
             enum err err = fair_ask(model->world.fair, &asker, model->world.now_us,
@@ -309,6 +310,31 @@ TEST(fair, limits_hold_whatever_happens_and_all_get_their_place)
     }
     fair_free(model->world.fair);
     mem_free(model);
+}
+
+TEST(fair, without_memory_nobody_is_counted)
+{
+    SWEEP_ALLOC(fault)
+    {
+        struct fair_options options = {.server = {.concurrent_max = 1, .queued_max = 1}};
+        struct fair *fair = NULL;
+        struct fair_party role_a = party("role a", 1, 1);
+        struct fair_asker asker = {.person = party("ann", 0, 1), .roles = &role_a, .role_count = 1};
+        struct fair_ticket *ticket = NULL;
+        struct fair_refusal refusal;
+        if (fair_new(&options, &fair) != ERR_OK) {
+            CHECK(fault.fired);
+            continue;
+        }
+        enum err err = fair_ask(fair, &asker, 1, &ticket, &refusal);
+        CHECK(err == (fault.fired ? ERR_NOMEM : ERR_OK));
+        CHECK_U64(err == ERR_OK ? 1 : 0, fair_count(fair, SLICE("")).queued);
+        CHECK_U64(err == ERR_OK ? 1 : 0, fair_count(fair, SLICE("role a")).queued);
+        if (err == ERR_OK) {
+            fair_leave(fair, ticket, 2);
+        }
+        fair_free(fair);
+    }
 }
 
 TEST(fair, what_is_kept_of_people_does_not_grow)

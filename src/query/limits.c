@@ -97,37 +97,40 @@ static struct slice role_key(struct arena *arena, struct slice role)
     return key == NULL ? SLICE("") : slice_of(key);
 }
 
-/* Rows of one role follow each other. */
+/* Rows of one role follow each other. `roles` has room for as many as there are rows. */
 static enum err add_roles(const struct system_limit *limits, size_t count, struct arena *arena,
-                          struct fair_asker *asker, struct errinfo *info)
+                          struct fair_party *roles, size_t *ret_count, struct errinfo *info)
 {
     const struct system_limit *last = NULL;
+    size_t role_count = 0;
     for (size_t i = 0; i < count; i++) {
         const struct system_limit *limit = &limits[i];
-        for (int kind = 0; kind < LIMIT_KINDS; kind++) {
-            if (!limit->is_role || !limit->is_theirs || !kinds[kind].is_of_role ||
-                !slice_equal(limit->name, slice_of(kinds[kind].name))) {
-                continue;
-            }
-            if (last == NULL || !slice_equal(last->principal, limit->principal)) {
-                if (asker->role_count == FAIR_ROLES_MAX) {
-                    (void)errinfo_set(info, ERR_LIMIT, "53400",
-                                      "more than %d of the roles have limits", FAIR_ROLES_MAX);
-                    errinfo_hint(info, "An administrator can take some away: SHOW LIMITS.");
-                    return ERR_LIMIT;
-                }
-                struct fair_party *role = &asker->roles[asker->role_count++];
-                role->limits = (struct fair_limits){.queued_max = UINT64_MAX};
-                role->key = role_key(arena, limit->principal);
-                if (role->key.len == 0) {
-                    return errinfo_nomem(info);
-                }
-            }
-            last = limit;
-            *field_of(&asker->roles[asker->role_count - 1].limits, (enum kind)kind) =
-                (uint64_t)limit->value;
+        int kind = 0;
+        while (kind < LIMIT_KINDS &&
+               !(kinds[kind].is_of_role && slice_equal(limit->name, slice_of(kinds[kind].name)))) {
+            kind++;
         }
+        if (!limit->is_role || !limit->is_theirs || kind == LIMIT_KINDS) {
+            continue;
+        }
+        if (last == NULL || !slice_equal(last->principal, limit->principal)) {
+            struct fair_party *role = &roles[role_count++];
+            role->limits = (struct fair_limits){.queued_max = UINT64_MAX};
+            role->key = role_key(arena, limit->principal);
+            if (role->key.len == 0) {
+                return errinfo_nomem(info);
+            }
+        }
+        last = limit;
+        *field_of(&roles[role_count - 1].limits, (enum kind)kind) = (uint64_t)limit->value;
     }
+    if (role_count > FAIR_ROLES_MAX) {
+        (void)errinfo_set(info, ERR_LIMIT, "53400", "more than %d of the roles have limits",
+                          FAIR_ROLES_MAX);
+        errinfo_hint(info, "An administrator can take some away: SHOW LIMITS.");
+        return ERR_LIMIT;
+    }
+    *ret_count = role_count;
     return ERR_OK;
 }
 
@@ -141,56 +144,87 @@ static char *person_key(const struct identity *who, struct arena *arena)
                               SLICE_ARGS(identity_subject(who)));
 }
 
-static enum err load(struct session *session, struct session_limits *limits, struct errinfo *info)
+static char *copy_key(struct slice *key, char *at)
+{
+    memcpy(at, key->ptr, key->len);
+    key->ptr = at;
+    return at + key->len;
+}
+
+/* All in one block. */
+static struct session_limits *pack(const struct fair_asker *from)
+{
+    size_t bytes = sizeof(struct session_limits) + from->person.key.len +
+                   from->role_count * sizeof(*from->roles);
+    for (size_t i = 0; i < from->role_count; i++) {
+        bytes += from->roles[i].key.len;
+    }
+    struct session_limits *limits = mem_alloc(bytes);
+    if (limits == NULL) {
+        return NULL;
+    }
+    struct fair_party *roles = (struct fair_party *)(void *)(limits + 1);
+    char *at = (char *)(roles + from->role_count);
+    limits->asker = *from;
+    at = copy_key(&limits->asker.person.key, at);
+    for (size_t i = 0; i < from->role_count; i++) {
+        roles[i] = from->roles[i];
+        at = copy_key(&roles[i].key, at);
+    }
+    limits->asker.roles = roles;
+    return limits;
+}
+
+static enum err load(struct session *session, struct session_limits **ret_limits,
+                     struct errinfo *info)
 {
     struct warehouse *warehouse = session->warehouse;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "limits", 0);
     struct system_limit *rows;
     size_t count;
-    TRY(system_limits(warehouse->system, session->who, limits->arena, &rows, &count, info));
-    char *key = person_key(session->who, limits->arena);
-    if (key == NULL) {
+    if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    limits->asker.person.key = slice_of(key);
+    TRY(system_limits(warehouse->system, session->who, arena, &rows, &count, info));
+    char *key = person_key(session->who, arena);
+    struct fair_party *roles = arena_calloc(arena, count + 1, sizeof(*roles));
+    if (key == NULL || roles == NULL) {
+        return errinfo_nomem(info);
+    }
+    struct fair_asker asker = {.person.key = slice_of(key), .roles = roles};
     for (int kind = 0; kind < LIMIT_KINDS; kind++) {
         struct origin ignored;
         choose_person(warehouse->config, rows, count, (enum kind)kind,
-                      field_of(&limits->asker.person.limits, (enum kind)kind), &ignored);
+                      field_of(&asker.person.limits, (enum kind)kind), &ignored);
     }
-    return add_roles(rows, count, limits->arena, &limits->asker, info);
+    TRY(add_roles(rows, count, arena, roles, &asker.role_count, info));
+    struct session_limits *limits = pack(&asker);
+    if (limits == NULL) {
+        return errinfo_nomem(info);
+    }
+    *ret_limits = limits;
+    return ERR_OK;
 }
 
 void session_limits_free(struct session_limits *limits)
 {
-    if (limits != NULL) {
-        arena_free(limits->arena);
-        mem_free(limits);
-    }
+    mem_free(limits);
 }
 
 enum err session_limits(struct session *session, const struct fair_asker **ret_asker,
                         struct errinfo *info)
 {
-    struct session_limits *limits = session->limits;
+    const struct session_limits *old = session->limits;
     uint64_t fingerprint = identity_fingerprint(session->who);
-    if (limits == NULL || limits->version != session->system_version ||
-        limits->fingerprint != fingerprint) {
-        limits = mem_calloc(1, sizeof(*limits));
-        if (limits == NULL) {
-            return errinfo_nomem(info);
-        }
+    if (old == NULL || old->version != session->system_version || old->fingerprint != fingerprint) {
+        struct session_limits *limits;
+        TRY(load(session, &limits, info));
         limits->version = session->system_version;
         limits->fingerprint = fingerprint;
-        limits->arena = arena_new(NULL, "limits", 0);
-        enum err err = limits->arena == NULL ? errinfo_nomem(info) : load(session, limits, info);
-        if (err != ERR_OK) {
-            session_limits_free(limits);
-            return err;
-        }
         session_limits_free(session->limits);
         session->limits = limits;
     }
-    *ret_asker = &limits->asker;
+    *ret_asker = &session->limits->asker;
     return ERR_OK;
 }
 

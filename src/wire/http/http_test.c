@@ -1,4 +1,4 @@
-/* Requests as bytes; connections and answers: tests/load and tests/http, against a server. */
+/* Requests as bytes; connections and answers: tests/http, against a server. */
 #include "base/buf.h"
 #include "base/test.h"
 #include "wire/http/http_int.h"
