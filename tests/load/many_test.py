@@ -231,11 +231,10 @@ def ten_thousand_idle_connections():
     with Server(MOAT, f"server.connections_max={count + 100}", "engine.hosts=4") as server:
         clients = [server.connect() for _ in range(count)]
         signed_in = server.resident()
-        for client in clients[:count // 10]:
+        for client in clients:
             assert client.query("SELECT 1") == [["1"]]
         worked = server.resident()
-        assert clients[-1].query("SELECT 1") == [["1"]]
-        print(f"{count} idle connections: {signed_in >> 20} MiB resident; {worked >> 20} MiB after {count // 10} of them ran a statement")
+        print(f"{count} idle connections: {signed_in >> 20} MiB resident; {worked >> 20} MiB when each has run a statement")
         for client in clients:
             client.close()
         assert IS_SANITIZED or signed_in < 256 << 20, f"{signed_in >> 20} MiB"
