@@ -5,8 +5,8 @@
 #include "query/fair_int.h"
 #include "query/query_int.h"
 
-/* What a session's statements count for, as the store has it at `version`. One block with all that it
- * points to: thousands of sessions may be open that do nothing. */
+/* What a session's statements count for, as the store has it at `version`. One block with all that
+ * it points to: thousands of sessions may be open that do nothing. */
 struct session_limits {
     struct fair_asker asker;
     uint64_t version;
