@@ -218,7 +218,8 @@ static uint64_t grant_bytes(const struct fair *fair, const struct fair_ticket *t
         const struct group *group = i == ticket->role_count ? ticket->person : ticket->roles[i];
         uint64_t max = group->limits.memory_bytes_max;
         uint64_t left = max > group->memory_bytes ? max - group->memory_bytes : 0;
-        most = max != 0 && left < most ? left : most;
+        uint64_t cap = left > bytes ? bytes + (left - bytes) / 4 : left; /* others come */
+        most = max != 0 && cap < most ? cap : most;
     }
     return most > bytes ? most : bytes;
 }

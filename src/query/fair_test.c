@@ -163,6 +163,28 @@ TEST(fair, a_big_one_is_not_kept_out_by_small_ones)
     fair_free(world.fair);
 }
 
+TEST(fair, the_first_of_a_role_leaves_memory_for_others_of_it)
+{
+    /* Goal: a role with memory for several runs several. Method: 64 GiB and 4 places, so that a
+     * share is 8 GiB and the first alone could have 16; the role may have 34, and asks thrice. */
+    struct world world = world_new(4, 65536 * MIB);
+    struct fair_party role = party("role analyst", 0, UINT64_MAX);
+    struct fair_asker asker = {.person = party("ann", 0, 9), .roles = &role, .role_count = 1};
+    struct fair_ticket *tickets[3];
+    struct fair_refusal refusal;
+    role.limits.memory_bytes_max = 34816 * MIB;
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_OK(fair_ask(world.fair, &asker, world.now_us++, &tickets[i], &refusal));
+        CHECK_U64(1, give_places(&world));
+        CHECK(fair_memory(tickets[i]) >= 8192 * MIB);
+    }
+    CHECK(fair_count(world.fair, role.key).memory_bytes <= 34816 * MIB);
+    for (size_t i = 0; i < 3; i++) {
+        leave(&world, tickets[i]);
+    }
+    fair_free(world.fair);
+}
+
 TEST(fair, a_role_is_limited_as_a_whole_and_a_person_alone)
 {
     struct world world = world_new(100, 0);
