@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "identity/chain_int.h"
 #include "identity/pattern_int.h"
 #include "identity/provider_int.h"
 
@@ -14,6 +15,7 @@ struct identity_chain {
     struct provider providers[PROVIDERS_MAX];
     size_t count;
     bool asks_elsewhere;
+    char *ask_rules;
 };
 
 /* ---- what providers share ---- */
@@ -101,6 +103,11 @@ enum err identity_chain_open(const struct identity_chain_options *options,
         TRY(open_one(chain, name, options, info));
         has_oidc = has_oidc || slice_equal_fold(name, SLICE("oidc"));
     }
+    TRY(login_ask_check(options->ask, info));
+    chain->ask_rules = mem_slicedup(options->ask);
+    if (chain->ask_rules == NULL) {
+        return errinfo_nomem(info);
+    }
     chain->asks_elsewhere =
         has_oidc && (options->oidc.password_grant || options->oidc.client_credentials);
     *ret_chain = TAKE(chain);
@@ -115,7 +122,23 @@ void identity_chain_close(struct identity_chain *chain)
     for (size_t i = 0; i < chain->count; i++) {
         chain->providers[i].methods->close(chain->providers[i].self);
     }
+    mem_free(chain->ask_rules);
     mem_free(chain);
+}
+
+bool chain__has(const struct identity_chain *chain, const char *provider)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        if (strcmp(chain->providers[i].methods->name, provider) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct slice chain__ask_rules(const struct identity_chain *chain)
+{
+    return slice_of(chain->ask_rules);
 }
 
 bool identity_chain_asks_elsewhere(const struct identity_chain *chain)

@@ -93,10 +93,24 @@ DEFINE_CLEANUP(struct password_login, password_login_cleanup, password_login_clo
 /* ---- sign-in from outside (identity/provider.h): from worker threads ---- */
 
 struct credential;
+struct login_hello;
+struct login_offer;
 
 /* Makes the providers of the configuration, if that is not done: a server does at its start, so
  * that what is wrong with them stops it there. */
 MUST_USE enum err warehouse_open_login(struct warehouse *warehouse, struct errinfo *info);
+/* Makes them anew, by another configuration; the old ones stand if that fails. Logins under way end
+ * with those they began with; sessions are not touched. */
+MUST_USE enum err warehouse_reload_login(struct warehouse *warehouse, const struct config *config,
+                                         struct errinfo *info);
+/* What to ask a client for; that there is nothing is audited. Errors as identity_chain_offer. */
+MUST_USE enum err warehouse_login_offer(struct warehouse *warehouse,
+                                        const struct login_hello *hello, struct slice client,
+                                        struct login_offer *ret_offer, struct errinfo *info);
+/* Where a client of OAUTHBEARER gets a token: the server's answer to one that has none, or a wrong
+ * one (RFC 7628, 3.2.2). */
+MUST_USE enum err warehouse_login_discovery(struct warehouse *warehouse, struct buf *ret_answer,
+                                            struct errinfo *info);
 /* Asks them whose the credential is; audited either way. `client` is for the trail: address and
  * program. ERR_DENIED (28000, 28P01): refused, in words and time that do not tell whether there is
  * such a person. ERR_BUSY: too many tries lately (53300), or the provider that would know does not

@@ -21,8 +21,8 @@
 #include "system/system.h"
 
 struct admission;
-struct identity_chain;
 struct login_guard;
+struct login_setup;
 struct plan_cache;
 
 struct warehouse {
@@ -36,8 +36,8 @@ struct warehouse {
     struct plan_cache *cache;
     struct watchdog *watchdog;
     struct login_guard *guard;
-    pthread_mutex_t chain_lock;
-    struct identity_chain *chain;             /* NULL until somebody signs in from outside */
+    pthread_mutex_t setup_lock;
+    struct login_setup *setup; /* under it: providers; NULL until somebody signs in from outside */
     struct iceberg_manifest_cache *manifests; /* of attached catalogs, decompressed */
     /* Stands for the grant in physical SQL, replaced at each run. Nobody outside knows it. */
     char uri_prefix[48];

@@ -46,12 +46,18 @@ static const char *optional(const struct config *config, enum config_key key)
     return text[0] == '\0' ? NULL : text;
 }
 
+static bool is_client_optional(const struct config *config)
+{
+    return strcmp(config_text(config, CONFIG_SERVER_TLS_CLIENT), "optional") == 0;
+}
+
 static enum err load_tls(struct server *server, struct errinfo *info)
 {
     struct loop_tls_files files = {
         .certificate = config_text(server->config, CONFIG_SERVER_TLS_CERTIFICATE),
         .key = config_text(server->config, CONFIG_SERVER_TLS_KEY),
         .client_ca = optional(server->config, CONFIG_SERVER_TLS_CLIENT_CA),
+        .client_is_optional = is_client_optional(server->config),
     };
     return loop_set_tls(server->loop, &files, info);
 }
@@ -65,7 +71,8 @@ static enum err decide_tls(struct server *server, bool *ret_is_required, struct 
     bool has_files = optional(config, CONFIG_SERVER_TLS_CERTIFICATE) != NULL;
     bool is_off = strcmp(mode, "off") == 0;
     bool is_required = strcmp(mode, "required") == 0 || (!is_off && !is_loopback(address)) ||
-                       (!is_off && optional(config, CONFIG_SERVER_TLS_CLIENT_CA) != NULL);
+                       (!is_off && optional(config, CONFIG_SERVER_TLS_CLIENT_CA) != NULL &&
+                        !is_client_optional(config));
     server->is_tls = has_files && !is_off;
     *ret_is_required = is_required;
     if (is_required && !has_files) {
@@ -152,6 +159,7 @@ static enum err start(struct server *server, const struct server_options *option
     struct warehouse_options warehouse = {
         .config = config, .engine_module = options->engine_module, .is_server = true};
     TRY(warehouse_open(&warehouse, &server->warehouse, info));
+    TRY(warehouse_open_login(server->warehouse, info));
     TRY(watch_signals(server, info));
     return listen_pg(server, is_tls_required, ret_port, info);
 }

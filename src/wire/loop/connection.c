@@ -183,6 +183,19 @@ size_t connection_endpoint(struct connection *connection,
     return len;
 }
 
+enum err connection_certificate(struct connection *connection, struct slice *ret_der,
+                                struct errinfo *info)
+{
+    enum err err = ERR_OK;
+    *ret_der = (struct slice){"", 0};
+    pthread_mutex_lock(&connection->lock);
+    if (connection->tls != NULL) {
+        err = tls__certificate(connection->tls, ret_der, info);
+    }
+    pthread_mutex_unlock(&connection->lock);
+    return err;
+}
+
 const char *connection_peer(const struct connection *connection)
 {
     return connection->peer;

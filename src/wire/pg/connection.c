@@ -85,8 +85,21 @@ static void close_connection(void *state)
 
 static size_t message_bytes_max(const struct pg_connection *connection)
 {
-    return connection->phase == PHASE_READY ? connection->server->message_bytes_max
-                                            : LOGIN_BYTES_MAX;
+    switch (connection->phase) {
+    case PHASE_READY:
+        return connection->server->message_bytes_max;
+    case PHASE_SASL_INITIAL:
+        return connection->offer.oauthbearer ? SECRET_BYTES_MAX : LOGIN_BYTES_MAX;
+    case PHASE_OAUTH:
+    case PHASE_SECRET:
+        return SECRET_BYTES_MAX;
+    case PHASE_STARTUP:
+    case PHASE_SASL_RESPONSE:
+    case PHASE_OAUTH_FAILED:
+    case PHASE_ENDED:
+        break;
+    }
+    return LOGIN_BYTES_MAX;
 }
 
 static size_t need(void *state, struct slice input)

@@ -62,6 +62,45 @@ struct slice connection_address(UNUSED const struct connection *connection)
     return SLICE("192.0.2.1");
 }
 
+enum err connection_certificate(UNUSED struct connection *connection, struct slice *ret_der,
+                                UNUSED struct errinfo *info)
+{
+    *ret_der = (struct slice){"", 0};
+    return ERR_OK;
+}
+
+/* ---- query: who may come in ---- */
+
+/* "token" and "oauth" are asked for as they are wished, so that the fuzzer gets there. */
+enum err warehouse_login_offer(UNUSED struct warehouse *warehouse, const struct login_hello *hello,
+                               UNUSED struct slice client, struct login_offer *ret_offer,
+                               UNUSED struct errinfo *info)
+{
+    bool is_token = slice_equal(hello->wish, SLICE("token"));
+    *ret_offer = (struct login_offer){
+        .secret = is_token, .scram = !is_token, .oauthbearer = !is_token};
+    return ERR_OK;
+}
+
+enum err warehouse_login_discovery(UNUSED struct warehouse *warehouse, struct buf *ret_answer,
+                                   struct errinfo *info)
+{
+    oauthbearer_failure(SLICE("https://id.example"), SLICE("openid"), ret_answer);
+    return buf_failed(ret_answer) ? errinfo_nomem(info) : ERR_OK;
+}
+
+enum err warehouse_login_credential(UNUSED struct warehouse *warehouse,
+                                    const struct credential *credential,
+                                    UNUSED struct slice client, struct identity **ret_identity,
+                                    struct errinfo *info)
+{
+    if (slice_find(credential->secret, SLICE("right")) == SIZE_MAX) {
+        return errinfo_set(info, ERR_DENIED, "28000", "authentication failed");
+    }
+    struct identity_spec spec = {.subject = SLICE("amelia"), .provider = SLICE("oidc")};
+    return identity_new(&spec, ret_identity, info);
+}
+
 /* ---- query: passwords ---- */
 
 struct password_login {

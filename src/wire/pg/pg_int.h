@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "identity/provider.h"
 #include "wire/pg/command.h"
 #include "wire/pg/message.h"
 #include "wire/pg/pg.h"
@@ -15,6 +16,7 @@
 #define PROTOCOL_MINOR_MAX 2u
 #define STARTUP_BYTES_MAX 10000u /* as PostgreSQL */
 #define LOGIN_BYTES_MAX 8192u    /* of a message before the login is done */
+#define SECRET_BYTES_MAX 40960u  /* of one that may hold a token */
 #define FLUSH_BYTES 49152u       /* sent once there is that much */
 #define KEY_BYTES 32u            /* of a cancel key in 3.2; 3.0 has the first 4 */
 #define SESSIONS_MAX 33          /* of a connection: its own, and one for each open cursor */
@@ -142,6 +144,9 @@ enum pg_phase {
     PHASE_STARTUP,
     PHASE_SASL_INITIAL,
     PHASE_SASL_RESPONSE,
+    PHASE_OAUTH,        /* OAUTHBEARER was chosen, its first message is to come */
+    PHASE_OAUTH_FAILED, /* it was told where tokens are, and will say that it has heard */
+    PHASE_SECRET,       /* a password, a token or a key */
     PHASE_READY,
     PHASE_ENDED
 };
@@ -162,6 +167,10 @@ struct pg_connection {
     bool has_asked_encryption;
     struct arena *arena; /* of the login */
     struct slice user, database;
+    struct slice subject; /* who they turned out to be */
+    struct slice wish; /* what they say they hold */
+    struct login_offer offer;
+    struct errinfo *refusal; /* of OAUTHBEARER, until they have heard; in the arena */
     struct password_login *login;
     struct identity *who;
     struct pg_key key;
@@ -196,7 +205,7 @@ enum err pg__protocol_violation(struct errinfo *info, const char *what); /* 08P0
 /* startup.c: the message up to the start packet; gives the bytes consumed, 0: more are needed. */
 size_t pg__startup(struct pg_connection *connection, struct slice input);
 /* login.c */
-void pg__login_begin(struct pg_connection *connection);
+MUST_USE enum err pg__login_begin(struct pg_connection *connection, struct errinfo *info);
 void pg__login_message(struct pg_connection *connection, struct slice body);
 
 /* session.c */
