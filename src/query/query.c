@@ -409,8 +409,7 @@ static enum err check_session(struct session *session, struct errinfo *info)
     if (session->query != NULL) {
         return errinfo_set(info, ERR_BUSY, "55006", "the session has a query open already");
     }
-    TRY(session_check_sign_in(session, info));
-    return session_renew(session, info);
+    return session_check(session, info);
 }
 
 enum err query_open(struct session *session, struct slice statement,

@@ -132,6 +132,13 @@ MUST_USE enum err session_fork(const struct session *session, struct session **r
 const struct identity *session_identity(const struct session *session);
 const struct config *session_config(const struct session *session);
 
+/* What each statement checks first: that the person may still ask. A sign-in that can be renewed is,
+ * and roles are those of now; with a query open it is only checked. ERR_DENIED (28000): it has
+ * expired, the user is gone, the key was taken back: the session is over for good. ERR_BUSY: the
+ * provider that would renew it does not answer. */
+MUST_USE enum err session_check(struct session *session, struct errinfo *info);
+bool session_is_over(const struct session *session);
+
 /* What a parameter is where the statement does not say: in `SELECT $1`. */
 enum query_parameter_kind {
     QUERY_PARAMETER_TEXT,

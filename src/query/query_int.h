@@ -57,6 +57,7 @@ struct prepared {
 struct session {
     struct warehouse *warehouse;
     struct identity *who;
+    bool is_over;            /* the person may not ask on: sign-in ended, user gone */
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;
@@ -68,12 +69,6 @@ struct session {
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };
-
-/* Nobody asks on with a sign-in that has expired; one that can be renewed is, before it does. */
-MUST_USE enum err session_check_sign_in(struct session *session, struct errinfo *info);
-/* Looks the session's person up again if the store has changed: a role or an attribute that was
- * taken away, or a user that was dropped, is so at the next statement. Not with a query open. */
-MUST_USE enum err session_renew(struct session *session, struct errinfo *info);
 
 /* ---- the plan: immutable once built, shared through the cache ---- */
 

@@ -157,7 +157,7 @@ enum err session_complete(struct session *session, struct slice prefix, struct a
     struct catalog_visible *visible;
     size_t visible_count;
     if (session->query == NULL) {
-        TRY(session_renew(session, info));
+        TRY(session_check(session, info));
     }
     TRY(resolve_visible(session, session->who, arena, &visible, &visible_count, info));
     for (size_t i = 0; i < visible_count; i++) {

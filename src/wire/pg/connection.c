@@ -28,6 +28,17 @@ void pg__send_if_full(struct pg_connection *connection)
     }
 }
 
+void pg__error(struct pg_connection *connection, const struct errinfo *info, struct slice statement,
+               size_t offset)
+{
+    if (pg__session_is_over(connection)) { /* so that pools let go of it */
+        pg__fatal(connection, info);
+        return;
+    }
+    pg__write_error(&connection->out, "ERROR", info, statement, offset);
+    pg__fail_transaction(connection);
+}
+
 void pg__fatal(struct pg_connection *connection, const struct errinfo *info)
 {
     pg__write_error(&connection->out, "FATAL", info, (struct slice){"", 0}, 0);
@@ -157,8 +168,7 @@ static void farewell(void *state, enum loop_farewell why)
 
 static void fail_extended(struct pg_connection *connection, const struct errinfo *info)
 {
-    pg__write_error(&connection->out, "ERROR", info, connection->error_text, 0);
-    pg__fail_transaction(connection);
+    pg__error(connection, info, connection->error_text, 0);
     connection->skips_to_sync = true;
 }
 

@@ -164,6 +164,16 @@ void session_close(struct session *session)
     mem_free(session);
 }
 
+enum err session_check(UNUSED struct session *session, UNUSED struct errinfo *info)
+{
+    return ERR_OK;
+}
+
+bool session_is_over(UNUSED const struct session *session)
+{
+    return false;
+}
+
 void session_cancel(UNUSED struct session *session)
 {
 }

@@ -123,6 +123,7 @@ struct pg_portal {
     bool is_cursor; /* DECLARE */
     bool is_held;
     bool is_running;
+    bool has_run;   /* up to some row; now it goes on */
     bool is_opened; /* what follows is filled */
     bool is_done;
     int session; /* that it runs in; -1: none */
@@ -198,6 +199,9 @@ struct pg_connection {
 /* connection.c */
 void pg__flush(struct pg_connection *connection);
 void pg__send_if_full(struct pg_connection *connection);
+/* ERROR, and what that means for a transaction; FATAL where the person may not ask on. */
+void pg__error(struct pg_connection *connection, const struct errinfo *info, struct slice statement,
+               size_t offset);
 /* FATAL, and the end. */
 void pg__fatal(struct pg_connection *connection, const struct errinfo *info);
 enum err pg__protocol_violation(struct errinfo *info, const char *what); /* 08P01 */
@@ -214,6 +218,10 @@ MUST_USE enum err pg__session_take(struct pg_connection *connection, bool is_ext
                                    struct errinfo *info);
 void pg__session_give(struct pg_connection *connection, int slot);
 void pg__session_close_all(struct pg_connection *connection);
+/* That the person may still ask: for what the query module is not asked, or goes on. */
+MUST_USE enum err pg__session_check(struct pg_connection *connection, struct errinfo *info);
+/* They may not, and never will again in this connection. */
+bool pg__session_is_over(const struct pg_connection *connection);
 /* Around every call that may take long: what a cancel is for. ERR_CANCELLED when the connection is
  * being stopped. */
 MUST_USE enum err pg__active(struct pg_connection *connection, struct session *session,

@@ -108,3 +108,20 @@ enum err pg__session_run(struct pg_connection *connection, struct slice text, st
     connection->generation++;
     return err;
 }
+
+enum err pg__session_check(struct pg_connection *connection, struct errinfo *info)
+{
+    TRY(open_main(connection, info));
+    return session_check(connection->sessions[0].session, info);
+}
+
+bool pg__session_is_over(const struct pg_connection *connection)
+{
+    for (int i = 0; connection->sessions != NULL && i < SESSIONS_MAX; i++) {
+        const struct session *session = connection->sessions[i].session;
+        if (session != NULL && session_is_over(session)) {
+            return true;
+        }
+    }
+    return false;
+}
