@@ -217,8 +217,10 @@ static enum err unwrap(const struct credential *credential, struct arena *arena,
     TRY(oauthbearer_parse(credential->secret, arena, &response, info));
     ret_credential->kind = CREDENTIAL_TOKEN;
     ret_credential->secret = response.token;
-    if (response.user.len > 0) {
+    if (credential->user.len == 0) {
         ret_credential->user = response.user;
+    } else if (response.user.len > 0 && !slice_equal_fold(response.user, credential->user)) {
+        return errinfo_set(info, ERR_DENIED, "28000", "the message asks for two users");
     }
     return ERR_OK;
 }
@@ -245,6 +247,9 @@ enum err identity_chain_login(struct identity_chain *chain, const struct credent
     if (err != ERR_OK) {
         (void)provider__wrong(&refusal, "%s", info->message);
         *ret_refusal = refusal;
+        if (err == ERR_DENIED) {
+            return refuse(credential, &refusal, info);
+        }
         if (err == ERR_BUSY) { /* what is wrong with it is the operator's business */
             (void)errinfo_set(info, ERR_BUSY, "57P03", "the identity provider does not answer");
             errinfo_hint(info, "Try again later.");
