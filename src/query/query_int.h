@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "observe/audit.h"
 #include "policy/policy.h"
+#include "query/clients_int.h"
 #include "query/query.h"
 #include "query/resolve_int.h"
 #include "query/state_int.h"
@@ -36,6 +37,7 @@ struct warehouse {
     struct plan_cache *cache;
     struct watchdog *watchdog;
     struct login_guard *guard;
+    struct clients clients;
     pthread_mutex_t setup_lock;
     struct login_setup *setup; /* under it: providers; NULL until somebody signs in from outside */
     struct iceberg_manifest_cache *manifests; /* of attached catalogs, decompressed */
@@ -61,6 +63,7 @@ struct session {
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;
+    struct client *client; /* NULL: not of a server */
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
     struct prepared *prepared;
@@ -173,6 +176,7 @@ struct query {
     struct slice statement;                /* as sent */
     struct slice audit_statement;          /* redacted */
     uint64_t fingerprint;
+    struct running running; /* its part of the list of clients */
     const char *tag;
     char notice[256];
     bool is_admin; /* audited as administration */

@@ -42,6 +42,7 @@ enum err session_fork(const struct session *session, struct session **ret_sessio
         return errinfo_nomem(info);
     }
     fork->system_version = session->system_version;
+    fork->client = session->client;
     *ret_session = TAKE(fork);
     return ERR_OK;
 }

@@ -113,6 +113,7 @@ enum err warehouse_open(const struct warehouse_options *options, struct warehous
         return errinfo_nomem(info);
     }
     pthread_mutex_init(&warehouse->setup_lock, NULL);
+    clients_init(&warehouse->clients);
     warehouse->config = config;
     warehouse->folder = mem_strdup(config_text(config, CONFIG_WAREHOUSE_PATH));
     uint8_t nonce[16];
@@ -143,6 +144,7 @@ void warehouse_close(struct warehouse *warehouse)
     plan_cache_free(warehouse->cache);
     login_setup_unref(warehouse->setup);
     pthread_mutex_destroy(&warehouse->setup_lock);
+    clients_fini(&warehouse->clients);
     login_guard_free(warehouse->guard);
     admission_free(warehouse->admission);
     engine_close(warehouse->engine);

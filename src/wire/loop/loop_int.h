@@ -63,6 +63,7 @@ struct connection {
     bool is_paused;         /* not read: enough is there */
     pthread_cond_t drained; /* there is room in `out`, or it is dead */
     int64_t idle_since_us;
+    int64_t cut_at_us; /* 0: not */
     struct connection *attention_next;
     struct connection *job_next;
     char peer[INET6_ADDRSTRLEN + 16];

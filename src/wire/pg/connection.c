@@ -80,6 +80,7 @@ static void close_connection(void *state)
         pg__statement_drop(connection, connection->statements);
     }
     pg__session_close_all(connection);
+    client_close(connection->client);
     password_login_close(connection->login);
     identity_unref(connection->who);
     pg__setting_free(connection);
@@ -124,7 +125,7 @@ static size_t need(void *state, struct slice input)
     return len < 4 || len > message_bytes_max(connection) ? 1 : len + 1;
 }
 
-static void cancel(void *state)
+void pg__stop(void *state)
 {
     struct pg_connection *connection = state;
     pthread_mutex_lock(&connection->cancel_lock);
@@ -269,10 +270,25 @@ static size_t one_message(struct pg_connection *connection, struct slice input)
     return len + 1;
 }
 
+/* For the list of sessions. */
+static void tell_state(const struct pg_connection *connection)
+{
+    if (connection->client != NULL) {
+        client_set_state(connection->client, connection->status == 'T'
+                                                 ? CLIENT_IDLE_IN_TRANSACTION
+                                             : connection->status == 'E'
+                                                 ? CLIENT_IDLE_IN_FAILED_TRANSACTION
+                                                 : CLIENT_IDLE);
+    }
+}
+
 static size_t work(void *state, struct slice input)
 {
     struct pg_connection *connection = state;
     size_t consumed = 0;
+    if (connection->client != NULL) {
+        client_set_state(connection->client, CLIENT_ACTIVE);
+    }
     while (connection->phase != PHASE_ENDED && !connection->is_broken) {
         size_t one =
             one_message(connection, (struct slice){input.ptr + consumed, input.len - consumed});
@@ -282,6 +298,7 @@ static size_t work(void *state, struct slice input)
         }
     }
     pg__flush(connection);
+    tell_state(connection);
     return connection->phase == PHASE_ENDED || connection->is_broken ? input.len : consumed;
 }
 
@@ -292,7 +309,7 @@ const struct loop_protocol pg_protocol = {
     .need = need,
     .work = work,
     .farewell = farewell,
-    .cancel = cancel,
+    .cancel = pg__stop,
     .close = close_connection,
     .refuse = refuse,
 };

@@ -66,9 +66,42 @@ static enum err keep_name(struct pg_connection *connection, struct errinfo *info
                : errinfo_nomem(info);
 }
 
+static void stop_statement(void *context)
+{
+    struct pg_connection *connection = context;
+    pthread_mutex_lock(&connection->cancel_lock);
+    if (connection->active != NULL) {
+        session_cancel(connection->active);
+    }
+    pthread_mutex_unlock(&connection->cancel_lock);
+}
+
+static void stop_connection(void *context)
+{
+    struct pg_connection *connection = context;
+    pg__stop(connection);
+    connection_end(connection->wire);
+}
+
+static enum err be_listed(struct pg_connection *connection, struct errinfo *info)
+{
+    int application = pg__setting_find(SLICE("application_name"));
+    struct client_spec spec = {
+        .protocol = "postgresql",
+        .who = connection->who,
+        .address = slice_of(connection_peer(connection->wire)),
+        .application = slice_of(pg__setting_value(connection, application)),
+        .context = connection,
+        .cancel = stop_statement,
+        .terminate = stop_connection,
+    };
+    return client_open(connection->server->warehouse, &spec, &connection->client, info);
+}
+
 static enum err welcome(struct pg_connection *connection, struct errinfo *info)
 {
     TRY(keep_name(connection, info));
+    TRY(be_listed(connection, info));
     TRY(choose_database(connection, info));
     TRY(pg__setting_apply(connection, info));
     TRY(pg__key_add(connection, info));

@@ -62,6 +62,10 @@ struct slice connection_address(UNUSED const struct connection *connection)
     return SLICE("192.0.2.1");
 }
 
+void connection_end(UNUSED struct connection *connection)
+{
+}
+
 enum err connection_certificate(UNUSED struct connection *connection, struct slice *ret_der,
                                 UNUSED struct errinfo *info)
 {
@@ -172,6 +176,47 @@ enum err session_check(UNUSED struct session *session, UNUSED struct errinfo *in
 bool session_is_over(UNUSED const struct session *session)
 {
     return false;
+}
+
+/* ---- query: the list of clients ---- */
+
+struct client {
+    uint32_t id;
+};
+
+enum err client_open(UNUSED struct warehouse *warehouse, UNUSED const struct client_spec *spec,
+                     struct client **ret_client, struct errinfo *info)
+{
+    static uint32_t last;
+    struct client *client = mem_calloc(1, sizeof(*client));
+    if (client == NULL) {
+        return errinfo_nomem(info);
+    }
+    client->id = ++last;
+    *ret_client = client;
+    return ERR_OK;
+}
+
+void client_close(struct client *client)
+{
+    mem_free(client);
+}
+
+uint32_t client_id(const struct client *client)
+{
+    return client->id;
+}
+
+void client_set_application(UNUSED struct client *client, UNUSED struct slice application)
+{
+}
+
+void client_set_state(UNUSED struct client *client, UNUSED enum client_state state)
+{
+}
+
+void session_set_client(UNUSED struct session *session, UNUSED struct client *client)
+{
 }
 
 void session_cancel(UNUSED struct session *session)

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "identity/provider.h"
+#include "query/clients.h"
 #include "wire/pg/command.h"
 #include "wire/pg/message.h"
 #include "wire/pg/pg.h"
@@ -44,8 +45,7 @@ struct pg_server {
     bool is_tls_required;
     size_t message_bytes_max;
     pthread_mutex_t lock;
-    struct pg_key *keys[KEY_SLOTS]; /* by process id */
-    uint32_t next_process_id;
+    struct pg_key *keys[KEY_SLOTS]; /* by process id: that of the client */
 };
 
 MUST_USE enum err pg__key_add(struct pg_connection *connection, struct errinfo *info);
@@ -174,6 +174,7 @@ struct pg_connection {
     struct errinfo *refusal; /* of OAUTHBEARER, until they have heard; in the arena */
     struct password_login *login;
     struct identity *who;
+    struct client *client; /* of the warehouse's list; NULL until the login is done */
     struct pg_key key;
     bool has_key;
 
@@ -197,6 +198,7 @@ struct pg_connection {
 };
 
 /* connection.c */
+void pg__stop(void *state); /* every statement from now on; any thread */
 void pg__flush(struct pg_connection *connection);
 void pg__send_if_full(struct pg_connection *connection);
 /* ERROR, and what that means for a transaction; FATAL where the person may not ask on. */

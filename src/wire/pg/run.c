@@ -398,7 +398,8 @@ static enum err run_command(struct pg_connection *connection, struct pg_portal *
         pg__write_tag(&connection->out, "RESET");
         return ERR_OK;
     case COMMAND_SET_TRANSACTION:
-        pg__write_tag(&connection->out, "SET");
+    case COMMAND_KEEP:
+        pg__write_tag(&connection->out, command->is_default ? "RESET" : "SET");
         return ERR_OK;
     case COMMAND_DECLARE:
         return run_declare(connection, command, info);

@@ -12,10 +12,13 @@ static enum err open_main(struct pg_connection *connection, struct errinfo *info
             return errinfo_nomem(info);
         }
     }
-    return connection->sessions[0].session != NULL
-               ? ERR_OK
-               : session_open(connection->server->warehouse, connection->who,
-                              &connection->sessions[0].session, info);
+    if (connection->sessions[0].session != NULL) {
+        return ERR_OK;
+    }
+    TRY(session_open(connection->server->warehouse, connection->who,
+                     &connection->sessions[0].session, info));
+    session_set_client(connection->sessions[0].session, connection->client);
+    return ERR_OK;
 }
 
 static void close_slot(struct pg_session_slot *slot)
