@@ -9,6 +9,7 @@ import csv
 import os
 import re
 import shutil
+import signal
 import statistics
 import struct
 import subprocess
@@ -19,7 +20,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import authority
 from authority import tls_settings
-from protocol import PASSWORD, Refused, Server, message, refused, run, startup, text
+from protocol import PASSWORD, Refused, Server, eventually, message, refused, run, startup, text
 
 MOAT = sys.argv[1]
 FOLDER = tempfile.mkdtemp(prefix="moat-door-")
@@ -321,7 +322,48 @@ def people_who_go_are_gone():
             assert words["C"] == "28000" and words["S"] == "FATAL" and "onnect" in words["H"], words
 
 
-CASES = [the_question_tells_nothing_of_the_person, nothing_secret_is_asked_for_in_the_clear, passwords_only_means_so,
+def the_configuration_is_loaded_again():
+    policies = os.path.join(FOLDER, "policies.yaml")
+
+    def write(path, words):
+        with open(path, "w") as file:
+            file.write(words)
+
+    data = os.path.join(FOLDER, "t.csv")
+    write(data, "a,b\n1,2\n")
+    grant = "version: 1\ngrants:\n  - on: main.t\n    to_user: {}\n"
+    write(policies, grant.format("amelia"))
+    setup = SETUP + f"CREATE EXTERNAL TABLE t LOCATION '{data}'; "
+    with Server(MOAT, *tls(), setup=setup) as server:
+        server.stop()
+        own = os.path.join(server.folder, "warehouse/moat.yaml")
+        write(own, f"policy:\n  file: {policies}\n")
+        server.start(*tls())
+        with server.connect(tls="asked") as client:
+            assert client.query("SELECT a FROM t") == [["1"]]
+            assert first_question(server, "etl", options=WISH_TOKEN) == ("R", struct.pack("!I", 3))
+            write(own, f"login:\n  providers: password\npolicy:\n  file: {policies}\n")
+            write(policies, grant.format("etl"))
+            server.process.send_signal(signal.SIGHUP)
+            eventually(lambda: first_question(server, "etl", options=WISH_TOKEN) == "28000")
+            eventually(lambda: is_refused(client, "SELECT a FROM t"))
+            for broken in ("login:\n  providers: nobody\n", "login: [", f"policy:\n  file: {policies}.not\n"):
+                write(own, broken)  # the old ones stand
+                server.process.send_signal(signal.SIGHUP)
+                time.sleep(0.5)
+                assert first_question(server, "etl")[0] == "R" and client.query("SELECT 1") == [["1"]]
+        server.stop()
+
+
+def is_refused(client, statement):
+    try:
+        client.query(statement)
+        return False
+    except Refused as error:
+        return error.code == "42P01"
+
+
+CASES = [the_configuration_is_loaded_again, the_question_tells_nothing_of_the_person, nothing_secret_is_asked_for_in_the_clear, passwords_only_means_so,
          answers_to_other_questions_are_refused, api_keys_open, tries_are_limited_whatever_they_are, refusals_take_one_time,
          secrets_are_nowhere_else, people_who_go_are_gone]
 if shutil.which("psql"):
