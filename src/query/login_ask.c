@@ -2,8 +2,8 @@
 #include "query/login_int.h"
 
 enum err warehouse_login_offer(struct warehouse *warehouse, const struct login_hello *hello,
-                               struct slice client, struct login_offer *ret_offer,
-                               struct errinfo *info)
+                               struct slice address, struct slice client,
+                               struct login_offer *ret_offer, struct errinfo *info)
 {
     struct errinfo local;
     struct login_setup *setup CLEANUP(login_setup_cleanup) = NULL;
@@ -16,8 +16,11 @@ enum err warehouse_login_offer(struct warehouse *warehouse, const struct login_h
                                         .reason = slice_of(info->message),
                                         .sqlstate = info->sqlstate};
         struct errinfo trail;
-        enum err audited = login_audit_refusal(warehouse, &refusal, &trail);
-        return audited == ERR_OK ? err : (*info = trail, audited);
+        enum err told = login_check_tries(warehouse, address, address, &refusal, &trail);
+        if (told == ERR_OK) {
+            told = login_audit_refusal(warehouse, &refusal, &trail);
+        }
+        return told == ERR_OK ? err : (*info = trail, told);
     }
     return err;
 }

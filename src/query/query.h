@@ -103,10 +103,12 @@ MUST_USE enum err warehouse_open_login(struct warehouse *warehouse, struct errin
  * with those they began with; sessions are not touched. */
 MUST_USE enum err warehouse_reload_login(struct warehouse *warehouse, const struct config *config,
                                          struct errinfo *info);
-/* What to ask a client for; that there is nothing is audited. Errors as identity_chain_offer. */
+/* What to ask a client for; that there is nothing is audited, and a wrong try of its address. Errors
+ * as identity_chain_offer, and ERR_BUSY (53300). */
 MUST_USE enum err warehouse_login_offer(struct warehouse *warehouse,
-                                        const struct login_hello *hello, struct slice client,
-                                        struct login_offer *ret_offer, struct errinfo *info);
+                                        const struct login_hello *hello, struct slice address,
+                                        struct slice client, struct login_offer *ret_offer,
+                                        struct errinfo *info);
 /* Where a client of OAUTHBEARER gets a token: the server's answer to one that has none, or a wrong
  * one (RFC 7628, 3.2.2). */
 MUST_USE enum err warehouse_login_discovery(struct warehouse *warehouse, struct buf *ret_answer,

@@ -253,6 +253,9 @@ def tries_are_limited_whatever_they_are():
             refused("53300", lambda: server.connect(user="etl", password="wrong", tls="asked"))
         flood = [row for row in logins(server) if row[2] == "53300" and row[0] == "etl"]
         assert 1 <= len(flood) < 20, len(flood)
+        asked = [first_question(server, "bob", options=WISH_OAUTH) for _ in range(60)]  # nor can others fill the trail
+        assert asked[0] == "28000" and asked[-1] == "53300", asked
+        assert len([row for row in logins(server) if row[0] == "bob"]) < 20
 
 
 def refusals_take_one_time():

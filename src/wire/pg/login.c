@@ -302,7 +302,8 @@ enum err pg__login_begin(struct pg_connection *connection, struct errinfo *info)
                                 .wish = connection->wish,
                                 .is_private = is_private(connection),
                                 .has_certificate = certificate.len > 0};
-    TRY(warehouse_login_offer(connection->server->warehouse, &hello, client, &connection->offer,
+    TRY(warehouse_login_offer(connection->server->warehouse, &hello,
+                              connection_address(connection->wire), client, &connection->offer,
                               info));
     if (connection->offer.certificate) {
         return log_in(connection, CREDENTIAL_CERTIFICATE, (struct slice){"", 0}, certificate,

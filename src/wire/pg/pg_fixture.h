@@ -77,8 +77,8 @@ enum err connection_certificate(UNUSED struct connection *connection, struct sli
 
 /* "token" and "oauth" are asked for as they are wished, so that the fuzzer gets there. */
 enum err warehouse_login_offer(UNUSED struct warehouse *warehouse, const struct login_hello *hello,
-                               UNUSED struct slice client, struct login_offer *ret_offer,
-                               UNUSED struct errinfo *info)
+                               UNUSED struct slice address, UNUSED struct slice client,
+                               struct login_offer *ret_offer, UNUSED struct errinfo *info)
 {
     bool is_token = slice_equal(hello->wish, SLICE("token"));
     *ret_offer = (struct login_offer){
