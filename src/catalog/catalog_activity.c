@@ -1,5 +1,5 @@
-/* Who is connected and what they run: moat_system.sessions and running_queries, pg_stat_activity. The
- * caller has left out already what the person may not see. */
+/* Who is connected and what they run: moat_system.sessions and running_queries, pg_stat_activity.
+ * The caller has left out already what the person may not see. */
 #include "base/clock.h"
 #include "catalog/pg_int.h"
 

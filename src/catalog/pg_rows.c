@@ -460,8 +460,7 @@ static const char *const settings_constants[] = {
 static const char *const table_constants[] = {"hasindexes",  "false",       "hasrules",
                                               "false",       "hastriggers", "false",
                                               "rowsecurity", "false",       NULL};
-static const char *const activity_constants[] = {
-    "backend_type", "'client backend'", NULL};
+static const char *const activity_constants[] = {"backend_type", "'client backend'", NULL};
 
 #define ROLE_COLUMNS "oid rolname rolsuper rolcreaterole rolcreatedb rolcanlogin rolbypassrls "
 #define USER_COLUMNS "usename usesysid usecreatedb usesuper usebypassrls "

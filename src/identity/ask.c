@@ -93,7 +93,7 @@ static enum err offer_of(const struct identity_chain *chain, const struct login_
                          enum method method, struct login_offer *offer, struct errinfo *info)
 {
     bool has_issuer = chain__has(chain, "oidc");
-    bool knows_tokens = has_issuer || chain__has(chain, "apikey");
+    bool knows_tokens = identity_chain_takes_tokens(chain);
     if (!knows_tokens && !chain__has(chain, "password")) {
         return errinfo_set(info, ERR_DENIED, "28000", "this server wants a client's certificate");
     }

@@ -136,6 +136,11 @@ bool chain__has(const struct identity_chain *chain, const char *provider)
     return false;
 }
 
+bool identity_chain_takes_tokens(const struct identity_chain *chain)
+{
+    return chain__has(chain, "apikey") || chain__has(chain, "oidc");
+}
+
 struct slice chain__ask_rules(const struct identity_chain *chain)
 {
     return slice_of(chain->ask_rules);

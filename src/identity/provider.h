@@ -151,9 +151,9 @@ MUST_USE enum err identity_chain_login(struct identity_chain *chain,
 /* ---- what a client is asked for, before it has shown anything ---- */
 
 struct login_hello {
-    struct slice user;    /* whom they say they are */
-    struct slice wish;    /* what they say they hold: scram, token, oauth; empty = they do not say */
-    bool is_private;      /* nobody in between reads what they send */
+    struct slice user; /* whom they say they are */
+    struct slice wish; /* what they say they hold: scram, token, oauth; empty = they do not say */
+    bool is_private;   /* nobody in between reads what they send */
     bool has_certificate; /* a verified one was shown */
 };
 
@@ -170,6 +170,9 @@ struct login_offer {
 MUST_USE enum err identity_chain_offer(const struct identity_chain *chain,
                                        const struct login_hello *hello,
                                        struct login_offer *ret_offer, struct errinfo *info);
+
+/* True if there is a provider of tokens or keys. */
+bool identity_chain_takes_tokens(const struct identity_chain *chain);
 
 /* True if a password may go to a server elsewhere: how long a refusal takes then depends on it. */
 bool identity_chain_asks_elsewhere(const struct identity_chain *chain);

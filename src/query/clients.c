@@ -47,8 +47,8 @@ static struct client *find(const struct clients *clients, int64_t id)
 
 static void put_application(struct client *client, struct slice application)
 {
-    size_t len = application.len < APPLICATION_BYTES_MAX - 1 ? application.len
-                                                             : APPLICATION_BYTES_MAX - 1;
+    size_t len =
+        application.len < APPLICATION_BYTES_MAX - 1 ? application.len : APPLICATION_BYTES_MAX - 1;
     while (len < application.len && len > 0 &&
            ((unsigned char)application.ptr[len] & 0xC0) == 0x80) {
         len--; /* not half a character */
@@ -292,9 +292,8 @@ static enum err list_all(struct clients *clients, const struct identity *who,
     if (listed == NULL || queries == NULL) {
         return errinfo_nomem(info);
     }
-    *out = (struct catalog_activity){.clients = listed,
-                                     .running = queries,
-                                     .self_id = self == NULL ? 0 : self->id};
+    *out = (struct catalog_activity){
+        .clients = listed, .running = queries, .self_id = self == NULL ? 0 : self->id};
     for (struct client *c = clients->first; c != NULL; c = c->next) {
         if (sight_of(who, c->who) != SIGHT_NONE) {
             TRY(list_client(c, self, arena, &listed[out->client_count++], info));

@@ -47,7 +47,8 @@ enum client_signal {
     CLIENT_TERMINATE
 };
 
-/* False: there is no such client, or none that `who` may stop. `ret_user` in `arena`: whose it is. */
+/* False: there is no such client, or none that `who` may stop. `ret_user` in `arena`: whose it
+ * is. */
 MUST_USE enum err clients_signal(struct clients *clients, const struct identity *who, int64_t id,
                                  enum client_signal signal, struct arena *arena, bool *ret_done,
                                  struct slice *ret_user, struct errinfo *info);

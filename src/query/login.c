@@ -50,7 +50,8 @@ enum err password_login_open(struct warehouse *warehouse, const struct password_
     login->warehouse = warehouse;
     login->is_over = true; /* until there is something to refuse */
     login->arena = arena_new(NULL, "login", 0);
-    if (login->arena == NULL || !arena_slice(login->arena, login_cut(request->user), &login->user) ||
+    if (login->arena == NULL ||
+        !arena_slice(login->arena, login_cut(request->user), &login->user) ||
         !arena_slice(login->arena, request->address, &login->address) ||
         !arena_slice(login->arena, login_cut(request->client), &login->client)) {
         return errinfo_nomem(info);
@@ -90,8 +91,15 @@ static enum err refuse(struct password_login *login, const char *why, struct err
 {
     login->is_over = true;
     TRY(audit_refusal(login, why, info));
-    return errinfo_set(info, ERR_DENIED, "28P01",
-                       "password authentication failed for user \"%.*s\"", SLICE_ARGS(login->user));
+    struct login_setup *setup CLEANUP(login_setup_cleanup) = NULL;
+    TRY(login_setup_take(login->warehouse, &setup, info));
+    (void)errinfo_set(info, ERR_DENIED, "28P01", "password authentication failed for user \"%.*s\"",
+                      SLICE_ARGS(login->user));
+    if (identity_chain_takes_tokens(login_setup_chain(setup))) { /* whoever they are */
+        errinfo_hint(info, "A token or an API key is asked for with options=-c moat.login=token, "
+                           "over TLS.");
+    }
+    return ERR_DENIED;
 }
 
 enum err password_login_first(struct password_login *login, struct slice message,

@@ -103,8 +103,8 @@ MUST_USE enum err warehouse_open_login(struct warehouse *warehouse, struct errin
  * with those they began with; sessions are not touched. */
 MUST_USE enum err warehouse_reload_login(struct warehouse *warehouse, const struct config *config,
                                          struct errinfo *info);
-/* What to ask a client for; that there is nothing is audited, and a wrong try of its address. Errors
- * as identity_chain_offer, and ERR_BUSY (53300). */
+/* What to ask a client for; that there is nothing is audited, and a wrong try of its address.
+ * Errors as identity_chain_offer, and ERR_BUSY (53300). */
 MUST_USE enum err warehouse_login_offer(struct warehouse *warehouse,
                                         const struct login_hello *hello, struct slice address,
                                         struct slice client, struct login_offer *ret_offer,
@@ -134,8 +134,8 @@ MUST_USE enum err session_fork(const struct session *session, struct session **r
 const struct identity *session_identity(const struct session *session);
 const struct config *session_config(const struct session *session);
 
-/* What each statement checks first: that the person may still ask. A sign-in that can be renewed is,
- * and roles are those of now; with a query open it is only checked. ERR_DENIED (28000): it has
+/* What each statement checks first: that the person may still ask. A sign-in that can be renewed
+ * is, and roles are those of now; with a query open it is only checked. ERR_DENIED (28000): it has
  * expired, the user is gone, the key was taken back: the session is over for good. ERR_BUSY: the
  * provider that would renew it does not answer. */
 MUST_USE enum err session_check(struct session *session, struct errinfo *info);

@@ -1,9 +1,9 @@
 /* pg_cancel_backend(pid) and pg_terminate_backend(pid).
  *
  * The engine can stop nobody, and must not be able to. So a SELECT whose one column is a call of
- * these is run in two parts: first for the numbers, as any other statement, then for what becomes of
- * each, whose answers are the rows. That takes the calls that are written in practice: of a number,
- * a parameter, or one of each row of pg_stat_activity. */
+ * these is run in two parts: first for the numbers, as any other statement, then for what becomes
+ * of each, whose answers are the rows. That takes the calls that are written in practice: of a
+ * number, a parameter, or one of each row of pg_stat_activity. */
 #include "base/json.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
@@ -163,8 +163,8 @@ static enum err audit(struct query *query, const struct call *call, int64_t id, 
                                   .query_id = slice_of(query->id),
                                   .who = query->session->who,
                                   .statement = slice_of(what),
-                                  .command = call->function == 0 ? SLICE("CANCEL")
-                                                                 : SLICE("TERMINATE")};
+                                  .command =
+                                      call->function == 0 ? SLICE("CANCEL") : SLICE("TERMINATE")};
     return audit_write(query->session->warehouse->audit, &record, info);
 }
 

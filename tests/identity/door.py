@@ -227,6 +227,11 @@ def libpq_brings_tokens():
             token = token_of("bob").encode()
             with psycopg.connect(parts, options=WISH_OAUTH) as connection:
                 assert connection.execute("SELECT current_user").fetchone() == ("bob",)
+            try:
+                psycopg.connect(parts)
+                raise AssertionError("SCRAM was offered, and libpq did not take it")
+            except psycopg.OperationalError as error:  # why the wish is needed (docs/decisions/007)
+                assert "SCRAM" in str(error), error
             assert seen[0][0].startswith(ISSUER) and seen[0][1] == SCOPE, seen
             token = token_of("anna").encode()
             try:

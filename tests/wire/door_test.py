@@ -170,7 +170,7 @@ def clients_of_all_kinds_send_keys():
         outcome = psql(server, "etl", key, options=WISH_TOKEN)
         assert outcome.stdout.strip() == "etl", outcome
         outcome = psql(server, "etl", key)  # it has not said what it holds
-        assert outcome.returncode != 0 and "password authentication failed" in outcome.stderr, outcome
+        assert outcome.returncode != 0 and "password authentication failed" in outcome.stderr and "moat.login=token" in outcome.stderr, outcome
         outcome = psql(server, "etl", key, options=WISH_TOKEN, sslmode="disable")
         assert outcome.returncode != 0 and "over TLS only" in outcome.stderr, outcome
         outcome = psql(server, "amelia", PASSWORD, channel_binding="require")

@@ -137,8 +137,8 @@ size_t connection_endpoint(struct connection *connection,
 MUST_USE enum err connection_certificate(struct connection *connection, struct slice *ret_der,
                                          struct errinfo *info);
 
-/* Its end, as loop_stop brings it: what it does now is over first, or cut 5 seconds later. Any thread,
- * as long as the protocol's `close` has not returned. */
+/* Its end, as loop_stop brings it: what it does now is over first, or cut 5 seconds later. Any
+ * thread, as long as the protocol's `close` has not returned. */
 void connection_end(struct connection *connection);
 
 /* "203.0.113.7:5511"; and without the port. Good as long as the connection. */

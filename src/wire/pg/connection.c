@@ -274,8 +274,7 @@ static size_t one_message(struct pg_connection *connection, struct slice input)
 static void tell_state(const struct pg_connection *connection)
 {
     if (connection->client != NULL) {
-        client_set_state(connection->client, connection->status == 'T'
-                                                 ? CLIENT_IDLE_IN_TRANSACTION
+        client_set_state(connection->client, connection->status == 'T' ? CLIENT_IDLE_IN_TRANSACTION
                                              : connection->status == 'E'
                                                  ? CLIENT_IDLE_IN_FAILED_TRANSACTION
                                                  : CLIENT_IDLE);

@@ -1,5 +1,5 @@
-/* The login: what a client is asked for (docs/decisions/007), its answer, and what it is told at the
- * start. */
+/* The login: what a client is asked for (docs/decisions/007), its answer, and what it is told at
+ * the start. */
 #include "base/mem.h"
 #include "sql/scan.h"
 #include "wire/pg/pg_int.h"
@@ -271,8 +271,7 @@ static bool is_private(const struct pg_connection *connection)
     bool is_loopback =
         slice_starts_with(address, SLICE("127.")) || slice_equal(address, SLICE("::1"));
     return connection_is_tls(connection->wire) ||
-           (is_loopback &&
-            config_bool(connection->server->config, CONFIG_LOGIN_INSECURE_LOOPBACK));
+           (is_loopback && config_bool(connection->server->config, CONFIG_LOGIN_INSECURE_LOOPBACK));
 }
 
 static void offer_mechanisms(struct pg_connection *connection)
@@ -306,8 +305,7 @@ enum err pg__login_begin(struct pg_connection *connection, struct errinfo *info)
                               connection_address(connection->wire), client, &connection->offer,
                               info));
     if (connection->offer.certificate) {
-        return log_in(connection, CREDENTIAL_CERTIFICATE, (struct slice){"", 0}, certificate,
-                      info);
+        return log_in(connection, CREDENTIAL_CERTIFICATE, (struct slice){"", 0}, certificate, info);
     }
     if (connection->offer.secret) {
         write_auth(connection, AUTH_CLEARTEXT, (struct slice){"", 0});

@@ -169,7 +169,7 @@ struct pg_connection {
     struct arena *arena; /* of the login */
     struct slice user, database;
     struct slice subject; /* who they turned out to be */
-    struct slice wish; /* what they say they hold */
+    struct slice wish;    /* what they say they hold */
     struct login_offer offer;
     struct errinfo *refusal; /* of OAUTHBEARER, until they have heard; in the arena */
     struct password_login *login;

@@ -235,7 +235,7 @@ TEST(pg, a_secret_is_asked_for_and_wiped)
 
 TEST(pg, oauthbearer_hears_where_tokens_are_before_it_fails)
 {
-    // Goal: RFC 7628, 3.2.2 and 3.2.3: the answer to a token that is wrong or not there, then the end.
+    // Goal: RFC 7628, 3.2.2, 3.2.3: the answer to a token that is wrong or missing, then the end.
     static const char *const tokens[] = {"Bearer wrong", ""};
     struct conversation conversation;
     conversation_begin(&conversation);

@@ -94,7 +94,7 @@ const char *pg__setting_name(int setting)
 static const char *fallback_of(const struct pg_connection *connection, int setting)
 {
     const char *fallback = settings[setting].fallback;
-    return fallback != NULL ? fallback
+    return fallback != NULL              ? fallback
            : connection->subject.len > 0 ? connection->subject.ptr
                                          : connection->user.ptr;
 }
