@@ -141,6 +141,8 @@ static void load_anew(struct server *server, const struct config *config)
     errinfo_init(&info);
     if (server->is_tls) {
         say(load_tls(server, config, &info), "certificates", &info);
+    } else if (optional(config, CONFIG_SERVER_TLS_CERTIFICATE) != NULL) {
+        log_warn("server", "TLS is off: with certificates it takes a new start");
     }
     errinfo_init(&info);
     say(warehouse_reload_login(server->warehouse, config, &info), "providers", &info);

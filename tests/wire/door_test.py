@@ -6,6 +6,7 @@ Tokens of real issuers: tests/identity/door.py.
 """
 
 import csv
+import datetime
 import os
 import re
 import shutil
@@ -156,6 +157,24 @@ def api_keys_open():
         assert any(row[0] == "amelia" and row[1] == "FAILED" and "another person's" in row[4] for row in rows), rows
 
 
+def keys_end_in_mid_session():
+    with Server(MOAT, *tls(), "apikey.lifetime=1m", setup=SETUP) as server:
+        until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=5)
+        answer = server.sql(f"CREATE API KEY short FOR USER etl EXPIRES AT '{until:%Y-%m-%dT%H:%M:%SZ}'")
+        key = re.search(r"moat_[0-9A-Za-z_]+_[0-9A-Za-z]+", answer).group(0)
+        clients = []
+        for _ in range(2):
+            clients.append(server.connect(login=False, tls="asked"))
+            clients[-1].login_secret("etl", key, options=WISH_TOKEN)
+            assert clients[-1].query("SELECT 1") == [["1"]]
+        clients[1].query("BEGIN")
+        time.sleep(5)
+        for client, statement in zip(clients, ("SELECT 1", "COMMIT")):
+            words = ended(client, statement)
+            assert words["C"] == "28000" and "expired" in words["M"], words
+        refused("28P01", lambda: server.connect(login=False, tls="asked").login_secret("etl", key, options=WISH_TOKEN))
+
+
 def ended(client, statement):
     """The last words of the server to a statement, which must end the connection."""
     client.send(message("Q", text(statement)))
@@ -224,6 +243,15 @@ def certificates_open():
         assert show(server, "amelia", "amelia").stdout.strip() == "amelia"
         assert psql(server, "amelia", PASSWORD, sslcert="/none", sslkey="/none").returncode != 0
         assert first_question_fails(server)
+
+
+def settings_do_not_tell_of_others():
+    with Server(MOAT, *tls(), "certificate.rules=cn:robot => etl", setup=SETUP + "CREATE USER ada PASSWORD 'ada'; GRANT ROLE moat_admin TO ada") as server:
+        for user, password, sees in (("amelia", PASSWORD, False), ("ada", "ada", True)):
+            with server.connect(user=user, password=password, tls="asked") as client:
+                for statement in ("SELECT name, value FROM moat_system.settings", "SELECT name, setting FROM pg_settings", "SHOW ALL"):
+                    words = str(client.query(statement))
+                    assert ("robot" in words) == sees and ((FOLDER in words) == sees), (user, statement)
 
 
 def first_question_fails(server):
@@ -367,8 +395,8 @@ def is_refused(client, statement):
 
 
 CASES = [the_configuration_is_loaded_again, the_question_tells_nothing_of_the_person, nothing_secret_is_asked_for_in_the_clear, passwords_only_means_so,
-         answers_to_other_questions_are_refused, api_keys_open, tries_are_limited_whatever_they_are, refusals_take_one_time,
-         secrets_are_nowhere_else, people_who_go_are_gone]
+         answers_to_other_questions_are_refused, api_keys_open, keys_end_in_mid_session, tries_are_limited_whatever_they_are, refusals_take_one_time,
+         secrets_are_nowhere_else, settings_do_not_tell_of_others, people_who_go_are_gone]
 if shutil.which("psql"):
     CASES += [clients_of_all_kinds_send_keys, certificates_open]
 

@@ -182,11 +182,11 @@ static enum err oauth_message(struct pg_connection *connection, struct slice mes
     struct oauthbearer response;
     struct errinfo why;
     errinfo_init(&why);
-    TRY(oauthbearer_parse(message, connection->arena, &response, info));
-    enum err err = ERR_DENIED;
-    if (response.token.len == 0) {
+    enum err err = oauthbearer_parse(message, connection->arena, &response, info);
+    if (err == ERR_OK && response.token.len == 0) {
+        err = ERR_DENIED;
         (void)errinfo_set(&why, ERR_DENIED, "28000", "there is no token");
-    } else {
+    } else { /* also what is malformed: it is counted and audited there */
         err = log_in(connection, CREDENTIAL_OAUTHBEARER, message, (struct slice){0}, &why);
     }
     wipe(message);
