@@ -137,7 +137,8 @@ static enum err rewrite(const struct call *call, struct arena *arena, struct sli
                         struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
-    buf_printf(&text, "SELECT CAST((%.*s) AS INTEGER)", SLICE_ARGS(call->argument));
+    /* A line of its own: it may end in a comment. */
+    buf_printf(&text, "SELECT CAST((%.*s\n) AS INTEGER)", SLICE_ARGS(call->argument));
     if (!call->has_name) {
         buf_append_str(&text, " AS ");
         sql_quote_name(&text, call->name);
@@ -213,7 +214,9 @@ static enum err signal_all(struct query *query, const struct call *call, struct 
                            struct buf *lines, struct errinfo *info)
 {
     enum err err = ERR_OK;
-    if (query_column_count(numbers) != 1) {
+    /* A UNION behind the call may have made another type of it. */
+    if (query_column_count(numbers) != 1 ||
+        !slice_equal(query_column(numbers, 0).type, SLICE("INTEGER"))) {
         return not_so(call, info);
     }
     while (err == ERR_OK) {
@@ -242,7 +245,11 @@ static enum err run(struct query *query, const struct call *call,
     struct slice text;
     TRY(rewrite(call, query->arena, &text, info));
     TRY(session_fork(query->session, &other, info));
-    TRY(query_open(other, text, parameters, parameter_count, &numbers, info));
+    enum err err = query_open(other, text, parameters, parameter_count, &numbers, info);
+    if (err != ERR_OK) {
+        errinfo_position(info, 0); /* it would be of our text */
+        return err;
+    }
     TRY(signal_all(query, call, numbers, &lines, info));
     if (buf_failed(&lines)) {
         return errinfo_nomem(info);
