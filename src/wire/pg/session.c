@@ -12,11 +12,13 @@ static enum err open_main(struct pg_connection *connection, struct errinfo *info
             return errinfo_nomem(info);
         }
     }
-    if (connection->sessions[0].session == NULL) {
-        TRY(session_open(connection->server->warehouse, connection->who,
-                         &connection->sessions[0].session, info));
-        session_set_protocol(connection->sessions[0].session, SESSION_POSTGRES);
+    if (connection->sessions[0].session != NULL) {
+        return ERR_OK;
     }
+    TRY(session_open(connection->server->warehouse, connection->who,
+                     &connection->sessions[0].session, info));
+    session_set_client(connection->sessions[0].session, connection->client);
+    session_set_protocol(connection->sessions[0].session, SESSION_POSTGRES);
     return ERR_OK;
 }
 
@@ -109,4 +111,21 @@ enum err pg__session_run(struct pg_connection *connection, struct slice text, st
     pg__inactive(connection);
     connection->generation++;
     return err;
+}
+
+enum err pg__session_check(struct pg_connection *connection, struct errinfo *info)
+{
+    TRY(open_main(connection, info));
+    return session_check(connection->sessions[0].session, info);
+}
+
+bool pg__session_is_over(const struct pg_connection *connection)
+{
+    for (int i = 0; connection->sessions != NULL && i < SESSIONS_MAX; i++) {
+        const struct session *session = connection->sessions[i].session;
+        if (session != NULL && session_is_over(session)) {
+            return true;
+        }
+    }
+    return false;
 }
