@@ -10,8 +10,9 @@
  * Memory. Half of it is dealt in equal shares, one for each place; of the other half a statement
  * gets a quarter of what is left, more only if it asks. So whoever gets a place gets a share at
  * least, and the sum never passes the whole. Of what a role or a person may have, likewise no more
- * than a quarter of what is left above the share. If who is next asks for more than is there, all others
- * wait too: what becomes free is theirs, else small ones could keep a big one out for ever. */
+ * than a quarter of what is left above the share. If who is next asks for more than is there, all
+ * others wait too: what becomes free is theirs, else small ones could keep a big one out for ever.
+ */
 #pragma once
 
 #include "base/base.h"
