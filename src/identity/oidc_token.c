@@ -132,8 +132,8 @@ static enum err read_refusal(struct slice body, long status, enum oidc_grant gra
             word[i + 1] = '\0';
         }
     }
-    /* Ours to mend, not the person's: the client, its secret or the grant is not what it should. But
-     * a client that signs in is the person. */
+    /* Ours to mend, not the person's: the client, its secret or the grant is not what it should
+     * be. But a client that signs in is the person. */
     bool is_ours = (slice_equal(slice_of(word), SLICE("unauthorized_client")) &&
                     grant != OIDC_CLIENT_CREDENTIALS) ||
                    slice_equal(slice_of(word), SLICE("unsupported_grant_type"));
