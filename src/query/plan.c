@@ -19,6 +19,7 @@ void plan_unref(struct plan *plan)
             identity_unref(plan->identities[i]);
         }
         mem_free(plan->identities);
+        constant_free(atomic_load(&plan->constant));
         arena_free(plan->arena);
         mem_free(plan);
     }
@@ -992,6 +993,8 @@ static enum err build_text(struct session *session, struct query *query, struct 
         limits_of(session, session->who, slice_of(session->default_schema), &asker);
     TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root.ast, info));
     plan->ast = root.ast;
+    plan->reads_nothing = root.ast->reference_count == 0;
+    plan->is_constant = sql_ast_is_constant(root.ast);
     TRY(enter(query, QUERY_PARSED, info));
     TRY(plan_resolve_node(&b, &root, info));
     if (query != NULL) { /* from here the trail can say which tables */
@@ -1078,6 +1081,7 @@ enum err plan_build(struct session *session, struct query *query, struct slice t
             plan_unref(query->plan);
             atomic_fetch_add(&plan->references, 1);
             query->plan = plan;
+            query->is_answered = query->takes_constant && atomic_load(&plan->constant) != NULL;
         }
         TRY(enter(query, QUERY_SECURED, info));
         TRY(enter(query, QUERY_PLANNED, info));

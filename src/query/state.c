@@ -103,10 +103,16 @@ static enum err write_record(struct query *query, struct audit_record *record, s
     return audit_write(query->session->warehouse->audit, record, info);
 }
 
-/* S5: the record is on disk before anything that could read a row is started. */
+/* S5: the record is on disk before anything that could read a row is started. Of a statement that
+ * reads nothing it is written, and synced with the next that is not so. */
 static enum err audit_start(struct query *query, UNUSED enum query_state to, struct errinfo *info)
 {
-    struct audit_record record = {.kind = query->is_admin ? AUDIT_ADMIN : AUDIT_QUERY_START};
+    bool reads_nothing = query->plan != NULL && query->plan->reads_nothing;
+    struct audit_record record = {.kind = query->is_admin ? AUDIT_ADMIN : AUDIT_QUERY_START,
+                                  .is_lazy = reads_nothing && !query->is_admin};
+    if (query->is_answered) {
+        return ERR_OK; /* the record of its end comes before its rows */
+    }
     TRY(write_record(query, &record, info));
     query->is_start_audited = true;
     return ERR_OK;
@@ -154,13 +160,13 @@ static void release(struct query *query)
 
 /* The end record carries what the start could not know. A failing trail does not undo an end:
  * the rows are out, the start record stands, and the program's log says so. */
-static enum err finish(struct query *query, enum query_state to, UNUSED struct errinfo *info)
+static enum err finish(struct query *query, enum query_state to, struct errinfo *info)
 {
     release(query);
     struct audit_duration durations[QUERY_STATE_COUNT];
     struct audit_record record = {
-        .kind = query->is_start_audited ? AUDIT_QUERY_END : AUDIT_DENIED,
-        .is_lazy = query->is_start_audited,
+        .kind = query->is_start_audited || query->is_answered ? AUDIT_QUERY_END : AUDIT_DENIED,
+        .is_lazy = query->is_start_audited || query->is_answered,
         .state = slice_of(moves[to].name),
         .sqlstate = slice_of(query->sqlstate),
         .rows_out = query->rows_out,
@@ -169,6 +175,9 @@ static enum err finish(struct query *query, enum query_state to, UNUSED struct e
         .duration_count = fill_durations(query, durations),
         .duration_us = clock_mono_us() - query->entered_us[QUERY_RECEIVED],
     };
+    if (query->is_answered && to == QUERY_DONE) {
+        return write_record(query, &record, info);
+    }
     struct errinfo trouble;
     if (write_record(query, &record, &trouble) != ERR_OK) {
         log_error("query", "the end of query %s is not in the audit trail: %s", query->id,
