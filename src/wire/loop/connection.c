@@ -5,6 +5,7 @@
  * the socket is full. Everything that both touch is under the connection's lock. */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ static void send_some(struct connection *connection)
                             out->len - connection->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
             connection->out_sent += (size_t)sent;
+            connection->since_us = clock_mono_us();
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             break;
         } else if (errno != EINTR) {
@@ -76,6 +78,7 @@ enum err connection_write(struct connection *connection, struct slice bytes)
             connection->is_dead = true;
         }
         if (was_empty) {
+            connection->since_us = clock_mono_us(); /* it starts to wait now, if it must */
             send_some(connection);
         }
         if (connection->is_dead) {
@@ -247,7 +250,8 @@ static bool settle(struct connection *connection)
     connection->is_paused =
         connection->is_finishing || (connection->in.len >= AHEAD_BYTES_MAX &&
                                      (is_working || connection->in.len >= connection->in_need));
-    int events = UV_DISCONNECT | (connection->is_paused ? 0 : UV_READABLE) |
+    bool is_read = !connection->is_paused && !connection->is_adopted;
+    int events = UV_DISCONNECT | (is_read ? UV_READABLE : 0) |
                  (unsent(connection) > 0 ? UV_WRITABLE : 0);
     if (events != connection->events) {
         connection->events = events;
@@ -285,7 +289,10 @@ void connection__attend(struct connection *connection)
 static void on_closed(uv_handle_t *handle)
 {
     struct connection *connection = handle->data;
-    (void)close(connection->fd);
+    pthread_mutex_lock(&connection->lock);
+    connection->is_open_still = connection->is_adopted;
+    (void)(connection->is_adopted ? shutdown(connection->fd, SHUT_RDWR) : close(connection->fd));
+    pthread_mutex_unlock(&connection->lock);
     connection->is_closed = true;
     finalise(connection);
 }
@@ -329,6 +336,9 @@ void connection__free(struct connection *connection)
     connection->listener->login_count -= connection->is_counted_login;
     atomic_fetch_sub(&loop->connection_count, 1);
     atomic_fetch_sub(&loop->input_bytes, connection->in.len);
+    if (connection->is_open_still) {
+        (void)close(connection->fd);
+    }
     buf_fini(&connection->in);
     buf_fini(&connection->out);
     tls__free(connection->tls);
@@ -383,9 +393,10 @@ static void wake_worker(struct connection *connection)
     }
 }
 
-static bool receive(struct connection *connection)
+/* With the lock held, so that what two threads read stays in order. False: it is over. */
+static bool read_some(struct connection *connection, char *scratch)
 {
-    ssize_t got = recv(connection->fd, connection->loop->scratch, READ_BYTES, MSG_DONTWAIT);
+    ssize_t got = recv(connection->fd, scratch, READ_BYTES, MSG_DONTWAIT);
     if (got < 0) {
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     }
@@ -393,13 +404,39 @@ static bool receive(struct connection *connection)
         return false;
     }
     connection->since_us = clock_mono_us();
+    return take_bytes(connection, (struct slice){scratch, (size_t)got});
+}
+
+static bool receive(struct connection *connection)
+{
+    bool goes_on = true;
     pthread_mutex_lock(&connection->lock);
-    bool goes_on = take_bytes(connection, (struct slice){connection->loop->scratch, (size_t)got});
-    if (goes_on) {
-        wake_worker(connection);
+    if (!connection->is_adopted) { /* else it was still watched for what is not ours */
+        goes_on = read_some(connection, connection->loop->scratch);
+        connection->is_hot = connection->since_us - connection->idle_since_us < HOT_US;
+        if (goes_on) {
+            wake_worker(connection);
+        }
     }
     pthread_mutex_unlock(&connection->lock);
     return goes_on;
+}
+
+/* A client that asks again as soon as it has its answer would cost two hand-overs a message, from
+ * the loop to a worker and back; so its worker waits for it as a thread of its own would. */
+void connection__wait(struct connection *connection, char *scratch)
+{
+    size_t before = connection->in.len;
+    connection->is_adopted = true;
+    pthread_mutex_unlock(&connection->lock);
+    struct pollfd wanted = {.fd = connection->fd, .events = POLLIN};
+    int ready = poll(&wanted, 1, HOT_US / 1000);
+    pthread_mutex_lock(&connection->lock);
+    if (ready > 0 && !connection->is_dead && !read_some(connection, scratch)) {
+        connection->is_dead = true;
+        connection__call_loop(connection);
+    }
+    connection->is_hot = connection->in.len > before;
 }
 
 void connection__on_poll(uv_poll_t *handle, int status, int events)
@@ -408,11 +445,7 @@ void connection__on_poll(uv_poll_t *handle, int status, int events)
     bool goes_on = status == 0;
     if (goes_on && (events & UV_WRITABLE) != 0) {
         pthread_mutex_lock(&connection->lock);
-        size_t before = unsent(connection);
         send_some(connection);
-        if (unsent(connection) < before) {
-            connection->since_us = clock_mono_us();
-        }
         pthread_mutex_unlock(&connection->lock);
     }
     if (goes_on && (events & UV_READABLE) != 0) {
