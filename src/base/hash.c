@@ -120,7 +120,13 @@ enum err uuid_new(char ret_text[UUID_TEXT_BYTES])
     bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
     char hex[33];
     hash_hex(bytes, sizeof(bytes), hex);
-    (void)snprintf(ret_text, UUID_TEXT_BYTES, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
-                   hex + 16, hex + 20);
+    size_t at = 0;
+    for (size_t i = 0; i < 32; i++) { /* 8-4-4-4-12 */
+        if (i == 8 || i == 12 || i == 16 || i == 20) {
+            ret_text[at++] = '-';
+        }
+        ret_text[at++] = hex[i];
+    }
+    ret_text[at] = '\0';
     return ERR_OK;
 }

@@ -1,5 +1,5 @@
 /* Group commit over the trail: who finds nobody committing becomes the leader, takes all that waits
- * and syncs once for everybody. No thread of its own: with one writer it costs one lock. */
+ * and syncs once for everybody; then it wakes those, and one of who came meanwhile to lead them. No thread of its own: with one writer it costs one lock. */
 #include "observe/audit.h"
 
 #include "base/clock.h"
@@ -15,12 +15,12 @@ struct waiter {
     bool is_done;
     enum err err;
     struct errinfo *info;
+    pthread_cond_t done; /* or: it is your turn to lead */
     struct waiter *next;
 };
 
 struct audit {
     pthread_mutex_t lock; /* queue, is_committing and the waiters in the queue */
-    pthread_cond_t done;
     struct waiter *first;
     struct waiter *last;
     bool is_committing;
@@ -97,7 +97,6 @@ enum err audit_open(const char *folder, const struct audit_options *options,
         return errinfo_nomem(info);
     }
     (void)pthread_mutex_init(&audit->lock, NULL);
-    (void)pthread_cond_init(&audit->done, NULL);
     uint64_t bytes_max = options == NULL || options->file_bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT
                                                                          : options->file_bytes_max;
     enum err err = ERR_OK;
@@ -149,7 +148,6 @@ void audit_close(struct audit *audit)
     }
     move_anchor(audit, true);
     audit__trail_close(&audit->trail);
-    (void)pthread_cond_destroy(&audit->done);
     (void)pthread_mutex_destroy(&audit->lock);
     mem_free(audit);
 }
@@ -199,9 +197,12 @@ static void lead(struct audit *audit)
             *batch->info = info;
         }
         batch->is_done = true;
+        pthread_cond_signal(&batch->done);
         batch = next;
     }
-    pthread_cond_broadcast(&audit->done);
+    if (audit->first != NULL) {
+        pthread_cond_signal(&audit->first->done); /* to lead those that came meanwhile */
+    }
 }
 
 enum err audit_write(struct audit *audit, const struct audit_record *record, struct errinfo *info)
@@ -211,7 +212,8 @@ enum err audit_write(struct audit *audit, const struct audit_record *record, str
     struct waiter self = {.fields = buf_slice(&fields),
                           .wall_us = clock_wall_us(),
                           .is_lazy = record->is_lazy,
-                          .info = info};
+                          .info = info,
+                          .done = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&audit->lock);
     if (audit->last == NULL) {
         audit->first = &self;
@@ -221,12 +223,13 @@ enum err audit_write(struct audit *audit, const struct audit_record *record, str
     audit->last = &self;
     while (!self.is_done) {
         if (audit->is_committing) {
-            pthread_cond_wait(&audit->done, &audit->lock);
+            pthread_cond_wait(&self.done, &audit->lock);
         } else {
             lead(audit);
         }
     }
     pthread_mutex_unlock(&audit->lock);
+    (void)pthread_cond_destroy(&self.done);
     return self.err;
 }
 

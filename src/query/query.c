@@ -307,12 +307,10 @@ static enum err answer(struct query *query, struct errinfo *info)
     return err;
 }
 
-static enum err run_select(struct query *query, const struct query_parameter *parameters,
-                           size_t parameter_count, struct errinfo *info)
+static enum err run_plan(struct query *query, struct plan *plan,
+                         const struct query_parameter *parameters, size_t parameter_count,
+                         struct errinfo *info)
 {
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    query->takes_constant = true;
-    TRY(plan_build(query->session, query, query->statement, &plan, info));
     uint32_t wanted = plan->ast == NULL ? 0 : plan->ast->parameter_count;
     if (wanted != parameter_count) {
         (void)errinfo_set(info, ERR_INVALID, "08P01",
@@ -335,6 +333,42 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
     }
     TRY(query_run(query, plan, values, parameter_count, info));
     return plan->is_constant ? constant_keep(query, info) : ERR_OK;
+}
+
+static enum err run_select(struct query *query, const struct query_parameter *parameters,
+                           size_t parameter_count, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    query->takes_constant = true;
+    TRY(plan_build(query->session, query, query->statement, &plan, info));
+    return run_plan(query, plan, parameters, parameter_count, info);
+}
+
+/* A text that was planned before was looked at before, and the store is as it was when the session
+ * was renewed for this statement. */
+static struct plan *find_plan(const struct query *query)
+{
+    struct session *session = query->session;
+    struct plan *plan = NULL;
+    if (query->statement.len <= config_bytes(session->config, CONFIG_SQL_STATEMENT_BYTES_MAX)) {
+        plan = plan_find(session, query->statement, session->system_version);
+    }
+    if (plan != NULL && plan->tag == NULL) {
+        plan_unref(TAKE(plan));
+    }
+    return plan;
+}
+
+static enum err run_found(struct query *query, struct plan *plan,
+                          const struct query_parameter *parameters, size_t parameter_count,
+                          struct errinfo *info)
+{
+    query->audit_statement = plan->audit_statement;
+    query->fingerprint = plan->fingerprint;
+    query->tag = plan->tag;
+    query->takes_constant = true;
+    TRY(plan_take(query, plan, info));
+    return run_plan(query, plan, parameters, parameter_count, info);
 }
 
 static enum err run_transaction(UNUSED struct query *query, const struct statement *statement,
@@ -394,6 +428,10 @@ static enum err run_statement(struct query *query, const struct query_parameter 
                               size_t parameter_count, struct errinfo *info)
 {
     const struct config *config = query->session->config;
+    struct plan *plan CLEANUP(plan_cleanup) = find_plan(query);
+    if (plan != NULL) {
+        return run_found(query, plan, parameters, parameter_count, info);
+    }
     TRY(sql_check_text(query->statement, config_bytes(config, CONFIG_SQL_STATEMENT_BYTES_MAX),
                        info));
     struct statement statement;

@@ -123,6 +123,10 @@ struct plan {
     struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
+    /* Of one that was put into the cache: */
+    struct slice audit_statement;
+    uint64_t fingerprint;
+    const char *tag; /* NULL: its text is no statement by itself */
 };
 
 void plan_unref(struct plan *plan);
@@ -147,6 +151,11 @@ void constant_schema(struct plan *plan, struct ArrowSchema *ret_schema);
  * states on the way when it is not NULL. */
 MUST_USE enum err plan_build(struct session *session, struct query *query, struct slice text,
                              struct plan **ret_plan, struct errinfo *info);
+
+/* A plan of this text in the cache that is as good as new, held; or NULL. */
+struct plan *plan_find(struct session *session, struct slice text, uint64_t system_version);
+/* Takes the query through SECURED and PLANNED with a plan that was found. */
+MUST_USE enum err plan_take(struct query *query, struct plan *plan, struct errinfo *info);
 
 /* One table of rows that Moat made: columns and JSON lines, as a plan of its own. */
 MUST_USE enum err plan_rows(struct session *session, const struct relation_column *columns,
