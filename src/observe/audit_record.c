@@ -105,6 +105,16 @@ static void print_end(const struct audit_record *record, struct buf *out)
     print_number(out, "duration_us", record->duration_us < 0 ? 0 : (uint64_t)record->duration_us);
 }
 
+void audit_print_who(const struct identity *who, struct buf *out)
+{
+    print_text(out, "user", identity_subject(who));
+    print_text(out, "actor", identity_actor(who));
+    print_text(out, "provider", identity_provider(who));
+    print_text(out, "client", identity_client(who));
+    print_text(out, "session", identity_session_id(who));
+    print_text(out, "api_key", identity_sign_in(who)->api_key);
+}
+
 enum err audit__print_fields(const struct audit_record *record, struct buf *out,
                              struct errinfo *info)
 {
@@ -112,13 +122,10 @@ enum err audit__print_fields(const struct audit_record *record, struct buf *out,
            (size_t)record->kind < ARRAY_COUNT(kind_names));
     buf_printf(out, "\"kind\":\"%s\"", kind_names[record->kind]);
     print_text(out, "query_id", record->query_id);
-    if (record->who != NULL) {
-        print_text(out, "user", identity_subject(record->who));
-        print_text(out, "actor", identity_actor(record->who));
-        print_text(out, "provider", identity_provider(record->who));
-        print_text(out, "client", identity_client(record->who));
-        print_text(out, "session", identity_session_id(record->who));
-        print_text(out, "api_key", identity_sign_in(record->who)->api_key);
+    if (record->who != NULL && record->who_printed.len > 0) {
+        buf_append_slice(out, record->who_printed);
+    } else if (record->who != NULL) {
+        audit_print_who(record->who, out);
     } else {
         print_text(out, "user", record->claimed_user);
         print_text(out, "provider", record->refused_by);

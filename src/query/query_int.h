@@ -57,6 +57,8 @@ struct prepared {
 struct session {
     struct warehouse *warehouse;
     struct identity *who;
+    struct identity *printed; /* whom `audit_who` is about; held */
+    struct buf audit_who;     /* what records say of them */
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;

@@ -56,6 +56,8 @@ void session_close(struct session *session)
     engine_session_close(session->engine);
     config_free(session->config);
     identity_unref(session->who);
+    identity_unref(session->printed);
+    buf_fini(&session->audit_who);
     mem_free(session->default_catalog);
     mem_free(session->default_schema);
     pthread_mutex_destroy(&session->lock);

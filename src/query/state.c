@@ -54,7 +54,7 @@ enum err query_move(struct query *query, enum query_state to, struct errinfo *in
         TRY(moves[to].perform(query, to, info));
     }
     query->state = to;
-    query->entered_us[to] = clock_mono_us();
+    query->entered_us[to] = query->is_answered ? 0 : clock_mono_us(); /* no time to speak of */
     return ERR_OK;
 }
 
@@ -85,6 +85,18 @@ static void fill_tables(const struct query *query, struct audit_table *tables)
     }
 }
 
+static struct slice print_who(struct session *session)
+{
+    if (session->printed != session->who) {
+        identity_unref(session->printed);
+        session->printed = identity_ref(session->who);
+        buf_reset(&session->audit_who);
+        audit_print_who(session->who, &session->audit_who);
+    }
+    return buf_failed(&session->audit_who) ? (struct slice){"", 0}
+                                           : buf_slice(&session->audit_who);
+}
+
 static enum err write_record(struct query *query, struct audit_record *record, struct errinfo *info)
 {
     size_t table_count = query->plan == NULL ? 0 : query->plan->table_count;
@@ -95,6 +107,7 @@ static enum err write_record(struct query *query, struct audit_record *record, s
     fill_tables(query, tables);
     record->query_id = slice_of(query->id);
     record->who = query->session->who;
+    record->who_printed = print_who(query->session);
     record->statement = query->audit_statement;
     record->fingerprint = query->fingerprint;
     record->tables = tables;
