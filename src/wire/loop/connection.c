@@ -48,6 +48,21 @@ static void send_some(struct connection *connection)
     }
 }
 
+/* With the lock held and nothing unsent: what the socket takes, without a copy. */
+static size_t send_directly(struct connection *connection, struct slice bytes)
+{
+    for (;;) {
+        ssize_t sent = send(connection->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            return (size_t)sent;
+        }
+        if (errno != EINTR) {
+            connection->is_dead = errno != EAGAIN && errno != EWOULDBLOCK;
+            return 0;
+        }
+    }
+}
+
 static size_t unsent(const struct connection *connection)
 {
     return connection->out.len - connection->out_sent;
@@ -74,11 +89,18 @@ enum err connection_write(struct connection *connection, struct slice bytes)
             pthread_cond_wait(&connection->drained, &connection->lock);
         }
         bool was_empty = unsent(connection) == 0;
+        if (was_empty && connection->tls == NULL && !connection->is_dead) {
+            connection->since_us = clock_mono_us(); /* it starts to wait now, if it must */
+            size_t sent = send_directly(connection, bytes);
+            bytes.ptr += sent;
+            bytes.len -= sent;
+            len = bytes.len < READ_BYTES ? bytes.len : READ_BYTES;
+        }
         if (!connection->is_dead && !append_out(connection, (struct slice){bytes.ptr, len})) {
             connection->is_dead = true;
         }
-        if (was_empty) {
-            connection->since_us = clock_mono_us(); /* it starts to wait now, if it must */
+        if (was_empty && connection->tls != NULL) {
+            connection->since_us = clock_mono_us();
             send_some(connection);
         }
         if (connection->is_dead) {
