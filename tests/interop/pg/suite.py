@@ -45,7 +45,7 @@ def pytest(server, folder, tests, *words):
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(folder / tests, Path(place, tests))
         report = Path(place, "report.xml")
-        subprocess.run([PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=60", f"--junitxml={report}", *words, tests],
+        subprocess.run([PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=30", f"--junitxml={report}", *words, tests],
                        cwd=place, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3000, check=False)
         for case in xml.parse(report).getroot().iter("testcase"):
             name = f"{case.get('classname')}.{case.get('name')}"
