@@ -6,6 +6,7 @@
 #include "arrow/value.h"
 #include "base/buf.h"
 #include "base/io.h"
+#include "base/mem.h"
 #include "base/test.h"
 #include "engine/host/testing.h"
 #include "query/query_int.h"
@@ -42,9 +43,15 @@ static void house_close(struct house *house)
     arena_free(house->arena);
 }
 
-/* Columns with their types, then rows; or the error's SQLSTATE. */
-static void ask(struct house *house, const char *text, struct buf *out, bool *ret_is_answered)
+static void free_text(char **text)
 {
+    mem_free(*text);
+}
+
+/* Columns with their types, then rows; or the error's SQLSTATE. The text is gone behind it. */
+static void ask(struct house *house, const char *kept_text, struct buf *out, bool *ret_is_answered)
+{
+    char *text CLEANUP(free_text) = mem_strdup(kept_text);
     struct query *query CLEANUP(query_cleanup) = NULL;
     struct ArrowSchema schema = {0};
     struct errinfo info;

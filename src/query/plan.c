@@ -1098,7 +1098,11 @@ enum err plan_take(struct query *query, struct plan *plan, struct errinfo *info)
 static enum err keep_words(struct plan *plan, struct slice text, struct errinfo *info)
 {
     struct statement statement;
-    TRY(statement_redact(text, plan->arena, &plan->audit_statement, info));
+    struct slice redacted; /* perhaps a view of the text, which is the client's */
+    TRY(statement_redact(text, plan->arena, &redacted, info));
+    if (!arena_slice(plan->arena, redacted, &plan->audit_statement)) {
+        return errinfo_nomem(info);
+    }
     TRY(statement_fingerprint(text, &plan->fingerprint, info));
     TRY(statement_parse(text, plan->arena, &statement, info));
     plan->tag = statement.kind == STATEMENT_QUERY ? statement.tag : NULL;

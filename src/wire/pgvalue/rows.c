@@ -149,7 +149,7 @@ void pg_rows_take(struct pg_row_column *columns, const struct pg_encoder *encode
             .validity = has_nulls ? array->buffers[0] : NULL,
             .values = way == WAY_ENCODE ? NULL : array->buffers[way == WAY_BYTES ? 2 : 1],
             .offsets = way == WAY_BYTES ? array->buffers[1] : NULL,
-            .way = way,
+            .way = (int)way,
             .bytes_max = bytes_max_of[way],
         };
     }
