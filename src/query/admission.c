@@ -10,6 +10,7 @@
 
 struct place {
     struct place *next;
+    const struct query *query; /* whose it is: `person` is a view of its session's */
     struct slice person;
     bool is_running;
 };
@@ -118,6 +119,7 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
     if (place == NULL) {
         return errinfo_nomem(info);
     }
+    place->query = query;
     place->person = identity_subject(query->session->who);
     pthread_mutex_lock(&admission->lock);
     size_t queued = count_places(admission, &place->person, false, NULL);
@@ -147,11 +149,10 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
 
 void admission_leave(struct admission *admission, struct query *query)
 {
-    struct slice person = identity_subject(query->session->who);
     pthread_mutex_lock(&admission->lock);
     struct place *place = admission->places;
-    while (!place->is_running || !slice_equal(place->person, person)) {
-        place = place->next; /* running places of one person are alike */
+    while (place->query != query) {
+        place = place->next;
     }
     remove_place(admission, place);
     pthread_cond_broadcast(&admission->changed);
