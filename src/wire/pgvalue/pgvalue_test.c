@@ -59,6 +59,7 @@ TEST(pgvalue, types_have_their_oids_and_modifiers)
         {"INTEGER[]", 1007, -1},
         {"INTEGER[3]", 1007, -1},
         {"DECIMAL(9,2)[]", 1231, (9 << 16 | 2) + 4},
+        {"UINTEGER[]", 1028, -1},
         {"INTEGER[][]", PG_TEXT, -1},
         {"STRUCT(a INTEGER)", PG_TEXT, -1},
         {"STRUCT(a INTEGER)[]", PG_TEXT, -1},
