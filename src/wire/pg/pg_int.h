@@ -249,10 +249,11 @@ MUST_USE enum err pg__check_transaction(const struct pg_connection *connection,
                                         const struct pg_command *command, struct errinfo *info);
 void pg__fail_transaction(struct pg_connection *connection);
 
-/* bytea.c */
-/* The text with literals of bytea as the engine writes them: itself, or a copy in `arena`. */
-MUST_USE enum err pg__bytea_literals(struct slice text, struct arena *arena, struct slice *ret_text,
-                                     struct errinfo *info);
+/* own_types.c */
+/* The text with what PostgreSQL alone means by bytea and oid[] in the engine's words: itself, or a
+ * copy in `arena`. */
+MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct slice *ret_text,
+                                struct errinfo *info);
 
 /* copy.c */
 MUST_USE enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal,

@@ -1,19 +1,30 @@
-/* '\xdead'::bytea: the engine's texts of bytes are others ("\xDE\xAD"), and it would take PostgreSQL's
+/* Two types that PostgreSQL's clients name in casts and that mean something else to the engine.
+ *
+ * ::oid[] is its BIGINT[], which is int8[] to a client; asyncpg asks for types with such an array, and
+ * would have to ask what an int8[] is.
+ * '\xdead'::bytea: the engine's texts of bytes are others ("\xDE\xAD"), and it would take PostgreSQL's
  * for them where it can: '\xdead' is the byte DE and the letters "ad" to it. Whoever says bytea means
  * PostgreSQL's. */
 #include "sql/scan.h"
 #include "wire/pg/pg_int.h"
 
-static bool speaks_of_bytea(struct slice text)
+static bool has_word(struct slice text, struct slice word)
 {
-    static const char word[] = "bytea";
-    for (size_t i = 0; i + sizeof(word) - 1 <= text.len; i++) {
-        if ((text.ptr[i] | 0x20) == 'b' &&
-            slice_equal_fold((struct slice){text.ptr + i, sizeof(word) - 1}, SLICE("bytea"))) {
+    for (size_t i = 0; i + word.len <= text.len; i++) {
+        if ((text.ptr[i] | 0x20) == word.ptr[0] &&
+            slice_equal_fold((struct slice){text.ptr + i, word.len}, word)) {
             return true;
         }
     }
     return false;
+}
+
+/* Is the token that follows a "["? */
+static bool is_array(struct scanner scanner)
+{
+    struct token next;
+    return scanner_next(&scanner, &next, NULL) == ERR_OK && next.kind == TOKEN_OPERATOR &&
+           next.text.ptr[0] == '[';
 }
 
 /* Appends what is between `*copied` and the string, and the string as the engine reads it; nothing if
@@ -35,29 +46,33 @@ static enum err write_literal(struct slice text, const struct token *string, str
     return ERR_OK;
 }
 
-enum err pg__bytea_literals(struct slice text, struct arena *arena, struct slice *ret_text,
+enum err pg__own_types(struct slice text, struct arena *arena, struct slice *ret_text,
                             struct errinfo *info)
 {
     struct buf out CLEANUP(buf_fini) = {0};
     struct scanner scanner;
     struct token string = {.kind = TOKEN_END};
     struct token token;
-    bool is_cast = false;
+    bool is_cast = false; /* of `string`, which the last "::" followed */
+    bool is_string = false;
     size_t copied = 0;
     *ret_text = text;
-    if (!speaks_of_bytea(text)) {
+    if (!has_word(text, SLICE("bytea")) && !has_word(text, SLICE("oid["))) {
         return ERR_OK;
     }
     scanner_init(&scanner, text);
     do {
         TRY(scanner_next(&scanner, &token, info));
-        if (is_cast && token_is(&token, "bytea")) {
+        if (is_cast && is_string && token_is(&token, "bytea")) {
             TRY(write_literal(text, &string, arena, &copied, &out, info));
+        } else if (is_cast && token_is(&token, "oid") && is_array(scanner)) {
+            buf_append(&out, text.ptr + copied, token.offset - copied);
+            buf_append_str(&out, "UINTEGER");
+            copied = token.offset + token.text.len;
         }
-        is_cast = string.kind == TOKEN_STRING && token_is_operator(&token, "::");
-        if (!is_cast) {
-            string = token;
-        }
+        is_cast = token_is_operator(&token, "::");
+        is_string = is_cast ? string.kind == TOKEN_STRING : token.kind == TOKEN_STRING;
+        string = is_cast ? string : token;
     } while (token.kind != TOKEN_END);
     buf_append(&out, text.ptr + copied, text.len - copied);
     if (copied > 0 && (buf_failed(&out) || !arena_slice(arena, buf_slice(&out), ret_text))) {
