@@ -158,6 +158,11 @@ static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_sessi
 {
     auto statement = parse_one(*session->main.context, sql, true);
     size_t wanted = statement->named_param_map.size();
+    /* A function that was rewritten may have no use for an argument, and so for a parameter. */
+    for (auto value = values.begin(); value != values.end();) {
+        bool is_named = statement->named_param_map.count(value->first) > 0;
+        value = is_named ? std::next(value) : values.erase(value);
+    }
     if (wanted != values.size()) {
         throw_err(ERR_INVALID, "08P01",
                   "the statement has " + std::to_string(wanted) + " parameters, but " +

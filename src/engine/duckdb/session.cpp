@@ -353,7 +353,10 @@ enum err describe_parameters(struct engine_session *session, const struct identi
 {
     return guarded(info, [&] {
         auto statement = parse_one(*session->side.context, sql, true);
-        size_t count = statement->named_param_map.size();
+        size_t count = 0; /* up to the highest that is left */
+        for (auto &named : statement->named_param_map) {
+            count = std::max<size_t>(count, std::strtoul(named.first.c_str(), nullptr, 10));
+        }
         auto *types =
             static_cast<struct slice *>(arena_calloc(arena, count + 1, sizeof(struct slice)));
         if (types == nullptr) {
