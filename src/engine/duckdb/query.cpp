@@ -91,10 +91,6 @@ static Value value_of(const struct engine_parameter &parameter)
     return Value();
 }
 
-using value_map = duckdb::case_insensitive_map_t<duckdb::BoundParameterData>;
-
-static void inline_values(duckdb::QueryNode &node, const value_map &values);
-
 static void inline_values(duckdb::unique_ptr<ParsedExpression> &expression, const value_map &values)
 {
     if (expression->GetExpressionClass() == duckdb::ExpressionClass::PARAMETER) {
@@ -119,13 +115,13 @@ static void inline_values(duckdb::unique_ptr<ParsedExpression> &expression, cons
         [&](duckdb::unique_ptr<ParsedExpression> &child) { inline_values(child, values); });
 }
 
-static void inline_values(duckdb::QueryNode &node, const value_map &values)
+void inline_values(duckdb::QueryNode &node, const value_map &values)
 {
     duckdb::ParsedExpressionIterator::EnumerateQueryNodeChildren(
         node, [&](duckdb::unique_ptr<ParsedExpression> &child) { inline_values(child, values); });
 }
 
-static bool has_unknown_type(duckdb::PreparedStatement &prepared)
+bool has_unknown_type(duckdb::PreparedStatement &prepared)
 {
     if (!prepared.GetStatementProperties().bound_all_parameters) {
         return true;
