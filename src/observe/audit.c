@@ -1,5 +1,6 @@
-/* Group commit over the trail: who finds nobody committing becomes the leader, takes all that waits
- * and syncs once for everybody; then it wakes those, and one of who came meanwhile to lead them. No thread of its own: with one writer it costs one lock. */
+/* Group commit over the trail: who finds nobody committing becomes the leader, takes all that
+ * waits and syncs once for everybody; then it wakes those, and one of who came meanwhile to lead
+ * them. No thread writes for others: with one writer it costs one lock. */
 #include "observe/audit.h"
 
 #include "base/clock.h"
@@ -33,13 +34,13 @@ struct audit {
     bool is_committing;
     bool is_ending;
     bool has_keeper;
-    pthread_t keeper;         /* lets go of a held lock in time; from the first hold on */
-    pthread_cond_t held;      /* for it */
-    int64_t hold_until_us;    /* monotonic; past: the leader lets go */
+    pthread_t keeper;      /* lets go of a held lock in time; from the first hold on */
+    pthread_cond_t held;   /* for it */
+    int64_t hold_until_us; /* monotonic; past: the leader lets go */
     /* Of the thread that set is_committing, or who has the lock while nobody has: */
-    bool is_held;             /* the trail's lock; the trail is as we know it */
-    int64_t committed_us;     /* the last time */
-    int64_t rest_until_us;    /* not held before */
+    bool is_held;          /* the trail's lock; the trail is as we know it */
+    int64_t committed_us;  /* the last time */
+    int64_t rest_until_us; /* not held before */
     struct audit_trail trail;
     struct audit_anchor_store anchors; /* save NULL: none */
     struct audit_anchor anchor;        /* the last that was saved or loaded; `trail` "" at first */
@@ -239,8 +240,8 @@ static void hold_or_let_go(struct audit *audit, bool may_hold)
     bool is_busy = now_us - audit->committed_us < BUSY_US && now_us >= audit->rest_until_us;
     audit->committed_us = now_us;
     if (may_hold && audit->is_held && (was_held ? now_us < audit->hold_until_us : is_busy)) {
-        audit->has_keeper = audit->has_keeper ||
-                            pthread_create(&audit->keeper, NULL, keep, audit) == 0;
+        audit->has_keeper =
+            audit->has_keeper || pthread_create(&audit->keeper, NULL, keep, audit) == 0;
         if (audit->has_keeper) {
             if (!was_held) {
                 audit->hold_until_us = now_us + HOLD_US;
@@ -281,8 +282,7 @@ static void lead(struct audit *audit)
     for (const struct waiter *waiter = batch; waiter != NULL; waiter = waiter->next) {
         is_lazy = is_lazy && waiter->is_lazy;
     }
-    enum err err =
-        audit->is_replaced ? replaced(&info) : commit(audit, batch, is_lazy, &info);
+    enum err err = audit->is_replaced ? replaced(&info) : commit(audit, batch, is_lazy, &info);
     if (audit->is_held && !(is_lazy && err == ERR_OK)) {
         let_go(audit, clock_mono_us() - REST_US);
     }

@@ -1,4 +1,5 @@
-/* Statements whose rows are kept with their plan, held against the engine's own answer each time. */
+/* Statements whose rows are kept with their plan, held against the engine's own answer each
+ * time. */
 #include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>

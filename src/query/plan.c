@@ -1074,9 +1074,8 @@ static uint64_t key_of(const struct session *session, struct slice text, uint64_
 
 struct plan *plan_find(struct session *session, struct slice text, uint64_t version)
 {
-    struct plan *plan =
-        plan_cache_get(session->warehouse->cache, key_of(session, text, version), text, version,
-                       session->who);
+    struct plan *plan = plan_cache_get(session->warehouse->cache, key_of(session, text, version),
+                                       text, version, session->who);
     if (plan != NULL && !is_current(session, plan)) {
         plan_unref(plan);
         plan = NULL;

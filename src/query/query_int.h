@@ -59,8 +59,8 @@ struct session {
     struct identity *who;
     struct identity *printed; /* whom `audit_who` is about; held */
     struct buf audit_who;     /* what records say of them */
-    uint64_t system_version; /* of the store when `who` was last looked up in it */
-    struct config *config;   /* the session's own copy: SET */
+    uint64_t system_version;  /* of the store when `who` was last looked up in it */
+    struct config *config;    /* the session's own copy: SET */
     struct engine_session *engine;
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;

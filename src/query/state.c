@@ -93,8 +93,7 @@ static struct slice print_who(struct session *session)
         buf_reset(&session->audit_who);
         audit_print_who(session->who, &session->audit_who);
     }
-    return buf_failed(&session->audit_who) ? (struct slice){"", 0}
-                                           : buf_slice(&session->audit_who);
+    return buf_failed(&session->audit_who) ? (struct slice){"", 0} : buf_slice(&session->audit_who);
 }
 
 static enum err write_record(struct query *query, struct audit_record *record, struct errinfo *info)

@@ -18,10 +18,10 @@ static bool is_one_of(struct slice text, const char *const *words, size_t count)
 /* Types whose values mean the same whatever the session's settings are. */
 static bool is_plain_type(const struct json *type)
 {
-    static const char *const plain[] = {"BOOLEAN",  "TINYINT",   "SMALLINT", "INTEGER", "BIGINT",
-                                        "HUGEINT",  "UTINYINT",  "USMALLINT", "UINTEGER", "UBIGINT",
-                                        "UHUGEINT", "FLOAT",     "DOUBLE",   "DECIMAL", "VARCHAR",
-                                        "INTEGER_LITERAL", "STRING_LITERAL", "NULL"};
+    static const char *const plain[] = {
+        "BOOLEAN",  "TINYINT",   "SMALLINT", "INTEGER",         "BIGINT",         "HUGEINT",
+        "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",         "UHUGEINT",       "FLOAT",
+        "DOUBLE",   "DECIMAL",   "VARCHAR",  "INTEGER_LITERAL", "STRING_LITERAL", "NULL"};
     return is_one_of(json_get_text(type, "id"), plain, ARRAY_COUNT(plain));
 }
 
@@ -80,8 +80,7 @@ bool sql_ast_is_constant(const struct sql_ast *ast)
            json_is_null(json_get(from, "sample")) &&
            json_is_null(json_get(select, "where_clause")) &&
            is_empty(json_get(select, "group_expressions")) &&
-           is_empty(json_get(select, "group_sets")) &&
-           json_is_null(json_get(select, "having")) && json_is_null(json_get(select, "sample")) &&
-           json_is_null(json_get(select, "qualify")) &&
+           is_empty(json_get(select, "group_sets")) && json_is_null(json_get(select, "having")) &&
+           json_is_null(json_get(select, "sample")) && json_is_null(json_get(select, "qualify")) &&
            are_constant(json_get(select, "select_list"));
 }

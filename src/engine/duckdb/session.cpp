@@ -352,8 +352,7 @@ enum err describe(struct engine_session *session, const struct identity *, struc
     return guarded(info, [&] {
         auto statement = parse_one(*session->side.context, sql, true);
         bool is_select = statement->type == duckdb::StatementType::SELECT_STATEMENT;
-        auto copy =
-            is_select && !statement->named_param_map.empty() ? statement->Copy() : nullptr;
+        auto copy = is_select && !statement->named_param_map.empty() ? statement->Copy() : nullptr;
         auto prepared = prepare_statement(*session, session->side, std::move(statement));
         if (copy && has_unknown_type(*prepared)) {
             prepared = prepare_with_nulls(*session, *copy, std::move(prepared));

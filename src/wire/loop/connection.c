@@ -273,8 +273,8 @@ static bool settle(struct connection *connection)
         connection->is_finishing || (connection->in.len >= AHEAD_BYTES_MAX &&
                                      (is_working || connection->in.len >= connection->in_need));
     bool is_read = !connection->is_paused && !connection->is_adopted;
-    int events = UV_DISCONNECT | (is_read ? UV_READABLE : 0) |
-                 (unsent(connection) > 0 ? UV_WRITABLE : 0);
+    int events =
+        UV_DISCONNECT | (is_read ? UV_READABLE : 0) | (unsent(connection) > 0 ? UV_WRITABLE : 0);
     if (events != connection->events) {
         connection->events = events;
         (void)uv_poll_start(&connection->poll, events, connection__on_poll);

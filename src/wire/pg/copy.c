@@ -399,7 +399,7 @@ static void begin_copy(struct pg_connection *connection, const struct pg_portal 
 }
 
 static enum err send_texts(struct pg_connection *connection, struct pg_portal *portal,
-                          struct errinfo *info)
+                           struct errinfo *info)
 {
     struct buf *out = &connection->out;
     struct buf scratch CLEANUP(buf_fini) = {0};

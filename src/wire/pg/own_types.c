@@ -1,10 +1,9 @@
 /* Two types that PostgreSQL's clients name in casts and that mean something else to the engine.
  *
- * ::oid[] is its BIGINT[], which is int8[] to a client; asyncpg asks for types with such an array, and
- * would have to ask what an int8[] is.
- * '\xdead'::bytea: the engine's texts of bytes are others ("\xDE\xAD"), and it would take PostgreSQL's
- * for them where it can: '\xdead' is the byte DE and the letters "ad" to it. Whoever says bytea means
- * PostgreSQL's. */
+ * ::oid[] is its BIGINT[], which is int8[] to a client; asyncpg asks for types with such an
+ * array, and would have to ask what an int8[] is. '\xdead'::bytea: the engine's texts of bytes
+ * are others ("\xDE\xAD"), and it would take PostgreSQL's for them where it can: '\xdead' is the
+ * byte DE and the letters "ad" to it. Whoever says bytea means PostgreSQL's. */
 #include "sql/scan.h"
 #include "wire/pg/pg_int.h"
 
@@ -27,8 +26,8 @@ static bool is_array(struct scanner scanner)
            next.text.ptr[0] == '[';
 }
 
-/* Appends what is between `*copied` and the string, and the string as the engine reads it; nothing if
- * it is none that PostgreSQL would take. */
+/* Appends what is between `*copied` and the string, and the string as the engine reads it;
+ * nothing if it is none that PostgreSQL would take. */
 static enum err write_literal(struct slice text, const struct token *string, struct arena *arena,
                               size_t *copied, struct buf *out, struct errinfo *info)
 {
@@ -47,7 +46,7 @@ static enum err write_literal(struct slice text, const struct token *string, str
 }
 
 enum err pg__own_types(struct slice text, struct arena *arena, struct slice *ret_text,
-                            struct errinfo *info)
+                       struct errinfo *info)
 {
     struct buf out CLEANUP(buf_fini) = {0};
     struct scanner scanner;

@@ -223,7 +223,8 @@ void pg__portal_describe(struct pg_connection *connection, const struct pg_porta
 /* Sends up to `rows_max` rows (0: all); `ret_is_done`: there are no more. */
 MUST_USE enum err pg__portal_send(struct pg_connection *connection, struct pg_portal *portal,
                                   uint64_t rows_max, bool *ret_is_done, struct errinfo *info);
-/* Rows of the batch that is there as messages of that type, until row_count is `rows_max` (0: all). */
+/* Rows of the batch that is there as messages of that type, until row_count is `rows_max` (0:
+ * all). */
 MUST_USE enum err pg__portal_send_batch(struct pg_connection *connection, struct pg_portal *portal,
                                         char type, uint64_t rows_max, struct errinfo *info);
 /* The next batch into the portal; batch.release NULL at the end. */

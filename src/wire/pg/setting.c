@@ -406,7 +406,8 @@ enum err pg__setting_set(struct pg_connection *connection, int setting, const st
     }
     bool is_changed = strcmp(copy, pg__setting_value(connection, setting)) != 0;
     mem_free(connection->settings[setting]);
-    connection->settings[setting] = value == NULL ? NULL : copy; /* NULL: its default, as it may be */
+    connection->settings[setting] =
+        value == NULL ? NULL : copy; /* NULL: its default, as it may be */
     if (value == NULL) {
         mem_free(copy);
     }

@@ -269,13 +269,26 @@ static const struct {
     const char *type;
     size_t size; /* of a value; 0: a text */
 } row_types[] = {
-    {"b", "BOOLEAN", 1},      {"c", "TINYINT", 1},        {"s", "SMALLINT", 2},
-    {"i", "INTEGER", 4},      {"I", "UINTEGER", 4},       {"l", "BIGINT", 8},
-    {"L", "UBIGINT", 8},      {"f", "FLOAT", 4},          {"g", "DOUBLE", 8},
-    {"u", "VARCHAR", 0},      {"z", "BLOB", 0},           {"tdD", "DATE", 4},
-    {"ttu", "TIME", 8},       {"tsu:", "TIMESTAMP", 8},   {"tsn:", "TIMESTAMP_NS", 8},
-    {"tin", "INTERVAL", 16},  {"d:20,0", "HUGEINT", 16},  {"d:15,2", "DECIMAL(15,2)", 16},
-    {"d:38,16", "DECIMAL(38,16)", 16}, {"d:38,30", "DECIMAL(38,30)", 16},
+    {"b", "BOOLEAN", 1},
+    {"c", "TINYINT", 1},
+    {"s", "SMALLINT", 2},
+    {"i", "INTEGER", 4},
+    {"I", "UINTEGER", 4},
+    {"l", "BIGINT", 8},
+    {"L", "UBIGINT", 8},
+    {"f", "FLOAT", 4},
+    {"g", "DOUBLE", 8},
+    {"u", "VARCHAR", 0},
+    {"z", "BLOB", 0},
+    {"tdD", "DATE", 4},
+    {"ttu", "TIME", 8},
+    {"tsu:", "TIMESTAMP", 8},
+    {"tsn:", "TIMESTAMP_NS", 8},
+    {"tin", "INTERVAL", 16},
+    {"d:20,0", "HUGEINT", 16},
+    {"d:15,2", "DECIMAL(15,2)", 16},
+    {"d:38,16", "DECIMAL(38,16)", 16},
+    {"d:38,30", "DECIMAL(38,30)", 16},
 };
 #define ROWS 64
 #define ROW_BYTES 16
@@ -307,6 +320,29 @@ static void fill_values(size_t type, uint8_t *values, int32_t *offsets, char *te
             texts[offsets[i] + c] = (char)('a' + (c + (int)i) % 26);
         }
         offsets[i + 1] = offsets[i] + len;
+    }
+}
+
+/* The rows as messages, cell by cell. */
+static void write_cells(const struct pg_encoder *encoders, size_t count,
+                        const struct ArrowArray *batch, struct buf *cells)
+{
+    for (int64_t i = 0; i < batch->length; i++) {
+        size_t begun = cells->len;
+        buf_append(cells, "D\0\0\0\0", 5);
+        pg__put16(cells, (uint16_t)count);
+        for (size_t c = 0; c < count; c++) {
+            size_t at = cells->len;
+            bool is_null = pg_cell_is_null(&encoders[c], batch->children[c], i);
+            pg__put32(cells, is_null ? UINT32_MAX : 0);
+            if (!is_null) {
+                CHECK_OK(pg_encode(&encoders[c], batch->children[c], i, cells, NULL));
+                uint32_t len = __builtin_bswap32((uint32_t)(cells->len - at - 4));
+                memcpy(cells->ptr + at, &len, sizeof(len));
+            }
+        }
+        uint32_t len = __builtin_bswap32((uint32_t)(cells->len - begun - 1));
+        memcpy(cells->ptr + begun + 1, &len, sizeof(len));
     }
 }
 
@@ -361,23 +397,7 @@ TEST(pgvalue, rows_are_what_cells_say)
             size_t stop = rows.len + 1 + test_random_below(&seed, 5000);
             CHECK_OK(pg_rows_write(columns, COLUMNS, 'D', &row, batch.length, stop, &rows, NULL));
         }
-        for (int64_t i = 0; i < batch.length; i++) {
-            size_t begun = cells.len;
-            buf_append(&cells, "D\0\0\0\0", 5);
-            pg__put16(&cells, COLUMNS);
-            for (size_t c = 0; c < COLUMNS; c++) {
-                size_t at = cells.len;
-                bool is_null = pg_cell_is_null(&encoders[c], &arrays[c], i);
-                pg__put32(&cells, is_null ? UINT32_MAX : 0);
-                if (!is_null) {
-                    CHECK_OK(pg_encode(&encoders[c], &arrays[c], i, &cells, NULL));
-                    uint32_t len = __builtin_bswap32((uint32_t)(cells.len - at - 4));
-                    memcpy(cells.ptr + at, &len, sizeof(len));
-                }
-            }
-            uint32_t len = __builtin_bswap32((uint32_t)(cells.len - begun - 1));
-            memcpy(cells.ptr + begun + 1, &len, sizeof(len));
-        }
+        write_cells(encoders, COLUMNS, &batch, &cells);
         assert_int_equal(rows.len, cells.len);
         assert_memory_equal(rows.ptr, cells.ptr, cells.len);
     }

@@ -1,7 +1,8 @@
-/* Rows of a batch, whole: what most cells are is written by hand into room that was made once a row;
- * whatever else goes through pg_encode, whose bytes these are (`rows_are_what_cells_say`).
+/* Rows of a batch, whole: what most cells are is written by hand into room that was made once a
+ * row; whatever else goes through pg_encode, whose bytes these are (`rows_are_what_cells_say`).
  *
- * By rows and not by columns, since a message is one row: columns first would write each byte twice. */
+ * By rows and not by columns, since a message is one row: columns first would write each byte
+ * twice. */
 #include "wire/pgvalue/pgvalue_int.h"
 
 #define NUMERIC_NEGATIVE 0x4000u
@@ -99,9 +100,8 @@ static enum way binary_way(const struct pg_encoder *encoder)
     case COLUMN_TIMESTAMP:
         return oid == PG_TIMESTAMP || oid == PG_TIMESTAMPTZ ? WAY_TIMESTAMP : WAY_ENCODE;
     case COLUMN_DECIMAL:
-        return oid == PG_NUMERIC && encoder->scale >= 0 && encoder->scale <= SCALE_MAX
-                   ? WAY_NUMERIC
-                   : WAY_ENCODE;
+        return oid == PG_NUMERIC && encoder->scale >= 0 && encoder->scale <= SCALE_MAX ? WAY_NUMERIC
+                                                                                       : WAY_ENCODE;
     case COLUMN_OTHER:
     case COLUMN_I8:
     case COLUMN_U8:
@@ -296,8 +296,7 @@ static char *put_small(const struct pg_row_column *column, int64_t i, char *at)
                                        : (uint32_t)INT32_MIN);
     }
     case WAY_TIMESTAMP:
-        return put_64(at,
-                      (uint64_t)timestamp_of(column->encoder, ((const int64_t *)values)[i]));
+        return put_64(at, (uint64_t)timestamp_of(column->encoder, ((const int64_t *)values)[i]));
     case WAY_NUMERIC:
         return small_decimal(column, i, &magnitude, &is_negative)
                    ? put_numeric(at, magnitude, is_negative, scale)

@@ -35,7 +35,6 @@ STANDBY = "it starts a PostgreSQL of its own, which needs what is not here"
 LIBPQ = "the binary package of the driver brings another libpq than the test loads"
 WORDS = "the words of an error: \"table\" where PostgreSQL says \"relation\""
 GRANTS = "GRANT WITH GRANT OPTION"
-INTERNAL = "pytest itself fails on a failure in a coroutine that deep"
 
 BY_TEXT = [
     (r"lo_open|lo_creat|lo_import|lo_unlink|large object", LARGE_OBJECTS),
@@ -84,7 +83,6 @@ BY_NAME = {
         (r"test_timetz", TIMETZ),
         (r"test_numeric", NUMERIC),
         (r"test_execute_script_1|TestCursor\.test_cursor_|TestIterableCursor", ROWS_OF_ITEM),
-        (r"pytest\.internal", INTERNAL),
     ],
     "pg8000": [],
     "pgx": [],

@@ -45,7 +45,7 @@ def pytest(server, folder, tests, *words):
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(folder / tests, Path(place, tests))
         report = Path(place, "report.xml")
-        subprocess.run([PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=30", f"--junitxml={report}", *words, tests],
+        subprocess.run([PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=30", "--assert=plain", "--tb=short", f"--junitxml={report}", *words, tests],
                        cwd=place, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3000, check=False)
         for case in xml.parse(report).getroot().iter("testcase"):
             name = f"{case.get('classname')}.{case.get('name')}"
@@ -72,7 +72,7 @@ def pgx(server):
     """Go's: each package by itself; its tests are named by their functions, and so are their parts."""
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place, "pgx")
-        shutil.copytree(SUITES / "pgx", copy)
+        shutil.copytree(CACHE / "pgx", copy)
         done = subprocess.run(["go", "test", "-mod=vendor", "-json", "-count=1", "-p=1", "-timeout=20m", "./..."], cwd=copy,
                               env={**environment(server), "GOFLAGS": "", "GOPROXY": "off", "HOME": os.environ["HOME"]},
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=3000, check=False)
@@ -93,7 +93,7 @@ RUNS = {
     "asyncpg": (asyncpg, lambda: PYTHON.exists() and (SUITES / "asyncpg").is_dir()),
     "psycopg2": (psycopg2, lambda: PYTHON.exists() and (SUITES / "psycopg2").is_dir()),
     "pg8000": (pg8000, lambda: PYTHON.exists() and (SUITES / "pg8000").is_dir()),
-    "pgx": (pgx, lambda: shutil.which("go") and (SUITES / "pgx").is_dir()),
+    "pgx": (pgx, lambda: shutil.which("go") and (CACHE / "pgx").is_dir()),
 }
 ABSENT = {"psycopg": "its source package has no tests", "node-postgres": "its packages have no tests",
           "Npgsql": "NuGet is none of the registries"}
