@@ -10,8 +10,8 @@
 
 struct place {
     struct place *next;
-    const struct query *query; /* whose it is: `person` is a view of its session's */
-    struct slice person;
+    struct identity *who;
+    struct slice person; /* theirs */
     bool is_running;
 };
 
@@ -54,6 +54,12 @@ void admission_free(struct admission *admission)
         pthread_mutex_destroy(&admission->lock);
         mem_free(admission);
     }
+}
+
+static void free_place(struct place *place)
+{
+    identity_unref(place->who);
+    mem_free(place);
 }
 
 static size_t count_places(const struct admission *admission, const struct slice *person,
@@ -119,8 +125,8 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
     if (place == NULL) {
         return errinfo_nomem(info);
     }
-    place->query = query;
-    place->person = identity_subject(query->session->who);
+    place->who = identity_ref(query->session->who); /* may be given back for another's */
+    place->person = identity_subject(place->who);
     pthread_mutex_lock(&admission->lock);
     size_t queued = count_places(admission, &place->person, false, NULL);
     struct place **link = &admission->places;
@@ -141,7 +147,7 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
     } else {
         remove_place(admission, place);
         pthread_cond_broadcast(&admission->changed);
-        mem_free(place);
+        free_place(place);
     }
     pthread_mutex_unlock(&admission->lock);
     return err;
@@ -149,15 +155,16 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
 
 void admission_leave(struct admission *admission, struct query *query)
 {
+    struct slice person = identity_subject(query->session->who);
     pthread_mutex_lock(&admission->lock);
     struct place *place = admission->places;
-    while (place->query != query) {
-        place = place->next;
+    while (!place->is_running || !slice_equal(place->person, person)) {
+        place = place->next; /* running places of one person are alike */
     }
     remove_place(admission, place);
     pthread_cond_broadcast(&admission->changed);
     pthread_mutex_unlock(&admission->lock);
-    mem_free(place);
+    free_place(place);
 }
 
 void admission_wake(struct admission *admission)

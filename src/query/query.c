@@ -281,6 +281,7 @@ static enum err check_limits(struct query *query, struct errinfo *info)
 static enum err count_batch(struct query *query, struct ArrowArray *batch, struct errinfo *info)
 {
     query->rows_out += (uint64_t)batch->length;
+    atomic_store_explicit(&query->running.rows_out, query->rows_out, memory_order_relaxed);
     query->bytes_out += batch_bytes(batch);
     enum err err = check_limits(query, info);
     if (err != ERR_OK) {
@@ -339,6 +340,11 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
                            size_t parameter_count, struct errinfo *info)
 {
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    bool is_signal;
+    TRY(run_signal(query, parameters, parameter_count, &is_signal, info));
+    if (is_signal) {
+        return ERR_OK;
+    }
     query->takes_constant = true;
     TRY(plan_build(query->session, query, query->statement, &plan, info));
     return run_plan(query, plan, parameters, parameter_count, info);
@@ -440,6 +446,7 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     TRY(statement_fingerprint(query->statement, &query->fingerprint, info));
     query->tag = statement.tag;
     query->is_admin = dispatch[statement.kind].is_admin;
+    clients_tell(&query->session->warehouse->clients, query);
     if (dispatch[statement.kind].run == NULL) {
         return run_select(query, parameters, parameter_count, info);
     }
@@ -488,6 +495,7 @@ static enum err query_new(struct session *session, struct slice statement, struc
 static void query_free(struct query *query)
 {
     struct session *session = query->session;
+    clients_remove(&session->warehouse->clients, query);
     pthread_mutex_lock(&session->lock);
     session->query = NULL;
     engine_session_ready(session->engine); /* a cancel was for this query */
@@ -516,8 +524,7 @@ static enum err check_session(struct session *session, struct errinfo *info)
     if (session->query != NULL) {
         return errinfo_set(info, ERR_BUSY, "55006", "the session has a query open already");
     }
-    TRY(session_check_sign_in(session, info));
-    return session_renew(session, info);
+    return session_check(session, info);
 }
 
 enum err query_open(struct session *session, struct slice statement,
@@ -533,6 +540,7 @@ enum err query_open(struct session *session, struct slice statement,
     pthread_mutex_lock(&session->lock);
     session->query = query;
     pthread_mutex_unlock(&session->lock);
+    clients_add(&session->warehouse->clients, query);
     watchdog_add(session->warehouse->watchdog, query);
     enum err err = run_statement(query, parameters, parameter_count, info);
     if (err == ERR_OK && !query->has_rows) {
