@@ -34,6 +34,10 @@ LIMITS = "a limit of statements or results"
 STANDBY = "it starts a PostgreSQL of its own, which needs what is not here"
 LIBPQ = "the binary package of the driver brings another libpq than the test loads"
 WORDS = "the words of an error: \"table\" where PostgreSQL says \"relation\""
+EXPLAIN = "EXPLAIN with options of PostgreSQL's"
+EMPTY = "SELECT without columns"
+PARAMETERS = "a parameter that only an operator gives a type is text"
+NAMED = "EXECUTE in SQL does not know statements that the protocol has prepared"
 GRANTS = "GRANT WITH GRANT OPTION"
 
 BY_TEXT = [
@@ -59,7 +63,9 @@ BY_TEXT = [
     (r'invalid value for parameter|unknown configuration key', SETTINGS),
     (r'function "\w+" cannot stand here', SCALAR_FROM),
     (r"takes \(STRUCT\(generate_series", ROWS_NAME),
-    (r"The statement has \d+ bytes|the statement has \d+ bytes|more than 65536 elements", LIMITS),
+    (r"the statement has \d+ bytes|more than 65536 elements|more than 20000 parameters", LIMITS),
+    (r"near \"FORMAT\"", EXPLAIN),
+    (r"SELECT clause without selection list", EMPTY),
     (r'function "\w+" does not exist', FUNCTIONS),
     (r"ClusterError: pg_ctl init", STANDBY),
     (r'"?relation "__dne__" does not exist', WORDS),
@@ -82,6 +88,10 @@ BY_NAME = {
     "asyncpg": [
         (r"test_timetz", TIMETZ),
         (r"test_numeric", NUMERIC),
+        (r"test_pool_connection_methods|test_prepare_(04|08|13)", ROWS_OF_ITEM),
+        (r"test_prepare_19|TestCloseTimeoutPendingCancel", SLEEP),
+        (r"test_prepare_21", PARAMETERS),
+        (r"test_prepare_explicitly_named", NAMED),
         (r"test_execute_script_1|TestCursor\.test_cursor_|TestIterableCursor", ROWS_OF_ITEM),
     ],
     "pg8000": [],

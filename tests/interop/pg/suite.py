@@ -45,7 +45,7 @@ def pytest(server, folder, tests, *words):
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(folder / tests, Path(place, tests))
         report = Path(place, "report.xml")
-        subprocess.run([PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=30", "--assert=plain", "--tb=short", f"--junitxml={report}", *words, tests],
+        subprocess.run([PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=30", "--assert=plain", "--tb=native", f"--junitxml={report}", *words, tests],
                        cwd=place, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3000, check=False)
         for case in xml.parse(report).getroot().iter("testcase"):
             name = f"{case.get('classname')}.{case.get('name')}"
@@ -150,7 +150,7 @@ def main():
             print(f"skipped {suite}: not installed")
             skipped += 1
             continue
-        with Server(arguments.moat, "server.connections_max=200", setup=f"CREATE USER {USER} PASSWORD '{PASSWORD}'; GRANT ROLE moat_admin TO {USER};") as server:
+        with Server(arguments.moat, "server.connections_max=200", "login.account_tries=100000", "login.address_tries=100000", setup=f"CREATE USER {USER} PASSWORD '{PASSWORD}'; GRANT ROLE moat_admin TO {USER};") as server:
             settled[suite] = states, found, unknown = settle(suite, run(server), arguments.show)
         passed += states["passed"] + sum(map(len, found.values()))
         failed += len(unknown)
