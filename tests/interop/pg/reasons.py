@@ -34,6 +34,7 @@ LIMITS = "a limit of statements or results"
 STANDBY = "it starts a PostgreSQL of its own, which needs what is not here"
 LIBPQ = "the binary package of the driver brings another libpq than the test loads"
 WORDS = "the words of an error: \"table\" where PostgreSQL says \"relation\""
+NUMBERS = "transactions have no numbers (txid_current)"
 EXPLAIN = "EXPLAIN with options of PostgreSQL's"
 EMPTY = "SELECT without columns"
 PARAMETERS = "a parameter that only an operator gives a type is text"
@@ -89,6 +90,7 @@ BY_NAME = {
         (r"test_timetz", TIMETZ),
         (r"test_numeric", NUMERIC),
         (r"test_pool_connection_methods|test_prepare_(04|08|13)", ROWS_OF_ITEM),
+        (r"test_pool_release_in_xact", NUMBERS),
         (r"test_prepare_19|TestCloseTimeoutPendingCancel", SLEEP),
         (r"test_prepare_21", PARAMETERS),
         (r"test_prepare_explicitly_named", NAMED),

@@ -123,11 +123,15 @@ def write_report(path, settled):
     lines = ["| suite | passed | fail for a known reason | skipped by itself |", "|---|---|---|---|"]
     for suite, (states, found, _) in settled.items():
         lines.append(f"| {suite} | {states['passed']} | {sum(map(len, found.values()))} | {states['skipped']} |")
-    lines += ["", "| reason | suite | tests |", "|---|---|---|"]
+    lines += ["", "| suite | reason | tests |", "|---|---|---|"]
     for suite, (_, found, _) in settled.items():
         for reason, names in sorted(found.items(), key=lambda item: -len(item[1])):
-            short = sorted({re.sub(r"^tests?\.|\[.*", "", name) for name in names})
-            lines.append(f"| {reason} | {suite} | {len(names)}: {', '.join(short)} |")
+            tests = collections.defaultdict(set)
+            for name in names:
+                group, _, test = re.sub(r"^tests?\.|\[.*", "", name).rpartition(".")
+                tests[group.split(".")[-1]].add(test)
+            short = "; ".join(f"{group}: {', '.join(sorted(found))}" for group, found in sorted(tests.items()))
+            lines.append(f"| {suite} | {reason} | {len(names)}: {short} |")
     Path(path).write_text("\n".join(lines) + "\n")
 
 
