@@ -95,6 +95,7 @@ struct audit_record {
                    * what adds to a record that is on disk, and what shows nobody any data */
     struct slice query_id;
     const struct identity *who; /* NULL for a login that was refused: then, as they said, */
+    struct slice who_printed;   /* empty, or what audit_print_who said of `who` */
     struct slice claimed_user;  /* who wanted to be whom */
     struct slice claimed_client;
     struct slice reason;     /* of a refused login: why, in words that the client does not get */
@@ -116,6 +117,9 @@ struct audit_record {
     int64_t duration_us;
     struct slice command; /* tag */
 };
+
+/* What a record says of its person, appended: for who writes many of one person. */
+void audit_print_who(const struct identity *who, struct buf *ret_fields);
 
 /* Appends, and syncs unless the record is lazy. Any thread. */
 MUST_USE enum err audit_write(struct audit *audit, const struct audit_record *record,

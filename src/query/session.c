@@ -60,6 +60,8 @@ void session_close(struct session *session)
     config_free(session->config);
     session_limits_free(session->limits);
     identity_unref(session->who);
+    identity_unref(session->printed);
+    buf_fini(&session->audit_who);
     mem_free(session->default_catalog);
     mem_free(session->default_schema);
     atomic_fetch_sub(&session->warehouse->session_count, 1);

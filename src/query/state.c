@@ -56,7 +56,7 @@ enum err query_move(struct query *query, enum query_state to, struct errinfo *in
     }
     query->state = to;
     atomic_store_explicit(&query->running.state, (int)to, memory_order_relaxed);
-    query->entered_us[to] = clock_mono_us();
+    query->entered_us[to] = query->is_answered ? 0 : clock_mono_us(); /* no time to speak of */
     return ERR_OK;
 }
 
@@ -87,6 +87,17 @@ static void fill_tables(const struct query *query, struct audit_table *tables)
     }
 }
 
+static struct slice print_who(struct session *session)
+{
+    if (session->printed != session->who) {
+        identity_unref(session->printed);
+        session->printed = identity_ref(session->who);
+        buf_reset(&session->audit_who);
+        audit_print_who(session->who, &session->audit_who);
+    }
+    return buf_failed(&session->audit_who) ? (struct slice){"", 0} : buf_slice(&session->audit_who);
+}
+
 static enum err write_record(struct query *query, struct audit_record *record, struct errinfo *info)
 {
     size_t table_count = query->plan == NULL ? 0 : query->plan->table_count;
@@ -97,6 +108,7 @@ static enum err write_record(struct query *query, struct audit_record *record, s
     fill_tables(query, tables);
     record->query_id = slice_of(query->id);
     record->who = query->session->who;
+    record->who_printed = print_who(query->session);
     record->statement = query->audit_statement;
     record->fingerprint = query->fingerprint;
     record->tables = tables;
@@ -105,10 +117,16 @@ static enum err write_record(struct query *query, struct audit_record *record, s
     return audit_write(query->session->warehouse->audit, record, info);
 }
 
-/* S5: the record is on disk before anything that could read a row is started. */
+/* S5: the record is on disk before anything that could read a row is started. Of a statement that
+ * reads nothing it is written, and synced with the next that is not so. */
 static enum err audit_start(struct query *query, UNUSED enum query_state to, struct errinfo *info)
 {
-    struct audit_record record = {.kind = query->is_admin ? AUDIT_ADMIN : AUDIT_QUERY_START};
+    bool reads_nothing = query->plan != NULL && query->plan->reads_nothing;
+    struct audit_record record = {.kind = query->is_admin ? AUDIT_ADMIN : AUDIT_QUERY_START,
+                                  .is_lazy = reads_nothing && !query->is_admin};
+    if (query->is_answered) {
+        return ERR_OK; /* the record of its end comes before its rows */
+    }
     TRY(write_record(query, &record, info));
     query->is_start_audited = true;
     return ERR_OK;
@@ -212,13 +230,13 @@ static void count_end(const struct query *query, enum query_state to,
 
 /* The end record carries what the start could not know. A failing trail does not undo an end:
  * the rows are out, the start record stands, and the program's log says so. */
-static enum err finish(struct query *query, enum query_state to, UNUSED struct errinfo *info)
+static enum err finish(struct query *query, enum query_state to, struct errinfo *info)
 {
     release(query);
     struct audit_duration durations[QUERY_STATE_COUNT];
     struct audit_record record = {
-        .kind = query->is_start_audited ? AUDIT_QUERY_END : AUDIT_DENIED,
-        .is_lazy = query->is_start_audited,
+        .kind = query->is_start_audited || query->is_answered ? AUDIT_QUERY_END : AUDIT_DENIED,
+        .is_lazy = query->is_start_audited || query->is_answered,
         .state = slice_of(moves[to].name),
         .sqlstate = slice_of(query->sqlstate),
         .rows_out = query->rows_out,
@@ -227,6 +245,9 @@ static enum err finish(struct query *query, enum query_state to, UNUSED struct e
         .duration_count = fill_durations(query, durations),
         .duration_us = clock_mono_us() - query->entered_us[QUERY_RECEIVED],
     };
+    if (query->is_answered && to == QUERY_DONE) {
+        return write_record(query, &record, info);
+    }
     struct errinfo trouble;
     if (write_record(query, &record, &trouble) != ERR_OK) {
         log_error("query", "the end of query %s is not in the audit trail: %s", query->id,
