@@ -73,6 +73,15 @@ struct relation_object {
     bool is_bytes;
 };
 
+/* What the text of a view reads: what a name in it meant when the view was made. `name` is complete;
+ * `columns` are those that its author could see then, by id and by the names that the text uses. */
+struct relation_source {
+    struct sql_name name;
+    struct slice uuid;
+    const struct relation_column *columns;
+    size_t column_count;
+};
+
 /* A loaded relation: all slices and arrays live in the arena it was loaded into. */
 struct relation {
     enum relation_kind kind;
@@ -96,6 +105,9 @@ struct relation {
     /* Where names of the body without a catalog or schema are; empty: where the view is. */
     struct slice view_catalog;
     struct slice view_schema;
+    /* Of views in Moat's own catalog; none of one that was made before they were kept. */
+    const struct relation_source *sources;
+    size_t source_count;
 
     /* tables of an attached catalog; NULL for others */
     const struct lake_table *lake;

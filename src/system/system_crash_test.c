@@ -351,7 +351,7 @@ static enum err step_drop_role(struct run *run, struct errinfo *info)
 static enum err step_drop_table(struct run *run, struct errinfo *info)
 {
     struct sql_name name = fixture_name("t");
-    return system_relation_drop(run->system, run->owner, &name, RELATION_TABLE, false, info);
+    return system_relation_drop(run->system, run->owner, &name, RELATION_TABLE, false, false, info);
 }
 
 static enum err step_anchor(struct run *run, struct errinfo *info)
