@@ -44,6 +44,7 @@ enum err session_describe(struct session *session, struct slice statement, struc
     info = info != NULL ? info : &local;
     errinfo_init(info);
     TRY(session_renew(session, info));
+    TRY(session_refresh_block(session, info));
     TRY(sql_check_text(statement, session->warehouse->limits.statement_bytes_max, info));
     TRY(plan_build(session, NULL, statement, &plan, info));
     TRY(access_open(session->warehouse, session->who, plan, NULL, &access, info));

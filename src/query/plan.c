@@ -154,6 +154,7 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     node->who = parent->who;
     node->via_view = relation->name.name;
+    node->view = relation;
     node->catalog =
         relation->view_catalog.len > 0 ? relation->view_catalog : relation->name.catalog;
     node->schema = relation->view_schema.len > 0 ? relation->view_schema : relation->name.schema;
@@ -256,7 +257,12 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
     bool is_own = resolve_is_own_schema(name.schema);
     name.catalog = name.catalog.len > 0 || is_own ? name.catalog : node->catalog;
     name.schema = name.schema.len > 0 ? name.schema : node->schema;
+    const struct relation_source *source;
+    TRY(plan_find_source(b, node, &name, &source, info));
     enum err err = resolve_version(b->session, node->who, &name, &travel, b->arena, out, info);
+    if (err == ERR_OK) {
+        return plan_use_source(b, node, source, out, info);
+    }
     if (err == ERR_NOT_FOUND && reference->name.schema.len == 0 &&
         resolve_is_pg(reference->name.name)) {
         const struct sql_name pg = {SLICE(SQL_CATALOG_DEFAULT), SLICE(SQL_SCHEMA_PG),
@@ -905,6 +911,17 @@ static enum err secure_path(struct builder *b, struct plan_node *node, size_t in
     return sql_ast_graft(node->ast, index, own, info);
 }
 
+/* A view's columns are called as its body calls them, until one is renamed. */
+static bool has_body_names(const struct relation *view)
+{
+    for (size_t i = 0; i < view->column_count; i++) {
+        if (!slice_equal(view->columns[i].name, view->columns[i].source)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum err secure_reference(struct builder *b, struct plan_node *node, size_t index,
                                  struct errinfo *info)
 {
@@ -914,8 +931,9 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
     bool is_definer = is_bound && ref->view != NULL && ref->view->who != node->who;
     if (ref->view != NULL) {
         TRY(plan_secure_node(b, ref->view, info));
-        if (!is_bound && (identity_is_owner(node->who) ||
-                          ref->resolved.effective.column_count == relation->column_count)) {
+        if (!is_bound && has_body_names(relation) &&
+            (identity_is_owner(node->who) ||
+             ref->resolved.effective.column_count == relation->column_count)) {
             return sql_ast_graft(node->ast, index, ref->view->ast->select, info);
         }
     }
@@ -984,25 +1002,30 @@ static enum err build_text(struct session *session, struct query *query, struct 
                            struct plan *plan, struct errinfo *info)
 {
     struct builder b = {.session = session, .arena = plan->arena, .plan = plan};
-    struct plan_node root = {.who = session->who, .via_view = {"", 0}};
+    struct plan_node *root = arena_calloc(plan->arena, 1, sizeof(*root));
     struct slice json;
+    if (root == NULL) {
+        return errinfo_nomem(info);
+    }
+    *root = (struct plan_node){.who = session->who, .via_view = {"", 0}};
     TRY(plan_parse(session, kept, b.arena, &json, info));
     struct asker asker;
     struct sql_limits limits =
         limits_of(session, session->who, slice_of(session->default_schema), &asker);
-    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root.ast, info));
-    plan->ast = root.ast;
+    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root->ast, info));
+    plan->ast = root->ast;
+    plan->root = root;
     TRY(enter(query, QUERY_PARSED, info));
-    TRY(plan_resolve_node(&b, &root, info));
+    TRY(plan_resolve_node(&b, root, info));
     if (query != NULL) { /* from here the trail can say which tables */
         plan_unref(query->plan);
         atomic_fetch_add(&plan->references, 1);
         query->plan = plan;
     }
     TRY(enter(query, QUERY_RESOLVED, info));
-    TRY(plan_secure_node(&b, &root, info));
+    TRY(plan_secure_node(&b, root, info));
     TRY(enter(query, QUERY_SECURED, info));
-    TRY(print_physical(&b, root.ast, info));
+    TRY(print_physical(&b, root->ast, info));
     return enter(query, QUERY_PLANNED, info);
 }
 
@@ -1047,7 +1070,7 @@ static bool is_current(struct session *session, const struct plan *plan)
             is_same = lake_is_current(table->relation);
             continue;
         }
-        is_same = catalog_load(session->warehouse->system, table->who, &table->relation->name, true,
+        is_same = catalog_load(session_store(session), table->who, &table->relation->name, true,
                                arena, &now, &ignored) == ERR_OK &&
                   now.object_count == table->object_count &&
                   now.version == table->relation->version;
@@ -1066,6 +1089,9 @@ enum err plan_build(struct session *session, struct query *query, struct slice t
 {
     struct warehouse *warehouse = session->warehouse;
     uint64_t version;
+    if (session_has_changes(session)) { /* nobody else may get a plan with them */
+        return build_new(session, query, text, ret_plan, info);
+    }
     TRY(system_version(warehouse->system, &version, info));
     uint64_t seed = identity_fingerprint(session->who) ^
                     hash_xx64(slice_of(session->default_schema),

@@ -14,11 +14,13 @@
 #include "query/query.h"
 #include "query/resolve_int.h"
 #include "query/state_int.h"
+#include "query/workspace_int.h"
 #include "sql/ast.h"
 #include "sql/statement.h"
 #include "sql/travel.h"
 #include "storage/storage.h"
 #include "system/system.h"
+#include "system/transaction.h"
 
 struct admission;
 struct identity_chain;
@@ -63,6 +65,7 @@ struct session {
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
     struct prepared *prepared;
+    struct workspace *workspace; /* shared with forks */
     struct resolve_memo *memo; /* while a statement is planned, in its arena */
     struct arena *memo_arena;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
@@ -117,6 +120,7 @@ struct plan {
     const char *leak_what;  /* in words, of the statement itself; NULL = not the person's to know */
     struct slice leak_name; /* and the name after it, or empty */
     struct sql_ast *ast;    /* for carets; lives in arena */
+    const struct plan_node *root; /* the statement; NULL for rows that Moat made */
     struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
@@ -182,6 +186,7 @@ struct query {
     char notice[256];
     bool is_admin; /* audited as administration */
     bool is_start_audited;
+    bool is_ending; /* of a transaction block: its failure is none of the block */
     bool is_admitted;
     bool has_rows;
     struct plan *plan;

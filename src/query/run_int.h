@@ -17,10 +17,21 @@ MUST_USE enum err files_check(struct query *query, const struct relation *relati
 /* Likewise after the engine could not bind them. False: it is not about a file. */
 bool files_explain_sniff(struct query *query, const struct relation *path, struct errinfo *info);
 
+/* ---- run_ddl.c ---- */
+
+/* Completes the name of an object of Moat's own catalog: catalog and schema given. */
+MUST_USE enum err run_object_name(struct query *query, const struct sql_name *written,
+                                  struct sql_name *ret_name, struct errinfo *info);
+/* As the statement's OR REPLACE and IF NOT EXISTS say. */
+MUST_USE enum err run_create_relation(struct query *query, const struct statement *statement,
+                                      const struct system_relation *relation, bool *ret_created,
+                                      struct errinfo *info);
+
 MUST_USE enum err run_explain(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_view(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_comment(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_schema(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_alter_schema(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_attach(struct query *, const struct statement *, struct errinfo *);

@@ -20,6 +20,7 @@ enum err session_open(struct warehouse *warehouse, struct identity *who,
         return errinfo_nomem(info);
     }
     TRY(config_copy(warehouse->config, &session->config, info));
+    TRY(workspace_new(&session->workspace, info));
     TRY(engine_session_open(warehouse->engine, who, &session->engine, info));
     *ret_session = TAKE(session);
     return ERR_OK;
@@ -42,6 +43,8 @@ enum err session_fork(const struct session *session, struct session **ret_sessio
         return errinfo_nomem(info);
     }
     fork->system_version = session->system_version;
+    workspace_unref(fork->workspace);
+    fork->workspace = workspace_ref(session->workspace);
     *ret_session = TAKE(fork);
     return ERR_OK;
 }
@@ -54,6 +57,7 @@ void session_close(struct session *session)
     ASSERT(session->query == NULL);
     session_drop_prepared(session, (struct slice){"", 0});
     engine_session_close(session->engine);
+    workspace_unref(session->workspace);
     config_free(session->config);
     identity_unref(session->who);
     mem_free(session->default_catalog);

@@ -144,6 +144,7 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_REVOKE_API_KEY:
     case STATEMENT_GRANT_ROLE:
     case STATEMENT_CHECK_ACCESS:
+    case STATEMENT_COMMENT:
     case STATEMENT_SET:
     case STATEMENT_USE:
     case STATEMENT_EXECUTE:
