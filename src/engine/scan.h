@@ -107,6 +107,26 @@ typedef enum err (*engine_scan_dead_fn)(void *context, const struct engine_scan_
                                         int64_t first, size_t count, uint32_t *ret_offsets,
                                         size_t *ret_dead_count, struct errinfo *info);
 
+/* What all values of one column are between, in the files that some conditions leave: the number
+ * that stands for a value (of integers themselves, of DATE its days, of TIME and timestamps their
+ * units since midnight or 1970 UTC, of DECIMAL its digits without the point). Both are inclusive
+ * and need not occur. Nothing is told of floats, whose bounds leave NaN out, nor of text. */
+struct engine_scan_range {
+    bool has_bounds; /* false: nothing is known of the values */
+    bool has_nulls;  /* false: there are none */
+    int64_t lower;
+    int64_t upper;
+};
+
+/* One range for each of the spec's columns, over the files that files() gives for `all`. The engine
+ * plans by them and holds each file that it opens against them: a value outside, or a NULL that
+ * should not be, is ERR_CORRUPT and not another row. They live as long as the grant. Calls are
+ * serialised with files(). */
+typedef enum err (*engine_scan_ranges_fn)(void *context, const struct engine_predicate *const *all,
+                                          size_t predicate_count,
+                                          const struct engine_scan_range **ret_ranges,
+                                          struct errinfo *info);
+
 struct engine_scan_spec {
     const struct engine_scan_column *columns;
     size_t column_count;
@@ -116,6 +136,7 @@ struct engine_scan_spec {
     int64_t row_count_estimate;  /* -1 = unknown; before files() is asked */
     bool has_hidden;             /* as engine_object.has_hidden, for all files */
     engine_scan_files_fn files;
+    engine_scan_ranges_fn ranges; /* NULL: nothing is told; not asked where rows are hidden */
     engine_scan_read_fn read;
     engine_scan_dead_fn dead; /* NULL: no file has deletes */
     void *context;            /* outlives the grant */

@@ -48,6 +48,12 @@ MUST_USE enum err lake__columns(const struct lake_source *table, bool with_schem
 MUST_USE enum err lake__names(const struct iceberg_name_mapping *mapping, struct arena *arena,
                               const struct engine_scan_name **ret_names, size_t *ret_count,
                               struct errinfo *info);
+/* What all rows of the columns are between, over the files that `options` leave (range.c). */
+MUST_USE enum err lake__ranges(const struct iceberg_scan_options *options,
+                               const struct engine_scan_column *columns, size_t column_count,
+                               struct arena *arena, const struct engine_scan_range **ret_ranges,
+                               struct errinfo *info);
+
 /* The union of all specs' fields: what _partition is. */
 struct lake_partition {
     const struct iceberg_partition_field *const *fields;

@@ -275,19 +275,25 @@ static void count_plan(struct lake_scan *scan, const struct iceberg_scan_plan *p
     scan->planned = counts;
 }
 
+static struct iceberg_scan_options options_of(const struct lake_scan *scan,
+                                              const struct iceberg_expression *filter)
+{
+    return (struct iceberg_scan_options){.io = &scan->source->from.io,
+                                         .metadata = scan->source->from.metadata,
+                                         .snapshot = scan->source->from.snapshot,
+                                         .schema = scan->source->from.schema,
+                                         .filter = filter,
+                                         .cache = scan->cache,
+                                         .cache_scope = scan->source->from.cache_scope,
+                                         .thread_count = PLAN_THREADS};
+}
+
 static enum err list_data(struct lake_scan *scan, enum part_kind kind,
                           const struct iceberg_expression *filter,
                           struct engine_scan_file **ret_files, size_t *ret_count,
                           struct errinfo *info)
 {
-    struct iceberg_scan_options options = {.io = &scan->source->from.io,
-                                           .metadata = scan->source->from.metadata,
-                                           .snapshot = scan->source->from.snapshot,
-                                           .schema = scan->source->from.schema,
-                                           .filter = filter,
-                                           .cache = scan->cache,
-                                           .cache_scope = scan->source->from.cache_scope,
-                                           .thread_count = PLAN_THREADS};
+    struct iceberg_scan_options options = options_of(scan, filter);
     struct iceberg_scan_plan plan;
     TRY(iceberg_scan_plan(&options, scan->arena, &plan, info));
     struct engine_scan_file *files = arena_calloc(scan->arena, plan.file_count + 1, sizeof(*files));
@@ -355,6 +361,26 @@ static enum err ask_files(void *context, const struct engine_predicate *const *a
     return ERR_OK;
 }
 
+/* Of plain and joined files together: what holds for both holds for each. */
+static enum err ask_ranges(void *context, const struct engine_predicate *const *all,
+                           size_t predicate_count, const struct engine_scan_range **ret_ranges,
+                           struct errinfo *info)
+{
+    struct part *part = context;
+    struct lake_scan *scan = part->scan;
+    const struct iceberg_expression *filter;
+    pthread_mutex_lock(&scan->lock);
+    enum err err = lake__predicates(all, predicate_count, scan->source->from.schema, scan->arena,
+                                    &filter, info);
+    if (err == ERR_OK) {
+        struct iceberg_scan_options options = options_of(scan, filter);
+        err = lake__ranges(&options, part->spec.columns, part->spec.column_count, scan->arena,
+                           ret_ranges, info);
+    }
+    pthread_mutex_unlock(&scan->lock);
+    return err;
+}
+
 /* ---- opening ---- */
 
 static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *equality_ids,
@@ -368,6 +394,7 @@ static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *e
     part->spec.context = part;
     part->spec.files = ask_files;
     part->spec.read = read_object;
+    part->spec.ranges = part->set == NULL ? ask_ranges : NULL;
     part->spec.dead = source->has_position_deletes && part->set == NULL ? ask_dead : NULL;
     part->spec.partition_type = scan->partition.type;
     part->spec.row_count_estimate = part->kind == PART_PLAIN ? source->row_count : -1;
@@ -413,6 +440,7 @@ enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
     for (size_t i = 0; i < scan->part_count; i++) {
         TRY(open_part(scan, i, ids, id_count, info));
         scan->parts[i].spec.has_hidden = has_hidden;
+        scan->parts[i].spec.ranges = has_hidden ? NULL : scan->parts[i].spec.ranges;
     }
     *ret_scan = TAKE(scan);
     return ERR_OK;

@@ -61,7 +61,19 @@ static duckdb::virtual_column_map_t virtual_columns(ClientContext &,
     return result;
 }
 
-/* How many rows there are is all that is told: bounds of files are of columns as they were. */
+static duckdb::unique_ptr<duckdb::BaseStatistics>
+statistics(ClientContext &, const FunctionData *bind_data, duckdb::column_t column)
+{
+    auto &data = bind_data->Cast<duckdb::MultiFileBindData>();
+    auto &list = data.file_list->Cast<scan_list>();
+    if (column >= list.source->columns.size()) {
+        return nullptr; /* a virtual one */
+    }
+    auto range = list.promise(column);
+    return range.has_bounds ? range_statistics(range, list.source->columns[column].type) : nullptr;
+}
+
+/* How many rows there are is all that is told here: no more of single files than of all. */
 static duckdb::vector<duckdb::PartitionStatistics>
 partition_statistics(ClientContext &, duckdb::GetPartitionStatsInput &input)
 {
@@ -95,7 +107,7 @@ void register_scan(duckdb::Connection &connection)
     function->get_multi_file_reader = make_scan_reader;
     function->get_virtual_columns = virtual_columns;
     function->get_partition_stats = partition_statistics;
-    function->statistics = nullptr;
+    function->statistics = statistics;
     function->statistics_extended = nullptr;
     function->serialize = nullptr; /* a plan that is copied binds the address again */
     function->deserialize = nullptr;

@@ -7,6 +7,7 @@
  *   scan_predicate.cpp  the engine's conditions as engine_predicate
  *   scan_mapping.cpp    a file's columns to the scan's, by field id, and the values themselves
  *   scan_filter.cpp     conditions on the scan's columns as conditions on a file's
+ *   scan_range.cpp      what the program says of a column's values: to plan by, and held against
  *   scan_reader.cpp     one file: mapping, filters, deleted rows, virtual columns */
 #pragma once
 
@@ -14,6 +15,8 @@
 
 #include <duckdb/common/multi_file/multi_file_reader.hpp>
 #include <duckdb/common/multi_file/multi_file_states.hpp>
+
+#include <map>
 
 namespace moat
 {
@@ -83,6 +86,11 @@ class scan_list : public duckdb::MultiFileList
     /* Rows, if every file says how many and none has deletes or was left out; else -1. */
     int64_t exact_row_count() const;
 
+    /* What the program says of the column's values in these files; has_bounds is false if nothing.
+     * From then on it is `promised`, by this list and those made of it. */
+    struct engine_scan_range promise(duckdb::idx_t column) const;
+    struct engine_scan_range promised(duckdb::idx_t column) const;
+
     duckdb::unique_ptr<duckdb::MultiFileList>
     with_conditions(const duckdb::MultiFilePushdownInfo &info,
                     const duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> &filters) const;
@@ -106,6 +114,7 @@ class scan_list : public duckdb::MultiFileList
 
   private:
     void resolve() const;
+    void ask_ranges() const;
     duckdb::unique_ptr<duckdb::MultiFileList> narrowed(std::vector<predicate> more,
                                                        bool is_dynamic) const;
 
@@ -115,6 +124,9 @@ class scan_list : public duckdb::MultiFileList
     mutable bool is_resolved = false;                       /* under lock; once true, what */
     mutable const struct engine_scan_file *files = nullptr; /* follows never changes */
     mutable size_t file_count = 0;
+    mutable bool is_ranged = false;
+    mutable std::map<duckdb::idx_t, struct engine_scan_range> ranges; /* of columns with bounds */
+    mutable std::map<duckdb::idx_t, struct engine_scan_range> promises;
 };
 
 /* ---- mapping (scan_mapping.cpp) ---- */
@@ -174,6 +186,19 @@ bool filter_allows(duckdb::ClientContext &context, const duckdb::TableFilter &fi
 /* The filter as an expression; null where it is only there to save work. */
 duckdb::unique_ptr<duckdb::Expression> filter_expression(const duckdb::TableFilter &filter,
                                                          const duckdb::Expression &column);
+
+/* ---- ranges (scan_range.cpp) ---- */
+
+/* As the engine plans by; null if it can make nothing of it. */
+duckdb::unique_ptr<duckdb::BaseStatistics> range_statistics(const struct engine_scan_range &range,
+                                                            const duckdb::LogicalType &type);
+bool range_has(const struct engine_scan_range &range, const duckdb::Value &value);
+/* Whether a file's own statistics leave no value outside. */
+bool range_holds(const struct engine_scan_range &range, const duckdb::BaseStatistics &own);
+/* The values as they are; one that is not in the range is ERR_CORRUPT. */
+duckdb::unique_ptr<duckdb::Expression> range_check(const struct engine_scan_range &range,
+                                                   duckdb::unique_ptr<duckdb::Expression> values,
+                                                   const std::string &column);
 
 /* ---- files being read (scan_reader.cpp) ---- */
 

@@ -20,6 +20,10 @@ struct table {
     _Atomic unsigned asked_dynamic;
     _Atomic uint64_t dead_calls;
     struct buf predicates; /* of the last call of files() */
+    const struct engine_scan_range
+        *ranges; /* what ranges() says; NULL: there is no such function */
+    enum err fail_ranges;
+    _Atomic unsigned asked_ranges;
 };
 
 /* Adds `select` as a file of the table; `options` are those of COPY beside the format. */
@@ -35,6 +39,9 @@ char *scan_sql(const struct engine_grant *grant, const char *format);
 /* Fails the test unless the statement gives exactly this. */
 void table_expect(struct fixture *fixture, struct table *table, const char *format,
                   const char *expected);
+/* What the statement gives. */
+void table_answer(struct fixture *fixture, struct table *table, const char *format,
+                  struct buf *ret_text);
 /* Fails the test unless it is refused with a message that has `part` and no address. */
 void table_refuse(struct fixture *fixture, struct table *table, const char *format,
                   enum err expected, const char *part);

@@ -42,6 +42,19 @@ static enum err table_files(void *context, const struct engine_predicate *const 
     return ERR_OK;
 }
 
+static enum err table_ranges(void *context, UNUSED const struct engine_predicate *const *all,
+                             UNUSED size_t predicate_count,
+                             const struct engine_scan_range **ret_ranges, struct errinfo *info)
+{
+    struct table *table = context;
+    table->asked_ranges++;
+    if (table->fail_ranges != ERR_OK) {
+        return errinfo_set(info, table->fail_ranges, NULL, "the manifests are gone");
+    }
+    *ret_ranges = table->ranges;
+    return ERR_OK;
+}
+
 static enum err table_dead(void *context, const struct engine_scan_file *file, int64_t first,
                            size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
                            struct errinfo *info)
@@ -101,6 +114,7 @@ struct engine_grant *table_grant(struct fixture *fixture, struct table *table)
     table->spec.files = table_files;
     table->spec.read = table_read;
     table->spec.dead = table_dead;
+    table->spec.ranges = table->ranges == NULL ? NULL : table_ranges;
     table->spec.context = table;
     if (table->spec.row_count_estimate == 0) {
         table->spec.row_count_estimate = -1;
@@ -134,6 +148,20 @@ void table_expect(struct fixture *fixture, struct table *table, const char *form
     struct engine_grant *grant = table_grant(fixture, table);
     char *sql = scan_sql(grant, format);
     fixture_expect(fixture, sql, expected);
+    mem_free(sql);
+    engine_grant_close(grant);
+}
+
+void table_answer(struct fixture *fixture, struct table *table, const char *format,
+                  struct buf *ret_text)
+{
+    struct engine_grant *grant = table_grant(fixture, table);
+    char *sql = scan_sql(grant, format);
+    struct errinfo info;
+    errinfo_init(&info);
+    if (fixture_run(fixture, sql, ret_text, &info) != ERR_OK) {
+        fail_msg("%s: %s", format, info.message);
+    }
     mem_free(sql);
     engine_grant_close(grant);
 }

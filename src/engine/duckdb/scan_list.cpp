@@ -47,7 +47,53 @@ struct c_predicates {
         nodes.push_back(std::move(node));
         return nodes.back().get();
     }
+
+    std::vector<const struct engine_predicate *> add_all(const std::vector<predicate> &list)
+    {
+        std::vector<const struct engine_predicate *> all;
+        for (auto &one : list) {
+            all.push_back(add(one));
+        }
+        return all;
+    }
 };
+
+/* Beyond so many files that must be looked at for it, planning would take longer than it saves. */
+static const size_t RANGE_FILES_MAX = 1000;
+static const int64_t RANGE_ROWS_MAX = INT64_C(10000000000);
+
+/* Under `lock`. */
+void scan_list::ask_ranges() const
+{
+    if (is_ranged) {
+        return;
+    }
+    is_ranged = true;
+    if (!is_resolved && source->row_count_estimate > RANGE_ROWS_MAX) {
+        return;
+    }
+    resolve();
+    grant_state::use in_use(*source->grant);
+    std::lock_guard<std::mutex> serialised(source->files_lock);
+    const struct engine_scan_spec &spec = source->grant->scan(source->index, in_use);
+    if (spec.ranges == nullptr || file_count > RANGE_FILES_MAX) {
+        return;
+    }
+    c_predicates form;
+    auto all = form.add_all(predicates);
+    struct errinfo info;
+    errinfo_init(&info);
+    const struct engine_scan_range *told = nullptr;
+    enum err err = spec.ranges(spec.context, all.data(), all.size(), &told, &info);
+    if (err != ERR_OK) {
+        throw_errinfo(err, info);
+    }
+    for (size_t i = 0; i < source->columns.size(); i++) {
+        if (told[i].has_bounds && range_statistics(told[i], source->columns[i].type)) {
+            ranges.emplace(i, told[i]);
+        }
+    }
+}
 
 /* Under `lock`. */
 void scan_list::resolve() const
@@ -56,10 +102,7 @@ void scan_list::resolve() const
         return;
     }
     c_predicates form;
-    std::vector<const struct engine_predicate *> all;
-    for (auto &one : predicates) {
-        all.push_back(form.add(one));
-    }
+    auto all = form.add_all(predicates);
     grant_state::use in_use(*source->grant);
     std::lock_guard<std::mutex> serialised(source->files_lock);
     const struct engine_scan_spec &spec = source->grant->scan(source->index, in_use);
@@ -84,6 +127,33 @@ const struct engine_scan_file &scan_list::file(idx_t index) const
     std::lock_guard<std::mutex> held(lock);
     resolve();
     return files[index];
+}
+
+static struct engine_scan_range find(const std::map<idx_t, struct engine_scan_range> &ranges,
+                                     idx_t column)
+{
+    auto found = ranges.find(column);
+    return found == ranges.end() ? engine_scan_range{} : found->second;
+}
+
+struct engine_scan_range scan_list::promise(idx_t column) const
+{
+    if (source->has_hidden) {
+        return {};
+    }
+    std::lock_guard<std::mutex> held(lock);
+    ask_ranges();
+    auto range = find(ranges, column);
+    if (range.has_bounds) {
+        promises[column] = range;
+    }
+    return range;
+}
+
+struct engine_scan_range scan_list::promised(idx_t column) const
+{
+    std::lock_guard<std::mutex> held(lock);
+    return find(promises, column);
 }
 
 int64_t scan_list::exact_row_count() const
@@ -120,7 +190,10 @@ duckdb::unique_ptr<MultiFileList> scan_list::narrowed(std::vector<predicate> mor
     if (all.size() == predicates.size()) {
         return nullptr;
     }
-    return duckdb::make_uniq<scan_list>(source, std::move(all), is_dynamic || is_dynamic_);
+    auto list = duckdb::make_uniq<scan_list>(source, std::move(all), is_dynamic || is_dynamic_);
+    std::lock_guard<std::mutex> held(lock);
+    list->promises = promises;
+    return std::move(list);
 }
 
 /* Conjuncts one by one, so that what comes twice in another company is still known. */
@@ -220,6 +293,9 @@ duckdb::unique_ptr<MultiFileList> scan_list::Copy() const
     copy->is_resolved = is_resolved;
     copy->files = files;
     copy->file_count = file_count;
+    copy->is_ranged = is_ranged;
+    copy->ranges = ranges;
+    copy->promises = promises;
     return std::move(copy);
 }
 

@@ -141,11 +141,11 @@ static string file_name(const struct engine_scan_file &file)
 class file_mapper
 {
   public:
-    file_mapper(ClientContext &context_, scan_source &source_, const struct engine_scan_file &file_,
-                duckdb::MultiFileReaderData &data_,
+    file_mapper(ClientContext &context_, const scan_list &list_,
+                const struct engine_scan_file &file_, duckdb::MultiFileReaderData &data_,
                 const duckdb::virtual_column_map_t &virtual_columns_)
-        : context(context_), source(source_), file(file_), data(data_), reader(*data_.reader),
-          virtual_columns(virtual_columns_), name(file_name(file_))
+        : context(context_), source(*list_.source), list(list_), file(file_), data(data_),
+          reader(*data_.reader), virtual_columns(virtual_columns_), name(file_name(file_))
     {
         for (size_t i = 0; i < file.constant_count; i++) {
             constants[file.constant_ids[i]] = file.constant_values[i];
@@ -166,12 +166,17 @@ class file_mapper
     idx_t read(idx_t local_id, ColumnIndex index);
     idx_t read_position();
     void add_column(const scan_column &column, const ColumnIndex &wanted);
+    void add_constant(const scan_column &column, Value value);
+    struct engine_scan_range promise_of(const scan_column &column) const;
+    unique_ptr<Expression> held_to_promise(const scan_column &column, const mapping &how,
+                                           const string &local_name, unique_ptr<Expression> values);
     void add_virtual(column_t id);
     unique_ptr<Expression> lineage(int32_t field_id, const LogicalType &type, bool is_row_id);
     Value literal(struct slice text, const LogicalType &type);
 
     ClientContext &context;
     scan_source &source;
+    const scan_list &list;
     const struct engine_scan_file &file;
     duckdb::MultiFileReaderData &data;
     duckdb::BaseFileReader &reader;
@@ -222,24 +227,60 @@ void file_mapper::add_column(const scan_column &column, const ColumnIndex &wante
     int64_t found = find_field(reader.columns, column.field_id, name);
     if (found < 0) {
         auto given = constants.find(column.field_id);
-        data.expressions.push_back(constant(
-            given == constants.end() ? column.value : literal(given->second, column.type)));
-        columns.push_back(std::move(entry));
+        add_constant(column,
+                     given == constants.end() ? column.value : literal(given->second, column.type));
         return;
     }
     auto local_id = static_cast<idx_t>(found);
     auto &local = reader.columns[local_id];
     entry.how = map_column(column, local, column.name, name);
     if (entry.how.kind == mapping::CONSTANT) {
-        data.expressions.push_back(constant(entry.how.value));
-        columns.push_back(std::move(entry));
+        add_constant(column, entry.how.value);
         return;
     }
     entry.is_stored = true;
     auto type = local.type;
+    auto local_name = local.name;
     entry.local = read(local_id, map_index(column, local, wanted, local_id, name));
-    data.expressions.push_back(mapping_expression(entry.how, type, entry.local));
+    data.expressions.push_back(held_to_promise(column, entry.how, local_name,
+                                               mapping_expression(entry.how, type, entry.local)));
     columns.push_back(std::move(entry));
+}
+
+struct engine_scan_range file_mapper::promise_of(const scan_column &column) const
+{
+    return list.promised(static_cast<idx_t>(&column - source.columns.data()));
+}
+
+void file_mapper::add_constant(const scan_column &column, Value value)
+{
+    auto range = promise_of(column);
+    if (range.has_bounds && !range_has(range, value)) {
+        throw_err(ERR_CORRUPT, nullptr,
+                  name + " has no column \"" + column.name +
+                      "\", of which the table's metadata says what is in it",
+                  "");
+    }
+    data.expressions.push_back(constant(std::move(value)));
+    columns.emplace_back();
+}
+
+/* What the file's own statistics vouch for need not be looked at again. */
+unique_ptr<Expression> file_mapper::held_to_promise(const scan_column &column, const mapping &how,
+                                                    const string &local_name,
+                                                    unique_ptr<Expression> values)
+{
+    auto range = promise_of(column);
+    if (!range.has_bounds) {
+        return values;
+    }
+    if (how.kind == mapping::SAME) {
+        auto own = reader.GetStatistics(context, local_name);
+        if (own && range_holds(range, *own)) {
+            return values;
+        }
+    }
+    return range_check(range, std::move(values), column.name);
 }
 
 /* Row lineage (spec, "Row Lineage"): what the file stores where it stores something, else what it
@@ -546,7 +587,7 @@ duckdb::ReaderInitializeType scan_reader::InitializeReader(
         }
         apply_names(source.names, reader.columns, file_name(file));
     }
-    file_mapper mapper(context, source, file, data, bind_data.virtual_columns);
+    file_mapper mapper(context, list, file, data, bind_data.virtual_columns);
     for (auto &wanted : column_ids) {
         mapper.add(wanted);
     }

@@ -138,7 +138,7 @@ static int allow_memory(scmp_filter_ctx filter)
 /* abort() and nothing else: to itself. */
 static int allow_abort(scmp_filter_ctx filter)
 {
-    const struct scmp_arg_cmp to_self = SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid());
+    const struct scmp_arg_cmp to_self = SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0);
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, to_self);
 }
 

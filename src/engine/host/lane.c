@@ -137,8 +137,29 @@ static bool ask_files(struct lane_request *r, struct engine_grant *grant, size_t
     return true;
 }
 
+/* Of rows that are hidden nothing is told, whatever the host believes. */
+static bool ask_ranges(struct lane_request *r, struct engine_grant *grant, size_t index,
+                       const struct engine_predicate *const *all, size_t count)
+{
+    const struct engine_scan_spec *scan = grant->spec.scans[index];
+    const struct engine_scan_range *ranges = NULL;
+    if (scan->ranges == NULL || scan->has_hidden) {
+        return false;
+    }
+    pthread_mutex_lock(&grant->files_locks[index]);
+    r->err = scan->ranges(scan->context, all, count, &ranges, &r->info);
+    pthread_mutex_unlock(&grant->files_locks[index]);
+    if (r->err == ERR_OK) {
+        host_put_ranges(r->out, ranges, scan->column_count);
+        r->err = buf_failed(r->out) ? errinfo_nomem(&r->info) : ERR_OK;
+    }
+    return true;
+}
+
+/* FILES and RANGES. */
 static bool handle_files(struct lane_request *r)
 {
+    bool is_files = r->kind == MESSAGE_FILES;
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "predicates", 0);
     const struct engine_predicate *const *all;
     size_t count;
@@ -149,7 +170,7 @@ static bool handle_files(struct lane_request *r)
     struct wire in = wire_of(r->body);
     uint64_t number = wire_u64(&in);
     uint64_t scan = wire_u64(&in);
-    bool is_dynamic = wire_bool(&in);
+    bool is_dynamic = is_files && wire_bool(&in);
     host_take_predicates(&in, arena, &all, &count);
     if (!wire_is_done(&in)) {
         return false;
@@ -162,7 +183,8 @@ static bool handle_files(struct lane_request *r)
     bool is_sane = scan < grant->spec.scan_count;
     r->err = is_sane ? grant__use(grant, &r->info) : ERR_OK;
     if (is_sane && r->err == ERR_OK) {
-        is_sane = ask_files(r, grant, scan, all, count, is_dynamic);
+        is_sane = is_files ? ask_files(r, grant, scan, all, count, is_dynamic)
+                           : ask_ranges(r, grant, scan, all, count);
         grant__done(grant);
     }
     grant__unref(grant);
@@ -333,6 +355,7 @@ bool lane__handle(struct lane_request *request)
     case MESSAGE_WRITE:
         return handle_write(request);
     case MESSAGE_FILES:
+    case MESSAGE_RANGES:
         return handle_files(request);
     case MESSAGE_DEAD:
         return handle_dead(request);

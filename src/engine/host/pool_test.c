@@ -334,7 +334,7 @@ TEST(engine_host, memory_beyond_the_limit_is_one_clear_error)
 TEST(engine_host, when_all_are_busy_the_next_waits_and_is_refused)
 {
     struct house house =
-        house_open((struct engine_hosts_options){.busy_max = 1, .wait_ms = 200}, 128u << 20);
+        house_open((struct engine_hosts_options){.busy_max = 1, .wait_ms = 2000}, 128u << 20);
     struct identity *ann = person_new("ann", "staff");
     struct identity *bob = person_new("bob", "staff");
     struct engine_session *one = NULL;

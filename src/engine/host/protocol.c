@@ -104,6 +104,15 @@ static enum err no_dead(UNUSED void *context, UNUSED const struct engine_scan_fi
     return ERR_INTERNAL;
 }
 
+/* `ranges` likewise. */
+static enum err no_ranges(UNUSED void *context, UNUSED const struct engine_predicate *const *all,
+                          UNUSED size_t predicate_count,
+                          UNUSED const struct engine_scan_range **ret_ranges,
+                          UNUSED struct errinfo *info)
+{
+    return ERR_INTERNAL;
+}
+
 static void put_scan(struct buf *out, const struct engine_scan_spec *scan)
 {
     put_scan_columns(out, scan->columns, scan->column_count);
@@ -112,6 +121,7 @@ static void put_scan(struct buf *out, const struct engine_scan_spec *scan)
     wire_put_i64(out, scan->row_count_estimate);
     wire_put_u8(out, scan->has_hidden);
     wire_put_u8(out, scan->dead != NULL);
+    wire_put_u8(out, scan->ranges != NULL);
 }
 
 static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_spec *scan)
@@ -122,6 +132,7 @@ static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_s
     scan->row_count_estimate = wire_i64(in);
     scan->has_hidden = wire_bool(in);
     scan->dead = wire_bool(in) ? no_dead : NULL;
+    scan->ranges = wire_bool(in) ? no_ranges : NULL;
 }
 
 void host_put_grant(struct buf *out, uint64_t number, const char *address,
@@ -236,6 +247,32 @@ void host_take_files(struct wire *in, struct arena *arena, struct engine_scan_fi
         file->has_deletes = wire_bool(in);
     }
     *ret_files = files;
+    *ret_count = in->is_bad ? 0 : count;
+}
+
+void host_put_ranges(struct buf *out, const struct engine_scan_range *ranges, size_t count)
+{
+    wire_put_u64(out, count);
+    for (size_t i = 0; i < count; i++) {
+        wire_put_u8(out, ranges[i].has_bounds);
+        wire_put_u8(out, ranges[i].has_nulls);
+        wire_put_i64(out, ranges[i].lower);
+        wire_put_i64(out, ranges[i].upper);
+    }
+}
+
+void host_take_ranges(struct wire *in, struct arena *arena, struct engine_scan_range **ret_ranges,
+                      size_t *ret_count)
+{
+    size_t count = wire_count(in, 2 + 2 * 8);
+    struct engine_scan_range *ranges = wire_alloc(in, arena, count, sizeof(*ranges));
+    for (size_t i = 0; i < count && !in->is_bad; i++) {
+        ranges[i].has_bounds = wire_bool(in);
+        ranges[i].has_nulls = wire_bool(in);
+        ranges[i].lower = wire_i64(in);
+        ranges[i].upper = wire_i64(in);
+    }
+    *ret_ranges = ranges;
     *ret_count = in->is_bad ? 0 : count;
 }
 

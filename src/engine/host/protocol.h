@@ -53,6 +53,7 @@ enum host_message {
     MESSAGE_READ,
     MESSAGE_WRITE,
     MESSAGE_FILES,
+    MESSAGE_RANGES,
     MESSAGE_DEAD,
     MESSAGE_HASH,
     MESSAGE_SPILL_OPEN,
@@ -113,6 +114,10 @@ void host_take_grant(struct wire *in, struct arena *arena, struct host_grant *re
 void host_put_files(struct buf *out, const struct engine_scan_file *files, size_t count);
 void host_take_files(struct wire *in, struct arena *arena, struct engine_scan_file **ret_files,
                      size_t *ret_count);
+
+void host_put_ranges(struct buf *out, const struct engine_scan_range *ranges, size_t count);
+void host_take_ranges(struct wire *in, struct arena *arena, struct engine_scan_range **ret_ranges,
+                      size_t *ret_count);
 
 void host_put_parameters(struct buf *out, const struct engine_parameter *parameters, size_t count);
 void host_take_parameters(struct wire *in, struct arena *arena,

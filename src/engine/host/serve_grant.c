@@ -212,6 +212,34 @@ static enum err scan_files(void *context, const struct engine_predicate *const *
     return err;
 }
 
+static enum err scan_ranges(void *context, const struct engine_predicate *const *all,
+                            size_t predicate_count, const struct engine_scan_range **ret_ranges,
+                            struct errinfo *info)
+{
+    struct served_scan *scan = context;
+    struct lane *lane = take_lane(scan->grant->server);
+    struct buf body CLEANUP(buf_fini) = {0};
+    wire_put_u64(&body, scan->grant->from.number);
+    wire_put_u64(&body, scan->index);
+    host_put_predicates(&body, all, predicate_count);
+    enum err err = ask(lane, MESSAGE_RANGES, &body, info);
+    if (err == ERR_OK) {
+        struct wire in = wire_of(buf_slice(&lane->body));
+        struct engine_scan_range *ranges = NULL;
+        size_t count;
+        pthread_mutex_lock(&scan->lock);
+        host_take_ranges(&in, scan->arena, &ranges, &count);
+        pthread_mutex_unlock(&scan->lock);
+        err = wire_is_done(&in) ? ERR_OK : errinfo_nomem(info);
+        if (err == ERR_OK && count != scan->grant->from.scans[scan->index].column_count) {
+            serve__end();
+        }
+        *ret_ranges = ranges;
+    }
+    give_lane(scan->grant->server, lane);
+    return err;
+}
+
 static enum err scan_read(void *context, size_t object, uint64_t offset, void *ret_bytes,
                           size_t len, struct errinfo *info)
 {
@@ -337,6 +365,7 @@ static enum err open_scan(struct served_grant *grant, size_t index, struct arena
     spec->context = scan;
     spec->files = scan_files;
     spec->read = scan_read;
+    spec->ranges = spec->ranges != NULL ? scan_ranges : NULL;
     if (scan->arena == NULL) {
         return errinfo_nomem(info);
     }
