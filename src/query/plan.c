@@ -19,6 +19,7 @@ void plan_unref(struct plan *plan)
             identity_unref(plan->identities[i]);
         }
         mem_free(plan->identities);
+        temp_set_unref(plan->temps);
         arena_free(plan->arena);
         mem_free(plan);
     }
@@ -235,6 +236,30 @@ static bool looks_like_path(const struct sql_reference *reference)
            (memchr(name.ptr, '/', name.len) != NULL || memchr(name.ptr, '.', name.len) != NULL);
 }
 
+/* Temporary tables are the session's: the statement can name them, no view and no policy. */
+static const struct temp_table *find_temp(const struct builder *b, const struct plan_node *node,
+                                          const struct sql_reference *reference)
+{
+    bool is_statement = node->view == NULL && node->via_policy.len == 0 &&
+                        node->who == b->session->who && b->depth == 0;
+    return is_statement ? session_temp(b->session, &reference->name) : NULL;
+}
+
+static enum err load_temp(struct builder *b, const struct temp_table *temp, struct resolved *out,
+                          struct errinfo *info)
+{
+    out->relation = arena_calloc(b->arena, 1, sizeof(*out->relation));
+    if (out->relation == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (b->plan->temps == NULL) {
+        b->plan->temps = temp_set_ref(session_temp_set(b->session));
+    }
+    b->plan->is_cacheable = false;
+    TRY(temp_table_relation(temp, b->arena, out->relation, info));
+    return resolve_give_all(out->relation, b->arena, &out->effective, info);
+}
+
 static enum err resolve_reference(struct builder *b, const struct plan_node *node,
                                   const struct sql_reference *reference, struct resolved *out,
                                   struct errinfo *info)
@@ -251,6 +276,10 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
     }
     struct lake_travel travel;
     TRY(plan_read_travel(b, reference, &travel, info));
+    const struct temp_table *temp = find_temp(b, node, reference);
+    if (temp != NULL) {
+        return load_temp(b, temp, out, info);
+    }
     /* A view means the same in whatever schema who asks is: they could have put a table of their
      * own there, and it would be read with a definer's rights. */
     struct sql_name name = reference->name;
@@ -714,21 +743,26 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
 
 /* ---- second pass: secure ---- */
 
-/* One that has no rows now: nothing has to be opened to say so. */
-static bool is_empty_system(const struct relation *relation)
+/* A relation without rows now: nothing has to be opened to say so. */
+static bool has_no_rows(const struct relation *relation)
 {
-    return relation->kind == RELATION_SYSTEM && relation->object_count == 0;
+    return (relation->kind == RELATION_SYSTEM || relation->kind == RELATION_TEMP) &&
+           relation->object_count == 0;
 }
 
 static void write_source_column(const struct relation *relation,
                                 const struct relation_column *column, struct buf *out)
 {
     bool is_text = lake_metadata_is_text(relation, column);
+    bool as_text = false;
+    if (relation->kind == RELATION_TEMP) {
+        is_text = temp_keeps_type(column->type, &as_text) && as_text;
+    }
     if (relation->kind == RELATION_SYSTEM && slice_starts_with(column->source, SLICE("="))) {
         buf_append(out, column->source.ptr + 1, column->source.len - 1);
         return;
     }
-    if (is_empty_system(relation)) {
+    if (has_no_rows(relation)) {
         buf_printf(out, "CAST(NULL AS %.*s)", SLICE_ARGS(column->type));
         return;
     }
@@ -778,7 +812,7 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
         buf_printf(out, " AS \"__moat_c%u\"", columns[i]->id);
     }
     buf_append_str(out, " FROM ");
-    if (is_empty_system(relation)) {
+    if (has_no_rows(relation)) {
         buf_append_str(out, "(SELECT 1) AS \"__moat_none\" WHERE false) AS \"__moat_source\"");
         return ERR_OK;
     }
@@ -1089,7 +1123,8 @@ enum err plan_build(struct session *session, struct query *query, struct slice t
 {
     struct warehouse *warehouse = session->warehouse;
     uint64_t version;
-    if (session_has_changes(session)) { /* nobody else may get a plan with them */
+    /* Nobody else may get a plan with what is this session's, nor it one without. */
+    if (session_has_changes(session) || session_temp_set(session) != NULL) {
         return build_new(session, query, text, ret_plan, info);
     }
     TRY(system_version(warehouse->system, &version, info));

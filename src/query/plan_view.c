@@ -172,6 +172,13 @@ enum err plan_sources(const struct plan *plan, struct slice catalog, struct slic
     for (size_t i = 0; i < root->ref_count; i++) {
         const struct relation *relation = root->refs[i].resolved.relation;
         struct sql_name name = root->ast->references[i].name;
+        if (relation->kind == RELATION_TEMP) {
+            (void)errinfo_set(info, ERR_INVALID, "42P16",
+                              "a view cannot read the temporary table \"%.*s\"",
+                              SLICE_ARGS(relation->name.name));
+            errinfo_hint(info, "It would outlive the table.");
+            return ERR_INVALID;
+        }
         if (relation->kind != RELATION_TABLE && relation->kind != RELATION_VIEW) {
             continue; /* Moat's own, or a file */
         }

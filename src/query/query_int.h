@@ -14,6 +14,7 @@
 #include "query/query.h"
 #include "query/resolve_int.h"
 #include "query/state_int.h"
+#include "query/temp_int.h"
 #include "query/workspace_int.h"
 #include "sql/ast.h"
 #include "sql/statement.h"
@@ -120,6 +121,7 @@ struct plan {
     const char *leak_what;  /* in words, of the statement itself; NULL = not the person's to know */
     struct slice leak_name; /* and the name after it, or empty */
     struct sql_ast *ast;    /* for carets; lives in arena */
+    struct temp_set *temps; /* held: temporary tables that it may read */
     const struct plan_node *root; /* the statement; NULL for rows that Moat made */
     struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
@@ -147,6 +149,11 @@ struct access;
 MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
                               const struct plan *plan, const char *sink_path,
                               struct access **ret_access, struct errinfo *info);
+/* With a temporary file as the sink, of at most `bytes_max`. */
+MUST_USE enum err access_open_temp(struct warehouse *warehouse, const struct identity *who,
+                                   const struct plan *plan, struct temp_file *sink,
+                                   uint64_t bytes_max, struct access **ret_access,
+                                   struct errinfo *info);
 /* As above for loose objects, of which the person may see all. */
 MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                                       const struct relation_object *const *objects,

@@ -461,8 +461,8 @@ enum err resolve_number(struct session *session, const struct identity *who, con
 }
 
 /* Every column raw and every row: for rows that Moat makes. */
-static enum err give_all(const struct relation *relation, struct arena *arena,
-                         struct policy_effective *ret_effective, struct errinfo *info)
+enum err resolve_give_all(const struct relation *relation, struct arena *arena,
+                          struct policy_effective *ret_effective, struct errinfo *info)
 {
     struct policy_column *columns =
         arena_calloc(arena, relation->column_count + 1, sizeof(*columns));
@@ -495,7 +495,7 @@ static enum err resolve_system(struct session *session, const struct identity *w
         return load_system(session, who, name, arena, out->relation, info);
     }
     TRY(load_system(session, who, name, arena, out->relation, info));
-    return give_all(out->relation, arena, &out->effective, info);
+    return resolve_give_all(out->relation, arena, &out->effective, info);
 }
 
 /* ---- one name ---- */
@@ -558,7 +558,7 @@ static enum err resolve_attached(struct session *session, const struct identity 
             return ERR_OK; /* it tells of what is hidden */
         }
         TRY(lake_metadata_load(&open, out->relation, arena, out->relation, info));
-        return give_all(out->relation, arena, &out->effective, info);
+        return resolve_give_all(out->relation, arena, &out->effective, info);
     }
     if (open.travel.kind == TRAVEL_NOW) {
         out->effective = now;

@@ -26,6 +26,7 @@ static enum err check_own(struct query *query, const struct sql_name *written, s
 enum err run_object_name(struct query *query, const struct sql_name *written,
                             struct sql_name *ret_name, struct errinfo *info)
 {
+    TRY(session_refuse_temp(query->session, written, query->tag, info));
     TRY(check_own(query, written, info));
     enum err err = catalog_qualify(written, slice_of(query->session->default_schema), query->arena,
                                    ret_name, info);
@@ -218,6 +219,13 @@ enum err run_drop(struct query *query, const struct statement *statement, struct
     const struct identity *who = query->session->who;
     struct sql_name name;
     const struct attached *attached = NULL;
+    bool is_temp = false;
+    if (statement->object_kind == OBJECT_TABLE) {
+        TRY(run_drop_temp(query, statement, &is_temp, info));
+    }
+    if (is_temp) {
+        return ERR_OK;
+    }
     TRY(session_store_to_change(query->session, &system, info));
     if (statement->object_kind != OBJECT_USER && statement->object_kind != OBJECT_ROLE) {
         TRY(run_lake_target(query, &statement->name, &attached, info));

@@ -27,6 +27,7 @@ static enum err find_object(struct query *query, const struct statement *stateme
         errinfo_position(info, position);
         return ERR_NOT_FOUND;
     }
+    TRY(session_refuse_temp(session, &grant->object, query->tag, info));
     enum err err = resolve_for_admin(session, &grant->object, query->arena, ret_relation, info);
     if (err == ERR_OK && !resolve_may_administer(session->who, ret_relation)) {
         (void)errinfo_set(info, ERR_DENIED, NULL, "only the owner of \"%.*s\" may grant on it",

@@ -5,9 +5,9 @@
 #include "sql/scan.h"
 
 /* Columns that the body gives its creator, found by binding its physical SQL. */
-static enum err describe_plan(struct query *query, struct plan *plan,
-                              struct engine_column **ret_columns, size_t *ret_count,
-                              struct errinfo *info)
+enum err run_describe_plan(struct query *query, struct plan *plan,
+                           struct engine_column **ret_columns, size_t *ret_count,
+                           struct errinfo *info)
 {
     struct session *session = query->session;
     struct access *access CLEANUP(access_cleanup) = NULL;
@@ -120,7 +120,7 @@ enum err run_create_view(struct query *query, const struct statement *statement,
     TRY(run_object_name(query, &statement->name, name, info));
     enum err err = plan_body(query, statement->query, name->schema, &plan, info);
     if (err == ERR_OK) {
-        err = describe_plan(query, plan, &found, &count, info);
+        err = run_describe_plan(query, plan, &found, &count, info);
     }
     if (err != ERR_OK) {
         if (info != NULL && info->position > 0) {

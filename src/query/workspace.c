@@ -14,7 +14,8 @@
 
 struct savepoint {
     char *name;
-    size_t mark; /* changes of the overlay then */
+    size_t mark;            /* changes of the overlay then */
+    struct temp_set *temps; /* held */
 };
 
 struct workspace {
@@ -24,6 +25,8 @@ struct workspace {
     struct system *overlay; /* NULL: nothing changed */
     struct savepoint *savepoints;
     size_t savepoint_count;
+    struct temp_set *temps;       /* held; NULL: none */
+    struct temp_set *temps_begun; /* held: as they were when the block began */
 };
 
 enum err workspace_new(struct workspace **ret_workspace, struct errinfo *info)
@@ -46,7 +49,9 @@ struct workspace *workspace_ref(struct workspace *workspace)
 static void drop_savepoints(struct workspace *workspace, size_t kept)
 {
     while (workspace->savepoint_count > kept) {
-        mem_free(workspace->savepoints[--workspace->savepoint_count].name);
+        struct savepoint *savepoint = &workspace->savepoints[--workspace->savepoint_count];
+        temp_set_unref(savepoint->temps);
+        mem_free(savepoint->name);
     }
     if (kept == 0) {
         mem_free(workspace->savepoints);
@@ -54,8 +59,19 @@ static void drop_savepoints(struct workspace *workspace, size_t kept)
     }
 }
 
-static void close_block(struct workspace *workspace)
+static void set_temps(struct workspace *workspace, struct temp_set *set)
 {
+    temp_set_unref(workspace->temps);
+    workspace->temps = set != NULL && set->count == 0 ? NULL : temp_set_ref(set);
+}
+
+static void close_block(struct workspace *workspace, bool is_commit)
+{
+    if (workspace->is_open && !is_commit) {
+        set_temps(workspace, workspace->temps_begun);
+    }
+    temp_set_unref(workspace->temps_begun);
+    workspace->temps_begun = NULL;
     drop_savepoints(workspace, 0);
     system_close(workspace->overlay);
     workspace->overlay = NULL;
@@ -66,7 +82,8 @@ static void close_block(struct workspace *workspace)
 void workspace_unref(struct workspace *workspace)
 {
     if (workspace != NULL && --workspace->references == 0) {
-        close_block(workspace);
+        close_block(workspace, false);
+        temp_set_unref(workspace->temps);
         mem_free(workspace);
     }
 }
@@ -149,7 +166,7 @@ static enum err end(struct session *session, bool is_commit, const char **ret_ta
     if (is_commit && workspace->overlay != NULL) {
         err = system_overlay_commit(workspace->overlay, session->who, info);
     }
-    close_block(workspace); /* a commit that failed has rolled back */
+    close_block(workspace, is_commit && err == ERR_OK);
     *ret_tag = is_commit ? "COMMIT" : "ROLLBACK";
     return err;
 }
@@ -168,7 +185,8 @@ static enum err add_savepoint(struct workspace *workspace, struct slice name, st
         return errinfo_nomem(info);
     }
     size_t mark = workspace->overlay == NULL ? 0 : system_overlay_changes(workspace->overlay);
-    workspace->savepoints[workspace->savepoint_count++] = (struct savepoint){copy, mark};
+    workspace->savepoints[workspace->savepoint_count++] =
+        (struct savepoint){copy, mark, temp_set_ref(workspace->temps)};
     return ERR_OK;
 }
 
@@ -208,9 +226,10 @@ static enum err use_savepoint(struct session *session, const struct statement *s
         drop_savepoints(workspace, at - 1);
         return ERR_OK;
     }
-    size_t mark = workspace->savepoints[at - 1].mark;
+    TRY(rollback_to(session, workspace->savepoints[at - 1].mark, info));
+    set_temps(workspace, workspace->savepoints[at - 1].temps);
     drop_savepoints(workspace, at);
-    return rollback_to(session, mark, info);
+    return ERR_OK;
 }
 
 enum err session_transaction(struct session *session, const struct statement *statement,
@@ -222,6 +241,9 @@ enum err session_transaction(struct session *session, const struct statement *st
     switch (statement->transaction) {
     case TRANSACTION_BEGIN:
         *ret_notice = workspace->is_open ? "there is already a transaction in progress" : NULL;
+        if (!workspace->is_open) {
+            workspace->temps_begun = temp_set_ref(workspace->temps);
+        }
         workspace->is_open = true;
         return ERR_OK;
     case TRANSACTION_COMMIT:
@@ -261,7 +283,81 @@ enum err session_use_savepoint(struct session *session, enum session_savepoint w
     return use_savepoint(session, &statement, info);
 }
 
-void session_forget(struct session *session)
+void session_end(struct session *session, bool is_commit)
 {
-    close_block(session->workspace);
+    close_block(session->workspace, is_commit && !session_has_changes(session));
+}
+
+/* ---- temporary tables ---- */
+
+struct temp_table *session_temp(const struct session *session, const struct sql_name *written)
+{
+    const struct temp_set *set = session->workspace->temps;
+    bool can_be = written->catalog.len == 0 && (written->schema.len == 0 ||
+                                                slice_equal_fold(written->schema, SLICE(TEMP_SCHEMA)));
+    for (size_t i = 0; can_be && set != NULL && i < set->count; i++) {
+        if (slice_equal_fold(set->tables[i]->name, written->name)) {
+            return set->tables[i];
+        }
+    }
+    return NULL;
+}
+
+enum err session_set_temp(struct session *session, struct slice name, struct temp_table *table,
+                          struct errinfo *info)
+{
+    struct temp_set *set;
+    TRY(temp_set_with(session->workspace->temps, name, table, &set, info));
+    set_temps(session->workspace, set);
+    temp_set_unref(set);
+    return ERR_OK;
+}
+
+struct temp_set *session_temp_set(const struct session *session)
+{
+    return session->workspace->temps;
+}
+
+/* Files that two sets share count twice: the limit is kept, early rather than late. */
+static uint64_t set_bytes(const struct temp_set *set)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; set != NULL && i < set->count; i++) {
+        for (size_t f = 0; f < set->tables[i]->file_count; f++) {
+            bytes += set->tables[i]->files[f]->size_bytes;
+        }
+    }
+    return bytes;
+}
+
+uint64_t session_temp_bytes(const struct session *session)
+{
+    const struct workspace *workspace = session->workspace;
+    uint64_t bytes = set_bytes(workspace->temps);
+    bytes += workspace->temps_begun == workspace->temps ? 0 : set_bytes(workspace->temps_begun);
+    for (size_t i = 0; i < workspace->savepoint_count; i++) {
+        const struct temp_set *set = workspace->savepoints[i].temps;
+        bool is_counted = set == workspace->temps || set == workspace->temps_begun ||
+                          (i > 0 && set == workspace->savepoints[i - 1].temps);
+        bytes += is_counted ? 0 : set_bytes(set);
+    }
+    return bytes;
+}
+
+enum err session_refuse_temp(const struct session *session, const struct sql_name *written,
+                             const char *what, struct errinfo *info)
+{
+    if (session_temp(session, written) == NULL) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s does not work on temporary tables", what);
+    errinfo_hint(info,
+                 "\"%.*s\" is one of this session. With its schema, the name means another table.",
+                 SLICE_ARGS(written->name));
+    return ERR_UNSUPPORTED;
+}
+
+void session_drop_temps(struct session *session)
+{
+    set_temps(session->workspace, NULL);
 }

@@ -198,6 +198,8 @@ static const struct {
     {"deallocate", parse_deallocate, false},
     {"copy", parse_copy, false},
     {"comment", parse_comment, false},
+    {"insert", parse_insert, false},
+    {"truncate", parse_truncate, false},
     {"begin", parse_transaction, true},
     {"start", parse_transaction, true},
     {"commit", parse_transaction, true},
@@ -209,8 +211,8 @@ static const struct {
 };
 
 static const char *const refused_words[] = {
-    "INSTALL", "LOAD",    "PRAGMA",  "CALL",     "EXPORT",   "IMPORT",  "INSERT",
-    "UPDATE",  "DELETE",  "MERGE",   "TRUNCATE", "VACUUM",   "ANALYZE", "CHECKPOINT",
+    "INSTALL", "LOAD",    "PRAGMA",  "CALL",     "EXPORT",   "IMPORT",
+    "UPDATE",  "DELETE",  "MERGE",   "VACUUM",   "ANALYZE", "CHECKPOINT",
     "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",     "DO",      "DECLARE",
     "FETCH",   "CLUSTER", "REINDEX", "DISCARD",  "SECURITY", "REFRESH", "KILL",
 };

@@ -20,6 +20,9 @@ enum statement_kind {
     STATEMENT_DETACH,
     STATEMENT_DROP,             /* TABLE | VIEW | SCHEMA | USER | ROLE */
     STATEMENT_ALTER_TABLE,      /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
+    STATEMENT_CREATE_TEMP,      /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
+    STATEMENT_INSERT,           /* INSERT INTO t [(a, ...)] query */
+    STATEMENT_TRUNCATE,
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
     STATEMENT_ALTER_USER,
@@ -101,7 +104,7 @@ struct statement {
     struct slice text; /* the whole statement */
     const char *tag;   /* command tag: "CREATE TABLE", "GRANT", "SELECT" ... */
 
-    struct slice query; /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY: a slice of text */
+    struct slice query; /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY, CREATE_TEMP, INSERT: a slice of text */
     bool is_analyze, is_physical; /* EXPLAIN */
     struct sql_name name;         /* the object */
     enum object_kind object_kind; /* DROP, CREATE_PRINCIPAL */
@@ -123,7 +126,8 @@ struct statement {
     } alter;
     struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name, SET SCHEMA new_name */
     struct slice comment;          /* COMMENT; of `column` if given; empty: none */
-    const struct slice *columns;   /* CREATE_VIEW v (a, b) */
+    const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT */
+    const struct slice *types;     /* CREATE_TEMP: of each column, empty where none is given */
     size_t column_count;
     enum transaction_kind transaction;
     struct slice savepoint;

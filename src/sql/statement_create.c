@@ -218,6 +218,14 @@ enum err parse_create(struct cursor *c, struct statement *s)
         return s->or_replace ? cursor_expected(c, "EXTERNAL TABLE or VIEW")
                              : parse_create_api_key(c, s);
     }
+    bool is_temp = token_is(&c->token, "temp") || token_is(&c->token, "temporary");
+    if (is_temp) {
+        TRY(cursor_next(c));
+    }
+    if (is_temp && token_is(&c->token, "table")) {
+        return s->or_replace ? cursor_expected(c, "EXTERNAL TABLE or VIEW")
+                             : parse_temp_table(c, s);
+    }
     bool is_schema = token_is(&c->token, "schema");
     bool is_role = token_is(&c->token, "role");
     bool is_user = token_is(&c->token, "user");
@@ -228,12 +236,12 @@ enum err parse_create(struct cursor *c, struct statement *s)
         TRY(cursor_next(c));
         return is_schema ? parse_schema(c, s) : parse_principal(c, s, is_role);
     }
-    static const char *const others[] = {"table",    "temp",         "temporary", "macro",
-                                         "function", "type",         "secret",    "persistent",
-                                         "sequence", "index",        "unique",    "database",
-                                         "trigger",  "materialized", "recursive"};
+    static const char *const others[] = {"table",        "macro",      "function", "type",
+                                         "secret",       "persistent", "sequence", "index",
+                                         "unique",       "database",   "trigger",  "materialized",
+                                         "recursive",    "view"};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
-        if (token_is(&c->token, others[i])) {
+        if (is_temp || token_is(&c->token, others[i])) {
             s->kind = STATEMENT_REFUSED;
             s->tag = s->refused_word =
                 i == 0 ? "CREATE TABLE without EXTERNAL" : "this form of CREATE";

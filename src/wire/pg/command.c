@@ -496,6 +496,9 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
         command->is_transactional = true;
         break;
     case STATEMENT_CREATE_TABLE:
+    case STATEMENT_CREATE_TEMP:
+    case STATEMENT_INSERT:
+    case STATEMENT_TRUNCATE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:
     case STATEMENT_DROP:

@@ -56,7 +56,7 @@ enum err pg__end_block(struct pg_connection *connection, bool is_commit, struct 
     if (session_has_changes(session)) { /* else there is nothing to say in the audit trail */
         err = pg__session_run(connection, is_commit ? SLICE("COMMIT") : SLICE("ROLLBACK"), info);
     }
-    session_forget(session);
+    session_end(session, is_commit);
     return err;
 }
 
@@ -148,6 +148,13 @@ static enum err run_deallocate(struct pg_connection *connection, const struct pg
     return ERR_OK;
 }
 
+static void drop_temps(struct pg_connection *connection)
+{
+    if (connection->sessions != NULL && connection->sessions[0].session != NULL) {
+        session_drop_temps(connection->sessions[0].session);
+    }
+}
+
 static enum err run_discard(struct pg_connection *connection, const struct pg_command *command,
                             struct errinfo *info)
 {
@@ -160,7 +167,11 @@ static enum err run_discard(struct pg_connection *connection, const struct pg_co
         pg__portal_end_transaction(connection, false);
         drop_statements(connection);
         TRY(pg__session_run(connection, SLICE("DEALLOCATE ALL"), info));
+        drop_temps(connection);
         TRY(reset_all(connection, info));
+    }
+    if (slice_equal_fold(command->name, SLICE("temp"))) {
+        drop_temps(connection);
     }
     char tag[32];
     (void)snprintf(tag, sizeof(tag), "DISCARD %s", is_all ? "ALL" : "PLANS");
