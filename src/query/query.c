@@ -275,7 +275,8 @@ static enum err run_transaction(struct query *query, const struct statement *sta
                                 struct errinfo *info)
 {
     const char *notice;
-    query->is_ending = true; /* it has said itself what becomes of the block */
+    query->is_ending = statement->transaction == TRANSACTION_COMMIT ||
+                       statement->transaction == TRANSACTION_ROLLBACK;
     TRY(session_transaction(query->session, statement, &notice, &query->tag, info));
     if (notice != NULL) {
         (void)snprintf(query->notice, sizeof(query->notice), "%s", notice);

@@ -147,7 +147,9 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
     " revoked_wall_us INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE UNIQUE INDEX api_key_name ON api_key (principal, name) WHERE revoked_wall_us = 0;",
 
-    /* What the text of a view reads, by identity: ids and the names that the text uses. */
+    /* What the text of a view reads, by identity: ids and the names that the text uses; and the
+     * schema of names without one, which is not where the view is when it was moved. */
+    "ALTER TABLE relation ADD COLUMN view_schema TEXT NOT NULL DEFAULT '';"
     "CREATE TABLE view_source ("
     " relation INTEGER NOT NULL REFERENCES relation ON DELETE CASCADE,"
     " ordinal INTEGER NOT NULL,"

@@ -152,6 +152,7 @@ TEST(system_open, brings_an_older_layout_up_to_date)
                                          " DROP TABLE api_key;"
                                          " DROP TABLE view_source_column;"
                                          " DROP TABLE view_source; DROP TABLE column_comment;"
+                                         " ALTER TABLE relation DROP COLUMN view_schema;"
                                          " PRAGMA user_version = 1");
     CHECK_OK(try_open(f.folder, false, &info));
     CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));

@@ -241,10 +241,11 @@ static enum err store_definition(struct system *system, const struct relation_ro
     }
     TRY(system__run(system,
                     "UPDATE relation SET format = ?2, location = ?3, view_sql = ?4,"
-                    " is_definer = ?5 WHERE id = ?1",
+                    " is_definer = ?5, view_schema = ?6 WHERE id = ?1",
                     VALUES(INT(row->id), format, TEXT(is_view ? SLICE("") : wanted->location),
                            TEXT(is_view ? relation->view_sql : SLICE("")),
-                           INT(is_view && relation->is_definer)),
+                           INT(is_view && relation->is_definer),
+                           TEXT(is_view ? schema_of(&relation->name) : SLICE(""))),
                     info));
     TRY(store_options(system, row->id, relation, info));
     TRY(system__store_sources(system, row->id, relation, info));
@@ -432,7 +433,7 @@ enum err system_relation_move(struct system *system, const struct identity *who,
 
 #define SQL_RELATION                                                                               \
     "SELECT r.id, s.name, r.name, r.uuid, p.name, r.version, r.kind, r.format, r.location,"        \
-    " r.comment, r.view_sql, r.is_definer FROM relation r JOIN schema s ON s.id = r.schema"        \
+    " r.comment, r.view_sql, r.is_definer, r.view_schema FROM relation r JOIN schema s ON s.id = r.schema"        \
     " JOIN principal p ON p.id = r.owner "
 
 enum err system__load_options(struct system *system, const char *sql, int64_t id,
@@ -488,6 +489,7 @@ static enum err read_relation(const struct cursor *cursor, struct arena *arena,
     TRY(system__text(cursor, 9, arena, &out.comment, info));
     TRY(system__text(cursor, 10, arena, &relation->view_sql, info));
     relation->is_definer = system__int(cursor, 11) != 0;
+    TRY(system__text(cursor, 12, arena, &relation->view_schema, info));
     TRY(system__load_columns(cursor->system, id, arena, &columns, &relation->column_count, info));
     relation->columns = columns;
     if (relation->kind == RELATION_VIEW) {
