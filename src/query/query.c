@@ -350,6 +350,9 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     query->tag = statement.tag;
     query->is_admin = dispatch[statement.kind].is_admin;
     TRY(session_check_block(query->session, &statement, info));
+    if (statement.kind != STATEMENT_TRANSACTION) { /* which ends the block, whatever happens */
+        TRY(session_refresh_block(query->session, info));
+    }
     if (dispatch[statement.kind].is_final) {
         TRY(session_refuse_in_block(query->session, info));
     }
@@ -430,8 +433,7 @@ static enum err check_session(struct session *session, struct errinfo *info)
         return errinfo_set(info, ERR_BUSY, "55006", "the session has a query open already");
     }
     TRY(session_check_sign_in(session, info));
-    TRY(session_renew(session, info));
-    return session_refresh_block(session, info);
+    return session_renew(session, info);
 }
 
 enum err query_open(struct session *session, struct slice statement,
