@@ -17,7 +17,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "wire"))
 from protocol import Server, PASSWORD, refused, run
 
 MOAT = sys.argv[1]
-DBT = os.environ.get("MOAT_DBT", "dbt")
+CACHE = os.environ.get("MOAT_CACHE") or os.path.join(HERE, "..", "..", "..", ".cache", "deps")
+DBT = os.environ.get("MOAT_DBT", os.path.join(CACHE, "venv-dbt", "bin", "dbt"))
 
 SETUP = """
 CREATE EXTERNAL TABLE orders LOCATION '{folder}/orders.csv';
