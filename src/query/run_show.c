@@ -138,12 +138,17 @@ static enum err show_columns(struct query *query, const struct sql_name *written
 
 enum err run_describe(struct query *query, const struct statement *statement, struct errinfo *info)
 {
-    if (statement->query.len == 0) {
+    bool is_temp = statement->query.len == 0 && session_temp(query->session, &statement->name);
+    if (statement->query.len == 0 && !is_temp) {
         return show_columns(query, &statement->name, info);
     }
     struct buf text CLEANUP(buf_fini) = {0};
-    buf_append_str(&text, "DESCRIBE ");
-    buf_append_slice(&text, statement->query);
+    buf_append_str(&text, is_temp ? "DESCRIBE SELECT * FROM " : "DESCRIBE ");
+    if (is_temp) {
+        sql_print_name(&text, &statement->name);
+    } else {
+        buf_append_slice(&text, statement->query);
+    }
     struct slice kept;
     if (buf_failed(&text) || !arena_slice(query->arena, buf_slice(&text), &kept)) {
         return errinfo_nomem(info);

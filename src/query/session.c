@@ -49,12 +49,27 @@ enum err session_fork(const struct session *session, struct session **ret_sessio
     return ERR_OK;
 }
 
+/* So that the trail says what became of the changes in it. Whoever may ask nothing any more has
+ * them rolled back without a word. */
+static void roll_back(struct session *session)
+{
+    struct query *query = NULL;
+    bool is_last = session->workspace != NULL && workspace_is_last(session->workspace);
+    if (is_last && session->engine != NULL && session_has_changes(session)) {
+        enum err err = query_open(session, SLICE("ROLLBACK"), NULL, 0, &query, NULL);
+        if (err == ERR_OK) {
+            query_close(query);
+        }
+    }
+}
+
 void session_close(struct session *session)
 {
     if (session == NULL) {
         return;
     }
     ASSERT(session->query == NULL);
+    roll_back(session);
     session_drop_prepared(session, (struct slice){"", 0});
     engine_session_close(session->engine);
     workspace_unref(session->workspace);

@@ -88,6 +88,11 @@ void workspace_unref(struct workspace *workspace)
     }
 }
 
+bool workspace_is_last(const struct workspace *workspace)
+{
+    return workspace->references == 1;
+}
+
 /* ---- the store ---- */
 
 struct system *session_store(const struct session *session)
