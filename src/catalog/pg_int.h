@@ -124,7 +124,7 @@ struct pg_listed {
     struct slice comment;
     const struct system_comment *comments; /* of its columns */
     size_t comment_count;
-    uint32_t rule; /* of a view: what PostgreSQL calls its text */
+    uint32_t rule;                         /* of a view: what PostgreSQL calls its text */
     const struct catalog_visible *visible; /* NULL for what Moat makes */
     const struct system_shape *shape;      /* of moat_system */
     const struct pg_relation *relation;    /* of pg_catalog and information_schema */

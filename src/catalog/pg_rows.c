@@ -549,8 +549,8 @@ static const char *const settings_constants[] = {
     "vartype",  "'string'", "pending_restart", "false", NULL};
 static const char *const rewrite_constants[] = {
     "rulename", "'_RETURN'", "ev_type", "'1'", "ev_enabled", "'O'", "is_instead", "true", NULL};
-static const char *const depend_constants[] = {"classid",    "2618", "objsubid",    "0",
-                                               "refclassid", "1259", "refobjsubid", "0", NULL};
+static const char *const depend_constants[] = {
+    "classid", "2618", "objsubid", "0", "refclassid", "1259", "refobjsubid", "0", NULL};
 static const char *const table_constants[] = {"hasindexes",  "false",       "hasrules",
                                               "false",       "hastriggers", "false",
                                               "rowsecurity", "false",       NULL};

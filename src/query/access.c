@@ -25,7 +25,7 @@ struct access {
     size_t lake_count;
     const struct engine_scan_spec **scan_specs;
     size_t scan_count;
-    bool has_hidden; /* values of the objects that the person may not see */
+    bool has_hidden;             /* values of the objects that the person may not see */
     struct temp_file *sink_temp; /* written to instead of a path */
     uint64_t sink_bytes_max;
     int sink_fd;
@@ -204,8 +204,7 @@ static enum err open_scans(struct access *access, const struct plan *plan, struc
 
 static enum err open_plan(struct warehouse *warehouse, const struct identity *who,
                           const struct plan *plan, const char *sink_path, struct temp_file *temp,
-                          uint64_t temp_bytes_max, struct access **ret_access,
-                          struct errinfo *info)
+                          uint64_t temp_bytes_max, struct access **ret_access, struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = NULL;
     TRY(access_new(warehouse, who, plan->objects, plan->object_count, plan->is_bound, &access,

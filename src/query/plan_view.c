@@ -2,7 +2,7 @@
  *
  * A name in it is what it was when the view was made, by uuid, whatever that is called now; so are
  * the columns, by id. A table that takes the name later, or two columns that swap theirs, change
- * nothing; `*` stays what it was. What is gone is gone: the view says so and never reads another. */
+ * nothing; `*` stays what it was. What is gone is gone: the view says so and reads no other. */
 #include "query/lake_int.h"
 #include "query/plan_int.h"
 

@@ -67,7 +67,7 @@ struct session {
     char *default_schema;
     struct prepared *prepared;
     struct workspace *workspace; /* shared with forks */
-    struct resolve_memo *memo; /* while a statement is planned, in its arena */
+    struct resolve_memo *memo;   /* while a statement is planned, in its arena */
     struct arena *memo_arena;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
@@ -123,7 +123,7 @@ struct plan {
     struct sql_ast *ast;    /* for carets; lives in arena */
     struct temp_set *temps; /* held: temporary tables that it may read */
     const struct plan_node *root; /* the statement; NULL for rows that Moat made */
-    struct sql_travel travel; /* positions in `ast` to those in the statement */
+    struct sql_travel travel;     /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
 };

@@ -197,8 +197,7 @@ enum err resolve_visible(struct session *session, const struct identity *who, st
     struct system_relation *relations;
     size_t relation_count;
     TRY(load_grants(&list, info));
-    TRY(system_relations(session_store(session), who, arena, &relations, &relation_count,
-                         info));
+    TRY(system_relations(session_store(session), who, arena, &relations, &relation_count, info));
     for (size_t i = 0; i < relation_count; i++) {
         TRY(add_visible(&list, &relations[i].relation, info));
     }
@@ -785,8 +784,7 @@ enum err resolve_for_admin(struct session *session, const struct sql_name *writt
         }
         return catalog_system_load(&place.name, NULL, arena, ret_relation, info);
     } else {
-        err = catalog_load(session_store(session), who, &place.name, false, arena, &relation,
-                           info);
+        err = catalog_load(session_store(session), who, &place.name, false, arena, &relation, info);
         if (err == ERR_OK && !resolve_may_administer(who, &relation)) {
             TRY(effective_of(session, who, &relation, arena, &effective, info));
             err = effective.is_visible ? ERR_OK : ERR_NOT_FOUND;

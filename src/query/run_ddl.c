@@ -24,7 +24,7 @@ static enum err check_own(struct query *query, const struct sql_name *written, s
 
 /* Completes the object's name for the store: catalog and schema given. */
 enum err run_object_name(struct query *query, const struct sql_name *written,
-                            struct sql_name *ret_name, struct errinfo *info)
+                         struct sql_name *ret_name, struct errinfo *info)
 {
     TRY(session_refuse_temp(query->session, written, query->tag, info));
     TRY(check_own(query, written, info));

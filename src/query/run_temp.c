@@ -247,8 +247,8 @@ static enum err set_tag(struct query *query, const char *format, struct errinfo 
 static enum err check_temp_name(struct query *query, const struct sql_name *name,
                                 struct errinfo *info)
 {
-    bool is_temp = name->catalog.len == 0 && (name->schema.len == 0 ||
-                                              slice_equal_fold(name->schema, SLICE(TEMP_SCHEMA)));
+    bool is_temp = name->catalog.len == 0 &&
+                   (name->schema.len == 0 || slice_equal_fold(name->schema, SLICE(TEMP_SCHEMA)));
     if (!is_temp) {
         (void)errinfo_set(info, ERR_INVALID, "42P16", "a temporary table has no schema");
         errinfo_position(info, statement_position(query->statement, name->name));
@@ -373,11 +373,10 @@ static enum err find_targets(struct query *query, const struct statement *statem
         }
         if (at == table->column_count || from[at] != SIZE_MAX) {
             bool is_twice = at < table->column_count;
-            (void)errinfo_set(info, is_twice ? ERR_EXISTS : ERR_NOT_FOUND,
-                              is_twice ? "42701" : "42703",
-                              is_twice ? "column \"%.*s\" is there twice"
-                                       : "column \"%.*s\" does not exist",
-                              SLICE_ARGS(name));
+            (void)errinfo_set(
+                info, is_twice ? ERR_EXISTS : ERR_NOT_FOUND, is_twice ? "42701" : "42703",
+                is_twice ? "column \"%.*s\" is there twice" : "column \"%.*s\" does not exist",
+                SLICE_ARGS(name));
             return is_twice ? ERR_EXISTS : ERR_NOT_FOUND;
         }
         from[at] = i;

@@ -45,7 +45,7 @@ static enum err plan_body(struct query *query, struct slice body, struct slice s
     return err;
 }
 
-/* The body with the names that CREATE VIEW v (a, b) gives its columns, of which there may be fewer. */
+/* The body with the names that CREATE VIEW v (a, b) gives its first columns. */
 static enum err name_body(struct query *query, const struct statement *statement, size_t count,
                           struct slice *ret_body, struct errinfo *info)
 {
@@ -78,8 +78,8 @@ static enum err check_not_own(struct query *query, const struct sql_name *name,
 {
     struct system_relation old;
     struct errinfo ignored;
-    if (system_relation_load(session_store(query->session), query->session->who, name,
-                             query->arena, &old, &ignored) != ERR_OK) {
+    if (system_relation_load(session_store(query->session), query->session->who, name, query->arena,
+                             &old, &ignored) != ERR_OK) {
         return ERR_OK;
     }
     for (size_t i = 0; i < plan->table_count; i++) {
@@ -92,16 +92,15 @@ static enum err check_not_own(struct query *query, const struct sql_name *name,
 }
 
 static enum err fill_columns(struct query *query, const struct statement *statement,
-                             const struct engine_column *found, size_t count,
-                             struct relation *view, struct errinfo *info)
+                             const struct engine_column *found, size_t count, struct relation *view,
+                             struct errinfo *info)
 {
     struct relation_column *columns = arena_calloc(query->arena, count + 1, sizeof(*columns));
     if (columns == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < count; i++) {
-        struct slice name =
-            i < statement->column_count ? statement->columns[i] : found[i].name;
+        struct slice name = i < statement->column_count ? statement->columns[i] : found[i].name;
         columns[i] = (struct relation_column){(uint32_t)i + 1, name, name, found[i].type};
     }
     view->columns = columns;

@@ -141,8 +141,7 @@ enum err temp_table_new(struct slice name, struct slice uuid, const struct relat
 enum err temp_table_relation(const struct temp_table *table, struct arena *arena,
                              struct relation *ret_relation, struct errinfo *info)
 {
-    struct relation_object *objects =
-        arena_calloc(arena, table->file_count + 1, sizeof(*objects));
+    struct relation_object *objects = arena_calloc(arena, table->file_count + 1, sizeof(*objects));
     if (objects == NULL) {
         return errinfo_nomem(info);
     }
@@ -171,12 +170,12 @@ enum err temp_table_relation(const struct temp_table *table, struct arena *arena
 bool temp_keeps_type(struct slice type, bool *ret_as_text)
 {
     static const char *const exact[] = {
-        "BOOLEAN",  "TINYINT",   "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT",
-        "UINTEGER", "UBIGINT",   "FLOAT",    "DOUBLE",  "BLOB",   "DATE",     "VARCHAR",
-        "TIME",     "TIMESTAMP", "UUID",     "TIMESTAMP WITH TIME ZONE"};
+        "BOOLEAN",   "TINYINT",  "SMALLINT", "INTEGER",   "BIGINT", "UTINYINT",
+        "USMALLINT", "UINTEGER", "UBIGINT",  "FLOAT",     "DOUBLE", "BLOB",
+        "DATE",      "VARCHAR",  "TIME",     "TIMESTAMP", "UUID",   "TIMESTAMP WITH TIME ZONE"};
     /* The engine's writer makes something else of these, and the text of each is exact. */
-    static const char *const texts[] = {"HUGEINT",      "UHUGEINT",     "INTERVAL",
-                                        "BIT",          "TIMESTAMP_S",  "TIMESTAMP_MS",
+    static const char *const texts[] = {"HUGEINT",      "UHUGEINT",           "INTERVAL",
+                                        "BIT",          "TIMESTAMP_S",        "TIMESTAMP_MS",
                                         "TIMESTAMP_NS", "TIME WITH TIME ZONE"};
     bool is_list = slice_ends_with(type, SLICE("[]"));
     if (is_list) { /* of what is kept as it is, however deep */

@@ -276,10 +276,10 @@ enum err session_begin(struct session *session, struct errinfo *info)
 enum err session_use_savepoint(struct session *session, enum session_savepoint which,
                                struct slice name, struct errinfo *info)
 {
-    static const enum transaction_kind kinds[] = {
-        [SESSION_SAVEPOINT_SET] = TRANSACTION_SAVEPOINT,
-        [SESSION_SAVEPOINT_RELEASE] = TRANSACTION_RELEASE,
-        [SESSION_SAVEPOINT_ROLLBACK] = TRANSACTION_ROLLBACK_TO};
+    static const enum transaction_kind kinds[] = {[SESSION_SAVEPOINT_SET] = TRANSACTION_SAVEPOINT,
+                                                  [SESSION_SAVEPOINT_RELEASE] = TRANSACTION_RELEASE,
+                                                  [SESSION_SAVEPOINT_ROLLBACK] =
+                                                      TRANSACTION_ROLLBACK_TO};
     static const char *const tags[] = {"SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT"};
     struct statement statement = {.kind = STATEMENT_TRANSACTION,
                                   .transaction = kinds[which],
@@ -298,8 +298,9 @@ void session_end(struct session *session, bool is_commit)
 struct temp_table *session_temp(const struct session *session, const struct sql_name *written)
 {
     const struct temp_set *set = session->workspace->temps;
-    bool can_be = written->catalog.len == 0 && (written->schema.len == 0 ||
-                                                slice_equal_fold(written->schema, SLICE(TEMP_SCHEMA)));
+    bool can_be =
+        written->catalog.len == 0 &&
+        (written->schema.len == 0 || slice_equal_fold(written->schema, SLICE(TEMP_SCHEMA)));
     for (size_t i = 0; can_be && set != NULL && i < set->count; i++) {
         if (slice_equal_fold(set->tables[i]->name, written->name)) {
             return set->tables[i];

@@ -12,7 +12,7 @@ struct workspace;
 
 MUST_USE enum err workspace_new(struct workspace **ret_workspace, struct errinfo *info);
 struct workspace *workspace_ref(struct workspace *workspace);
-void workspace_unref(struct workspace *workspace); /* takes NULL; rolls back */
+void workspace_unref(struct workspace *workspace);         /* takes NULL; rolls back */
 bool workspace_is_last(const struct workspace *workspace); /* no other session shares it */
 DEFINE_CLEANUP(struct workspace, workspace_cleanup, workspace_unref)
 

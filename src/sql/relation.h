@@ -73,11 +73,12 @@ struct relation_object {
     struct slice suffix;
     struct slice bytes;
     bool is_bytes;
-    const struct temp_file *temp; /* of a temporary table: instead of a location; query/temp_int.h */
+    const struct temp_file
+        *temp; /* of a temporary table: instead of a location; query/temp_int.h */
 };
 
-/* What the text of a view reads: what a name in it meant when the view was made. `name` is complete;
- * `columns` are those that its author could see then, by id and by the names that the text uses. */
+/* What the text of a view reads: what a name in it meant when the view was made. `name` is
+ * complete; `columns` are those that its author could see, by id and the names that it uses. */
 struct relation_source {
     struct sql_name name;
     struct slice uuid;

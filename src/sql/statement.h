@@ -18,10 +18,10 @@ enum statement_kind {
     STATEMENT_ALTER_SCHEMA,  /* SET (property = value, ...) | UNSET (property, ...) */
     STATEMENT_ATTACH, /* ATTACH [OR REPLACE] [IF NOT EXISTS] 'location' AS name (TYPE t, ...) */
     STATEMENT_DETACH,
-    STATEMENT_DROP,             /* TABLE | VIEW | SCHEMA | USER | ROLE */
-    STATEMENT_ALTER_TABLE,      /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
-    STATEMENT_CREATE_TEMP,      /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
-    STATEMENT_INSERT,           /* INSERT INTO t [(a, ...)] query */
+    STATEMENT_DROP,        /* TABLE | VIEW | SCHEMA | USER | ROLE */
+    STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
+    STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
+    STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query */
     STATEMENT_TRUNCATE,
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
@@ -104,7 +104,8 @@ struct statement {
     struct slice text; /* the whole statement */
     const char *tag;   /* command tag: "CREATE TABLE", "GRANT", "SELECT" ... */
 
-    struct slice query; /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY, CREATE_TEMP, INSERT: a slice of text */
+    /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY, CREATE_TEMP, INSERT: of text */
+    struct slice query;
     bool is_analyze, is_physical; /* EXPLAIN */
     struct sql_name name;         /* the object */
     enum object_kind object_kind; /* DROP, CREATE_PRINCIPAL */

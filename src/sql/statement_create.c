@@ -236,10 +236,9 @@ enum err parse_create(struct cursor *c, struct statement *s)
         TRY(cursor_next(c));
         return is_schema ? parse_schema(c, s) : parse_principal(c, s, is_role);
     }
-    static const char *const others[] = {"table",        "macro",      "function", "type",
-                                         "secret",       "persistent", "sequence", "index",
-                                         "unique",       "database",   "trigger",  "materialized",
-                                         "recursive",    "view"};
+    static const char *const others[] = {
+        "table", "macro",  "function", "type",    "secret",       "persistent", "sequence",
+        "index", "unique", "database", "trigger", "materialized", "recursive",  "view"};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (is_temp || token_is(&c->token, others[i])) {
             s->kind = STATEMENT_REFUSED;

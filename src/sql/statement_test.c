@@ -81,20 +81,6 @@ TEST(statement, the_first_word_gives_kind_and_tag)
         {"copy (select 1) to 'x'", STATEMENT_COPY, "COPY"},
         {"begin transaction", STATEMENT_TRANSACTION, "BEGIN"},
         {"rollback", STATEMENT_TRANSACTION, "ROLLBACK"},
-        {"start transaction isolation level read committed, read only", STATEMENT_TRANSACTION,
-         "START TRANSACTION"},
-        {"end", STATEMENT_TRANSACTION, "COMMIT"},
-        {"abort work", STATEMENT_TRANSACTION, "ROLLBACK"},
-        {"savepoint a", STATEMENT_TRANSACTION, "SAVEPOINT"},
-        {"release a", STATEMENT_TRANSACTION, "RELEASE"},
-        {"rollback to savepoint a", STATEMENT_TRANSACTION, "ROLLBACK"},
-        {"create temp table t as select 1", STATEMENT_CREATE_TEMP, "CREATE TABLE"},
-        {"create temporary table if not exists t (a int)", STATEMENT_CREATE_TEMP, "CREATE TABLE"},
-        {"insert into t values (1)", STATEMENT_INSERT, "INSERT"},
-        {"truncate table t", STATEMENT_TRUNCATE, "TRUNCATE TABLE"},
-        {"comment on table t is 'x'", STATEMENT_COMMENT, "COMMENT"},
-        {"alter view v rename to w", STATEMENT_ALTER_TABLE, "ALTER VIEW"},
-        {"alter view if exists v set schema s", STATEMENT_ALTER_TABLE, "ALTER VIEW"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct statement s = parsed(cases[i].text);
@@ -588,6 +574,36 @@ TEST(statement, survives_every_failed_allocation)
             CHECK(err == ERR_OK || err == ERR_NOMEM);
         }
     }
+}
+
+TEST(statement, what_is_written_has_its_kind_and_tag)
+{
+    static const struct {
+        const char *text;
+        enum statement_kind kind;
+        const char *tag;
+    } cases[] = {
+        {"start transaction isolation level read committed, read only", STATEMENT_TRANSACTION,
+         "START TRANSACTION"},
+        {"end", STATEMENT_TRANSACTION, "COMMIT"},
+        {"abort work", STATEMENT_TRANSACTION, "ROLLBACK"},
+        {"savepoint a", STATEMENT_TRANSACTION, "SAVEPOINT"},
+        {"release a", STATEMENT_TRANSACTION, "RELEASE"},
+        {"rollback to savepoint a", STATEMENT_TRANSACTION, "ROLLBACK"},
+        {"create temp table t as select 1", STATEMENT_CREATE_TEMP, "CREATE TABLE"},
+        {"create temporary table if not exists t (a int)", STATEMENT_CREATE_TEMP, "CREATE TABLE"},
+        {"insert into t values (1)", STATEMENT_INSERT, "INSERT"},
+        {"truncate table t", STATEMENT_TRUNCATE, "TRUNCATE TABLE"},
+        {"comment on table t is 'x'", STATEMENT_COMMENT, "COMMENT"},
+        {"alter view v rename to w", STATEMENT_ALTER_TABLE, "ALTER VIEW"},
+        {"alter view if exists v set schema s", STATEMENT_ALTER_TABLE, "ALTER VIEW"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct statement s = parsed(cases[i].text);
+        CHECK(s.kind == cases[i].kind);
+        CHECK_STR(cases[i].tag, s.tag);
+    }
+    release();
 }
 
 TEST(statement, what_is_written_keeps_its_parts)

@@ -10,7 +10,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 /* A process must not close a descriptor of the file while SQLite holds locks on it (POSIX drops
  * them all): one open at a time makes sure that the file is made before anybody has it open. */

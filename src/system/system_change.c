@@ -8,7 +8,7 @@
 
 #include "base/checked.h"
 #include "base/mem.h"
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 /* The object as a change found it. */
 struct seen {
@@ -255,8 +255,8 @@ static enum err explain(enum err err, const struct change *change, struct errinf
     return err == ERR_OK || is_own ? err : conflict(change, info);
 }
 
-static enum err apply_again(struct system *system, const struct actor *actor,
-                            struct recorded *item, struct errinfo *info)
+static enum err apply_again(struct system *system, const struct actor *actor, struct recorded *item,
+                            struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "change", 0);
     struct seen now;
@@ -267,8 +267,8 @@ static enum err apply_again(struct system *system, const struct actor *actor,
     TRY(look(system, &item->change, arena, &now, info));
     bool is_same = now.exists == then->exists;
     if (is_same && now.exists) {
-        is_same = slice_equal(now.uuid, then->uuid) &&
-                  (then->is_touched || now.version == then->version);
+        is_same =
+            slice_equal(now.uuid, then->uuid) && (then->is_touched || now.version == then->version);
     }
     if (then->is_looked_at && !is_same) {
         return conflict(&item->change, info);
@@ -444,6 +444,5 @@ enum err system_overlay_commit(struct system *overlay, const struct identity *wh
                                struct errinfo *info)
 {
     struct change_log *log = overlay->log;
-    return log->count == 0 ? ERR_OK
-                           : make_changes(overlay->store, log, who, log->count, info);
+    return log->count == 0 ? ERR_OK : make_changes(overlay->store, log, who, log->count, info);
 }

@@ -4,7 +4,7 @@
  * the old one that comes from the same source; only then may one of the same name, that no other
  * claims, be meant. Rejected: matching by name first (a table whose masked column was renamed and
  * that is then replaced would get its source column back under a new, unmasked id). */
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 #define COLUMNS_MAX 16384u
 #define COLUMN_NAME_BYTES_MAX 1024u

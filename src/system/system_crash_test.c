@@ -387,8 +387,9 @@ static enum err step_anchor_unsynced(struct run *run, struct errinfo *info)
 }
 
 static enum err (*const steps[])(struct run *, struct errinfo *) = {
-    step_user,      step_role,      step_member, step_attribute, step_schema, step_table,
-    step_grant,     step_revoke,    step_rename, step_replace,   step_anchor, step_anchor_unsynced,
+    step_user,        step_role,      step_member,    step_attribute,
+    step_schema,      step_table,     step_grant,     step_revoke,
+    step_rename,      step_replace,   step_anchor,    step_anchor_unsynced,
     step_transaction, step_drop_role, step_drop_table};
 #define STEP_COUNT ARRAY_COUNT(steps)
 

@@ -1,7 +1,7 @@
 /* SQLite, as this module uses it: statements cached by the address of their literal text, values
  * only ever bound, transactions that hold the mutex. */
 #include "base/checked.h"
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 /* ---- results ---- */
 

@@ -1,6 +1,6 @@
 /* Grants and denies: kept exactly, in the order of their ids. What they mean, policy says. */
 #include "base/clock.h"
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 struct slice system__effect_text(enum grant_effect effect)
 {

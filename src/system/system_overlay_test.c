@@ -77,8 +77,8 @@ TEST(system_overlay, gives_what_it_makes_one_identity_however_often_it_is_made)
     CHECK(slice_equal(mine.relation.uuid, committed.relation.uuid));
     struct grant *grants;
     size_t count;
-    CHECK_OK(system_grants(f.system, f.owner, mine.relation.uuid, f.arena, &grants, &count,
-                           &f.info));
+    CHECK_OK(
+        system_grants(f.system, f.owner, mine.relation.uuid, f.arena, &grants, &count, &f.info));
     assert_int_equal(count, 1);
     fixture_close(&f);
 }
@@ -167,8 +167,8 @@ TEST(system_overlay, holds_no_change_of_people)
     struct fixture f;
     fixture_open(&f);
     struct system *overlay CLEANUP(system_cleanup) = overlay_of(&f);
-    assert_int_equal(ERR_UNSUPPORTED, system_user_create(overlay, f.owner, SLICE("eve"), SLICE(""),
-                                                         false, &f.info));
+    assert_int_equal(ERR_UNSUPPORTED,
+                     system_user_create(overlay, f.owner, SLICE("eve"), SLICE(""), false, &f.info));
     assert_string_equal("25001", f.info.sqlstate);
     assert_int_equal(ERR_UNSUPPORTED,
                      system_role_create(overlay, f.owner, SLICE("eve"), false, &f.info));

@@ -1,5 +1,5 @@
 /* Registered tables and views. */
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 #define OPTIONS_MAX 256u
 
@@ -154,7 +154,7 @@ static enum err check_relation(const struct system_relation *wanted, struct erri
 }
 
 enum err system__check_may_create(struct system *system, const struct actor *actor,
-                                 const struct schema_row *schema, struct errinfo *info)
+                                  const struct schema_row *schema, struct errinfo *info)
 {
     bool found = false;
     int64_t may = 0;
@@ -386,9 +386,9 @@ enum err system__rename(struct system *system, const struct actor *actor, struct
         return errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
                            SLICE_ARGS(other.name));
     }
-    return system__run(
-        system, "UPDATE relation SET name = ?2, version = ?3 WHERE id = ?1",
-        VALUES(INT(relation.id), TEXT(change->text), INT(system->next_version)), info);
+    return system__run(system, "UPDATE relation SET name = ?2, version = ?3 WHERE id = ?1",
+                       VALUES(INT(relation.id), TEXT(change->text), INT(system->next_version)),
+                       info);
 }
 
 enum err system_relation_rename(struct system *system, const struct identity *who,
@@ -433,7 +433,8 @@ enum err system_relation_move(struct system *system, const struct identity *who,
 
 #define SQL_RELATION                                                                               \
     "SELECT r.id, s.name, r.name, r.uuid, p.name, r.version, r.kind, r.format, r.location,"        \
-    " r.comment, r.view_sql, r.is_definer, r.view_schema FROM relation r JOIN schema s ON s.id = r.schema"        \
+    " r.comment, r.view_sql, r.is_definer, r.view_schema FROM relation r JOIN schema s ON s.id = " \
+    "r.schema"                                                                                     \
     " JOIN principal p ON p.id = r.owner "
 
 enum err system__load_options(struct system *system, const char *sql, int64_t id,

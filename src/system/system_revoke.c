@@ -3,7 +3,7 @@
  * A grant of all columns becomes a grant of the others that exist now: columns that come later
  * are then not granted, which is the safe side. A DENY of all columns is not narrowed this way,
  * since columns that come later would then be open: it is refused. */
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 struct revocation {
     struct grant_object object;

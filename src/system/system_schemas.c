@@ -1,5 +1,5 @@
 /* Schemas: names for groups of relations, and who may make relations in them. */
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 /* Schemas that concern the actor: ?1 their id, ?2 admin, ?3 "public", ?4 a name or NULL for all. */
 #define SQL_SCHEMAS                                                                                \
@@ -94,8 +94,7 @@ enum err system__schema_drop(struct system *system, const struct actor *actor,
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    enum err err =
-        system__need_schema(system, actor, change->name.name, arena, &schema, info);
+    enum err err = system__need_schema(system, actor, change->name.name, arena, &schema, info);
     if (err == ERR_NOT_FOUND && change->if_exists) {
         return ERR_OK;
     }

@@ -2,15 +2,15 @@
  *
  * The readers of a table are known by its uuid, so that a rename changes nothing. Whoever drops it
  * learns of readers only what they may know of: others are counted. */
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 #define SOURCES_MAX 2000u /* as many tables as a statement may read */
 
 enum err system__store_sources(struct system *system, int64_t relation_id,
                                const struct relation *relation, struct errinfo *info)
 {
-    TRY(system__run(system, "DELETE FROM view_source WHERE relation = ?1",
-                    VALUES(INT(relation_id)), info));
+    TRY(system__run(system, "DELETE FROM view_source WHERE relation = ?1", VALUES(INT(relation_id)),
+                    info));
     if (relation->source_count > SOURCES_MAX) {
         return errinfo_set(info, ERR_LIMIT, NULL, "a view reads at most %u tables", SOURCES_MAX);
     }
@@ -133,8 +133,8 @@ static enum err load_readers(struct system *system, const struct actor *actor, i
         if (readers == NULL) {
             return errinfo_nomem(info);
         }
-        readers[count] = (struct reader){.id = system__int(&cursor, 0),
-                                         .is_own = system__int(&cursor, 1) != 0};
+        readers[count] =
+            (struct reader){.id = system__int(&cursor, 0), .is_own = system__int(&cursor, 1) != 0};
         TRY(system__text(&cursor, 2, arena, &readers[count].uuid, info));
         TRY(system__text(&cursor, 3, arena, &readers[count].name, info));
         count++;
@@ -169,9 +169,9 @@ static enum err describe_readers(struct system *system, const struct actor *acto
     return ERR_OK;
 }
 
-enum err system__drop_readers(struct system *system, const struct actor *actor,
-                              int64_t relation_id, int64_t schema_id, struct slice what,
-                              bool cascade, size_t *ret_count, struct errinfo *info)
+enum err system__drop_readers(struct system *system, const struct actor *actor, int64_t relation_id,
+                              int64_t schema_id, struct slice what, bool cascade, size_t *ret_count,
+                              struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "readers", 0);
     struct reader *readers;
@@ -219,8 +219,8 @@ static enum err comment_column(struct system *system, const struct relation_row 
                        VALUES(INT(relation->id), TEXT(change->column)), &found, &id, info));
     if (!found) {
         (void)errinfo_set(info, ERR_NOT_FOUND, "42703",
-                          "column \"%.*s\" of \"%.*s\" does not exist",
-                          SLICE_ARGS(change->column), SLICE_ARGS(relation->name));
+                          "column \"%.*s\" of \"%.*s\" does not exist", SLICE_ARGS(change->column),
+                          SLICE_ARGS(relation->name));
         system__suggest(system, "SELECT name FROM relation_column WHERE relation = ?1",
                         VALUES(INT(relation->id)), change->column, info);
         return ERR_NOT_FOUND;

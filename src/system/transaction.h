@@ -2,8 +2,8 @@
  *
  * An overlay is a store of its own, in memory: a copy of the warehouse's, with changes that nobody
  * else sees. Reads and writes of tables, views, schemas and grants take it in the place of the
- * store. Each change is kept as what was asked for; whenever the store has changed (overlay_refresh)
- * the copy is made anew and the changes are made again, with the rights that the person has *now*:
+ * store. Each change is kept as what was asked for; whenever the store has changed (_refresh) the
+ * copy is made anew and the changes are made again, with the rights that the person has *now*:
  * so what an admin takes away is gone at the next statement, in a transaction too. Committing makes
  * them once more, in the store, in one transaction of it.
  *

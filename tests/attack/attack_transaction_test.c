@@ -66,7 +66,8 @@ TEST(attack, a_view_is_not_led_to_another_table_by_its_name)
     struct fixture f;
     fixture_open(&f);
     creator(&f);
-    fixture_must(f.owner, "CREATE VIEW totals SECURITY DEFINER AS SELECT count(*) AS n FROM people");
+    fixture_must(f.owner,
+                 "CREATE VIEW totals SECURITY DEFINER AS SELECT count(*) AS n FROM people");
     fixture_must(f.owner, "GRANT SELECT ON totals TO eve");
     fixture_must(f.owner, "ALTER TABLE people RENAME TO people_old");
     /* Eve takes the name; the definer's view must not run what she put there with its rights. */
@@ -189,9 +190,12 @@ TEST(attack, a_transaction_is_no_way_to_change_people)
 {
     struct fixture f;
     fixture_open(&f);
-    static const char *const statements[] = {
-        "CREATE USER mallory", "GRANT ROLE moat_admin TO eve", "ALTER USER eve SET ATTRIBUTE dept = 'board'",
-        "CREATE API KEY k",    "DROP USER bob",               "CREATE ROLE r"};
+    static const char *const statements[] = {"CREATE USER mallory",
+                                             "GRANT ROLE moat_admin TO eve",
+                                             "ALTER USER eve SET ATTRIBUTE dept = 'board'",
+                                             "CREATE API KEY k",
+                                             "DROP USER bob",
+                                             "CREATE ROLE r"};
     for (size_t i = 0; i < ARRAY_COUNT(statements); i++) {
         fixture_must(f.owner, "BEGIN");
         refused(f.owner, statements[i], "25001");
@@ -207,9 +211,11 @@ TEST(attack, a_temporary_table_diverts_nobody_elses_names)
     struct fixture f;
     fixture_open(&f);
     creator(&f);
-    fixture_must(f.owner, "CREATE VIEW totals SECURITY DEFINER AS SELECT count(*) AS n FROM people");
+    fixture_must(f.owner,
+                 "CREATE VIEW totals SECURITY DEFINER AS SELECT count(*) AS n FROM people");
     fixture_must(f.owner, "GRANT SELECT ON totals TO eve");
-    fixture_must(f.eve, "CREATE TEMP TABLE people AS SELECT 1 AS id, 'board' AS dept, 'x' AS salary");
+    fixture_must(f.eve,
+                 "CREATE TEMP TABLE people AS SELECT 1 AS id, 'board' AS dept, 'x' AS salary");
     fixture_attack(&f, "SELECT salary FROM people", NULL, 1); /* her own */
     fixture_attack(&f, "SELECT * FROM main.people", NULL, FIXTURE_SALES);
     fixture_attack(&f, "SELECT salary FROM main.people", "42703", -1);
@@ -246,8 +252,8 @@ TEST(attack, a_policy_reads_no_temporary_table)
     fixture_attack(&f, "SELECT * FROM people", NULL, FIXTURE_SALES);
     /* A grant of the owner's does not name a temporary table either. */
     fixture_must(f.owner, "CREATE TEMP TABLE scratch AS SELECT 'board' AS dept");
-    refused(f.owner,
-            "GRANT SELECT ON people TO eve ROWS WHERE dept IN (SELECT dept FROM scratch)", "42P01");
+    refused(f.owner, "GRANT SELECT ON people TO eve ROWS WHERE dept IN (SELECT dept FROM scratch)",
+            "42P01");
     fixture_close(&f);
 }
 
