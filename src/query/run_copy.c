@@ -9,15 +9,16 @@
 struct copy_format {
     const char *name;
     const char *options;
+    bool is_text; /* has no VARIANT of its own */
 };
 
-static enum err find_format(const struct statement *statement, struct slice *ret_options,
-                            struct errinfo *info)
+static enum err find_format(const struct statement *statement,
+                            const struct copy_format **ret_format, struct errinfo *info)
 {
     static const struct copy_format formats[] = {
-        {"parquet", "FORMAT parquet, COMPRESSION zstd"},
-        {"csv", "FORMAT csv, HEADER true"},
-        {"json", "FORMAT json"},
+        {"parquet", "FORMAT parquet, COMPRESSION zstd", false},
+        {"csv", "FORMAT csv, HEADER true", true},
+        {"json", "FORMAT json", true},
     };
     struct slice wanted = {"", 0};
     for (size_t i = 0; i < statement->option_count; i++) {
@@ -40,7 +41,7 @@ static enum err find_format(const struct statement *statement, struct slice *ret
         bool is_ending =
             wanted.len == 0 && slice_ends_with(statement->copy_target, slice_of(ending));
         if (is_named || is_ending) {
-            *ret_options = slice_of(formats[i].options);
+            *ret_format = &formats[i];
             return ERR_OK;
         }
     }
@@ -94,6 +95,71 @@ static enum err check_target(struct query *query, const struct statement *statem
     return check_outside(query->session->warehouse, query->arena, target, info);
 }
 
+/* ---- values that text has no form of ---- */
+
+/* The engine's name of a type with JSON in place of VARIANT. A field of that name is followed by its
+ * type. */
+static bool print_as_json(struct slice type, struct buf *out)
+{
+    struct slice variant = SLICE("VARIANT");
+    bool is_any = false;
+    bool is_start = true;
+    for (size_t i = 0; i < type.len; i++) {
+        struct slice rest = {type.ptr + i, type.len - i};
+        char next = rest.len > variant.len ? rest.ptr[variant.len] : ',';
+        if (is_start && slice_starts_with(rest, variant) && strchr(",)[", next) != NULL) {
+            buf_append_str(out, "JSON");
+            i += variant.len - 1;
+            is_any = true;
+        } else {
+            buf_append_char(out, type.ptr[i]);
+        }
+        is_start = type.ptr[i] == ' ' || type.ptr[i] == '(';
+    }
+    return is_any;
+}
+
+/* The query with each VARIANT as JSON, as it goes to clients; else as it is. */
+static enum err print_query(struct query *query, struct slice physical, struct buf *out,
+                            struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct engine_column *columns;
+    size_t count;
+    bool is_any = false;
+    struct buf wrapped CLEANUP(buf_fini) = {0};
+    TRY(engine_describe(session->engine, session->who, physical, query->arena, &columns, &count,
+                        info));
+    buf_append_str(&wrapped, "SELECT ");
+    for (size_t i = 0; i < count; i++) {
+        struct buf type CLEANUP(buf_fini) = {0};
+        bool is_variant = print_as_json(columns[i].type, &type);
+        is_any = is_any || is_variant;
+        buf_append_str(&wrapped, i == 0 ? "" : ", ");
+        if (is_variant) {
+            /* The cast alone makes the text "null" of NULL. */
+            buf_printf(&wrapped, "CASE WHEN c%zu IS NOT NULL THEN CAST(c%zu AS %s) END", i, i,
+                       buf_cstr(&type));
+        } else {
+            buf_printf(&wrapped, "c%zu", i);
+        }
+        buf_append_str(&wrapped, " AS ");
+        sql_quote_name(&wrapped, columns[i].name);
+        wrapped.failed = wrapped.failed || buf_failed(&type);
+    }
+    buf_append_str(&wrapped, " FROM (");
+    buf_append_slice(&wrapped, physical);
+    buf_append_str(&wrapped, ") AS t(");
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&wrapped, "%sc%zu", i == 0 ? "" : ", ", i);
+    }
+    buf_append_str(&wrapped, ")");
+    buf_append_slice(out, is_any ? buf_slice(&wrapped) : physical);
+    return buf_failed(&wrapped) ? errinfo_nomem(info) : ERR_OK;
+}
+
+/* ---- running ---- */
+
 /* Runs to the end here: a copy has no rows to give. */
 enum err run_copy_to_end(struct query *query, struct slice sql, struct errinfo *info)
 {
@@ -129,10 +195,10 @@ enum err run_copy_to_end(struct query *query, struct slice sql, struct errinfo *
 enum err run_copy(struct query *query, const struct statement *statement, struct errinfo *info)
 {
     struct session *session = query->session;
-    struct slice options;
+    const struct copy_format *format;
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
     TRY(check_target(query, statement, info));
-    TRY(find_format(statement, &options, info));
+    TRY(find_format(statement, &format, info));
     enum err err = plan_build(session, query, statement->query, &plan, info);
     if (err != ERR_OK) {
         if (info != NULL && info->position > 0) {
@@ -155,11 +221,15 @@ enum err run_copy(struct query *query, const struct statement *statement, struct
         return errinfo_nomem(info);
     }
     buf_append_str(&sql, "COPY (");
-    buf_append_slice(&sql, buf_slice(&bound));
+    if (format->is_text) {
+        TRY(print_query(query, buf_slice(&bound), &sql, info));
+    } else {
+        buf_append_slice(&sql, buf_slice(&bound));
+    }
     buf_append_str(&sql, ") TO ");
     sql_quote_string(&sql, buf_slice(&uri));
     buf_append_str(&sql, " (");
-    buf_append_slice(&sql, options);
+    buf_append_str(&sql, format->options);
     buf_append_str(&sql, ")");
     if (buf_failed(&sql)) {
         return errinfo_nomem(info);

@@ -397,7 +397,7 @@ static void cut_advice(string &text)
     }
 }
 
-static const char damaged_parquet[] = "a Parquet file's footer or page header is damaged";
+static const char damaged_parquet[] = "a Parquet file is damaged";
 static const char damaged_parquet_hint[] =
     "Restore the file; `moat iceberg validate` finds which one of an Iceberg table it is.";
 
@@ -424,11 +424,26 @@ static const struct {
      "Write bitstring_agg(column, smallest, largest)."},
     {"ORDER BY non-integer literal", ERR_ENGINE, "42601", "ORDER BY a constant has no effect",
      "Order by an expression, or by the number of a column."},
-    /* The library that decodes Parquet's footers throws what the engine does not know. */
+    /* Decoders of Parquet throw what the engine does not know. */
     {"TProtocolException", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
     {"don't know what type", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
-    {"Prefetch registered", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
     {"invalid TType", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Prefetch registered", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Parquet file is likely corrupted", ERR_CORRUPT, "XX001", damaged_parquet,
+     damaged_parquet_hint},
+    {"Page size mismatch", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Payload value bigger than allowed", ERR_CORRUPT, "XX001", damaged_parquet,
+     damaged_parquet_hint},
+    {"Out of buffer", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Decode bit width too large", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Varint-decoding found", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"DBP decode", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"DELTA_B", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Delta Length Byte Array", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"BYTE_STREAM_SPLIT", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"RLE encoding is only", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Struct child row count mismatch", ERR_CORRUPT, "XX001", damaged_parquet,
+     damaged_parquet_hint},
 };
 
 /* ---- functions that do not fit ---- */
