@@ -123,7 +123,7 @@ MUST_USE enum err session_fork(const struct session *session, struct session **r
 MUST_USE enum err session_begin(struct session *session, struct errinfo *info);
 /* There is something to commit: what COMMIT and ROLLBACK do has to be audited. */
 bool session_has_changes(const struct session *session);
-/* Ends the block: a commit keeps what was done to temporary tables, nothing else that it changed. */
+/* Ends the block: a commit keeps what was done to temporary tables, and nothing else. */
 void session_end(struct session *session, bool is_commit);
 void session_drop_temps(struct session *session); /* all temporary tables */
 
