@@ -161,7 +161,7 @@ static void do_write(struct bench *bench, UNUSED struct arena *arena)
          NULL);
 }
 
-/* A view is replaced as dbt does it: two renames, nothing else, so that the store stays as it is. */
+/* Two renames, so that the store is in the end as it was. */
 static void do_transaction(struct bench *bench, UNUSED struct arena *arena)
 {
     struct system *overlay CLEANUP(system_cleanup) = NULL;
