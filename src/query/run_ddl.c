@@ -309,7 +309,8 @@ enum err run_alter_table(struct query *query, const struct statement *statement,
     TRY(run_lake_target(query, &statement->name, &attached, info));
     enum err err = attached != NULL ? run_lake_rename(query, statement, attached, info)
                                     : alter_own(query, statement, info);
-    if (err == ERR_NOT_FOUND && statement->if_exists) {
+    bool is_absent = err == ERR_NOT_FOUND && info != NULL && strcmp(info->sqlstate, "42P01") == 0;
+    if (is_absent && statement->if_exists) {
         (void)snprintf(query->notice, sizeof(query->notice), "it does not exist");
         return ERR_OK;
     }

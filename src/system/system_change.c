@@ -435,8 +435,7 @@ enum err system_overlay_refresh(struct system *overlay, const struct identity *w
 enum err system_overlay_rollback(struct system *overlay, const struct identity *who, size_t count,
                                  struct errinfo *info)
 {
-    ASSERT(count <= overlay->log->count);
-    overlay->log->count = count;
+    ASSERT(count <= overlay->log->count); /* which stays, if this fails: marks beyond it are used */
     return rebuild(overlay, who, count, info);
 }
 
