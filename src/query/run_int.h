@@ -45,6 +45,16 @@ MUST_USE enum err run_create_relation(struct query *query, const struct statemen
                                       const struct system_relation *relation, bool *ret_created,
                                       struct errinfo *info);
 
+/* ---- run_signal.c: pg_cancel_backend, pg_terminate_backend ---- */
+
+/* False: the statement is no such call, and nothing was done. */
+MUST_USE enum err run_signal(struct query *query, const struct query_parameter *parameters,
+                             size_t parameter_count, bool *ret_is_one, struct errinfo *info);
+/* Likewise: the SELECT of the numbers, and the name of the column of booleans. */
+MUST_USE enum err signal_describe(struct slice statement, struct arena *arena,
+                                  struct slice *ret_numbers, struct slice *ret_name,
+                                  bool *ret_is_one, struct errinfo *info);
+
 MUST_USE enum err run_explain(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);
