@@ -191,25 +191,22 @@ TEST(system_overlay, an_open_one_holds_up_nobody)
 
 TEST(system_overlay, is_whole_or_nothing_with_every_allocation_failing)
 {
-    const char *base = test_folder();
-    char folder[128];
+    struct fixture f;
+    char made[32], renamed[32];
+    fixture_open(&f);
     SWEEP_ALLOC(fault)
     {
-        struct fixture f = {.folder = folder};
         struct system *overlay = NULL;
         fault_disarm();
-        (void)snprintf(folder, sizeof(folder), "%s/%llu", base, (unsigned long long)fault.step);
-        f.arena = arena_new(NULL, "fixture", 0);
-        CHECK_OK(system_open(f.folder, SLICE("olga"), true, &f.system, &f.info));
-        f.owner = fixture_login(&f, "olga");
-        fixture_table(&f, f.owner, "old");
+        (void)snprintf(made, sizeof(made), "made_%llu", (unsigned long long)fault.step);
+        (void)snprintf(renamed, sizeof(renamed), "renamed_%llu", (unsigned long long)fault.step);
         fault_arm(&fault);
         enum err err = system_overlay_open(f.system, &overlay, &f.info);
         if (err == ERR_OK) {
-            err = create(overlay, &f, f.owner, "new");
+            err = create(overlay, &f, f.owner, made);
         }
         if (err == ERR_OK) {
-            err = rename_to(overlay, &f, "old", "older");
+            err = rename_to(overlay, &f, made, renamed);
         }
         if (err == ERR_OK) {
             err = system_overlay_rollback(overlay, f.owner, 2, &f.info);
@@ -220,8 +217,8 @@ TEST(system_overlay, is_whole_or_nothing_with_every_allocation_failing)
         fault_disarm();
         system_close(overlay);
         CHECK(err == ERR_OK || (fault.fired && err == ERR_NOMEM));
-        CHECK(has(f.system, &f, "new") == (err == ERR_OK));
-        CHECK(has(f.system, &f, "older") == (err == ERR_OK));
-        fixture_close(&f);
+        CHECK(!has(f.system, &f, made));
+        CHECK(has(f.system, &f, renamed) == (err == ERR_OK));
     }
+    fixture_close(&f);
 }
