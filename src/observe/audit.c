@@ -2,11 +2,14 @@
  * and syncs once for everybody. No thread of its own: with one writer it costs one lock. */
 #include "observe/audit.h"
 
+#include <sys/statvfs.h>
+
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "observe/audit_int.h"
+#include "observe/metrics.h"
 
 struct waiter {
     struct slice fields;
@@ -32,6 +35,7 @@ struct audit {
     int64_t anchor_due_us;             /* monotonic */
     bool is_anchor_failing;
     bool is_replaced; /* the anchor is of another trail */
+    struct metrics *metrics;
 };
 
 /* ---- the anchor ---- */
@@ -101,6 +105,7 @@ enum err audit_open(const char *folder, const struct audit_options *options,
     uint64_t bytes_max = options == NULL || options->file_bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT
                                                                          : options->file_bytes_max;
     enum err err = ERR_OK;
+    audit->metrics = options == NULL ? NULL : options->metrics;
     audit->trail = (struct audit_trail){.lock_fd = -1, .head_fd = -1, .file_fd = -1};
     if (options != NULL && options->anchors != NULL) {
         /* Before the trail is looked at: what was anchored by then is there by then. */
@@ -186,10 +191,12 @@ static void lead(struct audit *audit)
     pthread_mutex_unlock(&audit->lock);
     struct errinfo info;
     errinfo_init(&info);
+    uint64_t syncs = audit->trail.sync_count;
     enum err err = audit->is_replaced ? replaced(&info) : commit(&audit->trail, batch, &info);
     if (err == ERR_OK) {
         move_anchor(audit, false);
     }
+    metrics_add(audit->metrics, METRIC_AUDIT_FLUSHES, 0, audit->trail.sync_count - syncs);
     pthread_mutex_lock(&audit->lock);
     audit->is_committing = false;
     while (batch != NULL) {
@@ -204,14 +211,73 @@ static void lead(struct audit *audit)
     pthread_cond_broadcast(&audit->done);
 }
 
+static void count_login(struct metrics *metrics, const struct audit_record *record)
+{
+    static const char *const providers[] = {"local", "password", "apikey", "oidc", "certificate"};
+    struct slice provider =
+        record->who != NULL ? identity_provider(record->who) : record->refused_by;
+    unsigned which = 0;
+    while (which < ARRAY_COUNT(providers) && !slice_equal(provider, slice_of(providers[which]))) {
+        which++;
+    }
+    metrics_add(metrics, METRIC_LOGINS, which * 2 + (record->who == NULL), 1);
+}
+
+static void count_record(struct audit *audit, const struct audit_record *record, int64_t us,
+                         enum err err)
+{
+    struct metrics *metrics = audit->metrics;
+    metrics_add(metrics, METRIC_AUDIT_BACKLOG, 0, UINT64_MAX);
+    metrics_add(metrics, err == ERR_OK ? METRIC_AUDIT_RECORDS : METRIC_AUDIT_FAILURES, 0, 1);
+    if (!record->is_lazy) {
+        metrics_observe(metrics, METRIC_AUDIT_FLUSH, us);
+    }
+    if (record->kind == AUDIT_LOGIN) {
+        count_login(metrics, record);
+    }
+}
+
+enum err audit_check(struct audit *audit, struct errinfo *info)
+{
+    struct statvfs space;
+    if (statvfs(audit->trail.folder, &space) != 0 || (space.f_flag & ST_RDONLY) != 0) {
+        return errinfo_set(info, ERR_IO, NULL, "the folder of the audit trail cannot be written");
+    }
+    if ((uint64_t)space.f_bavail * space.f_frsize < AUDIT_RECORD_BYTES_MAX) {
+        return errinfo_set(info, ERR_IO, "53100", "the disk of the audit trail is full");
+    }
+    pthread_mutex_lock(&audit->lock);
+    while (audit->is_committing) {
+        pthread_cond_wait(&audit->done, &audit->lock);
+    }
+    audit->is_committing = true;
+    pthread_mutex_unlock(&audit->lock);
+    enum err err =
+        audit->is_replaced ? replaced(info) : audit__lock(audit->trail.lock_fd, true, info);
+    if (err == ERR_OK) {
+        err = audit__trail_refresh(&audit->trail, info);
+        if (err == ERR_OK && audit->trail.is_unsynced) {
+            err = audit__trail_settle(&audit->trail, info);
+        }
+        audit__unlock(audit->trail.lock_fd);
+    }
+    pthread_mutex_lock(&audit->lock);
+    audit->is_committing = false;
+    pthread_cond_broadcast(&audit->done);
+    pthread_mutex_unlock(&audit->lock);
+    return err;
+}
+
 enum err audit_write(struct audit *audit, const struct audit_record *record, struct errinfo *info)
 {
+    int64_t started_us = clock_mono_us();
     struct buf fields CLEANUP(buf_fini) = {0};
     TRY(audit__print_fields(record, &fields, info));
     struct waiter self = {.fields = buf_slice(&fields),
                           .wall_us = clock_wall_us(),
                           .is_lazy = record->is_lazy,
                           .info = info};
+    metrics_add(audit->metrics, METRIC_AUDIT_BACKLOG, 0, 1);
     pthread_mutex_lock(&audit->lock);
     if (audit->last == NULL) {
         audit->first = &self;
@@ -227,6 +293,7 @@ enum err audit_write(struct audit *audit, const struct audit_record *record, str
         }
     }
     pthread_mutex_unlock(&audit->lock);
+    count_record(audit, record, clock_mono_us() - started_us, self.err);
     return self.err;
 }
 

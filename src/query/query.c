@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/admission_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 
@@ -31,6 +31,7 @@ void query_cancel(struct query *query)
     pthread_mutex_lock(&session->lock);
     engine_session_cancel(session->engine);
     pthread_mutex_unlock(&session->lock);
+    admission_wake(session->warehouse->admission);
 }
 
 double query_progress(struct query *query)
@@ -325,6 +326,7 @@ static const struct {
     [STATEMENT_ALTER_TABLE] = {run_alter_table, true, false},
     [STATEMENT_CREATE_PRINCIPAL] = {run_create_principal, true, true},
     [STATEMENT_ALTER_USER] = {run_alter_user, true, true},
+    [STATEMENT_ALTER_LIMITS] = {run_alter_limits, true, true},
     [STATEMENT_CREATE_API_KEY] = {run_create_api_key, true, true},
     [STATEMENT_REVOKE_API_KEY] = {run_revoke_api_key, true, true},
     [STATEMENT_GRANT] = {run_grant, true, false},
@@ -450,6 +452,11 @@ enum err query_open(struct session *session, struct slice statement,
     info = info != NULL ? info : &local;
     errinfo_init(info);
     TRY(check_session(session, info));
+    bool is_worth_a_record = false;
+    enum err rate = admission_check_rate(session, &is_worth_a_record, info);
+    if (rate != ERR_OK && !is_worth_a_record) {
+        return rate;
+    }
     struct query *query;
     TRY(query_new(session, statement, &query, info));
     pthread_mutex_lock(&session->lock);
@@ -457,7 +464,7 @@ enum err query_open(struct session *session, struct slice statement,
     pthread_mutex_unlock(&session->lock);
     clients_add(&session->warehouse->clients, query);
     watchdog_add(session->warehouse->watchdog, query);
-    enum err err = run_statement(query, parameters, parameter_count, info);
+    enum err err = rate != ERR_OK ? rate : run_statement(query, parameters, parameter_count, info);
     if (err == ERR_OK && !query->has_rows) {
         err = query_move(query, QUERY_DONE, info);
     }

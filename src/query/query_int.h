@@ -10,6 +10,7 @@
 #include "catalog/catalog.h"
 #include "engine/engine.h"
 #include "observe/audit.h"
+#include "observe/metrics.h"
 #include "policy/policy.h"
 #include "query/clients_int.h"
 #include "query/query.h"
@@ -25,15 +26,20 @@
 #include "system/transaction.h"
 
 struct admission;
+struct fair_ticket;
 struct login_guard;
 struct login_setup;
 struct plan_cache;
+struct session_limits;
 
 struct warehouse {
     const struct config *config;
     char *folder;
     struct system *system;
     struct audit *audit;
+    struct metrics *metrics;
+    atomic_uint session_count;
+    int64_t started_wall_us;
     struct engine_hosts *hosts; /* NULL: the engine runs in this process */
     struct engine *engine;
     struct admission *admission;
@@ -62,6 +68,7 @@ struct prepared {
 struct session {
     struct warehouse *warehouse;
     struct identity *who;
+    enum session_protocol protocol;
     bool is_over;            /* the person may not ask on: sign-in ended, user gone */
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
@@ -69,6 +76,7 @@ struct session {
     struct client *client; /* NULL: not of a server */
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
+    struct session_limits *limits; /* NULL until its first statement */
     struct prepared *prepared;
     struct workspace *workspace; /* shared with forks */
     struct resolve_memo *memo;   /* while a statement is planned, in its arena */
@@ -193,8 +201,9 @@ struct query {
     bool is_admin; /* audited as administration */
     bool is_start_audited;
     bool is_ending; /* of a transaction block: its failure is none of the block */
-    bool is_admitted;
     bool has_rows;
+    struct fair_ticket *ticket; /* its place; NULL: none */
+    uint64_t memory_bytes;      /* granted with it; 0 = no limit of its own */
     struct plan *plan;
     struct access *access;
     struct engine_query *engine;
@@ -238,16 +247,7 @@ void session_print_settings(const struct session *session, const enum config_key
                             struct buf *lines);
 void session_drop_prepared(struct session *session, struct slice name);
 
-/* ---- admission, cache, watchdog ---- */
-
-MUST_USE enum err admission_new(const struct config *config, struct admission **ret_admission,
-                                struct errinfo *info);
-void admission_free(struct admission *admission);
-/* Waits for a place; fails with ERR_BUSY (53300, 53400) or as query_check_cancelled says. */
-MUST_USE enum err admission_enter(struct admission *admission, struct query *query,
-                                  struct errinfo *info);
-void admission_leave(struct admission *admission, struct query *query);
-void admission_wake(struct admission *admission); /* a waiter may have been cancelled */
+/* ---- cache, watchdog (admission: admission_int.h) ---- */
 
 MUST_USE enum err plan_cache_new(struct plan_cache **ret_cache, struct errinfo *info);
 void plan_cache_free(struct plan_cache *cache);

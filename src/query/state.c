@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "query/admission_int.h"
 #include "query/lake_int.h"
 
 typedef enum err (*move_fn)(struct query *query, enum query_state to, struct errinfo *info);
@@ -116,7 +117,9 @@ static enum err audit_start(struct query *query, UNUSED enum query_state to, str
 static enum err take_place(struct query *query, UNUSED enum query_state to, struct errinfo *info)
 {
     TRY(admission_enter(query->session->warehouse->admission, query, info));
-    query->is_admitted = true;
+    if (query->session->warehouse->hosts != NULL) {
+        engine_session_set_memory(query->session->engine, query->memory_bytes);
+    }
     return ERR_OK;
 }
 
@@ -146,11 +149,65 @@ static void release(struct query *query)
     struct engine_query *engine = TAKE(query->engine);
     pthread_mutex_unlock(&session->lock);
     engine_query_close(engine);
-    if (query->is_admitted) {
+    if (query->ticket != NULL) {
         admission_leave(session->warehouse->admission, query);
-        query->is_admitted = false;
     }
     watchdog_remove(session->warehouse->watchdog, query);
+}
+
+/* Which SQLSTATEs are of which kind of trouble: by their class. */
+static unsigned kind_of_error(const char *sqlstate)
+{
+    static const struct {
+        const char *class;
+        unsigned kind;
+    } classes[] = {{"42501", 1}, {"42", 0}, {"28", 1}, {"53", 2}, {"54", 2}, {"XX", 3}, {"58", 3}};
+    for (size_t i = 0; i < ARRAY_COUNT(classes); i++) {
+        if (strncmp(sqlstate, classes[i].class, strlen(classes[i].class)) == 0) {
+            return classes[i].kind;
+        }
+    }
+    return 4;
+}
+
+static void observe_span(const struct query *query, enum metric metric, enum query_state from,
+                         enum query_state to, int64_t end_us)
+{
+    int64_t until_us = to == QUERY_DONE ? end_us : query->entered_us[to];
+    if (query->entered_us[from] != 0 && until_us != 0) {
+        metrics_observe(query->session->warehouse->metrics, metric,
+                        until_us - query->entered_us[from]);
+    }
+}
+
+static void count_tables(const struct query *query, const struct audit_record *record)
+{
+    struct metrics *metrics = query->session->warehouse->metrics;
+    for (size_t i = 0; query->is_start_audited && i < record->table_count; i++) {
+        metrics_add(metrics, METRIC_POLICY_TABLES, query->plan->tables[i].is_bound ? 0 : 1, 1);
+        metrics_add(metrics, METRIC_BYTES_READ, 0, record->tables[i].bytes_read);
+    }
+}
+
+static void count_end(const struct query *query, enum query_state to,
+                      const struct audit_record *record)
+{
+    struct metrics *metrics = query->session->warehouse->metrics;
+    unsigned state = (unsigned)to - QUERY_DONE; /* done, failed, cancelled, as the metric has it */
+    int64_t now_us = clock_mono_us();
+    metrics_add(metrics, METRIC_QUERIES, state * 3 + (unsigned)query->session->protocol, 1);
+    metrics_add(metrics, METRIC_ROWS_OUT, 0, query->rows_out);
+    metrics_add(metrics, METRIC_BYTES_OUT, 0, query->bytes_out);
+    observe_span(query, METRIC_QUERY_PLAN, QUERY_RECEIVED, QUERY_PLANNED, now_us);
+    observe_span(query, METRIC_QUERY_QUEUE, QUERY_PLANNED, QUERY_ADMITTED, now_us);
+    observe_span(query, METRIC_QUERY_RUN, QUERY_ADMITTED, QUERY_DONE, now_us);
+    count_tables(query, record);
+    if (to == QUERY_FAILED) {
+        unsigned kind = kind_of_error(query->sqlstate);
+        metrics_add(metrics, METRIC_QUERY_ERRORS, kind, 1);
+        metrics_add(metrics, METRIC_POLICY_DENIED, 0,
+                    kind == 1 || strcmp(query->sqlstate, "42P01") == 0);
+    }
 }
 
 /* The end record carries what the start could not know. A failing trail does not undo an end:
@@ -175,6 +232,7 @@ static enum err finish(struct query *query, enum query_state to, UNUSED struct e
         log_error("query", "the end of query %s is not in the audit trail: %s", query->id,
                   trouble.message);
     }
+    count_end(query, to, &record);
     access_close(TAKE(query->access));
     return ERR_OK;
 }

@@ -10,7 +10,7 @@
 
 #define SYSTEM_FILE "system.db"
 #define SYSTEM_APPLICATION_ID 0x4D6F6174 /* "Moat", in the file's header */
-#define SYSTEM_LAYOUT 5                  /* user_version of the file's header */
+#define SYSTEM_LAYOUT 6                  /* user_version of the file's header */
 #define SYSTEM_MASK_KEY_BYTES 32
 #define SYSTEM_BUSY_TIMEOUT_MS 5000
 

@@ -208,6 +208,7 @@ enum err session_open(struct engine *, const struct identity *, struct engine_se
 void session_close(struct engine_session *) noexcept;
 void session_cancel(struct engine_session *) noexcept;
 void session_ready(struct engine_session *) noexcept;
+void session_set_memory(struct engine_session *, uint64_t memory_bytes_max) noexcept;
 enum err parse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err deparse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err functions(struct engine_session *, struct buf *, struct errinfo *) noexcept;

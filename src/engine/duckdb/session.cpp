@@ -110,6 +110,18 @@ void session_ready(struct engine_session *session) noexcept
     session->side.context->ClearInterrupt();
 }
 
+void session_set_memory(struct engine_session *session, uint64_t memory_bytes_max) noexcept
+{
+    auto &database = *session->database->instance;
+    uint64_t most = session->engine->memory_bytes_max;
+    uint64_t bytes = memory_bytes_max == 0 || memory_bytes_max > most ? most : memory_bytes_max;
+    try {
+        duckdb::BufferManager::GetBufferManager(database).SetMemoryLimit(bytes);
+    } catch (...) {
+        /* More is held than that: the query hears it from its first allocation. */
+    }
+}
+
 void session_close(struct engine_session *session) noexcept
 {
     ASSERT(!session->has_query);

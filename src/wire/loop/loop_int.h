@@ -29,7 +29,7 @@ struct listener {
     struct loop_listener options;
     int fd;
     uv_poll_t poll;
-    unsigned connection_count; /* loop's thread */
+    atomic_uint connection_count; /* written by the loop's thread */
     unsigned login_count;
 };
 
@@ -101,6 +101,7 @@ struct loop {
     /* Loop's thread. */
     atomic_bool is_stopping; /* written by the loop's thread */
     bool is_cancelled;
+    bool is_last_call; /* stopping, and all that is left serves the drain */
     int64_t stop_at_us;
 
     pthread_mutex_t lock; /* for all that follows */

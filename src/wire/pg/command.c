@@ -575,6 +575,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_DETACH:
     case STATEMENT_CREATE_PRINCIPAL:
     case STATEMENT_ALTER_USER:
+    case STATEMENT_ALTER_LIMITS:
     case STATEMENT_REVOKE_API_KEY:
     case STATEMENT_GRANT_ROLE:
     case STATEMENT_COPY:

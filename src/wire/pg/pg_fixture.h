@@ -103,6 +103,10 @@ void session_drop_temps(UNUSED struct session *session)
 {
 }
 
+void session_set_protocol(UNUSED struct session *session, UNUSED enum session_protocol protocol)
+{
+}
+
 enum err session_use_savepoint(struct session *session, enum session_savepoint which,
                                struct slice name, struct errinfo *info)
 {
