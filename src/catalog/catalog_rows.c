@@ -102,6 +102,7 @@ static struct slice kind_name(const struct relation *relation)
 {
     switch (relation->kind) {
     case RELATION_TABLE:
+    case RELATION_TEMP:
         return SLICE("table");
     case RELATION_VIEW:
         return SLICE("view");

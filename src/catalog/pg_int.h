@@ -127,6 +127,9 @@ struct pg_listed {
     uint32_t owner;
     struct slice owner_name;
     struct slice comment;
+    const struct system_comment *comments; /* of its columns */
+    size_t comment_count;
+    uint32_t rule;                         /* of a view: what PostgreSQL calls its text */
     const struct catalog_visible *visible; /* NULL for what Moat makes */
     const struct system_shape *shape;      /* of moat_system */
     const struct pg_relation *relation;    /* of pg_catalog and information_schema */
@@ -159,6 +162,9 @@ struct pg_field {
     struct slice engine_type; /* empty for what PostgreSQL has too */
 };
 struct pg_field catalog__pg_field_of(const struct pg_listed *listed, size_t index);
+
+/* The relation that the person may see, NULL if there is none such. */
+const struct pg_listed *catalog__pg_listed_find(const struct pg_model *model, struct slice uuid);
 
 /* The person who owns an object; 0 if nothing is known of them. */
 uint32_t catalog__pg_person_find(const struct pg_model *model, struct slice name, bool is_user);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "catalog/pg_int.h"
 #include "sql/scan.h"
+#include "system/transaction.h"
 
 #define OID_FIRST 16384u
 #define OID_LAST 0x7fffffffu /* many clients read them as signed */
@@ -222,6 +223,7 @@ static enum err add_visible(struct pg_model *model, struct numbers *numbers, str
         if (schema == NULL) {
             continue; /* its catalog could not be asked for its namespaces */
         }
+        bool is_view = relation->kind == RELATION_VIEW;
         model->relations[model->relation_count++] =
             (struct pg_listed){.oid = give_number(numbers, "relation", relation->uuid),
                                .schema = schema,
@@ -229,8 +231,56 @@ static enum err add_visible(struct pg_model *model, struct numbers *numbers, str
                                .owner = catalog__pg_person_find(model, relation->owner, true),
                                .owner_name = relation->owner,
                                .visible = sorted[i],
-                               .is_view = relation->kind == RELATION_VIEW,
+                               .is_view = is_view,
+                               .rule = is_view ? give_number(numbers, "rule", relation->uuid) : 0,
                                .column_count = sorted[i]->column_count};
+    }
+    return ERR_OK;
+}
+
+/* Those of visible relations stand first, by uuid. */
+static struct pg_listed *find_listed(const struct pg_model *model, struct slice uuid)
+{
+    size_t low = 0;
+    size_t high = 0;
+    while (high < model->relation_count && model->relations[high].visible != NULL) {
+        high++;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        struct pg_listed *listed = &model->relations[middle];
+        int order = slice_compare(listed->visible->relation->uuid, uuid);
+        if (order == 0) {
+            return listed;
+        }
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return NULL;
+}
+
+const struct pg_listed *catalog__pg_listed_find(const struct pg_model *model, struct slice uuid)
+{
+    return find_listed(model, uuid);
+}
+
+static enum err add_column_comments(struct pg_model *model, struct arena *arena,
+                                    struct errinfo *info)
+{
+    struct system_comment *comments;
+    size_t count;
+    TRY(system_column_comments(model->input->system, model->input->who, arena, &comments, &count,
+                               info));
+    for (size_t i = 0, next; i < count; i = next) { /* those of one relation together */
+        next = i + 1;
+        while (next < count && slice_equal(comments[next].uuid, comments[i].uuid)) {
+            next++;
+        }
+        struct pg_listed *listed = find_listed(model, comments[i].uuid);
+        if (listed != NULL) {
+            listed->comments = &comments[i];
+            listed->comment_count = next - i;
+        }
     }
     return ERR_OK;
 }
@@ -241,18 +291,13 @@ static enum err add_comments(struct pg_model *model, struct arena *arena, struct
     size_t count;
     TRY(system_relations(model->input->system, model->input->who, arena, &registered, &count,
                          info));
-    size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        for (at = registered[i].comment.len == 0 ? model->relation_count : 0;
-             at < model->relation_count; at++) {
-            struct pg_listed *listed = &model->relations[at];
-            if (listed->visible != NULL &&
-                slice_equal(listed->visible->relation->uuid, registered[i].relation.uuid)) {
-                listed->comment = registered[i].comment;
-            }
+        struct pg_listed *listed = find_listed(model, registered[i].relation.uuid);
+        if (listed != NULL) {
+            listed->comment = registered[i].comment;
         }
     }
-    return ERR_OK;
+    return add_column_comments(model, arena, info);
 }
 
 static struct pg_listed listed_of(const struct pg_model *model, const char *schema,
@@ -310,7 +355,7 @@ static enum err build(const struct catalog_system_input *input, struct arena *ar
     TRY(system_users(input->system, input->who, arena, &users, &user_count, info));
     TRY(system_roles(input->system, input->who, arena, &roles, &role_count, info));
     struct numbers numbers = {
-        .slot_count = 1024 + 4 * (2 * input->visible_count + own_count + input->namespace_count +
+        .slot_count = 1024 + 4 * (3 * input->visible_count + own_count + input->namespace_count +
                                   user_count + role_count + identity_role_count(input->who))};
     numbers.slots = arena_calloc(arena, numbers.slot_count, sizeof(*numbers.slots));
     if (model->relations == NULL || numbers.slots == NULL) {

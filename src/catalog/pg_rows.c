@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "catalog/pg_int.h"
 #include "sql/functions.h"
+#include "system/transaction.h"
 
 #define BEGIN_ROWS                                                                                 \
     const struct pg_model *model;                                                                  \
@@ -78,6 +79,21 @@ static enum err rows_attribute(const struct catalog_system_input *input, struct 
     return catalog__pg_rows_finish(out, info);
 }
 
+static void print_comments(struct buf *out, const struct pg_listed *listed)
+{
+    for (size_t c = 0; listed->visible != NULL && c < listed->column_count; c++) {
+        for (size_t i = 0; i < listed->comment_count; i++) {
+            if (listed->comments[i].column_id == listed->visible->columns[c]->id) {
+                catalog__row_begin(out);
+                catalog__row_number(out, "objoid", listed->oid);
+                catalog__row_number(out, "objsubid", c + 1);
+                catalog__row_text(out, "description", listed->comments[i].comment);
+                catalog__row_end(out);
+            }
+        }
+    }
+}
+
 static enum err rows_description(const struct catalog_system_input *input, struct arena *arena,
                                  struct buf *out, struct errinfo *info)
 {
@@ -87,8 +103,67 @@ static enum err rows_description(const struct catalog_system_input *input, struc
         if (listed->comment.len > 0) {
             catalog__row_begin(out);
             catalog__row_number(out, "objoid", listed->oid);
+            catalog__row_number(out, "objsubid", 0);
             catalog__row_text(out, "description", listed->comment);
             catalog__row_end(out);
+        }
+        print_comments(out, listed);
+    }
+    return catalog__pg_rows_finish(out, info);
+}
+
+/* ---- views and what they read: for those who may see the text ---- */
+
+static const struct pg_listed *readable_view(const struct catalog_system_input *input,
+                                             const struct pg_listed *listed)
+{
+    bool is_readable = listed->rule != 0 && listed->visible != NULL &&
+                       catalog__may_administer(input->who, listed->visible->relation);
+    return is_readable ? listed : NULL;
+}
+
+static enum err rows_rewrite(const struct catalog_system_input *input, struct arena *arena,
+                             struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *view = readable_view(input, &model->relations[i]);
+        if (view != NULL) {
+            catalog__row_begin(out);
+            catalog__row_number(out, "oid", view->rule);
+            catalog__row_number(out, "ev_class", view->oid);
+            catalog__row_end(out);
+        }
+    }
+    return catalog__pg_rows_finish(out, info);
+}
+
+static void print_depend(struct buf *out, uint32_t rule, uint32_t on, const char *kind)
+{
+    catalog__row_begin(out);
+    catalog__row_number(out, "objid", rule);
+    catalog__row_number(out, "refobjid", on);
+    catalog__row_text(out, "deptype", slice_of(kind));
+    catalog__row_end(out);
+}
+
+/* Of the text on its view, and on what it reads. */
+static enum err rows_depend(const struct catalog_system_input *input, struct arena *arena,
+                            struct buf *out, struct errinfo *info)
+{
+    BEGIN_ROWS;
+    for (size_t i = 0; i < model->relation_count; i++) {
+        const struct pg_listed *view = readable_view(input, &model->relations[i]);
+        size_t count = view == NULL ? 0 : view->visible->relation->source_count;
+        if (view != NULL) {
+            print_depend(out, view->rule, view->oid, "i");
+        }
+        for (size_t s = 0; s < count; s++) {
+            const struct pg_listed *on =
+                catalog__pg_listed_find(model, view->visible->relation->sources[s].uuid);
+            if (on != NULL) {
+                print_depend(out, view->rule, on->oid, "n");
+            }
         }
     }
     return catalog__pg_rows_finish(out, info);
@@ -457,6 +532,10 @@ static const char *const proc_constants[] = {
 static const char *const settings_constants[] = {
     "category", "'Moat'",   "short_desc",      "''",    "context", "'user'",
     "vartype",  "'string'", "pending_restart", "false", NULL};
+static const char *const rewrite_constants[] = {
+    "rulename", "'_RETURN'", "ev_type", "'1'", "ev_enabled", "'O'", "is_instead", "true", NULL};
+static const char *const depend_constants[] = {
+    "classid", "2618", "objsubid", "0", "refclassid", "1259", "refobjsubid", "0", NULL};
 static const char *const table_constants[] = {"hasindexes",  "false",       "hasrules",
                                               "false",       "hastriggers", "false",
                                               "rowsecurity", "false",       NULL};
@@ -475,8 +554,10 @@ const struct pg_source catalog__pg_sources[] = {
      "attrelid attname atttypid attlen attnum attndims atttypmod attbyval attalign attstorage "
      "attnotnull attcollation ",
      attribute_constants, rows_attribute},
-    {SQL_SCHEMA_PG, "pg_description", "objoid description ", description_constants,
+    {SQL_SCHEMA_PG, "pg_description", "objoid objsubid description ", description_constants,
      rows_description},
+    {SQL_SCHEMA_PG, "pg_rewrite", "oid ev_class ", rewrite_constants, rows_rewrite},
+    {SQL_SCHEMA_PG, "pg_depend", "objid refobjid deptype ", depend_constants, rows_depend},
     {SQL_SCHEMA_PG, "pg_tables", "schemaname tablename tableowner ", table_constants, rows_tables},
     {SQL_SCHEMA_PG, "pg_views", "schemaname viewname viewowner definition ", NULL, rows_views},
     {SQL_SCHEMA_PG, "pg_stat_user_tables", "relid schemaname relname ", NULL, rows_user_statistics},

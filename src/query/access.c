@@ -25,7 +25,9 @@ struct access {
     size_t lake_count;
     const struct engine_scan_spec **scan_specs;
     size_t scan_count;
-    bool has_hidden; /* values of the objects that the person may not see */
+    bool has_hidden;             /* values of the objects that the person may not see */
+    struct temp_file *sink_temp; /* written to instead of a path */
+    uint64_t sink_bytes_max;
     int sink_fd;
     char *sink_path;
     char *sink_temporary;
@@ -61,6 +63,11 @@ static enum err read_object(void *context, size_t index, uint64_t offset, void *
         return errinfo_set(info, ERR_DENIED, NULL, "no grant for this object");
     }
     struct access_object *object = &access->objects[index];
+    if (object->object->temp != NULL) {
+        TRY(temp_file_read(object->object->temp, offset, ret_bytes, len, info));
+        atomic_fetch_add(&object->bytes_read, len);
+        return ERR_OK;
+    }
     if (atomic_load(&object->open) == NULL) {
         pthread_mutex_lock(&object->lock);
         enum err err =
@@ -73,10 +80,26 @@ static enum err read_object(void *context, size_t index, uint64_t offset, void *
     return ERR_OK;
 }
 
+static enum err write_temp(struct access *access, const void *bytes, size_t len,
+                           struct errinfo *info)
+{
+    if (len > access->sink_bytes_max - access->sink_temp->size_bytes) {
+        (void)errinfo_set(info, ERR_LIMIT, "53400",
+                          "the session's temporary tables would be larger than session.temp_disk "
+                          "allows");
+        errinfo_hint(info, "DROP or TRUNCATE some, or select fewer rows.");
+        return ERR_LIMIT;
+    }
+    return temp_file_append(access->sink_temp, bytes, len, info);
+}
+
 static enum err write_sink(void *context, UNUSED size_t index, const void *bytes, size_t len,
                            struct errinfo *info)
 {
     struct access *access = context;
+    if (access->sink_temp != NULL) {
+        return write_temp(access, bytes, len, info);
+    }
     return io_write_all(access->sink_fd, (struct slice){bytes, len}, info);
 }
 
@@ -109,12 +132,13 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         described[i].extension = object->suffix;
         described[i].has_hidden = access->has_hidden;
     }
+    bool has_sink = access->sink_path != NULL || access->sink_temp != NULL;
     struct engine_grant_spec spec = {
         .objects = described,
         .object_count = access->object_count,
         .read = read_object,
-        .write = access->sink_path != NULL ? write_sink : NULL,
-        .writable_count = access->sink_path != NULL ? 1 : 0,
+        .write = has_sink ? write_sink : NULL,
+        .writable_count = has_sink ? 1 : 0,
         .context = access,
         .scans = access->scan_specs,
         .scan_count = access->scan_count,
@@ -178,9 +202,9 @@ static enum err open_scans(struct access *access, const struct plan *plan, struc
     return ERR_OK;
 }
 
-enum err access_open(struct warehouse *warehouse, const struct identity *who,
-                     const struct plan *plan, const char *sink_path, struct access **ret_access,
-                     struct errinfo *info)
+static enum err open_plan(struct warehouse *warehouse, const struct identity *who,
+                          const struct plan *plan, const char *sink_path, struct temp_file *temp,
+                          uint64_t temp_bytes_max, struct access **ret_access, struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = NULL;
     TRY(access_new(warehouse, who, plan->objects, plan->object_count, plan->is_bound, &access,
@@ -188,10 +212,26 @@ enum err access_open(struct warehouse *warehouse, const struct identity *who,
     if (sink_path != NULL) {
         TRY(open_sink(access, sink_path, info));
     }
+    access->sink_temp = temp == NULL ? NULL : temp_file_ref(temp);
+    access->sink_bytes_max = temp_bytes_max;
     TRY(open_scans(access, plan, info));
     TRY(open_grant(access, info));
     *ret_access = TAKE(access);
     return ERR_OK;
+}
+
+enum err access_open(struct warehouse *warehouse, const struct identity *who,
+                     const struct plan *plan, const char *sink_path, struct access **ret_access,
+                     struct errinfo *info)
+{
+    return open_plan(warehouse, who, plan, sink_path, NULL, 0, ret_access, info);
+}
+
+enum err access_open_temp(struct warehouse *warehouse, const struct identity *who,
+                          const struct plan *plan, struct temp_file *sink, uint64_t bytes_max,
+                          struct access **ret_access, struct errinfo *info)
+{
+    return open_plan(warehouse, who, plan, NULL, sink, bytes_max, ret_access, info);
 }
 
 void access_close(struct access *access)
@@ -214,6 +254,7 @@ void access_close(struct access *access)
         io_close(access->sink_fd);
         (void)unlink(access->sink_temporary);
     }
+    temp_file_unref(access->sink_temp);
     mem_free(access->sink_path);
     mem_free(access->sink_temporary);
     identity_unref(access->who);
@@ -222,7 +263,7 @@ void access_close(struct access *access)
 
 enum err access_bind(const struct access *access, struct slice physical_sql, struct buf *ret_sql)
 {
-    if (access->object_count == 0 && access->scan_count == 0) {
+    if (access->object_count == 0 && access->scan_count == 0) { /* nothing of it is in the text */
         buf_append_slice(ret_sql, physical_sql);
         return buf_failed(ret_sql) ? ERR_NOMEM : ERR_OK;
     }

@@ -185,7 +185,7 @@ enum err attached_all(struct session *session, const struct identity *who, struc
 {
     struct system_catalog *kept;
     size_t count;
-    TRY(system_catalogs(session->warehouse->system, who, arena, &kept, &count, info));
+    TRY(system_catalogs(session_store(session), who, arena, &kept, &count, info));
     struct attached *all = arena_calloc(arena, count + 1, sizeof(*all));
     if (all == NULL) {
         return errinfo_nomem(info);

@@ -65,6 +65,7 @@ enum err session_describe(struct session *session, struct slice statement, struc
     info = info != NULL ? info : &local;
     errinfo_init(info);
     TRY(session_check(session, info));
+    TRY(session_refresh_block(session, info));
     TRY(sql_check_text(statement, session->warehouse->limits.statement_bytes_max, info));
     TRY(signal_describe(statement, arena, &numbers, &name, &is_signal, info));
     TRY(plan_build(session, NULL, is_signal ? numbers : statement, &plan, info));

@@ -20,6 +20,7 @@ void plan_unref(struct plan *plan)
         }
         mem_free(plan->identities);
         constant_free(atomic_load(&plan->constant));
+        temp_set_unref(plan->temps);
         arena_free(plan->arena);
         mem_free(plan);
     }
@@ -155,6 +156,7 @@ static enum err open_view(struct builder *b, const struct plan_node *parent,
     }
     node->who = parent->who;
     node->via_view = relation->name.name;
+    node->view = relation;
     node->catalog =
         relation->view_catalog.len > 0 ? relation->view_catalog : relation->name.catalog;
     node->schema = relation->view_schema.len > 0 ? relation->view_schema : relation->name.schema;
@@ -235,6 +237,30 @@ static bool looks_like_path(const struct sql_reference *reference)
            (memchr(name.ptr, '/', name.len) != NULL || memchr(name.ptr, '.', name.len) != NULL);
 }
 
+/* Temporary tables are the session's: the statement can name them, no view and no policy. */
+static const struct temp_table *find_temp(const struct builder *b, const struct plan_node *node,
+                                          const struct sql_reference *reference)
+{
+    bool is_statement = node->view == NULL && node->via_policy.len == 0 &&
+                        node->who == b->session->who && b->depth == 0;
+    return is_statement ? session_temp(b->session, &reference->name) : NULL;
+}
+
+static enum err load_temp(struct builder *b, const struct temp_table *temp, struct resolved *out,
+                          struct errinfo *info)
+{
+    out->relation = arena_calloc(b->arena, 1, sizeof(*out->relation));
+    if (out->relation == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (b->plan->temps == NULL) {
+        b->plan->temps = temp_set_ref(session_temp_set(b->session));
+    }
+    b->plan->is_cacheable = false;
+    TRY(temp_table_relation(temp, b->arena, out->relation, info));
+    return resolve_give_all(out->relation, b->arena, &out->effective, info);
+}
+
 static enum err resolve_reference(struct builder *b, const struct plan_node *node,
                                   const struct sql_reference *reference, struct resolved *out,
                                   struct errinfo *info)
@@ -251,13 +277,22 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
     }
     struct lake_travel travel;
     TRY(plan_read_travel(b, reference, &travel, info));
+    const struct temp_table *temp = find_temp(b, node, reference);
+    if (temp != NULL) {
+        return load_temp(b, temp, out, info);
+    }
     /* A view means the same in whatever schema who asks is: they could have put a table of their
      * own there, and it would be read with a definer's rights. */
     struct sql_name name = reference->name;
     bool is_own = resolve_is_own_schema(name.schema);
     name.catalog = name.catalog.len > 0 || is_own ? name.catalog : node->catalog;
     name.schema = name.schema.len > 0 ? name.schema : node->schema;
+    const struct relation_source *source;
+    TRY(plan_find_source(b, node, &name, &source, info));
     enum err err = resolve_version(b->session, node->who, &name, &travel, b->arena, out, info);
+    if (err == ERR_OK) {
+        return plan_use_source(b, node, source, out, info);
+    }
     if (err == ERR_NOT_FOUND && reference->name.schema.len == 0 &&
         resolve_is_pg(reference->name.name)) {
         const struct sql_name pg = {SLICE(SQL_CATALOG_DEFAULT), SLICE(SQL_SCHEMA_PG),
@@ -709,21 +744,26 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
 
 /* ---- second pass: secure ---- */
 
-/* One that has no rows now: nothing has to be opened to say so. */
-static bool is_empty_system(const struct relation *relation)
+/* A relation without rows now: nothing has to be opened to say so. */
+static bool has_no_rows(const struct relation *relation)
 {
-    return relation->kind == RELATION_SYSTEM && relation->object_count == 0;
+    return (relation->kind == RELATION_SYSTEM || relation->kind == RELATION_TEMP) &&
+           relation->object_count == 0;
 }
 
 static void write_source_column(const struct relation *relation,
                                 const struct relation_column *column, struct buf *out)
 {
     bool is_text = lake_metadata_is_text(relation, column);
+    bool as_text = false;
+    if (relation->kind == RELATION_TEMP) {
+        is_text = temp_keeps_type(column->type, &as_text) && as_text;
+    }
     if (relation->kind == RELATION_SYSTEM && slice_starts_with(column->source, SLICE("="))) {
         buf_append(out, column->source.ptr + 1, column->source.len - 1);
         return;
     }
-    if (is_empty_system(relation)) {
+    if (has_no_rows(relation)) {
         buf_printf(out, "CAST(NULL AS %.*s)", SLICE_ARGS(column->type));
         return;
     }
@@ -773,7 +813,7 @@ static enum err write_source(struct builder *b, const struct plan_ref *ref, stru
         buf_printf(out, " AS \"__moat_c%u\"", columns[i]->id);
     }
     buf_append_str(out, " FROM ");
-    if (is_empty_system(relation)) {
+    if (has_no_rows(relation)) {
         buf_append_str(out, "(SELECT 1) AS \"__moat_none\" WHERE false) AS \"__moat_source\"");
         return ERR_OK;
     }
@@ -906,6 +946,17 @@ static enum err secure_path(struct builder *b, struct plan_node *node, size_t in
     return sql_ast_graft(node->ast, index, own, info);
 }
 
+/* A view's columns are called as its body calls them, until one is renamed. */
+static bool has_body_names(const struct relation *view)
+{
+    for (size_t i = 0; i < view->column_count; i++) {
+        if (!slice_equal(view->columns[i].name, view->columns[i].source)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum err secure_reference(struct builder *b, struct plan_node *node, size_t index,
                                  struct errinfo *info)
 {
@@ -915,8 +966,9 @@ static enum err secure_reference(struct builder *b, struct plan_node *node, size
     bool is_definer = is_bound && ref->view != NULL && ref->view->who != node->who;
     if (ref->view != NULL) {
         TRY(plan_secure_node(b, ref->view, info));
-        if (!is_bound && (identity_is_owner(node->who) ||
-                          ref->resolved.effective.column_count == relation->column_count)) {
+        if (!is_bound && has_body_names(relation) &&
+            (identity_is_owner(node->who) ||
+             ref->resolved.effective.column_count == relation->column_count)) {
             return sql_ast_graft(node->ast, index, ref->view->ast->select, info);
         }
     }
@@ -985,27 +1037,32 @@ static enum err build_text(struct session *session, struct query *query, struct 
                            struct plan *plan, struct errinfo *info)
 {
     struct builder b = {.session = session, .arena = plan->arena, .plan = plan};
-    struct plan_node root = {.who = session->who, .via_view = {"", 0}};
+    struct plan_node *root = arena_calloc(plan->arena, 1, sizeof(*root));
     struct slice json;
+    if (root == NULL) {
+        return errinfo_nomem(info);
+    }
+    *root = (struct plan_node){.who = session->who, .via_view = {"", 0}};
     TRY(plan_parse(session, kept, b.arena, &json, info));
     struct asker asker;
     struct sql_limits limits =
         limits_of(session, session->who, slice_of(session->default_schema), &asker);
-    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root.ast, info));
-    plan->ast = root.ast;
-    plan->reads_nothing = root.ast->reference_count == 0;
-    plan->is_constant = sql_ast_is_constant(root.ast);
+    TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root->ast, info));
+    plan->ast = root->ast;
+    plan->reads_nothing = root->ast->reference_count == 0;
+    plan->is_constant = sql_ast_is_constant(root->ast);
+    plan->root = root;
     TRY(enter(query, QUERY_PARSED, info));
-    TRY(plan_resolve_node(&b, &root, info));
+    TRY(plan_resolve_node(&b, root, info));
     if (query != NULL) { /* from here the trail can say which tables */
         plan_unref(query->plan);
         atomic_fetch_add(&plan->references, 1);
         query->plan = plan;
     }
     TRY(enter(query, QUERY_RESOLVED, info));
-    TRY(plan_secure_node(&b, &root, info));
+    TRY(plan_secure_node(&b, root, info));
     TRY(enter(query, QUERY_SECURED, info));
-    TRY(print_physical(&b, root.ast, info));
+    TRY(print_physical(&b, root->ast, info));
     return enter(query, QUERY_PLANNED, info);
 }
 
@@ -1050,7 +1107,7 @@ static bool is_current(struct session *session, const struct plan *plan)
             is_same = lake_is_current(table->relation);
             continue;
         }
-        is_same = catalog_load(session->warehouse->system, table->who, &table->relation->name, true,
+        is_same = catalog_load(session_store(session), table->who, &table->relation->name, true,
                                arena, &now, &ignored) == ERR_OK &&
                   now.object_count == table->object_count &&
                   now.version == table->relation->version;
@@ -1072,8 +1129,17 @@ static uint64_t key_of(const struct session *session, struct slice text, uint64_
     return hash_xx64(text, seed);
 }
 
+/* Nobody else may get a plan with what is this session's, nor it one without. */
+static bool has_own(struct session *session)
+{
+    return session_has_changes(session) || session_temp_set(session) != NULL;
+}
+
 struct plan *plan_find(struct session *session, struct slice text, uint64_t version)
 {
+    if (has_own(session)) {
+        return NULL;
+    }
     struct plan *plan = plan_cache_get(session->warehouse->cache, key_of(session, text, version),
                                        text, version, session->who);
     if (plan != NULL && !is_current(session, plan)) {
@@ -1113,6 +1179,9 @@ enum err plan_build(struct session *session, struct query *query, struct slice t
 {
     struct warehouse *warehouse = session->warehouse;
     uint64_t version;
+    if (has_own(session)) {
+        return build_new(session, query, text, ret_plan, info);
+    }
     TRY(system_version(warehouse->system, &version, info));
     struct plan *plan CLEANUP(plan_cleanup) = plan_find(session, text, version);
     if (plan != NULL) {

@@ -29,9 +29,10 @@ struct plan_node {
     struct sql_ast *ast;
     struct identity *who; /* held by the plan */
     struct slice via_view;
-    struct slice catalog;    /* of names without one; empty: the session's */
-    struct slice schema;     /* the same */
-    struct slice via_policy; /* the table whose policy reads this */
+    const struct relation *view; /* whose body this is; NULL: the statement's */
+    struct slice catalog;        /* of names without one; empty: the session's */
+    struct slice schema;         /* the same */
+    struct slice via_policy;     /* the table whose policy reads this */
     struct plan_ref *refs;
     size_t ref_count;
 };
@@ -57,6 +58,21 @@ MUST_USE enum err plan_secure_node(struct builder *b, struct plan_node *node, st
 /* Puts a copy of the query `select` as a subquery called `alias` in the place of `hole`. */
 MUST_USE enum err plan_graft(struct builder *b, struct json *hole, struct slice alias,
                              const struct json *select, struct errinfo *info);
+
+/* ---- plan_view.c ---- */
+
+/* `name`, complete, in the body of a view: to what it meant when the view was made, under the name
+ * that this has now. `ret_source` NULL: the view does not say. ERR_NOT_FOUND (42P01). */
+MUST_USE enum err plan_find_source(struct builder *b, const struct plan_node *node,
+                                   struct sql_name *name, const struct relation_source **ret_source,
+                                   struct errinfo *info);
+/* What was found is what the view means, under the columns' names of then, without later ones. */
+MUST_USE enum err plan_use_source(struct builder *b, const struct plan_node *node,
+                                  const struct relation_source *source, struct resolved *resolved,
+                                  struct errinfo *info);
+/* What a view over `plan` reads, in `arena`. */
+MUST_USE enum err plan_sources(const struct plan *plan, struct slice catalog, struct slice schema,
+                               struct arena *arena, struct relation *view, struct errinfo *info);
 
 /* ---- lake_travel.c ---- */
 

@@ -83,7 +83,7 @@ static enum err name_all(struct policy_tables *tables, struct errinfo *info)
     size_t count;
     bool is_admin = resolve_is_admin(session->who);
     if (is_admin) {
-        TRY(system_relations(session->warehouse->system, session->who, tables->arena, &relations,
+        TRY(system_relations(session_store(session), session->who, tables->arena, &relations,
                              &count, info));
     } else {
         count = 0;

@@ -378,58 +378,71 @@ static enum err run_found(struct query *query, struct plan *plan,
     return run_plan(query, plan, parameters, parameter_count, info);
 }
 
-static enum err run_transaction(UNUSED struct query *query, const struct statement *statement,
+static enum err run_transaction(struct query *query, const struct statement *statement,
                                 struct errinfo *info)
 {
-    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                      "transactions are not available: registered files cannot be written");
-    errinfo_hint(info, "Each statement is complete by itself; leave %s out.", statement->tag);
-    return ERR_UNSUPPORTED;
+    const char *notice;
+    query->is_ending = statement->transaction == TRANSACTION_COMMIT ||
+                       statement->transaction == TRANSACTION_ROLLBACK;
+    TRY(session_transaction(query->session, statement, &notice, &query->tag, info));
+    if (notice != NULL) {
+        (void)snprintf(query->notice, sizeof(query->notice), "%s", notice);
+    }
+    return ERR_OK;
 }
 
 static enum err run_refused(UNUSED struct query *query, const struct statement *statement,
                             struct errinfo *info)
 {
-    (void)errinfo_set(info, ERR_DENIED, NULL, "%s is not a statement that Moat runs",
+    enum err err = statement->refused_hint == NULL ? ERR_DENIED : ERR_UNSUPPORTED;
+    (void)errinfo_set(info, err, NULL, "%s is not a statement that Moat runs",
                       statement->refused_word);
-    errinfo_hint(info, "Data is read through registered tables (CREATE EXTERNAL TABLE) and "
+    errinfo_hint(info, "%s",
+                 statement->refused_hint != NULL
+                     ? statement->refused_hint
+                     : "Data is read through registered tables (CREATE EXTERNAL TABLE) and "
                        "changed by what wrote the files.");
-    return ERR_DENIED;
+    return err;
 }
 
 static const struct {
     statement_fn run; /* NULL: QUERY, which takes parameters */
     bool is_admin;
+    bool is_final; /* no transaction block can take it back */
 } dispatch[] = {
-    [STATEMENT_QUERY] = {NULL, false},
-    [STATEMENT_EXPLAIN] = {run_explain, false},
-    [STATEMENT_DESCRIBE] = {run_describe, false},
-    [STATEMENT_CREATE_TABLE] = {run_create_table, true},
-    [STATEMENT_CREATE_VIEW] = {run_create_view, true},
-    [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true},
-    [STATEMENT_ALTER_SCHEMA] = {run_alter_schema, true},
-    [STATEMENT_ATTACH] = {run_attach, true},
-    [STATEMENT_DETACH] = {run_detach, true},
-    [STATEMENT_DROP] = {run_drop, true},
-    [STATEMENT_ALTER_TABLE] = {run_alter_table, true},
-    [STATEMENT_CREATE_PRINCIPAL] = {run_create_principal, true},
-    [STATEMENT_ALTER_USER] = {run_alter_user, true},
-    [STATEMENT_ALTER_LIMITS] = {run_alter_limits, true},
-    [STATEMENT_CREATE_API_KEY] = {run_create_api_key, true},
-    [STATEMENT_REVOKE_API_KEY] = {run_revoke_api_key, true},
-    [STATEMENT_GRANT] = {run_grant, true},
-    [STATEMENT_REVOKE] = {run_revoke, true},
-    [STATEMENT_GRANT_ROLE] = {run_grant_role, true},
-    [STATEMENT_SHOW] = {run_show, false},
-    [STATEMENT_CHECK_ACCESS] = {run_check_access, false},
-    [STATEMENT_SET] = {run_set, false},
-    [STATEMENT_USE] = {run_use, false},
-    [STATEMENT_PREPARE] = {run_prepare, false},
-    [STATEMENT_EXECUTE] = {run_execute, false},
-    [STATEMENT_DEALLOCATE] = {run_deallocate, false},
-    [STATEMENT_COPY] = {run_copy, false},
-    [STATEMENT_TRANSACTION] = {run_transaction, false},
-    [STATEMENT_REFUSED] = {run_refused, false},
+    [STATEMENT_QUERY] = {NULL, false, false},
+    [STATEMENT_EXPLAIN] = {run_explain, false, false},
+    [STATEMENT_DESCRIBE] = {run_describe, false, false},
+    [STATEMENT_CREATE_TABLE] = {run_create_table, true, false},
+    [STATEMENT_CREATE_VIEW] = {run_create_view, true, false},
+    [STATEMENT_CREATE_TEMP] = {run_create_temp, false, false},
+    [STATEMENT_INSERT] = {run_insert, false, false},
+    [STATEMENT_TRUNCATE] = {run_truncate, false, false},
+    [STATEMENT_COMMENT] = {run_comment, true, false},
+    [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true, false},
+    [STATEMENT_ALTER_SCHEMA] = {run_alter_schema, true, true},
+    [STATEMENT_ATTACH] = {run_attach, true, true},
+    [STATEMENT_DETACH] = {run_detach, true, true},
+    [STATEMENT_DROP] = {run_drop, true, false},
+    [STATEMENT_ALTER_TABLE] = {run_alter_table, true, false},
+    [STATEMENT_CREATE_PRINCIPAL] = {run_create_principal, true, true},
+    [STATEMENT_ALTER_USER] = {run_alter_user, true, true},
+    [STATEMENT_ALTER_LIMITS] = {run_alter_limits, true, true},
+    [STATEMENT_CREATE_API_KEY] = {run_create_api_key, true, true},
+    [STATEMENT_REVOKE_API_KEY] = {run_revoke_api_key, true, true},
+    [STATEMENT_GRANT] = {run_grant, true, false},
+    [STATEMENT_REVOKE] = {run_revoke, true, false},
+    [STATEMENT_GRANT_ROLE] = {run_grant_role, true, true},
+    [STATEMENT_SHOW] = {run_show, false, false},
+    [STATEMENT_CHECK_ACCESS] = {run_check_access, false, false},
+    [STATEMENT_SET] = {run_set, false, false},
+    [STATEMENT_USE] = {run_use, false, false},
+    [STATEMENT_PREPARE] = {run_prepare, false, false},
+    [STATEMENT_EXECUTE] = {run_execute, false, false},
+    [STATEMENT_DEALLOCATE] = {run_deallocate, false, false},
+    [STATEMENT_COPY] = {run_copy, false, true},
+    [STATEMENT_TRANSACTION] = {run_transaction, true, false},
+    [STATEMENT_REFUSED] = {run_refused, false, false},
 };
 
 static enum err run_statement(struct query *query, const struct query_parameter *parameters,
@@ -449,6 +462,13 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     query->tag = statement.tag;
     query->is_admin = dispatch[statement.kind].is_admin;
     clients_tell(&query->session->warehouse->clients, query);
+    TRY(session_check_block(query->session, &statement, info));
+    if (statement.kind != STATEMENT_TRANSACTION) { /* which ends the block, whatever happens */
+        TRY(session_refresh_block(query->session, info));
+    }
+    if (dispatch[statement.kind].is_final) {
+        TRY(session_refuse_in_block(query->session, info));
+    }
     if (dispatch[statement.kind].run == NULL) {
         return run_select(query, parameters, parameter_count, info);
     }
@@ -513,6 +533,9 @@ static void query_free(struct query *query)
 /* Cancelled or failed, with the SQLSTATE that the person gets. */
 static void query_fail(struct query *query, enum err err, const struct errinfo *info)
 {
+    if (info != NULL && !query->is_ending) { /* not of one that was closed before its end */
+        session_fail_block(query->session);
+    }
     bool is_cancel = err == ERR_CANCELLED || err == ERR_TIMEOUT;
     const char *sqlstate =
         info != NULL && info->code != ERR_OK ? info->sqlstate : err_sqlstate(err);

@@ -134,12 +134,33 @@ MUST_USE enum err warehouse_login_credential(struct warehouse *warehouse,
 
 MUST_USE enum err session_open(struct warehouse *warehouse, struct identity *who,
                                struct session **ret_session, struct errinfo *info);
-void session_close(struct session *session); /* after its query */
+void session_close(struct session *session); /* after its query; rolls back */
 DEFINE_CLEANUP(struct session, session_cleanup, session_close)
 /* Another session of the same person with the same settings and default schema: a second query can
  * be open in it. */
 MUST_USE enum err session_fork(const struct session *session, struct session **ret_session,
                                struct errinfo *info);
+/* ---- transaction blocks, which a session shares with its forks ----
+ *
+ * BEGIN, COMMIT, ROLLBACK, SAVEPOINT ... are statements like others, and audited. These are for a
+ * protocol that knows that there is nothing to audit. */
+
+/* Opens a block, as BEGIN does. */
+MUST_USE enum err session_begin(struct session *session, struct errinfo *info);
+/* There is something to commit: what COMMIT and ROLLBACK do has to be audited. */
+bool session_has_changes(const struct session *session);
+/* Ends the block: a commit keeps what was done to temporary tables, and nothing else. */
+void session_end(struct session *session, bool is_commit);
+void session_drop_temps(struct session *session); /* all temporary tables */
+
+enum session_savepoint {
+    SESSION_SAVEPOINT_SET,
+    SESSION_SAVEPOINT_RELEASE,
+    SESSION_SAVEPOINT_ROLLBACK,
+};
+MUST_USE enum err session_use_savepoint(struct session *session, enum session_savepoint which,
+                                        struct slice name, struct errinfo *info);
+
 /* The person, good until the session's next statement: the store may have changed by then. */
 const struct identity *session_identity(const struct session *session);
 const struct config *session_config(const struct session *session);

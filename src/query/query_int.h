@@ -16,11 +16,14 @@
 #include "query/query.h"
 #include "query/resolve_int.h"
 #include "query/state_int.h"
+#include "query/temp_int.h"
+#include "query/workspace_int.h"
 #include "sql/ast.h"
 #include "sql/statement.h"
 #include "sql/travel.h"
 #include "storage/storage.h"
 #include "system/system.h"
+#include "system/transaction.h"
 
 struct admission;
 struct fair_ticket;
@@ -77,7 +80,8 @@ struct session {
     char *default_schema;
     struct session_limits *limits; /* NULL until its first statement */
     struct prepared *prepared;
-    struct resolve_memo *memo; /* while a statement is planned, in its arena */
+    struct workspace *workspace; /* shared with forks */
+    struct resolve_memo *memo;   /* while a statement is planned, in its arena */
     struct arena *memo_arena;
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
@@ -128,7 +132,9 @@ struct plan {
     const char *leak_what;  /* in words, of the statement itself; NULL = not the person's to know */
     struct slice leak_name; /* and the name after it, or empty */
     struct sql_ast *ast;    /* for carets; lives in arena */
-    struct sql_travel travel; /* positions in `ast` to those in the statement */
+    struct temp_set *temps; /* held: temporary tables that it may read */
+    const struct plan_node *root; /* the statement; NULL for rows that Moat made */
+    struct sql_travel travel;     /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
     /* Of one that was put into the cache: */
@@ -178,6 +184,11 @@ struct access;
 MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
                               const struct plan *plan, const char *sink_path,
                               struct access **ret_access, struct errinfo *info);
+/* With a temporary file as the sink, of at most `bytes_max`. */
+MUST_USE enum err access_open_temp(struct warehouse *warehouse, const struct identity *who,
+                                   const struct plan *plan, struct temp_file *sink,
+                                   uint64_t bytes_max, struct access **ret_access,
+                                   struct errinfo *info);
 /* As above for loose objects, of which the person may see all. */
 MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                                       const struct relation_object *const *objects,
@@ -218,6 +229,7 @@ struct query {
     char notice[256];
     bool is_admin; /* audited as administration */
     bool is_start_audited;
+    bool is_ending; /* of a transaction block: its failure is none of the block */
     bool has_rows;
     struct fair_ticket *ticket; /* its place; NULL: none */
     uint64_t memory_bytes;      /* granted with it; 0 = no limit of its own */

@@ -33,7 +33,7 @@ static enum err effective_of(struct session *session, const struct identity *who
 {
     struct grant *grants;
     size_t grant_count;
-    TRY(system_grants(session->warehouse->system, who, relation->uuid, arena, &grants, &grant_count,
+    TRY(system_grants(session_store(session), who, relation->uuid, arena, &grants, &grant_count,
                       info));
     return policy_effective(who, relation, grants, grant_count, arena, ret_effective, info);
 }
@@ -62,7 +62,7 @@ static int compare_grants(const void *a, const void *b)
 /* Asked once for all: one question a relation is most of what a list of thousands would cost. */
 static enum err load_grants(struct visible_list *list, struct errinfo *info)
 {
-    TRY(system_grants(list->session->warehouse->system, list->who, SLICE(""), list->arena,
+    TRY(system_grants(session_store(list->session), list->who, SLICE(""), list->arena,
                       &list->grants, &list->grant_count, info));
     if (list->grant_count > 0) {
         qsort(list->grants, list->grant_count, sizeof(*list->grants), compare_grants);
@@ -93,8 +93,8 @@ static enum err add_visible(struct visible_list *list, const struct relation *re
            slice_equal(list->grants[first + count].object_uuid, relation->uuid)) {
         count++;
     }
-    TRY(policy_effective(list->who, relation, list->grants + first, count, list->arena, &effective,
-                         info));
+    const struct grant *grants = count == 0 ? NULL : list->grants + first;
+    TRY(policy_effective(list->who, relation, grants, count, list->arena, &effective, info));
     if (!effective.is_visible) {
         return ERR_OK;
     }
@@ -179,7 +179,7 @@ static enum err has_grants(struct session *session, const struct identity *who, 
     struct grant *grants;
     size_t count;
     *ret_has = resolve_is_admin(who);
-    TRY(system_grants(session->warehouse->system, who, SLICE(""), arena, &grants, &count, info));
+    TRY(system_grants(session_store(session), who, SLICE(""), arena, &grants, &count, info));
     for (size_t i = 0; i < count && !*ret_has; i++) {
         *ret_has = grants[i].effect == GRANT_ALLOW &&
                    (grants[i].grantee_kind == GRANTEE_ROLE
@@ -197,8 +197,7 @@ enum err resolve_visible(struct session *session, const struct identity *who, st
     struct system_relation *relations;
     size_t relation_count;
     TRY(load_grants(&list, info));
-    TRY(system_relations(session->warehouse->system, who, arena, &relations, &relation_count,
-                         info));
+    TRY(system_relations(session_store(session), who, arena, &relations, &relation_count, info));
     for (size_t i = 0; i < relation_count; i++) {
         TRY(add_visible(&list, &relations[i].relation, info));
     }
@@ -398,7 +397,7 @@ static enum err make_input(struct session *session, const struct identity *who, 
                            &namespace_count, info));
     memo->who = who;
     memo->input = (struct catalog_system_input){
-        .system = session->warehouse->system,
+        .system = session_store(session),
         .who = who,
         .visible = visible,
         .visible_count = visible_count,
@@ -471,8 +470,8 @@ enum err resolve_number(struct session *session, const struct identity *who, con
 }
 
 /* Every column raw and every row: for rows that Moat makes. */
-static enum err give_all(const struct relation *relation, struct arena *arena,
-                         struct policy_effective *ret_effective, struct errinfo *info)
+enum err resolve_give_all(const struct relation *relation, struct arena *arena,
+                          struct policy_effective *ret_effective, struct errinfo *info)
 {
     struct policy_column *columns =
         arena_calloc(arena, relation->column_count + 1, sizeof(*columns));
@@ -505,7 +504,7 @@ static enum err resolve_system(struct session *session, const struct identity *w
         return load_system(session, who, name, arena, out->relation, info);
     }
     TRY(load_system(session, who, name, arena, out->relation, info));
-    return give_all(out->relation, arena, &out->effective, info);
+    return resolve_give_all(out->relation, arena, &out->effective, info);
 }
 
 /* ---- one name ---- */
@@ -568,7 +567,7 @@ static enum err resolve_attached(struct session *session, const struct identity 
             return ERR_OK; /* it tells of what is hidden */
         }
         TRY(lake_metadata_load(&open, out->relation, arena, out->relation, info));
-        return give_all(out->relation, arena, &out->effective, info);
+        return resolve_give_all(out->relation, arena, &out->effective, info);
     }
     if (open.travel.kind == TRAVEL_NOW) {
         out->effective = now;
@@ -584,7 +583,7 @@ static enum err resolve_own(struct session *session, const struct identity *who,
 {
     bool needs_grant;
     const struct sql_name *name = &place->name;
-    struct system *system = session->warehouse->system;
+    struct system *system = session_store(session);
     if (catalog_system_find(name, &needs_grant)) {
         TRY(resolve_system(session, who, name, needs_grant, arena, out, info));
     } else {
@@ -795,8 +794,7 @@ enum err resolve_for_admin(struct session *session, const struct sql_name *writt
         }
         return catalog_system_load(&place.name, NULL, arena, ret_relation, info);
     } else {
-        err = catalog_load(session->warehouse->system, who, &place.name, false, arena, &relation,
-                           info);
+        err = catalog_load(session_store(session), who, &place.name, false, arena, &relation, info);
         if (err == ERR_OK && !resolve_may_administer(who, &relation)) {
             TRY(effective_of(session, who, &relation, arena, &effective, info));
             err = effective.is_visible ? ERR_OK : ERR_NOT_FOUND;
@@ -816,7 +814,7 @@ enum err resolve_by_uuid(struct session *session, const struct identity *who, st
     struct catalog_visible *visible;
     struct system_relation *relations;
     size_t count;
-    TRY(system_relations(session->warehouse->system, who, arena, &relations, &count, info));
+    TRY(system_relations(session_store(session), who, arena, &relations, &count, info));
     for (size_t i = 0; i < count; i++) {
         if (slice_equal(relations[i].relation.uuid, uuid)) {
             *ret_relation = relations[i].relation;

@@ -36,6 +36,9 @@ MUST_USE enum err resolve_number(struct session *session, const struct identity 
 MUST_USE enum err resolve_for_admin(struct session *session, const struct sql_name *written,
                                     struct arena *arena, struct relation *ret_relation,
                                     struct errinfo *info);
+/* All of a relation, raw: for what is of nobody else. */
+MUST_USE enum err resolve_give_all(const struct relation *relation, struct arena *arena,
+                                   struct policy_effective *ret_effective, struct errinfo *info);
 bool resolve_may_administer(const struct identity *who, const struct relation *relation);
 bool resolve_is_admin(const struct identity *who);
 /* The schemas that Moat itself fills: the same in every catalog. */

@@ -161,7 +161,7 @@ static enum err print_query(struct query *query, struct slice physical, struct b
 /* ---- running ---- */
 
 /* Runs to the end here: a copy has no rows to give. */
-static enum err drain(struct query *query, struct slice sql, struct errinfo *info)
+enum err run_copy_to_end(struct query *query, struct slice sql, struct errinfo *info)
 {
     struct session *session = query->session;
     struct engine_query *engine;
@@ -234,7 +234,7 @@ enum err run_copy(struct query *query, const struct statement *statement, struct
     if (buf_failed(&sql)) {
         return errinfo_nomem(info);
     }
-    TRY(drain(query, buf_slice(&sql), info));
+    TRY(run_copy_to_end(query, buf_slice(&sql), info));
     TRY(access_sink_finish(query->access, info));
     (void)snprintf(query->notice, sizeof(query->notice), "%llu rows",
                    (unsigned long long)query->rows_out);

@@ -23,9 +23,10 @@ static enum err check_own(struct query *query, const struct sql_name *written, s
 }
 
 /* Completes the object's name for the store: catalog and schema given. */
-static enum err object_name(struct query *query, const struct sql_name *written,
-                            struct sql_name *ret_name, struct errinfo *info)
+enum err run_object_name(struct query *query, const struct sql_name *written,
+                         struct sql_name *ret_name, struct errinfo *info)
 {
+    TRY(session_refuse_temp(query->session, written, query->tag, info));
     TRY(check_own(query, written, info));
     enum err err = catalog_qualify(written, slice_of(query->session->default_schema), query->arena,
                                    ret_name, info);
@@ -114,22 +115,29 @@ static enum err load_location(struct query *query, const struct statement *state
     return err;
 }
 
-static enum err create(struct query *query, const struct statement *statement,
-                       const struct system_relation *relation, bool *ret_created,
-                       struct errinfo *info)
+/* Tools name their catalogs without a schema: what is found first must be the catalog. */
+static enum err check_new_name(struct slice name, struct errinfo *info)
+{
+    if (!resolve_is_pg(name)) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_INVALID, "42939", "the name \"%.*s\" is reserved",
+                      SLICE_ARGS(name));
+    errinfo_hint(info, "A relation of pg_catalog is called so; use another.");
+    return ERR_INVALID;
+}
+
+enum err run_create_relation(struct query *query, const struct statement *statement,
+                             const struct system_relation *relation, bool *ret_created,
+                             struct errinfo *info)
 {
     enum system_create_mode mode = statement->or_replace      ? SYSTEM_CREATE_OR_REPLACE
                                    : statement->if_not_exists ? SYSTEM_CREATE_IF_NOT_EXISTS
                                                               : SYSTEM_CREATE;
-    if (resolve_is_pg(relation->relation.name.name)) {
-        /* Tools name their catalogs without a schema: what is found first must be the catalog. */
-        (void)errinfo_set(info, ERR_INVALID, "42939", "the name \"%.*s\" is reserved",
-                          SLICE_ARGS(relation->relation.name.name));
-        errinfo_hint(info, "A relation of pg_catalog is called so; use another.");
-        return ERR_INVALID;
-    }
-    return system_relation_create(query->session->warehouse->system, query->session->who, relation,
-                                  mode, ret_created, info);
+    TRY(check_new_name(relation->relation.name.name, info));
+    struct system *store;
+    TRY(session_store_to_change(query->session, &store, info));
+    return system_relation_create(store, query->session->who, relation, mode, ret_created, info);
 }
 
 enum err run_create_table(struct query *query, const struct statement *statement,
@@ -149,7 +157,7 @@ enum err run_create_table(struct query *query, const struct statement *statement
                            "an iceberg_local catalog.");
         return ERR_UNSUPPORTED;
     }
-    TRY(object_name(query, &statement->name, &table.relation.name, info));
+    TRY(run_object_name(query, &statement->name, &table.relation.name, info));
     struct relation path = {0};
     struct relation_column *columns;
     TRY(load_location(query, statement, &path, info));
@@ -163,7 +171,7 @@ enum err run_create_table(struct query *query, const struct statement *statement
     table.relation.options = statement->options;
     table.relation.option_count = statement->option_count;
     bool is_created;
-    TRY(create(query, statement, &table, &is_created, info));
+    TRY(run_create_relation(query, statement, &table, &is_created, info));
     if (is_created) {
         (void)snprintf(query->notice, sizeof(query->notice), "%zu column%s, %zu file%s",
                        table.relation.column_count, table.relation.column_count == 1 ? "" : "s",
@@ -172,85 +180,6 @@ enum err run_create_table(struct query *query, const struct statement *statement
         (void)snprintf(query->notice, sizeof(query->notice), "it exists already");
     }
     return ERR_OK;
-}
-
-/* Columns that the body gives its creator, found by binding its physical SQL. */
-static enum err describe_plan(struct query *query, struct plan *plan,
-                              struct engine_column **ret_columns, size_t *ret_count,
-                              struct errinfo *info)
-{
-    struct session *session = query->session;
-    struct access *access CLEANUP(access_cleanup) = NULL;
-    struct buf bound CLEANUP(buf_fini) = {0};
-    TRY(access_open(session->warehouse, session->who, plan, NULL, &access, info));
-    if (access_bind(access, plan->physical_sql, &bound) != ERR_OK) {
-        return errinfo_nomem(info);
-    }
-    return engine_describe(session->engine, session->who, buf_slice(&bound), query->arena,
-                           ret_columns, ret_count, info);
-}
-
-/* Plans a body as it will be read: names without a schema are those of the view's. */
-static enum err plan_body(struct query *query, struct slice body, struct slice schema,
-                          struct plan **ret_plan, struct errinfo *info)
-{
-    struct session *session = query->session;
-    char *kept = session->default_schema;
-    char *kept_catalog = session->default_catalog;
-    char own_catalog[] = SQL_CATALOG_DEFAULT;
-    char *own = mem_slicedup(schema);
-    if (own == NULL) {
-        return errinfo_nomem(info);
-    }
-    session->default_schema = own;
-    session->default_catalog = own_catalog;
-    enum err err = plan_build(session, NULL, body, ret_plan, info);
-    session->default_schema = kept;
-    session->default_catalog = kept_catalog;
-    mem_free(own);
-    if (err == ERR_NOT_FOUND && !slice_equal_fold(slice_of(kept), schema)) {
-        errinfo_detail(info, "Names in the body of a view are looked up in its schema, \"%.*s\".",
-                       SLICE_ARGS(schema));
-    }
-    return err;
-}
-
-enum err run_create_view(struct query *query, const struct statement *statement,
-                         struct errinfo *info)
-{
-    struct system_relation view = {0};
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    struct engine_column *found;
-    size_t count;
-    TRY(object_name(query, &statement->name, &view.relation.name, info));
-    enum err err = plan_body(query, statement->query, view.relation.name.schema, &plan, info);
-    if (err == ERR_OK) {
-        err = describe_plan(query, plan, &found, &count, info);
-    }
-    if (err != ERR_OK) {
-        if (info != NULL && info->position > 0) {
-            info->position += statement_position(query->statement, statement->query) - 1;
-        }
-        return err;
-    }
-    if (plan->ast->parameter_count > 0) {
-        return errinfo_set(info, ERR_INVALID, "42P02", "a view has no parameters");
-    }
-    struct relation_column *columns = arena_calloc(query->arena, count + 1, sizeof(*columns));
-    if (columns == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (size_t i = 0; i < count; i++) {
-        columns[i] =
-            (struct relation_column){(uint32_t)i + 1, found[i].name, found[i].name, found[i].type};
-    }
-    view.relation.kind = RELATION_VIEW;
-    view.relation.columns = columns;
-    view.relation.column_count = count;
-    view.relation.view_sql = statement->query;
-    view.relation.is_definer = statement->is_definer;
-    bool ignored;
-    return create(query, statement, &view, &ignored, info);
 }
 
 /* A schema of Moat's own catalog: nothing but a name. */
@@ -277,17 +206,27 @@ enum err run_create_schema(struct query *query, const struct statement *statemen
     if (attached != NULL) {
         return run_lake_create_schema(query, statement, attached, info);
     }
+    struct system *store;
     TRY(check_schema(query, statement, info));
-    return system_schema_create(query->session->warehouse->system, query->session->who,
-                                statement->name.name, statement->if_not_exists, info);
+    TRY(session_store_to_change(query->session, &store, info));
+    return system_schema_create(store, query->session->who, statement->name.name,
+                                statement->if_not_exists, info);
 }
 
 enum err run_drop(struct query *query, const struct statement *statement, struct errinfo *info)
 {
-    struct system *system = query->session->warehouse->system;
+    struct system *system;
     const struct identity *who = query->session->who;
     struct sql_name name;
     const struct attached *attached = NULL;
+    bool is_temp = false;
+    if (statement->object_kind == OBJECT_TABLE) {
+        TRY(run_drop_temp(query, statement, &is_temp, info));
+    }
+    if (is_temp) {
+        return ERR_OK;
+    }
+    TRY(session_store_to_change(query->session, &system, info));
     if (statement->object_kind != OBJECT_USER && statement->object_kind != OBJECT_ROLE) {
         TRY(run_lake_target(query, &statement->name, &attached, info));
     }
@@ -297,11 +236,11 @@ enum err run_drop(struct query *query, const struct statement *statement, struct
     switch (statement->object_kind) {
     case OBJECT_TABLE:
     case OBJECT_VIEW:
-        TRY(object_name(query, &statement->name, &name, info));
+        TRY(run_object_name(query, &statement->name, &name, info));
         return system_relation_drop(system, who, &name,
                                     statement->object_kind == OBJECT_VIEW ? RELATION_VIEW
                                                                           : RELATION_TABLE,
-                                    statement->if_exists, info);
+                                    statement->if_exists, statement->cascade, info);
     case OBJECT_SCHEMA:
         TRY(check_schema(query, statement, info));
         return system_schema_drop(system, who, statement->name.name, statement->if_exists,
@@ -321,8 +260,9 @@ static enum err refresh(struct query *query, const struct sql_name *name, struct
     struct relation path = {0};
     struct relation_column *columns;
     size_t count;
-    TRY(system_relation_load(session->warehouse->system, session->who, name, query->arena, &table,
-                             info));
+    struct system *store;
+    TRY(session_store_to_change(session, &store, info));
+    TRY(system_relation_load(store, session->who, name, query->arena, &table, info));
     if (table.relation.kind != RELATION_TABLE) {
         return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is not a table",
                            SLICE_ARGS(name->name));
@@ -331,37 +271,50 @@ static enum err refresh(struct query *query, const struct sql_name *name, struct
                           table.relation.options, table.relation.option_count, query->arena, &path,
                           info));
     TRY(sniff(query, &path, &columns, &count, info));
-    TRY(system_relation_refresh(session->warehouse->system, session->who, name, columns, count,
-                                info));
+    TRY(system_relation_refresh(store, session->who, name, columns, count, info));
     (void)snprintf(query->notice, sizeof(query->notice), "%zu column%s, %zu file%s", count,
                    count == 1 ? "" : "s", path.object_count, path.object_count == 1 ? "" : "s");
     return ERR_OK;
 }
 
-enum err run_alter_table(struct query *query, const struct statement *statement,
-                         struct errinfo *info)
+static enum err alter_own(struct query *query, const struct statement *statement,
+                          struct errinfo *info)
 {
-    struct system *system = query->session->warehouse->system;
+    struct system *system;
     const struct identity *who = query->session->who;
     struct sql_name name;
     struct relation seen;
-    const struct attached *attached;
-    TRY(run_lake_target(query, &statement->name, &attached, info));
-    if (attached != NULL) {
-        return run_lake_rename(query, statement, attached, info);
-    }
-    TRY(object_name(query, &statement->name, &name, info));
+    TRY(session_store_to_change(query->session, &system, info));
+    TRY(run_object_name(query, &statement->name, &name, info));
     TRY(resolve_for_admin(query->session, &statement->name, query->arena, &seen, info));
     switch (statement->alter) {
     case ALTER_RENAME:
+        TRY(check_new_name(statement->new_name, info));
         return system_relation_rename(system, who, &name, statement->new_name, info);
     case ALTER_RENAME_COLUMN:
         return system_column_rename(system, who, &name, statement->column, statement->new_name,
                                     info);
+    case ALTER_SET_SCHEMA:
+        return system_relation_move(system, who, &name, statement->new_name, info);
     case ALTER_REFRESH:
         return refresh(query, &name, info);
     }
     return errinfo_set(info, ERR_INTERNAL, NULL, "unknown form of ALTER TABLE");
+}
+
+enum err run_alter_table(struct query *query, const struct statement *statement,
+                         struct errinfo *info)
+{
+    const struct attached *attached;
+    TRY(run_lake_target(query, &statement->name, &attached, info));
+    enum err err = attached != NULL ? run_lake_rename(query, statement, attached, info)
+                                    : alter_own(query, statement, info);
+    bool is_absent = err == ERR_NOT_FOUND && info != NULL && strcmp(info->sqlstate, "42P01") == 0;
+    if (is_absent && statement->if_exists) {
+        (void)snprintf(query->notice, sizeof(query->notice), "it does not exist");
+        return ERR_OK;
+    }
+    return err;
 }
 
 /* ---- users and roles ---- */

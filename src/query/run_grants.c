@@ -14,7 +14,7 @@ static enum err find_object(struct query *query, const struct statement *stateme
     if (grant->object_kind == OBJECT_SCHEMA) {
         struct system_schema *schemas;
         size_t count;
-        TRY(system_schemas(session->warehouse->system, session->who, query->arena, &schemas, &count,
+        TRY(system_schemas(session_store(session), session->who, query->arena, &schemas, &count,
                            info));
         for (size_t i = 0; i < count; i++) {
             if (slice_equal_fold(schemas[i].name, grant->object.name)) {
@@ -27,6 +27,7 @@ static enum err find_object(struct query *query, const struct statement *stateme
         errinfo_position(info, position);
         return ERR_NOT_FOUND;
     }
+    TRY(session_refuse_temp(session, &grant->object, query->tag, info));
     enum err err = resolve_for_admin(session, &grant->object, query->arena, ret_relation, info);
     if (err == ERR_OK && !resolve_may_administer(session->who, ret_relation)) {
         (void)errinfo_set(info, ERR_DENIED, NULL, "only the owner of \"%.*s\" may grant on it",
@@ -124,15 +125,20 @@ enum err run_grant(struct query *query, const struct statement *statement, struc
                             &grant.rows, info));
     }
     uint64_t id;
-    enum err err =
-        system_grant_add(query->session->warehouse->system, query->session->who, &grant, &id, info);
+    struct system *store;
+    TRY(session_store_to_change(query->session, &store, info));
+    enum err err = system_grant_add(store, query->session->who, &grant, &id, info);
     if (err != ERR_OK) {
         if (err == ERR_NOT_FOUND) {
             errinfo_position(info, statement_position(query->statement, from->grantee));
         }
         return err;
     }
-    (void)snprintf(query->notice, sizeof(query->notice), "grant %llu", (unsigned long long)id);
+    if (system_is_overlay(store)) { /* its number is given at the commit */
+        (void)snprintf(query->notice, sizeof(query->notice), "in force when it is committed");
+    } else {
+        (void)snprintf(query->notice, sizeof(query->notice), "grant %llu", (unsigned long long)id);
+    }
     return ERR_OK;
 }
 
@@ -148,10 +154,11 @@ enum err run_revoke(struct query *query, const struct statement *statement, stru
     TRY(find_grantee(query->session, from->grantee, from->grantee_kind_given, from->grantee_is_role,
                      query->arena, &kind, info));
     TRY(bind_columns(query, from, &relation, &ids, info));
-    TRY(system_grant_revoke(query->session->warehouse->system, query->session->who,
-                            from->is_deny ? GRANT_DENY : GRANT_ALLOW, from->privileges, kind,
-                            from->grantee, uuid, from->column_count == 0, ids, from->column_count,
-                            &count, info));
+    struct system *store;
+    TRY(session_store_to_change(query->session, &store, info));
+    TRY(system_grant_revoke(store, query->session->who, from->is_deny ? GRANT_DENY : GRANT_ALLOW,
+                            from->privileges, kind, from->grantee, uuid, from->column_count == 0,
+                            ids, from->column_count, &count, info));
     (void)snprintf(query->notice, sizeof(query->notice), "%zu grant%s changed", count,
                    count == 1 ? "" : "s");
     return ERR_OK;

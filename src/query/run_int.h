@@ -17,6 +17,34 @@ MUST_USE enum err files_check(struct query *query, const struct relation *relati
 /* Likewise after the engine could not bind them. False: it is not about a file. */
 bool files_explain_sniff(struct query *query, const struct relation *path, struct errinfo *info);
 
+/* ---- run_copy.c ---- */
+
+/* Runs COPY (...) TO a sink to its end; query->rows_out says how many rows there were. */
+MUST_USE enum err run_copy_to_end(struct query *query, struct slice sql, struct errinfo *info);
+
+/* ---- run_view.c ---- */
+
+/* The columns that a plan gives, found by binding its physical SQL. */
+MUST_USE enum err run_describe_plan(struct query *query, struct plan *plan,
+                                    struct engine_column **ret_columns, size_t *ret_count,
+                                    struct errinfo *info);
+
+/* ---- run_temp.c ---- */
+
+/* `ret_is_done` false: the name is of no temporary table. */
+MUST_USE enum err run_drop_temp(struct query *query, const struct statement *statement,
+                                bool *ret_is_done, struct errinfo *info);
+
+/* ---- run_ddl.c ---- */
+
+/* Completes the name of an object of Moat's own catalog: catalog and schema given. */
+MUST_USE enum err run_object_name(struct query *query, const struct sql_name *written,
+                                  struct sql_name *ret_name, struct errinfo *info);
+/* As the statement's OR REPLACE and IF NOT EXISTS say. */
+MUST_USE enum err run_create_relation(struct query *query, const struct statement *statement,
+                                      const struct system_relation *relation, bool *ret_created,
+                                      struct errinfo *info);
+
 /* ---- run_signal.c: pg_cancel_backend, pg_terminate_backend ---- */
 
 /* False: the statement is no such call, and nothing was done. */
@@ -31,6 +59,10 @@ MUST_USE enum err run_explain(struct query *, const struct statement *, struct e
 MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_view(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_create_temp(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_insert(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_truncate(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_comment(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_schema(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_alter_schema(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_attach(struct query *, const struct statement *, struct errinfo *);

@@ -12,9 +12,11 @@ enum err run_lake_target(struct query *query, const struct sql_name *written,
     struct slice catalog =
         written->catalog.len > 0 ? written->catalog : slice_of(session->default_catalog);
     *ret_attached = NULL;
-    return resolve_is_admin(session->who)
-               ? attached_find(session, session->who, catalog, query->arena, ret_attached, info)
-               : ERR_OK; /* to others it does not exist */
+    if (!resolve_is_admin(session->who)) {
+        return ERR_OK; /* to others it does not exist */
+    }
+    TRY(attached_find(session, session->who, catalog, query->arena, ret_attached, info));
+    return *ret_attached == NULL ? ERR_OK : session_refuse_in_block(session, info);
 }
 
 /* Errors point at the name. */

@@ -189,8 +189,7 @@ static enum err use_own(struct query *query, struct slice wanted, bool *ret_foun
     struct session *session = query->session;
     struct system_schema *schemas;
     size_t count;
-    TRY(system_schemas(session->warehouse->system, session->who, query->arena, &schemas, &count,
-                       info));
+    TRY(system_schemas(session_store(session), session->who, query->arena, &schemas, &count, info));
     struct slice found = {NULL, 0};
     for (size_t i = 0; i < count; i++) {
         found = slice_equal_fold(schemas[i].name, wanted) ? schemas[i].name : found;

@@ -138,12 +138,17 @@ static enum err show_columns(struct query *query, const struct sql_name *written
 
 enum err run_describe(struct query *query, const struct statement *statement, struct errinfo *info)
 {
-    if (statement->query.len == 0) {
+    bool is_temp = statement->query.len == 0 && session_temp(query->session, &statement->name);
+    if (statement->query.len == 0 && !is_temp) {
         return show_columns(query, &statement->name, info);
     }
     struct buf text CLEANUP(buf_fini) = {0};
-    buf_append_str(&text, "DESCRIBE ");
-    buf_append_slice(&text, statement->query);
+    buf_append_str(&text, is_temp ? "DESCRIBE SELECT * FROM " : "DESCRIBE ");
+    if (is_temp) {
+        sql_print_name(&text, &statement->name);
+    } else {
+        buf_append_slice(&text, statement->query);
+    }
     struct slice kept;
     if (buf_failed(&text) || !arena_slice(query->arena, buf_slice(&text), &kept)) {
         return errinfo_nomem(info);
@@ -232,7 +237,7 @@ static enum err write_grants_of(struct query *query, const struct relation *rela
 {
     struct grant *grants;
     size_t count;
-    TRY(system_grants(query->session->warehouse->system, query->session->who, relation->uuid,
+    TRY(system_grants(session_store(query->session), query->session->who, relation->uuid,
                       query->arena, &grants, &count, info));
     for (size_t i = 0; i < count; i++) {
         TRY(write_grant(query, relation, &grants[i], lines, info));
@@ -256,7 +261,7 @@ static enum err show_grants(struct query *query, const struct statement *stateme
     } else {
         struct system_relation *relations;
         size_t count;
-        TRY(system_relations(query->session->warehouse->system, query->session->who, query->arena,
+        TRY(system_relations(session_store(query->session), query->session->who, query->arena,
                              &relations, &count, info));
         for (size_t i = 0; i < count; i++) {
             TRY(write_grants_of(query, &relations[i].relation, &lines, info));
@@ -336,7 +341,7 @@ static enum err effective_for(struct query *query, const struct statement *state
     struct grant *grants;
     size_t count;
     TRY(subject_of(query, statement, ret_relation, &who, info));
-    TRY(system_grants(session->warehouse->system, session->who, ret_relation->uuid, query->arena,
+    TRY(system_grants(session_store(session), session->who, ret_relation->uuid, query->arena,
                       &grants, &count, info));
     if (!arena_slice(query->arena, identity_subject(who), ret_subject)) {
         return errinfo_nomem(info);
@@ -538,7 +543,7 @@ static enum err show_create(struct query *query, const struct statement *stateme
     if (relation.lake != NULL || !slice_equal(relation.name.catalog, SLICE(SQL_CATALOG_DEFAULT))) {
         return show_create_attached(query, &relation, info);
     }
-    TRY(system_relation_load(query->session->warehouse->system, query->session->who, &relation.name,
+    TRY(system_relation_load(session_store(query->session), query->session->who, &relation.name,
                              query->arena, &found, info));
     struct buf text CLEANUP(buf_fini) = {0};
     write_create(&found, &text);

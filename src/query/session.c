@@ -21,6 +21,7 @@ enum err session_open(struct warehouse *warehouse, struct identity *who,
         return errinfo_nomem(info);
     }
     TRY(config_copy(warehouse->config, &session->config, info));
+    TRY(workspace_new(&session->workspace, info));
     TRY(engine_session_open(warehouse->engine, who, &session->engine, info));
     *ret_session = TAKE(session);
     return ERR_OK;
@@ -43,10 +44,26 @@ enum err session_fork(const struct session *session, struct session **ret_sessio
         return errinfo_nomem(info);
     }
     fork->system_version = session->system_version;
+    workspace_unref(fork->workspace);
+    fork->workspace = workspace_ref(session->workspace);
     fork->protocol = session->protocol;
     fork->client = session->client;
     *ret_session = TAKE(fork);
     return ERR_OK;
+}
+
+/* So that the trail says what became of the changes in it. Whoever may ask nothing any more has
+ * them rolled back without a word. */
+static void roll_back(struct session *session)
+{
+    struct query *query = NULL;
+    bool is_last = session->workspace != NULL && workspace_is_last(session->workspace);
+    if (is_last && session->engine != NULL && session_has_changes(session)) {
+        enum err err = query_open(session, SLICE("ROLLBACK"), NULL, 0, &query, NULL);
+        if (err == ERR_OK) {
+            query_close(query);
+        }
+    }
 }
 
 void session_close(struct session *session)
@@ -55,8 +72,10 @@ void session_close(struct session *session)
         return;
     }
     ASSERT(session->query == NULL);
+    roll_back(session);
     session_drop_prepared(session, (struct slice){"", 0});
     engine_session_close(session->engine);
+    workspace_unref(session->workspace);
     config_free(session->config);
     session_limits_free(session->limits);
     identity_unref(session->who);

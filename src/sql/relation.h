@@ -3,6 +3,7 @@
 
 #include "base/base.h"
 
+struct temp_file;
 struct lake_table; /* an Iceberg table and the snapshot of it to read: query/lake_int.h */
 
 /* A possibly qualified name as written; parts not given are empty. Quotes are removed, the case
@@ -24,6 +25,7 @@ enum relation_kind {
     RELATION_TABLE,  /* files registered by CREATE EXTERNAL TABLE, or a table of a lake */
     RELATION_VIEW,   /* a stored SELECT */
     RELATION_SYSTEM, /* rows that Moat makes: moat_system, information_schema */
+    RELATION_TEMP,   /* a temporary table of the session that asks */
     RELATION_PATH,   /* a file named directly in FROM, by the owner in embedded mode */
 };
 
@@ -71,6 +73,17 @@ struct relation_object {
     struct slice suffix;
     struct slice bytes;
     bool is_bytes;
+    const struct temp_file
+        *temp; /* of a temporary table: instead of a location; query/temp_int.h */
+};
+
+/* What the text of a view reads: what a name in it meant when the view was made. `name` is
+ * complete; `columns` are those that its author could see, by id and the names that it uses. */
+struct relation_source {
+    struct sql_name name;
+    struct slice uuid;
+    const struct relation_column *columns;
+    size_t column_count;
 };
 
 /* A loaded relation: all slices and arrays live in the arena it was loaded into. */
@@ -96,6 +109,9 @@ struct relation {
     /* Where names of the body without a catalog or schema are; empty: where the view is. */
     struct slice view_catalog;
     struct slice view_schema;
+    /* Of views in Moat's own catalog; none of one that was made before they were kept. */
+    const struct relation_source *sources;
+    size_t source_count;
 
     /* tables of an attached catalog; NULL for others */
     const struct lake_table *lake;

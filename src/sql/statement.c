@@ -197,17 +197,25 @@ static const struct {
     {"execute", parse_execute, false},
     {"deallocate", parse_deallocate, false},
     {"copy", parse_copy, false},
+    {"comment", parse_comment, false},
+    {"insert", parse_insert, false},
+    {"truncate", parse_truncate, false},
+    {"begin", parse_transaction, true},
+    {"start", parse_transaction, true},
+    {"commit", parse_transaction, true},
+    {"end", parse_transaction, true},
+    {"rollback", parse_transaction, true},
+    {"abort", parse_transaction, true},
+    {"savepoint", parse_transaction, true},
+    {"release", parse_transaction, true},
 };
 
 static const char *const refused_words[] = {
-    "INSTALL", "LOAD",    "PRAGMA",  "CALL",     "EXPORT",   "IMPORT",  "INSERT",
-    "UPDATE",  "DELETE",  "MERGE",   "TRUNCATE", "VACUUM",   "ANALYZE", "CHECKPOINT",
-    "COMMENT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",     "DO",      "DECLARE",
-    "FETCH",   "CLUSTER", "REINDEX", "DISCARD",  "SECURITY", "REFRESH", "KILL",
+    "INSTALL", "LOAD",     "PRAGMA",  "CALL",    "EXPORT",     "IMPORT",  "UPDATE",
+    "DELETE",  "MERGE",    "VACUUM",  "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",
+    "NOTIFY",  "LOCK",     "DO",      "DECLARE", "FETCH",      "CLUSTER", "REINDEX",
+    "DISCARD", "SECURITY", "REFRESH", "KILL",
 };
-
-static const char *const transaction_words[] = {"BEGIN",    "START", "COMMIT",    "END",
-                                                "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"};
 
 static enum err unknown_word(struct cursor *c)
 {
@@ -261,10 +269,6 @@ static enum err parse_first(struct cursor *c, struct statement *s)
     if (find_word(&c->token, refused_words, ARRAY_COUNT(refused_words), &s->refused_word)) {
         s->kind = STATEMENT_REFUSED;
         s->tag = s->refused_word;
-        return ERR_OK;
-    }
-    if (find_word(&c->token, transaction_words, ARRAY_COUNT(transaction_words), &s->tag)) {
-        s->kind = STATEMENT_TRANSACTION;
         return ERR_OK;
     }
     return unknown_word(c);

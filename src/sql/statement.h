@@ -18,8 +18,12 @@ enum statement_kind {
     STATEMENT_ALTER_SCHEMA,  /* SET (property = value, ...) | UNSET (property, ...) */
     STATEMENT_ATTACH, /* ATTACH [OR REPLACE] [IF NOT EXISTS] 'location' AS name (TYPE t, ...) */
     STATEMENT_DETACH,
-    STATEMENT_DROP,             /* TABLE | VIEW | SCHEMA | USER | ROLE */
-    STATEMENT_ALTER_TABLE,      /* RENAME TO | RENAME COLUMN a TO b | REFRESH */
+    STATEMENT_DROP,        /* TABLE | VIEW | SCHEMA | USER | ROLE */
+    STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
+    STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
+    STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query */
+    STATEMENT_TRUNCATE,
+    STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
     STATEMENT_ALTER_USER,
     STATEMENT_ALTER_LIMITS,   /* ALTER USER | ROLE name SET (limit = value, ...) | UNSET (...) */
@@ -36,9 +40,18 @@ enum statement_kind {
     STATEMENT_EXECUTE,
     STATEMENT_DEALLOCATE,
     STATEMENT_COPY,        /* COPY (query) TO 'file' (FORMAT f) */
-    STATEMENT_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK: recognised */
+    STATEMENT_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT ... */
     STATEMENT_REFUSED, /* a statement of the engine that this program never runs (INSTALL, PRAGMA,
                            CALL, LOAD, EXPORT, INSERT ...): `refused_word` names it */
+};
+
+enum transaction_kind {
+    TRANSACTION_BEGIN,
+    TRANSACTION_COMMIT,
+    TRANSACTION_ROLLBACK,
+    TRANSACTION_SAVEPOINT,
+    TRANSACTION_RELEASE,
+    TRANSACTION_ROLLBACK_TO,
 };
 
 enum object_kind {
@@ -93,7 +106,8 @@ struct statement {
     struct slice text; /* the whole statement */
     const char *tag;   /* command tag: "CREATE TABLE", "GRANT", "SELECT" ... */
 
-    struct slice query; /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY: a slice of text */
+    /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY, CREATE_TEMP, INSERT: of text */
+    struct slice query;
     bool is_analyze, is_physical; /* EXPLAIN */
     struct sql_name name;         /* the object */
     enum object_kind object_kind; /* DROP, CREATE_PRINCIPAL */
@@ -110,9 +124,16 @@ struct statement {
     enum {
         ALTER_RENAME,
         ALTER_RENAME_COLUMN,
+        ALTER_SET_SCHEMA,
         ALTER_REFRESH
     } alter;
-    struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name */
+    struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name, SET SCHEMA new_name */
+    struct slice comment;          /* COMMENT; of `column` if given; empty: none */
+    const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT */
+    const struct slice *types;     /* CREATE_TEMP: of each column, empty where none is given */
+    size_t column_count;
+    enum transaction_kind transaction;
+    struct slice savepoint;
 
     bool password_given, set_attribute; /* CREATE/ALTER USER */
     struct slice password;
@@ -147,6 +168,7 @@ struct statement {
 
     struct slice copy_target; /* COPY ... TO 'file' */
     const char *refused_word;
+    const char *refused_hint; /* NULL: the usual one */
 };
 
 /* Parses one statement (as cut by sql_split). Results are views of `text` or live in `arena`.

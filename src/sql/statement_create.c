@@ -1,6 +1,11 @@
 /* CREATE, ATTACH, DROP, ALTER. */
 #include "sql/statement_int.h"
 
+/* Tools that make tables can be told to make views. */
+#define NO_MANAGED_TABLES                                                                          \
+    "Moat has no tables of its own yet: CREATE VIEW ... AS, CREATE EXTERNAL TABLE ... LOCATION "   \
+    "'files', or CREATE TEMP TABLE. In dbt: +materialized: view."
+
 static enum err parse_format(struct cursor *c, struct statement *s)
 {
     static const struct {
@@ -50,22 +55,81 @@ static enum err parse_external_table(struct cursor *c, struct statement *s)
     return s->location.len > 0 ? ERR_OK : cursor_expected(c, "LOCATION 'files'");
 }
 
+static enum err parse_security_word(struct cursor *c, struct statement *s)
+{
+    TRY(cursor_accept(c, "definer", &s->is_definer));
+    return s->is_definer ? ERR_OK : cursor_expect(c, "INVOKER");
+}
+
+/* SECURITY DEFINER, or as PostgreSQL has it WITH (security_invoker = false): its default is the
+ * other way round. */
+static enum err parse_security(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    TRY(cursor_accept(c, "security", &taken));
+    if (taken) {
+        return parse_security_word(c, s);
+    }
+    TRY(cursor_accept(c, "with", &taken));
+    if (!taken) {
+        return ERR_OK;
+    }
+    TRY(cursor_expect_operator(c, "("));
+    TRY(cursor_accept(c, "security", &taken));
+    if (taken) {
+        TRY(cursor_expect_operator(c, "="));
+        TRY(parse_security_word(c, s));
+        return cursor_expect_operator(c, ")");
+    }
+    TRY(cursor_expect(c, "SECURITY_INVOKER"));
+    TRY(cursor_accept_operator(c, "=", &taken));
+    if (taken) {
+        TRY(cursor_accept(c, "false", &s->is_definer));
+        TRY(s->is_definer ? ERR_OK : cursor_expect(c, "TRUE"));
+    }
+    return cursor_expect_operator(c, ")");
+}
+
 static enum err parse_view(struct cursor *c, struct statement *s)
 {
     s->kind = STATEMENT_CREATE_VIEW;
     s->tag = "CREATE VIEW";
-    bool taken;
     TRY(cursor_if_exists(c, true, &s->if_not_exists));
     TRY(cursor_name(c, &s->name));
-    TRY(cursor_accept(c, "security", &taken));
-    if (taken) {
-        TRY(cursor_accept(c, "definer", &s->is_definer));
-        if (!s->is_definer) {
-            TRY(cursor_expect(c, "INVOKER"));
-        }
+    if (token_is_operator(&c->token, "(")) {
+        TRY(cursor_name_list(c, &s->columns, &s->column_count));
     }
+    TRY(parse_security(c, s));
     TRY(cursor_expect(c, "AS"));
     return cursor_rest(c, "a query", &s->query);
+}
+
+/* COMMENT ON TABLE | VIEW name, or COLUMN name.column, IS 'text' | NULL */
+enum err parse_comment(struct cursor *c, struct statement *s)
+{
+    bool is_table;
+    bool is_view = false;
+    bool is_null;
+    s->kind = STATEMENT_COMMENT;
+    s->tag = "COMMENT";
+    s->object_kind = OBJECT_TABLE;
+    TRY(cursor_expect(c, "ON"));
+    TRY(cursor_accept(c, "table", &is_table));
+    TRY(is_table ? ERR_OK : cursor_accept(c, "view", &is_view));
+    if (is_table || is_view) {
+        s->object_kind = is_view ? OBJECT_VIEW : OBJECT_TABLE;
+        TRY(cursor_name(c, &s->name));
+    } else {
+        if (!token_is(&c->token, "column")) {
+            return cursor_expected(c, "TABLE, VIEW or COLUMN");
+        }
+        TRY(cursor_next(c));
+        TRY(cursor_column(c, &s->name, &s->column));
+    }
+    TRY(cursor_expect(c, "IS"));
+    TRY(cursor_accept(c, "null", &is_null));
+    TRY(is_null ? ERR_OK : cursor_string(c, "a comment in single quotes", &s->comment));
+    return cursor_expect_end(c);
 }
 
 static enum err parse_password(struct cursor *c, struct statement *s, bool *ret_given)
@@ -173,6 +237,14 @@ enum err parse_create(struct cursor *c, struct statement *s)
         return s->or_replace ? cursor_expected(c, "EXTERNAL TABLE or VIEW")
                              : parse_create_api_key(c, s);
     }
+    bool is_temp = token_is(&c->token, "temp") || token_is(&c->token, "temporary");
+    if (is_temp) {
+        TRY(cursor_next(c));
+    }
+    if (is_temp && token_is(&c->token, "table")) {
+        return s->or_replace ? cursor_expected(c, "EXTERNAL TABLE or VIEW")
+                             : parse_temp_table(c, s);
+    }
     bool is_schema = token_is(&c->token, "schema");
     bool is_role = token_is(&c->token, "role");
     bool is_user = token_is(&c->token, "user");
@@ -183,15 +255,15 @@ enum err parse_create(struct cursor *c, struct statement *s)
         TRY(cursor_next(c));
         return is_schema ? parse_schema(c, s) : parse_principal(c, s, is_role);
     }
-    static const char *const others[] = {"table",    "temp",         "temporary", "macro",
-                                         "function", "type",         "secret",    "persistent",
-                                         "sequence", "index",        "unique",    "database",
-                                         "trigger",  "materialized", "recursive"};
+    static const char *const others[] = {
+        "table", "macro",  "function", "type",    "secret",       "persistent", "sequence",
+        "index", "unique", "database", "trigger", "materialized", "recursive",  "view"};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
-        if (token_is(&c->token, others[i])) {
+        if (is_temp || token_is(&c->token, others[i])) {
             s->kind = STATEMENT_REFUSED;
             s->tag = s->refused_word =
                 i == 0 ? "CREATE TABLE without EXTERNAL" : "this form of CREATE";
+            s->refused_hint = i == 0 ? NO_MANAGED_TABLES : NULL;
             return ERR_OK;
         }
     }
@@ -283,16 +355,25 @@ enum err parse_drop(struct cursor *c, struct statement *s)
 static enum err parse_alter_table(struct cursor *c, struct statement *s)
 {
     bool taken;
+    bool if_exists;
     s->kind = STATEMENT_ALTER_TABLE;
-    s->tag = "ALTER TABLE";
+    TRY(cursor_if_exists(c, false, &if_exists));
+    s->if_exists = if_exists;
     TRY(cursor_name(c, &s->name));
     TRY(cursor_accept(c, "refresh", &taken));
     if (taken) {
         s->alter = ALTER_REFRESH;
         return cursor_expect_end(c);
     }
+    TRY(cursor_accept(c, "set", &taken));
+    if (taken) {
+        s->alter = ALTER_SET_SCHEMA;
+        TRY(cursor_expect(c, "SCHEMA"));
+        TRY(cursor_identifier(c, "a schema", &s->new_name));
+        return cursor_expect_end(c);
+    }
     if (!token_is(&c->token, "rename")) {
-        return cursor_expected(c, "RENAME or REFRESH");
+        return cursor_expected(c, "RENAME, SET SCHEMA or REFRESH");
     }
     TRY(cursor_next(c));
     TRY(cursor_accept(c, "to", &taken));
@@ -346,9 +427,11 @@ enum err parse_alter(struct cursor *c, struct statement *s)
     if (taken && !token_is(&c->token, "table")) {
         return cursor_expected(c, "TABLE");
     }
+    s->tag = "ALTER TABLE";
     TRY(cursor_accept(c, "table", &taken));
     if (!taken) {
         TRY(cursor_accept(c, "view", &taken));
+        s->tag = "ALTER VIEW";
     }
     if (taken) {
         return parse_alter_table(c, s);

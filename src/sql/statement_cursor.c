@@ -74,26 +74,55 @@ enum err cursor_identifier(struct cursor *c, const char *what, struct slice *ret
     return cursor_next(c);
 }
 
-enum err cursor_name(struct cursor *c, struct sql_name *ret_name)
+static enum err read_parts(struct cursor *c, struct slice *parts, size_t part_max,
+                           size_t *ret_count)
 {
-    struct slice parts[3];
     size_t count = 0;
     bool has_dot = true;
     while (has_dot) {
-        if (count == ARRAY_COUNT(parts)) {
-            return cursor_expected(c, "a name of at most three parts");
+        if (count == part_max) {
+            return cursor_expected(c, part_max == 3 ? "a name of at most three parts"
+                                                    : "a name of at most four parts");
         }
         TRY(cursor_identifier(c, "a name", &parts[count]));
         count++;
         TRY(cursor_accept_operator(c, ".", &has_dot));
     }
-    *ret_name = (struct sql_name){{"", 0}, {"", 0}, parts[count - 1]};
+    *ret_count = count;
+    return ERR_OK;
+}
+
+static struct sql_name name_of(const struct slice *parts, size_t count)
+{
+    struct sql_name name = {{"", 0}, {"", 0}, parts[count - 1]};
     if (count >= 2) {
-        ret_name->schema = parts[count - 2];
+        name.schema = parts[count - 2];
     }
     if (count == 3) {
-        ret_name->catalog = parts[0];
+        name.catalog = parts[0];
     }
+    return name;
+}
+
+enum err cursor_name(struct cursor *c, struct sql_name *ret_name)
+{
+    struct slice parts[3];
+    size_t count;
+    TRY(read_parts(c, parts, ARRAY_COUNT(parts), &count));
+    *ret_name = name_of(parts, count);
+    return ERR_OK;
+}
+
+enum err cursor_column(struct cursor *c, struct sql_name *ret_table, struct slice *ret_column)
+{
+    struct slice parts[4];
+    size_t count;
+    TRY(read_parts(c, parts, ARRAY_COUNT(parts), &count));
+    if (count < 2) {
+        return cursor_expected(c, "a column as table.column");
+    }
+    *ret_table = name_of(parts, count - 1);
+    *ret_column = parts[count - 1];
     return ERR_OK;
 }
 

@@ -27,6 +27,9 @@ MUST_USE enum err cursor_expect_end(struct cursor *c);
 
 MUST_USE enum err cursor_identifier(struct cursor *c, const char *what, struct slice *ret_name);
 MUST_USE enum err cursor_name(struct cursor *c, struct sql_name *ret_name);
+/* table.column, with up to two parts more before it. */
+MUST_USE enum err cursor_column(struct cursor *c, struct sql_name *ret_table,
+                                struct slice *ret_column);
 /* schema or catalog.schema: as `catalog` and `name`. */
 MUST_USE enum err cursor_schema(struct cursor *c, struct sql_name *ret_name);
 MUST_USE enum err cursor_string(struct cursor *c, const char *what, struct slice *ret_value);
@@ -61,6 +64,12 @@ MUST_USE enum err parse_create_api_key(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_revoke_api_key(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_attach(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_detach(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_temp_table(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_insert(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_truncate(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_comment(struct cursor *c, struct statement *s);
+/* The current token is the first word itself. */
+MUST_USE enum err parse_transaction(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_drop(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_alter(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_grant(struct cursor *c, struct statement *s);

@@ -127,6 +127,8 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_COPY:
         return true;
     case STATEMENT_EXPLAIN:
+    case STATEMENT_CREATE_TEMP:
+    case STATEMENT_INSERT:
     case STATEMENT_PREPARE:
         return statement_parse(statement->query, arena, &inner, NULL) == ERR_OK &&
                inner.kind == STATEMENT_QUERY;
@@ -145,6 +147,8 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_REVOKE_API_KEY:
     case STATEMENT_GRANT_ROLE:
     case STATEMENT_CHECK_ACCESS:
+    case STATEMENT_COMMENT:
+    case STATEMENT_TRUNCATE:
     case STATEMENT_SET:
     case STATEMENT_USE:
     case STATEMENT_EXECUTE:

@@ -105,22 +105,19 @@ TEST(statement, what_the_engine_could_do_and_moat_never_does_is_refused_by_name)
         "call f()",
         "export database 'x'",
         "import database 'x'",
-        "insert into t values (1)",
         "update t set a = 1",
         "delete from t",
         "merge into t using s on true",
-        "truncate t",
         "vacuum",
         "checkpoint",
         "create table t (a int)",
-        "create temp table t as select 1",
+        "create temp view t as select 1",
         "create secret s (type s3)",
         "create macro m() as 1",
         "create or replace function f() as 1",
         "create sequence s",
         "alter database d set a = 1",
         "copy t from 'x'",
-        "comment on table t is 'x'",
         "force checkpoint",
     };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
@@ -339,7 +336,7 @@ TEST(statement, errors_say_where_and_what)
         {"drop external user u", 15, "TABLE", ""},
         {"drop table t, u", 13, "the end", ""},
         {"alter external user u password 'x'", 16, "TABLE", ""},
-        {"alter table t add column a", 15, "RENAME or REFRESH", ""},
+        {"alter table t add column a", 15, "RENAME, SET SCHEMA or REFRESH", ""},
         {"alter user u set region = 'EU'", 18, "ATTRIBUTE", ""},
         {"grant select on schema s to u", 24, "CREATE on a schema", "GRANT SELECT ON table"},
         {"grant insert on t to u", 7, "SELECT, CREATE, ALL", ""},
@@ -581,4 +578,72 @@ TEST(statement, survives_every_failed_allocation)
             CHECK(err == ERR_OK || err == ERR_NOMEM);
         }
     }
+}
+
+TEST(statement, what_is_written_has_its_kind_and_tag)
+{
+    static const struct {
+        const char *text;
+        enum statement_kind kind;
+        const char *tag;
+    } cases[] = {
+        {"start transaction isolation level read committed, read only", STATEMENT_TRANSACTION,
+         "START TRANSACTION"},
+        {"end", STATEMENT_TRANSACTION, "COMMIT"},
+        {"abort work", STATEMENT_TRANSACTION, "ROLLBACK"},
+        {"savepoint a", STATEMENT_TRANSACTION, "SAVEPOINT"},
+        {"release a", STATEMENT_TRANSACTION, "RELEASE"},
+        {"rollback to savepoint a", STATEMENT_TRANSACTION, "ROLLBACK"},
+        {"create temp table t as select 1", STATEMENT_CREATE_TEMP, "CREATE TABLE"},
+        {"create temporary table if not exists t (a int)", STATEMENT_CREATE_TEMP, "CREATE TABLE"},
+        {"insert into t values (1)", STATEMENT_INSERT, "INSERT"},
+        {"truncate table t", STATEMENT_TRUNCATE, "TRUNCATE TABLE"},
+        {"comment on table t is 'x'", STATEMENT_COMMENT, "COMMENT"},
+        {"alter view v rename to w", STATEMENT_ALTER_TABLE, "ALTER VIEW"},
+        {"alter view if exists v set schema s", STATEMENT_ALTER_TABLE, "ALTER VIEW"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct statement s = parsed(cases[i].text);
+        CHECK(s.kind == cases[i].kind);
+        CHECK_STR(cases[i].tag, s.tag);
+    }
+    release();
+}
+
+TEST(statement, what_is_written_keeps_its_parts)
+{
+    struct statement s = parsed("create temp table \"T\" (a decimal(9, 2), \"b c\" text[]) "
+                                "on commit preserve rows");
+    CHECK_SLICE("T", s.name.name);
+    assert_int_equal(2, (int)s.column_count);
+    CHECK_SLICE("b c", s.columns[1]);
+    CHECK_SLICE("decimal(9, 2)", s.types[0]);
+    CHECK_SLICE("text[]", s.types[1]);
+    CHECK(s.query.len == 0);
+    s = parsed("create temp table t (a, b) as (select 1, 2)");
+    assert_int_equal(2, (int)s.column_count);
+    CHECK(s.types[0].len == 0);
+    CHECK_SLICE("(select 1, 2)", s.query);
+    s = parsed("insert into s.t (a, b) (select 1, 2)");
+    CHECK_SLICE("s", s.name.schema);
+    assert_int_equal(2, (int)s.column_count);
+    CHECK_SLICE("(select 1, 2)", s.query);
+    s = parsed("insert into t (select 1)");
+    assert_int_equal(0, (int)s.column_count);
+    CHECK_SLICE("(select 1)", s.query);
+    s = parsed("comment on column \"m\".s.t.c is $x$it's$x$");
+    CHECK_SLICE("m", s.name.catalog);
+    CHECK_SLICE("t", s.name.name);
+    CHECK_SLICE("c", s.column);
+    CHECK_SLICE("it's", s.comment);
+    s = parsed("comment on view v is null");
+    CHECK(s.object_kind == OBJECT_VIEW && s.comment.len == 0);
+    s = parsed("create view v (a, b) with (security_invoker = false) as select 1, 2");
+    CHECK(s.is_definer && s.column_count == 2);
+    s = parsed("create view v with (security = invoker) as select 1");
+    CHECK(!s.is_definer);
+    s = parsed("rollback to a");
+    CHECK(s.transaction == TRANSACTION_ROLLBACK_TO);
+    CHECK_SLICE("a", s.savepoint);
+    release();
 }

@@ -11,7 +11,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 /* A process must not close a descriptor of the file while SQLite holds locks on it (POSIX drops
  * them all): one open at a time makes sure that the file is made before anybody has it open. */
@@ -139,7 +139,7 @@ static enum err find_file(const char *folder, bool create, struct arena *arena, 
 
 /* ---- the connection ---- */
 
-static enum err configure(struct system *system, struct errinfo *info)
+enum err system__configure(struct system *system, struct errinfo *info)
 {
     static const struct {
         int option;
@@ -175,7 +175,7 @@ static enum err configure(struct system *system, struct errinfo *info)
     return code == SQLITE_OK ? ERR_OK : system__error(code, "open", info);
 }
 
-static enum err load_warehouse(struct system *system, struct errinfo *info)
+enum err system__load_warehouse(struct system *system, struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
     bool has_row = false;
@@ -194,8 +194,7 @@ static enum err load_warehouse(struct system *system, struct errinfo *info)
     return ERR_OK;
 }
 
-static enum err open_file(const char *path, struct slice os_user, bool create,
-                          struct system **ret_system, struct errinfo *info)
+enum err system__new(struct system **ret_system, struct errinfo *info)
 {
     struct system *system CLEANUP(system_cleanup) = mem_calloc(1, sizeof(*system));
     if (system == NULL) {
@@ -209,6 +208,27 @@ static enum err open_file(const char *path, struct slice os_user, bool create,
     if (system->arena == NULL) {
         return errinfo_nomem(info);
     }
+    *ret_system = TAKE(system);
+    return ERR_OK;
+}
+
+/* Prepared now, so that ending a transaction never needs memory. */
+enum err system__warm(struct system *system, struct errinfo *info)
+{
+    TRY(system__read_begin(system, info));
+    system__read_end(system);
+    if (!sqlite3_get_autocommit(system->db)) { /* there was no memory for the end's statement */
+        return errinfo_nomem(info);
+    }
+    TRY(system__run(system, "BEGIN IMMEDIATE", NO_VALUES, info));
+    return system__run(system, "COMMIT", NO_VALUES, info);
+}
+
+static enum err open_file(const char *path, struct slice os_user, bool create,
+                          struct system **ret_system, struct errinfo *info)
+{
+    struct system *system CLEANUP(system_cleanup) = NULL;
+    TRY(system__new(&system, info));
     /* NOMUTEX: calls are serialised by ours. NOFOLLOW: nobody swaps the file for a link. */
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
                 SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
@@ -216,14 +236,10 @@ static enum err open_file(const char *path, struct slice os_user, bool create,
     if (code != SQLITE_OK) {
         return system__error(code, "open", info);
     }
-    TRY(configure(system, info));
+    TRY(system__configure(system, info));
     TRY(system__prepare(system, os_user, create, info));
-    TRY(load_warehouse(system, info));
-    /* Prepared now, so that ending a transaction never needs memory. */
-    TRY(system__read_begin(system, info));
-    system__read_end(system);
-    TRY(system__run(system, "BEGIN IMMEDIATE", NO_VALUES, info));
-    TRY(system__run(system, "COMMIT", NO_VALUES, info));
+    TRY(system__load_warehouse(system, info));
+    TRY(system__warm(system, info));
     *ret_system = TAKE(system);
     return ERR_OK;
 }
@@ -252,13 +268,11 @@ enum err system_open(const char *folder, struct slice os_user, bool create,
     return err;
 }
 
-void system_close(struct system *system)
+void system__disconnect(struct system *system)
 {
-    if (system == NULL) {
-        return;
-    }
     for (size_t i = 0; i < SYSTEM_STATEMENTS_MAX; i++) {
         (void)sqlite3_finalize(system->statements[i].stmt);
+        system->statements[i] = (struct system_statement){0};
     }
     if (system->db != NULL) {
         /* Emptying the log takes three syncs: too much for a page of it that says how far the
@@ -266,7 +280,17 @@ void system_close(struct system *system)
         (void)sqlite3_db_config(system->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
                                 system->is_written ? 0 : 1, NULL);
         ASSERT(sqlite3_close(system->db) == SQLITE_OK);
+        system->db = NULL;
     }
+}
+
+void system_close(struct system *system)
+{
+    if (system == NULL) {
+        return;
+    }
+    system__disconnect(system);
+    system__log_free(system->log);
     arena_free(system->arena);
     ASSERT(pthread_mutex_destroy(&system->mutex) == 0);
     mem_wipe(system->mask_key, sizeof(system->mask_key));

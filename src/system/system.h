@@ -169,10 +169,11 @@ MUST_USE enum err system_relation_create(struct system *, const struct identity 
                                          const struct system_relation *relation,
                                          enum system_create_mode mode, bool *ret_created,
                                          struct errinfo *info);
-/* Drops the relation and all grants on it. */
+/* Drops the relation and all grants on it. Views that read it refuse that (2BP01), or with
+ * `cascade` go too, if all of them are the person's to drop. */
 MUST_USE enum err system_relation_drop(struct system *, const struct identity *who,
                                        const struct sql_name *name, enum relation_kind kind,
-                                       bool if_exists, struct errinfo *info);
+                                       bool if_exists, bool cascade, struct errinfo *info);
 MUST_USE enum err system_relation_rename(struct system *, const struct identity *who,
                                          const struct sql_name *name, struct slice new_name,
                                          struct errinfo *info);

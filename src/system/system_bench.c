@@ -161,6 +161,24 @@ static void do_write(struct bench *bench, UNUSED struct arena *arena)
          NULL);
 }
 
+/* Two renames, so that the store is in the end as it was. */
+static void do_transaction(struct bench *bench, UNUSED struct arena *arena)
+{
+    struct system *overlay CLEANUP(system_cleanup) = NULL;
+    struct sql_name name = {.schema = SLICE("main"), .name = SLICE("table_7")};
+    struct sql_name other = {.schema = SLICE("main"), .name = SLICE("table_7_old")};
+    must(system_overlay_open(bench->system, &overlay, NULL), NULL);
+    must(system_relation_rename(overlay, bench->owner, &name, other.name, NULL), NULL);
+    must(system_relation_rename(overlay, bench->owner, &other, name.name, NULL), NULL);
+    must(system_overlay_commit(overlay, bench->owner, NULL), NULL);
+}
+
+static void do_overlay(struct bench *bench, UNUSED struct arena *arena)
+{
+    struct system *overlay CLEANUP(system_cleanup) = NULL;
+    must(system_overlay_open(bench->system, &overlay, NULL), NULL);
+}
+
 static void measure(struct bench *bench, const char *name,
                     void (*run)(struct bench *, struct arena *), int rounds)
 {
@@ -210,6 +228,8 @@ int main(int argc, char **argv)
     measure(&bench, "store: load a table", do_load, 5000);
     measure(&bench, "store: list 500 tables", do_list, 20);
     measure(&bench, "store: change an attribute", do_write, 200);
+    measure(&bench, "store: copy for a transaction", do_overlay, 50);
+    measure(&bench, "store: a transaction of two changes", do_transaction, 50);
     identity_unref(bench.owner);
     system_close(bench.system);
     arena_free(bench.arena);

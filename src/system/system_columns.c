@@ -4,7 +4,7 @@
  * the old one that comes from the same source; only then may one of the same name, that no other
  * claims, be meant. Rejected: matching by name first (a table whose masked column was renamed and
  * that is then replaced would get its source column back under a new, unmasked id). */
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 #define COLUMNS_MAX 16384u
 #define COLUMN_NAME_BYTES_MAX 1024u
@@ -254,18 +254,19 @@ enum err system__store_columns(struct system *system, const struct relation_row 
 
 /* ---- rename ---- */
 
-static enum err rename_column(struct system *system, const struct actor *actor,
-                              const struct sql_name *name, struct slice column,
-                              struct slice new_name, struct errinfo *info)
+enum err system__rename_column(struct system *system, const struct actor *actor,
+                               struct change *change, struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "rename", 0);
     struct relation_row relation;
+    struct slice column = change->column;
+    struct slice new_name = change->text;
     bool found = false;
     int64_t id = 0, other = 0;
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(system__need_own_relation(system, actor, name, arena, &relation, info));
+    TRY(system__need_own_relation(system, actor, &change->name, arena, &relation, info));
     if (!is_text(new_name, COLUMN_NAME_BYTES_MAX)) {
         return bad_name(info);
     }
@@ -295,36 +296,35 @@ enum err system_column_rename(struct system *system, const struct identity *who,
                               const struct sql_name *name, struct slice column,
                               struct slice new_name, struct errinfo *info)
 {
-    struct actor actor;
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = rename_column(system, &actor, name, column, new_name, info);
-    return system__write_end(system, err, info);
+    struct change change = {
+        .kind = CHANGE_RENAME_COLUMN, .name = *name, .column = column, .text = new_name};
+    return system__change(system, who, &change, info);
 }
 
-static enum err refresh(struct system *system, const struct actor *actor,
-                        const struct sql_name *name, const struct relation_column *columns,
-                        size_t count, struct errinfo *info)
+enum err system__refresh(struct system *system, const struct actor *actor, struct change *change,
+                         struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "refresh", 0);
     struct relation_row relation;
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(system__need_own_relation(system, actor, name, arena, &relation, info));
+    TRY(system__need_own_relation(system, actor, &change->name, arena, &relation, info));
     if (relation.is_view) {
         return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is not a table",
                            SLICE_ARGS(relation.name));
     }
-    return system__store_columns(system, &relation, columns, count, true, arena, info);
+    return system__store_columns(system, &relation, change->relation.relation.columns,
+                                 change->relation.relation.column_count, true, arena, info);
 }
 
 enum err system_relation_refresh(struct system *system, const struct identity *who,
                                  const struct sql_name *name, const struct relation_column *columns,
                                  size_t column_count, struct errinfo *info)
 {
-    struct actor actor;
+    struct change change = {.kind = CHANGE_REFRESH, .name = *name};
+    change.relation.relation.columns = columns;
+    change.relation.relation.column_count = column_count;
     TRY(system__check_columns(columns, column_count, info));
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = refresh(system, &actor, name, columns, column_count, info);
-    return system__write_end(system, err, info);
+    return system__change(system, who, &change, info);
 }

@@ -343,6 +343,26 @@ static enum err step_replace(struct run *run, struct errinfo *info)
     return system_grants_replace(run->system, run->owner, grants, ARRAY_COUNT(grants), info);
 }
 
+static enum err change_twice(struct run *run, struct system *overlay, struct errinfo *info)
+{
+    struct system_relation first = fixture_table_spec("first");
+    struct system_relation second = fixture_table_spec("second");
+    struct sql_name name = fixture_name("first");
+    bool created;
+    TRY(system_relation_create(overlay, run->owner, &first, SYSTEM_CREATE, &created, info));
+    TRY(system_relation_create(overlay, run->owner, &second, SYSTEM_CREATE, &created, info));
+    TRY(system_comment_set(overlay, run->owner, &name, RELATION_TABLE, SLICE("id"), SLICE("both"),
+                           info));
+    return system_overlay_commit(overlay, run->owner, info);
+}
+
+static enum err step_transaction(struct run *run, struct errinfo *info)
+{
+    struct system *overlay CLEANUP(system_cleanup) = NULL;
+    TRY(system_overlay_open(run->system, &overlay, info));
+    return change_twice(run, overlay, info);
+}
+
 static enum err step_drop_role(struct run *run, struct errinfo *info)
 {
     return system_role_drop(run->system, run->owner, SLICE("analyst"), false, info);
@@ -351,7 +371,7 @@ static enum err step_drop_role(struct run *run, struct errinfo *info)
 static enum err step_drop_table(struct run *run, struct errinfo *info)
 {
     struct sql_name name = fixture_name("t");
-    return system_relation_drop(run->system, run->owner, &name, RELATION_TABLE, false, info);
+    return system_relation_drop(run->system, run->owner, &name, RELATION_TABLE, false, false, info);
 }
 
 static enum err step_anchor(struct run *run, struct errinfo *info)
@@ -367,9 +387,10 @@ static enum err step_anchor_unsynced(struct run *run, struct errinfo *info)
 }
 
 static enum err (*const steps[])(struct run *, struct errinfo *) = {
-    step_user,      step_role,      step_member, step_attribute, step_schema, step_table,
-    step_grant,     step_revoke,    step_rename, step_replace,   step_anchor, step_anchor_unsynced,
-    step_drop_role, step_drop_table};
+    step_user,        step_role,      step_member,    step_attribute,
+    step_schema,      step_table,     step_grant,     step_revoke,
+    step_rename,      step_replace,   step_anchor,    step_anchor_unsynced,
+    step_transaction, step_drop_role, step_drop_table};
 #define STEP_COUNT ARRAY_COUNT(steps)
 
 static enum err run_open(struct run *run, const char *folder, bool create, struct errinfo *info)

@@ -1,7 +1,7 @@
 /* SQLite, as this module uses it: statements cached by the address of their literal text, values
  * only ever bound, transactions that hold the mutex. */
 #include "base/checked.h"
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 /* ---- results ---- */
 
@@ -243,6 +243,10 @@ enum err system__set_synced(struct system *system, bool is_synced, struct errinf
 static enum err begin(struct system *system, const char *sql, struct errinfo *info)
 {
     ASSERT(pthread_mutex_lock(&system->mutex) == 0);
+    if (system->db == NULL) { /* an overlay that could not be made again */
+        ASSERT(pthread_mutex_unlock(&system->mutex) == 0);
+        return errinfo_set(info, ERR_BUSY, "25P02", "the transaction has failed: roll it back");
+    }
     system__rollback(system); /* of a rollback that failed */
     enum err err = system__set_synced(system, true, info);
     if (err == ERR_OK) {
@@ -292,6 +296,13 @@ static enum err open_write(struct system *system, const struct identity *who,
 enum err system__write_begin(struct system *system, const struct identity *who,
                              struct actor *ret_actor, struct errinfo *info)
 {
+    if (!system__may_write(system)) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, "25001",
+                          "the statement cannot run inside a transaction block");
+        errinfo_hint(info, "Users, roles, keys and attached catalogs are changed outside of BEGIN "
+                           "... COMMIT (autocommit).");
+        return ERR_UNSUPPORTED;
+    }
     /* IMMEDIATE: the lock that writing needs is taken, or waited for, before anything is read. */
     TRY(begin(system, "BEGIN IMMEDIATE", info));
     enum err err = open_write(system, who, ret_actor, info);

@@ -1,6 +1,6 @@
 /* Grants and denies: kept exactly, in the order of their ids. What they mean, policy says. */
 #include "base/clock.h"
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 struct slice system__effect_text(enum grant_effect effect)
 {
@@ -181,9 +181,10 @@ static enum err insert_parts(struct system *system, int64_t id, const struct gra
     return ERR_OK;
 }
 
-static enum err add(struct system *system, const struct actor *actor, const struct grant *grant,
-                    uint64_t *ret_id, struct errinfo *info)
+enum err system__grant(struct system *system, const struct actor *actor, struct change *change,
+                       struct errinfo *info)
 {
+    const struct grant *grant = &change->grant;
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "grant", 0);
     struct grant_object object;
     struct principal grantee;
@@ -205,19 +206,16 @@ static enum err add(struct system *system, const struct actor *actor, const stru
                     info));
     int64_t id = sqlite3_last_insert_rowid(system->db);
     TRY(insert_parts(system, id, grant, &object, info));
-    *ret_id = (uint64_t)id;
+    change->id = (uint64_t)id;
     return ERR_OK;
 }
 
 enum err system_grant_add(struct system *system, const struct identity *who,
                           const struct grant *grant, uint64_t *ret_id, struct errinfo *info)
 {
-    struct actor actor;
-    uint64_t id = 0;
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = add(system, &actor, grant, &id, info);
-    TRY(system__write_end(system, err, info));
-    *ret_id = id;
+    struct change change = {.kind = CHANGE_GRANT, .grant = *grant};
+    TRY(system__change(system, who, &change, info));
+    *ret_id = change.id;
     return ERR_OK;
 }
 
@@ -458,8 +456,8 @@ static enum err replace(struct system *system, const struct actor *actor,
     TRY(load(system, SLICE(""), arena, &before, &before_count, info));
     TRY(system__run(system, "DELETE FROM access_grant", NO_VALUES, info));
     for (size_t i = 0; i < count; i++) {
-        uint64_t id;
-        enum err err = add(system, actor, &grants[i], &id, info);
+        struct change change = {.kind = CHANGE_GRANT, .grant = grants[i]};
+        enum err err = system__grant(system, actor, &change, info);
         if (err != ERR_OK) {
             errinfo_detail(info, "It is grant %zu of %zu.", i + 1, count);
             return err;

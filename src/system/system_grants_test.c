@@ -380,7 +380,7 @@ TEST(system_grants, ids_and_objects_are_never_used_again)
     struct slice uuid = fixture_table(&f, f.owner, "t");
     uint64_t id = fixture_grant(&f, uuid, "public", true, NULL, 0);
     struct sql_name name = fixture_name("t");
-    CHECK_OK(system_relation_drop(f.system, f.owner, &name, RELATION_TABLE, false, &f.info));
+    CHECK_OK(system_relation_drop(f.system, f.owner, &name, RELATION_TABLE, false, false, &f.info));
     (void)load(&f, SLICE(""), &count);
     assert_int_equal(count, 0);
     struct slice again = fixture_table(&f, f.owner, "t");

@@ -6,10 +6,11 @@
 #include <sqlite3.h>
 
 #include "system/system.h"
+#include "system/transaction.h"
 
 #define SYSTEM_FILE "system.db"
 #define SYSTEM_APPLICATION_ID 0x4D6F6174 /* "Moat", in the file's header */
-#define SYSTEM_LAYOUT 5                  /* user_version of the file's header */
+#define SYSTEM_LAYOUT 6                  /* user_version of the file's header */
 #define SYSTEM_MASK_KEY_BYTES 32
 #define SYSTEM_BUSY_TIMEOUT_MS 5000
 
@@ -23,7 +24,7 @@
 #define SYSTEM_PUBLIC_ID 1
 #define SYSTEM_ADMIN_ID 2
 
-#define SYSTEM_STATEMENTS_MAX 256u /* slots; a power of two, twice what is used */
+#define SYSTEM_STATEMENTS_MAX 512u /* slots; a power of two, twice what is used */
 
 struct system_statement {
     const char *sql; /* the literal at its place of use: its address is the key */
@@ -33,7 +34,11 @@ struct system_statement {
 /* Of the WAL-index: the header, twice (https://www.sqlite.org/walformat.html). */
 #define SYSTEM_LOG_HEADER_BYTES 96u
 
+struct change_log;
+
 struct system {
+    struct system *store;   /* of an overlay: what it lies over; else NULL */
+    struct change_log *log; /* of an overlay */
     pthread_mutex_t mutex;
     sqlite3 *db;
     struct arena *arena; /* uuid and owner */
@@ -143,6 +148,16 @@ MUST_USE enum err system__set_synced(struct system *system, bool is_synced, stru
 /* Checks that the file is a store, makes it one (with `create`) and brings it up to date. */
 MUST_USE enum err system__prepare(struct system *system, struct slice os_user, bool create,
                                   struct errinfo *info);
+
+/* ---- opening (system.c) ---- */
+
+/* Of a connection that exists: trusts nothing in the file but data. */
+MUST_USE enum err system__configure(struct system *system, struct errinfo *info);
+/* Without a connection yet; for system_close. */
+MUST_USE enum err system__new(struct system **ret_system, struct errinfo *info);
+void system__disconnect(struct system *system);
+MUST_USE enum err system__warm(struct system *system, struct errinfo *info);
+MUST_USE enum err system__load_warehouse(struct system *system, struct errinfo *info);
 
 /* ---- who may what (system_actor.c) ---- */
 

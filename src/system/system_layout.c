@@ -152,6 +152,34 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
     " name TEXT NOT NULL,"
     " value INTEGER NOT NULL CHECK (value >= 0),"
     " PRIMARY KEY (principal, name)) STRICT, WITHOUT ROWID;",
+
+    /* What the text of a view reads, by identity: ids and the names that the text uses; and the
+     * schema of names without one, which is not where the view is when it was moved. */
+    "ALTER TABLE relation ADD COLUMN view_schema TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE view_source ("
+    " relation INTEGER NOT NULL REFERENCES relation ON DELETE CASCADE,"
+    " ordinal INTEGER NOT NULL,"
+    " catalog TEXT NOT NULL,"
+    " schema TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " uuid TEXT NOT NULL,"
+    " PRIMARY KEY (relation, ordinal)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX view_source_uuid ON view_source (uuid);"
+
+    "CREATE TABLE view_source_column ("
+    " relation INTEGER NOT NULL,"
+    " ordinal INTEGER NOT NULL,"
+    " id INTEGER NOT NULL,"
+    " name TEXT NOT NULL,"
+    " PRIMARY KEY (relation, ordinal, id),"
+    " FOREIGN KEY (relation, ordinal) REFERENCES view_source ON DELETE CASCADE)"
+    " STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE column_comment ("
+    " relation INTEGER NOT NULL REFERENCES relation ON DELETE CASCADE,"
+    " column_id INTEGER NOT NULL,"
+    " comment TEXT NOT NULL,"
+    " PRIMARY KEY (relation, column_id)) STRICT, WITHOUT ROWID;",
 };
 
 static enum err pragma_number(struct system *system, const char *sql, int64_t *ret_number,

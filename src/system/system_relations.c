@@ -1,6 +1,5 @@
 /* Registered tables and views. */
-#include "base/hash.h"
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 #define OPTIONS_MAX 256u
 
@@ -154,8 +153,8 @@ static enum err check_relation(const struct system_relation *wanted, struct erri
     return system__check_columns(relation->columns, relation->column_count, info);
 }
 
-static enum err check_may_create(struct system *system, const struct actor *actor,
-                                 const struct schema_row *schema, struct errinfo *info)
+enum err system__check_may_create(struct system *system, const struct actor *actor,
+                                  const struct schema_row *schema, struct errinfo *info)
 {
     bool found = false;
     int64_t may = 0;
@@ -241,26 +240,25 @@ static enum err store_definition(struct system *system, const struct relation_ro
         format = TEXT(slice_of(format_text(relation->format)));
     }
     TRY(system__run(system,
-                    "UPDATE relation SET format = ?2, location = ?3, comment = ?4, view_sql = ?5,"
-                    " is_definer = ?6 WHERE id = ?1",
+                    "UPDATE relation SET format = ?2, location = ?3, view_sql = ?4,"
+                    " is_definer = ?5, view_schema = ?6 WHERE id = ?1",
                     VALUES(INT(row->id), format, TEXT(is_view ? SLICE("") : wanted->location),
-                           TEXT(wanted->comment), TEXT(is_view ? relation->view_sql : SLICE("")),
-                           INT(is_view && relation->is_definer)),
+                           TEXT(is_view ? relation->view_sql : SLICE("")),
+                           INT(is_view && relation->is_definer),
+                           TEXT(is_view ? schema_of(&relation->name) : SLICE(""))),
                     info));
     TRY(store_options(system, row->id, relation, info));
+    TRY(system__store_sources(system, row->id, relation, info));
     return system__store_columns(system, row, relation->columns, relation->column_count, false,
                                  arena, info);
 }
 
 static enum err insert(struct system *system, const struct actor *actor,
-                       const struct schema_row *schema, const struct system_relation *wanted,
+                       const struct schema_row *schema, const struct change *change,
                        struct arena *arena, struct errinfo *info)
 {
+    const struct system_relation *wanted = &change->relation;
     bool is_view = wanted->relation.kind == RELATION_VIEW;
-    char uuid[UUID_TEXT_BYTES];
-    if (uuid_new(uuid) != ERR_OK) {
-        return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
-    }
     struct value format = {.kind = VALUE_NULL};
     if (!is_view) {
         format = TEXT(slice_of(format_text(wanted->relation.format)));
@@ -268,19 +266,21 @@ static enum err insert(struct system *system, const struct actor *actor,
     TRY(system__run(system,
                     "INSERT INTO relation (uuid, schema, name, owner, kind, format, location,"
                     " comment, view_sql, is_definer, version, next_column_id)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', '', '', 0, 0, 1)",
-                    VALUES(TEXT(slice_of(uuid)), INT(schema->id), TEXT(wanted->relation.name.name),
-                           INT(actor->id), TEXT(is_view ? SLICE("view") : SLICE("table")), format),
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, '', ?7, '', 0, 0, 1)",
+                    VALUES(TEXT(slice_of(change->uuid)), INT(schema->id),
+                           TEXT(wanted->relation.name.name), INT(actor->id),
+                           TEXT(is_view ? SLICE("view") : SLICE("table")), format,
+                           TEXT(wanted->comment)),
                     info));
     struct relation_row row = {.id = sqlite3_last_insert_rowid(system->db), .next_column_id = 1};
     return store_definition(system, &row, wanted, arena, info);
 }
 
-static enum err create(struct system *system, const struct actor *actor,
-                       const struct system_relation *wanted, enum system_create_mode mode,
-                       bool *ret_created, struct errinfo *info)
+enum err system__create(struct system *system, const struct actor *actor, struct change *change,
+                        struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "create", 0);
+    const struct system_relation *wanted = &change->relation;
     const struct sql_name *name = &wanted->relation.name;
     struct schema_row schema;
     struct relation_row old;
@@ -289,13 +289,13 @@ static enum err create(struct system *system, const struct actor *actor,
         return errinfo_nomem(info);
     }
     TRY(system__need_schema(system, actor, schema_of(name), arena, &schema, info));
-    TRY(check_may_create(system, actor, &schema, info));
+    TRY(system__check_may_create(system, actor, &schema, info));
     TRY(system__find_relation(system, schema.name, name->name, arena, &exists, &old, info));
-    *ret_created = !exists || mode == SYSTEM_CREATE_OR_REPLACE;
+    change->is_created = !exists || change->mode == SYSTEM_CREATE_OR_REPLACE;
     if (!exists) {
-        return insert(system, actor, &schema, wanted, arena, info);
+        return insert(system, actor, &schema, change, arena, info);
     }
-    switch (mode) {
+    switch (change->mode) {
     case SYSTEM_CREATE:
         (void)errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
                           SLICE_ARGS(old.name));
@@ -315,37 +315,42 @@ enum err system_relation_create(struct system *system, const struct identity *wh
                                 enum system_create_mode mode, bool *ret_created,
                                 struct errinfo *info)
 {
-    struct actor actor;
-    bool created = false;
+    struct change change = {.kind = CHANGE_CREATE,
+                            .name = relation->relation.name,
+                            .relation = *relation,
+                            .mode = mode};
     TRY(check_relation(relation, info));
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = create(system, &actor, relation, mode, &created, info);
-    TRY(system__write_end(system, err, info));
-    *ret_created = created;
+    if (uuid_new(change.uuid) != ERR_OK) {
+        return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
+    }
+    TRY(system__change(system, who, &change, info));
+    *ret_created = change.is_created;
     return ERR_OK;
 }
 
 /* ---- drop, rename ---- */
 
-static enum err drop(struct system *system, const struct actor *actor, const struct sql_name *name,
-                     enum relation_kind kind, bool if_exists, struct errinfo *info)
+enum err system__drop(struct system *system, const struct actor *actor, struct change *change,
+                      struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "drop", 0);
     struct relation_row relation;
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    enum err err = system__need_own_relation(system, actor, name, arena, &relation, info);
-    if (err == ERR_NOT_FOUND && if_exists) {
+    enum err err = system__need_own_relation(system, actor, &change->name, arena, &relation, info);
+    if (err == ERR_NOT_FOUND && change->if_exists) {
         return ERR_OK;
     }
     TRY(err);
-    if (relation.is_view != (kind == RELATION_VIEW)) {
+    if (relation.is_view != (change->relation_kind == RELATION_VIEW)) {
         (void)errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is a %s", SLICE_ARGS(relation.name),
                           relation.is_view ? "view" : "table");
         errinfo_hint(info, "Write DROP %s.", relation.is_view ? "VIEW" : "TABLE");
         return ERR_INVALID;
     }
+    TRY(system__drop_readers(system, actor, relation.id, 0, relation.name, change->cascade,
+                             &change->count, info));
     TRY(system__run(system, "DELETE FROM access_grant WHERE object = ?1",
                     VALUES(TEXT(relation.uuid)), info));
     return system__run(system, "DELETE FROM relation WHERE id = ?1", VALUES(INT(relation.id)),
@@ -354,17 +359,18 @@ static enum err drop(struct system *system, const struct actor *actor, const str
 
 enum err system_relation_drop(struct system *system, const struct identity *who,
                               const struct sql_name *name, enum relation_kind kind, bool if_exists,
-                              struct errinfo *info)
+                              bool cascade, struct errinfo *info)
 {
-    struct actor actor;
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = drop(system, &actor, name, kind, if_exists, info);
-    return system__write_end(system, err, info);
+    struct change change = {.kind = CHANGE_DROP,
+                            .name = *name,
+                            .relation_kind = kind,
+                            .if_exists = if_exists,
+                            .cascade = cascade};
+    return system__change(system, who, &change, info);
 }
 
-static enum err rename_relation(struct system *system, const struct actor *actor,
-                                const struct sql_name *name, struct slice new_name,
-                                struct errinfo *info)
+enum err system__rename(struct system *system, const struct actor *actor, struct change *change,
+                        struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "rename", 0);
     struct relation_row relation, other;
@@ -372,32 +378,63 @@ static enum err rename_relation(struct system *system, const struct actor *actor
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(system__need_own_relation(system, actor, name, arena, &relation, info));
-    TRY(system__check_name(new_name, relation.is_view ? "view" : "table", info));
-    TRY(system__find_relation(system, schema_of(name), new_name, arena, &exists, &other, info));
+    TRY(system__need_own_relation(system, actor, &change->name, arena, &relation, info));
+    TRY(system__check_name(change->text, relation.is_view ? "view" : "table", info));
+    TRY(system__find_relation(system, schema_of(&change->name), change->text, arena, &exists,
+                              &other, info));
     if (exists && other.id != relation.id) {
         return errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
                            SLICE_ARGS(other.name));
     }
     return system__run(system, "UPDATE relation SET name = ?2, version = ?3 WHERE id = ?1",
-                       VALUES(INT(relation.id), TEXT(new_name), INT(system->next_version)), info);
+                       VALUES(INT(relation.id), TEXT(change->text), INT(system->next_version)),
+                       info);
 }
 
 enum err system_relation_rename(struct system *system, const struct identity *who,
                                 const struct sql_name *name, struct slice new_name,
                                 struct errinfo *info)
 {
-    struct actor actor;
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = rename_relation(system, &actor, name, new_name, info);
-    return system__write_end(system, err, info);
+    struct change change = {.kind = CHANGE_RENAME, .name = *name, .text = new_name};
+    return system__change(system, who, &change, info);
+}
+
+enum err system__move(struct system *system, const struct actor *actor, struct change *change,
+                      struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "move", 0);
+    struct relation_row relation, other;
+    struct schema_row schema;
+    bool exists = false;
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(system__need_own_relation(system, actor, &change->name, arena, &relation, info));
+    TRY(system__need_schema(system, actor, change->text, arena, &schema, info));
+    TRY(system__check_may_create(system, actor, &schema, info));
+    TRY(system__find_relation(system, schema.name, relation.name, arena, &exists, &other, info));
+    if (exists && other.id != relation.id) {
+        return errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists in schema \"%.*s\"",
+                           SLICE_ARGS(other.name), SLICE_ARGS(schema.name));
+    }
+    return system__run(system, "UPDATE relation SET schema = ?2, version = ?3 WHERE id = ?1",
+                       VALUES(INT(relation.id), INT(schema.id), INT(system->next_version)), info);
+}
+
+enum err system_relation_move(struct system *system, const struct identity *who,
+                              const struct sql_name *name, struct slice schema,
+                              struct errinfo *info)
+{
+    struct change change = {.kind = CHANGE_MOVE, .name = *name, .text = schema};
+    return system__change(system, who, &change, info);
 }
 
 /* ---- load ---- */
 
 #define SQL_RELATION                                                                               \
     "SELECT r.id, s.name, r.name, r.uuid, p.name, r.version, r.kind, r.format, r.location,"        \
-    " r.comment, r.view_sql, r.is_definer FROM relation r JOIN schema s ON s.id = r.schema"        \
+    " r.comment, r.view_sql, r.is_definer, r.view_schema FROM relation r JOIN schema s ON s.id = " \
+    "r.schema"                                                                                     \
     " JOIN principal p ON p.id = r.owner "
 
 enum err system__load_options(struct system *system, const char *sql, int64_t id,
@@ -453,8 +490,13 @@ static enum err read_relation(const struct cursor *cursor, struct arena *arena,
     TRY(system__text(cursor, 9, arena, &out.comment, info));
     TRY(system__text(cursor, 10, arena, &relation->view_sql, info));
     relation->is_definer = system__int(cursor, 11) != 0;
+    TRY(system__text(cursor, 12, arena, &relation->view_schema, info));
     TRY(system__load_columns(cursor->system, id, arena, &columns, &relation->column_count, info));
     relation->columns = columns;
+    if (relation->kind == RELATION_VIEW) {
+        TRY(system__load_sources(cursor->system, id, arena, &relation->sources,
+                                 &relation->source_count, info));
+    }
     TRY(system__load_options(cursor->system,
                              "SELECT name, value FROM relation_option WHERE relation = ?1"
                              " ORDER BY ordinal",

@@ -10,7 +10,7 @@ static enum err create(struct fixture *f, const struct identity *who,
 static enum err drop(struct fixture *f, const struct identity *who, const char *name)
 {
     struct sql_name sql_name = fixture_name(name);
-    return system_relation_drop(f->system, who, &sql_name, RELATION_TABLE, false, &f->info);
+    return system_relation_drop(f->system, who, &sql_name, RELATION_TABLE, false, false, &f->info);
 }
 
 static enum err rename_table(struct fixture *f, const struct identity *who, const char *name,
@@ -268,7 +268,7 @@ TEST(system_relations, only_those_who_may_create_do)
     struct sql_name name = {.schema = SLICE("s"), .name = SLICE("t")};
     CHECK_OK(system_relation_rename(f.system, bob, &name, SLICE("mine"), &f.info));
     name.name = SLICE("mine");
-    CHECK_OK(system_relation_drop(f.system, bob, &name, RELATION_TABLE, false, &f.info));
+    CHECK_OK(system_relation_drop(f.system, bob, &name, RELATION_TABLE, false, false, &f.info));
     fixture_close(&f);
 }
 

@@ -3,7 +3,7 @@
  * A grant of all columns becomes a grant of the others that exist now: columns that come later
  * are then not granted, which is the safe side. A DENY of all columns is not narrowed this way,
  * since columns that come later would then be open: it is refused. */
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 struct revocation {
     struct grant_object object;
@@ -142,33 +142,45 @@ static enum err revoke(struct system *system, struct revocation *revocation, str
     return ERR_OK;
 }
 
+enum err system__revoke(struct system *system, const struct actor *actor, struct change *change,
+                        struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "revoke", 0);
+    const struct grant *wanted = &change->grant;
+    struct principal person;
+    struct revocation revocation = {.effect = wanted->effect,
+                                    .all_columns = wanted->all_columns,
+                                    .column_ids = wanted->column_ids,
+                                    .column_count = wanted->column_count};
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(system__grant_object(system, actor, wanted->object_uuid, wanted->privileges, arena,
+                             &revocation.object, info));
+    TRY(system__grantee(system, actor, wanted->grantee_kind, wanted->grantee, arena, &person,
+                        info));
+    revocation.grantee_id = person.id;
+    TRY(revoke(system, &revocation, arena, info));
+    change->count = revocation.count;
+    return ERR_OK;
+}
+
 enum err system_grant_revoke(struct system *system, const struct identity *who,
                              enum grant_effect effect, unsigned privileges,
                              enum grantee_kind grantee_kind, struct slice grantee,
                              struct slice object_uuid, bool all_columns, const uint32_t *column_ids,
                              size_t column_count, size_t *ret_count, struct errinfo *info)
 {
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "revoke", 0);
-    struct actor actor;
-    struct principal person;
-    struct revocation revocation = {.effect = effect,
-                                    .all_columns = all_columns,
-                                    .column_ids = column_ids,
-                                    .column_count = column_count};
-    if (arena == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = system__grant_object(system, &actor, object_uuid, privileges, arena,
-                                        &revocation.object, info);
-    if (err == ERR_OK) {
-        err = system__grantee(system, &actor, grantee_kind, grantee, arena, &person, info);
-    }
-    if (err == ERR_OK) {
-        revocation.grantee_id = person.id;
-        err = revoke(system, &revocation, arena, info);
-    }
-    TRY(system__write_end(system, err, info));
-    *ret_count = revocation.count;
+    struct change change = {.kind = CHANGE_REVOKE,
+                            .grant = {.effect = effect,
+                                      .privileges = privileges,
+                                      .grantee_kind = grantee_kind,
+                                      .grantee = grantee,
+                                      .object_uuid = object_uuid,
+                                      .all_columns = all_columns,
+                                      .column_ids = column_ids,
+                                      .column_count = column_count}};
+    TRY(system__change(system, who, &change, info));
+    *ret_count = change.count;
     return ERR_OK;
 }

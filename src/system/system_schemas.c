@@ -1,5 +1,5 @@
 /* Schemas: names for groups of relations, and who may make relations in them. */
-#include "system/system_int.h"
+#include "system/change_int.h"
 
 /* Schemas that concern the actor: ?1 their id, ?2 admin, ?3 "public", ?4 a name or NULL for all. */
 #define SQL_SCHEMAS                                                                                \
@@ -38,9 +38,10 @@ enum err system__need_schema(struct system *system, const struct actor *actor, s
     return system__text(&cursor, 2, arena, &ret_schema->name, info);
 }
 
-static enum err create(struct system *system, const struct actor *actor, struct slice name,
-                       bool if_not_exists, struct errinfo *info)
+enum err system__schema_create(struct system *system, const struct actor *actor,
+                               struct change *change, struct errinfo *info)
 {
+    struct slice name = change->name.name;
     bool exists = false;
     int64_t ignored;
     TRY(system__need_admin(actor, "create schemas", info));
@@ -53,7 +54,7 @@ static enum err create(struct system *system, const struct actor *actor, struct 
     }
     TRY(system__number(system, "SELECT id FROM schema WHERE name = ?1", VALUES(TEXT(name)), &exists,
                        &ignored, info));
-    if (exists && if_not_exists) {
+    if (exists && change->if_exists) {
         return ERR_OK;
     }
     if (exists) {
@@ -67,10 +68,9 @@ static enum err create(struct system *system, const struct actor *actor, struct 
 enum err system_schema_create(struct system *system, const struct identity *who, struct slice name,
                               bool if_not_exists, struct errinfo *info)
 {
-    struct actor actor;
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = create(system, &actor, name, if_not_exists, info);
-    return system__write_end(system, err, info);
+    struct change change = {
+        .kind = CHANGE_SCHEMA_CREATE, .name = {.name = name}, .if_exists = if_not_exists};
+    return system__change(system, who, &change, info);
 }
 
 static enum err drop_relations(struct system *system, const struct schema_row *schema,
@@ -84,8 +84,8 @@ static enum err drop_relations(struct system *system, const struct schema_row *s
                        info);
 }
 
-static enum err drop(struct system *system, const struct actor *actor, struct slice name,
-                     bool if_exists, bool cascade, struct errinfo *info)
+enum err system__schema_drop(struct system *system, const struct actor *actor,
+                             struct change *change, struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "drop", 0);
     struct schema_row schema;
@@ -94,8 +94,8 @@ static enum err drop(struct system *system, const struct actor *actor, struct sl
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    enum err err = system__need_schema(system, actor, name, arena, &schema, info);
-    if (err == ERR_NOT_FOUND && if_exists) {
+    enum err err = system__need_schema(system, actor, change->name.name, arena, &schema, info);
+    if (err == ERR_NOT_FOUND && change->if_exists) {
         return ERR_OK;
     }
     TRY(err);
@@ -109,7 +109,7 @@ static enum err drop(struct system *system, const struct actor *actor, struct sl
     }
     TRY(system__number(system, "SELECT count(*) FROM relation WHERE schema = ?1",
                        VALUES(INT(schema.id)), &found, &count, info));
-    if (count > 0 && !cascade) {
+    if (count > 0 && !change->cascade) {
         (void)errinfo_set(info, ERR_INVALID, "2BP01",
                           "schema \"%.*s\" cannot be dropped: it holds %lld table%s or view%s",
                           SLICE_ARGS(schema.name), (long long)count, count == 1 ? "" : "s",
@@ -117,6 +117,8 @@ static enum err drop(struct system *system, const struct actor *actor, struct sl
         errinfo_hint(info, "DROP SCHEMA ... CASCADE drops them too.");
         return ERR_INVALID;
     }
+    TRY(system__drop_readers(system, actor, 0, schema.id, schema.name, change->cascade,
+                             &change->count, info));
     TRY(drop_relations(system, &schema, info));
     TRY(system__run(system, "DELETE FROM access_grant WHERE object = ?1 AND privileges = 2",
                     VALUES(TEXT(schema.name)), info));
@@ -126,10 +128,11 @@ static enum err drop(struct system *system, const struct actor *actor, struct sl
 enum err system_schema_drop(struct system *system, const struct identity *who, struct slice name,
                             bool if_exists, bool cascade, struct errinfo *info)
 {
-    struct actor actor;
-    TRY(system__write_begin(system, who, &actor, info));
-    enum err err = drop(system, &actor, name, if_exists, cascade, info);
-    return system__write_end(system, err, info);
+    struct change change = {.kind = CHANGE_SCHEMA_DROP,
+                            .name = {.name = name},
+                            .if_exists = if_exists,
+                            .cascade = cascade};
+    return system__change(system, who, &change, info);
 }
 
 static enum err load(struct system *system, const struct identity *who, struct arena *arena,

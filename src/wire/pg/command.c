@@ -578,19 +578,26 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
         command->is_transactional = true;
         break;
     case STATEMENT_CREATE_TABLE:
+    case STATEMENT_CREATE_TEMP:
+    case STATEMENT_INSERT:
+    case STATEMENT_TRUNCATE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:
+    case STATEMENT_DROP:
+    case STATEMENT_ALTER_TABLE:
+    case STATEMENT_COMMENT:
+    case STATEMENT_GRANT:
+    case STATEMENT_REVOKE:
+        command->is_transactional = true;
+        command->is_change = true;
+        break;
     case STATEMENT_ALTER_SCHEMA:
     case STATEMENT_ATTACH:
     case STATEMENT_DETACH:
-    case STATEMENT_DROP:
-    case STATEMENT_ALTER_TABLE:
     case STATEMENT_CREATE_PRINCIPAL:
     case STATEMENT_ALTER_USER:
     case STATEMENT_ALTER_LIMITS:
     case STATEMENT_REVOKE_API_KEY:
-    case STATEMENT_GRANT:
-    case STATEMENT_REVOKE:
     case STATEMENT_GRANT_ROLE:
     case STATEMENT_COPY:
         break;

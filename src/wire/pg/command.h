@@ -58,7 +58,8 @@ struct pg_command {
     bool is_held;          /* WITH HOLD */
     bool is_scroll;        /* SCROLL */
     bool is_binary;        /* BINARY */
-    bool is_transactional; /* STATEMENT: changes nothing that a rollback would have to undo */
+    bool is_transactional; /* STATEMENT: a rollback undoes all that it changes */
+    bool is_change;        /* STATEMENT: of tables, views, schemas or grants */
     bool has_rows;         /* STATEMENT: gives rows (SELECT, SHOW, EXPLAIN ...) */
     bool is_select;        /* STATEMENT: may have parameters and can be described */
     bool makes_key;        /* CREATE API KEY: has rows, and cannot be run to see which */

@@ -84,10 +84,6 @@ static void close_connection(void *state)
     password_login_close(connection->login);
     identity_unref(connection->who);
     pg__setting_free(connection);
-    for (size_t i = 0; i < connection->savepoint_count; i++) {
-        mem_free(connection->savepoints[i]);
-    }
-    mem_free(connection->savepoints);
     arena_free(connection->arena);
     buf_fini(&connection->out);
     pthread_mutex_destroy(&connection->cancel_lock);

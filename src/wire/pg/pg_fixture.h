@@ -78,7 +78,50 @@ enum err connection_certificate(UNUSED struct connection *connection, struct sli
 
 struct session {
     bool has_query;
+    bool has_block;
+    unsigned savepoint_count;
 };
+
+enum err session_begin(struct session *session, UNUSED struct errinfo *info)
+{
+    session->has_block = true;
+    return ERR_OK;
+}
+
+bool session_has_changes(const struct session *session)
+{
+    return session->has_block && session->savepoint_count % 2 == 1; /* sometimes */
+}
+
+void session_end(struct session *session, UNUSED bool is_commit)
+{
+    session->has_block = false;
+    session->savepoint_count = 0;
+}
+
+void session_drop_temps(UNUSED struct session *session)
+{
+}
+
+void session_set_protocol(UNUSED struct session *session, UNUSED enum session_protocol protocol)
+{
+}
+
+enum err session_use_savepoint(struct session *session, enum session_savepoint which,
+                               struct slice name, struct errinfo *info)
+{
+    if (!session->has_block) {
+        return errinfo_set(info, ERR_INVALID, "25P01", "only in transaction blocks");
+    }
+    if (which == SESSION_SAVEPOINT_SET) {
+        session->savepoint_count++;
+        return ERR_OK;
+    }
+    return session->savepoint_count > 0
+               ? ERR_OK
+               : errinfo_set(info, ERR_NOT_FOUND, "3B001", "savepoint \"%.*s\" does not exist",
+                             SLICE_ARGS(name));
+}
 
 enum err session_open(UNUSED struct warehouse *warehouse, UNUSED struct identity *who,
                       struct session **ret_session, struct errinfo *info)

@@ -23,7 +23,6 @@
 #define SESSIONS_MAX 33          /* of a connection: its own, and one for each open cursor */
 #define STATEMENTS_MAX 1000
 #define PORTALS_MAX 1000
-#define SAVEPOINTS_MAX 100
 
 struct pg_connection;
 
@@ -184,8 +183,6 @@ struct pg_connection {
     char *settings[SETTING_COUNT];    /* NULL: default */
     struct pg_saved_setting *saved;
     char status; /* 'I', 'T', 'E' */
-    char **savepoints;
-    size_t savepoint_count;
     bool skips_to_sync;
     struct slice error_text; /* what the position of an error counts in; of this message only */
     struct pg_statement *statements;
@@ -230,6 +227,9 @@ bool pg__session_is_over(const struct pg_connection *connection);
 MUST_USE enum err pg__active(struct pg_connection *connection, struct session *session,
                              struct errinfo *info);
 void pg__inactive(struct pg_connection *connection);
+/* The main session, opened if need be. */
+MUST_USE enum err pg__session_main(struct pg_connection *connection, struct session **ret_session,
+                                   struct errinfo *info);
 /* Runs a statement without rows in the main session. */
 MUST_USE enum err pg__session_run(struct pg_connection *connection, struct slice text,
                                   struct errinfo *info);
@@ -268,6 +268,9 @@ MUST_USE enum err pg__run(struct pg_connection *connection, struct pg_portal *po
 MUST_USE enum err pg__check_transaction(const struct pg_connection *connection,
                                         const struct pg_command *command, struct errinfo *info);
 void pg__fail_transaction(struct pg_connection *connection);
+/* Commits or rolls back what the sessions' block has changed. After ERR nothing was committed. */
+MUST_USE enum err pg__end_block(struct pg_connection *connection, bool is_commit,
+                                struct errinfo *info);
 
 /* own_types.c */
 /* The text with what PostgreSQL alone means by bytea and oid[] in the engine's words: itself, or a

@@ -31,17 +31,6 @@ static void warn(struct pg_connection *connection, const char *sqlstate, const c
     pg__write_notice(&connection->out, "WARNING", sqlstate, message);
 }
 
-static void drop_savepoints(struct pg_connection *connection, size_t kept)
-{
-    while (connection->savepoint_count > kept) {
-        mem_free(connection->savepoints[--connection->savepoint_count]);
-    }
-    if (kept == 0) {
-        mem_free(connection->savepoints);
-        connection->savepoints = NULL;
-    }
-}
-
 static enum err set_mode(struct pg_connection *connection, const struct pg_command *command,
                          const char *name, signed char mode, struct errinfo *info)
 {
@@ -76,6 +65,9 @@ static enum err run_set_transaction(struct pg_connection *connection,
 static enum err run_begin(struct pg_connection *connection, const struct pg_command *command,
                           struct errinfo *info)
 {
+    struct session *session;
+    TRY(pg__session_main(connection, &session, info));
+    TRY(session_begin(session, info));
     if (connection->status == 'T') {
         warn(connection, "25001", "there is already a transaction in progress");
     }
@@ -86,7 +78,22 @@ static enum err run_begin(struct pg_connection *connection, const struct pg_comm
     return ERR_OK;
 }
 
-static void run_end(struct pg_connection *connection, const struct pg_command *command)
+enum err pg__end_block(struct pg_connection *connection, bool is_commit, struct errinfo *info)
+{
+    if (connection->sessions == NULL || connection->sessions[0].session == NULL) {
+        return ERR_OK;
+    }
+    struct session *session = connection->sessions[0].session;
+    enum err err = ERR_OK;
+    if (session_has_changes(session)) { /* else there is nothing to say in the audit trail */
+        err = pg__session_run(connection, is_commit ? SLICE("COMMIT") : SLICE("ROLLBACK"), info);
+    }
+    session_end(session, is_commit);
+    return err;
+}
+
+static enum err run_end(struct pg_connection *connection, const struct pg_command *command,
+                        struct errinfo *info)
 {
     bool is_commit = command->kind == COMMAND_COMMIT && connection->status != 'E';
     if (connection->status == 'I') {
@@ -94,58 +101,32 @@ static void run_end(struct pg_connection *connection, const struct pg_command *c
     }
     connection->status = 'I'; /* before settings go back, so that they are not saved again */
     pg__portal_end_transaction(connection, is_commit);
-    pg__setting_end(connection, is_commit);
-    drop_savepoints(connection, 0);
-    connection->status = command->is_chained ? 'T' : 'I';
+    enum err err = pg__end_block(connection, is_commit, info);
+    pg__setting_end(connection, is_commit && err == ERR_OK);
+    TRY(err);
+    if (command->is_chained) {
+        struct session *session;
+        TRY(pg__session_main(connection, &session, info));
+        TRY(session_begin(session, info));
+        connection->status = 'T';
+    }
     pg__write_tag(&connection->out, is_commit ? "COMMIT" : "ROLLBACK");
-}
-
-/* Index of the latest savepoint of that name plus one; 0: none. */
-static size_t find_savepoint(const struct pg_connection *connection, struct slice name)
-{
-    size_t at = connection->savepoint_count;
-    while (at > 0 && !slice_equal(slice_of(connection->savepoints[at - 1]), name)) {
-        at--;
-    }
-    return at;
-}
-
-static enum err add_savepoint(struct pg_connection *connection, struct slice name,
-                              struct errinfo *info)
-{
-    if (connection->savepoints == NULL) {
-        connection->savepoints = mem_calloc(SAVEPOINTS_MAX, sizeof(*connection->savepoints));
-    }
-    if (connection->savepoint_count == SAVEPOINTS_MAX) {
-        return errinfo_set(info, ERR_LIMIT, "53400", "a transaction has at most %d savepoints",
-                           SAVEPOINTS_MAX);
-    }
-    char *copy = connection->savepoints == NULL ? NULL : mem_slicedup(name);
-    if (copy == NULL) {
-        return errinfo_nomem(info);
-    }
-    connection->savepoints[connection->savepoint_count++] = copy;
     return ERR_OK;
 }
 
-/* Nothing is written in a transaction: a savepoint is its name. */
 static enum err run_savepoint(struct pg_connection *connection, const struct pg_command *command,
                               struct errinfo *info)
 {
-    static const char *const tags[] = {"SAVEPOINT", "RELEASE", "ROLLBACK"};
-    int which = command->kind == COMMAND_SAVEPOINT ? 0 : command->kind == COMMAND_RELEASE ? 1 : 2;
-    size_t at = find_savepoint(connection, command->name);
-    if (connection->status == 'I') {
-        return errinfo_set(info, ERR_INVALID, "25P01", "%s can only be used in transaction blocks",
-                           which == 1 ? "RELEASE SAVEPOINT" : tags[which]);
-    }
-    if (which == 0) {
-        TRY(add_savepoint(connection, command->name, info));
-    } else if (at == 0) {
-        return errinfo_set(info, ERR_NOT_FOUND, "3B001", "savepoint \"%.*s\" does not exist",
-                           SLICE_ARGS(command->name));
-    } else {
-        drop_savepoints(connection, which == 1 ? at - 1 : at);
+    static const char *const tags[] = {[SESSION_SAVEPOINT_SET] = "SAVEPOINT",
+                                       [SESSION_SAVEPOINT_RELEASE] = "RELEASE",
+                                       [SESSION_SAVEPOINT_ROLLBACK] = "ROLLBACK"};
+    enum session_savepoint which = command->kind == COMMAND_SAVEPOINT ? SESSION_SAVEPOINT_SET
+                                   : command->kind == COMMAND_RELEASE ? SESSION_SAVEPOINT_RELEASE
+                                                                      : SESSION_SAVEPOINT_ROLLBACK;
+    struct session *session;
+    TRY(pg__session_main(connection, &session, info));
+    TRY(session_use_savepoint(session, which, command->name, info));
+    if (which == SESSION_SAVEPOINT_ROLLBACK) {
         connection->status = 'T';
     }
     pg__write_tag(&connection->out, tags[which]);
@@ -199,6 +180,13 @@ static enum err run_deallocate(struct pg_connection *connection, const struct pg
     return ERR_OK;
 }
 
+static void drop_temps(struct pg_connection *connection)
+{
+    if (connection->sessions != NULL && connection->sessions[0].session != NULL) {
+        session_drop_temps(connection->sessions[0].session);
+    }
+}
+
 static enum err run_discard(struct pg_connection *connection, const struct pg_command *command,
                             struct errinfo *info)
 {
@@ -211,7 +199,11 @@ static enum err run_discard(struct pg_connection *connection, const struct pg_co
         pg__portal_end_transaction(connection, false);
         drop_statements(connection);
         TRY(pg__session_run(connection, SLICE("DEALLOCATE ALL"), info));
+        drop_temps(connection);
         TRY(reset_all(connection, info));
+    }
+    if (slice_equal_fold(command->name, SLICE("temp"))) {
+        drop_temps(connection);
     }
     char tag[32];
     (void)snprintf(tag, sizeof(tag), "DISCARD %s", is_all ? "ALL" : "PLANS");
@@ -425,8 +417,7 @@ static enum err run_command(struct pg_connection *connection, struct pg_portal *
         return run_begin(connection, command, info);
     case COMMAND_COMMIT:
     case COMMAND_ROLLBACK:
-        run_end(connection, command);
-        return ERR_OK;
+        return run_end(connection, command, info);
     case COMMAND_SAVEPOINT:
     case COMMAND_RELEASE:
     case COMMAND_ROLLBACK_TO:

@@ -22,6 +22,14 @@ static enum err open_main(struct pg_connection *connection, struct errinfo *info
     return ERR_OK;
 }
 
+enum err pg__session_main(struct pg_connection *connection, struct session **ret_session,
+                          struct errinfo *info)
+{
+    TRY(open_main(connection, info));
+    *ret_session = connection->sessions[0].session;
+    return ERR_OK;
+}
+
 static void close_slot(struct pg_session_slot *slot)
 {
     ASSERT(!slot->is_busy);

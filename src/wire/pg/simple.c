@@ -14,6 +14,7 @@ struct script {
     struct slice *statements;
     size_t count;
     size_t capacity;
+    bool is_block; /* its statements are one transaction, which nobody began */
 };
 
 static enum err grow(struct script *script, struct errinfo *info)
@@ -65,8 +66,9 @@ static enum err check_order(const struct pg_connection *connection, const struct
                             size_t index, struct errinfo *info)
 {
     const struct pg_command *command = &script->commands[index];
-    if (connection->status != 'I' || command->kind != COMMAND_STATEMENT ||
-        command->is_transactional || index + 1 == script->count) {
+    bool can_undo = command->is_transactional && (!command->is_change || script->is_block);
+    if (connection->status != 'I' || command->kind != COMMAND_STATEMENT || can_undo ||
+        index + 1 == script->count) {
         return ERR_OK;
     }
     (void)errinfo_set(info, ERR_INVALID, "25001",
@@ -74,6 +76,25 @@ static enum err check_order(const struct pg_connection *connection, const struct
     errinfo_hint(info, "What it changes could not be rolled back if one of them failed: send it "
                        "last, or by itself.");
     return ERR_INVALID;
+}
+
+/* Changes before the last statement of a message are undone if a later one fails. Where the message
+ * begins and ends transactions itself, these say how far. */
+static enum err begin_block(struct pg_connection *connection, struct script *script,
+                            struct errinfo *info)
+{
+    bool has_changes = false;
+    bool has_blocks = false;
+    for (size_t i = 0; i < script->count; i++) {
+        enum pg_command_kind kind = script->commands[i].kind;
+        has_changes = has_changes || (script->commands[i].is_change && i + 1 < script->count);
+        has_blocks = has_blocks || kind == COMMAND_BEGIN || kind == COMMAND_COMMIT ||
+                     kind == COMMAND_ROLLBACK || kind == COMMAND_SAVEPOINT;
+    }
+    script->is_block = connection->status == 'I' && has_changes && !has_blocks;
+    struct session *session;
+    TRY(script->is_block ? pg__session_main(connection, &session, info) : ERR_OK);
+    return script->is_block ? session_begin(session, info) : ERR_OK;
 }
 
 static enum err run_one(struct pg_connection *connection, const struct script *script, size_t index,
@@ -136,10 +157,19 @@ static void run_script(struct pg_connection *connection, struct slice text, stru
     if (err == ERR_OK && script.count == 0) {
         pg__write_empty(&connection->out, 'I');
     }
+    if (err == ERR_OK) {
+        err = begin_block(connection, &script, &info);
+    }
     for (size_t i = 0; err == ERR_OK && i < script.count && !connection->is_broken; i++) {
         at = script.commands[i].text.len > 0 ? script.commands[i].text : script.statements[i];
         errinfo_init(&info);
         err = run_one(connection, &script, i, &info);
+    }
+    if (script.is_block) {
+        struct errinfo second;
+        enum err end = pg__end_block(connection, err == ERR_OK, &second);
+        info = err == ERR_OK && end != ERR_OK ? second : info;
+        err = err == ERR_OK ? end : err;
     }
     if (err != ERR_OK) {
         fail(connection, text, at, &info);

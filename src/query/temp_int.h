@@ -1,0 +1,94 @@
+/* Temporary tables: rows of one connection, in files that have no name.
+ *
+ * What a table holds is in files made with O_TMPFILE: no path leads to them, so no other statement,
+ * session or program can name them, and they are gone when the last descriptor is, also after a
+ * crash. A table and a set of tables never change once made, so that a savepoint is a reference. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "sql/relation.h"
+
+struct session;
+
+#define TEMP_SCHEMA "pg_temp"
+#define TEMP_TABLES_MAX 1000
+#define TEMP_FILES_MAX 1000 /* of one table: one a statement that filled it */
+
+/* ---- files ---- */
+
+struct temp_file {
+    atomic_int references;
+    int fd;
+    uint64_t size_bytes;
+};
+
+/* In `folder`; ERR_IO. */
+MUST_USE enum err temp_file_new(const char *folder, struct temp_file **ret_file,
+                                struct errinfo *info);
+struct temp_file *temp_file_ref(struct temp_file *file);
+void temp_file_unref(struct temp_file *file); /* takes NULL */
+DEFINE_CLEANUP(struct temp_file, temp_file_cleanup, temp_file_unref)
+MUST_USE enum err temp_file_append(struct temp_file *file, const void *bytes, size_t len,
+                                   struct errinfo *info);
+MUST_USE enum err temp_file_read(const struct temp_file *file, uint64_t offset, void *ret_bytes,
+                                 size_t len, struct errinfo *info);
+
+/* ---- tables ---- */
+
+struct temp_table {
+    atomic_int references;
+    struct arena *arena;
+    struct slice name;
+    struct slice uuid;
+    const struct relation_column *columns;
+    size_t column_count;
+    struct temp_file **files;
+    size_t file_count;
+};
+
+/* A table of these columns (copied) and the files of `before` (may be NULL) and then `more`. */
+MUST_USE enum err temp_table_new(struct slice name, struct slice uuid,
+                                 const struct relation_column *columns, size_t column_count,
+                                 const struct temp_table *before, struct temp_file *more,
+                                 struct temp_table **ret_table, struct errinfo *info);
+struct temp_table *temp_table_ref(struct temp_table *table);
+void temp_table_unref(struct temp_table *table); /* takes NULL */
+DEFINE_CLEANUP(struct temp_table, temp_table_cleanup, temp_table_unref)
+/* As a relation whose objects are the files; holds nothing: `table` must live as long. */
+MUST_USE enum err temp_table_relation(const struct temp_table *table, struct arena *arena,
+                                      struct relation *ret_relation, struct errinfo *info);
+
+/* How values of a type are kept in a file: as they are, or as texts that are cast back. False: not
+ * at all. */
+bool temp_keeps_type(struct slice type, bool *ret_as_text);
+
+/* ---- sets ---- */
+
+struct temp_set {
+    atomic_int references;
+    struct temp_table **tables;
+    size_t count;
+};
+
+struct temp_set *temp_set_ref(struct temp_set *set); /* takes NULL */
+void temp_set_unref(struct temp_set *set);           /* takes NULL */
+/* `set` (NULL: empty) with `table` in the place of what is called `name`, or NULL without it. */
+MUST_USE enum err temp_set_with(const struct temp_set *set, struct slice name,
+                                struct temp_table *table, struct temp_set **ret_set,
+                                struct errinfo *info);
+
+/* ---- of a session (workspace.c) ---- */
+
+/* The table that a name as written means; NULL: none, it is of another place. */
+struct temp_table *session_temp(const struct session *session, const struct sql_name *written);
+MUST_USE enum err session_set_temp(struct session *session, struct slice name,
+                                   struct temp_table *table, struct errinfo *info);
+/* Bytes of all files that the session holds, also for what it may go back to. */
+uint64_t session_temp_bytes(const struct session *session);
+/* All tables, held for as long as a plan reads them. */
+struct temp_set *session_temp_set(const struct session *session);
+/* ERR_UNSUPPORTED: the statement does not work on the temporary table that the name means. */
+MUST_USE enum err session_refuse_temp(const struct session *session, const struct sql_name *written,
+                                      const char *what, struct errinfo *info);

@@ -1,0 +1,1 @@
+select region, count(*) as orders from {{ ref('big_orders') }} group by region

@@ -1,0 +1,1 @@
+select id as order_id, region, amount, ordered_on from {{ source('lake', 'orders') }}
