@@ -7,7 +7,7 @@
  * Threads: one *writer* at a time calls kernel_open, kernel_close, kernel_begin, kernel_commit,
  * kernel_rollback, kernel_work, kernel_sync_start/_finish and the calls that change a transaction.
  * Any number of threads may read (kernel_get, kernel_scan_*) at the same time as the writer, each
- * through a transaction of its own. kernel_sync_run may run beside all of them. */
+ * through a transaction of its own. kernel_sync_run and kernel_work_run may run beside all of them. */
 #pragma once
 
 #include "base/base.h"
@@ -38,6 +38,7 @@ struct kernel_options {
     uint64_t level0_runs;         /* 4: as many are merged into level 1 */
     uint64_t filter_bits_per_key; /* 12 */
     bool has_hardware_crc;        /* the processor has the CRC32C instruction */
+    bool is_work_apart; /* commits do no upkeep: the caller does it, by kernel_work_start */
 };
 
 /* What broke, for the host to report. The name is empty if there is no file. */
@@ -105,7 +106,8 @@ void kernel_rollback_to(struct kernel_txn *txn, uint64_t savepoint);
 /* Ends the transaction, whatever it returns. ERR_OK: it has `ret_commit` as its number (that of its
  * snapshot if it wrote nothing) and others see it; it is durable once kernel_durable() reaches that
  * number. ERR_BUSY: another transaction won, run it again. ERR_LIMIT: the memtables are full and
- * none can be flushed now. ERR_IO: the kernel has stopped. */
+ * none can be flushed now; the transaction stays open, to be committed again when the sync job is
+ * over or, with `is_work_apart`, a work job. ERR_IO: the kernel has stopped. */
 MUST_USE enum err kernel_commit(struct kernel_txn *txn, uint64_t *ret_commit);
 void kernel_rollback(struct kernel_txn *txn);
 
@@ -153,6 +155,29 @@ MUST_USE enum err kernel_sync(struct kernel *kernel);
 /* Flushes and compacts, at most about `bytes_max` bytes of input; false in `ret_is_more` when there
  * is nothing left. Commits do as much as keeps up with them; this is for idle time. */
 MUST_USE enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *ret_is_more);
+
+/* Upkeep in three steps, so that others commit while it reads, writes and syncs: take a piece of
+ * it, do it, make it known. While a job is under way kernel_work, kernel_flush and kernel_close
+ * must not be called. */
+struct kernel_work_job {
+    struct kernel *kernel;
+    uint32_t kind;
+    uint64_t bytes;
+    kernel_file file;
+    uint64_t number;
+    bool is_done;
+    enum err result;
+};
+
+/* `bytes_max` 0: only what commits owe; else up to about as many bytes of input, even if nothing
+ * is owed. False: nothing to do, or a job is under way, or the kernel has stopped or has not the
+ * option `is_work_apart`. */
+bool kernel_work_start(struct kernel *kernel, uint64_t bytes_max, struct kernel_work_job *ret_job);
+void kernel_work_run(struct kernel_work_job *job);
+MUST_USE enum err kernel_work_finish(struct kernel *kernel, const struct kernel_work_job *job);
+
+/* True if kernel_work_start with 0 would give a job. */
+bool kernel_work_is_owed(const struct kernel *kernel);
 
 /* Freezes the memtable and flushes all of them; the watermark outlives an opening from here on. */
 MUST_USE enum err kernel_flush(struct kernel *kernel);

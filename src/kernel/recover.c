@@ -301,6 +301,7 @@ enum err kernel__recover(struct kernel *kernel)
         kernel->active->wal_segment = kernel->wal.segment;
         TRY(kernel__write_manifest(kernel, kernel->view, kernel->committed, kernel->wal.segment));
     }
+    kernel__remove_doomed(kernel);
     struct sweep sweep = {.kernel = kernel};
     if (io->list(io->ctx, remove_unknown, &sweep) != ERR_OK) {
         return disk_fault(&kernel->disk, KERNEL_FAULT_IO, "", 0);

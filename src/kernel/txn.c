@@ -308,7 +308,7 @@ enum err kernel_commit(struct kernel_txn *txn, uint64_t *ret_commit)
         result = check_conflicts(txn, &write_count, &writes_bytes);
     }
     if (result == ERR_OK && memtable_room(&kernel->active->table) < txn->table_bytes) {
-        result = kernel__rotate(kernel);
+        result = kernel__must_wait(kernel) ? ERR_LIMIT : kernel__rotate(kernel);
     }
     if (result == ERR_OK) {
         result = kernel__log_room(kernel, writes_bytes);

@@ -12,28 +12,52 @@ void wal_init(struct wal *wal, struct disk *disk, void *memory, uint64_t buffer_
     wal->buffers[1] = wal->buffers[0] + buffer_bytes;
 }
 
+enum err wal_create_segment(struct disk *disk, uint64_t number, uint64_t segment_bytes,
+                            kernel_file *ret_file)
+{
+    ASSERT(number > 0);
+    ASSERT(segment_bytes % WAL_ALIGN == 0 || segment_bytes > WAL_ALIGN);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(WAL_PREFIX, number, name);
+    kernel_file file = 0;
+    if (disk->io.open(disk->io.ctx, name, true, &file) != ERR_OK) {
+        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
+    }
+    if (disk->io.reserve(disk->io.ctx, file, segment_bytes) != ERR_OK ||
+        disk->io.sync(disk->io.ctx, file) != ERR_OK ||
+        disk->io.sync_folder(disk->io.ctx) != ERR_OK) {
+        disk->io.close(disk->io.ctx, file);
+        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
+    }
+    *ret_file = file;
+    return ERR_OK;
+}
+
 enum err wal_start_segment(struct wal *wal, uint64_t number)
 {
     ASSERT(!wal->is_unsynced);
-    ASSERT(number > wal->segment);
-    struct disk *disk = wal->disk;
-    wal_close(wal);
-    char name[KERNEL_NAME_BYTES];
-    disk_name(WAL_PREFIX, number, name);
-    if (disk->io.open(disk->io.ctx, name, true, &wal->file) != ERR_OK) {
-        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
+    ASSERT(number > wal->segment && !wal->is_creating);
+    kernel_file file = wal->next_file;
+    if (wal->has_next) {
+        ASSERT(number == wal->segment + 1);
+        wal->has_next = false;
+    } else {
+        TRY(wal_create_segment(wal->disk, number, wal->segment_bytes, &file));
     }
+    wal_close(wal);
+    wal->file = file;
     wal->is_open = true;
     wal->segment = number;
     wal->at = 0;
-    if (disk->io.reserve(disk->io.ctx, wal->file, wal->segment_bytes) != ERR_OK) {
-        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
-    }
-    TRY(disk_sync(disk, wal->file, name));
-    if (disk->io.sync_folder(disk->io.ctx) != ERR_OK) {
-        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
-    }
     return ERR_OK;
+}
+
+void wal_adopt_next(struct wal *wal, kernel_file file)
+{
+    ASSERT(wal->is_open);
+    ASSERT(!wal->has_next && !wal->is_creating);
+    wal->next_file = file;
+    wal->has_next = true;
 }
 
 void wal_close(struct wal *wal)
@@ -43,6 +67,10 @@ void wal_close(struct wal *wal)
     if (wal->is_open) {
         wal->disk->io.close(wal->disk->io.ctx, wal->file);
         wal->is_open = false;
+    }
+    if (wal->has_next) {
+        wal->disk->io.close(wal->disk->io.ctx, wal->next_file);
+        wal->has_next = false;
     }
 }
 

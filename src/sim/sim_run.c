@@ -40,6 +40,8 @@ struct sim {
     void *memory;
     struct kernel *kernel; /* NULL while the power is off or after a stop */
     struct client clients[TXNS_MAX];
+    struct kernel_work_job work; /* under way, between its parts */
+    bool is_working, is_work_run;
     uint64_t acknowledged;        /* durable according to the kernel */
     uint64_t acknowledged_before; /* what it was before the last sync */
     uint64_t faults_at_open; /* of the world: what stops the kernel may show only in a later call */
@@ -89,9 +91,24 @@ static void drop_clients(struct sim *sim)
     }
 }
 
+/* The parts of a work job that are left. */
+static enum err end_work(struct sim *sim)
+{
+    if (!sim->is_working) {
+        return ERR_OK;
+    }
+    if (!sim->is_work_run) {
+        kernel_work_run(&sim->work);
+    }
+    sim->is_working = false;
+    return kernel_work_finish(sim->kernel, &sim->work);
+}
+
 static void shut(struct sim *sim)
 {
     if (sim->kernel != NULL) {
+        enum err ignored = end_work(sim); /* whatever comes of it, the store is closed */
+        (void)ignored;
         struct kernel_stats stats;
         kernel_get_stats(sim->kernel, &stats);
         sim->report->flushes += stats.flushes;
@@ -409,6 +426,20 @@ static void do_commit(struct sim *sim, struct client *c)
     bool is_conflict = c->write_count > 0 && must_conflict(sim, c);
     uint64_t commit = 0;
     enum err result = kernel_commit(c->txn, &commit);
+    for (uint32_t i = 0; i < 1000 && result == ERR_LIMIT; i++) { /* it waits for work */
+        result = end_work(sim);
+        if (result == ERR_OK &&
+            kernel_work_start(sim->kernel, 1 + below(sim, 200000), &sim->work)) {
+            sim->is_working = true;
+            sim->is_work_run = false;
+            result = below(sim, 2) == 0 ? end_work(sim) : ERR_OK;
+        }
+        if (result != ERR_OK) {
+            kernel_rollback(c->txn);
+            break;
+        }
+        result = kernel_commit(c->txn, &commit);
+    }
     note_number(sim, commit);
     forget(c);
     if (result == ERR_OK) {
@@ -476,10 +507,39 @@ static void do_sync(struct sim *sim)
     }
 }
 
+/* The next part of a work job. */
+static enum err do_work(struct sim *sim)
+{
+    if (!sim->is_working) {
+        uint64_t bytes = below(sim, 2) == 0 ? 0 : below(sim, 100000);
+        sim->is_working = kernel_work_start(sim->kernel, bytes, &sim->work);
+        sim->is_work_run = false;
+        return ERR_OK;
+    }
+    if (!sim->is_work_run) {
+        kernel_work_run(&sim->work);
+        sim->is_work_run = true;
+        return ERR_OK;
+    }
+    return end_work(sim);
+}
+
 static void do_upkeep(struct sim *sim)
 {
     enum err result = ERR_OK;
     bool is_more = false;
+    if (below(sim, 3) != 0) {
+        result = do_work(sim);
+        if (result != ERR_OK) {
+            recover_from(sim, result, "work");
+        }
+        return;
+    }
+    result = end_work(sim);
+    if (result != ERR_OK) {
+        recover_from(sim, result, "work");
+        return;
+    }
     switch (below(sim, 5)) {
     case 0:
         result = kernel_flush(sim->kernel);
@@ -506,7 +566,7 @@ static void do_upkeep(struct sim *sim)
 static void step_world(struct sim *sim)
 {
     uint64_t what = below(sim, 100);
-    if (what < 55) {
+    if (what < 40) {
         do_sync(sim);
     } else if (what < 85) {
         do_upkeep(sim);
@@ -540,6 +600,7 @@ static void choose_options(struct sim *sim)
     o->level0_runs = 2 + below(sim, 3);
     o->filter_bits_per_key = 1 + below(sim, 16);
     o->has_hardware_crc = sim->options->has_hardware_crc;
+    o->is_work_apart = below(sim, 3) != 0;
 }
 
 static void choose_faults(struct sim *sim)
