@@ -18,8 +18,8 @@ enum waiter_state {
     WAITER_IS_DURABLE,
 };
 
-/* A thread whose commit is not durable yet, on its own stack. Each is woken once, by itself: woken all
- * at once by a condition variable, dozens of threads would queue for the lock in turn. */
+/* A thread whose commit is not durable yet, on its own stack. Each is woken once, by itself: woken
+ * all at once by a condition variable, dozens of threads would queue for the lock in turn. */
 struct waiter {
     uint64_t commit;
     uint32_t state;

@@ -14,6 +14,9 @@
 #include "base/err.h"
 #include "kernel/kernel_io.h"
 
+/* All else is hidden in the shared library. */
+#pragma GCC visibility push(default)
+
 #define KERNEL_KEY_BYTES_MAX 1024u
 #define KERNEL_VALUE_BYTES_MAX 1024u
 #define KERNEL_LEVELS 8u
@@ -207,3 +210,5 @@ struct kernel_stats {
     uint64_t cache_hits, cache_misses, filter_negatives, filter_false_positives;
 };
 void kernel_get_stats(const struct kernel *kernel, struct kernel_stats *ret_stats);
+
+#pragma GCC visibility pop
