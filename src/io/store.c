@@ -221,8 +221,8 @@ static enum waiter_state sleep_until_woken(struct waiter *waiter)
     return (enum waiter_state)state;
 }
 
-/* Under the lock, when a job has ended: takes the waiters out that are served, and the one who is to
- * sync next, first of all. To be woken when the lock is free. */
+/* Under the lock, when a job has ended: takes the waiters out that are served, and the one who is
+ * to sync next, first of all. To be woken when the lock is free. */
 static struct waiter *take_served(struct store *store, struct waiter **ret_leader)
 {
     struct waiter *served = NULL, **end = &served;

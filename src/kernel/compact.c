@@ -19,6 +19,7 @@ static uint64_t level_target(const struct kernel *kernel, uint32_t level)
 static uint64_t level_bytes(const struct kernel *kernel, uint32_t level)
 {
     const struct view *view = kernel->view;
+    ASSERT(view != NULL);
     ASSERT(level < KERNEL_LEVELS);
     uint64_t bytes = 0;
     for (uint32_t i = view->level_start[level]; i < view->level_start[level + 1]; i++) {

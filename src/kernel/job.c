@@ -235,8 +235,8 @@ static enum err open_outputs(struct kernel *kernel, const struct job *job, uint1
     return ERR_OK;
 }
 
-/* To make the job's outputs part of the store, in place of its inputs: reserves a view and fills the
- * manifest. ERR_BUSY: readers hold all views; nothing has changed. */
+/* To make the job's outputs part of the store, in place of its inputs: reserves a view and fills
+ * the manifest. ERR_BUSY: readers hold all views; nothing has changed. */
 enum err kernel__job_prepare(struct kernel *kernel, struct job *job)
 {
     ASSERT(!job->writer.is_open && job->is_merged);

@@ -39,6 +39,7 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
     o.memtable_bytes = align_up(o.memtable_bytes, 64);
     o.txn_bytes = align_up(o.txn_bytes, 64);
     *ret_options = o;
+    ASSERT(o.wal_buffer_bytes % WAL_ALIGN == 0 && o.memtable_bytes % 64 == 0);
     return o.memtables >= 2 && o.memtables <= MEMTABLES_MAX && o.memtable_bytes >= 2 * WAL_ALIGN &&
            o.memtable_bytes <= UINT32_MAX / 2 && o.run_bytes >= o.memtable_bytes &&
            o.run_bytes <= (uint64_t)(RUN_BLOCKS_MAX / 2) * BLOCK_BYTES && o.runs_max >= 64 &&
@@ -525,6 +526,7 @@ static bool is_late(const struct kernel *kernel)
 /* True if the memtable may not be rotated before some work is done apart from commits. */
 bool kernel__must_wait(struct kernel *kernel)
 {
+    ASSERT(!kernel->is_stopped);
     ASSERT(kernel->active->state == TABLE_ACTIVE);
     if (!kernel->options.is_work_apart) {
         return false;

@@ -7,7 +7,8 @@
  * Threads: one *writer* at a time calls kernel_open, kernel_close, kernel_begin, kernel_commit,
  * kernel_rollback, kernel_work, kernel_sync_start/_finish and the calls that change a transaction.
  * Any number of threads may read (kernel_get, kernel_scan_*) at the same time as the writer, each
- * through a transaction of its own. kernel_sync_run and kernel_work_run may run beside all of them. */
+ * through a transaction of its own. kernel_sync_run and kernel_work_run may run beside all of
+ * them. */
 #pragma once
 
 #include "base/base.h"

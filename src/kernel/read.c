@@ -99,6 +99,7 @@ static const struct run *run_of_level(const struct kernel *kernel, const struct 
 static enum err find_in_runs(struct kernel_txn *txn, const struct view *view, struct lookup *lookup,
                              uint64_t commit_above, bool *ret_is_found)
 {
+    ASSERT(commit_above <= lookup->snapshot);
     const struct kernel *kernel = txn->kernel;
     ASSERT(view->run_count > 0);
     uint64_t head = key_head(lookup->key.ptr, lookup->key.len);

@@ -234,6 +234,7 @@ static void remove_unknown(void *ctx, const char *name)
     struct kernel *kernel = sweep->kernel;
     uint64_t number = 0;
     ASSERT(kernel != NULL && name != NULL);
+    ASSERT(kernel->manifest.generation > 0);
     bool is_old_wal =
         disk_parse_name(WAL_PREFIX, name, &number) && number < kernel->manifest.wal_first;
     bool is_unknown = disk_parse_name(RUN_PREFIX, name, &number) && !is_known_run(kernel, number);
@@ -244,6 +245,7 @@ static void remove_unknown(void *ctx, const char *name)
 
 static enum err read_manifest(struct kernel *kernel, const struct found *found)
 {
+    ASSERT(found != NULL);
     struct manifest *manifest = &kernel->manifest;
     enum err result =
         manifest_read(&kernel->disk, kernel->manifest_bytes, kernel->manifest_bytes_max, manifest);
@@ -261,6 +263,7 @@ static enum err read_manifest(struct kernel *kernel, const struct found *found)
 
 enum err kernel__recover(struct kernel *kernel)
 {
+    ASSERT(!kernel->wal.is_open && !kernel->is_stopped);
     ASSERT(kernel->view == NULL && kernel->active == NULL);
     struct found found = {0};
     const struct kernel_io *io = &kernel->disk.io;

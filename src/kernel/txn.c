@@ -243,6 +243,7 @@ static memtable_node next_write(const struct memtable *overlay, memtable_node no
 static enum err check_conflicts(struct kernel_txn *txn, uint32_t *ret_write_count,
                                 uint64_t *ret_writes_bytes)
 {
+    ASSERT(ret_write_count != NULL && ret_writes_bytes != NULL);
     struct kernel *kernel = txn->kernel;
     ASSERT(txn->overlay.entry_count > 0);
     const struct view *view = kernel__pin(kernel, txn->reader);

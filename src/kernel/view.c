@@ -93,6 +93,7 @@ struct view *kernel__view_new(struct kernel *kernel)
     }
     view->is_used = true;
     kernel__view_renew(kernel, view);
+    ASSERT(view != kernel->view && view->run_count == 0);
     return view;
 }
 

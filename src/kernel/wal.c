@@ -76,6 +76,7 @@ void wal_close(struct wal *wal)
 
 bool wal_has_room(const struct wal *wal, uint64_t writes_bytes)
 {
+    ASSERT(writes_bytes < UINT64_MAX / 2);
     ASSERT(wal->used <= wal->buffer_bytes);
     uint64_t used = wal->used == 0 ? WAL_HEADER_BYTES : wal->used;
     return used + WAL_RECORD_BYTES + writes_bytes <= wal->buffer_bytes;
@@ -117,6 +118,8 @@ void wal_add_write(struct wal *wal, const struct entry *entry)
 
 static uint32_t place_seed(const struct crc32c *crc, uint64_t segment, uint64_t offset)
 {
+    ASSERT(segment > 0);
+    ASSERT(offset % WAL_ALIGN == 0);
     uint64_t place[2] = {segment, offset};
     return crc32c_run(crc, 0, place, sizeof(place));
 }
@@ -157,6 +160,8 @@ bool wal_take_group(struct wal *wal, uint64_t durable, const void **ret_bytes, u
 /* The writes of one record lie within it. */
 static bool writes_are_sound(const uint8_t *at, uint64_t len, uint32_t write_count)
 {
+    ASSERT(at != NULL);
+    ASSERT(len <= UINT32_MAX);
     for (uint32_t i = 0; i < write_count; i++) {
         if (len < WAL_WRITE_BYTES) {
             return false;
@@ -175,6 +180,8 @@ static bool writes_are_sound(const uint8_t *at, uint64_t len, uint32_t write_cou
 
 static bool records_are_sound(const uint8_t *bytes, const struct wal_group *group)
 {
+    ASSERT(bytes != NULL);
+    ASSERT(group->len >= WAL_HEADER_BYTES);
     uint64_t at = WAL_HEADER_BYTES;
     for (uint32_t i = 0; i < group->record_count; i++) {
         if (group->len - at < WAL_RECORD_BYTES) {

@@ -1,5 +1,5 @@
-/* The kernel alone, as somebody embeds it: its two headers, its library, a world of sixty lines that
- * lives in memory. Puts pairs, loses the power, opens again and finds what was durable. */
+/* The kernel alone, as somebody embeds it: its two headers, its library, a small world that lives
+ * in memory. Puts pairs, loses the power, opens again and finds what was durable. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -165,9 +165,12 @@ int main(void)
                            .remove = remove_file,
                            .sync_folder = sync_folder,
                            .list = list};
-    struct kernel_options options = {.memtable_bytes = 1 << 18, .cache_bytes = 1 << 20,
-                                     .table_bytes = 1 << 20,    .run_bytes = 1 << 20,
-                                     .level_base_bytes = 1 << 20, .wal_segment_bytes = 1 << 22};
+    struct kernel_options options = {.memtable_bytes = 1 << 18,
+                                     .cache_bytes = 1 << 20,
+                                     .table_bytes = 1 << 20,
+                                     .run_bytes = 1 << 20,
+                                     .level_base_bytes = 1 << 20,
+                                     .wal_segment_bytes = 1 << 22};
     void *memory = aligned_alloc(64, (kernel_memory_bytes(&options) + 63) / 64 * 64);
     struct kernel *kernel = NULL;
     must(memory != NULL, "memory");
