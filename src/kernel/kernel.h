@@ -98,6 +98,13 @@ MUST_USE enum err kernel_begin_at(struct kernel *kernel, uint64_t commit,
 /* The value is valid until the next call on the transaction. ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT. */
 MUST_USE enum err kernel_get(struct kernel_txn *txn, struct slice key, struct slice *ret_value);
 
+/* Many keys, which must be in order: blocks that several of them lie in are looked up once. Calls
+ * back for each key in turn, with a value that is valid until it returns; it may not call the
+ * kernel. ERR_INVALID: not in order, and nothing was called; ERR_IO, ERR_CORRUPT. */
+typedef void (*kernel_multi_get_cb)(void *ctx, uint32_t index, bool is_found, struct slice value);
+MUST_USE enum err kernel_multi_get(struct kernel_txn *txn, const struct slice *keys, uint32_t count,
+                                   kernel_multi_get_cb each, void *ctx);
+
 /* Into the transaction's own overlay. ERR_LIMIT: longer than the bounds above, or txn_bytes are
  * used up; the transaction is as it was. */
 MUST_USE enum err kernel_put(struct kernel_txn *txn, struct slice key, struct slice value);
@@ -123,6 +130,13 @@ struct kernel_range {
     struct slice from; /* the lowest key, inclusive */
     struct slice to;   /* exclusive; empty = to the end */
     bool is_backward;
+    /* NULL: all pairs. Called inside of kernel_scan_next, before anything is copied; false = this
+     * pair is passed over. Neither callback may call the kernel. */
+    bool (*wants)(void *ctx, struct slice key, struct slice value);
+    /* NULL: the whole value. Writes what is wanted of it (KERNEL_VALUE_BYTES_MAX at most) and
+     * returns how much that is. */
+    size_t (*project)(void *ctx, struct slice key, struct slice value, char *ret_value);
+    void *ctx;
 };
 
 /* One scan a transaction. It sees what the transaction wrote before kernel_scan_open. The slices of

@@ -69,6 +69,7 @@ struct kernel_scan {
     uint64_t overlay_truncated;
     struct merge merge;
     struct source sources[SCAN_SOURCES_MAX];
+    uint32_t passed_over; /* by `wants`, since the view was pinned */
     uint32_t last_len;
     char *last;  /* the key given out last */
     char *value; /* KERNEL_VALUE_BYTES_MAX: of a backward scan */
@@ -227,6 +228,19 @@ enum err kernel__recover(struct kernel *kernel);
 enum err kernel__read(struct kernel_txn *txn, const struct view *view, struct slice key,
                       uint64_t snapshot, uint64_t commit_above, struct slice *ret_value,
                       uint64_t *ret_commit);
+
+/* The block of a level that was looked at last, pinned: the next key may lie in it too. */
+struct held_block {
+    uint64_t run;
+    uint32_t block;
+    struct cache_frame *frame; /* NULL = none */
+    const uint8_t *bytes;
+};
+
+/* The same for one of many keys: `held` has KERNEL_LEVELS, to be released at last. */
+enum err kernel__read_held(struct kernel_txn *txn, const struct view *view, struct slice key,
+                           struct held_block *held, struct slice *ret_value);
+void kernel__release_held(struct held_block *held);
 
 /* scan.c */
 uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, struct merge *merge,

@@ -225,6 +225,52 @@ static bool check_value(struct sim *sim, uint32_t key, uint32_t value, struct sl
     return true;
 }
 
+/* Half of all values, chosen by what is in them; and half of a value. */
+static bool wants_value(UNUSED void *ctx, UNUSED struct slice key, struct slice value)
+{
+    return (hash_xx64(value, 1) & 1) != 0;
+}
+
+static size_t project_value(UNUSED void *ctx, UNUSED struct slice key, struct slice value,
+                            char *ret_value)
+{
+    size_t len = value.len / 2;
+    if (len > 0) {
+        memcpy(ret_value, value.ptr + value.len - len, len);
+    }
+    return len;
+}
+
+/* A pair that a scan gave, with its projection. */
+static void check_pair(struct sim *sim, const struct kernel_range *range, uint32_t key,
+                       uint32_t value, struct slice got_key, struct slice got_value)
+{
+    if (!slice_equal(got_key, sim->model.keys[key])) {
+        fail(sim, "scan: another key than %u (backward %d)", key, range->is_backward);
+        return;
+    }
+    if (range->project == NULL) {
+        (void)check_value(sim, key, value, got_value, "scan");
+        return;
+    }
+    char buf[KERNEL_VALUE_BYTES_MAX], half[KERNEL_VALUE_BYTES_MAX];
+    size_t len = project_value(NULL, got_key, sim_model_value(value, buf), half);
+    if (!slice_equal((struct slice){half, len}, got_value)) {
+        fail(sim, "scan: key %u has another projection of %u", key, value);
+    }
+}
+
+/* The pair is there and the scan wants it. */
+static bool is_expected(const struct sim *sim, const struct client *c,
+                        const struct kernel_range *range, uint32_t key, uint64_t snapshot,
+                        uint32_t *ret_value)
+{
+    char buf[KERNEL_VALUE_BYTES_MAX];
+    return expected(sim, c, key, snapshot, ret_value) &&
+           (range->wants == NULL ||
+            wants_value(NULL, sim->model.keys[key], sim_model_value(*ret_value, buf)));
+}
+
 /* Scans [from, to) as client `c` (NULL: only `txn`), at most `limit` pairs. */
 static enum err check_scan(struct sim *sim, const struct client *c, struct kernel_txn *txn,
                            uint32_t from, uint32_t to, bool is_backward, uint64_t limit)
@@ -232,6 +278,9 @@ static enum err check_scan(struct sim *sim, const struct client *c, struct kerne
     const struct sim_model *model = &sim->model;
     uint64_t snapshot = kernel_txn_snapshot(txn);
     struct kernel_range range = {.from = model->keys[from], .is_backward = is_backward};
+    uint64_t shape = below(sim, 6);
+    range.wants = shape < 2 ? wants_value : NULL;
+    range.project = shape == 1 || shape == 2 ? project_value : NULL;
     if (from == 0) {
         range.from = SLICE("");
     }
@@ -247,7 +296,7 @@ static enum err check_scan(struct sim *sim, const struct client *c, struct kerne
     sim->report->scans++;
     for (uint32_t n = 0; n <= to - from && limit > 0 && !sim->is_over; n++) {
         uint32_t key = is_backward ? to - 1 - n : from + n, value = 0;
-        if (n < to - from && !expected(sim, c, key, snapshot, &value)) {
+        if (n < to - from && !is_expected(sim, c, &range, key, snapshot, &value)) {
             continue;
         }
         struct slice got_key, got_value;
@@ -263,12 +312,7 @@ static enum err check_scan(struct sim *sim, const struct client *c, struct kerne
         if (result != ERR_OK) {
             break;
         }
-        if (!slice_equal(got_key, model->keys[key])) {
-            fail(sim, "scan: another key than %u (%u to %u, backward %d)", key, from, to,
-                 is_backward);
-        } else {
-            (void)check_value(sim, key, value, got_value, "scan");
-        }
+        check_pair(sim, &range, key, value, got_key, got_value);
     }
     kernel_scan_close(scan);
     if (result == ERR_NOT_FOUND && !sim->is_over) {
@@ -329,20 +373,73 @@ static void note_read(struct client *c, uint32_t from, uint32_t to)
     }
 }
 
+/* What the transaction wrote itself it does not read from the store. */
+static void note_get(struct client *c, uint32_t key)
+{
+    for (uint32_t i = 0; i < c->write_count; i++) {
+        if (c->writes[i].key == key) {
+            return;
+        }
+    }
+    note_read(c, key, key + 1);
+}
+
+struct many {
+    struct sim *sim;
+    struct client *client;
+    const uint32_t *keys;
+    uint32_t count;
+};
+
+static void check_one_of_many(void *ctx, uint32_t index, bool is_found, struct slice got)
+{
+    struct many *many = ctx;
+    struct sim *sim = many->sim;
+    uint32_t key = many->keys[index], value = 0;
+    bool is_there = expected(sim, many->client, key, many->client->snapshot, &value);
+    if (index != many->count++ || is_there != is_found) {
+        fail(sim, "multi_get: key %u is%s there", key, is_found ? "" : " not");
+    } else if (is_found) {
+        (void)check_value(sim, key, value, got, "multi_get");
+    }
+}
+
+/* Some keys in order, one perhaps more than once. */
+static void do_multi_get(struct sim *sim, struct client *c)
+{
+    uint32_t keys[16];
+    struct slice names[16];
+    uint32_t count = 1 + (uint32_t)below(sim, 16), reach = 1 + (uint32_t)below(sim, 40);
+    uint32_t key = (uint32_t)below(sim, sim->model.key_count);
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = key;
+        names[i] = sim->model.keys[key];
+        note_get(c, key);
+        key += (uint32_t)below(sim, reach);
+        key = key < sim->model.key_count ? key : sim->model.key_count - 1;
+    }
+    struct many many = {sim, c, keys, 0};
+    enum err result = kernel_multi_get(c->txn, names, count, check_one_of_many, &many);
+    sim->report->reads += many.count;
+    if (result != ERR_OK && !sim->is_over) {
+        recover_from(sim, result, "multi_get");
+    } else if (many.count != count && !sim->is_over) {
+        fail(sim, "multi_get: %u of %u keys", many.count, count);
+    }
+}
+
 static void do_get(struct sim *sim, struct client *c)
 {
+    if (below(sim, 4) == 0) {
+        do_multi_get(sim, c);
+        return;
+    }
     uint32_t key = (uint32_t)below(sim, sim->model.key_count), value = 0;
     struct slice got;
     enum err result = kernel_get(c->txn, sim->model.keys[key], &got);
     bool is_there = expected(sim, c, key, c->snapshot, &value);
     sim->report->reads++;
-    bool is_own = false;
-    for (uint32_t i = 0; i < c->write_count; i++) {
-        is_own = is_own || c->writes[i].key == key;
-    }
-    if (!is_own) {
-        note_read(c, key, key + 1);
-    }
+    note_get(c, key);
     if (result == ERR_OK && is_there) {
         (void)check_value(sim, key, value, got, "get");
     } else if (result == ERR_OK) {
