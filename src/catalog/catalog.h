@@ -65,6 +65,39 @@ struct catalog_namespace {
     struct slice owner;
 };
 
+/* Who is connected and what they run, as far as a person may see it. */
+struct catalog_client {
+    uint32_t id;
+    struct slice user;
+    struct slice provider;
+    struct slice protocol;
+    struct slice address;
+    struct slice application;
+    struct slice state;
+    int64_t connected_wall_us;
+    int64_t state_wall_us;
+    bool is_self;
+};
+
+struct catalog_running {
+    uint32_t client_id; /* 0 = not of a server */
+    struct slice user;
+    struct slice query_id;
+    struct slice state;
+    struct slice command;
+    struct slice statement;
+    int64_t started_wall_us;
+    uint64_t rows_out;
+};
+
+struct catalog_activity {
+    const struct catalog_client *clients; /* newest first */
+    size_t client_count;
+    const struct catalog_running *running; /* newest first */
+    size_t running_count;
+    uint32_t self_id; /* the client that asks; 0 = none */
+};
+
 struct catalog_system_input {
     struct system *system;
     const struct identity *who;
@@ -77,6 +110,10 @@ struct catalog_system_input {
     const struct slice *settings_json; /* rows of moat_system.settings as JSON lines */
     struct slice default_catalog;      /* of names without one: pg_catalog's database */
     struct slice default_schema;
+    /* Asked only by who needs it; NULL: nobody is connected. */
+    enum err (*list_activity)(void *context, const struct identity *who, struct arena *arena,
+                              struct catalog_activity *ret_activity, struct errinfo *info);
+    void *activity_context;
     struct pg_model **model; /* made by the first of pg_catalog that needs it, for the others */
 };
 

@@ -106,6 +106,10 @@ enum err catalog__rows_schemas(const struct catalog_system_input *, struct arena
                                struct errinfo *);
 enum err catalog__rows_catalogs(const struct catalog_system_input *, struct arena *, struct buf *,
                                 struct errinfo *);
+enum err catalog__rows_sessions(const struct catalog_system_input *, struct arena *, struct buf *,
+                                struct errinfo *);
+enum err catalog__rows_running(const struct catalog_system_input *, struct arena *, struct buf *,
+                               struct errinfo *);
 enum err catalog__rows_settings(const struct catalog_system_input *, struct arena *, struct buf *,
                                 struct errinfo *);
 enum err catalog__rows_functions(const struct catalog_system_input *, struct arena *, struct buf *,

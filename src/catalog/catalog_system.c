@@ -46,6 +46,38 @@ static const struct system_column grants_columns[] = {
     {"has_rows", "BOOLEAN"},     {"masked", "VARCHAR[]"},
     {"grantor", "VARCHAR"},      {"created_at", "TIMESTAMP WITH TIME ZONE"}};
 
+static const struct system_column sessions_columns[] = {
+    {"pid", "INTEGER"},
+    {"user", "VARCHAR"},
+    {"provider", "VARCHAR"},
+    {"client", "VARCHAR"},
+    {"application_name", "VARCHAR"},
+    {"protocol", "VARCHAR"},
+    {"connected_at", "TIMESTAMP WITH TIME ZONE"},
+    {"state", "VARCHAR"},
+    {"state_since", "TIMESTAMP WITH TIME ZONE"},
+    {"query_id", "VARCHAR"},
+    {"statement", "VARCHAR"},
+    {"started_at", "TIMESTAMP WITH TIME ZONE"},
+    {"rows_out", "UBIGINT"},
+    {"is_self", "BOOLEAN"},
+};
+
+static const struct system_column running_columns[] = {
+    {"query_id", "VARCHAR"},
+    {"user", "VARCHAR"},
+    {"state", "VARCHAR"},
+    {"command", "VARCHAR"},
+    {"statement", "VARCHAR"},
+    {"started_at", "TIMESTAMP WITH TIME ZONE"},
+    {"rows_out", "UBIGINT"},
+    {"pid", "INTEGER"},
+    {"provider", "VARCHAR"},
+    {"client", "VARCHAR"},
+    {"application_name", "VARCHAR"},
+    {"protocol", "VARCHAR"},
+};
+
 #define TABLES_TYPE                                                                                \
     "STRUCT(\"name\" VARCHAR, uuid VARCHAR, \"columns\" VARCHAR[], grants UBIGINT[], "             \
     "files UBIGINT, bytes_read UBIGINT, via_view VARCHAR, as_definer VARCHAR, "                    \
@@ -115,6 +147,10 @@ const struct system_shape catalog__shapes[] = {
      NULL},
     {SQL_SCHEMA_SYSTEM, "attributes", ID("17"), false, COLUMNS(attributes_columns),
      catalog__rows_attributes, NULL},
+    {SQL_SCHEMA_SYSTEM, "sessions", ID("18"), false, COLUMNS(sessions_columns),
+     catalog__rows_sessions, NULL},
+    {SQL_SCHEMA_SYSTEM, "running_queries", ID("19"), false, COLUMNS(running_columns),
+     catalog__rows_running, NULL},
     {SQL_SCHEMA_SYSTEM, "users", ID("21"), true, COLUMNS(users_columns), catalog__rows_users, NULL},
     {SQL_SCHEMA_SYSTEM, "members", ID("22"), true, COLUMNS(members_columns), catalog__rows_members,
      NULL},

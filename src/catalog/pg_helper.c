@@ -241,5 +241,6 @@ const struct pg_source catalog__pg_helper_sources[] = {
     {SQL_SCHEMA_PG, "__moat_schema", "__moat_oid __moat_name __moat_key ", NULL, helper_schema},
     {SQL_SCHEMA_PG, "__moat_proc", "__moat_oid __moat_name __moat_key ", NULL, helper_proc},
     {SQL_SCHEMA_PG, "__moat_setting", "__moat_name __moat_value ", NULL, catalog__pg_rows_settings},
+    {SQL_SCHEMA_PG, "__moat_self", "__moat_pid ", NULL, catalog__pg_rows_self},
 };
 const size_t catalog__pg_helper_source_count = ARRAY_COUNT(catalog__pg_helper_sources);

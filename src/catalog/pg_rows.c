@@ -412,21 +412,6 @@ static enum err rows_proc(UNUSED const struct catalog_system_input *input,
     return catalog__pg_rows_finish(out, info);
 }
 
-/* ---- the session itself ---- */
-
-static enum err rows_activity(const struct catalog_system_input *input, struct arena *arena,
-                              struct buf *out, struct errinfo *info)
-{
-    BEGIN_ROWS;
-    catalog__row_begin(out);
-    catalog__row_text(out, "datname", input->default_catalog);
-    catalog__row_number(out, "usesysid",
-                        catalog__pg_person_find(model, identity_subject(input->who), true));
-    catalog__row_text(out, "usename", identity_subject(input->who));
-    catalog__row_end(out);
-    return catalog__pg_rows_finish(out, info);
-}
-
 /* ---- the table of all ---- */
 
 static const char *const class_constants[] = {
@@ -475,8 +460,7 @@ static const char *const settings_constants[] = {
 static const char *const table_constants[] = {"hasindexes",  "false",       "hasrules",
                                               "false",       "hastriggers", "false",
                                               "rowsecurity", "false",       NULL};
-static const char *const activity_constants[] = {
-    "state", "'active'", "backend_type", "'client backend'", "pid", "0", NULL};
+static const char *const activity_constants[] = {"backend_type", "'client backend'", NULL};
 
 #define ROLE_COLUMNS "oid rolname rolsuper rolcreaterole rolcreatedb rolcanlogin rolbypassrls "
 #define USER_COLUMNS "usename usesysid usecreatedb usesuper usebypassrls "
@@ -524,7 +508,9 @@ const struct pg_source catalog__pg_sources[] = {
     {SQL_SCHEMA_PG, "pg_proc", "oid proname prokind pronargs prorettype ", proc_constants,
      rows_proc},
     {SQL_SCHEMA_PG, "pg_settings", SETTING_COLUMNS, settings_constants, catalog__pg_rows_settings},
-    {SQL_SCHEMA_PG, "pg_stat_activity", "datname usesysid usename ", activity_constants,
-     rows_activity},
+    {SQL_SCHEMA_PG, "pg_stat_activity",
+     "datname pid usesysid usename application_name client_addr client_port backend_start "
+     "query_start state_change state query ",
+     activity_constants, catalog__pg_rows_activity},
 };
 const size_t catalog__pg_source_count = ARRAY_COUNT(catalog__pg_sources);

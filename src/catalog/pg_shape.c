@@ -24,7 +24,7 @@ static const struct pg_column helper_columns[] = {
     {"__moat_comment", "text", false}, {"__moat_name", "text", true},
     {"__moat_oid", "oid", true},       {"__moat_name", "text", true},
     {"__moat_key", "text", true},      {"__moat_name", "text", true},
-    {"__moat_value", "text", true},
+    {"__moat_value", "text", true},    {"__moat_pid", "int4", true},
 };
 static const struct pg_relation helpers[] = {
     {SQL_SCHEMA_PG, "__moat_relation", "6d6f6174-0002-8000-8000-000000000001", 0, 'r', 0, 6},
@@ -35,6 +35,7 @@ static const struct pg_relation helpers[] = {
     {SQL_SCHEMA_PG, "__moat_schema", "6d6f6174-0002-8000-8000-000000000006", 0, 'r', 12, 3},
     {SQL_SCHEMA_PG, "__moat_proc", "6d6f6174-0002-8000-8000-000000000007", 0, 'r', 12, 3},
     {SQL_SCHEMA_PG, "__moat_setting", "6d6f6174-0002-8000-8000-000000000008", 0, 'r', 15, 2},
+    {SQL_SCHEMA_PG, "__moat_self", "6d6f6174-0002-8000-8000-000000000009", 0, 'r', 17, 1},
 };
 
 const struct pg_relation *catalog__pg_relation_at(size_t index)

@@ -34,6 +34,8 @@ struct cli {
 
 /* Folder of the warehouse, its configuration and the rest. Reports and gives the exit code. */
 MUST_USE enum cli_exit cli_load_config(struct cli *cli);
+/* The configuration as it is now; `context` is the cli. */
+MUST_USE enum err cli_read_config(void *context, struct config **ret_config, struct errinfo *info);
 /* Opens the warehouse and a session of the person. With `is_init` the folder is made. */
 MUST_USE enum cli_exit cli_open(struct cli *cli, bool is_init);
 /* Changes the person: a new login and session. On failure the old ones stand. `as` empty = the OS

@@ -160,7 +160,10 @@ enum cli_exit command_serve(struct cli *cli)
     }
     struct errinfo info;
     errinfo_init(&info);
-    struct server_options options = {.config = cli->config, .on_ready = say_ready, .context = cli};
+    struct server_options options = {.config = cli->config,
+                                     .on_ready = say_ready,
+                                     .load_config = cli_read_config,
+                                     .context = cli};
     if (server_run(&options, &info) != ERR_OK) {
         cli_report(cli, &info);
         return EXIT_WAREHOUSE;

@@ -23,8 +23,9 @@ static enum err refuse_moved(const struct config *config, struct errinfo *info)
     return err;
 }
 
-static enum err load(struct cli *cli, struct errinfo *info)
+static enum err read_config(struct cli *cli, struct config **ret_config, struct errinfo *info)
 {
+    struct config *config CLEANUP(config_cleanup) = NULL;
     const struct cli_options *options = &cli->options;
     const char **sets = options->sets; /* has room for one more */
     size_t set_count = options->set_count;
@@ -37,30 +38,36 @@ static enum err load(struct cli *cli, struct errinfo *info)
     }
     struct config_sources sources = {
         .file = options->config, .environment = environ, .sets = sets, .set_count = set_count};
-    TRY(config_load(&sources, &cli->config, info));
+    TRY(config_load(&sources, &config, info));
     if (options->config != NULL) {
+        *ret_config = TAKE(config);
         return ERR_OK;
     }
     /* Now that the folder is known, its own file. */
     char *file =
-        arena_printf(cli->arena, "%s/moat.yaml", config_text(cli->config, CONFIG_WAREHOUSE_PATH));
+        arena_printf(cli->arena, "%s/moat.yaml", config_text(config, CONFIG_WAREHOUSE_PATH));
     if (file == NULL) {
         return errinfo_nomem(info);
     }
     sources.file = file;
     sources.file_is_optional = true;
-    struct config *whole;
+    struct config *whole CLEANUP(config_cleanup) = NULL;
     TRY(config_load(&sources, &whole, info));
-    config_free(cli->config);
-    cli->config = whole;
-    return refuse_moved(whole, info);
+    TRY(refuse_moved(whole, info));
+    *ret_config = TAKE(whole);
+    return ERR_OK;
+}
+
+enum err cli_read_config(void *context, struct config **ret_config, struct errinfo *info)
+{
+    return read_config(context, ret_config, info);
 }
 
 enum cli_exit cli_load_config(struct cli *cli)
 {
     struct errinfo info;
     errinfo_init(&info);
-    if (load(cli, &info) != ERR_OK) {
+    if (read_config(cli, &cli->config, &info) != ERR_OK) {
         return fail(cli, &info, EXIT_CONFIG);
     }
     enum log_level level;

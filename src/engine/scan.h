@@ -132,6 +132,7 @@ struct engine_scan_spec {
     size_t column_count;
     const struct engine_scan_name *names; /* used for files without any field id */
     size_t name_count;
+    int32_t field_id_max;        /* the greatest that the table ever gave a field; 0 = unknown */
     struct slice partition_type; /* type text of _partition; empty = none */
     int64_t row_count_estimate;  /* -1 = unknown; before files() is asked */
     bool has_hidden;             /* as engine_object.has_hidden, for all files */

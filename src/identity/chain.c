@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "identity/chain_int.h"
 #include "identity/pattern_int.h"
 #include "identity/provider_int.h"
 
@@ -14,6 +15,7 @@ struct identity_chain {
     struct provider providers[PROVIDERS_MAX];
     size_t count;
     bool asks_elsewhere;
+    char *ask_rules;
 };
 
 /* ---- what providers share ---- */
@@ -101,6 +103,11 @@ enum err identity_chain_open(const struct identity_chain_options *options,
         TRY(open_one(chain, name, options, info));
         has_oidc = has_oidc || slice_equal_fold(name, SLICE("oidc"));
     }
+    TRY(login_ask_check(options->ask, info));
+    chain->ask_rules = mem_slicedup(options->ask);
+    if (chain->ask_rules == NULL) {
+        return errinfo_nomem(info);
+    }
     chain->asks_elsewhere =
         has_oidc && (options->oidc.password_grant || options->oidc.client_credentials);
     *ret_chain = TAKE(chain);
@@ -115,7 +122,28 @@ void identity_chain_close(struct identity_chain *chain)
     for (size_t i = 0; i < chain->count; i++) {
         chain->providers[i].methods->close(chain->providers[i].self);
     }
+    mem_free(chain->ask_rules);
     mem_free(chain);
+}
+
+bool chain__has(const struct identity_chain *chain, const char *provider)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        if (strcmp(chain->providers[i].methods->name, provider) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool identity_chain_takes_tokens(const struct identity_chain *chain)
+{
+    return chain__has(chain, "apikey") || chain__has(chain, "oidc");
+}
+
+struct slice chain__ask_rules(const struct identity_chain *chain)
+{
+    return slice_of(chain->ask_rules);
 }
 
 bool identity_chain_asks_elsewhere(const struct identity_chain *chain)
@@ -194,8 +222,10 @@ static enum err unwrap(const struct credential *credential, struct arena *arena,
     TRY(oauthbearer_parse(credential->secret, arena, &response, info));
     ret_credential->kind = CREDENTIAL_TOKEN;
     ret_credential->secret = response.token;
-    if (response.user.len > 0) {
+    if (credential->user.len == 0) {
         ret_credential->user = response.user;
+    } else if (response.user.len > 0 && !slice_equal_fold(response.user, credential->user)) {
+        return errinfo_set(info, ERR_DENIED, "28000", "the message asks for two users");
     }
     return ERR_OK;
 }
@@ -222,6 +252,9 @@ enum err identity_chain_login(struct identity_chain *chain, const struct credent
     if (err != ERR_OK) {
         (void)provider__wrong(&refusal, "%s", info->message);
         *ret_refusal = refusal;
+        if (err == ERR_DENIED) {
+            return refuse(credential, &refusal, info);
+        }
         if (err == ERR_BUSY) { /* what is wrong with it is the operator's business */
             (void)errinfo_set(info, ERR_BUSY, "57P03", "the identity provider does not answer");
             errinfo_hint(info, "Try again later.");

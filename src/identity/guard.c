@@ -7,10 +7,12 @@
 
 #define SETS 2048
 #define WAYS 8
+#define NEWS_US 1000000
 
 struct bucket {
     uint64_t key;    /* 0: free */
     int64_t full_us; /* the level: when it will have run dry, at one drop each `drop_us` */
+    int64_t told_us; /* when one that was too many was news */
 };
 
 struct login_guard {
@@ -103,8 +105,17 @@ static void add(const struct login_guard *guard, struct bucket *bucket, unsigned
     bucket->full_us = from + guard->options.window_us / tries_max;
 }
 
+static bool is_news(struct bucket *bucket, int64_t now_us)
+{
+    if (bucket->told_us != 0 && now_us - bucket->told_us < NEWS_US) {
+        return false;
+    }
+    bucket->told_us = now_us;
+    return true;
+}
+
 bool login_guard_enter(struct login_guard *guard, struct slice address, struct slice account,
-                       int64_t now_us, int64_t *ret_wait_us)
+                       int64_t now_us, int64_t *ret_wait_us, bool *ret_is_news)
 {
     const struct login_guard_options *options = &guard->options;
     pthread_mutex_lock(&guard->lock);
@@ -112,6 +123,10 @@ bool login_guard_enter(struct login_guard *guard, struct slice address, struct s
     uint64_t by_address = key_of(guard, 'a', network_of(address));
     int64_t wait_us = wait_of(guard, find(guard, by_account), options->account_tries_max, now_us);
     int64_t other_us = wait_of(guard, find(guard, by_address), options->address_tries_max, now_us);
+    *ret_is_news = false;
+    if (wait_us > 0 || other_us > 0) {
+        *ret_is_news = is_news(find(guard, wait_us > other_us ? by_account : by_address), now_us);
+    }
     wait_us = wait_us > other_us ? wait_us : other_us;
     if (wait_us == 0) {
         add(guard, find(guard, by_account), options->account_tries_max, now_us);

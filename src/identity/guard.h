@@ -21,9 +21,11 @@ MUST_USE enum err login_guard_new(const struct login_guard_options *options,
 void login_guard_free(struct login_guard *guard);
 DEFINE_CLEANUP(struct login_guard, login_guard_cleanup, login_guard_free)
 
-/* Counts a try. False: too many; it is not counted, and may be made after `ret_wait_us`. */
+/* Counts a try. False: too many; it is not counted, and may be made after `ret_wait_us`. Of those
+ * that were too many at one account or address, one a second is news: the rest need not be told. */
 MUST_USE bool login_guard_enter(struct login_guard *guard, struct slice address,
-                                struct slice account, int64_t now_us, int64_t *ret_wait_us);
+                                struct slice account, int64_t now_us, int64_t *ret_wait_us,
+                                bool *ret_is_news);
 /* It was right: taken back, and the account's earlier ones are forgotten. */
 void login_guard_succeeded(struct login_guard *guard, struct slice address, struct slice account,
                            int64_t now_us);

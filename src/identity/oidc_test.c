@@ -425,6 +425,10 @@ TEST(oidc, sends_passwords_only_where_it_is_told_to)
     CHECK_ERR(ERR_DENIED, login_with(&w, CREDENTIAL_PASSWORD, "bob", "wrong"));
     CHECK_STR("authentication failed", w.info.message);
     CHECK_STR("the identity provider refused (invalid_grant)", w.refusal.reason);
+    /* As Keycloak says it: our own client is not what it should be, or the one who signs in. */
+    web_set(w.web, "/token", 401, "{\"error\":\"unauthorized_client\"}");
+    CHECK_ERR(ERR_BUSY, login_with(&w, CREDENTIAL_PASSWORD, "bob", "right"));
+    CHECK_ERR(ERR_DENIED, login_with(&w, CREDENTIAL_PASSWORD, "client:etl", "wrong"));
     web_set(w.web, "/token", 500, "{}");
     CHECK_ERR(ERR_BUSY, login_with(&w, CREDENTIAL_PASSWORD, "bob", "wrong"));
     set_grant(&w, "not-a-jwt", NULL, 300);

@@ -118,8 +118,8 @@ static enum err read_response(struct slice body, struct arena *arena,
 }
 
 /* RFC 6749, 5.2: a word from a short alphabet, which may go into the trail. */
-static enum err read_refusal(struct slice body, long status, struct arena *arena,
-                             struct errinfo *info)
+static enum err read_refusal(struct slice body, long status, enum oidc_grant grant,
+                             struct arena *arena, struct errinfo *info)
 {
     struct json *json;
     char word[48] = "";
@@ -132,8 +132,10 @@ static enum err read_refusal(struct slice body, long status, struct arena *arena
             word[i + 1] = '\0';
         }
     }
-    /* Ours to mend, not the person's: the client, its secret or the grant is not what it should. */
-    bool is_ours = slice_equal(slice_of(word), SLICE("unauthorized_client")) ||
+    /* Ours to mend, not the person's: the client, its secret or the grant is not what it should
+     * be. But a client that signs in is the person. */
+    bool is_ours = (slice_equal(slice_of(word), SLICE("unauthorized_client")) &&
+                    grant != OIDC_CLIENT_CREDENTIALS) ||
                    slice_equal(slice_of(word), SLICE("unsupported_grant_type"));
     if ((status == 400 || status == 401 || status == 403) && !is_ours) {
         return errinfo_set(info, ERR_DENIED, "28000", "the identity provider refused (%s)",
@@ -170,5 +172,5 @@ enum err oidc_request_grant(struct oidc *oidc, const struct oidc_grant_request *
                                 .bytes_max = RESPONSE_BYTES_MAX};
     TRY(http_fetch(&oidc->http, &http, &status, &body, info));
     return status == 200 ? read_response(secret_slice(&body), arena, ret_response, info)
-                         : read_refusal(secret_slice(&body), status, arena, info);
+                         : read_refusal(secret_slice(&body), status, request->grant, arena, info);
 }

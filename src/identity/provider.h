@@ -129,6 +129,7 @@ struct identity_chain_options {
     const struct identity_clock *clock; /* NULL = the machine's */
     struct oidc_options oidc;
     struct slice certificate_rules;
+    struct slice ask; /* rules: "pattern => scram; token" */
 };
 
 struct identity_chain;
@@ -146,6 +147,32 @@ MUST_USE enum err identity_chain_login(struct identity_chain *chain,
                                        const struct credential *credential, struct arena *arena,
                                        struct login *ret_login, struct refusal *ret_refusal,
                                        struct errinfo *info);
+
+/* ---- what a client is asked for, before it has shown anything ---- */
+
+struct login_hello {
+    struct slice user; /* whom they say they are */
+    struct slice wish; /* what they say they hold: scram, token, oauth; empty = they do not say */
+    bool is_private;   /* nobody in between reads what they send */
+    bool has_certificate; /* a verified one was shown */
+};
+
+/* Either one of the first two, or mechanisms of SASL. */
+struct login_offer {
+    bool certificate; /* sign in with what was shown */
+    bool secret;      /* password, token or key, as it is */
+    bool scram;
+    bool oauthbearer;
+};
+
+/* Depends on what the client says and on the configuration only, never on who exists. ERR_DENIED
+ * (28000): no provider, or not private enough. ERR_INVALID (22023): a wish that is none. */
+MUST_USE enum err identity_chain_offer(const struct identity_chain *chain,
+                                       const struct login_hello *hello,
+                                       struct login_offer *ret_offer, struct errinfo *info);
+
+/* True if there is a provider of tokens or keys. */
+bool identity_chain_takes_tokens(const struct identity_chain *chain);
 
 /* True if a password may go to a server elsewhere: how long a refusal takes then depends on it. */
 bool identity_chain_asks_elsewhere(const struct identity_chain *chain);

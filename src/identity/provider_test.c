@@ -243,7 +243,8 @@ TEST(claims, name_somebody_or_refuse)
 static bool enter(struct login_guard *guard, const char *address, const char *account, int64_t now)
 {
     int64_t wait_us;
-    return login_guard_enter(guard, slice_of(address), slice_of(account), now, &wait_us);
+    bool is_news;
+    return login_guard_enter(guard, slice_of(address), slice_of(account), now, &wait_us, &is_news);
 }
 
 static struct login_guard *new_guard(unsigned account_max, unsigned address_max)
@@ -259,10 +260,20 @@ TEST(login_guard, lets_few_wrong_tries_through_and_slowly_more)
     struct login_guard *guard CLEANUP(login_guard_cleanup) = new_guard(5, 1000);
     int64_t now = 1000 * (int64_t)SECOND;
     int64_t wait_us = 0;
+    bool is_news = false;
     for (int i = 0; i < 5; i++) {
         CHECK(enter(guard, "10.0.0.1", i % 2 == 0 ? "bob" : "BOB", now));
     }
-    CHECK(!login_guard_enter(guard, SLICE("10.9.9.9"), SLICE("bob"), now, &wait_us));
+    CHECK(!login_guard_enter(guard, SLICE("10.9.9.9"), SLICE("bob"), now, &wait_us, &is_news));
+    CHECK(is_news); /* and a flood of them is not */
+    for (int i = 0; i < 100; i++) {
+        CHECK(!login_guard_enter(guard, SLICE("10.9.9.9"), SLICE("bob"), now + i, &wait_us,
+                                 &is_news));
+        CHECK(!is_news);
+    }
+    CHECK(!login_guard_enter(guard, SLICE("10.9.9.9"), SLICE("bob"), now + SECOND, &wait_us,
+                             &is_news));
+    CHECK(is_news);
     CHECK(wait_us > 0 && wait_us <= 12 * (int64_t)SECOND);
     CHECK(enter(guard, "10.0.0.1", "anna", now)); /* nobody else is locked out */
     CHECK(!enter(guard, "10.0.0.1", "bob", now + 11 * (int64_t)SECOND));

@@ -218,7 +218,9 @@ static bool try_once(struct login_guard *guard, const char *address, const char 
                      int64_t now_us)
 {
     int64_t wait_us = -1;
-    bool may = login_guard_enter(guard, slice_of(address), slice_of(account), now_us, &wait_us);
+    bool is_news;
+    bool may =
+        login_guard_enter(guard, slice_of(address), slice_of(account), now_us, &wait_us, &is_news);
     CHECK(may ? wait_us == 0 : wait_us > 0 && wait_us <= 60000000);
     return may;
 }

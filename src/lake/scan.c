@@ -396,6 +396,7 @@ static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *e
     part->spec.read = read_object;
     part->spec.ranges = part->set == NULL ? ask_ranges : NULL;
     part->spec.dead = source->has_position_deletes && part->set == NULL ? ask_dead : NULL;
+    part->spec.field_id_max = source->from.metadata->last_column_id;
     part->spec.partition_type = scan->partition.type;
     part->spec.row_count_estimate = part->kind == PART_PLAIN ? source->row_count : -1;
     if (part->kind == PART_DELETES) {

@@ -10,7 +10,8 @@
 
 struct place {
     struct place *next;
-    struct slice person;
+    struct identity *who;
+    struct slice person; /* theirs */
     bool is_running;
 };
 
@@ -53,6 +54,12 @@ void admission_free(struct admission *admission)
         pthread_mutex_destroy(&admission->lock);
         mem_free(admission);
     }
+}
+
+static void free_place(struct place *place)
+{
+    identity_unref(place->who);
+    mem_free(place);
 }
 
 static size_t count_places(const struct admission *admission, const struct slice *person,
@@ -118,7 +125,8 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
     if (place == NULL) {
         return errinfo_nomem(info);
     }
-    place->person = identity_subject(query->session->who);
+    place->who = identity_ref(query->session->who); /* may be given back for another's */
+    place->person = identity_subject(place->who);
     pthread_mutex_lock(&admission->lock);
     size_t queued = count_places(admission, &place->person, false, NULL);
     struct place **link = &admission->places;
@@ -139,7 +147,7 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
     } else {
         remove_place(admission, place);
         pthread_cond_broadcast(&admission->changed);
-        mem_free(place);
+        free_place(place);
     }
     pthread_mutex_unlock(&admission->lock);
     return err;
@@ -156,7 +164,7 @@ void admission_leave(struct admission *admission, struct query *query)
     remove_place(admission, place);
     pthread_cond_broadcast(&admission->changed);
     pthread_mutex_unlock(&admission->lock);
-    mem_free(place);
+    free_place(place);
 }
 
 void admission_wake(struct admission *admission)

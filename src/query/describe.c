@@ -1,7 +1,7 @@
 /* What a statement would need and give, without running it. Nothing is read: no audit record, no
  * place; but names are resolved as the person, and errors cleaned, as if it ran. */
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/run_int.h"
 #include "sql/scan.h"
 
 static enum err copy_columns(const struct engine_column *columns, size_t count, struct arena *arena,
@@ -40,12 +40,15 @@ enum err session_describe(struct session *session, struct slice statement, struc
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
     struct access *access CLEANUP(access_cleanup) = NULL;
     struct buf sql CLEANUP(buf_fini) = {0};
+    struct slice numbers, name;
+    bool is_signal;
     struct errinfo local;
     info = info != NULL ? info : &local;
     errinfo_init(info);
-    TRY(session_renew(session, info));
+    TRY(session_check(session, info));
     TRY(sql_check_text(statement, session->warehouse->limits.statement_bytes_max, info));
-    TRY(plan_build(session, NULL, statement, &plan, info));
+    TRY(signal_describe(statement, arena, &numbers, &name, &is_signal, info));
+    TRY(plan_build(session, NULL, is_signal ? numbers : statement, &plan, info));
     TRY(access_open(session->warehouse, session->who, plan, NULL, &access, info));
     if (access_bind(access, plan->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
@@ -55,6 +58,9 @@ enum err session_describe(struct session *session, struct slice statement, struc
     if (err != ERR_OK) {
         struct query described = {.session = session, .plan = plan};
         query_clean_error(&described, true, info);
+    }
+    if (err == ERR_OK && is_signal && *ret_column_count == 1) {
+        (*ret_columns)[0] = (struct query_column){name, SLICE("BOOLEAN")};
     }
     return err;
 }

@@ -230,7 +230,7 @@ enum err session_policy_file(struct session *session, const char *path, enum pol
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(session_renew(session, info));
+    TRY(session_check(session, info));
     if (!resolve_is_admin(session->who)) {
         return errinfo_set(info, ERR_DENIED, NULL, "policy files are for the warehouse's owner");
     }

@@ -250,6 +250,11 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
                            size_t parameter_count, struct errinfo *info)
 {
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    bool is_signal;
+    TRY(run_signal(query, parameters, parameter_count, &is_signal, info));
+    if (is_signal) {
+        return ERR_OK;
+    }
     TRY(plan_build(query->session, query, query->statement, &plan, info));
     uint32_t wanted = plan->ast == NULL ? 0 : plan->ast->parameter_count;
     if (wanted != parameter_count) {
@@ -336,6 +341,7 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     TRY(statement_fingerprint(query->statement, &query->fingerprint, info));
     query->tag = statement.tag;
     query->is_admin = dispatch[statement.kind].is_admin;
+    clients_tell(&query->session->warehouse->clients, query);
     if (dispatch[statement.kind].run == NULL) {
         return run_select(query, parameters, parameter_count, info);
     }
@@ -384,6 +390,7 @@ static enum err query_new(struct session *session, struct slice statement, struc
 static void query_free(struct query *query)
 {
     struct session *session = query->session;
+    clients_remove(&session->warehouse->clients, query);
     pthread_mutex_lock(&session->lock);
     session->query = NULL;
     engine_session_ready(session->engine); /* a cancel was for this query */
@@ -409,8 +416,7 @@ static enum err check_session(struct session *session, struct errinfo *info)
     if (session->query != NULL) {
         return errinfo_set(info, ERR_BUSY, "55006", "the session has a query open already");
     }
-    TRY(session_check_sign_in(session, info));
-    return session_renew(session, info);
+    return session_check(session, info);
 }
 
 enum err query_open(struct session *session, struct slice statement,
@@ -426,6 +432,7 @@ enum err query_open(struct session *session, struct slice statement,
     pthread_mutex_lock(&session->lock);
     session->query = query;
     pthread_mutex_unlock(&session->lock);
+    clients_add(&session->warehouse->clients, query);
     watchdog_add(session->warehouse->watchdog, query);
     enum err err = run_statement(query, parameters, parameter_count, info);
     if (err == ERR_OK && !query->has_rows) {
@@ -537,6 +544,7 @@ static enum err pull(struct query *query, struct ArrowArray *out, struct errinfo
         return ERR_OK;
     }
     query->rows_out += (uint64_t)out->length;
+    atomic_store_explicit(&query->running.rows_out, query->rows_out, memory_order_relaxed);
     query->bytes_out += batch_bytes(out);
     err = check_limits(query, info);
     if (err != ERR_OK) {

@@ -93,10 +93,26 @@ DEFINE_CLEANUP(struct password_login, password_login_cleanup, password_login_clo
 /* ---- sign-in from outside (identity/provider.h): from worker threads ---- */
 
 struct credential;
+struct login_hello;
+struct login_offer;
 
 /* Makes the providers of the configuration, if that is not done: a server does at its start, so
  * that what is wrong with them stops it there. */
 MUST_USE enum err warehouse_open_login(struct warehouse *warehouse, struct errinfo *info);
+/* Makes them anew, by another configuration; the old ones stand if that fails. Logins under way end
+ * with those they began with; sessions are not touched. */
+MUST_USE enum err warehouse_reload_login(struct warehouse *warehouse, const struct config *config,
+                                         struct errinfo *info);
+/* What to ask a client for; that there is nothing is audited, and a wrong try of its address.
+ * Errors as identity_chain_offer, and ERR_BUSY (53300). */
+MUST_USE enum err warehouse_login_offer(struct warehouse *warehouse,
+                                        const struct login_hello *hello, struct slice address,
+                                        struct slice client, struct login_offer *ret_offer,
+                                        struct errinfo *info);
+/* Where a client of OAUTHBEARER gets a token: the server's answer to one that has none, or a wrong
+ * one (RFC 7628, 3.2.2). */
+MUST_USE enum err warehouse_login_discovery(struct warehouse *warehouse, struct buf *ret_answer,
+                                            struct errinfo *info);
 /* Asks them whose the credential is; audited either way. `client` is for the trail: address and
  * program. ERR_DENIED (28000, 28P01): refused, in words and time that do not tell whether there is
  * such a person. ERR_BUSY: too many tries lately (53300), or the provider that would know does not
@@ -117,6 +133,13 @@ MUST_USE enum err session_fork(const struct session *session, struct session **r
 /* The person, good until the session's next statement: the store may have changed by then. */
 const struct identity *session_identity(const struct session *session);
 const struct config *session_config(const struct session *session);
+
+/* What each statement checks first: that the person may still ask. A sign-in that can be renewed
+ * is, and roles are those of now; with a query open it is only checked. ERR_DENIED (28000): it has
+ * expired, the user is gone, the key was taken back: the session is over for good. ERR_BUSY: the
+ * provider that would renew it does not answer. */
+MUST_USE enum err session_check(struct session *session, struct errinfo *info);
+bool session_is_over(const struct session *session);
 
 /* What a parameter is where the statement does not say: in `SELECT $1`. */
 enum query_parameter_kind {

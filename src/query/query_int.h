@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "observe/audit.h"
 #include "policy/policy.h"
+#include "query/clients_int.h"
 #include "query/query.h"
 #include "query/resolve_int.h"
 #include "query/state_int.h"
@@ -21,8 +22,8 @@
 #include "system/system.h"
 
 struct admission;
-struct identity_chain;
 struct login_guard;
+struct login_setup;
 struct plan_cache;
 
 struct warehouse {
@@ -36,8 +37,9 @@ struct warehouse {
     struct plan_cache *cache;
     struct watchdog *watchdog;
     struct login_guard *guard;
-    pthread_mutex_t chain_lock;
-    struct identity_chain *chain;             /* NULL until somebody signs in from outside */
+    struct clients clients;
+    pthread_mutex_t setup_lock;
+    struct login_setup *setup; /* under it: providers; NULL until somebody signs in from outside */
     struct iceberg_manifest_cache *manifests; /* of attached catalogs, decompressed */
     /* Stands for the grant in physical SQL, replaced at each run. Nobody outside knows it. */
     char uri_prefix[48];
@@ -57,9 +59,11 @@ struct prepared {
 struct session {
     struct warehouse *warehouse;
     struct identity *who;
+    bool is_over;            /* the person may not ask on: sign-in ended, user gone */
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
     struct engine_session *engine;
+    struct client *client; /* NULL: not of a server */
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
     struct prepared *prepared;
@@ -68,12 +72,6 @@ struct session {
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };
-
-/* Nobody asks on with a sign-in that has expired; one that can be renewed is, before it does. */
-MUST_USE enum err session_check_sign_in(struct session *session, struct errinfo *info);
-/* Looks the session's person up again if the store has changed: a role or an attribute that was
- * taken away, or a user that was dropped, is so at the next statement. Not with a query open. */
-MUST_USE enum err session_renew(struct session *session, struct errinfo *info);
 
 /* ---- the plan: immutable once built, shared through the cache ---- */
 
@@ -178,6 +176,7 @@ struct query {
     struct slice statement;                /* as sent */
     struct slice audit_statement;          /* redacted */
     uint64_t fingerprint;
+    struct running running; /* its part of the list of clients */
     const char *tag;
     char notice[256];
     bool is_admin; /* audited as administration */

@@ -22,7 +22,7 @@ static enum err sign_in_again(struct session *session, struct errinfo *info)
     if (!slice_equal(identity_subject(who), identity_subject(old)) ||
         identity_principal(who) != identity_principal(old)) {
         (void)errinfo_set(info, ERR_DENIED, "28000", "the session's person has another name now");
-        errinfo_hint(info, "Sign in again.");
+        errinfo_hint(info, "Connect anew, and sign in again.");
         return ERR_DENIED;
     }
     identity_unref(session->who);
@@ -30,7 +30,18 @@ static enum err sign_in_again(struct session *session, struct errinfo *info)
     return ERR_OK;
 }
 
-enum err session_check_sign_in(struct session *session, struct errinfo *info)
+static enum err check_expiry(const struct session *session, struct errinfo *info)
+{
+    if (!identity_is_expired(session->who, clock_wall_us())) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
+    errinfo_hint(info, "Connect anew, and sign in again.");
+    return ERR_DENIED;
+}
+
+/* Nobody asks on with a sign-in that has expired; one that can be renewed is, before it does. */
+static enum err check_sign_in(struct session *session, struct errinfo *info)
 {
     int64_t now_us = clock_wall_us();
     if (identity_wants_refresh(session->who, now_us)) {
@@ -40,29 +51,45 @@ enum err session_check_sign_in(struct session *session, struct errinfo *info)
             return err;
         }
     }
-    if (identity_is_expired(session->who, clock_wall_us())) {
-        (void)errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
-        errinfo_hint(info, "Sign in again.");
-        return ERR_DENIED;
-    }
-    return ERR_OK;
+    return check_expiry(session, info);
 }
 
-enum err session_renew(struct session *session, struct errinfo *info)
+/* Looks the session's person up again if the store has changed: a role or an attribute that was
+ * taken away, or a user that was dropped, is so at the next statement. What is open goes on as who
+ * began it. */
+static enum err renew(struct session *session, struct errinfo *info)
 {
     struct system *system = session->warehouse->system;
     struct identity *who CLEANUP(identity_cleanup) = NULL;
     uint64_t version;
-    ASSERT(session->query == NULL);
     TRY(system_version(system, &version, info));
     if (version == session->system_version) {
         return ERR_OK;
     }
     TRY(system_renew(system, session->who, &who, info));
+    if (session->query != NULL) {
+        return ERR_OK;
+    }
     if (identity_fingerprint(who) != identity_fingerprint(session->who)) {
         identity_unref(session->who);
         session->who = TAKE(who);
     }
     session->system_version = version;
     return ERR_OK;
+}
+
+enum err session_check(struct session *session, struct errinfo *info)
+{
+    enum err err =
+        session->query == NULL ? check_sign_in(session, info) : check_expiry(session, info);
+    if (err == ERR_OK) {
+        err = renew(session, info);
+    }
+    session->is_over = session->is_over || err == ERR_DENIED;
+    return err;
+}
+
+bool session_is_over(const struct session *session)
+{
+    return session->is_over;
 }

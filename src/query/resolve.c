@@ -370,6 +370,14 @@ struct resolve_memo {
     struct resolve_memo *next;
 };
 
+static enum err list_activity(void *context, const struct identity *who, struct arena *arena,
+                              struct catalog_activity *ret_activity, struct errinfo *info)
+{
+    struct session *session = context;
+    return clients_list(&session->warehouse->clients, who, session->client, arena, ret_activity,
+                        info);
+}
+
 static enum err make_input(struct session *session, const struct identity *who, struct arena *arena,
                            struct resolve_memo *memo, struct errinfo *info)
 {
@@ -399,6 +407,8 @@ static enum err make_input(struct session *session, const struct identity *who, 
         .audit_paths = paths,
         .audit_path_count = path_count,
         .settings_json = &memo->settings,
+        .list_activity = list_activity,
+        .activity_context = session,
         .model = &memo->model,
     };
     return arena_slice(arena, slice_of(session->default_catalog), &memo->input.default_catalog) &&

@@ -97,8 +97,8 @@ static enum err check_target(struct query *query, const struct statement *statem
 
 /* ---- values that text has no form of ---- */
 
-/* The engine's name of a type with JSON in place of VARIANT. A field of that name is followed by its
- * type. */
+/* The engine's name of a type with JSON in place of VARIANT. A field of that name is followed by
+ * its type. */
 static bool print_as_json(struct slice type, struct buf *out)
 {
     struct slice variant = SLICE("VARIANT");

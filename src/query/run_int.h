@@ -17,6 +17,16 @@ MUST_USE enum err files_check(struct query *query, const struct relation *relati
 /* Likewise after the engine could not bind them. False: it is not about a file. */
 bool files_explain_sniff(struct query *query, const struct relation *path, struct errinfo *info);
 
+/* ---- run_signal.c: pg_cancel_backend, pg_terminate_backend ---- */
+
+/* False: the statement is no such call, and nothing was done. */
+MUST_USE enum err run_signal(struct query *query, const struct query_parameter *parameters,
+                             size_t parameter_count, bool *ret_is_one, struct errinfo *info);
+/* Likewise: the SELECT of the numbers, and the name of the column of booleans. */
+MUST_USE enum err signal_describe(struct slice statement, struct arena *arena,
+                                  struct slice *ret_numbers, struct slice *ret_name,
+                                  bool *ret_is_one, struct errinfo *info);
+
 MUST_USE enum err run_explain(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_describe(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_table(struct query *, const struct statement *, struct errinfo *);

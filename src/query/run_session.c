@@ -8,12 +8,31 @@
 
 #define PREPARED_MAX 1000
 
-/* Where the warehouse lies is for its owner only. */
+/* Where the warehouse lies is for its owner only; where keys and policies lie, and which rule makes
+ * whom of whom, for who administers it. */
+static bool is_hidden_setting(const struct identity *who, enum config_key key)
+{
+    static const enum config_key administrators[] = {
+        CONFIG_SERVER_TLS_CERTIFICATE,  CONFIG_SERVER_TLS_KEY, CONFIG_SERVER_TLS_CLIENT_CA,
+        CONFIG_OIDC_CLIENT_SECRET_FILE, CONFIG_OIDC_CA_FILE,   CONFIG_OIDC_SUBJECT_RULE,
+        CONFIG_OIDC_REQUIRED_CLAIMS,    CONFIG_OIDC_ROLE_MAP,  CONFIG_OIDC_ROLES_ALLOWED,
+        CONFIG_CERTIFICATE_RULES,       CONFIG_LOGIN_ASK,      CONFIG_POLICY_FILE};
+    if (key == CONFIG_WAREHOUSE_PATH) {
+        return !identity_is_owner(who);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(administrators); i++) {
+        if (key == administrators[i]) {
+            return !resolve_is_admin(who);
+        }
+    }
+    return false;
+}
+
 static void print_setting(const struct session *session, enum config_key key, struct buf *lines)
 {
     struct buf value CLEANUP(buf_fini) = {0};
     config_print(session->config, key, &value);
-    bool is_hidden = key == CONFIG_WAREHOUSE_PATH && !identity_is_owner(session->who);
+    bool is_hidden = is_hidden_setting(session->who, key);
     const char *const names[] = {"{\"name\":", ",\"value\":", ",\"source\":"};
     struct slice values[] = {slice_of(config_name(key)),
                              is_hidden ? SLICE("(hidden)") : buf_slice(&value),

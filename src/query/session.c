@@ -42,6 +42,7 @@ enum err session_fork(const struct session *session, struct session **ret_sessio
         return errinfo_nomem(info);
     }
     fork->system_version = session->system_version;
+    fork->client = session->client;
     *ret_session = TAKE(fork);
     return ERR_OK;
 }
@@ -157,7 +158,7 @@ enum err session_complete(struct session *session, struct slice prefix, struct a
     struct catalog_visible *visible;
     size_t visible_count;
     if (session->query == NULL) {
-        TRY(session_renew(session, info));
+        TRY(session_check(session, info));
     }
     TRY(resolve_visible(session, session->who, arena, &visible, &visible_count, info));
     for (size_t i = 0; i < visible_count; i++) {

@@ -54,6 +54,7 @@ enum err query_move(struct query *query, enum query_state to, struct errinfo *in
         TRY(moves[to].perform(query, to, info));
     }
     query->state = to;
+    atomic_store_explicit(&query->running.state, (int)to, memory_order_relaxed);
     query->entered_us[to] = clock_mono_us();
     return ERR_OK;
 }

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "engine/host/host.h"
 #include "identity/guard.h"
-#include "identity/provider.h"
 #include "iceberg/scan.h"
+#include "query/login_int.h"
 #include "query/query_int.h"
 #include "query/trail_int.h"
 
@@ -112,7 +112,8 @@ enum err warehouse_open(const struct warehouse_options *options, struct warehous
     if (warehouse == NULL || arena == NULL) {
         return errinfo_nomem(info);
     }
-    pthread_mutex_init(&warehouse->chain_lock, NULL);
+    pthread_mutex_init(&warehouse->setup_lock, NULL);
+    clients_init(&warehouse->clients);
     warehouse->config = config;
     warehouse->folder = mem_strdup(config_text(config, CONFIG_WAREHOUSE_PATH));
     uint8_t nonce[16];
@@ -141,8 +142,9 @@ void warehouse_close(struct warehouse *warehouse)
     watchdog_free(warehouse->watchdog);
     iceberg_manifest_cache_close(warehouse->manifests);
     plan_cache_free(warehouse->cache);
-    identity_chain_close(warehouse->chain);
-    pthread_mutex_destroy(&warehouse->chain_lock);
+    login_setup_unref(warehouse->setup);
+    pthread_mutex_destroy(&warehouse->setup_lock);
+    clients_fini(&warehouse->clients);
     login_guard_free(warehouse->guard);
     admission_free(warehouse->admission);
     engine_close(warehouse->engine);

@@ -4,23 +4,28 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "query/query.h"
 #include "server/notify.h"
+#include "server/reload.h"
 #include "wire/loop/loop.h"
 #include "wire/pg/pg.h"
 
 struct server {
-    const struct config *config;
+    const struct server_options *options;
+    const struct config *config; /* of the start */
     struct warehouse *warehouse;
     struct pg_server *pg;
     struct loop *loop;
     bool is_tls;
+    struct reload reload;
 };
 
 static void server_fini(struct server *server)
 {
+    reload_fini(&server->reload);
     loop_close(server->loop);
     pg_server_close(server->pg);
     if (server->warehouse != NULL) {
@@ -46,12 +51,18 @@ static const char *optional(const struct config *config, enum config_key key)
     return text[0] == '\0' ? NULL : text;
 }
 
-static enum err load_tls(struct server *server, struct errinfo *info)
+static bool is_client_optional(const struct config *config)
+{
+    return strcmp(config_text(config, CONFIG_SERVER_TLS_CLIENT), "optional") == 0;
+}
+
+static enum err load_tls(struct server *server, const struct config *config, struct errinfo *info)
 {
     struct loop_tls_files files = {
-        .certificate = config_text(server->config, CONFIG_SERVER_TLS_CERTIFICATE),
-        .key = config_text(server->config, CONFIG_SERVER_TLS_KEY),
-        .client_ca = optional(server->config, CONFIG_SERVER_TLS_CLIENT_CA),
+        .certificate = config_text(config, CONFIG_SERVER_TLS_CERTIFICATE),
+        .key = config_text(config, CONFIG_SERVER_TLS_KEY),
+        .client_ca = optional(config, CONFIG_SERVER_TLS_CLIENT_CA),
+        .client_is_optional = is_client_optional(config),
     };
     return loop_set_tls(server->loop, &files, info);
 }
@@ -65,7 +76,8 @@ static enum err decide_tls(struct server *server, bool *ret_is_required, struct 
     bool has_files = optional(config, CONFIG_SERVER_TLS_CERTIFICATE) != NULL;
     bool is_off = strcmp(mode, "off") == 0;
     bool is_required = strcmp(mode, "required") == 0 || (!is_off && !is_loopback(address)) ||
-                       (!is_off && optional(config, CONFIG_SERVER_TLS_CLIENT_CA) != NULL);
+                       (!is_off && optional(config, CONFIG_SERVER_TLS_CLIENT_CA) != NULL &&
+                        !is_client_optional(config));
     server->is_tls = has_files && !is_off;
     *ret_is_required = is_required;
     if (is_required && !has_files) {
@@ -79,7 +91,28 @@ static enum err decide_tls(struct server *server, bool *ret_is_required, struct 
         log_warn("server", "TLS is off: whoever can read the network between reads all");
         return ERR_OK;
     }
-    return load_tls(server, info);
+    return load_tls(server, config, info);
+}
+
+/* ---- policies as a file ---- */
+
+/* As the owner, whose process this is. What the file says is what holds. */
+static enum err apply_policies(struct server *server, const struct config *config,
+                               struct errinfo *info)
+{
+    const char *path = optional(config, CONFIG_POLICY_FILE);
+    struct identity *who CLEANUP(identity_cleanup) = NULL;
+    struct session *session CLEANUP(session_cleanup) = NULL;
+    struct buf report CLEANUP(buf_fini) = {0};
+    size_t changes = 0;
+    if (path == NULL) {
+        return ERR_OK;
+    }
+    TRY(warehouse_login_local(server->warehouse, SLICE(""), &who, info));
+    TRY(session_open(server->warehouse, who, &session, info));
+    TRY(session_policy_file(session, path, POLICY_APPLY, &report, &changes, info));
+    log_info("server", "policies of \"%s\": %zu change%s", path, changes, changes == 1 ? "" : "s");
+    return ERR_OK;
 }
 
 /* ---- signals ---- */
@@ -92,20 +125,54 @@ static void on_terminate(void *context, UNUSED int number)
     loop_stop(server->loop, config_duration_ms(server->config, CONFIG_SERVER_DRAIN_TIMEOUT));
 }
 
-static void on_reload(void *context, UNUSED int number)
+/* What stands if it cannot be had anew, and why. */
+static void say(enum err err, const char *what, const struct errinfo *info)
+{
+    if (err == ERR_OK) {
+        log_info("server", "the %s are loaded anew", what);
+    } else {
+        log_error("server", "the old %s stand: %s", what, info->message);
+    }
+}
+
+static void load_anew(struct server *server, const struct config *config)
+{
+    struct errinfo info;
+    errinfo_init(&info);
+    if (server->is_tls) {
+        say(load_tls(server, config, &info), "certificates", &info);
+    } else if (optional(config, CONFIG_SERVER_TLS_CERTIFICATE) != NULL) {
+        log_warn("server", "TLS is off: with certificates it takes a new start");
+    }
+    errinfo_init(&info);
+    say(warehouse_reload_login(server->warehouse, config, &info), "providers", &info);
+    errinfo_init(&info);
+    if (optional(config, CONFIG_POLICY_FILE) != NULL) {
+        say(apply_policies(server, config, &info), "policies", &info);
+    }
+}
+
+static void reload(void *context)
 {
     struct server *server = context;
+    const struct server_options *options = server->options;
+    struct config *fresh CLEANUP(config_cleanup) = NULL;
     struct errinfo info;
     errinfo_init(&info);
     notify_reloading();
-    if (!server->is_tls) {
-        log_info("server", "nothing to reload: TLS is off, policies are always the newest");
-    } else if (load_tls(server, &info) != ERR_OK) {
-        log_error("server", "the old certificates stand: %s", info.message);
+    if (options->load_config != NULL &&
+        options->load_config(options->context, &fresh, &info) != ERR_OK) {
+        log_error("server", "nothing is loaded again: %s", info.message);
     } else {
-        log_info("server", "certificates are loaded anew");
+        load_anew(server, fresh != NULL ? fresh : server->config);
     }
     notify_ready();
+}
+
+static void on_reload(void *context, UNUSED int number)
+{
+    struct server *server = context;
+    reload_ask(&server->reload);
 }
 
 static enum err watch_signals(struct server *server, struct errinfo *info)
@@ -152,6 +219,8 @@ static enum err start(struct server *server, const struct server_options *option
     struct warehouse_options warehouse = {
         .config = config, .engine_module = options->engine_module, .is_server = true};
     TRY(warehouse_open(&warehouse, &server->warehouse, info));
+    TRY(warehouse_open_login(server->warehouse, info));
+    TRY(apply_policies(server, config, info));
     TRY(watch_signals(server, info));
     return listen_pg(server, is_tls_required, ret_port, info);
 }
@@ -169,7 +238,8 @@ static void raise_file_limit(void)
 enum err server_run(const struct server_options *options, struct errinfo *info)
 {
     raise_file_limit();
-    struct server server CLEANUP(server_fini) = {.config = options->config};
+    struct server server CLEANUP(server_fini) = {.options = options, .config = options->config};
+    reload_init(&server.reload, reload, &server);
     uint16_t port = 0;
     TRY(start(&server, options, &port, info));
     if (options->on_ready != NULL) {

@@ -95,7 +95,7 @@ enum err system_sign_in(struct system *system, const struct login *login, struct
 static enum err signed_out(struct errinfo *info, const char *why)
 {
     (void)errinfo_set(info, ERR_DENIED, "28000", "%s", why);
-    errinfo_hint(info, "Sign in again.");
+    errinfo_hint(info, "Connect anew, and sign in again.");
     return ERR_DENIED;
 }
 

@@ -130,7 +130,7 @@ static enum err reload(struct system *system, struct identity *who, struct arena
     enum err err = system__load_person(system, identity_subject(who), arena, spec, info);
     if (err == ERR_NOT_FOUND || (err == ERR_OK && spec->principal != identity_principal(who))) {
         (void)errinfo_set(info, ERR_DENIED, "28000", "the session's user does not exist any more");
-        errinfo_hint(info, "Sign in again.");
+        errinfo_hint(info, "Connect anew, and sign in again.");
         return ERR_DENIED;
     }
     return err;

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Runs the flows of sign-in against a real issuer, which it starts itself and stops again.
 
-    tests/identity/suite.py PROGRAM oidc-provider    npm's oidc-provider                       (make check)
-    tests/identity/suite.py PROGRAM keycloak         Keycloak's distribution of Maven Central  (make interop)
+    tests/identity/suite.py PROGRAM MOAT oidc-provider    npm's oidc-provider                       (make check)
+    tests/identity/suite.py PROGRAM MOAT keycloak         Keycloak's distribution of Maven Central  (make interop)
 
-What is not there is skipped by name. PROGRAM is flows.c, built; the last line counts, as tools/check wants it.
+What is not there is skipped by name. PROGRAM is flows.c, built; MOAT is served to clients by door.py.
 """
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -161,7 +162,7 @@ def serve_rotations(ask, answer, rotate):
             os.write(answer, b"rotated\n")
 
 
-def run(program, world, folder):
+def run(program, door, world, folder):
     secret = folder / "secret"
     secret.write_text("moat-secret\n")
     secret.chmod(0o600)
@@ -171,17 +172,28 @@ def run(program, world, folder):
     environment = {**os.environ, "MOAT_OIDC_ISSUER": world["issuer"], "MOAT_OIDC_SCOPE": world["scope"],
                    "MOAT_OIDC_ATTRIBUTES": world["attributes"], "MOAT_OIDC_ROTATION": world["rotation"],
                    "MOAT_OIDC_SECRET_FILE": str(secret), "MOAT_OIDC_ASK_FD": str(ask_write),
-                   "MOAT_OIDC_ANSWER_FD": str(answer_read)}
-    return subprocess.run([program], env=environment, pass_fds=(ask_write, answer_read), check=False).returncode
+                   "MOAT_OIDC_ANSWER_FD": str(answer_read), "MOAT_OIDC_LIFE": str(LIFE_S)}
+    flows = subprocess.run([program], env=environment, pass_fds=(ask_write, answer_read), check=False, capture_output=True, text=True)
+    print("".join(f"    {line}\n" for line in (flows.stdout + flows.stderr).splitlines()), end="", flush=True)
+    clients = subprocess.run(door, env=environment, pass_fds=(ask_write, answer_read), check=False, stdout=subprocess.PIPE, text=True)
+    print(clients.stdout, end="")
+    # Both together, in the one line that is counted.
+    passed, failed = (int(word) for word in re.findall(r"(\d+) (?:passed|failed)", clients.stdout.splitlines()[-1])[:2])
+    begun, ended = flows.stdout.count("[ RUN "), flows.stdout.count("[       OK ]")
+    print(f"{passed + ended} passed, {failed + begun - ended} failed")
+    return max(abs(flows.returncode), abs(clients.returncode))
 
 
 def main():
-    program, name = sys.argv[1:]
+    program, moat, name = sys.argv[1:]
+    # The drivers are in the Python environment that tools/deps makes.
+    drivers = CACHE / "venv/bin/python"
+    door = [str(drivers) if drivers.exists() else sys.executable, str(HERE / "door.py"), moat]
     worlds = {"oidc-provider": oidc_provider, "keycloak": keycloak}
     with tempfile.TemporaryDirectory() as folder:
         try:
             with worlds[name](Path(folder)) as world:
-                return run(program, world, Path(folder))
+                return run(program, door, world, Path(folder))
         except Skip as why:
             print(f"skipped: {why}\n0 passed, 0 failed, 1 skipped")
             return 0

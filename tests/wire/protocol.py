@@ -20,10 +20,11 @@ PASSWORD = "correct horse"
 class Server:
     """A warehouse in a fresh folder, served on a free port of loopback."""
 
-    def __init__(self, moat, *settings, setup="", environment=None):
+    def __init__(self, moat, *settings, setup="", environment=None, stderr=None):
         self.moat, self.folder = os.path.abspath(moat), tempfile.mkdtemp(prefix="moat-wire-")
         self.environment = {**os.environ, "HOME": self.folder, **(environment or {})}
         self.sql(f"CREATE USER amelia PASSWORD '{PASSWORD}'; CREATE USER nopassword; {setup}", init=True)
+        self.stderr = stderr  # a file for the program's log
         self.start(*settings)
 
     def sql(self, text, init=False):
@@ -35,9 +36,10 @@ class Server:
 
     def start(self, *settings):
         command = [self.moat, "--warehouse", self.folder + "/warehouse"]
+        log = open(self.stderr, "ab") if self.stderr else None
         for setting in ("server.pg_port=0", "log.level=error") + settings:
             command += ["--set", setting]
-        self.process = subprocess.Popen(command + ["serve"], stdout=subprocess.PIPE, env=self.environment, text=True)
+        self.process = subprocess.Popen(command + ["serve"], stdout=subprocess.PIPE, stderr=log, env=self.environment, text=True)
         line = self.process.stdout.readline()
         self.port = int(re.search(r":(\d+),", line).group(1))
 
@@ -181,6 +183,10 @@ class Client:
         server_key = hmac.digest(salted, b"Server Key", "sha256")
         wanted = base64.b64encode(hmac.digest(server_key, signed, "sha256")).decode()
         assert body[4:].decode() == "v=" + wanted, "the server does not know the password"
+        self.welcomed()
+
+    def welcomed(self):
+        """What the server tells a client that is in."""
         kind = None
         while kind != "Z":
             kind, body = self.read()
@@ -191,6 +197,33 @@ class Client:
                 self.key = body
             elif kind == "E":
                 raise Refused(fields_of(body))
+
+    def login_secret(self, user, secret, **parameters):
+        """A password, token or key as it is; the server must ask for one."""
+        self.send(startup(user=user, database="moat", **parameters))
+        self.expect_auth(*self.read(), 3)
+        self.send(message("p", secret.encode() + b"\0"))
+        self.expect_auth(*self.read(), 0)
+        self.welcomed()
+
+    def login_oauth(self, user, token, authzid="", **parameters):
+        """SASL OAUTHBEARER; gives what the server answers to a token that it will not have."""
+        self.send(startup(user=user, database="moat", **parameters))
+        kind, body = self.read()
+        self.expect_auth(kind, body, 10)
+        self.mechanisms = body[4:].strip(b"\0").split(b"\0")
+        auth = f"auth=Bearer {token}" if token else "auth="
+        first = f"n,{authzid},\x01{auth}\x01\x01".encode()
+        self.send(message("p", b"OAUTHBEARER\0" + struct.pack("!I", len(first)) + first))
+        kind, body = self.read()
+        if kind == "R" and struct.unpack("!I", body[:4])[0] == 11:
+            self.send(message("p", b"\x01"))
+            kind, words = self.read()
+            assert kind == "E", (kind, words)
+            return body[4:].decode(), Refused(fields_of(words))
+        self.expect_auth(kind, body, 0)
+        self.welcomed()
+        return None
 
     def query(self, statement):
         """Rows of the simple protocol, as lists of texts; raises the error if there is one."""

@@ -16,33 +16,16 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import authority
+from authority import tls_settings
 from protocol import PASSWORD, Server, eventually, message, refused, run, startup, text
 
 MOAT = sys.argv[1]
 FOLDER = tempfile.mkdtemp(prefix="moat-tls-")
 
 
-def openssl(*words):
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-
 def certificate(name, kind="ec", issuer=None):
-    """Paths of a new certificate and key for 127.0.0.1."""
-    pem, key = (os.path.join(FOLDER, f"{name}.{end}") for end in ("pem", "key"))
-    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec" else ["-newkey", "rsa:2048", "-sha512"]
-    signer = ["-CA", issuer[0], "-CAkey", issuer[1]] if issuer else []
-    request = os.path.join(FOLDER, f"{name}.csr")
-    if issuer:
-        openssl("req", "-new", *new, "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={name}")
-        openssl("x509", "-req", "-in", request, *signer, "-CAcreateserial", "-days", "2", "-out", pem)
-    else:
-        openssl("req", "-x509", *new, "-nodes", "-keyout", key, "-out", pem, "-days", "2", "-subj", f"/CN={name}",
-                "-addext", "subjectAltName=IP:127.0.0.1")
-    return pem, key
-
-
-def tls_settings(pem, key):
-    return f"server.tls_certificate={pem}", f"server.tls_key={key}"
+    return authority.certificate(FOLDER, name, kind, issuer)
 
 
 def psql(server, *options, environment=None):
@@ -112,9 +95,9 @@ def channels_are_bound():
 
 
 def clients_show_certificates():
-    authority = certificate("authority")
-    mine, others = certificate("client", issuer=authority), certificate("stranger")
-    settings = tls_settings(*certificate("mutual")) + (f"server.tls_client_ca={authority[0]}",)
+    signer = certificate("authority")
+    mine, others = certificate("client", issuer=signer), certificate("stranger")
+    settings = tls_settings(*certificate("mutual")) + (f"server.tls_client_ca={signer[0]}",)
     with Server(MOAT, *settings) as server:
         good = psql(server, "sslmode=require", f"sslcert={mine[0]}", f"sslkey={mine[1]}")
         assert good.stdout.strip() == "42", good.stderr

@@ -43,6 +43,7 @@ struct scan_source {
     std::vector<scan_column> columns;
     std::vector<scan_name> names;
     duckdb::LogicalType partition_type; /* SQLNULL if there is none */
+    int32_t field_id_max = 0;
     int64_t row_count_estimate = -1;
     bool has_hidden = true;
     std::mutex files_lock; /* one call of files() at a time */
@@ -160,6 +161,16 @@ bool has_field_ids(const duckdb::vector<duckdb::MultiFileColumnDefinition> &colu
 /* Index of the column with the id; -1 if there is none. Throws if there are two. */
 int64_t find_field(const duckdb::vector<duckdb::MultiFileColumnDefinition> &columns,
                    int32_t field_id, const std::string &file);
+
+/* Throws if a field of the scan's column is missing in a struct of the file that has one which no
+ * table wrote so: without id, or with one beyond `field_id_max`. Then an id was damaged, and NULL
+ * would be another value. */
+void check_missing(const scan_column &column,
+                   const duckdb::vector<duckdb::MultiFileColumnDefinition> &columns,
+                   int32_t field_id_max, const std::string &file);
+/* The same for what is inside of a column that both have. */
+void check_fields(const scan_column &column, const duckdb::MultiFileColumnDefinition &local,
+                  int32_t field_id_max, const std::string &file);
 
 /* Throws naming the column and the types if the file's cannot be read as the scan's. */
 mapping map_column(const scan_column &column, const duckdb::MultiFileColumnDefinition &local,

@@ -60,6 +60,49 @@ int64_t find_field(const local_columns &columns, int32_t field_id, const string 
     return found;
 }
 
+/* Ids beyond all tables' are those that the specification reserves. */
+static bool is_stray(const duckdb::MultiFileColumnDefinition &column, int32_t field_id_max)
+{
+    static const int32_t reserved_min = INT32_MAX - 200;
+    if (column.identifier.IsNull()) {
+        return true;
+    }
+    int32_t id = column.GetIdentifierFieldId();
+    return id < 0 || (field_id_max > 0 && id > field_id_max && id < reserved_min);
+}
+
+void check_missing(const scan_column &column, const local_columns &columns, int32_t field_id_max,
+                   const string &file)
+{
+    for (auto &candidate : columns) {
+        if (is_stray(candidate, field_id_max)) {
+            throw_err(ERR_CORRUPT, nullptr,
+                      "column \"" + column.name + "\" is not in " + file + ", where \"" +
+                          candidate.name + "\" has a field id that is not of the table",
+                      "Restore the file, or write it again.");
+        }
+    }
+}
+
+void check_fields(const scan_column &column, const duckdb::MultiFileColumnDefinition &local,
+                  int32_t field_id_max, const string &file)
+{
+    bool is_struct = column.type.id() == LogicalTypeId::STRUCT;
+    auto &fields = column.type.id() == LogicalTypeId::MAP && local.children.size() == 1
+                       ? local.children[0].children
+                       : local.children;
+    for (size_t i = 0; i < column.children.size(); i++) {
+        int64_t found = is_struct ? find_field(fields, column.children[i].field_id, file)
+                                  : static_cast<int64_t>(i);
+        if (found < 0) {
+            check_missing(column.children[i], fields, field_id_max, file);
+        } else if (static_cast<size_t>(found) < fields.size()) {
+            check_fields(column.children[i], fields[static_cast<size_t>(found)], field_id_max,
+                         file);
+        }
+    }
+}
+
 static const scan_name *find_name(const std::vector<scan_name> &names, const string &name)
 {
     for (auto &candidate : names) {

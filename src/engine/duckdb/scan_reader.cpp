@@ -152,6 +152,8 @@ class file_mapper
         }
     }
 
+    bool has_own_ids = true; /* else the name mapping gave those that it knows */
+
     void add(const ColumnIndex &wanted);
     /* False: no row of the file can pass. What is left to check goes to `ret_condition`. */
     bool add_filters(const TableFilterSet &filters, unique_ptr<Expression> *ret_condition);
@@ -227,12 +229,18 @@ void file_mapper::add_column(const scan_column &column, const ColumnIndex &wante
     int64_t found = find_field(reader.columns, column.field_id, name);
     if (found < 0) {
         auto given = constants.find(column.field_id);
+        if (given == constants.end() && has_own_ids) {
+            check_missing(column, reader.columns, source.field_id_max, name);
+        }
         add_constant(column,
                      given == constants.end() ? column.value : literal(given->second, column.type));
         return;
     }
     auto local_id = static_cast<idx_t>(found);
     auto &local = reader.columns[local_id];
+    if (has_own_ids) {
+        check_fields(column, local, source.field_id_max, name);
+    }
     entry.how = map_column(column, local, column.name, name);
     if (entry.how.kind == mapping::CONSTANT) {
         add_constant(column, entry.how.value);
@@ -578,7 +586,8 @@ duckdb::ReaderInitializeType scan_reader::InitializeReader(
     auto &file = list.file(index);
     grant_state::use in_use(*source.grant);
 
-    if (!has_field_ids(reader.columns)) {
+    bool has_own_ids = has_field_ids(reader.columns);
+    if (!has_own_ids) {
         if (source.names.empty()) {
             throw_err(ERR_UNSUPPORTED, nullptr,
                       file_name(file) + " has no field ids, and the table maps no names",
@@ -588,6 +597,7 @@ duckdb::ReaderInitializeType scan_reader::InitializeReader(
         apply_names(source.names, reader.columns, file_name(file));
     }
     file_mapper mapper(context, list, file, data, bind_data.virtual_columns);
+    mapper.has_own_ids = has_own_ids;
     for (auto &wanted : column_ids) {
         mapper.add(wanted);
     }

@@ -125,6 +125,7 @@ std::shared_ptr<scan_source> open_source(ClientContext &context, std::shared_ptr
         spec.partition_type.len == 0
             ? LogicalType(LogicalTypeId::SQLNULL)
             : duckdb::TransformStringToLogicalType(text_of(spec.partition_type), context);
+    source->field_id_max = spec.field_id_max;
     source->row_count_estimate = spec.row_count_estimate;
     source->has_hidden = spec.has_hidden;
     source->index = index;

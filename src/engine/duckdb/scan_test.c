@@ -249,6 +249,56 @@ TEST(engine_scan, names_and_ids_that_are_not_one_to_one_are_refused)
 
 /* ---- virtual columns ---- */
 
+TEST(engine_scan, a_field_that_is_missing_beside_one_of_no_table_is_damage)
+{
+    /* Goal: a field id that was changed in a footer is noticed, and files that are whole are not
+     * refused: a column that came later, one that was dropped, ids that the specification keeps. */
+    struct fixture fixture = fixture_open(NULL);
+    static const struct engine_scan_column inner[] = {COLUMN(4, "x", "INTEGER"),
+                                                      COLUMN(5, "y", "INTEGER")};
+    static const struct engine_scan_column element[] = {
+        COLUMN(7, "element", "STRUCT(x INTEGER, y INTEGER)", CHILDREN(inner))};
+    static const struct engine_scan_column columns[] = {
+        COLUMN(1, "id", "INTEGER"),
+        COLUMN(2, "later", "VARCHAR", VALUE("'d'")),
+        COLUMN(6, "l", "STRUCT(x INTEGER, y INTEGER)[]", CHILDREN(element)),
+    };
+    static const struct {
+        const char *ids;
+        const char *refused; /* what the message speaks of; NULL = read */
+    } cases[] = {
+        {"{id: 1, was: 3, l: {__duckdb_field_id: 6, element: {__duckdb_field_id: 7, x: 4, y: 5}}}",
+         NULL},
+        {"{id: 1, was: 2147483540, l: {__duckdb_field_id: 6, element: {__duckdb_field_id: 7, x: "
+         "4}}}",
+         "\"y\""},
+        {"{id: 1, was: 12, l: {__duckdb_field_id: 6, element: {__duckdb_field_id: 7, x: 4, y: 5}}}",
+         "\"later\""},
+        {"{id: 1, l: {__duckdb_field_id: 6, element: {__duckdb_field_id: 7, x: 4, y: 5}}}",
+         "\"later\""},
+        {"{id: 1, was: 3, l: {__duckdb_field_id: 6, element: {__duckdb_field_id: 7, x: 4, y: 9}}}",
+         "\"y\""},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct table table = {.spec.field_id_max = 8};
+        struct buf options CLEANUP(buf_fini) = {0};
+        COLUMNS(&table, columns);
+        buf_printf(&options, "FIELD_IDS %s", cases[i].ids);
+        table_add(&fixture, &table,
+                  "SELECT 1::INT AS id, 2::INT AS was, [{x: 3::INT, y: 4::INT}] AS l",
+                  buf_cstr(&options));
+        static const char *const all = "SELECT concat_ws(' ', id, later, l) FROM %s";
+        if (cases[i].refused == NULL) {
+            table_expect(&fixture, &table, all, "1 d [{'x': 3, 'y': 4}]");
+        } else {
+            table_refuse(&fixture, &table, all, ERR_CORRUPT, cases[i].refused);
+        }
+        table_expect(&fixture, &table, "SELECT id::VARCHAR FROM %s", "1");
+        table_fini(&table);
+    }
+    fixture_close(&fixture);
+}
+
 TEST(engine_scan, virtual_columns_are_told_from_columns_of_those_names)
 {
     struct fixture fixture = fixture_open(NULL);

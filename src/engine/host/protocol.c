@@ -117,6 +117,7 @@ static void put_scan(struct buf *out, const struct engine_scan_spec *scan)
 {
     put_scan_columns(out, scan->columns, scan->column_count);
     put_scan_names(out, scan->names, scan->name_count);
+    wire_put_u32(out, (uint32_t)scan->field_id_max);
     wire_put_slice(out, scan->partition_type);
     wire_put_i64(out, scan->row_count_estimate);
     wire_put_u8(out, scan->has_hidden);
@@ -128,6 +129,7 @@ static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_s
 {
     take_scan_columns(in, arena, 0, &scan->columns, &scan->column_count);
     take_scan_names(in, arena, 0, &scan->names, &scan->name_count);
+    scan->field_id_max = (int32_t)wire_u32(in);
     scan->partition_type = wire_copy(in, arena);
     scan->row_count_estimate = wire_i64(in);
     scan->has_hidden = wire_bool(in);

@@ -183,6 +183,19 @@ size_t connection_endpoint(struct connection *connection,
     return len;
 }
 
+enum err connection_certificate(struct connection *connection, struct slice *ret_der,
+                                struct errinfo *info)
+{
+    enum err err = ERR_OK;
+    *ret_der = (struct slice){"", 0};
+    pthread_mutex_lock(&connection->lock);
+    if (connection->tls != NULL) {
+        err = tls__certificate(connection->tls, ret_der, info);
+    }
+    pthread_mutex_unlock(&connection->lock);
+    return err;
+}
+
 const char *connection_peer(const struct connection *connection)
 {
     return connection->peer;
@@ -230,6 +243,14 @@ void connection__say(struct connection *connection, enum loop_farewell why)
         }
     }
     pthread_mutex_unlock(&connection->lock);
+}
+
+void connection_end(struct connection *connection)
+{
+    pthread_mutex_lock(&connection->lock);
+    connection->cut_at_us = clock_mono_us() + LINGER_US;
+    pthread_mutex_unlock(&connection->lock);
+    connection__say(connection, FAREWELL_SHUTDOWN);
 }
 
 /* With the lock held: what to wait for, and whether the end has come. */
@@ -569,6 +590,7 @@ void connection__tick(struct connection *connection, int64_t now_us)
     bool is_stalled =
         (unsent(connection) > 0 && quiet_us > options->message_timeout_ms * 1000) ||
         (connection->is_finishing && quiet_us > LINGER_US) ||
+        (connection->cut_at_us != 0 && now_us > connection->cut_at_us) ||
         (why == FAREWELL_LOGIN_TIMEOUT &&
          now_us - connection->accepted_us > options->login_timeout_ms * 1000 + LINGER_US);
     pthread_mutex_unlock(&connection->lock);

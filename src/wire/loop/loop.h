@@ -73,12 +73,13 @@ MUST_USE enum err loop_listen(struct loop *loop, const struct loop_listener *lis
                               uint16_t *ret_port, struct errinfo *info);
 
 /* Certificates for all listeners, PEM files. `client_ca` NULL: clients show none; else they must
- * show one that it has signed. The old ones stand if this fails. Any thread; connections made from
- * then on use them. */
+ * show one that it has signed, or, if that is optional, such a one or none. The old ones stand if
+ * this fails. Any thread; connections made from then on use them. */
 struct loop_tls_files {
     const char *certificate;
     const char *key;
     const char *client_ca;
+    bool client_is_optional;
 };
 MUST_USE enum err loop_set_tls(struct loop *loop, const struct loop_tls_files *files,
                                struct errinfo *info);
@@ -130,6 +131,15 @@ const char *connection_alpn(struct connection *connection);
 /* "tls-server-end-point" (RFC 5929): hash of the certificate shown; 0 bytes without TLS. */
 size_t connection_endpoint(struct connection *connection,
                            uint8_t ret_hash[CONNECTION_ENDPOINT_BYTES_MAX]);
+
+/* The certificate (DER) that the client has shown, verified by `client_ca`; empty: none. Good as
+ * long as the connection. ERR_NOMEM. */
+MUST_USE enum err connection_certificate(struct connection *connection, struct slice *ret_der,
+                                         struct errinfo *info);
+
+/* Its end, as loop_stop brings it: what it does now is over first, or cut 5 seconds later. Any
+ * thread, as long as the protocol's `close` has not returned. */
+void connection_end(struct connection *connection);
 
 /* "203.0.113.7:5511"; and without the port. Good as long as the connection. */
 const char *connection_peer(const struct connection *connection);

@@ -63,6 +63,7 @@ struct connection {
     bool is_paused;         /* not read: enough is there */
     pthread_cond_t drained; /* there is room in `out`, or it is dead */
     int64_t idle_since_us;
+    int64_t cut_at_us; /* 0: not */
     struct connection *attention_next;
     struct connection *job_next;
     char peer[INET6_ADDRSTRLEN + 16];
@@ -146,4 +147,5 @@ MUST_USE bool tls__feed(struct tls *tls, struct slice bytes, struct buf *plain, 
 MUST_USE bool tls__write(struct tls *tls, struct slice plain, struct buf *wire);
 void tls__finish(struct tls *tls, struct buf *wire); /* close_notify */
 const char *tls__alpn(struct tls *tls);
+MUST_USE enum err tls__certificate(struct tls *tls, struct slice *ret_der, struct errinfo *info);
 size_t tls__endpoint(struct tls *tls, uint8_t ret_hash[CONNECTION_ENDPOINT_BYTES_MAX]);

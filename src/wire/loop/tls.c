@@ -21,6 +21,8 @@ struct tls {
     struct tls_context *context;
     const char *alpn;
     bool is_direct;
+    unsigned char *client_der; /* OpenSSL's memory; once somebody asked */
+    size_t client_der_len;
 };
 
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
@@ -70,7 +72,8 @@ static enum err load_files(SSL_CTX *ssl, const struct loop_tls_files *files, str
         return tls_failed("the certificate authority", files->client_ca, info);
     }
     SSL_CTX_set_client_CA_list(ssl, names);
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    int without = files->client_is_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | without, NULL);
     return ERR_OK;
 }
 
@@ -148,6 +151,7 @@ enum err tls__new(struct tls_context *context, const char *alpn, bool is_direct,
 void tls__free(struct tls *tls)
 {
     if (tls != NULL) {
+        OPENSSL_free(tls->client_der);
         SSL_free(tls->ssl);
         tls__context_unref(tls->context);
         mem_free(tls);
@@ -270,4 +274,26 @@ size_t tls__endpoint(struct tls *tls, uint8_t ret_hash[CONNECTION_ENDPOINT_BYTES
         return 0;
     }
     return len;
+}
+
+/* What has not been verified is none: a handshake without authorities asks for no certificate. */
+enum err tls__certificate(struct tls *tls, struct slice *ret_der, struct errinfo *info)
+{
+    X509 *certificate = SSL_is_init_finished(tls->ssl) ? SSL_get0_peer_certificate(tls->ssl) : NULL;
+    bool is_verified = (SSL_get_verify_mode(tls->ssl) & SSL_VERIFY_PEER) != 0 &&
+                       SSL_get_verify_result(tls->ssl) == X509_V_OK;
+    *ret_der = (struct slice){"", 0};
+    if (certificate == NULL || !is_verified) {
+        return ERR_OK;
+    }
+    if (tls->client_der == NULL) {
+        int len = i2d_X509(certificate, &tls->client_der);
+        if (len <= 0) {
+            tls->client_der = NULL;
+            return errinfo_nomem(info);
+        }
+        tls->client_der_len = (size_t)len;
+    }
+    *ret_der = (struct slice){(const char *)tls->client_der, tls->client_der_len};
+    return ERR_OK;
 }

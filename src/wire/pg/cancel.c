@@ -21,11 +21,8 @@ enum err pg__key_add(struct pg_connection *connection, struct errinfo *info)
     }
     key->connection = connection;
     key->secret_len = connection->minor >= 2 ? KEY_BYTES : 4;
+    key->process_id = client_id(connection->client);
     pthread_mutex_lock(&server->lock);
-    do {
-        server->next_process_id = server->next_process_id % INT32_MAX + 1;
-    } while (find(server, server->next_process_id) != NULL);
-    key->process_id = server->next_process_id;
     struct pg_key **slot = &server->keys[key->process_id % KEY_SLOTS];
     key->next = *slot;
     *slot = key;

@@ -192,6 +192,28 @@ static enum err parse_value(struct words *words, struct pg_command *command)
     return ERR_OK;
 }
 
+/* TO or =, where they may be left out. */
+static enum err skip_mark(struct words *words)
+{
+    bool is_there;
+    TRY(accept(words, "to", &is_there));
+    return token_is_operator(&words->token, "=") ? step(words) : ERR_OK;
+}
+
+static enum err parse_person(struct words *words, struct pg_command *command)
+{
+    bool is_default;
+    TRY(skip_mark(words));
+    TRY(accept(words, "default", &is_default));
+    command->kind = COMMAND_KEEP;
+    if (is_default) {
+        return need_end(words);
+    }
+    (void)errinfo_set(words->info, ERR_DENIED, NULL, "a session is the person's who signed in");
+    errinfo_hint(words->info, "Sign in as the other person.");
+    return ERR_DENIED;
+}
+
 static enum err parse_session_word(struct words *words, struct pg_command *command, bool *ret_done)
 {
     bool is_there;
@@ -203,13 +225,28 @@ static enum err parse_session_word(struct words *words, struct pg_command *comma
         TRY(skip_word(words, "transaction"));
         return transaction_modes(words);
     }
-    if (token_is(&words->token, "authorization")) {
-        (void)errinfo_set(words->info, ERR_DENIED, NULL, "a session is the person's who signed in");
-        errinfo_hint(words->info, "Sign in as the other person.");
-        return ERR_DENIED;
+    TRY(accept(words, "authorization", &is_there));
+    *ret_done = is_there;
+    return is_there ? parse_person(words, command) : ERR_OK;
+}
+
+/* A session has all the roles of its person, and goes on having them. */
+static enum err parse_role(struct words *words, struct pg_command *command)
+{
+    bool is_none;
+    TRY(skip_mark(words));
+    TRY(accept(words, "none", &is_none));
+    if (!is_none) {
+        TRY(accept(words, "default", &is_none));
     }
-    *ret_done = false;
-    return ERR_OK;
+    command->kind = COMMAND_KEEP;
+    if (is_none) {
+        return need_end(words);
+    }
+    (void)errinfo_set(words->info, ERR_UNSUPPORTED, NULL,
+                      "a session has all the roles of its person: there is no SET ROLE");
+    errinfo_hint(words->info, "SHOW ROLES lists them; sign in as somebody who has fewer.");
+    return ERR_UNSUPPORTED;
 }
 
 static enum err parse_set(struct words *words, struct pg_command *command)
@@ -225,6 +262,21 @@ static enum err parse_set(struct words *words, struct pg_command *command)
         }
     }
     TRY(accept(words, "local", &command->is_local));
+    TRY(accept(words, "role", &is_there));
+    if (is_there) {
+        return parse_role(words, command);
+    }
+    TRY(accept(words, "session_authorization", &is_there));
+    if (is_there) {
+        return parse_person(words, command);
+    }
+    if (command->is_local) {
+        TRY(skip_word(words, "session"));
+        TRY(accept(words, "authorization", &is_there));
+        if (is_there) {
+            return parse_person(words, command);
+        }
+    }
     TRY(accept(words, "transaction", &is_there));
     if (is_there) {
         command->kind = COMMAND_SET_TRANSACTION;
@@ -266,6 +318,15 @@ static enum err parse_reset(struct words *words, struct pg_command *command)
     TRY(accept(words, "all", &is_there));
     if (is_there) {
         command->kind = COMMAND_RESET_ALL;
+        return need_end(words);
+    }
+    bool is_role;
+    TRY(accept(words, "role", &is_role));
+    TRY(accept(words, "session", &is_there));
+    if (is_role || is_there) { /* as they have always been */
+        TRY(skip_word(words, "authorization"));
+        command->kind = COMMAND_KEEP;
+        command->is_default = true;
         return need_end(words);
     }
     TRY(accept(words, "time", &is_there));

@@ -19,6 +19,7 @@ enum pg_command_kind {
     COMMAND_RESET_ALL,
     COMMAND_SHOW,
     COMMAND_SET_TRANSACTION,
+    COMMAND_KEEP, /* SET or RESET (is_default) of what is so already */
     COMMAND_DECLARE,
     COMMAND_FETCH,
     COMMAND_MOVE,

@@ -28,6 +28,17 @@ void pg__send_if_full(struct pg_connection *connection)
     }
 }
 
+void pg__error(struct pg_connection *connection, const struct errinfo *info, struct slice statement,
+               size_t offset)
+{
+    if (pg__session_is_over(connection)) { /* so that pools let go of it */
+        pg__fatal(connection, info);
+        return;
+    }
+    pg__write_error(&connection->out, "ERROR", info, statement, offset);
+    pg__fail_transaction(connection);
+}
+
 void pg__fatal(struct pg_connection *connection, const struct errinfo *info)
 {
     pg__write_error(&connection->out, "FATAL", info, (struct slice){"", 0}, 0);
@@ -69,6 +80,7 @@ static void close_connection(void *state)
         pg__statement_drop(connection, connection->statements);
     }
     pg__session_close_all(connection);
+    client_close(connection->client);
     password_login_close(connection->login);
     identity_unref(connection->who);
     pg__setting_free(connection);
@@ -85,8 +97,21 @@ static void close_connection(void *state)
 
 static size_t message_bytes_max(const struct pg_connection *connection)
 {
-    return connection->phase == PHASE_READY ? connection->server->message_bytes_max
-                                            : LOGIN_BYTES_MAX;
+    switch (connection->phase) {
+    case PHASE_READY:
+        return connection->server->message_bytes_max;
+    case PHASE_SASL_INITIAL:
+        return connection->offer.oauthbearer ? SECRET_BYTES_MAX : LOGIN_BYTES_MAX;
+    case PHASE_OAUTH:
+    case PHASE_SECRET:
+        return SECRET_BYTES_MAX;
+    case PHASE_STARTUP:
+    case PHASE_SASL_RESPONSE:
+    case PHASE_OAUTH_FAILED:
+    case PHASE_ENDED:
+        break;
+    }
+    return LOGIN_BYTES_MAX;
 }
 
 static size_t need(void *state, struct slice input)
@@ -100,7 +125,7 @@ static size_t need(void *state, struct slice input)
     return len < 4 || len > message_bytes_max(connection) ? 1 : len + 1;
 }
 
-static void cancel(void *state)
+void pg__stop(void *state)
 {
     struct pg_connection *connection = state;
     pthread_mutex_lock(&connection->cancel_lock);
@@ -144,8 +169,7 @@ static void farewell(void *state, enum loop_farewell why)
 
 static void fail_extended(struct pg_connection *connection, const struct errinfo *info)
 {
-    pg__write_error(&connection->out, "ERROR", info, connection->error_text, 0);
-    pg__fail_transaction(connection);
+    pg__error(connection, info, connection->error_text, 0);
     connection->skips_to_sync = true;
 }
 
@@ -246,10 +270,24 @@ static size_t one_message(struct pg_connection *connection, struct slice input)
     return len + 1;
 }
 
+/* For the list of sessions. */
+static void tell_state(const struct pg_connection *connection)
+{
+    if (connection->client != NULL) {
+        client_set_state(connection->client, connection->status == 'T' ? CLIENT_IDLE_IN_TRANSACTION
+                                             : connection->status == 'E'
+                                                 ? CLIENT_IDLE_IN_FAILED_TRANSACTION
+                                                 : CLIENT_IDLE);
+    }
+}
+
 static size_t work(void *state, struct slice input)
 {
     struct pg_connection *connection = state;
     size_t consumed = 0;
+    if (connection->client != NULL) {
+        client_set_state(connection->client, CLIENT_ACTIVE);
+    }
     while (connection->phase != PHASE_ENDED && !connection->is_broken) {
         size_t one =
             one_message(connection, (struct slice){input.ptr + consumed, input.len - consumed});
@@ -259,6 +297,7 @@ static size_t work(void *state, struct slice input)
         }
     }
     pg__flush(connection);
+    tell_state(connection);
     return connection->phase == PHASE_ENDED || connection->is_broken ? input.len : consumed;
 }
 
@@ -269,7 +308,7 @@ const struct loop_protocol pg_protocol = {
     .need = need,
     .work = work,
     .farewell = farewell,
-    .cancel = cancel,
+    .cancel = pg__stop,
     .close = close_connection,
     .refuse = refuse,
 };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/mem.h"
+#include "wire/pg/pg_fixture_people.h"
 #include "wire/pg/pg_int.h"
 
 struct connection {
@@ -62,42 +63,15 @@ struct slice connection_address(UNUSED const struct connection *connection)
     return SLICE("192.0.2.1");
 }
 
-/* ---- query: passwords ---- */
-
-struct password_login {
-    int steps;
-};
-
-enum err password_login_open(UNUSED struct warehouse *warehouse,
-                             UNUSED const struct password_request *request,
-                             struct password_login **ret_login, struct errinfo *info)
+void connection_end(UNUSED struct connection *connection)
 {
-    *ret_login = mem_calloc(1, sizeof(**ret_login));
-    return *ret_login == NULL ? errinfo_nomem(info) : ERR_OK;
 }
 
-enum err password_login_first(UNUSED struct password_login *login, UNUSED struct slice message,
-                              struct buf *ret_challenge, UNUSED struct errinfo *info)
+enum err connection_certificate(UNUSED struct connection *connection, struct slice *ret_der,
+                                UNUSED struct errinfo *info)
 {
-    buf_append_str(ret_challenge, "r=n,s=c2FsdA==,i=4096");
+    *ret_der = (struct slice){"", 0};
     return ERR_OK;
-}
-
-enum err password_login_final(UNUSED struct password_login *login, struct slice message,
-                              struct buf *ret_proof, struct identity **ret_identity,
-                              struct errinfo *info)
-{
-    if (slice_equal(message, SLICE("wrong"))) {
-        return errinfo_set(info, ERR_DENIED, "28P01", "password authentication failed");
-    }
-    struct identity_spec spec = {.subject = SLICE("amelia"), .provider = SLICE("password")};
-    buf_append_str(ret_proof, "v=cHJvb2Y=");
-    return identity_new(&spec, ret_identity, info);
-}
-
-void password_login_close(struct password_login *login)
-{
-    mem_free(login);
 }
 
 /* ---- query: sessions ---- */
@@ -123,6 +97,20 @@ void session_close(struct session *session)
 {
     ASSERT(session == NULL || !session->has_query); /* as the real one */
     mem_free(session);
+}
+
+enum err session_check(UNUSED struct session *session, UNUSED struct errinfo *info)
+{
+    return ERR_OK;
+}
+
+bool session_is_over(UNUSED const struct session *session)
+{
+    return false;
+}
+
+void session_set_client(UNUSED struct session *session, UNUSED struct client *client)
+{
 }
 
 void session_cancel(UNUSED struct session *session)

@@ -6,6 +6,8 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "identity/provider.h"
+#include "query/clients.h"
 #include "wire/pg/command.h"
 #include "wire/pg/message.h"
 #include "wire/pg/pg.h"
@@ -15,6 +17,7 @@
 #define PROTOCOL_MINOR_MAX 2u
 #define STARTUP_BYTES_MAX 10000u /* as PostgreSQL */
 #define LOGIN_BYTES_MAX 8192u    /* of a message before the login is done */
+#define SECRET_BYTES_MAX 40960u  /* of one that may hold a token */
 #define FLUSH_BYTES 49152u       /* sent once there is that much */
 #define KEY_BYTES 32u            /* of a cancel key in 3.2; 3.0 has the first 4 */
 #define SESSIONS_MAX 33          /* of a connection: its own, and one for each open cursor */
@@ -42,8 +45,7 @@ struct pg_server {
     bool is_tls_required;
     size_t message_bytes_max;
     pthread_mutex_t lock;
-    struct pg_key *keys[KEY_SLOTS]; /* by process id */
-    uint32_t next_process_id;
+    struct pg_key *keys[KEY_SLOTS]; /* by process id: that of the client */
 };
 
 MUST_USE enum err pg__key_add(struct pg_connection *connection, struct errinfo *info);
@@ -121,6 +123,7 @@ struct pg_portal {
     bool is_cursor; /* DECLARE */
     bool is_held;
     bool is_running;
+    bool has_run;   /* up to some row; now it goes on */
     bool is_opened; /* what follows is filled */
     bool is_done;
     int session; /* that it runs in; -1: none */
@@ -142,6 +145,9 @@ enum pg_phase {
     PHASE_STARTUP,
     PHASE_SASL_INITIAL,
     PHASE_SASL_RESPONSE,
+    PHASE_OAUTH,        /* OAUTHBEARER was chosen, its first message is to come */
+    PHASE_OAUTH_FAILED, /* it was told where tokens are, and will say that it has heard */
+    PHASE_SECRET,       /* a password, a token or a key */
     PHASE_READY,
     PHASE_ENDED
 };
@@ -162,8 +168,13 @@ struct pg_connection {
     bool has_asked_encryption;
     struct arena *arena; /* of the login */
     struct slice user, database;
+    struct slice subject; /* who they turned out to be */
+    struct slice wish;    /* what they say they hold */
+    struct login_offer offer;
+    struct errinfo *refusal; /* of OAUTHBEARER, until they have heard; in the arena */
     struct password_login *login;
     struct identity *who;
+    struct client *client; /* of the warehouse's list; NULL until the login is done */
     struct pg_key key;
     bool has_key;
 
@@ -187,8 +198,12 @@ struct pg_connection {
 };
 
 /* connection.c */
+void pg__stop(void *state); /* every statement from now on; any thread */
 void pg__flush(struct pg_connection *connection);
 void pg__send_if_full(struct pg_connection *connection);
+/* ERROR, and what that means for a transaction; FATAL where the person may not ask on. */
+void pg__error(struct pg_connection *connection, const struct errinfo *info, struct slice statement,
+               size_t offset);
 /* FATAL, and the end. */
 void pg__fatal(struct pg_connection *connection, const struct errinfo *info);
 enum err pg__protocol_violation(struct errinfo *info, const char *what); /* 08P01 */
@@ -196,7 +211,7 @@ enum err pg__protocol_violation(struct errinfo *info, const char *what); /* 08P0
 /* startup.c: the message up to the start packet; gives the bytes consumed, 0: more are needed. */
 size_t pg__startup(struct pg_connection *connection, struct slice input);
 /* login.c */
-void pg__login_begin(struct pg_connection *connection);
+MUST_USE enum err pg__login_begin(struct pg_connection *connection, struct errinfo *info);
 void pg__login_message(struct pg_connection *connection, struct slice body);
 
 /* session.c */
@@ -205,6 +220,10 @@ MUST_USE enum err pg__session_take(struct pg_connection *connection, bool is_ext
                                    struct errinfo *info);
 void pg__session_give(struct pg_connection *connection, int slot);
 void pg__session_close_all(struct pg_connection *connection);
+/* That the person may still ask: for what the query module is not asked, or goes on. */
+MUST_USE enum err pg__session_check(struct pg_connection *connection, struct errinfo *info);
+/* They may not, and never will again in this connection. */
+bool pg__session_is_over(const struct pg_connection *connection);
 /* Around every call that may take long: what a cancel is for. ERR_CANCELLED when the connection is
  * being stopped. */
 MUST_USE enum err pg__active(struct pg_connection *connection, struct session *session,

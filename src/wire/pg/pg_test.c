@@ -182,3 +182,106 @@ TEST(pg, memory_may_end_anywhere)
         buf_fini(&conversation.wire.sent);
     }
 }
+
+/* ---- other ways in than a password ---- */
+
+#define START_TOKEN "\0\0\0\x26\0\3\0\0user\0amelia\0moat.login\0token\0"
+#define START_PLAIN "\0\0\0\x15\0\3\0\0user\0amelia\0"
+
+static void oauth_initial(struct conversation *conversation, const char *token)
+{
+    struct buf body CLEANUP(buf_fini) = {0};
+    char message[64];
+    int len = snprintf(message, sizeof(message), "n,,\1auth=%s\1\1", token);
+    buf_append(&body, "OAUTHBEARER", 12);
+    pg__write32(&body, (uint32_t)len);
+    buf_append(&body, message, (size_t)len);
+    send_message(conversation, 'p', body.ptr, body.len);
+}
+
+/* True if what was sent holds these bytes. */
+static bool has_sent(const struct conversation *conversation, const char *bytes, size_t len)
+{
+    return slice_find(buf_slice(&conversation->wire.sent), (struct slice){bytes, len}) != SIZE_MAX;
+}
+
+TEST(pg, a_secret_is_asked_for_and_wiped)
+{
+    // Goal: the cleartext request, its answers, and that nothing of them stays in the buffer.
+    struct conversation conversation;
+    conversation_begin(&conversation);
+    conversation_feed(&conversation, (struct slice){START_TOKEN, 38});
+    CHECK(has_sent(&conversation, "R\0\0\0\x08\0\0\0\3", 9));
+    char bytes[] = "p\0\0\0\x0aright\0";
+    CHECK(pg_protocol.need(conversation.state, (struct slice){bytes, 11}) == 11);
+    CHECK(pg_protocol.work(conversation.state, (struct slice){bytes, 11}) == 11);
+    CHECK(memcmp(bytes + 5, "\0\0\0\0\0\0", 6) == 0);
+    CHECK(conversation.wire.is_ready && !conversation.wire.is_finished);
+    CHECK(has_sent(&conversation, "R\0\0\0\x08\0\0\0\0", 9));
+    conversation_end(&conversation);
+
+    conversation_begin(&conversation);
+    conversation_feed(&conversation, (struct slice){START_TOKEN, 38});
+    send_message(&conversation, 'p', "wrong\0", 6);
+    CHECK(conversation.wire.is_finished && !conversation.wire.is_ready);
+    conversation_end(&conversation);
+
+    conversation_begin(&conversation);
+    conversation_feed(&conversation, (struct slice){START_TOKEN, 38});
+    send_message(&conversation, 'p', "right\0more\0", 11);
+    CHECK(conversation.wire.is_finished && has_sent(&conversation, "08P01", 5));
+    conversation_end(&conversation);
+}
+
+TEST(pg, oauthbearer_hears_where_tokens_are_before_it_fails)
+{
+    // Goal: RFC 7628, 3.2.2, 3.2.3: the answer to a token that is wrong or missing, then the end.
+    static const char *const tokens[] = {"Bearer wrong", ""};
+    struct conversation conversation;
+    conversation_begin(&conversation);
+    conversation_feed(&conversation, (struct slice){START_PLAIN, 21});
+    CHECK(has_sent(&conversation, "OAUTHBEARER", 11));
+    oauth_initial(&conversation, "Bearer right");
+    CHECK(conversation.wire.is_ready && !conversation.wire.is_finished);
+    conversation_end(&conversation);
+    for (size_t i = 0; i < ARRAY_COUNT(tokens); i++) {
+        conversation_begin(&conversation);
+        conversation_feed(&conversation, (struct slice){START_PLAIN, 21});
+        oauth_initial(&conversation, tokens[i]);
+        CHECK(!conversation.wire.is_finished);
+        CHECK(has_sent(&conversation, "invalid_token", 13));
+        send_message(&conversation, 'p', "\1", 1);
+        CHECK(conversation.wire.is_finished && !conversation.wire.is_ready);
+        CHECK(has_sent(&conversation, "28000", 5));
+        conversation_end(&conversation);
+    }
+}
+
+TEST(pg, memory_may_end_in_any_login)
+{
+    SWEEP_ALLOC(fault)
+    {
+        for (int way = 0; way < 3 && !fault.fired; way++) {
+            struct conversation conversation = {0};
+            fault_disarm();
+            conversation_begin(&conversation);
+            struct fault armed = fault;
+            fault_arm(&armed);
+            conversation_feed(&conversation, way == 0 ? (struct slice){START_TOKEN, 38}
+                                                      : (struct slice){START_PLAIN, 21});
+            if (way == 0) {
+                send_message(&conversation, 'p', "right\0", 6);
+            } else {
+                oauth_initial(&conversation, way == 1 ? "Bearer right" : "");
+                send_message(&conversation, 'p', "\1", 1);
+            }
+            fault_disarm();
+            fault.fired = armed.fired;
+            pg_protocol.close(conversation.state);
+            pg_server_close(conversation.server);
+            config_free(conversation.config);
+            buf_fini(&conversation.pending);
+            buf_fini(&conversation.wire.sent);
+        }
+    }
+}

@@ -254,6 +254,7 @@ enum err pg__portal_open(struct pg_connection *connection, struct pg_portal *por
     case COMMAND_RESET:
     case COMMAND_RESET_ALL:
     case COMMAND_SET_TRANSACTION:
+    case COMMAND_KEEP:
     case COMMAND_MOVE:
     case COMMAND_CLOSE:
     case COMMAND_COPY_IN:

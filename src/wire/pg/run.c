@@ -398,7 +398,8 @@ static enum err run_command(struct pg_connection *connection, struct pg_portal *
         pg__write_tag(&connection->out, "RESET");
         return ERR_OK;
     case COMMAND_SET_TRANSACTION:
-        pg__write_tag(&connection->out, "SET");
+    case COMMAND_KEEP:
+        pg__write_tag(&connection->out, command->is_default ? "RESET" : "SET");
         return ERR_OK;
     case COMMAND_DECLARE:
         return run_declare(connection, command, info);
@@ -426,9 +427,21 @@ static enum err run_command(struct pg_connection *connection, struct pg_portal *
     return ERR_INTERNAL;
 }
 
+/* Who asks is looked at again when a query is opened. */
+static bool is_checked_later(const struct pg_portal *portal)
+{
+    enum pg_command_kind kind = portal->command.kind;
+    return kind == COMMAND_STATEMENT || kind == COMMAND_COPY_OUT || kind == COMMAND_DECLARE ||
+           kind == COMMAND_EMPTY;
+}
+
 enum err pg__run(struct pg_connection *connection, struct pg_portal *portal, uint64_t rows_max,
                  struct errinfo *info)
 {
+    if (portal->has_run || !is_checked_later(portal)) {
+        TRY(pg__session_check(connection, info));
+    }
+    portal->has_run = true;
     portal->is_running = true; /* not to be closed under its own feet */
     enum err err = run_command(connection, portal, rows_max, info);
     portal->is_running = false;

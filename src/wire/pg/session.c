@@ -12,10 +12,13 @@ static enum err open_main(struct pg_connection *connection, struct errinfo *info
             return errinfo_nomem(info);
         }
     }
-    return connection->sessions[0].session != NULL
-               ? ERR_OK
-               : session_open(connection->server->warehouse, connection->who,
-                              &connection->sessions[0].session, info);
+    if (connection->sessions[0].session != NULL) {
+        return ERR_OK;
+    }
+    TRY(session_open(connection->server->warehouse, connection->who,
+                     &connection->sessions[0].session, info));
+    session_set_client(connection->sessions[0].session, connection->client);
+    return ERR_OK;
 }
 
 static void close_slot(struct pg_session_slot *slot)
@@ -107,4 +110,21 @@ enum err pg__session_run(struct pg_connection *connection, struct slice text, st
     pg__inactive(connection);
     connection->generation++;
     return err;
+}
+
+enum err pg__session_check(struct pg_connection *connection, struct errinfo *info)
+{
+    TRY(open_main(connection, info));
+    return session_check(connection->sessions[0].session, info);
+}
+
+bool pg__session_is_over(const struct pg_connection *connection)
+{
+    for (int i = 0; connection->sessions != NULL && i < SESSIONS_MAX; i++) {
+        const struct session *session = connection->sessions[i].session;
+        if (session != NULL && session_is_over(session)) {
+            return true;
+        }
+    }
+    return false;
 }

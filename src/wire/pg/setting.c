@@ -32,6 +32,8 @@ static enum err check_search_path(struct pg_connection *connection, struct slice
 static enum err check_isolation(struct pg_connection *connection, struct slice value,
                                 struct buf *ret_value, struct errinfo *info);
 
+#define APPLICATION_NAME 0 /* in the table */
+
 static const struct setting {
     const char *name;
     const char *fallback;
@@ -92,7 +94,9 @@ const char *pg__setting_name(int setting)
 static const char *fallback_of(const struct pg_connection *connection, int setting)
 {
     const char *fallback = settings[setting].fallback;
-    return fallback != NULL ? fallback : connection->user.ptr;
+    return fallback != NULL              ? fallback
+           : connection->subject.len > 0 ? connection->subject.ptr
+                                         : connection->user.ptr;
 }
 
 const char *pg__setting_value(const struct pg_connection *connection, int setting)
@@ -103,6 +107,10 @@ const char *pg__setting_value(const struct pg_connection *connection, int settin
 
 static void report(struct pg_connection *connection, int setting)
 {
+    if (setting == APPLICATION_NAME && connection->client != NULL) {
+        client_set_application(connection->client,
+                               slice_of(pg__setting_value(connection, setting)));
+    }
     if (settings[setting].is_reported && connection->phase == PHASE_READY) {
         pg__write_parameter(&connection->out, settings[setting].name,
                             pg__setting_value(connection, setting));

@@ -117,8 +117,7 @@ static void fail(struct pg_connection *connection, struct slice text, struct sli
 {
     size_t offset = characters_before(text, at);
     struct slice located = offset == SIZE_MAX ? (struct slice){"", 0} : at;
-    pg__write_error(&connection->out, "ERROR", info, located, offset);
-    pg__fail_transaction(connection);
+    pg__error(connection, info, located, offset);
 }
 
 static void run_script(struct pg_connection *connection, struct slice text, struct arena *arena)
@@ -171,6 +170,9 @@ void pg__simple_query(struct pg_connection *connection, struct slice body)
         fail(connection, text, text, &info);
     } else {
         run_script(connection, text, arena);
+    }
+    if (connection->phase == PHASE_ENDED) {
+        return;
     }
     if (connection->status == 'I') {
         pg__portal_end_transaction(connection, true);

@@ -42,6 +42,15 @@ static enum err keep(struct pg_connection *connection, struct slice text, struct
     return arena_slice(connection->arena, text, ret_copy) ? ERR_OK : errinfo_nomem(info);
 }
 
+/* What the client holds, or a setting. */
+static enum err take_setting(struct pg_connection *connection, struct slice name,
+                             struct slice value, struct errinfo *info)
+{
+    return slice_equal(name, SLICE("moat.login"))
+               ? keep(connection, value, &connection->wish, info)
+               : pg__setting_start(connection, name, value, info);
+}
+
 static enum err take_parameter(struct pg_connection *connection, struct start *start,
                                struct slice name, struct slice value, struct errinfo *info)
 {
@@ -63,7 +72,7 @@ static enum err take_parameter(struct pg_connection *connection, struct start *s
         }
         return ERR_OK;
     }
-    return pg__setting_start(connection, name, value, info);
+    return take_setting(connection, name, value, info);
 }
 
 /* "-c name=value --name=value", with \ before a space that is none between words. */
@@ -95,8 +104,8 @@ static enum err take_options(struct pg_connection *connection, struct slice opti
                                    "invalid command-line argument for server process");
             }
             size_t at = (size_t)(equals - text.ptr);
-            TRY(pg__setting_start(connection, (struct slice){text.ptr + skip, at - skip},
-                                  (struct slice){equals + 1, text.len - at - 1}, info));
+            TRY(take_setting(connection, (struct slice){text.ptr + skip, at - skip},
+                             (struct slice){equals + 1, text.len - at - 1}, info));
             is_after_c = false;
         }
         buf_reset(&word);
@@ -170,8 +179,7 @@ static enum err start_up(struct pg_connection *connection, uint32_t version, str
     }
     TRY(take_parameters(connection, &start, body, info));
     negotiate(connection, &start);
-    pg__login_begin(connection);
-    return ERR_OK;
+    return pg__login_begin(connection, info);
 }
 
 static size_t cancel_request(struct pg_connection *connection, struct slice packet)
