@@ -1,6 +1,6 @@
 /* What transactions saw and did, and which isolation that breaks: cycle search in the graph of
- * their dependencies (Adya 1999; Kingsbury and Alvaro, "Elle", 2020). Every value is the list of
- * all writes of its key, oldest first, so that the values that were read tell the order of versions,
+ * their dependencies (Adya 1999; Kingsbury and Alvaro, "Elle", 2020). Every value is the list
+ * of all writes of its key, oldest first, so that what was read tells the order of versions,
  * whatever the store says of it. */
 #pragma once
 
