@@ -479,6 +479,10 @@ enum err kernel__replace_manifest(struct kernel *kernel, const struct manifest *
     for (uint64_t segment = kernel->manifest.wal_first; segment < next->wal_first; segment++) {
         char name[KERNEL_NAME_BYTES];
         disk_name(WAL_PREFIX, segment, name);
+        if (kernel->options.is_work_apart && kernel->wal.spare == 0) {
+            kernel->wal.spare = segment; /* touched by work jobs only, one at a time */
+            continue;
+        }
         (void)kernel->disk.io.remove(kernel->disk.io.ctx, name);
     }
     kernel->manifest = *next;

@@ -305,6 +305,7 @@ enum err kernel__recover(struct kernel *kernel)
         TRY(kernel__write_manifest(kernel, kernel->view, kernel->committed, kernel->wal.segment));
     }
     kernel__remove_doomed(kernel);
+    kernel->wal.spare = 0; /* its file goes with the others */
     struct sweep sweep = {.kernel = kernel};
     if (io->list(io->ctx, remove_unknown, &sweep) != ERR_OK) {
         return disk_fault(&kernel->disk, KERNEL_FAULT_IO, "", 0);

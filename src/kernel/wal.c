@@ -33,6 +33,22 @@ enum err wal_create_segment(struct disk *disk, uint64_t number, uint64_t segment
     return ERR_OK;
 }
 
+enum err wal_reuse_segment(struct disk *disk, uint64_t spare, uint64_t number,
+                           kernel_file *ret_file)
+{
+    ASSERT(spare > 0);
+    ASSERT(number > spare);
+    char from[KERNEL_NAME_BYTES], to[KERNEL_NAME_BYTES];
+    disk_name(WAL_PREFIX, spare, from);
+    disk_name(WAL_PREFIX, number, to);
+    const struct kernel_io *io = &disk->io;
+    if (io->rename(io->ctx, from, to) != ERR_OK || io->sync_folder(io->ctx) != ERR_OK ||
+        io->open(io->ctx, to, false, ret_file) != ERR_OK) {
+        return disk_fault(disk, KERNEL_FAULT_IO, to, 0);
+    }
+    return ERR_OK;
+}
+
 enum err wal_start_segment(struct wal *wal, uint64_t number)
 {
     ASSERT(!wal->is_unsynced);

@@ -40,6 +40,8 @@ struct wal {
     bool has_next;    /* the segment behind the open one is there already, empty */
     bool is_creating; /* or will be: nobody else may create it */
     kernel_file next_file;
+    uint64_t
+        spare; /* a segment that is not needed any more, its file kept to be used again; or 0 */
     uint64_t segment; /* the number of the open one */
     uint64_t at;      /* where the next group goes */
     uint8_t *buffers[2];
@@ -57,6 +59,12 @@ void wal_init(struct wal *wal, struct disk *disk, void *memory, uint64_t buffer_
 /* Creates the empty file of segment `number`, there to stay. Touches nothing of a wal. */
 MUST_USE enum err wal_create_segment(struct disk *disk, uint64_t number, uint64_t segment_bytes,
                                      kernel_file *ret_file);
+
+/* Makes the file of segment `spare`, which no manifest needs, that of segment `number`. What is in
+ * it is of another place, so no group of it is sound; and a write to it changes no metadata of the
+ * file system, for which a sync would wait. */
+MUST_USE enum err wal_reuse_segment(struct disk *disk, uint64_t spare, uint64_t number,
+                                    kernel_file *ret_file);
 
 /* Makes segment `number` the open one, and creates it unless wal_adopt_next was called for it; what
  * was written to the one before must be synced. */

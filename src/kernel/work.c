@@ -99,6 +99,19 @@ static struct job *job_of(struct kernel *kernel, const struct kernel_work_job *w
     return work->number == JOB_FLUSH ? &kernel->flush : &kernel->compact;
 }
 
+static enum err make_segment(struct kernel *kernel, uint64_t number, kernel_file *ret_file)
+{
+    struct wal *wal = &kernel->wal;
+    ASSERT(kernel->is_working);
+    ASSERT(wal->is_creating);
+    if (wal->spare == 0) {
+        return wal_create_segment(&kernel->disk, number, wal->segment_bytes, ret_file);
+    }
+    uint64_t spare = wal->spare;
+    wal->spare = 0;
+    return wal_reuse_segment(&kernel->disk, spare, number, ret_file);
+}
+
 void kernel_work_run(struct kernel_work_job *job)
 {
     struct kernel *kernel = job->kernel;
@@ -107,8 +120,7 @@ void kernel_work_run(struct kernel_work_job *job)
     char name[KERNEL_NAME_BYTES];
     switch ((enum work_kind)job->kind) {
     case WORK_SEGMENT:
-        job->result =
-            wal_create_segment(&kernel->disk, job->number, kernel->wal.segment_bytes, &job->file);
+        job->result = make_segment(kernel, job->number, &job->file);
         break;
     case WORK_REMOVE:
         disk_name(RUN_PREFIX, job->number, name);
