@@ -1,5 +1,8 @@
 #include "base/hash.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -7,15 +10,33 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
+
+static EVP_MD *sha256_md;
+
+static void fetch_sha256(void)
+{
+    sha256_md = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+/* EVP_sha256() is looked up anew, under locks, in each digest. */
+static const EVP_MD *fetched_sha256(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, fetch_sha256);
+    return sha256_md;
+}
 
 enum err hash_sha256_parts(const struct slice *parts, size_t part_count,
                            uint8_t ret_digest[SHA256_BYTES])
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (ctx == NULL) {
+    const EVP_MD *sha256 = fetched_sha256();
+    if (ctx == NULL || sha256 == NULL) {
+        EVP_MD_CTX_free(ctx);
         return ERR_NOMEM;
     }
-    int good = EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+    int good = EVP_DigestInit_ex(ctx, sha256, NULL);
     for (size_t i = 0; good == 1 && i < part_count; i++) {
         good = EVP_DigestUpdate(ctx, parts[i].ptr, parts[i].len);
     }
@@ -108,10 +129,31 @@ enum err random_bytes(void *ret_bytes, size_t len)
     return ERR_OK;
 }
 
+/* Each statement has an id, and asking for 16 random bytes costs as much as for 512. Used once each
+ * and wiped; a child of fork has a copy, and so its process id is looked at. */
+static enum err take_random(uint8_t ret_bytes[16])
+{
+    static _Thread_local struct {
+        uint8_t bytes[512];
+        size_t left;
+        pid_t process;
+    } pool;
+    if (pool.left < 16 || pool.process != getpid()) {
+        pool.left = 0;
+        TRY(random_bytes(pool.bytes, sizeof(pool.bytes)));
+        pool.left = sizeof(pool.bytes);
+        pool.process = getpid();
+    }
+    pool.left -= 16;
+    memcpy(ret_bytes, pool.bytes + pool.left, 16);
+    mem_wipe(pool.bytes + pool.left, 16);
+    return ERR_OK;
+}
+
 enum err uuid_new(char ret_text[UUID_TEXT_BYTES])
 {
     uint8_t bytes[16];
-    TRY(random_bytes(bytes, sizeof(bytes)));
+    TRY(take_random(bytes));
     uint64_t millis = (uint64_t)(clock_wall_us() / 1000);
     for (int i = 0; i < 6; i++) {
         bytes[i] = (uint8_t)(millis >> (40 - 8 * i));
@@ -120,7 +162,13 @@ enum err uuid_new(char ret_text[UUID_TEXT_BYTES])
     bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
     char hex[33];
     hash_hex(bytes, sizeof(bytes), hex);
-    (void)snprintf(ret_text, UUID_TEXT_BYTES, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
-                   hex + 16, hex + 20);
+    size_t at = 0;
+    for (size_t i = 0; i < 32; i++) { /* 8-4-4-4-12 */
+        if (i == 8 || i == 12 || i == 16 || i == 20) {
+            ret_text[at++] = '-';
+        }
+        ret_text[at++] = hex[i];
+    }
+    ret_text[at] = '\0';
     return ERR_OK;
 }

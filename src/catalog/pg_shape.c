@@ -100,7 +100,7 @@ bool catalog_system_is_empty(const struct sql_name *name)
 /* The engine's type for one of PostgreSQL's that a catalog has. */
 static const char *engine_type(const char *type)
 {
-    static const char *const pairs[][2] = {{"oid", "BIGINT"},
+    static const char *const pairs[][2] = {{"oid", "UINTEGER"},
                                            {"xid", "BIGINT"},
                                            {"regproc", "BIGINT"},
                                            {"regtype", "BIGINT"},
@@ -115,9 +115,9 @@ static const char *engine_type(const char *type)
                                            {"numeric", "DECIMAL(38,9)"},
                                            {"timestamptz", "TIMESTAMP WITH TIME ZONE"},
                                            {"int2vector", "SMALLINT[]"},
-                                           {"oidvector", "BIGINT[]"},
+                                           {"oidvector", "UINTEGER[]"},
                                            {"_int2", "SMALLINT[]"},
-                                           {"_oid", "BIGINT[]"},
+                                           {"_oid", "UINTEGER[]"},
                                            {"_regtype", "BIGINT[]"},
                                            {"_bool", "BOOLEAN[]"},
                                            {"_float4", "FLOAT[]"},

@@ -176,6 +176,11 @@ void engine_session_ready(struct engine_session *session)
     ops(session)->session_ready(session);
 }
 
+void engine_session_set_memory(struct engine_session *session, uint64_t memory_bytes_max)
+{
+    ops(session)->session_set_memory(session, memory_bytes_max);
+}
+
 enum err engine_parse(struct engine_session *session, struct slice sql, struct buf *ret_json,
                       struct errinfo *info)
 {

@@ -76,6 +76,10 @@ DEFINE_CLEANUP(struct engine_session, engine_session_cleanup, engine_session_clo
 void engine_session_cancel(struct engine_session *session);
 void engine_session_ready(struct engine_session *session); /* from any thread */
 
+/* What the session's next query or EXPLAIN may take; 0 = what the engine may. For sessions that
+ * have their engine to themselves, as those in hosts do while they ask: it is its limit. */
+void engine_session_set_memory(struct engine_session *session, uint64_t memory_bytes_max);
+
 /* SQL text (one or more SELECT-shaped statements) to the engine's JSON syntax tree, appended.
  * ERR_SYNTAX (42601) with position in `sql`; ERR_UNSUPPORTED for other statements. */
 MUST_USE enum err engine_parse(struct engine_session *session, struct slice sql,

@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 
 /* Raised with every change of this table or of a struct in engine.h. */
-#define ENGINE_MODULE_VERSION 5u
+#define ENGINE_MODULE_VERSION 6u
 #define ENGINE_MODULE_FILE "libmoat_engine.so"
 #define ENGINE_MODULE_ENTRY "moat_engine_module"
 
@@ -28,6 +28,7 @@ struct engine_module_ops {
     void (*session_close)(struct engine_session *);
     void (*session_cancel)(struct engine_session *);
     void (*session_ready)(struct engine_session *);
+    void (*session_set_memory)(struct engine_session *, uint64_t);
     enum err (*parse)(struct engine_session *, struct slice, struct buf *, struct errinfo *);
     enum err (*deparse)(struct engine_session *, struct slice, struct buf *, struct errinfo *);
     enum err (*functions)(struct engine_session *, struct buf *, struct errinfo *);

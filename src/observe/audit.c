@@ -1,12 +1,23 @@
-/* Group commit over the trail: who finds nobody committing becomes the leader, takes all that waits
- * and syncs once for everybody. No thread of its own: with one writer it costs one lock. */
+/* Group commit over the trail: who finds nobody committing becomes the leader, takes all that
+ * waits and syncs once for everybody; then it wakes those, and one of who came meanwhile to lead
+ * them. No thread writes for others: with one writer it costs one lock. */
 #include "observe/audit.h"
+
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "observe/audit_int.h"
+#include "observe/metrics.h"
+
+/* While records that are not synced follow each other this fast, the trail's lock is kept between
+ * them, so that none needs to look whether another process has written: for so long at a time, and
+ * then not for a while, which is when others get it. */
+#define BUSY_US 1000
+#define HOLD_US 20000
+#define REST_US 4000
 
 struct waiter {
     struct slice fields;
@@ -15,16 +26,25 @@ struct waiter {
     bool is_done;
     enum err err;
     struct errinfo *info;
+    pthread_cond_t done; /* or: it is your turn to lead */
     struct waiter *next;
 };
 
 struct audit {
     pthread_mutex_t lock; /* queue, is_committing and the waiters in the queue */
-    pthread_cond_t done;
+    pthread_cond_t done;  /* nobody commits: for audit_check */
     struct waiter *first;
     struct waiter *last;
     bool is_committing;
-    /* Of the thread that set is_committing: */
+    bool is_ending;
+    bool has_keeper;
+    pthread_t keeper;      /* lets go of a held lock in time; from the first hold on */
+    pthread_cond_t held;   /* for it */
+    int64_t hold_until_us; /* monotonic; past: the leader lets go */
+    /* Of the thread that set is_committing, or who has the lock while nobody has: */
+    bool is_held;          /* the trail's lock; the trail is as we know it */
+    int64_t committed_us;  /* the last time */
+    int64_t rest_until_us; /* not held before */
     struct audit_trail trail;
     struct audit_anchor_store anchors; /* save NULL: none */
     struct audit_anchor anchor;        /* the last that was saved or loaded; `trail` "" at first */
@@ -32,6 +52,7 @@ struct audit {
     int64_t anchor_due_us;             /* monotonic */
     bool is_anchor_failing;
     bool is_replaced; /* the anchor is of another trail */
+    struct metrics *metrics;
 };
 
 /* ---- the anchor ---- */
@@ -96,11 +117,17 @@ enum err audit_open(const char *folder, const struct audit_options *options,
     if (audit == NULL) {
         return errinfo_nomem(info);
     }
+    pthread_condattr_t monotonic;
     (void)pthread_mutex_init(&audit->lock, NULL);
     (void)pthread_cond_init(&audit->done, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&audit->held, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     uint64_t bytes_max = options == NULL || options->file_bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT
                                                                          : options->file_bytes_max;
     enum err err = ERR_OK;
+    audit->metrics = options == NULL ? NULL : options->metrics;
     audit->trail = (struct audit_trail){.lock_fd = -1, .head_fd = -1, .file_fd = -1};
     if (options != NULL && options->anchors != NULL) {
         /* Before the trail is looked at: what was anchored by then is there by then. */
@@ -138,42 +165,124 @@ static void settle(struct audit_trail *trail)
     }
 }
 
+static void stop_keeper(struct audit *audit)
+{
+    pthread_mutex_lock(&audit->lock);
+    audit->is_ending = true;
+    pthread_cond_signal(&audit->held);
+    pthread_mutex_unlock(&audit->lock);
+    if (audit->has_keeper) {
+        (void)pthread_join(audit->keeper, NULL);
+    }
+    if (audit->is_held) {
+        audit__unlock(audit->trail.lock_fd);
+        audit->is_held = false;
+    }
+}
+
 void audit_close(struct audit *audit)
 {
     if (audit == NULL) {
         return;
     }
     ASSERT(audit->first == NULL && !audit->is_committing);
+    stop_keeper(audit);
     if (audit->trail.is_unsynced) {
         settle(&audit->trail);
     }
     move_anchor(audit, true);
     audit__trail_close(&audit->trail);
+    (void)pthread_cond_destroy(&audit->held);
     (void)pthread_cond_destroy(&audit->done);
     (void)pthread_mutex_destroy(&audit->lock);
     mem_free(audit);
 }
 
-static enum err append_batch(struct audit_trail *trail, const struct waiter *batch,
+static enum err append_batch(struct audit_trail *trail, const struct waiter *batch, bool is_lazy,
                              struct errinfo *info)
 {
-    TRY(audit__trail_refresh(trail, info));
     struct audit_head head = trail->head;
-    bool is_lazy = true;
     struct buf lines CLEANUP(buf_fini) = {0};
     for (const struct waiter *waiter = batch; waiter != NULL; waiter = waiter->next) {
         TRY(audit__append_line(&lines, &head, waiter->wall_us, waiter->fields, info));
-        is_lazy = is_lazy && waiter->is_lazy;
     }
     return audit__trail_append(trail, buf_slice(&lines), &head, is_lazy, info);
 }
 
-static enum err commit(struct audit_trail *trail, const struct waiter *batch, struct errinfo *info)
+static void let_go(struct audit *audit, int64_t now_us)
 {
-    TRY(audit__lock(trail->lock_fd, true, info));
-    enum err err = append_batch(trail, batch, info);
-    audit__unlock(trail->lock_fd);
-    return err;
+    audit__unlock(audit->trail.lock_fd);
+    audit->is_held = false;
+    audit->rest_until_us = now_us + REST_US;
+}
+
+/* Wakes when a hold begins and when it should be over; nobody else would if no record comes. */
+static void *keep(void *context)
+{
+    struct audit *audit = context;
+    pthread_mutex_lock(&audit->lock);
+    while (!audit->is_ending) {
+        int64_t now_us = clock_mono_us();
+        if (audit->hold_until_us == 0) {
+            pthread_cond_wait(&audit->held, &audit->lock);
+        } else if (now_us < audit->hold_until_us) {
+            struct timespec until = {audit->hold_until_us / 1000000,
+                                     audit->hold_until_us % 1000000 * 1000};
+            (void)pthread_cond_timedwait(&audit->held, &audit->lock, &until);
+        } else {
+            audit->hold_until_us = 0; /* a leader that is at it sees that */
+            if (!audit->is_committing && audit->is_held) {
+                let_go(audit, now_us);
+            }
+        }
+    }
+    pthread_mutex_unlock(&audit->lock);
+    return NULL;
+}
+
+/* With the lock, after a commit: may the trail's lock be kept, or must it go? */
+static void hold_or_let_go(struct audit *audit, bool may_hold)
+{
+    int64_t now_us = clock_mono_us();
+    bool was_held = audit->hold_until_us != 0;
+    bool is_busy = now_us - audit->committed_us < BUSY_US && now_us >= audit->rest_until_us;
+    audit->committed_us = now_us;
+    if (may_hold && audit->is_held && (was_held ? now_us < audit->hold_until_us : is_busy)) {
+        audit->has_keeper =
+            audit->has_keeper || pthread_create(&audit->keeper, NULL, keep, audit) == 0;
+        if (audit->has_keeper) {
+            if (!was_held) {
+                audit->hold_until_us = now_us + HOLD_US;
+                pthread_cond_signal(&audit->held);
+            }
+            return;
+        }
+    }
+    audit->hold_until_us = 0;
+    if (audit->is_held) {
+        let_go(audit, was_held ? now_us : now_us - REST_US);
+    }
+}
+
+static enum err commit(struct audit *audit, const struct waiter *batch, bool is_lazy,
+                       struct errinfo *info)
+{
+    struct audit_trail *trail = &audit->trail;
+    if (!audit->is_held) {
+        TRY(audit__lock(trail->lock_fd, true, info));
+        audit->is_held = true;
+        TRY(audit__trail_refresh(trail, info));
+    }
+    return append_batch(trail, batch, is_lazy, info);
+}
+
+/* With the lock: who checks the trail, and one to lead those that came meanwhile. */
+static void wake_next(struct audit *audit)
+{
+    pthread_cond_broadcast(&audit->done);
+    if (audit->first != NULL) {
+        pthread_cond_signal(&audit->first->done);
+    }
 }
 
 /* Called and left with the lock held. */
@@ -186,11 +295,21 @@ static void lead(struct audit *audit)
     pthread_mutex_unlock(&audit->lock);
     struct errinfo info;
     errinfo_init(&info);
-    enum err err = audit->is_replaced ? replaced(&info) : commit(&audit->trail, batch, &info);
+    uint64_t syncs = audit->trail.sync_count;
+    bool is_lazy = true;
+    for (const struct waiter *waiter = batch; waiter != NULL; waiter = waiter->next) {
+        is_lazy = is_lazy && waiter->is_lazy;
+    }
+    enum err err = audit->is_replaced ? replaced(&info) : commit(audit, batch, is_lazy, &info);
+    if (audit->is_held && !(is_lazy && err == ERR_OK)) {
+        let_go(audit, clock_mono_us() - REST_US);
+    }
     if (err == ERR_OK) {
         move_anchor(audit, false);
     }
+    metrics_add(audit->metrics, METRIC_AUDIT_FLUSHES, 0, audit->trail.sync_count - syncs);
     pthread_mutex_lock(&audit->lock);
+    hold_or_let_go(audit, is_lazy && err == ERR_OK);
     audit->is_committing = false;
     while (batch != NULL) {
         struct waiter *next = batch->next; /* a waiter may be gone as soon as the lock is */
@@ -199,19 +318,82 @@ static void lead(struct audit *audit)
             *batch->info = info;
         }
         batch->is_done = true;
+        pthread_cond_signal(&batch->done);
         batch = next;
     }
-    pthread_cond_broadcast(&audit->done);
+    wake_next(audit);
+}
+
+static void count_login(struct metrics *metrics, const struct audit_record *record)
+{
+    static const char *const providers[] = {"local", "password", "apikey", "oidc", "certificate"};
+    struct slice provider =
+        record->who != NULL ? identity_provider(record->who) : record->refused_by;
+    unsigned which = 0;
+    while (which < ARRAY_COUNT(providers) && !slice_equal(provider, slice_of(providers[which]))) {
+        which++;
+    }
+    metrics_add(metrics, METRIC_LOGINS, which * 2 + (record->who == NULL), 1);
+}
+
+static void count_record(struct audit *audit, const struct audit_record *record, int64_t us,
+                         enum err err)
+{
+    struct metrics *metrics = audit->metrics;
+    metrics_add(metrics, METRIC_AUDIT_BACKLOG, 0, UINT64_MAX);
+    metrics_add(metrics, err == ERR_OK ? METRIC_AUDIT_RECORDS : METRIC_AUDIT_FAILURES, 0, 1);
+    if (!record->is_lazy) {
+        metrics_observe(metrics, METRIC_AUDIT_FLUSH, us);
+    }
+    if (record->kind == AUDIT_LOGIN) {
+        count_login(metrics, record);
+    }
+}
+
+enum err audit_check(struct audit *audit, struct errinfo *info)
+{
+    struct statvfs space;
+    if (statvfs(audit->trail.folder, &space) != 0 || (space.f_flag & ST_RDONLY) != 0) {
+        return errinfo_set(info, ERR_IO, NULL, "the folder of the audit trail cannot be written");
+    }
+    if ((uint64_t)space.f_bavail * space.f_frsize < AUDIT_RECORD_BYTES_MAX) {
+        return errinfo_set(info, ERR_IO, "53100", "the disk of the audit trail is full");
+    }
+    pthread_mutex_lock(&audit->lock);
+    while (audit->is_committing) {
+        pthread_cond_wait(&audit->done, &audit->lock);
+    }
+    audit->is_committing = true;
+    audit->is_held = false; /* from here on the lock is ours to take and to let go */
+    audit->hold_until_us = 0;
+    pthread_mutex_unlock(&audit->lock);
+    enum err err =
+        audit->is_replaced ? replaced(info) : audit__lock(audit->trail.lock_fd, true, info);
+    if (err == ERR_OK) {
+        err = audit__trail_refresh(&audit->trail, info);
+        if (err == ERR_OK && audit->trail.is_unsynced) {
+            err = audit__trail_settle(&audit->trail, info);
+        }
+        audit__unlock(audit->trail.lock_fd);
+    }
+    pthread_mutex_lock(&audit->lock);
+    audit->is_committing = false;
+    wake_next(audit);
+    pthread_mutex_unlock(&audit->lock);
+    return err;
 }
 
 enum err audit_write(struct audit *audit, const struct audit_record *record, struct errinfo *info)
 {
+    int64_t started_us = clock_mono_us();
     struct buf fields CLEANUP(buf_fini) = {0};
     TRY(audit__print_fields(record, &fields, info));
     struct waiter self = {.fields = buf_slice(&fields),
                           .wall_us = clock_wall_us(),
                           .is_lazy = record->is_lazy,
-                          .info = info};
+                          .info = info,
+                          .done = PTHREAD_COND_INITIALIZER};
+    metrics_add(audit->metrics, METRIC_AUDIT_BACKLOG, 0, 1);
     pthread_mutex_lock(&audit->lock);
     if (audit->last == NULL) {
         audit->first = &self;
@@ -221,12 +403,14 @@ enum err audit_write(struct audit *audit, const struct audit_record *record, str
     audit->last = &self;
     while (!self.is_done) {
         if (audit->is_committing) {
-            pthread_cond_wait(&audit->done, &audit->lock);
+            pthread_cond_wait(&self.done, &audit->lock);
         } else {
             lead(audit);
         }
     }
     pthread_mutex_unlock(&audit->lock);
+    (void)pthread_cond_destroy(&self.done);
+    count_record(audit, record, clock_mono_us() - started_us, self.err);
     return self.err;
 }
 

@@ -19,6 +19,7 @@
 #include "identity/identity.h"
 
 struct audit;
+struct metrics;
 
 /* How far a trail is known to have come, remembered somewhere that does not fall with its folder. A
  * trail may reach further than its anchor; one that ends before it has lost its end. */
@@ -51,6 +52,7 @@ struct audit_anchor_store {
 struct audit_options {
     uint64_t file_bytes_max;                  /* 0 = 256 MiB */
     const struct audit_anchor_store *anchors; /* copied; NULL = the trail is not anchored */
+    struct metrics *metrics;                  /* NULL: nobody counts; outlives the trail */
 };
 
 /* ERR_CORRUPT when the trail is damaged, or ends before its anchor: then nothing was made, and only
@@ -93,6 +95,7 @@ struct audit_record {
                    * what adds to a record that is on disk, and what shows nobody any data */
     struct slice query_id;
     const struct identity *who; /* NULL for a login that was refused: then, as they said, */
+    struct slice who_printed;   /* empty, or what audit_print_who said of `who` */
     struct slice claimed_user;  /* who wanted to be whom */
     struct slice claimed_client;
     struct slice reason;     /* of a refused login: why, in words that the client does not get */
@@ -115,9 +118,15 @@ struct audit_record {
     struct slice command; /* tag */
 };
 
+/* What a record says of its person, appended: for who writes many of one person. */
+void audit_print_who(const struct identity *who, struct buf *ret_fields);
+
 /* Appends, and syncs unless the record is lazy. Any thread. */
 MUST_USE enum err audit_write(struct audit *audit, const struct audit_record *record,
                               struct errinfo *info);
+
+/* Whether a record could be written now; puts those on disk that wait for it. Any thread. */
+MUST_USE enum err audit_check(struct audit *audit, struct errinfo *info);
 
 /* Files of the trail in order, for moat_system.audit (arena). */
 MUST_USE enum err audit_files(struct audit *audit, const struct identity *who, struct arena *arena,

@@ -77,7 +77,7 @@ static void end(struct anchored *a)
 static enum err open_trail(struct anchored *a, uint64_t file_bytes_max, struct audit **ret_audit,
                            struct errinfo *info)
 {
-    struct audit_options options = {file_bytes_max, &a->store};
+    struct audit_options options = {.file_bytes_max = file_bytes_max, .anchors = &a->store};
     return audit_open(a->folder, &options, ret_audit, info);
 }
 

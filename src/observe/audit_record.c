@@ -14,18 +14,38 @@ static const char *const kind_names[] = {
     [AUDIT_LOSS] = "loss",
 };
 
+/* Without printf, which is half of the work of a record. */
+static void print_name(struct buf *out, const char *name)
+{
+    buf_append(out, ",\"", 2);
+    buf_append_str(out, name);
+    buf_append(out, "\":", 2);
+}
+
 /* ,"name":"text" unless the text is empty: what is not known is absent, which reads as NULL. */
 static void print_text(struct buf *out, const char *name, struct slice text)
 {
     if (text.len > 0) {
-        buf_printf(out, ",\"%s\":", name);
+        print_name(out, name);
         json_write_string(out, text);
     }
 }
 
+static void append_number(struct buf *out, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    buf_append(out, digits + at, sizeof(digits) - at);
+}
+
 static void print_number(struct buf *out, const char *name, uint64_t value)
 {
-    buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)value);
+    print_name(out, name);
+    append_number(out, value);
 }
 
 static struct slice cut_statement(struct slice text)
@@ -75,11 +95,24 @@ static void print_end(const struct audit_record *record, struct buf *out)
     print_number(out, "bytes_out", record->bytes_out);
     buf_append_str(out, ",\"durations_us\":{");
     for (size_t i = 0; i < record->duration_count; i++) {
-        buf_append_str(out, i == 0 ? "" : ",");
-        json_write_string(out, slice_of(record->durations[i].state));
-        buf_printf(out, ":%lld", (long long)record->durations[i].us);
+        int64_t us = record->durations[i].us;
+        buf_append_str(out, i == 0 ? "\"" : ",\"");
+        buf_append_str(out, record->durations[i].state);
+        buf_append(out, "\":", 2);
+        append_number(out, us < 0 ? 0 : (uint64_t)us);
     }
-    buf_printf(out, "},\"duration_us\":%lld", (long long)record->duration_us);
+    buf_append_char(out, '}');
+    print_number(out, "duration_us", record->duration_us < 0 ? 0 : (uint64_t)record->duration_us);
+}
+
+void audit_print_who(const struct identity *who, struct buf *out)
+{
+    print_text(out, "user", identity_subject(who));
+    print_text(out, "actor", identity_actor(who));
+    print_text(out, "provider", identity_provider(who));
+    print_text(out, "client", identity_client(who));
+    print_text(out, "session", identity_session_id(who));
+    print_text(out, "api_key", identity_sign_in(who)->api_key);
 }
 
 enum err audit__print_fields(const struct audit_record *record, struct buf *out,
@@ -89,13 +122,10 @@ enum err audit__print_fields(const struct audit_record *record, struct buf *out,
            (size_t)record->kind < ARRAY_COUNT(kind_names));
     buf_printf(out, "\"kind\":\"%s\"", kind_names[record->kind]);
     print_text(out, "query_id", record->query_id);
-    if (record->who != NULL) {
-        print_text(out, "user", identity_subject(record->who));
-        print_text(out, "actor", identity_actor(record->who));
-        print_text(out, "provider", identity_provider(record->who));
-        print_text(out, "client", identity_client(record->who));
-        print_text(out, "session", identity_session_id(record->who));
-        print_text(out, "api_key", identity_sign_in(record->who)->api_key);
+    if (record->who != NULL && record->who_printed.len > 0) {
+        buf_append_slice(out, record->who_printed);
+    } else if (record->who != NULL) {
+        audit_print_who(record->who, out);
     } else {
         print_text(out, "user", record->claimed_user);
         print_text(out, "provider", record->refused_by);
@@ -106,7 +136,13 @@ enum err audit__print_fields(const struct audit_record *record, struct buf *out,
     if (record->statement.len > 0) {
         print_text(out, "statement", cut_statement(record->statement));
         print_number(out, "statement_bytes", record->statement.len);
-        buf_printf(out, ",\"fingerprint\":\"%016llx\"", (unsigned long long)record->fingerprint);
+        uint8_t bytes[8];
+        char hex[17];
+        for (int i = 0; i < 8; i++) {
+            bytes[i] = (uint8_t)(record->fingerprint >> (56 - 8 * i));
+        }
+        hash_hex(bytes, sizeof(bytes), hex);
+        print_text(out, "fingerprint", slice_of(hex));
     }
     buf_append_str(out, ",\"tables\":[");
     for (size_t i = 0; i < record->table_count; i++) {
@@ -132,7 +168,8 @@ enum err audit__print_fields(const struct audit_record *record, struct buf *out,
 /* ---- the chain ---- */
 
 #define PREV_MARK ",\"prev\":\""
-#define HASH_MARK "\",\"hash\":\""
+#define HASH_START ",\"hash\":\""
+#define HASH_MARK "\"" HASH_START
 #define LINE_END "\"}"
 #define SEQ_MARK "{\"seq\":"
 
@@ -141,10 +178,15 @@ enum err audit__append_line(struct buf *out, struct audit_head *head, int64_t wa
 {
     char time[CLOCK_TEXT_BYTES];
     size_t start = out->len;
-    buf_printf(out, SEQ_MARK "%llu,\"time\":\"%s\",", (unsigned long long)(head->seq + 1),
-               clock_format_utc(wall_us, time));
+    buf_append_str(out, SEQ_MARK);
+    append_number(out, head->seq + 1);
+    buf_append_str(out, ",\"time\":\"");
+    buf_append_str(out, clock_format_utc(wall_us, time));
+    buf_append_str(out, "\",");
     buf_append_slice(out, fields);
-    buf_printf(out, PREV_MARK "%s\"", head->hash);
+    buf_append_str(out, PREV_MARK);
+    buf_append_str(out, head->hash);
+    buf_append_char(out, '"');
     if (buf_failed(out)) {
         return errinfo_nomem(info);
     }
@@ -154,7 +196,9 @@ enum err audit__append_line(struct buf *out, struct audit_head *head, int64_t wa
     }
     hash_hex(digest, sizeof(digest), head->hash);
     head->seq++;
-    buf_printf(out, ",\"hash\":\"%s" LINE_END "\n", head->hash);
+    buf_append_str(out, HASH_START);
+    buf_append_str(out, head->hash);
+    buf_append_str(out, LINE_END "\n");
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 

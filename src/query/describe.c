@@ -18,6 +18,25 @@ static enum err copy_columns(const struct engine_column *columns, size_t count, 
     return ERR_OK;
 }
 
+/* A function that was rewritten may have had no use for the last ones: any value will do. */
+static enum err add_unused(struct slice **types, size_t *count, size_t wanted, struct arena *arena,
+                           struct errinfo *info)
+{
+    if (wanted <= *count) {
+        return ERR_OK;
+    }
+    struct slice *grown = arena_calloc(arena, wanted + 1, sizeof(*grown));
+    if (grown == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (*count > 0) {
+        memcpy(grown, *types, *count * sizeof(*grown));
+    }
+    *types = grown;
+    *count = wanted;
+    return ERR_OK;
+}
+
 static enum err ask_engine(struct session *session, struct slice sql, struct arena *arena,
                            struct query_column **ret_columns, size_t *ret_column_count,
                            struct slice **ret_types, size_t *ret_type_count, struct errinfo *info)
@@ -58,9 +77,11 @@ enum err session_describe(struct session *session, struct slice statement, struc
     if (err != ERR_OK) {
         struct query described = {.session = session, .plan = plan};
         query_clean_error(&described, true, info);
+        return err;
     }
-    if (err == ERR_OK && is_signal && *ret_column_count == 1) {
+    if (is_signal && *ret_column_count == 1) {
         (*ret_columns)[0] = (struct query_column){name, SLICE("BOOLEAN")};
     }
-    return err;
+    return add_unused(ret_parameter_types, ret_parameter_count, plan->ast->parameter_count, arena,
+                      info);
 }

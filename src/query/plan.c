@@ -19,6 +19,7 @@ void plan_unref(struct plan *plan)
             identity_unref(plan->identities[i]);
         }
         mem_free(plan->identities);
+        constant_free(atomic_load(&plan->constant));
         arena_free(plan->arena);
         mem_free(plan);
     }
@@ -992,6 +993,8 @@ static enum err build_text(struct session *session, struct query *query, struct 
         limits_of(session, session->who, slice_of(session->default_schema), &asker);
     TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root.ast, info));
     plan->ast = root.ast;
+    plan->reads_nothing = root.ast->reference_count == 0;
+    plan->is_constant = sql_ast_is_constant(root.ast);
     TRY(enter(query, QUERY_PARSED, info));
     TRY(plan_resolve_node(&b, &root, info));
     if (query != NULL) { /* from here the trail can say which tables */
@@ -1061,34 +1064,66 @@ static bool is_current(struct session *session, const struct plan *plan)
     return is_same;
 }
 
+static uint64_t key_of(const struct session *session, struct slice text, uint64_t version)
+{
+    uint64_t seed = identity_fingerprint(session->who) ^
+                    hash_xx64(slice_of(session->default_schema),
+                              hash_xx64(slice_of(session->default_catalog), version));
+    return hash_xx64(text, seed);
+}
+
+struct plan *plan_find(struct session *session, struct slice text, uint64_t version)
+{
+    struct plan *plan = plan_cache_get(session->warehouse->cache, key_of(session, text, version),
+                                       text, version, session->who);
+    if (plan != NULL && !is_current(session, plan)) {
+        plan_unref(plan);
+        plan = NULL;
+    }
+    return plan;
+}
+
+enum err plan_take(struct query *query, struct plan *plan, struct errinfo *info)
+{
+    plan_unref(query->plan);
+    atomic_fetch_add(&plan->references, 1);
+    query->plan = plan;
+    query->is_answered = query->takes_constant && atomic_load(&plan->constant) != NULL;
+    TRY(query_move(query, QUERY_SECURED, info));
+    return query_move(query, QUERY_PLANNED, info);
+}
+
+/* What else follows from the text, so that who finds the plan need not look at the text. */
+static enum err keep_words(struct plan *plan, struct slice text, struct errinfo *info)
+{
+    struct statement statement;
+    struct slice redacted; /* perhaps a view of the text, which is the client's */
+    TRY(statement_redact(text, plan->arena, &redacted, info));
+    if (!arena_slice(plan->arena, redacted, &plan->audit_statement)) {
+        return errinfo_nomem(info);
+    }
+    TRY(statement_fingerprint(text, &plan->fingerprint, info));
+    TRY(statement_parse(text, plan->arena, &statement, info));
+    plan->tag = statement.kind == STATEMENT_QUERY ? statement.tag : NULL;
+    return ERR_OK;
+}
+
 enum err plan_build(struct session *session, struct query *query, struct slice text,
                     struct plan **ret_plan, struct errinfo *info)
 {
     struct warehouse *warehouse = session->warehouse;
     uint64_t version;
     TRY(system_version(warehouse->system, &version, info));
-    uint64_t seed = identity_fingerprint(session->who) ^
-                    hash_xx64(slice_of(session->default_schema),
-                              hash_xx64(slice_of(session->default_catalog), version));
-    uint64_t key = hash_xx64(text, seed);
-    struct plan *plan CLEANUP(plan_cleanup) =
-        plan_cache_get(warehouse->cache, key, text, version, session->who);
-    if (plan != NULL && is_current(session, plan)) {
-        if (query != NULL) {
-            plan_unref(query->plan);
-            atomic_fetch_add(&plan->references, 1);
-            query->plan = plan;
-        }
-        TRY(enter(query, QUERY_SECURED, info));
-        TRY(enter(query, QUERY_PLANNED, info));
+    struct plan *plan CLEANUP(plan_cleanup) = plan_find(session, text, version);
+    if (plan != NULL) {
+        TRY(query == NULL ? ERR_OK : plan_take(query, plan, info));
         *ret_plan = TAKE(plan);
         return ERR_OK;
     }
-    plan_unref(TAKE(plan));
     TRY(build_new(session, query, text, &plan, info));
-    plan->key = key;
+    plan->key = key_of(session, text, version);
     plan->system_version = version;
-    if (plan->is_cacheable && query != NULL) {
+    if (plan->is_cacheable && query != NULL && keep_words(plan, text, NULL) == ERR_OK) {
         plan_cache_put(warehouse->cache, plan, text);
     }
     *ret_plan = TAKE(plan);

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/admission_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 
@@ -31,6 +31,7 @@ void query_cancel(struct query *query)
     pthread_mutex_lock(&session->lock);
     engine_session_cancel(session->engine);
     pthread_mutex_unlock(&session->lock);
+    admission_wake(session->warehouse->admission);
 }
 
 double query_progress(struct query *query)
@@ -246,16 +247,72 @@ static struct engine_parameter engine_value(const struct query_parameter *parame
     return value;
 }
 
-static enum err run_select(struct query *query, const struct query_parameter *parameters,
-                           size_t parameter_count, struct errinfo *info)
+/* Bytes of the values of a batch, near enough for a limit: 8 a cell, and the bytes of texts. */
+static uint64_t batch_bytes(const struct ArrowArray *batch)
 {
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    bool is_signal;
-    TRY(run_signal(query, parameters, parameter_count, &is_signal, info));
-    if (is_signal) {
-        return ERR_OK;
+    uint64_t bytes = (uint64_t)batch->length * 8;
+    if (batch->n_buffers == 3 && batch->length > 0 && batch->buffers[1] != NULL) {
+        const int32_t *offsets = batch->buffers[1];
+        bytes += (uint64_t)(offsets[batch->offset + batch->length] - offsets[batch->offset]);
     }
-    TRY(plan_build(query->session, query, query->statement, &plan, info));
+    for (int64_t i = 0; i < batch->n_children; i++) {
+        bytes += batch_bytes(batch->children[i]);
+    }
+    return bytes;
+}
+
+static enum err check_limits(struct query *query, struct errinfo *info)
+{
+    if (query->rows_max != 0 && query->rows_out > query->rows_max) {
+        (void)errinfo_set(info, ERR_LIMIT, "54000", "the result has more than %llu rows",
+                          (unsigned long long)query->rows_max);
+        errinfo_hint(info, "Add LIMIT, or raise query.rows_max.");
+        return ERR_LIMIT;
+    }
+    if (query->bytes_max != 0 && query->bytes_out > query->bytes_max) {
+        (void)errinfo_set(info, ERR_LIMIT, "54000", "the result is larger than %llu bytes",
+                          (unsigned long long)query->bytes_max);
+        errinfo_hint(info, "Select fewer rows or columns, or raise query.bytes_max.");
+        return ERR_LIMIT;
+    }
+    return ERR_OK;
+}
+
+/* Releases the batch when it is too much. */
+static enum err count_batch(struct query *query, struct ArrowArray *batch, struct errinfo *info)
+{
+    query->rows_out += (uint64_t)batch->length;
+    atomic_store_explicit(&query->running.rows_out, query->rows_out, memory_order_relaxed);
+    query->bytes_out += batch_bytes(batch);
+    enum err err = check_limits(query, info);
+    if (err != ERR_OK) {
+        batch->release(batch);
+        batch->release = NULL;
+    }
+    return err;
+}
+
+/* All of a life without the engine. What fails leaves no row: the record comes first. */
+static enum err answer(struct query *query, struct errinfo *info)
+{
+    struct ArrowArray batch;
+    query->has_rows = true;
+    TRY(query_check_cancelled(query, info));
+    TRY(query_move(query, QUERY_ADMITTED, info));
+    TRY(query_move(query, QUERY_RUNNING, info));
+    constant_batch(query->plan, &batch);
+    enum err err = count_batch(query, &batch, info);
+    if (err == ERR_OK) {
+        batch.release(&batch);
+        err = query_move(query, QUERY_DONE, info);
+    }
+    return err;
+}
+
+static enum err run_plan(struct query *query, struct plan *plan,
+                         const struct query_parameter *parameters, size_t parameter_count,
+                         struct errinfo *info)
+{
     uint32_t wanted = plan->ast == NULL ? 0 : plan->ast->parameter_count;
     if (wanted != parameter_count) {
         (void)errinfo_set(info, ERR_INVALID, "08P01",
@@ -273,7 +330,52 @@ static enum err run_select(struct query *query, const struct query_parameter *pa
     for (size_t i = 0; i < parameter_count; i++) {
         values[i] = engine_value(&parameters[i]);
     }
-    return query_run(query, plan, values, parameter_count, info);
+    if (query->is_answered) {
+        return answer(query, info);
+    }
+    TRY(query_run(query, plan, values, parameter_count, info));
+    return plan->is_constant ? constant_keep(query, info) : ERR_OK;
+}
+
+static enum err run_select(struct query *query, const struct query_parameter *parameters,
+                           size_t parameter_count, struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    bool is_signal;
+    TRY(run_signal(query, parameters, parameter_count, &is_signal, info));
+    if (is_signal) {
+        return ERR_OK;
+    }
+    query->takes_constant = true;
+    TRY(plan_build(query->session, query, query->statement, &plan, info));
+    return run_plan(query, plan, parameters, parameter_count, info);
+}
+
+/* A text that was planned before was looked at before, and the store is as it was when the session
+ * was renewed for this statement. */
+static struct plan *find_plan(const struct query *query)
+{
+    struct session *session = query->session;
+    struct plan *plan = NULL;
+    if (query->statement.len <= config_bytes(session->config, CONFIG_SQL_STATEMENT_BYTES_MAX)) {
+        plan = plan_find(session, query->statement, session->system_version);
+    }
+    if (plan != NULL && plan->tag == NULL) {
+        plan_unref(TAKE(plan));
+    }
+    return plan;
+}
+
+static enum err run_found(struct query *query, struct plan *plan,
+                          const struct query_parameter *parameters, size_t parameter_count,
+                          struct errinfo *info)
+{
+    query->audit_statement = plan->audit_statement;
+    query->fingerprint = plan->fingerprint;
+    query->tag = plan->tag;
+    query->takes_constant = true;
+    TRY(plan_take(query, plan, info));
+    return run_plan(query, plan, parameters, parameter_count, info);
 }
 
 static enum err run_transaction(UNUSED struct query *query, const struct statement *statement,
@@ -312,6 +414,7 @@ static const struct {
     [STATEMENT_ALTER_TABLE] = {run_alter_table, true},
     [STATEMENT_CREATE_PRINCIPAL] = {run_create_principal, true},
     [STATEMENT_ALTER_USER] = {run_alter_user, true},
+    [STATEMENT_ALTER_LIMITS] = {run_alter_limits, true},
     [STATEMENT_CREATE_API_KEY] = {run_create_api_key, true},
     [STATEMENT_REVOKE_API_KEY] = {run_revoke_api_key, true},
     [STATEMENT_GRANT] = {run_grant, true},
@@ -333,6 +436,10 @@ static enum err run_statement(struct query *query, const struct query_parameter 
                               size_t parameter_count, struct errinfo *info)
 {
     const struct config *config = query->session->config;
+    struct plan *plan CLEANUP(plan_cleanup) = find_plan(query);
+    if (plan != NULL) {
+        return run_found(query, plan, parameters, parameter_count, info);
+    }
     TRY(sql_check_text(query->statement, config_bytes(config, CONFIG_SQL_STATEMENT_BYTES_MAX),
                        info));
     struct statement statement;
@@ -395,6 +502,9 @@ static void query_free(struct query *query)
     session->query = NULL;
     engine_session_ready(session->engine); /* a cancel was for this query */
     pthread_mutex_unlock(&session->lock);
+    if (query->pulled.release != NULL) {
+        query->pulled.release(&query->pulled);
+    }
     plan_unref(query->plan);
     arena_free(query->arena);
     mem_free(query);
@@ -427,6 +537,11 @@ enum err query_open(struct session *session, struct slice statement,
     info = info != NULL ? info : &local;
     errinfo_init(info);
     TRY(check_session(session, info));
+    bool is_worth_a_record = false;
+    enum err rate = admission_check_rate(session, &is_worth_a_record, info);
+    if (rate != ERR_OK && !is_worth_a_record) {
+        return rate;
+    }
     struct query *query;
     TRY(query_new(session, statement, &query, info));
     pthread_mutex_lock(&session->lock);
@@ -434,7 +549,7 @@ enum err query_open(struct session *session, struct slice statement,
     pthread_mutex_unlock(&session->lock);
     clients_add(&session->warehouse->clients, query);
     watchdog_add(session->warehouse->watchdog, query);
-    enum err err = run_statement(query, parameters, parameter_count, info);
+    enum err err = rate != ERR_OK ? rate : run_statement(query, parameters, parameter_count, info);
     if (err == ERR_OK && !query->has_rows) {
         err = query_move(query, QUERY_DONE, info);
     }
@@ -476,55 +591,40 @@ uint64_t query_rows(const struct query *query)
     return query->rows_out;
 }
 
+static const struct constant *constant_of(const struct query *query)
+{
+    bool has_one = query->takes_constant && query->plan != NULL;
+    return has_one ? atomic_load(&query->plan->constant) : NULL;
+}
+
 size_t query_column_count(const struct query *query)
 {
+    if (query->is_answered) {
+        return constant_column_count(constant_of(query));
+    }
     return query->engine == NULL ? 0 : engine_query_column_count(query->engine);
 }
 
 struct query_column query_column(const struct query *query, size_t index)
 {
+    if (query->is_answered) {
+        return constant_column(constant_of(query), index);
+    }
     struct engine_column column = engine_query_column(query->engine, index);
     return (struct query_column){column.name, column.type};
 }
 
 enum err query_schema(struct query *query, struct ArrowSchema *ret_schema, struct errinfo *info)
 {
-    ASSERT(query->has_rows && !query_state_is_final(query->state));
+    ASSERT(query->has_rows && (query->is_answered || !query_state_is_final(query->state)));
+    if (query->is_answered) {
+        constant_schema(query->plan, ret_schema);
+        return ERR_OK;
+    }
     return engine_query_schema(query->engine, ret_schema, info);
 }
 
-/* Bytes of the values of a batch, near enough for a limit: 8 a cell, and the bytes of texts. */
-static uint64_t batch_bytes(const struct ArrowArray *batch)
-{
-    uint64_t bytes = (uint64_t)batch->length * 8;
-    if (batch->n_buffers == 3 && batch->length > 0 && batch->buffers[1] != NULL) {
-        const int32_t *offsets = batch->buffers[1];
-        bytes += (uint64_t)(offsets[batch->offset + batch->length] - offsets[batch->offset]);
-    }
-    for (int64_t i = 0; i < batch->n_children; i++) {
-        bytes += batch_bytes(batch->children[i]);
-    }
-    return bytes;
-}
-
-static enum err check_limits(struct query *query, struct errinfo *info)
-{
-    if (query->rows_max != 0 && query->rows_out > query->rows_max) {
-        (void)errinfo_set(info, ERR_LIMIT, "54000", "the result has more than %llu rows",
-                          (unsigned long long)query->rows_max);
-        errinfo_hint(info, "Add LIMIT, or raise query.rows_max.");
-        return ERR_LIMIT;
-    }
-    if (query->bytes_max != 0 && query->bytes_out > query->bytes_max) {
-        (void)errinfo_set(info, ERR_LIMIT, "54000", "the result is larger than %llu bytes",
-                          (unsigned long long)query->bytes_max);
-        errinfo_hint(info, "Select fewer rows or columns, or raise query.bytes_max.");
-        return ERR_LIMIT;
-    }
-    return ERR_OK;
-}
-
-static enum err pull(struct query *query, struct ArrowArray *out, struct errinfo *info)
+enum err query_pull(struct query *query, struct ArrowArray *out, struct errinfo *info)
 {
     TRY(query_check_cancelled(query, info));
     enum err err = engine_query_next(query->engine, out, info);
@@ -540,30 +640,40 @@ static enum err pull(struct query *query, struct ArrowArray *out, struct errinfo
         files_polish(query, info);
         return err;
     }
-    if (out->release == NULL) {
-        return ERR_OK;
+    return out->release == NULL ? ERR_OK : count_batch(query, out, info);
+}
+
+/* What is there without asking the engine: rows of a constant, once; what was pulled to look. */
+static bool take_pulled(struct query *query, struct ArrowArray *ret_batch)
+{
+    if (query->pulled.release != NULL) {
+        *ret_batch = query->pulled;
+        query->pulled.release = NULL;
+        return true;
     }
-    query->rows_out += (uint64_t)out->length;
-    atomic_store_explicit(&query->running.rows_out, query->rows_out, memory_order_relaxed);
-    query->bytes_out += batch_bytes(out);
-    err = check_limits(query, info);
-    if (err != ERR_OK) {
-        out->release(out);
-        out->release = NULL;
+    if (constant_of(query) == NULL || query->is_given) {
+        return constant_of(query) != NULL;
     }
-    return err;
+    query->is_given = true;
+    constant_batch(query->plan, ret_batch);
+    return true;
 }
 
 enum err query_next(struct query *query, struct ArrowArray *ret_batch, struct errinfo *info)
 {
     struct errinfo local;
     info = info != NULL ? info : &local;
+    if (query->is_answered) { /* all but its rows is done */
+        *ret_batch = (struct ArrowArray){0};
+        (void)take_pulled(query, ret_batch);
+        return ERR_OK;
+    }
     ASSERT(query->has_rows && !query_state_is_final(query->state));
     if (query->state == QUERY_RUNNING) {
         TRY(query_move(query, QUERY_STREAMING, info));
     }
     struct ArrowArray batch = {0};
-    enum err err = pull(query, &batch, info);
+    enum err err = take_pulled(query, &batch) ? ERR_OK : query_pull(query, &batch, info);
     if (err != ERR_OK) {
         query_fail(query, err, info);
         return err;

@@ -63,6 +63,16 @@ MUST_USE enum err warehouse_accept_trail_loss(const struct config *config,
 MUST_USE enum err warehouse_login_local(struct warehouse *warehouse, struct slice as,
                                         struct identity **ret_identity, struct errinfo *info);
 
+/* ---- for who watches ---- */
+
+struct metrics;
+/* Counters of all that the warehouse does; those that others keep are of the last sample. */
+struct metrics *warehouse_metrics(struct warehouse *warehouse);
+void warehouse_sample(struct warehouse *warehouse);
+/* ERR with the reason, in one line, if statements could not be run now: the trail cannot be
+ * written, or no engine host comes up. Any thread. */
+MUST_USE enum err warehouse_check(struct warehouse *warehouse, struct errinfo *info);
+
 /* ---- passwords: one login with SCRAM (identity/scram.h) ---- */
 
 struct password_login;
@@ -133,6 +143,14 @@ MUST_USE enum err session_fork(const struct session *session, struct session **r
 /* The person, good until the session's next statement: the store may have changed by then. */
 const struct identity *session_identity(const struct session *session);
 const struct config *session_config(const struct session *session);
+
+/* What its statements are counted under. */
+enum session_protocol {
+    SESSION_EMBEDDED,
+    SESSION_POSTGRES,
+    SESSION_HTTP,
+};
+void session_set_protocol(struct session *session, enum session_protocol protocol);
 
 /* What each statement checks first: that the person may still ask. A sign-in that can be renewed
  * is, and roles are those of now; with a query open it is only checked. ERR_DENIED (28000): it has

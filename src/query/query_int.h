@@ -10,6 +10,7 @@
 #include "catalog/catalog.h"
 #include "engine/engine.h"
 #include "observe/audit.h"
+#include "observe/metrics.h"
 #include "policy/policy.h"
 #include "query/clients_int.h"
 #include "query/query.h"
@@ -22,15 +23,20 @@
 #include "system/system.h"
 
 struct admission;
+struct fair_ticket;
 struct login_guard;
 struct login_setup;
 struct plan_cache;
+struct session_limits;
 
 struct warehouse {
     const struct config *config;
     char *folder;
     struct system *system;
     struct audit *audit;
+    struct metrics *metrics;
+    atomic_uint session_count;
+    int64_t started_wall_us;
     struct engine_hosts *hosts; /* NULL: the engine runs in this process */
     struct engine *engine;
     struct admission *admission;
@@ -59,6 +65,9 @@ struct prepared {
 struct session {
     struct warehouse *warehouse;
     struct identity *who;
+    struct identity *printed; /* whom `audit_who` is about; held */
+    struct buf audit_who;     /* what records say of them */
+    enum session_protocol protocol;
     bool is_over;            /* the person may not ask on: sign-in ended, user gone */
     uint64_t system_version; /* of the store when `who` was last looked up in it */
     struct config *config;   /* the session's own copy: SET */
@@ -66,6 +75,7 @@ struct session {
     struct client *client; /* NULL: not of a server */
     char *default_catalog; /* of names without one, with the schema: USE */
     char *default_schema;
+    struct session_limits *limits; /* NULL until its first statement */
     struct prepared *prepared;
     struct resolve_memo *memo; /* while a statement is planned, in its arena */
     struct arena *memo_arena;
@@ -111,6 +121,9 @@ struct plan {
     bool is_partial; /* columns of a text file are withheld, and its errors quote whole lines */
     bool has_barrier;
     bool is_cacheable;
+    bool reads_nothing; /* no table, view, file or row of Moat's own: nobody is shown any data */
+    bool is_constant;   /* and it gives the same rows each time */
+    _Atomic(struct constant *) constant; /* these rows, once the engine has said them */
     enum leak_class leak;
     const char *leak_what;  /* in words, of the statement itself; NULL = not the person's to know */
     struct slice leak_name; /* and the name after it, or empty */
@@ -118,15 +131,39 @@ struct plan {
     struct sql_travel travel; /* positions in `ast` to those in the statement */
     uint64_t key;
     uint64_t system_version;
+    /* Of one that was put into the cache: */
+    struct slice audit_statement;
+    uint64_t fingerprint;
+    const char *tag; /* NULL: its text is no statement by itself */
 };
 
 void plan_unref(struct plan *plan);
 DEFINE_CLEANUP(struct plan, plan_cleanup, plan_unref)
 
+/* ---- constant.c: rows of a statement that gives the same each time ---- */
+
+struct constant;
+
+void constant_free(struct constant *constant);
+DEFINE_CLEANUP(struct constant, constant_cleanup, constant_free)
+/* Pulls what the query's engine gives; its plan keeps that if it is small, else it is in
+ * query->pulled, to be given out first. */
+MUST_USE enum err constant_keep(struct query *query, struct errinfo *info);
+size_t constant_column_count(const struct constant *constant);
+struct query_column constant_column(const struct constant *constant, size_t index);
+/* Of a plan that has a constant: views, which hold the plan until they are released. */
+void constant_batch(struct plan *plan, struct ArrowArray *ret_batch);
+void constant_schema(struct plan *plan, struct ArrowSchema *ret_schema);
+
 /* Parses, resolves, secures and plans `text` for the session's person; moves `query` through the
  * states on the way when it is not NULL. */
 MUST_USE enum err plan_build(struct session *session, struct query *query, struct slice text,
                              struct plan **ret_plan, struct errinfo *info);
+
+/* A plan of this text in the cache that is as good as new, held; or NULL. */
+struct plan *plan_find(struct session *session, struct slice text, uint64_t system_version);
+/* Takes the query through SECURED and PLANNED with a plan that was found. */
+MUST_USE enum err plan_take(struct query *query, struct plan *plan, struct errinfo *info);
 
 /* One table of rows that Moat made: columns and JSON lines, as a plan of its own. */
 MUST_USE enum err plan_rows(struct session *session, const struct relation_column *columns,
@@ -181,11 +218,16 @@ struct query {
     char notice[256];
     bool is_admin; /* audited as administration */
     bool is_start_audited;
-    bool is_admitted;
     bool has_rows;
+    struct fair_ticket *ticket; /* its place; NULL: none */
+    uint64_t memory_bytes;      /* granted with it; 0 = no limit of its own */
     struct plan *plan;
     struct access *access;
     struct engine_query *engine;
+    struct ArrowArray pulled; /* already, but not given out */
+    bool takes_constant;      /* SELECT by itself: what wraps one (COPY, EXPLAIN) runs it */
+    bool is_answered;         /* from the plan's constant: the record of its end is its only one */
+    bool is_given;            /* that constant, by query_next */
     atomic_bool is_cancelled;
     atomic_bool is_timed_out;
     int64_t deadline_us; /* monotonic; 0 = none */
@@ -209,6 +251,10 @@ MUST_USE enum err query_run_rows(struct query *query, const struct relation_colu
                                  size_t column_count, struct slice json_lines,
                                  struct errinfo *info);
 
+/* The engine's next batch, counted against the query's limits. */
+MUST_USE enum err query_pull(struct query *query, struct ArrowArray *ret_batch,
+                             struct errinfo *info);
+
 /* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
 MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
 
@@ -226,16 +272,7 @@ void session_print_settings(const struct session *session, const enum config_key
                             struct buf *lines);
 void session_drop_prepared(struct session *session, struct slice name);
 
-/* ---- admission, cache, watchdog ---- */
-
-MUST_USE enum err admission_new(const struct config *config, struct admission **ret_admission,
-                                struct errinfo *info);
-void admission_free(struct admission *admission);
-/* Waits for a place; fails with ERR_BUSY (53300, 53400) or as query_check_cancelled says. */
-MUST_USE enum err admission_enter(struct admission *admission, struct query *query,
-                                  struct errinfo *info);
-void admission_leave(struct admission *admission, struct query *query);
-void admission_wake(struct admission *admission); /* a waiter may have been cancelled */
+/* ---- cache, watchdog (admission: admission_int.h) ---- */
 
 MUST_USE enum err plan_cache_new(struct plan_cache **ret_cache, struct errinfo *info);
 void plan_cache_free(struct plan_cache *cache);

@@ -39,6 +39,8 @@ MUST_USE enum err run_drop(struct query *, const struct statement *, struct erri
 MUST_USE enum err run_alter_table(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_principal(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_alter_user(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_alter_limits(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_show_limits(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_api_key(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_revoke_api_key(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_show_api_keys(struct query *, const struct statement *, struct errinfo *);

@@ -570,6 +570,8 @@ enum err run_show(struct query *query, const struct statement *statement, struct
         return show_grants(query, statement, info);
     case SHOW_EFFECTIVE_POLICY:
         return show_effective(query, statement, info);
+    case SHOW_LIMITS:
+        return run_show_limits(query, statement, info);
     case SHOW_API_KEYS:
         return run_show_api_keys(query, statement, info);
     case SHOW_SETTING:

@@ -1,6 +1,6 @@
 /* Sessions: one person, one engine connection, their settings and prepared statements. */
 #include "base/mem.h"
-#include "query/query_int.h"
+#include "query/admission_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"
 
@@ -13,6 +13,7 @@ enum err session_open(struct warehouse *warehouse, struct identity *who,
     }
     pthread_mutex_init(&session->lock, NULL);
     session->warehouse = warehouse;
+    atomic_fetch_add(&warehouse->session_count, 1);
     session->who = identity_ref(who);
     session->default_catalog = mem_strdup(SQL_CATALOG_DEFAULT);
     session->default_schema = mem_strdup(SQL_SCHEMA_DEFAULT);
@@ -42,6 +43,7 @@ enum err session_fork(const struct session *session, struct session **ret_sessio
         return errinfo_nomem(info);
     }
     fork->system_version = session->system_version;
+    fork->protocol = session->protocol;
     fork->client = session->client;
     *ret_session = TAKE(fork);
     return ERR_OK;
@@ -56,9 +58,13 @@ void session_close(struct session *session)
     session_drop_prepared(session, (struct slice){"", 0});
     engine_session_close(session->engine);
     config_free(session->config);
+    session_limits_free(session->limits);
     identity_unref(session->who);
+    identity_unref(session->printed);
+    buf_fini(&session->audit_who);
     mem_free(session->default_catalog);
     mem_free(session->default_schema);
+    atomic_fetch_sub(&session->warehouse->session_count, 1);
     pthread_mutex_destroy(&session->lock);
     mem_free(session);
 }
@@ -66,6 +72,11 @@ void session_close(struct session *session)
 const struct identity *session_identity(const struct session *session)
 {
     return session->who;
+}
+
+void session_set_protocol(struct session *session, enum session_protocol protocol)
+{
+    session->protocol = protocol;
 }
 
 const struct config *session_config(const struct session *session)

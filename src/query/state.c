@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "query/admission_int.h"
 #include "query/lake_int.h"
 
 typedef enum err (*move_fn)(struct query *query, enum query_state to, struct errinfo *info);
@@ -55,7 +56,7 @@ enum err query_move(struct query *query, enum query_state to, struct errinfo *in
     }
     query->state = to;
     atomic_store_explicit(&query->running.state, (int)to, memory_order_relaxed);
-    query->entered_us[to] = clock_mono_us();
+    query->entered_us[to] = query->is_answered ? 0 : clock_mono_us(); /* no time to speak of */
     return ERR_OK;
 }
 
@@ -86,6 +87,17 @@ static void fill_tables(const struct query *query, struct audit_table *tables)
     }
 }
 
+static struct slice print_who(struct session *session)
+{
+    if (session->printed != session->who) {
+        identity_unref(session->printed);
+        session->printed = identity_ref(session->who);
+        buf_reset(&session->audit_who);
+        audit_print_who(session->who, &session->audit_who);
+    }
+    return buf_failed(&session->audit_who) ? (struct slice){"", 0} : buf_slice(&session->audit_who);
+}
+
 static enum err write_record(struct query *query, struct audit_record *record, struct errinfo *info)
 {
     size_t table_count = query->plan == NULL ? 0 : query->plan->table_count;
@@ -96,6 +108,7 @@ static enum err write_record(struct query *query, struct audit_record *record, s
     fill_tables(query, tables);
     record->query_id = slice_of(query->id);
     record->who = query->session->who;
+    record->who_printed = print_who(query->session);
     record->statement = query->audit_statement;
     record->fingerprint = query->fingerprint;
     record->tables = tables;
@@ -104,10 +117,16 @@ static enum err write_record(struct query *query, struct audit_record *record, s
     return audit_write(query->session->warehouse->audit, record, info);
 }
 
-/* S5: the record is on disk before anything that could read a row is started. */
+/* S5: the record is on disk before anything that could read a row is started. Of a statement that
+ * reads nothing it is written, and synced with the next that is not so. */
 static enum err audit_start(struct query *query, UNUSED enum query_state to, struct errinfo *info)
 {
-    struct audit_record record = {.kind = query->is_admin ? AUDIT_ADMIN : AUDIT_QUERY_START};
+    bool reads_nothing = query->plan != NULL && query->plan->reads_nothing;
+    struct audit_record record = {.kind = query->is_admin ? AUDIT_ADMIN : AUDIT_QUERY_START,
+                                  .is_lazy = reads_nothing && !query->is_admin};
+    if (query->is_answered) {
+        return ERR_OK; /* the record of its end comes before its rows */
+    }
     TRY(write_record(query, &record, info));
     query->is_start_audited = true;
     return ERR_OK;
@@ -116,7 +135,9 @@ static enum err audit_start(struct query *query, UNUSED enum query_state to, str
 static enum err take_place(struct query *query, UNUSED enum query_state to, struct errinfo *info)
 {
     TRY(admission_enter(query->session->warehouse->admission, query, info));
-    query->is_admitted = true;
+    if (query->session->warehouse->hosts != NULL) {
+        engine_session_set_memory(query->session->engine, query->memory_bytes);
+    }
     return ERR_OK;
 }
 
@@ -146,22 +167,76 @@ static void release(struct query *query)
     struct engine_query *engine = TAKE(query->engine);
     pthread_mutex_unlock(&session->lock);
     engine_query_close(engine);
-    if (query->is_admitted) {
+    if (query->ticket != NULL) {
         admission_leave(session->warehouse->admission, query);
-        query->is_admitted = false;
     }
     watchdog_remove(session->warehouse->watchdog, query);
 }
 
+/* Which SQLSTATEs are of which kind of trouble: by their class. */
+static unsigned kind_of_error(const char *sqlstate)
+{
+    static const struct {
+        const char *class;
+        unsigned kind;
+    } classes[] = {{"42501", 1}, {"42", 0}, {"28", 1}, {"53", 2}, {"54", 2}, {"XX", 3}, {"58", 3}};
+    for (size_t i = 0; i < ARRAY_COUNT(classes); i++) {
+        if (strncmp(sqlstate, classes[i].class, strlen(classes[i].class)) == 0) {
+            return classes[i].kind;
+        }
+    }
+    return 4;
+}
+
+static void observe_span(const struct query *query, enum metric metric, enum query_state from,
+                         enum query_state to, int64_t end_us)
+{
+    int64_t until_us = to == QUERY_DONE ? end_us : query->entered_us[to];
+    if (query->entered_us[from] != 0 && until_us != 0) {
+        metrics_observe(query->session->warehouse->metrics, metric,
+                        until_us - query->entered_us[from]);
+    }
+}
+
+static void count_tables(const struct query *query, const struct audit_record *record)
+{
+    struct metrics *metrics = query->session->warehouse->metrics;
+    for (size_t i = 0; query->is_start_audited && i < record->table_count; i++) {
+        metrics_add(metrics, METRIC_POLICY_TABLES, query->plan->tables[i].is_bound ? 0 : 1, 1);
+        metrics_add(metrics, METRIC_BYTES_READ, 0, record->tables[i].bytes_read);
+    }
+}
+
+static void count_end(const struct query *query, enum query_state to,
+                      const struct audit_record *record)
+{
+    struct metrics *metrics = query->session->warehouse->metrics;
+    unsigned state = (unsigned)to - QUERY_DONE; /* done, failed, cancelled, as the metric has it */
+    int64_t now_us = clock_mono_us();
+    metrics_add(metrics, METRIC_QUERIES, state * 3 + (unsigned)query->session->protocol, 1);
+    metrics_add(metrics, METRIC_ROWS_OUT, 0, query->rows_out);
+    metrics_add(metrics, METRIC_BYTES_OUT, 0, query->bytes_out);
+    observe_span(query, METRIC_QUERY_PLAN, QUERY_RECEIVED, QUERY_PLANNED, now_us);
+    observe_span(query, METRIC_QUERY_QUEUE, QUERY_PLANNED, QUERY_ADMITTED, now_us);
+    observe_span(query, METRIC_QUERY_RUN, QUERY_ADMITTED, QUERY_DONE, now_us);
+    count_tables(query, record);
+    if (to == QUERY_FAILED) {
+        unsigned kind = kind_of_error(query->sqlstate);
+        metrics_add(metrics, METRIC_QUERY_ERRORS, kind, 1);
+        metrics_add(metrics, METRIC_POLICY_DENIED, 0,
+                    kind == 1 || strcmp(query->sqlstate, "42P01") == 0);
+    }
+}
+
 /* The end record carries what the start could not know. A failing trail does not undo an end:
  * the rows are out, the start record stands, and the program's log says so. */
-static enum err finish(struct query *query, enum query_state to, UNUSED struct errinfo *info)
+static enum err finish(struct query *query, enum query_state to, struct errinfo *info)
 {
     release(query);
     struct audit_duration durations[QUERY_STATE_COUNT];
     struct audit_record record = {
-        .kind = query->is_start_audited ? AUDIT_QUERY_END : AUDIT_DENIED,
-        .is_lazy = query->is_start_audited,
+        .kind = query->is_start_audited || query->is_answered ? AUDIT_QUERY_END : AUDIT_DENIED,
+        .is_lazy = query->is_start_audited || query->is_answered,
         .state = slice_of(moves[to].name),
         .sqlstate = slice_of(query->sqlstate),
         .rows_out = query->rows_out,
@@ -170,11 +245,15 @@ static enum err finish(struct query *query, enum query_state to, UNUSED struct e
         .duration_count = fill_durations(query, durations),
         .duration_us = clock_mono_us() - query->entered_us[QUERY_RECEIVED],
     };
+    if (query->is_answered && to == QUERY_DONE) {
+        return write_record(query, &record, info);
+    }
     struct errinfo trouble;
     if (write_record(query, &record, &trouble) != ERR_OK) {
         log_error("query", "the end of query %s is not in the audit trail: %s", query->id,
                   trouble.message);
     }
+    count_end(query, to, &record);
     access_close(TAKE(query->access));
     return ERR_OK;
 }

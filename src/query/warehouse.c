@@ -1,14 +1,15 @@
 /* The warehouse: what all sessions of one process share. */
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/host/host.h"
 #include "identity/guard.h"
 #include "iceberg/scan.h"
+#include "query/admission_int.h"
 #include "query/login_int.h"
-#include "query/query_int.h"
 #include "query/trail_int.h"
 
 #define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)
@@ -20,6 +21,18 @@ static uint64_t machine_memory_bytes(void)
     return pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
 }
 
+static uint64_t engine_memory_max(const struct config *config)
+{
+    uint64_t memory = config_bytes(config, CONFIG_ENGINE_MEMORY);
+    return memory != 0 ? memory : machine_memory_bytes() / 10 * 6;
+}
+
+static uint64_t host_memory_max(const struct config *config)
+{
+    uint64_t memory = config_bytes(config, CONFIG_ENGINE_HOST_MEMORY);
+    return memory != 0 ? memory : engine_memory_max(config) / 4;
+}
+
 static bool wants_hosts(const struct config *config, const struct warehouse_options *options)
 {
     struct slice isolation = slice_of(config_text(config, CONFIG_ENGINE_ISOLATION));
@@ -28,15 +41,14 @@ static bool wants_hosts(const struct config *config, const struct warehouse_opti
 }
 
 static enum err open_hosts(struct warehouse *warehouse, const struct warehouse_options *options,
-                           uint64_t memory_bytes_max, struct errinfo *info)
+                           struct errinfo *info)
 {
     const struct config *config = warehouse->config;
-    uint64_t memory = config_bytes(config, CONFIG_ENGINE_HOST_MEMORY);
     struct engine_hosts_options hosts = {
         .program = options->engine_host,
         .busy_max = (unsigned)config_integer(config, CONFIG_ENGINE_HOSTS),
         .spare_count = (unsigned)config_integer(config, CONFIG_ENGINE_HOST_SPARES),
-        .memory_bytes_max = memory != 0 ? memory : memory_bytes_max / 4,
+        .memory_bytes_max = host_memory_max(config),
         .cancel_ms = (unsigned)config_duration_ms(config, CONFIG_ENGINE_HOST_CANCEL_TIME),
         .wait_ms = (unsigned)config_duration_ms(config, CONFIG_QUERY_QUEUE_TIMEOUT),
         .idle_ms = (unsigned)config_duration_ms(config, CONFIG_ENGINE_HOST_IDLE_TIME),
@@ -51,7 +63,6 @@ static enum err open_engine(struct warehouse *warehouse, const struct warehouse_
                             struct arena *arena, struct errinfo *info)
 {
     const struct config *config = warehouse->config;
-    uint64_t memory = config_bytes(config, CONFIG_ENGINE_MEMORY);
     uint64_t temp_bytes = config_bytes(config, CONFIG_ENGINE_TEMP_DISK);
     const char *temp = io_join(arena, warehouse->folder, "tmp");
     if (temp == NULL) {
@@ -61,7 +72,7 @@ static enum err open_engine(struct warehouse *warehouse, const struct warehouse_
         TRY(io_make_folders(temp, 0700, info));
     }
     struct engine_options options = {
-        .memory_bytes_max = memory != 0 ? memory : machine_memory_bytes() / 10 * 6,
+        .memory_bytes_max = engine_memory_max(config),
         .thread_count = (unsigned)config_integer(config, CONFIG_ENGINE_THREADS),
         .temp_folder = temp_bytes > 0 ? temp : NULL,
         .temp_bytes_max = temp_bytes,
@@ -69,10 +80,21 @@ static enum err open_engine(struct warehouse *warehouse, const struct warehouse_
         .module_path = given->engine_module,
     };
     if (wants_hosts(config, given)) {
-        TRY(open_hosts(warehouse, given, options.memory_bytes_max, info));
+        TRY(open_hosts(warehouse, given, info));
         options.hosts = warehouse->hosts;
     }
     return engine_open(&options, &warehouse->engine, info);
+}
+
+/* Hosts get what admission grants, so that the sum is bounded; an engine in this process has one
+ * limit for all. */
+static enum err open_admission(struct warehouse *warehouse, struct errinfo *info)
+{
+    const struct config *config = warehouse->config;
+    bool has_hosts = warehouse->hosts != NULL;
+    uint64_t memory = has_hosts ? engine_memory_max(config) : 0;
+    return admission_new(config, memory, has_hosts ? host_memory_max(config) : 0,
+                         &warehouse->admission, info);
 }
 
 static enum err open_parts(struct warehouse *warehouse, const struct warehouse_options *options,
@@ -80,6 +102,8 @@ static enum err open_parts(struct warehouse *warehouse, const struct warehouse_o
 {
     const struct config *config = warehouse->config;
     struct slice os_user;
+    warehouse->started_wall_us = clock_wall_us();
+    TRY(metrics_new(&warehouse->metrics, info));
     TRY(identity_os_user(arena, &os_user, info));
     TRY(system_open(warehouse->folder, os_user, options->create_if_missing, &warehouse->system,
                     info));
@@ -88,10 +112,14 @@ static enum err open_parts(struct warehouse *warehouse, const struct warehouse_o
         return errinfo_nomem(info);
     }
     struct audit_anchor_store anchors = trail_anchors(warehouse->system);
-    struct audit_options audit = {config_bytes(config, CONFIG_AUDIT_FILE_BYTES_MAX), &anchors};
+    struct audit_options audit = {
+        .file_bytes_max = config_bytes(config, CONFIG_AUDIT_FILE_BYTES_MAX),
+        .anchors = &anchors,
+        .metrics = warehouse->metrics,
+    };
     TRY(audit_open(trail, &audit, &warehouse->audit, info));
     TRY(open_engine(warehouse, options, arena, info));
-    TRY(admission_new(config, &warehouse->admission, info));
+    TRY(open_admission(warehouse, info));
     struct login_guard_options guard = {
         .account_tries_max = (unsigned)config_integer(config, CONFIG_LOGIN_ACCOUNT_TRIES),
         .address_tries_max = (unsigned)config_integer(config, CONFIG_LOGIN_ADDRESS_TRIES),
@@ -151,6 +179,7 @@ void warehouse_close(struct warehouse *warehouse)
     engine_hosts_close(warehouse->hosts);
     audit_close(warehouse->audit);
     system_close(warehouse->system);
+    metrics_free(warehouse->metrics);
     mem_free(warehouse->folder);
     mem_free(warehouse);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "query/query.h"
+#include "server/health.h"
 #include "server/notify.h"
 #include "server/reload.h"
 #include "wire/loop/loop.h"
@@ -18,6 +19,7 @@ struct server {
     const struct config *config; /* of the start */
     struct warehouse *warehouse;
     struct pg_server *pg;
+    struct health *health;
     struct loop *loop;
     bool is_tls;
     struct reload reload;
@@ -27,6 +29,7 @@ static void server_fini(struct server *server)
 {
     reload_fini(&server->reload);
     loop_close(server->loop);
+    health_close(server->health);
     pg_server_close(server->pg);
     if (server->warehouse != NULL) {
         warehouse_close(server->warehouse);
@@ -122,6 +125,7 @@ static void on_terminate(void *context, UNUSED int number)
     struct server *server = context;
     notify_stopping();
     log_info("server", "stopping");
+    health_drain(server->health);
     loop_stop(server->loop, config_duration_ms(server->config, CONFIG_SERVER_DRAIN_TIMEOUT));
 }
 
@@ -205,8 +209,34 @@ static enum err listen_pg(struct server *server, bool is_tls_required, uint16_t 
     return loop_listen(server->loop, &listener, ret_port, info);
 }
 
+/* Nobody who starts a second server with nothing said is to find the port of the first in the way;
+ * a port that was asked for must be had. */
+static enum err listen_http(struct server *server, uint16_t *ret_port, struct errinfo *info)
+{
+    const struct config *config = server->config;
+    const char *address = config_text(config, CONFIG_SERVER_HTTP_ADDRESS);
+    int64_t port = config_integer(config, CONFIG_SERVER_HTTP_PORT);
+    bool is_default = strcmp(config_source(config, CONFIG_SERVER_HTTP_PORT), "default") == 0;
+    *ret_port = 0;
+    TRY(health_open(server->warehouse, server->loop, &server->health, info));
+    if (port < 0) {
+        return ERR_OK;
+    }
+    if (!is_loopback(address)) {
+        log_warn("server", "/metrics is served to whoever can reach \"%s\"", address);
+    }
+    enum err err = health_listen(
+        server->health, address, (uint16_t)port,
+        (unsigned)config_integer(config, CONFIG_SERVER_HTTP_CONNECTIONS_MAX), ret_port, info);
+    if (err == ERR_IO && is_default) {
+        log_warn("server", "no /live, /ready and /metrics: %s", info == NULL ? "" : info->message);
+        return ERR_OK;
+    }
+    return err;
+}
+
 static enum err start(struct server *server, const struct server_options *options,
-                      uint16_t *ret_port, struct errinfo *info)
+                      uint16_t *ret_port, uint16_t *ret_http_port, struct errinfo *info)
 {
     const struct config *config = options->config;
     bool is_tls_required;
@@ -221,6 +251,7 @@ static enum err start(struct server *server, const struct server_options *option
     TRY(warehouse_open(&warehouse, &server->warehouse, info));
     TRY(warehouse_open_login(server->warehouse, info));
     TRY(apply_policies(server, config, info));
+    TRY(listen_http(server, ret_http_port, info));
     TRY(watch_signals(server, info));
     return listen_pg(server, is_tls_required, ret_port, info);
 }
@@ -241,10 +272,11 @@ enum err server_run(const struct server_options *options, struct errinfo *info)
     struct server server CLEANUP(server_fini) = {.options = options, .config = options->config};
     reload_init(&server.reload, reload, &server);
     uint16_t port = 0;
-    TRY(start(&server, options, &port, info));
+    uint16_t http_port = 0;
+    TRY(start(&server, options, &port, &http_port, info));
     if (options->on_ready != NULL) {
         options->on_ready(options->context, config_text(options->config, CONFIG_SERVER_ADDRESS),
-                          port, server.is_tls);
+                          port, server.is_tls, http_port);
     }
     notify_ready();
     loop_run(server.loop);

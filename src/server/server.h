@@ -9,7 +9,8 @@ struct server_options {
     const struct config *config;
     const char *engine_module; /* NULL = beside the program */
     /* Called once, when connections are accepted. */
-    void (*on_ready)(void *context, const char *address, uint16_t pg_port, bool is_tls);
+    void (*on_ready)(void *context, const char *address, uint16_t pg_port, bool is_tls,
+                     uint16_t http_port); /* 0: none */
     /* On SIGHUP, on a thread of its own: the configuration as it is now. NULL: it stays. */
     enum err (*load_config)(void *context, struct config **ret_config, struct errinfo *info);
     void *context;

@@ -157,6 +157,10 @@ MUST_USE enum err sql_ast_mixes_types(const struct sql_ast *ast,
  * read_json over moat:// constants). ERR_INTERNAL otherwise. */
 MUST_USE enum err sql_ast_finish(const struct sql_ast *ast, struct errinfo *info);
 
+/* Do the rows of the statement follow from its text alone: no table, parameter, function, clock,
+ * setting? Only SELECTs of constants, operators and plain casts are known to be so. */
+bool sql_ast_is_constant(const struct sql_ast *ast);
+
 /* 1-based position in the statement of the first column or function reference called `name`
  * (folding case), 0 if none: where to put the caret for an error that the engine reports by
  * name. Works on the tree as parsed; call before or after grafting. */

@@ -22,6 +22,7 @@ enum statement_kind {
     STATEMENT_ALTER_TABLE,      /* RENAME TO | RENAME COLUMN a TO b | REFRESH */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
     STATEMENT_ALTER_USER,
+    STATEMENT_ALTER_LIMITS,   /* ALTER USER | ROLE name SET (limit = value, ...) | UNSET (...) */
     STATEMENT_CREATE_API_KEY, /* CREATE API KEY name [FOR USER u] [EXPIRES ...] */
     STATEMENT_REVOKE_API_KEY,
     STATEMENT_GRANT, /* GRANT and DENY */
@@ -78,6 +79,7 @@ enum show_kind {
     SHOW_ROLES,
     SHOW_GRANTS,
     SHOW_API_KEYS,
+    SHOW_LIMITS,
     SHOW_EFFECTIVE_POLICY,
     SHOW_FUNCTIONS,
     SHOW_SETTING,
@@ -101,8 +103,8 @@ struct statement {
     bool format_given;                     /* CREATE_TABLE: `format` is meant */
     bool is_iceberg;                       /* CREATE_TABLE: STORED AS ICEBERG */
     enum relation_format format;           /* CREATE_TABLE */
-    const struct relation_option *options; /* CREATE_TABLE, ATTACH, COPY, schemas: an option whose
-                                              value is empty is UNSET */
+    const struct relation_option *options; /* CREATE_TABLE, ATTACH, COPY, schemas, limits: an
+                                              option whose value is empty is UNSET */
     size_t option_count;
 
     enum {

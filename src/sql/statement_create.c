@@ -105,13 +105,10 @@ static enum err parse_schema(struct cursor *c, struct statement *s)
     return cursor_expect_end(c);
 }
 
-/* ALTER SCHEMA name SET (property = value, ...) | UNSET (property, ...) */
-static enum err parse_alter_schema(struct cursor *c, struct statement *s)
+/* SET (name = value, ...) | UNSET (name, ...) */
+static enum err parse_set_options(struct cursor *c, struct statement *s, const char *wanted)
 {
     bool taken;
-    s->kind = STATEMENT_ALTER_SCHEMA;
-    s->tag = "ALTER SCHEMA";
-    TRY(cursor_schema(c, &s->name));
     TRY(cursor_accept(c, "set", &taken));
     if (taken) {
         TRY(cursor_options(c, &s->options, &s->option_count));
@@ -119,7 +116,7 @@ static enum err parse_alter_schema(struct cursor *c, struct statement *s)
     }
     TRY(cursor_accept(c, "unset", &taken));
     if (!taken) {
-        return cursor_expected(c, "SET (property = value, ...) or UNSET (property, ...)");
+        return cursor_expected(c, wanted);
     }
     const struct slice *names;
     TRY(cursor_name_list(c, &names, &s->option_count));
@@ -132,6 +129,28 @@ static enum err parse_alter_schema(struct cursor *c, struct statement *s)
     }
     s->options = options;
     return cursor_expect_end(c);
+}
+
+static enum err parse_alter_schema(struct cursor *c, struct statement *s)
+{
+    s->kind = STATEMENT_ALTER_SCHEMA;
+    s->tag = "ALTER SCHEMA";
+    TRY(cursor_schema(c, &s->name));
+    return parse_set_options(c, s, "SET (property = value, ...) or UNSET (property, ...)");
+}
+
+static enum err parse_limits(struct cursor *c, struct statement *s, enum object_kind kind)
+{
+    s->kind = STATEMENT_ALTER_LIMITS;
+    s->object_kind = kind;
+    return parse_set_options(c, s, "SET (limit = value, ...) or UNSET (limit, ...)");
+}
+
+static enum err parse_alter_role(struct cursor *c, struct statement *s)
+{
+    s->tag = "ALTER ROLE";
+    TRY(cursor_identifier(c, "a role", &s->name.name));
+    return parse_limits(c, s, OBJECT_ROLE);
 }
 
 enum err parse_create(struct cursor *c, struct statement *s)
@@ -300,10 +319,15 @@ static enum err parse_alter_user(struct cursor *c, struct statement *s)
     if (taken) {
         return cursor_expect_end(c);
     }
+    struct cursor before = *c;
     TRY(cursor_accept(c, "set", &has_set));
     TRY(has_set ? ERR_OK : cursor_accept(c, "unset", &taken));
+    if ((has_set || taken) && token_is_operator(&c->token, "(")) {
+        *c = before;
+        return parse_limits(c, s, OBJECT_USER);
+    }
     if (!has_set && !taken) {
-        return cursor_expected(c, "SET ATTRIBUTE, UNSET ATTRIBUTE or PASSWORD");
+        return cursor_expected(c, "SET (limit = value), SET ATTRIBUTE, UNSET or PASSWORD");
     }
     TRY(cursor_expect(c, "ATTRIBUTE"));
     TRY(cursor_identifier(c, "an attribute", &s->attribute));
@@ -333,6 +357,10 @@ enum err parse_alter(struct cursor *c, struct statement *s)
     if (taken) {
         return parse_alter_user(c, s);
     }
+    TRY(cursor_accept(c, "role", &taken));
+    if (taken) {
+        return parse_alter_role(c, s);
+    }
     TRY(cursor_accept(c, "schema", &taken));
     if (taken) {
         return parse_alter_schema(c, s);
@@ -342,5 +370,5 @@ enum err parse_alter(struct cursor *c, struct statement *s)
         s->tag = s->refused_word = "this form of ALTER";
         return ERR_OK;
     }
-    return cursor_expected(c, "TABLE, VIEW, SCHEMA or USER");
+    return cursor_expected(c, "TABLE, VIEW, SCHEMA, USER or ROLE");
 }

@@ -140,6 +140,7 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_ALTER_TABLE:
     case STATEMENT_CREATE_PRINCIPAL:
     case STATEMENT_ALTER_USER:
+    case STATEMENT_ALTER_LIMITS:
     case STATEMENT_CREATE_API_KEY:
     case STATEMENT_REVOKE_API_KEY:
     case STATEMENT_GRANT_ROLE:

@@ -74,10 +74,10 @@ static enum err parse_show_setting(struct cursor *c, struct statement *s)
 
 const char *statement_suggest_show(struct slice word)
 {
-    static const char *const words[] = {"TABLES",       "SCHEMAS", "CATALOGS",  "COLUMNS",
-                                        "VIEWS",        "USERS",   "ROLES",     "FUNCTIONS",
-                                        "GRANTS",       "ALL",     "DATABASES", "EFFECTIVE POLICY",
-                                        "CREATE TABLE", "API KEYS"};
+    static const char *const words[] = {"TABLES",       "SCHEMAS",  "CATALOGS",  "COLUMNS",
+                                        "VIEWS",        "USERS",    "ROLES",     "FUNCTIONS",
+                                        "GRANTS",       "ALL",      "DATABASES", "EFFECTIVE POLICY",
+                                        "CREATE TABLE", "API KEYS", "LIMITS"};
     unsigned best = 3;
     const char *nearest = NULL;
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
@@ -123,6 +123,11 @@ enum err parse_show(struct cursor *c, struct statement *s)
     if (taken) {
         s->show = SHOW_GRANTS;
         TRY(parse_on(c, s, false));
+        return cursor_expect_end(c);
+    }
+    TRY(cursor_accept(c, "limits", &taken));
+    if (taken) {
+        s->show = SHOW_LIMITS;
         return cursor_expect_end(c);
     }
     TRY(cursor_accept_api(c, &taken));

@@ -9,7 +9,7 @@
 
 #define SYSTEM_FILE "system.db"
 #define SYSTEM_APPLICATION_ID 0x4D6F6174 /* "Moat", in the file's header */
-#define SYSTEM_LAYOUT 4                  /* user_version of the file's header */
+#define SYSTEM_LAYOUT 5                  /* user_version of the file's header */
 #define SYSTEM_MASK_KEY_BYTES 32
 #define SYSTEM_BUSY_TIMEOUT_MS 5000
 
@@ -30,6 +30,9 @@ struct system_statement {
     sqlite3_stmt *stmt;
 };
 
+/* Of the WAL-index: the header, twice (https://www.sqlite.org/walformat.html). */
+#define SYSTEM_LOG_HEADER_BYTES 96u
+
 struct system {
     pthread_mutex_t mutex;
     sqlite3 *db;
@@ -40,6 +43,8 @@ struct system {
     int64_t owner_id;
     uint8_t mask_key[SYSTEM_MASK_KEY_BYTES];
     bool is_version_known;
+    const void *log_header; /* of the WAL's index, as SQLite has it mapped; NULL: not known yet */
+    char log_mark[SYSTEM_LOG_HEADER_BYTES]; /* it, before `data_version` was read */
     uint64_t version;      /* the counter when `data_version` was read, or of our last commit */
     int64_t data_version;  /* SQLite's: differs after a commit of another connection */
     uint64_t next_version; /* in a write: what the counter will be */

@@ -146,6 +146,12 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
     " revoked_by TEXT NOT NULL DEFAULT '',"
     " revoked_wall_us INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE UNIQUE INDEX api_key_name ON api_key (principal, name) WHERE revoked_wall_us = 0;",
+    /* What the query module calls them; a number each. */
+    "CREATE TABLE principal_limit ("
+    " principal INTEGER NOT NULL REFERENCES principal ON DELETE CASCADE,"
+    " name TEXT NOT NULL,"
+    " value INTEGER NOT NULL CHECK (value >= 0),"
+    " PRIMARY KEY (principal, name)) STRICT, WITHOUT ROWID;",
 };
 
 static enum err pragma_number(struct system *system, const char *sql, int64_t *ret_number,

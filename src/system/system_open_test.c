@@ -134,7 +134,7 @@ TEST(system_open, refuses_a_newer_layout_and_another_application)
     alter_file(path_in(&f, "system.db"), "PRAGMA application_id = 7");
     CHECK_ERR(ERR_CORRUPT, try_open(f.folder, true, &info));
     alter_file(path_in(&f, "system.db"),
-               "PRAGMA user_version = 4; PRAGMA application_id = 1299145076");
+               "PRAGMA user_version = 5; PRAGMA application_id = 1299145076");
     CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));
     fixture_close(&f);
 }
@@ -150,6 +150,7 @@ TEST(system_open, brings_an_older_layout_up_to_date)
     alter_file(path_in(&f, "system.db"), "DROP TABLE attached_option; DROP TABLE attached_catalog;"
                                          " DROP TABLE audit_anchor;"
                                          " DROP TABLE api_key;"
+                                         " DROP TABLE principal_limit;"
                                          " PRAGMA user_version = 1");
     CHECK_OK(try_open(f.folder, false, &info));
     CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));

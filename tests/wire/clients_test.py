@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Real clients, as they come: psql, pgbench, psycopg 3 and 2, asyncpg, node-postgres.
+"""Real clients, as they come: psql, pgbench, psycopg 3 and 2, asyncpg, pg8000, SQLAlchemy, node-postgres.
 
 clients_test.py MOAT [CASE...]    ends with "N passed, N failed"; exits 1 if any failed. A client that is not installed is
 skipped by name: `tools/deps check` installs them. Run with the Python of the cache (.cache/deps/venv) to have the drivers.
@@ -173,6 +173,9 @@ def asyncpg_():
         statement = await connection.prepare("SELECT $1::INTEGER AS a, $2::VARCHAR AS b")
         assert [p.name for p in statement.get_parameters()] == ["int4", "text"]
         assert [tuple(row) for row in await statement.fetch(1, "x")] == [(1, "x")]
+        for sql, value in LISTS:  # for these it asks pg_catalog what the type is
+            assert await connection.fetchval("SELECT " + sql) == value, sql
+        assert await connection.fetchval("SELECT $1::INTEGER[]", [1, None]) == [1, None]
         out = io.BytesIO()
         await connection.copy_from_query("SELECT * FROM range(2)", output=out, format="csv")
         assert out.getvalue() == b"0\n1\n"
@@ -188,6 +191,74 @@ def asyncpg_():
 
     with Server(MOAT) as server:
         asyncio.run(talk(server))
+
+
+def pg8000_():
+    import pg8000.dbapi
+    import pg8000.native
+    with Server(MOAT) as server:
+        where = {"user": "amelia", "password": PASSWORD, "host": "127.0.0.1", "port": server.port, "database": "moat"}
+        connection = pg8000.dbapi.connect(**where)
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1::INTEGER, 'x', 1.50::DECIMAL(9,2), DATE '2020-02-29', NULL, true, [1, 2], '\\x00ff'::bytea")
+        assert list(cursor.fetchone()) == [1, "x", decimal.Decimal("1.50"), datetime.date(2020, 2, 29), None, True, [1, 2], b"\0\xff"]
+        cursor.execute("SELECT %s::INTEGER + 1, %s::VARCHAR", (41, "y"))
+        assert list(cursor.fetchone()) == [42, "y"]
+        cursor.executemany("SELECT %s::INTEGER", [(1,), (2,)])
+        try:
+            cursor.execute("SELECT * FROM nope")
+            raise AssertionError
+        except pg8000.dbapi.DatabaseError as error:
+            assert error.args[0]["C"] == "42P01"
+        connection.rollback()
+        out = io.BytesIO()
+        cursor.execute("COPY (SELECT * FROM range(2)) TO STDOUT WITH CSV HEADER", stream=out)
+        assert out.getvalue() == b"range\n0\n1\n"
+        connection.close()
+        with pg8000.native.Connection(**where) as native:
+            assert native.run("SELECT :a::INTEGER AS n", a=7) == [[7]] and [column["name"] for column in native.columns] == ["n"]
+            statement = native.prepare("SELECT :a::INTEGER * 2")
+            assert [statement.run(a=i)[0][0] for i in range(3)] == [0, 2, 4]
+
+
+def sqlalchemy_():
+    """Reflection, Core and ORM queries, over each driver that is there."""
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+    with Server(MOAT) as server:
+        path = os.path.join(server.folder, "flights.csv")
+        with open(path, "w") as file:
+            file.write("id,origin,delay,day\n1,JFK,1.5,2020-01-01\n2,LAX,,2020-01-02\n3,JFK,7,2020-01-03\n")
+        server.sql(f"CREATE EXTERNAL TABLE flights LOCATION '{path}'; CREATE SCHEMA air; CREATE VIEW air.late AS SELECT id, delay FROM main.flights WHERE delay > 5;"
+                   "GRANT SELECT ON flights TO USER amelia; GRANT SELECT ON air.late TO USER amelia")
+
+        class Base(DeclarativeBase):
+            pass
+
+        class Flight(Base):
+            __tablename__ = "flights"
+            id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+            origin: Mapped[str]
+            delay: Mapped[float | None] = mapped_column(sa.Double)
+            day: Mapped[datetime.date]
+
+        for driver in ("psycopg", "psycopg2", "pg8000"):
+            engine = sa.create_engine(sa.URL.create("postgresql+" + driver, "amelia", PASSWORD, "127.0.0.1", server.port, "moat"))
+            inspector = sa.inspect(engine)
+            assert "flights" in inspector.get_table_names() and inspector.get_view_names(schema="air") == ["late"], driver
+            assert [column["name"] for column in inspector.get_columns("flights")] == ["id", "origin", "delay", "day"]
+            table = sa.Table("flights", sa.MetaData(), autoload_with=engine)
+            assert isinstance(table.c.day.type, sa.Date) and isinstance(table.c.origin.type, sa.String), driver
+            with engine.connect() as connection:
+                query = sa.select(table.c.origin, sa.func.count().label("n")).where(table.c.day >= datetime.date(2020, 1, 1)).group_by(table.c.origin).order_by("n")
+                assert connection.execute(query).all() == [("LAX", 1), ("JFK", 2)], driver
+                assert connection.execute(sa.select(table.c.id).where(table.c.id.in_([1, 3])).order_by(table.c.id).limit(1).offset(1)).scalar() == 3
+                assert connection.scalar(sa.text("SELECT CAST(:n AS INTEGER) + 1"), {"n": 41}) == 42
+            with Session(engine) as session:
+                late = session.scalars(sa.select(Flight).where(Flight.delay > 5)).all()
+                assert [(flight.id, flight.origin, flight.day) for flight in late] == [(3, "JFK", datetime.date(2020, 1, 3))], driver
+                assert session.get(Flight, 2).delay is None
+            engine.dispose()
 
 
 NODE = """
@@ -229,7 +300,8 @@ def has_module(name):
 
 
 CLIENTS = [(psql, bool(shutil.which("psql"))), (pgbench, bool(shutil.which("pgbench"))), (psycopg_3, has_module("psycopg")),
-           (psycopg_2, has_module("psycopg2")), (asyncpg_, has_module("asyncpg")),
+           (psycopg_2, has_module("psycopg2")), (asyncpg_, has_module("asyncpg")), (pg8000_, has_module("pg8000")),
+           (sqlalchemy_, all(map(has_module, ("sqlalchemy", "psycopg", "psycopg2", "pg8000")))),
            (node_postgres, bool(shutil.which("node")) and os.path.isdir(os.path.join(NODE_MODULES, "pg")))]
 
 if __name__ == "__main__":

@@ -100,6 +100,29 @@ def text(*values):
     return b"".join(value.encode() + b"\0" for value in values)
 
 
+def parse(name, statement, *types):
+    return message("P", text(name, statement) + struct.pack(f"!H{len(types)}I", len(types), *types))
+
+
+def bind(portal, statement, *values, binary=(), results=()):
+    body = text(portal, statement) + struct.pack(f"!H{len(binary)}H", len(binary), *binary) + struct.pack("!H", len(values))
+    for value in values:
+        data = value if isinstance(value, bytes) else None if value is None else str(value).encode()
+        body += struct.pack("!i", -1) if data is None else struct.pack("!i", len(data)) + data
+    return message("B", body + struct.pack(f"!H{len(results)}H", len(results), *results))
+
+
+def execute(portal="", rows=0):
+    return message("E", text(portal) + struct.pack("!I", rows))
+
+
+def describe(kind, name=""):
+    return message("D", kind.encode() + text(name))
+
+
+SYNC, FLUSH = message("S"), message("H")
+
+
 def fields_of(body):
     return {part[:1].decode(): part[1:].decode() for part in body.split(b"\0") if part}
 

@@ -15,33 +15,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from protocol import Refused, Server, PASSWORD, eventually, fields_of, message, refused, row_of, run, startup, text
+from protocol import (FLUSH, PASSWORD, SYNC, Refused, Server, bind, describe, eventually, execute, fields_of, message, parse, refused, row_of,
+                      run, startup, text)
 
 MOAT = sys.argv[1]
 LONG = "SELECT count(*) FROM range(100000000000) a, range(100000000000) b"
-
-
-def parse(name, statement, *types):
-    return message("P", text(name, statement) + struct.pack(f"!H{len(types)}I", len(types), *types))
-
-
-def bind(portal, statement, *values, binary=()):
-    body = text(portal, statement) + struct.pack(f"!H{len(binary)}H", len(binary), *binary) + struct.pack("!H", len(values))
-    for value in values:
-        data = value if isinstance(value, bytes) else None if value is None else str(value).encode()
-        body += struct.pack("!i", -1) if data is None else struct.pack("!i", len(data)) + data
-    return message("B", body + struct.pack("!H", 0))
-
-
-def execute(portal="", rows=0):
-    return message("E", text(portal) + struct.pack("!I", rows))
-
-
-def describe(kind, name=""):
-    return message("D", kind.encode() + text(name))
-
-
-SYNC, FLUSH = message("S"), message("H")
 
 
 def kinds(messages):

@@ -156,6 +156,7 @@ extern const struct engine_module_ops module_table = {
     session_close,
     session_cancel,
     session_ready,
+    session_set_memory,
     parse,
     deparse,
     functions,

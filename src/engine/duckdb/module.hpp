@@ -146,6 +146,12 @@ duckdb::unique_ptr<duckdb::PreparedStatement>
 prepare_statement(const struct engine_session &session, duckdb::Connection &connection,
                   duckdb::unique_ptr<duckdb::SQLStatement> statement);
 
+/* Values of parameters by name, in the place of these. */
+using value_map = duckdb::case_insensitive_map_t<duckdb::BoundParameterData>;
+void inline_values(duckdb::QueryNode &node, const value_map &values);
+/* A column or a parameter of it has no type as long as it has no values. */
+bool has_unknown_type(duckdb::PreparedStatement &prepared);
+
 /* The text as a string; throws for NUL and for bytes that are no UTF-8. */
 std::string checked_text(struct slice text);
 
@@ -208,6 +214,7 @@ enum err session_open(struct engine *, const struct identity *, struct engine_se
 void session_close(struct engine_session *) noexcept;
 void session_cancel(struct engine_session *) noexcept;
 void session_ready(struct engine_session *) noexcept;
+void session_set_memory(struct engine_session *, uint64_t memory_bytes_max) noexcept;
 enum err parse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err deparse(struct engine_session *, struct slice, struct buf *, struct errinfo *) noexcept;
 enum err functions(struct engine_session *, struct buf *, struct errinfo *) noexcept;

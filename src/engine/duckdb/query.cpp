@@ -91,10 +91,6 @@ static Value value_of(const struct engine_parameter &parameter)
     return Value();
 }
 
-using value_map = duckdb::case_insensitive_map_t<duckdb::BoundParameterData>;
-
-static void inline_values(duckdb::QueryNode &node, const value_map &values);
-
 static void inline_values(duckdb::unique_ptr<ParsedExpression> &expression, const value_map &values)
 {
     if (expression->GetExpressionClass() == duckdb::ExpressionClass::PARAMETER) {
@@ -119,13 +115,13 @@ static void inline_values(duckdb::unique_ptr<ParsedExpression> &expression, cons
         [&](duckdb::unique_ptr<ParsedExpression> &child) { inline_values(child, values); });
 }
 
-static void inline_values(duckdb::QueryNode &node, const value_map &values)
+void inline_values(duckdb::QueryNode &node, const value_map &values)
 {
     duckdb::ParsedExpressionIterator::EnumerateQueryNodeChildren(
         node, [&](duckdb::unique_ptr<ParsedExpression> &child) { inline_values(child, values); });
 }
 
-static bool has_unknown_type(duckdb::PreparedStatement &prepared)
+bool has_unknown_type(duckdb::PreparedStatement &prepared)
 {
     if (!prepared.GetStatementProperties().bound_all_parameters) {
         return true;
@@ -158,6 +154,11 @@ static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_sessi
 {
     auto statement = parse_one(*session->main.context, sql, true);
     size_t wanted = statement->named_param_map.size();
+    /* A function that was rewritten may have no use for an argument, and so for a parameter. */
+    for (auto value = values.begin(); value != values.end();) {
+        bool is_named = statement->named_param_map.count(value->first) > 0;
+        value = is_named ? std::next(value) : values.erase(value);
+    }
     if (wanted != values.size()) {
         throw_err(ERR_INVALID, "08P01",
                   "the statement has " + std::to_string(wanted) + " parameters, but " +

@@ -15,6 +15,7 @@
 #include <duckdb/parser/parsed_data/copy_info.hpp>
 #include <duckdb/parser/parser.hpp>
 #include <duckdb/parser/statement/copy_statement.hpp>
+#include <duckdb/parser/statement/select_statement.hpp>
 #include <duckdb/planner/expression/bound_reference_expression.hpp>
 
 #include <chrono>
@@ -108,6 +109,18 @@ void session_ready(struct engine_session *session) noexcept
     *session->is_cancelled = false;
     session->main.context->ClearInterrupt();
     session->side.context->ClearInterrupt();
+}
+
+void session_set_memory(struct engine_session *session, uint64_t memory_bytes_max) noexcept
+{
+    auto &database = *session->database->instance;
+    uint64_t most = session->engine->memory_bytes_max;
+    uint64_t bytes = memory_bytes_max == 0 || memory_bytes_max > most ? most : memory_bytes_max;
+    try {
+        duckdb::BufferManager::GetBufferManager(database).SetMemoryLimit(bytes);
+    } catch (...) {
+        /* More is held than that: the query hears it from its first allocation. */
+    }
 }
 
 void session_close(struct engine_session *session) noexcept
@@ -306,13 +319,56 @@ enum err deparse(struct engine_session *session, struct slice json, struct buf *
 
 /* ---- describe ---- */
 
+static bool says_type(const duckdb::LogicalType &type)
+{
+    switch (type.id()) {
+    case duckdb::LogicalTypeId::INVALID:
+    case duckdb::LogicalTypeId::UNKNOWN:
+    case duckdb::LogicalTypeId::ANY:
+    case duckdb::LogicalTypeId::SQLNULL:
+    case duckdb::LogicalTypeId::TEMPLATE:
+        return false;
+    default: /* not an enum of ours, and it grows */
+        return true;
+    }
+}
+
+/* Where a parameter could be anything the engine knows no column at all: then NULLs take their
+ * places, of the types that are known. */
+static duckdb::unique_ptr<duckdb::PreparedStatement>
+prepare_with_nulls(struct engine_session &session, duckdb::SQLStatement &statement,
+                   duckdb::unique_ptr<duckdb::PreparedStatement> prepared)
+{
+    value_map nulls;
+    auto expected = prepared->GetExpectedParameterTypes();
+    for (auto &named : statement.named_param_map) {
+        auto found = expected.find(named.first);
+        bool is_known = found != expected.end() && says_type(found->second);
+        nulls.emplace(named.first, duckdb::BoundParameterData(
+                                       is_known ? duckdb::Value(found->second) : duckdb::Value()));
+    }
+    auto copy = statement.Copy();
+    inline_values(*copy->Cast<duckdb::SelectStatement>().node, nulls);
+    copy->named_param_map.clear();
+    try {
+        return prepare_statement(session, session.side, std::move(copy));
+    } catch (const std::exception &) { /* something takes no NULL: what is known must do */
+        return prepared;
+    }
+}
+
 enum err describe(struct engine_session *session, const struct identity *, struct slice sql,
                   struct arena *arena, struct engine_column **ret_columns, size_t *ret_count,
                   struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
         auto statement = parse_one(*session->side.context, sql, true);
+        bool is_select = statement->type == duckdb::StatementType::SELECT_STATEMENT;
+        auto copy = is_select && !statement->named_param_map.empty() ? statement->Copy() : nullptr;
         auto prepared = prepare_statement(*session, session->side, std::move(statement));
+        if (copy && has_unknown_type(*prepared)) {
+            prepared = prepare_with_nulls(*session, *copy, std::move(prepared));
+        }
         auto &names = prepared->GetNames();
         auto &types = prepared->GetTypes();
         auto *columns = static_cast<struct engine_column *>(
@@ -333,27 +389,16 @@ enum err describe(struct engine_session *session, const struct identity *, struc
     });
 }
 
-static bool says_type(const duckdb::LogicalType &type)
-{
-    switch (type.id()) {
-    case duckdb::LogicalTypeId::INVALID:
-    case duckdb::LogicalTypeId::UNKNOWN:
-    case duckdb::LogicalTypeId::ANY:
-    case duckdb::LogicalTypeId::SQLNULL:
-    case duckdb::LogicalTypeId::TEMPLATE:
-        return false;
-    default: /* not an enum of ours, and it grows */
-        return true;
-    }
-}
-
 enum err describe_parameters(struct engine_session *session, const struct identity *,
                              struct slice sql, struct arena *arena, struct slice **ret_types,
                              size_t *ret_count, struct errinfo *info) noexcept
 {
     return guarded(info, [&] {
         auto statement = parse_one(*session->side.context, sql, true);
-        size_t count = statement->named_param_map.size();
+        size_t count = 0; /* up to the highest that is left */
+        for (auto &named : statement->named_param_map) {
+            count = std::max<size_t>(count, std::strtoul(named.first.c_str(), nullptr, 10));
+        }
         auto *types =
             static_cast<struct slice *>(arena_calloc(arena, count + 1, sizeof(struct slice)));
         if (types == nullptr) {

@@ -203,6 +203,11 @@ static void ready_session(struct engine_session *session)
     pthread_mutex_unlock(&session->lock);
 }
 
+static void set_memory(struct engine_session *session, uint64_t memory_bytes_max)
+{
+    session->memory_bytes = memory_bytes_max;
+}
+
 enum err session__host(struct engine_session *session, const struct identity *who,
                        struct errinfo *info)
 {
@@ -371,6 +376,7 @@ static enum err ask_bound(struct engine_session *session, const struct identity 
     TRY(session__begin(session, &epoch, info));
     wire_put_u64(&head, epoch);
     wire_put_u8(&head, is_analyze);
+    wire_put_u64(&head, session->memory_bytes);
     enum err err = grant__attach(session->engine, session->host, &session->person, sql, &head,
                                  &attached, info);
     if (err == ERR_OK) {
@@ -458,6 +464,7 @@ const struct engine_module_ops broker__ops = {
     .session_close = close_session,
     .session_cancel = cancel_session,
     .session_ready = ready_session,
+    .session_set_memory = set_memory,
     .parse = parse,
     .deparse = deparse,
     .functions = functions,

@@ -110,10 +110,11 @@ struct engine_session {
     struct engine *engine;
     struct identity *who; /* the last that asked */
     struct person person;
-    pthread_mutex_t lock; /* for those that cancel */
-    bool is_cancelled;    /* under lock */
-    bool is_calling;      /* under lock: a host works on a request */
-    struct host *host;    /* under lock; NULL between statements */
+    pthread_mutex_t lock;  /* for those that cancel */
+    bool is_cancelled;     /* under lock */
+    bool is_calling;       /* under lock: a host works on a request */
+    struct host *host;     /* under lock; NULL between statements */
+    uint64_t memory_bytes; /* of the next query; 0 = all that a host may have */
     struct engine_query *query;
     struct buf body; /* of the last answer */
 };

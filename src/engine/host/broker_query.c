@@ -30,6 +30,8 @@ static enum err send_open(struct engine_query *query, uint64_t epoch, struct sli
     query->number = ++host->next_query;
     wire_put_u64(&head, epoch);
     wire_put_u64(&head, query->number);
+    wire_put_u64(&head, session->memory_bytes);
+    host->granted_bytes = session->memory_bytes;
     TRY(grant__attach(session->engine, host, &session->person, sql, &head, &query->attached, info));
     host_put_parameters(&head, parameters, parameter_count);
     wire_put_u64(&head, sql.len);

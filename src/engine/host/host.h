@@ -45,6 +45,8 @@ struct engine_hosts_counts {
     uint64_t crashed; /* ended by themselves or by a signal that was not ours */
     uint64_t killed_deadline;
     uint64_t killed_memory;
+    uint64_t replaced; /* ended for having served their time, or for another person */
+    bool is_failing;   /* they do not start: three times in a row, the last time too */
     uint64_t resident_bytes;
 };
 struct engine_hosts_counts engine_hosts_count(struct engine_hosts *hosts);

@@ -48,6 +48,14 @@ static uint64_t resident_bytes(pid_t pid)
     return (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* As engine->process_bytes_max, of what its query was granted. */
+static uint64_t most_bytes(const struct engine *engine, const struct host *host)
+{
+    uint64_t granted = host->granted_bytes;
+    uint64_t most = granted / 4 * 5 + (UINT64_C(512) << 20);
+    return granted != 0 && most < engine->process_bytes_max ? most : engine->process_bytes_max;
+}
+
 /* Under the lock. */
 static void watch_one(struct engine_hosts *hosts, struct host *host, int64_t now_us)
 {
@@ -67,7 +75,7 @@ static void watch_one(struct engine_hosts *hosts, struct host *host, int64_t now
         return;
     }
     host->resident_bytes = resident_bytes(host->pid);
-    if (host->resident_bytes > engine->process_bytes_max) {
+    if (host->resident_bytes > most_bytes(engine, host)) {
         hosts->counts.killed_memory++;
         pool__kill(host, DEATH_MEMORY);
     } else if (host->state == HOST_IDLE && (age_ms > hosts->options.idle_ms ||
@@ -86,6 +94,7 @@ static void bury(struct engine_hosts *hosts, struct host *host)
     if (was_starting || host->death == DEATH_UNKNOWN) {
         hosts->counts.crashed++;
     }
+    hosts->counts.replaced += host->death == DEATH_WANTED && !hosts->is_closing;
     if (was_starting) {
         hosts->failures++;
         (void)errinfo_set(&hosts->failure, ERR_UNSUPPORTED, NULL,

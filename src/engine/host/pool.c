@@ -309,6 +309,7 @@ struct engine_hosts_counts engine_hosts_count(struct engine_hosts *hosts)
 {
     pthread_mutex_lock(&hosts->lock);
     struct engine_hosts_counts counts = hosts->counts;
+    counts.is_failing = hosts->failures >= 3;
     for (const struct host *host = hosts->list; host != NULL; host = host->next) {
         counts.starting += host->state == HOST_STARTING;
         counts.idle += host->state == HOST_IDLE;

@@ -80,6 +80,7 @@ struct host {
     /* of the session that has the host */
     _Atomic uint64_t epoch; /* cancels so far */
     _Atomic uint64_t next_query;
+    _Atomic uint64_t granted_bytes; /* to the query that it has or had last; 0 = all it may */
 
     pthread_mutex_t attach_lock;
     struct attachment *attachments;

@@ -146,6 +146,7 @@ static enum err serve_bound(struct server *server, uint32_t kind, struct wire *i
 {
     struct served_grants grants = {0};
     bool is_analyze = wire_bool(in);
+    engine_session_set_memory(server->side, wire_u64(in));
     enum err err = serve__grants_open(server, in, &grants, info);
     if (err == ERR_OK) {
         struct slice text = wire_slice(in);

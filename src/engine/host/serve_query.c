@@ -35,6 +35,7 @@ static enum err open_query(struct running *running, struct wire *in, uint64_t nu
                            struct buf *out, struct errinfo *info)
 {
     struct server *server = running->server;
+    engine_session_set_memory(server->main, wire_u64(in));
     TRY(serve__grants_open(server, in, &running->grants, info));
     struct engine_parameter *parameters;
     size_t parameter_count;

@@ -5,6 +5,7 @@
  * the socket is full. Everything that both touch is under the connection's lock. */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ static void send_some(struct connection *connection)
                             out->len - connection->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
             connection->out_sent += (size_t)sent;
+            connection->since_us = clock_mono_us();
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             break;
         } else if (errno != EINTR) {
@@ -43,6 +45,21 @@ static void send_some(struct connection *connection)
         memmove(out->ptr, out->ptr + connection->out_sent, out->len - connection->out_sent);
         out->len -= connection->out_sent;
         connection->out_sent = 0;
+    }
+}
+
+/* With the lock held and nothing unsent: what the socket takes, without a copy. */
+static size_t send_directly(struct connection *connection, struct slice bytes)
+{
+    for (;;) {
+        ssize_t sent = send(connection->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            return (size_t)sent;
+        }
+        if (errno != EINTR) {
+            connection->is_dead = errno != EAGAIN && errno != EWOULDBLOCK;
+            return 0;
+        }
     }
 }
 
@@ -72,10 +89,18 @@ enum err connection_write(struct connection *connection, struct slice bytes)
             pthread_cond_wait(&connection->drained, &connection->lock);
         }
         bool was_empty = unsent(connection) == 0;
+        if (was_empty && connection->tls == NULL && !connection->is_dead) {
+            connection->since_us = clock_mono_us(); /* it starts to wait now, if it must */
+            size_t sent = send_directly(connection, bytes);
+            bytes.ptr += sent;
+            bytes.len -= sent;
+            len = bytes.len < READ_BYTES ? bytes.len : READ_BYTES;
+        }
         if (!connection->is_dead && !append_out(connection, (struct slice){bytes.ptr, len})) {
             connection->is_dead = true;
         }
-        if (was_empty) {
+        if (was_empty && connection->tls != NULL) {
+            connection->since_us = clock_mono_us();
             send_some(connection);
         }
         if (connection->is_dead) {
@@ -268,8 +293,9 @@ static bool settle(struct connection *connection)
     connection->is_paused =
         connection->is_finishing || (connection->in.len >= AHEAD_BYTES_MAX &&
                                      (is_working || connection->in.len >= connection->in_need));
-    int events = UV_DISCONNECT | (connection->is_paused ? 0 : UV_READABLE) |
-                 (unsent(connection) > 0 ? UV_WRITABLE : 0);
+    bool is_read = !connection->is_paused && !connection->is_adopted;
+    int events =
+        UV_DISCONNECT | (is_read ? UV_READABLE : 0) | (unsent(connection) > 0 ? UV_WRITABLE : 0);
     if (events != connection->events) {
         connection->events = events;
         (void)uv_poll_start(&connection->poll, events, connection__on_poll);
@@ -306,7 +332,10 @@ void connection__attend(struct connection *connection)
 static void on_closed(uv_handle_t *handle)
 {
     struct connection *connection = handle->data;
-    (void)close(connection->fd);
+    pthread_mutex_lock(&connection->lock);
+    connection->is_open_still = connection->is_adopted;
+    (void)(connection->is_adopted ? shutdown(connection->fd, SHUT_RDWR) : close(connection->fd));
+    pthread_mutex_unlock(&connection->lock);
     connection->is_closed = true;
     finalise(connection);
 }
@@ -350,6 +379,9 @@ void connection__free(struct connection *connection)
     connection->listener->login_count -= connection->is_counted_login;
     atomic_fetch_sub(&loop->connection_count, 1);
     atomic_fetch_sub(&loop->input_bytes, connection->in.len);
+    if (connection->is_open_still) {
+        (void)close(connection->fd);
+    }
     buf_fini(&connection->in);
     buf_fini(&connection->out);
     tls__free(connection->tls);
@@ -404,9 +436,10 @@ static void wake_worker(struct connection *connection)
     }
 }
 
-static bool receive(struct connection *connection)
+/* With the lock held, so that what two threads read stays in order. False: it is over. */
+static bool read_some(struct connection *connection, char *scratch)
 {
-    ssize_t got = recv(connection->fd, connection->loop->scratch, READ_BYTES, MSG_DONTWAIT);
+    ssize_t got = recv(connection->fd, scratch, READ_BYTES, MSG_DONTWAIT);
     if (got < 0) {
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     }
@@ -414,13 +447,39 @@ static bool receive(struct connection *connection)
         return false;
     }
     connection->since_us = clock_mono_us();
+    return take_bytes(connection, (struct slice){scratch, (size_t)got});
+}
+
+static bool receive(struct connection *connection)
+{
+    bool goes_on = true;
     pthread_mutex_lock(&connection->lock);
-    bool goes_on = take_bytes(connection, (struct slice){connection->loop->scratch, (size_t)got});
-    if (goes_on) {
-        wake_worker(connection);
+    if (!connection->is_adopted) { /* else it was still watched for what is not ours */
+        goes_on = read_some(connection, connection->loop->scratch);
+        connection->is_hot = connection->since_us - connection->idle_since_us < HOT_US;
+        if (goes_on) {
+            wake_worker(connection);
+        }
     }
     pthread_mutex_unlock(&connection->lock);
     return goes_on;
+}
+
+/* A client that asks again as soon as it has its answer would cost two hand-overs a message, from
+ * the loop to a worker and back; so its worker waits for it as a thread of its own would. */
+void connection__wait(struct connection *connection, char *scratch)
+{
+    size_t before = connection->in.len;
+    connection->is_adopted = true;
+    pthread_mutex_unlock(&connection->lock);
+    struct pollfd wanted = {.fd = connection->fd, .events = POLLIN};
+    int ready = poll(&wanted, 1, HOT_US / 1000);
+    pthread_mutex_lock(&connection->lock);
+    if (ready > 0 && !connection->is_dead && !read_some(connection, scratch)) {
+        connection->is_dead = true;
+        connection__call_loop(connection);
+    }
+    connection->is_hot = connection->in.len > before;
 }
 
 void connection__on_poll(uv_poll_t *handle, int status, int events)
@@ -429,11 +488,7 @@ void connection__on_poll(uv_poll_t *handle, int status, int events)
     bool goes_on = status == 0;
     if (goes_on && (events & UV_WRITABLE) != 0) {
         pthread_mutex_lock(&connection->lock);
-        size_t before = unsent(connection);
         send_some(connection);
-        if (unsent(connection) < before) {
-            connection->since_us = clock_mono_us();
-        }
         pthread_mutex_unlock(&connection->lock);
     }
     if (goes_on && (events & UV_READABLE) != 0) {

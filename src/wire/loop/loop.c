@@ -14,10 +14,10 @@
 #define ACCEPTS_A_TURN 16 /* so that those who are in get their turn too */
 #define CUT_US 5000000    /* after the drain's deadline */
 
-static void stop_listening(struct loop *loop)
+static void stop_listening(struct loop *loop, bool is_all)
 {
     for (struct listener *l = loop->listeners; l != NULL; l = l->next) {
-        if (l->fd >= 0) {
+        if (l->fd >= 0 && (is_all || !l->options.serves_drain)) {
             (void)uv_poll_stop(&l->poll);
             uv_close((uv_handle_t *)&l->poll, NULL);
             (void)close(l->fd);
@@ -42,7 +42,27 @@ static void begin_stop(struct loop *loop, int64_t drain_ms)
 {
     atomic_store(&loop->is_stopping, true);
     loop->stop_at_us = clock_mono_us() + drain_ms * 1000;
-    stop_listening(loop);
+    stop_listening(loop, false);
+    for (struct connection *c = loop->first; c != NULL; c = c->next) {
+        if (!c->listener->options.serves_drain) {
+            connection__say(c, FAREWELL_SHUTDOWN);
+        }
+    }
+}
+
+/* The last drained connection is gone: now those go who only watched. */
+static void call_last(struct loop *loop)
+{
+    if (loop->is_last_call) {
+        return;
+    }
+    for (struct connection *c = loop->first; c != NULL; c = c->next) {
+        if (!c->listener->options.serves_drain) {
+            return;
+        }
+    }
+    loop->is_last_call = true;
+    stop_listening(loop, true);
     for (struct connection *c = loop->first; c != NULL; c = c->next) {
         connection__say(c, FAREWELL_SHUTDOWN);
     }
@@ -62,6 +82,7 @@ static void cancel_all(struct loop *loop)
 
 static void go_on_stopping(struct loop *loop, int64_t now_us)
 {
+    call_last(loop);
     if (loop->first == NULL) {
         close_handles(loop);
         return;
@@ -109,8 +130,8 @@ static void on_async(uv_async_t *async)
     if (stop_ms >= 0 && !atomic_load(&loop->is_stopping)) {
         begin_stop(loop, stop_ms);
     }
-    if (atomic_load(&loop->is_stopping) && loop->first == NULL) {
-        close_handles(loop);
+    if (atomic_load(&loop->is_stopping)) {
+        go_on_stopping(loop, clock_mono_us());
     }
 }
 
@@ -165,7 +186,7 @@ void loop_close(struct loop *loop)
         return;
     }
     ASSERT(loop->first == NULL);
-    stop_listening(loop);
+    stop_listening(loop, true);
     if (loop->async.data != NULL) {
         close_handles(loop);
     }
@@ -340,4 +361,13 @@ struct loop_counts loop_count(struct loop *loop)
         .timeouts = atomic_load(&loop->timeouts),
         .threads = threads,
     };
+}
+
+uint64_t loop_count_protocol(const struct loop *loop, const struct loop_protocol *protocol)
+{
+    uint64_t count = 0;
+    for (const struct listener *l = loop->listeners; l != NULL; l = l->next) {
+        count += l->options.protocol == protocol ? atomic_load(&l->connection_count) : 0;
+    }
+    return count;
 }

@@ -60,6 +60,7 @@ struct loop_listener {
     int64_t login_timeout_ms;
     int64_t idle_timeout_ms;    /* 0 = never */
     int64_t message_timeout_ms; /* for the rest of a message, and for unsent bytes to move */
+    bool serves_drain; /* also while the others drain, which it does not hold up: for who watches */
 };
 
 MUST_USE enum err loop_open(const struct loop_options *options, struct loop **ret_loop,
@@ -104,6 +105,8 @@ struct loop_counts {
     uint64_t threads;
 };
 struct loop_counts loop_count(struct loop *loop); /* any thread */
+/* Connections of this protocol now. Any thread. */
+uint64_t loop_count_protocol(const struct loop *loop, const struct loop_protocol *protocol);
 
 /* ---- for protocols: from `work`, `farewell` or `close` ---- */
 

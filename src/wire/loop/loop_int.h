@@ -12,6 +12,7 @@
 #define READ_BYTES 65536u           /* in one turn of a connection */
 #define OUT_BYTES_MAX (256u * 1024) /* unsent, before a writer waits */
 #define LINGER_US 5000000           /* for last words to be sent */
+#define HOT_US 2000 /* a client that answers this fast is waited for by the worker itself */
 
 struct tls;
 struct tls_context;
@@ -29,7 +30,7 @@ struct listener {
     struct loop_listener options;
     int fd;
     uv_poll_t poll;
-    unsigned connection_count; /* loop's thread */
+    atomic_uint connection_count; /* written by the loop's thread */
     unsigned login_count;
 };
 
@@ -43,8 +44,8 @@ struct connection {
     struct connection *next, *previous; /* of all, oldest first */
     int events;                         /* polled now */
     int64_t accepted_us;                /* logins are timed from here: bytes buy no time */
-    int64_t since_us;                   /* of the last byte either way */
     bool is_closing, is_closed;         /* handle and socket */
+    bool is_open_still;                 /* the socket, which a worker has its hands on */
     bool is_counted_login;
 
     pthread_mutex_t lock; /* for all that follows */
@@ -61,6 +62,9 @@ struct connection {
     bool is_dead;           /* the socket broke, or is closed */
     bool is_queued;         /* for the loop's attention */
     bool is_paused;         /* not read: enough is there */
+    bool is_hot;            /* the last bytes came soon after the answer before */
+    bool is_adopted;        /* read by its worker, not by the loop */
+    int64_t since_us;       /* of the last byte either way */
     pthread_cond_t drained; /* there is room in `out`, or it is dead */
     int64_t idle_since_us;
     int64_t cut_at_us; /* 0: not */
@@ -101,6 +105,7 @@ struct loop {
     /* Loop's thread. */
     atomic_bool is_stopping; /* written by the loop's thread */
     bool is_cancelled;
+    bool is_last_call; /* stopping, and all that is left serves the drain */
     int64_t stop_at_us;
 
     pthread_mutex_t lock; /* for all that follows */
@@ -120,6 +125,9 @@ void connection__tick(struct connection *connection, int64_t now_us);
 void connection__say(struct connection *connection, enum loop_farewell why);
 /* Closes the socket now; the rest follows when no worker is in it. */
 void connection__cut(struct connection *connection);
+/* With the lock held: the worker that has it waits for more bytes by itself. Not `is_hot` after it:
+ * none came for a while, or the other end is gone. `scratch`: READ_BYTES. */
+void connection__wait(struct connection *connection, char *scratch);
 /* Queues it for the loop's thread and wakes that. With the lock held or not. */
 void connection__call_loop(struct connection *connection);
 void connection__free(struct connection *connection);
@@ -128,6 +136,8 @@ void connection__free(struct connection *connection);
 
 MUST_USE enum err workers__open(struct workers *workers, unsigned count_max, struct errinfo *info);
 void workers__close(struct workers *workers);
+/* Is nobody waiting for a thread? */
+bool workers__are_free(struct workers *workers);
 /* A connection whose `job` was just set. */
 void workers__submit(struct workers *workers, struct connection *connection);
 

@@ -45,7 +45,9 @@ static void put_back(struct connection *connection, struct buf *work)
     }
     connection->job = JOB_NONE;
     connection->idle_since_us = clock_mono_us();
-    if (connection->is_paused || connection->is_finishing || connection->is_dead ||
+    bool was_adopted = connection->is_adopted;
+    connection->is_adopted = false;
+    if (was_adopted || connection->is_paused || connection->is_finishing || connection->is_dead ||
         atomic_load(&connection->loop->is_stopping)) {
         connection__call_loop(connection);
     }
@@ -56,16 +58,32 @@ static void account(struct connection *connection, size_t consumed)
     atomic_fetch_sub(&connection->loop->input_bytes, consumed);
 }
 
+/* With the lock held: there is nothing to do, but there may be soon. */
+static bool may_wait(struct connection *connection, const struct buf *work)
+{
+    return connection->is_hot && connection->is_ready && work->len == 0 &&
+           connection->in.len == 0 && !connection->is_paused &&
+           !atomic_load(&connection->loop->is_stopping) &&
+           workers__are_free(&connection->loop->workers);
+}
+
 static void run_work(struct connection *connection)
 {
     const struct loop_protocol *protocol = connection->listener->options.protocol;
     struct buf work CLEANUP(buf_fini) = {0};
+    char scratch[READ_BYTES];
     bool is_stuck = false;
     for (;;) {
         pthread_mutex_lock(&connection->lock);
         enum loop_farewell why = connection->farewell;
         bool is_over = connection->is_dead || connection->is_finishing;
         bool has_more = take_input(connection, &work);
+        if (!is_over && why == FAREWELL_NONE && is_stuck && !has_more &&
+            may_wait(connection, &work)) {
+            connection__wait(connection, scratch); /* cold after it if nothing came */
+            pthread_mutex_unlock(&connection->lock);
+            continue;
+        }
         if (is_over || buf_failed(&work) || (why == FAREWELL_NONE && is_stuck && !has_more)) {
             if (is_over || buf_failed(&work)) {
                 account(connection, work.len);
@@ -191,6 +209,14 @@ void workers__close(struct workers *workers)
     pthread_cond_destroy(&workers->gone);
     pthread_cond_destroy(&workers->changed);
     pthread_mutex_destroy(&workers->lock);
+}
+
+bool workers__are_free(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    bool are_free = workers->first == NULL && !workers->is_ending;
+    pthread_mutex_unlock(&workers->lock);
+    return are_free;
 }
 
 void workers__submit(struct workers *workers, struct connection *connection)

@@ -87,28 +87,48 @@ static struct slice rest_of(const struct words *words)
 
 /* ---- transactions ---- */
 
+static enum err isolation_level(struct words *words)
+{
+    static const char *const levels[] = {"read", "committed", "uncommitted", "repeatable",
+                                         "serializable"};
+    bool is_known = false;
+    bool is_there;
+    TRY(skip_word(words, "level"));
+    bool is_repeatable = token_is(&words->token, "repeatable");
+    for (size_t i = 0; i < ARRAY_COUNT(levels); i++) {
+        TRY(accept(words, levels[i], &is_there));
+        is_known = is_known || is_there;
+    }
+    TRY(is_repeatable ? skip_word(words, "read") : ERR_OK);
+    return is_known ? ERR_OK : expected(words, "an isolation level");
+}
+
 /* ISOLATION LEVEL ..., READ ONLY, READ WRITE, [NOT] DEFERRABLE. */
-static enum err transaction_modes(struct words *words)
+static enum err transaction_modes(struct words *words, struct pg_command *command)
 {
     while (!is_at_end(words)) {
         bool is_there;
+        bool is_not;
         TRY(accept(words, "isolation", &is_there));
         if (is_there) {
-            TRY(skip_word(words, "level"));
-            bool is_known = false;
-            static const char *const levels[] = {"read", "committed", "uncommitted", "repeatable",
-                                                 "serializable"};
-            for (size_t i = 0; i < ARRAY_COUNT(levels); i++) {
-                TRY(accept(words, levels[i], &is_there));
-                is_known = is_known || is_there;
+            TRY(isolation_level(words));
+            continue;
+        }
+        TRY(accept(words, "read", &is_there));
+        if (is_there) {
+            bool is_only = token_is(&words->token, "only");
+            if (!is_only && !token_is(&words->token, "write")) {
+                return expected(words, "ONLY or WRITE");
             }
-            TRY(skip_word(words, "read"));
-            if (!is_known) {
-                return expected(words, "an isolation level");
-            }
-        } else if (token_is(&words->token, "read") || token_is(&words->token, "only") ||
-                   token_is(&words->token, "write") || token_is(&words->token, "not") ||
-                   token_is(&words->token, "deferrable") || token_is_operator(&words->token, ",")) {
+            command->read_only = is_only ? 1 : -1;
+            TRY(step(words));
+            continue;
+        }
+        TRY(accept(words, "not", &is_not));
+        TRY(accept(words, "deferrable", &is_there));
+        if (is_there) {
+            command->deferrable = is_not ? -1 : 1;
+        } else if (!is_not && token_is_operator(&words->token, ",")) {
             TRY(step(words));
         } else {
             return expected(words, "a transaction mode");
@@ -122,7 +142,7 @@ static enum err parse_begin(struct words *words, struct pg_command *command)
     command->kind = COMMAND_BEGIN;
     TRY(skip_word(words, "work"));
     TRY(skip_word(words, "transaction"));
-    return transaction_modes(words);
+    return transaction_modes(words, command);
 }
 
 /* COMMIT, ROLLBACK [TO], and what may follow. */
@@ -223,7 +243,8 @@ static enum err parse_session_word(struct words *words, struct pg_command *comma
         command->kind = COMMAND_SET_TRANSACTION;
         TRY(skip_word(words, "as"));
         TRY(skip_word(words, "transaction"));
-        return transaction_modes(words);
+        command->is_characteristics = true;
+        return transaction_modes(words, command);
     }
     TRY(accept(words, "authorization", &is_there));
     *ret_done = is_there;
@@ -280,7 +301,7 @@ static enum err parse_set(struct words *words, struct pg_command *command)
     TRY(accept(words, "transaction", &is_there));
     if (is_there) {
         command->kind = COMMAND_SET_TRANSACTION;
-        return transaction_modes(words);
+        return transaction_modes(words, command);
     }
     TRY(accept(words, "time", &is_there));
     if (is_there) {
@@ -566,6 +587,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_ALTER_TABLE:
     case STATEMENT_CREATE_PRINCIPAL:
     case STATEMENT_ALTER_USER:
+    case STATEMENT_ALTER_LIMITS:
     case STATEMENT_REVOKE_API_KEY:
     case STATEMENT_GRANT:
     case STATEMENT_REVOKE:

@@ -63,7 +63,9 @@ struct pg_command {
     bool is_select;        /* STATEMENT: may have parameters and can be described */
     bool makes_key;        /* CREATE API KEY: has rows, and cannot be run to see which */
     bool is_session;       /* STATEMENT: changes the session */
-    uint64_t count;        /* FETCH; UINT64_MAX: all */
+    signed char read_only, deferrable; /* of a transaction: 1, -1: not, 0: not said */
+    bool is_characteristics; /* SET_TRANSACTION: of the session's transactions from now on */
+    uint64_t count;          /* FETCH; UINT64_MAX: all */
     struct pg_copy copy;
     const struct pg_constant *constant;
 };

@@ -331,36 +331,46 @@ static enum err text_row(const struct pg_portal *portal, struct buf *scratch, st
     return ERR_OK;
 }
 
-/* Signature, flags, length of an extension: in one message with what comes first, where clients
- * look for it. */
-static void append_header(const struct pg_portal *portal, struct buf *out)
+/* Signature, flags, length of an extension: in one message with the first row, where clients look
+ * for it. */
+static const char binary_header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
+#define BINARY_HEADER_BYTES 19u
+
+/* Puts it between the message's length and its row; `at`: the message in out. */
+static void insert_header(struct buf *out, size_t at)
 {
-    static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
-    if (portal->row_count == 0) {
-        buf_append(out, header, 19);
+    char *room = buf_reserve(out, BINARY_HEADER_BYTES);
+    if (room == NULL) {
+        return;
     }
+    char *body = out->ptr + at + 5;
+    memmove(body + BINARY_HEADER_BYTES, body, out->len - at - 5);
+    memcpy(body, binary_header, BINARY_HEADER_BYTES);
+    uint32_t len = __builtin_bswap32(pg__peek32(out->ptr + at + 1) + BINARY_HEADER_BYTES);
+    memcpy(out->ptr + at + 1, &len, sizeof(len));
+    out->len += BINARY_HEADER_BYTES;
 }
 
-static enum err binary_row(const struct pg_portal *portal, struct buf *out, struct errinfo *info)
+/* Rows are those of a DataRow, but for the type of their message. */
+static enum err send_binary(struct pg_connection *connection, struct pg_portal *portal,
+                            struct errinfo *info)
 {
-    append_header(portal, out);
-    pg__write16(out, (uint16_t)portal->column_count);
-    for (size_t i = 0; i < portal->column_count; i++) {
-        const struct ArrowArray *column = portal->batch.children[i];
-        if (pg_cell_is_null(&portal->encoders[i], column, portal->batch_row)) {
-            pg__write32(out, UINT32_MAX);
-            continue;
+    for (;;) {
+        TRY(pg__portal_pull(connection, portal, info));
+        if (portal->batch.release == NULL) {
+            return ERR_OK;
         }
-        size_t length_at = out->len;
-        pg__write32(out, 0);
-        TRY(pg_encode(&portal->encoders[i], column, portal->batch_row, out, info));
-        if (buf_failed(out)) {
-            return errinfo_nomem(info);
+        if (portal->row_count == 0) {
+            size_t at = connection->out.len;
+            pg_rows_take(portal->row_columns, portal->encoders, portal->column_count,
+                         &portal->batch);
+            TRY(pg_rows_write(portal->row_columns, portal->column_count, 'd', &portal->batch_row, 1,
+                              SIZE_MAX, &connection->out, info));
+            insert_header(&connection->out, at);
+            portal->row_count = 1;
         }
-        uint32_t len = __builtin_bswap32((uint32_t)(out->len - length_at - 4));
-        memcpy(out->ptr + length_at, &len, sizeof(len));
+        TRY(pg__portal_send_batch(connection, portal, 'd', 0, info));
     }
-    return ERR_OK;
 }
 
 static void begin_copy(struct pg_connection *connection, const struct pg_portal *portal)
@@ -388,8 +398,8 @@ static void begin_copy(struct pg_connection *connection, const struct pg_portal 
     }
 }
 
-static enum err send_rows(struct pg_connection *connection, struct pg_portal *portal,
-                          struct errinfo *info)
+static enum err send_texts(struct pg_connection *connection, struct pg_portal *portal,
+                           struct errinfo *info)
 {
     struct buf *out = &connection->out;
     struct buf scratch CLEANUP(buf_fini) = {0};
@@ -400,8 +410,7 @@ static enum err send_rows(struct pg_connection *connection, struct pg_portal *po
         }
         for (; portal->batch_row < portal->batch.length; portal->batch_row++) {
             size_t begun = pg__begin(out, 'd');
-            TRY(portal->command.copy.format == COPY_BINARY ? binary_row(portal, out, info)
-                                                           : text_row(portal, &scratch, out, info));
+            TRY(text_row(portal, &scratch, out, info));
             pg__end(out, begun);
             portal->row_count++;
             pg__send_if_full(connection);
@@ -415,11 +424,14 @@ static enum err send_rows(struct pg_connection *connection, struct pg_portal *po
 enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal,
                       struct errinfo *info)
 {
+    bool is_binary = portal->command.copy.format == COPY_BINARY;
     begin_copy(connection, portal);
-    TRY(send_rows(connection, portal, info));
-    if (portal->command.copy.format == COPY_BINARY) {
+    TRY(is_binary ? send_binary(connection, portal, info) : send_texts(connection, portal, info));
+    if (is_binary) {
         size_t begun = pg__begin(&connection->out, 'd');
-        append_header(portal, &connection->out);
+        if (portal->row_count == 0) {
+            buf_append(&connection->out, binary_header, BINARY_HEADER_BYTES);
+        }
         pg__write16(&connection->out, UINT16_MAX);
         pg__end(&connection->out, begun);
     }

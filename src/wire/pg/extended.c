@@ -89,6 +89,7 @@ static enum err fill_statement(struct pg_connection *connection, struct pg_state
     }
     TRY(sql_check_text(statement->text, bytes_max, info));
     TRY(only_statement(statement->text, &only, info));
+    TRY(pg__own_types(only, arena, &only, info));
     statement->run_text = only;
     TRY(pg__command_parse(only, arena, &statement->command, info));
     return pg__check_transaction(connection, &statement->command, info);

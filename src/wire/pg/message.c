@@ -102,12 +102,21 @@ void pg__write_parameter(struct buf *out, const char *name, const char *value)
     pg__end(out, begun);
 }
 
+/* A message may repeat a name of the client's, and names need not be UTF-8; what is sent is. */
 static void write_field(struct buf *out, char code, const char *text)
 {
-    if (text[0] != '\0') {
-        buf_append_char(out, code);
-        pg__write_text(out, slice_of(text));
+    struct slice rest = slice_of(text);
+    size_t bad;
+    if (rest.len == 0) {
+        return;
     }
+    buf_append_char(out, code);
+    while (!slice_is_utf8(rest, &bad)) {
+        buf_append(out, rest.ptr, bad);
+        buf_append_str(out, "\xEF\xBF\xBD");
+        rest = (struct slice){rest.ptr + bad + 1, rest.len - bad - 1};
+    }
+    pg__write_text(out, rest);
 }
 
 static size_t count_characters(struct slice text, size_t bytes)

@@ -117,6 +117,10 @@ void session_cancel(UNUSED struct session *session)
 {
 }
 
+void session_set_protocol(UNUSED struct session *session, UNUSED enum session_protocol protocol)
+{
+}
+
 /* ---- query: statements with two columns, up to 7 rows ---- */
 
 struct query {

@@ -18,7 +18,7 @@
 #define STARTUP_BYTES_MAX 10000u /* as PostgreSQL */
 #define LOGIN_BYTES_MAX 8192u    /* of a message before the login is done */
 #define SECRET_BYTES_MAX 40960u  /* of one that may hold a token */
-#define FLUSH_BYTES 49152u       /* sent once there is that much */
+#define FLUSH_BYTES 65536u       /* sent once there is that much */
 #define KEY_BYTES 32u            /* of a cancel key in 3.2; 3.0 has the first 4 */
 #define SESSIONS_MAX 33          /* of a connection: its own, and one for each open cursor */
 #define STATEMENTS_MAX 1000
@@ -133,6 +133,7 @@ struct pg_portal {
     bool has_rows;
     struct ArrowSchema schema;
     struct pg_encoder *encoders;
+    struct pg_row_column *row_columns; /* of `batch`, while it is sent */
     struct ArrowArray batch;
     int64_t batch_row;
     uint64_t row_count;   /* sent with this Execute */
@@ -241,6 +242,10 @@ void pg__portal_describe(struct pg_connection *connection, const struct pg_porta
 /* Sends up to `rows_max` rows (0: all); `ret_is_done`: there are no more. */
 MUST_USE enum err pg__portal_send(struct pg_connection *connection, struct pg_portal *portal,
                                   uint64_t rows_max, bool *ret_is_done, struct errinfo *info);
+/* Rows of the batch that is there as messages of that type, until row_count is `rows_max` (0:
+ * all). */
+MUST_USE enum err pg__portal_send_batch(struct pg_connection *connection, struct pg_portal *portal,
+                                        char type, uint64_t rows_max, struct errinfo *info);
 /* The next batch into the portal; batch.release NULL at the end. */
 MUST_USE enum err pg__portal_pull(struct pg_connection *connection, struct pg_portal *portal,
                                   struct errinfo *info);
@@ -263,6 +268,12 @@ MUST_USE enum err pg__run(struct pg_connection *connection, struct pg_portal *po
 MUST_USE enum err pg__check_transaction(const struct pg_connection *connection,
                                         const struct pg_command *command, struct errinfo *info);
 void pg__fail_transaction(struct pg_connection *connection);
+
+/* own_types.c */
+/* The text with what PostgreSQL alone means by bytea and oid[] in the engine's words: itself, or a
+ * copy in `arena`. */
+MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct slice *ret_text,
+                                struct errinfo *info);
 
 /* copy.c */
 MUST_USE enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal,

@@ -130,7 +130,8 @@ static enum err take_columns(struct pg_portal *portal, struct errinfo *info)
     }
     portal->columns = arena_calloc(portal->arena, count + 1, sizeof(*portal->columns));
     portal->encoders = arena_calloc(portal->arena, count + 1, sizeof(*portal->encoders));
-    if (portal->columns == NULL || portal->encoders == NULL) {
+    portal->row_columns = arena_calloc(portal->arena, count + 1, sizeof(*portal->row_columns));
+    if (portal->columns == NULL || portal->encoders == NULL || portal->row_columns == NULL) {
         return errinfo_nomem(info);
     }
     portal->column_count = count;
@@ -303,32 +304,6 @@ enum err pg__portal_pull(struct pg_connection *connection, struct pg_portal *por
     return err;
 }
 
-static enum err send_row(struct pg_connection *connection, const struct pg_portal *portal,
-                         struct errinfo *info)
-{
-    struct buf *out = &connection->out;
-    size_t begun = pg__begin(out, 'D');
-    pg__write16(out, (uint16_t)portal->column_count);
-    for (size_t i = 0; i < portal->column_count; i++) {
-        const struct pg_encoder *encoder = &portal->encoders[i];
-        const struct ArrowArray *column = portal->batch.children[i];
-        if (pg_cell_is_null(encoder, column, portal->batch_row)) {
-            pg__write32(out, UINT32_MAX);
-            continue;
-        }
-        size_t length_at = out->len;
-        pg__write32(out, 0);
-        TRY(pg_encode(encoder, column, portal->batch_row, out, info));
-        if (buf_failed(out)) {
-            return errinfo_nomem(info);
-        }
-        uint32_t len = __builtin_bswap32((uint32_t)(out->len - length_at - 4));
-        memcpy(out->ptr + length_at, &len, sizeof(len));
-    }
-    pg__end(out, begun);
-    return ERR_OK;
-}
-
 static void send_constant(struct pg_connection *connection, struct pg_portal *portal)
 {
     struct buf *out = &connection->out;
@@ -347,6 +322,27 @@ static void send_constant(struct pg_connection *connection, struct pg_portal *po
     portal->is_done = true;
 }
 
+enum err pg__portal_send_batch(struct pg_connection *connection, struct pg_portal *portal,
+                               char type, uint64_t rows_max, struct errinfo *info)
+{
+    int64_t end = portal->batch.length;
+    if (rows_max != 0 && rows_max - portal->row_count < (uint64_t)(end - portal->batch_row)) {
+        end = portal->batch_row + (int64_t)(rows_max - portal->row_count);
+    }
+    pg_rows_take(portal->row_columns, portal->encoders, portal->column_count, &portal->batch);
+    while (portal->batch_row < end) {
+        int64_t first = portal->batch_row;
+        TRY(pg_rows_write(portal->row_columns, portal->column_count, type, &portal->batch_row, end,
+                          FLUSH_BYTES, &connection->out, info));
+        portal->row_count += (uint64_t)(portal->batch_row - first);
+        pg__send_if_full(connection);
+        if (connection->is_broken) {
+            return errinfo_set(info, ERR_IO, "08006", "the connection was lost");
+        }
+    }
+    return ERR_OK;
+}
+
 enum err pg__portal_send(struct pg_connection *connection, struct pg_portal *portal,
                          uint64_t rows_max, bool *ret_is_done, struct errinfo *info)
 {
@@ -363,18 +359,7 @@ enum err pg__portal_send(struct pg_connection *connection, struct pg_portal *por
         if (portal->batch.release == NULL) {
             return ERR_OK;
         }
-        for (; portal->batch_row < portal->batch.length; portal->batch_row++) {
-            if (rows_max != 0 && portal->row_count >= rows_max) {
-                *ret_is_done = false;
-                return ERR_OK;
-            }
-            TRY(send_row(connection, portal, info));
-            portal->row_count++;
-            pg__send_if_full(connection);
-            if (connection->is_broken) {
-                return errinfo_set(info, ERR_IO, "08006", "the connection was lost");
-            }
-        }
+        TRY(pg__portal_send_batch(connection, portal, 'D', rows_max, info));
         if (rows_max != 0 && portal->row_count >= rows_max) {
             *ret_is_done = false; /* perhaps it is; asking would wait for the next batch */
             return ERR_OK;

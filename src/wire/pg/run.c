@@ -42,14 +42,48 @@ static void drop_savepoints(struct pg_connection *connection, size_t kept)
     }
 }
 
-static void run_begin(struct pg_connection *connection, const struct pg_command *command)
+static enum err set_mode(struct pg_connection *connection, const struct pg_command *command,
+                         const char *name, signed char mode, struct errinfo *info)
+{
+    char full[64];
+    struct slice value = mode > 0 ? SLICE("on") : SLICE("off");
+    (void)snprintf(full, sizeof(full), "%s%s", command->is_characteristics ? "default_" : "", name);
+    return mode == 0 ? ERR_OK
+                     : pg__setting_set(connection, pg__setting_find(slice_of(full)), &value,
+                                       !command->is_characteristics, info);
+}
+
+/* What BEGIN and SET TRANSACTION say of a transaction. */
+static enum err set_modes(struct pg_connection *connection, const struct pg_command *command,
+                          struct errinfo *info)
+{
+    TRY(set_mode(connection, command, "transaction_read_only", command->read_only, info));
+    return set_mode(connection, command, "transaction_deferrable", command->deferrable, info);
+}
+
+static enum err run_set_transaction(struct pg_connection *connection,
+                                    const struct pg_command *command, struct errinfo *info)
+{
+    if (!command->is_characteristics && connection->status == 'I') {
+        warn(connection, "25P01", "SET TRANSACTION can only be used in transaction blocks");
+    } else {
+        TRY(set_modes(connection, command, info));
+    }
+    pg__write_tag(&connection->out, "SET");
+    return ERR_OK;
+}
+
+static enum err run_begin(struct pg_connection *connection, const struct pg_command *command,
+                          struct errinfo *info)
 {
     if (connection->status == 'T') {
         warn(connection, "25001", "there is already a transaction in progress");
     }
     connection->status = 'T';
+    TRY(set_modes(connection, command, info));
     bool is_start = slice_starts_with_fold(command->text, SLICE("start"));
     pg__write_tag(&connection->out, is_start ? "START TRANSACTION" : "BEGIN");
+    return ERR_OK;
 }
 
 static void run_end(struct pg_connection *connection, const struct pg_command *command)
@@ -315,7 +349,15 @@ static enum err run_close(struct pg_connection *connection, const struct pg_comm
 static enum err check_statement(const struct pg_connection *connection,
                                 const struct pg_command *command, struct errinfo *info)
 {
-    if (command->is_transactional || connection->status == 'I') {
+    if (command->is_transactional) {
+        return ERR_OK;
+    }
+    int read_only = pg__setting_find(SLICE("transaction_read_only"));
+    if (strcmp(pg__setting_value(connection, read_only), "on") == 0) {
+        return errinfo_set(info, ERR_INVALID, "25006",
+                           "the statement cannot run in a read-only transaction");
+    }
+    if (connection->status == 'I') {
         return ERR_OK;
     }
     (void)errinfo_set(info, ERR_INVALID, "25001",
@@ -380,8 +422,7 @@ static enum err run_command(struct pg_connection *connection, struct pg_portal *
         pg__write_empty(&connection->out, 'I');
         return ERR_OK;
     case COMMAND_BEGIN:
-        run_begin(connection, command);
-        return ERR_OK;
+        return run_begin(connection, command, info);
     case COMMAND_COMMIT:
     case COMMAND_ROLLBACK:
         run_end(connection, command);
@@ -398,6 +439,7 @@ static enum err run_command(struct pg_connection *connection, struct pg_portal *
         pg__write_tag(&connection->out, "RESET");
         return ERR_OK;
     case COMMAND_SET_TRANSACTION:
+        return run_set_transaction(connection, command, info);
     case COMMAND_KEEP:
         pg__write_tag(&connection->out, command->is_default ? "RESET" : "SET");
         return ERR_OK;

@@ -18,6 +18,7 @@ static enum err open_main(struct pg_connection *connection, struct errinfo *info
     TRY(session_open(connection->server->warehouse, connection->who,
                      &connection->sessions[0].session, info));
     session_set_client(connection->sessions[0].session, connection->client);
+    session_set_protocol(connection->sessions[0].session, SESSION_POSTGRES);
     return ERR_OK;
 }
 

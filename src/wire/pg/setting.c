@@ -36,7 +36,7 @@ static enum err check_isolation(struct pg_connection *connection, struct slice v
 
 static const struct setting {
     const char *name;
-    const char *fallback;
+    const char *fallback; /* "=name": what that setting has */
     check_fn check;
     bool is_reported; /* ParameterStatus */
 } settings[] = {
@@ -64,8 +64,8 @@ static const struct setting {
     {"client_min_messages", "notice", check_any, false},
     {"transaction_isolation", "read committed", check_isolation, false},
     {"default_transaction_isolation", "read committed", check_isolation, false},
-    {"transaction_read_only", "off", check_bool, false},
-    {"transaction_deferrable", "off", check_bool, false},
+    {"transaction_read_only", "=default_transaction_read_only", check_bool, false},
+    {"transaction_deferrable", "=default_transaction_deferrable", check_bool, false},
     {"default_transaction_deferrable", "off", check_bool, false},
     {"synchronous_commit", "on", check_any, false},
     {"row_security", "on", check_on, false},
@@ -94,6 +94,9 @@ const char *pg__setting_name(int setting)
 static const char *fallback_of(const struct pg_connection *connection, int setting)
 {
     const char *fallback = settings[setting].fallback;
+    if (fallback != NULL && fallback[0] == '=') {
+        return pg__setting_value(connection, pg__setting_find(slice_of(fallback + 1)));
+    }
     return fallback != NULL              ? fallback
            : connection->subject.len > 0 ? connection->subject.ptr
                                          : connection->user.ptr;
@@ -411,7 +414,11 @@ enum err pg__setting_set(struct pg_connection *connection, int setting, const st
     }
     bool is_changed = strcmp(copy, pg__setting_value(connection, setting)) != 0;
     mem_free(connection->settings[setting]);
-    connection->settings[setting] = copy;
+    connection->settings[setting] =
+        value == NULL ? NULL : copy; /* NULL: its default, as it may be */
+    if (value == NULL) {
+        mem_free(copy);
+    }
     if (is_changed) {
         report(connection, setting);
     }
@@ -459,10 +466,10 @@ void pg__setting_end(struct pg_connection *connection, bool is_commit)
         if (!is_commit || saved->is_local) {
             struct errinfo ignored;
             int setting = saved->setting;
-            const struct slice value =
-                slice_of(saved->value != NULL ? saved->value : fallback_of(connection, setting));
+            const struct slice value = slice_of(saved->value != NULL ? saved->value : "");
             /* What was once accepted is so again; if memory is short, the new value stays. */
-            enum err err = pg__setting_set(connection, setting, &value, false, &ignored);
+            enum err err = pg__setting_set(connection, setting,
+                                           saved->value == NULL ? NULL : &value, false, &ignored);
             (void)err;
         }
         mem_free(saved->value);

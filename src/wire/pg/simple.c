@@ -54,6 +54,7 @@ static enum err parse_script(struct script *script, struct slice *ret_at, struct
         }
         *ret_at = statement;
         TRY(grow(script, info));
+        TRY(pg__own_types(statement, script->arena, &statement, info));
         TRY(pg__command_parse(statement, script->arena, &script->commands[script->count], info));
         script->statements[script->count++] = statement;
         *ret_at = script->text;

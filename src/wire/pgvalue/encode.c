@@ -6,31 +6,6 @@
 #include "base/mem.h"
 #include "wire/pgvalue/pgvalue_int.h"
 
-/* Where the values of the column lie, in Arrow's terms. */
-enum column_kind {
-    COLUMN_OTHER, /* by arrow/value.h, as text */
-    COLUMN_BOOL,
-    COLUMN_I8,
-    COLUMN_U8,
-    COLUMN_I16,
-    COLUMN_U16,
-    COLUMN_I32,
-    COLUMN_U32,
-    COLUMN_I64,
-    COLUMN_U64,
-    COLUMN_FLOAT,
-    COLUMN_DOUBLE,
-    COLUMN_DECIMAL,
-    COLUMN_BYTES,
-    COLUMN_DATE,
-    COLUMN_TIME,
-    COLUMN_TIMESTAMP,
-    COLUMN_INTERVAL,
-    COLUMN_LIST,
-    COLUMN_FIXED_LIST,
-    COLUMN_NULL,
-};
-
 static const struct {
     const char *format;
     enum column_kind kind;
@@ -252,18 +227,6 @@ static unsigned __int128 number_at(const struct pg_encoder *encoder,
     return value < 0 ? 0 - (unsigned __int128)value : (unsigned __int128)value;
 }
 
-/* Microseconds; nanoseconds are cut, since the protocol has no more. */
-static int64_t us_of(int64_t value, int64_t unit)
-{
-    if (unit > 1000000) {
-        int64_t parts = unit / 1000000;
-        return value / parts - (value % parts < 0);
-    }
-    int64_t us;
-    return __builtin_mul_overflow(value, 1000000 / unit, &us) ? (value < 0 ? -INT64_MAX : INT64_MAX)
-                                                              : us;
-}
-
 static struct pg_interval interval_at(const struct ArrowArray *column, int64_t i)
 {
     struct {
@@ -288,7 +251,7 @@ static void print_moment(const struct pg_encoder *encoder, int64_t value, struct
     int64_t limit = is_date ? DAY_INFINITE : INT64_MAX;
     int64_t at = is_date                             ? value
                  : value == limit || value == -limit ? value
-                                                     : us_of(value, encoder->unit);
+                                                     : pg__us_of(value, encoder->unit);
     if (value == limit || value == -limit) {
         buf_append_str(out, value > 0 ? "infinity" : "-infinity");
     } else if (is_date) {
@@ -404,7 +367,7 @@ static enum err encode_text(const struct pg_encoder *encoder, const struct Arrow
         print_moment(encoder, int_at(encoder, column->buffers[1], i), out);
         break;
     case COLUMN_TIME:
-        pg__print_time(us_of(int_at(encoder, column->buffers[1], i), encoder->unit), out);
+        pg__print_time(pg__us_of(int_at(encoder, column->buffers[1], i), encoder->unit), out);
         break;
     case COLUMN_INTERVAL: {
         struct pg_interval interval = interval_at(column, i);
@@ -437,7 +400,7 @@ static void put_moment(const struct pg_encoder *encoder, int64_t value, struct b
     int64_t us;
     if (value == INT64_MAX || value == -INT64_MAX) {
         us = value > 0 ? INT64_MAX : INT64_MIN;
-    } else if (__builtin_sub_overflow(us_of(value, encoder->unit), SECONDS_TO_2000 * 1000000,
+    } else if (__builtin_sub_overflow(pg__us_of(value, encoder->unit), SECONDS_TO_2000 * 1000000,
                                       &us)) {
         us = INT64_MIN;
     }
@@ -544,7 +507,7 @@ static enum err encode_binary(const struct pg_encoder *encoder, const struct Arr
         put_moment(encoder, int_at(encoder, values, i), out);
         break;
     case PG_TIME:
-        pg__put64(out, (uint64_t)us_of(int_at(encoder, values, i), encoder->unit));
+        pg__put64(out, (uint64_t)pg__us_of(int_at(encoder, values, i), encoder->unit));
         break;
     case PG_INTERVAL: {
         struct pg_interval interval = interval_at(column, i);

@@ -81,6 +81,27 @@ bool pg_cell_is_null(const struct pg_encoder *encoder, const struct ArrowArray *
 MUST_USE enum err pg_encode(const struct pg_encoder *encoder, const struct ArrowArray *column,
                             int64_t row, struct buf *out, struct errinfo *info);
 
+/* How one column of a batch goes into rows; filled by pg_rows_take. */
+struct pg_row_column {
+    const struct pg_encoder *encoder;
+    const struct ArrowArray *array;
+    const uint8_t *validity; /* NULL: no cell is NULL */
+    const void *values;
+    const int32_t *offsets; /* texts: into `values` */
+    int way;                /* internal */
+    size_t bytes_max;       /* of a cell, without its length; texts and the unusual: 0 */
+};
+
+/* Looks at a batch, whose children are as many as the encoders; it and they outlive the use. */
+void pg_rows_take(struct pg_row_column *columns, const struct pg_encoder *encoders, size_t count,
+                  const struct ArrowArray *batch);
+/* Appends rows from `*row` on, each as a message: the type, its length, how many cells, each with
+ * its length. So is a DataRow, and a row of a binary COPY. Stops at `row_end`, or once `out` has
+ * `bytes_stop` bytes; `*row` is the next then, also after an error. */
+MUST_USE enum err pg_rows_write(const struct pg_row_column *columns, size_t count, char type,
+                                int64_t *row, int64_t row_end, size_t bytes_stop, struct buf *out,
+                                struct errinfo *info);
+
 /* A parameter's bytes to text that the engine converts, appended. Text passes, but for arrays and
  * bytea, whose texts differ. ERR_INVALID (22P03, 22P02) for bytes that are no such value,
  * ERR_UNSUPPORTED for a type without a decoder in binary. */

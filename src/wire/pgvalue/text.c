@@ -128,7 +128,7 @@ static char *put_2(char *at, int64_t value)
 
 /* Days since 1970-01-01 to the proleptic Gregorian calendar (H. Hinnant, "chrono-Compatible
  * Low-Level Date Algorithms", civil_from_days). True before the year 1. */
-static bool print_days(int64_t days, struct buf *out)
+char *pg__put_days(int64_t days, char *text, bool *ret_is_bc)
 {
     int64_t day_of_era;
     int64_t era = floor_div(days + 719468, 146097, &day_of_era);
@@ -141,18 +141,25 @@ static bool print_days(int64_t days, struct buf *out)
     int64_t year = year_of_era + era * 400 + (month <= 2);
     bool is_bc = year <= 0;
     year = is_bc ? 1 - year : year;
-    char text[32];
     char *at = text;
     if (year < 10000) {
         at = put_2(put_2(at, year / 100), year % 100);
     } else {
-        at += snprintf(text, sizeof(text), "%lld", (long long)year);
+        at += snprintf(text, PG_DAYS_BYTES_MAX - 6, "%lld", (long long)year);
     }
     *at++ = '-';
     at = put_2(at, month);
     *at++ = '-';
-    at = put_2(at, day);
-    buf_append(out, text, (size_t)(at - text));
+    *ret_is_bc = is_bc;
+    return put_2(at, day);
+}
+
+static bool print_days(int64_t days, struct buf *out)
+{
+    char text[PG_DAYS_BYTES_MAX];
+    bool is_bc;
+    char *end = pg__put_days(days, text, &is_bc);
+    buf_append(out, text, (size_t)(end - text));
     return is_bc;
 }
 

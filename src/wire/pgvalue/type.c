@@ -107,6 +107,10 @@ struct pg_type pg_type_of(struct slice engine_type)
     struct slice element;
     if (element_of(engine_type, &element)) {
         struct pg_type inner = pg_type_of(element);
+        if (slice_equal(element, SLICE("UINTEGER"))) {
+            inner.oid =
+                PG_OID; /* of four bytes without a sign; drivers know no other way to an oid[] */
+        }
         bool is_text = inner.oid == PG_TEXT && !slice_equal(element, SLICE("VARCHAR"));
         if (inner.element_oid == 0 && !is_text) {
             type.oid = pg__type_row(inner.oid)->array_oid;

@@ -1,0 +1,55 @@
+/* HTTP/1.1 over the loop: requests to routes, and what routes answer.
+ *
+ * A server is a list of routes, each with a function that gets a whole request and answers it: at
+ * once (http_reply), or in parts of which nobody knows the length yet (http_begin, http_write,
+ * http_end), which wait for a client that is slow to read. It knows nothing of what routes do.
+ * Thread rule: routes are added before the loop runs; their functions run on the loop's workers,
+ * one at a time for a connection. */
+#pragma once
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "wire/loop/loop.h"
+
+struct http_server;
+struct http_exchange; /* one request and its answer, while a route's function runs */
+
+struct http_options {
+    size_t head_bytes_max;      /* request line and fields; 0 = 16 KiB */
+    size_t body_bytes_max;      /* 0 = no bodies */
+    int64_t request_timeout_ms; /* from its first byte to its last; 0 = 10 s */
+};
+
+MUST_USE enum err http_server_open(const struct http_options *options,
+                                   struct http_server **ret_server, struct errinfo *info);
+/* After the loop. */
+void http_server_close(struct http_server *server);
+DEFINE_CLEANUP(struct http_server, http_server_cleanup, http_server_close)
+
+typedef void (*http_route_fn)(void *context, struct http_exchange *exchange);
+/* `method` and `path` are literals; GET answers HEAD too. */
+MUST_USE enum err http_route(struct http_server *server, const char *method, const char *path,
+                             http_route_fn fn, void *context, struct errinfo *info);
+
+/* A listener's context is the server. */
+extern const struct loop_protocol http_protocol;
+
+/* ---- for routes: all slices live as long as the exchange ---- */
+
+struct slice http_method(const struct http_exchange *exchange);
+struct slice http_path(const struct http_exchange *exchange);
+struct slice http_query(const struct http_exchange *exchange); /* behind "?", as it came */
+struct slice http_body(const struct http_exchange *exchange);
+/* The first field of this name (folds case); false if there is none. */
+bool http_field(const struct http_exchange *exchange, struct slice name, struct slice *ret_value);
+struct connection *http_connection(const struct http_exchange *exchange);
+
+/* The whole answer. Once an exchange, instead of the three below. */
+void http_reply(struct http_exchange *exchange, unsigned status, const char *content_type,
+                struct slice body);
+/* ERR_IO when the client is gone: then stop. */
+MUST_USE enum err http_begin(struct http_exchange *exchange, unsigned status,
+                             const char *content_type);
+MUST_USE enum err http_write(struct http_exchange *exchange, struct slice part);
+MUST_USE enum err http_end(struct http_exchange *exchange);

@@ -1,0 +1,111 @@
+"""Why a driver's own test fails over Moat, when that is not Moat's mistake. The first rule that fits counts: by what the failure says, or,
+where it only says that two values differ, by the test's name."""
+
+import re
+
+WRITES = "it writes: tables, types, functions or rows that Moat would have to keep itself"
+TRANSACTION = "it makes or drops something inside a transaction"
+LARGE_OBJECTS = "large objects"
+NOTIFY = "LISTEN and NOTIFY"
+PROCEDURAL = "procedural languages (DO)"
+SLEEP = "pg_sleep is refused: it waits, and does nothing else"
+TERMINATE = "pg_terminate_backend"
+RANGES = "range types"
+NETWORK = "inet, cidr, macaddr are texts"
+RECORDS = "records, composite types and domains are texts"
+JSONB = "jsonb is json, in which numbers keep their form"
+NESTED = "lists of lists are texts"
+UNTYPED = "an array as a text without a cast takes no type from its surroundings"
+BOUNDS = "arrays of several dimensions, or that do not begin at 1"
+ROWS_OF_ITEM = "generate_series in a select list is one list, not rows"
+ROWS_NAME = "an alias of a table function names the row, not its column"
+TIMETZ = "time with time zone is text"
+NUMERIC = "numeric without a precision is DECIMAL(18,3), and NaN is none"
+MOMENTS = "the engine's own form of times: seconds are written, and what is below a microsecond is cut"
+ISOLATION = "transactions are read committed"
+ENCODING = "UTF-8 only"
+FORWARD = "cursors go forward only"
+CURSORS = "pg_cursors is empty"
+SETTINGS = "a setting of PostgreSQL's that Moat has not, or not with that value"
+SCALAR_FROM = "a scalar function in FROM"
+FUNCTIONS = "a function of PostgreSQL's that Moat has not"
+TYPES = "a type of PostgreSQL's that Moat has not"
+LIMITS = "a limit of statements or results"
+STANDBY = "it starts a PostgreSQL of its own, which needs what is not here"
+LIBPQ = "the binary package of the driver brings another libpq than the test loads"
+WORDS = "the words of an error: \"table\" where PostgreSQL says \"relation\""
+NUMBERS = "transactions have no numbers (txid_current)"
+EXPLAIN = "EXPLAIN with options of PostgreSQL's"
+EMPTY = "SELECT without columns"
+PARAMETERS = "a parameter that only an operator gives a type is text"
+NAMED = "EXECUTE in SQL does not know statements that the protocol has prepared"
+GRANTS = "GRANT WITH GRANT OPTION"
+
+BY_TEXT = [
+    (r"lo_open|lo_creat|lo_import|lo_unlink|large object", LARGE_OBJECTS),
+    (r"(LISTEN|NOTIFY) is not a statement", NOTIFY),
+    (r"DO is not a statement", PROCEDURAL),
+    (r'function "pg_sleep(_for|_until)?" is not allowed', SLEEP),
+    (r'"pg_terminate_backend" does not exist', TERMINATE),
+    (r"CREATE TABLE without EXTERNAL|this form of CREATE|(INSERT|UPDATE|DELETE|TRUNCATE|MERGE|CALL|COMMENT|REINDEX|VACUUM|LOCK|ANALYZE) is not a statement"
+     r"|expected EXTERNAL TABLE|expected TABLE, VIEW, SCHEMA|cannot be written with COPY FROM", WRITES),
+    (r"cannot run inside a transaction block|cannot be followed by others in one message", TRANSACTION),
+    (r'type "\w*(range|multirange)" does not exist|function "\w+range" does not exist', RANGES),
+    (r'type "(cidr|inet|macaddr8?)(\[\])?" does not exist', NETWORK),
+    (r'type "\w+(\[\])?" does not exist', TYPES),
+    (r"invalid timestamp field format|invalid date field format|time field value out of range", MOMENTS),
+    (r"Unimplemented type for cast \(.*\[\] -> ", NESTED),
+    (r"and VARCHAR in IN/ANY/ALL clause", UNTYPED),
+    (r"can't be cast to the destination type \w+\[\]", BOUNDS),
+    (r"to DECIMAL\(18,3\)", NUMERIC),
+    (r'transactions are "read committed"|isolation', ISOLATION),
+    (r'parameter "client_encoding"', ENCODING),
+    (r"cursors go forward only|scroll destination out of bounds", FORWARD),
+    (r'invalid value for parameter|unknown configuration key', SETTINGS),
+    (r'function "\w+" cannot stand here', SCALAR_FROM),
+    (r"takes \(STRUCT\(generate_series", ROWS_NAME),
+    (r"the statement has \d+ bytes|more than 65536 elements|more than 20000 parameters", LIMITS),
+    (r"near \"FORMAT\"", EXPLAIN),
+    (r"SELECT clause without selection list", EMPTY),
+    (r'function "\w+" does not exist', FUNCTIONS),
+    (r"ClusterError: pg_ctl init", STANDBY),
+    (r'"?relation "__dne__" does not exist', WORDS),
+    (r"ROWS WHERE or MASKED WITH", GRANTS),
+]
+
+BY_NAME = {
+    "psycopg2": [
+        (r"NamedCursorTests\.test_(named_cursor_stealing|iter_named_cursor)", ROWS_OF_ITEM),
+        (r"test_stolen_named_cursor_close", CURSORS),
+        (r"JsonbTestCase", JSONB),
+        (r"(INET|inet|Networking)", NETWORK),
+        (r"AdaptTypeTestCase|CompositeTestCase", RECORDS),
+        (r"testArray|ArrayTests", NESTED),
+        (r"timetz", TIMETZ),
+        (r"test_micros_rounding", MOMENTS),
+        (r"test_set_isolation_level|test_mixing_session_attribs|test_idempotence_check|test_set_default|TransactionControlTests", ISOLATION),
+        (r"test_pgconn_ptr", LIBPQ),
+    ],
+    "asyncpg": [
+        (r"test_timetz", TIMETZ),
+        (r"test_numeric", NUMERIC),
+        (r"test_pool_connection_methods|test_prepare_(04|08|13)", ROWS_OF_ITEM),
+        (r"test_pool_release_in_xact", NUMBERS),
+        (r"test_prepare_19|TestCloseTimeoutPendingCancel", SLEEP),
+        (r"test_prepare_21", PARAMETERS),
+        (r"test_prepare_explicitly_named", NAMED),
+        (r"test_execute_script_1|TestCursor\.test_cursor_|TestIterableCursor", ROWS_OF_ITEM),
+    ],
+    "pg8000": [],
+    "pgx": [],
+}
+
+
+def of(suite, name, text):
+    for pattern, reason in BY_TEXT:
+        if re.search(pattern, text):
+            return reason
+    for pattern, reason in BY_NAME[suite]:
+        if re.search(pattern, name):
+            return reason
+    return None

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Many at once: limits that hold for each, hosts that die under one, connections that only stay.
+
+many_test.py MOAT [CASE...]    ends with "N passed, N failed"; exits 1 if any failed.
+"""
+
+import functools
+import hashlib
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../wire"))
+from protocol import PASSWORD, Refused, Server, eventually, refused, run
+
+MOAT = sys.argv[1]
+IS_SANITIZED = any(name in open(MOAT, "rb").read() for name in (b"__asan_init", b"__tsan_init"))
+LONG = "SELECT count(*) FROM range(100000000000) a, range(100000000000) b"
+hashlib.pbkdf2_hmac = functools.lru_cache(hashlib.pbkdf2_hmac)  # of one password and salt, once
+
+
+def hosts(server):
+    """Process ids of the engine hosts."""
+    found = set()
+    for task in os.listdir(f"/proc/{server.process.pid}/task"):
+        with open(f"/proc/{server.process.pid}/task/{task}/children") as file:
+            found |= {int(pid) for pid in file.read().split()}
+    return found
+
+
+def processor_ticks(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def in_thread(function, *arguments):
+    """Runs it; the result or the error is in the list that is returned beside the thread."""
+    got = []
+
+    def call():
+        try:
+            got.append(function(*arguments))
+        except Exception as error:
+            got.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    return thread, got
+
+
+# ---- hosts that die
+
+
+def a_host_dies_and_one_query_with_it():
+    """50 sessions of 5 people at work; the host of one query is killed, by both signals. That query ends with XX000, no other
+    session notices, and a new host is up at once."""
+    people = [f"p{i}" for i in range(5)]
+    setup = "".join(f"CREATE USER {p} PASSWORD '{PASSWORD}';" for p in people) + f"CREATE USER victim PASSWORD '{PASSWORD}'"
+    with Server(MOAT, "query.concurrent_max=4", "query.queue_timeout=5m", setup=setup) as server:
+        victim = server.connect(user="victim")
+        for number in (signal.SIGSEGV, signal.SIGKILL):
+            stop, troubles, counts = threading.Event(), [], [0] * 50
+
+            def work(index):
+                try:
+                    with server.connect(user=people[index % 5]) as client:
+                        while not stop.is_set():
+                            rows = client.query("SELECT sum(i) FROM range(100000) t(i)")
+                            assert rows == [["4999950000"]], rows
+                            counts[index] += 1
+                except Exception as error:
+                    troubles.append(error)
+
+            victim.query("SELECT 1")
+            threads = [threading.Thread(target=work, args=(i,)) for i in range(50)]
+            for thread in threads:
+                thread.start()
+            eventually(lambda: sum(counts) >= 50, 120)
+            thread, got = in_thread(victim.query, LONG)
+            # The one that goes on and on is the victim's: others' queries are short.
+            def host_of_victim():
+                before = {pid: processor_ticks(pid) for pid in hosts(server)}
+                time.sleep(1.5)
+                after = {pid: processor_ticks(pid) - ticks for pid, ticks in before.items() if pid in hosts(server)}
+                return max(after, key=after.get)
+            time.sleep(1)
+            pid = host_of_victim()
+            before = list(counts)
+            os.kill(pid, number)
+            killed_at = time.monotonic()
+            thread.join(30)
+            assert got and isinstance(got[0], Refused), (number, got, troubles[:3])
+            told_ms = (time.monotonic() - killed_at) * 1000
+            assert got[0].code == "XX000" and f"signal {int(number)}" in got[0].fields["M"], got[0]
+            assert victim.query("SELECT 2") == [["2"]]
+            again_ms = (time.monotonic() - killed_at) * 1000
+            eventually(lambda: all(now > then for now, then in zip(counts, before)), 120)
+            stop.set()
+            for thread in threads:
+                thread.join(60)
+            assert not troubles, troubles[:3]
+            print(f"{number.name}: told after {told_ms:.0f} ms, the same session's next answer after {again_ms:.0f} ms, "
+                  f"50 other sessions went on ({sum(counts)} queries)")
+        victim.close()
+
+
+def a_new_host_is_up_at_once():
+    """On a server with nothing else to do: from the kill to the next answer, which needs a host of its own."""
+    with Server(MOAT) as server, server.connect() as client:
+        took = []
+        for _ in range(5):
+            client.query("SELECT 1")
+            before = hosts(server)
+            thread, got = in_thread(client.query, LONG)
+            eventually(lambda: any(processor_ticks(pid) > 20 for pid in hosts(server)))
+            victim = max(hosts(server), key=processor_ticks)
+            eventually(lambda: len(hosts(server)) >= len(before))
+            os.kill(victim, signal.SIGSEGV)
+            started = time.monotonic()
+            thread.join(30)
+            assert isinstance(got[0], Refused) and got[0].code == "XX000", got
+            assert client.query("SELECT 1") == [["1"]]
+            took.append((time.monotonic() - started) * 1000)
+        print(f"from the kill to the next answer: {min(took):.0f} to {max(took):.0f} ms")
+        assert IS_SANITIZED or min(took) < 100
+
+
+# ---- limits
+
+
+def a_full_queue_refuses_and_says_how_long_it_is():
+    with Server(MOAT, "query.person_concurrent_max=1", "query.person_queued_max=1", setup=f"CREATE USER other PASSWORD '{PASSWORD}'") as server:
+        running, waiting, third, other = (server.connect(user=u) for u in ("amelia", "amelia", "amelia", "other"))
+        first, _ = in_thread(running.query, LONG)
+        time.sleep(1)
+        second, got = in_thread(waiting.query, "SELECT 'mine'")
+        time.sleep(0.5)
+        words = refused("53300", third.query, "SELECT 1")
+        assert "1 queries waiting" in words["M"] and "waited about" in words["H"], words
+        assert other.query("SELECT 1") == [["1"]], "what amelia has waiting is hers"
+        waiting.cancel(server.port)  # one that waits can be cancelled
+        second.join(10)
+        assert got[0].code == "57014", got
+        running.cancel(server.port)
+        first.join(10)
+        assert third.query("SELECT 1") == [["1"]]
+
+
+def who_waits_too_long_is_told():
+    with Server(MOAT, "query.concurrent_max=1", "query.queue_timeout=1s") as server:
+        with server.connect() as running, server.connect() as waiting:
+            thread, _ = in_thread(running.query, LONG)
+            time.sleep(1)
+            words = refused("53400", waiting.query, "SELECT 1")
+            assert "waited 1000 ms" in words["M"], words
+            running.cancel(server.port)
+            thread.join(10)
+
+
+def roles_and_people_have_limits_in_sql():
+    setup = (f"CREATE ROLE analyst; CREATE USER ben PASSWORD '{PASSWORD}'; GRANT ROLE analyst TO amelia; GRANT ROLE analyst TO ben;"
+             "ALTER ROLE analyst SET (concurrent_max = 1, queued_max = 0, person_rate = 60, person_burst = 1000)")
+    with Server(MOAT, setup=setup) as server:
+        with server.connect() as amelia, server.connect(user="ben") as ben:
+            thread, _ = in_thread(amelia.query, LONG)
+            time.sleep(1)
+            words = refused("53300", ben.query, "SELECT 1")
+            assert 'role "analyst"' in words["M"], words
+            refused("42501", ben.query, "ALTER ROLE analyst UNSET (concurrent_max)")
+            server.sql("ALTER ROLE analyst UNSET (concurrent_max, queued_max)")  # holds at their next statement
+            assert ben.query("SELECT 1") == [["1"]]
+            shown = {(row[0], row[2]): row[3] for row in ben.query("SHOW LIMITS")}
+            assert shown[("user", "rate")] == "60" and shown[("role", "person_rate")] == "60", shown
+            assert all(row[0] != "user" or row[1] == "ben" for row in ben.query("SHOW LIMITS")), "others' limits are not his to see"
+            amelia.cancel(server.port)
+            thread.join(10)
+            server.sql("ALTER USER ben SET (burst = 3)")
+            for _ in range(20):
+                try:
+                    ben.query("SELECT 1")
+                except Refused as error:
+                    assert error.code == "53400" and "may run 60 statements a minute" in error.fields["M"], error
+                    assert "may be run in" in error.fields["H"]
+                    break
+            else:
+                raise AssertionError("nobody stopped ben")
+            assert amelia.query("SELECT 1") == [["1"]]
+            for _ in range(5):
+                refused("53400", ben.query, "SELECT 1")
+        server.stop()
+        audit = server.sql("SELECT count(*) FROM moat_system.audit WHERE user = 'ben' AND sqlstate = '53400'")
+        assert audit.split()[1] == "1", f"a row of refusals is one record: {audit}"
+        assert "ALTER ROLE" in server.sql("SELECT command FROM moat_system.audit WHERE kind = 'admin'")
+
+
+def memory_is_granted_and_no_more():
+    settings = ("engine.memory=1GiB", "query.concurrent_max=4", "engine.temp_disk=0")
+    big = "SELECT count(*) FROM (SELECT DISTINCT i, md5(i::VARCHAR) FROM range(4000000) t(i))"
+    with Server(MOAT, *settings, setup="ALTER USER amelia SET (memory = '128MiB')") as server:
+        with server.connect() as client:
+            refused("53200", client.query, big)  # 128 MiB of the server's 1 GiB
+            client.query("SET query.memory = '200MiB'")
+            words = refused("53400", client.query, "SELECT 1")
+            assert "128 MiB" in words["M"], words
+            client.query("SET query.memory = 0")
+            server.sql("ALTER USER amelia UNSET (memory)")
+            client.query("SET query.memory = '256MiB'")
+            client.query("SELECT 1")
+            refused("53400", client.query, "SET query.memory = '400MiB'; SELECT 1")
+
+
+# ---- connections that only stay
+
+
+def ten_thousand_idle_connections():
+    """Signed in, then with a statement behind them: the server's memory for all of them."""
+    count = 1000 if IS_SANITIZED else 10000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < count + 500:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (count + 500, count + 500))
+        except (ValueError, OSError):
+            print(f"skipped: only {hard} files may be open")
+            return
+    else:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 500), hard))
+    with Server(MOAT, f"server.connections_max={count + 100}", "engine.hosts=4") as server:
+        clients = [server.connect() for _ in range(count)]
+        signed_in = server.resident()
+        for client in clients:
+            assert client.query("SELECT 1") == [["1"]]
+        worked = server.resident()
+        print(f"{count} idle connections: {signed_in >> 20} MiB resident; {worked >> 20} MiB when each has run a statement")
+        for client in clients:
+            client.close()
+        assert IS_SANITIZED or signed_in < 256 << 20, f"{signed_in >> 20} MiB"
+        assert IS_SANITIZED or worked < 256 << 20, f"{worked >> 20} MiB"
+
+
+CASES = [a_host_dies_and_one_query_with_it, a_new_host_is_up_at_once, a_full_queue_refuses_and_says_how_long_it_is,
+         who_waits_too_long_is_told, roles_and_people_have_limits_in_sql, memory_is_granted_and_no_more, ten_thousand_idle_connections]
+sys.exit(run(CASES, sys.argv[2:]))
