@@ -259,6 +259,22 @@ def rule_kernel_headers(tree):
                 yield Finding("kernel-headers", path, line, name, f"<{name}>: the kernel has base/base.h")
 
 
+def rule_kernel_assertions(tree):
+    """The kernel says twice what it takes for granted: two assertions a function, but for inline accessors of one line or two."""
+    for path, source in tree.sources.items():
+        if not path.startswith("src/kernel/") or not path.endswith(".c") or path.endswith(("_test.c", "_fuzz.c", "_bench.c")):
+            continue
+        if path.startswith("src/kernel/alone/"):
+            continue
+        lines = source.text.split("\n")
+        for function in source.functions:
+            body = lines[function.line_first - 1:function.line_last]
+            is_accessor = len(body) <= 4 and any("inline" in line for line in lines[function.line_first - 4:function.line_first])
+            count = sum(line.count("ASSERT(") for line in body)
+            if count < 2 and not is_accessor:
+                yield Finding("kernel-assertions", path, function.line_first, function.name, f"{count} assertions, two are the least")
+
+
 def rule_file_length(tree):
     """A file is read in one sitting: 1,200 lines of code, 300 of a header."""
     generated = {path for path, _, _ in generators(tree)}

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "cli/kv_measure.h"
 #include "cli/text.h"
 #include "io/store.h"
 
@@ -22,7 +23,20 @@ static const char help[] =
     "  moat kv stats DIR               what it is made of\n"
     "  moat kv verify DIR              read and check every byte\n"
     "  moat kv backup DIR TO           a copy in another folder; again into it copies what is new\n"
-    "  moat kv trim DIR                forget old versions and merge\n";
+    "  moat kv trim DIR                forget old versions and merge\n"
+    "  moat kv bench DIR [PAIRS]       fill an empty store with 1,000,000 pairs and measure it\n"
+    "\n"
+    "A commit is durable when its line is printed; its number names the moment for `get DIR KEY "
+    "COMMIT`\n"
+    "until `trim` forgets it. One process has a folder open at a time. Keys and values have up to\n"
+    "1,024 bytes.\n"
+    "\n"
+    "  $ moat kv put /tmp/s greeting hello && moat kv get /tmp/s greeting\n"
+    "  hello\n"
+    "  $ seq 9 | sed 's/.*/k&\\tv&/' | moat kv load /tmp/s && moat kv scan /tmp/s k3 k5\n"
+    "  k3\tv3\n"
+    "  k4\tv4\n"
+    "  $ moat kv bench /tmp/bench 100000        # on the disk that you want to know about\n";
 
 struct kv {
     struct store *store;
@@ -204,6 +218,17 @@ static enum err kv_trim(struct kv *kv)
     return store_settle(kv->store, &kv->info);
 }
 
+static enum err bench(struct kv *kv)
+{
+    uint64_t pairs = 1000000;
+    if (kv->word_count == 1 &&
+        (!slice_to_u64(slice_of(kv->words[0]), &pairs) || pairs < 1000 || pairs > 1000000000)) {
+        return errinfo_set(&kv->info, ERR_INVALID, NULL,
+                           "\"%s\" is not a number of pairs from 1000 to 1000000000", kv->words[0]);
+    }
+    return kv_measure(kv->store, pairs, &kv->info);
+}
+
 static const struct verb {
     const char *name;
     int words_min, words_max;
@@ -216,6 +241,7 @@ static const struct verb {
     {"rscan", 0, 2, true, NULL, kv_scan},   {"load", 0, 0, false, kv_load, NULL},
     {"stats", 0, 0, false, kv_stats, NULL}, {"verify", 0, 0, false, kv_verify, NULL},
     {"trim", 0, 0, false, kv_trim, NULL},   {"backup", 1, 1, false, kv_backup, NULL},
+    {"bench", 0, 1, false, bench, NULL},
 };
 
 enum cli_exit kv_main(int argc, char **argv)

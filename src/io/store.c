@@ -1,10 +1,30 @@
 #include "io/store.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "io/folder.h"
+
+#define URGENT_BYTES                                                                               \
+    ((uint64_t)1 << 20) /* of work at a time, when a commit can not go on without */
+
+enum waiter_state {
+    WAITER_WAITS,
+    WAITER_LEADS, /* syncs next */
+    WAITER_IS_DURABLE,
+};
+
+/* A thread whose commit is not durable yet, on its own stack. Each is woken once, by itself: woken
+ * all at once by a condition variable, dozens of threads would queue for the lock in turn. */
+struct waiter {
+    uint64_t commit;
+    uint32_t state;
+    struct waiter *next;
+};
 
 struct store {
     struct io_folder *folder;
@@ -12,8 +32,12 @@ struct store {
     size_t memory_bytes;
     struct kernel *kernel;
     pthread_mutex_t lock;
-    pthread_cond_t synced; /* a sync job has ended */
-    bool is_syncing;
+    pthread_cond_t idle;  /* a sync or work job has ended */
+    uint32_t idle_wanted; /* threads that wait for that: no waiter leads on meanwhile */
+    bool is_syncing;      /* from the choice of a leader on */
+    bool is_working;
+    struct waiter *waiters; /* oldest first */
+    struct waiter **waiters_end;
 };
 
 static const char *fault_text(enum kernel_fault_kind kind)
@@ -98,6 +122,7 @@ enum err store_open(const char *path, const struct kernel_options *options,
 {
     struct kernel_options given = options == NULL ? (struct kernel_options){0} : *options;
     given.has_hardware_crc = io_has_hardware_crc();
+    given.is_work_apart = true;
     struct store *store = mem_calloc(1, sizeof(*store));
     if (store == NULL) {
         return errinfo_nomem(error);
@@ -113,7 +138,8 @@ enum err store_open(const char *path, const struct kernel_options *options,
         result = result == ERR_OK ? ERR_OK : report_fault(&fault, result, error);
     }
     ASSERT(pthread_mutex_init(&store->lock, NULL) == 0);
-    ASSERT(pthread_cond_init(&store->synced, NULL) == 0);
+    ASSERT(pthread_cond_init(&store->idle, NULL) == 0);
+    store->waiters_end = &store->waiters;
     if (result != ERR_OK) {
         store_close(store);
         return result;
@@ -132,7 +158,7 @@ void store_close(struct store *store)
         (void)munmap(store->memory, store->memory_bytes);
     }
     io_folder_close(store->folder);
-    (void)pthread_cond_destroy(&store->synced);
+    (void)pthread_cond_destroy(&store->idle);
     (void)pthread_mutex_destroy(&store->lock);
     mem_free(store);
 }
@@ -176,50 +202,193 @@ enum err store_begin_at(struct store *store, uint64_t commit, struct kernel_txn 
     return store_report(store, result, error);
 }
 
-/* Under the lock. One thread syncs for all that wait; meanwhile others commit. */
-static enum err wait_durable(struct store *store, uint64_t commit)
+/* ---- Durability */
+
+static void wake(struct waiter *waiter, enum waiter_state state)
 {
-    while (kernel_durable(store->kernel) < commit) {
-        if (store->is_syncing) {
-            ASSERT(pthread_cond_wait(&store->synced, &store->lock) == 0);
+    __atomic_store_n(&waiter->state, (uint32_t)state, __ATOMIC_RELEASE);
+    /* From here on it may be gone; to wake an address that nobody waits at does nothing. */
+    (void)syscall(SYS_futex, &waiter->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static enum waiter_state sleep_until_woken(struct waiter *waiter)
+{
+    uint32_t state = __atomic_load_n(&waiter->state, __ATOMIC_ACQUIRE);
+    while (state == WAITER_WAITS) {
+        (void)syscall(SYS_futex, &waiter->state, FUTEX_WAIT_PRIVATE, WAITER_WAITS, NULL, NULL, 0);
+        state = __atomic_load_n(&waiter->state, __ATOMIC_ACQUIRE);
+    }
+    return (enum waiter_state)state;
+}
+
+/* Under the lock, when a job has ended: takes the waiters out that are served, and the one who is
+ * to sync next, first of all. To be woken when the lock is free. */
+static struct waiter *take_served(struct store *store, struct waiter **ret_leader)
+{
+    struct waiter *served = NULL, **end = &served;
+    uint64_t durable = kernel_durable(store->kernel);
+    struct waiter **at = &store->waiters;
+    while (*at != NULL) {
+        struct waiter *waiter = *at;
+        if (waiter->commit > durable) {
+            at = &waiter->next;
             continue;
         }
-        struct kernel_sync_job job;
-        if (!kernel_sync_start(store->kernel, &job)) {
-            return ERR_IO; /* it has stopped */
-        }
+        *at = waiter->next;
+        *end = waiter;
+        end = &waiter->next;
+    }
+    *end = NULL;
+    *ret_leader = NULL;
+    if (!store->is_syncing && store->idle_wanted == 0 && store->waiters != NULL) {
+        *ret_leader = store->waiters;
+        store->waiters = store->waiters->next;
         store->is_syncing = true;
+    }
+    store->waiters_end = store->waiters == NULL ? &store->waiters : at;
+    return served;
+}
+
+/* Ends a critical section behind which others may go on. */
+static void unlock_and_wake(struct store *store)
+{
+    struct waiter *leader = NULL, *served = take_served(store, &leader);
+    if (store->idle_wanted > 0) {
+        ASSERT(pthread_cond_broadcast(&store->idle) == 0);
+    }
+    unlock(store);
+    if (leader != NULL) {
+        wake(leader, WAITER_LEADS); /* the disk is to be busy */
+    }
+    while (served != NULL) {
+        struct waiter *next = served->next;
+        wake(served, WAITER_IS_DURABLE);
+        served = next;
+    }
+}
+
+/* Under the lock: waits for the end of sync and work jobs that are under way. */
+static void wait_idle(struct store *store)
+{
+    store->idle_wanted++;
+    while (store->is_syncing || store->is_working) {
+        ASSERT(pthread_cond_wait(&store->idle, &store->lock) == 0);
+    }
+    store->idle_wanted--;
+}
+
+/* One sync, under the lock but for the job itself; `is_syncing` is the caller's. */
+static enum err sync_once(struct store *store)
+{
+    struct kernel_sync_job job;
+    ASSERT(store->is_syncing);
+    enum err result = kernel_sync_start(store->kernel, &job) ? ERR_OK : ERR_IO;
+    if (result == ERR_OK) {
         unlock(store);
         kernel_sync_run(&job);
         lock(store);
-        enum err result = kernel_sync_finish(store->kernel, &job);
-        store->is_syncing = false;
-        ASSERT(pthread_cond_broadcast(&store->synced) == 0);
-        TRY(result);
+        result = kernel_sync_finish(store->kernel, &job);
     }
-    return ERR_OK;
+    store->is_syncing = false;
+    return result;
+}
+
+/* Entered under the lock, left without it. One thread syncs for all that wait; meanwhile others
+ * commit, and the first of those whose commit came too late syncs next. After a failure each finds
+ * out by itself, as the kernel has stopped. */
+static enum err wait_durable(struct store *store, uint64_t commit)
+{
+    enum err result = ERR_OK;
+    bool is_leader = false;
+    while (result == ERR_OK && kernel_durable(store->kernel) < commit) {
+        if (is_leader) {
+            result = sync_once(store);
+            is_leader = false;
+            continue;
+        }
+        is_leader = true;
+        if (!store->is_syncing && store->idle_wanted == 0) {
+            store->is_syncing = true;
+            continue;
+        }
+        struct waiter waiter = {.commit = commit};
+        *store->waiters_end = &waiter;
+        store->waiters_end = &waiter.next;
+        if (store->idle_wanted > 0) {
+            ASSERT(pthread_cond_broadcast(&store->idle) == 0);
+        }
+        unlock(store);
+        if (sleep_until_woken(&waiter) == WAITER_IS_DURABLE) {
+            return ERR_OK;
+        }
+        lock(store);
+    }
+    store->is_syncing = store->is_syncing && !is_leader;
+    unlock_and_wake(store);
+    return result;
+}
+
+/* ---- Work that commits owe */
+
+/* Under the lock but for the job itself: one piece of upkeep; false if there is none to do now. */
+static bool work_once(struct store *store, uint64_t bytes_max)
+{
+    struct kernel_work_job job;
+    if (store->is_working || !kernel_work_start(store->kernel, bytes_max, &job)) {
+        return false;
+    }
+    store->is_working = true;
+    unlock(store);
+    kernel_work_run(&job);
+    lock(store);
+    /* A failure stops the kernel, which the next commit tells. */
+    enum err ignored = kernel_work_finish(store->kernel, &job);
+    (void)ignored;
+    store->is_working = false;
+    return true;
+}
+
+/* Under the lock: what a commit needs that kernel_commit has answered with ERR_LIMIT. */
+static void make_way(struct store *store)
+{
+    bool is_done = !store->is_syncing && work_once(store, URGENT_BYTES);
+    if (!is_done && (store->is_syncing || store->is_working)) {
+        store->idle_wanted++;
+        ASSERT(pthread_cond_wait(&store->idle, &store->lock) == 0);
+        store->idle_wanted--;
+    } else if (!is_done) { /* readers hold it, for a moment */
+        unlock_and_wake(store);
+        lock(store);
+    }
 }
 
 enum err store_commit(struct store *store, struct kernel_txn *txn, bool is_durable,
                       uint64_t *ret_commit, struct errinfo *error)
 {
     uint64_t commit = 0;
+    bool has_waited = false;
     lock(store);
     enum err result = kernel_commit(txn, &commit);
     while (result == ERR_LIMIT) {
-        /* A sync job holds what the commit needs; without one, readers do, for a moment. */
-        if (store->is_syncing) {
-            ASSERT(pthread_cond_wait(&store->synced, &store->lock) == 0);
-        } else {
-            unlock(store);
-            lock(store);
-        }
+        has_waited = true;
+        make_way(store);
         result = kernel_commit(txn, &commit);
     }
+    bool is_owed = result == ERR_OK && kernel_work_is_owed(store->kernel);
     if (result == ERR_OK && is_durable) {
         result = wait_durable(store, commit);
+    } else if (has_waited) {
+        unlock_and_wake(store);
+    } else {
+        unlock(store);
     }
-    unlock(store);
+    if (is_owed) {
+        lock(store);
+        if (store->idle_wanted == 0) {
+            (void)work_once(store, 0);
+        }
+        unlock_and_wake(store);
+    }
     if (result == ERR_OK) {
         *ret_commit = commit;
     }
@@ -236,17 +405,7 @@ void store_rollback(struct store *store, struct kernel_txn *txn)
 enum err store_sync(struct store *store, struct errinfo *error)
 {
     lock(store);
-    enum err result = wait_durable(store, kernel_committed(store->kernel));
-    unlock(store);
-    return store_report(store, result, error);
-}
-
-/* Waits for a sync job, whose buffers and segment the next call needs. */
-static void wait_idle(struct store *store)
-{
-    while (store->is_syncing) {
-        ASSERT(pthread_cond_wait(&store->synced, &store->lock) == 0);
-    }
+    return store_report(store, wait_durable(store, kernel_committed(store->kernel)), error);
 }
 
 enum err store_settle(struct store *store, struct errinfo *error)
@@ -257,11 +416,11 @@ enum err store_settle(struct store *store, struct errinfo *error)
     enum err result = kernel_flush(store->kernel);
     while (result == ERR_OK && is_more) {
         result = kernel_work(store->kernel, (uint64_t)1 << 20, &is_more);
-        unlock(store); /* others have their turn */
+        unlock_and_wake(store); /* others have their turn */
         lock(store);
         wait_idle(store);
     }
-    unlock(store);
+    unlock_and_wake(store);
     return store_report(store, result, error);
 }
 
@@ -270,7 +429,7 @@ enum err store_verify(struct store *store, struct errinfo *error)
     lock(store);
     wait_idle(store);
     enum err result = kernel_verify(store->kernel);
-    unlock(store);
+    unlock_and_wake(store);
     return store_report(store, result, error);
 }
 
@@ -322,7 +481,7 @@ enum err store_backup(struct store *store, const char *path, struct errinfo *err
     } else {
         result = store_report(store, result, error);
     }
-    unlock(store);
+    unlock_and_wake(store);
     io_folder_close(to);
     return result;
 }

@@ -16,6 +16,7 @@ _Static_assert(HEADER_BYTES + 2 * KERNEL_KEY_BYTES_MAX + KERNEL_VALUE_BYTES_MAX 
 
 void block_writer_reset(struct block_writer *writer)
 {
+    ASSERT(writer->entry_count <= BLOCK_ENTRIES_MAX);
     ASSERT(writer != NULL);
     writer->entry_count = 0;
     writer->prefix_len = 0;
@@ -40,6 +41,8 @@ static uint32_t commit_width(uint64_t span)
         width++;
         span >>= 8;
     }
+    ASSERT(width <= 8);
+    ASSERT(span == 0);
     return width;
 }
 
@@ -86,6 +89,8 @@ bool block_writer_add(struct block_writer *writer, const struct entry *entry)
 /* Missing bytes count as zero, so equal heads say nothing. */
 static uint32_t suffix_head(const uint8_t *suffix, size_t len)
 {
+    ASSERT(suffix != NULL || len == 0);
+    ASSERT(len <= KERNEL_KEY_BYTES_MAX);
     uint32_t head = 0;
     if (len >= HEAD_BYTES) {
         head = load_u32(suffix);
@@ -97,6 +102,8 @@ static uint32_t suffix_head(const uint8_t *suffix, size_t len)
 
 static uint32_t block_seed(const struct crc32c *crc, uint64_t run, uint32_t block)
 {
+    ASSERT(crc != NULL);
+    ASSERT(run > 0);
     uint8_t place[12];
     store_u64(place, run);
     store_u32(place + 8, block);
@@ -155,6 +162,8 @@ static inline const uint8_t *heads_of(const uint8_t *bytes)
 
 static inline struct block_entry entry_at(const uint8_t *bytes, uint32_t index)
 {
+    ASSERT(index < block_entry_count(bytes));
+    ASSERT(bytes[16] <= 8);
     const uint8_t *offsets = heads_of(bytes) + HEAD_BYTES * block_entry_count(bytes);
     const uint8_t *at = bytes + load_u16(offsets + 2ull * index);
     uint32_t width = bytes[16], tail = load_u16(at + 2);
@@ -176,6 +185,7 @@ static inline struct block_entry entry_at(const uint8_t *bytes, uint32_t index)
 
 bool block_is_sound(const uint8_t *bytes)
 {
+    ASSERT(bytes != NULL);
     uint32_t count = block_entry_count(bytes), prefix_len = load_u16(bytes + 6);
     uint32_t width = bytes[16];
     if (bytes[17] != BLOCK_VERSION || count == 0 || count > BLOCK_ENTRIES_MAX || width > 8 ||
@@ -200,6 +210,7 @@ bool block_is_sound(const uint8_t *bytes)
             return false;
         }
     }
+    ASSERT(low < high);
     return true;
 }
 
@@ -216,6 +227,8 @@ bool block_check(const struct crc32c *crc, uint64_t run, uint32_t block, const u
 static inline void narrow_by_heads(const uint8_t *heads, uint32_t head, uint32_t *low,
                                    uint32_t *high)
 {
+    ASSERT(*low <= *high);
+    ASSERT(*high <= BLOCK_ENTRIES_MAX);
     uint32_t first = *low, count = *high - *low;
     while (count > 0) {
         uint32_t half = count / 2;
@@ -260,6 +273,7 @@ uint32_t block_seek(const uint8_t *bytes, struct slice key, uint64_t commit)
 
 static void set_entry(const struct block_entry *from, struct entry *ret_entry)
 {
+    ASSERT(from->value != NULL);
     ASSERT(from->kind <= ENTRY_DELETE);
     ret_entry->value = (struct slice){(const char *)from->value, from->value_len};
     ret_entry->commit = from->commit;
@@ -280,6 +294,7 @@ void block_at(const uint8_t *bytes, uint32_t index, char *key_bytes, struct entr
 
 bool block_is_key(const uint8_t *bytes, uint32_t index, struct slice key, struct entry *ret_entry)
 {
+    ASSERT(key.len <= KERNEL_KEY_BYTES_MAX);
     ASSERT(index < block_entry_count(bytes));
     struct block_entry entry = entry_at(bytes, index);
     uint32_t prefix_len = load_u16(bytes + 6);

@@ -9,6 +9,7 @@
 
 uint64_t cache_memory_bytes(uint64_t cache_bytes)
 {
+    ASSERT(cache_bytes < UINT64_MAX / 2);
     ASSERT(cache_bytes >= WAYS * BLOCK_BYTES);
     uint64_t sets = cache_bytes / (WAYS * BLOCK_BYTES);
     return sets * WAYS * (BLOCK_BYTES + sizeof(struct cache_frame)) + BLOCK_BYTES;
@@ -36,6 +37,8 @@ void cache_unpin(struct cache_frame *frame)
 /* Pins the frame if it holds the block. */
 static bool try_pin(struct cache_frame *frame, uint64_t tag)
 {
+    ASSERT(frame != NULL);
+    ASSERT(tag >> RUN_BLOCK_BITS > 0);
     if (__atomic_load_n(&frame->tag, __ATOMIC_RELAXED) != tag) {
         return false;
     }
@@ -53,6 +56,7 @@ static bool try_pin(struct cache_frame *frame, uint64_t tag)
 /* Takes a frame that nobody pins, for loading; NULL if there is none. */
 static struct cache_frame *take_frame(struct cache_frame *set)
 {
+    ASSERT(set != NULL);
     for (uint32_t round = 0; round < 2; round++) {
         for (uint32_t way = 0; way < WAYS; way++) {
             struct cache_frame *frame = &set[way];

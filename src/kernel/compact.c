@@ -19,6 +19,7 @@ static uint64_t level_target(const struct kernel *kernel, uint32_t level)
 static uint64_t level_bytes(const struct kernel *kernel, uint32_t level)
 {
     const struct view *view = kernel->view;
+    ASSERT(view != NULL);
     ASSERT(level < KERNEL_LEVELS);
     uint64_t bytes = 0;
     for (uint32_t i = view->level_start[level]; i < view->level_start[level + 1]; i++) {
@@ -112,7 +113,7 @@ static struct source run_source(const struct kernel *kernel, struct source *old,
                            .key_bytes = old->key_bytes};
 }
 
-static enum err begin_compaction(struct kernel *kernel, uint32_t level)
+static void begin_compaction(struct kernel *kernel, uint32_t level)
 {
     ASSERT(level + 1 < KERNEL_LEVELS);
     struct job *job = &kernel->compact;
@@ -122,12 +123,6 @@ static enum err begin_compaction(struct kernel *kernel, uint32_t level)
     take_overlapping(kernel, job, level + 1, smallest, largest);
     job->level_to = level + 1;
     job->table = NULL;
-    memset(&job->alphabet, 0, sizeof(job->alphabet));
-    for (uint32_t i = 0; i < job->slot_count; i++) {
-        struct alphabet alphabet;
-        TRY(run_read_alphabet(&kernel->runs[job->slots[i]], &kernel->disk, &alphabet));
-        alphabet_join(&job->alphabet, &alphabet);
-    }
     uint32_t count = 0;
     for (uint32_t i = 0; i < job->slot_count_from; i++, count++) {
         ASSERT(count < JOB_SOURCES_MAX);
@@ -142,33 +137,41 @@ static enum err begin_compaction(struct kernel *kernel, uint32_t level)
     }
     job->merge.source_count = count;
     kernel__job_begin(kernel, job, JOB_COMPACT);
+}
+
+/* Beside commits. */
+enum err kernel__compact_alphabet(struct kernel *kernel, struct job *job)
+{
+    ASSERT(job->kind == JOB_COMPACT);
+    ASSERT(job->slot_count > 0);
+    for (uint32_t i = 0; i < job->slot_count; i++) {
+        struct alphabet alphabet;
+        TRY(run_read_alphabet(&kernel->runs[job->slots[i]], &kernel->disk, &alphabet));
+        alphabet_join(&job->alphabet, &alphabet);
+    }
     return ERR_OK;
+}
+
+/* Begins a compaction unless one is going on; false if no level is above its target. */
+bool kernel__compact_begin(struct kernel *kernel)
+{
+    ASSERT(!kernel->is_stopped);
+    if (kernel->compact.kind == JOB_NONE) {
+        uint32_t level = fullest_level(kernel);
+        if (level == KERNEL_LEVELS) {
+            return false;
+        }
+        begin_compaction(kernel, level);
+    }
+    ASSERT(kernel->compact.kind == JOB_COMPACT);
+    return true;
 }
 
 enum err kernel__compact_step(struct kernel *kernel, uint64_t *bytes)
 {
     ASSERT(!kernel->is_stopped);
-    struct job *job = &kernel->compact;
-    if (job->kind == JOB_NONE) {
-        uint32_t level = fullest_level(kernel);
-        if (level == KERNEL_LEVELS) {
-            return ERR_OK;
-        }
-        enum err begun = begin_compaction(kernel, level);
-        if (begun != ERR_OK) {
-            return kernel__stop(kernel, begun);
-        }
-    }
-    bool is_done = false;
-    enum err result = kernel__job_run(kernel, job, bytes, &is_done);
-    if (result == ERR_OK && is_done) {
-        result = kernel__job_install(kernel, job);
-        if (result == ERR_BUSY) {
-            *bytes = 0;
-            return ERR_OK;
-        }
-        kernel->stat_compactions += result == ERR_OK;
-        ASSERT(result != ERR_OK || job->kind == JOB_NONE);
-    }
-    return result == ERR_OK ? ERR_OK : kernel__stop(kernel, result);
+    ASSERT(*bytes > 0);
+    return kernel__compact_begin(kernel)
+               ? kernel__job_step(kernel, &kernel->compact, bytes, &kernel->stat_compactions)
+               : ERR_OK;
 }

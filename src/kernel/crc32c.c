@@ -31,6 +31,8 @@ void crc32c_init(struct crc32c *crc, bool is_hardware)
 /* Eight bytes a step ("slicing by 8", Kounavis and Berry 2005). */
 static uint32_t run_tables(const struct crc32c *crc, uint32_t value, const uint8_t *at, size_t len)
 {
+    ASSERT(at != NULL || len == 0);
+    ASSERT(crc->table[0][128] == POLYNOMIAL);
     while (len >= 8) {
         uint64_t word = load_u64(at) ^ value;
         value = 0;
@@ -50,6 +52,8 @@ static uint32_t run_tables(const struct crc32c *crc, uint32_t value, const uint8
 __attribute__((target("sse4.2"))) static uint32_t run_hardware(uint32_t value, const uint8_t *at,
                                                                size_t len)
 {
+    ASSERT(at != NULL || len == 0);
+    ASSERT(len < UINT64_MAX / 2);
     uint64_t wide = value;
     for (; len >= 8; at += 8, len -= 8) {
         wide = _mm_crc32_u64(wide, load_u64(at));

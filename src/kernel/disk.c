@@ -31,11 +31,13 @@ void disk_get_fault(const struct disk *disk, struct kernel_fault *ret_fault)
     *ret_fault = (struct kernel_fault){.kind = KERNEL_FAULT_NONE};
     if (__atomic_load_n(&disk->fault_state, __ATOMIC_ACQUIRE) == 2) {
         *ret_fault = disk->fault;
+        ASSERT(ret_fault->kind != KERNEL_FAULT_NONE);
     }
 }
 
 void disk_clear_fault(struct disk *disk)
 {
+    ASSERT(disk->io.open != NULL);
     ASSERT(disk != NULL);
     __atomic_store_n(&disk->fault_state, 0, __ATOMIC_RELEASE);
 }
@@ -56,6 +58,7 @@ void disk_name(const char *prefix, uint64_t number, char ret_name[KERNEL_NAME_BY
 
 bool disk_parse_name(const char *prefix, const char *name, uint64_t *ret_number)
 {
+    ASSERT(name != NULL && ret_number != NULL);
     size_t len = strlen(prefix);
     ASSERT(len > 0);
     if (strlen(name) != len + 17 || memcmp(name, prefix, len) != 0 || name[len] != '-') {
@@ -114,6 +117,7 @@ enum err disk_write(struct disk *disk, kernel_file file, const char *name, uint6
 
 enum err disk_sync(struct disk *disk, kernel_file file, const char *name)
 {
+    ASSERT(name[0] != '\0');
     ASSERT(disk != NULL && name != NULL);
     if (disk->io.sync(disk->io.ctx, file) != ERR_OK) {
         return disk_fault(disk, KERNEL_FAULT_IO, name, 0);

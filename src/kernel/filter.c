@@ -14,6 +14,7 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
  * attacker who finds collisions gains slow misses of his own keys. */
 uint64_t filter_hash(struct slice key)
 {
+    ASSERT(key.len <= UINT16_MAX);
     ASSERT(key.ptr != NULL || key.len == 0);
     uint64_t hash = key.len * MULTIPLIER_B + GOLDEN;
     const char *at = key.ptr;
@@ -29,6 +30,7 @@ uint64_t filter_hash(struct slice key)
 
 uint64_t filter_bytes(uint64_t key_count, uint64_t bits_per_key)
 {
+    ASSERT(key_count < UINT64_MAX / 64 - FILTER_LINE_BYTES);
     ASSERT(bits_per_key > 0 && bits_per_key <= 64);
     uint64_t len = align_up((key_count * bits_per_key + 7) / 8, FILTER_LINE_BYTES);
     return len == 0 ? FILTER_LINE_BYTES : len;
@@ -41,6 +43,7 @@ static inline uint64_t line_of(uint64_t len, uint64_t hash)
 
 void filter_add(uint8_t *bits, uint64_t len, uint64_t bits_per_key, uint64_t hash)
 {
+    ASSERT(bits != NULL && bits_per_key > 0);
     ASSERT(len > 0 && len % FILTER_LINE_BYTES == 0);
     uint8_t *line = bits + line_of(len, hash) * FILTER_LINE_BYTES;
     uint64_t at = hash * GOLDEN;
@@ -53,6 +56,7 @@ void filter_add(uint8_t *bits, uint64_t len, uint64_t bits_per_key, uint64_t has
 
 bool filter_may_have(const uint8_t *bits, uint64_t len, uint64_t bits_per_key, uint64_t hash)
 {
+    ASSERT(bits != NULL && bits_per_key > 0);
     ASSERT(len > 0 && len % FILTER_LINE_BYTES == 0);
     const uint8_t *line = bits + line_of(len, hash) * FILTER_LINE_BYTES;
     uint64_t at = hash * GOLDEN;

@@ -28,6 +28,7 @@ void alphabet_add(struct alphabet *alphabet, struct slice key)
 
 void alphabet_join(struct alphabet *alphabet, const struct alphabet *other)
 {
+    ASSERT(alphabet != other);
     ASSERT(alphabet != NULL && other != NULL);
     for (uint32_t i = 0; i < INDEX_POSITIONS; i++) {
         for (uint32_t word = 0; word < 4; word++) {
@@ -39,6 +40,7 @@ void alphabet_join(struct alphabet *alphabet, const struct alphabet *other)
 
 static bool has_symbol(const struct alphabet *alphabet, uint32_t position, uint32_t symbol)
 {
+    ASSERT(position < INDEX_POSITIONS);
     ASSERT(symbol < 256);
     return (alphabet->symbols[position][symbol >> 6] >> (symbol & 63) & 1) != 0;
 }
@@ -48,6 +50,8 @@ static bool has_symbol(const struct alphabet *alphabet, uint32_t position, uint3
 /* Digits of `step`, without the one for an end. */
 static uint32_t step_symbols(const struct index_step *step, const uint8_t *tables)
 {
+    ASSERT(step->low <= step->high);
+    ASSERT(step->is_table == 0 || tables != NULL);
     if (step->is_table == 0) {
         return (uint32_t)step->high - step->low + 1;
     }
@@ -58,6 +62,8 @@ static uint32_t step_symbols(const struct index_step *step, const uint8_t *table
 static bool describe_position(const struct alphabet *alphabet, uint32_t position,
                               struct index_builder *builder, struct index_step *step)
 {
+    ASSERT(position < INDEX_POSITIONS);
+    ASSERT(builder->coder.table_count <= INDEX_TABLES_MAX);
     uint32_t low = 256, high = 0, count = 0;
     uint8_t ranks[256];
     for (uint32_t symbol = 0; symbol < 256; symbol++) {
@@ -95,6 +101,7 @@ static bool describe_position(const struct alphabet *alphabet, uint32_t position
 
 static void make_coder(struct index_builder *builder, const struct alphabet *alphabet)
 {
+    ASSERT(alphabet != NULL);
     builder->coder =
         (struct index_coder){.steps = builder->steps, .tables = &builder->tables[0][0]};
     uint64_t product = 1;
@@ -156,6 +163,8 @@ uint64_t index_code(const struct index_coder *coder, struct slice key)
 
 static bool steps_are_sound(const struct index_coder *coder)
 {
+    ASSERT(coder->step_count <= INDEX_POSITIONS);
+    ASSERT(coder->table_count <= INDEX_TABLES_MAX);
     uint64_t bound = CODE_MAX + 1; /* what the digits before may still add up to */
     for (uint32_t i = 0; i < coder->step_count; i++) {
         const struct index_step *step = &coder->steps[i];
@@ -174,6 +183,8 @@ static bool steps_are_sound(const struct index_coder *coder)
 
 static bool segments_are_sound(const struct index_view *view)
 {
+    ASSERT(view->segment_count > 0);
+    ASSERT(view->segment_count <= view->block_count);
     for (uint32_t i = 0; i < view->segment_count; i++) {
         struct index_segment segment = index_segment_at(view->segments, i);
         bool is_first = i == 0;
@@ -202,6 +213,8 @@ static bool segments_are_sound(const struct index_view *view)
 
 static bool fences_are_sound(const struct index_view *view, uint64_t fence_bytes)
 {
+    ASSERT(view->fence_count < view->block_count);
+    ASSERT(view->fences != NULL && fence_bytes <= UINT32_MAX);
     uint32_t start = 0;
     for (uint32_t i = 0; i < view->fence_count; i++) {
         uint32_t end = view->fence_ends[i];
@@ -260,6 +273,8 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
 /* The last segment whose first code is not above `code`, or the first one. */
 static inline uint32_t find_segment(const struct index_view *view, uint64_t code)
 {
+    ASSERT(view->codes != NULL);
+    ASSERT(view->segment_count > 0);
     const uint64_t *at = view->codes;
     uint32_t count = view->segment_count;
     while (count > 1) {
@@ -283,6 +298,8 @@ static struct slice fence_at(const struct index_view *view, uint32_t fence, uint
 static uint32_t find_fence(const struct index_view *view, const struct index_segment *segment,
                            struct slice key, uint64_t commit)
 {
+    ASSERT(segment->kind == INDEX_FENCES);
+    ASSERT((segment->slope >> 32) + (uint32_t)segment->slope <= view->fence_count);
     uint32_t first = (uint32_t)(segment->slope >> 32);
     uint32_t low = 0, high = (uint32_t)segment->slope;
     while (low < high) { /* how many fences are at or before the key */
@@ -318,6 +335,7 @@ uint32_t index_find(const struct index_view *view, struct slice key, uint64_t co
 
 bool index_goes_on(const struct index_view *view, struct slice key, uint32_t block)
 {
+    ASSERT(key.len <= KERNEL_KEY_BYTES_MAX);
     ASSERT(block < view->block_count);
     uint32_t i = find_segment(view, index_code(&view->coder, key));
     struct index_segment segment = index_segment_at(view->segments, i);
@@ -363,6 +381,7 @@ void index_builder_reset(struct index_builder *builder, const struct alphabet *a
 
 bool index_builder_has_room(const struct index_builder *builder)
 {
+    ASSERT(builder->fence_bytes <= builder->fence_bytes_max);
     ASSERT(builder->block_count <= builder->blocks_max);
     return builder->block_count < builder->blocks_max &&
            builder->fence_bytes_max - builder->fence_bytes >= KERNEL_KEY_BYTES_MAX + 8;
@@ -389,6 +408,7 @@ void index_builder_add(struct index_builder *builder, struct slice first_key, ui
 
 uint64_t index_builder_size_max(const struct index_builder *builder)
 {
+    ASSERT(builder->fence_count < builder->block_count);
     ASSERT(builder->block_count > 0);
     return HEADER_BYTES + sizeof(builder->steps) + sizeof(builder->tables) +
            (8ull + SEGMENT_BYTES + 2 + 4) * builder->block_count + builder->fence_bytes + 24;
@@ -396,6 +416,8 @@ uint64_t index_builder_size_max(const struct index_builder *builder)
 
 static bool is_tied(const struct index_builder *builder, uint32_t block)
 {
+    ASSERT(block < builder->block_count);
+    ASSERT(builder->first_codes[block] <= builder->last_codes[block]);
     return block + 1 < builder->block_count &&
            builder->last_codes[block] == builder->first_codes[block + 1];
 }
@@ -405,6 +427,7 @@ static uint32_t make_segment(const struct index_builder *builder, uint32_t block
                              uint32_t *fence_next, int16_t *corrections,
                              struct index_segment *ret_segment)
 {
+    ASSERT(block < builder->block_count);
     uint32_t end = block;
     if (is_tied(builder, block)) {
         while (is_tied(builder, end)) {
@@ -430,6 +453,7 @@ static uint32_t make_segment(const struct index_builder *builder, uint32_t block
 /* Zeros up to the next multiple of eight. */
 static uint64_t pad(uint8_t *bytes, uint64_t at)
 {
+    ASSERT(bytes != NULL);
     uint64_t end = align_up(at, 8);
     memset(bytes + at, 0, end - at);
     ASSERT(end - at < 8);

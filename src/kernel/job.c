@@ -37,6 +37,9 @@ void kernel__job_begin(struct kernel *kernel, struct job *job, enum job_kind kin
     job->has_key = false;
     job->is_covered = false;
     job->is_key_written = false;
+    job->is_merged = false;
+    job->view = NULL;
+    job->output_bytes = 0;
     job->merge.disk = &kernel->disk;
     job->merge.cache = &kernel->cache;
     job->merge.sources = job->sources;
@@ -44,26 +47,28 @@ void kernel__job_begin(struct kernel *kernel, struct job *job, enum job_kind kin
     job->merge.current = NULL;
 }
 
-/* True if a level below the outputs may hold older versions of the key. */
-static bool has_older(const struct kernel *kernel, const struct job *job, struct slice key)
+/* True if a level below the outputs may hold older versions of the key. Pinned, as the memtables
+ * may be rotated meanwhile and give the view back; the runs in it stay the same. */
+static bool has_older(struct kernel *kernel, const struct job *job, struct slice key)
 {
     ASSERT(job->kind != JOB_NONE);
     if (job->kind == JOB_FLUSH) {
         return true;
     }
-    const struct view *view = kernel->view;
-    for (uint32_t i = view->level_start[job->level_to + 1]; i < view->run_count; i++) {
+    struct reader *reader = &kernel->readers[kernel->options.txns_max];
+    const struct view *view = kernel__pin(kernel, reader);
+    bool is_older = false;
+    for (uint32_t i = view->level_start[job->level_to + 1]; i < view->run_count && !is_older; i++) {
         const struct run *run = &kernel->runs[view->slots[i]];
         ASSERT(run->number > 0);
-        if (key_compare(run->smallest, key) <= 0 && key_compare(key, run->largest) <= 0) {
-            return true;
-        }
+        is_older = key_compare(run->smallest, key) <= 0 && key_compare(key, run->largest) <= 0;
     }
-    return false;
+    kernel__unpin(reader);
+    return is_older;
 }
 
 /* Some snapshot at or above the watermark sees this version. */
-static bool is_kept(const struct kernel *kernel, struct job *job, const struct entry *entry)
+static bool is_kept(struct kernel *kernel, struct job *job, const struct entry *entry)
 {
     ASSERT(job->has_key);
     if (entry->commit > job->watermark) {
@@ -77,13 +82,13 @@ static bool is_kept(const struct kernel *kernel, struct job *job, const struct e
     return entry->kind == ENTRY_PUT || has_older(kernel, job, entry->key);
 }
 
-static enum err finish_output(struct kernel *kernel, struct job *job)
+static enum err finish_output(struct job *job)
 {
     ASSERT(job->writer.is_open);
     ASSERT(job->output_count < JOB_OUTPUTS_MAX);
     TRY(run_writer_finish(&job->writer));
     job->outputs[job->output_count++] = job->writer.number;
-    kernel->stat_run_bytes += job->writer.file_at;
+    job->output_bytes += job->writer.file_at;
     return ERR_OK;
 }
 
@@ -99,7 +104,7 @@ static enum err take_entry(struct kernel *kernel, struct job *job, const struct 
         job->is_key_written = false;
         /* Only between keys: all versions of a key lie in one run. */
         if (job->writer.is_open && run_writer_is_full(&job->writer)) {
-            TRY(finish_output(kernel, job));
+            TRY(finish_output(job));
         }
     }
     if (!is_kept(kernel, job, entry)) {
@@ -114,11 +119,30 @@ static enum err take_entry(struct kernel *kernel, struct job *job, const struct 
     return ERR_OK;
 }
 
+static void flush_alphabet(struct job *job)
+{
+    ASSERT(job->kind == JOB_FLUSH);
+    ASSERT(job->table->state == TABLE_FROZEN);
+    const struct memtable *table = &job->table->table;
+    struct entry entry;
+    for (memtable_node node = memtable_first(table); node != 0; node = memtable_next(table, node)) {
+        memtable_at(table, node, &entry);
+        alphabet_add(&job->alphabet, entry.key);
+    }
+}
+
+/* Touches nothing but the job, its inputs and files: it may run beside commits. */
 enum err kernel__job_run(struct kernel *kernel, struct job *job, uint64_t *bytes, bool *ret_is_done)
 {
     ASSERT(job->kind != JOB_NONE);
     ASSERT(ret_is_done != NULL);
     if (!job->is_started) {
+        memset(&job->alphabet, 0, sizeof(job->alphabet));
+        if (job->kind == JOB_FLUSH) {
+            flush_alphabet(job);
+        } else {
+            TRY(kernel__compact_alphabet(kernel, job));
+        }
         TRY(merge_seek(&job->merge, (struct slice){"", 0}, COMMIT_MAX, false));
         job->is_started = true;
     }
@@ -130,9 +154,10 @@ enum err kernel__job_run(struct kernel *kernel, struct job *job, uint64_t *bytes
         TRY(merge_next(&job->merge));
     }
     if (job->merge.current == NULL && job->writer.is_open) {
-        TRY(finish_output(kernel, job));
+        TRY(finish_output(job));
     }
-    *ret_is_done = job->merge.current == NULL;
+    job->is_merged = job->merge.current == NULL;
+    *ret_is_done = job->is_merged;
     return ERR_OK;
 }
 
@@ -210,51 +235,92 @@ static enum err open_outputs(struct kernel *kernel, const struct job *job, uint1
     return ERR_OK;
 }
 
-/* Makes the job's outputs part of the store, in place of its inputs. ERR_BUSY: readers hold all
- * views; nothing has changed. */
-enum err kernel__job_install(struct kernel *kernel, struct job *job)
+/* To make the job's outputs part of the store, in place of its inputs: reserves a view and fills
+ * the manifest. ERR_BUSY: readers hold all views; nothing has changed. */
+enum err kernel__job_prepare(struct kernel *kernel, struct job *job)
 {
-    ASSERT(!job->writer.is_open);
+    ASSERT(!job->writer.is_open && job->is_merged);
+    ASSERT(job->view == NULL);
     merge_release(&job->merge);
     kernel__reclaim(kernel);
-    uint16_t added[JOB_OUTPUTS_MAX];
     uint64_t commit_flushed = kernel->manifest.commit_flushed;
     uint64_t wal_first = kernel->manifest.wal_first;
-    if (job->kind == JOB_FLUSH) {
-        ASSERT(job->table->state == TABLE_FROZEN);
-        job->table->state = TABLE_RETIRED; /* not in the new view */
-    }
     struct view *view = kernel__view_new(kernel);
     if (view == NULL) {
-        if (job->kind == JOB_FLUSH) {
-            job->table->state = TABLE_FROZEN;
-        }
         return ERR_BUSY;
     }
-    TRY(open_outputs(kernel, job, added));
-    kernel__view_fill(kernel, view, job, added);
+    job->view = view;
+    TRY(open_outputs(kernel, job, job->added));
+    kernel__view_fill(kernel, view, job, job->added);
     if (job->kind == JOB_FLUSH) {
+        ASSERT(job->table->state == TABLE_FROZEN);
         commit_flushed = job->table->commit_last;
         wal_first = UINT64_MAX;
         for (uint64_t i = 0; i < kernel->options.memtables; i++) {
             const struct table_slot *slot = &kernel->tables[i];
             if ((slot->state == TABLE_ACTIVE || slot->state == TABLE_FROZEN) &&
-                slot->wal_segment < wal_first) {
+                slot != job->table && slot->wal_segment < wal_first) {
                 wal_first = slot->wal_segment;
             }
         }
+    }
+    kernel__fill_manifest(kernel, view, commit_flushed, wal_first, &job->manifest_next);
+    return ERR_OK;
+}
+
+/* Beside commits. */
+enum err kernel__job_write(struct kernel *kernel, struct job *job)
+{
+    ASSERT(job->view != NULL);
+    ASSERT(job->is_merged);
+    return kernel__replace_manifest(kernel, &job->manifest_next);
+}
+
+void kernel__job_publish(struct kernel *kernel, struct job *job)
+{
+    ASSERT(job->view != NULL && job->view != kernel->view);
+    ASSERT(kernel->manifest.generation == job->manifest_next.generation);
+    if (job->kind == JOB_FLUSH) {
+        job->table->state = TABLE_RETIRED; /* not in the new view */
         job->table->retired_epoch = kernel->epoch;
     }
-    TRY(kernel__write_manifest(kernel, view, commit_flushed, wal_first));
+    /* Once more: a memtable may have been rotated while the manifest was written. */
+    kernel__view_renew(kernel, job->view);
+    kernel__view_fill(kernel, job->view, job, job->added);
     for (uint32_t i = 0; i < job->slot_count; i++) {
         struct run_state *state = &kernel->run_states[job->slots[i]];
         state->is_retired = true;
         state->retired_epoch = kernel->epoch;
     }
-    kernel__view_publish(kernel, view);
+    kernel__view_publish(kernel, job->view);
+    kernel->stat_run_bytes += job->output_bytes;
     job->kind = JOB_NONE;
+    job->view = NULL;
     kernel__reclaim(kernel);
-    return ERR_OK;
+}
+
+/* A step of `bytes`, and all three parts of the installation if that ends the merge. */
+enum err kernel__job_step(struct kernel *kernel, struct job *job, uint64_t *bytes, uint64_t *stat)
+{
+    ASSERT(job->kind != JOB_NONE);
+    ASSERT(!kernel->is_working);
+    bool is_done = false;
+    enum err result = kernel__job_run(kernel, job, bytes, &is_done);
+    if (result == ERR_OK && is_done && job->view == NULL) {
+        result = kernel__job_prepare(kernel, job);
+        if (result == ERR_BUSY) {
+            *bytes = 0;
+            return ERR_OK;
+        }
+    }
+    if (result == ERR_OK && is_done) {
+        result = kernel__job_write(kernel, job);
+    }
+    if (result == ERR_OK && is_done) {
+        kernel__job_publish(kernel, job);
+        (*stat)++;
+    }
+    return result == ERR_OK ? ERR_OK : kernel__stop(kernel, result);
 }
 
 /* ---- Flushes */
@@ -287,40 +353,32 @@ static void begin_flush(struct kernel *kernel, struct table_slot *slot)
     job->table = slot;
     job->level_to = 0;
     job->slot_count = 0;
-    memset(&job->alphabet, 0, sizeof(job->alphabet));
-    struct entry entry;
-    for (memtable_node node = memtable_first(&slot->table); node != 0;
-         node = memtable_next(&slot->table, node)) {
-        memtable_at(&slot->table, node, &entry);
-        alphabet_add(&job->alphabet, entry.key);
-    }
     job->sources[0] = (struct source){.table = &slot->table};
     job->merge.source_count = 1;
     kernel__job_begin(kernel, job, JOB_FLUSH);
     ASSERT(job->kind == JOB_FLUSH);
 }
 
-enum err kernel__flush_step(struct kernel *kernel, uint64_t *bytes)
+/* Begins a flush unless one is going on; false if there is nothing to flush. */
+bool kernel__flush_begin(struct kernel *kernel)
 {
     ASSERT(!kernel->is_stopped);
-    struct job *job = &kernel->flush;
-    if (job->kind == JOB_NONE) {
+    if (kernel->flush.kind == JOB_NONE) {
         struct table_slot *slot = oldest_frozen(kernel);
         if (slot == NULL) {
-            return ERR_OK;
+            return false;
         }
         begin_flush(kernel, slot);
     }
-    bool is_done = false;
-    enum err result = kernel__job_run(kernel, job, bytes, &is_done);
-    if (result == ERR_OK && is_done) {
-        result = kernel__job_install(kernel, job);
-        if (result == ERR_BUSY) {
-            *bytes = 0;
-            return ERR_OK;
-        }
-        kernel->stat_flushes += result == ERR_OK;
-        ASSERT(result != ERR_OK || job->kind == JOB_NONE);
-    }
-    return result == ERR_OK ? ERR_OK : kernel__stop(kernel, result);
+    ASSERT(kernel->flush.kind == JOB_FLUSH);
+    return true;
+}
+
+enum err kernel__flush_step(struct kernel *kernel, uint64_t *bytes)
+{
+    ASSERT(!kernel->is_stopped);
+    ASSERT(*bytes > 0);
+    return kernel__flush_begin(kernel)
+               ? kernel__job_step(kernel, &kernel->flush, bytes, &kernel->stat_flushes)
+               : ERR_OK;
 }

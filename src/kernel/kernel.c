@@ -39,6 +39,7 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
     o.memtable_bytes = align_up(o.memtable_bytes, 64);
     o.txn_bytes = align_up(o.txn_bytes, 64);
     *ret_options = o;
+    ASSERT(o.wal_buffer_bytes % WAL_ALIGN == 0 && o.memtable_bytes % 64 == 0);
     return o.memtables >= 2 && o.memtables <= MEMTABLES_MAX && o.memtable_bytes >= 2 * WAL_ALIGN &&
            o.memtable_bytes <= UINT32_MAX / 2 && o.run_bytes >= o.memtable_bytes &&
            o.run_bytes <= (uint64_t)(RUN_BLOCKS_MAX / 2) * BLOCK_BYTES && o.runs_max >= 64 &&
@@ -104,6 +105,7 @@ static void lay_out_job(struct kernel *kernel, struct cutter *cutter, struct job
     uint64_t ahead = (uint64_t)BLOCK_BYTES * JOB_AHEAD_BLOCKS;
     void *writer = cut(cutter, run_writer_memory_bytes(o->run_bytes, o->filter_bits_per_key));
     uint16_t *slots = cut(cutter, o->runs_max * sizeof(uint16_t));
+    uint16_t *added = cut(cutter, JOB_OUTPUTS_MAX * sizeof(uint16_t));
     uint64_t *outputs = cut(cutter, JOB_OUTPUTS_MAX * sizeof(uint64_t));
     char *key = cut(cutter, KERNEL_KEY_BYTES_MAX);
     char *keys = cut(cutter, (uint64_t)KERNEL_KEY_BYTES_MAX * JOB_SOURCES_MAX);
@@ -115,6 +117,7 @@ static void lay_out_job(struct kernel *kernel, struct cutter *cutter, struct job
     ASSERT(writer != NULL);
     run_writer_init(&job->writer, &kernel->disk, writer, o->run_bytes, o->filter_bits_per_key);
     job->slots = slots;
+    job->added = added;
     job->outputs = outputs;
     job->key = key;
     for (uint32_t i = 0; i < JOB_SOURCES_MAX; i++) {
@@ -128,10 +131,11 @@ static void lay_out(struct kernel *kernel, struct cutter *cutter)
 {
     const struct kernel_options *o = &kernel->options;
     ASSERT(o->runs_max > 0 && o->txns_max > 0);
-    kernel->readers = cut(cutter, sizeof(struct reader) * o->txns_max);
+    kernel->readers = cut(cutter, sizeof(struct reader) * (o->txns_max + 1));
     kernel->txns = cut(cutter, sizeof(struct kernel_txn) * o->txns_max);
     kernel->runs = cut(cutter, sizeof(struct run) * o->runs_max);
     kernel->run_states = cut(cutter, sizeof(struct run_state) * o->runs_max);
+    kernel->doomed = cut(cutter, sizeof(uint64_t) * o->runs_max);
     uint64_t small_bytes = cutter->used; /* up to here all zeros */
     if (cutter->base != NULL) {
         memset(kernel->readers, 0,
@@ -236,6 +240,8 @@ void kernel_close(struct kernel *kernel)
     for (uint64_t i = 0; i < kernel->options.txns_max; i++) {
         ASSERT(!kernel->txns[i].is_open);
     }
+    ASSERT(!kernel->is_working);
+    kernel__remove_doomed(kernel);
     if (!kernel->is_stopped) {
         enum err ignored = kernel_sync(kernel); /* who must know calls it himself */
         (void)ignored;
@@ -260,10 +266,12 @@ bool kernel_sync_start(struct kernel *kernel, struct kernel_sync_job *ret_job)
     if (kernel->is_stopped || wal->is_job || (wal->used == 0 && !wal->is_unsynced)) {
         return false;
     }
-    if (wal->used > 0 && wal->at + align_up(wal->used, WAL_ALIGN) > wal->segment_bytes) {
+    /* A segment may grow longer while the next one is still being made. */
+    if (wal->used > 0 && !wal->is_creating &&
+        wal->at + align_up(wal->used, WAL_ALIGN) > wal->segment_bytes) {
         char name[KERNEL_NAME_BYTES];
         disk_name(WAL_PREFIX, wal->segment, name);
-        enum err result = disk_sync(&kernel->disk, wal->file, name);
+        enum err result = wal->is_unsynced ? disk_sync(&kernel->disk, wal->file, name) : ERR_OK;
         wal->is_unsynced = result != ERR_OK;
         if (result != ERR_OK || wal_start_segment(wal, wal->segment + 1) != ERR_OK) {
             (void)kernel__stop(kernel, ERR_IO);
@@ -418,7 +426,9 @@ enum err kernel__rotate(struct kernel *kernel)
     if (next == NULL) {
         return ERR_LIMIT;
     }
-    TRY(kernel_sync(kernel));
+    if (kernel->wal.is_unsynced) { /* what is pending goes to the new segment */
+        TRY(kernel_sync(kernel));
+    }
     if (wal_start_segment(&kernel->wal, kernel->wal.segment + 1) != ERR_OK) {
         return kernel__stop(kernel, ERR_IO);
     }
@@ -438,8 +448,8 @@ enum err kernel__rotate(struct kernel *kernel)
 
 /* ---- Upkeep */
 
-enum err kernel__write_manifest(struct kernel *kernel, const struct view *view,
-                                uint64_t commit_flushed, uint64_t wal_first)
+void kernel__fill_manifest(struct kernel *kernel, const struct view *view, uint64_t commit_flushed,
+                           uint64_t wal_first, struct manifest *ret_next)
 {
     ASSERT(commit_flushed >= kernel->manifest.commit_flushed);
     ASSERT(wal_first >= kernel->manifest.wal_first);
@@ -457,20 +467,43 @@ enum err kernel__write_manifest(struct kernel *kernel, const struct view *view,
             manifest_put_run(kernel->manifest_bytes, index++, &entry);
         }
     }
-    TRY(manifest_replace(&kernel->disk, &next, kernel->manifest_bytes));
-    for (uint64_t segment = kernel->manifest.wal_first; segment < wal_first; segment++) {
+    *ret_next = next;
+}
+
+/* With the list of runs as kernel__fill_manifest left it. */
+enum err kernel__replace_manifest(struct kernel *kernel, const struct manifest *next)
+{
+    ASSERT(next->generation == kernel->manifest.generation + 1);
+    ASSERT(next->run_next == kernel->manifest.run_next);
+    TRY(manifest_replace(&kernel->disk, next, kernel->manifest_bytes));
+    for (uint64_t segment = kernel->manifest.wal_first; segment < next->wal_first; segment++) {
         char name[KERNEL_NAME_BYTES];
         disk_name(WAL_PREFIX, segment, name);
+        if (kernel->options.is_work_apart && kernel->wal.spare == 0) {
+            kernel->wal.spare = segment; /* touched by work jobs only, one at a time */
+            continue;
+        }
         (void)kernel->disk.io.remove(kernel->disk.io.ctx, name);
     }
-    kernel->manifest = next;
+    kernel->manifest = *next;
     return ERR_OK;
+}
+
+enum err kernel__write_manifest(struct kernel *kernel, const struct view *view,
+                                uint64_t commit_flushed, uint64_t wal_first)
+{
+    ASSERT(!kernel->is_working);
+    ASSERT(view != NULL);
+    struct manifest next;
+    kernel__fill_manifest(kernel, view, commit_flushed, wal_first, &next);
+    return kernel__replace_manifest(kernel, &next);
 }
 
 enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *ret_is_more)
 {
     ASSERT(kernel != NULL);
     ASSERT(ret_is_more != NULL);
+    ASSERT(!kernel->is_working);
     if (kernel->is_stopped) {
         return ERR_IO;
     }
@@ -482,31 +515,50 @@ enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *ret_is_mor
         TRY(kernel__compact_step(kernel, &bytes));
     }
     kernel__reclaim(kernel);
+    kernel__remove_doomed(kernel);
     *ret_is_more = kernel__flush_wanted(kernel) || kernel__compact_wanted(kernel);
     return ERR_OK;
 }
 
-/* What a commit of so many bytes pays for flushes and compactions. An error stops the kernel, which
- * the next sync tells. */
+static bool is_late(const struct kernel *kernel)
+{
+    ASSERT(kernel->view != NULL);
+    ASSERT(kernel->options.level0_runs > 0);
+    return view_level_runs(kernel->view, 0) >= kernel->options.level0_runs * LEVEL0_STOP_FACTOR;
+}
+
+/* True if the memtable may not be rotated before some work is done apart from commits. */
+bool kernel__must_wait(struct kernel *kernel)
+{
+    ASSERT(!kernel->is_stopped);
+    ASSERT(kernel->active->state == TABLE_ACTIVE);
+    if (!kernel->options.is_work_apart) {
+        return false;
+    }
+    kernel__reclaim(kernel);
+    return kernel->wal.is_creating || is_late(kernel) || kernel__free_table(kernel) == NULL;
+}
+
+/* What a commit of so many bytes pays for flushes and compactions, or owes if somebody else does
+ * the work. An error stops the kernel, which the next sync tells. */
 void kernel__pace(struct kernel *kernel, uint64_t bytes)
 {
     ASSERT(!kernel->is_stopped);
     ASSERT(kernel->view != NULL);
     enum err result = ERR_OK;
+    bool is_apart = kernel->options.is_work_apart;
     if (kernel__flush_wanted(kernel)) {
         kernel->flush_debt += bytes * FLUSH_PACE;
-        if (kernel->flush_debt >= STEP_BYTES) {
+        if (kernel->flush_debt >= STEP_BYTES && !is_apart) {
             uint64_t budget = kernel->flush_debt;
             kernel->flush_debt = 0;
             result = kernel__flush_step(kernel, &budget);
         }
     }
     if (result == ERR_OK && kernel__compact_wanted(kernel)) {
-        uint64_t stop = kernel->options.level0_runs * LEVEL0_STOP_FACTOR;
-        bool is_late = view_level_runs(kernel->view, 0) >= stop;
         kernel->compact_debt += bytes * COMPACT_PACE;
-        if (kernel->compact_debt >= STEP_BYTES || is_late) {
-            uint64_t budget = is_late ? UINT64_MAX : kernel->compact_debt;
+        if (!is_apart && (kernel->compact_debt >= STEP_BYTES || is_late(kernel))) {
+            uint64_t budget = is_late(kernel) ? UINT64_MAX : kernel->compact_debt;
             kernel->compact_debt = 0;
             result = kernel__compact_step(kernel, &budget);
         }
@@ -517,7 +569,7 @@ void kernel__pace(struct kernel *kernel, uint64_t bytes)
 enum err kernel_flush(struct kernel *kernel)
 {
     ASSERT(kernel != NULL);
-    ASSERT(kernel->active != NULL);
+    ASSERT(kernel->active != NULL && !kernel->is_working);
     if (kernel->is_stopped) {
         return ERR_IO;
     }
@@ -526,6 +578,7 @@ enum err kernel_flush(struct kernel *kernel)
     }
     TRY(kernel__flush_all(kernel));
     kernel__reclaim(kernel);
+    kernel__remove_doomed(kernel);
     if (kernel->watermark > kernel->manifest.watermark) { /* no flush has told the manifest */
         enum err result = kernel__write_manifest(
             kernel, kernel->view, kernel->manifest.commit_flushed, kernel->manifest.wal_first);

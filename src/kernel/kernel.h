@@ -7,12 +7,16 @@
  * Threads: one *writer* at a time calls kernel_open, kernel_close, kernel_begin, kernel_commit,
  * kernel_rollback, kernel_work, kernel_sync_start/_finish and the calls that change a transaction.
  * Any number of threads may read (kernel_get, kernel_scan_*) at the same time as the writer, each
- * through a transaction of its own. kernel_sync_run may run beside all of them. */
+ * through a transaction of its own. kernel_sync_run and kernel_work_run may run beside all of
+ * them. */
 #pragma once
 
 #include "base/base.h"
 #include "base/err.h"
 #include "kernel/kernel_io.h"
+
+/* All else is hidden in the shared library. */
+#pragma GCC visibility push(default)
 
 #define KERNEL_KEY_BYTES_MAX 1024u
 #define KERNEL_VALUE_BYTES_MAX 1024u
@@ -38,6 +42,7 @@ struct kernel_options {
     uint64_t level0_runs;         /* 4: as many are merged into level 1 */
     uint64_t filter_bits_per_key; /* 12 */
     bool has_hardware_crc;        /* the processor has the CRC32C instruction */
+    bool is_work_apart; /* commits do no upkeep: the caller does it, by kernel_work_start */
 };
 
 /* What broke, for the host to report. The name is empty if there is no file. */
@@ -93,6 +98,13 @@ MUST_USE enum err kernel_begin_at(struct kernel *kernel, uint64_t commit,
 /* The value is valid until the next call on the transaction. ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT. */
 MUST_USE enum err kernel_get(struct kernel_txn *txn, struct slice key, struct slice *ret_value);
 
+/* Many keys, which must be in order: blocks that several of them lie in are looked up once. Calls
+ * back for each key in turn, with a value that is valid until it returns; it may not call the
+ * kernel. ERR_INVALID: not in order, and nothing was called; ERR_IO, ERR_CORRUPT. */
+typedef void (*kernel_multi_get_cb)(void *ctx, uint32_t index, bool is_found, struct slice value);
+MUST_USE enum err kernel_multi_get(struct kernel_txn *txn, const struct slice *keys, uint32_t count,
+                                   kernel_multi_get_cb each, void *ctx);
+
 /* Into the transaction's own overlay. ERR_LIMIT: longer than the bounds above, or txn_bytes are
  * used up; the transaction is as it was. */
 MUST_USE enum err kernel_put(struct kernel_txn *txn, struct slice key, struct slice value);
@@ -105,7 +117,8 @@ void kernel_rollback_to(struct kernel_txn *txn, uint64_t savepoint);
 /* Ends the transaction, whatever it returns. ERR_OK: it has `ret_commit` as its number (that of its
  * snapshot if it wrote nothing) and others see it; it is durable once kernel_durable() reaches that
  * number. ERR_BUSY: another transaction won, run it again. ERR_LIMIT: the memtables are full and
- * none can be flushed now. ERR_IO: the kernel has stopped. */
+ * none can be flushed now; the transaction stays open, to be committed again when the sync job is
+ * over or, with `is_work_apart`, a work job. ERR_IO: the kernel has stopped. */
 MUST_USE enum err kernel_commit(struct kernel_txn *txn, uint64_t *ret_commit);
 void kernel_rollback(struct kernel_txn *txn);
 
@@ -117,6 +130,13 @@ struct kernel_range {
     struct slice from; /* the lowest key, inclusive */
     struct slice to;   /* exclusive; empty = to the end */
     bool is_backward;
+    /* NULL: all pairs. Called inside of kernel_scan_next, before anything is copied; false = this
+     * pair is passed over. Neither callback may call the kernel. */
+    bool (*wants)(void *ctx, struct slice key, struct slice value);
+    /* NULL: the whole value. Writes what is wanted of it (KERNEL_VALUE_BYTES_MAX at most) and
+     * returns how much that is. */
+    size_t (*project)(void *ctx, struct slice key, struct slice value, char *ret_value);
+    void *ctx;
 };
 
 /* One scan a transaction. It sees what the transaction wrote before kernel_scan_open. The slices of
@@ -154,6 +174,29 @@ MUST_USE enum err kernel_sync(struct kernel *kernel);
  * is nothing left. Commits do as much as keeps up with them; this is for idle time. */
 MUST_USE enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *ret_is_more);
 
+/* Upkeep in three steps, so that others commit while it reads, writes and syncs: take a piece of
+ * it, do it, make it known. While a job is under way kernel_work, kernel_flush and kernel_close
+ * must not be called. */
+struct kernel_work_job {
+    struct kernel *kernel;
+    uint32_t kind;
+    uint64_t bytes;
+    kernel_file file;
+    uint64_t number;
+    bool is_done;
+    enum err result;
+};
+
+/* `bytes_max` 0: only what commits owe; else up to about as many bytes of input, even if nothing
+ * is owed. False: nothing to do, or a job is under way, or the kernel has stopped or has not the
+ * option `is_work_apart`. */
+bool kernel_work_start(struct kernel *kernel, uint64_t bytes_max, struct kernel_work_job *ret_job);
+void kernel_work_run(struct kernel_work_job *job);
+MUST_USE enum err kernel_work_finish(struct kernel *kernel, const struct kernel_work_job *job);
+
+/* True if kernel_work_start with 0 would give a job. */
+bool kernel_work_is_owed(const struct kernel *kernel);
+
 /* Freezes the memtable and flushes all of them; the watermark outlives an opening from here on. */
 MUST_USE enum err kernel_flush(struct kernel *kernel);
 
@@ -182,3 +225,5 @@ struct kernel_stats {
     uint64_t cache_hits, cache_misses, filter_negatives, filter_false_positives;
 };
 void kernel_get_stats(const struct kernel *kernel, struct kernel_stats *ret_stats);
+
+#pragma GCC visibility pop

@@ -69,6 +69,7 @@ struct kernel_scan {
     uint64_t overlay_truncated;
     struct merge merge;
     struct source sources[SCAN_SOURCES_MAX];
+    uint32_t passed_over; /* by `wants`, since the view was pinned */
     uint32_t last_len;
     char *last;  /* the key given out last */
     char *value; /* KERNEL_VALUE_BYTES_MAX: of a backward scan */
@@ -100,6 +101,14 @@ enum job_kind {
     JOB_COMPACT,
 };
 
+/* What a work job does. */
+enum work_kind {
+    WORK_SEGMENT, /* creates the next segment of the log */
+    WORK_REMOVE,  /* removes the file of a run that nobody reads any more */
+    WORK_MERGE,   /* a step of the flush or compaction */
+    WORK_INSTALL, /* writes the manifest that makes it part of the store */
+};
+
 struct job {
     enum job_kind kind;
     struct table_slot *table; /* of a flush */
@@ -119,6 +128,11 @@ struct job {
     uint32_t key_len;
     char *key;
     bool is_key_written; /* `key` is in the run that is being written */
+    bool is_merged;      /* all outputs are written */
+    struct view *view;   /* reserved for what will be, while the manifest is written */
+    uint16_t *added;     /* slots of the opened outputs */
+    uint64_t output_bytes;
+    struct manifest manifest_next;
 };
 
 struct kernel {
@@ -135,7 +149,7 @@ struct kernel {
     struct table_slot tables[MEMTABLES_MAX];
     struct table_slot *active;
     uint64_t table_order;
-    struct reader *readers; /* one for each transaction */
+    struct reader *readers; /* one for each transaction, and one for work */
     uint64_t epoch;
     struct kernel_txn *txns;
     struct job flush, compact;
@@ -145,16 +159,21 @@ struct kernel {
     uint64_t committed; /* published with release: readers see what is at or below it */
     uint64_t durable;
     uint64_t watermark;
-    bool is_stopped;                   /* after an error of a write: only reads, and close */
+    bool is_stopped;  /* after an error of a write: only reads, and close */
+    bool is_working;  /* a work job is under way */
+    uint64_t *doomed; /* numbers of runs whose files are to be removed */
+    uint32_t doomed_count;
     uint64_t flush_debt, compact_debt; /* bytes of input that commits owe */
     uint64_t stat_flushes, stat_compactions, stat_syncs, stat_user_bytes, stat_run_bytes;
 };
 
 /* view.c */
 struct view *kernel__view_new(struct kernel *kernel);
+void kernel__view_renew(struct kernel *kernel, struct view *view);
 void kernel__view_add_run(struct kernel *kernel, struct view *view, uint16_t slot);
 void kernel__view_publish(struct kernel *kernel, struct view *view);
 void kernel__reclaim(struct kernel *kernel);
+void kernel__remove_doomed(struct kernel *kernel);
 const struct view *kernel__pin(struct kernel *kernel, struct reader *reader);
 void kernel__unpin(struct reader *reader);
 static inline uint32_t view_level_runs(const struct view *view, uint32_t level)
@@ -164,17 +183,23 @@ static inline uint32_t view_level_runs(const struct view *view, uint32_t level)
 
 /* job.c: `bytes` is taken down by what was done. */
 enum err kernel__flush_step(struct kernel *kernel, uint64_t *bytes);
+bool kernel__flush_begin(struct kernel *kernel);
 bool kernel__flush_wanted(const struct kernel *kernel);
 
 /* compact.c */
 enum err kernel__compact_step(struct kernel *kernel, uint64_t *bytes);
+bool kernel__compact_begin(struct kernel *kernel);
+enum err kernel__compact_alphabet(struct kernel *kernel, struct job *job);
 bool kernel__compact_wanted(const struct kernel *kernel);
 
 /* job.c */
 void kernel__job_begin(struct kernel *kernel, struct job *job, enum job_kind kind);
 enum err kernel__job_run(struct kernel *kernel, struct job *job, uint64_t *bytes,
                          bool *ret_is_done);
-enum err kernel__job_install(struct kernel *kernel, struct job *job);
+enum err kernel__job_prepare(struct kernel *kernel, struct job *job);
+enum err kernel__job_write(struct kernel *kernel, struct job *job);
+void kernel__job_publish(struct kernel *kernel, struct job *job);
+enum err kernel__job_step(struct kernel *kernel, struct job *job, uint64_t *bytes, uint64_t *stat);
 void kernel__view_fill(struct kernel *kernel, struct view *view, const struct job *job,
                        const uint16_t *added);
 enum err kernel__stop(struct kernel *kernel, enum err result);
@@ -185,10 +210,14 @@ enum err kernel__flush_all(struct kernel *kernel);
 enum err kernel__rotate(struct kernel *kernel);
 enum err kernel__log_room(struct kernel *kernel, uint64_t writes_bytes);
 void kernel__pace(struct kernel *kernel, uint64_t bytes);
+bool kernel__must_wait(struct kernel *kernel);
 struct table_slot *kernel__free_table(struct kernel *kernel);
 void kernel__activate(struct kernel *kernel, struct table_slot *slot, uint64_t wal_segment);
 enum err kernel__write_manifest(struct kernel *kernel, const struct view *view,
                                 uint64_t commit_flushed, uint64_t wal_first);
+void kernel__fill_manifest(struct kernel *kernel, const struct view *view, uint64_t commit_flushed,
+                           uint64_t wal_first, struct manifest *ret_next);
+enum err kernel__replace_manifest(struct kernel *kernel, const struct manifest *next);
 
 /* recover.c */
 enum err kernel__recover(struct kernel *kernel);
@@ -199,6 +228,19 @@ enum err kernel__recover(struct kernel *kernel);
 enum err kernel__read(struct kernel_txn *txn, const struct view *view, struct slice key,
                       uint64_t snapshot, uint64_t commit_above, struct slice *ret_value,
                       uint64_t *ret_commit);
+
+/* The block of a level that was looked at last, pinned: the next key may lie in it too. */
+struct held_block {
+    uint64_t run;
+    uint32_t block;
+    struct cache_frame *frame; /* NULL = none */
+    const uint8_t *bytes;
+};
+
+/* The same for one of many keys: `held` has KERNEL_LEVELS, to be released at last. */
+enum err kernel__read_held(struct kernel_txn *txn, const struct view *view, struct slice key,
+                           struct held_block *held, struct slice *ret_value);
+void kernel__release_held(struct held_block *held);
 
 /* scan.c */
 uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, struct merge *merge,

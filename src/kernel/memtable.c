@@ -14,16 +14,17 @@ struct node {
 
 static struct node *node_at(const struct memtable *table, memtable_node at)
 {
+    ASSERT(at % 8 == 0);
     ASSERT(at < table->capacity);
     return (struct node *)(void *)(table->base + at);
 }
 
-static struct slice node_key(const struct node *node)
+static inline struct slice node_key(const struct node *node)
 {
     return (struct slice){(const char *)(node->next + node->height), node->key_len};
 }
 
-static memtable_node link_of(const struct node *node, uint32_t level)
+static inline memtable_node link_of(const struct node *node, uint32_t level)
 {
     return __atomic_load_n(&node->next[level], __ATOMIC_ACQUIRE);
 }
@@ -58,6 +59,7 @@ uint32_t memtable_entry_bytes(size_t key_len, size_t value_len)
 
 uint32_t memtable_room(const struct memtable *table)
 {
+    ASSERT(table->used % 8 == 0);
     ASSERT(table->used <= table->capacity);
     return table->capacity - table->used;
 }
@@ -65,6 +67,7 @@ uint32_t memtable_room(const struct memtable *table)
 /* A quarter of the nodes reaches each further level. */
 static uint8_t draw_height(struct memtable *table)
 {
+    ASSERT(table->random != 0);
     table->random += RANDOM_SEED;
     uint64_t bits = mix_u64(table->random);
     uint8_t height = 1;
@@ -79,6 +82,8 @@ static uint8_t draw_height(struct memtable *table)
 /* True if `node` lies before (key, commit). */
 static bool is_before(const struct node *node, uint64_t head, struct slice key, uint64_t commit)
 {
+    ASSERT(node->height > 0);
+    ASSERT(key.ptr != NULL || key.len == 0);
     if (node->head != head) {
         return node->head < head;
     }
@@ -90,6 +95,7 @@ static bool is_before(const struct node *node, uint64_t head, struct slice key, 
 static memtable_node find_before(const struct memtable *table, struct slice key, uint64_t commit,
                                  memtable_node *ret_before)
 {
+    ASSERT(table->base != NULL);
     uint64_t head = key_head(key.ptr, key.len);
     memtable_node at = 0, seen = 0;
     for (uint32_t level = MEMTABLE_LEVELS; level-- > 0;) {
@@ -103,6 +109,7 @@ static memtable_node find_before(const struct memtable *table, struct slice key,
             ret_before[level] = at;
         }
     }
+    ASSERT(at < table->capacity);
     return at;
 }
 
@@ -164,6 +171,7 @@ void memtable_truncate(struct memtable *table, uint32_t used)
 
 memtable_node memtable_seek(const struct memtable *table, struct slice key, uint64_t commit)
 {
+    ASSERT(key.ptr != NULL || key.len == 0);
     ASSERT(table->base != NULL);
     memtable_node before = find_before(table, key, commit, NULL);
     memtable_node at = link_of(node_at(table, before), 0);
@@ -176,18 +184,21 @@ memtable_node memtable_seek(const struct memtable *table, struct slice key, uint
 
 memtable_node memtable_seek_before(const struct memtable *table, struct slice key, uint64_t commit)
 {
+    ASSERT(key.ptr != NULL || key.len == 0);
     ASSERT(table->base != NULL);
     return find_before(table, key, commit, NULL);
 }
 
 memtable_node memtable_first(const struct memtable *table)
 {
+    ASSERT(table->capacity > 0);
     ASSERT(table->base != NULL);
     return link_of(node_at(table, 0), 0);
 }
 
 memtable_node memtable_last(const struct memtable *table)
 {
+    ASSERT(table->capacity > 0);
     ASSERT(table->base != NULL);
     memtable_node at = 0;
     for (uint32_t level = MEMTABLE_LEVELS; level-- > 0;) {
@@ -202,6 +213,7 @@ memtable_node memtable_last(const struct memtable *table)
 
 memtable_node memtable_next(const struct memtable *table, memtable_node node)
 {
+    ASSERT(node % 8 == 0);
     ASSERT(node != 0);
     return link_of(node_at(table, node), 0);
 }

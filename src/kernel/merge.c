@@ -24,6 +24,7 @@ static const struct run *current_run(const struct source *source)
 /* A block of a run that is read from one end to the other: many at once, past the cache. */
 static enum err load_ahead(struct merge *merge, struct source *source)
 {
+    ASSERT(source->bytes == NULL);
     const struct run *run = current_run(source);
     ASSERT(source->scratch_blocks > 1);
     uint32_t block = source->block;
@@ -48,6 +49,7 @@ static enum err load_ahead(struct merge *merge, struct source *source)
 
 static enum err load_block(struct merge *merge, struct source *source)
 {
+    ASSERT(source->scratch != NULL);
     drop_block(source);
     ASSERT(source->bytes == NULL);
     if (source->scratch_blocks > 1) {
@@ -59,6 +61,7 @@ static enum err load_block(struct merge *merge, struct source *source)
 
 static void show_run_entry(struct source *source)
 {
+    ASSERT(source->index < block_entry_count(source->bytes));
     ASSERT(source->bytes != NULL);
     block_at(source->bytes, source->index, source->key_bytes, &source->entry);
     source->head = key_head(source->entry.key.ptr, source->entry.key.len);
@@ -68,6 +71,7 @@ static void show_run_entry(struct source *source)
 /* To the first or last entry of another run of the list. */
 static enum err enter_run(struct merge *merge, struct source *source, uint32_t slot)
 {
+    ASSERT(source->slot_count > 0);
     ASSERT(slot < source->slot_count);
     source->slot = slot;
     source->ahead_count = 0;
@@ -81,6 +85,7 @@ static enum err enter_run(struct merge *merge, struct source *source, uint32_t s
 /* From index == entry_count (forward) or "before the first" (backward) to the neighbour. */
 static enum err cross_block(struct merge *merge, struct source *source)
 {
+    ASSERT(source->table == NULL);
     ASSERT(source->bytes != NULL);
     const struct run *run = current_run(source);
     bool is_last = merge->is_backward ? source->block == 0 : source->block + 1 == run->block_count;
@@ -134,6 +139,8 @@ static uint32_t runs_begun(const struct source *source, struct slice key)
 static enum err seek_runs(struct merge *merge, struct source *source, struct slice key,
                           uint64_t commit, bool from_end)
 {
+    ASSERT(source->table == NULL);
+    ASSERT(!from_end || merge->is_backward);
     drop_block(source);
     source->is_valid = false;
     if (source->slot_count == 0) {
@@ -247,6 +254,7 @@ static void choose(struct merge *merge)
         best = source;
     }
     merge->current = best;
+    ASSERT(best == NULL || best->is_valid);
 }
 
 enum err merge_seek(struct merge *merge, struct slice key, uint64_t commit, bool from_end)

@@ -9,7 +9,36 @@ struct lookup {
     bool has_hash;
     struct entry found;
     struct cache_frame *frame; /* where the found value lies, if it is in the cache */
+    struct held_block *held;   /* of each level, or NULL: then blocks are let go at once */
 };
+
+/* The block, pinned for `ret_frame` or by what is held. */
+static enum err get_block(struct kernel_txn *txn, const struct run *run, uint32_t block,
+                          struct held_block *held, struct cache_frame **ret_frame,
+                          const uint8_t **ret_bytes)
+{
+    ASSERT(run->number > 0);
+    ASSERT(block < run->block_count);
+    struct kernel *kernel = txn->kernel;
+    if (held != NULL && held->frame != NULL && held->run == run->number && held->block == block) {
+        *ret_frame = NULL;
+        *ret_bytes = held->bytes;
+        return ERR_OK;
+    }
+    bool is_hit = false;
+    TRY(cache_get(&kernel->cache, &kernel->disk, run, block, txn->scratch, ret_frame, ret_bytes,
+                  &is_hit));
+    txn->stat_hits += is_hit;
+    txn->stat_misses += !is_hit;
+    if (held != NULL && *ret_frame != NULL) {
+        if (held->frame != NULL) {
+            cache_unpin(held->frame);
+        }
+        *held = (struct held_block){run->number, block, *ret_frame, *ret_bytes};
+        *ret_frame = NULL;
+    }
+    return ERR_OK;
+}
 
 static bool find_in_table(const struct memtable *table, struct lookup *lookup)
 {
@@ -24,11 +53,12 @@ static bool find_in_table(const struct memtable *table, struct lookup *lookup)
     return slice_equal(lookup->found.key, lookup->key);
 }
 
-static enum err find_in_run(struct kernel_txn *txn, const struct run *run, struct lookup *lookup,
-                            bool *ret_is_found)
+static enum err find_in_run(struct kernel_txn *txn, const struct run *run, uint32_t level,
+                            struct lookup *lookup, bool *ret_is_found)
 {
     ASSERT(run->number > 0);
-    struct kernel *kernel = txn->kernel;
+    ASSERT(level < KERNEL_LEVELS);
+    struct held_block *held = lookup->held == NULL ? NULL : &lookup->held[level];
     *ret_is_found = false;
     if (run->filter_len > 0) {
         if (!lookup->has_hash) {
@@ -45,11 +75,7 @@ static enum err find_in_run(struct kernel_txn *txn, const struct run *run, struc
     while (true) {
         struct cache_frame *frame = NULL;
         const uint8_t *bytes = NULL;
-        bool is_hit = false;
-        TRY(cache_get(&kernel->cache, &kernel->disk, run, block, txn->scratch, &frame, &bytes,
-                      &is_hit));
-        txn->stat_hits += is_hit;
-        txn->stat_misses += !is_hit;
+        TRY(get_block(txn, run, block, held, &frame, &bytes));
         uint32_t index = block_seek(bytes, lookup->key, lookup->snapshot);
         bool is_past = index == block_entry_count(bytes);
         if (!is_past && block_is_key(bytes, index, lookup->key, &lookup->found)) {
@@ -99,6 +125,7 @@ static const struct run *run_of_level(const struct kernel *kernel, const struct 
 static enum err find_in_runs(struct kernel_txn *txn, const struct view *view, struct lookup *lookup,
                              uint64_t commit_above, bool *ret_is_found)
 {
+    ASSERT(commit_above <= lookup->snapshot);
     const struct kernel *kernel = txn->kernel;
     ASSERT(view->run_count > 0);
     uint64_t head = key_head(lookup->key.ptr, lookup->key.len);
@@ -108,7 +135,7 @@ static enum err find_in_runs(struct kernel_txn *txn, const struct view *view, st
         if (run->commit_max > commit_above && run->commit_min <= lookup->snapshot &&
             key_compare(run->smallest, lookup->key) <= 0 &&
             key_compare(lookup->key, run->largest) <= 0) {
-            TRY(find_in_run(txn, run, lookup, ret_is_found));
+            TRY(find_in_run(txn, run, 0, lookup, ret_is_found));
         }
     }
     for (uint32_t level = 1; level < KERNEL_LEVELS && !*ret_is_found; level++) {
@@ -117,29 +144,67 @@ static enum err find_in_runs(struct kernel_txn *txn, const struct view *view, st
         }
         const struct run *run = run_of_level(kernel, view, level, lookup->key, head);
         if (run != NULL && run->commit_max > commit_above && run->commit_min <= lookup->snapshot) {
-            TRY(find_in_run(txn, run, lookup, ret_is_found));
+            TRY(find_in_run(txn, run, level, lookup, ret_is_found));
         }
     }
     return ERR_OK;
+}
+
+static enum err find(struct kernel_txn *txn, const struct view *view, struct lookup *lookup,
+                     uint64_t commit_above, bool *ret_is_found)
+{
+    ASSERT(txn->is_open);
+    ASSERT(view->table_count > 0);
+    bool is_found = false;
+    for (uint32_t i = 0; i < view->table_count && !is_found; i++) {
+        is_found = find_in_table(view->tables[i], lookup);
+    }
+    if (!is_found && view->run_count > 0) {
+        TRY(find_in_runs(txn, view, lookup, commit_above, &is_found));
+    }
+    *ret_is_found = is_found;
+    return ERR_OK;
+}
+
+enum err kernel__read_held(struct kernel_txn *txn, const struct view *view, struct slice key,
+                           struct held_block *held, struct slice *ret_value)
+{
+    ASSERT(held != NULL);
+    ASSERT(key.len <= KERNEL_KEY_BYTES_MAX);
+    struct lookup lookup = {.key = key, .snapshot = txn->snapshot, .held = held};
+    bool is_found = false;
+    TRY(find(txn, view, &lookup, 0, &is_found));
+    if (!is_found || lookup.found.kind != ENTRY_PUT) {
+        return ERR_NOT_FOUND;
+    }
+    *ret_value = lookup.found.value; /* in a memtable, a held block or the scratch block */
+    return ERR_OK;
+}
+
+void kernel__release_held(struct held_block *held)
+{
+    ASSERT(held != NULL);
+    for (uint32_t level = 0; level < KERNEL_LEVELS; level++) {
+        if (held[level].frame != NULL) {
+            ASSERT(held[level].run > 0);
+            cache_unpin(held[level].frame);
+            held[level].frame = NULL;
+        }
+    }
 }
 
 enum err kernel__read(struct kernel_txn *txn, const struct view *view, struct slice key,
                       uint64_t snapshot, uint64_t commit_above, struct slice *ret_value,
                       uint64_t *ret_commit)
 {
-    ASSERT(txn->is_open);
     ASSERT(snapshot < COMMIT_OVERLAY || snapshot == COMMIT_MAX);
     struct lookup lookup = {.key = key, .snapshot = snapshot};
     bool is_found = false;
-    for (uint32_t i = 0; i < view->table_count && !is_found; i++) {
-        is_found = find_in_table(view->tables[i], &lookup);
-    }
-    if (!is_found && view->run_count > 0) {
-        TRY(find_in_runs(txn, view, &lookup, commit_above, &is_found));
-    }
+    TRY(find(txn, view, &lookup, commit_above, &is_found));
     if (ret_commit != NULL) {
         *ret_commit = is_found ? lookup.found.commit : 0;
     }
+    ASSERT(is_found || lookup.frame == NULL);
     bool is_value = is_found && lookup.found.kind == ENTRY_PUT;
     if (is_value && ret_value != NULL) {
         ASSERT(lookup.found.value.len <= KERNEL_VALUE_BYTES_MAX);

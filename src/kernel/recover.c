@@ -234,6 +234,7 @@ static void remove_unknown(void *ctx, const char *name)
     struct kernel *kernel = sweep->kernel;
     uint64_t number = 0;
     ASSERT(kernel != NULL && name != NULL);
+    ASSERT(kernel->manifest.generation > 0);
     bool is_old_wal =
         disk_parse_name(WAL_PREFIX, name, &number) && number < kernel->manifest.wal_first;
     bool is_unknown = disk_parse_name(RUN_PREFIX, name, &number) && !is_known_run(kernel, number);
@@ -244,6 +245,7 @@ static void remove_unknown(void *ctx, const char *name)
 
 static enum err read_manifest(struct kernel *kernel, const struct found *found)
 {
+    ASSERT(found != NULL);
     struct manifest *manifest = &kernel->manifest;
     enum err result =
         manifest_read(&kernel->disk, kernel->manifest_bytes, kernel->manifest_bytes_max, manifest);
@@ -261,6 +263,7 @@ static enum err read_manifest(struct kernel *kernel, const struct found *found)
 
 enum err kernel__recover(struct kernel *kernel)
 {
+    ASSERT(!kernel->wal.is_open && !kernel->is_stopped);
     ASSERT(kernel->view == NULL && kernel->active == NULL);
     struct found found = {0};
     const struct kernel_io *io = &kernel->disk.io;
@@ -301,6 +304,8 @@ enum err kernel__recover(struct kernel *kernel)
         kernel->active->wal_segment = kernel->wal.segment;
         TRY(kernel__write_manifest(kernel, kernel->view, kernel->committed, kernel->wal.segment));
     }
+    kernel__remove_doomed(kernel);
+    kernel->wal.spare = 0; /* its file goes with the others */
     struct sweep sweep = {.kernel = kernel};
     if (io->list(io->ctx, remove_unknown, &sweep) != ERR_OK) {
         return disk_fault(&kernel->disk, KERNEL_FAULT_IO, "", 0);

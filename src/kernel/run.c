@@ -12,6 +12,7 @@
 
 uint64_t table_pool_memory_bytes(uint64_t table_bytes)
 {
+    ASSERT(table_bytes < UINT64_MAX / 2);
     ASSERT(table_bytes >= PAGE_BYTES);
     uint64_t count = table_bytes / PAGE_BYTES;
     return count * PAGE_BYTES + align_up(count, 64) + 64;
@@ -29,6 +30,7 @@ void table_pool_init(struct table_pool *pool, void *memory, uint64_t table_bytes
 
 static uint8_t *pool_take(struct table_pool *pool, uint64_t len)
 {
+    ASSERT(pool->page_count > 0);
     ASSERT(len > 0);
     uint64_t wanted = align_up(len, PAGE_BYTES) / PAGE_BYTES, free = 0;
     for (uint64_t i = 0; i < pool->page_count; i++) {
@@ -58,6 +60,7 @@ static void pool_give(struct table_pool *pool, const uint8_t *table, uint64_t le
 
 static uint32_t number_seed(const struct crc32c *crc, uint64_t number)
 {
+    ASSERT(number < UINT64_MAX >> RUN_BLOCK_BITS);
     ASSERT(number > 0);
     return crc32c_run(crc, 0, &number, sizeof(number));
 }
@@ -65,6 +68,7 @@ static uint32_t number_seed(const struct crc32c *crc, uint64_t number)
 bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t number,
                       struct run *ret_run, uint64_t *ret_filter_len)
 {
+    ASSERT(crc != NULL && ret_filter_len != NULL);
     ASSERT(footer != NULL && ret_run != NULL);
     uint32_t checksum = crc32c_run(crc, number_seed(crc, number), footer + 4, RUN_FOOTER_BYTES - 4);
     if (load_u32(footer) != checksum || load_u32(footer + 4) != MAGIC ||
@@ -106,6 +110,8 @@ bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t 
 static enum err load_tables(struct run *run, struct disk *disk, struct table_pool *pool,
                             const uint8_t *footer, const char *name, uint64_t filter_len)
 {
+    ASSERT(run->number > 0);
+    ASSERT(footer != NULL && filter_len > 0);
     uint64_t filter_at = (uint64_t)run->block_count * BLOCK_BYTES;
     uint64_t keys_len = align_up(run->smallest.len + run->largest.len, 8);
     run->filter_len = filter_len;

@@ -10,12 +10,14 @@
 
 static uint32_t blocks_max(uint64_t run_bytes)
 {
+    ASSERT(run_bytes >= BLOCK_BYTES);
     ASSERT(run_bytes / BLOCK_BYTES + 64 < RUN_BLOCKS_MAX);
     return (uint32_t)(run_bytes / BLOCK_BYTES) + 64;
 }
 
 static uint64_t keys_max(uint64_t run_bytes)
 {
+    ASSERT(run_bytes >= BLOCK_BYTES);
     uint64_t count = run_bytes / KEY_BYTES_TYPICAL;
     ASSERT(count > 0);
     return count;
@@ -23,6 +25,8 @@ static uint64_t keys_max(uint64_t run_bytes)
 
 static uint64_t buffer_bytes(uint64_t run_bytes, uint64_t filter_bits_per_key)
 {
+    ASSERT(filter_bits_per_key > 0);
+    ASSERT(run_bytes >= BLOCK_BYTES);
     uint64_t tables = 40ull * blocks_max(run_bytes) + FENCE_BYTES + 8192;
     uint64_t filter = filter_bytes(keys_max(run_bytes), filter_bits_per_key);
     uint64_t most = tables > filter ? tables : filter;
@@ -31,6 +35,7 @@ static uint64_t buffer_bytes(uint64_t run_bytes, uint64_t filter_bits_per_key)
 
 uint64_t run_writer_memory_bytes(uint64_t run_bytes, uint64_t filter_bits_per_key)
 {
+    ASSERT(filter_bits_per_key > 0);
     ASSERT(run_bytes >= BLOCK_BYTES);
     return align_up(keys_max(run_bytes) * 8, 64) +
            index_builder_bytes(blocks_max(run_bytes), FENCE_BYTES) +
@@ -88,6 +93,7 @@ enum err run_writer_begin(struct run_writer *writer, uint64_t number,
 
 bool run_writer_is_full(const struct run_writer *writer)
 {
+    ASSERT(writer->key_count <= writer->keys_max);
     ASSERT(writer->is_open);
     uint64_t bytes = (uint64_t)writer->block_count * BLOCK_BYTES;
     /* Two blocks in hand: one may be open, and the next key may end it. */
@@ -162,6 +168,7 @@ enum err run_writer_add(struct run_writer *writer, const struct entry *entry, bo
 static void fill_footer(const struct run_writer *writer, uint64_t filter_len, uint32_t filter_crc,
                         uint64_t index_len, uint32_t index_crc, uint8_t *ret_footer)
 {
+    ASSERT(filter_len > 0 && index_len > 0);
     ASSERT(writer->key_count > 0 && writer->block_count > 0);
     const struct crc32c *crc = &writer->disk->crc;
     memset(ret_footer, 0, RUN_FOOTER_BYTES);
@@ -228,4 +235,5 @@ void run_writer_abandon(struct run_writer *writer)
         writer->disk->io.close(writer->disk->io.ctx, writer->file);
         writer->is_open = false;
     }
+    ASSERT(!writer->is_open);
 }

@@ -1,5 +1,7 @@
 #include "kernel/kernel_int.h"
 
+#define PASSED_OVER_MAX 1024u
+
 /* Sources for all that the view holds, without overlay; those that hold nothing newer than the
  * snapshot are left out if only conflicts are looked for (the transaction has no open scan). */
 uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, struct merge *merge,
@@ -84,6 +86,35 @@ static void remember_key(struct kernel_scan *scan, struct slice key)
     scan->is_started = true;
 }
 
+/* The pair passes the scan's predicate. After many that do not, ERR_TIMEOUT: what is pinned must be
+ * let go, so that memtables can be given back. */
+static enum err is_wanted(struct kernel_scan *scan, struct slice key, struct slice value,
+                          bool *ret_is_wanted)
+{
+    ASSERT(scan->is_open);
+    ASSERT(value.len <= KERNEL_VALUE_BYTES_MAX);
+    *ret_is_wanted = scan->range.wants == NULL || scan->range.wants(scan->range.ctx, key, value);
+    scan->passed_over += !*ret_is_wanted;
+    return scan->passed_over > PASSED_OVER_MAX ? ERR_TIMEOUT : ERR_OK;
+}
+
+/* What is wanted of a value, in `buffer`; the value itself if all of it is, and it stays. */
+static struct slice project(const struct kernel_scan *scan, struct slice key, struct slice value,
+                            bool is_copied, char *buffer)
+{
+    ASSERT(buffer != value.ptr);
+    if (scan->range.project != NULL) {
+        size_t len = scan->range.project(scan->range.ctx, key, value, buffer);
+        ASSERT(len <= KERNEL_VALUE_BYTES_MAX);
+        return (struct slice){buffer, len};
+    }
+    if (!is_copied) {
+        return value;
+    }
+    copy_bytes(buffer, value.ptr, value.len);
+    return (struct slice){buffer, value.len};
+}
+
 /* Versions come newest first: the first visible one of a key is the key's. */
 static enum err next_forward(struct kernel_scan *scan, struct slice *ret_value)
 {
@@ -105,12 +136,13 @@ static enum err next_forward(struct kernel_scan *scan, struct slice *ret_value)
             continue;
         }
         remember_key(scan, entry->key);
-        if (entry->kind == ENTRY_PUT) {
-            *ret_value = entry->value; /* a block stays until the merge moves, a memtable may not */
-            if (merge->current->table != NULL) {
-                copy_bytes(scan->value, entry->value.ptr, entry->value.len);
-                ret_value->ptr = scan->value;
-            }
+        bool is_pair = entry->kind == ENTRY_PUT;
+        if (is_pair) {
+            TRY(is_wanted(scan, entry->key, entry->value, &is_pair));
+        }
+        if (is_pair) { /* a block stays until the merge moves, a memtable may not */
+            bool is_copied = merge->current->table != NULL;
+            *ret_value = project(scan, entry->key, entry->value, is_copied, scan->value);
             return ERR_OK;
         }
         TRY(merge_next(merge));
@@ -144,8 +176,12 @@ static enum err next_backward(struct kernel_scan *scan, struct slice *ret_value)
             }
             TRY(merge_next(merge));
         }
+        struct slice key = {scan->last, scan->last_len}, value = {scan->value, value_len};
         if (has_value) {
-            *ret_value = (struct slice){scan->value, value_len};
+            TRY(is_wanted(scan, key, value, &has_value));
+        }
+        if (has_value) {
+            *ret_value = project(scan, key, value, false, scan->txn->value);
             return ERR_OK;
         }
     }
@@ -160,17 +196,21 @@ enum err kernel_scan_next(struct kernel_scan *scan, struct slice *ret_key, struc
     if (scan->is_at_end) {
         return ERR_NOT_FOUND;
     }
-    const struct view *view = kernel__pin(txn->kernel, txn->reader);
-    enum err result = ERR_OK;
-    if (scan->view_generation != view->generation ||
-        scan->overlay_truncated != txn->overlay_truncated) {
-        result = reposition(scan, view);
+    enum err result = ERR_TIMEOUT;
+    while (result == ERR_TIMEOUT) {
+        scan->passed_over = 0;
+        const struct view *view = kernel__pin(txn->kernel, txn->reader);
+        result = ERR_OK;
+        if (scan->view_generation != view->generation ||
+            scan->overlay_truncated != txn->overlay_truncated) {
+            result = reposition(scan, view);
+        }
+        if (result == ERR_OK) {
+            result = scan->range.is_backward ? next_backward(scan, ret_value)
+                                             : next_forward(scan, ret_value);
+        }
+        kernel__unpin(txn->reader);
     }
-    if (result == ERR_OK) {
-        result = scan->range.is_backward ? next_backward(scan, ret_value)
-                                         : next_forward(scan, ret_value);
-    }
-    kernel__unpin(txn->reader);
     if (result == ERR_OK) {
         *ret_key = (struct slice){scan->last, scan->last_len};
         return ERR_OK;

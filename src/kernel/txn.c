@@ -3,6 +3,7 @@
 /* What a serializable transaction has read, for the check at its commit: u16 from_len, u16 to_len,
  * u8 is_range, from, to. A full list counts as everything. */
 #define READ_HEADER_BYTES 5u
+#define MULTI_GET_PINNED_MAX 256u /* keys, then what is pinned is let go */
 
 static void note_read(struct kernel_txn *txn, struct slice from, struct slice to, bool is_range)
 {
@@ -93,6 +94,19 @@ uint64_t kernel_txn_snapshot(const struct kernel_txn *txn)
 
 /* ---- Reads and writes */
 
+/* True if the transaction itself has written the key; the entry is its newest write. */
+static bool find_own(const struct kernel_txn *txn, struct slice key, struct entry *ret_entry)
+{
+    ASSERT(txn->is_open);
+    ASSERT(key.len <= KERNEL_KEY_BYTES_MAX);
+    if (txn->overlay.entry_count == 0) {
+        return false;
+    }
+    memtable_node node = memtable_seek(&txn->overlay, key, COMMIT_MAX);
+    return node != 0 &&
+           (memtable_at(&txn->overlay, node, ret_entry), slice_equal(ret_entry->key, key));
+}
+
 enum err kernel_get(struct kernel_txn *txn, struct slice key, struct slice *ret_value)
 {
     ASSERT(txn->is_open && ret_value != NULL);
@@ -100,21 +114,64 @@ enum err kernel_get(struct kernel_txn *txn, struct slice key, struct slice *ret_
     if (key.len > KERNEL_KEY_BYTES_MAX) {
         return ERR_NOT_FOUND;
     }
-    if (txn->overlay.entry_count > 0) {
-        memtable_node node = memtable_seek(&txn->overlay, key, COMMIT_MAX);
-        struct entry entry;
-        if (node != 0 && (memtable_at(&txn->overlay, node, &entry), slice_equal(entry.key, key))) {
-            if (entry.kind == ENTRY_DELETE) {
-                return ERR_NOT_FOUND;
-            }
-            *ret_value = entry.value;
-            return ERR_OK;
+    struct entry own;
+    if (find_own(txn, key, &own)) {
+        if (own.kind == ENTRY_DELETE) {
+            return ERR_NOT_FOUND;
         }
+        *ret_value = own.value;
+        return ERR_OK;
     }
     note_read(txn, key, (struct slice){NULL, 0}, false);
     const struct view *view = kernel__pin(txn->kernel, txn->reader);
     enum err result = kernel__read(txn, view, key, txn->snapshot, 0, ret_value, NULL);
     kernel__unpin(txn->reader);
+    return result;
+}
+
+static enum err get_one_of_many(struct kernel_txn *txn, const struct view *view, struct slice key,
+                                struct held_block *held, struct slice *ret_value)
+{
+    ASSERT(view != NULL && held != NULL);
+    if (key.len > KERNEL_KEY_BYTES_MAX) {
+        return ERR_NOT_FOUND;
+    }
+    struct entry own;
+    if (find_own(txn, key, &own)) {
+        *ret_value = own.value;
+        return own.kind == ENTRY_PUT ? ERR_OK : ERR_NOT_FOUND;
+    }
+    note_read(txn, key, (struct slice){NULL, 0}, false);
+    ASSERT(txn->reads_used <= txn->reads_max);
+    return kernel__read_held(txn, view, key, held, ret_value);
+}
+
+enum err kernel_multi_get(struct kernel_txn *txn, const struct slice *keys, uint32_t count,
+                          kernel_multi_get_cb each, void *ctx)
+{
+    ASSERT(txn->is_open && each != NULL);
+    ASSERT(keys != NULL || count == 0);
+    for (uint32_t i = 1; i < count; i++) {
+        if (key_compare(keys[i - 1], keys[i]) > 0) {
+            return ERR_INVALID;
+        }
+    }
+    enum err result = ERR_OK;
+    for (uint32_t first = 0; first < count && result == ERR_OK; first += MULTI_GET_PINNED_MAX) {
+        struct held_block held[KERNEL_LEVELS] = {{0}};
+        const struct view *view = kernel__pin(txn->kernel, txn->reader);
+        for (uint32_t i = first; i < count && i < first + MULTI_GET_PINNED_MAX; i++) {
+            struct slice value = {NULL, 0};
+            result = get_one_of_many(txn, view, keys[i], held, &value);
+            if (result != ERR_OK && result != ERR_NOT_FOUND) {
+                break;
+            }
+            each(ctx, i, result == ERR_OK, value);
+            result = ERR_OK;
+        }
+        kernel__release_held(held);
+        kernel__unpin(txn->reader);
+    }
     return result;
 }
 
@@ -243,6 +300,7 @@ static memtable_node next_write(const struct memtable *overlay, memtable_node no
 static enum err check_conflicts(struct kernel_txn *txn, uint32_t *ret_write_count,
                                 uint64_t *ret_writes_bytes)
 {
+    ASSERT(ret_write_count != NULL && ret_writes_bytes != NULL);
     struct kernel *kernel = txn->kernel;
     ASSERT(txn->overlay.entry_count > 0);
     const struct view *view = kernel__pin(kernel, txn->reader);
@@ -308,7 +366,7 @@ enum err kernel_commit(struct kernel_txn *txn, uint64_t *ret_commit)
         result = check_conflicts(txn, &write_count, &writes_bytes);
     }
     if (result == ERR_OK && memtable_room(&kernel->active->table) < txn->table_bytes) {
-        result = kernel__rotate(kernel);
+        result = kernel__must_wait(kernel) ? ERR_LIMIT : kernel__rotate(kernel);
     }
     if (result == ERR_OK) {
         result = kernel__log_room(kernel, writes_bytes);

@@ -25,7 +25,7 @@ static uint64_t lowest_epoch(const struct kernel *kernel)
 {
     ASSERT(kernel->readers != NULL);
     uint64_t lowest = UINT64_MAX;
-    for (uint64_t i = 0; i < kernel->options.txns_max; i++) {
+    for (uint64_t i = 0; i <= kernel->options.txns_max; i++) { /* the last one is for work */
         uint64_t epoch = __atomic_load_n(&kernel->readers[i].epoch, __ATOMIC_SEQ_CST);
         lowest = epoch != 0 && epoch < lowest ? epoch : lowest;
     }
@@ -33,14 +33,16 @@ static uint64_t lowest_epoch(const struct kernel *kernel)
     return lowest;
 }
 
-static void remove_run_file(struct kernel *kernel, uint64_t number)
+void kernel__remove_doomed(struct kernel *kernel)
 {
-    ASSERT(number > 0);
-    char name[KERNEL_NAME_BYTES];
-    disk_name(RUN_PREFIX, number, name);
-    /* A file that stays is removed by the next open: no manifest names it. */
-    (void)kernel->disk.io.remove(kernel->disk.io.ctx, name);
-    ASSERT(name[0] != '\0');
+    ASSERT(kernel->doomed_count <= kernel->options.runs_max);
+    while (kernel->doomed_count > 0) {
+        char name[KERNEL_NAME_BYTES];
+        disk_name(RUN_PREFIX, kernel->doomed[--kernel->doomed_count], name);
+        /* A file that stays is removed by the next open: no manifest names it. */
+        (void)kernel->disk.io.remove(kernel->disk.io.ctx, name);
+    }
+    ASSERT(kernel->doomed_count == 0);
 }
 
 void kernel__reclaim(struct kernel *kernel)
@@ -65,9 +67,15 @@ void kernel__reclaim(struct kernel *kernel)
         if (state->is_retired && state->retired_epoch < lowest) {
             uint64_t number = kernel->runs[i].number;
             run_close(&kernel->runs[i], &kernel->disk, &kernel->pool);
-            remove_run_file(kernel, number);
+            if (kernel->doomed_count == kernel->options.runs_max) {
+                kernel__remove_doomed(kernel);
+            }
+            kernel->doomed[kernel->doomed_count++] = number;
             state->is_retired = false;
         }
+    }
+    if (!kernel->options.is_work_apart) {
+        kernel__remove_doomed(kernel);
     }
     ASSERT(!kernel->view->is_retired);
 }
@@ -84,6 +92,15 @@ struct view *kernel__view_new(struct kernel *kernel)
         return NULL;
     }
     view->is_used = true;
+    kernel__view_renew(kernel, view);
+    ASSERT(view != kernel->view && view->run_count == 0);
+    return view;
+}
+
+/* Makes a view that was never published one of the memtables of now, without runs. */
+void kernel__view_renew(struct kernel *kernel, struct view *view)
+{
+    ASSERT(view->is_used);
     view->is_retired = false;
     view->generation = ++kernel->view_generation;
     view->table_count = 0;
@@ -107,7 +124,6 @@ struct view *kernel__view_new(struct kernel *kernel)
         below = best->order;
     }
     ASSERT(view->table_count > 0);
-    return view;
 }
 
 /* Runs are added level by level, in the order of the level. */

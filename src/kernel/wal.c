@@ -12,28 +12,68 @@ void wal_init(struct wal *wal, struct disk *disk, void *memory, uint64_t buffer_
     wal->buffers[1] = wal->buffers[0] + buffer_bytes;
 }
 
+enum err wal_create_segment(struct disk *disk, uint64_t number, uint64_t segment_bytes,
+                            kernel_file *ret_file)
+{
+    ASSERT(number > 0);
+    ASSERT(segment_bytes % WAL_ALIGN == 0 || segment_bytes > WAL_ALIGN);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(WAL_PREFIX, number, name);
+    kernel_file file = 0;
+    if (disk->io.open(disk->io.ctx, name, true, &file) != ERR_OK) {
+        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
+    }
+    if (disk->io.reserve(disk->io.ctx, file, segment_bytes) != ERR_OK ||
+        disk->io.sync(disk->io.ctx, file) != ERR_OK ||
+        disk->io.sync_folder(disk->io.ctx) != ERR_OK) {
+        disk->io.close(disk->io.ctx, file);
+        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
+    }
+    *ret_file = file;
+    return ERR_OK;
+}
+
+enum err wal_reuse_segment(struct disk *disk, uint64_t spare, uint64_t number,
+                           kernel_file *ret_file)
+{
+    ASSERT(spare > 0);
+    ASSERT(number > spare);
+    char from[KERNEL_NAME_BYTES], to[KERNEL_NAME_BYTES];
+    disk_name(WAL_PREFIX, spare, from);
+    disk_name(WAL_PREFIX, number, to);
+    const struct kernel_io *io = &disk->io;
+    if (io->rename(io->ctx, from, to) != ERR_OK || io->sync_folder(io->ctx) != ERR_OK ||
+        io->open(io->ctx, to, false, ret_file) != ERR_OK) {
+        return disk_fault(disk, KERNEL_FAULT_IO, to, 0);
+    }
+    return ERR_OK;
+}
+
 enum err wal_start_segment(struct wal *wal, uint64_t number)
 {
     ASSERT(!wal->is_unsynced);
-    ASSERT(number > wal->segment);
-    struct disk *disk = wal->disk;
-    wal_close(wal);
-    char name[KERNEL_NAME_BYTES];
-    disk_name(WAL_PREFIX, number, name);
-    if (disk->io.open(disk->io.ctx, name, true, &wal->file) != ERR_OK) {
-        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
+    ASSERT(number > wal->segment && !wal->is_creating);
+    kernel_file file = wal->next_file;
+    if (wal->has_next) {
+        ASSERT(number == wal->segment + 1);
+        wal->has_next = false;
+    } else {
+        TRY(wal_create_segment(wal->disk, number, wal->segment_bytes, &file));
     }
+    wal_close(wal);
+    wal->file = file;
     wal->is_open = true;
     wal->segment = number;
     wal->at = 0;
-    if (disk->io.reserve(disk->io.ctx, wal->file, wal->segment_bytes) != ERR_OK) {
-        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
-    }
-    TRY(disk_sync(disk, wal->file, name));
-    if (disk->io.sync_folder(disk->io.ctx) != ERR_OK) {
-        return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
-    }
     return ERR_OK;
+}
+
+void wal_adopt_next(struct wal *wal, kernel_file file)
+{
+    ASSERT(wal->is_open);
+    ASSERT(!wal->has_next && !wal->is_creating);
+    wal->next_file = file;
+    wal->has_next = true;
 }
 
 void wal_close(struct wal *wal)
@@ -44,10 +84,15 @@ void wal_close(struct wal *wal)
         wal->disk->io.close(wal->disk->io.ctx, wal->file);
         wal->is_open = false;
     }
+    if (wal->has_next) {
+        wal->disk->io.close(wal->disk->io.ctx, wal->next_file);
+        wal->has_next = false;
+    }
 }
 
 bool wal_has_room(const struct wal *wal, uint64_t writes_bytes)
 {
+    ASSERT(writes_bytes < UINT64_MAX / 2);
     ASSERT(wal->used <= wal->buffer_bytes);
     uint64_t used = wal->used == 0 ? WAL_HEADER_BYTES : wal->used;
     return used + WAL_RECORD_BYTES + writes_bytes <= wal->buffer_bytes;
@@ -89,6 +134,8 @@ void wal_add_write(struct wal *wal, const struct entry *entry)
 
 static uint32_t place_seed(const struct crc32c *crc, uint64_t segment, uint64_t offset)
 {
+    ASSERT(segment > 0);
+    ASSERT(offset % WAL_ALIGN == 0);
     uint64_t place[2] = {segment, offset};
     return crc32c_run(crc, 0, place, sizeof(place));
 }
@@ -129,6 +176,8 @@ bool wal_take_group(struct wal *wal, uint64_t durable, const void **ret_bytes, u
 /* The writes of one record lie within it. */
 static bool writes_are_sound(const uint8_t *at, uint64_t len, uint32_t write_count)
 {
+    ASSERT(at != NULL);
+    ASSERT(len <= UINT32_MAX);
     for (uint32_t i = 0; i < write_count; i++) {
         if (len < WAL_WRITE_BYTES) {
             return false;
@@ -147,6 +196,8 @@ static bool writes_are_sound(const uint8_t *at, uint64_t len, uint32_t write_cou
 
 static bool records_are_sound(const uint8_t *bytes, const struct wal_group *group)
 {
+    ASSERT(bytes != NULL);
+    ASSERT(group->len >= WAL_HEADER_BYTES);
     uint64_t at = WAL_HEADER_BYTES;
     for (uint32_t i = 0; i < group->record_count; i++) {
         if (group->len - at < WAL_RECORD_BYTES) {

@@ -37,6 +37,11 @@ struct wal {
     bool is_open;
     bool is_unsynced; /* something was written that no sync covers yet */
     bool is_job;      /* one buffer is with a sync job */
+    bool has_next;    /* the segment behind the open one is there already, empty */
+    bool is_creating; /* or will be: nobody else may create it */
+    kernel_file next_file;
+    uint64_t
+        spare; /* a segment that is not needed any more, its file kept to be used again; or 0 */
     uint64_t segment; /* the number of the open one */
     uint64_t at;      /* where the next group goes */
     uint8_t *buffers[2];
@@ -51,8 +56,22 @@ struct wal {
 void wal_init(struct wal *wal, struct disk *disk, void *memory, uint64_t buffer_bytes,
               uint64_t segment_bytes);
 
-/* Creates segment `number` and makes it the open one; the one before must be synced. */
+/* Creates the empty file of segment `number`, there to stay. Touches nothing of a wal. */
+MUST_USE enum err wal_create_segment(struct disk *disk, uint64_t number, uint64_t segment_bytes,
+                                     kernel_file *ret_file);
+
+/* Makes the file of segment `spare`, which no manifest needs, that of segment `number`. What is in
+ * it is of another place, so no group of it is sound; and a write to it changes no metadata of the
+ * file system, for which a sync would wait. */
+MUST_USE enum err wal_reuse_segment(struct disk *disk, uint64_t spare, uint64_t number,
+                                    kernel_file *ret_file);
+
+/* Makes segment `number` the open one, and creates it unless wal_adopt_next was called for it; what
+ * was written to the one before must be synced. */
 MUST_USE enum err wal_start_segment(struct wal *wal, uint64_t number);
+
+/* `file`: of segment `wal->segment` + 1, from wal_create_segment. */
+void wal_adopt_next(struct wal *wal, kernel_file file);
 void wal_close(struct wal *wal);
 
 /* Bytes of a record with these writes (`writes_bytes` as wal_write_bytes adds up). */

@@ -62,6 +62,15 @@ static bool happens(struct sim_disk *disk, uint32_t one_in)
     return true;
 }
 
+/* A short transfer is no fault: it excuses nothing. */
+static bool is_short(struct sim_disk *disk)
+{
+    uint64_t before = disk->fault_count;
+    bool is = happens(disk, disk->faults.short_transfer);
+    disk->fault_count = before;
+    return is;
+}
+
 /* ---- Files */
 
 static void file_unref(struct sim_file *file)
@@ -305,7 +314,7 @@ static enum err sim_read(void *ctx, kernel_file handle, uint64_t offset, void *r
     }
     uint64_t left = offset < file->seen_len ? file->seen_len - offset : 0;
     len = len < left ? len : left;
-    if (len > 1 && happens(disk, disk->faults.short_transfer)) {
+    if (len > 1 && is_short(disk)) {
         len = 1 + sim_random_below(&disk->random, len - 1);
     }
     const uint8_t *from = file->seen + offset;
@@ -336,7 +345,7 @@ static enum err sim_write(void *ctx, kernel_file handle, uint64_t offset, const 
     }
     bool is_failed = happens(disk, disk->faults.write_error);
     bool is_full = happens(disk, disk->faults.disk_full);
-    if (len > 1 && (is_failed || is_full || happens(disk, disk->faults.short_transfer))) {
+    if (len > 1 && (is_failed || is_full || is_short(disk))) {
         len = 1 + sim_random_below(&disk->random, len - 1);
     }
     file_write(file, offset, bytes, len);

@@ -40,6 +40,8 @@ struct sim {
     void *memory;
     struct kernel *kernel; /* NULL while the power is off or after a stop */
     struct client clients[TXNS_MAX];
+    struct kernel_work_job work; /* under way, between its parts */
+    bool is_working, is_work_run;
     uint64_t acknowledged;        /* durable according to the kernel */
     uint64_t acknowledged_before; /* what it was before the last sync */
     uint64_t faults_at_open; /* of the world: what stops the kernel may show only in a later call */
@@ -89,9 +91,24 @@ static void drop_clients(struct sim *sim)
     }
 }
 
+/* The parts of a work job that are left. */
+static enum err end_work(struct sim *sim)
+{
+    if (!sim->is_working) {
+        return ERR_OK;
+    }
+    if (!sim->is_work_run) {
+        kernel_work_run(&sim->work);
+    }
+    sim->is_working = false;
+    return kernel_work_finish(sim->kernel, &sim->work);
+}
+
 static void shut(struct sim *sim)
 {
     if (sim->kernel != NULL) {
+        enum err ignored = end_work(sim); /* whatever comes of it, the store is closed */
+        (void)ignored;
         struct kernel_stats stats;
         kernel_get_stats(sim->kernel, &stats);
         sim->report->flushes += stats.flushes;
@@ -208,6 +225,52 @@ static bool check_value(struct sim *sim, uint32_t key, uint32_t value, struct sl
     return true;
 }
 
+/* Half of all values, chosen by what is in them; and half of a value. */
+static bool wants_value(UNUSED void *ctx, UNUSED struct slice key, struct slice value)
+{
+    return (hash_xx64(value, 1) & 1) != 0;
+}
+
+static size_t project_value(UNUSED void *ctx, UNUSED struct slice key, struct slice value,
+                            char *ret_value)
+{
+    size_t len = value.len / 2;
+    if (len > 0) {
+        memcpy(ret_value, value.ptr + value.len - len, len);
+    }
+    return len;
+}
+
+/* A pair that a scan gave, with its projection. */
+static void check_pair(struct sim *sim, const struct kernel_range *range, uint32_t key,
+                       uint32_t value, struct slice got_key, struct slice got_value)
+{
+    if (!slice_equal(got_key, sim->model.keys[key])) {
+        fail(sim, "scan: another key than %u (backward %d)", key, range->is_backward);
+        return;
+    }
+    if (range->project == NULL) {
+        (void)check_value(sim, key, value, got_value, "scan");
+        return;
+    }
+    char buf[KERNEL_VALUE_BYTES_MAX], half[KERNEL_VALUE_BYTES_MAX];
+    size_t len = project_value(NULL, got_key, sim_model_value(value, buf), half);
+    if (!slice_equal((struct slice){half, len}, got_value)) {
+        fail(sim, "scan: key %u has another projection of %u", key, value);
+    }
+}
+
+/* The pair is there and the scan wants it. */
+static bool is_expected(const struct sim *sim, const struct client *c,
+                        const struct kernel_range *range, uint32_t key, uint64_t snapshot,
+                        uint32_t *ret_value)
+{
+    char buf[KERNEL_VALUE_BYTES_MAX];
+    return expected(sim, c, key, snapshot, ret_value) &&
+           (range->wants == NULL ||
+            wants_value(NULL, sim->model.keys[key], sim_model_value(*ret_value, buf)));
+}
+
 /* Scans [from, to) as client `c` (NULL: only `txn`), at most `limit` pairs. */
 static enum err check_scan(struct sim *sim, const struct client *c, struct kernel_txn *txn,
                            uint32_t from, uint32_t to, bool is_backward, uint64_t limit)
@@ -215,6 +278,9 @@ static enum err check_scan(struct sim *sim, const struct client *c, struct kerne
     const struct sim_model *model = &sim->model;
     uint64_t snapshot = kernel_txn_snapshot(txn);
     struct kernel_range range = {.from = model->keys[from], .is_backward = is_backward};
+    uint64_t shape = below(sim, 6);
+    range.wants = shape < 2 ? wants_value : NULL;
+    range.project = shape == 1 || shape == 2 ? project_value : NULL;
     if (from == 0) {
         range.from = SLICE("");
     }
@@ -230,7 +296,7 @@ static enum err check_scan(struct sim *sim, const struct client *c, struct kerne
     sim->report->scans++;
     for (uint32_t n = 0; n <= to - from && limit > 0 && !sim->is_over; n++) {
         uint32_t key = is_backward ? to - 1 - n : from + n, value = 0;
-        if (n < to - from && !expected(sim, c, key, snapshot, &value)) {
+        if (n < to - from && !is_expected(sim, c, &range, key, snapshot, &value)) {
             continue;
         }
         struct slice got_key, got_value;
@@ -246,12 +312,7 @@ static enum err check_scan(struct sim *sim, const struct client *c, struct kerne
         if (result != ERR_OK) {
             break;
         }
-        if (!slice_equal(got_key, model->keys[key])) {
-            fail(sim, "scan: another key than %u (%u to %u, backward %d)", key, from, to,
-                 is_backward);
-        } else {
-            (void)check_value(sim, key, value, got_value, "scan");
-        }
+        check_pair(sim, &range, key, value, got_key, got_value);
     }
     kernel_scan_close(scan);
     if (result == ERR_NOT_FOUND && !sim->is_over) {
@@ -312,20 +373,73 @@ static void note_read(struct client *c, uint32_t from, uint32_t to)
     }
 }
 
+/* What the transaction wrote itself it does not read from the store. */
+static void note_get(struct client *c, uint32_t key)
+{
+    for (uint32_t i = 0; i < c->write_count; i++) {
+        if (c->writes[i].key == key) {
+            return;
+        }
+    }
+    note_read(c, key, key + 1);
+}
+
+struct many {
+    struct sim *sim;
+    struct client *client;
+    const uint32_t *keys;
+    uint32_t count;
+};
+
+static void check_one_of_many(void *ctx, uint32_t index, bool is_found, struct slice got)
+{
+    struct many *many = ctx;
+    struct sim *sim = many->sim;
+    uint32_t key = many->keys[index], value = 0;
+    bool is_there = expected(sim, many->client, key, many->client->snapshot, &value);
+    if (index != many->count++ || is_there != is_found) {
+        fail(sim, "multi_get: key %u is%s there", key, is_found ? "" : " not");
+    } else if (is_found) {
+        (void)check_value(sim, key, value, got, "multi_get");
+    }
+}
+
+/* Some keys in order, one perhaps more than once. */
+static void do_multi_get(struct sim *sim, struct client *c)
+{
+    uint32_t keys[16];
+    struct slice names[16];
+    uint32_t count = 1 + (uint32_t)below(sim, 16), reach = 1 + (uint32_t)below(sim, 40);
+    uint32_t key = (uint32_t)below(sim, sim->model.key_count);
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = key;
+        names[i] = sim->model.keys[key];
+        note_get(c, key);
+        key += (uint32_t)below(sim, reach);
+        key = key < sim->model.key_count ? key : sim->model.key_count - 1;
+    }
+    struct many many = {sim, c, keys, 0};
+    enum err result = kernel_multi_get(c->txn, names, count, check_one_of_many, &many);
+    sim->report->reads += many.count;
+    if (result != ERR_OK && !sim->is_over) {
+        recover_from(sim, result, "multi_get");
+    } else if (many.count != count && !sim->is_over) {
+        fail(sim, "multi_get: %u of %u keys", many.count, count);
+    }
+}
+
 static void do_get(struct sim *sim, struct client *c)
 {
+    if (below(sim, 4) == 0) {
+        do_multi_get(sim, c);
+        return;
+    }
     uint32_t key = (uint32_t)below(sim, sim->model.key_count), value = 0;
     struct slice got;
     enum err result = kernel_get(c->txn, sim->model.keys[key], &got);
     bool is_there = expected(sim, c, key, c->snapshot, &value);
     sim->report->reads++;
-    bool is_own = false;
-    for (uint32_t i = 0; i < c->write_count; i++) {
-        is_own = is_own || c->writes[i].key == key;
-    }
-    if (!is_own) {
-        note_read(c, key, key + 1);
-    }
+    note_get(c, key);
     if (result == ERR_OK && is_there) {
         (void)check_value(sim, key, value, got, "get");
     } else if (result == ERR_OK) {
@@ -409,6 +523,20 @@ static void do_commit(struct sim *sim, struct client *c)
     bool is_conflict = c->write_count > 0 && must_conflict(sim, c);
     uint64_t commit = 0;
     enum err result = kernel_commit(c->txn, &commit);
+    for (uint32_t i = 0; i < 1000 && result == ERR_LIMIT; i++) { /* it waits for work */
+        result = end_work(sim);
+        if (result == ERR_OK &&
+            kernel_work_start(sim->kernel, 1 + below(sim, 200000), &sim->work)) {
+            sim->is_working = true;
+            sim->is_work_run = false;
+            result = below(sim, 2) == 0 ? end_work(sim) : ERR_OK;
+        }
+        if (result != ERR_OK) {
+            kernel_rollback(c->txn);
+            break;
+        }
+        result = kernel_commit(c->txn, &commit);
+    }
     note_number(sim, commit);
     forget(c);
     if (result == ERR_OK) {
@@ -476,10 +604,39 @@ static void do_sync(struct sim *sim)
     }
 }
 
+/* The next part of a work job. */
+static enum err do_work(struct sim *sim)
+{
+    if (!sim->is_working) {
+        uint64_t bytes = below(sim, 2) == 0 ? 0 : below(sim, 100000);
+        sim->is_working = kernel_work_start(sim->kernel, bytes, &sim->work);
+        sim->is_work_run = false;
+        return ERR_OK;
+    }
+    if (!sim->is_work_run) {
+        kernel_work_run(&sim->work);
+        sim->is_work_run = true;
+        return ERR_OK;
+    }
+    return end_work(sim);
+}
+
 static void do_upkeep(struct sim *sim)
 {
     enum err result = ERR_OK;
     bool is_more = false;
+    if (below(sim, 3) != 0) {
+        result = do_work(sim);
+        if (result != ERR_OK) {
+            recover_from(sim, result, "work");
+        }
+        return;
+    }
+    result = end_work(sim);
+    if (result != ERR_OK) {
+        recover_from(sim, result, "work");
+        return;
+    }
     switch (below(sim, 5)) {
     case 0:
         result = kernel_flush(sim->kernel);
@@ -506,7 +663,7 @@ static void do_upkeep(struct sim *sim)
 static void step_world(struct sim *sim)
 {
     uint64_t what = below(sim, 100);
-    if (what < 55) {
+    if (what < 40) {
         do_sync(sim);
     } else if (what < 85) {
         do_upkeep(sim);
@@ -540,6 +697,7 @@ static void choose_options(struct sim *sim)
     o->level0_runs = 2 + below(sim, 3);
     o->filter_bits_per_key = 1 + below(sim, 16);
     o->has_hardware_crc = sim->options->has_hardware_crc;
+    o->is_work_apart = below(sim, 3) != 0;
 }
 
 static void choose_faults(struct sim *sim)

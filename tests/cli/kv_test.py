@@ -45,6 +45,14 @@ class KvTest(unittest.TestCase):
         self.assertIn("as it was written", self.kv("verify", copy))
         self.assertIn("commits", self.kv("stats", self.store))
 
+    def test_bench_prints_its_table_and_wants_an_empty_store(self):
+        rows = {line[:36].strip(): line[36:].split()[0] for line in self.kv("bench", self.store, "2000").splitlines()}
+        for name in ("gets, uniform", "gets, 100 sorted keys at once", "rows of a scan backwards", "durable commits, 8 threads"):
+            self.assertGreater(float(rows[name]), 0)
+        self.assertIn("holds something", self.kv("bench", self.store, code=1))
+        self.assertIn("as it was written", self.kv("verify", self.store))
+        self.assertIn("not a number of pairs", self.kv("bench", str(Path(self.folder.name, "other")), "7", code=1))
+
     def test_usage_and_bad_input(self):
         self.assertIn("moat kv put DIR", self.kv("nonsense", code=2))
         self.assertIn("moat kv put DIR", self.kv("put", self.store, "k", code=2))
