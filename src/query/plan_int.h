@@ -59,6 +59,10 @@ MUST_USE enum err plan_secure_node(struct builder *b, struct plan_node *node, st
 MUST_USE enum err plan_graft(struct builder *b, struct json *hole, struct slice alias,
                              const struct json *select, struct errinfo *info);
 
+/* As plan_build, but without a look at what was planned before. */
+MUST_USE enum err plan_build_new(struct session *session, struct query *query, struct slice text,
+                                 struct plan **ret_plan, struct errinfo *info);
+
 /* ---- plan_view.c ---- */
 
 /* `name`, complete, in the body of a view: to what it meant when the view was made, under the name
