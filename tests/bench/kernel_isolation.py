@@ -7,7 +7,7 @@
                first; transactions that only read count, by the rule for them (Ports and Grittner 2012)
 
 Clients run transactions of single reads and writes that interleave at random; a key that is written is read first. Prints the share of attempts
-that were refused, of those that write and of all. About a minute; figures in docs/decisions/007-serializable.md.
+that were refused, of those that write and of all. About a minute; figures in docs/decisions/010-serializable.md.
 """
 
 import random
