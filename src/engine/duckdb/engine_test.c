@@ -311,8 +311,10 @@ TEST(engine, parameters_keep_type_and_value)
 
     CHECK_ERR(ERR_INVALID, engine_query_open(fixture.session, WHO, SLICE("SELECT $1, $2"),
                                              parameters, 1, &query, &info));
-    CHECK_ERR(ERR_INVALID, engine_query_open(fixture.session, WHO, SLICE("SELECT $1"), parameters,
-                                             2, &query, &info));
+    /* A rewritten function may have dropped the one that used it: who bound them has counted. */
+    CHECK_OK(
+        engine_query_open(fixture.session, WHO, SLICE("SELECT $1"), parameters, 2, &query, &info));
+    engine_query_close(TAKE(query));
     struct engine_parameter number = {.type = PARAMETER_I64, .integer = 2};
     CHECK_OK(engine_query_open(fixture.session, WHO,
                                SLICE("WITH c AS (SELECT $1 AS x) SELECT c.x, (SELECT $1) FROM c "
