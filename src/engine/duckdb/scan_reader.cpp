@@ -245,7 +245,7 @@ idx_t file_mapper::read_position()
 }
 
 /* The reader passes over row groups whose number of rows makes no sense. Row positions have
- * statistics too, which come from those numbers: what they end at is how many rows there will be. */
+ * statistics too, which come from those numbers: where they end is how many rows there will be. */
 void file_mapper::check_row_count()
 {
     if (file.record_count < 0) {
