@@ -62,6 +62,9 @@ struct scan_state : public duckdb::MultiFileReaderGlobalState {
     std::unordered_map<idx_t, unique_ptr<Expression>> conditions; /* stay where they are */
 };
 
+/* What the specification reserves for `_pos`: the column of positions is no stray one. */
+static const int32_t POSITION_FIELD_ID = 2147483645;
+
 /* ---- deleted rows ---- */
 
 /* 0, 1, 2 ... */
@@ -233,6 +236,7 @@ idx_t file_mapper::position_column()
         }
         position = static_cast<int64_t>(reader.columns.size());
         reader.columns.emplace_back(own_name, LogicalType::BIGINT);
+        reader.columns.back().identifier = Value::INTEGER(POSITION_FIELD_ID);
         reader.AddVirtualColumn(MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER);
     }
     return static_cast<idx_t>(position);

@@ -447,6 +447,23 @@ TEST(engine_scan, a_file_has_as_many_rows_as_was_said)
     fixture_close(&fixture);
 }
 
+TEST(engine_scan, positions_are_no_stray_column_where_another_is_missing)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {0};
+    (void)table_add(&fixture, &table, "SELECT i::INT AS i FROM range(3) t(i)", "FIELD_IDS {i: 1}");
+    static const struct engine_scan_column columns[] = {COLUMN(1, "i", "INTEGER"),
+                                                        COLUMN(2, "added", "INTEGER")};
+    COLUMNS(&table, columns);
+    table.spec.field_id_max = 2;
+    table_expect(&fixture, &table,
+                 "SELECT string_agg(concat(_pos, i, added), ',') FROM "
+                 "(SELECT _pos, added, i FROM %s WHERE _pos >= 1)",
+                 "11,22");
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
 TEST(engine_scan, counting_opens_no_file_where_the_counts_are_exact)
 {
     struct fixture fixture = fixture_open(NULL);
