@@ -1,8 +1,10 @@
 /* Group commit over the trail: who finds nobody committing becomes the leader, takes all that
  * waits and syncs once for everybody; then it wakes those, and one of who came meanwhile to lead
- * them. No thread writes for others: with one writer it costs one lock. */
+ * them. Lazy records are put aside, and written before those of the next leader; where none comes
+ * within DEFER_US, a thread that exists for it leads. */
 #include "observe/audit.h"
 
+#include <errno.h>
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
@@ -12,12 +14,9 @@
 #include "observe/audit_int.h"
 #include "observe/metrics.h"
 
-/* While records that are not synced follow each other this fast, the trail's lock is kept between
- * them, so that none needs to look whether another process has written: for so long at a time, and
- * then not for a while, which is when others get it. */
-#define BUSY_US 1000
-#define HOLD_US 20000
-#define REST_US 4000
+#define DEFER_US 5000                   /* that a lazy record may not be written yet */
+#define RETRY_US 1000000                /* to write them, after it failed */
+#define DEFERRED_BYTES_MAX (256u << 10) /* then its writer waits, as for any other */
 
 struct waiter {
     struct slice fields;
@@ -30,21 +29,24 @@ struct waiter {
     struct waiter *next;
 };
 
+struct deferred {
+    int64_t wall_us;
+    size_t len;
+};
+
 struct audit {
-    pthread_mutex_t lock; /* queue, is_committing and the waiters in the queue */
+    pthread_mutex_t lock; /* of all down to the trail, and of the waiters in the queue */
     pthread_cond_t done;  /* nobody commits: for audit_check */
     struct waiter *first;
     struct waiter *last;
+    struct buf deferred; /* lazy records: struct deferred, then its fields */
+    bool is_failing;     /* what is deferred could not be written: nothing more is put aside */
     bool is_committing;
     bool is_ending;
-    bool has_keeper;
-    pthread_t keeper;      /* lets go of a held lock in time; from the first hold on */
-    pthread_cond_t held;   /* for it */
-    int64_t hold_until_us; /* monotonic; past: the leader lets go */
+    bool has_writer;
+    pthread_t writer;    /* of deferred records; from the first on */
+    pthread_cond_t some; /* are deferred; for the writer */
     /* Of the thread that set is_committing, or who has the lock while nobody has: */
-    bool is_held;          /* the trail's lock; the trail is as we know it */
-    int64_t committed_us;  /* the last time */
-    int64_t rest_until_us; /* not held before */
     struct audit_trail trail;
     struct audit_anchor_store anchors; /* save NULL: none */
     struct audit_anchor anchor;        /* the last that was saved or loaded; `trail` "" at first */
@@ -122,7 +124,7 @@ enum err audit_open(const char *folder, const struct audit_options *options,
     (void)pthread_cond_init(&audit->done, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&audit->held, &monotonic);
+    (void)pthread_cond_init(&audit->some, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     uint64_t bytes_max = options == NULL || options->file_bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT
                                                                          : options->file_bytes_max;
@@ -165,18 +167,14 @@ static void settle(struct audit_trail *trail)
     }
 }
 
-static void stop_keeper(struct audit *audit)
+static void stop_writer(struct audit *audit)
 {
     pthread_mutex_lock(&audit->lock);
     audit->is_ending = true;
-    pthread_cond_signal(&audit->held);
+    pthread_cond_signal(&audit->some);
     pthread_mutex_unlock(&audit->lock);
-    if (audit->has_keeper) {
-        (void)pthread_join(audit->keeper, NULL);
-    }
-    if (audit->is_held) {
-        audit__unlock(audit->trail.lock_fd);
-        audit->is_held = false;
+    if (audit->has_writer) {
+        (void)pthread_join(audit->writer, NULL);
     }
 }
 
@@ -185,95 +183,70 @@ void audit_close(struct audit *audit)
     if (audit == NULL) {
         return;
     }
+    stop_writer(audit);
     ASSERT(audit->first == NULL && !audit->is_committing);
-    stop_keeper(audit);
+    if (!audit__flush(audit)) {
+        log_error("audit", "the last records of statements that read nothing are lost");
+    }
     if (audit->trail.is_unsynced) {
         settle(&audit->trail);
     }
     move_anchor(audit, true);
     audit__trail_close(&audit->trail);
-    (void)pthread_cond_destroy(&audit->held);
+    (void)pthread_cond_destroy(&audit->some);
+    buf_fini(&audit->deferred);
     (void)pthread_cond_destroy(&audit->done);
     (void)pthread_mutex_destroy(&audit->lock);
     mem_free(audit);
 }
 
-static enum err append_batch(struct audit_trail *trail, const struct waiter *batch, bool is_lazy,
-                             struct errinfo *info)
+static enum err append_all(struct audit_trail *trail, struct slice deferred,
+                           const struct waiter *batch, bool is_lazy, struct errinfo *info)
 {
     struct audit_head head = trail->head;
     struct buf lines CLEANUP(buf_fini) = {0};
+    while (deferred.len > 0) {
+        struct deferred record;
+        memcpy(&record, deferred.ptr, sizeof(record));
+        struct slice fields = {deferred.ptr + sizeof(record), record.len};
+        TRY(audit__append_line(&lines, &head, record.wall_us, fields, info));
+        deferred.ptr += sizeof(record) + record.len;
+        deferred.len -= sizeof(record) + record.len;
+    }
     for (const struct waiter *waiter = batch; waiter != NULL; waiter = waiter->next) {
         TRY(audit__append_line(&lines, &head, waiter->wall_us, waiter->fields, info));
     }
     return audit__trail_append(trail, buf_slice(&lines), &head, is_lazy, info);
 }
 
-static void let_go(struct audit *audit, int64_t now_us)
-{
-    audit__unlock(audit->trail.lock_fd);
-    audit->is_held = false;
-    audit->rest_until_us = now_us + REST_US;
-}
-
-/* Wakes when a hold begins and when it should be over; nobody else would if no record comes. */
-static void *keep(void *context)
-{
-    struct audit *audit = context;
-    pthread_mutex_lock(&audit->lock);
-    while (!audit->is_ending) {
-        int64_t now_us = clock_mono_us();
-        if (audit->hold_until_us == 0) {
-            pthread_cond_wait(&audit->held, &audit->lock);
-        } else if (now_us < audit->hold_until_us) {
-            struct timespec until = {audit->hold_until_us / 1000000,
-                                     audit->hold_until_us % 1000000 * 1000};
-            (void)pthread_cond_timedwait(&audit->held, &audit->lock, &until);
-        } else {
-            audit->hold_until_us = 0; /* a leader that is at it sees that */
-            if (!audit->is_committing && audit->is_held) {
-                let_go(audit, now_us);
-            }
-        }
-    }
-    pthread_mutex_unlock(&audit->lock);
-    return NULL;
-}
-
-/* With the lock, after a commit: may the trail's lock be kept, or must it go? */
-static void hold_or_let_go(struct audit *audit, bool may_hold)
-{
-    int64_t now_us = clock_mono_us();
-    bool was_held = audit->hold_until_us != 0;
-    bool is_busy = now_us - audit->committed_us < BUSY_US && now_us >= audit->rest_until_us;
-    audit->committed_us = now_us;
-    if (may_hold && audit->is_held && (was_held ? now_us < audit->hold_until_us : is_busy)) {
-        audit->has_keeper =
-            audit->has_keeper || pthread_create(&audit->keeper, NULL, keep, audit) == 0;
-        if (audit->has_keeper) {
-            if (!was_held) {
-                audit->hold_until_us = now_us + HOLD_US;
-                pthread_cond_signal(&audit->held);
-            }
-            return;
-        }
-    }
-    audit->hold_until_us = 0;
-    if (audit->is_held) {
-        let_go(audit, was_held ? now_us : now_us - REST_US);
-    }
-}
-
-static enum err commit(struct audit *audit, const struct waiter *batch, bool is_lazy,
-                       struct errinfo *info)
+static enum err commit(struct audit *audit, struct slice deferred, const struct waiter *batch,
+                       bool is_lazy, struct errinfo *info)
 {
     struct audit_trail *trail = &audit->trail;
-    if (!audit->is_held) {
-        TRY(audit__lock(trail->lock_fd, true, info));
-        audit->is_held = true;
-        TRY(audit__trail_refresh(trail, info));
+    TRY(audit->is_replaced ? replaced(info) : audit__lock(trail->lock_fd, true, info));
+    enum err err = audit__trail_refresh(trail, info);
+    if (err == ERR_OK) {
+        err = append_all(trail, deferred, batch, is_lazy, info);
     }
-    return append_batch(trail, batch, is_lazy, info);
+    audit__unlock(trail->lock_fd);
+    return err;
+}
+
+/* With the lock: what was not written comes before what was put aside meanwhile. */
+static void defer_again(struct audit *audit, struct buf *deferred, const struct errinfo *news)
+{
+    if (news != NULL) {
+        log_error("audit", "records cannot be written, no statement will be answered: %s",
+                  news->message);
+    }
+    buf_append_slice(deferred, buf_slice(&audit->deferred));
+    if (buf_failed(deferred)) {
+        log_error("audit", "no memory: records of statements that read nothing are lost");
+        return;
+    }
+    buf_fini(&audit->deferred);
+    audit->deferred = *deferred;
+    *deferred = (struct buf){0};
 }
 
 /* With the lock: who checks the trail, and one to lead those that came meanwhile. */
@@ -289,8 +262,10 @@ static void wake_next(struct audit *audit)
 static void lead(struct audit *audit)
 {
     struct waiter *batch = audit->first;
+    struct buf deferred CLEANUP(buf_fini) = audit->deferred;
     audit->first = NULL;
     audit->last = NULL;
+    audit->deferred = (struct buf){0};
     audit->is_committing = true;
     pthread_mutex_unlock(&audit->lock);
     struct errinfo info;
@@ -300,17 +275,17 @@ static void lead(struct audit *audit)
     for (const struct waiter *waiter = batch; waiter != NULL; waiter = waiter->next) {
         is_lazy = is_lazy && waiter->is_lazy;
     }
-    enum err err = audit->is_replaced ? replaced(&info) : commit(audit, batch, is_lazy, &info);
-    if (audit->is_held && !(is_lazy && err == ERR_OK)) {
-        let_go(audit, clock_mono_us() - REST_US);
-    }
+    enum err err = commit(audit, buf_slice(&deferred), batch, is_lazy, &info);
     if (err == ERR_OK) {
         move_anchor(audit, false);
     }
     metrics_add(audit->metrics, METRIC_AUDIT_FLUSHES, 0, audit->trail.sync_count - syncs);
     pthread_mutex_lock(&audit->lock);
-    hold_or_let_go(audit, is_lazy && err == ERR_OK);
     audit->is_committing = false;
+    if (err != ERR_OK && deferred.len > 0) {
+        defer_again(audit, &deferred, audit->is_failing ? NULL : &info);
+    }
+    audit->is_failing = err != ERR_OK;
     while (batch != NULL) {
         struct waiter *next = batch->next; /* a waiter may be gone as soon as the lock is */
         batch->err = err;
@@ -322,6 +297,68 @@ static void lead(struct audit *audit)
         batch = next;
     }
     wake_next(audit);
+}
+
+/* With the lock, and left with it. */
+static void flush_held(struct audit *audit)
+{
+    while (audit->is_committing) {
+        pthread_cond_wait(&audit->done, &audit->lock);
+    }
+    if (audit->deferred.len > 0) {
+        lead(audit);
+    }
+}
+
+bool audit__flush(struct audit *audit)
+{
+    pthread_mutex_lock(&audit->lock);
+    flush_held(audit);
+    bool is_written = audit->deferred.len == 0 || !audit->is_failing;
+    pthread_mutex_unlock(&audit->lock);
+    return is_written;
+}
+
+static void *write_deferred(void *context)
+{
+    struct audit *audit = context;
+    pthread_mutex_lock(&audit->lock);
+    while (!audit->is_ending) {
+        if (audit->deferred.len == 0) {
+            pthread_cond_wait(&audit->some, &audit->lock);
+            continue;
+        }
+        int64_t until_us = clock_mono_us() + (audit->is_failing ? RETRY_US : DEFER_US);
+        struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
+        while (!audit->is_ending &&
+               pthread_cond_timedwait(&audit->some, &audit->lock, &until) != ETIMEDOUT) {
+        }
+        flush_held(audit);
+    }
+    pthread_mutex_unlock(&audit->lock);
+    return NULL;
+}
+
+/* With the lock. False: it must be written now. */
+static bool defer(struct audit *audit, const struct waiter *self)
+{
+    struct deferred record = {self->wall_us, self->fields.len};
+    size_t len = audit->deferred.len;
+    if (!self->is_lazy || audit->is_failing || len > DEFERRED_BYTES_MAX ||
+        buf_reserve(&audit->deferred, sizeof(record) + record.len) == NULL) {
+        return false;
+    }
+    if (!audit->has_writer) {
+        audit->has_writer = pthread_create(&audit->writer, NULL, write_deferred, audit) == 0;
+    }
+    if (audit->has_writer) {
+        buf_append(&audit->deferred, &record, sizeof(record));
+        buf_append_slice(&audit->deferred, self->fields);
+        if (len == 0) {
+            pthread_cond_signal(&audit->some);
+        }
+    }
+    return audit->has_writer;
 }
 
 static void count_login(struct metrics *metrics, const struct audit_record *record)
@@ -360,12 +397,8 @@ enum err audit_check(struct audit *audit, struct errinfo *info)
         return errinfo_set(info, ERR_IO, "53100", "the disk of the audit trail is full");
     }
     pthread_mutex_lock(&audit->lock);
-    while (audit->is_committing) {
-        pthread_cond_wait(&audit->done, &audit->lock);
-    }
+    flush_held(audit);
     audit->is_committing = true;
-    audit->is_held = false; /* from here on the lock is ours to take and to let go */
-    audit->hold_until_us = 0;
     pthread_mutex_unlock(&audit->lock);
     enum err err =
         audit->is_replaced ? replaced(info) : audit__lock(audit->trail.lock_fd, true, info);
@@ -383,6 +416,24 @@ enum err audit_check(struct audit *audit, struct errinfo *info)
     return err;
 }
 
+/* With the lock, and left with it. */
+static void write_now(struct audit *audit, struct waiter *self)
+{
+    if (audit->last == NULL) {
+        audit->first = self;
+    } else {
+        audit->last->next = self;
+    }
+    audit->last = self;
+    while (!self->is_done) {
+        if (audit->is_committing) {
+            pthread_cond_wait(&self->done, &audit->lock);
+        } else {
+            lead(audit);
+        }
+    }
+}
+
 enum err audit_write(struct audit *audit, const struct audit_record *record, struct errinfo *info)
 {
     int64_t started_us = clock_mono_us();
@@ -395,18 +446,8 @@ enum err audit_write(struct audit *audit, const struct audit_record *record, str
                           .done = PTHREAD_COND_INITIALIZER};
     metrics_add(audit->metrics, METRIC_AUDIT_BACKLOG, 0, 1);
     pthread_mutex_lock(&audit->lock);
-    if (audit->last == NULL) {
-        audit->first = &self;
-    } else {
-        audit->last->next = &self;
-    }
-    audit->last = &self;
-    while (!self.is_done) {
-        if (audit->is_committing) {
-            pthread_cond_wait(&self.done, &audit->lock);
-        } else {
-            lead(audit);
-        }
+    if (!defer(audit, &self)) {
+        write_now(audit, &self);
     }
     pthread_mutex_unlock(&audit->lock);
     (void)pthread_cond_destroy(&self.done);
@@ -426,6 +467,7 @@ enum err audit_files(struct audit *audit, const struct identity *who, struct are
     uint64_t *seqs;
     size_t count;
     struct slice foreign;
+    (void)audit__flush(audit); /* whoever reads it finds all that was answered */
     TRY(audit__list(audit->trail.folder, arena, &seqs, &count, &foreign, info));
     struct slice *paths = arena_calloc(arena, count + 1, sizeof(*paths));
     if (paths == NULL) {

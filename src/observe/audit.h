@@ -91,8 +91,9 @@ enum audit_kind {
 
 struct audit_record {
     enum audit_kind kind;
-    bool is_lazy; /* written, but synced only with the next record that is not, or by the close: for
-                   * what adds to a record that is on disk, and what shows nobody any data */
+    bool is_lazy; /* written within 5 ms or before the next record that is not, and synced with that
+                   * or by the close: for what adds to a record that is on disk, and what shows
+                   * nobody any data. Waits if the one before could not be written. */
     struct slice query_id;
     const struct identity *who; /* NULL for a login that was refused: then, as they said, */
     struct slice who_printed;   /* empty, or what audit_print_who said of `who` */
@@ -121,7 +122,7 @@ struct audit_record {
 /* What a record says of its person, appended: for who writes many of one person. */
 void audit_print_who(const struct identity *who, struct buf *ret_fields);
 
-/* Appends, and syncs unless the record is lazy. Any thread. */
+/* Appends and syncs; a lazy record is only put aside. Any thread. */
 MUST_USE enum err audit_write(struct audit *audit, const struct audit_record *record,
                               struct errinfo *info);
 

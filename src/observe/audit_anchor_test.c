@@ -209,7 +209,7 @@ TEST(audit_anchor, newest_files_and_their_head_taken_away_are_found)
     size_t count;
     struct slice foreign;
     begin(&a);
-    write_many(&a, 40, 4096);
+    write_many(&a, 60, 2048);
     CHECK_OK(audit__list(a.folder, arena, &seqs, &count, &foreign, NULL));
     CHECK(count > 3);
     char path[400];
@@ -316,6 +316,7 @@ TEST(audit_anchor, follows_what_a_killed_process_left_at_the_next_open)
         for (unsigned i = 0; i < 7; i++) {
             CHECK_OK(write_one(audit, a.who, i == 6, NULL));
         }
+        CHECK(audit__flush(audit));
         (void)raise(SIGKILL);
     }
     int status;

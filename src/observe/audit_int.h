@@ -121,6 +121,9 @@ MUST_USE enum err audit__last_line(int fd, uint64_t size_bytes, struct buf *line
 
 uint64_t audit__sync_count(const struct audit *audit);
 
+/* Writes the lazy records that were put aside. False: they could not be, and still are. */
+bool audit__flush(struct audit *audit);
+
 /* ---- verification of one file's bytes, in pieces ---- */
 
 struct audit_check {

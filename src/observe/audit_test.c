@@ -61,6 +61,15 @@ static enum err write_one(struct audit *audit, const struct identity *who, unsig
     return audit_write(audit, &record, info);
 }
 
+/* In the trail when it returns, even if it is lazy. */
+static enum err write_whole(struct audit *audit, const struct identity *who, unsigned number,
+                            struct errinfo *info)
+{
+    TRY(write_one(audit, who, number, info));
+    return audit__flush(audit) ? ERR_OK
+                               : errinfo_set(info, ERR_IO, NULL, "the record was put aside");
+}
+
 static void write_trail(const char *folder, unsigned count, uint64_t file_bytes_max)
 {
     struct identity *who CLEANUP(identity_cleanup) = new_person();
@@ -68,7 +77,7 @@ static void write_trail(const char *folder, unsigned count, uint64_t file_bytes_
     struct audit_options options = {.file_bytes_max = file_bytes_max};
     CHECK_OK(audit_open(folder, &options, &audit, NULL));
     for (unsigned i = 0; i < count; i++) {
-        CHECK_OK(write_one(audit, who, i, NULL));
+        CHECK_OK(write_whole(audit, who, i, NULL));
     }
 }
 
@@ -356,7 +365,7 @@ TEST(audit, a_sweep_of_failures_loses_nothing_acknowledged)
             enum err err = audit_open(folder, &options, &audit, NULL);
             for (unsigned i = 0; err == ERR_OK && i < 7; i++) {
                 struct errinfo info;
-                enum err outcome = write_one(audit, who, i, &info);
+                enum err outcome = write_whole(audit, who, i, &info);
                 acknowledged += outcome == ERR_OK;
                 failed += outcome != ERR_OK;
                 CHECK(outcome == ERR_OK || info.message[0] != '\0');
@@ -389,7 +398,7 @@ static void run_child(const char *folder, uint64_t step, int out_fd)
         _exit(2);
     }
     for (unsigned i = 0; i < 7; i++) {
-        if (write_one(audit, who, i, NULL) != ERR_OK || write(out_fd, "x", 1) != 1) {
+        if (write_whole(audit, who, i, NULL) != ERR_OK || write(out_fd, "x", 1) != 1) {
             _exit(3);
         }
     }
@@ -455,7 +464,7 @@ TEST(audit, a_full_disk_leaves_no_half_line)
         struct errinfo info;
         bool is_right = audit_open(folder, NULL, &audit, NULL) == ERR_OK &&
                         setrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-                        write_one(audit, who, 1, &info) == ERR_IO &&
+                        write_one(audit, who, 2, &info) == ERR_IO &&
                         write_one(audit, who, 1, &info) == ERR_IO;
         _exit(is_right ? 0 : 1);
     }
@@ -542,7 +551,7 @@ TEST(audit, a_file_taken_away_from_a_running_process_is_noticed)
     struct audit *audit CLEANUP(audit_cleanup) = NULL;
     struct errinfo info;
     CHECK_OK(audit_open(folder, NULL, &audit, NULL));
-    CHECK_OK(write_one(audit, who, 1, &info));
+    CHECK_OK(write_one(audit, who, 0, &info));
     char *path = io_join(arena, folder, "audit-00000000000000000001.jsonl");
     char *aside = arena_printf(arena, "%s.aside", folder);
     CHECK(rename(path, aside) == 0);
@@ -550,8 +559,58 @@ TEST(audit, a_file_taken_away_from_a_running_process_is_noticed)
     CHECK(rename(aside, path) == 0);
     CHECK_OK(write_one(audit, who, 2, &info));
     CHECK(truncate(path, 100) == 0);
+    CHECK_ERR(ERR_CORRUPT, write_one(audit, who, 4, &info));
+    CHECK_ERR(ERR_CORRUPT, write_one(audit, who, 3, &info)); /* lazy, and nobody is answered */
+}
+
+/* Up to a second. */
+static uint64_t wait_for_records(const char *folder, uint64_t wanted)
+{
+    uint64_t records = 0;
+    for (int i = 0; i < 1000 && records != wanted; i++) {
+        struct timespec while_written = {0, 1000000};
+        (void)nanosleep(&while_written, NULL);
+        records = verify(folder).is_intact ? verify(folder).records : 0;
+    }
+    return records;
+}
+
+TEST(audit, what_was_put_aside_is_kept_while_it_cannot_be_written)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    const char *folder = test_folder();
+    struct identity *who CLEANUP(identity_cleanup) = new_person();
+    struct audit *audit CLEANUP(audit_cleanup) = NULL;
+    struct errinfo info;
+    CHECK_OK(audit_open(folder, NULL, &audit, NULL));
+    CHECK_OK(write_one(audit, who, 0, &info));
+    char *path = io_join(arena, folder, "audit-00000000000000000001.jsonl");
+    char *aside = arena_printf(arena, "%s.aside", folder);
+    CHECK(rename(path, aside) == 0);
+    CHECK_OK(write_one(audit, who, 1, &info)); /* nobody knows yet */
+    CHECK_ERR(ERR_CORRUPT, write_one(audit, who, 2, &info));
     CHECK_ERR(ERR_CORRUPT, write_one(audit, who, 3, &info));
-    CHECK_ERR(ERR_CORRUPT, write_one(audit, who, 3, &info));
+    CHECK(rename(aside, path) == 0);
+    CHECK(wait_for_records(folder, 1) == 1);
+    CHECK_OK(write_one(audit, who, 4, &info));
+    CHECK(verify(folder).is_intact && verify(folder).records == 3); /* 0, 1 and 4 */
+    CHECK_OK(write_one(audit, who, 5, &info));
+    CHECK(wait_for_records(folder, 4) == 4); /* by nobody else's writing */
+}
+
+TEST(audit, a_close_waits_for_what_its_own_thread_writes)
+{
+    const char *folder = test_folder();
+    struct identity *who CLEANUP(identity_cleanup) = new_person();
+    for (unsigned i = 0; i < 40; i++) { /* about when the thread begins */
+        struct audit *audit = NULL;
+        struct timespec nearly = {0, 4800000 + 10000 * (long)i};
+        CHECK_OK(audit_open(folder, NULL, &audit, NULL));
+        CHECK_OK(write_one(audit, who, 1, NULL));
+        (void)nanosleep(&nearly, NULL);
+        audit_close(audit);
+    }
+    CHECK(verify(folder).is_intact && verify(folder).records == 40);
 }
 
 TEST(audit, lazy_records_wait_for_no_sync_and_are_synced_by_the_close)
@@ -569,8 +628,9 @@ TEST(audit, lazy_records_wait_for_no_sync_and_are_synced_by_the_close)
     CHECK_OK(write_one(audit, who, 1, NULL));
     CHECK_OK(write_one(audit, who, 3, NULL));
     CHECK(audit__sync_count(audit) == syncs);
+    CHECK(wait_for_records(folder, 3) == 3);
+    CHECK(audit__sync_count(audit) == syncs);
     CHECK(slice_equal(read_all(arena, head_path), head));
-    CHECK(verify(folder).is_intact && verify(folder).records == 3);
     CHECK_OK(write_one(audit, who, 2, NULL));
     CHECK(audit__sync_count(audit) == syncs + 1);
     CHECK(!slice_equal(read_all(arena, head_path), head));
@@ -595,7 +655,8 @@ TEST(audit, an_end_lost_with_its_sync_is_no_damage)
         struct audit *audit = NULL;
         bool is_right = audit_open(folder, NULL, &audit, NULL) == ERR_OK &&
                         write_one(audit, who, 2, NULL) == ERR_OK &&
-                        write_one(audit, who, 3, NULL) == ERR_OK;
+                        write_one(audit, who, 3, NULL) == ERR_OK &&
+                        wait_for_records(folder, 3) == 3;
         _exit(is_right ? 0 : 1);
     }
     int status;
