@@ -25,6 +25,11 @@ enum client_state {
     CLIENT_IDLE_IN_FAILED_TRANSACTION,
 };
 
+enum client_end {
+    CLIENT_END_SIGNAL, /* somebody who may has said so */
+    CLIENT_END_IDLE    /* it took no rows, and another waited for its place */
+};
+
 struct client_spec {
     const char *protocol; /* literal */
     struct identity *who;
@@ -32,8 +37,8 @@ struct client_spec {
     struct slice application; /* program, as it calls itself */
     void *context;
     /* Any thread, until client_close has returned; they must not wait, nor call back. */
-    void (*cancel)(void *context);    /* what runs now */
-    void (*terminate)(void *context); /* the connection */
+    void (*cancel)(void *context);                         /* what runs now */
+    void (*terminate)(void *context, enum client_end why); /* the connection */
 };
 
 MUST_USE enum err client_open(struct warehouse *warehouse, const struct client_spec *spec,

@@ -140,6 +140,8 @@ static const struct {
     [FAREWELL_FULL] = {"53300", "sorry, too many clients already"},
     [FAREWELL_LOGIN_TIMEOUT] = {"57014", "canceling authentication due to timeout"},
     [FAREWELL_IDLE_TIMEOUT] = {"57P05", "terminating connection due to idle-session timeout"},
+    [FAREWELL_IDLE_QUERY] = {"25P03", "terminating connection: its open query took no rows, and "
+                                      "another waits for its place"},
     [FAREWELL_MESSAGE_TIMEOUT] = {"08P01", "the rest of a message did not come in time"},
     [FAREWELL_SHUTDOWN] = {"57P01", "terminating connection due to administrator command"},
     [FAREWELL_NO_MEMORY] = {"53200", "the server has no memory for what its clients send"},

@@ -76,11 +76,12 @@ static void stop_statement(void *context)
     pthread_mutex_unlock(&connection->cancel_lock);
 }
 
-static void stop_connection(void *context)
+static void stop_connection(void *context, enum client_end why)
 {
     struct pg_connection *connection = context;
     pg__stop(connection);
-    connection_end(connection->wire);
+    connection_end(connection->wire,
+                   why == CLIENT_END_IDLE ? FAREWELL_IDLE_QUERY : FAREWELL_SHUTDOWN);
 }
 
 static enum err be_listed(struct pg_connection *connection, struct errinfo *info)

@@ -278,6 +278,7 @@ enum err pg__portal_pull(struct pg_connection *connection, struct pg_portal *por
                          struct errinfo *info)
 {
     if (portal->batch.release != NULL && portal->batch_row < portal->batch.length) {
+        query_touch(portal->query);
         return ERR_OK;
     }
     if (portal->batch.release != NULL) {
