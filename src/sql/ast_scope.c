@@ -280,6 +280,7 @@ enum err ast__table_function(struct ast_check *c, struct json *node)
         bool is_done;
         TRY(take_schema(c, node, call));
         TRY(ast__macro_list(c, call));
+        TRY(ast__series_words(c, call));
         TRY(ast__macro_rows(c, node, &is_done));
         if (is_done) {
             return ERR_OK;
