@@ -22,6 +22,8 @@ struct client {
     void *context;
     void (*cancel)(void *context);
     void (*terminate)(void *context, enum client_end why);
+    enum err (*list_cursors)(void *context, struct arena *arena, struct client_cursor **ret_cursors,
+                             size_t *ret_count, struct errinfo *info);
 };
 
 void clients_init(struct clients *clients)
@@ -76,7 +78,8 @@ enum err client_open(struct warehouse *warehouse, const struct client_spec *spec
                               .connected_wall_us = clock_wall_us(),
                               .context = spec->context,
                               .cancel = spec->cancel,
-                              .terminate = spec->terminate};
+                              .terminate = spec->terminate,
+                              .list_cursors = spec->list_cursors};
     put_application(client, spec->application);
     atomic_init(&client->state, CLIENT_IDLE);
     atomic_init(&client->state_wall_us, client->connected_wall_us);
@@ -137,6 +140,16 @@ void client_set_state(struct client *client, enum client_state state)
 void session_set_client(struct session *session, struct client *client)
 {
     session->client = client;
+}
+
+enum err client_list_cursors(struct client *client, struct arena *arena,
+                             struct client_cursor **ret_cursors, size_t *ret_count,
+                             struct errinfo *info)
+{
+    *ret_count = 0;
+    return client == NULL || client->list_cursors == NULL
+               ? ERR_OK
+               : client->list_cursors(client->context, arena, ret_cursors, ret_count, info);
 }
 
 /* ---- what runs ---- */

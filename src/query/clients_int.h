@@ -48,6 +48,11 @@ MUST_USE enum err clients_list(struct clients *clients, const struct identity *w
                                const struct client *self, struct arena *arena,
                                struct catalog_activity *ret_activity, struct errinfo *info);
 
+/* Of a session's client, or NULL: from the session's thread. */
+MUST_USE enum err client_list_cursors(struct client *client, struct arena *arena,
+                                      struct client_cursor **ret_cursors, size_t *ret_count,
+                                      struct errinfo *info);
+
 enum client_signal {
     CLIENT_CANCEL,
     CLIENT_TERMINATE

@@ -95,6 +95,7 @@ static enum err be_listed(struct pg_connection *connection, struct errinfo *info
         .context = connection,
         .cancel = stop_statement,
         .terminate = stop_connection,
+        .list_cursors = pg__cursors_list,
     };
     return client_open(connection->server->warehouse, &spec, &connection->client, info);
 }

@@ -125,6 +125,7 @@ struct pg_portal {
     bool has_run;   /* up to some row; now it goes on */
     bool is_opened; /* what follows is filled */
     bool is_done;
+    int64_t created_wall_us;
     int session; /* that it runs in; -1: none */
     struct query *query;
     struct pg_column *columns;
@@ -281,6 +282,11 @@ MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct s
 /* copy.c */
 MUST_USE enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal,
                                struct errinfo *info);
+
+/* cursor.c: a client's list_cursors. */
+MUST_USE enum err pg__cursors_list(void *context, struct arena *arena,
+                                   struct client_cursor **ret_cursors, size_t *ret_count,
+                                   struct errinfo *info);
 
 /* simple.c, extended.c */
 void pg__simple_query(struct pg_connection *connection, struct slice body);

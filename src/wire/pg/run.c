@@ -234,7 +234,8 @@ static enum err run_declare(struct pg_connection *connection, const struct pg_co
     cursor->is_held = command->is_held;
     cursor->all_format = command->is_binary;
     cursor->command = (struct pg_command){.kind = COMMAND_DECLARE};
-    enum err err = arena_slice(cursor->arena, command->text, &cursor->command.text)
+    enum err err = arena_slice(cursor->arena, command->text, &cursor->command.text) &&
+                           arena_slice(cursor->arena, command->value, &cursor->command.value)
                        ? pg__command_parse(cursor->command.text, cursor->arena, &query, info)
                        : errinfo_nomem(info);
     if (err == ERR_OK && (query.kind != COMMAND_STATEMENT || !query.is_select)) {
