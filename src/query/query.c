@@ -478,7 +478,11 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     if (query->is_admin) {
         TRY(query_move(query, QUERY_SECURED, info));
     }
-    TRY(dispatch[statement.kind].run(query, &statement, info));
+    enum err err = dispatch[statement.kind].run(query, &statement, info);
+    if (err == ERR_NOT_FOUND && strcmp(info->sqlstate, "42704") == 0) {
+        query_explain_principal(query, info);
+    }
+    TRY(err);
     if (!query->has_rows && query->state < QUERY_SECURED) {
         TRY(query_move(query, QUERY_SECURED, info));
     }

@@ -316,13 +316,15 @@ enum err(resolve_no_catalog)(struct session *session, const struct identity *who
     return ERR_NOT_FOUND;
 }
 
-/* The one wording for "absent or not yours", with the nearest name the person may see. */
+/* The one wording for "absent or not yours", with the nearest name the person may see.
+ * PostgreSQL's word: programs look for it. */
 static enum err not_found(struct session *session, const struct identity *who,
                           const struct sql_name *written, struct errinfo *info)
 {
     struct buf name CLEANUP(buf_fini) = {0};
     print_plain(&name, written);
-    (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist", buf_cstr(&name));
+    (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "relation \"%s\" does not exist",
+                      buf_cstr(&name));
     if (resolve_is_pg(written->name)) {
         return ERR_NOT_FOUND; /* the caller looks there next */
     }
