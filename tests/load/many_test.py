@@ -113,6 +113,50 @@ def an_idle_query_of_another_is_not_to_blame():
             client.close()
 
 
+# ---- queries that never end by themselves
+
+ENDLESS = "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT {} FROM t"
+KINDS = ("*", "count(*)", "max(n)")  # rows that are sent, rows that are gathered
+
+
+def running(server, client):
+    return client.query("SELECT count(*) FROM moat_system.running_queries WHERE statement LIKE 'WITH RECURSIVE%'") == [["1"]]
+
+
+def endless_recursion_ends_in_time():
+    with Server(MOAT) as server, server.connect() as client:
+        client.query("SET statement_timeout = '1s'")
+        for what in KINDS:
+            started = time.monotonic()
+            refused("57014", client.query, ENDLESS.format(what))
+            assert time.monotonic() - started < 10, what
+        assert client.query("SELECT 1") == [["1"]]
+
+
+def endless_recursion_ends_with_its_client():
+    with Server(MOAT) as server, server.connect() as watcher:
+        for what in KINDS:
+            client = server.connect()
+            client.send(message("Q", text(ENDLESS.format(what))))
+            eventually(lambda: running(server, watcher))
+            client.close()
+            eventually(lambda: not running(server, watcher), 20)
+
+
+def endless_recursion_ends_with_its_memory():
+    """It doubles, so that it is not time that ends it; what a query has, and what it may spill, is little."""
+    grow = "WITH RECURSIVE t AS (SELECT range(1000) AS n UNION ALL SELECT n FROM t, range(2)) SELECT count(*) FROM t"
+    with Server(MOAT, "engine.memory=256MiB", "engine.temp_disk=64MiB", "query.timeout=120s") as server, server.connect() as client:
+        started = time.monotonic()
+        try:
+            client.query(grow)
+            raise AssertionError("it ended by itself")
+        except Refused as error:
+            assert error.code in ("53200", "53100", "53400"), error
+        assert time.monotonic() - started < 60
+        assert client.query("SELECT 1") == [["1"]]
+
+
 # ---- hosts that die
 
 
@@ -302,7 +346,8 @@ def ten_thousand_idle_connections():
         assert IS_SANITIZED or worked < 256 << 20, f"{worked >> 20} MiB"
 
 
-CASES = [idle_queries_starve_nobody, an_idle_query_of_another_is_not_to_blame, a_host_dies_and_one_query_with_it,
+CASES = [idle_queries_starve_nobody, an_idle_query_of_another_is_not_to_blame, endless_recursion_ends_in_time,
+         endless_recursion_ends_with_its_client, endless_recursion_ends_with_its_memory, a_host_dies_and_one_query_with_it,
          a_new_host_is_up_at_once, a_full_queue_refuses_and_says_how_long_it_is,
          who_waits_too_long_is_told, roles_and_people_have_limits_in_sql, memory_is_granted_and_no_more, ten_thousand_idle_connections]
 sys.exit(run(CASES, sys.argv[2:]))
