@@ -1,9 +1,9 @@
 /* generate_series in a select list: rows, as PostgreSQL has it. The engine's is one list there.
  *
  * Alone over constants, without a FROM, it goes there: rows are streamed, and it may count in days.
- * Else it is the list, unnested, with the list's cap. Only where it is an item by itself, or below casts
- * and operators, which no list could be: what takes lists (list_sum and its like) still gets one.
- * range, which PostgreSQL has not, stays a list. */
+ * Else it is the list, unnested, with the list's cap. Only where it is an item by itself, or below
+ * casts and operators, which no list could be: what takes lists (list_sum and its like) still gets
+ * one. range, which PostgreSQL has not, stays a list. */
 #include "sql/ast_int.h"
 #include "sql/functions.h"
 
