@@ -188,6 +188,11 @@ static void ready_message(struct pg_connection *connection, char type, struct sl
     if (connection->skips_to_sync && type != 'S' && type != 'X') {
         return;
     }
+    if (pg__parse_answer(connection, type == 'S' || type == 'H', &info) != ERR_OK && type == 'H') {
+        connection->skips_to_sync = true;
+        pg__flush(connection);
+        return;
+    }
     switch (type) {
     case 'Q':
         pg__simple_query(connection, body);

@@ -188,6 +188,7 @@ struct pg_connection {
     struct slice error_text; /* what the position of an error counts in; of this message only */
     struct pg_statement *statements;
     size_t statement_count;
+    struct pg_statement *parsed; /* of these: its Parse has not been answered yet */
     struct pg_portal *portals;
     size_t portal_count;
 
@@ -290,6 +291,9 @@ MUST_USE enum err pg__cursors_list(void *context, struct arena *arena,
 
 /* simple.c, extended.c */
 void pg__simple_query(struct pg_connection *connection, struct slice body);
+/* Answers a Parse, before anything else is done. */
+MUST_USE enum err pg__parse_answer(struct pg_connection *connection, bool is_awaited,
+                                   struct errinfo *info);
 MUST_USE enum err pg__extended(struct pg_connection *connection, char type, struct slice body,
                                struct errinfo *info);
 void pg__statement_unref(struct pg_statement *statement);
