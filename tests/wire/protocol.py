@@ -168,6 +168,8 @@ class Client:
         seen = []
         while not seen or seen[-1][0] != wanted:
             seen.append(self.read())
+            if wanted == "Z" and seen[-1][0] == "E" and seen[-1][1].startswith(b"SFATAL"):
+                raise Refused(fields_of(seen[-1][1]))  # nothing comes after it
         return seen
 
     def challenge(self, user, version=(3, 0), parameters=None):

@@ -28,9 +28,24 @@ void pg__send_if_full(struct pg_connection *connection)
     }
 }
 
+static bool is_stopped(struct pg_connection *connection)
+{
+    pthread_mutex_lock(&connection->cancel_lock);
+    bool is = connection->is_stopped;
+    pthread_mutex_unlock(&connection->cancel_lock);
+    return is;
+}
+
 void pg__error(struct pg_connection *connection, const struct errinfo *info, struct slice statement,
                size_t offset)
 {
+    struct errinfo ended;
+    if (is_stopped(connection) && info->code == ERR_CANCELLED) { /* with it the connection */
+        (void)errinfo_set(&ended, ERR_CANCELLED, "57P01",
+                          "terminating connection due to administrator command");
+        pg__fatal(connection, &ended);
+        return;
+    }
     if (pg__session_is_over(connection)) { /* so that pools let go of it */
         pg__fatal(connection, info);
         return;
@@ -158,9 +173,11 @@ static void refuse(enum loop_farewell why, struct buf *out)
 static void farewell(void *state, enum loop_farewell why)
 {
     struct pg_connection *connection = state;
-    refuse(why, &connection->out);
-    pg__flush(connection);
-    connection->phase = PHASE_ENDED;
+    if (connection->phase != PHASE_ENDED) { /* else it has heard */
+        refuse(why, &connection->out);
+        pg__flush(connection);
+        connection->phase = PHASE_ENDED;
+    }
 }
 
 /* ---- messages ---- */
