@@ -278,6 +278,18 @@ def a_bad_statement_is_told_when_its_client_waits():
         assert kinds[0] == "1" and kinds[-1] == "Z", kinds
 
 
+def a_bound_portal_can_be_moved():
+    with Server(MOAT) as server, server.connect() as client:
+        client.query("BEGIN")
+        client.send(parse("", "SELECT generate_series(0, 100)"), bind("p", ""), message("S"))
+        client.until("Z")
+        client.query("MOVE FORWARD 42 IN p")
+        assert client.tags == ["MOVE 42"]
+        assert client.query("FETCH 1 FROM p") == [["42"]]
+        client.send(execute("p", 1), message("S"))
+        assert client.rows(client.until("Z")) == [["43"]]
+
+
 def cursors_are_listed():
     with Server(MOAT) as server, server.connect() as client, server.connect() as other:
         assert client.query("SELECT * FROM pg_cursors") == []
@@ -433,7 +445,7 @@ def idle_connections_are_small():
 
 CASES = [login_and_its_refusals, wrong_passwords_are_limited, versions_are_negotiated, malformed_starts, slow_starts_are_cut,
          too_many_connections, simple_queries, transactions, extended_protocol, errors_wait_for_sync, malformed_messages,
-         cursors_and_portals_share_a_connection, cursors_are_listed, a_bad_statement_is_told_when_its_client_waits, a_query_is_cancelled_by_key, a_client_that_goes_ends_its_query,
+         cursors_and_portals_share_a_connection, cursors_are_listed, a_bound_portal_can_be_moved, a_bad_statement_is_told_when_its_client_waits, a_query_is_cancelled_by_key, a_client_that_goes_ends_its_query,
          a_slow_reader_costs_no_memory, a_drain_lets_statements_end, a_drain_has_a_deadline, the_service_manager_is_told,
          idle_connections_are_closed_when_asked, random_messages_do_no_harm, idle_connections_are_small]
 

@@ -291,7 +291,6 @@ MUST_USE enum err pg__cursors_list(void *context, struct arena *arena,
 
 /* simple.c, extended.c */
 void pg__simple_query(struct pg_connection *connection, struct slice body);
-/* Answers a Parse, before anything else is done. */
 MUST_USE enum err pg__parse_answer(struct pg_connection *connection, bool is_awaited,
                                    struct errinfo *info);
 MUST_USE enum err pg__extended(struct pg_connection *connection, char type, struct slice body,

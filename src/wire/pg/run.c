@@ -298,6 +298,7 @@ static enum err run_fetch(struct pg_connection *connection, const struct pg_port
     char tag[48];
     bool is_fetch = command->kind == COMMAND_FETCH;
     TRY(find_cursor(connection, command->name, &cursor, info));
+    TRY(pg__portal_open(connection, cursor, info)); /* one of the protocol may only be bound */
     bool is_bound = portal->statement != NULL;
     for (size_t i = 0; is_bound && cursor->encoders != NULL && i < cursor->column_count; i++) {
         uint16_t format = portal->format_count > 1 && i < portal->format_count ? portal->formats[i]
