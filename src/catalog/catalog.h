@@ -98,6 +98,14 @@ struct catalog_activity {
     uint32_t self_id; /* the client that asks; 0 = none */
 };
 
+struct catalog_cursor {
+    struct slice name;
+    struct slice statement;
+    bool is_holdable;
+    bool is_binary;
+    int64_t created_wall_us;
+};
+
 struct catalog_system_input {
     struct system *system;
     const struct identity *who;
@@ -113,7 +121,11 @@ struct catalog_system_input {
     /* Asked only by who needs it; NULL: nobody is connected. */
     enum err (*list_activity)(void *context, const struct identity *who, struct arena *arena,
                               struct catalog_activity *ret_activity, struct errinfo *info);
-    void *activity_context;
+    /* Of the session that asks; NULL: none. */
+    enum err (*list_cursors)(void *context, struct arena *arena,
+                             struct catalog_cursor **ret_cursors, size_t *ret_count,
+                             struct errinfo *info);
+    void *activity_context;  /* of both */
     struct pg_model **model; /* made by the first of pg_catalog that needs it, for the others */
 };
 

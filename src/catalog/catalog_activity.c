@@ -161,6 +161,26 @@ enum err catalog__pg_rows_activity(const struct catalog_system_input *input, str
     return catalog__pg_rows_finish(out, info);
 }
 
+enum err catalog__pg_rows_cursors(const struct catalog_system_input *input, struct arena *arena,
+                                  struct buf *out, struct errinfo *info)
+{
+    struct catalog_cursor *cursors;
+    size_t count = 0;
+    if (input->list_cursors != NULL) {
+        TRY(input->list_cursors(input->activity_context, arena, &cursors, &count, info));
+    }
+    for (size_t i = 0; i < count; i++) {
+        catalog__row_begin(out);
+        catalog__row_text(out, "name", cursors[i].name);
+        catalog__row_text(out, "statement", cursors[i].statement);
+        catalog__row_bool(out, "is_holdable", cursors[i].is_holdable);
+        catalog__row_bool(out, "is_binary", cursors[i].is_binary);
+        print_time(out, "creation_time", cursors[i].created_wall_us);
+        catalog__row_end(out);
+    }
+    return catalog__pg_rows_finish(out, info);
+}
+
 enum err catalog__pg_rows_self(const struct catalog_system_input *input, struct arena *arena,
                                struct buf *out, struct errinfo *info)
 {

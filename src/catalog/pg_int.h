@@ -79,6 +79,9 @@ extern const size_t catalog__pg_information_source_count;
 extern const struct pg_source catalog__pg_helper_sources[];
 extern const size_t catalog__pg_helper_source_count;
 
+MUST_USE enum err catalog__pg_rows_cursors(const struct catalog_system_input *input,
+                                           struct arena *arena, struct buf *out,
+                                           struct errinfo *info);
 MUST_USE enum err catalog__pg_rows_activity(const struct catalog_system_input *input,
                                             struct arena *arena, struct buf *out,
                                             struct errinfo *info);

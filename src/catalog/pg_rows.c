@@ -539,6 +539,7 @@ static const char *const depend_constants[] = {
 static const char *const table_constants[] = {"hasindexes",  "false",       "hasrules",
                                               "false",       "hastriggers", "false",
                                               "rowsecurity", "false",       NULL};
+static const char *const cursor_constants[] = {"is_scrollable", "false", NULL};
 static const char *const activity_constants[] = {"backend_type", "'client backend'", NULL};
 
 #define ROLE_COLUMNS "oid rolname rolsuper rolcreaterole rolcreatedb rolcanlogin rolbypassrls "
@@ -593,5 +594,7 @@ const struct pg_source catalog__pg_sources[] = {
      "datname pid usesysid usename application_name client_addr client_port backend_start "
      "query_start state_change state query ",
      activity_constants, catalog__pg_rows_activity},
+    {SQL_SCHEMA_PG, "pg_cursors", "name statement is_holdable is_binary creation_time ",
+     cursor_constants, catalog__pg_rows_cursors},
 };
 const size_t catalog__pg_source_count = ARRAY_COUNT(catalog__pg_sources);

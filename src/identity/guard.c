@@ -1,22 +1,28 @@
 #include "identity/guard.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
 #define SETS 2048
 #define WAYS 8
 #define NEWS_US 1000000
+#define LINE_US 30000000 /* as long as a client may take to sign in, unless configured */
 
 struct bucket {
     uint64_t key;    /* 0: free */
     int64_t full_us; /* the level: when it will have run dry, at one drop each `drop_us` */
     int64_t told_us; /* when one that was too many was news */
+    unsigned under_way;
 };
 
 struct login_guard {
     pthread_mutex_t lock;
+    pthread_cond_t ended; /* a try */
     struct login_guard_options options;
     uint64_t seed; /* so that nobody can choose who shares a set */
     struct bucket buckets[SETS][WAYS];
@@ -31,6 +37,11 @@ enum err login_guard_new(const struct login_guard_options *options, struct login
         mem_free(guard);
         return errinfo_nomem(info);
     }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&guard->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&guard->lock, NULL);
     guard->options = *options;
     *ret_guard = guard;
@@ -40,26 +51,44 @@ enum err login_guard_new(const struct login_guard_options *options, struct login
 void login_guard_free(struct login_guard *guard)
 {
     if (guard != NULL) {
+        pthread_cond_destroy(&guard->ended);
         pthread_mutex_destroy(&guard->lock);
         mem_free(guard);
     }
 }
 
-/* The bucket of a key; a new one takes the place of the emptiest of its set. */
 static struct bucket *find(struct login_guard *guard, uint64_t key)
 {
     struct bucket *set = guard->buckets[key % SETS];
-    struct bucket *emptiest = &set[0];
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].key == key) {
             return &set[i];
         }
-        if (set[i].full_us < emptiest->full_us) {
-            emptiest = &set[i];
-        }
     }
-    *emptiest = (struct bucket){.key = key};
-    return emptiest;
+    return NULL;
+}
+
+static bool is_emptier(const struct bucket *a, const struct bucket *b)
+{
+    bool is_free = a->under_way == 0;
+    return is_free == (b->under_way == 0) ? a->full_us < b->full_us : is_free;
+}
+
+/* The bucket of a key; a new one takes the place of the emptiest of its set, but not `keep`'s. */
+static struct bucket *find_or_make(struct login_guard *guard, uint64_t key,
+                                   const struct bucket *keep)
+{
+    struct bucket *set = guard->buckets[key % SETS];
+    struct bucket *bucket = find(guard, key);
+    if (bucket != NULL) {
+        return bucket;
+    }
+    bucket = &set[0] != keep ? &set[0] : &set[1];
+    for (size_t i = 0; i < WAYS; i++) {
+        bucket = &set[i] != keep && is_emptier(&set[i], bucket) ? &set[i] : bucket;
+    }
+    *bucket = (struct bucket){.key = key};
+    return bucket;
 }
 
 /* Names fold case, as accounts do; the kind keeps an account from being an address. */
@@ -89,20 +118,43 @@ static struct slice network_of(struct slice address)
     return address;
 }
 
-static int64_t wait_of(const struct login_guard *guard, const struct bucket *bucket,
-                       unsigned tries_max, int64_t now_us)
+/* One of the two that a try counts in. */
+struct side {
+    struct bucket *bucket;
+    int64_t drop_us;
+};
+
+struct sides {
+    struct side account;
+    struct side address;
+};
+
+static struct sides sides_of(struct login_guard *guard, struct slice address, struct slice account)
 {
-    int64_t drop_us = guard->options.window_us / tries_max;
-    int64_t level_us = bucket->full_us > now_us ? bucket->full_us - now_us : 0;
-    int64_t room_us = guard->options.window_us - drop_us;
+    const struct login_guard_options *options = &guard->options;
+    uint64_t key = key_of(guard, 'u', account);
+    struct bucket *by_account = find_or_make(guard, key, NULL);
+    key = key_of(guard, 'a', network_of(address));
+    struct bucket *by_address = find_or_make(guard, key, by_account);
+    return (struct sides){{by_account, options->window_us / options->account_tries_max},
+                          {by_address, options->window_us / options->address_tries_max}};
+}
+
+/* Until a drop fits in, not counting `forgiven` of those in it. */
+static int64_t wait_of(const struct login_guard *guard, const struct side *side, unsigned forgiven,
+                       int64_t now_us)
+{
+    int64_t full_us = side->bucket->full_us - side->drop_us * (int64_t)forgiven;
+    int64_t level_us = full_us > now_us ? full_us - now_us : 0;
+    int64_t room_us = guard->options.window_us - side->drop_us;
     return level_us <= room_us ? 0 : level_us - room_us;
 }
 
-static void add(const struct login_guard *guard, struct bucket *bucket, unsigned tries_max,
-                int64_t now_us)
+static void add(const struct side *side, int64_t now_us)
 {
+    struct bucket *bucket = side->bucket;
     int64_t from = bucket->full_us > now_us ? bucket->full_us : now_us;
-    bucket->full_us = from + guard->options.window_us / tries_max;
+    bucket->full_us = from + side->drop_us;
 }
 
 static bool is_news(struct bucket *bucket, int64_t now_us)
@@ -114,35 +166,120 @@ static bool is_news(struct bucket *bucket, int64_t now_us)
     return true;
 }
 
-bool login_guard_enter(struct login_guard *guard, struct slice address, struct slice account,
-                       int64_t now_us, int64_t *ret_wait_us, bool *ret_is_news)
+/* Under the lock. */
+static bool is_full_of_wrong(const struct login_guard *guard, const struct sides *sides,
+                             int64_t now_us, struct login_guard_refusal *ret_refusal)
 {
-    const struct login_guard_options *options = &guard->options;
-    pthread_mutex_lock(&guard->lock);
-    uint64_t by_account = key_of(guard, 'u', account);
-    uint64_t by_address = key_of(guard, 'a', network_of(address));
-    int64_t wait_us = wait_of(guard, find(guard, by_account), options->account_tries_max, now_us);
-    int64_t other_us = wait_of(guard, find(guard, by_address), options->address_tries_max, now_us);
-    *ret_is_news = false;
-    if (wait_us > 0 || other_us > 0) {
-        *ret_is_news = is_news(find(guard, wait_us > other_us ? by_account : by_address), now_us);
-    }
-    wait_us = wait_us > other_us ? wait_us : other_us;
+    const struct side *account = &sides->account, *address = &sides->address;
+    int64_t wait_us = wait_of(guard, account, account->bucket->under_way, now_us);
+    int64_t other_us = wait_of(guard, address, address->bucket->under_way, now_us);
+    bool is_of_account = wait_us > other_us;
+    wait_us = is_of_account ? wait_us : other_us;
     if (wait_us == 0) {
-        add(guard, find(guard, by_account), options->account_tries_max, now_us);
-        add(guard, find(guard, by_address), options->address_tries_max, now_us);
+        return false;
     }
-    pthread_mutex_unlock(&guard->lock);
-    *ret_wait_us = wait_us;
-    return wait_us == 0;
+    *ret_refusal = (struct login_guard_refusal){
+        wait_us, is_news(is_of_account ? account->bucket : address->bucket, now_us)};
+    return true;
 }
 
-void login_guard_succeeded(struct login_guard *guard, struct slice address, struct slice account,
-                           int64_t now_us)
+/* Under the lock. */
+static enum login_guard_answer try_now(struct login_guard *guard, struct slice address,
+                                       struct slice account, int64_t now_us,
+                                       struct login_guard_refusal *ret_refusal)
+{
+    struct sides sides = sides_of(guard, address, account);
+    if (is_full_of_wrong(guard, &sides, now_us, ret_refusal)) {
+        return LOGIN_GUARD_FULL;
+    }
+    int64_t wait_us = wait_of(guard, &sides.account, 0, now_us);
+    int64_t other_us = wait_of(guard, &sides.address, 0, now_us);
+    if (wait_us > 0 || other_us > 0) {
+        *ret_refusal = (struct login_guard_refusal){wait_us > other_us ? wait_us : other_us, false};
+        return LOGIN_GUARD_LINE;
+    }
+    add(&sides.account, now_us);
+    add(&sides.address, now_us);
+    sides.account.bucket->under_way++;
+    sides.address.bucket->under_way++;
+    return LOGIN_GUARD_MAY;
+}
+
+enum login_guard_answer login_guard_try(struct login_guard *guard, struct slice address,
+                                        struct slice account, int64_t now_us,
+                                        struct login_guard_refusal *ret_refusal)
 {
     pthread_mutex_lock(&guard->lock);
-    find(guard, key_of(guard, 'u', account))->full_us = now_us;
-    struct bucket *bucket = find(guard, key_of(guard, 'a', network_of(address)));
-    bucket->full_us -= guard->options.window_us / guard->options.address_tries_max;
+    enum login_guard_answer answer = try_now(guard, address, account, now_us, ret_refusal);
+    pthread_mutex_unlock(&guard->lock);
+    return answer;
+}
+
+bool login_guard_enter(struct login_guard *guard, struct slice address, struct slice account,
+                       struct login_guard_refusal *ret_refusal)
+{
+    int64_t until_us = clock_mono_us() + LINE_US;
+    struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
+    int waited = 0;
+    pthread_mutex_lock(&guard->lock);
+    enum login_guard_answer answer = try_now(guard, address, account, clock_mono_us(), ret_refusal);
+    while (answer == LOGIN_GUARD_LINE && waited != ETIMEDOUT) {
+        waited = pthread_cond_timedwait(&guard->ended, &guard->lock, &until);
+        answer = try_now(guard, address, account, clock_mono_us(), ret_refusal);
+    }
+    pthread_mutex_unlock(&guard->lock);
+    return answer == LOGIN_GUARD_MAY;
+}
+
+/* Under the lock. A bucket whose place another took meanwhile counts for nobody any more. */
+static struct bucket *end_one(struct login_guard *guard, uint64_t key)
+{
+    struct bucket *bucket = find(guard, key);
+    if (bucket == NULL || bucket->under_way == 0) {
+        return NULL;
+    }
+    bucket->under_way--;
+    return bucket;
+}
+
+void login_guard_leave(struct login_guard *guard, struct slice address, struct slice account,
+                       bool is_right, int64_t now_us)
+{
+    const struct login_guard_options *options = &guard->options;
+    int64_t account_drop_us = options->window_us / options->account_tries_max;
+    pthread_mutex_lock(&guard->lock);
+    struct bucket *by_account = end_one(guard, key_of(guard, 'u', account));
+    struct bucket *by_address = end_one(guard, key_of(guard, 'a', network_of(address)));
+    if (is_right && by_account != NULL) { /* those still under way may be somebody else's */
+        by_account->full_us = now_us + account_drop_us * (int64_t)by_account->under_way;
+    }
+    if (is_right && by_address != NULL) {
+        by_address->full_us -= options->window_us / options->address_tries_max;
+    }
+    pthread_cond_broadcast(&guard->ended);
+    pthread_mutex_unlock(&guard->lock);
+}
+
+bool login_guard_look(struct login_guard *guard, struct slice address, struct slice account,
+                      int64_t now_us, struct login_guard_refusal *ret_refusal)
+{
+    pthread_mutex_lock(&guard->lock);
+    struct sides sides = sides_of(guard, address, account);
+    bool is_full = is_full_of_wrong(guard, &sides, now_us, ret_refusal);
+    pthread_mutex_unlock(&guard->lock);
+    return !is_full;
+}
+
+void login_guard_blame(struct login_guard *guard, struct slice address, struct slice account,
+                       int64_t now_us)
+{
+    pthread_mutex_lock(&guard->lock);
+    struct sides sides = sides_of(guard, address, account);
+    if (wait_of(guard, &sides.account, 0, now_us) == 0) { /* nobody waits longer than for a drop */
+        add(&sides.account, now_us);
+    }
+    if (wait_of(guard, &sides.address, 0, now_us) == 0) {
+        add(&sides.address, now_us);
+    }
     pthread_mutex_unlock(&guard->lock);
 }

@@ -1,8 +1,11 @@
 /* How often somebody may try a password: per account and per address, in a table of fixed size.
  *
- * Each try is a drop in two leaky buckets, taken back if it was right: tries side by side cannot
- * get past, a locked-out person waits seconds and not hours, and a stranger who tries cannot lock
- * anybody out for longer. Unknown names count like known ones. Any thread. */
+ * Each try is a drop in two leaky buckets, taken back if it was right: a locked-out person waits
+ * seconds and not hours, and a stranger who tries cannot lock anybody out for longer. While a try
+ * is under way nobody knows which it is, so its drop counts, and who finds a bucket full only for
+ * such drops waits for one of them to end: tries side by side get no more wrong ones than tries in
+ * a row, and right ones are never refused for being many. Unknown names count like known ones.
+ * Any thread. */
 #pragma once
 
 #include "base/base.h"
@@ -21,11 +24,35 @@ MUST_USE enum err login_guard_new(const struct login_guard_options *options,
 void login_guard_free(struct login_guard *guard);
 DEFINE_CLEANUP(struct login_guard, login_guard_cleanup, login_guard_free)
 
-/* Counts a try. False: too many; it is not counted, and may be made after `ret_wait_us`. Of those
- * that were too many at one account or address, one a second is news: the rest need not be told. */
+/* What an answer that is not "may" comes with. */
+struct login_guard_refusal {
+    int64_t wait_us; /* until there is room, if nobody else tries */
+    bool is_news;    /* of those refused at one account or address, one a second: the rest need not
+                      * be told */
+};
+
+enum login_guard_answer {
+    LOGIN_GUARD_MAY,  /* counted; login_guard_leave ends it */
+    LOGIN_GUARD_LINE, /* there may be room once one that is under way has ended */
+    LOGIN_GUARD_FULL  /* too many were wrong */
+};
+
+/* A try is to begin. */
+MUST_USE enum login_guard_answer login_guard_try(struct login_guard *guard, struct slice address,
+                                                 struct slice account, int64_t now_us,
+                                                 struct login_guard_refusal *ret_refusal);
+/* The same, and stands in line, for half a minute at most. False: it is not counted. */
 MUST_USE bool login_guard_enter(struct login_guard *guard, struct slice address,
-                                struct slice account, int64_t now_us, int64_t *ret_wait_us,
-                                bool *ret_is_news);
-/* It was right: taken back, and the account's earlier ones are forgotten. */
-void login_guard_succeeded(struct login_guard *guard, struct slice address, struct slice account,
-                           int64_t now_us);
+                                struct slice account, struct login_guard_refusal *ret_refusal);
+/* A try that was let in has ended. If it was right it is taken back, and of the account all wrong
+ * ones are forgotten. */
+void login_guard_leave(struct login_guard *guard, struct slice address, struct slice account,
+                       bool is_right, int64_t now_us);
+
+/* Whether there is room beside the wrong ones. For what comes before a try. */
+MUST_USE bool login_guard_look(struct login_guard *guard, struct slice address,
+                               struct slice account, int64_t now_us,
+                               struct login_guard_refusal *ret_refusal);
+/* Counts what was no try, but is no better than a wrong one. */
+void login_guard_blame(struct login_guard *guard, struct slice address, struct slice account,
+                       int64_t now_us);

@@ -240,11 +240,29 @@ TEST(claims, name_somebody_or_refuse)
 
 #define SECOND 1000000
 
+/* A wrong try. */
 static bool enter(struct login_guard *guard, const char *address, const char *account, int64_t now)
 {
-    int64_t wait_us;
-    bool is_news;
-    return login_guard_enter(guard, slice_of(address), slice_of(account), now, &wait_us, &is_news);
+    struct login_guard_refusal refused;
+    if (login_guard_try(guard, slice_of(address), slice_of(account), now, &refused) !=
+        LOGIN_GUARD_MAY) {
+        return false;
+    }
+    login_guard_leave(guard, slice_of(address), slice_of(account), false, now);
+    return true;
+}
+
+static enum login_guard_answer begin(struct login_guard *guard, const char *address,
+                                     const char *account, int64_t now)
+{
+    struct login_guard_refusal refused;
+    return login_guard_try(guard, slice_of(address), slice_of(account), now, &refused);
+}
+
+static void end(struct login_guard *guard, const char *address, const char *account, bool is_right,
+                int64_t now)
+{
+    login_guard_leave(guard, slice_of(address), slice_of(account), is_right, now);
 }
 
 static struct login_guard *new_guard(unsigned account_max, unsigned address_max)
@@ -259,30 +277,72 @@ TEST(login_guard, lets_few_wrong_tries_through_and_slowly_more)
 {
     struct login_guard *guard CLEANUP(login_guard_cleanup) = new_guard(5, 1000);
     int64_t now = 1000 * (int64_t)SECOND;
-    int64_t wait_us = 0;
-    bool is_news = false;
+    struct login_guard_refusal refused = {0};
+    struct slice elsewhere = SLICE("10.9.9.9"), bob = SLICE("bob");
     for (int i = 0; i < 5; i++) {
         CHECK(enter(guard, "10.0.0.1", i % 2 == 0 ? "bob" : "BOB", now));
     }
-    CHECK(!login_guard_enter(guard, SLICE("10.9.9.9"), SLICE("bob"), now, &wait_us, &is_news));
-    CHECK(is_news); /* and a flood of them is not */
+    CHECK(!login_guard_look(guard, elsewhere, bob, now, &refused));
+    CHECK(refused.is_news); /* and a flood of them is not */
     for (int i = 0; i < 100; i++) {
-        CHECK(!login_guard_enter(guard, SLICE("10.9.9.9"), SLICE("bob"), now + i, &wait_us,
-                                 &is_news));
-        CHECK(!is_news);
+        CHECK(login_guard_try(guard, elsewhere, bob, now + i, &refused) == LOGIN_GUARD_FULL);
+        CHECK(!refused.is_news);
     }
-    CHECK(!login_guard_enter(guard, SLICE("10.9.9.9"), SLICE("bob"), now + SECOND, &wait_us,
-                             &is_news));
-    CHECK(is_news);
-    CHECK(wait_us > 0 && wait_us <= 12 * (int64_t)SECOND);
+    CHECK(login_guard_try(guard, elsewhere, bob, now + SECOND, &refused) == LOGIN_GUARD_FULL);
+    CHECK(refused.is_news);
+    CHECK(refused.wait_us > 0 && refused.wait_us <= 12 * (int64_t)SECOND);
     CHECK(enter(guard, "10.0.0.1", "anna", now)); /* nobody else is locked out */
     CHECK(!enter(guard, "10.0.0.1", "bob", now + 11 * (int64_t)SECOND));
-    CHECK(enter(guard, "10.0.0.1", "bob", now + 12 * (int64_t)SECOND));
-    CHECK(!enter(guard, "10.0.0.1", "bob", now + 12 * (int64_t)SECOND));
-    login_guard_succeeded(guard, SLICE("10.0.0.1"), SLICE("bob"), now + 12 * (int64_t)SECOND);
+    CHECK(begin(guard, "10.0.0.1", "bob", now + 12 * (int64_t)SECOND) == LOGIN_GUARD_MAY);
+    CHECK(begin(guard, "10.0.0.1", "bob", now + 12 * (int64_t)SECOND) == LOGIN_GUARD_LINE);
+    end(guard, "10.0.0.1", "bob", true, now + 12 * (int64_t)SECOND);
     for (int i = 0; i < 5; i++) {
         CHECK(enter(guard, "10.0.0.1", "bob", now + 12 * (int64_t)SECOND));
     }
+}
+
+/* What is under way is neither right nor wrong: it takes a place, and refuses nobody. */
+TEST(login_guard, makes_others_wait_for_tries_under_way)
+{
+    struct login_guard *guard CLEANUP(login_guard_cleanup) = new_guard(3, 1000);
+    struct login_guard_refusal refused;
+    int64_t now = 1000 * (int64_t)SECOND;
+    for (int i = 0; i < 3; i++) {
+        CHECK(begin(guard, "10.0.0.1", "bob", now) == LOGIN_GUARD_MAY);
+    }
+    CHECK(begin(guard, "10.0.0.2", "bob", now) == LOGIN_GUARD_LINE);
+    CHECK(login_guard_look(guard, SLICE("10.0.0.2"), SLICE("bob"), now, &refused));
+    end(guard, "10.0.0.1", "bob", false, now);
+    CHECK(begin(guard, "10.0.0.2", "bob", now) == LOGIN_GUARD_LINE);
+    end(guard, "10.0.0.1", "bob", false, now);
+    end(guard, "10.0.0.1", "bob", false, now);
+    CHECK(begin(guard, "10.0.0.2", "bob", now) == LOGIN_GUARD_FULL);
+    CHECK(!login_guard_look(guard, SLICE("10.0.0.2"), SLICE("bob"), now, &refused));
+    /* A right one forgives what was wrong, and not what may yet be. */
+    now += 20 * (int64_t)SECOND;
+    CHECK(begin(guard, "10.0.0.1", "bob", now) == LOGIN_GUARD_MAY);
+    end(guard, "10.0.0.1", "bob", true, now);
+    CHECK(begin(guard, "10.0.0.1", "bob", now) == LOGIN_GUARD_MAY);
+    CHECK(begin(guard, "10.0.0.1", "bob", now) == LOGIN_GUARD_MAY);
+    CHECK(begin(guard, "10.0.0.9", "bob", now) == LOGIN_GUARD_MAY);
+    end(guard, "10.0.0.9", "bob", true, now);
+    end(guard, "10.0.0.1", "bob", false, now);
+    end(guard, "10.0.0.1", "bob", false, now);
+    CHECK(enter(guard, "10.0.0.1", "bob", now));
+    CHECK(!enter(guard, "10.0.0.1", "bob", now));
+}
+
+/* Goal: who gives up an exchange is no better off than who was wrong, and locks nobody out for
+ * longer than that. */
+TEST(login_guard, counts_what_was_no_try)
+{
+    struct login_guard *guard CLEANUP(login_guard_cleanup) = new_guard(3, 1000);
+    int64_t now = 1000 * (int64_t)SECOND;
+    for (int i = 0; i < 300; i++) {
+        login_guard_blame(guard, SLICE("10.0.0.1"), SLICE("bob"), now);
+    }
+    CHECK(!enter(guard, "10.0.0.2", "bob", now + 19 * (int64_t)SECOND));
+    CHECK(enter(guard, "10.0.0.2", "bob", now + 20 * (int64_t)SECOND));
 }
 
 TEST(login_guard, counts_an_address_and_a_network_of_ipv6)
@@ -306,8 +366,8 @@ TEST(login_guard, takes_right_tries_back)
 {
     struct login_guard *guard CLEANUP(login_guard_cleanup) = new_guard(3, 3);
     for (int i = 0; i < 1000; i++) {
-        CHECK(enter(guard, "192.0.2.7", "etl", 5 * (int64_t)SECOND));
-        login_guard_succeeded(guard, SLICE("192.0.2.7"), SLICE("etl"), 5 * (int64_t)SECOND);
+        CHECK(begin(guard, "192.0.2.7", "etl", 5 * (int64_t)SECOND) == LOGIN_GUARD_MAY);
+        end(guard, "192.0.2.7", "etl", true, 5 * (int64_t)SECOND);
     }
 }
 

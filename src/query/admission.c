@@ -19,10 +19,11 @@ struct admission {
     struct waiter *waiters;
     struct fair_limits limits;
     int64_t wait_max_us;
+    int64_t idle_max_us; /* 0 = idle queries keep their places */
     struct admission_counts refused;
 };
 
-/* A deadline of the statement wakes nobody here. */
+/* A deadline of the statement wakes nobody here, nor does a client that falls idle. */
 #define LOOK_US 100000
 
 enum err admission_new(const struct config *config, uint64_t memory_bytes_max,
@@ -44,6 +45,7 @@ enum err admission_new(const struct config *config, uint64_t memory_bytes_max,
         return errinfo_nomem(info);
     }
     admission->wait_max_us = config_duration_ms(config, CONFIG_QUERY_QUEUE_TIMEOUT) * 1000;
+    admission->idle_max_us = config_duration_ms(config, CONFIG_QUERY_IDLE_TIMEOUT) * 1000;
     pthread_mutex_init(&admission->lock, NULL);
     *ret_admission = admission;
     return ERR_OK;
@@ -164,6 +166,29 @@ static enum err say_waited(const struct admission *admission, const struct fair_
     return ERR_BUSY;
 }
 
+bool admission_blocks(struct admission *admission, const struct query *placed,
+                      const struct query *waiting)
+{
+    pthread_mutex_lock(&admission->lock);
+    bool does = placed->ticket != NULL && waiting->ticket != NULL &&
+                fair_blocks(admission->fair, placed->ticket, waiting->ticket);
+    pthread_mutex_unlock(&admission->lock);
+    return does;
+}
+
+/* A place is an engine host and its memory, so that an idle query cannot give it back and go on
+ * later; but it need not keep it from those who would use it. Under the lock, which is given up
+ * meanwhile: that of the list of clients comes before it. */
+static void end_idle(struct admission *admission, struct query *query)
+{
+    if (admission->idle_max_us != 0) {
+        pthread_mutex_unlock(&admission->lock);
+        clients_end_idle(&query->session->warehouse->clients, query,
+                         clock_mono_us() - admission->idle_max_us);
+        pthread_mutex_lock(&admission->lock);
+    }
+}
+
 /* Under the lock. */
 static enum err wait_for_place(struct admission *admission, struct waiter *waiter,
                                struct query *query, struct errinfo *info)
@@ -178,7 +203,9 @@ static enum err wait_for_place(struct admission *admission, struct waiter *waite
         }
         int64_t look_us = give_up_us - now_us < LOOK_US ? give_up_us : now_us + LOOK_US;
         struct timespec until = {look_us / 1000000, look_us % 1000000 * 1000};
-        (void)pthread_cond_timedwait(&waiter->changed, &admission->lock, &until);
+        if (pthread_cond_timedwait(&waiter->changed, &admission->lock, &until) == ETIMEDOUT) {
+            end_idle(admission, query);
+        }
     }
     return ERR_OK;
 }

@@ -33,6 +33,10 @@ MUST_USE enum err admission_check_rate(struct session *session, bool *ret_is_fir
 MUST_USE enum err admission_enter(struct admission *admission, struct query *query,
                                   struct errinfo *info);
 void admission_leave(struct admission *admission, struct query *query);
+/* Whether a place of `placed`, which may be any query in the list of clients, is one that `waiting`
+ * waits for. */
+bool admission_blocks(struct admission *admission, const struct query *placed,
+                      const struct query *waiting);
 void admission_wake(struct admission *admission); /* a waiter may have been cancelled */
 
 struct fair_limits admission_server_limits(const struct admission *admission);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "query/admission_int.h"
 #include "query/query_int.h"
 #include "sql/scan.h"
 
@@ -20,7 +21,9 @@ struct client {
     atomic_llong state_wall_us;
     void *context;
     void (*cancel)(void *context);
-    void (*terminate)(void *context);
+    void (*terminate)(void *context, enum client_end why);
+    enum err (*list_cursors)(void *context, struct arena *arena, struct client_cursor **ret_cursors,
+                             size_t *ret_count, struct errinfo *info);
 };
 
 void clients_init(struct clients *clients)
@@ -75,7 +78,8 @@ enum err client_open(struct warehouse *warehouse, const struct client_spec *spec
                               .connected_wall_us = clock_wall_us(),
                               .context = spec->context,
                               .cancel = spec->cancel,
-                              .terminate = spec->terminate};
+                              .terminate = spec->terminate,
+                              .list_cursors = spec->list_cursors};
     put_application(client, spec->application);
     atomic_init(&client->state, CLIENT_IDLE);
     atomic_init(&client->state_wall_us, client->connected_wall_us);
@@ -138,6 +142,16 @@ void session_set_client(struct session *session, struct client *client)
     session->client = client;
 }
 
+enum err client_list_cursors(struct client *client, struct arena *arena,
+                             struct client_cursor **ret_cursors, size_t *ret_count,
+                             struct errinfo *info)
+{
+    *ret_count = 0;
+    return client == NULL || client->list_cursors == NULL
+               ? ERR_OK
+               : client->list_cursors(client->context, arena, ret_cursors, ret_count, info);
+}
+
 /* ---- what runs ---- */
 
 void clients_add(struct clients *clients, struct query *query)
@@ -172,6 +186,36 @@ void clients_remove(struct clients *clients, struct query *query)
     *(running->previous == NULL ? &clients->running : &running->previous->next) = running->next;
     if (running->next != NULL) {
         running->next->previous = running->previous;
+    }
+    pthread_mutex_unlock(&clients->lock);
+}
+
+/* Of one that is in the list. */
+static const struct query *query_of(const struct running *running)
+{
+    return (const struct query *)(const void *)((const char *)running -
+                                                offsetof(struct query, running));
+}
+
+void clients_end_idle(struct clients *clients, const struct query *waiting, int64_t since_us)
+{
+    struct admission *admission = waiting->session->warehouse->admission;
+    struct running *longest = NULL;
+    bool is_one_ending = false;
+    pthread_mutex_lock(&clients->lock);
+    for (struct running *r = clients->running; r != NULL && !is_one_ending; r = r->next) {
+        int64_t idle_us = atomic_load(&r->idle_since_us);
+        bool is_other = r->client != NULL && r->client != waiting->session->client;
+        bool is_idle = is_other && idle_us != 0 && idle_us <= since_us;
+        if ((is_idle || r->is_ended) && admission_blocks(admission, query_of(r), waiting)) {
+            is_one_ending = r->is_ended;
+            longest =
+                longest == NULL || idle_us < atomic_load(&longest->idle_since_us) ? r : longest;
+        }
+    }
+    if (longest != NULL && !is_one_ending) {
+        longest->is_ended = true;
+        longest->client->terminate(longest->client->context, CLIENT_END_IDLE);
     }
     pthread_mutex_unlock(&clients->lock);
 }
@@ -334,7 +378,11 @@ enum err clients_signal(struct clients *clients, const struct identity *who, int
         err = arena_slice(arena, identity_subject(client->who), ret_user) ? ERR_OK
                                                                           : errinfo_nomem(info);
         if (err == ERR_OK) {
-            (signal == CLIENT_CANCEL ? client->cancel : client->terminate)(client->context);
+            if (signal == CLIENT_CANCEL) {
+                client->cancel(client->context);
+            } else {
+                client->terminate(client->context, CLIENT_END_SIGNAL);
+            }
             *ret_done = true;
         }
     }

@@ -14,6 +14,7 @@
 
 #define CLIENT_ROLE_OPERATOR "moat_operator"
 
+struct arena;
 struct warehouse;
 struct session;
 struct client;
@@ -25,6 +26,19 @@ enum client_state {
     CLIENT_IDLE_IN_FAILED_TRANSACTION,
 };
 
+enum client_end {
+    CLIENT_END_SIGNAL, /* somebody who may has said so */
+    CLIENT_END_IDLE    /* it took no rows, and another waited for its place */
+};
+
+struct client_cursor {
+    struct slice name;
+    struct slice statement;
+    bool is_holdable;
+    bool is_binary;
+    int64_t created_wall_us;
+};
+
 struct client_spec {
     const char *protocol; /* literal */
     struct identity *who;
@@ -32,8 +46,11 @@ struct client_spec {
     struct slice application; /* program, as it calls itself */
     void *context;
     /* Any thread, until client_close has returned; they must not wait, nor call back. */
-    void (*cancel)(void *context);    /* what runs now */
-    void (*terminate)(void *context); /* the connection */
+    void (*cancel)(void *context);                         /* what runs now */
+    void (*terminate)(void *context, enum client_end why); /* the connection */
+    /* From the thread of its session; the texts are good while that runs. NULL: it has none. */
+    enum err (*list_cursors)(void *context, struct arena *arena, struct client_cursor **ret_cursors,
+                             size_t *ret_count, struct errinfo *info);
 };
 
 MUST_USE enum err client_open(struct warehouse *warehouse, const struct client_spec *spec,

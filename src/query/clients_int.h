@@ -27,6 +27,8 @@ struct running {
     atomic_int state; /* enum query_state */
     int64_t started_wall_us;
     atomic_ullong rows_out;
+    atomic_llong idle_since_us; /* its client has rows, or could ask for them; 0: it works */
+    bool is_ended;              /* for being idle; under the lock */
 };
 
 void clients_init(struct clients *clients);
@@ -37,10 +39,19 @@ void clients_add(struct clients *clients, struct query *query);
 void clients_tell(struct clients *clients, struct query *query);
 void clients_remove(struct clients *clients, struct query *query);
 
+/* Ends the connection whose query has been idle for longest, and since before `since_us`, if that
+ * keeps `waiting` from a place; one after the other. */
+void clients_end_idle(struct clients *clients, const struct query *waiting, int64_t since_us);
+
 /* What `who` may see of them, in `arena`; `self` is the client that asks, or NULL. */
 MUST_USE enum err clients_list(struct clients *clients, const struct identity *who,
                                const struct client *self, struct arena *arena,
                                struct catalog_activity *ret_activity, struct errinfo *info);
+
+/* Of a session's client, or NULL: from the session's thread. */
+MUST_USE enum err client_list_cursors(struct client *client, struct arena *arena,
+                                      struct client_cursor **ret_cursors, size_t *ret_count,
+                                      struct errinfo *info);
 
 enum client_signal {
     CLIENT_CANCEL,

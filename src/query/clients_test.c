@@ -31,7 +31,7 @@ static void on_cancel(void *context)
     ((struct person *)context)->cancelled++;
 }
 
-static void on_terminate(void *context)
+static void on_terminate(void *context, UNUSED enum client_end why)
 {
     ((struct person *)context)->terminated++;
 }

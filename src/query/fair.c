@@ -325,6 +325,36 @@ static struct fair_ticket *pick(const struct fair *fair)
     return best != NULL && server_has_memory(fair, needed_bytes(fair, best)) ? best : NULL;
 }
 
+static bool counts_for(const struct fair_ticket *ticket, const struct group *group)
+{
+    bool does = ticket->person == group;
+    for (size_t i = 0; i < ticket->role_count && !does; i++) {
+        does = ticket->roles[i] == group;
+    }
+    return does;
+}
+
+bool fair_blocks(const struct fair *fair, const struct fair_ticket *placed,
+                 const struct fair_ticket *waiting)
+{
+    uint64_t bytes = needed_bytes(fair, waiting);
+    if (!placed->has_place || waiting->has_place) {
+        return false;
+    }
+    bool is_held_up = !group_has_place(&fair->server) || !server_has_memory(fair, bytes);
+    for (size_t i = 0; i <= waiting->role_count; i++) {
+        const struct group *group = i == waiting->role_count ? waiting->person : waiting->roles[i];
+        if (group_has_place(group) && group_has_memory(group, bytes)) {
+            continue;
+        }
+        if (!counts_for(placed, group)) {
+            return false;
+        }
+        is_held_up = true;
+    }
+    return is_held_up;
+}
+
 /* ---- asking ---- */
 
 static void count_queued(struct fair *fair, const struct fair_ticket *ticket, uint64_t change)

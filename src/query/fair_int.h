@@ -84,6 +84,10 @@ void *fair_context(const struct fair_ticket *ticket);
 uint64_t fair_memory(const struct fair_ticket *ticket); /* granted; 0 = the server has no limit */
 /* How long it would still wait; 0 = nothing is known yet. */
 int64_t fair_estimate(const struct fair *fair, const struct fair_ticket *ticket, int64_t now_us);
+/* Whether `waiting` would be nearer to a place without `placed`: each limit that holds it up is
+ * also filled by that. */
+bool fair_blocks(const struct fair *fair, const struct fair_ticket *placed,
+                 const struct fair_ticket *waiting);
 /* Out, from a place or from the queue; frees the ticket. */
 void fair_leave(struct fair *fair, struct fair_ticket *ticket, int64_t now_us);
 

@@ -378,3 +378,31 @@ TEST(fair, what_is_kept_of_people_does_not_grow)
     CHECK_U64(0, fair_count(world.fair, SLICE("p0")).running);
     fair_free(world.fair);
 }
+
+TEST(fair, says_whose_place_another_waits_for)
+{
+    /* Goal: nobody is ended for another who would have to wait all the same. */
+    struct world world = world_new(3, 0);
+    struct fair_ticket *ann = ask(&world, party("ann", 1, UINT64_MAX));
+    struct fair_ticket *ben = ask(&world, party("ben", 2, UINT64_MAX));
+    CHECK_U64(2, give_places(&world));
+    struct fair_ticket *ann2 = ask(&world, party("ann", 1, UINT64_MAX));
+    CHECK_U64(0, give_places(&world));
+    CHECK(fair_blocks(world.fair, ann, ann2)); /* her own limit: nobody else's place would help */
+    CHECK(!fair_blocks(world.fair, ben, ann2));
+    CHECK(!fair_blocks(world.fair, ann2, ann));
+    struct fair_ticket *ben2 = ask(&world, party("ben", 2, UINT64_MAX));
+    struct fair_ticket *cid = ask(&world, party("cid", 5, UINT64_MAX));
+    CHECK_U64(1, give_places(&world));
+    struct fair_ticket *placed = fair_has_place(ben2) ? ben2 : cid;
+    struct fair_ticket *other = placed == ben2 ? cid : ben2;
+    CHECK(fair_blocks(world.fair, ann, cid) == (other == cid)); /* the server's: anybody's would */
+    CHECK(fair_blocks(world.fair, ben, cid) == (other == cid));
+    CHECK(fair_blocks(world.fair, ann, ann2)); /* both her limit and the server's */
+    CHECK(!fair_blocks(world.fair, ben, ann2));
+    struct fair_ticket *const all[] = {ann2, ann, ben, other, placed};
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        leave(&world, all[i]);
+    }
+    fair_free(world.fair);
+}

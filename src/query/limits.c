@@ -270,6 +270,22 @@ static struct slice plain_text(struct slice literal)
     return is_quoted ? (struct slice){literal.ptr + 1, literal.len - 2} : literal;
 }
 
+/* What is refused is refused by the name that was written. */
+static enum err set_value(struct config *values, enum kind kind, const char *name,
+                          struct slice text, struct errinfo *info)
+{
+    struct errinfo why;
+    enum err err = config_set(values, kinds[kind].key, text, "limit", &why);
+    if (err != ERR_INVALID) {
+        return err == ERR_OK ? ERR_OK : (*info = why, err);
+    }
+    (void)errinfo_set(info, ERR_INVALID, why.sqlstate, "\"%s\" cannot be \"%.*s\"", name,
+                      (int)(text.len > 80 ? 80 : text.len), text.ptr);
+    errinfo_detail(info, "%s", why.detail);
+    errinfo_hint(info, "SHOW LIMITS shows what holds.");
+    return ERR_INVALID;
+}
+
 static enum err parse_change(struct config *values, const struct statement *statement,
                              const struct relation_option *option,
                              struct system_limit_change *ret_change, struct errinfo *info)
@@ -284,7 +300,7 @@ static enum err parse_change(struct config *values, const struct statement *stat
         *ret_change = (struct system_limit_change){.name = slice_of(name),
                                                    .is_unset = option->value.len == 0};
         if (!ret_change->is_unset) {
-            TRY(config_set(values, kinds[kind].key, plain_text(option->value), "limit", info));
+            TRY(set_value(values, kind, name, plain_text(option->value), info));
             ret_change->value = (int64_t)key_number(values, kind);
         }
         return ERR_OK;

@@ -79,6 +79,7 @@ void password_login_close(struct password_login *login)
         return;
     }
     if (!login->is_over) {
+        login_guard_blame(login->warehouse->guard, login->address, login->user, clock_mono_us());
         enum err ignored = audit_refusal(login, "the client gave up, or broke the exchange", NULL);
         (void)ignored; /* nobody got in, and the trail reports its own trouble */
     }
@@ -89,7 +90,6 @@ void password_login_close(struct password_login *login)
 
 static enum err refuse(struct password_login *login, const char *why, struct errinfo *info)
 {
-    login->is_over = true;
     TRY(audit_refusal(login, why, info));
     struct login_setup *setup CLEANUP(login_setup_cleanup) = NULL;
     TRY(login_setup_take(login->warehouse, &setup, info));
@@ -108,28 +108,45 @@ enum err password_login_first(struct password_login *login, struct slice message
     return scram_server_first(login->scram, message, ret_challenge, info);
 }
 
+/* `*ret_who` stays NULL if it is wrong, and `why` says in what. */
+static enum err evaluate(struct password_login *login, struct slice message, struct buf *ret_proof,
+                         struct identity **ret_who, const char **ret_why, struct errinfo *info)
+{
+    bool is_right = false;
+    TRY(scram_server_final(login->scram, message, ret_proof, &is_right, info));
+    if (!is_right) {
+        *ret_why = login->is_mock ? "there is no such user, or none with a password"
+                                  : "the password is wrong";
+        return ERR_OK;
+    }
+    enum err err = system_login(login->warehouse->system, login->user, SLICE(""), SLICE("password"),
+                                login->client, ret_who, info);
+    *ret_why = "the user was dropped meanwhile";
+    return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* The proof is the try, not the exchange: that takes as long as the client likes. */
 enum err password_login_final(struct password_login *login, struct slice message,
                               struct buf *ret_proof, struct identity **ret_identity,
                               struct errinfo *info)
 {
     struct warehouse *warehouse = login->warehouse;
     struct identity *who CLEANUP(identity_cleanup) = NULL;
-    bool is_right = false;
-    TRY(scram_server_final(login->scram, message, ret_proof, &is_right, info));
-    if (!is_right) {
-        return refuse(login,
-                      login->is_mock ? "there is no such user, or none with a password"
-                                     : "the password is wrong",
-                      info);
+    struct login_refusal early = {.user = login->user, .client = login->client};
+    const char *why = "";
+    login->is_over = true; /* counted and audited here */
+    TRY(login_begin_try(warehouse, login->address, login->user, &early, info));
+    enum err err = evaluate(login, message, ret_proof, &who, &why, info);
+    login_guard_leave(warehouse->guard, login->address, login->user, who != NULL, clock_mono_us());
+    if (err != ERR_OK) {
+        struct errinfo trail;
+        enum err audited =
+            audit_refusal(login, "the client gave up, or broke the exchange", &trail);
+        return audited == ERR_OK ? err : (*info = trail, audited);
     }
-    enum err err = system_login(warehouse->system, login->user, SLICE(""), SLICE("password"),
-                                login->client, &who, info);
-    if (err == ERR_NOT_FOUND) { /* dropped meanwhile */
-        return refuse(login, "the user was dropped meanwhile", info);
+    if (who == NULL) {
+        return refuse(login, why, info);
     }
-    TRY(err);
-    login_guard_succeeded(warehouse->guard, login->address, login->user, clock_mono_us());
-    login->is_over = true;
     TRY(warehouse_audit_login(warehouse, who, info));
     *ret_identity = TAKE(who);
     return ERR_OK;

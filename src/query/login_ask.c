@@ -1,4 +1,6 @@
 /* What a client is asked for at the door. */
+#include "base/clock.h"
+#include "identity/guard.h"
 #include "query/login_int.h"
 
 enum err warehouse_login_offer(struct warehouse *warehouse, const struct login_hello *hello,
@@ -18,6 +20,7 @@ enum err warehouse_login_offer(struct warehouse *warehouse, const struct login_h
         struct errinfo trail;
         enum err told = login_check_tries(warehouse, address, address, &refusal, &trail);
         if (told == ERR_OK) {
+            login_guard_blame(warehouse->guard, address, address, clock_mono_us());
             told = login_audit_refusal(warehouse, &refusal, &trail);
         }
         return told == ERR_OK ? err : (*info = trail, told);

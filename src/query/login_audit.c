@@ -34,22 +34,35 @@ enum err login_audit_refusal(struct warehouse *warehouse, const struct login_ref
     return audit_write(warehouse->audit, &record, info);
 }
 
-enum err login_check_tries(struct warehouse *warehouse, struct slice address, struct slice account,
+static enum err refuse_try(struct warehouse *warehouse, const struct login_guard_refusal *refused,
                            const struct login_refusal *who, struct errinfo *info)
 {
-    int64_t wait_us;
-    bool is_news;
-    if (login_guard_enter(warehouse->guard, address, account, clock_mono_us(), &wait_us,
-                          &is_news)) {
-        return ERR_OK;
-    }
-    if (is_news) {
+    if (refused->is_news) {
         struct login_refusal refusal = *who;
         refusal.reason = SLICE("too many tries");
         refusal.sqlstate = "53300";
         TRY(login_audit_refusal(warehouse, &refusal, info));
     }
     (void)errinfo_set(info, ERR_BUSY, "53300", "too many tries to sign in");
-    errinfo_hint(info, "Try again in %lld seconds.", (long long)((wait_us + 999999) / 1000000));
+    errinfo_hint(info, "Try again in %lld seconds.",
+                 (long long)((refused->wait_us + 999999) / 1000000));
     return ERR_BUSY;
+}
+
+enum err login_check_tries(struct warehouse *warehouse, struct slice address, struct slice account,
+                           const struct login_refusal *who, struct errinfo *info)
+{
+    struct login_guard_refusal refused;
+    return login_guard_look(warehouse->guard, address, account, clock_mono_us(), &refused)
+               ? ERR_OK
+               : refuse_try(warehouse, &refused, who, info);
+}
+
+enum err login_begin_try(struct warehouse *warehouse, struct slice address, struct slice account,
+                         const struct login_refusal *who, struct errinfo *info)
+{
+    struct login_guard_refusal refused;
+    return login_guard_enter(warehouse->guard, address, account, &refused)
+               ? ERR_OK
+               : refuse_try(warehouse, &refused, who, info);
 }

@@ -94,14 +94,16 @@ enum err warehouse_login_credential(struct warehouse *warehouse,
     struct attempt attempt = {.warehouse = warehouse,
                               .credential = credential,
                               .client = login_cut(client),
-                              .started_us = clock_mono_us(),
                               .refusal = {.provider = ""}};
     info = info != NULL ? info : &local;
     TRY(login_setup_take(warehouse, &setup, info));
     attempt.setup = setup;
-    TRY(login_check_tries(warehouse, credential->address, account_of_attempt(credential), &early,
-                          info));
+    TRY(login_begin_try(warehouse, credential->address, account_of_attempt(credential), &early,
+                        info));
+    attempt.started_us = clock_mono_us();
     enum err err = try_login(&attempt, &who, info);
+    login_guard_leave(warehouse->guard, credential->address, account_of_attempt(credential),
+                      err == ERR_OK, clock_mono_us());
     if (err != ERR_OK) {
         struct errinfo trail;
         enum err audited = audit_refusal(&attempt, info->sqlstate, &trail);
@@ -109,8 +111,6 @@ enum err warehouse_login_credential(struct warehouse *warehouse,
         return audited == ERR_OK ? err : (*info = trail, audited);
     }
     TRY(warehouse_audit_login(warehouse, who, info));
-    login_guard_succeeded(warehouse->guard, credential->address, account_of_attempt(credential),
-                          clock_mono_us());
     *ret_identity = TAKE(who);
     return ERR_OK;
 }

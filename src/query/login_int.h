@@ -27,7 +27,12 @@ struct login_refusal {
 };
 MUST_USE enum err login_audit_refusal(struct warehouse *warehouse,
                                       const struct login_refusal *refusal, struct errinfo *info);
-/* Counts a try. ERR_BUSY (53300): there were too many; audited, but of a flood only so much. */
+/* For what comes before a try. ERR_BUSY (53300): too many were wrong; audited, but of a flood only
+ * so much. */
 MUST_USE enum err login_check_tries(struct warehouse *warehouse, struct slice address,
                                     struct slice account, const struct login_refusal *who,
                                     struct errinfo *info);
+/* Counts a try, which login_guard_leave ends; waits for others under way. ERR_BUSY as above. */
+MUST_USE enum err login_begin_try(struct warehouse *warehouse, struct slice address,
+                                  struct slice account, const struct login_refusal *who,
+                                  struct errinfo *info);

@@ -1,4 +1,7 @@
 /* Signing in from outside with what the store knows: passwords, API keys; what the trail says. */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "arrow/value.h"
 #include "base/clock.h"
 #include "base/io.h"
@@ -234,6 +237,66 @@ TEST(login, of_who_tries_too_often_waits)
     CHECK_STR("53300", house.info.sqlstate);
     CHECK_ERR(ERR_BUSY, login(&house, CREDENTIAL_PASSWORD, "nobody", "right", &who));
     CHECK(strstr(trail(&house), "bob|53300|too many tries") != NULL);
+    house_close(&house);
+}
+
+/* ---- many at once ---- */
+
+#define SIDE_BY_SIDE 200
+
+struct crowd {
+    struct house *house;
+    const char *secret;
+    atomic_uint right;
+    atomic_uint wrong; /* looked at, and refused for what they are */
+    atomic_uint refused;
+};
+
+static void *one_of_crowd(void *context)
+{
+    struct crowd *crowd = context;
+    struct identity *who CLEANUP(identity_cleanup) = NULL;
+    struct errinfo info;
+    struct credential credential = {.kind = CREDENTIAL_PASSWORD,
+                                    .user = SLICE("bob"),
+                                    .secret = slice_of(crowd->secret),
+                                    .address = SLICE("192.0.2.1")};
+    enum err err = warehouse_login_credential(crowd->house->warehouse, &credential,
+                                              SLICE("192.0.2.1 test"), &who, &info);
+    atomic_fetch_add(err == ERR_OK       ? &crowd->right
+                     : err == ERR_DENIED ? &crowd->wrong
+                                         : &crowd->refused,
+                     1);
+    return NULL;
+}
+
+static void run_crowd(struct crowd *crowd)
+{
+    pthread_t threads[SIDE_BY_SIDE];
+    for (size_t i = 0; i < SIDE_BY_SIDE; i++) {
+        CHECK(pthread_create(&threads[i], NULL, one_of_crowd, crowd) == 0);
+    }
+    for (size_t i = 0; i < SIDE_BY_SIDE; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+}
+
+/* Goal: neither is a right login refused because others are under way, nor does an attacker get
+ * more wrong ones looked at by trying them side by side. Far more at once than the limits. */
+TEST(login, counts_only_wrong_ones_however_many_are_under_way)
+{
+    struct house house;
+    house_open_with(&house, "login.account_tries=7", "login.window=1h");
+    CHECK_OK(ask(&house, house.owner, "CREATE USER bob PASSWORD 'right'", NULL));
+    struct crowd right = {.house = &house, .secret = "right"};
+    run_crowd(&right);
+    CHECK(atomic_load(&right.right) == SIDE_BY_SIDE);
+    struct crowd wrong = {.house = &house, .secret = "wrong"};
+    run_crowd(&wrong);
+    CHECK(atomic_load(&wrong.wrong) == 7);
+    CHECK(atomic_load(&wrong.refused) == SIDE_BY_SIDE - 7);
+    run_crowd(&right);
+    CHECK(atomic_load(&right.right) == SIDE_BY_SIDE); /* the account is full of wrong ones */
     house_close(&house);
 }
 

@@ -478,7 +478,11 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     if (query->is_admin) {
         TRY(query_move(query, QUERY_SECURED, info));
     }
-    TRY(dispatch[statement.kind].run(query, &statement, info));
+    enum err err = dispatch[statement.kind].run(query, &statement, info);
+    if (err == ERR_NOT_FOUND && strcmp(info->sqlstate, "42704") == 0) {
+        query_explain_principal(query, info);
+    }
+    TRY(err);
     if (!query->has_rows && query->state < QUERY_SECURED) {
         TRY(query_move(query, QUERY_SECURED, info));
     }
@@ -585,6 +589,7 @@ enum err query_open(struct session *session, struct slice statement,
         query_free(query);
         return err;
     }
+    query_touch(query);
     *ret_query = query;
     return ERR_OK;
 }
@@ -682,15 +687,14 @@ static bool take_pulled(struct query *query, struct ArrowArray *ret_batch)
     return true;
 }
 
-enum err query_next(struct query *query, struct ArrowArray *ret_batch, struct errinfo *info)
+void query_touch(struct query *query)
 {
-    struct errinfo local;
-    info = info != NULL ? info : &local;
-    if (query->is_answered) { /* all but its rows is done */
-        *ret_batch = (struct ArrowArray){0};
-        (void)take_pulled(query, ret_batch);
-        return ERR_OK;
-    }
+    atomic_store(&query->running.idle_since_us, clock_mono_us());
+}
+
+/* Moves on, and pulls. */
+static enum err next_batch(struct query *query, struct ArrowArray *ret_batch, struct errinfo *info)
+{
     ASSERT(query->has_rows && !query_state_is_final(query->state));
     if (query->state == QUERY_RUNNING) {
         TRY(query_move(query, QUERY_STREAMING, info));
@@ -706,6 +710,20 @@ enum err query_next(struct query *query, struct ArrowArray *ret_batch, struct er
     }
     *ret_batch = batch;
     return ERR_OK;
+}
+
+enum err query_next(struct query *query, struct ArrowArray *ret_batch, struct errinfo *info)
+{
+    struct errinfo local;
+    if (query->is_answered) { /* all but its rows is done */
+        *ret_batch = (struct ArrowArray){0};
+        (void)take_pulled(query, ret_batch);
+        return ERR_OK;
+    }
+    atomic_store(&query->running.idle_since_us, 0);
+    enum err err = next_batch(query, ret_batch, info != NULL ? info : &local);
+    query_touch(query);
+    return err;
 }
 
 void query_close(struct query *query)

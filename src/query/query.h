@@ -223,6 +223,8 @@ size_t query_column_count(const struct query *query);
 struct query_column query_column(const struct query *query, size_t index); /* until the end */
 MUST_USE enum err query_schema(struct query *query, struct ArrowSchema *ret_schema,
                                struct errinfo *info);
+/* Its client takes rows of a batch that it has: not idle (query.idle_timeout). */
+void query_touch(struct query *query);
 /* At the end ret_batch->release is NULL (and the end is audited). */
 MUST_USE enum err query_next(struct query *query, struct ArrowArray *ret_batch,
                              struct errinfo *info);

@@ -42,6 +42,7 @@ struct warehouse {
     int64_t started_wall_us;
     struct engine_hosts *hosts; /* NULL: the engine runs in this process */
     struct engine *engine;
+    struct spill *spill; /* where it spills; NULL: nowhere */
     struct admission *admission;
     struct plan_cache *cache;
     struct watchdog *watchdog;
@@ -276,6 +277,7 @@ bool files_explain(struct query *query, struct errinfo *info);
 /* Names the files in the engine's words, where the person may know them, and shortens those. */
 void files_polish(const struct query *query, struct errinfo *info);
 
+void query_explain_principal(const struct query *query, struct errinfo *info); /* is not there */
 /* What may be told about a failure where a policy applies. */
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);
 

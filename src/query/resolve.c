@@ -316,13 +316,15 @@ enum err(resolve_no_catalog)(struct session *session, const struct identity *who
     return ERR_NOT_FOUND;
 }
 
-/* The one wording for "absent or not yours", with the nearest name the person may see. */
+/* The one wording for "absent or not yours", with the nearest name the person may see.
+ * PostgreSQL's word: programs look for it. */
 static enum err not_found(struct session *session, const struct identity *who,
                           const struct sql_name *written, struct errinfo *info)
 {
     struct buf name CLEANUP(buf_fini) = {0};
     print_plain(&name, written);
-    (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%s\" does not exist", buf_cstr(&name));
+    (void)errinfo_set(info, ERR_NOT_FOUND, "42P01", "relation \"%s\" does not exist",
+                      buf_cstr(&name));
     if (resolve_is_pg(written->name)) {
         return ERR_NOT_FOUND; /* the caller looks there next */
     }
@@ -377,6 +379,30 @@ static enum err list_activity(void *context, const struct identity *who, struct 
                         info);
 }
 
+static enum err list_cursors(void *context, struct arena *arena,
+                             struct catalog_cursor **ret_cursors, size_t *ret_count,
+                             struct errinfo *info)
+{
+    const struct session *session = context;
+    struct client_cursor *found = NULL;
+    size_t count;
+    TRY(client_list_cursors(session->client, arena, &found, &count, info));
+    struct catalog_cursor *cursors = arena_calloc(arena, count + 1, sizeof(*cursors));
+    if (cursors == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        cursors[i] = (struct catalog_cursor){.name = found[i].name,
+                                             .statement = found[i].statement,
+                                             .is_holdable = found[i].is_holdable,
+                                             .is_binary = found[i].is_binary,
+                                             .created_wall_us = found[i].created_wall_us};
+    }
+    *ret_cursors = cursors;
+    *ret_count = count;
+    return ERR_OK;
+}
+
 static enum err make_input(struct session *session, const struct identity *who, struct arena *arena,
                            struct resolve_memo *memo, struct errinfo *info)
 {
@@ -407,6 +433,7 @@ static enum err make_input(struct session *session, const struct identity *who, 
         .audit_path_count = path_count,
         .settings_json = &memo->settings,
         .list_activity = list_activity,
+        .list_cursors = list_cursors,
         .activity_context = session,
         .model = &memo->model,
     };

@@ -11,6 +11,7 @@
 #include "query/admission_int.h"
 #include "query/login_int.h"
 #include "query/trail_int.h"
+#include "query/spill_int.h"
 
 #define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)
 
@@ -70,11 +71,12 @@ static enum err open_engine(struct warehouse *warehouse, const struct warehouse_
     }
     if (temp_bytes > 0) {
         TRY(io_make_folders(temp, 0700, info));
+        TRY(spill_open(temp, &warehouse->spill, info));
     }
     struct engine_options options = {
         .memory_bytes_max = engine_memory_max(config),
         .thread_count = (unsigned)config_integer(config, CONFIG_ENGINE_THREADS),
-        .temp_folder = temp_bytes > 0 ? temp : NULL,
+        .temp_folder = temp_bytes > 0 ? spill_folder(warehouse->spill) : NULL,
         .temp_bytes_max = temp_bytes,
         .mask_key = system_mask_key(warehouse->system),
         .module_path = given->engine_module,
@@ -177,6 +179,7 @@ void warehouse_close(struct warehouse *warehouse)
     admission_free(warehouse->admission);
     engine_close(warehouse->engine);
     engine_hosts_close(warehouse->hosts);
+    spill_close(warehouse->spill);
     audit_close(warehouse->audit);
     system_close(warehouse->system);
     metrics_free(warehouse->metrics);

@@ -589,6 +589,7 @@ static enum err check_select(struct ast_check *c, const struct shape *shape, str
     bool keeps_rows = c->keeps_rows;
     if (!c->is_verify && c->binding == NULL) {
         TRY(ast__macro_groups(c, node));
+        TRY(ast__series(c, node));
     }
     c->select = select;
     c->keeps_rows = json_is_null(json_get(node, "sample"));

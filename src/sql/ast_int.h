@@ -161,6 +161,10 @@ MUST_USE enum err ast__macro_rows(struct ast_check *c, struct json *node, bool *
 MUST_USE enum err ast__macro_list(struct ast_check *c, struct json *call);
 MUST_USE enum err ast__macro_system_column(struct ast_check *c, struct json *node,
                                            bool *ret_is_done);
+/* `generate_series(timestamp, '2020-01-31', '1 day')`: words are of the type that is wanted. */
+MUST_USE enum err ast__series_words(struct ast_check *c, struct json *call);
+/* generate_series in the select list as rows; before its members are looked at. */
+MUST_USE enum err ast__series(struct ast_check *c, struct json *select);
 /* GROUP BY a name that is a result's and a table's: as in SQL, the result's. */
 MUST_USE enum err ast__macro_groups(struct ast_check *c, const struct json *select);
 void ast__macro_operator(const struct ast_check *c, struct json *node);

@@ -242,16 +242,20 @@ static enum err check_injected(const struct ast_check *c, const struct json *cal
 }
 
 /* `FROM pg_catalog.unnest(x) y`: with its schema it is PostgreSQL's, where y also names the
- * one column. */
+ * one column. generate_series is so without it, too. */
 static enum err take_schema(struct ast_check *c, struct json *node, struct json *call)
 {
     struct json *aliases = json_get(node, "column_name_alias");
     struct slice alias = json_get_text(node, "alias");
-    if (!slice_equal_fold(json_get_text(call, "schema"), SLICE(SQL_SCHEMA_PG)) || aliases == NULL ||
-        aliases->type != JSON_ARRAY) {
+    struct json *schema = json_get(call, "schema");
+    bool is_pg = slice_equal_fold(json_get_text(call, "schema"), SLICE(SQL_SCHEMA_PG));
+    bool is_series =
+        schema != NULL && schema->type == JSON_STRING && schema->text.len == 0 &&
+        slice_equal_fold(json_get_text(call, "function_name"), SLICE("generate_series"));
+    if ((!is_pg && !is_series) || aliases == NULL || aliases->type != JSON_ARRAY) {
         return ERR_OK;
     }
-    json_get(call, "schema")->text = SLICE("");
+    schema->text = SLICE("");
     if (alias.len > 0 && aliases->count == 0) {
         struct json *name = json_new_text(c->whole->ast.arena, alias);
         if (name == NULL) {
@@ -280,6 +284,7 @@ enum err ast__table_function(struct ast_check *c, struct json *node)
         bool is_done;
         TRY(take_schema(c, node, call));
         TRY(ast__macro_list(c, call));
+        TRY(ast__series_words(c, call));
         TRY(ast__macro_rows(c, node, &is_done));
         if (is_done) {
             return ERR_OK;

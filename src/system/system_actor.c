@@ -90,6 +90,13 @@ enum err system__need_principal(struct system *system, const struct actor *actor
     } else if (actor->is_admin) {
         system__suggest(system, "SELECT name FROM principal WHERE is_role = ?1 OR ?1 = 2",
                         VALUES(INT(want)), name, info);
+    } else { /* others know of themselves and of what they are members of */
+        system__suggest(system,
+                        "WITH RECURSIVE held (id) AS (VALUES (?2) UNION"
+                        " SELECT m.role FROM membership m JOIN held ON m.member = held.id)"
+                        " SELECT name FROM principal JOIN held USING (id)"
+                        " WHERE is_role = ?1 OR ?1 = 2",
+                        VALUES(INT(want), INT(actor->id)), name, info);
     }
     return ERR_NOT_FOUND;
 }

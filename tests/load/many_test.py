@@ -9,12 +9,13 @@ import hashlib
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../wire"))
-from protocol import PASSWORD, Refused, Server, eventually, refused, run
+from protocol import PASSWORD, Refused, Server, eventually, message, refused, run, text
 
 MOAT = sys.argv[1]
 IS_SANITIZED = any(name in open(MOAT, "rb").read() for name in (b"__asan_init", b"__tsan_init"))
@@ -50,6 +51,110 @@ def in_thread(function, *arguments):
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
     return thread, got
+
+
+# ---- queries whose clients take no rows
+
+BIG = "SELECT i, repeat('x', 500) FROM range(100000000) t(i)"
+
+
+def idle_queries_starve_nobody():
+    """All places are held by clients that take no rows: a cursor, a suspended portal, a full socket. Whoever comes gets a place, and loses
+    nobody more than it takes; who goes on asking keeps theirs."""
+    setup = f"CREATE USER bob PASSWORD '{PASSWORD}';"
+    with Server(MOAT, "query.concurrent_max=3", "query.idle_timeout=1s", "query.queue_timeout=20s", setup=setup) as server:
+        idle, busy, deaf = [server.connect() for _ in range(3)]
+        deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.query("BEGIN")
+        idle.query(f"DECLARE c CURSOR FOR {BIG}")
+        busy.query("BEGIN")
+        busy.query(f"DECLARE c CURSOR FOR {BIG}")
+        deaf.send(message("Q", text(BIG)))
+        stop = threading.Event()
+
+        def go_on():
+            while not stop.wait(0.2):
+                assert len(busy.query("FETCH 1 FROM c")) == 1
+            return "kept"
+
+        thread, kept = in_thread(go_on)
+        time.sleep(2)
+        assert len(idle.query("FETCH 1 FROM c")) == 1  # nobody waits: all may be as idle as they like
+        time.sleep(2)
+        with server.connect(user="bob") as bob:
+            started = time.monotonic()
+            bob.query("BEGIN")
+            bob.query(f"DECLARE c CURSOR FOR {BIG}")
+            assert time.monotonic() - started < 10
+            with server.connect(user="bob") as other:
+                assert other.query("SELECT count(*) FROM range(10)") == [["10"]]
+            assert len(bob.query("FETCH 1 FROM c")) == 1
+        assert idle.last_words() == "25P03"
+        stop.set()
+        thread.join()
+        assert kept == ["kept"], kept
+        for client in (busy, deaf):
+            client.close()
+
+
+def an_idle_query_of_another_is_not_to_blame():
+    setup = f"CREATE USER bob PASSWORD '{PASSWORD}';"
+    with Server(MOAT, "query.person_concurrent_max=1", "query.idle_timeout=200ms", "query.queue_timeout=3s", setup=setup) as server:
+        cursor, first, second = server.connect(), server.connect(user="bob"), server.connect(user="bob")
+        cursor.query("BEGIN")
+        cursor.query(f"DECLARE c CURSOR FOR {BIG}")
+        thread, _ = in_thread(first.query, LONG)
+        time.sleep(1)
+        refused("53400", second.query, "SELECT count(*) FROM range(10)")  # it is their own that runs
+        assert len(cursor.query("FETCH 3 FROM c")) == 3
+        first.cancel(server.port)
+        thread.join()
+        for client in (cursor, first, second):
+            client.close()
+
+
+# ---- queries that never end by themselves
+
+ENDLESS = "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT {} FROM t"
+KINDS = ("*", "count(*)", "max(n)")  # rows that are sent, rows that are gathered
+
+
+def running(server, client):
+    return client.query("SELECT count(*) FROM moat_system.running_queries WHERE statement LIKE 'WITH RECURSIVE%'") == [["1"]]
+
+
+def endless_recursion_ends_in_time():
+    with Server(MOAT) as server, server.connect() as client:
+        client.query("SET statement_timeout = '1s'")
+        for what in KINDS:
+            started = time.monotonic()
+            refused("57014", client.query, ENDLESS.format(what))
+            assert time.monotonic() - started < 10, what
+        assert client.query("SELECT 1") == [["1"]]
+
+
+def endless_recursion_ends_with_its_client():
+    with Server(MOAT) as server, server.connect() as watcher:
+        for what in KINDS:
+            client = server.connect()
+            client.send(message("Q", text(ENDLESS.format(what))))
+            eventually(lambda: running(server, watcher))
+            client.close()
+            eventually(lambda: not running(server, watcher), 20)
+
+
+def endless_recursion_ends_with_its_memory():
+    """It doubles, so that it is not time that ends it; what a query has, and what it may spill, is little."""
+    grow = "WITH RECURSIVE t AS (SELECT range(1000) AS n UNION ALL SELECT n FROM t, range(2)) SELECT count(*) FROM t"
+    with Server(MOAT, "engine.memory=256MiB", "engine.temp_disk=64MiB", "query.timeout=120s") as server, server.connect() as client:
+        started = time.monotonic()
+        try:
+            client.query(grow)
+            raise AssertionError("it ended by itself")
+        except Refused as error:
+            assert error.code in ("53200", "53100", "53400"), error
+        assert time.monotonic() - started < 60
+        assert client.query("SELECT 1") == [["1"]]
 
 
 # ---- hosts that die
@@ -241,6 +346,8 @@ def ten_thousand_idle_connections():
         assert IS_SANITIZED or worked < 256 << 20, f"{worked >> 20} MiB"
 
 
-CASES = [a_host_dies_and_one_query_with_it, a_new_host_is_up_at_once, a_full_queue_refuses_and_says_how_long_it_is,
+CASES = [idle_queries_starve_nobody, an_idle_query_of_another_is_not_to_blame, endless_recursion_ends_in_time,
+         endless_recursion_ends_with_its_client, endless_recursion_ends_with_its_memory, a_host_dies_and_one_query_with_it,
+         a_new_host_is_up_at_once, a_full_queue_refuses_and_says_how_long_it_is,
          who_waits_too_long_is_told, roles_and_people_have_limits_in_sql, memory_is_granted_and_no_more, ten_thousand_idle_connections]
 sys.exit(run(CASES, sys.argv[2:]))

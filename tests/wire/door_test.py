@@ -287,6 +287,27 @@ def tries_are_limited_whatever_they_are():
         assert len([row for row in logins(server) if row[0] == "bob"]) < 20
 
 
+def tries_side_by_side_count_like_tries_in_a_row():
+    def all_at_once(server, password):
+        clients = [server.connect(login=False, tls="asked") for _ in range(150)]
+        challenges = [client.challenge("amelia") for client in clients]
+        wanted = [client.prove(challenge, password) for client, challenge in zip(clients, challenges)]
+        answers = []
+        for client, word in zip(clients, wanted):
+            try:
+                client.proved(word)
+                answers.append("in")
+            except Refused as error:
+                answers.append(error.code)
+            client.close()
+        return {answer: answers.count(answer) for answer in answers}
+
+    limits = ("login.account_tries=5", "login.address_tries=20", "login.window=1h")
+    with Server(MOAT, *tls(), *limits) as server:
+        assert all_at_once(server, PASSWORD) == {"in": 150}
+        assert all_at_once(server, "wrong") == {"28P01": 5, "53300": 145}
+
+
 def refusals_take_one_time():
     """Pairs of refusals, side by side, of a user who is and one who is not: their difference has a median near zero. Only what
     the server does with the answer is timed."""
@@ -406,7 +427,8 @@ def is_refused(client, statement):
 
 
 CASES = [the_configuration_is_loaded_again, the_question_tells_nothing_of_the_person, nothing_secret_is_asked_for_in_the_clear, passwords_only_means_so,
-         answers_to_other_questions_are_refused, api_keys_open, keys_end_in_mid_session, tries_are_limited_whatever_they_are, refusals_take_one_time,
+         answers_to_other_questions_are_refused, api_keys_open, keys_end_in_mid_session, tries_are_limited_whatever_they_are,
+         tries_side_by_side_count_like_tries_in_a_row, refusals_take_one_time,
          secrets_are_nowhere_else, settings_do_not_tell_of_others, people_who_go_are_gone]
 if shutil.which("psql"):
     CASES += [clients_of_all_kinds_send_keys, certificates_open]

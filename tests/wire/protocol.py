@@ -168,6 +168,8 @@ class Client:
         seen = []
         while not seen or seen[-1][0] != wanted:
             seen.append(self.read())
+            if wanted == "Z" and seen[-1][0] == "E" and seen[-1][1].startswith(b"SFATAL"):
+                raise Refused(fields_of(seen[-1][1]))  # nothing comes after it
         return seen
 
     def challenge(self, user, version=(3, 0), parameters=None):
@@ -191,8 +193,8 @@ class Client:
             raise Refused(fields_of(body))
         assert kind == "R" and struct.unpack("!I", body[:4])[0] == code, (kind, body)
 
-    def login(self, user, password, version=(3, 0), parameters=None):
-        challenge = self.challenge(user, version, parameters)
+    def prove(self, challenge, password):
+        """Sends the proof; gives what the server has to say to be believed."""
         nonce, salt, rounds = (part[2:] for part in challenge.split(","))
         salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
         client_key = hmac.digest(salted, b"Client Key", "sha256")
@@ -201,12 +203,17 @@ class Client:
         signature = hmac.digest(hashlib.sha256(client_key).digest(), signed, "sha256")
         proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signature))).decode()
         self.send(message("p", f"{final},p={proof}".encode()))
+        server_key = hmac.digest(salted, b"Server Key", "sha256")
+        return base64.b64encode(hmac.digest(server_key, signed, "sha256")).decode()
+
+    def proved(self, wanted):
         kind, body = self.read()
         self.expect_auth(kind, body, 12)
-        server_key = hmac.digest(salted, b"Server Key", "sha256")
-        wanted = base64.b64encode(hmac.digest(server_key, signed, "sha256")).decode()
         assert body[4:].decode() == "v=" + wanted, "the server does not know the password"
         self.welcomed()
+
+    def login(self, user, password, version=(3, 0), parameters=None):
+        self.proved(self.prove(self.challenge(user, version, parameters), password))
 
     def welcomed(self):
         """What the server tells a client that is in."""

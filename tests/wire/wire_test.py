@@ -258,6 +258,56 @@ def cursors_and_portals_share_a_connection():
         client.query("CLOSE h")
 
 
+def a_bad_statement_is_told_when_its_client_waits():
+    """Parse and Sync: whether it is good. What is sent with the rest is not planned for it, and told where it is run."""
+    with Server(MOAT) as server, server.connect() as client:
+        for end in (b"S", b"H"):
+            for statement, code in (("SELECT nosuch FROM range(1)", "42703"), ("SELECT * FROM nosuch", "42P01"), ("SELECT 1::nosuch", "42704")):
+                client.send(parse("a", statement), message(end.decode()))
+                kind, body = client.read()
+                assert kind == "E" and b"C" + code.encode() + b"\0" in body, (kind, body)
+                if end == b"H":
+                    client.send(message("S"))
+                assert client.read()[0] == "Z"
+                client.send(bind("", "a"), message("S"))
+                assert [kind for kind, _ in client.until("Z")] == ["E", "Z"]  # there is no such statement
+        client.send(parse("a", "SELECT 1"), message("S"))
+        assert [kind for kind, _ in client.until("Z")] == ["1", "Z"]
+        client.send(parse("", "SELECT * FROM nosuch"), bind("", ""), message("S"))
+        kinds = [kind for kind, _ in client.until("Z")]
+        assert kinds[0] == "1" and kinds[-1] == "Z", kinds
+
+
+def a_bound_portal_can_be_moved():
+    with Server(MOAT) as server, server.connect() as client:
+        client.query("BEGIN")
+        client.send(parse("", "SELECT generate_series(0, 100)"), bind("p", ""), message("S"))
+        client.until("Z")
+        client.query("MOVE FORWARD 42 IN p")
+        assert client.tags == ["MOVE 42"]
+        assert client.query("FETCH 1 FROM p") == [["42"]]
+        client.send(execute("p", 1), message("S"))
+        assert client.rows(client.until("Z")) == [["43"]]
+
+
+def cursors_are_listed():
+    with Server(MOAT) as server, server.connect() as client, server.connect() as other:
+        assert client.query("SELECT * FROM pg_cursors") == []
+        client.query("BEGIN")
+        client.query("DECLARE c BINARY CURSOR FOR SELECT * FROM range(10); DECLARE \"D e\" CURSOR WITH HOLD FOR SELECT 1")
+        client.send(parse("", "SELECT 3"), bind("portal", ""), message("S"))
+        client.until("Z")
+        rows = client.query("SELECT name, statement, is_holdable, is_binary, is_scrollable, creation_time <= now() FROM pg_catalog.pg_cursors ORDER BY name")
+        declared = [["D e", "DECLARE \"D e\" CURSOR WITH HOLD FOR SELECT 1", "t", "f", "f", "t"], ["c", "DECLARE c BINARY CURSOR FOR SELECT * FROM range(10)", "f", "t", "f", "t"]]
+        assert [row for row in rows if row[0] != "portal"] == declared, rows
+        assert other.query("SELECT count(*) FROM pg_cursors") == [["0"]]
+        client.query("CLOSE c")
+        client.query("COMMIT")
+        assert client.query("SELECT name FROM pg_cursors") == [["D e"]]
+        client.query("CLOSE ALL")
+        assert client.query("SELECT name FROM pg_cursors") == []
+
+
 def a_query_is_cancelled_by_key():
     with Server(MOAT) as server, server.connect(version=(3, 2)) as client:
         client.cancel(server.port, client.key[:8] + b"\0" * 28)  # not the key
@@ -395,7 +445,7 @@ def idle_connections_are_small():
 
 CASES = [login_and_its_refusals, wrong_passwords_are_limited, versions_are_negotiated, malformed_starts, slow_starts_are_cut,
          too_many_connections, simple_queries, transactions, extended_protocol, errors_wait_for_sync, malformed_messages,
-         cursors_and_portals_share_a_connection, a_query_is_cancelled_by_key, a_client_that_goes_ends_its_query,
+         cursors_and_portals_share_a_connection, cursors_are_listed, a_bound_portal_can_be_moved, a_bad_statement_is_told_when_its_client_waits, a_query_is_cancelled_by_key, a_client_that_goes_ends_its_query,
          a_slow_reader_costs_no_memory, a_drain_lets_statements_end, a_drain_has_a_deadline, the_service_manager_is_told,
          idle_connections_are_closed_when_asked, random_messages_do_no_harm, idle_connections_are_small]
 

@@ -270,12 +270,12 @@ void connection__say(struct connection *connection, enum loop_farewell why)
     pthread_mutex_unlock(&connection->lock);
 }
 
-void connection_end(struct connection *connection)
+void connection_end(struct connection *connection, enum loop_farewell why)
 {
     pthread_mutex_lock(&connection->lock);
     connection->cut_at_us = clock_mono_us() + LINGER_US;
     pthread_mutex_unlock(&connection->lock);
-    connection__say(connection, FAREWELL_SHUTDOWN);
+    connection__say(connection, why);
 }
 
 /* With the lock held: what to wait for, and whether the end has come. */

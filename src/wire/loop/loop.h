@@ -20,6 +20,7 @@ enum loop_farewell {
     FAREWELL_LOGIN_TIMEOUT, /* connection_ready did not come in time */
     FAREWELL_IDLE_TIMEOUT,
     FAREWELL_MESSAGE_TIMEOUT, /* the rest of a message did not come */
+    FAREWELL_IDLE_QUERY,      /* see connection_end */
     FAREWELL_SHUTDOWN,
     FAREWELL_NO_MEMORY,
 };
@@ -142,7 +143,7 @@ MUST_USE enum err connection_certificate(struct connection *connection, struct s
 
 /* Its end, as loop_stop brings it: what it does now is over first, or cut 5 seconds later. Any
  * thread, as long as the protocol's `close` has not returned. */
-void connection_end(struct connection *connection);
+void connection_end(struct connection *connection, enum loop_farewell why);
 
 /* "203.0.113.7:5511"; and without the port. Good as long as the connection. */
 const char *connection_peer(const struct connection *connection);

@@ -424,6 +424,7 @@ static enum err parse_declare(struct words *words, struct pg_command *command)
         return expected(words, "FOR");
     }
     command->text = rest_of(words);
+    command->value = words->text;
     return ERR_OK;
 }
 

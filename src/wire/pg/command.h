@@ -49,9 +49,9 @@ struct pg_copy {
 
 struct pg_command {
     enum pg_command_kind kind;
-    struct slice text; /* the statement; for DECLARE and COPY, the query in it */
-    struct slice name; /* setting, cursor, savepoint, prepared statement; empty: all */
-    struct slice value;
+    struct slice text;     /* the statement; for DECLARE and COPY, the query in it */
+    struct slice name;     /* setting, cursor, savepoint, prepared statement; empty: all */
+    struct slice value;    /* for DECLARE, the statement */
     bool is_local;         /* SET LOCAL */
     bool is_default;       /* SET x TO DEFAULT */
     bool is_chained;       /* COMMIT AND CHAIN */

@@ -28,9 +28,24 @@ void pg__send_if_full(struct pg_connection *connection)
     }
 }
 
+static bool is_stopped(struct pg_connection *connection)
+{
+    pthread_mutex_lock(&connection->cancel_lock);
+    bool is = connection->is_stopped;
+    pthread_mutex_unlock(&connection->cancel_lock);
+    return is;
+}
+
 void pg__error(struct pg_connection *connection, const struct errinfo *info, struct slice statement,
                size_t offset)
 {
+    struct errinfo ended;
+    if (is_stopped(connection) && info->code == ERR_CANCELLED) { /* with it the connection */
+        (void)errinfo_set(&ended, ERR_CANCELLED, "57P01",
+                          "terminating connection due to administrator command");
+        pg__fatal(connection, &ended);
+        return;
+    }
     if (pg__session_is_over(connection)) { /* so that pools let go of it */
         pg__fatal(connection, info);
         return;
@@ -140,6 +155,8 @@ static const struct {
     [FAREWELL_FULL] = {"53300", "sorry, too many clients already"},
     [FAREWELL_LOGIN_TIMEOUT] = {"57014", "canceling authentication due to timeout"},
     [FAREWELL_IDLE_TIMEOUT] = {"57P05", "terminating connection due to idle-session timeout"},
+    [FAREWELL_IDLE_QUERY] = {"25P03", "terminating connection: its open query took no rows, and "
+                                      "another waits for its place"},
     [FAREWELL_MESSAGE_TIMEOUT] = {"08P01", "the rest of a message did not come in time"},
     [FAREWELL_SHUTDOWN] = {"57P01", "terminating connection due to administrator command"},
     [FAREWELL_NO_MEMORY] = {"53200", "the server has no memory for what its clients send"},
@@ -156,9 +173,11 @@ static void refuse(enum loop_farewell why, struct buf *out)
 static void farewell(void *state, enum loop_farewell why)
 {
     struct pg_connection *connection = state;
-    refuse(why, &connection->out);
-    pg__flush(connection);
-    connection->phase = PHASE_ENDED;
+    if (connection->phase != PHASE_ENDED) { /* else it has heard */
+        refuse(why, &connection->out);
+        pg__flush(connection);
+        connection->phase = PHASE_ENDED;
+    }
 }
 
 /* ---- messages ---- */
@@ -184,6 +203,11 @@ static void ready_message(struct pg_connection *connection, char type, struct sl
     struct errinfo info;
     errinfo_init(&info);
     if (connection->skips_to_sync && type != 'S' && type != 'X') {
+        return;
+    }
+    if (pg__parse_answer(connection, type == 'S' || type == 'H', &info) != ERR_OK && type == 'H') {
+        connection->skips_to_sync = true;
+        pg__flush(connection);
         return;
     }
     switch (type) {

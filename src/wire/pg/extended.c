@@ -132,7 +132,7 @@ static enum err run_parse(struct pg_connection *connection, struct slice body, s
     statement->next = connection->statements;
     connection->statements = statement;
     connection->statement_count++;
-    pg__write_empty(&connection->out, '1');
+    connection->parsed = statement;
     return ERR_OK;
 }
 
@@ -315,6 +315,27 @@ static enum err describe(struct pg_connection *connection, struct pg_statement *
     TRY(is_select ? describe_select(connection, statement, info)
                   : describe_other(connection, statement, info));
     statement->is_described = true;
+    return ERR_OK;
+}
+
+/* A client that waits for the answer wants to know whether the statement is good before it goes
+ * on: some could not undo what they send next. For others it is planned when it is needed. */
+enum err pg__parse_answer(struct pg_connection *connection, bool is_awaited, struct errinfo *info)
+{
+    struct pg_statement *statement = connection->parsed;
+    connection->parsed = NULL;
+    if (statement == NULL) {
+        return ERR_OK;
+    }
+    bool is_select = statement->command.kind == COMMAND_STATEMENT && statement->command.is_select;
+    connection->error_text = statement->run_text;
+    enum err err = is_awaited && is_select ? describe(connection, statement, info) : ERR_OK;
+    if (err != ERR_OK) {
+        pg__error(connection, info, connection->error_text, 0);
+        pg__statement_drop(connection, statement);
+        return err;
+    }
+    pg__write_empty(&connection->out, '1');
     return ERR_OK;
 }
 

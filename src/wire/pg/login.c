@@ -76,11 +76,12 @@ static void stop_statement(void *context)
     pthread_mutex_unlock(&connection->cancel_lock);
 }
 
-static void stop_connection(void *context)
+static void stop_connection(void *context, enum client_end why)
 {
     struct pg_connection *connection = context;
     pg__stop(connection);
-    connection_end(connection->wire);
+    connection_end(connection->wire,
+                   why == CLIENT_END_IDLE ? FAREWELL_IDLE_QUERY : FAREWELL_SHUTDOWN);
 }
 
 static enum err be_listed(struct pg_connection *connection, struct errinfo *info)
@@ -94,6 +95,7 @@ static enum err be_listed(struct pg_connection *connection, struct errinfo *info
         .context = connection,
         .cancel = stop_statement,
         .terminate = stop_connection,
+        .list_cursors = pg__cursors_list,
     };
     return client_open(connection->server->warehouse, &spec, &connection->client, info);
 }

@@ -63,7 +63,7 @@ struct slice connection_address(UNUSED const struct connection *connection)
     return SLICE("192.0.2.1");
 }
 
-void connection_end(UNUSED struct connection *connection)
+void connection_end(UNUSED struct connection *connection, UNUSED enum loop_farewell why)
 {
 }
 
@@ -264,6 +264,10 @@ enum err query_schema(UNUSED struct query *query, struct ArrowSchema *ret_schema
 static void fixture_release_array(struct ArrowArray *array)
 {
     array->release = NULL;
+}
+
+void query_touch(UNUSED struct query *query)
+{
 }
 
 enum err query_next(struct query *query, struct ArrowArray *ret_batch, UNUSED struct errinfo *info)

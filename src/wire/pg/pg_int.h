@@ -125,6 +125,7 @@ struct pg_portal {
     bool has_run;   /* up to some row; now it goes on */
     bool is_opened; /* what follows is filled */
     bool is_done;
+    int64_t created_wall_us;
     int session; /* that it runs in; -1: none */
     struct query *query;
     struct pg_column *columns;
@@ -187,6 +188,7 @@ struct pg_connection {
     struct slice error_text; /* what the position of an error counts in; of this message only */
     struct pg_statement *statements;
     size_t statement_count;
+    struct pg_statement *parsed; /* of these: its Parse has not been answered yet */
     struct pg_portal *portals;
     size_t portal_count;
 
@@ -282,8 +284,15 @@ MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct s
 MUST_USE enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal,
                                struct errinfo *info);
 
+/* cursor.c: a client's list_cursors. */
+MUST_USE enum err pg__cursors_list(void *context, struct arena *arena,
+                                   struct client_cursor **ret_cursors, size_t *ret_count,
+                                   struct errinfo *info);
+
 /* simple.c, extended.c */
 void pg__simple_query(struct pg_connection *connection, struct slice body);
+MUST_USE enum err pg__parse_answer(struct pg_connection *connection, bool is_awaited,
+                                   struct errinfo *info);
 MUST_USE enum err pg__extended(struct pg_connection *connection, char type, struct slice body,
                                struct errinfo *info);
 void pg__statement_unref(struct pg_statement *statement);

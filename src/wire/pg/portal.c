@@ -1,5 +1,6 @@
 /* Portals: a statement with its values, run up to some row. The simple protocol, cursors and COPY
  * are portals too, so that there is one way to rows. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "wire/pg/pg_int.h"
 
@@ -27,6 +28,7 @@ enum err pg__portal_new(struct pg_connection *connection, struct slice name,
     }
     portal->arena = arena;
     portal->session = -1;
+    portal->created_wall_us = clock_wall_us();
     portal->next = connection->portals;
     connection->portals = portal;
     connection->portal_count++;
@@ -278,6 +280,7 @@ enum err pg__portal_pull(struct pg_connection *connection, struct pg_portal *por
                          struct errinfo *info)
 {
     if (portal->batch.release != NULL && portal->batch_row < portal->batch.length) {
+        query_touch(portal->query);
         return ERR_OK;
     }
     if (portal->batch.release != NULL) {

@@ -234,7 +234,8 @@ static enum err run_declare(struct pg_connection *connection, const struct pg_co
     cursor->is_held = command->is_held;
     cursor->all_format = command->is_binary;
     cursor->command = (struct pg_command){.kind = COMMAND_DECLARE};
-    enum err err = arena_slice(cursor->arena, command->text, &cursor->command.text)
+    enum err err = arena_slice(cursor->arena, command->text, &cursor->command.text) &&
+                           arena_slice(cursor->arena, command->value, &cursor->command.value)
                        ? pg__command_parse(cursor->command.text, cursor->arena, &query, info)
                        : errinfo_nomem(info);
     if (err == ERR_OK && (query.kind != COMMAND_STATEMENT || !query.is_select)) {
@@ -297,6 +298,7 @@ static enum err run_fetch(struct pg_connection *connection, const struct pg_port
     char tag[48];
     bool is_fetch = command->kind == COMMAND_FETCH;
     TRY(find_cursor(connection, command->name, &cursor, info));
+    TRY(pg__portal_open(connection, cursor, info)); /* one of the protocol may only be bound */
     bool is_bound = portal->statement != NULL;
     for (size_t i = 0; is_bound && cursor->encoders != NULL && i < cursor->column_count; i++) {
         uint16_t format = portal->format_count > 1 && i < portal->format_count ? portal->formats[i]
