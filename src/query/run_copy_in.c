@@ -151,12 +151,15 @@ struct query_column query_target(const struct query *query, size_t index)
 /* ---- what the engine runs ---- */
 
 /* A text that is no value of the type is an error that says where it stood: only the engine knows
- * its texts, only who sent them knows the lines. */
+ * its texts, only who sent them knows the lines. (TRY_CAST of a list makes a NULL of each bad
+ * element.) */
 static void write_conversion(const struct copy_in *copy, size_t target, struct slice type,
                              struct buf *out)
 {
-    buf_printf(out, "COALESCE(TRY_CAST(c%zu AS %.*s), CASE WHEN c%zu IS NOT NULL THEN error('%s ' ",
-               target, SLICE_ARGS(type), target, copy->marker);
+    bool is_list = slice_ends_with(type, SLICE("[]"));
+    buf_printf(out, "COALESCE(%s(c%zu AS %.*s)%s, CASE WHEN c%zu IS NOT NULL THEN error('%s ' ",
+               is_list ? "TRY(CAST" : "TRY_CAST", target, SLICE_ARGS(type), is_list ? ")" : "",
+               target, copy->marker);
     buf_printf(out, "|| line || ' %zu ' || left(c%zu, 100)) END)", target, target);
 }
 

@@ -176,11 +176,16 @@ static enum err say_where(struct pg_connection *connection, struct pg_copy_in *c
     uint64_t line;
     size_t target;
     if (query_bad_value(copy->portal->query, &line, &target, &value)) {
-        err = copy_bad_text(&copy->batch.columns[target + 1], value, info);
+        const struct copy_column *column = &copy->batch.columns[target + 1];
+        bool is_array = column->type.element_oid != 0; /* went in the engine's spelling */
+        err = is_array ? errinfo_set(info, ERR_INVALID, "22P02",
+                                     "invalid input syntax for an element of type %.*s",
+                                     SLICE_ARGS(column->engine_type))
+                       : copy_bad_text(column, value, info);
         reader->line = line;
         reader->column = target;
         reader->value = value;
-        reader->has_value = !copy->batch.is_binary;
+        reader->has_value = !copy->batch.is_binary && !is_array;
     }
     buf_reset(&connection->error_context);
     if (err == ERR_INVALID || err == ERR_LIMIT) {

@@ -372,13 +372,14 @@ static enum err end_marker(struct copy_reader *reader, struct slice rest, bool i
 static void note_quotes(struct copy_reader *reader, char c)
 {
     const struct pg_copy *copy = reader->copy;
-    if (reader->is_in_quotes && c == copy->escape) {
+    bool is_escape = c == copy->escape && copy->escape != copy->quote; /* "" toggles twice */
+    if (reader->is_in_quotes && is_escape) {
         reader->was_escape = !reader->was_escape;
     }
     if (c == copy->quote && !reader->was_escape) {
         reader->is_in_quotes = !reader->is_in_quotes;
     }
-    if (c != copy->escape) {
+    if (!is_escape) {
         reader->was_escape = false;
     }
     if (reader->is_in_quotes && c == (reader->line_end == LINE_END_NL ? '\n' : '\r')) {
