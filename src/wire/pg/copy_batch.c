@@ -409,12 +409,50 @@ static enum err say_decoding(const struct copy_column *column, bool is_binary, s
     return strcmp(info->sqlstate, "22P02") == 0 ? copy_bad_text(column, value, info) : err;
 }
 
+static bool ends_in_bc(struct slice text)
+{
+    return text.len > 3 && slice_equal_fold((struct slice){text.ptr + text.len - 3, 3}, SLICE(" BC"));
+}
+
+/* The engine reads a date and does not look at what is behind it. */
+static bool may_be_date(struct slice text)
+{
+    struct slice word = trim(text);
+    size_t letters = 0;
+    word.len -= ends_in_bc(word) ? 3 : 0;
+    for (size_t i = 0; i < word.len; i++) {
+        letters += strchr("0123456789-+/:. Tt", word.ptr[i]) == NULL;
+    }
+    return letters == 0 || slice_equal_fold(word, SLICE("infinity")) ||
+           slice_equal_fold(word, SLICE("-infinity")) || slice_equal_fold(word, SLICE("epoch"));
+}
+
+/* In the engine's spelling, where that differs from PostgreSQL's: "04:05" for "+04:05", and
+ * "0044-03-15 (BC)" for "0044-03-15 BC". */
+static void append_plain(struct copy_column *column, struct slice value)
+{
+    uint32_t oid = column->type.oid;
+    bool is_day = oid == PG_DATE || oid == PG_TIMESTAMP || oid == PG_TIMESTAMPTZ;
+    if (oid == PG_INTERVAL) {
+        for (size_t i = 0; i < value.len; i++) {
+            buf_append(&column->texts, value.ptr + i, value.ptr[i] != '+');
+        }
+        return;
+    }
+    bool is_bc = is_day && ends_in_bc(value);
+    buf_append(&column->texts, value.ptr, is_bc ? value.len - 3 : value.len);
+    buf_append_str(&column->texts, is_bc ? " (BC)" : "");
+}
+
 static enum err add_text(struct copy_column *column, bool is_binary, struct slice value,
                          struct errinfo *info)
 {
     bool is_plain = !is_binary && column->type.element_oid == 0 && column->type.oid != PG_BYTEA;
+    if (is_plain && column->type.oid == PG_DATE && !may_be_date(value)) {
+        return copy_bad_text(column, value, info);
+    }
     if (is_plain) { /* the reader has looked at its bytes */
-        buf_append_slice(&column->texts, value);
+        append_plain(column, value);
     } else {
         enum pg_format format = is_binary ? PG_FORMAT_BINARY : PG_FORMAT_TEXT;
         enum err err = pg_decode(column->type.oid, format, value, &column->texts, info);
