@@ -1,6 +1,11 @@
 #include "base/mem.h"
 
+#include <malloc.h>
+
 #include "base/sweep.h"
+
+#define KEPT_BYTES_MAX (64 << 20)
+#define MAPPED_BYTES_MIN (16 << 20) /* what is longer is mapped by itself, and kept by nobody */
 
 void *mem_alloc(size_t size)
 {
@@ -37,6 +42,12 @@ char *mem_strdup(const char *text)
 void mem_free(void *ptr)
 {
     free(ptr);
+}
+
+void mem_keep_freed(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES_MAX);
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
 }
 
 void mem_wipe(void *ptr, size_t size)

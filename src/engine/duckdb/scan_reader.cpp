@@ -3,6 +3,8 @@
  * given here. */
 #include "engine/duckdb/scan.hpp"
 
+#include <algorithm>
+
 #include <duckdb/common/multi_file/multi_file_data.hpp>
 #include <duckdb/execution/expression_executor.hpp>
 #include <duckdb/planner/expression/bound_conjunction_expression.hpp>
@@ -59,6 +61,9 @@ struct scan_state : public duckdb::MultiFileReaderGlobalState {
     std::atomic<bool> has_any{false};
     std::unordered_map<idx_t, unique_ptr<Expression>> conditions; /* stay where they are */
 };
+
+/* What the specification reserves for `_pos`: the column of positions is no stray one. */
+static const int32_t POSITION_FIELD_ID = 2147483645;
 
 /* ---- deleted rows ---- */
 
@@ -155,6 +160,7 @@ class file_mapper
     bool has_own_ids = true; /* else the name mapping gave those that it knows */
 
     void add(const ColumnIndex &wanted);
+    void check_row_count();
     /* False: no row of the file can pass. What is left to check goes to `ret_condition`. */
     bool add_filters(const TableFilterSet &filters, unique_ptr<Expression> *ret_condition);
 
@@ -166,6 +172,7 @@ class file_mapper
     };
 
     idx_t read(idx_t local_id, ColumnIndex index);
+    idx_t position_column();
     idx_t read_position();
     void add_column(const scan_column &column, const ColumnIndex &wanted);
     void add_constant(const scan_column &column, Value value);
@@ -186,7 +193,7 @@ class file_mapper
     const string name; /* for messages */
     std::unordered_map<int32_t, struct slice> constants;
     std::unordered_map<idx_t, idx_t> reads; /* column of the file to place in what is read */
-    int64_t position = -1;                  /* the place of row positions */
+    int64_t position = -1;                  /* of row positions, among the file's columns */
     std::vector<mapped> columns;            /* as asked for */
 };
 
@@ -212,15 +219,55 @@ idx_t file_mapper::read(idx_t local_id, ColumnIndex index)
     return place;
 }
 
-idx_t file_mapper::read_position()
+static bool has_column(const duckdb::vector<duckdb::MultiFileColumnDefinition> &columns,
+                       const string &name)
+{
+    return std::any_of(
+        columns.begin(), columns.end(),
+        [&](const duckdb::MultiFileColumnDefinition &column) { return column.name == name; });
+}
+
+idx_t file_mapper::position_column()
 {
     if (position < 0) {
-        idx_t local_id = reader.columns.size();
-        reader.columns.emplace_back("file_row_number", LogicalType::BIGINT);
+        string own_name = "file_row_number";
+        while (has_column(reader.columns, own_name)) { /* statistics are found by name */
+            own_name += '_';
+        }
+        position = static_cast<int64_t>(reader.columns.size());
+        reader.columns.emplace_back(own_name, LogicalType::BIGINT);
+        reader.columns.back().identifier = Value::INTEGER(POSITION_FIELD_ID);
         reader.AddVirtualColumn(MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER);
-        position = static_cast<int64_t>(read(local_id, ColumnIndex(local_id)));
     }
     return static_cast<idx_t>(position);
+}
+
+idx_t file_mapper::read_position()
+{
+    idx_t local_id = position_column();
+    return read(local_id, ColumnIndex(local_id));
+}
+
+/* The reader passes over row groups whose number of rows makes no sense. Row positions have
+ * statistics too, which come from those numbers: where they end is how many rows there will be. */
+void file_mapper::check_row_count()
+{
+    if (file.record_count < 0) {
+        return;
+    }
+    auto own = reader.GetStatistics(context, reader.columns[position_column()].name);
+    int64_t first = 0;
+    int64_t last = -1;
+    if (own && duckdb::NumericStats::HasMinMax(*own)) {
+        first = duckdb::NumericStats::GetMin<int64_t>(*own);
+        last = duckdb::NumericStats::GetMax<int64_t>(*own);
+    }
+    if (first != 0 || last != file.record_count - 1) {
+        throw_err(ERR_CORRUPT, nullptr,
+                  name + " has another number of rows than the table's metadata says, " +
+                      std::to_string(file.record_count),
+                  "");
+    }
 }
 
 void file_mapper::add_column(const scan_column &column, const ColumnIndex &wanted)
@@ -601,6 +648,7 @@ duckdb::ReaderInitializeType scan_reader::InitializeReader(
     for (auto &wanted : column_ids) {
         mapper.add(wanted);
     }
+    mapper.check_row_count();
     if (filters) {
         unique_ptr<Expression> condition;
         if (!mapper.add_filters(*filters, &condition)) {

@@ -418,6 +418,52 @@ TEST(engine_scan, deleted_rows_are_gone_from_whatever_is_asked)
     fixture_close(&fixture);
 }
 
+TEST(engine_scan, a_file_has_as_many_rows_as_was_said)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {0};
+    struct engine_scan_file *file = table_add(
+        &fixture, &table, "SELECT i::INT AS i, -i::INT AS file_row_number FROM range(9000) t(i)",
+        "FIELD_IDS {i: 1, file_row_number: 2}, ROW_GROUP_SIZE 4000");
+    static const struct engine_scan_column columns[] = {COLUMN(1, "i", "INTEGER")};
+    COLUMNS(&table, columns);
+    file->record_count = 9000;
+    table_expect(&fixture, &table, "SELECT sum(i)::VARCHAR FROM %s", "40495500");
+    table_expect(&fixture, &table, "SELECT sum(_pos)::VARCHAR FROM %s WHERE i > 8997", "17997");
+    static const int64_t wrong[] = {0, 1, 8999, 9001, INT64_MAX};
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        file->record_count = wrong[i];
+        table_refuse(&fixture, &table, "SELECT sum(i)::VARCHAR FROM %s", ERR_CORRUPT,
+                     "file 0 of the table has another number of rows");
+    }
+    file->record_count = 9000;
+    file = table_add(&fixture, &table, "SELECT i::INT AS i FROM range(0) t(i)", "FIELD_IDS {i: 1}");
+    file->record_count = 0;
+    table_expect(&fixture, &table, "SELECT sum(i)::VARCHAR FROM %s", "40495500");
+    file->record_count = 1;
+    table_refuse(&fixture, &table, "SELECT sum(i)::VARCHAR FROM %s", ERR_CORRUPT,
+                 "file 1 of the table has another number of rows");
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
+TEST(engine_scan, positions_are_no_stray_column_where_another_is_missing)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct table table = {0};
+    (void)table_add(&fixture, &table, "SELECT i::INT AS i FROM range(3) t(i)", "FIELD_IDS {i: 1}");
+    static const struct engine_scan_column columns[] = {COLUMN(1, "i", "INTEGER"),
+                                                        COLUMN(2, "added", "INTEGER")};
+    COLUMNS(&table, columns);
+    table.spec.field_id_max = 2;
+    table_expect(&fixture, &table,
+                 "SELECT string_agg(concat(_pos, i, added), ',') FROM "
+                 "(SELECT _pos, added, i FROM %s WHERE _pos >= 1)",
+                 "11,22");
+    table_fini(&table);
+    fixture_close(&fixture);
+}
+
 TEST(engine_scan, counting_opens_no_file_where_the_counts_are_exact)
 {
     struct fixture fixture = fixture_open(NULL);
