@@ -229,8 +229,7 @@ MUST_USE enum err query_next(struct query *query, struct ArrowArray *ret_batch,
 /* ---- rows in: COPY t FROM STDIN, for protocols that have a stream of them ----
  *
  * query_open has planned it and found it a place; then query_push_begin, query_push for each batch,
- * query_push_end. Nothing of it is in the table before the last has returned ERR_OK. After an error
- * only query_close; so ends, too, who has no more to give and wants nothing kept. */
+ * query_push_end: nothing is in the table before. After an error, or to give up, query_close. */
 
 bool query_takes_rows(const struct query *query);
 size_t query_target_count(const struct query *query);
@@ -241,8 +240,7 @@ struct query_column query_target(const struct query *query, size_t index);
  * of texts ("u") that the engine converts. */
 MUST_USE enum err query_push_begin(struct query *query, struct ArrowSchema *schema,
                                    struct errinfo *info);
-/* The batch is the query's, likewise. Waits while the engine has two that it has not taken; with
- * NULL only says whether all is well so far. */
+/* The batch likewise. Waits for room; with NULL only says whether all is well so far. */
 MUST_USE enum err query_push(struct query *query, struct ArrowArray *batch, struct errinfo *info);
 /* Waits until all is written; the tag is then "COPY n". */
 MUST_USE enum err query_push_end(struct query *query, struct errinfo *info);

@@ -323,8 +323,7 @@ static enum err keep(struct copy_in *copy, struct errinfo *info)
     struct temp_table *fuller CLEANUP(temp_table_cleanup) = NULL;
     struct query *query = copy->query;
     const struct temp_table *table = copy->table;
-    char *tag =
-        arena_printf(query->arena, "COPY %llu", (unsigned long long)query->rows_out);
+    char *tag = arena_printf(query->arena, "COPY %llu", (unsigned long long)query->rows_out);
     if (tag == NULL) {
         return errinfo_nomem(info);
     }

@@ -35,9 +35,9 @@ static std::vector<grant_object> copy_objects(const struct engine_grant_spec &sp
 grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
     : id(std::move(id_)), objects(copy_objects(spec)),
       writable_count(spec.write == nullptr ? 0 : spec.writable_count), scan_count(spec.scan_count),
-      has_rows(spec.rows != nullptr), scans(spec.scans, spec.scans + spec.scan_count), offers(new scan_offers[spec.scan_count]),
-      rows(spec.rows), read(spec.read), write(spec.write), context(spec.context),
-      expires_wall_us(spec.expires_wall_us),
+      has_rows(spec.rows != nullptr), scans(spec.scans, spec.scans + spec.scan_count),
+      offers(new scan_offers[spec.scan_count]), rows(spec.rows), read(spec.read), write(spec.write),
+      context(spec.context), expires_wall_us(spec.expires_wall_us),
       taken(spec.write == nullptr ? 0 : spec.writable_count, false)
 {
 }

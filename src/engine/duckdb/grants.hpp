@@ -99,10 +99,10 @@ class grant_state
     const int64_t expires_wall_us;
     std::mutex lock;
     std::condition_variable idle;
-    size_t in_flight = 0;    /* under lock */
-    bool is_closed = false;  /* under lock */
+    size_t in_flight = 0;       /* under lock */
+    bool is_closed = false;     /* under lock */
     bool has_rows_open = false; /* under lock */
-    std::vector<bool> taken; /* writable objects that were opened; under lock */
+    std::vector<bool> taken;    /* writable objects that were opened; under lock */
 };
 
 class grant_registry

@@ -45,9 +45,10 @@ static std::shared_ptr<grant_state> find_rows(ClientContext &context, const std:
     bool is_one = registry && path.size() > scheme.size() + name.size() &&
                   path.compare(0, scheme.size(), scheme) == 0 &&
                   path.compare(path.size() - name.size(), name.size(), name) == 0;
-    auto grant = is_one ? registry->find(path.substr(scheme.size(), path.size() - scheme.size() -
-                                                                        name.size()))
-                        : nullptr;
+    auto grant =
+        is_one
+            ? registry->find(path.substr(scheme.size(), path.size() - scheme.size() - name.size()))
+            : nullptr;
     if (!grant || !grant->has_rows) {
         throw_err(ERR_DENIED, nullptr, "no grant for rows", "");
     }

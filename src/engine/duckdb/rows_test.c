@@ -1,4 +1,4 @@
-/* Rows that the program hands in: what the engine reads of them, how they end, who may have them. */
+/* Rows that the program hands in: what is read of them, how they end, who may have them. */
 #include <pthread.h>
 #include <unistd.h>
 
@@ -103,7 +103,8 @@ static void keep_schema(struct ArrowSchema *schema)
 static struct ArrowSchema number = {.format = "l", .name = "n", .flags = ARROW_FLAG_NULLABLE};
 static struct ArrowSchema text = {.format = "u", .name = "t", .flags = ARROW_FLAG_NULLABLE};
 static struct ArrowSchema *fields[] = {&number, &text};
-static struct ArrowSchema schema = {.format = "+s", .name = "", .n_children = 2, .children = fields};
+static struct ArrowSchema schema = {
+    .format = "+s", .name = "", .n_children = 2, .children = fields};
 
 static void source_init(struct source *source, struct engine_rows *rows)
 {

@@ -1,6 +1,7 @@
 /* A connection as the loop sees it: how much of a message is needed, what one asks for, the end. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "wire/pg/copy_in.h"
 #include "wire/pg/pg_int.h"
 
 #define OUT_KEPT_BYTES 4096u /* of the output buffer between messages */
@@ -290,11 +291,11 @@ static size_t one_message(struct pg_connection *connection, struct slice input)
 static void tell_state(const struct pg_connection *connection)
 {
     if (connection->client != NULL) {
-        client_set_state(connection->client, connection->copy_in != NULL ? CLIENT_ACTIVE
-                                             : connection->status == 'T' ? CLIENT_IDLE_IN_TRANSACTION
-                                             : connection->status == 'E'
-                                                 ? CLIENT_IDLE_IN_FAILED_TRANSACTION
-                                                 : CLIENT_IDLE);
+        client_set_state(connection->client,
+                         connection->copy_in != NULL ? CLIENT_ACTIVE
+                         : connection->status == 'T' ? CLIENT_IDLE_IN_TRANSACTION
+                         : connection->status == 'E' ? CLIENT_IDLE_IN_FAILED_TRANSACTION
+                                                     : CLIENT_IDLE);
     }
 }
 

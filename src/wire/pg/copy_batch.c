@@ -246,9 +246,7 @@ static uint64_t get(struct slice bytes)
 static int64_t get_signed(struct slice bytes)
 {
     uint64_t value = get(bytes);
-    return bytes.len == 2   ? (int16_t)value
-           : bytes.len == 4 ? (int32_t)value
-                            : (int64_t)value;
+    return bytes.len == 2 ? (int16_t)value : bytes.len == 4 ? (int32_t)value : (int64_t)value;
 }
 
 static enum err integer_text(struct copy_column *column, struct slice text, int64_t *ret_value,
@@ -411,7 +409,8 @@ static enum err say_decoding(const struct copy_column *column, bool is_binary, s
 
 static bool ends_in_bc(struct slice text)
 {
-    return text.len > 3 && slice_equal_fold((struct slice){text.ptr + text.len - 3, 3}, SLICE(" BC"));
+    return text.len > 3 &&
+           slice_equal_fold((struct slice){text.ptr + text.len - 3, 3}, SLICE(" BC"));
 }
 
 /* The engine reads a date and does not look at what is behind it. */

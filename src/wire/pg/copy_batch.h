@@ -22,7 +22,7 @@ struct copy_column {
     struct slice name;
     struct slice engine_type;
     struct pg_type type;
-    size_t size;        /* of a value in the batch */
+    size_t size;         /* of a value in the batch */
     int64_t least, most; /* of an integer */
     /* the batch at hand */
     struct buf validity; /* bits; empty: there is no NULL */

@@ -1,5 +1,5 @@
 /* The data of COPY FROM through reader and batches, whole and cut: both must come to the same. The
- * first byte chooses the options, the second how many columns, the third the length of the pieces. */
+ * first byte chooses the options, the second the columns, the third the length of the pieces. */
 #include "base/fuzz.h"
 #include "wire/pg/copy_batch.h"
 #include "wire/pg/pg_fixture.h"

@@ -3,9 +3,9 @@
  *
  * Between two messages the connection is in copy-in mode (connection->copy_in): no statement runs
  * until the data end, by CopyDone, CopyFail or an error. */
-#include "base/mem.h"
+#include "wire/pg/copy_in.h"
+
 #include "wire/pg/copy_batch.h"
-#include "wire/pg/pg_int.h"
 
 struct pg_copy_in {
     struct pg_portal *portal;

@@ -268,13 +268,20 @@ static const struct {
     const char *word;
     enum option option;
 } option_words[] = {
-    {"format", OPTION_FORMAT},           {"csv", OPTION_FORMAT},
-    {"binary", OPTION_FORMAT},           {"header", OPTION_HEADER},
-    {"delimiter", OPTION_DELIMITER},     {"delimiters", OPTION_DELIMITER},
-    {"null", OPTION_NULL},               {"quote", OPTION_QUOTE},
-    {"escape", OPTION_ESCAPE},           {"encoding", OPTION_ENCODING},
-    {"on_error", OPTION_ON_ERROR},       {"force", OPTION_FORCE_NULL},
-    {"force_quote", OPTION_FORCE_QUOTE}, {"force_null", OPTION_FORCE_NULL},
+    {"format", OPTION_FORMAT},
+    {"csv", OPTION_FORMAT},
+    {"binary", OPTION_FORMAT},
+    {"header", OPTION_HEADER},
+    {"delimiter", OPTION_DELIMITER},
+    {"delimiters", OPTION_DELIMITER},
+    {"null", OPTION_NULL},
+    {"quote", OPTION_QUOTE},
+    {"escape", OPTION_ESCAPE},
+    {"encoding", OPTION_ENCODING},
+    {"on_error", OPTION_ON_ERROR},
+    {"force", OPTION_FORCE_NULL},
+    {"force_quote", OPTION_FORCE_QUOTE},
+    {"force_null", OPTION_FORCE_NULL},
     {"force_not_null", OPTION_FORCE_NOT_NULL},
 };
 

@@ -240,8 +240,8 @@ static enum err csv_cell(struct copy_reader *reader, struct slice line, size_t *
     struct slice raw = {line.ptr + *at, i - *at};
     struct slice read = {begin, (size_t)(out - begin)};
     reader->scratch.len += was_quoted ? read.len : 0;
-    *cell = (struct copy_cell){was_quoted ? read : raw,
-                               !was_quoted && slice_equal(raw, copy->null)};
+    *cell =
+        (struct copy_cell){was_quoted ? read : raw, !was_quoted && slice_equal(raw, copy->null)};
     *at = i;
     return ERR_OK;
 }
@@ -331,7 +331,7 @@ static enum err line_end(struct copy_reader *reader, struct slice rest, bool is_
         *ret_found = FOUND_SHORT;
         return ERR_OK;
     }
-    enum copy_line_end is = !is_cr                 ? LINE_END_NL
+    enum copy_line_end is = !is_cr                   ? LINE_END_NL
                             : may_be_crnl && is_crnl ? LINE_END_CRNL
                                                      : LINE_END_CR;
     if (known != LINE_END_UNKNOWN && known != is) {

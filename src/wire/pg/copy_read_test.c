@@ -96,8 +96,8 @@ TEST(copy_read, values_are_as_postgresql_reads_them)
         {"CSV QUOTE '\\'", "\\a,b\\,c,\\\n\\\n", "a,b|c|\n;", NULL},
         {"CSV HEADER", "x,\"\n\"\n1,2,3\n", "1|2|3;", NULL},
         {"(FORMAT csv, HEADER match)", "a,b,c\n1,2,3\n", "1|2|3;", NULL},
-        {"(FORMAT csv, HEADER match)", "a,b\n", "wrong number of fields in header line: got 2, expected 3",
-         "COPY t, line 1: \"a,b\""},
+        {"(FORMAT csv, HEADER match)", "a,b\n",
+         "wrong number of fields in header line: got 2, expected 3", "COPY t, line 1: \"a,b\""},
         {"", "1\t2\n", "missing data for column \"c\"", "COPY t, line 1: \"1\t2\""},
         {"", "1\t2\t3\n1\t2\t3\t4\n", "extra data after last expected column",
          "COPY t, line 2: \"1\t2\t3\t4\""},
@@ -133,9 +133,9 @@ TEST(copy_read, values_are_as_postgresql_reads_them)
 /* Bytes that matter, thrown together. */
 static void random_data(uint64_t *seed, struct buf *out)
 {
-    static const char *const parts[] = {"a",  "\t", ",",    "\n",  "\r\n", "\r", "\"",    "\"\"",
-                                        "\\", "x4", "\\N", "\\.", "\xc3\xa9", "\\\n", "\n1\t2\t3\n",
-                                        "\n1,2,3\n", "\"q,\n\""};
+    static const char *const parts[] = {
+        "a",  "\t",  ",",   "\n",       "\r\n", "\r",          "\"",        "\"\"",    "\\",
+        "x4", "\\N", "\\.", "\xc3\xa9", "\\\n", "\n1\t2\t3\n", "\n1,2,3\n", "\"q,\n\""};
     size_t count = test_random_below(seed, 30);
     for (size_t i = 0; i < count; i++) {
         buf_append_str(out, parts[test_random_below(seed, ARRAY_COUNT(parts))]);

@@ -189,7 +189,7 @@ struct pg_connection {
     struct pg_copy_in *copy_in; /* data of a COPY are awaited; in the arena of its portal */
     struct pg_script *script;   /* of a message whose statements wait for that; in its own arena */
     struct buf error_context;   /* of the next error: where in the data it is */
-    struct slice error_text; /* what the position of an error counts in; of this message only */
+    struct slice error_text;    /* what the position of an error counts in; of this message only */
     struct pg_statement *statements;
     size_t statement_count;
     struct pg_portal *portals;
@@ -287,22 +287,8 @@ MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct s
 MUST_USE enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal,
                                struct errinfo *info);
 
-/* copy_in.c */
-/* Begins; the connection is in copy-in mode when this returns ERR_OK. */
-MUST_USE enum err pg__copy_in(struct pg_connection *connection, struct pg_portal *portal,
-                              struct errinfo *info);
-/* A message in that mode. */
-void pg__copy_in_message(struct pg_connection *connection, char type, struct slice body);
-/* Ends it with nothing kept, if it is on. */
-void pg__copy_in_drop(struct pg_connection *connection);
-
 /* simple.c, extended.c */
 void pg__simple_query(struct pg_connection *connection, struct slice body);
-/* What a COPY FROM of theirs came to: each goes on, or tells the error. */
-void pg__simple_copied(struct pg_connection *connection, enum err err, struct errinfo *info);
-void pg__extended_copied(struct pg_connection *connection, enum err err,
-                         const struct errinfo *info);
-void pg__script_free(struct pg_connection *connection);
 MUST_USE enum err pg__extended(struct pg_connection *connection, char type, struct slice body,
                                struct errinfo *info);
 void pg__statement_unref(struct pg_statement *statement);

@@ -1,6 +1,7 @@
 /* Executing one command: transactions, settings and cursors here, all others through a portal. */
 #include "base/mem.h"
 #include "sql/scan.h"
+#include "wire/pg/copy_in.h"
 #include "wire/pg/pg_int.h"
 
 enum err pg__check_transaction(const struct pg_connection *connection,

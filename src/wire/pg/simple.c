@@ -3,6 +3,7 @@
  * The statements of one message are one implicit transaction. What a rollback could not undo may
  * therefore only come last, where nothing after it can fail. */
 #include "sql/scan.h"
+#include "wire/pg/copy_in.h"
 #include "wire/pg/pg_int.h"
 
 #define MESSAGE_STATEMENTS_MAX 10000
@@ -14,9 +15,9 @@ struct pg_script {
     struct slice *statements;
     size_t count;
     size_t capacity;
-    bool is_block; /* its statements are one transaction, which nobody began */
-    size_t next;   /* statement to run */
-    struct slice at; /* what an error is about */
+    bool is_block;             /* its statements are one transaction, which nobody began */
+    size_t next;               /* statement to run */
+    struct slice at;           /* what an error is about */
     struct pg_portal *copying; /* its data are awaited */
 };
 
