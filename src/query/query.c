@@ -761,6 +761,13 @@ enum err query_push_end(struct query *query, struct errinfo *info)
     return end_push(query, err, info);
 }
 
+void query_push_fail(struct query *query, const struct errinfo *why)
+{
+    if (!query_state_is_final(query->state)) {
+        query_fail(query, why->code, why);
+    }
+}
+
 void query_close(struct query *query)
 {
     if (query == NULL) {

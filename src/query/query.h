@@ -244,8 +244,8 @@ MUST_USE enum err query_push_begin(struct query *query, struct ArrowSchema *sche
 MUST_USE enum err query_push(struct query *query, struct ArrowArray *batch, struct errinfo *info);
 /* Waits until all is written; the tag is then "COPY n". */
 MUST_USE enum err query_push_end(struct query *query, struct errinfo *info);
-/* The text that could not be converted, as it stood (its start); false: it failed on something
- * else. */
+void query_push_fail(struct query *query, const struct errinfo *why); /* the data are no good */
+/* The text that could not be converted (its start); false: it failed on something else. */
 bool query_bad_value(const struct query *query, uint64_t *ret_line, size_t *ret_target,
                      struct slice *ret_value);
 

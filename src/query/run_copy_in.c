@@ -32,6 +32,7 @@ struct copy_in {
     size_t first, count;
     bool is_whole;   /* no more batches will come */
     bool is_stopped; /* no more are wanted */
+    bool is_done;    /* the engine's side has ended */
     /* the thread's, until it was joined */
     enum err err;
     struct errinfo info;
@@ -234,7 +235,7 @@ static void *run_engine(void *context)
         take_bad_value(copy);
     }
     pthread_mutex_lock(&copy->lock);
-    copy->is_stopped = true;
+    copy->is_stopped = copy->is_done = true;
     pthread_cond_broadcast(&copy->changed);
     pthread_mutex_unlock(&copy->lock);
     return NULL;
@@ -363,10 +364,26 @@ void copy_in_stop(struct copy_in *copy)
     }
 }
 
+/* It may wait for an engine host, and not for rows: so the engine is cancelled too. What that says
+ * is nobody's to hear, for who ends has the error already. */
+static void cancel_engine(struct copy_in *copy)
+{
+    struct session *session = copy->query->session;
+    pthread_mutex_lock(&copy->lock);
+    bool is_done = copy->is_done;
+    pthread_mutex_unlock(&copy->lock);
+    if (!is_done) {
+        pthread_mutex_lock(&session->lock);
+        engine_session_cancel(session->engine);
+        pthread_mutex_unlock(&session->lock);
+    }
+}
+
 void copy_in_end(struct copy_in *copy)
 {
     copy_in_stop(copy);
     if (copy != NULL && copy->has_thread) {
+        cancel_engine(copy);
         (void)pthread_join(copy->thread, NULL);
         copy->has_thread = false;
     }

@@ -296,6 +296,33 @@ def a_client_that_goes_leaves_nothing():
         assert watcher.query("SELECT 1") == [["1"]]
 
 
+def hosts_of(server):
+    return subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True).stdout.split()
+
+
+def a_host_that_dies_is_told():
+    with Server(MOAT) as server, server.connect() as client:
+        client.query("CREATE TEMP TABLE t (a INTEGER, b VARCHAR)")
+        begin(client, "COPY t FROM STDIN")
+        client.send(message("d", b"1\tx\n" * 200000))
+        time.sleep(0.5)
+        subprocess.run(["kill", "-9", *hosts_of(server)], check=True)
+        time.sleep(0.5)
+        client.send(message("d", b"1\tx\n"), message("c"))
+        assert error_of(client.until("Z"))["C"] == "XX000"
+        assert rows(client) == [] and copy(client, "COPY t FROM STDIN", b"1\tx\n") == "COPY 1"
+
+
+def a_server_that_stops_waits_for_no_data():
+    with Server(MOAT, "server.drain_timeout=1s") as server, server.connect() as client:
+        client.query("CREATE TEMP TABLE t (a INTEGER, b VARCHAR)")
+        begin(client, "COPY t FROM STDIN")
+        client.send(message("d", b"1\tx\n" * 200000))
+        time.sleep(0.3)
+        before = time.monotonic()
+        assert server.stop() == 0 and time.monotonic() - before < 10
+
+
 def extended_protocol():
     with Server(MOAT) as server, server.connect() as client:
         client.query("CREATE TEMP TABLE t (a INTEGER, b VARCHAR)")
@@ -354,9 +381,10 @@ def disk_limit_and_audit():
         fails("53400", client, "COPY t FROM STDIN", data, sizes=lambda: 60000)
         assert rows(client) == []
         copy(client, "COPY t FROM STDIN", b"1\tx\n")
+        fails("22P02", client, "COPY t FROM STDIN", b"x\tx\n")
         client.close()
         trail = "".join(open(os.path.join(folder, name)).read() for folder, _, names in os.walk(server.folder) for name in names if "audit" in os.path.join(folder, name) and name.endswith((".jsonl", ".log", ".ndjson")))
-        assert trail.count("COPY t FROM STDIN") >= 4 and '"53400"' in trail, "start and end of each"
+        assert trail.count("COPY t FROM STDIN") >= 4 and '"53400"' in trail and '"22P02"' in trail, "start and end of each"
 
 
 TYPES = {
@@ -525,7 +553,7 @@ def pg8000_():
 
 
 CASES = [text_format, csv_format, binary_format, cut_anywhere, errors_say_where, options_are_checked, all_or_nothing, ends_in_the_middle,
-         a_client_that_goes_leaves_nothing, extended_protocol, long_lines_and_much_data, disk_limit_and_audit, round_trip, psql, psycopg_3, psycopg_2, asyncpg_, pg8000_]
+         a_client_that_goes_leaves_nothing, a_host_that_dies_is_told, a_server_that_stops_waits_for_no_data, extended_protocol, long_lines_and_much_data, disk_limit_and_audit, round_trip, psql, psycopg_3, psycopg_2, asyncpg_, pg8000_]
 
 if __name__ == "__main__":
     words = [word for word in sys.argv[2:] if word != "--seed" and word != str(SEED)]

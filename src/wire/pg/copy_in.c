@@ -253,6 +253,9 @@ void pg__copy_in_message(struct pg_connection *connection, char type, struct sli
     if (err != ERR_OK && type != 'f') {
         err = say_where(connection, copy, err, &info);
     }
+    if (err != ERR_OK) {
+        query_push_fail(copy->portal->query, &info);
+    }
     bool is_extended = copy->is_extended;
     pg__copy_in_drop(connection);
     if (is_extended) {

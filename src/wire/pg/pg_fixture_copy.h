@@ -82,6 +82,11 @@ enum err query_push_end(struct query *query, UNUSED struct errinfo *info)
     return ERR_OK;
 }
 
+void query_push_fail(struct query *query, const struct errinfo *why)
+{
+    ASSERT(why->code != ERR_OK && query->takes_rows);
+}
+
 bool query_bad_value(UNUSED const struct query *query, UNUSED uint64_t *ret_line,
                      UNUSED size_t *ret_target, UNUSED struct slice *ret_value)
 {
