@@ -77,7 +77,8 @@ open_rows(ClientContext &context, duckdb::TableFunctionInitInput &input)
     auto state = duckdb::make_uniq<rows_state>();
     state->grant = input.bind_data->Cast<rows_data>().grant;
     state->grant->open_rows();
-    state->thread_count = duckdb::TaskScheduler::GetScheduler(context).NumberOfThreads();
+    state->thread_count =
+        static_cast<idx_t>(duckdb::TaskScheduler::GetScheduler(context).NumberOfThreads());
     return std::move(state);
 }
 
