@@ -321,6 +321,11 @@ void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struc
     ops(grant)->grant_uri_scan(grant, index, ret_uri);
 }
 
+void engine_grant_uri_rows(const struct engine_grant *grant, struct buf *ret_uri)
+{
+    ops(grant)->grant_uri_rows(grant, ret_uri);
+}
+
 struct engine_grant_counters engine_grant_count(const struct engine_grant *grant)
 {
     return ops(grant)->grant_count(grant);

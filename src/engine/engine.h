@@ -108,6 +108,16 @@ typedef enum err (*engine_read_fn)(void *context, size_t index, uint64_t offset,
 typedef enum err (*engine_write_fn)(void *context, size_t index, const void *bytes, size_t len,
                                     struct errinfo *info);
 
+/* Rows that the program hands in, as one relation: moat_rows('moat://<grant>/rows'), read once. */
+struct engine_rows {
+    const struct ArrowSchema *schema; /* a struct of columns */
+    /* The next batch, which is the engine's from then on; at the end ret_batch->release is NULL.
+     * May wait, also for long: whoever cancels the query wakes it. Calls follow each other, but not
+     * from one thread. */
+    enum err (*next)(void *context, struct ArrowArray *ret_batch, struct errinfo *info);
+    void *context;
+};
+
 struct engine_grant_spec {
     const struct engine_object *objects; /* copied */
     size_t object_count;
@@ -121,6 +131,7 @@ struct engine_grant_spec {
      * points to, and what that points to, outlives the grant. */
     const struct engine_scan_spec *const *scans;
     size_t scan_count;
+    const struct engine_rows *rows; /* NULL: none; it and its schema outlive the grant */
 };
 
 MUST_USE enum err engine_grant_open(struct engine *engine, const struct identity *who,
@@ -135,6 +146,8 @@ void engine_grant_uri(const struct engine_grant *grant, size_t index, struct buf
 void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 /* Appends "moat://<grant>/s<index>", which moat_scan('...') reads. */
 void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
+/* Appends "moat://<grant>/rows", which moat_rows('...') reads. */
+void engine_grant_uri_rows(const struct engine_grant *grant, struct buf *ret_uri);
 
 struct engine_grant_counters {
     uint64_t files_opened;

@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 
 /* Raised with every change of this table or of a struct in engine.h. */
-#define ENGINE_MODULE_VERSION 6u
+#define ENGINE_MODULE_VERSION 7u
 #define ENGINE_MODULE_FILE "libmoat_engine.so"
 #define ENGINE_MODULE_ENTRY "moat_engine_module"
 
@@ -46,6 +46,7 @@ struct engine_module_ops {
     void (*grant_uri)(const struct engine_grant *, size_t, struct buf *);
     void (*grant_uri_out)(const struct engine_grant *, size_t, struct buf *);
     void (*grant_uri_scan)(const struct engine_grant *, size_t, struct buf *);
+    void (*grant_uri_rows)(const struct engine_grant *, struct buf *);
     struct engine_grant_counters (*grant_count)(const struct engine_grant *);
 
     enum err (*query_open)(struct engine_session *, const struct identity *, struct slice,

@@ -28,6 +28,7 @@ struct access {
     bool has_hidden;             /* values of the objects that the person may not see */
     struct temp_file *sink_temp; /* written to instead of a path */
     uint64_t sink_bytes_max;
+    const struct engine_rows *rows;
     int sink_fd;
     char *sink_path;
     char *sink_temporary;
@@ -142,6 +143,7 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         .context = access,
         .scans = access->scan_specs,
         .scan_count = access->scan_count,
+        .rows = access->rows,
     };
     return engine_grant_open(access->warehouse->engine, access->who, &spec, &access->grant, info);
 }
@@ -204,7 +206,8 @@ static enum err open_scans(struct access *access, const struct plan *plan, struc
 
 static enum err open_plan(struct warehouse *warehouse, const struct identity *who,
                           const struct plan *plan, const char *sink_path, struct temp_file *temp,
-                          uint64_t temp_bytes_max, struct access **ret_access, struct errinfo *info)
+                          uint64_t temp_bytes_max, const struct engine_rows *rows,
+                          struct access **ret_access, struct errinfo *info)
 {
     struct access *access CLEANUP(access_cleanup) = NULL;
     TRY(access_new(warehouse, who, plan->objects, plan->object_count, plan->is_bound, &access,
@@ -214,6 +217,7 @@ static enum err open_plan(struct warehouse *warehouse, const struct identity *wh
     }
     access->sink_temp = temp == NULL ? NULL : temp_file_ref(temp);
     access->sink_bytes_max = temp_bytes_max;
+    access->rows = rows;
     TRY(open_scans(access, plan, info));
     TRY(open_grant(access, info));
     *ret_access = TAKE(access);
@@ -224,14 +228,15 @@ enum err access_open(struct warehouse *warehouse, const struct identity *who,
                      const struct plan *plan, const char *sink_path, struct access **ret_access,
                      struct errinfo *info)
 {
-    return open_plan(warehouse, who, plan, sink_path, NULL, 0, ret_access, info);
+    return open_plan(warehouse, who, plan, sink_path, NULL, 0, NULL, ret_access, info);
 }
 
 enum err access_open_temp(struct warehouse *warehouse, const struct identity *who,
                           const struct plan *plan, struct temp_file *sink, uint64_t bytes_max,
-                          struct access **ret_access, struct errinfo *info)
+                          const struct engine_rows *rows, struct access **ret_access,
+                          struct errinfo *info)
 {
-    return open_plan(warehouse, who, plan, NULL, sink, bytes_max, ret_access, info);
+    return open_plan(warehouse, who, plan, NULL, sink, bytes_max, rows, ret_access, info);
 }
 
 void access_close(struct access *access)
@@ -317,6 +322,11 @@ struct lake_scan_counts access_lake_work(const struct access *access, size_t lak
 void access_sink_uri(const struct access *access, struct buf *ret_uri)
 {
     engine_grant_uri_out(access->grant, 0, ret_uri);
+}
+
+void access_rows_uri(const struct access *access, struct buf *ret_uri)
+{
+    engine_grant_uri_rows(access->grant, ret_uri);
 }
 
 enum err access_sink_finish(struct access *access, struct errinfo *info)

@@ -30,6 +30,7 @@ void query_cancel(struct query *query)
     atomic_store(&query->is_cancelled, true);
     pthread_mutex_lock(&session->lock);
     engine_session_cancel(session->engine);
+    copy_in_stop(query->copy_in);
     pthread_mutex_unlock(&session->lock);
     admission_wake(session->warehouse->admission);
 }
@@ -441,6 +442,7 @@ static const struct {
     [STATEMENT_EXECUTE] = {run_execute, false, false},
     [STATEMENT_DEALLOCATE] = {run_deallocate, false, false},
     [STATEMENT_COPY] = {run_copy, false, true},
+    [STATEMENT_COPY_IN] = {run_copy_in, false, false},
     [STATEMENT_TRANSACTION] = {run_transaction, true, false},
     [STATEMENT_REFUSED] = {run_refused, false, false},
 };
@@ -529,6 +531,7 @@ static void query_free(struct query *query)
     if (query->pulled.release != NULL) {
         query->pulled.release(&query->pulled);
     }
+    copy_in_free(query->copy_in);
     plan_unref(query->plan);
     arena_free(query->arena);
     mem_free(query);
@@ -537,6 +540,7 @@ static void query_free(struct query *query)
 /* Cancelled or failed, with the SQLSTATE that the person gets. */
 static void query_fail(struct query *query, enum err err, const struct errinfo *info)
 {
+    copy_in_end(query->copy_in);
     if (info != NULL && !query->is_ending) { /* not of one that was closed before its end */
         session_fail_block(query->session);
     }
@@ -577,7 +581,7 @@ enum err query_open(struct session *session, struct slice statement,
     clients_add(&session->warehouse->clients, query);
     watchdog_add(session->warehouse->watchdog, query);
     enum err err = rate != ERR_OK ? rate : run_statement(query, parameters, parameter_count, info);
-    if (err == ERR_OK && !query->has_rows) {
+    if (err == ERR_OK && !query->has_rows && query->copy_in == NULL) {
         err = query_move(query, QUERY_DONE, info);
     }
     if (err != ERR_OK) {
@@ -724,6 +728,68 @@ enum err query_next(struct query *query, struct ArrowArray *ret_batch, struct er
     enum err err = next_batch(query, ret_batch, info != NULL ? info : &local);
     query_touch(query);
     return err;
+}
+
+/* ---- rows in ---- */
+
+bool query_takes_rows(const struct query *query)
+{
+    return query->copy_in != NULL;
+}
+
+/* What fails ends the query; a cancel is told as such, whatever broke first. */
+static enum err end_push(struct query *query, enum err err, struct errinfo *info)
+{
+    if (err == ERR_OK) {
+        return ERR_OK;
+    }
+    copy_in_end(query->copy_in);
+    if (query_check_cancelled(query, NULL) != ERR_OK) {
+        err = query_check_cancelled(query, info);
+    }
+    query_fail(query, err, info);
+    return err;
+}
+
+enum err query_push_begin(struct query *query, struct ArrowSchema *schema, struct errinfo *info)
+{
+    struct errinfo local;
+    info = info != NULL ? info : &local;
+    enum err err = copy_in_begin(query, schema, info);
+    query_touch(query);
+    return end_push(query, err, info);
+}
+
+enum err query_push(struct query *query, struct ArrowArray *batch, struct errinfo *info)
+{
+    struct errinfo local;
+    info = info != NULL ? info : &local;
+    atomic_store(&query->running.idle_since_us, 0);
+    enum err err = copy_in_push(query, batch, info);
+    query_touch(query);
+    return end_push(query, err, info);
+}
+
+enum err query_push_end(struct query *query, struct errinfo *info)
+{
+    struct errinfo local;
+    info = info != NULL ? info : &local;
+    atomic_store(&query->running.idle_since_us, 0);
+    enum err err = session_check(query->session, info);
+    if (err == ERR_OK) {
+        err = copy_in_finish(query, info);
+    }
+    if (err == ERR_OK) {
+        err = query_move(query, QUERY_DONE, info);
+    }
+    return end_push(query, err, info);
+}
+
+void query_push_fail(struct query *query, const struct errinfo *why)
+{
+    if (!query_state_is_final(query->state)) {
+        query_fail(query, why->code, why);
+    }
 }
 
 void query_close(struct query *query)

@@ -228,6 +228,29 @@ void query_touch(struct query *query);
 /* At the end ret_batch->release is NULL (and the end is audited). */
 MUST_USE enum err query_next(struct query *query, struct ArrowArray *ret_batch,
                              struct errinfo *info);
+/* ---- rows in: COPY t FROM STDIN, for protocols that have a stream of them ----
+ *
+ * query_open has planned it and found it a place; then query_push_begin, query_push for each batch,
+ * query_push_end: nothing is in the table before. After an error, or to give up, query_close. */
+
+bool query_takes_rows(const struct query *query);
+size_t query_target_count(const struct query *query);
+/* In the order in which values come. */
+struct query_column query_target(const struct query *query, size_t index);
+/* The schema, which is the query's from then on (also after an error), is of a struct: first a
+ * number "line", an int64 that errors give back; then a column for each target, of its own type, or
+ * of texts ("u") that the engine converts. */
+MUST_USE enum err query_push_begin(struct query *query, struct ArrowSchema *schema,
+                                   struct errinfo *info);
+/* The batch likewise. Waits for room; with NULL only says whether all is well so far. */
+MUST_USE enum err query_push(struct query *query, struct ArrowArray *batch, struct errinfo *info);
+/* Waits until all is written; the tag is then "COPY n". */
+MUST_USE enum err query_push_end(struct query *query, struct errinfo *info);
+void query_push_fail(struct query *query, const struct errinfo *why); /* the data are no good */
+/* The text that could not be converted (its start); false: it failed on something else. */
+bool query_bad_value(const struct query *query, uint64_t *ret_line, size_t *ret_target,
+                     struct slice *ret_value);
+
 void query_cancel(struct query *query);
 double query_progress(struct query *query);     /* percent, or -1 */
 uint64_t query_rows(const struct query *query); /* given out so far */

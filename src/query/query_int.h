@@ -26,6 +26,7 @@
 #include "system/transaction.h"
 
 struct admission;
+struct copy_in; /* run_copy_in.c */
 struct fair_ticket;
 struct login_guard;
 struct login_setup;
@@ -181,15 +182,15 @@ MUST_USE enum err plan_rows(struct session *session, const struct relation_colum
 
 struct access;
 
-/* With one writable sink when `sink_path` is given. */
+/* With a sink if `sink_path` is given. */
 MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
                               const struct plan *plan, const char *sink_path,
                               struct access **ret_access, struct errinfo *info);
-/* With a temporary file as the sink, of at most `bytes_max`. */
+/* With a temporary file as the sink, of at most `bytes_max`; `rows` outlive it, or are NULL. */
 MUST_USE enum err access_open_temp(struct warehouse *warehouse, const struct identity *who,
                                    const struct plan *plan, struct temp_file *sink,
-                                   uint64_t bytes_max, struct access **ret_access,
-                                   struct errinfo *info);
+                                   uint64_t bytes_max, const struct engine_rows *rows,
+                                   struct access **ret_access, struct errinfo *info);
 /* As above for loose objects, of which the person may see all. */
 MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                                       const struct relation_object *const *objects,
@@ -205,6 +206,7 @@ uint64_t access_bytes_read(const struct access *access, size_t object_first, siz
 MUST_USE enum err access_plan_lakes(struct access *access, struct errinfo *info);
 struct lake_scan_counts access_lake_work(const struct access *access, size_t lake);
 void access_sink_uri(const struct access *access, struct buf *ret_uri);
+void access_rows_uri(const struct access *access, struct buf *ret_uri);
 MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
 /* The placeholder URI of object `index`, as catalog_source_sql wants it. */
 struct access_uri_context {
@@ -241,13 +243,13 @@ struct query {
     bool takes_constant;      /* SELECT by itself: what wraps one (COPY, EXPLAIN) runs it */
     bool is_answered;         /* from the plan's constant: the record of its end is its only one */
     bool is_given;            /* that constant, by query_next */
+    struct copy_in *copy_in;  /* of one that takes rows; set under the session's lock */
     atomic_bool is_cancelled;
     atomic_bool is_timed_out;
     int64_t deadline_us; /* monotonic; 0 = none */
     uint64_t rows_out;
     uint64_t bytes_out;
-    uint64_t rows_max;
-    uint64_t bytes_max;
+    uint64_t rows_max, bytes_max;
     char sqlstate[6];
 };
 

@@ -22,6 +22,18 @@ bool files_explain_sniff(struct query *query, const struct relation *path, struc
 /* Runs COPY (...) TO a sink to its end; query->rows_out says how many rows there were. */
 MUST_USE enum err run_copy_to_end(struct query *query, struct slice sql, struct errinfo *info);
 
+/* ---- run_copy_in.c: the calls of query.h but for how the query ends ---- */
+
+MUST_USE enum err copy_in_begin(struct query *query, struct ArrowSchema *schema,
+                                struct errinfo *info);
+MUST_USE enum err copy_in_push(struct query *query, struct ArrowArray *batch, struct errinfo *info);
+MUST_USE enum err copy_in_finish(struct query *query, struct errinfo *info);
+/* Nobody waits any more, for rows or for room. Any thread, under the session's lock; takes NULL. */
+void copy_in_stop(struct copy_in *copy);
+/* Also waits until the engine is done; done again does nothing. Takes NULL. */
+void copy_in_end(struct copy_in *copy);
+void copy_in_free(struct copy_in *copy);
+
 /* ---- run_view.c ---- */
 
 /* The columns that a plan gives, found by binding its physical SQL. */
@@ -30,6 +42,10 @@ MUST_USE enum err run_describe_plan(struct query *query, struct plan *plan,
                                     struct errinfo *info);
 
 /* ---- run_temp.c ---- */
+
+/* A new file for a temporary table, and how long it may become. */
+MUST_USE enum err run_temp_file(struct query *query, struct temp_file **ret_file,
+                                uint64_t *ret_bytes_max, struct errinfo *info);
 
 /* `ret_is_done` false: the name is of no temporary table. */
 MUST_USE enum err run_drop_temp(struct query *query, const struct statement *statement,
@@ -87,3 +103,4 @@ MUST_USE enum err run_prepare(struct query *, const struct statement *, struct e
 MUST_USE enum err run_execute(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_deallocate(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_copy(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_copy_in(struct query *, const struct statement *, struct errinfo *);

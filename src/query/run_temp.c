@@ -180,8 +180,8 @@ static enum err write_file(struct query *query, struct plan *plan, struct temp_f
     struct buf sql CLEANUP(buf_fini) = {0};
     struct buf uri CLEANUP(buf_fini) = {0};
     TRY(query_move(query, QUERY_ADMITTED, info));
-    TRY(access_open_temp(session->warehouse, session->who, plan, file, bytes_max, &query->access,
-                         info));
+    TRY(access_open_temp(session->warehouse, session->who, plan, file, bytes_max, NULL,
+                         &query->access, info));
     TRY(query_move(query, QUERY_RUNNING, info));
     access_sink_uri(query->access, &uri);
     if (access_bind(query->access, plan->physical_sql, &bound) != ERR_OK) {
@@ -196,6 +196,21 @@ static enum err write_file(struct query *query, struct plan *plan, struct temp_f
                                                 : run_copy_to_end(query, buf_slice(&sql), info);
 }
 
+enum err run_temp_file(struct query *query, struct temp_file **ret_file, uint64_t *ret_bytes_max,
+                       struct errinfo *info)
+{
+    struct session *session = query->session;
+    uint64_t bytes_max = config_bytes(session->warehouse->config, CONFIG_SESSION_TEMP_DISK);
+    uint64_t used = session_temp_bytes(session);
+    const char *folder = io_join(query->arena, session->warehouse->folder, "tmp");
+    if (folder == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(io_make_folders(folder, 0700, info));
+    *ret_bytes_max = bytes_max > used ? bytes_max - used : 0;
+    return temp_file_new(folder, ret_file, info);
+}
+
 /* Runs the query into a new file; NULL if it had no rows. */
 static enum err fill(struct query *query, const struct filling *filling,
                      struct temp_file **ret_file, struct errinfo *info)
@@ -204,21 +219,15 @@ static enum err fill(struct query *query, const struct filling *filling,
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
     struct temp_file *file CLEANUP(temp_file_cleanup) = NULL;
     struct buf text CLEANUP(buf_fini) = {0};
-    uint64_t bytes_max = config_bytes(session->warehouse->config, CONFIG_SESSION_TEMP_DISK);
-    uint64_t used = session_temp_bytes(session);
-    const char *folder = io_join(query->arena, session->warehouse->folder, "tmp");
-    if (folder == NULL) {
-        return errinfo_nomem(info);
-    }
+    uint64_t bytes_max;
     TRY(write_filling(filling, &text, info));
     enum err err = plan_build(session, query, buf_slice(&text), &plan, info);
     if (err != ERR_OK && info != NULL) {
         info->position = 0; /* the query alone was planned before: this is about the whole */
     }
     TRY(err);
-    TRY(io_make_folders(folder, 0700, info));
-    TRY(temp_file_new(folder, &file, info));
-    TRY(write_file(query, plan, file, bytes_max > used ? bytes_max - used : 0, info));
+    TRY(run_temp_file(query, &file, &bytes_max, info));
+    TRY(write_file(query, plan, file, bytes_max, info));
     *ret_file = query->rows_out == 0 ? NULL : TAKE(file);
     return ERR_OK;
 }

@@ -1,6 +1,7 @@
 /* Sessions: one person, one engine connection, their settings and prepared statements. */
 #include "base/mem.h"
 #include "query/admission_int.h"
+#include "query/run_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"
 
@@ -110,6 +111,7 @@ void session_cancel(struct session *session)
     if (query != NULL) {
         atomic_store(&query->is_cancelled, true);
         engine_session_cancel(session->engine);
+        copy_in_stop(query->copy_in);
     }
     pthread_mutex_unlock(&session->lock);
     admission_wake(session->warehouse->admission);

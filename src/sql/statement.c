@@ -127,6 +127,33 @@ static enum err parse_deallocate(struct cursor *c, struct statement *s)
     return cursor_expect_end(c);
 }
 
+/* COPY t [(a, ...)] FROM STDIN ...: what the data look like is for who has them. */
+static enum err parse_copy_table(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    TRY(cursor_name(c, &s->name));
+    if (token_is_operator(&c->token, "(")) {
+        TRY(cursor_name_list(c, &s->columns, &s->column_count));
+    }
+    TRY(cursor_accept(c, "from", &taken));
+    if (!taken) {
+        enum err err = cursor_expected(c, "a query in parentheses behind COPY");
+        errinfo_hint(c->info, "COPY (SELECT * FROM %.*s) TO 'file' copies a table.",
+                     SLICE_ARGS(s->name.name));
+        return err;
+    }
+    s->kind = STATEMENT_COPY_IN;
+    if (!token_is(&c->token, "stdin")) {
+        s->kind = STATEMENT_REFUSED;
+        s->refused_word = "COPY FROM";
+        return ERR_OK;
+    }
+    while (c->token.kind != TOKEN_END && c->token.kind != TOKEN_SEMICOLON) {
+        TRY(cursor_next(c));
+    }
+    return cursor_expect_end(c);
+}
+
 static enum err parse_copy(struct cursor *c, struct statement *s)
 {
     bool taken;
@@ -134,17 +161,7 @@ static enum err parse_copy(struct cursor *c, struct statement *s)
     s->tag = "COPY";
     TRY(cursor_accept_operator(c, "(", &taken));
     if (!taken) {
-        struct sql_name name;
-        TRY(cursor_name(c, &name));
-        if (token_is(&c->token, "from")) {
-            s->kind = STATEMENT_REFUSED;
-            s->refused_word = "COPY FROM";
-            return ERR_OK;
-        }
-        enum err err = cursor_expected(c, "a query in parentheses behind COPY");
-        errinfo_hint(c->info, "COPY (SELECT * FROM %.*s) TO 'file' copies a table.",
-                     SLICE_ARGS(name.name));
-        return err;
+        return parse_copy_table(c, s);
     }
     TRY(cursor_expression(c, NULL, 0, false, &s->query));
     TRY(cursor_expect_operator(c, ")"));

@@ -40,6 +40,7 @@ enum statement_kind {
     STATEMENT_EXECUTE,
     STATEMENT_DEALLOCATE,
     STATEMENT_COPY,        /* COPY (query) TO 'file' (FORMAT f) */
+    STATEMENT_COPY_IN,     /* COPY t [(a, ...)] FROM STDIN ... */
     STATEMENT_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT ... */
     STATEMENT_REFUSED, /* a statement of the engine that this program never runs (INSTALL, PRAGMA,
                            CALL, LOAD, EXPORT, INSERT ...): `refused_word` names it */
@@ -129,7 +130,7 @@ struct statement {
     } alter;
     struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name, SET SCHEMA new_name */
     struct slice comment;          /* COMMENT; of `column` if given; empty: none */
-    const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT */
+    const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT, COPY_IN */
     const struct slice *types;     /* CREATE_TEMP: of each column, empty where none is given */
     size_t column_count;
     enum transaction_kind transaction;

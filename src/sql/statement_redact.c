@@ -125,6 +125,7 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_REVOKE:
     case STATEMENT_SHOW:
     case STATEMENT_COPY:
+    case STATEMENT_COPY_IN:
         return true;
     case STATEMENT_EXPLAIN:
     case STATEMENT_CREATE_TEMP:

@@ -83,6 +83,9 @@ TEST(statement, the_first_word_gives_kind_and_tag)
         {"execute p", STATEMENT_EXECUTE, "EXECUTE"},
         {"deallocate p", STATEMENT_DEALLOCATE, "DEALLOCATE"},
         {"copy (select 1) to 'x'", STATEMENT_COPY, "COPY"},
+        {"copy s.t (a, b) from stdin with (format csv, header)", STATEMENT_COPY_IN, "COPY"},
+        {"copy t from stdin with csv header delimiter ';'", STATEMENT_COPY_IN, "COPY"},
+        {"copy t from 'x'", STATEMENT_REFUSED, "COPY"},
         {"begin transaction", STATEMENT_TRANSACTION, "BEGIN"},
         {"rollback", STATEMENT_TRANSACTION, "ROLLBACK"},
     };

@@ -29,6 +29,8 @@ GOOD = [parse("s", "SELECT $1"), parse("", "SELECT $1::INTEGER + 1", 23), bind("
         message("Q", text("SELECT 1")), message("Q", text("SELECT 1; SELECT 'two'; SELECT nope")), message("Q", text("BEGIN")),
         message("Q", text("DECLARE c CURSOR FOR SELECT * FROM range(100)")), message("Q", text("FETCH 3 FROM c")), message("Q", text("ROLLBACK")),
         message("Q", text("COPY (SELECT range FROM range(10)) TO STDOUT (FORMAT binary)")), message("Q", text("COPY t FROM STDIN")),
+        message("Q", text("CREATE TEMP TABLE t (a INTEGER, b VARCHAR)")), message("Q", text("COPY t FROM STDIN CSV; SELECT 1")), message("d", b'1,"x\n'),
+        parse("", "COPY t FROM STDIN (FORMAT binary)"), message("d", b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\2"),
         message("Q", text("SET application_name = 'x'")), message("C", b"Ss\0"), message("C", b"Pp\0"), message("d", b"x"), message("c"),
         message("f", b"why\0"), message("H"), message("F", b"\0" * 12), message("p", b"SCRAM-SHA-256\0"), message("X")]
 STARTS = [startup(user="amelia", database="moat"), startup((3, 2), user="amelia"), startup((3, 9), user="amelia", **{"_pq_.x": "y"}),

@@ -35,9 +35,9 @@ static std::vector<grant_object> copy_objects(const struct engine_grant_spec &sp
 grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
     : id(std::move(id_)), objects(copy_objects(spec)),
       writable_count(spec.write == nullptr ? 0 : spec.writable_count), scan_count(spec.scan_count),
-      scans(spec.scans, spec.scans + spec.scan_count), offers(new scan_offers[spec.scan_count]),
-      read(spec.read), write(spec.write), context(spec.context),
-      expires_wall_us(spec.expires_wall_us),
+      has_rows(spec.rows != nullptr), scans(spec.scans, spec.scans + spec.scan_count),
+      offers(new scan_offers[spec.scan_count]), rows(spec.rows), read(spec.read), write(spec.write),
+      context(spec.context), expires_wall_us(spec.expires_wall_us),
       taken(spec.write == nullptr ? 0 : spec.writable_count, false)
 {
 }
@@ -139,6 +139,35 @@ void grant_state::read_scan_at(size_t scan_index, size_t object, uint64_t offset
     bytes_read += len;
 }
 
+const struct engine_rows &grant_state::the_rows(UNUSED const use &in_use) const
+{
+    if (rows == nullptr) {
+        throw_err(ERR_DENIED, nullptr, "the grant has no rows", "");
+    }
+    return *rows;
+}
+
+void grant_state::open_rows()
+{
+    std::unique_lock<std::mutex> held(lock);
+    check_usable(held);
+    if (has_rows_open) {
+        throw_err(ERR_EXISTS, nullptr, "the rows of a grant are read once", "");
+    }
+    has_rows_open = true;
+}
+
+void grant_state::next_rows(struct ArrowArray *ret_batch)
+{
+    use in_use(*this);
+    struct errinfo info;
+    errinfo_init(&info);
+    enum err err = rows->next(rows->context, ret_batch, &info);
+    if (err != ERR_OK) {
+        throw_errinfo(err, info);
+    }
+}
+
 void grant_state::open_for_reading()
 {
     std::unique_lock<std::mutex> held(lock);
@@ -236,6 +265,12 @@ void grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *
 {
     ASSERT(index < grant->state->scan_count);
     buf_printf(ret_uri, "moat://%s/s%zu", grant->state->id.c_str(), index);
+}
+
+void grant_uri_rows(const struct engine_grant *grant, struct buf *ret_uri) noexcept
+{
+    ASSERT(grant->state->has_rows);
+    buf_printf(ret_uri, "moat://%s/rows", grant->state->id.c_str());
 }
 
 struct engine_grant_counters grant_count(const struct engine_grant *grant) noexcept

@@ -67,6 +67,12 @@ class grant_state
     void read_scan_at(size_t scan_index, size_t object, uint64_t offset, void *ret_bytes,
                       size_t len);
 
+    /* The rows of the grant; throws if there are none. */
+    const struct engine_rows &the_rows(const use &in_use) const;
+    /* The first to read them: they are read once. */
+    void open_rows();
+    void next_rows(struct ArrowArray *ret_batch);
+
     void open_for_reading(); /* counts; throws as above */
     void open_for_writing(size_t index);
     bool was_written(size_t index);
@@ -76,6 +82,7 @@ class grant_state
     const std::vector<grant_object> objects;
     const size_t writable_count;
     const size_t scan_count;
+    const bool has_rows;
     std::atomic<uint64_t> files_opened{0};
     std::atomic<uint64_t> bytes_read{0};
     std::atomic<uint64_t> bytes_written{0};
@@ -85,15 +92,17 @@ class grant_state
 
     const std::vector<const struct engine_scan_spec *> scans;
     const std::unique_ptr<scan_offers[]> offers;
+    const struct engine_rows *const rows;
     const engine_read_fn read;
     const engine_write_fn write;
     void *const context;
     const int64_t expires_wall_us;
     std::mutex lock;
     std::condition_variable idle;
-    size_t in_flight = 0;    /* under lock */
-    bool is_closed = false;  /* under lock */
-    std::vector<bool> taken; /* writable objects that were opened; under lock */
+    size_t in_flight = 0;       /* under lock */
+    bool is_closed = false;     /* under lock */
+    bool has_rows_open = false; /* under lock */
+    std::vector<bool> taken;    /* writable objects that were opened; under lock */
 };
 
 class grant_registry

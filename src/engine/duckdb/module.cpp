@@ -94,6 +94,7 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
     register_functions(connection, engine.key);
     guard_statistics(connection);
     register_scan(connection);
+    register_rows(connection);
     /* Only now: the engine forgets this limit when it is given before there is a database. */
     uint64_t spill_bytes_max =
         engine.temp_bytes_max != 0 ? engine.temp_bytes_max : static_cast<uint64_t>(INT64_MAX);
@@ -168,6 +169,7 @@ extern const struct engine_module_ops module_table = {
     grant_uri,
     grant_uri_out,
     grant_uri_scan,
+    grant_uri_rows,
     grant_count,
     query_open,
     query_column_count,

@@ -85,6 +85,11 @@ std::shared_ptr<grant_state> find_scan(grant_registry &grants, const std::string
 /* moat_scan, made of the engine's own Parquet scan: after guard_statistics. */
 void register_scan(duckdb::Connection &connection);
 
+/* ---- rows of the program (rows.cpp) ---- */
+
+/* moat_rows: the rows of a grant, over the engine's own reading of Arrow. */
+void register_rows(duckdb::Connection &connection);
+
 /* ---- functions (functions.cpp) ---- */
 
 /* The key, or who has it. */
@@ -231,6 +236,7 @@ void grant_close(struct engine_grant *) noexcept;
 void grant_uri(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_out(const struct engine_grant *, size_t, struct buf *) noexcept;
 void grant_uri_scan(const struct engine_grant *, size_t, struct buf *) noexcept;
+void grant_uri_rows(const struct engine_grant *, struct buf *) noexcept;
 struct engine_grant_counters grant_count(const struct engine_grant *) noexcept;
 
 enum err query_open(struct engine_session *, const struct identity *, struct slice,

@@ -476,6 +476,7 @@ const struct engine_module_ops broker__ops = {
     .grant_uri = grant__uri,
     .grant_uri_out = grant__uri_out,
     .grant_uri_scan = grant__uri_scan,
+    .grant_uri_rows = grant__uri_rows,
     .grant_count = grant__count,
     .query_open = query__open,
     .query_column_count = query__column_count,

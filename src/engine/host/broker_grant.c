@@ -51,6 +51,7 @@ void grant__unref(struct engine_grant *grant)
         }
     }
     pthread_mutex_destroy(&grant->lock);
+    pthread_mutex_destroy(&grant->rows_lock);
     pthread_cond_destroy(&grant->idle);
     arena_free(grant->arena);
     mem_free(grant);
@@ -196,6 +197,7 @@ enum err grant__open(struct engine *engine, const struct identity *who,
     grant->refs = 1;
     grant->person = person;
     pthread_mutex_init(&grant->lock, NULL);
+    pthread_mutex_init(&grant->rows_lock, NULL);
     pthread_cond_init(&grant->idle, NULL);
     grant->arena = arena_new(NULL, "grant", 0);
     enum err err = grant->arena == NULL ? errinfo_nomem(info) : copy_lists(grant, spec, info);
@@ -252,6 +254,12 @@ void grant__uri_scan(const struct engine_grant *grant, size_t index, struct buf 
 {
     ASSERT(index < grant->spec.scan_count);
     buf_printf(ret_uri, "moat://%s/s%zu", grant->address, index);
+}
+
+void grant__uri_rows(const struct engine_grant *grant, struct buf *ret_uri)
+{
+    ASSERT(grant->spec.rows != NULL);
+    buf_printf(ret_uri, "moat://%s/rows", grant->address);
 }
 
 struct engine_grant_counters grant__count(const struct engine_grant *grant)
@@ -326,8 +334,7 @@ static enum err attach_new(struct host *host, struct engine_grant *grant, struct
     /* What scans point to lives while the grant is open. */
     enum err err = grant__use(grant, info);
     if (err == ERR_OK) {
-        host_put_grant(out, number, grant->address, spec->objects, spec->object_count,
-                       spec->writable_count, spec->scans, spec->scan_count);
+        err = host_put_grant(out, number, grant->address, spec, info);
         grant__done(grant);
     }
     return err;

@@ -38,6 +38,7 @@ struct engine_grant {
     pthread_mutex_t lock;
     pthread_cond_t idle;
     pthread_mutex_t *files_locks; /* one call of files() at a time */
+    pthread_mutex_t rows_lock;    /* likewise of next() */
     uint64_t *writers; /* of each sink: the request that writes it, by attachment; under lock */
     unsigned in_flight;
     bool is_closed;
@@ -81,6 +82,7 @@ void grant__close(struct engine_grant *grant);
 void grant__uri(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 void grant__uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 void grant__uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
+void grant__uri_rows(const struct engine_grant *grant, struct buf *ret_uri);
 struct engine_grant_counters grant__count(const struct engine_grant *grant);
 
 /* ---- engine, sessions, queries ---- */

@@ -11,6 +11,7 @@
 
 #include "base/checked.h"
 #include "base/mem.h"
+#include "engine/host/arrow_wire.h"
 #include "engine/host/broker_int.h"
 
 enum {
@@ -253,6 +254,70 @@ static bool handle_dead(struct lane_request *r)
     return is_sane;
 }
 
+/* ---- rows of the program ---- */
+
+/* Whether there is a batch, whether its data are in the lane, how long they and the description
+ * are; the description; the data, if they are too long for the lane. */
+static enum err put_rows(struct lane_request *r, const struct ArrowSchema *schema,
+                         const struct ArrowArray *array)
+{
+    struct wire_batch batch = {0};
+    enum err err = wire_batch_of(schema, array, &batch, &r->info);
+    if (err == ERR_OK) {
+        bool is_in_lane = batch.data_bytes <= HOST_LANE_BYTES;
+        wire_put_u8(r->out, true);
+        wire_put_u8(r->out, is_in_lane);
+        wire_put_u64(r->out, batch.data_bytes);
+        wire_put_u64(r->out, batch.description.len);
+        buf_append_slice(r->out, buf_slice(&batch.description));
+        char *data = is_in_lane ? host_lane_buffer(r->host->memory, r->lane)
+                                : buf_reserve(r->out, batch.data_bytes);
+        if (data != NULL) {
+            wire_batch_copy(&batch, data);
+            r->out->len += is_in_lane ? 0 : batch.data_bytes;
+        }
+        err = buf_failed(r->out) ? errinfo_nomem(&r->info)
+              : r->out->len > HOST_REQUEST_BYTES_MAX
+                  ? errinfo_set(&r->info, ERR_LIMIT, NULL, "a row is too long")
+                  : ERR_OK;
+    }
+    wire_batch_fini(&batch);
+    return err;
+}
+
+static bool handle_rows(struct lane_request *r)
+{
+    struct wire in = wire_of(r->body);
+    uint64_t number = wire_u64(&in);
+    if (!wire_is_done(&in)) {
+        return false;
+    }
+    struct engine_grant *grant = grant__find(r->host, number);
+    if (grant == NULL) {
+        r->err = errinfo_set(&r->info, ERR_DENIED, NULL, "no grant for rows");
+        return true;
+    }
+    const struct engine_rows *rows = grant->spec.rows;
+    bool is_sane = rows != NULL;
+    r->err = is_sane ? grant__use(grant, &r->info) : ERR_OK;
+    if (is_sane && r->err == ERR_OK) {
+        struct ArrowArray array = {0};
+        pthread_mutex_lock(&grant->rows_lock);
+        r->err = rows->next(rows->context, &array, &r->info);
+        pthread_mutex_unlock(&grant->rows_lock);
+        if (r->err == ERR_OK && array.release != NULL) {
+            r->err = put_rows(r, rows->schema, &array);
+            array.release(&array);
+        } else if (r->err == ERR_OK) {
+            wire_put_u8(r->out, false);
+            r->err = buf_failed(r->out) ? errinfo_nomem(&r->info) : ERR_OK;
+        }
+        grant__done(grant);
+    }
+    grant__unref(grant);
+    return is_sane;
+}
+
 /* ---- masks and spill files ---- */
 
 static bool handle_hash(struct lane_request *r)
@@ -361,6 +426,8 @@ bool lane__handle(struct lane_request *request)
         return handle_dead(request);
     case MESSAGE_HASH:
         return handle_hash(request);
+    case MESSAGE_ROWS:
+        return handle_rows(request);
     case MESSAGE_SPILL_OPEN:
     case MESSAGE_SPILL_REMOVE:
         return handle_spill(request);

@@ -137,25 +137,27 @@ static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_s
     scan->ranges = wire_bool(in) ? no_ranges : NULL;
 }
 
-void host_put_grant(struct buf *out, uint64_t number, const char *address,
-                    const struct engine_object *objects, size_t object_count, size_t writable_count,
-                    const struct engine_scan_spec *const *scans, size_t scan_count)
+enum err host_put_grant(struct buf *out, uint64_t number, const char *address,
+                        const struct engine_grant_spec *spec, struct errinfo *info)
 {
+    const struct engine_object *objects = spec->objects;
     wire_put_u64(out, number);
     buf_append(out, address, 32);
-    wire_put_u64(out, object_count);
-    for (size_t i = 0; i < object_count; i++) {
+    wire_put_u64(out, spec->object_count);
+    for (size_t i = 0; i < spec->object_count; i++) {
         wire_put_u64(out, objects[i].size_bytes);
         wire_put_i64(out, objects[i].modified_us);
         wire_put_slice(out, objects[i].etag);
         wire_put_slice(out, objects[i].extension);
         wire_put_u8(out, objects[i].has_hidden);
     }
-    wire_put_u64(out, writable_count);
-    wire_put_u64(out, scan_count);
-    for (size_t i = 0; i < scan_count; i++) {
-        put_scan(out, scans[i]);
+    wire_put_u64(out, spec->writable_count);
+    wire_put_u64(out, spec->scan_count);
+    for (size_t i = 0; i < spec->scan_count; i++) {
+        put_scan(out, spec->scans[i]);
     }
+    wire_put_u8(out, spec->rows != NULL);
+    return spec->rows == NULL ? ERR_OK : wire_put_schema(out, spec->rows->schema, info);
 }
 
 void host_take_grant(struct wire *in, struct arena *arena, struct host_grant *ret_grant)
@@ -185,6 +187,9 @@ void host_take_grant(struct wire *in, struct arena *arena, struct host_grant *re
     grant.scans = scans;
     grant.spec.scans = links;
     grant.spec.scan_count = scan_count;
+    if (wire_bool(in)) {
+        grant.rows = wire_take_schema(in, arena);
+    }
     if (!in->is_bad) {
         *ret_grant = grant;
     }

@@ -3,6 +3,7 @@
 
 #include "base/base.h"
 #include "engine/engine.h"
+#include "engine/host/arrow_wire.h"
 #include "engine/host/wire.h"
 #include "engine/scan.h"
 
@@ -58,6 +59,7 @@ enum host_message {
     MESSAGE_HASH,
     MESSAGE_SPILL_OPEN,
     MESSAGE_SPILL_REMOVE,
+    MESSAGE_ROWS,
 };
 
 /* At the start of the shared memory. The host writes, the broker reads and believes nothing. */
@@ -104,10 +106,10 @@ struct host_grant {
     char address[33]; /* as in the statement */
     struct engine_grant_spec spec;
     struct engine_scan_spec *scans; /* what spec.scans points at */
+    struct wire_schema *rows;       /* NULL: none */
 };
-void host_put_grant(struct buf *out, uint64_t number, const char *address,
-                    const struct engine_object *objects, size_t object_count, size_t writable_count,
-                    const struct engine_scan_spec *const *scans, size_t scan_count);
+MUST_USE enum err host_put_grant(struct buf *out, uint64_t number, const char *address,
+                                 const struct engine_grant_spec *spec, struct errinfo *info);
 /* Without functions and context: those are the host's own. */
 void host_take_grant(struct wire *in, struct arena *arena, struct host_grant *ret_grant);
 

@@ -76,6 +76,8 @@ struct served_grant {
     struct host_grant from;
     char own_address[33];
     struct served_scan *scans;
+    struct engine_rows rows;
+    struct ArrowSchema rows_schema; /* release NULL: no rows */
 };
 
 struct dead_block {
@@ -352,6 +354,61 @@ static enum err scan_dead(void *context, const struct engine_scan_file *file, in
     return ERR_OK;
 }
 
+/* ---- rows of the program ---- */
+
+static enum err take_rows(struct served_grant *grant, struct lane *lane,
+                          struct ArrowArray *ret_batch, struct errinfo *info)
+{
+    struct wire in = wire_of(buf_slice(&lane->body));
+    struct ArrowArray batch = {0};
+    if (wire_bool(&in)) {
+        bool is_in_lane = wire_bool(&in);
+        uint64_t data_bytes = wire_u64(&in);
+        struct slice description = wire_bytes(&in, wire_u64(&in));
+        if (in.is_bad || (is_in_lane && data_bytes > HOST_LANE_BYTES)) {
+            serve__end();
+        }
+        const char *from = is_in_lane ? lane->buffer : wire_bytes(&in, data_bytes).ptr;
+        char *data = in.is_bad ? NULL : mem_alloc(data_bytes);
+        if (data == NULL) {
+            return errinfo_nomem(info);
+        }
+        memcpy(data, from, data_bytes);
+        TRY(wire_take_batch(grant->from.rows, description, data, data_bytes, &batch, info));
+    }
+    if (!wire_is_done(&in)) {
+        serve__end();
+    }
+    *ret_batch = batch;
+    return ERR_OK;
+}
+
+static enum err next_rows(void *context, struct ArrowArray *ret_batch, struct errinfo *info)
+{
+    struct served_grant *grant = context;
+    struct lane *lane = take_lane(grant->server);
+    struct buf body CLEANUP(buf_fini) = {0};
+    wire_put_u64(&body, grant->from.number);
+    enum err err = ask(lane, MESSAGE_ROWS, &body, info);
+    if (err == ERR_OK) {
+        err = take_rows(grant, lane, ret_batch, info);
+    }
+    give_lane(grant->server, lane);
+    return err;
+}
+
+static enum err open_rows(struct served_grant *grant, struct engine_grant_spec *spec,
+                          struct errinfo *info)
+{
+    if (grant->from.rows == NULL) {
+        return ERR_OK;
+    }
+    TRY(wire_schema_export(grant->from.rows, &grant->rows_schema, info));
+    grant->rows = (struct engine_rows){&grant->rows_schema, next_rows, grant};
+    spec->rows = &grant->rows;
+    return ERR_OK;
+}
+
 /* ---- the grants of a request ---- */
 
 static enum err open_scan(struct served_grant *grant, size_t index, struct arena *arena,
@@ -395,6 +452,8 @@ static void note_address(struct served_grant *grant)
         engine_grant_uri_scan(grant->grant, 0, &uri);
     } else if (spec->writable_count > 0) {
         engine_grant_uri_out(grant->grant, 0, &uri);
+    } else if (spec->rows != NULL) {
+        engine_grant_uri_rows(grant->grant, &uri);
     }
     if (uri.len > SCHEME_BYTES + 32) {
         memcpy(grant->own_address, uri.ptr + SCHEME_BYTES, 32);
@@ -414,6 +473,7 @@ static enum err open_grant(struct server *server, struct wire *in, struct arena 
     for (size_t i = 0; i < spec->scan_count; i++) {
         TRY(open_scan(grant, i, arena, &grant->from.scans[i], info));
     }
+    TRY(open_rows(grant, spec, info));
     spec->read = read_object;
     spec->write = spec->writable_count == 0 ? NULL : write_object;
     spec->context = grant;
@@ -444,6 +504,9 @@ void serve__grants_close(struct served_grants *grants)
     for (size_t i = 0; i < grants->count; i++) {
         struct served_grant *grant = &grants->list[i];
         engine_grant_close(grant->grant);
+        if (grant->rows_schema.release != NULL) {
+            grant->rows_schema.release(&grant->rows_schema);
+        }
         for (size_t s = 0; grant->scans != NULL && s < grant->from.spec.scan_count; s++) {
             arena_free(grant->scans[s].arena);
         }

@@ -177,14 +177,27 @@ TEST(engine_host, grants_files_and_predicates_arrive_as_they_were)
     char address[] = "0123456789abcdef0123456789abcdef";
     struct buf first CLEANUP(buf_fini) = {0};
     struct buf second CLEANUP(buf_fini) = {0};
-    host_put_grant(&first, 9, address, &object, 1, 2, scans, 1);
+    struct ArrowSchema number = {.format = "l", .name = "n"};
+    struct ArrowSchema *fields[] = {&number};
+    struct ArrowSchema schema = {.format = "+s", .name = "", .n_children = 1, .children = fields};
+    struct engine_rows rows = {.schema = &schema};
+    struct engine_grant_spec spec = {.objects = &object,
+                                     .object_count = 1,
+                                     .writable_count = 2,
+                                     .scans = scans,
+                                     .scan_count = 1,
+                                     .rows = &rows};
+    CHECK(host_put_grant(&first, 9, address, &spec, NULL) == ERR_OK);
     struct wire in = wire_of(buf_slice(&first));
     struct host_grant grant;
     host_take_grant(&in, arena, &grant);
     CHECK(wire_is_done(&in));
-    host_put_grant(&second, grant.number, grant.address, grant.spec.objects,
-                   grant.spec.object_count, grant.spec.writable_count, grant.spec.scans,
-                   grant.spec.scan_count);
+    struct ArrowSchema taken_schema;
+    CHECK(wire_schema_export(grant.rows, &taken_schema, NULL) == ERR_OK);
+    rows.schema = &taken_schema;
+    grant.spec.rows = &rows;
+    CHECK(host_put_grant(&second, grant.number, grant.address, &grant.spec, NULL) == ERR_OK);
+    taken_schema.release(&taken_schema);
     CHECK(slice_equal(buf_slice(&first), buf_slice(&second)));
 
     struct slice values[] = {SLICE("1"), SLICE("2")};

@@ -41,15 +41,18 @@ enum pg_copy_format {
 struct pg_copy {
     enum pg_copy_format format;
     bool has_header;
+    bool is_header_matched; /* FROM: it must say the names of the columns */
     char delimiter;
     char quote, escape; /* csv */
     struct slice null;
     bool force_quote_all;
+    struct slice *force_null, *force_not_null; /* FROM: columns */
+    size_t force_null_count, force_not_null_count;
 };
 
 struct pg_command {
     enum pg_command_kind kind;
-    struct slice text;     /* the statement; for DECLARE and COPY, the query in it */
+    struct slice text;     /* the statement; for DECLARE and COPY TO, the query in it */
     struct slice name;     /* setting, cursor, savepoint, prepared statement; empty: all */
     struct slice value;    /* for DECLARE, the statement */
     bool is_local;         /* SET LOCAL */
@@ -59,7 +62,7 @@ struct pg_command {
     bool is_scroll;        /* SCROLL */
     bool is_binary;        /* BINARY */
     bool is_transactional; /* STATEMENT: a rollback undoes all that it changes */
-    bool is_change;        /* STATEMENT: of tables, views, schemas or grants */
+    bool is_change;        /* STATEMENT, COPY_IN: of tables, views, schemas or grants */
     bool has_rows;         /* STATEMENT: gives rows (SELECT, SHOW, EXPLAIN ...) */
     bool is_select;        /* STATEMENT: may have parameters and can be described */
     bool makes_key;        /* CREATE API KEY: has rows, and cannot be run to see which */

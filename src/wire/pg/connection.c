@@ -1,6 +1,7 @@
 /* A connection as the loop sees it: how much of a message is needed, what one asks for, the end. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "wire/pg/copy_in.h"
 #include "wire/pg/pg_int.h"
 
 #define OUT_KEPT_BYTES 4096u /* of the output buffer between messages */
@@ -50,7 +51,12 @@ void pg__error(struct pg_connection *connection, const struct errinfo *info, str
         pg__fatal(connection, info);
         return;
     }
-    pg__write_error(&connection->out, "ERROR", info, statement, offset);
+    struct buf *context = &connection->error_context;
+    bool has_context = context->len > 0 && !buf_failed(context);
+    pg__write_error_in(&connection->out, "ERROR", info, statement, offset,
+                       has_context ? buf_cstr(context) : "");
+    buf_fini(context);
+    buf_init(context);
     pg__fail_transaction(connection);
 }
 
@@ -88,6 +94,9 @@ static void close_connection(void *state)
 {
     struct pg_connection *connection = state;
     pg__key_remove(connection);
+    pg__copy_in_drop(connection);
+    pg__script_free(connection);
+    buf_fini(&connection->error_context);
     while (connection->portals != NULL) {
         pg__portal_close(connection, connection->portals);
     }
@@ -188,6 +197,14 @@ static void fail_extended(struct pg_connection *connection, const struct errinfo
     connection->skips_to_sync = true;
 }
 
+void pg__extended_copied(struct pg_connection *connection, enum err err, const struct errinfo *info)
+{
+    if (err != ERR_OK) {
+        connection->error_text = (struct slice){"", 0}; /* it is about the data */
+        fail_extended(connection, info);
+    }
+}
+
 static void sync_up(struct pg_connection *connection)
 {
     connection->skips_to_sync = false;
@@ -202,6 +219,10 @@ static void ready_message(struct pg_connection *connection, char type, struct sl
 {
     struct errinfo info;
     errinfo_init(&info);
+    if (connection->copy_in != NULL && type != 'X') {
+        pg__copy_in_message(connection, type, body);
+        return;
+    }
     if (connection->skips_to_sync && type != 'S' && type != 'X') {
         return;
     }
@@ -294,10 +315,11 @@ static size_t one_message(struct pg_connection *connection, struct slice input)
 static void tell_state(const struct pg_connection *connection)
 {
     if (connection->client != NULL) {
-        client_set_state(connection->client, connection->status == 'T' ? CLIENT_IDLE_IN_TRANSACTION
-                                             : connection->status == 'E'
-                                                 ? CLIENT_IDLE_IN_FAILED_TRANSACTION
-                                                 : CLIENT_IDLE);
+        client_set_state(connection->client,
+                         connection->copy_in != NULL ? CLIENT_ACTIVE
+                         : connection->status == 'T' ? CLIENT_IDLE_IN_TRANSACTION
+                         : connection->status == 'E' ? CLIENT_IDLE_IN_FAILED_TRANSACTION
+                                                     : CLIENT_IDLE);
     }
 }
 

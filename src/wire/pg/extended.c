@@ -530,8 +530,9 @@ static enum err describe_portal(struct pg_connection *connection, struct slice n
     connection->error_text = portal->command.text;
     TRY(pg__check_transaction(connection, &portal->command, info));
     bool is_rowless = portal->command.kind == COMMAND_STATEMENT && !portal->command.has_rows;
-    bool is_later =
-        portal->command.kind == COMMAND_DECLARE || portal->command.kind == COMMAND_COPY_OUT;
+    bool is_later = portal->command.kind == COMMAND_DECLARE ||
+                    portal->command.kind == COMMAND_COPY_OUT ||
+                    portal->command.kind == COMMAND_COPY_IN;
     if (!is_rowless && !is_later && !portal->is_cursor) {
         TRY(pg__portal_open(connection, portal, info));
     }

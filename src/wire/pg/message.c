@@ -129,7 +129,8 @@ static size_t count_characters(struct slice text, size_t bytes)
 }
 
 static void write_message(struct buf *out, char type, const char *severity,
-                          const struct errinfo *info, struct slice statement, size_t offset)
+                          const struct errinfo *info, struct slice statement, size_t offset,
+                          const char *context)
 {
     size_t begun = pg__begin(out, type);
     write_field(out, 'S', severity);
@@ -138,6 +139,7 @@ static void write_message(struct buf *out, char type, const char *severity,
     write_field(out, 'M', info->message);
     write_field(out, 'D', info->detail);
     write_field(out, 'H', info->hint);
+    write_field(out, 'W', context);
     if (info->position > 0 && statement.len > 0) {
         char position[24];
         size_t at = offset + count_characters(statement, info->position - 1) + 1;
@@ -151,7 +153,13 @@ static void write_message(struct buf *out, char type, const char *severity,
 void pg__write_error(struct buf *out, const char *severity, const struct errinfo *info,
                      struct slice statement, size_t offset)
 {
-    write_message(out, 'E', severity, info, statement, offset);
+    write_message(out, 'E', severity, info, statement, offset, "");
+}
+
+void pg__write_error_in(struct buf *out, const char *severity, const struct errinfo *info,
+                        struct slice statement, size_t offset, const char *context)
+{
+    write_message(out, 'E', severity, info, statement, offset, context);
 }
 
 void pg__write_notice(struct buf *out, const char *severity, const char *sqlstate,
@@ -160,5 +168,5 @@ void pg__write_notice(struct buf *out, const char *severity, const char *sqlstat
     struct errinfo info;
     errinfo_init(&info);
     (void)errinfo_set(&info, ERR_INVALID, sqlstate, "%s", message);
-    write_message(out, 'N', severity, &info, (struct slice){"", 0}, 0);
+    write_message(out, 'N', severity, &info, (struct slice){"", 0}, 0, "");
 }

@@ -57,5 +57,8 @@ void pg__write_parameter(struct buf *out, const char *name, const char *value);
  * position. `offset`: of that statement in the text that the client sent, in characters. */
 void pg__write_error(struct buf *out, const char *severity, const struct errinfo *info,
                      struct slice statement, size_t offset);
+/* The same with a CONTEXT, unless that is empty. */
+void pg__write_error_in(struct buf *out, const char *severity, const struct errinfo *info,
+                        struct slice statement, size_t offset, const char *context);
 void pg__write_notice(struct buf *out, const char *severity, const char *sqlstate,
                       const char *message);

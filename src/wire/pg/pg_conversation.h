@@ -58,7 +58,7 @@ static void conversation_check(const struct conversation *conversation)
         sent = (struct slice){sent.ptr + 1, sent.len - 1}; /* the answer to SSLRequest */
     }
     while (sent.len > 0) {
-        ASSERT(sent.len >= 5 && strchr("RSKZTDCEINv123nstHcd", sent.ptr[0]) != NULL);
+        ASSERT(sent.len >= 5 && strchr("RSKZTDCEINv123nstHGcd", sent.ptr[0]) != NULL);
         size_t len = pg__peek32(sent.ptr + 1);
         ASSERT(len >= 4 && len < sent.len);
         sent = (struct slice){sent.ptr + 1 + len, sent.len - 1 - len};

@@ -166,6 +166,10 @@ struct query {
     struct session *session;
     int64_t rows_left;
     bool has_rows;
+    bool takes_rows;
+    bool is_pushing;
+    int64_t rows_in;
+    struct ArrowSchema schema; /* of what is pushed */
 };
 
 static const struct query_column fixture_columns[] = {{{"n", 1}, {"BIGINT", 6}},
@@ -211,6 +215,7 @@ enum err query_open(struct session *session, struct slice statement,
     }
     query->session = session;
     query->has_rows = slice_find(statement, SLICE("SELECT")) != SIZE_MAX;
+    query->takes_rows = slice_find(statement, SLICE("FROM STDIN")) != SIZE_MAX;
     query->rows_left = (int64_t)(statement.len % 8);
     session->has_query = true;
     *ret_query = query;
@@ -224,6 +229,11 @@ bool query_has_rows(const struct query *query)
 
 const char *query_tag(const struct query *query)
 {
+    static char tag[32];
+    if (query->takes_rows) {
+        (void)snprintf(tag, sizeof(tag), "COPY %lld", (long long)query->rows_in);
+        return tag;
+    }
     return query->has_rows ? "SELECT" : "SET";
 }
 
@@ -289,10 +299,4 @@ enum err query_next(struct query *query, struct ArrowArray *ret_batch, UNUSED st
     return ERR_OK;
 }
 
-void query_close(struct query *query)
-{
-    if (query != NULL) {
-        query->session->has_query = false;
-        mem_free(query);
-    }
-}
+#include "wire/pg/pg_fixture_copy.h"

@@ -25,6 +25,8 @@
 #define PORTALS_MAX 1000
 
 struct pg_connection;
+struct pg_copy_in; /* copy_in.c */
+struct pg_script;  /* simple.c */
 
 /* ---- cancel.c: who may be cancelled with which key ---- */
 
@@ -185,7 +187,10 @@ struct pg_connection {
     struct pg_saved_setting *saved;
     char status; /* 'I', 'T', 'E' */
     bool skips_to_sync;
-    struct slice error_text; /* what the position of an error counts in; of this message only */
+    struct pg_copy_in *copy_in; /* data of a COPY are awaited; in the arena of its portal */
+    struct pg_script *script;   /* of a message whose statements wait for that; in its own arena */
+    struct buf error_context;   /* of the next error: where in the data it is */
+    struct slice error_text;    /* what the position of an error counts in; of this message only */
     struct pg_statement *statements;
     size_t statement_count;
     struct pg_statement *parsed; /* of these: its Parse has not been answered yet */

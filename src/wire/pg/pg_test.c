@@ -87,6 +87,34 @@ TEST(pg, a_wrong_password_ends_the_connection)
     conversation_end(&conversation);
 }
 
+TEST(pg, data_are_awaited_in_the_middle_of_a_message)
+{
+    struct conversation conversation;
+    conversation_begin(&conversation);
+    conversation_login(&conversation);
+    (void)answers(&conversation);
+    send_message(&conversation, 'Q', "SELECT 1; COPY t FROM STDIN; SELECT 2\0", 38);
+    CHECK_STR("TCG", answers(&conversation));
+    send_message(&conversation, 'd', "1\tx\n2", 5);
+    send_message(&conversation, 'S', "", 0);
+    send_message(&conversation, 'H', "", 0);
+    send_message(&conversation, 'd', "\ty\n", 3);
+    CHECK_STR("", answers(&conversation));
+    send_message(&conversation, 'c', "", 0);
+    CHECK(slice_find(buf_slice(&conversation.wire.sent), SLICE("COPY 2")) != SIZE_MAX);
+    CHECK_STR("CTCZ", answers(&conversation));
+    send_message(&conversation, 'Q', "COPY t FROM STDIN\0", 18);
+    CHECK_STR("G", answers(&conversation));
+    send_message(&conversation, 'd', "1\tx\ny\tx\n", 8);
+    CHECK(slice_find(buf_slice(&conversation.wire.sent),
+                     SLICE("WCOPY t, line 2, column n: \"y\"")) != SIZE_MAX);
+    CHECK_STR("EZ", answers(&conversation));
+    send_message(&conversation, 'd', "1\tx\n", 4);
+    send_message(&conversation, 'c', "", 0);
+    CHECK_STR("", answers(&conversation));
+    conversation_end(&conversation);
+}
+
 #define GOOD(type, body)                                                                           \
     {                                                                                              \
         type, body, sizeof(body) - 1                                                               \
@@ -107,6 +135,12 @@ static size_t random_message(uint64_t *seed, char *bytes, size_t size)
         GOOD('Q', "SET DateStyle = 'ISO'\0"),
         GOOD('Q', "SAVEPOINT s; ROLLBACK TO s\0"),
         GOOD('Q', "COPY (SELECT 12) TO STDOUT\0"),
+        GOOD('Q', "COPY t FROM STDIN; FETCH 1 c\0"),
+        GOOD('P', "\0COPY t FROM STDIN CSV HEADER\0\0\0"),
+        GOOD('d', "1\tx\n"),
+        GOOD('d', "1,\"x"),
+        GOOD('c', ""),
+        GOOD('f', "no\0"),
         GOOD('P', "a\0SELECT $1\0\0\1\0\0\0\x17"),
         GOOD('P', "\0SELECT 12\0\0\0"),
         GOOD('B', "p\0a\0\0\0\0\1\0\0\0\1x\0\0"),
@@ -173,6 +207,10 @@ TEST(pg, memory_may_end_anywhere)
         send_message(&conversation, 'E', "p\0\0\0\0\1", 6);
         send_message(&conversation, 'S', "", 0);
         send_message(&conversation, 'Q', "BEGIN; SET application_name = x; ROLLBACK\0", 42);
+        send_message(&conversation, 'Q', "COPY t FROM STDIN CSV\0", 22);
+        send_message(&conversation, 'd', "1,\"x\"\n2", 7);
+        send_message(&conversation, 'd', ",\n", 2);
+        send_message(&conversation, 'c', "", 0);
         fault_disarm();
         fault.fired = armed.fired;
         pg_protocol.close(conversation.state);

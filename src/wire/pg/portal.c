@@ -200,7 +200,8 @@ static enum err open_constant(struct pg_connection *connection, struct pg_portal
 static enum err open_query(struct pg_connection *connection, struct pg_portal *portal,
                            struct errinfo *info)
 {
-    bool is_extra = (portal->is_cursor || portal->name.len > 0) && !portal->command.is_session;
+    bool is_main = portal->command.is_session || portal->command.kind == COMMAND_COPY_IN;
+    bool is_extra = (portal->is_cursor || portal->name.len > 0) && !is_main;
     TRY(pg__session_take(connection, is_extra, &portal->session, info));
     if (portal->command.is_session && portal->session != 0) {
         return errinfo_set(info, ERR_BUSY, "55006",
@@ -233,6 +234,7 @@ enum err pg__portal_open(struct pg_connection *connection, struct pg_portal *por
     case COMMAND_STATEMENT:
     case COMMAND_DECLARE:
     case COMMAND_COPY_OUT:
+    case COMMAND_COPY_IN:
         err = open_query(connection, portal, info);
         break;
     case COMMAND_SHOW:
@@ -260,7 +262,6 @@ enum err pg__portal_open(struct pg_connection *connection, struct pg_portal *por
     case COMMAND_KEEP:
     case COMMAND_MOVE:
     case COMMAND_CLOSE:
-    case COMMAND_COPY_IN:
     case COMMAND_DEALLOCATE:
     case COMMAND_DISCARD:
     case COMMAND_UNLISTEN:

@@ -1,6 +1,7 @@
 /* Executing one command: transactions, settings and cursors here, all others through a portal. */
 #include "base/mem.h"
 #include "sql/scan.h"
+#include "wire/pg/copy_in.h"
 #include "wire/pg/pg_int.h"
 
 enum err pg__check_transaction(const struct pg_connection *connection,
@@ -398,15 +399,6 @@ static enum err run_statement(struct pg_connection *connection, struct pg_portal
     return ERR_OK;
 }
 
-static enum err refuse_copy_in(const struct pg_command *command, struct errinfo *info)
-{
-    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "\"%.*s\" cannot be written with COPY FROM",
-                      SLICE_ARGS(command->name));
-    errinfo_hint(info, "Registered files are changed by what wrote them; CREATE EXTERNAL TABLE "
-                       "registers new ones.");
-    return ERR_UNSUPPORTED;
-}
-
 static enum err run_command(struct pg_connection *connection, struct pg_portal *portal,
                             uint64_t rows_max, struct errinfo *info)
 {
@@ -451,7 +443,7 @@ static enum err run_command(struct pg_connection *connection, struct pg_portal *
         pg__write_tag(&connection->out, "UNLISTEN");
         return ERR_OK;
     case COMMAND_COPY_IN:
-        return refuse_copy_in(command, info);
+        return pg__copy_in(connection, portal, info);
     case COMMAND_STATEMENT:
     case COMMAND_SHOW:
     case COMMAND_COPY_OUT:
@@ -466,8 +458,8 @@ static enum err run_command(struct pg_connection *connection, struct pg_portal *
 static bool is_checked_later(const struct pg_portal *portal)
 {
     enum pg_command_kind kind = portal->command.kind;
-    return kind == COMMAND_STATEMENT || kind == COMMAND_COPY_OUT || kind == COMMAND_DECLARE ||
-           kind == COMMAND_EMPTY;
+    return kind == COMMAND_STATEMENT || kind == COMMAND_COPY_OUT || kind == COMMAND_COPY_IN ||
+           kind == COMMAND_DECLARE || kind == COMMAND_EMPTY;
 }
 
 enum err pg__run(struct pg_connection *connection, struct pg_portal *portal, uint64_t rows_max,

@@ -3,21 +3,25 @@
  * The statements of one message are one implicit transaction. What a rollback could not undo may
  * therefore only come last, where nothing after it can fail. */
 #include "sql/scan.h"
+#include "wire/pg/copy_in.h"
 #include "wire/pg/pg_int.h"
 
 #define MESSAGE_STATEMENTS_MAX 10000
 
-struct script {
+struct pg_script {
     struct slice text;
     struct arena *arena;
     struct pg_command *commands;
     struct slice *statements;
     size_t count;
     size_t capacity;
-    bool is_block; /* its statements are one transaction, which nobody began */
+    bool is_block;             /* its statements are one transaction, which nobody began */
+    size_t next;               /* statement to run */
+    struct slice at;           /* what an error is about */
+    struct pg_portal *copying; /* its data are awaited */
 };
 
-static enum err grow(struct script *script, struct errinfo *info)
+static enum err grow(struct pg_script *script, struct errinfo *info)
 {
     if (script->count < script->capacity) {
         return ERR_OK;
@@ -43,7 +47,7 @@ static enum err grow(struct script *script, struct errinfo *info)
 }
 
 /* All of it is taken apart before any of it runs. `ret_at`: what an error is about. */
-static enum err parse_script(struct script *script, struct slice *ret_at, struct errinfo *info)
+static enum err parse_script(struct pg_script *script, struct slice *ret_at, struct errinfo *info)
 {
     struct slice rest = script->text;
     *ret_at = script->text;
@@ -62,7 +66,7 @@ static enum err parse_script(struct script *script, struct slice *ret_at, struct
     }
 }
 
-static enum err check_order(const struct pg_connection *connection, const struct script *script,
+static enum err check_order(const struct pg_connection *connection, const struct pg_script *script,
                             size_t index, struct errinfo *info)
 {
     const struct pg_command *command = &script->commands[index];
@@ -80,7 +84,7 @@ static enum err check_order(const struct pg_connection *connection, const struct
 
 /* Changes before the last statement of a message are undone if a later one fails. Where the message
  * begins and ends transactions itself, these say how far. */
-static enum err begin_block(struct pg_connection *connection, struct script *script,
+static enum err begin_block(struct pg_connection *connection, struct pg_script *script,
                             struct errinfo *info)
 {
     bool has_changes = false;
@@ -97,7 +101,7 @@ static enum err begin_block(struct pg_connection *connection, struct script *scr
     return script->is_block ? session_begin(session, info) : ERR_OK;
 }
 
-static enum err run_one(struct pg_connection *connection, const struct script *script, size_t index,
+static enum err run_one(struct pg_connection *connection, struct pg_script *script, size_t index,
                         struct errinfo *info)
 {
     struct pg_portal *portal;
@@ -108,7 +112,8 @@ static enum err run_one(struct pg_connection *connection, const struct script *s
     portal->command = *command;
     enum err err = ERR_OK;
     if (command->kind != COMMAND_STATEMENT || command->is_transactional) {
-        bool is_deferred = command->kind == COMMAND_COPY_OUT || command->kind == COMMAND_DECLARE;
+        bool is_deferred = command->kind == COMMAND_COPY_OUT || command->kind == COMMAND_COPY_IN ||
+                           command->kind == COMMAND_DECLARE;
         err = is_deferred ? ERR_OK : pg__portal_open(connection, portal, info);
         if (err == ERR_OK && portal->has_rows) {
             pg__portal_describe(connection, portal);
@@ -116,6 +121,10 @@ static enum err run_one(struct pg_connection *connection, const struct script *s
     }
     if (err == ERR_OK) {
         err = pg__run(connection, portal, 0, info);
+    }
+    if (connection->copy_in != NULL) {
+        script->copying = portal;
+        return err;
     }
     pg__portal_close(connection, portal);
     return err;
@@ -142,38 +151,86 @@ static void fail(struct pg_connection *connection, struct slice text, struct sli
     pg__error(connection, info, located, offset);
 }
 
-static void run_script(struct pg_connection *connection, struct slice text, struct arena *arena)
+static void end_message(struct pg_connection *connection)
 {
-    struct script script = {.text = text, .arena = arena};
-    struct slice at;
-    struct errinfo info;
-    errinfo_init(&info);
-    size_t bytes_max = config_bytes(connection->server->config, CONFIG_SQL_STATEMENT_BYTES_MAX);
-    enum err err = sql_check_text(text, bytes_max, &info);
-    at = text;
-    if (err == ERR_OK) {
-        err = parse_script(&script, &at, &info);
+    if (connection->phase == PHASE_ENDED) {
+        return;
     }
-    if (err == ERR_OK && script.count == 0) {
-        pg__write_empty(&connection->out, 'I');
+    if (connection->status == 'I') {
+        pg__portal_end_transaction(connection, true);
     }
-    if (err == ERR_OK) {
-        err = begin_block(connection, &script, &info);
+    pg__write_ready(&connection->out, connection->status);
+    pg__flush(connection);
+}
+
+void pg__script_free(struct pg_connection *connection)
+{
+    struct pg_script *script = TAKE(connection->script);
+    if (script != NULL) {
+        arena_free(script->arena);
     }
-    for (size_t i = 0; err == ERR_OK && i < script.count && !connection->is_broken; i++) {
-        at = script.commands[i].text.len > 0 ? script.commands[i].text : script.statements[i];
-        errinfo_init(&info);
-        err = run_one(connection, &script, i, &info);
+}
+
+/* From script->next on, unless something has failed: to the end of the message, or up to a COPY
+ * that awaits its data. */
+static void run_on(struct pg_connection *connection, struct pg_script *script, enum err err,
+                   struct errinfo *info)
+{
+    while (err == ERR_OK && script->next < script->count && !connection->is_broken) {
+        size_t i = script->next++;
+        const struct pg_command *command = &script->commands[i];
+        script->at = command->text.len > 0 ? command->text : script->statements[i];
+        errinfo_init(info);
+        err = run_one(connection, script, i, info);
+        if (connection->copy_in != NULL) {
+            return;
+        }
     }
-    if (script.is_block) {
+    if (script->is_block) {
         struct errinfo second;
         enum err end = pg__end_block(connection, err == ERR_OK, &second);
-        info = err == ERR_OK && end != ERR_OK ? second : info;
+        *info = err == ERR_OK && end != ERR_OK ? second : *info;
         err = err == ERR_OK ? end : err;
     }
     if (err != ERR_OK) {
-        fail(connection, text, at, &info);
+        fail(connection, script->text, script->at, info);
     }
+    pg__script_free(connection);
+    end_message(connection);
+}
+
+void pg__simple_copied(struct pg_connection *connection, enum err err, struct errinfo *info)
+{
+    struct pg_script *script = connection->script;
+    pg__portal_close(connection, TAKE(script->copying));
+    script->at = (struct slice){"", 0}; /* an error is about the data */
+    run_on(connection, script, err, info);
+}
+
+static enum err begin_script(struct pg_connection *connection, struct pg_script *script,
+                             struct errinfo *info)
+{
+    size_t bytes_max = config_bytes(connection->server->config, CONFIG_SQL_STATEMENT_BYTES_MAX);
+    TRY(sql_check_text(script->text, bytes_max, info));
+    TRY(parse_script(script, &script->at, info));
+    if (script->count == 0) {
+        pg__write_empty(&connection->out, 'I');
+    }
+    return begin_block(connection, script, info);
+}
+
+/* The text is kept with what is made of it: a COPY in it awaits other messages. */
+static struct pg_script *new_script(struct slice text)
+{
+    struct arena *arena = arena_new(NULL, "message", 0);
+    struct pg_script *script = arena == NULL ? NULL : arena_calloc(arena, 1, sizeof(*script));
+    if (script == NULL || !arena_slice(arena, text, &script->text)) {
+        arena_free(arena);
+        return NULL;
+    }
+    script->arena = arena;
+    script->at = script->text;
+    return script;
 }
 
 void pg__simple_query(struct pg_connection *connection, struct slice body)
@@ -195,19 +252,13 @@ void pg__simple_query(struct pg_connection *connection, struct slice body)
     if (statement != NULL) {
         pg__statement_drop(connection, statement);
     }
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "message", 0);
-    if (arena == NULL) {
+    connection->script = new_script(text);
+    if (connection->script == NULL) {
         (void)errinfo_nomem(&info);
         fail(connection, text, text, &info);
-    } else {
-        run_script(connection, text, arena);
-    }
-    if (connection->phase == PHASE_ENDED) {
+        end_message(connection);
         return;
     }
-    if (connection->status == 'I') {
-        pg__portal_end_transaction(connection, true);
-    }
-    pg__write_ready(&connection->out, connection->status);
-    pg__flush(connection);
+    enum err err = begin_script(connection, connection->script, &info);
+    run_on(connection, connection->script, err, &info);
 }

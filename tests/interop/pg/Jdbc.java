@@ -1,6 +1,10 @@
+import java.io.StringReader;
 import java.sql.*;
 import java.time.*;
 import java.util.*;
+import org.postgresql.PGConnection;
+import org.postgresql.copy.CopyIn;
+import org.postgresql.copy.CopyManager;
 
 /** pgjdbc as it comes: metadata, prepared statements by name and as binary, fetch size, batches of reads, errors, transactions. */
 public class Jdbc {
@@ -123,13 +127,37 @@ public class Jdbc {
         same(true, c.isValid(5));
     }
 
-    public static void main(String[] words) throws SQLException {
+    static void copies(Connection c) throws Exception {
+        c.createStatement().execute("CREATE TEMP TABLE copied (a INTEGER, b VARCHAR)");
+        CopyManager copies = c.unwrap(PGConnection.class).getCopyAPI();
+        same(2L, copies.copyIn("COPY copied FROM STDIN WITH (FORMAT csv)", new StringReader("1,x\n2,\n")));
+        CopyIn in = copies.copyIn("COPY copied FROM STDIN");
+        byte[] line = "3\tdrei\n".getBytes();
+        in.writeToCopy(line, 0, 3);
+        in.writeToCopy(line, 3, line.length - 3);
+        same(1L, in.endCopy());
+        in = copies.copyIn("COPY copied FROM STDIN");
+        in.writeToCopy(line, 0, line.length);
+        in.cancelCopy();
+        try {
+            copies.copyIn("COPY copied FROM STDIN", new StringReader("x\ty\n"));
+            throw new AssertionError("no error");
+        } catch (SQLException e) {
+            same("22P02", e.getSQLState());
+        }
+        try (ResultSet rows = c.createStatement().executeQuery("SELECT b FROM copied ORDER BY a")) {
+            same(Arrays.asList("x", null, "drei"), names(rows, "b"));
+        }
+    }
+
+    public static void main(String[] words) throws Exception {
         for (String extra : new String[] {"", "&binaryTransfer=true&prepareThreshold=-1", "&preferQueryMode=simple"}) {
             String url = "jdbc:postgresql://127.0.0.1:" + words[0] + "/moat?user=amelia&password=" + words[1].replace(" ", "%20") + extra;
             try (Connection c = DriverManager.getConnection(url)) {
                 if (extra.isEmpty()) {
                     metadata(c);
                     cursors(c);
+                    copies(c);
                 }
                 if (!extra.contains("simple")) {
                     values(c);
