@@ -293,10 +293,8 @@ enum policy_action {
     POLICY_PLAN,
     POLICY_APPLY
 };
-
 /* Validates a YAML policy file against the catalog; PLAN appends the differences that APPLY
- * would make ("+ GRANT ...", "- GRANT ..."), APPLY makes them in one transaction and audits it.
- * `ret_changes` counts them. */
+ * would make ("+ GRANT ...", "- GRANT ..."), APPLY makes them in one transaction and audits it. */
 MUST_USE enum err session_policy_file(struct session *session, const char *path,
                                       enum policy_action action, struct buf *ret_report,
                                       size_t *ret_changes, struct errinfo *info);

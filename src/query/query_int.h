@@ -151,7 +151,6 @@ DEFINE_CLEANUP(struct plan, plan_cleanup, plan_unref)
 /* ---- constant.c: rows of a statement that gives the same each time ---- */
 
 struct constant;
-
 void constant_free(struct constant *constant);
 DEFINE_CLEANUP(struct constant, constant_cleanup, constant_free)
 /* Pulls what the query's engine gives; its plan keeps that if it is small, else it is in
@@ -163,8 +162,7 @@ struct query_column constant_column(const struct constant *constant, size_t inde
 void constant_batch(struct plan *plan, struct ArrowArray *ret_batch);
 void constant_schema(struct plan *plan, struct ArrowSchema *ret_schema);
 
-/* Parses, resolves, secures and plans `text` for the session's person; moves `query` through the
- * states on the way when it is not NULL. */
+/* Parses, resolves, secures and plans `text` as the person; moves `query` (may be NULL) along. */
 MUST_USE enum err plan_build(struct session *session, struct query *query, struct slice text,
                              struct plan **ret_plan, struct errinfo *info);
 

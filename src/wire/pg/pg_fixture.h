@@ -9,8 +9,7 @@
 
 struct connection {
     struct buf sent;
-    bool is_finished;
-    bool is_ready;
+    bool is_finished, is_ready;
 };
 
 /* ---- wire/loop ---- */
@@ -298,5 +297,4 @@ enum err query_next(struct query *query, struct ArrowArray *ret_batch, UNUSED st
     }
     return ERR_OK;
 }
-
 #include "wire/pg/pg_fixture_copy.h"

@@ -225,12 +225,10 @@ MUST_USE enum err pg__session_take(struct pg_connection *connection, bool is_ext
                                    struct errinfo *info);
 void pg__session_give(struct pg_connection *connection, int slot);
 void pg__session_close_all(struct pg_connection *connection);
-/* That the person may still ask: for what the query module is not asked, or goes on. */
+/* The person may still ask: for what the query module is not asked, or goes on. */
 MUST_USE enum err pg__session_check(struct pg_connection *connection, struct errinfo *info);
-/* They may not, and never will again in this connection. */
-bool pg__session_is_over(const struct pg_connection *connection);
-/* Around every call that may take long: what a cancel is for. ERR_CANCELLED when the connection is
- * being stopped. */
+bool pg__session_is_over(const struct pg_connection *connection); /* never again */
+/* Around every call that may take long: what a cancel is for. ERR_CANCELLED: it is stopped. */
 MUST_USE enum err pg__active(struct pg_connection *connection, struct session *session,
                              struct errinfo *info);
 void pg__inactive(struct pg_connection *connection);
@@ -249,15 +247,13 @@ void pg__portal_describe(struct pg_connection *connection, const struct pg_porta
 /* Sends up to `rows_max` rows (0: all); `ret_is_done`: there are no more. */
 MUST_USE enum err pg__portal_send(struct pg_connection *connection, struct pg_portal *portal,
                                   uint64_t rows_max, bool *ret_is_done, struct errinfo *info);
-/* Rows of the batch that is there as messages of that type, until row_count is `rows_max` (0:
- * all). */
+/* Rows of the batch that is there as such messages, until row_count is `rows_max` (0: all). */
 MUST_USE enum err pg__portal_send_batch(struct pg_connection *connection, struct pg_portal *portal,
                                         char type, uint64_t rows_max, struct errinfo *info);
 /* The next batch into the portal; batch.release NULL at the end. */
 MUST_USE enum err pg__portal_pull(struct pg_connection *connection, struct pg_portal *portal,
                                   struct errinfo *info);
-/* Gives back what it holds of the session, keeps the portal. */
-void pg__portal_stop(struct pg_connection *connection, struct pg_portal *portal);
+void pg__portal_stop(struct pg_connection *connection, struct pg_portal *portal); /* it stays */
 struct pg_portal *pg__portal_find(struct pg_connection *connection, struct slice name);
 MUST_USE enum err pg__portal_new(struct pg_connection *connection, struct slice name,
                                  struct pg_portal **ret_portal, struct errinfo *info);
@@ -280,8 +276,7 @@ MUST_USE enum err pg__end_block(struct pg_connection *connection, bool is_commit
                                 struct errinfo *info);
 
 /* own_types.c */
-/* The text with what PostgreSQL alone means by bytea and oid[] in the engine's words: itself, or a
- * copy in `arena`. */
+/* The text, or a copy of it with what PostgreSQL alone means by bytea and oid[] in our words. */
 MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct slice *ret_text,
                                 struct errinfo *info);
 
