@@ -1,16 +1,30 @@
 /* Blocks in a list, bump allocation in the newest; large requests get a block of their own behind
- * it. Rejected: free lists (nothing in request work frees one by one), mmap per arena (start-up
+ * it. First blocks are kept by the thread that frees them: an allocator joins and splits pieces of
+ * that size each time, which was 4 % of answering `SELECT 1`. Rejected: free lists (nothing in request work frees one by one), mmap per arena (start-up
  * cost of a query). */
 #include "base/arena.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 
 #include "base/checked.h"
 #include "base/mem.h"
+#include "base/sweep.h"
 
 #define ARENA_ALIGN 16u
 #define ARENA_BLOCK_FIRST_BYTES 4096u
 #define ARENA_BLOCK_MAX_BYTES (1u << 20)
+#define SPARES_MAX 4
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KEEPS_SPARES false /* a block in use after its end must be found */
+#elif defined(__has_feature)
+#define KEEPS_SPARES                                                                               \
+    (!__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer) &&                      \
+     !__has_feature(memory_sanitizer))
+#else
+#define KEEPS_SPARES true
+#endif
 
 struct arena_block {
     struct arena_block *next;
@@ -32,6 +46,66 @@ struct arena {
 };
 
 _Static_assert(sizeof(struct arena_block) % ARENA_ALIGN == 0, "data must be aligned");
+
+/* ---- spare first blocks of this thread ---- */
+
+static pthread_key_t spares_key;
+static bool has_spares_key;
+static pthread_once_t spares_once = PTHREAD_ONCE_INIT;
+static _Thread_local struct {
+    struct arena_block *first;
+    unsigned count;
+    bool has_end; /* freed at the thread's end */
+} spares;
+
+static void free_spares(UNUSED void *context)
+{
+    while (spares.first != NULL) {
+        struct arena_block *block = spares.first;
+        spares.first = block->next;
+        mem_free(block);
+    }
+    spares.count = SPARES_MAX; /* no more of them */
+}
+
+static void make_spares_key(void)
+{
+    has_spares_key = pthread_key_create(&spares_key, free_spares) == 0;
+}
+
+static bool keep_spare(struct arena_block *block)
+{
+    if (!KEEPS_SPARES || block->capacity != ARENA_BLOCK_FIRST_BYTES || spares.count >= SPARES_MAX) {
+        return false;
+    }
+    if (!spares.has_end) {
+        (void)pthread_once(&spares_once, make_spares_key);
+        spares.has_end = has_spares_key && pthread_setspecific(spares_key, &spares) == 0;
+        if (!spares.has_end) {
+            return false;
+        }
+    }
+    block->next = spares.first;
+    spares.first = block;
+    spares.count++;
+    return true;
+}
+
+static struct arena_block *new_block(size_t capacity)
+{
+    struct arena_block *block = spares.first;
+    if (block == NULL || capacity != ARENA_BLOCK_FIRST_BYTES) {
+        return mem_alloc(sizeof(*block) + capacity);
+    }
+    if (fault_hit_alloc()) {
+        return NULL;
+    }
+    spares.first = block->next;
+    spares.count--;
+    return block;
+}
+
+/* ---- arenas ---- */
 
 static bool arena__charge(struct arena *arena, size_t size)
 {
@@ -79,7 +153,9 @@ static void arena__free_blocks(struct arena *arena, struct arena_block *keep)
         next = block->next;
         if (block != keep) {
             arena__uncharge(arena, sizeof(*block) + block->capacity);
-            mem_free(block);
+            if (!keep_spare(block)) {
+                mem_free(block);
+            }
         }
     }
     arena->blocks = keep;
@@ -131,7 +207,7 @@ static struct arena_block *arena__grow(struct arena *arena, size_t size)
             return NULL;
         }
     }
-    struct arena_block *block = mem_alloc(total);
+    struct arena_block *block = new_block(capacity);
     if (block == NULL) {
         arena__uncharge(arena, total);
         return NULL;

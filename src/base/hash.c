@@ -1,7 +1,7 @@
 #include "base/hash.h"
 
 #include <pthread.h>
-#include <unistd.h>
+#include <stdatomic.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -129,20 +129,36 @@ enum err random_bytes(void *ret_bytes, size_t len)
     return ERR_OK;
 }
 
+static atomic_uint fork_count; /* that led to this process */
+static pthread_once_t forks_once = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+    atomic_fetch_add(&fork_count, 1);
+}
+
+static void watch_forks(void)
+{
+    int failed = pthread_atfork(NULL, NULL, count_fork);
+    ASSERT(failed == 0);
+}
+
 /* Each statement has an id, and asking for 16 random bytes costs as much as for 512. Used once each
- * and wiped; a child of fork has a copy, and so its process id is looked at. */
+ * and wiped; a child of fork has a copy, which it must not use. */
 static enum err take_random(uint8_t ret_bytes[16])
 {
     static _Thread_local struct {
         uint8_t bytes[512];
         size_t left;
-        pid_t process;
+        unsigned forks;
     } pool;
-    if (pool.left < 16 || pool.process != getpid()) {
+    (void)pthread_once(&forks_once, watch_forks);
+    unsigned forks = atomic_load_explicit(&fork_count, memory_order_relaxed);
+    if (pool.left < 16 || pool.forks != forks) {
         pool.left = 0;
         TRY(random_bytes(pool.bytes, sizeof(pool.bytes)));
         pool.left = sizeof(pool.bytes);
-        pool.process = getpid();
+        pool.forks = forks;
     }
     pool.left -= 16;
     memcpy(ret_bytes, pool.bytes + pool.left, 16);

@@ -1,5 +1,8 @@
 #include "base/hash.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/test.h"
@@ -74,6 +77,28 @@ TEST(hash, xx64_depends_on_text_and_seed)
     CHECK(hash_xx64(SLICE("a"), 0) != hash_xx64(SLICE("b"), 0));
     CHECK(hash_xx64(SLICE("a"), 0) != hash_xx64(SLICE("a"), 1));
     CHECK(hash_xx64(slice_of(NULL), 3) == hash_xx64(SLICE(""), 3));
+}
+
+TEST(hash, a_child_makes_other_uuids)
+{
+    char first[UUID_TEXT_BYTES];
+    char ours[UUID_TEXT_BYTES];
+    char theirs[UUID_TEXT_BYTES] = "";
+    int ends[2];
+    CHECK_OK(uuid_new(first)); /* from here on random bytes are in store */
+    CHECK(pipe(ends) == 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        bool is_told = uuid_new(theirs) == ERR_OK && write(ends[1], theirs, sizeof(theirs)) > 0;
+        _exit(is_told ? 0 : 1);
+    }
+    int status;
+    CHECK_OK(uuid_new(ours));
+    CHECK(read(ends[0], theirs, sizeof(theirs)) == (ssize_t)sizeof(theirs));
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(strcmp(ours + 19, theirs + 19) != 0); /* the random part */
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
 }
 
 TEST(hash, uuids_are_version_7_and_ordered_by_time)

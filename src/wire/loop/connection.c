@@ -16,6 +16,8 @@
 
 #define AHEAD_BYTES_MAX (4 * READ_BYTES) /* read while a worker is busy */
 #define TLS_HANDSHAKE_RECORD 0x16
+#define WAIT_MS                                                                                    \
+    10 /* for a hot client; one that ends before the kernel's tick needs a timer of its own */
 
 static void close_socket(struct connection *connection);
 static void finalise(struct connection *connection);
@@ -473,7 +475,7 @@ void connection__wait(struct connection *connection, char *scratch)
     connection->is_adopted = true;
     pthread_mutex_unlock(&connection->lock);
     struct pollfd wanted = {.fd = connection->fd, .events = POLLIN};
-    int ready = poll(&wanted, 1, HOT_US / 1000);
+    int ready = poll(&wanted, 1, WAIT_MS);
     pthread_mutex_lock(&connection->lock);
     if (ready > 0 && !connection->is_dead && !read_some(connection, scratch)) {
         connection->is_dead = true;
