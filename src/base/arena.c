@@ -1,7 +1,7 @@
 /* Blocks in a list, bump allocation in the newest; large requests get a block of their own behind
  * it. First blocks are kept by the thread that frees them: an allocator joins and splits pieces of
- * that size each time, which was 4 % of answering `SELECT 1`. Rejected: free lists (nothing in request work frees one by one), mmap per arena (start-up
- * cost of a query). */
+ * that size each time, which was 4 % of answering `SELECT 1`. Rejected: free lists (nothing in
+ * request work frees one by one), mmap per arena (start-up cost of a query). */
 #include "base/arena.h"
 
 #include <pthread.h>

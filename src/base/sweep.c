@@ -7,6 +7,7 @@
 /* One process-wide fault; NULL outside sweeps, so that the cost in service is one load. */
 static struct fault *_Atomic armed;
 static _Atomic uint64_t calls_left;
+static _Thread_local bool is_spared;
 
 void fault_arm(struct fault *fault)
 {
@@ -25,9 +26,17 @@ static struct fault *get_armed(void)
     return atomic_load_explicit(&armed, memory_order_relaxed);
 }
 
+void fault_spare_thread(void)
+{
+    is_spared = true;
+}
+
 /* Below 1 it stays there: a fault fires once. */
 static bool count_down(struct fault *fault)
 {
+    if (is_spared) {
+        return false;
+    }
     uint64_t left = atomic_load(&calls_left);
     while (left > 0 && !atomic_compare_exchange_weak(&calls_left, &left, left - 1)) {
     }

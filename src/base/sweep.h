@@ -26,6 +26,9 @@ struct fault {
 void fault_arm(struct fault *fault);
 void fault_disarm(void);
 
+/* The calling thread plays another program, such as a peer on a socket: faults pass it by. */
+void fault_spare_thread(void);
+
 /* Called by mem and io (and by adapters of other libraries' hooks): true = fail now. */
 bool fault_hit_alloc(void);
 bool fault_hit_io(void);

@@ -10,9 +10,13 @@ static const struct {
     const char *name;
     enum catalog_iceberg_kind kind;
 } kinds[] = {
-    {"iceberg_local", CATALOG_ICEBERG_LOCAL},   {"iceberg_hadoop", CATALOG_ICEBERG_HADOOP},
-    {"iceberg_static", CATALOG_ICEBERG_STATIC}, {"hadoop", CATALOG_ICEBERG_HADOOP},
+    {"iceberg_local", CATALOG_ICEBERG_LOCAL},
+    {"iceberg_hadoop", CATALOG_ICEBERG_HADOOP},
+    {"iceberg_static", CATALOG_ICEBERG_STATIC},
+    {"iceberg_rest", CATALOG_ICEBERG_REST},
+    {"hadoop", CATALOG_ICEBERG_HADOOP},
     {"static", CATALOG_ICEBERG_STATIC},
+    {"rest", CATALOG_ICEBERG_REST},
 };
 
 bool catalog_iceberg_kind_parse(struct slice text, enum catalog_iceberg_kind *ret_kind)
@@ -138,6 +142,8 @@ enum err catalog_iceberg_check(const struct catalog_iceberg *catalog, const stru
         return ERR_OK;
     case CATALOG_ICEBERG_STATIC:
         return iceberg_static__name(catalog, who, arena, &name, info);
+    case CATALOG_ICEBERG_REST:
+        return rest_check(catalog->rest, &catalog->remote, who, info);
     }
     return ERR_OK;
 }
@@ -156,6 +162,8 @@ static enum err list_names(const struct catalog_iceberg *catalog, const struct i
     case CATALOG_ICEBERG_STATIC:
         TRY(iceberg_static__name(catalog, who, list->arena, &only, info));
         return iceberg_catalog__add(list, &only, info);
+    case CATALOG_ICEBERG_REST:
+        return iceberg_rest__names(catalog, who, ns, list, info);
     }
     return ERR_OK;
 }
@@ -179,8 +187,9 @@ enum err catalog_iceberg_namespaces(const struct catalog_iceberg *catalog,
 {
     struct iceberg_name_list found = {.arena = arena};
     struct iceberg_name_list levels = {.arena = arena};
-    TRY(catalog->kind == CATALOG_ICEBERG_LOCAL
-            ? iceberg_local__namespaces(catalog, &found, info)
+    TRY(catalog->kind == CATALOG_ICEBERG_LOCAL ? iceberg_local__namespaces(catalog, &found, info)
+        : catalog->kind == CATALOG_ICEBERG_REST
+            ? iceberg_rest__namespaces(catalog, who, &found, info)
             : list_names(catalog, who, SLICE(""), SLICE(""), &found, info));
     for (size_t i = 0; i < found.count; i++) {
         TRY(add_levels(&levels, found.names[i].ns, info));
@@ -222,6 +231,9 @@ enum err catalog_iceberg_properties(const struct catalog_iceberg *catalog,
 {
     if (catalog->kind == CATALOG_ICEBERG_LOCAL) {
         return iceberg_local__properties(catalog, ns, arena, ret_properties, ret_count, info);
+    }
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__properties(catalog, who, ns, arena, ret_properties, ret_count, info);
     }
     TRY(check_namespace(catalog, who, ns, arena, info));
     *ret_properties = NULL;
@@ -332,7 +344,10 @@ enum err catalog_iceberg_load(const struct catalog_iceberg *catalog, const struc
     struct catalog_iceberg_table table = {0};
     struct iceberg_io io;
     struct buf bytes CLEANUP(buf_fini) = {0};
-    TRY(catalog_iceberg_io_of(catalog, who, arena, &io, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__load(catalog, who, ns, name, arena, ret_table, info);
+    }
+    TRY(catalog_iceberg_io_of(catalog, who, NULL, arena, &io, info));
     TRY(catalog->kind == CATALOG_ICEBERG_HADOOP
             ? find_hadoop(catalog, who, ns, name, arena, &table.name, info)
             : find_name(catalog, who, ns, name, arena, &table.name, info));

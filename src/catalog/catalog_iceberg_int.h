@@ -90,3 +90,22 @@ MUST_USE enum err iceberg_hadoop__folder(const struct catalog_iceberg *catalog, 
 MUST_USE enum err iceberg_static__name(const struct catalog_iceberg *catalog,
                                        const struct identity *who, struct arena *arena,
                                        struct catalog_iceberg_name *ret_name, struct errinfo *info);
+
+/* ---- iceberg_rest ---- */
+
+MUST_USE enum err iceberg_rest__namespaces(const struct catalog_iceberg *catalog,
+                                           const struct identity *who,
+                                           struct iceberg_name_list *list, struct errinfo *info);
+/* Of one namespace, or of all when `ns` is empty. */
+MUST_USE enum err iceberg_rest__names(const struct catalog_iceberg *catalog,
+                                      const struct identity *who, struct slice ns,
+                                      struct iceberg_name_list *list, struct errinfo *info);
+MUST_USE enum err iceberg_rest__properties(const struct catalog_iceberg *catalog,
+                                           const struct identity *who, struct slice ns,
+                                           struct arena *arena,
+                                           struct iceberg_property **ret_properties,
+                                           size_t *ret_count, struct errinfo *info);
+MUST_USE enum err iceberg_rest__load(const struct catalog_iceberg *catalog,
+                                     const struct identity *who, struct slice ns, struct slice name,
+                                     struct arena *arena, struct catalog_iceberg_table *ret_table,
+                                     struct errinfo *info);

@@ -2,6 +2,7 @@
 #include "catalog/iceberg.h"
 
 #include "base/buf.h"
+#include "storage/remote.h"
 #include "storage/storage.h"
 
 enum err catalog_iceberg_path(struct slice location, struct slice *ret_path, struct errinfo *info)
@@ -27,10 +28,23 @@ enum err catalog_iceberg_path(struct slice location, struct slice *ret_path, str
     return ERR_OK;
 }
 
+enum err catalog_iceberg_check_local(const struct catalog_iceberg *catalog, struct errinfo *info)
+{
+    if (catalog == NULL || catalog->kind != CATALOG_ICEBERG_REST || catalog->folder_count > 0) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_DENIED, NULL, "catalog \"%.*s\" names a file of this machine",
+                      SLICE_ARGS(catalog->name));
+    errinfo_hint(info, "Whoever runs this server may allow folders for it: catalog.local_folders.");
+    return ERR_DENIED;
+}
+
 /* Who reads, and where: no catalog = anywhere. */
 struct reader {
     const struct identity *who;
     const struct catalog_iceberg *catalog;
+    const struct catalog_iceberg_name *table;
+    struct storage_grant *grant; /* of objects in a remote store; NULL = none */
 };
 
 static enum err open_location(const struct reader *reader, struct slice location,
@@ -39,7 +53,18 @@ static enum err open_location(const struct reader *reader, struct slice location
     const struct catalog_iceberg *catalog = reader->catalog;
     bool is_outside = false;
     struct slice path;
+    if (reader->grant !=
+        NULL) { /* nothing of this machine: the location is another system's word */
+        struct slice any_version = {NULL, 0};
+        return storage_grant_open(reader->grant, reader->who, location, any_version, ret_object,
+                                  info);
+    }
+    if (catalog != NULL && reader->table != NULL && storage_is_remote(location)) {
+        return catalog_iceberg_open_remote(catalog, reader->who, reader->table, location,
+                                           ret_object, info);
+    }
     TRY(catalog_iceberg_path(location, &path, info));
+    TRY(catalog_iceberg_check_local(catalog, info));
     enum err err = storage_open_within(reader->who, path, catalog == NULL ? NULL : catalog->folders,
                                        catalog == NULL ? 0 : catalog->folder_count, ret_object,
                                        &is_outside, info);
@@ -143,14 +168,30 @@ static enum err size(void *context, struct slice location, uint64_t *ret_size_by
 }
 
 enum err catalog_iceberg_io_of(const struct catalog_iceberg *catalog, const struct identity *who,
-                               struct arena *arena, struct iceberg_io *ret_io, struct errinfo *info)
+                               const struct catalog_iceberg_name *table, struct arena *arena,
+                               struct iceberg_io *ret_io, struct errinfo *info)
 {
     ASSERT(who != NULL);
     struct reader *reader = arena_alloc(arena, sizeof(*reader));
     if (reader == NULL) {
         return errinfo_nomem(info);
     }
-    *reader = (struct reader){who, catalog};
+    *reader = (struct reader){who, catalog, table, NULL};
+    *ret_io = (struct iceberg_io){
+        .context = reader, .read_all = read_all, .read_range = read_range, .size = size};
+    return ERR_OK;
+}
+
+enum err catalog_iceberg_io_lent(struct storage_grant *grant, const struct identity *who,
+                                 struct arena *arena, struct iceberg_io *ret_io,
+                                 struct errinfo *info)
+{
+    ASSERT(who != NULL && grant != NULL);
+    struct reader *reader = arena_alloc(arena, sizeof(*reader));
+    if (reader == NULL) {
+        return errinfo_nomem(info);
+    }
+    *reader = (struct reader){who, NULL, NULL, grant};
     *ret_io = (struct iceberg_io){
         .context = reader, .read_all = read_all, .read_range = read_range, .size = size};
     return ERR_OK;

@@ -344,7 +344,7 @@ TEST(catalog_iceberg, locations_as_people_write_them)
     }
     CHECK_ERR(ERR_INVALID,
               catalog_iceberg_locate(f.owner, SLICE("/a/*.db"), f.arena, &location, NULL));
-    CHECK_ERR(ERR_UNSUPPORTED,
+    CHECK_ERR(ERR_DENIED,
               catalog_iceberg_locate(f.owner, SLICE("s3://b/c"), f.arena, &location, NULL));
     CHECK_ERR(ERR_UNSUPPORTED, catalog_iceberg_path(SLICE("s3://b/c"), &location, NULL));
     CHECK_OK(catalog_iceberg_path(SLICE("file:///a/s=x%2Fy/f"), &location, NULL));

@@ -249,7 +249,7 @@ static enum err check_metadata(const struct catalog_iceberg *catalog, const stru
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(catalog_iceberg_io_of(catalog, who, arena, &io, info));
+    TRY(catalog_iceberg_io_of(catalog, who, NULL, arena, &io, info));
     TRY(io.read_all(io.context, location, 0, 0, &bytes, info));
     return is_view ? iceberg_view_parse(buf_slice(&bytes), arena, &view, info)
                    : iceberg_metadata_parse(buf_slice(&bytes), arena, &metadata, info);

@@ -4,6 +4,7 @@
  *                   Iceberg's JdbcCatalog read and write, versions 0 and 1), a warehouse folder
  *   iceberg_hadoop  a warehouse folder: version-hint.text, metadata/vN.metadata.json; read only
  *   iceberg_static  one metadata file, or one table's folder; read only
+ *   iceberg_rest    a catalog that is asked over HTTP, as the person; read only
  *
  * Nothing is cached: each call looks again, as the identity it is given. Visibility is decided by
  * policy, not here. Namespaces are dotted texts ("a.b"), as the SQLite layout keeps them; a level
@@ -13,6 +14,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/err.h"
+#include "catalog/rest/rest.h"
 #include "iceberg/metadata.h"
 
 struct identity;
@@ -21,6 +23,7 @@ enum catalog_iceberg_kind {
     CATALOG_ICEBERG_LOCAL,
     CATALOG_ICEBERG_HADOOP,
     CATALOG_ICEBERG_STATIC,
+    CATALOG_ICEBERG_REST,
 };
 
 /* An attached catalog: plain data, kept by whoever attached it. */
@@ -36,9 +39,13 @@ struct catalog_iceberg {
      * they: a manifest that names /etc/passwd must not be a way to it. None: wherever it is. */
     const struct slice *folders;
     size_t folder_count;
+    struct rest *rest;          /* REST only, as what follows */
+    struct rest_catalog remote; /* its name and uri are `name` and `location` */
+    bool wants_history;         /* with snapshots that no branch or tag names */
 };
 
-/* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static". */
+/* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static",
+ * "iceberg_rest" or "rest". */
 bool catalog_iceberg_kind_parse(struct slice text, enum catalog_iceberg_kind *ret_kind);
 const char *catalog_iceberg_kind_name(enum catalog_iceberg_kind kind);
 
@@ -57,15 +64,38 @@ MUST_USE enum err catalog_iceberg_check(const struct catalog_iceberg *catalog,
 struct iceberg_io catalog_iceberg_io(const struct identity *who);
 
 /* The same for what the catalog's metadata names: ERR_DENIED (42501) for what is not in its
- * folders. Lives in the arena; the catalog must outlive it. */
+ * folders. Lives in the arena; the catalog must outlive it. `table` says whose files they are, for
+ * what lies elsewhere; NULL: no table's. */
+struct catalog_iceberg_name;
 MUST_USE enum err catalog_iceberg_io_of(const struct catalog_iceberg *catalog,
-                                        const struct identity *who, struct arena *arena,
-                                        struct iceberg_io *ret_io, struct errinfo *info);
+                                        const struct identity *who,
+                                        const struct catalog_iceberg_name *table,
+                                        struct arena *arena, struct iceberg_io *ret_io,
+                                        struct errinfo *info);
+
+/* Opens a file of a table that lies elsewhere (storage_is_remote), with what the catalog vended to
+ * `who` for it. ERR_UNSUPPORTED for a catalog that vends nothing. */
+struct storage_object;
+MUST_USE enum err
+catalog_iceberg_open_remote(const struct catalog_iceberg *catalog, const struct identity *who,
+                            const struct catalog_iceberg_name *table, struct slice location,
+                            struct storage_object **ret_object, struct errinfo *info);
+
+/* Reads with what a catalog lent `who` for one table, and nothing else; `grant` outlives the io. */
+struct storage_grant;
+MUST_USE enum err catalog_iceberg_io_lent(struct storage_grant *grant, const struct identity *who,
+                                          struct arena *arena, struct iceberg_io *ret_io,
+                                          struct errinfo *info);
 
 /* A location of metadata ("file:/a/b", "/a/b") as storage takes it: a view of it, literal, since
  * writers do not percent-encode. ERR_UNSUPPORTED for other schemes, by name. */
 MUST_USE enum err catalog_iceberg_path(struct slice location, struct slice *ret_path,
                                        struct errinfo *info);
+
+/* Whether metadata of the catalog may name local files at all: of a REST catalog, only in folders
+ * that the configuration allows. ERR_DENIED (42501). NULL: anywhere. */
+MUST_USE enum err catalog_iceberg_check_local(const struct catalog_iceberg *catalog,
+                                              struct errinfo *info);
 
 /* ---- reading ---- */
 
@@ -85,7 +115,7 @@ struct catalog_iceberg_name {
     struct slice ns;
     struct slice name;
     bool is_view;
-    struct slice metadata_location; /* iceberg_local and static; else empty */
+    struct slice metadata_location; /* iceberg_local and static; else empty until it is loaded */
 };
 
 /* Tables and views of one namespace, or of all when `ns` is empty, sorted. ERR_NOT_FOUND (3F000)
@@ -101,6 +131,7 @@ struct catalog_iceberg_table {
     struct catalog_iceberg_name name; /* canonical, with the metadata location */
     struct iceberg_metadata metadata; /* tables */
     struct iceberg_view view;         /* views */
+    struct slice restrictions;        /* REST: "read-restrictions" of the catalog; empty = none */
 };
 
 /* ERR_NOT_FOUND (42P01). Names are exact first, then folding ASCII case when one only fits. */

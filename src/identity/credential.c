@@ -6,8 +6,18 @@
 #include "base/mem.h"
 #include "identity/oidc_int.h"
 
+#define EXCHANGED_MAX 8
+
+/* A token for another system. */
+struct exchanged {
+    uint64_t key; /* of what was asked; 0 = none */
+    struct secret token;
+    int64_t expires_us;
+};
+
 struct identity_credential {
     atomic_uint references;
+    uint64_t number;
     struct oidc *oidc;
     uint8_t person[SHA256_BYTES]; /* issuer and subject: a renewal may change all but these */
     pthread_mutex_t lock;
@@ -17,6 +27,8 @@ struct identity_credential {
     struct secret client; /* of client credentials */
     struct secret client_secret;
     struct secret exchanged;
+    struct exchanged others[EXCHANGED_MAX];
+    size_t other_next;         /* the slot that goes next */
     int64_t access_expires_us; /* wall clock, with skew */
     int64_t exchanged_expires_us;
 };
@@ -41,7 +53,9 @@ enum err identity_credential_new(struct oidc *oidc, const struct oidc_sign_in *s
     if (credential == NULL) {
         return errinfo_nomem(info);
     }
+    static atomic_uint_fast64_t last_number;
     atomic_init(&credential->references, 1);
+    credential->number = atomic_fetch_add(&last_number, 1) + 1;
     pthread_mutex_init(&credential->lock, NULL);
     credential->oidc = oidc__ref(oidc);
     credential->access_expires_us = token->expires_wall_us;
@@ -55,6 +69,15 @@ enum err identity_credential_new(struct oidc *oidc, const struct oidc_sign_in *s
     }
     *ret_credential = credential;
     return ERR_OK;
+}
+
+static void forget_exchanged(struct identity_credential *credential)
+{
+    secret_fini(&credential->exchanged);
+    for (size_t i = 0; i < EXCHANGED_MAX; i++) {
+        secret_fini(&credential->others[i].token);
+        credential->others[i] = (struct exchanged){0};
+    }
 }
 
 struct identity_credential *identity_credential_ref(struct identity_credential *credential)
@@ -77,7 +100,7 @@ void identity_credential_unref(struct identity_credential *credential)
     secret_fini(&credential->refresh);
     secret_fini(&credential->client);
     secret_fini(&credential->client_secret);
-    secret_fini(&credential->exchanged);
+    forget_exchanged(credential);
     oidc__unref(credential->oidc);
     pthread_mutex_destroy(&credential->lock);
     mem_free(credential);
@@ -138,7 +161,7 @@ static enum err renew(struct identity_credential *credential, struct errinfo *in
     TRY(oidc_verify(credential->oidc, secret_slice(&response.access), arena, &token, info));
     TRY(check_person(credential, &token, info));
     secret_replace(&credential->access, &response.access);
-    secret_fini(&credential->exchanged);
+    forget_exchanged(credential);
     credential->access_expires_us = token.expires_wall_us;
     return ERR_OK;
 }
@@ -182,6 +205,86 @@ static enum err ensure_exchanged(struct identity_credential *credential, struct 
     return ERR_OK;
 }
 
+static uint64_t key_of(const struct identity_exchange *exchange)
+{
+    const struct slice parts[] = {exchange->token_uri, exchange->client, exchange->audience,
+                                  exchange->scope};
+    uint64_t key = 1;
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+        key = hash_xx64(parts[i], key);
+    }
+    return key | 1;
+}
+
+static enum err ask_for_other(struct identity_credential *credential,
+                              const struct identity_exchange *exchange,
+                              struct oidc_grant_response *ret_response, struct errinfo *info)
+{
+    struct oidc *oidc = credential->oidc;
+    bool is_issuer = exchange->token_uri.len == 0;
+    struct secret form CLEANUP(secret_fini) = {0};
+    char *url CLEANUP(mem_free_cleanup) = NULL;
+    struct oidc_post post = {
+        .asker = oidc__asker(oidc),
+        .form = &form,
+        .client = is_issuer ? oidc->options.client_id : exchange->client,
+        .secret = is_issuer ? secret_slice(&oidc->client_secret) : exchange->secret,
+        .is_secret_in_form = is_issuer && oidc->options.client_secret_in_body,
+        .grant = OIDC_EXCHANGE,
+    };
+    struct slice access_type = SLICE("urn:ietf:params:oauth:token-type:access_token");
+    bool names_client = post.secret.len == 0 || post.is_secret_in_form;
+    const struct fetch_field fields[] = {
+        {"grant_type", SLICE("urn:ietf:params:oauth:grant-type:token-exchange")},
+        {"client_id", names_client ? post.client : SLICE("")},
+        {"client_secret", post.is_secret_in_form ? post.secret : SLICE("")},
+        {"subject_token", secret_slice(&credential->access)},
+        {"subject_token_type", access_type},
+        {"requested_token_type", access_type},
+        {"audience", exchange->audience},
+        {"scope", exchange->scope},
+    };
+    if (!fetch_form(fields, ARRAY_COUNT(fields), &form)) {
+        return errinfo_nomem(info);
+    }
+    if (is_issuer) {
+        TRY(oidc_get_token_endpoint(oidc, &url, info));
+    } else if ((url = mem_slicedup(exchange->token_uri)) == NULL) {
+        return errinfo_nomem(info);
+    }
+    post.url = url;
+    return oidc__post(&post, ret_response, info);
+}
+
+static enum err ensure_other(struct identity_credential *credential,
+                             const struct identity_exchange *exchange, bool is_refused,
+                             struct exchanged **ret_exchanged, struct errinfo *info)
+{
+    struct oidc_grant_response response CLEANUP(oidc_grant_response_fini) = {0};
+    const struct oidc *oidc = credential->oidc;
+    uint64_t key = key_of(exchange);
+    struct exchanged *slot = NULL;
+    TRY(ensure_access(credential, info));
+    int64_t now_us = oidc__wall_us(oidc);
+    for (size_t i = 0; i < EXCHANGED_MAX; i++) {
+        slot = credential->others[i].key == key ? &credential->others[i] : slot;
+    }
+    bool is_good = slot != NULL && !is_refused &&
+                   now_us + oidc->options.refresh_before_ms * 1000 < slot->expires_us;
+    if (!is_good) {
+        TRY(ask_for_other(credential, exchange, &response, info));
+        if (slot == NULL) {
+            slot = &credential->others[credential->other_next++ % EXCHANGED_MAX];
+        }
+        slot->key = key;
+        secret_replace(&slot->token, &response.access);
+        /* Where its life is not said, it is used once. */
+        slot->expires_us = now_us + response.expires_in_s * 1000000;
+    }
+    *ret_exchanged = slot;
+    return ERR_OK;
+}
+
 static enum err mint(struct identity_credential *credential, struct secret *ret_header,
                      struct errinfo *info)
 {
@@ -208,15 +311,76 @@ static enum err refresh(struct identity_credential *credential, struct arena *ar
 
 /* ---- of an identity ---- */
 
+static enum err no_token(struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_NOT_FOUND, "28000",
+                      "this session has no token that could be passed on");
+    errinfo_hint(info, "Sign in with a token of the identity provider.");
+    return ERR_NOT_FOUND;
+}
+
+uint64_t identity_credential_number(const struct identity *who)
+{
+    const struct identity_credential *credential = identity__credential(who);
+    return credential == NULL ? 0 : credential->number;
+}
+
+enum err identity_exchanged(const struct identity *who, const struct identity_exchange *exchange,
+                            bool is_refused, struct secret *ret_header, struct errinfo *info)
+{
+    struct identity_credential *credential = identity__credential(who);
+    struct exchanged *slot = NULL;
+    if (credential == NULL) {
+        return no_token(info);
+    }
+    pthread_mutex_lock(&credential->lock);
+    enum err err = ensure_other(credential, exchange, is_refused, &slot, info);
+    if (err == ERR_OK) {
+        struct slice parts[] = {SLICE("Bearer "), secret_slice(&slot->token)};
+        err = secret_join(parts, ARRAY_COUNT(parts), ret_header) ? ERR_OK : errinfo_nomem(info);
+    }
+    pthread_mutex_unlock(&credential->lock);
+    return err;
+}
+
+enum err identity_client_token(const struct identity_client *client, struct secret *ret_token,
+                               int64_t *ret_life_s, struct errinfo *info)
+{
+    struct oidc_grant_response response CLEANUP(oidc_grant_response_fini) = {0};
+    struct secret form CLEANUP(secret_fini) = {0};
+    char *url CLEANUP(mem_free_cleanup) = mem_slicedup(client->token_uri);
+    const struct fetch_field fields[] = {
+        {"grant_type", SLICE("client_credentials")},
+        {"client_id", client->client},
+        {"client_secret", client->secret},
+        {"scope", client->scope},
+    };
+    struct oidc_post post = {
+        .asker = {.timeout_ms = client->timeout_ms,
+                  .ca_file = client->ca_file,
+                  .plain = client->allow_loopback_http ? FETCH_PLAIN_LOOPBACK : FETCH_TLS_ONLY},
+        .url = url,
+        .form = &form,
+        .client = client->client,
+        .secret = client->secret,
+        .is_secret_in_form = true,
+        .grant = OIDC_CLIENT_CREDENTIALS};
+    if (url == NULL || !fetch_form(fields, ARRAY_COUNT(fields), &form)) {
+        return errinfo_nomem(info);
+    }
+    TRY(oidc__post(&post, &response, info));
+    *ret_token = response.access;
+    response.access = (struct secret){0};
+    *ret_life_s = response.expires_in_s;
+    return ERR_OK;
+}
+
 enum err identity_authorization(const struct identity *who, struct secret *ret_header,
                                 struct errinfo *info)
 {
     struct identity_credential *credential = identity__credential(who);
     if (credential == NULL) {
-        (void)errinfo_set(info, ERR_NOT_FOUND, "28000",
-                          "this session has no token that could be passed on");
-        errinfo_hint(info, "Sign in with a token of the identity provider.");
-        return ERR_NOT_FOUND;
+        return no_token(info);
     }
     pthread_mutex_lock(&credential->lock);
     enum err err = mint(credential, ret_header, info);

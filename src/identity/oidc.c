@@ -57,7 +57,7 @@ static enum err check_options(const struct oidc_options *options, struct errinfo
     if (options->issuer.len == 0) {
         return missing(info, "oidc.issuer", "It is the address that the tokens' iss claim has.");
     }
-    if (!http_url_is_allowed(options->issuer, options->insecure_loopback)) {
+    if (!fetch_url_is_allowed(options->issuer, oidc__plain(options))) {
         (void)errinfo_set(info, ERR_INVALID, "22023",
                           "\"oidc.issuer\" must be an https:// address");
         errinfo_hint(info, "For a provider on this machine that is under development, set "
@@ -128,9 +128,6 @@ enum err oidc_provider_open(const struct identity_chain_options *options,
         return missing(info, "oidc.algorithms", "At least one is needed.");
     }
     oidc->clock = *provider__clock(options->clock);
-    oidc->http = (struct http_options){.timeout_ms = oidc->options.timeout_ms,
-                                       .ca_file = oidc->options.ca_file,
-                                       .allow_loopback_http = oidc->options.insecure_loopback};
     *ret_provider = (struct provider){&methods, TAKE(oidc)};
     return ERR_OK;
 }

@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "fetch/fetch.h"
 #include "identity/claims_int.h"
-#include "identity/http_int.h"
 #include "identity/jose_int.h"
 #include "identity/provider_int.h"
 
@@ -24,7 +24,6 @@ struct oidc { /* counted: the credentials of its people hold it */
     struct oidc_options options; /* texts in `arena` */
     struct secret client_secret;
     struct identity_clock clock;
-    struct http_options http;
     unsigned algorithms;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -37,6 +36,28 @@ struct oidc *oidc__ref(struct oidc *oidc);
 void oidc__unref(struct oidc *oidc);
 int64_t oidc__wall_us(const struct oidc *oidc);
 int64_t oidc__mono_us(const struct oidc *oidc);
+
+/* ---- requests to the issuer (oidc_ask.c) ---- */
+
+struct oidc_question {
+    const char *url;
+    const struct secret *form;          /* NULL makes it a GET */
+    const struct secret *authorization; /* value of the header; NULL = none */
+    size_t bytes_max;                   /* a longer answer is an error */
+};
+/* With what limits somebody is asked. */
+struct oidc_asker {
+    int64_t timeout_ms;
+    const char *ca_file; /* NULL = the system's */
+    enum fetch_plain plain;
+};
+struct oidc_asker oidc__asker(const struct oidc *oidc);
+MUST_USE enum err oidc__ask_as(const struct oidc_asker *asker, const struct oidc_question *question,
+                               long *ret_status, struct secret *ret_body, struct errinfo *info);
+enum fetch_plain oidc__plain(const struct oidc_options *options);
+/* ERR_BUSY (57P03): no answer. The message says why without repeating any of the request. */
+MUST_USE enum err oidc_ask(const struct oidc *oidc, const struct oidc_question *question,
+                           long *ret_status, struct secret *ret_body, struct errinfo *info);
 
 /* ---- the issuer's document and keys (oidc_keys.c) ---- */
 
@@ -90,6 +111,19 @@ void oidc_grant_response_fini(struct oidc_grant_response *response);
 MUST_USE enum err oidc_request_grant(struct oidc *oidc, const struct oidc_grant_request *request,
                                      struct oidc_grant_response *ret_response,
                                      struct errinfo *info);
+
+/* One request to whatever token endpoint. */
+struct oidc_post {
+    struct oidc_asker asker;
+    const char *url;
+    const struct secret *form;
+    struct slice client;
+    struct slice secret; /* in the header, unless: */
+    bool is_secret_in_form;
+    enum oidc_grant grant;
+};
+MUST_USE enum err oidc__post(const struct oidc_post *post, struct oidc_grant_response *ret_response,
+                             struct errinfo *info);
 
 /* ---- credentials (credential.c) ---- */
 

@@ -34,9 +34,9 @@ static enum err bad_document(struct errinfo *info, const char *why)
 static enum err get(struct oidc *oidc, const char *url, size_t bytes_max, struct secret *ret_body,
                     struct errinfo *info)
 {
-    struct http_request request = {.url = url, .bytes_max = bytes_max};
+    struct oidc_question question = {.url = url, .bytes_max = bytes_max};
     long status;
-    TRY(http_fetch(&oidc->http, &request, &status, ret_body, info));
+    TRY(oidc_ask(oidc, &question, &status, ret_body, info));
     if (status != 200) {
         secret_fini(ret_body);
         return errinfo_set(info, ERR_BUSY, "57P03",
@@ -54,7 +54,7 @@ static enum err take_address(struct oidc *oidc, const struct json *document, con
     if (url.len == 0) {
         return ERR_OK;
     }
-    if (!http_url_is_allowed(url, oidc->options.insecure_loopback)) {
+    if (!fetch_url_is_allowed(url, oidc__plain(&oidc->options))) {
         return bad_document(info, "it names an address without TLS");
     }
     *ret_url = mem_slicedup(url);

@@ -39,7 +39,7 @@ static bool make_form(const struct oidc *oidc, const struct oidc_grant_request *
     bool is_in_body = options->client_secret_in_body || secret.len == 0;
     struct slice none = {NULL, 0};
     struct slice access_type = SLICE(TOKEN_TYPE_ACCESS);
-    const struct http_field fields[] = {
+    const struct fetch_field fields[] = {
         {"grant_type", slice_of(grant_type(request->grant))},
         {"client_id", is_in_body ? client : none},
         {"client_secret", is_in_body ? secret : none},
@@ -52,19 +52,19 @@ static bool make_form(const struct oidc *oidc, const struct oidc_grant_request *
         {"audience", is_exchange ? options->exchange_audience : none},
         {"scope", is_exchange ? none : options->scope},
     };
-    return http_form(fields, ARRAY_COUNT(fields), ret_form);
+    return fetch_form(fields, ARRAY_COUNT(fields), ret_form);
 }
 
-/* "Authorization: Basic ..." of RFC 6749, 2.3.1: both parts form-encoded first. */
+/* "Basic ..." of RFC 6749, 2.3.1: both parts form-encoded first. */
 static bool make_basic(struct slice client, struct slice secret, struct secret *ret_header)
 {
     struct secret id CLEANUP(secret_fini) = {0};
     struct secret password CLEANUP(secret_fini) = {0};
     struct secret pair CLEANUP(secret_fini) = {0};
     struct secret text CLEANUP(secret_fini) = {0};
-    struct http_field id_field = {"", client};
-    struct http_field password_field = {"", secret};
-    if (!http_form(&id_field, 1, &id) || !http_form(&password_field, 1, &password)) {
+    struct fetch_field id_field = {"", client};
+    struct fetch_field password_field = {"", secret};
+    if (!fetch_form(&id_field, 1, &id) || !fetch_form(&password_field, 1, &password)) {
         return false;
     }
     struct slice pair_parts[] = {secret_slice(&id), SLICE(":"), secret_slice(&password)};
@@ -74,7 +74,7 @@ static bool make_basic(struct slice client, struct slice secret, struct secret *
     }
     (void)EVP_EncodeBlock((unsigned char *)text.ptr, (const unsigned char *)pair.ptr,
                           (int)pair.len);
-    struct slice parts[] = {SLICE("Authorization: Basic "), secret_slice(&text)};
+    struct slice parts[] = {SLICE("Basic "), secret_slice(&text)};
     return secret_join(parts, ARRAY_COUNT(parts), ret_header);
 }
 
@@ -146,31 +146,44 @@ static enum err read_refusal(struct slice body, long status, enum oidc_grant gra
                        word[0] == '\0' ? "no reason" : word);
 }
 
+enum err oidc__post(const struct oidc_post *post, struct oidc_grant_response *ret_response,
+                    struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "grant", 0);
+    struct secret header CLEANUP(secret_fini) = {0};
+    struct secret body CLEANUP(secret_fini) = {0};
+    bool has_header = post->secret.len > 0 && !post->is_secret_in_form;
+    long status = 0;
+    if (arena == NULL || (has_header && !make_basic(post->client, post->secret, &header))) {
+        return errinfo_nomem(info);
+    }
+    struct oidc_question question = {.url = post->url,
+                                     .form = post->form,
+                                     .authorization = has_header ? &header : NULL,
+                                     .bytes_max = RESPONSE_BYTES_MAX};
+    TRY(oidc__ask_as(&post->asker, &question, &status, &body, info));
+    return status == 200 ? read_response(secret_slice(&body), arena, ret_response, info)
+                         : read_refusal(secret_slice(&body), status, post->grant, arena, info);
+}
+
 enum err oidc_request_grant(struct oidc *oidc, const struct oidc_grant_request *request,
                             struct oidc_grant_response *ret_response, struct errinfo *info)
 {
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "grant", 0);
     struct secret form CLEANUP(secret_fini) = {0};
-    struct secret header CLEANUP(secret_fini) = {0};
-    struct secret body CLEANUP(secret_fini) = {0};
     char *url CLEANUP(mem_free_cleanup) = NULL;
     bool is_theirs = request->grant == OIDC_CLIENT_CREDENTIALS;
-    struct slice client = is_theirs ? request->user : oidc->options.client_id;
-    struct slice secret = is_theirs ? request->password : secret_slice(&oidc->client_secret);
-    long status = 0;
-    if (arena == NULL || !make_form(oidc, request, client, secret, &form)) {
-        return errinfo_nomem(info);
-    }
-    bool has_header = secret.len > 0 && !oidc->options.client_secret_in_body;
-    if (has_header && !make_basic(client, secret, &header)) {
+    struct oidc_post post = {
+        .asker = oidc__asker(oidc),
+        .form = &form,
+        .client = is_theirs ? request->user : oidc->options.client_id,
+        .secret = is_theirs ? request->password : secret_slice(&oidc->client_secret),
+        .is_secret_in_form = oidc->options.client_secret_in_body,
+        .grant = request->grant,
+    };
+    if (!make_form(oidc, request, post.client, post.secret, &form)) {
         return errinfo_nomem(info);
     }
     TRY(oidc_get_token_endpoint(oidc, &url, info));
-    struct http_request http = {.url = url,
-                                .form = &form,
-                                .authorization = has_header ? &header : NULL,
-                                .bytes_max = RESPONSE_BYTES_MAX};
-    TRY(http_fetch(&oidc->http, &http, &status, &body, info));
-    return status == 200 ? read_response(secret_slice(&body), arena, ret_response, info)
-                         : read_refusal(secret_slice(&body), status, request->grant, arena, info);
+    post.url = url;
+    return oidc__post(&post, ret_response, info);
 }

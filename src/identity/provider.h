@@ -12,7 +12,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "identity/identity.h"
-#include "identity/secret.h"
+#include "base/secret.h"
 
 enum credential_kind {
     CREDENTIAL_PASSWORD,    /* of `user`; it may be a password, a token or an API key */
@@ -184,6 +184,40 @@ bool identity_chain_asks_elsewhere(const struct identity_chain *chain);
  * ERR_DENIED (28000): it has expired or been taken back. ERR_BUSY (57P03). May use the network. */
 MUST_USE enum err identity_authorization(const struct identity *who, struct secret *ret_header,
                                          struct errinfo *info);
+
+/* A number of the sign-in that `who` came by, never given again in this process; 0 = none that
+ * could be passed on. What is kept for one sign-in is not another's. */
+uint64_t identity_credential_number(const struct identity *who);
+
+/* For which system a token is exchanged (RFC 8693), and where. */
+struct identity_exchange {
+    struct slice token_uri; /* empty: the issuer's, as the client that this server is there */
+    struct slice client;    /* with a token_uri: who asks; empty = nobody in particular */
+    struct slice secret;
+    struct slice audience;
+    struct slice scope;
+};
+
+/* "Bearer ..." with what the token of `who` was exchanged for: kept beside it while both are good.
+ * `is_refused`: what was given last was not taken, ask for another. Errors as above. */
+MUST_USE enum err identity_exchanged(const struct identity *who,
+                                     const struct identity_exchange *exchange, bool is_refused,
+                                     struct secret *ret_header, struct errinfo *info);
+
+/* A token for this program itself, by client credentials (RFC 6749, 4.4): it stands for nobody.
+ * `ret_life_s` 0: not said. */
+struct identity_client {
+    struct slice token_uri;
+    struct slice client;
+    struct slice secret;
+    struct slice scope;
+    int64_t timeout_ms;
+    const char *ca_file;
+    bool allow_loopback_http;
+};
+MUST_USE enum err identity_client_token(const struct identity_client *client,
+                                        struct secret *ret_token, int64_t *ret_life_s,
+                                        struct errinfo *info);
 
 /* True if a sign-in that is about to expire can be renewed, and should be now. */
 bool identity_wants_refresh(const struct identity *who, int64_t now_wall_us);

@@ -154,7 +154,7 @@ static void load(struct house *house, struct slice file, struct iceberg_metadata
         .schema = iceberg_metadata_current_schema(metadata),
         .io = io,
         .locate = locate,
-        .locate_context = house,
+        .context = house,
     };
 }
 

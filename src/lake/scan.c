@@ -29,6 +29,7 @@ struct part {
 struct opened {
     struct slice path; /* as metadata writes it */
     uint64_t size_bytes;
+    pthread_mutex_t lock; /* of opening, which may ask a store: not all others wait for that */
     struct storage_object *_Atomic open;
 };
 
@@ -37,7 +38,7 @@ struct lake_scan {
     const struct lake_source *source;
     struct iceberg_manifest_cache *cache;
     struct arena *arena;
-    pthread_mutex_t lock; /* planning and opening */
+    pthread_mutex_t lock; /* planning */
     struct part *parts;
     size_t part_count;
     struct lake_partition partition;
@@ -82,6 +83,7 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
     }
     object->path = path;
     object->size_bytes = size_bytes;
+    pthread_mutex_init(&object->lock, NULL);
     scan->objects[*ret_object] = object;
     return ERR_OK;
 }
@@ -102,11 +104,17 @@ static enum err read_object(void *context, size_t index, uint64_t offset, void *
     struct lake_scan *scan = ((struct part *)context)->scan;
     pthread_mutex_lock(&scan->lock);
     struct opened *object = index < scan->paths.count ? scan->objects[index] : NULL;
-    enum err err = object == NULL ? errinfo_set(info, ERR_DENIED, NULL, "no grant for this object")
-                   : atomic_load(&object->open) == NULL ? open_object(scan, object, info)
-                                                        : ERR_OK;
     pthread_mutex_unlock(&scan->lock);
-    TRY(err);
+    if (object == NULL) {
+        return errinfo_set(info, ERR_DENIED, NULL, "no grant for this object");
+    }
+    if (atomic_load(&object->open) == NULL) {
+        pthread_mutex_lock(&object->lock);
+        enum err err =
+            atomic_load(&object->open) == NULL ? open_object(scan, object, info) : ERR_OK;
+        pthread_mutex_unlock(&object->lock);
+        TRY(err);
+    }
     TRY(storage_read(atomic_load(&object->open), offset, ret_bytes, len, info));
     atomic_fetch_add(&scan->bytes_read, len);
     return ERR_OK;
@@ -455,6 +463,7 @@ void lake_scan_close(struct lake_scan *scan)
     lake__deletes_close(scan->deletes);
     for (size_t i = 0; i < scan->paths.count; i++) {
         storage_close(atomic_load(&scan->objects[i]->open));
+        pthread_mutex_destroy(&scan->objects[i]->lock);
     }
     lake__map_fini(&scan->paths);
     lake__map_fini(&scan->groups);

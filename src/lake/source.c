@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lake/lake_int.h"
+#include "storage/remote.h"
 #include "storage/storage.h"
 
 #define EQUALITY_SETS_MAX 64
@@ -168,7 +169,14 @@ enum err lake__open(const struct lake_source *source, struct slice location,
     const struct lake_origin *from = &source->from;
     bool is_outside = false;
     struct slice path;
-    TRY(from->locate(from->locate_context, location, &path, info));
+    if (from->grant != NULL) { /* nothing of this machine: metadata is another system's word */
+        struct slice any_version = {NULL, 0};
+        return storage_grant_open(from->grant, from->who, location, any_version, ret_object, info);
+    }
+    if (from->open_remote != NULL && storage_is_remote(location)) {
+        return from->open_remote(from->context, location, ret_object, info);
+    }
+    TRY(from->locate(from->context, location, &path, info));
     enum err err = storage_open_within(from->who, path, from->folders, from->folder_count,
                                        ret_object, &is_outside, info);
     if (is_outside) {

@@ -9,6 +9,7 @@
 #include "iceberg/scan.h"
 
 struct identity;
+struct storage_grant;
 
 /* Equality delete files that compare the same columns in the same reach: one join of the scan. */
 struct lake_equality {
@@ -23,6 +24,11 @@ struct lake_equality {
 typedef enum err (*lake_locate_fn)(void *context, struct slice location, struct slice *ret_path,
                                    struct errinfo *info);
 
+/* Opens what lies elsewhere (storage_is_remote), as the origin's person. */
+struct storage_object;
+typedef enum err (*lake_open_fn)(void *context, struct slice location,
+                                 struct storage_object **ret_object, struct errinfo *info);
+
 /* What a table is opened from; all of it outlives the source. */
 struct lake_origin {
     const struct identity *who; /* files are read as them */
@@ -33,11 +39,15 @@ struct lake_origin {
     struct iceberg_io io;                    /* passes `locate` too */
     struct slice cache_scope;                /* iceberg_scan_options.cache_scope */
     lake_locate_fn locate;
-    void *locate_context;
+    lake_open_fn open_remote; /* NULL: `locate` says why not */
+    void *context;            /* of both */
     /* Where files must really be, else ERR_DENIED: metadata is written by others, and must not make
      * this program read what the catalog's owner did not mean. None: anywhere. */
     const struct slice *folders;
     size_t folder_count;
+    /* Of a table in a remote store (storage/remote.h): it opens all files, its prefixes are what
+     * the catalog meant; `locate` and `folders` are not asked. NULL = files of this machine. */
+    struct storage_grant *grant;
 };
 
 struct lake_source {

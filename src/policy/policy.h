@@ -49,6 +49,24 @@ MUST_USE enum err policy_effective(const struct identity *who, const struct rela
                                    struct arena *arena, struct policy_effective *ret_effective,
                                    struct errinfo *info);
 
+/* What a policy of another store says of one relation and person, as expressions over
+ * `__moat_c<id>` names that depend on nothing else. */
+struct policy_foreign_mask {
+    uint32_t column_id;
+    struct slice expression;
+};
+struct policy_foreign {
+    struct slice refusal; /* not empty: it cannot be applied */
+    struct slice filter;  /* rows where it is TRUE; empty = every row */
+    const struct policy_foreign_mask *masks;
+    size_t mask_count;
+};
+
+/* Leaves of `effective` what both allow, and refuses what `foreign` refuses. Holds for owners too.
+ * */
+MUST_USE enum err policy_restrict(const struct policy_foreign *foreign, struct arena *arena,
+                                  struct policy_effective *effective, struct errinfo *info);
+
 /* Appends the secured relation as one SELECT: projection, masks and filter together over
  * `source_sql`, a FROM item that yields every needed column as `__moat_c<id>`
  * (policy_source_columns says which). With `barrier`, nothing of an outer query can run before the

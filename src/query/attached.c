@@ -1,6 +1,7 @@
 /* Attached catalogs: from what the store keeps to what the catalog module reads. */
 #include "base/buf.h"
 #include "query/lake_int.h"
+#include "query/stores_int.h"
 #include "sql/scan.h"
 
 enum err attached_text(const struct relation_option *option, struct arena *arena,
@@ -62,6 +63,7 @@ static struct slice home_of(const struct catalog_iceberg *catalog)
     case CATALOG_ICEBERG_LOCAL:
         return catalog->warehouse.len > 0 ? catalog->warehouse : parent_of(folder);
     case CATALOG_ICEBERG_HADOOP:
+    case CATALOG_ICEBERG_REST:
         break;
     case CATALOG_ICEBERG_STATIC:
         if (slice_ends_with(folder, SLICE(".json")) || slice_ends_with(folder, SLICE(".gz"))) {
@@ -73,7 +75,8 @@ static struct slice home_of(const struct catalog_iceberg *catalog)
     return folder;
 }
 
-/* The catalog's own, then those of ALLOW 'folder,folder'. */
+/* The catalog's own, then those of ALLOW 'folder,folder'. A catalog elsewhere has none of its own:
+ * what the server's configuration allows. */
 static enum err list_folders(struct catalog_iceberg *catalog, struct slice allow,
                              struct arena *arena, struct errinfo *info)
 {
@@ -85,15 +88,18 @@ static enum err list_folders(struct catalog_iceberg *catalog, struct slice allow
     if (folders == NULL) {
         return errinfo_nomem(info);
     }
-    folders[catalog->folder_count++] = home_of(catalog);
+    if (catalog->kind != CATALOG_ICEBERG_REST) {
+        folders[catalog->folder_count++] = home_of(catalog);
+    }
     for (size_t start = 0, i = 0; allow.len > 0 && i <= allow.len; i++) {
         if (i < allow.len && allow.ptr[i] != ',') {
             continue;
         }
         struct slice folder = slice_trim((struct slice){allow.ptr + start, i - start});
         if (folder.len == 0) {
-            return errinfo_set(info, ERR_INVALID, "22023",
-                               "the option \"ALLOW\" has an empty folder");
+            return errinfo_set(info, ERR_INVALID, "22023", "%s has an empty folder",
+                               catalog->kind == CATALOG_ICEBERG_REST ? "\"catalog.local_folders\""
+                                                                     : "the option \"ALLOW\"");
         }
         folders[catalog->folder_count++] = folder;
         start = i + 1;
@@ -108,7 +114,29 @@ enum option {
     OPTION_CATALOG,
     OPTION_ALLOW,
     OPTION_CREATE,
+    OPTION_AUTH,
+    OPTION_TOKEN_URI,
+    OPTION_AUDIENCE,
+    OPTION_SCOPE,
+    OPTION_CLIENT_ID,
+    OPTION_CLIENT_SECRET_FILE,
+    OPTION_ETAG,
     OPTION_COUNT
+};
+
+static const char *const option_names[OPTION_COUNT] = {
+    [OPTION_TYPE] = "TYPE",
+    [OPTION_WAREHOUSE] = "WAREHOUSE",
+    [OPTION_CATALOG] = "CATALOG_NAME",
+    [OPTION_ALLOW] = "ALLOW",
+    [OPTION_CREATE] = "CREATE",
+    [OPTION_AUTH] = "AUTH",
+    [OPTION_TOKEN_URI] = "TOKEN_URI",
+    [OPTION_AUDIENCE] = "AUDIENCE",
+    [OPTION_SCOPE] = "SCOPE",
+    [OPTION_CLIENT_ID] = "CLIENT_ID",
+    [OPTION_CLIENT_SECRET_FILE] = "CLIENT_SECRET_FILE",
+    [OPTION_ETAG] = "ETAG",
 };
 
 static enum err read_switch(const struct relation_option *option, struct slice *ret_value,
@@ -126,56 +154,159 @@ static enum err read_switch(const struct relation_option *option, struct slice *
 static enum err read_options(const struct system_catalog *kept, struct arena *arena,
                              struct slice *ret_values, struct errinfo *info)
 {
-    static const char *const names[OPTION_COUNT] = {"TYPE", "WAREHOUSE", "CATALOG_NAME", "ALLOW",
-                                                    "CREATE"};
     for (size_t i = 0; i < kept->option_count; i++) {
         const struct relation_option *option = &kept->options[i];
         size_t at = 0;
-        while (at < OPTION_COUNT && !slice_equal_fold(option->name, slice_of(names[at]))) {
+        while (at < OPTION_COUNT && !slice_equal_fold(option->name, slice_of(option_names[at]))) {
             at++;
         }
         if (at == OPTION_COUNT) {
-            return unknown("option", option->name, names, ARRAY_COUNT(names), info);
+            return unknown("option", option->name, option_names, OPTION_COUNT, info);
         }
         if (ret_values[at].len > 0) {
             return errinfo_set(info, ERR_INVALID, "22023", "the option %s is given twice",
-                               names[at]);
+                               option_names[at]);
         }
-        TRY(at == OPTION_CREATE ? read_switch(option, &ret_values[at], info)
-                                : attached_text(option, arena, &ret_values[at], info));
+        /* AUTH session and AUTH 'session' are the same. */
+        bool is_word = at == OPTION_AUTH && option->value.len > 0 && option->value.ptr[0] != '\'';
+        if (is_word) {
+            ret_values[at] = option->value;
+            continue;
+        }
+        TRY(at == OPTION_CREATE || at == OPTION_ETAG
+                ? read_switch(option, &ret_values[at], info)
+                : attached_text(option, arena, &ret_values[at], info));
     }
     return ERR_OK;
 }
 
-enum err attached_read(const struct system_catalog *kept, struct arena *arena,
-                       struct attached *ret_attached, struct errinfo *info)
+/* ---- REST ---- */
+
+static bool is_query_cancelled(void *context)
 {
-    static const char *const types[] = {"iceberg_local", "iceberg_hadoop", "hadoop",
-                                        "iceberg_static", "static"};
+    return query_check_cancelled(context, NULL) != ERR_OK;
+}
+
+static enum err read_auth(const struct slice *values, struct rest_catalog *remote,
+                          struct errinfo *info)
+{
+    static const char *const auths[] = {"session", "exchange", "client"};
+    struct slice auth = values[OPTION_AUTH].len == 0 ? SLICE("session") : values[OPTION_AUTH];
+    if (!rest_auth_parse(auth, &remote->auth)) {
+        return unknown("AUTH", auth, auths, ARRAY_COUNT(auths), info);
+    }
+    bool has_client = remote->client_id.len > 0 || remote->client_secret_file.len > 0;
+    switch (remote->auth) {
+    case REST_AUTH_SESSION:
+        if (has_client || remote->token_uri.len + remote->audience.len + remote->scope.len > 0) {
+            return errinfo_set(info, ERR_INVALID, "22023",
+                               "AUTH session passes the session's token on as it is: TOKEN_URI, "
+                               "AUDIENCE, SCOPE and CLIENT_... belong to the others");
+        }
+        return ERR_OK;
+    case REST_AUTH_EXCHANGE:
+        if (has_client && remote->token_uri.len == 0) {
+            (void)errinfo_set(info, ERR_INVALID, "22023", "CLIENT_ID belongs to a TOKEN_URI");
+            errinfo_hint(info, "Without one, the identity provider exchanges tokens for "
+                               "oidc.client_id.");
+            return ERR_INVALID;
+        }
+        return ERR_OK;
+    case REST_AUTH_CLIENT:
+        return remote->client_id.len > 0 && remote->client_secret_file.len > 0
+                   ? ERR_OK
+                   : errinfo_set(info, ERR_INVALID, "22023",
+                                 "AUTH client wants a CLIENT_ID and a CLIENT_SECRET_FILE");
+    }
+    return ERR_OK;
+}
+
+static enum err read_remote(struct session *session, const struct system_catalog *kept,
+                            const struct slice *values, struct arena *arena,
+                            struct catalog_iceberg *catalog, struct errinfo *info)
+{
+    struct rest_catalog *remote = &catalog->remote;
+    if (values[OPTION_ALLOW].len + values[OPTION_CATALOG].len + values[OPTION_CREATE].len > 0) {
+        return errinfo_set(info, ERR_INVALID, "22023",
+                           "ALLOW, CATALOG_NAME and CREATE do not belong to TYPE iceberg_rest");
+    }
+    TRY(warehouse_rest(session->warehouse, &catalog->rest, info));
+    *remote = (struct rest_catalog){
+        .name = kept->name,
+        .uri = kept->location,
+        .warehouse = values[OPTION_WAREHOUSE],
+        .token_uri = values[OPTION_TOKEN_URI],
+        .audience = values[OPTION_AUDIENCE],
+        .scope = values[OPTION_SCOPE],
+        .client_id = values[OPTION_CLIENT_ID],
+        .client_secret_file = values[OPTION_CLIENT_SECRET_FILE],
+        .has_etags = slice_equal_fold(values[OPTION_ETAG], SLICE("true")),
+    };
+    if (remote->token_uri.len > 0) {
+        TRY(rest_uri_check(catalog->rest, remote->token_uri, arena, &remote->token_uri, info));
+    }
+    if (remote->client_secret_file.len > 0 && remote->client_secret_file.ptr[0] != '/') {
+        return errinfo_set(info, ERR_INVALID, "22023", "CLIENT_SECRET_FILE is an absolute path");
+    }
+    if (session->query != NULL) {
+        if (!arena_slice(arena, slice_of(session->query->id), &remote->request_id)) {
+            return errinfo_nomem(info);
+        }
+        remote->is_cancelled = is_query_cancelled;
+        remote->cancel_context = session->query;
+    }
+    const char *folders = config_text(session->warehouse->config, CONFIG_CATALOG_LOCAL_FOLDERS);
+    TRY(list_folders(catalog, slice_of(folders), arena, info));
+    return read_auth(values, remote, info);
+}
+
+static enum err check_local(const struct catalog_iceberg *catalog, const struct slice *values,
+                            struct errinfo *info)
+{
+    bool is_local = catalog->kind == CATALOG_ICEBERG_LOCAL;
+    if (!is_local && (values[OPTION_WAREHOUSE].len > 0 || values[OPTION_CATALOG].len > 0 ||
+                      values[OPTION_CREATE].len > 0)) {
+        return errinfo_set(info, ERR_INVALID, "22023",
+                           "WAREHOUSE, CATALOG_NAME and CREATE belong to TYPE iceberg_local");
+    }
+    for (size_t i = OPTION_AUTH; i < OPTION_COUNT; i++) {
+        if (values[i].len > 0) {
+            return errinfo_set(info, ERR_INVALID, "22023", "%s belongs to TYPE iceberg_rest",
+                               option_names[i]);
+        }
+    }
+    return ERR_OK;
+}
+
+enum err attached_read(struct session *session, const struct system_catalog *kept,
+                       struct arena *arena, struct attached *ret_attached, struct errinfo *info)
+{
+    static const char *const types[] = {"iceberg_local",  "iceberg_hadoop", "hadoop",
+                                        "iceberg_static", "static",         "iceberg_rest"};
     struct slice values[OPTION_COUNT] = {{0}};
     struct attached out = {.owner = kept->owner};
     TRY(read_options(kept, arena, values, info));
     struct slice type = kept->type.len > 0 ? kept->type : values[OPTION_TYPE];
     if (type.len == 0) {
         (void)errinfo_set(info, ERR_INVALID, "22023", "ATTACH wants the TYPE of the catalog");
-        errinfo_hint(info, "Write (TYPE iceberg_local), (TYPE hadoop) or (TYPE static).");
+        errinfo_hint(info, "Write (TYPE iceberg_local), (TYPE hadoop), (TYPE static) or (TYPE "
+                           "iceberg_rest).");
         return ERR_INVALID;
     }
     if (!catalog_iceberg_kind_parse(type, &out.catalog.kind)) {
         return unknown("TYPE", type, types, ARRAY_COUNT(types), info);
     }
-    bool is_local = out.catalog.kind == CATALOG_ICEBERG_LOCAL;
-    if (!is_local && (values[OPTION_WAREHOUSE].len > 0 || values[OPTION_CATALOG].len > 0 ||
-                      values[OPTION_CREATE].len > 0)) {
-        return errinfo_set(info, ERR_INVALID, "22023",
-                           "WAREHOUSE, CATALOG_NAME and CREATE belong to TYPE iceberg_local");
-    }
     out.creates = slice_equal_fold(values[OPTION_CREATE], SLICE("true"));
     out.catalog.name = kept->name;
     out.catalog.location = kept->location;
-    out.catalog.catalog_name = values[OPTION_CATALOG];
-    out.catalog.warehouse = values[OPTION_WAREHOUSE];
-    TRY(list_folders(&out.catalog, values[OPTION_ALLOW], arena, info));
+    if (out.catalog.kind == CATALOG_ICEBERG_REST) {
+        TRY(read_remote(session, kept, values, arena, &out.catalog, info));
+    } else {
+        TRY(check_local(&out.catalog, values, info));
+        out.catalog.catalog_name = values[OPTION_CATALOG];
+        out.catalog.warehouse = values[OPTION_WAREHOUSE];
+        TRY(list_folders(&out.catalog, values[OPTION_ALLOW], arena, info));
+    }
     *ret_attached = out;
     return ERR_OK;
 }
@@ -191,7 +322,7 @@ enum err attached_all(struct session *session, const struct identity *who, struc
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < count; i++) {
-        TRY(attached_read(&kept[i], arena, &all[i], info));
+        TRY(attached_read(session, &kept[i], arena, &all[i], info));
     }
     *ret_attached = all;
     *ret_count = count;

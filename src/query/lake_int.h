@@ -21,8 +21,9 @@ struct attached {
 MUST_USE enum err attached_text(const struct relation_option *option, struct arena *arena,
                                 struct slice *ret_text, struct errinfo *info);
 /* What ATTACH says, checked: type, options, location. ERR_INVALID (22023) with "did you mean". */
-MUST_USE enum err attached_read(const struct system_catalog *kept, struct arena *arena,
-                                struct attached *ret_attached, struct errinfo *info);
+MUST_USE enum err attached_read(struct session *session, const struct system_catalog *kept,
+                                struct arena *arena, struct attached *ret_attached,
+                                struct errinfo *info);
 /* All, for an identity that asks; whether it may know of one is the resolver's question. */
 MUST_USE enum err attached_all(struct session *session, const struct identity *who,
                                struct arena *arena, struct attached **ret_attached,
@@ -78,6 +79,7 @@ struct lake_table {
     struct lake_travel travel;               /* what chose the snapshot */
     const struct iceberg_snapshot *snapshot; /* NULL: a table without any */
     const struct iceberg_schema *schema;
+    bool wants_history;   /* how it was loaded */
     struct iceberg_io io; /* reads as `who`, inside the catalog's folders only */
 };
 
@@ -102,7 +104,7 @@ MUST_USE enum err lake_now(const struct lake_open *open, struct arena *arena,
 MUST_USE enum err lake_version(const struct lake_open *open, struct arena *arena,
                                struct relation *ret_relation, struct errinfo *info);
 /* The metadata that the plan was made with is still what the catalog gives `who`. */
-bool lake_is_current(const struct relation *relation);
+bool lake_is_current(struct session *session, const struct relation *relation);
 
 /* Which snapshot is read and what was asked for; nothing for relations that are of no lake. */
 MUST_USE enum err lake_fill_audit(const struct relation *relation, struct arena *arena,
@@ -115,6 +117,13 @@ MUST_USE enum err lake_type_name(const struct iceberg_type *type, struct arena *
                                  struct slice *ret_text, struct errinfo *info);
 MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lake_travel *travel,
                                       struct errinfo *info);
+
+/* ---- the catalog's own policy (lake_restrict.c) ---- */
+
+/* Leaves of what ours shows what the table's catalog allows too; refuses what is not understood.
+ * Nothing for relations that are of no lake. */
+MUST_USE enum err lake_restrict(const struct relation *relation, struct arena *arena,
+                                struct policy_effective *effective, struct errinfo *info);
 
 /* ---- metadata tables (lake_metadata.c) ---- */
 

@@ -4,6 +4,7 @@
  * metadata has no UUID can be read by the owner only, since nothing could be granted on it that a
  * rename would not change. */
 #include "base/hash.h"
+#include "identity/provider.h"
 #include "query/lake_int.h"
 #include "sql/scan.h"
 
@@ -296,13 +297,39 @@ static enum err make_view(struct lake_table *table, struct arena *arena,
     return ERR_OK;
 }
 
-static enum err load_exact(const struct attached *attached, const struct identity *who,
-                           struct slice ns, struct slice name, struct arena *arena,
-                           struct lake_table *ret_table, struct errinfo *info)
+/* What a plan keeps lives on when the statement that loaded it is over. */
+static const struct attached *kept_of(const struct attached *attached, struct arena *arena)
 {
-    struct lake_table table = {.attached = attached, .who = who};
-    TRY(catalog_iceberg_io_of(&attached->catalog, who, arena, &table.io, info));
-    TRY(catalog_iceberg_load(&attached->catalog, who, ns, name, arena, &table.loaded, info));
+    if (attached->catalog.kind != CATALOG_ICEBERG_REST) {
+        return attached;
+    }
+    struct attached *kept = arena_alloc(arena, sizeof(*kept));
+    if (kept != NULL) {
+        *kept = *attached;
+        kept->catalog.remote.is_cancelled = NULL;
+        kept->catalog.remote.cancel_context = NULL;
+    }
+    return kept;
+}
+
+static enum err load_exact(const struct attached *attached, const struct identity *who,
+                           struct slice ns, struct slice name, bool wants_history,
+                           struct arena *arena, struct lake_table *ret_table, struct errinfo *info)
+{
+    struct catalog_iceberg catalog = attached->catalog;
+    struct lake_table table = {.attached = kept_of(attached, arena), .who = who};
+    if (table.attached == NULL) {
+        return errinfo_nomem(info);
+    }
+    catalog.wants_history = wants_history;
+    TRY(catalog_iceberg_load(&catalog, who, ns, name, arena, &table.loaded, info));
+    table.wants_history = wants_history;
+    struct catalog_iceberg_name *own = arena_alloc(arena, sizeof(*own));
+    if (own == NULL) {
+        return errinfo_nomem(info);
+    }
+    *own = table.loaded.name;
+    TRY(catalog_iceberg_io_of(&table.attached->catalog, who, own, arena, &table.io, info));
     *ret_table = table;
     return ERR_OK;
 }
@@ -326,6 +353,12 @@ static enum err no_table(struct slice name, struct errinfo *info)
 {
     return errinfo_set(info, ERR_NOT_FOUND, "42P01", "table \"%.*s\" does not exist",
                        SLICE_ARGS(name));
+}
+
+/* A snapshot that no branch or tag names is left out of what a REST catalog says at first. */
+static bool needs_history(const struct lake_travel *travel)
+{
+    return travel->kind == TRAVEL_SNAPSHOT || travel->kind == TRAVEL_TIME;
 }
 
 /* What stands behind the last "$" of a name that no table has. */
@@ -354,7 +387,8 @@ static enum err open_suffixed(const struct attached *attached, const struct iden
     } else {
         return no_table(name, info);
     }
-    TRY(load_exact(attached, who, ns, base, arena, &open->table, info));
+    TRY(load_exact(attached, who, ns, base, open->is_metadata || needs_history(&open->travel),
+                   arena, &open->table, info));
     return open->table.loaded.name.is_view ? no_table(name, info) : ERR_OK;
 }
 
@@ -366,7 +400,8 @@ enum err lake_open(const struct attached *attached, const struct identity *who, 
     if (travel != NULL) {
         open.travel = *travel;
     }
-    enum err err = load_exact(attached, who, ns, name, arena, &open.table, info);
+    enum err err =
+        load_exact(attached, who, ns, name, needs_history(&open.travel), arena, &open.table, info);
     if (err == ERR_NOT_FOUND) {
         err = open_suffixed(attached, who, ns, name, arena, &open, info);
     }
@@ -407,14 +442,31 @@ enum err lake_version(const struct lake_open *open, struct arena *arena,
     return make(open, &open->travel, arena, ret_relation, info);
 }
 
-bool lake_is_current(const struct relation *relation)
+/* A REST catalog is asked in the name of the statement that runs now. */
+static struct catalog_iceberg catalog_now(struct session *session, const struct lake_table *table)
+{
+    struct catalog_iceberg catalog = table->attached->catalog;
+    catalog.wants_history = table->wants_history;
+    if (catalog.kind == CATALOG_ICEBERG_REST && session->query != NULL) {
+        catalog.remote.request_id = slice_of(session->query->id);
+    }
+    return catalog;
+}
+
+bool lake_is_current(struct session *session, const struct relation *relation)
 {
     const struct lake_table *table = relation->lake;
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lake check", 0);
+    struct catalog_iceberg catalog = catalog_now(session, table);
     struct catalog_iceberg_table now;
     struct errinfo ignored;
-    return arena != NULL &&
-           catalog_iceberg_load(&table->attached->catalog, table->who, table->loaded.name.ns,
+    /* A plan of another sign-in would ask with its token. */
+    bool is_same_sign_in =
+        catalog.kind != CATALOG_ICEBERG_REST ||
+        identity_credential_number(table->who) == identity_credential_number(session->who);
+    return is_same_sign_in && arena != NULL &&
+           catalog_iceberg_load(&catalog, table->who, table->loaded.name.ns,
                                 table->loaded.name.name, arena, &now, &ignored) == ERR_OK &&
+           slice_equal(now.restrictions, table->loaded.restrictions) &&
            slice_equal(now.name.metadata_location, table->loaded.name.metadata_location);
 }

@@ -255,15 +255,15 @@ TEST(lake_table, a_change_is_noticed_and_so_is_what_cannot_be_told)
     CHECK_OK(lake_open(&shop.attached, shop.who, SLICE("main"), SLICE("shop"), NULL, shop.arena,
                        &open, &info));
     CHECK_OK(lake_version(&open, shop.arena, &relation, &info));
-    CHECK(lake_is_current(&relation));
+    CHECK(lake_is_current(NULL, &relation));
     SWEEP_ALLOC(fault)
     {
-        bool is_current = lake_is_current(&relation);
+        bool is_current = lake_is_current(NULL, &relation);
         CHECK(is_current == !fault.fired);
     }
     SWEEP_IO(fault)
     {
-        bool is_current = lake_is_current(&relation);
+        bool is_current = lake_is_current(NULL, &relation);
         CHECK(is_current == !fault.fired);
     }
     shop_close(&shop);

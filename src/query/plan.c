@@ -422,7 +422,10 @@ static enum err add_table(struct builder *b, const struct plan_node *node,
         .is_bound = resolved->effective.is_bound,
         .is_narrowed = resolved->effective.column_count != relation->column_count,
     };
-    plan->is_cacheable = plan->is_cacheable && relation->kind != RELATION_SYSTEM;
+    /* Whether a view of another catalog is as it was, and still for them, is asked each time. */
+    bool is_elsewhere = relation->kind == RELATION_VIEW && relation->name.catalog.len > 0 &&
+                        !slice_equal_fold(relation->name.catalog, SLICE(SQL_CATALOG_DEFAULT));
+    plan->is_cacheable = plan->is_cacheable && relation->kind != RELATION_SYSTEM && !is_elsewhere;
     *ret_index = plan->table_count++;
     return ERR_OK;
 }

@@ -15,7 +15,7 @@ static bool is_current(struct session *session, const struct plan *plan)
             continue; /* views change only with the store's version */
         }
         if (table->relation->lake != NULL) {
-            is_same = lake_is_current(table->relation);
+            is_same = lake_is_current(session, table->relation);
             continue;
         }
         is_same = catalog_load(session_store(session), table->who, &table->relation->name, true,

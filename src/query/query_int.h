@@ -52,8 +52,9 @@ struct warehouse {
     pthread_mutex_t setup_lock;
     struct login_setup *setup; /* under it: providers; NULL until somebody signs in from outside */
     struct iceberg_manifest_cache *manifests; /* of attached catalogs, decompressed */
-    /* Stands for the grant in physical SQL, replaced at each run. Nobody outside knows it. */
-    char uri_prefix[48];
+    struct storage_remote *_Atomic stores;    /* NULL until a catalog of one is used */
+    struct rest *_Atomic rest;                /* NULL until one of its catalogs is */
+    char uri_prefix[48]; /* stands for the grant in physical SQL; nobody outside knows it */
     struct sql_limits limits;
 };
 
@@ -259,7 +260,6 @@ MUST_USE enum err query_run(struct query *query, struct plan *plan,
 /* Runs SELECT text of Moat's own making (SHOW and the like) as the session's person. */
 MUST_USE enum err query_run_text(struct query *query, struct slice text, struct errinfo *info);
 
-/* Runs rows that Moat made as the result. */
 MUST_USE enum err query_run_rows(struct query *query, const struct relation_column *columns,
                                  size_t column_count, struct slice json_lines,
                                  struct errinfo *info);

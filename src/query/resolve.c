@@ -35,7 +35,8 @@ static enum err effective_of(struct session *session, const struct identity *who
     size_t grant_count;
     TRY(system_grants(session_store(session), who, relation->uuid, arena, &grants, &grant_count,
                       info));
-    return policy_effective(who, relation, grants, grant_count, arena, ret_effective, info);
+    TRY(policy_effective(who, relation, grants, grant_count, arena, ret_effective, info));
+    return lake_restrict(relation, arena, ret_effective, info);
 }
 
 /* ---- lists of what a person may see ---- */
@@ -95,6 +96,7 @@ static enum err add_visible(struct visible_list *list, const struct relation *re
     }
     const struct grant *grants = count == 0 ? NULL : list->grants + first;
     TRY(policy_effective(list->who, relation, grants, count, list->arena, &effective, info));
+    TRY(lake_restrict(relation, list->arena, &effective, info));
     if (!effective.is_visible) {
         return ERR_OK;
     }
@@ -172,6 +174,15 @@ static enum err add_attached(struct visible_list *list, const struct attached *a
     return ERR_OK;
 }
 
+/* That the catalog does not answer, or takes no token of this session, is nothing of a table: who
+ * has a grant is told which catalog it is. */
+static bool is_of_catalog(const struct errinfo *info)
+{
+    return info != NULL &&
+           (strncmp(info->sqlstate, "08", 2) == 0 || strcmp(info->sqlstate, "28000") == 0 ||
+            strcmp(info->sqlstate, "53400") == 0 || info->code == ERR_CANCELLED);
+}
+
 /* Nobody but those who administer sees anything of a lake without some grant. */
 static enum err has_grants(struct session *session, const struct identity *who, struct arena *arena,
                            bool *ret_has, struct errinfo *info)
@@ -189,9 +200,9 @@ static enum err has_grants(struct session *session, const struct identity *who, 
     return ERR_OK;
 }
 
-enum err resolve_visible(struct session *session, const struct identity *who, struct arena *arena,
-                         struct catalog_visible **ret_visible, size_t *ret_count,
-                         struct errinfo *info)
+static enum err list_visible(struct session *session, const struct identity *who, bool asks_remote,
+                             struct arena *arena, struct catalog_visible **ret_visible,
+                             size_t *ret_count, struct errinfo *info)
 {
     struct visible_list list = {.session = session, .who = who, .arena = arena};
     struct system_relation *relations;
@@ -207,10 +218,51 @@ enum err resolve_visible(struct session *session, const struct identity *who, st
     TRY(attached_all(session, who, arena, &attached, &attached_count, info));
     TRY(has_grants(session, who, arena, &looks, info));
     for (size_t i = 0; looks && i < attached_count; i++) {
-        TRY(add_attached(&list, &attached[i], info));
+        if (asks_remote || attached[i].catalog.kind != CATALOG_ICEBERG_REST) {
+            TRY(add_attached(&list, &attached[i], info));
+        }
     }
     *ret_visible = list.items;
     *ret_count = list.count;
+    return ERR_OK;
+}
+
+enum err resolve_visible(struct session *session, const struct identity *who, struct arena *arena,
+                         struct catalog_visible **ret_visible, size_t *ret_count,
+                         struct errinfo *info)
+{
+    return list_visible(session, who, true, arena, ret_visible, ret_count, info);
+}
+
+enum err resolve_catalogs(struct session *session, const struct identity *who, struct arena *arena,
+                          struct slice **ret_names, size_t *ret_count, struct errinfo *info)
+{
+    struct attached *attached;
+    struct catalog_visible *visible;
+    size_t attached_count;
+    size_t visible_count;
+    size_t count = 0;
+    bool has_some;
+    TRY(attached_all(session, who, arena, &attached, &attached_count, info));
+    TRY(list_visible(session, who, false, arena, &visible, &visible_count, info));
+    TRY(has_grants(session, who, arena, &has_some, info));
+    struct slice *names = arena_calloc(arena, attached_count + 1, sizeof(*names));
+    if (names == NULL) {
+        return errinfo_nomem(info);
+    }
+    names[count++] = SLICE(SQL_CATALOG_DEFAULT);
+    for (size_t i = 0; i < attached_count; i++) {
+        bool is_remote = attached[i].catalog.kind == CATALOG_ICEBERG_REST;
+        bool knows = resolve_is_admin(who) || (is_remote && has_some);
+        for (size_t v = 0; !knows && v < visible_count; v++) {
+            knows = slice_equal(visible[v].relation->name.catalog, attached[i].catalog.name);
+        }
+        if (knows) {
+            names[count++] = attached[i].catalog.name;
+        }
+    }
+    *ret_names = names;
+    *ret_count = count;
     return ERR_OK;
 }
 
@@ -235,6 +287,8 @@ enum err resolve_namespaces(struct session *session, const struct identity *who,
     size_t attached_count;
     size_t count = 0;
     TRY(attached_all(session, who, arena, &attached, &attached_count, info));
+    bool may_ask;
+    TRY(has_grants(session, who, arena, &may_ask, info));
     struct slice **lists = arena_calloc(arena, attached_count + 1, sizeof(*lists));
     size_t *counts = arena_calloc(arena, attached_count + 1, sizeof(*counts));
     if (lists == NULL || counts == NULL) {
@@ -242,6 +296,9 @@ enum err resolve_namespaces(struct session *session, const struct identity *who,
     }
     for (size_t i = 0; i < attached_count; i++) {
         struct errinfo ignored;
+        if (!may_ask && attached[i].catalog.kind == CATALOG_ICEBERG_REST) {
+            continue;
+        }
         enum err err = catalog_iceberg_namespaces(&attached[i].catalog, who, arena, &lists[i],
                                                   &counts[i], &ignored);
         if (err == ERR_NOMEM) {
@@ -316,6 +373,19 @@ enum err(resolve_no_catalog)(struct session *session, const struct identity *who
     return ERR_NOT_FOUND;
 }
 
+/* Who has some grant may know what catalogs there are elsewhere: which of their tables it is for
+ * is not known without asking all of them. */
+static bool knows_remote(struct session *session, const struct identity *who, struct slice name,
+                         struct arena *arena)
+{
+    const struct attached *attached = NULL;
+    struct errinfo ignored;
+    bool has_some = false;
+    return attached_find(session, who, name, arena, &attached, &ignored) == ERR_OK &&
+           attached != NULL && attached->catalog.kind == CATALOG_ICEBERG_REST &&
+           has_grants(session, who, arena, &has_some, &ignored) == ERR_OK && has_some;
+}
+
 /* The one wording for "absent or not yours", with the nearest name the person may see.
  * PostgreSQL's word: programs look for it. */
 static enum err not_found(struct session *session, const struct identity *who,
@@ -332,13 +402,15 @@ static enum err not_found(struct session *session, const struct identity *who,
     struct catalog_visible *visible;
     size_t count;
     struct errinfo ignored;
+    /* Catalogs elsewhere are not listed for a word of advice. */
     if (arena == NULL ||
-        resolve_visible(session, who, arena, &visible, &count, &ignored) != ERR_OK) {
+        list_visible(session, who, false, arena, &visible, &count, &ignored) != ERR_OK) {
         return ERR_NOT_FOUND;
     }
     unsigned best = 3;
     const struct relation *nearest = NULL;
-    bool knows_catalog = is_moat(written->catalog) || resolve_is_admin(who);
+    bool knows_catalog = is_moat(written->catalog) || resolve_is_admin(who) ||
+                         knows_remote(session, who, written->catalog, arena);
     for (size_t i = 0; i < count; i++) {
         knows_catalog =
             knows_catalog || slice_equal_fold(visible[i].relation->name.catalog, written->catalog);
@@ -576,13 +648,23 @@ static enum err resolve_attached(struct session *session, const struct identity 
 {
     struct lake_open open;
     struct policy_effective now;
+    bool is_remote = place->attached->catalog.kind == CATALOG_ICEBERG_REST;
+    bool may_ask = true;
+    if (is_remote) { /* no catalog hears of what somebody without any grant asks */
+        TRY(has_grants(session, who, arena, &may_ask, info));
+    }
+    if (!may_ask) {
+        return ERR_NOT_FOUND;
+    }
     enum err err = lake_open(place->attached, who, place->name.schema, place->name.name, travel,
                              arena, &open, info);
     if (err == ERR_OK) {
         err = lake_now(&open, arena, out->relation, info);
     }
     if (err != ERR_OK) {
-        return err == ERR_NOMEM || resolve_is_admin(who) ? err : ERR_NOT_FOUND;
+        bool is_told =
+            err == ERR_NOMEM || resolve_is_admin(who) || (is_remote && is_of_catalog(info));
+        return is_told ? err : ERR_NOT_FOUND;
     }
     TRY(effective_of(session, who, out->relation, arena, &now, info));
     if (!now.is_visible || now.is_refused) {

@@ -51,6 +51,10 @@ enum err(resolve_no_catalog)(struct session *session, const struct identity *who
                              struct errinfo *info);
 #define resolve_no_catalog(...) ((void)(resolve_no_catalog)(__VA_ARGS__), (enum err)ERR_NOT_FOUND)
 
+/* Catalogs that `who` may know of, Moat's own first; none elsewhere is asked. */
+MUST_USE enum err resolve_catalogs(struct session *session, const struct identity *who,
+                                   struct arena *arena, struct slice **ret_names, size_t *ret_count,
+                                   struct errinfo *info);
 /* Namespaces of attached catalogs that `who` may know of: those of visible relations, and for who
  * administers all. */
 MUST_USE enum err resolve_namespaces(struct session *session, const struct identity *who,

@@ -1,4 +1,5 @@
 /* ATTACH and DETACH. */
+#include "identity/provider.h"
 #include "query/lake_int.h"
 #include "query/policy_int.h"
 #include "query/run_int.h"
@@ -55,6 +56,9 @@ static enum err keep_options(struct query *query, const struct statement *statem
         }
         struct relation_option *out = &options[kept->option_count++];
         *out = *option;
+        if (attached->catalog.kind == CATALOG_ICEBERG_REST) {
+            continue; /* no option is a folder */
+        }
         if (slice_equal_fold(option->name, SLICE("warehouse"))) {
             TRY(locate_folders(query, &attached->catalog.warehouse, 1, &out->value, info));
         } else if (slice_equal_fold(option->name, SLICE("allow"))) {
@@ -68,6 +72,28 @@ static enum err keep_options(struct query *query, const struct statement *statem
     return ERR_OK;
 }
 
+/* A server is asked as whoever attaches it, if it can be. Who has no token may attach it for those
+ * who have: nothing is read by that. */
+static enum err check_remote(struct query *query, const struct attached *attached,
+                             struct errinfo *info)
+{
+    const struct identity *who = query->session->who;
+    const struct catalog_iceberg *catalog = &attached->catalog;
+    bool is_ours = catalog->remote.client_secret_file.len > 0;
+    if (is_ours && !(identity_is_owner(who) && identity_actor(who).len == 0)) {
+        (void)errinfo_set(info, ERR_DENIED, NULL,
+                          "only the warehouse's owner may name a CLIENT_SECRET_FILE");
+        errinfo_hint(info, "Ask them to attach it.");
+        return ERR_DENIED;
+    }
+    if (catalog->remote.auth != REST_AUTH_CLIENT && identity_credential_number(who) == 0) {
+        (void)snprintf(query->notice, sizeof(query->notice),
+                       "the catalog was not asked: this session has no token");
+        return ERR_OK;
+    }
+    return catalog_iceberg_check(catalog, who, info);
+}
+
 /* Opened once as the person, so that a mistake shows now. */
 static enum err check(struct query *query, const struct statement *statement,
                       struct system_catalog *kept, struct errinfo *info)
@@ -77,12 +103,18 @@ static enum err check(struct query *query, const struct statement *statement,
     struct system_catalog asked = {.name = statement->name.name,
                                    .options = statement->options,
                                    .option_count = statement->option_count};
-    TRY(attached_read(&asked, query->arena, &written, info));
+    TRY(attached_read(query->session, &asked, query->arena, &written, info));
     kept->name = statement->name.name;
-    TRY(catalog_iceberg_locate(query->session->who, statement->location, query->arena,
-                               &kept->location, info));
+    TRY(written.catalog.kind == CATALOG_ICEBERG_REST
+            ? rest_uri_check(written.catalog.rest, statement->location, query->arena,
+                             &kept->location, info)
+            : catalog_iceberg_locate(query->session->who, statement->location, query->arena,
+                                     &kept->location, info));
     TRY(keep_options(query, statement, &written, kept, info));
-    TRY(attached_read(kept, query->arena, &attached, info));
+    TRY(attached_read(query->session, kept, query->arena, &attached, info));
+    if (written.catalog.kind == CATALOG_ICEBERG_REST) {
+        return check_remote(query, &attached, info);
+    }
     enum err err = written.creates
                        ? catalog_iceberg_create(&attached.catalog, query->session->who, info)
                        : ERR_OK;

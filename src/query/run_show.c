@@ -1,6 +1,7 @@
 /* SHOW and CHECK ACCESS. Lists are SELECTs over the system tables, run as the person, so that they
  * can never show more than those do; policy itself is shown from here. */
 #include "base/json.h"
+#include "query/lake_int.h"
 #include "query/policy_int.h"
 #include "query/run_lake_int.h"
 #include "sql/functions.h"
@@ -39,20 +40,12 @@ static const struct list lists[] = {
     [SHOW_SCHEMAS] = {"SELECT schema_name AS \"schema\" FROM information_schema.schemata WHERE "
                       "true",
                       "catalog_name", NULL, "schema_name", "1"},
-    [SHOW_CATALOGS] = {"SELECT DISTINCT catalog_name AS \"catalog\" FROM "
-                       "information_schema.schemata WHERE true",
-                       NULL, NULL, "catalog_name", "1"},
+    [SHOW_CATALOGS] = {NULL, NULL, NULL, "\"catalog\"", "1"}, /* write_catalogs */
     [SHOW_USERS] = {"SELECT * FROM moat_system.users WHERE true", NULL, NULL, "name", "1"},
     [SHOW_ROLES] = {"SELECT name AS \"role\" FROM moat_system.roles WHERE true", NULL, NULL, "name",
                     "1"},
     [SHOW_FUNCTIONS] = {"SELECT * FROM moat_system.functions WHERE true", NULL, NULL, "name", "1"},
 };
-
-/* A catalog without any schema is known to those who may see how it is attached. */
-static const struct list all_catalogs = {
-    "SELECT \"catalog\" FROM (SELECT catalog_name AS \"catalog\" FROM information_schema.schemata "
-    "UNION SELECT name FROM moat_system.catalogs) WHERE true",
-    NULL, NULL, "\"catalog\"", "1"};
 
 static void write_equal(struct buf *text, const char *column, struct slice value)
 {
@@ -84,16 +77,33 @@ static void write_in(const struct list *list, const struct statement *statement,
     buf_append_char(text, ')');
 }
 
+/* Their names alone, for which no catalog elsewhere is asked. */
+static enum err write_catalogs(struct query *query, struct buf *text, struct errinfo *info)
+{
+    struct slice *names;
+    size_t count;
+    TRY(resolve_catalogs(query->session, query->session->who, query->arena, &names, &count, info));
+    buf_append_str(text, "SELECT \"catalog\" FROM (VALUES ");
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(text, i == 0 ? "(" : ", (");
+        sql_quote_string(text, names[i]);
+        buf_append_char(text, ')');
+    }
+    buf_append_str(text, ") AS c(\"catalog\") WHERE true");
+    return ERR_OK;
+}
+
 static enum err show_list(struct query *query, const struct statement *statement,
                           struct errinfo *info)
 {
     const struct session *session = query->session;
     const struct list *list = &lists[statement->show];
-    if (statement->show == SHOW_CATALOGS && resolve_is_admin(session->who)) {
-        list = &all_catalogs;
-    }
     struct buf text CLEANUP(buf_fini) = {0};
-    buf_append_str(&text, list->select);
+    if (statement->show == SHOW_CATALOGS) {
+        TRY(write_catalogs(query, &text, info));
+    } else {
+        buf_append_str(&text, list->select);
+    }
     if (list->catalog_column != NULL) {
         write_in(list, statement, slice_of(session->default_catalog), &text);
     }
@@ -346,7 +356,10 @@ static enum err effective_for(struct query *query, const struct statement *state
     if (!arena_slice(query->arena, identity_subject(who), ret_subject)) {
         return errinfo_nomem(info);
     }
-    return policy_effective(who, ret_relation, grants, count, query->arena, ret_effective, info);
+    TRY(policy_effective(who, ret_relation, grants, count, query->arena, ret_effective, info));
+    /* What a catalog restricts, it restricts for who asked it. */
+    bool is_own = slice_equal(identity_subject(who), identity_subject(session->who));
+    return is_own ? lake_restrict(ret_relation, query->arena, ret_effective, info) : ERR_OK;
 }
 
 static enum err write_policy_row(struct buf *lines, const char *subject, struct slice name,

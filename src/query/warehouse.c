@@ -5,13 +5,15 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog/rest/rest.h"
 #include "engine/host/host.h"
 #include "identity/guard.h"
 #include "iceberg/scan.h"
 #include "query/admission_int.h"
 #include "query/login_int.h"
-#include "query/trail_int.h"
 #include "query/spill_int.h"
+#include "query/trail_int.h"
+#include "storage/remote.h"
 
 #define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)
 
@@ -171,6 +173,8 @@ void warehouse_close(struct warehouse *warehouse)
     }
     watchdog_free(warehouse->watchdog);
     iceberg_manifest_cache_close(warehouse->manifests);
+    rest_close(atomic_load(&warehouse->rest));
+    storage_remote_close(atomic_load(&warehouse->stores));
     plan_cache_free(warehouse->cache);
     login_setup_unref(warehouse->setup);
     pthread_mutex_destroy(&warehouse->setup_lock);

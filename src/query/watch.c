@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/host/host.h"
 #include "query/admission_int.h"
+#include "storage/remote.h"
 
 struct metrics *warehouse_metrics(struct warehouse *warehouse)
 {
@@ -119,11 +120,34 @@ static void sample_hosts(struct warehouse *warehouse)
     metrics_set(metrics, METRIC_HOSTS_ENDED, 3, hosts.replaced);
 }
 
+static void sample_stores(struct warehouse *warehouse)
+{
+    struct metrics *metrics = warehouse->metrics;
+    struct storage_remote *stores = atomic_load(&warehouse->stores);
+    struct storage_counts now = {0};
+    if (stores != NULL) {
+        storage_remote_counts(stores, &now);
+    }
+    metrics_set(metrics, METRIC_STORE_REQUESTS, 0, now.requests);
+    metrics_set(metrics, METRIC_STORE_REPEATS, 0, now.repeats);
+    metrics_set(metrics, METRIC_STORE_BYTES, 0, now.bytes_received);
+    metrics_set(metrics, METRIC_STORE_BYTES, 1, now.bytes_sent);
+    metrics_set(metrics, METRIC_STORE_RENEWALS, 0, now.renewals);
+    metrics_set(metrics, METRIC_CACHE_BLOCKS, 0, now.memory_hits);
+    metrics_set(metrics, METRIC_CACHE_BLOCKS, 1, now.disk_hits);
+    metrics_set(metrics, METRIC_CACHE_BLOCKS, 2, now.misses);
+    metrics_set(metrics, METRIC_CACHE_HIT_BYTES, 0, now.hit_bytes);
+    metrics_set(metrics, METRIC_CACHE_DAMAGED, 0, now.damaged);
+    metrics_set(metrics, METRIC_CACHE_BYTES, 0, now.memory_bytes);
+    metrics_set(metrics, METRIC_CACHE_BYTES, 1, now.disk_bytes);
+}
+
 void warehouse_sample(struct warehouse *warehouse)
 {
     struct metrics *metrics = warehouse->metrics;
     sample_admission(warehouse);
     sample_hosts(warehouse);
+    sample_stores(warehouse);
     metrics_set(metrics, METRIC_SESSIONS, 0, atomic_load(&warehouse->session_count));
     metrics_set(metrics, METRIC_ENGINE_MEMORY, 0, engine_memory_bytes(warehouse->engine));
     metrics_set(metrics, METRIC_SPILL, 0, spill_bytes(warehouse));

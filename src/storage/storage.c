@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/mem.h"
+#include "storage/s3_int.h"
 #include "storage/storage_int.h"
 
 enum err storage_qualify(const struct identity *who, struct slice pattern, struct arena *arena,
@@ -23,6 +24,9 @@ enum err storage_list(const struct identity *who, struct slice pattern, size_t e
 
 static enum err check_location(struct slice location, struct errinfo *info)
 {
+    if (storage_is_remote(location)) {
+        return storage__refuse_scheme(storage__scheme_of(location), info);
+    }
     if (location.len == 0 || location.ptr[0] != '/' ||
         memchr(location.ptr, '\0', location.len) != NULL) {
         return errinfo_set(info, ERR_INVALID, NULL,
@@ -94,6 +98,9 @@ enum err storage_read(struct storage_object *object, uint64_t offset, void *ret_
     if (object->local != NULL) {
         return storage__local_read(object, offset, ret_bytes, len, info);
     }
+    if (object->s3 != NULL) {
+        return storage__s3_read(object, offset, ret_bytes, len, info);
+    }
     if (len > 0) {
         memcpy(ret_bytes, object->bytes.ptr + offset, len);
     }
@@ -114,6 +121,7 @@ void storage_close(struct storage_object *object)
 {
     if (object != NULL) {
         storage__local_close(object->local);
+        storage__s3_close(object->s3);
         mem_free(object);
     }
 }

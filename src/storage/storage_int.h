@@ -17,6 +17,13 @@
 MUST_USE enum err storage__local_pattern(struct slice pattern, struct arena *arena,
                                          struct slice *ret_pattern, struct errinfo *info);
 
+/* "s3" of "s3://bucket/key"; empty if there is no scheme (RFC 3986, with "//" behind it). */
+struct slice storage__scheme_of(struct slice location);
+
+/* Why a scheme cannot be had here: ERR_UNSUPPORTED by name, or ERR_DENIED for one that only a
+ * grant (storage/remote.h) opens. */
+enum err storage__refuse_scheme(struct slice scheme, struct errinfo *info);
+
 /* Last component, for messages: people see which file, never where it lies. */
 struct slice storage__base_name(struct slice location);
 
@@ -56,11 +63,14 @@ struct storage_local {
     struct slice name; /* for messages */
 };
 
+struct storage_s3;
+
 struct storage_object {
     uint64_t size_bytes;
     int64_t modified_us;
-    struct slice bytes; /* in memory if `local` is NULL */
+    struct slice bytes; /* in memory if `local` and `s3` are NULL */
     struct storage_local *local;
+    struct storage_s3 *s3;
 };
 
 MUST_USE enum err storage__local_open(const struct storage_entry *entry,

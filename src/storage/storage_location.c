@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "storage/s3_int.h"
 
 struct slice storage__base_name(struct slice location)
 {
@@ -26,8 +27,7 @@ static bool is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* "s3" of "s3://bucket/key"; empty if there is no scheme (RFC 3986, with "//" behind it). */
-static struct slice scheme_of(struct slice location)
+struct slice storage__scheme_of(struct slice location)
 {
     size_t len = 0;
     while (len < location.len) {
@@ -143,24 +143,41 @@ static enum err append_path(struct slice pattern, struct buf *out, struct errinf
     return ERR_OK;
 }
 
+enum err storage__refuse_scheme(struct slice scheme, struct errinfo *info)
+{
+    struct slice store = s3__store_of(scheme);
+    if (slice_equal_fold(scheme, SLICE("s3")) || slice_equal_fold(scheme, SLICE("s3a")) ||
+        slice_equal_fold(scheme, SLICE("s3n"))) {
+        (void)errinfo_set(info, ERR_DENIED, NULL,
+                          "a location of storage \"%.*s\" cannot be opened by itself",
+                          SLICE_ARGS(scheme));
+        errinfo_hint(info, "Objects there are read as tables of a catalog that lends the person "
+                           "credentials for them: ATTACH it.");
+        return ERR_DENIED;
+    }
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                      store.len > 0 ? "storage \"%.*s\" (%.*s) is not in this build"
+                                    : "storage \"%.*s\"%.*s is not in this build",
+                      SLICE_ARGS(scheme), SLICE_ARGS(store));
+    errinfo_hint(info, "Locations are paths of this machine: /folder/*.parquet, ~/folder/file, "
+                       "file:///folder/file; those of S3 come with a catalog.");
+    return ERR_UNSUPPORTED;
+}
+
 enum err storage__local_pattern(struct slice pattern, struct arena *arena,
                                 struct slice *ret_pattern, struct errinfo *info)
 {
     if (pattern.len == 0 || memchr(pattern.ptr, '\0', pattern.len) != NULL) {
         return errinfo_set(info, ERR_INVALID, "22023", "the location is empty or has a NUL byte");
     }
-    struct slice scheme = scheme_of(pattern);
+    struct slice scheme = storage__scheme_of(pattern);
     struct buf out CLEANUP(buf_fini) = {0};
     if (scheme.len == 0) {
         TRY(append_path(pattern, &out, info));
     } else if (slice_equal_fold(scheme, SLICE("file"))) {
         TRY(decode_file((struct slice){pattern.ptr + 7, pattern.len - 7}, &out, info));
     } else {
-        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "storage \"%.*s\" is not in this build",
-                          SLICE_ARGS(scheme));
-        errinfo_hint(info, "Locations are paths of this machine: /folder/*.parquet, ~/folder/file, "
-                           "file:///folder/file.");
-        return ERR_UNSUPPORTED;
+        return storage__refuse_scheme(scheme, info);
     }
     if (buf_failed(&out) || !arena_slice(arena, buf_slice(&out), ret_pattern)) {
         return errinfo_nomem(info);

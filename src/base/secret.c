@@ -1,4 +1,4 @@
-#include "identity/secret.h"
+#include "base/secret.h"
 
 #include "base/checked.h"
 #include "base/mem.h"

@@ -1,0 +1,84 @@
+#include "catalog/rest/rest.h"
+
+#include "base/mem.h"
+#include "catalog/rest/rest_int.h"
+#include "fetch/fetch.h"
+
+static const char *const auth_names[] = {[REST_AUTH_SESSION] = "session",
+                                         [REST_AUTH_EXCHANGE] = "exchange",
+                                         [REST_AUTH_CLIENT] = "client"};
+
+bool rest_auth_parse(struct slice text, enum rest_auth *ret_auth)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(auth_names); i++) {
+        if (slice_equal_fold(text, slice_of(auth_names[i]))) {
+            *ret_auth = (enum rest_auth)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *rest_auth_name(enum rest_auth auth)
+{
+    return auth_names[auth];
+}
+
+enum err rest_open(const struct rest_options *options, struct rest **ret_rest, struct errinfo *info)
+{
+    struct rest *rest CLEANUP(rest_cleanup) = mem_calloc(1, sizeof(*rest));
+    if (rest == NULL) {
+        return errinfo_nomem(info);
+    }
+    rest->options = *options;
+    pthread_mutex_init(&rest->breakers.lock, NULL);
+    if (options->ca_file != NULL) {
+        rest->ca_file = mem_strdup(options->ca_file);
+        rest->options.ca_file = rest->ca_file;
+        if (rest->ca_file == NULL) {
+            return errinfo_nomem(info);
+        }
+    }
+    TRY(rest_cache__new(options->cache_bytes_max, &rest->cache, info));
+    *ret_rest = TAKE(rest);
+    return ERR_OK;
+}
+
+void rest_close(struct rest *rest)
+{
+    if (rest != NULL) {
+        rest_cache__free(rest->cache);
+        pthread_mutex_destroy(&rest->breakers.lock);
+        mem_free(rest->ca_file);
+        mem_free(rest);
+    }
+}
+
+enum err rest_uri_check(const struct rest *rest, struct slice written, struct arena *arena,
+                        struct slice *ret_uri, struct errinfo *info)
+{
+    struct slice uri = slice_trim(written);
+    while (uri.len > 0 && uri.ptr[uri.len - 1] == '/') {
+        uri.len--;
+    }
+    bool is_plain = slice_find(uri, SLICE("?")) == SIZE_MAX && uri.len <= REST_URL_BYTES_MAX / 4;
+    if (!is_plain ||
+        !fetch_url_is_allowed(uri, rest->options.allow_loopback_http ? FETCH_PLAIN_LOOPBACK
+                                                                     : FETCH_TLS_ONLY)) {
+        (void)errinfo_set(info, ERR_INVALID, "22023",
+                          "this is no address that a catalog is asked at");
+        errinfo_hint(info, "Write 'https://host/path'%s. Tokens go nowhere without TLS.",
+                     rest->options.allow_loopback_http
+                         ? ", or 'http://' to this machine"
+                         : " (for a catalog on this machine: catalog.insecure_loopback)");
+        return ERR_INVALID;
+    }
+    return arena_slice(arena, uri, ret_uri) ? ERR_OK : errinfo_nomem(info);
+}
+
+enum err rest_check(struct rest *rest, const struct rest_catalog *catalog,
+                    const struct identity *who, struct errinfo *info)
+{
+    struct rest_call call CLEANUP(rest_call__close) = {0};
+    return rest_call__open(rest, catalog, who, &call, info);
+}

@@ -1,0 +1,26 @@
+/* One GET over HTTP, with what the REST specification wants beside it. For rest_call.c. */
+#pragma once
+
+#include "catalog/rest/rest_int.h"
+
+struct rest_request {
+    struct slice url;
+    const struct secret *authorization; /* "Bearer ..." */
+    struct slice request_id;            /* empty = none */
+    const char *etag;                   /* NULL = none */
+    bool delegates;
+    int64_t timeout_ms;
+};
+
+struct rest_reply {
+    long status;
+    struct secret body;
+    char etag[REST_ETAG_BYTES_MAX]; /* empty = none that can be kept */
+    int64_t retry_after_ms;         /* -1 = not said */
+    bool is_late;                   /* no answer in time */
+};
+void rest_reply__fini(struct rest_reply *reply);
+
+/* Over the person's own connections. ERR_BUSY: no answer, why in the message. */
+MUST_USE enum err rest_http__get(const struct rest_call *call, const struct rest_request *request,
+                                 struct rest_reply *ret_reply, struct errinfo *info);

@@ -1,0 +1,284 @@
+/* Tables and views: what the catalog says of one of them to one person, and, kept for that person
+ * alone, what it said last.
+ *
+ * What is kept is never shown before the catalog has been asked again. With an ETag it may answer
+ * "as before" (304). That says nothing of a policy or a right that the catalog does not put into
+ * its ETags, so it is asked that way only where ATTACH says that it may (ETAG true). */
+#include "base/mem.h"
+#include "catalog/rest/rest_int.h"
+#include "identity/identity.h"
+
+enum member {
+    MEMBER_METADATA,
+    MEMBER_LOCATION,
+    MEMBER_CONFIG,
+    MEMBER_CREDENTIALS,
+    MEMBER_RESTRICTIONS,
+    MEMBER_COUNT
+};
+
+static const char *const members[MEMBER_COUNT] = {
+    [MEMBER_METADATA] = "metadata",
+    [MEMBER_LOCATION] = "metadata-location",
+    [MEMBER_CONFIG] = "config",
+    [MEMBER_CREDENTIALS] = "storage-credentials",
+    [MEMBER_RESTRICTIONS] = "read-restrictions",
+};
+
+static void table_fini(struct rest_item *item)
+{
+    struct rest_table *table = (struct rest_table *)item;
+    storage_grant_unref(table->grant);
+    identity_unref(table->who);
+    secret_fini(&table->metadata);
+    secret_fini(&table->restrictions);
+    mem_free(table->etag);
+    mem_free(table->metadata_location);
+}
+
+static void unref_table(struct rest_table **table)
+{
+    rest_item__unref(*table == NULL ? NULL : &(*table)->item);
+}
+
+static enum err key_of(const struct rest_call *call, const struct rest_namespace *ns,
+                       struct slice name, const char *kind, struct rest_key *ret_key)
+{
+    struct buf path CLEANUP(buf_fini) = {0};
+    rest_url__levels(&path, call->config, ns);
+    const struct slice parts[] = {buf_slice(&path), name};
+    return buf_failed(&path) ? errinfo_nomem(call->info)
+                             : rest_call__key(call, kind, parts, ARRAY_COUNT(parts), ret_key);
+}
+
+static const char *kind_of(bool is_view, bool all_snapshots)
+{
+    return is_view ? "view" : all_snapshots ? "table, all" : "table";
+}
+
+/* ---- an answer ---- */
+
+static enum err read_location(const struct rest_call *call, struct slice written, char **ret_text)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "location", 0);
+    struct json *text = NULL;
+    *ret_text = NULL;
+    if (written.len == 0) {
+        return ERR_OK; /* staged; nothing is kept under its name */
+    }
+    enum err err = arena == NULL ? ERR_NOMEM : json_parse(arena, written, NULL, &text, NULL);
+    if (err != ERR_NOMEM && (err != ERR_OK || text->type != JSON_STRING)) {
+        return rest_answer__wrong(call, "a metadata location that is no text");
+    }
+    *ret_text = err == ERR_OK ? mem_slicedup(text->text) : NULL;
+    return *ret_text == NULL ? errinfo_nomem(call->info) : ERR_OK;
+}
+
+static enum err fill_grant(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, const struct slice *values, struct rest_table *table)
+{
+    struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
+    TRY(rest_vended__parse(call, values[MEMBER_CREDENTIALS], values[MEMBER_CONFIG], &vended));
+    table->wants_signing = vended.wants_signing;
+    return rest_lend(call, ns, name, &vended, &table->grant);
+}
+
+static enum err fill(const struct rest_call *call, const struct rest_namespace *ns,
+                     struct slice name, const struct rest_answer *answer, struct rest_table *table)
+{
+    struct slice values[MEMBER_COUNT];
+    TRY(rest_members(secret_slice(&answer->body), members, MEMBER_COUNT, values, call->info));
+    if (values[MEMBER_METADATA].len == 0) {
+        return rest_answer__wrong(call, "no metadata");
+    }
+    TRY(read_location(call, values[MEMBER_LOCATION], &table->metadata_location));
+    if (!table->is_view) {
+        TRY(fill_grant(call, ns, name, values, table));
+    }
+    struct slice restrictions = values[MEMBER_RESTRICTIONS];
+    bool is_kept = secret_copy(values[MEMBER_METADATA], &table->metadata) &&
+                   (restrictions.len == 0 || secret_copy(restrictions, &table->restrictions)) &&
+                   (answer->etag[0] == '\0' || (table->etag = mem_strdup(answer->etag)) != NULL);
+    table->item.bytes = sizeof(*table) + table->metadata.len + restrictions.len + 1024;
+    return is_kept ? ERR_OK : errinfo_nomem(call->info);
+}
+
+static enum err make_table(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, const struct rest_answer *answer,
+                           const struct rest_key *key, bool is_view, struct rest_table **ret_table)
+{
+    struct rest_table *table CLEANUP(unref_table) = mem_calloc(1, sizeof(*table));
+    if (table == NULL) {
+        return errinfo_nomem(call->info);
+    }
+    atomic_init(&table->item.references, 1);
+    table->who = identity_ref((struct identity *)(uintptr_t)call->who);
+    table->item.key = *key;
+    table->item.fini = table_fini;
+    table->is_view = is_view;
+    TRY(fill(call, ns, name, answer, table));
+    rest_cache__put(call->rest->cache, &table->item);
+    *ret_table = TAKE(table);
+    return ERR_OK;
+}
+
+/* ---- a question ---- */
+
+static enum err ask(const struct rest_call *call, const struct rest_namespace *ns,
+                    struct slice name, bool is_view, bool all_snapshots,
+                    struct rest_table **ret_table)
+{
+    struct rest_key key;
+    struct buf path CLEANUP(buf_fini) = {0};
+    struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
+    TRY(key_of(call, ns, name, kind_of(is_view, all_snapshots), &key));
+    rest_url__namespace(&path, call->config, ns);
+    buf_append_str(&path, is_view ? "/views/" : "/tables/");
+    rest_url__encode(&path, name);
+    buf_append_str(&path, is_view ? "" : all_snapshots ? "?snapshots=all" : "?snapshots=refs");
+    struct rest_table *kept CLEANUP(unref_table) = NULL;
+    if (call->catalog->has_etags) {
+        kept = (struct rest_table *)rest_cache__get(call->rest->cache, &key);
+    }
+    const struct rest_question question = {.path = buf_slice(&path),
+                                           .etag = kept == NULL ? NULL : kept->etag,
+                                           .delegates = !is_view,
+                                           .what = is_view ? "view" : "table",
+                                           .name = name};
+    if (buf_failed(&path)) {
+        return errinfo_nomem(call->info);
+    }
+    enum err err = rest_call__get(call, &question, &answer);
+    if (err != ERR_OK) {
+        rest_cache__drop(call->rest->cache, &key); /* whatever was right then */
+        return err;
+    }
+    if (answer.status == 304) {
+        *ret_table = TAKE(kept);
+        return ERR_OK;
+    }
+    return make_table(call, ns, name, &answer, &key, is_view, ret_table);
+}
+
+/* A catalog that has no such table may have a view of the name. */
+static enum err ask_either(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, bool all_snapshots, struct rest_table **ret_table)
+{
+    enum err err = ask(call, ns, name, false, all_snapshots, ret_table);
+    bool may_be_view = (call->config->endpoints & REST_LOAD_VIEW) != 0;
+    if (err != ERR_NOT_FOUND || !may_be_view) {
+        return err;
+    }
+    struct errinfo first = {0};
+    if (call->info != NULL) {
+        first = *call->info;
+    }
+    err = ask(call, ns, name, true, false, ret_table);
+    if (err == ERR_NOT_FOUND && call->info != NULL) {
+        *call->info = first;
+    }
+    return err;
+}
+
+static enum err give(const struct rest_table *table, struct arena *arena,
+                     struct rest_loaded *ret_loaded, struct errinfo *info)
+{
+    struct rest_loaded loaded = {.is_view = table->is_view};
+    bool is_copied =
+        arena_slice(arena, slice_of(table->metadata_location), &loaded.metadata_location) &&
+        arena_slice(arena, secret_slice(&table->metadata), &loaded.metadata) &&
+        arena_slice(arena, secret_slice(&table->restrictions), &loaded.restrictions);
+    if (!is_copied) {
+        return errinfo_nomem(info);
+    }
+    *ret_loaded = loaded;
+    return ERR_OK;
+}
+
+enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
+                   const struct identity *who, const struct rest_namespace *ns, struct slice name,
+                   bool all_snapshots, struct arena *arena, struct rest_loaded *ret_loaded,
+                   struct errinfo *info)
+{
+    struct rest_call call CLEANUP(rest_call__close) = {0};
+    struct rest_table *table CLEANUP(unref_table) = NULL;
+    TRY(rest_call__open(rest, catalog, who, &call, info));
+    TRY(ask_either(&call, ns, name, all_snapshots, &table));
+    return give(table, arena, ret_loaded, info);
+}
+
+/* ---- credentials of a table ---- */
+
+/* What was vended with the last answer of either kind. */
+static struct rest_table *find_kept(const struct rest_call *call, const struct rest_namespace *ns,
+                                    struct slice name)
+{
+    static const char *const kinds[] = {"table", "table, all"};
+    struct rest_table *found = NULL;
+    for (size_t i = 0; found == NULL && i < ARRAY_COUNT(kinds); i++) {
+        struct rest_key key;
+        if (key_of(call, ns, name, kinds[i], &key) == ERR_OK) {
+            found = (struct rest_table *)rest_cache__get(call->rest->cache, &key);
+        }
+    }
+    return found;
+}
+
+/* By the endpoint for it, or, where there is none, by loading the table again. */
+enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, struct rest_vended *ret_vended)
+{
+    static const char *const wanted[] = {"storage-credentials", "config"};
+    struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
+    struct buf path CLEANUP(buf_fini) = {0};
+    struct slice values[ARRAY_COUNT(wanted)];
+    bool has_endpoint = (call->config->endpoints & REST_LOAD_CREDENTIALS) != 0;
+    rest_url__namespace(&path, call->config, ns);
+    buf_append_str(&path, "/tables/");
+    rest_url__encode(&path, name);
+    buf_append_str(&path, has_endpoint ? "/credentials" : "?snapshots=refs");
+    const struct rest_question question = {
+        .path = buf_slice(&path), .delegates = true, .what = "table", .name = name};
+    if (buf_failed(&path)) {
+        return errinfo_nomem(call->info);
+    }
+    TRY(rest_call__get(call, &question, &answer));
+    TRY(rest_members(secret_slice(&answer.body), wanted, ARRAY_COUNT(wanted), values, call->info));
+    return rest_vended__parse(call, values[0], values[1], ret_vended);
+}
+
+static enum err nothing_vended(const struct rest_call *call, const struct rest_table *table,
+                               struct slice name)
+{
+    if (table->wants_signing) {
+        return errinfo_set(call->info, ERR_UNSUPPORTED, NULL,
+                           "catalog \"%.*s\" would sign each request for the files of table "
+                           "\"%.*s\": remote signing is missing here",
+                           SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
+    }
+    (void)errinfo_set(call->info, ERR_DENIED, "42501",
+                      "catalog \"%.*s\" vends no credentials for the files of table \"%.*s\"",
+                      SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
+    errinfo_hint(call->info, "Moat has none of its own: the catalog must vend them (\"vended "
+                             "credentials\") to who may read the table.");
+    return ERR_DENIED;
+}
+
+enum err rest_open_object(struct rest *rest, const struct rest_catalog *catalog,
+                          const struct identity *who, const struct rest_namespace *ns,
+                          struct slice name, struct slice location,
+                          struct storage_object **ret_object, struct errinfo *info)
+{
+    struct rest_call call CLEANUP(rest_call__close) = {0};
+    TRY(rest_call__open(rest, catalog, who, &call, info));
+    struct rest_table *table CLEANUP(unref_table) = find_kept(&call, ns, name);
+    if (table == NULL) { /* what was kept had to give way */
+        TRY(ask(&call, ns, name, false, false, &table));
+    }
+    if (table->grant == NULL) {
+        return nothing_vended(&call, table, name);
+    }
+    /* The key says that it is the same person and sign-in, whichever object stands for them. */
+    return storage_grant_open(table->grant, table->who, location, (struct slice){0}, ret_object,
+                              info);
+}

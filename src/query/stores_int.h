@@ -1,0 +1,16 @@
+/* Object stores and catalogs elsewhere, for who opens them. */
+#pragma once
+
+#include "base/err.h"
+
+struct warehouse;
+struct storage_remote;
+
+/* How object stores are asked, and the block cache: opened with the first use, the warehouse's. */
+MUST_USE enum err warehouse_stores(struct warehouse *warehouse, struct storage_remote **ret_stores,
+                                   struct errinfo *info);
+
+/* What catalogs elsewhere have said, and to whom: likewise. */
+struct rest;
+MUST_USE enum err warehouse_rest(struct warehouse *warehouse, struct rest **ret_rest,
+                                 struct errinfo *info);

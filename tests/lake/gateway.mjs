@@ -1,0 +1,123 @@
+// In front of a real catalog: lets in who shows a token of the issuer, as the proxy before a catalog that knows no tokens of its
+// own would; writes down who asked what; and can refuse, fail and change answers as a test tells it to.
+//
+//   node gateway.mjs CATALOG ISSUER AUDIENCE [PEOPLE]    one JSON command a line on standard input, one line of answer each
+//
+//   {"deny": {"bob": ["table", ...]}}   403 for what has the text in its path
+//   {"hide": {"bob": [...]}}            404 likewise
+//   {"fault": "hang" | "drop" | "503" | "429" | "401" | "garbage" | "truncate" | "html" | null, "times": N}
+//   {"restrict": {"bob": {"TABLE": {...}}}}    read-restrictions for a table
+//   {"credentials": {"bob": [...]}}     storage-credentials, in the place of what was vended
+//   {"log": true}                       what was asked since the last time
+import { createServer, request as ask } from 'node:http';
+import { createInterface } from 'node:readline';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+
+const [catalog, issuer, audience, ...rest] = process.argv.slice(2);
+const people = rest.length ? JSON.parse(rest[0]) : null; // who they are for a catalog with keys of its own: {"bob": ["id", "secret"]}
+const tokens = {};
+let keys;
+let log = [];
+let rules = { deny: {}, hide: {}, restrict: {}, credentials: {} };
+let fault = { kind: null, times: 0 };
+
+async function personOf(request) {
+    const header = request.headers.authorization ?? '';
+    if (!header.startsWith('Bearer ')) return null;
+    if (!keys) {
+        const answer = await fetch(`${issuer}/.well-known/openid-configuration`);
+        keys = createRemoteJWKSet(new URL((await answer.json()).jwks_uri));
+    }
+    try {
+        const { payload } = await jwtVerify(header.slice(7), keys, { issuer, audience: audience.split(',') });
+        return { name: payload.preferred_username ?? payload.sub, audience: payload.aud };
+    } catch {
+        return null;
+    }
+}
+
+async function innerToken(name) {
+    if (!people) return null;
+    if (!people[name]) return undefined;
+    if (!tokens[name]) {
+        const [client_id, client_secret] = people[name];
+        const answer = await fetch(`${catalog}/v1/oauth/tokens`, { method: 'POST',
+            body: new URLSearchParams({ grant_type: 'client_credentials', client_id, client_secret }) });
+        tokens[name] = (await answer.json()).access_token;
+    }
+    return `Bearer ${tokens[name]}`;
+}
+
+function fail(response, status, type, headers = {}) {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
+    response.end(JSON.stringify({ error: { message: `no: ${type}`, type, code: status } }));
+}
+
+function misbehave(request, response) {
+    const kind = fault.times > 0 ? fault.kind : null;
+    if (!kind) return false;
+    fault.times--;
+    if (kind === 'hang') return true;
+    if (kind === 'drop') request.socket.destroy();
+    else if (kind === '503') fail(response, 503, 'ServiceUnavailableException', { 'retry-after': '1' });
+    else if (kind === '500') fail(response, 500, 'InternalServerError');
+    else if (kind === '429') fail(response, 429, 'TooManyRequestsException', { 'retry-after': '60' });
+    else if (kind === '401') fail(response, 401, 'NotAuthorizedException');
+    else if (kind === '419') fail(response, 419, 'AuthenticationTimeoutException');
+    else if (kind === 'garbage') response.end('{"metadata": {"format-version": 2, [[[');
+    else if (kind === 'html') response.end('<html>Sign in</html>');
+    else if (kind === 'truncate') { response.writeHead(200, { 'content-length': '100000' }); response.write('{"meta'); setTimeout(() => request.socket.destroy(), 50); }
+    return true;
+}
+
+function change(body, who, path) {
+    const restrict = Object.entries(rules.restrict[who] ?? {}).find(([table]) => path.endsWith(`/tables/${table}`));
+    const credentials = rules.credentials[who];
+    if (!path.includes('/tables/') || (!restrict && !credentials)) return body;
+    const answer = JSON.parse(body);
+    if (restrict) answer['read-restrictions'] = restrict[1];
+    if (credentials) Object.assign(answer, { 'storage-credentials': credentials, config: {} });
+    return JSON.stringify(answer);
+}
+
+const server = createServer(async (request, response) => {
+    const who = await personOf(request);
+    const path = decodeURIComponent(request.url.split('?')[0]);
+    const line = { who: who?.name ?? null, audience: who?.audience ?? null, method: request.method, path, query: request.url.split('?')[1] ?? '',
+        id: request.headers['x-request-id'] ?? null, delegation: request.headers['x-iceberg-access-delegation'] ?? null,
+        agent: request.headers['user-agent'] ?? null };
+    log.push(line);
+    const is = (rule) => who && (rules[rule][who.name] ?? []).some((text) => path.includes(text));
+    if (misbehave(request, response)) return;
+    if (!who) return fail(response, 401, 'NotAuthorizedException');
+    if (is('deny')) return fail(response, 403, 'ForbiddenException');
+    if (is('hide')) return fail(response, 404, 'NoSuchTableException');
+    const { host, authorization, 'accept-encoding': coding, ...headers } = request.headers;
+    const own = await innerToken(who.name);
+    if (own === undefined) return fail(response, 401, 'NotAuthorizedException');
+    if (own) headers.authorization = own;
+    const inner = ask(`${catalog}${request.url}`, { method: request.method, headers }, (answer) => {
+        const parts = [];
+        answer.on('data', (part) => parts.push(part));
+        answer.on('end', () => {
+            line.status = answer.statusCode;
+            let body = Buffer.concat(parts);
+            if (answer.statusCode === 200 && request.method === 'GET') body = Buffer.from(change(body.toString(), who.name, path));
+            const { 'content-length': length, 'transfer-encoding': transfer, ...rest } = answer.headers;
+            response.writeHead(answer.statusCode, { ...rest, 'content-length': body.length });
+            response.end(body);
+        });
+    });
+    inner.on('error', () => fail(response, 502, 'BadGateway'));
+    request.pipe(inner);
+});
+server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+
+createInterface({ input: process.stdin }).on('line', (text) => {
+    const command = JSON.parse(text);
+    let answer = {};
+    for (const rule of ['deny', 'hide', 'restrict', 'credentials']) if (rule in command) rules[rule] = command[rule];
+    if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9 };
+    if (command.log) { answer = log; log = []; }
+    console.log(JSON.stringify(answer));
+}).on('close', () => process.exit(0));

@@ -1,0 +1,183 @@
+"""What the suites of this folder run against: an issuer, a real catalog, a gateway that knows the issuer's tokens, a Moat server."""
+
+import base64
+import datetime
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "identity"), str(HERE.parent / "wire"), str(HERE.parent / "interop/iceberg")]
+import authority
+import suite as identity
+from protocol import Server
+
+CACHE, Skip, OPENER = identity.CACHE, identity.Skip, identity.OPENER
+WISH_TOKEN = "-c moat.login=token"
+
+
+class Issuer:
+    def __init__(self, world):
+        self.url, self.scope = world["issuer"], world["scope"]
+
+    def ask(self, **form):
+        with OPENER.open(f"{self.url}/.well-known/openid-configuration", timeout=30) as answer:
+            endpoint = json.load(answer)["token_endpoint"]
+        request = urllib.request.Request(endpoint, data=urllib.parse.urlencode({"scope": self.scope, **form}).encode())
+        request.add_header("Authorization", "Basic " + base64.b64encode(b"moat:moat-secret").decode())
+        with OPENER.open(request, timeout=30) as answer:
+            return json.load(answer)["access_token"]
+
+    def token_of(self, name):
+        return self.ask(grant_type="password", username=name, password=f"{name}-password")
+
+
+class Gateway:
+    """gateway.mjs over a catalog."""
+
+    def __init__(self, folder, catalog, issuer, audience="moat,catalog", people=None):
+        shutil.copy(HERE / "gateway.mjs", folder)
+        more = [json.dumps(people)] if people else []
+        self.process = subprocess.Popen(["node", "gateway.mjs", catalog, issuer, audience, *more], cwd=folder, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
+
+    def tell(self, **command):
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def log(self):
+        return self.tell(log=True)
+
+    def reset(self):
+        self.tell(deny={}, hide={}, restrict={}, credentials={}, fault=None, log=True)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+
+
+@contextmanager
+def issuer_of(folder, life_s=600):
+    identity.LIFE_S = life_s
+    with identity.oidc_provider(folder) as world:
+        yield Issuer(world)
+
+
+def iceberg_servlet(folder):
+    """The REST catalog of Iceberg's own tests, in a JVM, over SQLite and files."""
+    from rest_catalog import RestCatalog
+
+    spark = CACHE / "spark"
+    if not (spark / ".complete").exists() or shutil.which("java") is None:
+        raise Skip("Iceberg's REST catalog is not here; tools/deps interop fetches it")
+    lake = folder / "lake"
+    lake.mkdir()
+    return RestCatalog(spark, folder / "catalog.sqlite", lake), lake
+
+
+def serve(moat, folder, issuer, *settings, setup="", **options):
+    secret = folder / "secret"
+    secret.write_text("moat-secret\n")
+    secret.chmod(0o600)
+    pem = folder / "server.pem"
+    pair = (str(pem), str(pem)[:-4] + ".key") if pem.exists() else authority.certificate(str(folder), "server")
+    return Server(moat, *authority.tls_settings(*pair), "login.providers=password, oidc", "login.refusal_time=10ms",
+                  "oidc.insecure_loopback=true", f"oidc.issuer={issuer.url}", "oidc.audience=moat", "oidc.client_id=moat",
+                  f"oidc.scope={issuer.scope}", f"oidc.client_secret_file={secret}", "oidc.subject_claim=preferred_username",
+                  "oidc.roles_claim=realm_access.roles", "oidc.role_prefix=moat-", "oidc.account=linked",
+                  "catalog.insecure_loopback=true", *settings, setup=setup, **options)
+
+
+def sign_in(server, issuer, name, token=None):
+    client = server.connect(login=False, tls="asked")
+    client.login_secret(name, token or issuer.token_of(name), options=WISH_TOKEN)
+    return client
+
+
+class SeaweedFS:
+    """An object store with a REST catalog over it that vends session credentials by its own STS: one program, from PyPI."""
+
+    def __init__(self, folder, people, life_s=3600):
+        weed = CACHE / "venv/bin/weed"
+        if not weed.exists():
+            raise Skip("SeaweedFS of PyPI is not here; tools/deps check installs it")
+        home = folder / "weed"
+        home.mkdir()
+        everything = ["Admin", "Read", "Write", "List", "Tagging"]
+        (home / "s3.json").write_text(json.dumps({"identities": [
+            {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": everything}
+            for name, (key, secret) in people.items()]}))
+        allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}]}
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Federated": "iceberg-catalog"},
+                                                         "Action": ["sts:AssumeRoleWithCredentials"]}]}
+        role = "arn:aws:iam::role/Vend"
+        (home / "iam.json").write_text(json.dumps({
+            "sts": {"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "weed",
+                    "signingKey": base64.b64encode(os.urandom(32)).decode()},
+            "policy": {"defaultEffect": "Deny", "storeType": "memory"}, "policies": [{"name": "Vend", "document": allow}],
+            "roles": [{"roleName": "Vend", "roleArn": role, "trustPolicy": trust, "attachedPolicies": ["Vend"]}]}))
+        names = ("master", "volume", "filer", "s3", "iceberg", "lance", "admin")
+        ports = dict(zip(names, (identity.free_port() for _ in names)))
+        options = {f"{name}.port": ports[name] for name in ("master", "volume", "filer", "s3", "admin")}
+        options |= {f"{name}.port.grpc": identity.free_port() for name in ("master", "volume", "filer", "s3", "admin")}
+        options |= {"s3.port.iceberg": ports["iceberg"], "s3.port.lance": 0, "s3.config": home / "s3.json", "s3.iam.config": home / "iam.json",
+                    "s3.iceberg.credentialRole": role, "s3.iceberg.credentialDurationSeconds": life_s, "tableBucket": "lake",
+                    "webdav": "false", "admin.ui": "false", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": home, "metricsPort": 0}
+        self.log = open(folder / "weed.log", "wb")
+        self.process = subprocess.Popen([weed, f"-logdir={home}", "mini", *(f"-{name}={value}" for name, value in options.items())], cwd=home,
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.url, self.s3 = f"http://127.0.0.1:{ports['iceberg']}", f"http://127.0.0.1:{ports['s3']}"
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if b"lake" in OPENER.open(f"{self.url}/v1/config?warehouse=lake", timeout=5).read():
+                    break
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                sys.stdout.write((folder / "weed.log").read_text(errors="replace")[-3000:])
+                raise RuntimeError("SeaweedFS did not start")
+            time.sleep(0.2)
+
+    def close(self):
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+def put_object(store, key, secret, path, body, region="us-east-1"):
+    """PUT with a signature of version 4."""
+    host = urllib.parse.urlsplit(store).netloc
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    digest = hashlib.sha256(body).hexdigest()
+    path = urllib.parse.quote(path)
+    canonical = f"PUT\n{path}\n\nhost:{host}\nx-amz-content-sha256:{digest}\nx-amz-date:{now}\n\nhost;x-amz-content-sha256;x-amz-date\n{digest}"
+    scope = f"{now[:8]}/{region}/s3/aws4_request"
+    signed = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    signing = ("AWS4" + secret).encode()
+    for part in (now[:8], region, "s3", "aws4_request"):
+        signing = hmac.new(signing, part.encode(), "sha256").digest()
+    signature = hmac.new(signing, signed.encode(), "sha256").hexdigest()
+    request = urllib.request.Request(store + path, data=body, method="PUT", headers={
+        "x-amz-date": now, "x-amz-content-sha256": digest,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}"})
+    try:
+        OPENER.open(request, timeout=30).read()
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(f"{path}: {error.read().decode()}") from None
