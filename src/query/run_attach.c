@@ -72,6 +72,21 @@ static enum err keep_options(struct query *query, const struct statement *statem
     return ERR_OK;
 }
 
+/* Who names a server is told the token of everybody who asks it. */
+static enum err check_origin(const struct query *query, struct slice uri, struct errinfo *info)
+{
+    const struct session *session = query->session;
+    const char *origins = config_text(session->warehouse->config, CONFIG_CATALOG_ORIGINS);
+    if (uri.len == 0 || rest_origin_is_among(slice_of(origins), uri)) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_DENIED, NULL, "\"%.*s\" is at none of catalog.origins",
+                      SLICE_ARGS(uri));
+    errinfo_hint(info, "People's tokens would go there: let the owner attach it, or name its "
+                       "address in the configuration.");
+    return ERR_DENIED;
+}
+
 /* A server is asked as whoever attaches it, if it can be. Who has no token may attach it for those
  * who have: nothing is read by that. */
 static enum err check_remote(struct query *query, const struct attached *attached,
@@ -80,7 +95,12 @@ static enum err check_remote(struct query *query, const struct attached *attache
     const struct identity *who = query->session->who;
     const struct catalog_iceberg *catalog = &attached->catalog;
     bool is_ours = catalog->remote.client_secret_file.len > 0;
-    if (is_ours && !(identity_is_owner(who) && identity_actor(who).len == 0)) {
+    bool is_owner = identity_is_owner(who) && identity_actor(who).len == 0;
+    if (!is_owner) {
+        TRY(check_origin(query, catalog->remote.uri, info));
+        TRY(check_origin(query, catalog->remote.token_uri, info));
+    }
+    if (is_ours && !is_owner) {
         (void)errinfo_set(info, ERR_DENIED, NULL,
                           "only the warehouse's owner may name a CLIENT_SECRET_FILE");
         errinfo_hint(info, "Ask them to attach it.");

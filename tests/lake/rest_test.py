@@ -51,7 +51,7 @@ def attach(client, name="lake", options=""):
 
 def a_person_reads_with_their_own_token():
     gateway.reset()
-    with world.serve(MOAT, folder, issuer, f"catalog.local_folders={lake}", setup=SETUP) as server:
+    with world.serve(MOAT, folder, issuer, f"catalog.origins={gateway.url},{issuer.url}", f"catalog.local_folders={lake}", setup=SETUP) as server:
         with world.sign_in(server, issuer, "anna") as anna, world.sign_in(server, issuer, "bob") as bob:
             attach(anna)
             assert anna.query("SELECT count(*), sum(id) FROM lake.sales.orders") == [["100", "4950"]]
@@ -71,7 +71,7 @@ def a_person_reads_with_their_own_token():
 def people(*settings, options="", grants=("sales.orders",), **more):
     """A server with the catalog attached by anna, who administers it, and bob, who may read `grants`."""
     gateway.reset()
-    with world.serve(MOAT, folder, issuer, f"catalog.local_folders={lake}", *settings, setup=SETUP, **more) as server:
+    with world.serve(MOAT, folder, issuer, f"catalog.origins={gateway.url},{issuer.url}", f"catalog.local_folders={lake}", *settings, setup=SETUP, **more) as server:
         with world.sign_in(server, issuer, "anna") as anna, world.sign_in(server, issuer, "bob") as bob:
             attach(anna, options=options)
             for table in grants:
@@ -216,7 +216,7 @@ def views_of_the_catalog():
 
 def files_of_this_machine_are_allowed_by_its_configuration():
     gateway.reset()
-    with world.serve(MOAT, folder, issuer, setup=SETUP) as server, world.sign_in(server, issuer, "anna") as anna:
+    with world.serve(MOAT, folder, issuer, f"catalog.origins={gateway.url},{issuer.url}", setup=SETUP) as server, world.sign_in(server, issuer, "anna") as anna:
         attach(anna)
         fields = refused("42501", anna.query, "SELECT * FROM lake.sales.orders")
         assert "catalog.local_folders" in fields["H"], fields

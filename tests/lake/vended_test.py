@@ -88,7 +88,7 @@ def commit(table, metadata):
 
 def serve(*settings, **more):
     gateway.reset()
-    return world.serve(MOAT, folder, issuer, *settings, setup=SETUP, **more)
+    return world.serve(MOAT, folder, issuer, f"catalog.origins={gateway.url},{issuer.url}", *settings, setup=SETUP, **more)
 
 
 def attach(client):

@@ -76,6 +76,20 @@ enum err rest_uri_check(const struct rest *rest, struct slice written, struct ar
     return arena_slice(arena, uri, ret_uri) ? ERR_OK : errinfo_nomem(info);
 }
 
+bool rest_origin_is_among(struct slice origins, struct slice uri)
+{
+    while (origins.len > 0) {
+        size_t comma = slice_find(origins, SLICE(","));
+        size_t len = comma == SIZE_MAX ? origins.len : comma;
+        if (fetch_url_is_same_origin(slice_trim((struct slice){origins.ptr, len}), uri)) {
+            return true;
+        }
+        size_t past = len == origins.len ? len : len + 1;
+        origins = (struct slice){origins.ptr + past, origins.len - past};
+    }
+    return false;
+}
+
 enum err rest_check(struct rest *rest, const struct rest_catalog *catalog,
                     const struct identity *who, struct errinfo *info)
 {

@@ -74,6 +74,9 @@ const char *rest_auth_name(enum rest_auth auth);
 MUST_USE enum err rest_uri_check(const struct rest *rest, struct slice written, struct arena *arena,
                                  struct slice *ret_uri, struct errinfo *info);
 
+/* `uri` is at one of these addresses, which have commas between. */
+bool rest_origin_is_among(struct slice origins, struct slice uri);
+
 /* That the catalog is there and takes who asks. */
 MUST_USE enum err rest_check(struct rest *rest, const struct rest_catalog *catalog,
                              const struct identity *who, struct errinfo *info);
