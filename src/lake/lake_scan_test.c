@@ -1,6 +1,7 @@
 /* Tables that Spark wrote (tests/data/iceberg), read through the engine as a statement would: the
  * rows are Spark's, or there is an error, whatever fails on the way. */
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -85,10 +86,11 @@ static enum err locate(void *context, struct slice location, struct slice *ret_p
         return errinfo_set(info, ERR_DENIED, NULL, "not here");
     }
     struct slice mapped = place(house, location, &path);
-    if (buf_failed(&path) || !arena_slice(house->arena, mapped, ret_path)) {
-        return errinfo_nomem(info);
-    }
-    return ERR_OK;
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* threads open files side by side */
+    pthread_mutex_lock(&lock);
+    bool is_kept = !buf_failed(&path) && arena_slice(house->arena, mapped, ret_path);
+    pthread_mutex_unlock(&lock);
+    return is_kept ? ERR_OK : errinfo_nomem(info);
 }
 
 static void house_open(struct house *house, unsigned thread_count)

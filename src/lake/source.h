@@ -20,7 +20,8 @@ struct lake_equality {
     size_t file_count;
 };
 
-/* What metadata writes as the path that storage takes; ERR_UNSUPPORTED for a scheme. */
+/* What metadata writes as the path that storage takes; ERR_UNSUPPORTED for a scheme. Called by
+ * several threads of a scan at once. */
 typedef enum err (*lake_locate_fn)(void *context, struct slice location, struct slice *ret_path,
                                    struct errinfo *info);
 
