@@ -75,7 +75,7 @@ def pgx(server):
         shutil.copytree(CACHE / "pgx", copy)
         # Two that fail wait for ever (for a notification; for a connection that they did not give back), and take all after them in
         # their package with them.
-        done = subprocess.run(["go", "test", "-mod=vendor", "-json", "-count=1", "-p=1", "-timeout=8m",
+        done = subprocess.run(["go", "test", "-mod=vendor", "-json", "-count=1", "-p=1", "-timeout=4m",
                                "-skip=TestListenNotifyWhileBusyIsSafe|TestPoolSendBatchBeginTxRollbackAfterQueryError", "./..."], cwd=copy,
                               env={**environment(server), "GOFLAGS": "", "GOPROXY": "off", "HOME": os.environ["HOME"]},
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=3000, check=False)
