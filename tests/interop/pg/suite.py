@@ -131,8 +131,10 @@ def write_report(path, settled):
         for reason, names in sorted(found.items(), key=lambda item: -len(item[1])):
             tests = collections.defaultdict(set)
             for name in names:
-                group, _, test = re.sub(r"^tests?\.|\[.*", "", name).rpartition(".")
-                tests[group.split(".")[-1]].add(test)
+                # Of a test with parts or parameters its own name; of classes their names alone, else the file.
+                group, _, test = re.sub(r"^tests?\.|\[.*|(?<=\.)(Test\w+)/.*", r"\1", name).rpartition(".")
+                last = group.split(".")[-1]
+                tests[last if last[0].isupper() else group].add(test)
             short = "; ".join(f"{group}: {', '.join(sorted(found))}" for group, found in sorted(tests.items()))
             lines.append(f"| {suite} | {reason} | {len(names)}: {short} |")
     Path(path).write_text("\n".join(lines) + "\n")
