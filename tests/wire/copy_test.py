@@ -383,6 +383,7 @@ def disk_limit_and_audit():
         copy(client, "COPY t FROM STDIN", b"1\tx\n")
         fails("22P02", client, "COPY t FROM STDIN", b"x\tx\n")
         client.close()
+        server.stop()  # with all records
         trail = "".join(open(os.path.join(folder, name)).read() for folder, _, names in os.walk(server.folder) for name in names if "audit" in os.path.join(folder, name) and name.endswith((".jsonl", ".log", ".ndjson")))
         assert trail.count("COPY t FROM STDIN") >= 4 and '"53400"' in trail and '"22P02"' in trail, "start and end of each"
 

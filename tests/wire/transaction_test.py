@@ -83,7 +83,9 @@ def it_ends_with_the_connection():
         server.start()
         with server.connect() as client:
             assert views(client) == []
-        assert os.listdir(server.folder + "/warehouse/tmp") == [], "files are left"
+        folders = os.listdir(server.folder + "/warehouse/tmp")
+        assert len(folders) == 1, f"folders of others are left beside the server's own: {folders}"
+        assert os.listdir(f"{server.folder}/warehouse/tmp/{folders[0]}") == [], "files are left"
 
 
 def temporary_tables_are_the_connections():
