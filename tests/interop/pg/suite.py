@@ -75,7 +75,7 @@ def pgx(server):
         shutil.copytree(CACHE / "pgx", copy)
         # Two that fail wait for ever (for a notification; for a connection that they did not give back), and take all after them in
         # their package with them.
-        done = subprocess.run(["go", "test", "-mod=vendor", "-json", "-count=1", "-p=1", "-timeout=8m",
+        done = subprocess.run(["go", "test", "-mod=vendor", "-json", "-count=1", "-p=1", "-timeout=4m",
                                "-skip=TestListenNotifyWhileBusyIsSafe|TestPoolSendBatchBeginTxRollbackAfterQueryError", "./..."], cwd=copy,
                               env={**environment(server), "GOFLAGS": "", "GOPROXY": "off", "HOME": os.environ["HOME"]},
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=3000, check=False)
@@ -131,8 +131,10 @@ def write_report(path, settled):
         for reason, names in sorted(found.items(), key=lambda item: -len(item[1])):
             tests = collections.defaultdict(set)
             for name in names:
-                group, _, test = re.sub(r"^tests?\.|\[.*", "", name).rpartition(".")
-                tests[group.split(".")[-1]].add(test)
+                # Of a test with parts or parameters its own name; of classes their names alone, else the file.
+                group, _, test = re.sub(r"^tests?\.|\[.*|(?<=\.)(Test\w+)/.*", r"\1", name).rpartition(".")
+                last = group.split(".")[-1]
+                tests[last if last[0].isupper() else group].add(test)
             short = "; ".join(f"{group}: {', '.join(sorted(found))}" for group, found in sorted(tests.items()))
             lines.append(f"| {suite} | {reason} | {len(names)}: {short} |")
     Path(path).write_text("\n".join(lines) + "\n")
