@@ -111,22 +111,29 @@ static void on_tick(uv_timer_t *timer)
     }
 }
 
+/* One by one: who is queued again meanwhile has another place in the list by then. */
+static struct connection *take_attention(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    struct connection *connection = loop->attention;
+    if (connection != NULL) {
+        loop->attention = connection->attention_next;
+        connection->is_queued = false;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return connection;
+}
+
 static void on_async(uv_async_t *async)
 {
     struct loop *loop = async->data;
-    pthread_mutex_lock(&loop->lock);
-    struct connection *attention = TAKE(loop->attention);
-    for (struct connection *c = attention; c != NULL; c = c->attention_next) {
-        c->is_queued = false;
+    for (struct connection *c; (c = take_attention(loop)) != NULL;) {
+        connection__attend(c);
     }
+    pthread_mutex_lock(&loop->lock);
     int64_t stop_ms = loop->stop_wanted_ms;
     loop->stop_wanted_ms = -1;
     pthread_mutex_unlock(&loop->lock);
-    while (attention != NULL) {
-        struct connection *connection = attention;
-        attention = connection->attention_next;
-        connection__attend(connection);
-    }
     if (stop_ms >= 0 && !atomic_load(&loop->is_stopping)) {
         begin_stop(loop, stop_ms);
     }
