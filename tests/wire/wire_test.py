@@ -443,11 +443,20 @@ def idle_connections_are_small():
             assert clients[-1].query("SELECT 1") == [["1"]]
 
 
+def a_stop_forgets_no_connection():
+    """Many ends at once, of which each asks for the loop's attention: none may be lost."""
+    for _ in range(12):
+        with Server(MOAT) as server:
+            clients = [server.connect() for _ in range(80)]
+            assert clients[-1].query("SELECT 1") == [["1"]]
+            assert server.stop() == 0
+
+
 CASES = [login_and_its_refusals, wrong_passwords_are_limited, versions_are_negotiated, malformed_starts, slow_starts_are_cut,
          too_many_connections, simple_queries, transactions, extended_protocol, errors_wait_for_sync, malformed_messages,
          cursors_and_portals_share_a_connection, cursors_are_listed, a_bound_portal_can_be_moved, a_bad_statement_is_told_when_its_client_waits, a_query_is_cancelled_by_key, a_client_that_goes_ends_its_query,
          a_slow_reader_costs_no_memory, a_drain_lets_statements_end, a_drain_has_a_deadline, the_service_manager_is_told,
-         idle_connections_are_closed_when_asked, random_messages_do_no_harm, idle_connections_are_small]
+         idle_connections_are_closed_when_asked, random_messages_do_no_harm, idle_connections_are_small, a_stop_forgets_no_connection]
 
 if __name__ == "__main__":
     sys.exit(run(CASES, sys.argv[2:]))
