@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "query/login.h"
 #include "query/query.h"
 #include "server/health.h"
 #include "server/notify.h"
