@@ -8,7 +8,6 @@ SeaweedFS is catalog and store; the gateway before it writes down who asked; npm
 Ends with `N passed, N failed`; exits 1 if any failed.
 """
 
-import base64
 import json
 import os
 import pty
@@ -17,117 +16,73 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lake"))
-import vended_test as vended
-import world
-from world import identity
+from desk import MOAT, Desk, answer_of, vended, world
 from protocol import run
 
-MOAT = os.path.abspath(sys.argv[1])
 TABLE = f"lake.{vended.NAMESPACE}.{vended.TABLES[0]}"
 LIFE_S = 5
 
 
-def moat(*words, given=""):
-    return subprocess.run([MOAT, "--warehouse", str(folder / "warehouse"), "--format", "csv", *words], env=environment(), capture_output=True,
-                          text=True, input=given, timeout=120)
-
-
-def environment():
-    return {**os.environ, "HOME": str(folder)}
-
-
-def answer_of(name):
-    """All that the issuer gives for a password: with a refresh token."""
-    with identity.OPENER.open(f"{issuer.url}/.well-known/openid-configuration", timeout=30) as answer:
-        endpoint = json.load(answer)["token_endpoint"]
-    request = urllib.request.Request(endpoint, data=urllib.parse.urlencode({
-        "scope": issuer.scope, "grant_type": "password", "username": name, "password": f"{name}-password"}).encode())
-    request.add_header("Authorization", "Basic " + base64.b64encode(b"moat:moat-secret").decode())
-    with identity.OPENER.open(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def write(text, mode=0o600):
-    path = folder / f"token-{os.urandom(4).hex()}"
-    path.write_text(text)
-    path.chmod(mode)
-    return str(path)
-
-
-def token_of(name):
-    return write(issuer.token_of(name) + "\n")
-
-
-def refused(code, text, *words, **more):
-    done = moat(*words, **more)
-    assert done.returncode == code and text in done.stderr, (done.returncode, done.stdout, done.stderr)
-    return done.stderr
-
-
 def a_program_asks_as_whose_token_it_holds():
-    done = moat("--token-file", token_of("anna"), "-c", f"ATTACH '{gateway.url}' AS lake (TYPE iceberg_rest, WAREHOUSE 'lake'); "
+    done = desk.moat("--token-file", desk.token_of("anna"), "-c", f"ATTACH '{gateway.url}' AS lake (TYPE iceberg_rest, WAREHOUSE 'lake'); "
                 f"GRANT SELECT ON {TABLE} TO ROLE reader")
     assert done.returncode == 0, done.stderr
     gateway.log()
-    done = moat("--token-file", token_of("bob"), "--no-header", "-c", f"SELECT current_user, count(*) FROM {TABLE}")
+    done = desk.moat("--token-file", desk.token_of("bob"), "--no-header", "-c", f"SELECT current_user, count(*) FROM {TABLE}")
     who, rows = done.stdout.strip().split(",")
     assert who == "bob" and int(rows) > 10, (done.stdout, done.stderr)
     log = gateway.log()
     assert log and all(line["who"] == "bob" for line in log), log
     assert any("vended-credentials" in (line["delegation"] or "") for line in log)
     user = pwd.getpwuid(os.geteuid()).pw_name
-    done = moat("--no-header", "-c", "SELECT DISTINCT kind, provider, client FROM moat_system.audit WHERE \"user\" = 'bob' AND kind IN ('login', 'query_start')")
+    done = desk.moat("--no-header", "-c", "SELECT DISTINCT kind, provider, client FROM moat_system.audit WHERE \"user\" = 'bob' AND kind IN ('login', 'query_start')")
     lines = done.stdout.splitlines()
     assert len(lines) == 2 and all("oidc" in line and f'run by ""{user}""' in line for line in lines), done.stdout
-    refused(1, "no token for catalog", "-c", f"SELECT * FROM {TABLE}")
+    desk.refused(1, "no token for catalog", "-c", f"SELECT * FROM {TABLE}")
     assert gateway.log() == [], "nobody else is asked for"
 
 
 def each_holds_their_own():
     for name in ("bob", "anna"):
-        assert moat("--token-file", token_of(name), "-c", f"SELECT count(*) FROM {TABLE}").returncode == 0
+        assert desk.moat("--token-file", desk.token_of(name), "-c", f"SELECT count(*) FROM {TABLE}").returncode == 0
     gateway.tell(deny={"bob": ["/tables/"]})
-    refused(1, "does not exist", "--token-file", token_of("bob"), "-c", f"SELECT count(*) FROM {TABLE}")
-    assert moat("--token-file", token_of("anna"), "-c", f"SELECT count(*) FROM {TABLE}").returncode == 0
+    desk.refused(1, "does not exist", "--token-file", desk.token_of("bob"), "-c", f"SELECT count(*) FROM {TABLE}")
+    assert desk.moat("--token-file", desk.token_of("anna"), "-c", f"SELECT count(*) FROM {TABLE}").returncode == 0
     gateway.tell(deny={})
 
 
 def a_token_comes_from_where_nobody_else_reads():
     token = issuer.token_of("bob")
     for mode in (0o640, 0o604, 0o660, 0o644):
-        assert token[:20] not in refused(3, "chmod 600", "--token-file", write(token, mode), "-c", "SELECT 1")
+        assert token[:20] not in desk.refused(3, "chmod 600", "--token-file", desk.write(token, mode), "-c", "SELECT 1")
     for path in (str(folder), str(folder / "nothing"), "/dev/zero", "/dev/null"):
-        refused(3, "cannot be used", "--token-file", path, "-c", "SELECT 1")
-    refused(3, "cannot be used", "--token-file", write("x" * 70000), "-c", "SELECT 1")
+        desk.refused(3, "cannot be used", "--token-file", path, "-c", "SELECT 1")
+    desk.refused(3, "cannot be used", "--token-file", desk.write("x" * 70000), "-c", "SELECT 1")
     for text in ("", "two words", "{", '{"refresh_token": "x"}', '{"access_token": 7}', '{"access_token": "\\u0065y"}', "é", "x\ny"):
-        refused(3, "is no token", "--token-file", write(text), "-c", "SELECT 1")
+        desk.refused(3, "is no token", "--token-file", desk.write(text), "-c", "SELECT 1")
     for text in ("x", "e30.e30.e30", token[:-2] + ("AA" if token[-2:] != "AA" else "BB")):
-        refused(3, "authentication failed", "--token-file", write(text), "-c", "SELECT 1")
-    refused(2, "does not go with --as", "--as", "anna", "--token-file", write(token), "-c", "SELECT 1")
+        desk.refused(3, "authentication failed", "--token-file", desk.write(text), "-c", "SELECT 1")
+    desk.refused(2, "does not go with --as", "--as", "anna", "--token-file", desk.write(token), "-c", "SELECT 1")
     for command in (["serve"], ["init"], ["audit", "verify"], ["config", "--explain"]):
-        refused(2, "nobody signs in", "--token-file", write(token), *command)
-    refused(3, "knows nobody by a token", "--set", "login.providers=password", "--token-file", write(token), "-c", "SELECT 1")
+        desk.refused(2, "nobody signs in", "--token-file", desk.write(token), *command)
+    desk.refused(3, "knows nobody by a token", "--set", "login.providers=password", "--token-file", desk.write(token), "-c", "SELECT 1")
 
 
 def standard_input_holds_one():
     token = issuer.token_of("bob")
-    assert moat("--token-file", "-", "--no-header", "-c", "SELECT current_user", given=token).stdout.strip() == "bob"
+    assert desk.moat("--token-file", "-", "--no-header", "-c", "SELECT current_user", given=token).stdout.strip() == "bob"
     # What follows the line is what the program was to read anyway.
-    assert moat("--token-file", "-", "--no-header", given=token + "\nSELECT current_user || '!'").stdout.strip() == "bob!"
-    assert moat("--token-file", "-", "--no-header", "-c", "SELECT current_user", given=json.dumps(answer_of("anna"))).stdout.strip() == "anna"
+    assert desk.moat("--token-file", "-", "--no-header", given=token + "\nSELECT current_user || '!'").stdout.strip() == "bob!"
+    assert desk.moat("--token-file", "-", "--no-header", "-c", "SELECT current_user", given=json.dumps(answer_of(issuer, "anna"))).stdout.strip() == "anna"
 
 
 def a_terminal_does_not_show_it():
     token = issuer.token_of("bob")
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(MOAT, [MOAT, "--warehouse", str(folder / "warehouse"), "--token-file", "-", "--no-header", "--format", "csv", "-c",
-                         "SELECT current_user || '!'"], environment())
+        os.execve(MOAT, desk.command("--token-file", "-", "--no-header", "-c", "SELECT current_user || '!'"), desk.environment())
     screen = b""
     try:
         while b"Token: " not in screen:
@@ -142,12 +97,12 @@ def a_terminal_does_not_show_it():
 
 
 def a_sign_in_is_renewed():
-    whole = answer_of("bob")
+    whole = answer_of(issuer, "bob")
     statements = f"SELECT 1; SELECT count(*) FROM {TABLE}; SELECT current_user;"
-    path = write(json.dumps(whole))
+    path = desk.write(json.dumps(whole))
     time.sleep(LIFE_S + 2)  # the token in the file is over
-    refused(3, "expired", "--set", "oidc.skew=0", "--token-file", write(whole["access_token"]), "-c", "SELECT 1")
-    done = moat("--set", "oidc.skew=0", "--token-file", path, "--no-header", "-c", statements)
+    desk.refused(3, "expired", "--set", "oidc.skew=0", "--token-file", desk.write(whole["access_token"]), "-c", "SELECT 1")
+    done = desk.moat("--set", "oidc.skew=0", "--token-file", path, "--no-header", "-c", statements)
     assert done.returncode == 0 and done.stdout.split()[-1] == "bob", (done.stdout, done.stderr)
     # One session for longer than any of its tokens lives.
     scripts = [folder / f"script-{i}" for i in range(3)]
@@ -155,9 +110,9 @@ def a_sign_in_is_renewed():
     for script in scripts:
         os.mkfifo(script)
         words += ["-f", str(script)]
-    process = subprocess.Popen([MOAT, "--warehouse", str(folder / "warehouse"), "--set", "oidc.skew=0", "--set", "oidc.refresh_before=2s", "--token-file",
-                                write(json.dumps(answer_of("bob"))), "--format", "csv", "--no-header", *words],
-                               env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(desk.command("--set", "oidc.skew=0", "--set", "oidc.refresh_before=2s", "--token-file",
+                                            desk.write(json.dumps(answer_of(issuer, "bob"))), "--no-header", *words),
+                               env=desk.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for script in scripts:
         script.write_text(f"SELECT count(*) FROM {TABLE}")
         time.sleep(LIFE_S + 1)
@@ -167,44 +122,15 @@ def a_sign_in_is_renewed():
 
 def it_is_not_written_down():
     token = issuer.token_of("bob")
-    done = moat("--set", "log.level=debug", "--token-file", write(token), "-c", f"EXPLAIN ANALYZE SELECT * FROM {TABLE}; SELECT * FROM {TABLE}; SELECT x")
+    done = desk.moat("--set", "log.level=debug", "--token-file", desk.write(token), "-c", f"EXPLAIN ANALYZE SELECT * FROM {TABLE}; SELECT * FROM {TABLE}; SELECT x")
     part = token.split(".")[1][:60]
     assert part not in done.stdout + done.stderr
-    found = subprocess.run(["grep", "-rlF", part, str(folder / "warehouse")], capture_output=True, text=True).stdout
+    found = subprocess.run(["grep", "-rlF", part, desk.warehouse], capture_output=True, text=True).stdout
     assert found == "", found
 
 
 CASES = [a_program_asks_as_whose_token_it_holds, each_holds_their_own, a_token_comes_from_where_nobody_else_reads, standard_input_holds_one,
          a_terminal_does_not_show_it, a_sign_in_is_renewed, it_is_not_written_down]
-
-
-def make_warehouse():
-    secret = folder / "secret"
-    secret.write_text("moat-secret\n")
-    secret.chmod(0o600)
-    done = moat("-q", "init")
-    assert done.returncode == 0, done.stderr
-    (folder / "warehouse/moat.yaml").write_text(f"""
-login:
-  providers: oidc
-  refusal_time: 10ms
-  address_tries: 1000
-  account_tries: 1000
-oidc:
-  insecure_loopback: true
-  issuer: {issuer.url}
-  audience: moat
-  client_id: moat
-  client_secret_file: {secret}
-  scope: {issuer.scope}
-  subject_claim: preferred_username
-  account: linked
-catalog:
-  insecure_loopback: true
-  origins: {gateway.url}
-""")
-    done = moat("-c", vended.SETUP + "; GRANT ROLE reader TO anna")
-    assert done.returncode == 0, done.stderr
 
 
 if __name__ == "__main__":
@@ -216,7 +142,7 @@ if __name__ == "__main__":
                 vended.make_namespace()
                 vended.move(vended.TABLES[0])
                 gateway = world.Gateway(folder, weed.url, issuer.url, people=vended.PEOPLE)
-                make_warehouse()
+                desk = Desk(folder, issuer, gateway)
                 code = run(CASES, sys.argv[2:])
         except world.Skip as why:
             print(f"skipped: {why}\n0 passed, 0 failed, 1 skipped")
