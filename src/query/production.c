@@ -1,6 +1,6 @@
-/* What a server of production must not have. There is no switch that turns policy or the trail off,
- * so none is looked for: what could go round them is, and whatever is asked for with a right that is
- * not the person's. */
+/* What a server of production must not have. There is no switch that turns policy or the trail
+ * off, so none is looked for: what could go round them is, and whatever is asked for with a right
+ * that is not the person's. */
 #include "query/production.h"
 
 #include <arpa/inet.h>
