@@ -237,6 +237,9 @@ struct rest_table {
     struct secret restrictions;
 };
 
+/* The table as the catalog gives it now: a reference. */
+MUST_USE enum err rest_load__table(const struct rest_call *call, const struct rest_namespace *ns,
+                                   struct slice name, struct rest_table **ret_table);
 /* Credentials of a table, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct rest_vended *ret_vended);

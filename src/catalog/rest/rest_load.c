@@ -160,6 +160,12 @@ static enum err ask(const struct rest_call *call, const struct rest_namespace *n
     return make_table(call, ns, name, &answer, &key, is_view, ret_table);
 }
 
+enum err rest_load__table(const struct rest_call *call, const struct rest_namespace *ns,
+                          struct slice name, struct rest_table **ret_table)
+{
+    return ask(call, ns, name, false, false, ret_table);
+}
+
 /* A catalog that has no such table may have a view of the name. */
 static enum err ask_either(const struct rest_call *call, const struct rest_namespace *ns,
                            struct slice name, bool all_snapshots, struct rest_table **ret_table)
