@@ -7,8 +7,10 @@ import hmac
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -61,7 +63,7 @@ class Gateway:
         return self.tell(log=True)
 
     def reset(self):
-        self.tell(deny={}, hide={}, restrict={}, credentials={}, fault=None, log=True)
+        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, fault=None, log=True)
 
     def close(self):
         self.process.stdin.close()
@@ -106,6 +108,52 @@ def sign_in(server, issuer, name, token=None):
     return client
 
 
+class AccessLog:
+    """What SeaweedFS's store writes down of each request (fluentd's protocol, as JSON), told by the name in its configuration."""
+
+    def __init__(self, path=None):
+        self.lines, self.path = [], path
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.read, args=(client,), daemon=True).start()
+
+    def read(self, client):
+        decoder, text = json.JSONDecoder(), ""
+        with client:
+            while data := client.recv(65536):
+                text += data.decode()
+                while text:
+                    try:
+                        line, end = decoder.raw_decode(text)
+                    except ValueError:
+                        break
+                    text = text[end:].lstrip()
+                    self.lines.append(line[2])
+                    if self.path:
+                        with open(self.path, "a") as file:
+                            file.write(json.dumps(line[2]) + "\n")
+
+    def take(self, quiet_s=0.15):
+        """All since the last time, once nothing more comes."""
+        seen = -1
+        while seen != len(self.lines):
+            seen = len(self.lines)
+            time.sleep(quiet_s)
+        lines, self.lines[:seen] = self.lines[:seen], []
+        return lines
+
+    def close(self):
+        self.listener.close()
+
+
 class SeaweedFS:
     """An object store with a REST catalog over it that vends session credentials by its own STS: one program, from PyPI."""
 
@@ -132,6 +180,9 @@ class SeaweedFS:
         ports = dict(zip(names, (identity.free_port() for _ in names)))
         options = {f"{name}.port": ports[name] for name in ("master", "volume", "filer", "s3", "admin")}
         options |= {f"{name}.port.grpc": identity.free_port() for name in ("master", "volume", "filer", "s3", "admin")}
+        self.requests = AccessLog(folder / "store.log")
+        (home / "audit.json").write_text(json.dumps({"fluent_host": "127.0.0.1", "fluent_port": self.requests.port, "marshal_as_json": True}))
+        options |= {"s3.auditLogConfig": home / "audit.json"}
         options |= {"s3.port.iceberg": ports["iceberg"], "s3.port.lance": 0, "s3.config": home / "s3.json", "s3.iam.config": home / "iam.json",
                     "s3.iceberg.credentialRole": role, "s3.iceberg.credentialDurationSeconds": life_s, "tableBucket": "lake",
                     "webdav": "false", "admin.ui": "false", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": home, "metricsPort": 0}
@@ -159,6 +210,7 @@ class SeaweedFS:
             self.process.kill()
             self.process.wait()
         self.log.close()
+        self.requests.close()
 
 
 def put_object(store, key, secret, path, body, region="us-east-1"):
