@@ -40,6 +40,10 @@ class Issuer:
         with OPENER.open(request, timeout=30) as answer:
             return json.load(answer)["access_token"]
 
+    def live(self, seconds):
+        """How long tokens live from now on."""
+        identity.post(f"{self.url}/life/{seconds}")
+
     def token_of(self, name):
         return self.ask(grant_type="password", username=name, password=f"{name}-password")
 
@@ -96,7 +100,7 @@ def serve(moat, folder, issuer, *settings, setup="", **options):
     pem = folder / "server.pem"
     pair = (str(pem), str(pem)[:-4] + ".key") if pem.exists() else authority.certificate(str(folder), "server")
     return Server(moat, *authority.tls_settings(*pair), "login.providers=password, oidc", "login.refusal_time=10ms",
-                  "oidc.insecure_loopback=true", f"oidc.issuer={issuer.url}", "oidc.audience=moat", "oidc.client_id=moat",
+                  "oidc.insecure_loopback=true", "oidc.skew=0", f"oidc.issuer={issuer.url}", "oidc.audience=moat", "oidc.client_id=moat",
                   f"oidc.scope={issuer.scope}", f"oidc.client_secret_file={secret}", "oidc.subject_claim=preferred_username",
                   "oidc.roles_claim=realm_access.roles", "oidc.role_prefix=moat-", "oidc.account=linked",
                   "catalog.insecure_loopback=true", *settings, setup=setup, **options)
