@@ -15,6 +15,7 @@
 #include "server/reload.h"
 #include "wire/loop/loop.h"
 #include "wire/pg/pg.h"
+#include "wire/trino/trino.h"
 #include "wire/web/web.h"
 
 #define WEB_IDLE_MS 120000 /* a connection of HTTP is nobody's session */
@@ -26,6 +27,7 @@ struct server {
     struct pg_server *pg;
     struct health *health;
     struct web_server *web;
+    struct trino_server *trino;
     struct loop *loop;
     bool is_tls;
     struct reload reload;
@@ -37,6 +39,7 @@ static void server_fini(struct server *server)
     loop_close(server->loop);
     health_close(server->health);
     web_close(server->web);
+    trino_close(server->trino);
     pg_server_close(server->pg);
     if (server->warehouse != NULL) {
         warehouse_close(server->warehouse);
@@ -289,6 +292,7 @@ static enum err listen_web(struct server *server, bool is_tls_required, uint16_t
     }
     struct web_options web = {server->warehouse, config, is_tls_required};
     TRY(web_open(&web, &server->web, info));
+    TRY(trino_open(server->web, &server->trino, info));
     struct loop_listener listener = {
         .protocol = &http_protocol,
         .context = web_http(server->web),
