@@ -9,6 +9,7 @@ static const struct {
     const char *sqlstate;
     struct trino_error error;
 } by_sqlstate[] = {
+    {"07001", {80, "INVALID_PARAMETER_USAGE", USER}},
     {"0A000", {13, "NOT_SUPPORTED", USER}},
     {"21000", {28, "SUBQUERY_MULTIPLE_ROWS", USER}},
     {"22003", {19, "NUMERIC_VALUE_OUT_OF_RANGE", USER}},
@@ -17,7 +18,9 @@ static const struct {
     {"22018", {9, "INVALID_CAST_ARGUMENT", USER}},
     {"22023", {7, "INVALID_FUNCTION_ARGUMENT", USER}},
     {"22P02", {9, "INVALID_CAST_ARGUMENT", USER}},
+    {"25001", {13, "NOT_SUPPORTED", USER}},
     {"25006", {23, "READ_ONLY_VIOLATION", USER}},
+    {"25P01", {21, "NOT_IN_TRANSACTION", USER}},
     {"25P03", {2, "ABANDONED_QUERY", USER}},
     {"3D000", {44, "CATALOG_NOT_FOUND", USER}},
     {"3F000", {45, "SCHEMA_NOT_FOUND", USER}},
@@ -38,6 +41,7 @@ static const struct {
     {"53200", {131079, "EXCEEDED_LOCAL_MEMORY_LIMIT", RESOURCES}},
     {"53300", {131074, "QUERY_QUEUE_FULL", RESOURCES}},
     {"54000", {35, "QUERY_TEXT_TOO_LARGE", USER}},
+    {"55P02", {14, "INVALID_SESSION_PROPERTY", USER}},
     {"57P01", {38, "ADMINISTRATIVELY_KILLED", USER}},
 };
 

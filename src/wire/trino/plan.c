@@ -420,6 +420,7 @@ static bool only_reads(const struct reader *reader)
 /* EXPLAIN (TYPE LOGICAL, FORMAT TEXT) ...: there is one form. */
 static enum err plan_explain(struct reader *reader, const struct slice *values, size_t value_count)
 {
+    reader->plan->is_explain = true;
     bool is_analyze = take(reader, "analyze");
     (void)take(reader, "verbose");
     size_t at = reader->at;

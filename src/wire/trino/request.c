@@ -179,7 +179,7 @@ enum err trino_property(const struct trino_pair *property, bool *ret_is_setting,
     if (memchr(property->name.ptr, '.', property->name.len) != NULL) {
         return ERR_OK;
     }
-    (void)errinfo_set(info, ERR_INVALID, "22023", "session property \"%.*s\" does not exist",
+    (void)errinfo_set(info, ERR_INVALID, "55P02", "session property \"%.*s\" does not exist",
                       SLICE_ARGS(property->name));
     errinfo_hint(info, "SHOW SESSION lists those that are known.");
     return ERR_INVALID;

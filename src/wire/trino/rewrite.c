@@ -334,6 +334,22 @@ static bool is_number(struct slice text)
     return digits > 0;
 }
 
+/* X'00ff': bytes. The scanner has it as one text. */
+static bool put_bytes(struct trino_rewrite *r, size_t *i)
+{
+    struct slice text = at(r, *i)->text;
+    if (at(r, *i)->kind != TOKEN_STRING || !slice_starts_with_fold(text, SLICE("x'"))) {
+        return false;
+    }
+    space(r);
+    mark(r, at(r, *i)->offset);
+    buf_append_str(&r->out, "unhex(");
+    buf_append(&r->out, text.ptr + 1, text.len - 1);
+    buf_append_char(&r->out, ')');
+    (*i)++;
+    return true;
+}
+
 static enum err put_literal(struct trino_rewrite *r, size_t *i, bool *ret_done,
                             struct errinfo *info)
 {
@@ -345,14 +361,7 @@ static enum err put_literal(struct trino_rewrite *r, size_t *i, bool *ret_done,
         return ERR_OK;
     }
     TRY(token_string(string, r->arena, &text, info));
-    bool is_near = word->offset + word->text.len == string->offset;
-    if (token_is(word, "x") && is_near) {
-        space(r);
-        mark(r, word->offset);
-        buf_append_str(&r->out, "unhex(");
-        sql_quote_string(&r->out, text);
-        buf_append_char(&r->out, ')');
-    } else if (token_is(word, "decimal") && is_number(text)) {
+    if (token_is(word, "decimal") && is_number(text)) {
         space(r);
         mark(r, word->offset);
         buf_append_char(&r->out, '(');
@@ -596,6 +605,9 @@ static enum err emit_one(struct trino_rewrite *r, size_t *i, size_t to, unsigned
         put_parameter(r, (*i)++);
         return ERR_OK;
     }
+    if (put_bytes(r, i)) {
+        return ERR_OK;
+    }
     if (token->kind == TOKEN_WORD || token->kind == TOKEN_QUOTED) {
         TRY(put_table(r, i, &is_done, info));
     }
@@ -654,7 +666,7 @@ static enum err count_parameters(struct trino_rewrite *r, struct errinfo *info)
     }
     return r->keeps_parameters || count == r->value_count
                ? ERR_OK
-               : errinfo_set(info, ERR_INVALID, "22023",
+               : errinfo_set(info, ERR_INVALID, "07001",
                              "incorrect number of parameters: expected %zu but found %zu", count,
                              r->value_count);
 }

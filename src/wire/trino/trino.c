@@ -1,6 +1,8 @@
 /* Routes of Trino's protocol: a statement is posted, and its rows are got page by page. */
 #include "wire/trino/trino.h"
 
+#include <openssl/rand.h>
+
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -70,6 +72,7 @@ static enum err begin(void *context, struct query *query, const struct ArrowSche
         TRY(trino_type_parse(column.type, result->request.is_parametric, result->arena,
                              &result->types[i], info));
         buf_append_str(&result->columns, i == 0 ? "" : ",");
+        column.name = result->plan.is_explain ? SLICE("Query Plan") : column.name;
         trino_column_print(column.name, &result->types[i], &result->columns);
     }
     buf_append_char(&result->columns, ']');
@@ -117,6 +120,13 @@ static bool begin_ask(struct ask *ask, struct trino_server *server, struct http_
     }
     ask->who = web_sign_in(server->web, exchange, &ask->visitor);
     (void)http_field(exchange, SLICE("host"), &host);
+    uint8_t bytes[ID_BYTES / 2];
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+        memset(bytes, 0, sizeof(bytes));
+    }
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        (void)snprintf(ask->id + 2 * i, 3, "%02x", bytes[i]);
+    }
     buf_append_str(&ask->base,
                    connection_is_tls(http_connection(exchange)) ? "https://" : "http://");
     for (size_t i = 0; i < host.len; i++) { /* what could not stand in an address is left out */
@@ -142,10 +152,10 @@ static void send_answer(struct ask *ask, struct trino_answer *answer)
     http_reply(ask->exchange, 200, JSON, buf_slice(&out));
 }
 
-/* Of a statement that did not come to run: it has an id that nothing else knows. */
+/* Of a statement that did not come to run: nothing else knows its id. */
 static void send_error(struct ask *ask, const struct errinfo *info, struct slice statement)
 {
-    struct trino_answer answer = {.id = "00000000000000000000000000000000",
+    struct trino_answer answer = {.id = ask->id,
                                   .state = "FAILED",
                                   .progress = -1,
                                   .update_count = -1,
@@ -171,7 +181,7 @@ static const struct slice done_columns =
 
 static void send_done(struct ask *ask, const struct trino_plan *plan)
 {
-    struct trino_answer answer = {.id = "00000000000000000000000000000000",
+    struct trino_answer answer = {.id = ask->id,
                                   .state = "FINISHED",
                                   .columns = done_columns,
                                   .rows = SLICE("[true]"),
@@ -263,6 +273,9 @@ static void send_page(struct ask *ask, struct web_kept *kept, uint64_t token)
         add_headers(ask, &result->plan);
     }
     send_answer(ask, &answer);
+    if (token == 0 && page.is_last) { /* all in the first answer: nobody asks again */
+        web_kept_stop(kept);
+    }
 }
 
 /* ---- POST /v1/statement ---- */
@@ -366,24 +379,30 @@ static void put_inputs(struct buf *rows, const struct slice *types, size_t count
     }
 }
 
-#define COLUMN(name, type)                                                                         \
-    "{\"name\":\"" name "\",\"type\":\"" type "\",\"typeSignature\":{\"rawType\":\"" type          \
-    "\",\"arguments\":[]}}"
-
-/* clang-format off */
-#define OUTPUTS                                                                                    \
-    "[" COLUMN("Column Name", "varchar") "," COLUMN("Catalog", "varchar") ","                      \
-        COLUMN("Schema", "varchar") "," COLUMN("Table", "varchar") "," COLUMN("Type", "varchar") "," \
-        COLUMN("Type Size", "bigint") "," COLUMN("Aliased", "boolean") "]"
-/* clang-format on */
+static void put_columns(const struct trino_plan *plan, struct buf *out)
+{
+    static const struct {
+        const char *name;
+        const char *type;
+    } columns[] = {{"Position", "bigint"}, {"Type", "varchar"},  {"Column Name", "varchar"},
+                   {"Catalog", "varchar"}, {"Schema", "varchar"}, {"Table", "varchar"},
+                   {"Type", "varchar"},    {"Type Size", "bigint"}, {"Aliased", "boolean"}};
+    size_t from = plan->is_input ? 0 : 2;
+    size_t to = plan->is_input ? 2 : ARRAY_COUNT(columns);
+    for (size_t i = from; i < to; i++) {
+        struct trino_type type = {.name = columns[i].type};
+        buf_append_char(out, i == from ? '[' : ',');
+        trino_column_print(slice_of(columns[i].name), &type, out);
+    }
+    buf_append_char(out, ']');
+}
 
 /* DESCRIBE INPUT, DESCRIBE OUTPUT: planned, not run. */
 static enum err describe(struct ask *ask, struct result *result, struct errinfo *info)
 {
-    static const char inputs[] = "[" COLUMN("Position", "bigint") "," COLUMN("Type", "varchar") "]";
-    static const char outputs[] = OUTPUTS;
     struct web_run *run CLEANUP(web_run_cleanup) = NULL;
     struct buf rows CLEANUP(buf_fini) = {0};
+    struct buf head CLEANUP(buf_fini) = {0};
     struct query_column *columns;
     struct slice *parameters;
     size_t column_count, parameter_count;
@@ -397,12 +416,13 @@ static enum err describe(struct ask *ask, struct result *result, struct errinfo 
     } else {
         put_described(&rows, columns, column_count, result->arena, is_parametric);
     }
-    if (buf_failed(&rows)) {
+    put_columns(plan, &head);
+    if (buf_failed(&rows) || buf_failed(&head)) {
         return errinfo_nomem(info);
     }
-    struct trino_answer answer = {.id = "00000000000000000000000000000000",
+    struct trino_answer answer = {.id = ask->id,
                                   .state = "FINISHED",
-                                  .columns = slice_of(plan->is_input ? inputs : outputs),
+                                  .columns = buf_slice(&head),
                                   .rows = buf_slice(&rows),
                                   .row_count = plan->is_input ? parameter_count : column_count,
                                   .update_count = -1};
@@ -552,14 +572,27 @@ enum err trino_open(struct web_server *web, struct trino_server **ret_server, st
     if (server == NULL) {
         return errinfo_nomem(info);
     }
+    static const struct {
+        const char *method;
+        const char *path;
+        http_route_fn fn;
+    } routes[] = {{"POST", "/v1/statement", on_statement},
+                  {"GET", PATH, on_page},
+                  {"DELETE", PATH, on_cancel},
+                  {"GET", "/v1/info", on_info},
+                  {"GET", "/v1/info/state", on_info_state}};
     server->web = web;
     server->since_us = clock_mono_us();
+    for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
+        enum err err =
+            http_route(http, routes[i].method, routes[i].path, routes[i].fn, server, info);
+        if (err != ERR_OK) { /* without all of them nothing is served */
+            mem_free(server);
+            return err;
+        }
+    }
     *ret_server = server;
-    TRY(http_route(http, "POST", "/v1/statement", on_statement, server, info));
-    TRY(http_route(http, "GET", PATH, on_page, server, info));
-    TRY(http_route(http, "DELETE", PATH, on_cancel, server, info));
-    TRY(http_route(http, "GET", "/v1/info", on_info, server, info));
-    return http_route(http, "GET", "/v1/info/state", on_info_state, server, info);
+    return ERR_OK;
 }
 
 void trino_close(struct trino_server *server)

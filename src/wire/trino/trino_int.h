@@ -89,6 +89,7 @@ struct trino_plan {
     size_t header_count;
     struct slice describes;     /* DESCRIBE INPUT and OUTPUT: of this */
     bool is_input;
+    bool is_explain;
 };
 
 /* The byte at `to` of what runs is the one at `from` of the origin, and so on up to the next. */

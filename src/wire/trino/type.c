@@ -85,11 +85,39 @@ static size_t part_count(struct slice text)
     return count;
 }
 
+static bool is_scalar(struct slice text)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(scalars); i++) {
+        if (slice_equal(text, slice_of(scalars[i].engine))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of a row without names: the type alone. */
+static bool is_type_alone(struct slice part)
+{
+    int depth = 0;
+    for (size_t i = 0; i < part.len; i++) {
+        depth += (part.ptr[i] == '(') - (part.ptr[i] == ')');
+        if (part.ptr[i] == ' ' && depth == 0) {
+            return is_scalar(part);
+        }
+    }
+    return true;
+}
+
 /* `name type` or `"na""me" type`. */
 static enum err split_field(struct slice part, struct reader *reader, struct slice *ret_name,
                             struct slice *ret_type)
 {
     size_t at = 0;
+    if (part.len > 0 && part.ptr[0] != '"' && is_type_alone(part)) {
+        *ret_name = SLICE("");
+        *ret_type = part;
+        return ERR_OK;
+    }
     if (part.len > 0 && part.ptr[0] == '"') {
         char *name = arena_alloc(reader->arena, part.len + 1);
         size_t len = 0;
@@ -262,7 +290,7 @@ void trino_type_print(const struct trino_type *type, struct buf *out)
     }
     for (size_t i = 0; i < type->child_count; i++) {
         buf_append_str(out, i == 0 ? "(" : ", ");
-        if (type->kind == TRINO_ROW) {
+        if (type->kind == TRINO_ROW && type->names[i].len > 0) {
             print_field_name(type->names[i], out);
             buf_append_char(out, ' ');
         }
@@ -286,9 +314,13 @@ static void print_signature(const struct trino_type *type, struct buf *out)
     for (size_t i = 0; i < type->child_count; i++) {
         buf_append_str(out, i == 0 ? "" : ",");
         if (type->kind == TRINO_ROW) {
-            buf_append_str(out, "{\"kind\":\"NAMED_TYPE\",\"value\":{\"fieldName\":{\"name\":");
-            json_write_string(out, type->names[i]);
-            buf_append_str(out, "},\"typeSignature\":");
+            buf_append_str(out, "{\"kind\":\"NAMED_TYPE\",\"value\":{");
+            if (type->names[i].len > 0) {
+                buf_append_str(out, "\"fieldName\":{\"name\":");
+                json_write_string(out, type->names[i]);
+                buf_append_str(out, "},");
+            }
+            buf_append_str(out, "\"typeSignature\":");
             print_signature(&type->children[i], out);
             buf_append_str(out, "}}");
         } else {

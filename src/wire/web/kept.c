@@ -116,7 +116,7 @@ static enum err list(struct web_server *server, struct web_kept *kept, struct er
     enum err err = ERR_OK;
     pthread_mutex_lock(&server->lock);
     for (const struct web_kept *k = server->kept; k != NULL; k = k->next) {
-        own += is_same_person(k->who, kept->who);
+        own += k->run != NULL && is_same_person(k->who, kept->who); /* not those that are read */
     }
     if (server->is_closing) {
         err = errinfo_set(info, ERR_BUSY, "57P01", "the server is being stopped");

@@ -138,7 +138,9 @@ static enum err change(struct web_run *run, const struct buf *statement, struct 
 static enum err apply(struct web_run *run, const struct web_run_spec *spec, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
-    if (spec->catalog.len > 0 || spec->schema.len > 0) {
+    bool is_default = slice_equal_fold(spec->catalog, SLICE("moat")) &&
+                      slice_equal_fold(spec->schema, SLICE("main"));
+    if ((spec->catalog.len > 0 || spec->schema.len > 0) && !is_default) {
         buf_append_str(&text, "USE ");
         if (spec->catalog.len > 0) {
             sql_quote_name(&text, spec->catalog);
