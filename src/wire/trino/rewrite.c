@@ -320,6 +320,19 @@ static bool has_zone(struct slice text)
     return false;
 }
 
+/* Ours takes an offset without the space before it. */
+static void put_zoned(struct trino_rewrite *r, struct slice text)
+{
+    struct buf glued CLEANUP(buf_fini) = {0};
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_before = text.ptr[i] == ' ' && i + 1 < text.len &&
+                         (text.ptr[i + 1] == '+' || text.ptr[i + 1] == '-');
+        buf_append(&glued, text.ptr + i, is_before ? 0 : 1);
+    }
+    sql_quote_string(&r->out, buf_slice(&glued));
+    r->out.failed = r->out.failed || buf_failed(&glued);
+}
+
 /* DECIMAL '1.50' has the digits that are written; ours would have three behind the point. */
 static bool is_number(struct slice text)
 {
@@ -371,7 +384,7 @@ static enum err put_literal(struct trino_rewrite *r, size_t *i, bool *ret_done,
         space(r);
         mark(r, word->offset);
         buf_append_str(&r->out, "TIMESTAMPTZ ");
-        sql_quote_string(&r->out, text);
+        put_zoned(r, text);
     } else {
         return ERR_OK;
     }
