@@ -123,7 +123,8 @@ static size_t next_comma(const struct trino_rewrite *r, size_t from, size_t end)
 
 static void space(struct trino_rewrite *r)
 {
-    if (r->out.len > 0) {
+    char last = r->out.len == 0 ? ' ' : r->out.ptr[r->out.len - 1];
+    if (last != ' ' && last != '(') {
         buf_append_char(&r->out, ' ');
     }
 }
