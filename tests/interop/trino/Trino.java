@@ -91,7 +91,7 @@ public class Trino {
 
     static void metadata(Connection connection) throws SQLException {
         DatabaseMetaData metadata = connection.getMetaData();
-        check(metadata.getDatabaseProductVersion().contains("moat"), "version");
+        check(metadata.getDatabaseProductVersion().contains("moat"), "version " + metadata.getDatabaseProductVersion());
         try (ResultSet rows = metadata.getCatalogs()) {
             check(rows.next() && rows.getString("TABLE_CAT").equals("moat"), "catalogs");
         }
