@@ -14,6 +14,7 @@ enum member {
     MEMBER_CONFIG,
     MEMBER_CREDENTIALS,
     MEMBER_RESTRICTIONS,
+    MEMBER_SIGNING,
     MEMBER_COUNT
 };
 
@@ -23,6 +24,7 @@ static const char *const members[MEMBER_COUNT] = {
     [MEMBER_CONFIG] = "config",
     [MEMBER_CREDENTIALS] = "storage-credentials",
     [MEMBER_RESTRICTIONS] = "read-restrictions",
+    [MEMBER_SIGNING] = "remote-signing-config",
 };
 
 static void table_fini(struct rest_item *item)
@@ -79,8 +81,7 @@ static enum err fill_grant(const struct rest_call *call, const struct rest_names
 {
     struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
     TRY(rest_vended__parse(call, values[MEMBER_CREDENTIALS], values[MEMBER_CONFIG], &vended));
-    table->wants_signing = vended.wants_signing;
-    return rest_lend(call, ns, name, &vended, &table->grant);
+    return rest_lend(call, ns, name, &vended, values[MEMBER_SIGNING], &table->grant);
 }
 
 static enum err fill(const struct rest_call *call, const struct rest_namespace *ns,
@@ -148,7 +149,7 @@ static enum err ask(const struct rest_call *call, const struct rest_namespace *n
     if (buf_failed(&path)) {
         return errinfo_nomem(call->info);
     }
-    enum err err = rest_call__get(call, &question, &answer);
+    enum err err = rest_call__ask(call, &question, &answer);
     if (err != ERR_OK) {
         rest_cache__drop(call->rest->cache, &key); /* whatever was right then */
         return err;
@@ -248,20 +249,13 @@ enum err rest_load__vended(const struct rest_call *call, const struct rest_names
     if (buf_failed(&path)) {
         return errinfo_nomem(call->info);
     }
-    TRY(rest_call__get(call, &question, &answer));
+    TRY(rest_call__ask(call, &question, &answer));
     TRY(rest_members(secret_slice(&answer.body), wanted, ARRAY_COUNT(wanted), values, call->info));
     return rest_vended__parse(call, values[0], values[1], ret_vended);
 }
 
-static enum err nothing_vended(const struct rest_call *call, const struct rest_table *table,
-                               struct slice name)
+static enum err nothing_vended(const struct rest_call *call, struct slice name)
 {
-    if (table->wants_signing) {
-        return errinfo_set(call->info, ERR_UNSUPPORTED, NULL,
-                           "catalog \"%.*s\" would sign each request for the files of table "
-                           "\"%.*s\": remote signing is missing here",
-                           SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
-    }
     (void)errinfo_set(call->info, ERR_DENIED, "42501",
                       "catalog \"%.*s\" vends no credentials for the files of table \"%.*s\"",
                       SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
@@ -282,7 +276,7 @@ enum err rest_open_object(struct rest *rest, const struct rest_catalog *catalog,
         TRY(ask(&call, ns, name, false, false, &table));
     }
     if (table->grant == NULL) {
-        return nothing_vended(&call, table, name);
+        return nothing_vended(&call, name);
     }
     /* The key says that it is the same person and sign-in, whichever object stands for them. */
     return storage_grant_open(table->grant, table->who, location, (struct slice){0}, ret_object,

@@ -17,6 +17,7 @@ static const struct {
     {"GET /v1/{prefix}/namespaces/{namespace}/views", REST_LIST_VIEWS},
     {"GET /v1/{prefix}/namespaces/{namespace}/views/{view}", REST_LOAD_VIEW},
     {"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials", REST_LOAD_CREDENTIALS},
+    {"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/sign", REST_SIGN},
 };
 
 /* ---- lists ---- */
