@@ -107,7 +107,7 @@ struct storage_signed;
 MUST_USE enum err storage_signed_fill(struct storage_signed *signed_request, struct slice url,
                                       const struct fetch_header *headers, size_t header_count,
                                       int64_t keep_ms, struct errinfo *info);
-/* Has one signed for the grant's person, and fills `ret_signed`. Any thread, without a lock held. */
+/* Has one signed for the grant's person, and fills `ret_signed`. Any thread; no lock is held. */
 typedef enum err (*storage_sign_cb)(void *context, const struct storage_to_sign *request,
                                     struct storage_signed *ret_signed, struct errinfo *info);
 

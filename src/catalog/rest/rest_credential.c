@@ -235,7 +235,7 @@ static bool has_signed(const struct storage_credential *credentials, size_t coun
 
 enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns, struct slice name,
                    const struct rest_vended *vended, struct slice signing,
-                   struct storage_grant **ret_grant)
+                   struct storage_grant **ret_grant, const struct identity **ret_lent_to)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lending", 0);
     struct fetch_pool *pool CLEANUP(fetch_pool_cleanup) = NULL;
@@ -247,6 +247,7 @@ enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns
     TRY(rest_vended__list(vended, arena, &credentials, &count, call->info));
     if (count == 0 || call->rest->options.storage == NULL) {
         *ret_grant = NULL;
+        *ret_lent_to = NULL;
         return ERR_OK;
     }
     struct lender *lender CLEANUP(lender_cleanup) = mem_calloc(1, sizeof(*lender));
@@ -270,6 +271,7 @@ enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns
                                             .release = lender_free,
                                             .context = lender};
     TRY(storage_grant_new(&spec, ret_grant, call->info));
+    *ret_lent_to = lender->who;
     lender = NULL; /* the grant's */
     return ERR_OK;
 }

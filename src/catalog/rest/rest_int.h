@@ -87,6 +87,13 @@ enum rest_endpoint {
     REST_LOAD_VIEW = 1 << 5,
     REST_LOAD_CREDENTIALS = 1 << 6,
     REST_SIGN = 1 << 7,
+    REST_CREATE_NAMESPACE = 1 << 8,
+    REST_DROP_NAMESPACE = 1 << 9,
+    REST_CREATE_TABLE = 1 << 10,
+    REST_REGISTER_TABLE = 1 << 11,
+    REST_UPDATE_TABLE = 1 << 12,
+    REST_DROP_TABLE = 1 << 13,
+    REST_RENAME_TABLE = 1 << 14,
 };
 
 /* What the catalog told this person of itself. */
@@ -95,6 +102,7 @@ struct rest_config {
     char *prefix; /* encoded, with a slash at its end; empty = none */
     char *separator;
     unsigned endpoints;
+    bool takes_keys; /* Idempotency-Key */
     int64_t fetched_us;
 };
 
@@ -251,17 +259,19 @@ MUST_USE enum err rest_sign(void *context, const struct storage_to_sign *request
                             struct storage_signed *ret_signed, struct errinfo *info);
 
 /* A grant of storage for one table and person, which asks this catalog for newer credentials.
- * `*ret_grant` NULL: nothing was vended. */
+ * `*ret_grant` NULL: nothing was vended. It holds `*ret_lent_to`. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
                             struct slice name, const struct rest_vended *vended,
-                            struct slice signing, struct storage_grant **ret_grant);
+                            struct slice signing, struct storage_grant **ret_grant,
+                            const struct identity **ret_lent_to);
 
 /* ---- tables (rest_load.c) ---- */
 
 struct rest_table {
     struct rest_item item;
-    struct identity *who;        /* held: whose the grant is */
-    struct storage_grant *grant; /* NULL: nothing was vended */
+    struct identity *who;           /* held: whose the grant is */
+    struct storage_grant *grant;    /* NULL: nothing was vended */
+    const struct identity *lent_to; /* the same person, held by the grant */
     bool is_view;
     char *etag;
     char *metadata_location;
@@ -272,6 +282,15 @@ struct rest_table {
 /* The table as the catalog gives it now: a reference. */
 MUST_USE enum err rest_load__table(const struct rest_call *call, const struct rest_namespace *ns,
                                    struct slice name, struct rest_table **ret_table);
+/* Likewise, or as it was given last: for what was lent with it. */
+MUST_USE enum err rest_load__kept(const struct rest_call *call, const struct rest_namespace *ns,
+                                  struct slice name, struct rest_table **ret_table);
+/* Of an answer that made one, also a staged one. */
+MUST_USE enum err rest_load__made(const struct rest_call *call, const struct rest_namespace *ns,
+                                  struct slice name, const struct rest_answer *answer,
+                                  struct rest_table **ret_table);
+MUST_USE enum err rest_load__give(const struct rest_table *table, struct arena *arena,
+                                  struct rest_loaded *ret_loaded, struct errinfo *info);
 /* Credentials of a table, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct rest_vended *ret_vended);

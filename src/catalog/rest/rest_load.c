@@ -81,7 +81,8 @@ static enum err fill_grant(const struct rest_call *call, const struct rest_names
 {
     struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
     TRY(rest_vended__parse(call, values[MEMBER_CREDENTIALS], values[MEMBER_CONFIG], &vended));
-    return rest_lend(call, ns, name, &vended, values[MEMBER_SIGNING], &table->grant);
+    return rest_lend(call, ns, name, &vended, values[MEMBER_SIGNING], &table->grant,
+                     &table->lent_to);
 }
 
 static enum err fill(const struct rest_call *call, const struct rest_namespace *ns,
@@ -187,8 +188,8 @@ static enum err ask_either(const struct rest_call *call, const struct rest_names
     return err;
 }
 
-static enum err give(const struct rest_table *table, struct arena *arena,
-                     struct rest_loaded *ret_loaded, struct errinfo *info)
+enum err rest_load__give(const struct rest_table *table, struct arena *arena,
+                         struct rest_loaded *ret_loaded, struct errinfo *info)
 {
     struct rest_loaded loaded = {.is_view = table->is_view};
     bool is_copied =
@@ -211,7 +212,7 @@ enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
     struct rest_table *table CLEANUP(unref_table) = NULL;
     TRY(rest_call__open(rest, catalog, who, &call, info));
     TRY(ask_either(&call, ns, name, all_snapshots, &table));
-    return give(table, arena, ret_loaded, info);
+    return rest_load__give(table, arena, ret_loaded, info);
 }
 
 /* ---- credentials of a table ---- */
@@ -229,6 +230,26 @@ static struct rest_table *find_kept(const struct rest_call *call, const struct r
         }
     }
     return found;
+}
+
+enum err rest_load__kept(const struct rest_call *call, const struct rest_namespace *ns,
+                         struct slice name, struct rest_table **ret_table)
+{
+    struct rest_table *kept = find_kept(call, ns, name);
+    if (kept != NULL) {
+        *ret_table = kept;
+        return ERR_OK;
+    }
+    return ask(call, ns, name, false, false, ret_table); /* it had to give way */
+}
+
+enum err rest_load__made(const struct rest_call *call, const struct rest_namespace *ns,
+                         struct slice name, const struct rest_answer *answer,
+                         struct rest_table **ret_table)
+{
+    struct rest_key key;
+    TRY(key_of(call, ns, name, kind_of(false, false), &key));
+    return make_table(call, ns, name, answer, &key, false, ret_table);
 }
 
 /* By the endpoint for it, or, where there is none, by loading the table again. */
@@ -271,10 +292,8 @@ enum err rest_open_object(struct rest *rest, const struct rest_catalog *catalog,
 {
     struct rest_call call CLEANUP(rest_call__close) = {0};
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    struct rest_table *table CLEANUP(unref_table) = find_kept(&call, ns, name);
-    if (table == NULL) { /* what was kept had to give way */
-        TRY(ask(&call, ns, name, false, false, &table));
-    }
+    struct rest_table *table CLEANUP(unref_table) = NULL;
+    TRY(rest_load__kept(&call, ns, name, &table));
     if (table->grant == NULL) {
         return nothing_vended(&call, name);
     }
