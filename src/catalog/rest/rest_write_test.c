@@ -1,5 +1,5 @@
-/* Goal: a change is asked for once, or again under one key, and what nobody knows is said. Method: a
- * peer on the loopback that plays a catalog with and without keys. Real ones: tests/rest. */
+/* Goal: a change is asked for once, or again under one key, and what nobody knows is said. Method:
+ * a peer on the loopback that plays a catalog with and without keys. Real ones: tests/rest. */
 #include <stdio.h>
 #include <sys/stat.h>
 
