@@ -98,6 +98,7 @@ struct pg_statement {
     size_t declared_count;
     uint32_t *parameters; /* OIDs; NULL: not described yet */
     size_t parameter_count;
+    bool has_arithmetic; /* a parameter that may be a number, whatever it looks like */
     bool is_described;
     bool has_columns;
     struct pg_column *columns;
