@@ -303,8 +303,8 @@ static bool is_about_types(const struct errinfo *info)
 }
 
 /* Those that neither the client nor the engine gives a type are texts, as with PostgreSQL, but for
- * those in the place of a number, which are integers; and all are integers where texts make no sense
- * (sum($1)). */
+ * those in the place of a number, which are integers; and all are integers where texts make no
+ * sense (sum($1)). */
 static enum err cast_with(struct pg_connection *connection, struct pg_statement *statement,
                           const char **types, struct description *description, struct errinfo *info)
 {

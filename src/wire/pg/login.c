@@ -96,6 +96,7 @@ static enum err be_listed(struct pg_connection *connection, struct errinfo *info
         .cancel = stop_statement,
         .terminate = stop_connection,
         .list_cursors = pg__cursors_list,
+        .print_settings = pg__settings_print,
     };
     return client_open(connection->server->warehouse, &spec, &connection->client, info);
 }
