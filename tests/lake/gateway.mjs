@@ -11,6 +11,7 @@
 //   {"restrict": {"bob": {"TABLE": {...}}}}    read-restrictions for a table
 //   {"credentials": {"bob": [...]}}     storage-credentials, in the place of what was vended
 //   {"lend": {"bob": {"seconds": 60}}}  what was vended is said to live so long
+//   {"delay": 500}                      milliseconds before a table is given
 //   {"log": true}                       what was asked since the last time
 //   {"file": "PATH"}                    which is written there too, a line each, from now on
 import { appendFileSync } from 'node:fs';
@@ -26,6 +27,7 @@ let log = [];
 let file = null;
 let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
 let fault = { kind: null, times: 0 };
+let delay = 0;
 
 async function personOf(request) {
     const header = request.headers.authorization ?? '';
@@ -119,6 +121,7 @@ const server = createServer(async (request, response) => {
     if (!who) return fail(response, 401, 'NotAuthorizedException');
     if (is('deny')) return fail(response, 403, 'ForbiddenException');
     if (is('hide')) return fail(response, 404, 'NoSuchTableException');
+    if (delay && path.includes('/tables/')) await new Promise((resume) => setTimeout(resume, delay));
     const { host, authorization, 'accept-encoding': coding, ...headers } = request.headers;
     const own = await innerToken(who.name, authorization);
     if (people === 'same') headers.host = host; // that it calls itself by our address
@@ -147,6 +150,7 @@ createInterface({ input: process.stdin }).on('line', (text) => {
     for (const rule of Object.keys(rules)) if (rule in command) rules[rule] = command[rule];
     if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9 };
     if ('file' in command) file = command.file;
+    if ('delay' in command) delay = command.delay;
     if (command.log) { answer = log; log = []; }
     console.log(JSON.stringify(answer));
 }).on('close', () => process.exit(0));

@@ -67,7 +67,7 @@ class Gateway:
         return self.tell(log=True)
 
     def reset(self):
-        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, fault=None, log=True)
+        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, fault=None, delay=0, log=True)
 
     def close(self):
         self.process.stdin.close()
