@@ -238,6 +238,8 @@ struct query {
     struct plan *plan;
     struct access *access;
     struct engine_query *engine;
+    struct plan *returning; /* what its rows are, if not those of `plan` (RETURNING) */
+    struct access *returning_access;
     struct ArrowArray pulled; /* already, but not given out */
     bool takes_constant;      /* SELECT by itself: what wraps one (COPY, EXPLAIN) runs it */
     bool is_answered;         /* from the plan's constant: the record of its end is its only one */

@@ -329,8 +329,7 @@ static enum err keep(struct copy_in *copy, struct errinfo *info)
         return errinfo_nomem(info);
     }
     if (query->rows_out > 0) {
-        TRY(temp_table_new(table->name, table->uuid, table->columns, table->column_count, table,
-                           copy->file, &fuller, info));
+        TRY(temp_table_new(table, true, copy->file, &fuller, info));
         TRY(session_set_temp(query->session, table->name, fuller, info));
     }
     query->tag = tag;
