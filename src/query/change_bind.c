@@ -52,9 +52,8 @@ enum err change_bind(struct slice statement, const struct query_parameter *param
     do {
         uint64_t number = 0;
         TRY(scanner_next(&scanner, &token, info));
-        bool is_one =
-            token.kind == TOKEN_PARAMETER &&
-            slice_to_u64((struct slice){token.text.ptr + 1, token.text.len - 1}, &number);
+        bool is_one = token.kind == TOKEN_PARAMETER &&
+                      slice_to_u64((struct slice){token.text.ptr + 1, token.text.len - 1}, &number);
         highest = is_one && number > highest ? number : highest;
         if (is_one && number > 0 && number <= count) {
             buf_append(&out, statement.ptr + copied, token.offset - copied);

@@ -26,6 +26,10 @@ MUST_USE enum err change_query_columns(struct query *query, struct slice text,
 MUST_USE enum err change_fill(struct query *query, const struct temp_table *table,
                               const struct change_source *source, struct temp_file **ret_file,
                               struct errinfo *info);
+/* The same of a query that runs already, and reads nothing but rows of its own. */
+MUST_USE enum err change_fill_again(struct query *query, const struct temp_table *table,
+                                    const struct change_source *source, struct temp_file **ret_file,
+                                    struct errinfo *info);
 /* The columns of the table that are named (NULL: the first `given` ones) get those of the query, in
  * their order. */
 MUST_USE enum err change_targets(struct query *query, const struct temp_table *table,

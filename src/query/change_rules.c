@@ -96,7 +96,8 @@ enum err change_checks_of(const struct temp_table *table, enum change_scope scop
         for (size_t c = 0; is_whole && scope != CHANGE_KEYS && c < rule->column_count; c++) {
             add(&checks, rule, rule->columns[c]);
         }
-        if ((is_key && scope != CHANGE_ROWS) || (rule->kind == RULE_CHECK && scope != CHANGE_KEYS)) {
+        if ((is_key && scope != CHANGE_ROWS) ||
+            (rule->kind == RULE_CHECK && scope != CHANGE_KEYS)) {
             add(&checks, rule, SLICE(""));
         }
     }
@@ -121,6 +122,7 @@ void change_write_checks(const struct temp_table *table, const struct change_che
             write_unique(table, check->rule, checks->scope == CHANGE_NEW, out);
         }
     }
+    buf_append_str(out, checks->is_ordered ? ", " CHANGE_ORDER : "");
 }
 
 void change_write_guard(const struct temp_table *table, const struct change_checks *checks,
@@ -146,7 +148,7 @@ void change_write_guard(const struct temp_table *table, const struct change_chec
     for (size_t i = 0; i < checks->count; i++) {
         buf_printf(out, ", k%zu", i);
     }
-    buf_append_char(out, ')');
+    buf_append_str(out, checks->is_ordered ? ", r) ORDER BY r" : ")");
 }
 
 /* As PostgreSQL names what nobody has named: t_pkey, t_a_b_key, t_a_check. */
@@ -170,8 +172,8 @@ static void print_rule(const struct temp_table *table, const struct temp_rule *r
 enum err change_explain(const struct temp_table *table, const struct change_checks *checks,
                         enum err err, struct errinfo *info)
 {
-    const char *at = info == NULL || checks->count == 0 ? NULL
-                                                        : strstr(info->message, checks->marker);
+    const char *at =
+        info == NULL || checks->count == 0 ? NULL : strstr(info->message, checks->marker);
     size_t index = at == NULL ? SIZE_MAX : strtoul(at + strlen(checks->marker), NULL, 10);
     if (index >= checks->count) {
         return err;

@@ -3,6 +3,8 @@
 
 #include "query/change_int.h"
 
+#define CHANGE_ORDER "\"moat order\"" /* the column of that number */
+
 enum change_scope {
     CHANGE_NEW,  /* rows beside those that the table has: all rules */
     CHANGE_ROWS, /* what each row must be by itself */
@@ -18,6 +20,7 @@ struct change_checks {
     enum change_scope scope;
     struct change_check *items;
     size_t count, capacity;
+    bool is_ordered; /* the rows have a number behind the columns: finding equal keys mixes them */
     char marker[UUID_TEXT_BYTES]; /* how the engine's words about a broken one begin */
 };
 

@@ -1,7 +1,7 @@
 /* What a statement would need and give, without running it. Nothing is read: no audit record, no
  * place; but names are resolved as the person, and errors cleaned, as if it ran. */
 #include "base/mem.h"
-#include "query/change_int.h"
+#include "query/change_rules_int.h"
 #include "sql/scan.h"
 
 static enum err copy_columns(const struct engine_column *columns, size_t count, struct arena *arena,
@@ -106,7 +106,9 @@ static enum err write_probe(const struct statement *statement, const struct temp
     buf_append_str(out, "SELECT 1");
     for (size_t i = 0; statement->kind == STATEMENT_UPDATE && i < statement->column_count; i++) {
         if (!slice_equal_fold(statement->types[i], SLICE("default"))) {
-            buf_printf(out, ", (%.*s\n)", SLICE_ARGS(statement->types[i]));
+            const struct relation_column *column = change_column(table, statement->columns[i]);
+            buf_printf(out, ", CAST((%.*s\n) AS %.*s)", SLICE_ARGS(statement->types[i]),
+                       SLICE_ARGS(column == NULL ? SLICE("VARCHAR") : column->type));
         }
     }
     if (statement->where.len > 0) {
@@ -150,8 +152,7 @@ static enum err tell_values(const struct statement *statement, const struct temp
         bool is_begun = token_is_operator(&tokens[0], "(") || token_is_operator(&tokens[0], ",");
         bool is_ended = token_is_operator(&tokens[2], ")") || token_is_operator(&tokens[2], ",");
         bool is_alone = depth == 1 && tokens[1].kind == TOKEN_PARAMETER && is_begun && is_ended;
-        size_t wanted =
-            statement->column_count > 0 ? statement->column_count : table->column_count;
+        size_t wanted = statement->column_count > 0 ? statement->column_count : table->column_count;
         if (is_alone && index < wanted) {
             struct slice column = statement->column_count > 0 ? statement->columns[index]
                                                               : table->columns[index].name;
@@ -206,8 +207,8 @@ static enum err describe_change(struct session *session, const struct statement 
     change_write_table(table, statement->alias, &returning);
     return buf_failed(&returning)
                ? errinfo_nomem(info)
-               : describe_text(session, buf_slice(&returning), arena, ret_columns,
-                               ret_column_count, &ignored_types, &ignored, info);
+               : describe_text(session, buf_slice(&returning), arena, ret_columns, ret_column_count,
+                               &ignored_types, &ignored, info);
 }
 
 static bool is_change(struct slice statement)

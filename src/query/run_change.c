@@ -51,6 +51,16 @@ enum err change_query_columns(struct query *query, struct slice text,
 
 /* ---- texts ---- */
 
+static bool has_keys(const struct temp_table *table)
+{
+    for (size_t i = 0; i < table->rule_count; i++) {
+        if (table->rules[i].kind == RULE_UNIQUE || table->rules[i].kind == RULE_PRIMARY_KEY) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void change_write_table(const struct temp_table *table, struct slice alias, struct buf *out)
 {
     buf_append_str(out, " FROM " TEMP_SCHEMA ".");
@@ -141,13 +151,14 @@ static enum err write_rows(const struct temp_table *table, const struct change_c
 }
 
 static enum err write_source(const struct temp_table *table, const struct change_source *source,
-                             struct buf *out, struct errinfo *info)
+                             bool is_ordered, struct buf *out, struct errinfo *info)
 {
     buf_append_str(out, "SELECT ");
     for (size_t i = 0; i < table->column_count; i++) {
         buf_append_str(out, i == 0 ? "" : ", ");
         write_value(table, source, i, out);
     }
+    buf_append_str(out, is_ordered ? ", row_number() OVER () AS " CHANGE_ORDER : "");
     buf_append_str(out, " FROM (");
     buf_append_slice(out, source->query);
     buf_append_str(out, "\n) AS v (");
@@ -237,17 +248,33 @@ static enum err run_text(struct query *query, const struct temp_table *table,
     return ERR_OK;
 }
 
-enum err change_fill(struct query *query, const struct temp_table *table,
-                     const struct change_source *source, struct temp_file **ret_file,
+static enum err fill(struct query *query, const struct temp_table *table,
+                     const struct change_source *source, bool is_first, struct temp_file **ret_file,
                      struct errinfo *info)
 {
     struct change_checks checks;
     struct buf inner CLEANUP(buf_fini) = {0};
     struct buf text CLEANUP(buf_fini) = {0};
     TRY(change_checks_of(table, CHANGE_NEW, query->arena, &checks, info));
-    TRY(write_source(table, source, &inner, info));
+    checks.is_ordered = has_keys(table);
+    TRY(write_source(table, source, checks.is_ordered, &inner, info));
     TRY(write_rows(table, &checks, buf_slice(&inner), &text, info));
-    return run_text(query, table, &checks, buf_slice(&text), true, ret_file, info);
+    return run_text(query, table, &checks, buf_slice(&text), is_first, ret_file, info);
+}
+
+enum err change_fill(struct query *query, const struct temp_table *table,
+                     const struct change_source *source, struct temp_file **ret_file,
+                     struct errinfo *info)
+{
+    return fill(query, table, source, true, ret_file, info);
+}
+
+enum err change_fill_again(struct query *query, const struct temp_table *table,
+                           const struct change_source *source, struct temp_file **ret_file,
+                           struct errinfo *info)
+{
+    close_engine(query);
+    return fill(query, table, source, false, ret_file, info);
 }
 
 enum err change_tag(struct query *query, const char *format, uint64_t rows, struct errinfo *info)
@@ -313,8 +340,8 @@ static enum err plan_returning(struct query *query, const struct statement *stat
     buf_append_slice(&text, statement->returning);
     buf_append_str(&text, "\n");
     change_write_table(rows, statement->alias, &text);
-    enum err err = buf_failed(&text) ? errinfo_nomem(info)
-                                     : session_set_temp(session, rows->name, rows, info);
+    enum err err =
+        buf_failed(&text) ? errinfo_nomem(info) : session_set_temp(session, rows->name, rows, info);
     if (err == ERR_OK) {
         err = plan_build(session, NULL, buf_slice(&text), &plan, info);
         enum err back = session_set_temp(session, rows->name, now, info);
@@ -345,8 +372,8 @@ static enum err give_rows(struct query *query, const struct statement *statement
     if (access_bind(query->returning_access, query->returning->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    enum err err = engine_query_open(session->engine, session->who, buf_slice(&sql), NULL, 0,
-                                     &engine, info);
+    enum err err =
+        engine_query_open(session->engine, session->who, buf_slice(&sql), NULL, 0, &engine, info);
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
         return err;
@@ -430,9 +457,8 @@ static const struct relation_column *target_of(const struct statement *statement
                                                const struct temp_table *table, size_t index)
 {
     if (statement->column_count > 0) {
-        return index < statement->column_count
-                   ? change_column(table, statement->columns[index])
-                   : NULL;
+        return index < statement->column_count ? change_column(table, statement->columns[index])
+                                               : NULL;
     }
     return index < table->column_count ? &table->columns[index] : NULL;
 }
@@ -477,7 +503,8 @@ static enum err expand_defaults(struct query *query, const struct statement *sta
         }
     }
     buf_append(&out, text.ptr + copied, text.len - copied);
-    if (copied > 0 && (buf_failed(&out) || !arena_slice(query->arena, buf_slice(&out), ret_query))) {
+    if (copied > 0 &&
+        (buf_failed(&out) || !arena_slice(query->arena, buf_slice(&out), ret_query))) {
         return errinfo_nomem(info);
     }
     return ERR_OK;
@@ -601,16 +628,6 @@ static enum err fill_rest(struct query *query, const struct statement *statement
         return errinfo_nomem(info);
     }
     return run_text(query, table, &none, buf_slice(&text), false, ret_file, info);
-}
-
-static bool has_keys(const struct temp_table *table)
-{
-    for (size_t i = 0; i < table->rule_count; i++) {
-        if (table->rules[i].kind == RULE_UNIQUE || table->rules[i].kind == RULE_PRIMARY_KEY) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* The rest and, of an UPDATE, the hits in the table's place; or what was there before. */

@@ -162,8 +162,7 @@ static enum err create_as(struct query *query, const struct statement *statement
     struct engine_column *found;
     struct relation_column *columns;
     size_t *from;
-    enum err err =
-        change_query_columns(query, statement->query, &found, &source.found_count, info);
+    enum err err = change_query_columns(query, statement->query, &found, &source.found_count, info);
     TRY(move_position(query, statement->query, err, info));
     TRY(columns_of_query(query, statement, found, source.found_count, &columns, &from, info));
     source.found = found;

@@ -205,9 +205,10 @@ bool temp_keeps_type(struct slice type, bool *ret_as_text)
         "USMALLINT", "UINTEGER", "UBIGINT",  "FLOAT",     "DOUBLE", "BLOB",
         "DATE",      "VARCHAR",  "TIME",     "TIMESTAMP", "UUID",   "TIMESTAMP WITH TIME ZONE"};
     /* The engine's writer makes something else of these, and the text of each is exact. */
-    static const char *const texts[] = {"HUGEINT",      "UHUGEINT",           "INTERVAL",
-                                        "BIT",          "TIMESTAMP_S",        "TIMESTAMP_MS",
-                                        "TIMESTAMP_NS", "TIME WITH TIME ZONE", "JSON"};
+    static const char *const texts[] = {
+        "HUGEINT",     "UHUGEINT",     "INTERVAL",     "BIT",
+        "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIME WITH TIME ZONE",
+        "JSON"};
     bool is_list = slice_ends_with(type, SLICE("[]"));
     if (is_list) { /* of what is kept as it is, however deep */
         bool as_text = false;

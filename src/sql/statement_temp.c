@@ -154,11 +154,10 @@ static enum err parse_serial(struct cursor *c, const struct slice *column, struc
                              struct buf *rules)
 {
     static const char *const serials[][2] = {
-        {"serial", "INTEGER"},   {"serial4", "INTEGER"},      {"bigserial", "BIGINT"},
-        {"serial8", "BIGINT"},   {"smallserial", "SMALLINT"}, {"serial2", "SMALLINT"},
+        {"serial", "INTEGER"}, {"serial4", "INTEGER"},      {"bigserial", "BIGINT"},
+        {"serial8", "BIGINT"}, {"smallserial", "SMALLINT"}, {"serial2", "SMALLINT"},
     };
-    struct temp_rule rule = {
-        .kind = RULE_SERIAL, .columns = column, .column_count = 1, .next = 1};
+    struct temp_rule rule = {.kind = RULE_SERIAL, .columns = column, .column_count = 1, .next = 1};
     for (size_t i = 0; i < ARRAY_COUNT(serials); i++) {
         if (slice_equal_fold(*type, slice_of(serials[i][0]))) {
             *type = slice_of(serials[i][1]);
@@ -216,8 +215,7 @@ static enum err parse_columns(struct cursor *c, struct statement *s)
     TRY(cursor_expect_operator(c, ")"));
     struct slice *kept = arena_calloc(c->arena, s->column_count * 2, sizeof(*kept));
     s->rule_count = rules.len / sizeof(struct temp_rule);
-    struct temp_rule *kept_rules =
-        arena_calloc(c->arena, s->rule_count + 1, sizeof(*kept_rules));
+    struct temp_rule *kept_rules = arena_calloc(c->arena, s->rule_count + 1, sizeof(*kept_rules));
     if (kept == NULL || kept_rules == NULL || buf_failed(&names) || buf_failed(&types)) {
         return errinfo_nomem(c->info);
     }

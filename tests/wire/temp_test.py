@@ -46,13 +46,8 @@ def rules(client):
     assert client.tags == ["DELETE 3"] and ask("SELECT id FROM t") == [["4"]]
     ask("DELETE FROM t")
     assert client.tags == ["DELETE 1"] and ask("SELECT count(*) FROM t") == [["0"]]
-    for statement in ("CREATE TEMP TABLE u (a INTEGER REFERENCES t)", "CREATE TEMP TABLE u (a INTEGER, UNIQUE (b))", "CREATE TEMP TABLE u (a INTEGER CHECK (b > 1))", "CREATE TEMP TABLE u (a INTEGER DEFAULT 'x')"):
-        try:
-            client.query(statement)
-            assert "REFERENCES" in statement, statement
-            ask("DROP TABLE u")
-        except Refused:
-            pass
+    for statement in ("CREATE TEMP TABLE u (a INTEGER, UNIQUE (b))", "CREATE TEMP TABLE u (a INTEGER CHECK (b > 1))"):
+        refused("42703", client.query, statement)
 
 
 def numbers(client):
@@ -121,7 +116,7 @@ def prepared(client):
     assert client.query("SELECT * FROM p ORDER BY a") == [["-2", None, None, "-Infinity", "f"], ["1", "it's", "2020-01-01", "1.5", "t"], ["3", "\\d", None, None, None]]
     for values, code in ((("x",), "22P02"), (("1.5",), "22P02"), (("99999999999",), "22003")):
         for is_described in (True, False):
-            refused(code, ask, "INSERT INTO p (a) VALUES ($1)", *values, is_described=is_described)
+            refused(code, lambda: ask("INSERT INTO p (a) VALUES ($1)", *values, is_described=is_described))
     refused("22007", ask, "INSERT INTO p (c) VALUES ($1)", "2020-01-01 x")
     for i in range(150):  # in one message, to be merged
         client.send(parse("", "INSERT INTO p (a) VALUES ($1)") + bind("", "", str(i + 100)) + execute())

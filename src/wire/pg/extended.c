@@ -505,9 +505,8 @@ static enum err describe(struct pg_connection *connection, struct pg_statement *
     if (statement->is_described) {
         return ERR_OK;
     }
-    TRY(can_be_described(&statement->command)
-            ? describe_select(connection, statement, info)
-            : describe_other(connection, statement, info));
+    TRY(can_be_described(&statement->command) ? describe_select(connection, statement, info)
+                                              : describe_other(connection, statement, info));
     statement->is_described = true;
     return ERR_OK;
 }
@@ -545,8 +544,8 @@ static bool needs_description(const struct pg_statement *statement, size_t index
     if (declared == 0 || declared == PG_UNKNOWN) {
         return format == 1 || may_be_other || statement->has_arithmetic;
     }
-    return statement->command.is_select && kind_of(declared) == QUERY_PARAMETER_TEXT && declared != PG_TEXT &&
-           declared != PG_VARCHAR && pg_engine_type(declared) != NULL;
+    return statement->command.is_select && kind_of(declared) == QUERY_PARAMETER_TEXT &&
+           declared != PG_TEXT && declared != PG_VARCHAR && pg_engine_type(declared) != NULL;
 }
 
 static enum err read_value(struct pg_connection *connection, struct pg_portal *portal, size_t index,
