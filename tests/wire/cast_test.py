@@ -44,6 +44,7 @@ TEXTS = {
     "numeric(5,2)": {" 1.5 ": "1.50", "1.005": "1.01", "1000": NUMBER, "1.5x": INVALID, "": INVALID, "1 5": INVALID},
     "uuid": {"{11111111-2222-3333-4444-555555555555}": "11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-55555555555": INVALID,
              "11111111-2222-3333-4444-555555555555x": INVALID, "": INVALID},
+    "varbit": {"101": "101", "": "", "1011011101": "1011011101", "102": INVALID, "x": INVALID},
     "bytea": {"\\xdead": "\\xdead", "\\xde AD": "\\xdead", "a\\001\\\\": "\\x61015c", "\\x": "\\x", "\\9": INVALID},
 }
 # What Moat has of PostgreSQL 16, and what 15 says otherwise.

@@ -585,9 +585,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_DELETE:
         command->has_rows = statement.returning.len > 0;
         command->takes_values = true;
-        command->is_transactional = true;
-        command->is_change = true;
-        break;
+        __attribute__((fallthrough));
     case STATEMENT_COPY_IN:
     case STATEMENT_TRUNCATE:
     case STATEMENT_CREATE_VIEW:
