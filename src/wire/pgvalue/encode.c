@@ -219,7 +219,7 @@ static size_t bit_count(struct slice bytes)
     return bytes.len < 2 || padding > 7 ? 0 : (bytes.len - 1) * 8 - padding;
 }
 
-static bool bit_at(struct slice bytes, size_t index)
+static bool is_bit_set(struct slice bytes, size_t index)
 {
     size_t at = index + (unsigned char)bytes.ptr[0];
     return ((unsigned char)bytes.ptr[1 + at / 8] >> (7 - at % 8) & 1) != 0;
@@ -229,7 +229,7 @@ static void print_bits(struct slice bytes, struct buf *out)
 {
     size_t count = bit_count(bytes);
     for (size_t i = 0; i < count; i++) {
-        buf_append_char(out, bit_at(bytes, i) ? '1' : '0');
+        buf_append_char(out, is_bit_set(bytes, i) ? '1' : '0');
     }
 }
 
@@ -241,7 +241,7 @@ static void put_bits(struct slice bytes, struct buf *out)
     for (size_t i = 0; i < count; i += 8) {
         unsigned byte = 0;
         for (size_t j = i; j < count && j < i + 8; j++) {
-            byte |= (unsigned)bit_at(bytes, j) << (7 - j % 8);
+            byte |= (unsigned)is_bit_set(bytes, j) << (7 - j % 8);
         }
         buf_append_char(out, (char)byte);
     }
