@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from contextlib import contextmanager
 
 import world
@@ -135,9 +136,8 @@ class Program:
 
     def __init__(self, server, person, token):
         self.server, self.person = server, person
-        self.token = os.path.join(server.folder, f"token-{person}")
-        with open(self.token, "w") as file:
-            os.chmod(self.token, 0o600)
+        descriptor, self.token = tempfile.mkstemp(prefix=f"token-{person}-", dir=server.folder)  # closed to all others
+        with open(descriptor, "w") as file:
             file.write(token)
 
     def run(self, statement, times=1):
