@@ -344,7 +344,7 @@ static enum err fill_from_copy(struct copy_in *copy, struct errinfo *info)
         buf_append_str(&text, i == 0 ? "" : ", ");
         sql_quote_name(&text, column->name);
     }
-    shape.name = SLICE("moat copy");
+    shape.name = slice_of(copy->marker); /* which nobody has */
     shape.rule_count = 0;
     change_write_table(&shape, SLICE(""), &text);
     TRY(buf_failed(&text) ? errinfo_nomem(info) : ERR_OK);
