@@ -552,9 +552,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     switch (statement.kind) {
     case STATEMENT_QUERY:
         command->is_select = true;
-        command->has_rows = true;
-        command->is_transactional = true;
-        break;
+        __attribute__((fallthrough));
     case STATEMENT_EXPLAIN:
     case STATEMENT_DESCRIBE:
     case STATEMENT_SHOW:
