@@ -11,6 +11,8 @@
 //   {"restrict": {"bob": {"TABLE": {...}}}}    read-restrictions for a table
 //   {"credentials": {"bob": [...]}}     storage-credentials, in the place of what was vended
 //   {"lend": {"bob": {"seconds": 60}}}  what was vended is said to live so long
+//   {"endpoint": "http://..."}          where the store is said to be
+//   {"secrets": true}                   all that was ever lent
 //   {"log": true}                       what was asked since the last time
 //   {"file": "PATH"}                    which is written there too, a line each, from now on
 import { appendFileSync } from 'node:fs';
@@ -23,7 +25,9 @@ const people = rest.length ? JSON.parse(rest[0]) : null;
 const tokens = {};
 let keys;
 let log = [];
+const secrets = new Set();
 let file = null;
+let endpoint = null;
 let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
 let fault = { kind: null, times: 0 };
 
@@ -99,8 +103,10 @@ function change(body, who, path, line) {
     if (restrict) answer['read-restrictions'] = restrict[1];
     if (credentials) Object.assign(answer, { 'storage-credentials': credentials, config: {} });
     if (lend) for (const config of lent(answer)) config['s3.session-token-expires-at-ms'] = `${Date.now() + lend.seconds * 1000}`;
+    if (endpoint) for (const config of lent(answer)) config['s3.endpoint'] = endpoint;
     line.lent = lent(answer).flatMap(idsOf);
-    return restrict || credentials || lend ? JSON.stringify(answer) : body;
+    for (const config of lent(answer)) for (const key of ['s3.secret-access-key', 's3.session-token']) if (config[key]) secrets.add(config[key]);
+    return restrict || credentials || lend || endpoint ? JSON.stringify(answer) : body;
 }
 
 const server = createServer(async (request, response) => {
@@ -146,7 +152,9 @@ createInterface({ input: process.stdin }).on('line', (text) => {
     let answer = {};
     for (const rule of Object.keys(rules)) if (rule in command) rules[rule] = command[rule];
     if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9 };
+    if ('endpoint' in command) endpoint = command.endpoint;
     if ('file' in command) file = command.file;
+    if (command.secrets) answer = [...secrets];
     if (command.log) { answer = log; log = []; }
     console.log(JSON.stringify(answer));
 }).on('close', () => process.exit(0));
