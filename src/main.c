@@ -9,9 +9,9 @@
 #define __has_feature(feature) 0
 #endif
 
-/* Tokens and lent keys are in this memory, also where libraries have copied them to: none of it goes
- * into a core dump, whoever collects them, and no other program of the same user may look at it.
- * Leaks are looked for by just that. */
+/* Tokens and lent keys are in this memory, also where libraries have copied them to: none of it
+ * goes into a core dump, whoever collects them, and no other program of the same user may look at
+ * it. A sanitizer that looks for leaks must. */
 static void keep_memory_in(void)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
