@@ -15,7 +15,7 @@ HOME = (DATA / "prefix").read_text().strip() + "/warehouse/hadoop/core/"
 NAMESPACE = "core_".ljust(len(HOME) - len("s3://lake/") - 1, "x")
 
 
-class SparkTables:
+class SparkFiles:
     """The tables in a store, as `keeper`, one of its people, puts them there; how a catalog comes to know them is its own class's."""
 
     def __init__(self, store, keeper):
@@ -40,7 +40,7 @@ class SparkTables:
         Mover(DATA / "warehouse/hadoop/core" / table, HOME + table, f"{folder}/warehouse/hadoop/core/{table}").move()
 
 
-class InSeaweedFS(SparkTables):
+class SparkTables(SparkFiles):
     def __init__(self, weed, keeper):
         super().__init__(weed.s3, keeper)
         self.weed = weed

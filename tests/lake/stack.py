@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -14,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import world
 from protocol import Refused
-from spark_tables import NAMESPACE, InSeaweedFS, SparkTables
+from spark_tables import NAMESPACE, SparkFiles, SparkTables
 from world import identity
 
 PEOPLE = ("anna", "bob")
@@ -32,7 +33,7 @@ class Weed:
         self.issuer = stack.enter_context(world.issuer_of(folder, 600))
         self.weed = world.SeaweedFS(folder, keys)
         stack.callback(self.weed.close)
-        self.tables = InSeaweedFS(self.weed, keys["olga"])
+        self.tables = SparkTables(self.weed, keys["olga"])
         self.gateway = world.Gateway(folder, self.weed.url, self.issuer.url, people=keys)
         stack.callback(self.gateway.close)
         self.lent = {}
@@ -97,7 +98,7 @@ class Nessie:
         self.gateway = world.Gateway(folder, self.url.removesuffix("/iceberg"), self.issuer.url, people="same")
         self.gateway.url += "/iceberg"
         stack.callback(self.gateway.close)
-        self.tables = SparkTables(self.store, self.keeper)
+        self.tables = SparkFiles(self.store, self.keeper)
         self.ask("namespaces", {"namespace": [NAMESPACE]})
 
     def settings(self, folder, port):
@@ -313,9 +314,8 @@ class Program:
 
     def __init__(self, server, person, token):
         self.server, self.person = server, person
-        self.token = os.path.join(server.folder, f"token-{person}")
-        with open(self.token, "w") as file:
-            os.chmod(self.token, 0o600)
+        descriptor, self.token = tempfile.mkstemp(prefix=f"token-{person}-", dir=server.folder)  # closed to all others
+        with open(descriptor, "w") as file:
             file.write(token)
 
     def run(self, statement, times=1):

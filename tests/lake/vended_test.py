@@ -17,7 +17,7 @@ from pathlib import Path
 
 import world
 from protocol import refused, run
-from spark_tables import NAMESPACE, InSeaweedFS
+from spark_tables import NAMESPACE, SparkTables
 
 MOAT = sys.argv[1]
 SETUP = "CREATE USER anna; GRANT ROLE moat_admin TO anna; CREATE USER bob; CREATE ROLE reader; GRANT ROLE reader TO bob"
@@ -82,7 +82,7 @@ if __name__ == "__main__":
         try:
             with world.issuer_of(folder) as issuer:
                 weed = world.SeaweedFS(folder, PEOPLE)
-                tables = InSeaweedFS(weed, PEOPLE["anna"])
+                tables = SparkTables(weed, PEOPLE["anna"])
                 for table in TABLES:
                     tables.move(table)
                     tables.here(table, local)
