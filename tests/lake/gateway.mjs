@@ -94,19 +94,23 @@ function idsOf(config) {
     return ids.filter((id) => id);
 }
 
+// Numbers of snapshots are larger than those that JavaScript keeps to the digit.
+const parse = (text) => JSON.parse(text.replace(/([:[,]\s*)(-?\d{16,})(?=\s*[,}\]])/g, '$1"@number@$2"'));
+const write = (answer) => JSON.stringify(answer).replace(/"@number@(-?\d+)"/g, '$1');
+
 function change(body, who, path, line) {
     if (!/\/(tables|views)\/[^/]+(\/credentials)?$/.test(path)) return body;
     const restrict = Object.entries(rules.restrict[who] ?? {}).find(([table]) => path.endsWith(`/tables/${table}`));
     const credentials = rules.credentials[who];
     const lend = rules.lend[who];
-    const answer = JSON.parse(body);
+    const answer = parse(body);
     if (restrict) answer['read-restrictions'] = restrict[1];
     if (credentials) Object.assign(answer, { 'storage-credentials': credentials, config: {} });
     if (lend) for (const config of lent(answer)) config['s3.session-token-expires-at-ms'] = `${Date.now() + lend.seconds * 1000}`;
     if (endpoint) for (const config of lent(answer)) config['s3.endpoint'] = endpoint;
     line.lent = lent(answer).flatMap(idsOf);
     for (const config of lent(answer)) for (const key of ['s3.secret-access-key', 's3.session-token']) if (config[key]) secrets.add(config[key]);
-    return restrict || credentials || lend || endpoint ? JSON.stringify(answer) : body;
+    return restrict || credentials || lend || endpoint ? write(answer) : body;
 }
 
 const server = createServer(async (request, response) => {
