@@ -26,6 +26,7 @@
 #include "system/transaction.h"
 
 struct admission;
+struct rest_ahead;
 struct copy_in; /* run_copy_in.c */
 struct fair_ticket;
 struct login_guard;
@@ -86,7 +87,8 @@ struct session {
     struct workspace *workspace; /* shared with forks */
     struct resolve_memo *memo;   /* while a statement is planned, in its arena */
     struct arena *memo_arena;
-    struct query *query; /* the open one, or NULL; under lock for readers on other threads */
+    struct rest_ahead *ahead; /* tables on their way while names are resolved; or NULL */
+    struct query *query;      /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };
 
