@@ -181,6 +181,8 @@ MUST_USE enum err rest_answer__error(const struct rest_catalog *catalog,
                                      const struct rest_question *question, long status,
                                      struct slice body, int64_t retry_after_s,
                                      struct errinfo *info);
+/* Whether it is an error in the form of the specification: of a server that is in its senses. */
+bool rest_answer__is_said(struct slice body);
 
 /* ---- parsers of answers: text that others wrote ---- */
 

@@ -56,7 +56,7 @@ size_t pg__begin(struct buf *out, char type)
 {
     buf_append_char(out, type);
     size_t begun = out->len;
-    pg__write32(out, 0);
+    pg_put32(out, 0);
     return begun;
 }
 
@@ -91,6 +91,20 @@ void pg__write_tag(struct buf *out, const char *tag)
 {
     size_t begun = pg__begin(out, 'C');
     pg__write_text(out, slice_of(tag));
+    pg__end(out, begun);
+}
+
+void pg__write_count_tag(struct buf *out, const char *words, uint64_t count)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + count % 10);
+        count /= 10;
+    } while (count > 0);
+    size_t begun = pg__begin(out, 'C');
+    buf_append_str(out, words);
+    pg__write_text(out, (struct slice){digits + at, sizeof(digits) - at});
     pg__end(out, begun);
 }
 
