@@ -95,12 +95,12 @@ function change(body, who, path, line) {
     const restrict = Object.entries(rules.restrict[who] ?? {}).find(([table]) => path.endsWith(`/tables/${table}`));
     const credentials = rules.credentials[who];
     const lend = rules.lend[who];
-    const answer = JSON.parse(body);
+    const answer = JSON.parse(body.replace(/([:,[]\s*)(-?\d{16,})(?=\s*[,\]}])/g, '$1"@$2"')); // ids of snapshots are no doubles
     if (restrict) answer['read-restrictions'] = restrict[1];
     if (credentials) Object.assign(answer, { 'storage-credentials': credentials, config: {} });
     if (lend) for (const config of lent(answer)) config['s3.session-token-expires-at-ms'] = `${Date.now() + lend.seconds * 1000}`;
     line.lent = lent(answer).flatMap(idsOf);
-    return restrict || credentials || lend ? JSON.stringify(answer) : body;
+    return restrict || credentials || lend ? JSON.stringify(answer).replace(/"@(-?\d+)"/g, '$1') : body;
 }
 
 const server = createServer(async (request, response) => {

@@ -14,6 +14,7 @@
 #define REST_PAGES_MAX 10000
 #define REST_NAMESPACE_DEPTH_MAX 16
 #define REST_URL_BYTES_MAX 8192
+#define REST_URI_BYTES_MAX 2048 /* of a catalog: the rest is for names */
 #define REST_ETAG_BYTES_MAX 256
 #define REST_CACHE_CONTROL_BYTES_MAX 128
 #define REST_SITES_MAX 256
