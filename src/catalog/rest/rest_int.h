@@ -251,8 +251,8 @@ struct lender {
     bool names_provider;          /* it is the REST specification's own endpoint */
 };
 
-/* rest_sign.c. Where to: from the table's properties and `signing`, the "remote-signing-config" of its answer
- * (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
+/* rest_sign.c. Where to: from the table's properties and `signing`, the "remote-signing-config" of
+ * its answer (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
 MUST_USE enum err rest_sign__prepare(const struct rest_call *call, const struct rest_vended *vended,
                                      struct slice signing, struct lender *lender);
 /* A storage_sign_cb; `context` is the lender. */
