@@ -75,7 +75,7 @@ bool rest_auth_parse(struct slice text, enum rest_auth *ret_auth);
 const char *rest_auth_name(enum rest_auth auth);
 
 /* https, or http on the loopback where that is allowed; no user, query or fragment; without the
- * slashes at its end. ERR_INVALID (22023). */
+ * slashes at its end. ERR_INVALID (22023), ERR_LIMIT (54000). */
 MUST_USE enum err rest_uri_check(const struct rest *rest, struct slice written, struct arena *arena,
                                  struct slice *ret_uri, struct errinfo *info);
 

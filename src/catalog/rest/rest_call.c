@@ -112,8 +112,13 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
         return errinfo_nomem(call->info);
     }
     if (url.len > REST_URL_BYTES_MAX) {
-        return errinfo_set(call->info, ERR_LIMIT, "54000", "the name of a %s is too long",
-                           question->what);
+        (void)errinfo_set(call->info, ERR_LIMIT, "54000", "the name of a %s is too long",
+                          question->what);
+        errinfo_hint(call->info,
+                     "Its address would have %zu bytes, encoded and behind that of the catalog, "
+                     "and may have %d.",
+                     url.len, REST_URL_BYTES_MAX);
+        return ERR_LIMIT;
     }
     if (!rest_breaker__enter(&call->rest->breakers, site, clock_mono_us(), &wait_us)) {
         *ret_is_shut = true;

@@ -14,6 +14,7 @@
 #define REST_PAGES_MAX 10000
 #define REST_NAMESPACE_DEPTH_MAX 16
 #define REST_URL_BYTES_MAX 8192
+#define REST_URI_BYTES_MAX 2048 /* of a catalog: the rest is for names */
 #define REST_ETAG_BYTES_MAX 256
 #define REST_CACHE_CONTROL_BYTES_MAX 128
 #define REST_SITES_MAX 256
@@ -249,18 +250,16 @@ struct lender {
     bool names_provider;          /* it is the REST specification's own endpoint */
 };
 
-/* ---- requests that the catalog signs (rest_sign.c) ---- */
-
-/* Where to: from the table's properties and `signing`, the "remote-signing-config" of its answer
- * (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
+/* rest_sign.c. Where to: from the table's properties and `signing`, the "remote-signing-config" of
+ * its answer (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
 MUST_USE enum err rest_sign__prepare(const struct rest_call *call, const struct rest_vended *vended,
                                      struct slice signing, struct lender *lender);
 /* A storage_sign_cb; `context` is the lender. */
 MUST_USE enum err rest_sign(void *context, const struct storage_to_sign *request,
                             struct storage_signed *ret_signed, struct errinfo *info);
 
-/* A grant of storage for one table and person, which asks this catalog for newer credentials.
- * `*ret_grant` NULL: nothing was vended. It holds `*ret_lent_to`. */
+/* A grant of storage for one table and person, renewed by this catalog, which holds `*ret_lent_to`.
+ * NULL: nothing was vended. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
                             struct slice name, const struct rest_vended *vended,
                             struct slice signing, struct storage_grant **ret_grant,
@@ -283,7 +282,7 @@ struct rest_table {
 /* The table as the catalog gives it now: a reference. */
 MUST_USE enum err rest_load__table(const struct rest_call *call, const struct rest_namespace *ns,
                                    struct slice name, struct rest_table **ret_table);
-/* Likewise, or as it was given last: for what was lent with it. */
+/* Likewise, or as it was given last. */
 MUST_USE enum err rest_load__kept(const struct rest_call *call, const struct rest_namespace *ns,
                                   struct slice name, struct rest_table **ret_table);
 /* Of an answer that made one, also a staged one. */
