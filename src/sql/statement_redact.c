@@ -126,13 +126,16 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_SHOW:
     case STATEMENT_COPY:
     case STATEMENT_COPY_IN:
+    case STATEMENT_UPDATE:
+    case STATEMENT_DELETE:
         return true;
     case STATEMENT_EXPLAIN:
     case STATEMENT_CREATE_TEMP:
     case STATEMENT_INSERT:
     case STATEMENT_PREPARE:
-        return statement_parse(statement->query, arena, &inner, NULL) == ERR_OK &&
-               inner.kind == STATEMENT_QUERY;
+        return statement->query.len == 0 ||
+               (statement_parse(statement->query, arena, &inner, NULL) == ERR_OK &&
+                inner.kind == STATEMENT_QUERY);
     case STATEMENT_CREATE_TABLE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:

@@ -30,7 +30,9 @@ WISH_TOKEN = "-c moat.login=token"
 
 class Issuer:
     def __init__(self, world):
-        self.url, self.scope = world["issuer"], world["scope"]
+        self.url, self.scope, self.pid = world["issuer"], world["scope"], world.get("pid")
+        self.live = world.get("live")  # how many seconds tokens live from now on
+        self.issued = []
 
     def ask(self, **form):
         with OPENER.open(f"{self.url}/.well-known/openid-configuration", timeout=30) as answer:
@@ -38,11 +40,8 @@ class Issuer:
         request = urllib.request.Request(endpoint, data=urllib.parse.urlencode({"scope": self.scope, **form}).encode())
         request.add_header("Authorization", "Basic " + base64.b64encode(b"moat:moat-secret").decode())
         with OPENER.open(request, timeout=30) as answer:
-            return json.load(answer)["access_token"]
-
-    def live(self, seconds):
-        """How long tokens live from now on."""
-        identity.post(f"{self.url}/life/{seconds}")
+            self.issued.append(json.load(answer)["access_token"])
+        return self.issued[-1]
 
     def token_of(self, name):
         return self.ask(grant_type="password", username=name, password=f"{name}-password")
@@ -52,8 +51,13 @@ class Gateway:
     """gateway.mjs over a catalog."""
 
     def __init__(self, folder, catalog, issuer, audience="moat,catalog", people=None):
+        modules = CACHE / "oidc-provider/node_modules"
+        if not modules.exists() or shutil.which("node") is None:
+            raise Skip("oidc-provider of npm is not here")
         shutil.copy(HERE / "gateway.mjs", folder)
-        more = [json.dumps(people)] if people else []
+        if not (folder / "node_modules").exists():
+            (folder / "node_modules").symlink_to(modules)
+        more = [json.dumps(people), str(identity.free_port())]
         self.process = subprocess.Popen(["node", "gateway.mjs", catalog, issuer, audience, *more], cwd=folder, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
@@ -67,7 +71,7 @@ class Gateway:
         return self.tell(log=True)
 
     def reset(self):
-        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, fault=None, log=True)
+        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, endpoint=None, fault=None, delay=0, log=True)
 
     def close(self):
         self.process.stdin.close()
@@ -75,9 +79,9 @@ class Gateway:
 
 
 @contextmanager
-def issuer_of(folder, life_s=600):
+def issuer_of(folder, life_s=600, kind=identity.oidc_provider):
     identity.LIFE_S = life_s
-    with identity.oidc_provider(folder) as world:
+    with kind(folder) as world:
         yield Issuer(world)
 
 
@@ -161,7 +165,7 @@ class AccessLog:
 class SeaweedFS:
     """An object store with a REST catalog over it that vends session credentials by its own STS: one program, from PyPI."""
 
-    def __init__(self, folder, people, life_s=3600):
+    def __init__(self, folder, people, life_s=3600, log=None, before=None):
         weed = CACHE / "venv/bin/weed"
         if not weed.exists():
             raise Skip("SeaweedFS of PyPI is not here; tools/deps check installs it")
@@ -184,7 +188,7 @@ class SeaweedFS:
         ports = dict(zip(names, (identity.free_port() for _ in names)))
         options = {f"{name}.port": ports[name] for name in ("master", "volume", "filer", "s3", "admin")}
         options |= {f"{name}.port.grpc": identity.free_port() for name in ("master", "volume", "filer", "s3", "admin")}
-        self.requests = AccessLog(folder / "store.log")
+        self.requests = AccessLog(log)
         (home / "audit.json").write_text(json.dumps({"fluent_host": "127.0.0.1", "fluent_port": self.requests.port, "marshal_as_json": True}))
         options |= {"s3.auditLogConfig": home / "audit.json"}
         options |= {"s3.port.iceberg": ports["iceberg"], "s3.port.lance": 0, "s3.config": home / "s3.json", "s3.iam.config": home / "iam.json",
@@ -192,7 +196,7 @@ class SeaweedFS:
                     "webdav": "false", "admin.ui": "false", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": home, "metricsPort": 0}
         self.log = open(folder / "weed.log", "wb")
         self.process = subprocess.Popen([weed, f"-logdir={home}", "mini", *(f"-{name}={value}" for name, value in options.items())], cwd=home,
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=before)
         self.url, self.s3 = f"http://127.0.0.1:{ports['iceberg']}", f"http://127.0.0.1:{ports['s3']}"
         deadline = time.monotonic() + 60
         while True:

@@ -138,9 +138,8 @@ if __name__ == "__main__":
         folder, weed, gateway = Path(name), None, None
         try:
             with world.issuer_of(folder, LIFE_S) as issuer:
-                weed = vended.weed = world.SeaweedFS(folder, vended.PEOPLE)
-                vended.make_namespace()
-                vended.move(vended.TABLES[0])
+                weed = world.SeaweedFS(folder, vended.PEOPLE)
+                vended.SparkTables(weed, vended.PEOPLE["anna"]).move(vended.TABLES[0])
                 gateway = world.Gateway(folder, weed.url, issuer.url, people=vended.PEOPLE)
                 desk = Desk(folder, issuer, gateway)
                 code = run(CASES, sys.argv[2:])

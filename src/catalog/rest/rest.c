@@ -32,6 +32,13 @@ enum err rest_open(const struct rest_options *options, struct rest **ret_rest, s
     }
     rest->options = *options;
     pthread_mutex_init(&rest->breakers.lock, NULL);
+    if (options->origins != NULL) {
+        rest->origins = mem_strdup(options->origins);
+        rest->options.origins = rest->origins;
+        if (rest->origins == NULL) {
+            return errinfo_nomem(info);
+        }
+    }
     if (options->ca_file != NULL) {
         rest->ca_file = mem_strdup(options->ca_file);
         rest->options.ca_file = rest->ca_file;
@@ -50,6 +57,7 @@ void rest_close(struct rest *rest)
         rest_cache__free(rest->cache);
         pthread_mutex_destroy(&rest->breakers.lock);
         mem_free(rest->ca_file);
+        mem_free(rest->origins);
         mem_free(rest);
     }
 }
@@ -61,7 +69,14 @@ enum err rest_uri_check(const struct rest *rest, struct slice written, struct ar
     while (uri.len > 0 && uri.ptr[uri.len - 1] == '/') {
         uri.len--;
     }
-    bool is_plain = slice_find(uri, SLICE("?")) == SIZE_MAX && uri.len <= REST_URL_BYTES_MAX / 4;
+    bool is_plain = slice_find(uri, SLICE("?")) == SIZE_MAX;
+    if (uri.len > REST_URI_BYTES_MAX) {
+        (void)errinfo_set(info, ERR_LIMIT, "54000",
+                          "the address of a catalog has %zu bytes, and may have %d", uri.len,
+                          REST_URI_BYTES_MAX);
+        errinfo_hint(info, "The names of namespaces and tables are written behind it.");
+        return ERR_LIMIT;
+    }
     if (!is_plain ||
         !fetch_url_is_allowed(uri, rest->options.allow_loopback_http ? FETCH_PLAIN_LOOPBACK
                                                                      : FETCH_TLS_ONLY)) {

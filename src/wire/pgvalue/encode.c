@@ -86,6 +86,7 @@ static bool kind_fits(uint32_t oid, enum column_kind kind)
         return kind == COLUMN_DECIMAL || (kind >= COLUMN_I8 && kind <= COLUMN_U64);
     case PG_BYTEA:
     case PG_UUID:
+    case PG_VARBIT:
         return kind == COLUMN_BYTES;
     case PG_DATE:
         return kind == COLUMN_DATE;
@@ -208,7 +209,42 @@ static struct slice bytes_at(const struct ArrowArray *column, int64_t i)
 static void put_bytes(const struct ArrowArray *column, int64_t i, struct buf *out)
 {
     struct slice bytes = bytes_at(column, i);
-    pg__put(out, bytes.ptr, bytes.len);
+    pg_put(out, bytes.ptr, bytes.len);
+}
+
+/* The engine's bits: first how many of the first byte are none, which are its high ones. */
+static size_t bit_count(struct slice bytes)
+{
+    size_t padding = bytes.len == 0 ? 0 : (unsigned char)bytes.ptr[0];
+    return bytes.len < 2 || padding > 7 ? 0 : (bytes.len - 1) * 8 - padding;
+}
+
+static bool is_bit_set(struct slice bytes, size_t index)
+{
+    size_t at = index + (unsigned char)bytes.ptr[0];
+    return ((unsigned char)bytes.ptr[1 + at / 8] >> (7 - at % 8) & 1) != 0;
+}
+
+static void print_bits(struct slice bytes, struct buf *out)
+{
+    size_t count = bit_count(bytes);
+    for (size_t i = 0; i < count; i++) {
+        buf_append_char(out, is_bit_set(bytes, i) ? '1' : '0');
+    }
+}
+
+/* PostgreSQL's begin in the high bit of the first byte. */
+static void put_bits(struct slice bytes, struct buf *out)
+{
+    size_t count = bit_count(bytes);
+    pg_put32(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i += 8) {
+        unsigned byte = 0;
+        for (size_t j = i; j < count && j < i + 8; j++) {
+            byte |= (unsigned)is_bit_set(bytes, j) << (7 - j % 8);
+        }
+        buf_append_char(out, (char)byte);
+    }
 }
 
 static unsigned __int128 number_at(const struct pg_encoder *encoder,
@@ -358,6 +394,8 @@ static enum err encode_text(const struct pg_encoder *encoder, const struct Arrow
     case COLUMN_BYTES:
         if (encoder->type.oid == PG_BYTEA) {
             pg__print_hex(bytes_at(column, i), out);
+        } else if (encoder->type.oid == PG_VARBIT) {
+            print_bits(bytes_at(column, i), out);
         } else {
             put_bytes(column, i, out);
         }
@@ -394,7 +432,7 @@ static void put_moment(const struct pg_encoder *encoder, int64_t value, struct b
         uint32_t days = value == DAY_INFINITE    ? INT32_MAX
                         : value == -DAY_INFINITE ? (uint32_t)INT32_MIN
                                                  : (uint32_t)(int32_t)(value - DAYS_TO_2000);
-        pg__put32(out, days);
+        pg_put32(out, days);
         return;
     }
     int64_t us;
@@ -404,7 +442,7 @@ static void put_moment(const struct pg_encoder *encoder, int64_t value, struct b
                                       &us)) {
         us = INT64_MIN;
     }
-    pg__put64(out, (uint64_t)us);
+    pg_put64(out, (uint64_t)us);
 }
 
 static enum err put_array(const struct pg_encoder *encoder, const struct ArrowArray *column,
@@ -417,20 +455,20 @@ static enum err put_array(const struct pg_encoder *encoder, const struct ArrowAr
     for (int64_t row = start; row < end; row++) {
         has_null = has_null || pg_cell_is_null(encoder->element, child, row);
     }
-    pg__put32(out, end > start ? 1 : 0); /* dimensions */
-    pg__put32(out, has_null);
-    pg__put32(out, encoder->type.element_oid);
+    pg_put32(out, end > start ? 1 : 0); /* dimensions */
+    pg_put32(out, has_null);
+    pg_put32(out, encoder->type.element_oid);
     if (end > start) {
-        pg__put32(out, (uint32_t)(end - start));
-        pg__put32(out, 1); /* lower bound */
+        pg_put32(out, (uint32_t)(end - start));
+        pg_put32(out, 1); /* lower bound */
     }
     for (int64_t row = start; row < end; row++) {
         if (pg_cell_is_null(encoder->element, child, row)) {
-            pg__put32(out, UINT32_MAX);
+            pg_put32(out, UINT32_MAX);
             continue;
         }
         size_t length_at = out->len;
-        pg__put32(out, 0);
+        pg_put32(out, 0);
         TRY(pg_encode(encoder->element, child, row, out, info));
         if (buf_failed(out)) {
             return errinfo_nomem(info);
@@ -444,11 +482,11 @@ static enum err put_array(const struct pg_encoder *encoder, const struct ArrowAr
 static void put_integer(uint32_t oid, int64_t value, struct buf *out)
 {
     if (oid == PG_INT2) {
-        pg__put16(out, (uint16_t)value);
+        pg_put16(out, (uint16_t)value);
     } else if (oid == PG_INT8) {
-        pg__put64(out, (uint64_t)value);
+        pg_put64(out, (uint64_t)value);
     } else {
-        pg__put32(out, (uint32_t)value);
+        pg_put32(out, (uint32_t)value);
     }
 }
 
@@ -486,13 +524,13 @@ static enum err encode_binary(const struct pg_encoder *encoder, const struct Arr
     case PG_FLOAT4: {
         uint32_t bits;
         memcpy(&bits, (const float *)values + i, sizeof(bits));
-        pg__put32(out, bits);
+        pg_put32(out, bits);
         break;
     }
     case PG_FLOAT8: {
         uint64_t bits;
         memcpy(&bits, (const double *)values + i, sizeof(bits));
-        pg__put64(out, bits);
+        pg_put64(out, bits);
         break;
     }
     case PG_NUMERIC: {
@@ -507,19 +545,22 @@ static enum err encode_binary(const struct pg_encoder *encoder, const struct Arr
         put_moment(encoder, int_at(encoder, values, i), out);
         break;
     case PG_TIME:
-        pg__put64(out, (uint64_t)pg__us_of(int_at(encoder, values, i), encoder->unit));
+        pg_put64(out, (uint64_t)pg__us_of(int_at(encoder, values, i), encoder->unit));
         break;
     case PG_INTERVAL: {
         struct pg_interval interval = interval_at(column, i);
-        pg__put64(out, (uint64_t)interval.us);
-        pg__put32(out, (uint32_t)interval.days);
-        pg__put32(out, (uint32_t)interval.months);
+        pg_put64(out, (uint64_t)interval.us);
+        pg_put32(out, (uint32_t)interval.days);
+        pg_put32(out, (uint32_t)interval.months);
         break;
     }
     case PG_UUID:
         return put_uuid(encoder, bytes_at(column, i), out, info);
     case PG_BYTEA:
         put_bytes(column, i, out);
+        break;
+    case PG_VARBIT:
+        put_bits(bytes_at(column, i), out);
         break;
     default: /* text and its kin are the same in both formats */
         return encode_text(encoder, column, row, out, info);

@@ -47,7 +47,8 @@ static enum way text_way(const struct pg_encoder *encoder)
 {
     switch ((enum column_kind)encoder->kind) {
     case COLUMN_BYTES:
-        return encoder->type.oid == PG_BYTEA ? WAY_ENCODE : WAY_BYTES;
+        return encoder->type.oid == PG_BYTEA || encoder->type.oid == PG_VARBIT ? WAY_ENCODE
+                                                                               : WAY_BYTES;
     case COLUMN_I32:
         return WAY_TEXT_32;
     case COLUMN_I64:
@@ -82,7 +83,7 @@ static enum way binary_way(const struct pg_encoder *encoder)
     uint32_t oid = encoder->type.oid;
     switch ((enum column_kind)encoder->kind) {
     case COLUMN_BYTES:
-        return oid == PG_UUID ? WAY_ENCODE : WAY_BYTES;
+        return oid == PG_UUID || oid == PG_VARBIT ? WAY_ENCODE : WAY_BYTES;
     case COLUMN_BOOL:
         return oid == PG_BOOL ? WAY_BOOL : WAY_ENCODE;
     case COLUMN_I16:
@@ -329,10 +330,10 @@ static enum err encode_cell(const struct pg_row_column *column, int64_t row, str
 {
     size_t length_at = out->len;
     if (pg_cell_is_null(column->encoder, column->array, row)) {
-        pg__put32(out, UINT32_MAX);
+        pg_put32(out, UINT32_MAX);
         return ERR_OK;
     }
-    pg__put32(out, 0);
+    pg_put32(out, 0);
     TRY(pg_encode(column->encoder, column->array, row, out, info));
     if (!buf_failed(out)) {
         (void)put_32(out->ptr + length_at, (uint32_t)(out->len - length_at - 4));
