@@ -154,8 +154,9 @@ static void say_ready(void *context, const char *address, const struct server_po
                        ports->http, config_text(cli->config, CONFIG_SERVER_HTTP_ADDRESS));
         }
         if (ports->web != 0) {
-            buf_printf(&cli->out.buf, "Serving SQL over HTTP and Trino's protocol on port %u of %s\n",
-                       ports->web, address);
+            buf_printf(&cli->out.buf,
+                       "Serving SQL over HTTP and Trino's protocol on port %u of %s\n", ports->web,
+                       address);
         }
         (void)finish(cli, EXIT_OK);
     }

@@ -20,7 +20,7 @@ struct http_options {
     size_t body_bytes_max;      /* 0 = no bodies */
     int64_t request_timeout_ms; /* from its first byte to its last; 0 = 10 s */
     bool is_tls_required;       /* in the clear nothing is answered but that (400) */
-    bool routes_sign_in;        /* the login is over when a route calls http_signed_in, not before */
+    bool routes_sign_in; /* the login is over when a route calls http_signed_in, not before */
     void (*close_state)(void *state); /* of http_set_state; NULL: there is none */
 };
 

@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         struct http_parsed part;
         size_t cut = parsed.used / 2;
-        ASSERT(http_request_parse((struct slice){input.ptr, cut}, &limits, NULL, &part) == HTTP_PARTIAL);
+        ASSERT(http_request_parse((struct slice){input.ptr, cut}, &limits, NULL, &part) ==
+               HTTP_PARTIAL);
         ASSERT(part.need > cut && part.need <= parsed.used);
         break;
     case HTTP_PARTIAL:

@@ -52,8 +52,8 @@ struct http_parsed {
 #define HTTP_CHUNKED_BYTES_MAX 1048576u
 
 /* Reads one request from the start of `input`. No state: a request is read again when more of it is
- * there, which its limits bound. A body in chunks is joined in `chunks` (NULL: it is only measured),
- * of which the request's body is then a view. */
+ * there, which its limits bound. A body in chunks is joined in `chunks` (NULL: only
+ * measured), of which the request's body is then a view. */
 enum http_outcome http_request_parse(struct slice input, const struct http_limits *limits,
                                      struct buf *chunks, struct http_parsed *ret_parsed);
 

@@ -207,8 +207,7 @@ static enum err read_values(struct reader *reader, struct slice **ret_values, si
 
 static enum err plan_statement(const struct trino_request *request, struct slice text,
                                const struct slice *values, size_t value_count, unsigned depth,
-                               struct arena *arena, struct trino_plan *plan,
-                               struct errinfo *info);
+                               struct arena *arena, struct trino_plan *plan, struct errinfo *info);
 
 static enum err plan_execute(struct reader *reader, unsigned depth)
 {
@@ -257,8 +256,8 @@ static enum err take_property(struct reader *reader, struct slice *ret_name)
         struct slice property;
         reader->at++;
         TRY(take_name(reader, &property));
-        char *both = arena_printf(reader->arena, "%.*s.%.*s", SLICE_ARGS(*ret_name),
-                                  SLICE_ARGS(property));
+        char *both =
+            arena_printf(reader->arena, "%.*s.%.*s", SLICE_ARGS(*ret_name), SLICE_ARGS(property));
         if (both == NULL) {
             return errinfo_nomem(reader->info);
         }
@@ -389,8 +388,9 @@ static enum err plan_transaction(struct reader *reader, bool *ret_is_known)
         add_header(plan, "X-Trino-Started-Transaction-Id", SLICE("read-only"));
         return ERR_OK;
     }
-    const char *word = take(reader, "commit") ? "COMMIT" : take(reader, "rollback") ? "ROLLBACK"
-                                                                                     : NULL;
+    const char *word = take(reader, "commit")     ? "COMMIT"
+                       : take(reader, "rollback") ? "ROLLBACK"
+                                                  : NULL;
     if (word == NULL) {
         *ret_is_known = false;
         return ERR_OK;
@@ -426,9 +426,9 @@ static enum err plan_explain(struct reader *reader, const struct slice *values, 
     size_t at = reader->at;
     if (token_is_operator(next(reader), "(")) {
         at++;
-        bool is_options = at < reader->tokens.count &&
-                          (token_is(&reader->tokens.all[at], "type") ||
-                           token_is(&reader->tokens.all[at], "format"));
+        bool is_options =
+            at < reader->tokens.count && (token_is(&reader->tokens.all[at], "type") ||
+                                          token_is(&reader->tokens.all[at], "format"));
         while (is_options && at < reader->tokens.count &&
                !token_is_operator(&reader->tokens.all[at], ")")) {
             at++;
@@ -491,8 +491,7 @@ static enum err plan_statement(const struct trino_request *request, struct slice
     }
     reader.at = 0;
     if (request->transaction.len > 0 && !only_reads(&reader)) {
-        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                          "a transaction of this protocol only reads");
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "a transaction of this protocol only reads");
         errinfo_hint(info, "Run what changes something outside of it: autocommit.");
         return ERR_UNSUPPORTED;
     }

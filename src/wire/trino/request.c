@@ -27,8 +27,9 @@ static enum err decode(struct slice text, struct arena *arena, struct slice *ret
             int high = i + 2 < text.len + 0 ? digit(text.ptr[i + 1]) : -1;
             int low = i + 2 < text.len ? digit(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0) {
-                return errinfo_set(info, ERR_INVALID, "22023", "a field of the request has a "
-                                                               "\"%%\" without two digits");
+                return errinfo_set(info, ERR_INVALID, "22023",
+                                   "a field of the request has a "
+                                   "\"%%\" without two digits");
             }
             c = (char)(high * 16 + low);
             i += 2;

@@ -1,6 +1,7 @@
-/* A query in Trino's dialect as one in ours, token by token: functions by the table functions.def, literals and types
- * that are written differently, and the tables of `system` and information_schema. What is not known goes through as
- * it is: the engine's parser, the list of functions and the policy see what comes out of it, whoever wrote it.
+/* A query in Trino's dialect as one in ours, token by token: functions by the table functions.def,
+ * literals and types that are written differently, and the tables of `system` and
+ * information_schema. What is not known goes through as it is: the engine's parser, the list of
+ * functions and the policy see what comes out of it, whoever wrote it.
  *
  * Why tokens: a grammar of Trino would be a second one that could disagree with what runs. */
 #include "base/json.h"
@@ -185,9 +186,9 @@ static enum err put_format(struct trino_rewrite *r, struct range argument, struc
     static const struct {
         char from;
         const char *to;
-    } parts[] = {{'i', "%M"},  {'s', "%S"}, {'M', "%B"}, {'e', "%-d"}, {'k', "%-H"},
-                 {'l', "%-I"}, {'c', "%-m"}, {'W', "%A"}, {'h', "%I"}, {'T', "%H:%M:%S"},
-                 {'r', "%I:%M:%S %p"}};
+    } parts[] = {{'i', "%M"},  {'s', "%S"},       {'M', "%B"},         {'e', "%-d"},
+                 {'k', "%-H"}, {'l', "%-I"},      {'c', "%-m"},        {'W', "%A"},
+                 {'h', "%I"},  {'T', "%H:%M:%S"}, {'r', "%I:%M:%S %p"}};
     struct slice format;
     struct buf text CLEANUP(buf_fini) = {0};
     TRY(word_of(r, argument, &format, info));
@@ -280,8 +281,7 @@ static enum err put_call(struct trino_rewrite *r, size_t *i, size_t to, unsigned
         is_known = is_known || token_is(at(r, *i), functions[f].name);
     }
     *ret_done = false;
-    if (!is_known || end < *i + 3 || !is_op(r, end - 1, ")") ||
-        (*i > 0 && is_op(r, *i - 1, "."))) {
+    if (!is_known || end < *i + 3 || !is_op(r, end - 1, ")") || (*i > 0 && is_op(r, *i - 1, "."))) {
         return ERR_OK;
     }
     while (from < end - 1) {
@@ -406,8 +406,8 @@ static bool put_time_type(struct trino_rewrite *r, size_t *i)
     bool has_digits = is_op(r, next, "(") && at(r, next + 1)->kind == TOKEN_NUMBER &&
                       is_op(r, next + 2, ")") && slice_to_u64(at(r, next + 1)->text, &digits);
     next += has_digits ? 3 : 0;
-    bool with_zone = is_word(r, next, "with") && is_word(r, next + 1, "time") &&
-                     is_word(r, next + 2, "zone");
+    bool with_zone =
+        is_word(r, next, "with") && is_word(r, next + 1, "time") && is_word(r, next + 2, "zone");
     if (!has_digits && !with_zone) {
         return false;
     }
@@ -427,8 +427,8 @@ static bool put_time_type(struct trino_rewrite *r, size_t *i)
 static enum err put_array_type(struct trino_rewrite *r, size_t *i, size_t to, unsigned depth,
                                bool *ret_done, struct errinfo *info)
 {
-    bool is_query = is_word(r, *i + 2, "select") || is_word(r, *i + 2, "with") ||
-                    is_word(r, *i + 2, "values");
+    bool is_query =
+        is_word(r, *i + 2, "select") || is_word(r, *i + 2, "with") || is_word(r, *i + 2, "values");
     *ret_done = is_word(r, *i, "array") && is_op(r, *i + 1, "(") && !is_query;
     if (!*ret_done) {
         return ERR_OK;
@@ -471,11 +471,10 @@ static void put_query(struct trino_rewrite *r, const char *query, struct slice c
 /* Whether a name or AS that follows a table is its alias. */
 static bool is_alias(const struct trino_rewrite *r, size_t i)
 {
-    static const char *const words[] = {"where", "group",     "order",     "limit", "offset",
-                                        "fetch", "join",      "inner",     "left",  "right",
-                                        "full",  "cross",     "natural",   "on",    "using",
-                                        "union", "intersect", "except",    "having", "window",
-                                        "for",   "tablesample"};
+    static const char *const words[] = {
+        "where",     "group",  "order",  "limit",  "offset",  "fetch",      "join",  "inner",
+        "left",      "right",  "full",   "cross",  "natural", "on",         "using", "union",
+        "intersect", "except", "having", "window", "for",     "tablesample"};
     const struct token *token = at(r, i);
     for (size_t w = 0; w < ARRAY_COUNT(words); w++) {
         if (token_is(token, words[w])) {
@@ -509,9 +508,8 @@ static enum err put_table(struct trino_rewrite *r, size_t *i, bool *ret_done, st
     struct slice schema = count < 2 ? SLICE("") : names[count - 2];
     bool is_information = slice_equal_fold(schema, SLICE("information_schema"));
     bool is_system = slice_equal_fold(catalog, SLICE("system"));
-    const char *query = is_information || is_system
-                            ? trino_table(schema, names[count - 1], is_information)
-                            : NULL;
+    const char *query =
+        is_information || is_system ? trino_table(schema, names[count - 1], is_information) : NULL;
     if (query == NULL) {
         return ERR_OK;
     }
@@ -532,8 +530,8 @@ static enum err put_table(struct trino_rewrite *r, size_t *i, bool *ret_done, st
 static enum err put_values(struct trino_rewrite *r, size_t *i, size_t to, unsigned depth,
                            struct errinfo *info)
 {
-    static const char *const ends[] = {"order", "limit", "offset", "fetch", "union", "intersect",
-                                       "except"};
+    static const char *const ends[] = {"order", "limit",     "offset", "fetch",
+                                       "union", "intersect", "except"};
     copy(r, (*i)++);
     size_t end = *i;
     while (end < to) {
@@ -560,8 +558,7 @@ static enum err put_values(struct trino_rewrite *r, size_t *i, size_t to, unsign
 }
 
 /* OFFSET n [ROWS] before LIMIT m or FETCH FIRST m ROWS ONLY: ours comes behind them. */
-static enum err put_offset(struct trino_rewrite *r, size_t *i, unsigned depth,
-                           struct errinfo *info)
+static enum err put_offset(struct trino_rewrite *r, size_t *i, unsigned depth, struct errinfo *info)
 {
     struct range offset = {0, 0};
     size_t next = *i;
@@ -638,8 +635,8 @@ static enum err emit_one(struct trino_rewrite *r, size_t *i, size_t to, unsigned
             return put_values(r, i, to, depth, info);
         }
         bool is_offset = token_is(token, "offset") && at(r, *i + 1)->kind == TOKEN_NUMBER;
-        bool is_fetch = token_is(token, "fetch") &&
-                        (is_word(r, *i + 1, "first") || is_word(r, *i + 1, "next"));
+        bool is_fetch =
+            token_is(token, "fetch") && (is_word(r, *i + 1, "first") || is_word(r, *i + 1, "next"));
         if (!is_done && (is_offset || is_fetch)) {
             return put_offset(r, i, depth, info);
         }

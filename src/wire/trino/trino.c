@@ -172,12 +172,12 @@ static void add_headers(struct ask *ask, const struct trino_plan *plan)
 }
 
 /* What has no rows is one of its own: true. */
-static const struct slice done_columns =
-    {"[{\"name\":\"result\",\"type\":\"boolean\",\"typeSignature\":{\"rawType\":\"boolean\","
-     "\"arguments\":[]}}]",
-     sizeof("[{\"name\":\"result\",\"type\":\"boolean\",\"typeSignature\":{\"rawType\":\"boolean\","
-            "\"arguments\":[]}}]") -
-         1};
+static const struct slice done_columns = {
+    "[{\"name\":\"result\",\"type\":\"boolean\",\"typeSignature\":{\"rawType\":\"boolean\","
+    "\"arguments\":[]}}]",
+    sizeof("[{\"name\":\"result\",\"type\":\"boolean\",\"typeSignature\":{\"rawType\":\"boolean\","
+           "\"arguments\":[]}}]") -
+        1};
 
 static void send_done(struct ask *ask, const struct trino_plan *plan)
 {
@@ -384,8 +384,8 @@ static void put_columns(const struct trino_plan *plan, struct buf *out)
     static const struct {
         const char *name;
         const char *type;
-    } columns[] = {{"Position", "bigint"}, {"Type", "varchar"},  {"Column Name", "varchar"},
-                   {"Catalog", "varchar"}, {"Schema", "varchar"}, {"Table", "varchar"},
+    } columns[] = {{"Position", "bigint"}, {"Type", "varchar"},     {"Column Name", "varchar"},
+                   {"Catalog", "varchar"}, {"Schema", "varchar"},   {"Table", "varchar"},
                    {"Type", "varchar"},    {"Type Size", "bigint"}, {"Aliased", "boolean"}};
     size_t from = plan->is_input ? 0 : 2;
     size_t to = plan->is_input ? 2 : ARRAY_COUNT(columns);

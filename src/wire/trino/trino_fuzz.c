@@ -1,5 +1,6 @@
-/* What a client sends: a statement in Trino's dialect, a field with pairs, and the name of a type. Whatever the bytes, nothing
- * is read beside them, what comes out is bounded by what went in, and positions are inside. */
+/* What a client sends: a statement in Trino's dialect, a field with pairs, and the name of a type.
+ * Whatever the bytes, nothing is read beside them, what comes out is bounded by what went in, and
+ * positions are inside. */
 #include "base/fuzz.h"
 #include "wire/trino/trino_int.h"
 
@@ -15,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (arena == NULL || size > 65536) {
         return 0;
     }
-    enum err err = trino_pairs_read(input, arena, pairs, ARRAY_COUNT(pairs),
-                                    &request.prepared_count, NULL);
+    enum err err =
+        trino_pairs_read(input, arena, pairs, ARRAY_COUNT(pairs), &request.prepared_count, NULL);
     ASSERT(request.prepared_count <= ARRAY_COUNT(pairs));
     err = trino_plan(&request, input, arena, &plan, NULL);
     if (err == ERR_OK) {

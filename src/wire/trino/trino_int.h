@@ -66,9 +66,8 @@ struct trino_request {
 MUST_USE enum err trino_request_read(const struct http_exchange *exchange, struct arena *arena,
                                      struct trino_request *ret_request, struct errinfo *info);
 /* "a=b%20c, d=e" of one field. ERR_INVALID. */
-MUST_USE enum err trino_pairs_read(struct slice text, struct arena *arena,
-                                   struct trino_pair *pairs, size_t pairs_max, size_t *count,
-                                   struct errinfo *info);
+MUST_USE enum err trino_pairs_read(struct slice text, struct arena *arena, struct trino_pair *pairs,
+                                   size_t pairs_max, size_t *count, struct errinfo *info);
 void trino_encode(struct buf *out, struct slice text); /* as in a query string */
 /* A session property as a setting of Moat; false: it is one that changes nothing here. */
 MUST_USE enum err trino_property(const struct trino_pair *property, bool *ret_is_setting,
@@ -80,14 +79,14 @@ MUST_USE enum err trino_property(const struct trino_pair *property, bool *ret_is
 
 /* What a statement comes to. */
 struct trino_plan {
-    struct slice text; /* what runs; empty: nothing, it is answered at once */
+    struct slice text;   /* what runs; empty: nothing, it is answered at once */
     struct slice origin; /* what positions of errors are of: the statement, or the prepared one */
     const struct trino_move *moves;
     size_t move_count;
-    const char *update_type;     /* NULL: by the tag of what runs, or a query */
+    const char *update_type;                      /* NULL: by the tag of what runs, or a query */
     struct trino_pair headers[TRINO_HEADERS_MAX]; /* of the answer, once it has succeeded */
     size_t header_count;
-    struct slice describes;     /* DESCRIBE INPUT and OUTPUT: of this */
+    struct slice describes; /* DESCRIBE INPUT and OUTPUT: of this */
     bool is_input;
     bool is_explain;
 };
@@ -119,7 +118,7 @@ struct trino_rewrite {
     struct slice catalog; /* of the session, for its information_schema */
     const struct slice *values;
     size_t value_count;
-    size_t *ordinals; /* of each token that is a "?" */
+    size_t *ordinals;      /* of each token that is a "?" */
     bool keeps_parameters; /* "?" stays: it is described, not run */
     struct arena *arena;
     struct buf out;
@@ -129,9 +128,9 @@ struct trino_rewrite {
 MUST_USE enum err trino_rewrite(struct trino_rewrite *rewrite, struct errinfo *info);
 
 /* SHOW, DESCRIBE: as a query over what the person may see. False: it is none of these. */
-MUST_USE enum err trino_show(const struct trino_request *request,
-                             const struct trino_tokens *tokens, struct arena *arena,
-                             bool *ret_is_show, struct slice *ret_text, struct errinfo *info);
+MUST_USE enum err trino_show(const struct trino_request *request, const struct trino_tokens *tokens,
+                             struct arena *arena, bool *ret_is_show, struct slice *ret_text,
+                             struct errinfo *info);
 /* The query that stands for a table of `system` or an information_schema, or NULL. */
 const char *trino_table(struct slice schema, struct slice name, bool is_information);
 

@@ -81,8 +81,7 @@ TEST(trino, positions_are_of_what_was_sent)
     const char *text = "SELECT approx_distinct(a), nope FROM t";
     CHECK_OK(plan(&fixture, text));
     size_t ran = slice_find(fixture.plan.text, SLICE("nope"));
-    assert_int_equal(strstr(text, "nope") - text + 1,
-                     trino_plan_position(&fixture.plan, ran + 1));
+    assert_int_equal(strstr(text, "nope") - text + 1, trino_plan_position(&fixture.plan, ran + 1));
     assert_int_equal(0, trino_plan_position(&fixture.plan, 0));
 }
 
@@ -103,8 +102,8 @@ TEST(trino, what_clients_keep_is_said_in_fields)
     count = 0;
     CHECK_ERR(ERR_INVALID, trino_pairs_read(SLICE("a=%4"), fixture.arena, pairs, 4, &count, NULL));
     CHECK_ERR(ERR_INVALID, trino_pairs_read(SLICE("a=%00"), fixture.arena, pairs, 4, &count, NULL));
-    CHECK_ERR(ERR_INVALID,
-              trino_pairs_read(SLICE("a=1,b=2,c=3,d=4,e=5"), fixture.arena, pairs, 4, &count, NULL));
+    CHECK_ERR(ERR_INVALID, trino_pairs_read(SLICE("a=1,b=2,c=3,d=4,e=5"), fixture.arena, pairs, 4,
+                                            &count, NULL));
 }
 
 TEST(trino, a_transaction_only_reads)
@@ -130,7 +129,8 @@ TEST(trino, types_have_their_names)
     check_type("DECIMAL(9,2)", "decimal(9,2)");
     check_type("TIMESTAMP WITH TIME ZONE", "timestamp(6) with time zone");
     check_type("INTEGER[][3]", "array(array(integer))");
-    check_type("STRUCT(a INTEGER, \"b \"\"c\" VARCHAR[])", "row(a integer, \"b \"\"c\" array(varchar))");
+    check_type("STRUCT(a INTEGER, \"b \"\"c\" VARCHAR[])",
+               "row(a integer, \"b \"\"c\" array(varchar))");
     check_type("STRUCT(INTEGER, TIME WITH TIME ZONE)", "row(integer, time(6))");
     check_type("MAP(VARCHAR, STRUCT(x DECIMAL(4,1)))", "map(varchar, row(x decimal(4,1)))");
     check_type("ENUM('a)', 'b(')", "varchar");

@@ -1,7 +1,7 @@
-/* Statements that outlive a request. A thread pulls rows while there is room for them: the page that
- * was given out and one ahead of it. When that is full the thread ends, and the next request for a
- * page starts another: who reads slowly holds rows, and no thread. The minder stops what nobody asks
- * for any more.
+/* Statements that outlive a request. A thread pulls rows while there is room for them: the page
+ * that was given out and one ahead of it. When that is full the thread ends, and the next request
+ * for a page starts another: who reads slowly holds rows, and no thread. The minder stops what
+ * nobody asks for any more.
  *
  * Locks: the server's, then that of a kept run, or of a run; none is held while rows are pulled. */
 #include <openssl/rand.h>
@@ -293,8 +293,8 @@ static void end(struct web_kept *kept, enum err err, const struct errinfo *why)
 
 static enum err start(struct web_kept *kept, struct errinfo *info)
 {
-    TRY(web_run_start(kept->run, slice_of(kept->statement), kept->parameters,
-                      kept->parameter_count, info));
+    TRY(web_run_start(kept->run, slice_of(kept->statement), kept->parameters, kept->parameter_count,
+                      info));
     struct query *query = web_run_query(kept->run);
     const struct ArrowSchema *schema = web_run_schema(kept->run);
     if (schema != NULL) {
@@ -416,8 +416,7 @@ static void tell(const struct web_kept *kept, struct web_page *ret_page)
     ret_page->state = kept->state;
     ret_page->has_columns = kept->has_columns;
     ret_page->rows_total = kept->rows_total;
-    ret_page->queued_us =
-        (kept->started_us != 0 ? kept->started_us : now_us) - kept->begun_us;
+    ret_page->queued_us = (kept->started_us != 0 ? kept->started_us : now_us) - kept->begun_us;
     ret_page->elapsed_us = (is_over(kept) ? kept->ended_us : now_us) - kept->begun_us;
     (void)snprintf(ret_page->tag, sizeof(ret_page->tag), "%s", kept->tag);
     (void)snprintf(ret_page->notice, sizeof(ret_page->notice), "%s", kept->notice);

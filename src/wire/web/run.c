@@ -1,4 +1,4 @@
-/* One statement with a session of its own, listed among the clients of the warehouse while it is. */
+/* One statement with a session of its own, listed among the warehouse's clients while it is. */
 #include <pthread.h>
 
 #include "base/mem.h"

@@ -102,8 +102,8 @@ static enum err read_settings(struct ask *ask, const struct json *settings, stru
         return errinfo_nomem(info);
     }
     for (const struct json *value = settings->first; value != NULL; value = value->next) {
-        bool is_plain = value->type == JSON_STRING || value->type == JSON_NUMBER ||
-                        value->type == JSON_BOOL;
+        bool is_plain =
+            value->type == JSON_STRING || value->type == JSON_NUMBER || value->type == JSON_BOOL;
         if (!is_plain || !is_setting_name(value->key)) {
             return errinfo_set(info, ERR_INVALID, "22023", "\"%.*s\" is no setting, or no value",
                                SLICE_ARGS(value->key));
@@ -202,7 +202,8 @@ static void read_accept(struct ask *ask)
     static const struct slice types[] = {[WEB_JSON] = SLICE("application/json"),
                                          [WEB_JSON_LINES] = SLICE("application/x-ndjson"),
                                          [WEB_CSV] = SLICE("text/csv"),
-                                         [WEB_ARROW] = SLICE("application/vnd.apache.arrow.stream")};
+                                         [WEB_ARROW] =
+                                             SLICE("application/vnd.apache.arrow.stream")};
     for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
         size_t at = slice_find(accept, types[i]);
         if (at < nearest) {

@@ -71,7 +71,7 @@ struct web_run_spec {
     size_t setting_count;
 };
 
-/* A session as the spec says. From here on the run is in the list of sessions and can be stopped. */
+/* A session as the spec says. From here on it is in the list of sessions and can be stopped. */
 MUST_USE enum err web_run_open(struct web_server *server, const struct web_run_spec *spec,
                                struct web_run **ret_run, struct errinfo *info);
 void web_run_close(struct web_run *run); /* NULL is allowed */
@@ -82,7 +82,7 @@ struct session *web_run_session(struct web_run *run);
 MUST_USE enum err web_run_start(struct web_run *run, struct slice statement,
                                 const struct query_parameter *parameters, size_t parameter_count,
                                 struct errinfo *info);
-struct query *web_run_query(struct web_run *run);               /* once it has started */
+struct query *web_run_query(struct web_run *run);                    /* once it has started */
 const struct ArrowSchema *web_run_schema(const struct web_run *run); /* NULL: it has no rows */
 /* At the end ret_batch->release is NULL. */
 MUST_USE enum err web_run_next(struct web_run *run, struct ArrowArray *ret_batch,
@@ -150,7 +150,7 @@ struct web_page {
 };
 
 /* The page of `token`, from 0 on; the one that was asked for last may be asked for again. Waits for
- * rows or the end, `wait_ms` at most. In FAILED, when all rows were given out, `ret_why` says why. */
+ * rows or the end, `wait_ms` at most. FAILED: once all rows were given out, `ret_why` says why. */
 void web_kept_page(struct web_kept *kept, uint64_t token, int64_t wait_ms,
                    struct web_page *ret_page, struct errinfo *ret_why);
 /* Without taking rows. */
