@@ -190,6 +190,17 @@ MUST_USE enum err access_open_temp(struct warehouse *warehouse, const struct ide
                                    const struct plan *plan, struct temp_file *sink,
                                    uint64_t bytes_max, const struct engine_rows *rows,
                                    struct access **ret_access, struct errinfo *info);
+/* With any number of sinks, which somebody else keeps. */
+struct access_sinks {
+    enum err (*write)(void *context, size_t index, const void *bytes, size_t len,
+                      struct errinfo *info);
+    size_t count_max;
+    void *context; /* outlives the access */
+};
+MUST_USE enum err access_open_sinks(struct warehouse *warehouse, const struct identity *who,
+                                    const struct plan *plan, const struct access_sinks *sinks,
+                                    struct access **ret_access, struct errinfo *info);
+void access_folder_uri(const struct access *access, struct buf *ret_uri);
 /* As above for loose objects, of which the person may see all. */
 MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
                                       const struct relation_object *const *objects,
@@ -242,6 +253,7 @@ struct query {
     bool takes_constant;      /* SELECT by itself: what wraps one (COPY, EXPLAIN) runs it */
     bool is_answered;         /* from the plan's constant: the record of its end is its only one */
     bool is_given;            /* that constant, by query_next */
+    const struct audit_write *write; /* of one that writes a table of a lake; in the arena */
     struct copy_in *copy_in;  /* of one that takes rows; set under the session's lock */
     atomic_bool is_cancelled;
     atomic_bool is_timed_out;

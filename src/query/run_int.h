@@ -47,6 +47,11 @@ MUST_USE enum err run_describe_plan(struct query *query, struct plan *plan,
 MUST_USE enum err run_temp_file(struct query *query, struct temp_file **ret_file,
                                 uint64_t *ret_bytes_max, struct errinfo *info);
 
+/* What a query gives, by binding it: nothing is read. */
+MUST_USE enum err run_query_columns(struct query *query, struct slice text,
+                                    struct engine_column **ret_columns, size_t *ret_count,
+                                    struct errinfo *info);
+
 /* `ret_is_done` false: the name is of no temporary table. */
 MUST_USE enum err run_drop_temp(struct query *query, const struct statement *statement,
                                 bool *ret_is_done, struct errinfo *info);

@@ -5,6 +5,7 @@
  * they were when the rights change later. The catalog's tables are not written. */
 #include "base/hash.h"
 #include "base/io.h"
+#include "query/dml_int.h"
 #include "query/plan_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
@@ -18,15 +19,6 @@ static enum err move_position(struct query *query, struct slice part, enum err e
         info->position += statement_position(query->statement, part) - 1;
     }
     return err;
-}
-
-static enum err not_temp(const struct statement *statement, struct errinfo *info)
-{
-    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s works on temporary tables only",
-                      statement->tag);
-    errinfo_hint(info, "Registered files are changed by what wrote them; CREATE TEMP TABLE makes a "
-                       "table of this session.");
-    return ERR_UNSUPPORTED;
 }
 
 /* ---- columns ---- */
@@ -102,9 +94,9 @@ static enum err declared_columns(struct query *query, const struct statement *st
 }
 
 /* What a query gives, by binding it: nothing is read. */
-static enum err query_columns(struct query *query, struct slice text,
-                              struct engine_column **ret_columns, size_t *ret_count,
-                              struct errinfo *info)
+enum err run_query_columns(struct query *query, struct slice text,
+                           struct engine_column **ret_columns, size_t *ret_count,
+                           struct errinfo *info)
 {
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
     TRY(plan_build(query->session, NULL, text, &plan, info));
@@ -238,7 +230,7 @@ static enum err make_filling(struct query *query, struct slice text,
 {
     struct engine_column *found;
     size_t count;
-    TRY(query_columns(query, text, &found, &count, info));
+    TRY(run_query_columns(query, text, &found, &count, info));
     *ret_filling = (struct filling){columns, column_count, from, found, count, text};
     return ERR_OK;
 }
@@ -403,7 +395,7 @@ enum err run_insert(struct query *query, const struct statement *statement, stru
     size_t *from;
     struct temp_table *found = session_temp(query->session, &statement->name);
     if (found == NULL) {
-        return not_temp(statement, info);
+        return dml_insert(query, statement, info);
     }
     table = temp_table_ref(found);
     enum err err = make_filling(query, statement->query, table->columns, table->column_count, NULL,
@@ -427,7 +419,7 @@ enum err run_truncate(struct query *query, const struct statement *statement, st
     struct temp_table *empty CLEANUP(temp_table_cleanup) = NULL;
     const struct temp_table *table = session_temp(query->session, &statement->name);
     if (table == NULL) {
-        return not_temp(statement, info);
+        return dml_truncate(query, statement, info);
     }
     TRY(temp_table_new(table->name, table->uuid, table->columns, table->column_count, NULL, NULL,
                        &empty, info));
