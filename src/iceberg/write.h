@@ -153,6 +153,5 @@ MUST_USE enum err iceberg_update_apply(const struct iceberg_update *update,
 MUST_USE enum err iceberg_document_text(struct slice bytes, struct arena *arena,
                                         struct slice *ret_text, struct errinfo *info);
 
-/* JSON of a spec's and a sort order's fields, an array, appended. */
+/* JSON of a spec's fields, an array, appended. */
 void iceberg_spec_write_fields(const struct iceberg_spec *spec, struct buf *out);
-void iceberg_sort_order_write(const struct iceberg_sort_order *order, struct buf *out);

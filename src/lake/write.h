@@ -20,6 +20,10 @@ MUST_USE enum err lake_write_check(const struct lake_write *write, struct errinf
 /* Whether the field has values in files: one of type unknown has none. */
 bool lake_write_keeps(const struct iceberg_field *field);
 
+/* A constant as SQL writes it, without quotes, as a value of exactly this type; false when it is
+ * none. */
+bool lake_value_parse(const struct iceberg_type *type, struct slice text, struct arena *arena,
+                      struct iceberg_value *ret_value);
 /* Appends what a row that gives none has: a literal, or NULL. */
 void lake_write_default(const struct iceberg_field *field, struct buf *out);
 

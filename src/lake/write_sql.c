@@ -19,6 +19,15 @@ void lake_write_default(const struct iceberg_field *field, struct buf *out)
     lake__value_print(&field->type, field->write_default, out);
 }
 
+bool lake_value_parse(const struct iceberg_type *type, struct slice text, struct arena *arena,
+                      struct iceberg_value *ret_value)
+{
+    struct iceberg_value value;
+    return lake__value_parse(type, text, arena, &value) &&
+           iceberg_value_convert(&value, type, ret_value) &&
+           iceberg_value_copy(ret_value, arena, ret_value);
+}
+
 static bool is_partitioned(const struct lake_write *write)
 {
     for (size_t i = 0; i < write->spec->field_count; i++) {

@@ -217,6 +217,29 @@ static void note_audit(struct attempt *a)
     dml->audit.rows = dml->rows;
 }
 
+enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
+{
+    struct attempt a = {.dml = dml,
+                        .metadata = dml->metadata,
+                        .requirements = SLICE("[{\"type\":\"assert-create\"}]"),
+                        .updates = dml->creation,
+                        .now_ms = clock_wall_us() / 1000};
+    enum err err = try_commit(&a, dml->query->arena, info);
+    if (err != ERR_OK && dml->is_unknown) {
+        struct iceberg_metadata *now;
+        struct errinfo ignored;
+        if (load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
+            return unknown(dml, info); /* another table of that name has another uuid */
+        }
+        err = ERR_OK;
+    }
+    if (err == ERR_OK) {
+        dml->is_committed = true;
+        dml->audit.operation = SLICE("create");
+    }
+    return err;
+}
+
 enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, struct errinfo *info)
 {
     struct attempt a = {.dml = dml,

@@ -4,7 +4,7 @@
 #include "catalog/iceberg_commit.h"
 #include "lake/write.h"
 #include "query/lake_int.h"
-#include "query/run_int.h"
+#include "query/run_lake_int.h"
 
 struct dml_file;
 
@@ -56,6 +56,14 @@ void dml_close(struct dml *dml);
 
 /* Makes a snapshot of `added` the head of the table, or of a table that it makes. */
 MUST_USE enum err dml_commit(struct dml *dml, const char *operation, bool removes_all,
+                             struct errinfo *info);
+
+/* A table that is made without rows. */
+MUST_USE enum err dml_commit_creation(struct dml *dml, struct errinfo *info);
+
+/* ---- dml_create.c ---- */
+
+MUST_USE enum err dml_create(struct query *query, const struct statement *statement,
                              struct errinfo *info);
 
 /* ---- dml_insert.c ---- */

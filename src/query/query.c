@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "query/admission_int.h"
+#include "query/dml_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 
@@ -417,6 +418,7 @@ static const struct {
     [STATEMENT_CREATE_TABLE] = {run_create_table, true, false},
     [STATEMENT_CREATE_VIEW] = {run_create_view, true, false},
     [STATEMENT_CREATE_TEMP] = {run_create_temp, false, false},
+    [STATEMENT_CREATE_MANAGED] = {dml_create, false, false},
     [STATEMENT_INSERT] = {run_insert, false, false},
     [STATEMENT_TRUNCATE] = {run_truncate, false, false},
     [STATEMENT_COMMENT] = {run_comment, true, false},

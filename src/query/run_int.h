@@ -52,6 +52,11 @@ MUST_USE enum err run_query_columns(struct query *query, struct slice text,
                                     struct engine_column **ret_columns, size_t *ret_count,
                                     struct errinfo *info);
 
+/* The engine's names of the types that CREATE TABLE declares. */
+MUST_USE enum err run_declared_types(struct query *query, const struct statement *statement,
+                                     struct engine_column **ret_columns, size_t *ret_count,
+                                     struct errinfo *info);
+
 /* `ret_is_done` false: the name is of no temporary table. */
 MUST_USE enum err run_drop_temp(struct query *query, const struct statement *statement,
                                 bool *ret_is_done, struct errinfo *info);
