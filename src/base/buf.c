@@ -64,16 +64,6 @@ void buf_append(struct buf *buf, const void *bytes, size_t len)
     buf->ptr[buf->len] = '\0';
 }
 
-void buf_append_slice(struct buf *buf, struct slice text)
-{
-    buf_append(buf, text.ptr, text.len);
-}
-
-void buf_append_str(struct buf *buf, const char *text)
-{
-    buf_append(buf, text, strlen(text));
-}
-
 void buf_append_char(struct buf *buf, char c)
 {
     buf_append(buf, &c, 1);

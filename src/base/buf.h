@@ -20,13 +20,21 @@ void buf_fini(struct buf *buf); /* frees; accepts a zeroed struct */
 void buf_reset(struct buf *buf);
 
 void buf_append(struct buf *buf, const void *bytes, size_t len);
-void buf_append_slice(struct buf *buf, struct slice text);
-void buf_append_str(struct buf *buf, const char *text);
 void buf_append_char(struct buf *buf, char c);
 PRINTF_LIKE(2, 3) void buf_printf(struct buf *buf, const char *format, ...);
 
 /* Room for `len` more bytes: pointer to them (then add to buf->len yourself), or NULL. */
 MUST_USE char *buf_reserve(struct buf *buf, size_t len);
+
+static inline void buf_append_slice(struct buf *buf, struct slice text)
+{
+    buf_append(buf, text.ptr, text.len);
+}
+
+static inline void buf_append_str(struct buf *buf, const char *text)
+{
+    buf_append(buf, text, strlen(text)); /* of a literal the compiler knows it */
+}
 
 static inline bool buf_failed(const struct buf *buf)
 {

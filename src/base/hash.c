@@ -13,36 +13,53 @@
 #include "base/mem.h"
 
 static EVP_MD *sha256_md;
+static pthread_key_t sha256_key;
+static bool has_sha256_key;
 
-static void fetch_sha256(void)
+static void free_context(void *context)
 {
-    sha256_md = EVP_MD_fetch(NULL, "SHA256", NULL);
+    EVP_MD_CTX_free(context);
 }
 
 /* EVP_sha256() is looked up anew, under locks, in each digest. */
-static const EVP_MD *fetched_sha256(void)
+static void fetch_sha256(void)
+{
+    sha256_md = EVP_MD_fetch(NULL, "SHA256", NULL);
+    has_sha256_key = pthread_key_create(&sha256_key, free_context) == 0;
+}
+
+/* The calling thread's, used again and again: making one costs as much as hashing a short text. */
+static EVP_MD_CTX *sha256_context(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, fetch_sha256);
-    return sha256_md;
+    if (sha256_md == NULL || !has_sha256_key) {
+        return NULL;
+    }
+    EVP_MD_CTX *ctx = pthread_getspecific(sha256_key);
+    if (ctx == NULL) {
+        ctx = EVP_MD_CTX_new();
+        if (ctx != NULL && pthread_setspecific(sha256_key, ctx) != 0) {
+            EVP_MD_CTX_free(ctx);
+            ctx = NULL;
+        }
+    }
+    return ctx;
 }
 
 enum err hash_sha256_parts(const struct slice *parts, size_t part_count,
                            uint8_t ret_digest[SHA256_BYTES])
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    const EVP_MD *sha256 = fetched_sha256();
-    if (ctx == NULL || sha256 == NULL) {
-        EVP_MD_CTX_free(ctx);
+    EVP_MD_CTX *ctx = sha256_context();
+    if (ctx == NULL) {
         return ERR_NOMEM;
     }
-    int good = EVP_DigestInit_ex(ctx, sha256, NULL);
+    int good = EVP_DigestInit_ex(ctx, sha256_md, NULL);
     for (size_t i = 0; good == 1 && i < part_count; i++) {
         good = EVP_DigestUpdate(ctx, parts[i].ptr, parts[i].len);
     }
     unsigned len = 0;
     good = good == 1 && EVP_DigestFinal_ex(ctx, ret_digest, &len) == 1 && len == SHA256_BYTES;
-    EVP_MD_CTX_free(ctx);
     return good ? ERR_OK : ERR_INTERNAL;
 }
 
@@ -148,7 +165,7 @@ static void watch_forks(void)
 static enum err take_random(uint8_t ret_bytes[16])
 {
     static _Thread_local struct {
-        uint8_t bytes[512];
+        uint8_t bytes[2048];
         size_t left;
         unsigned forks;
     } pool;

@@ -38,10 +38,19 @@ MUST_USE enum cli_exit cli_load_config(struct cli *cli);
 MUST_USE enum err cli_read_config(void *context, struct config **ret_config, struct errinfo *info);
 /* Opens the warehouse and a session of the person. With `is_init` the folder is made. */
 MUST_USE enum cli_exit cli_open(struct cli *cli, bool is_init);
-/* Changes the person: a new login and session. On failure the old ones stand. `as` empty = the OS
- * user. */
+/* Changes the person: a new login and session. On failure the old ones stand. `as` empty = whose
+ * token was given, or the OS user. */
 MUST_USE enum err cli_login(struct cli *cli, struct slice as, struct errinfo *info);
 void cli_close(struct cli *cli);
+
+/* ---- token.c ---- */
+
+struct secret;
+/* A person's own token: from a file that only its owner can read, or, for "-", a line of standard
+ * input, which a terminal does not show. It is a token, or the JSON of a token endpoint's answer
+ * with its "access_token" and, optionally, "refresh_token". ERR_DENIED, ERR_INVALID, ERR_IO. */
+MUST_USE enum err token_read(const char *path, struct secret *ret_access,
+                             struct secret *ret_refresh, struct errinfo *info);
 
 /* ---- run.c ---- */
 

@@ -157,6 +157,19 @@ static void say_ready(void *context, const char *address, uint16_t port, bool is
     }
 }
 
+/* On a thread of the server, when it loads its configuration anew. */
+static void say_refused(void *context, const char *what, const char *mend)
+{
+    struct cli *cli = context;
+    struct buf *out = &cli->err.buf;
+    buf_append_str(out, "not for production: ");
+    text_escape(out, slice_of(what), KEEP_NOTHING);
+    buf_append_str(out, "\n    ");
+    text_escape(out, slice_of(mend), KEEP_NOTHING);
+    buf_append_char(out, '\n');
+    report_flush(&cli->err);
+}
+
 enum cli_exit command_serve(struct cli *cli)
 {
     enum cli_exit code = cli_load_config(cli);
@@ -167,6 +180,7 @@ enum cli_exit command_serve(struct cli *cli)
     errinfo_init(&info);
     struct server_options options = {.config = cli->config,
                                      .on_ready = say_ready,
+                                     .on_refused = say_refused,
                                      .load_config = cli_read_config,
                                      .context = cli};
     if (server_run(&options, &info) != ERR_OK) {

@@ -22,6 +22,7 @@ const char options_help[] =
     "Whose data, and where:\n"
     "  --as NAME             ask as another person; for the warehouse's owner, and audited as "
     "such\n"
+    "  --token-file FILE     ask as whose token is in FILE, and catalogs with it; - asks for it\n"
     "  --warehouse DIR       the warehouse's folder (~/.moat)\n"
     "  --config FILE         a configuration file instead of DIR/moat.yaml\n"
     "  --set KEY=VALUE       one configuration value, such as engine.memory=4GiB; repeatable\n"
@@ -75,6 +76,7 @@ enum option_id {
     OPTION_COMMAND,
     OPTION_FILE,
     OPTION_AS,
+    OPTION_TOKEN_FILE,
     OPTION_WAREHOUSE,
     OPTION_CONFIG,
     OPTION_SET,
@@ -100,6 +102,7 @@ static const struct option_entry {
     {"command", 'c', true, OPTION_COMMAND},
     {"file", 'f', true, OPTION_FILE},
     {"as", 0, true, OPTION_AS},
+    {"token-file", 0, true, OPTION_TOKEN_FILE},
     {"warehouse", 0, true, OPTION_WAREHOUSE},
     {"config", 0, true, OPTION_CONFIG},
     {"set", 0, true, OPTION_SET},
@@ -190,6 +193,9 @@ static enum err take_option(struct parser *parser, enum option_id id, const char
         return value[0] != '\0'
                    ? ERR_OK
                    : usage(parser, "--as needs a name, not", value, "name a user of the warehouse");
+    case OPTION_TOKEN_FILE:
+        options->token = value;
+        break;
     case OPTION_WAREHOUSE:
         options->warehouse = value;
         break;
@@ -361,6 +367,40 @@ static enum err find_command(struct parser *parser)
     return unknown_command(parser);
 }
 
+/* A token is one person's, for as long as the program runs. */
+static enum err settle_token(struct parser *parser)
+{
+    const struct cli_options *options = parser->options;
+    if (options->token == NULL) {
+        return ERR_OK;
+    }
+    if (options->as != NULL) {
+        return usage(parser, "a token says who asks; it does not go with --as", options->as,
+                     "leave one of them out");
+    }
+    switch (options->command) {
+    case COMMAND_SQL:
+    case COMMAND_POLICY_VALIDATE:
+    case COMMAND_POLICY_PLAN:
+    case COMMAND_POLICY_APPLY:
+        return ERR_OK;
+    case COMMAND_HELP:
+    case COMMAND_VERSION:
+    case COMMAND_CONFIG_EXPLAIN:
+    case COMMAND_CONFIG_REFERENCE:
+    case COMMAND_AUDIT_VERIFY:
+    case COMMAND_AUDIT_ACCEPT_LOSS:
+    case COMMAND_INIT:
+    case COMMAND_SERVE:
+    case COMMAND_ICEBERG_HELP:
+    case COMMAND_ICEBERG_INSPECT:
+    case COMMAND_ICEBERG_VALIDATE:
+        break;
+    }
+    return usage(parser, "nobody signs in for the command", parser->words[0],
+                 "leave --token-file out");
+}
+
 static enum err settle(struct parser *parser)
 {
     struct cli_options *options = parser->options;
@@ -386,7 +426,7 @@ static enum err settle(struct parser *parser)
         return usage(parser, "-c and -f do not go with the command", parser->words[0],
                      "run them in two calls");
     }
-    return ERR_OK;
+    return settle_token(parser);
 }
 
 enum err options_parse(int argc, char **argv, struct arena *arena, struct cli_options *ret_options,

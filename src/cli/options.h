@@ -52,6 +52,7 @@ struct cli_options {
     struct cli_script *scripts;
     size_t script_count;
     const char *as;        /* NULL = the OS user */
+    const char *token;     /* file with the person's token, "-" standard input; NULL = none */
     const char *warehouse; /* NULL = the configured one */
     const char *config;
     const char **sets;

@@ -59,6 +59,21 @@ TEST(options, commands_take_their_operands)
     CHECK_OK(parse(&options, NULL, ""));
 }
 
+TEST(options, a_token_belongs_to_who_runs_statements)
+{
+    struct cli_options options;
+    struct errinfo info;
+    CHECK_OK(parse(&options, NULL, "moat --token-file t -c A"));
+    CHECK_STR("t", options.token);
+    CHECK_OK(parse(&options, NULL, "moat policy plan p.yaml --token-file=-"));
+    CHECK_STR("-", options.token);
+    CHECK_ERR(ERR_INVALID, parse(&options, &info, "moat --token-file t --as anna"));
+    CHECK_STR("a token says who asks; it does not go with --as \"anna\"", info.message);
+    CHECK_ERR(ERR_INVALID, parse(&options, &info, "moat serve --token-file t"));
+    CHECK_STR("nobody signs in for the command \"serve\"", info.message);
+    CHECK_OK(parse(&options, NULL, ""));
+}
+
 TEST(options, mistakes_name_the_nearest_right_word)
 {
     static const struct {

@@ -1,7 +1,9 @@
 /* From the command line to an open session. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "cli/cli_int.h"
+#include "query/login.h"
 
 extern char **environ;
 
@@ -77,11 +79,29 @@ enum cli_exit cli_load_config(struct cli *cli)
     return EXIT_OK;
 }
 
+static enum err log_in(struct cli *cli, struct slice as, struct identity **ret_who,
+                       struct errinfo *info)
+{
+    struct secret access CLEANUP(secret_fini) = {0};
+    struct secret refresh CLEANUP(secret_fini) = {0};
+    bool is_again = cli->session != NULL;
+    if (cli->options.token == NULL) {
+        return warehouse_login_local(cli->warehouse, as, ret_who, info);
+    }
+    if (is_again) {
+        return errinfo_set(info, ERR_DENIED, "28000",
+                           "the token says who asks, as long as this program runs");
+    }
+    TRY(token_read(cli->options.token, &access, &refresh, info));
+    return warehouse_login_token(cli->warehouse, secret_slice(&access), secret_slice(&refresh),
+                                 ret_who, info);
+}
+
 enum err cli_login(struct cli *cli, struct slice as, struct errinfo *info)
 {
     struct identity *who CLEANUP(identity_cleanup) = NULL;
     struct session *session;
-    TRY(warehouse_login_local(cli->warehouse, as, &who, info));
+    TRY(log_in(cli, as, &who, info));
     TRY(session_open(cli->warehouse, who, &session, info));
     if (cli->session != NULL) {
         session_close(cli->session);

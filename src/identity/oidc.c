@@ -179,6 +179,30 @@ static enum err ask_for_token(struct oidc *oidc, const struct credential *creden
     return ERR_OK;
 }
 
+/* A token, or, where it was genuine once, one that its holder's refresh token gives: whoever comes
+ * back on another day. */
+static enum err take_token(struct oidc *oidc, const struct credential *credential,
+                           struct arena *arena, struct login *ret_login, struct errinfo *info)
+{
+    struct errinfo local;
+    struct oidc_grant_response response CLEANUP(oidc_grant_response_fini) = {0};
+    const struct oidc_sign_in given = {.access = credential->secret,
+                                       .refresh = credential->refresh};
+    info = info != NULL ? info : &local;
+    enum err err = finish(oidc, &given, arena, ret_login, info);
+    bool is_over = err == ERR_DENIED && strcmp(info->message, IDENTITY_TOKEN_EXPIRED) == 0;
+    if (!is_over || credential->refresh.len == 0) {
+        return err;
+    }
+    const struct oidc_grant_request request = {.grant = OIDC_REFRESH, .token = credential->refresh};
+    TRY(oidc_request_grant(oidc, &request, &response, info));
+    const struct oidc_sign_in renewed = {.access = secret_slice(&response.access),
+                                         .refresh = response.refresh.len > 0
+                                                        ? secret_slice(&response.refresh)
+                                                        : credential->refresh};
+    return finish(oidc, &renewed, arena, ret_login, info);
+}
+
 static enum provider_answer answer_of(enum err err, struct refusal *refusal,
                                       const struct errinfo *info)
 {
@@ -200,11 +224,10 @@ static enum err authenticate(void *self, const struct credential *credential, st
     }
     if (jwt_is_like(credential->secret)) {
         bool is_ours = is_our_issuers(oidc, credential->secret, arena);
-        struct oidc_sign_in sign_in = {.access = credential->secret};
         if (!is_ours && is_password) {
             return ERR_OK;
         }
-        err = finish(oidc, &sign_in, arena, ret_login, info);
+        err = take_token(oidc, credential, arena, ret_login, info);
     } else {
         bool is_client = slice_starts_with(credential->user, SLICE(CLIENT_MARK));
         bool is_key = api_key_parse(credential->secret, &key);

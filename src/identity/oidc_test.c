@@ -461,6 +461,55 @@ TEST(oidc, renews_a_sign_in_for_the_same_person_only)
     world_close(&w);
 }
 
+/* Who brings a refresh token along goes on by it, also when the first token is over already. */
+TEST(oidc, renews_by_a_refresh_token_that_was_brought_along)
+{
+    struct world w;
+    struct login renewed = {0};
+    world_open(&w);
+    world_start(&w);
+    char *token = mem_strdup(make_token(&w, w.key, "k1", ""));
+    struct credential credential = {.kind = CREDENTIAL_TOKEN,
+                                    .secret = slice_of(token),
+                                    .refresh = SLICE("r1"),
+                                    .address = SLICE("127.0.0.1")};
+    CHECK_OK(identity_chain_login(w.chain, &credential, w.arena, &w.login, &w.refusal, &w.info));
+    assert_int_equal(0, (int)web_count(w.web, "/token"));
+    struct identity *who = identity_of(&w);
+    pass(&w, 290);
+    set_grant(&w, make_token(&w, w.key, "k1", ""), "r2", 300);
+    CHECK_OK(identity_refresh(who, w.arena, &renewed, &w.info));
+    CHECK(last_request_has(&w, "refresh_token=r1"));
+    login_fini(&renewed);
+    identity_unref(who);
+    /* on another day */
+    pass(&w, 86400);
+    set_grant(&w, make_token(&w, w.key, "k1", ""), NULL, 300);
+    login_fini(&w.login);
+    CHECK_OK(identity_chain_login(w.chain, &credential, w.arena, &w.login, &w.refusal, &w.info));
+    CHECK_SLICE("bob", w.login.subject);
+    who = identity_of(&w);
+    pass(&w, 290); /* the answer had no other one: the first goes on */
+    set_grant(&w, make_token(&w, w.key, "k1", ""), NULL, 300);
+    CHECK_OK(identity_refresh(who, w.arena, &renewed, &w.info));
+    CHECK(last_request_has(&w, "refresh_token=r1"));
+    login_fini(&renewed);
+    identity_unref(who);
+    /* what was never genuine is not renewed */
+    unsigned asked = web_count(w.web, "/token");
+    credential.secret = SLICE("e30.e30.e30");
+    struct login none = {0};
+    CHECK_ERR(ERR_DENIED,
+              identity_chain_login(w.chain, &credential, w.arena, &none, &w.refusal, &w.info));
+    assert_int_equal(asked, web_count(w.web, "/token"));
+    credential.secret = slice_of(token);
+    web_set(w.web, "/token", 400, "{\"error\":\"invalid_grant\"}");
+    CHECK_ERR(ERR_DENIED,
+              identity_chain_login(w.chain, &credential, w.arena, &none, &w.refusal, &w.info));
+    mem_free(token);
+    world_close(&w);
+}
+
 TEST(oidc, mints_headers_from_tokens_that_it_exchanges)
 {
     struct world w;

@@ -26,6 +26,7 @@ struct credential {
     enum credential_kind kind;
     struct slice user;        /* whom they say they are; empty = the credential says it */
     struct slice secret;      /* password, token, key, or response */
+    struct slice refresh;     /* with a TOKEN: what renews it (RFC 6749, 6); empty = none */
     struct slice certificate; /* DER of the leaf */
     struct slice address;     /* where from: an IP address without port */
 };

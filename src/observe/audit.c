@@ -373,14 +373,14 @@ static void count_login(struct metrics *metrics, const struct audit_record *reco
     metrics_add(metrics, METRIC_LOGINS, which * 2 + (record->who == NULL), 1);
 }
 
-static void count_record(struct audit *audit, const struct audit_record *record, int64_t us,
+static void count_record(struct audit *audit, const struct audit_record *record, int64_t started_us,
                          enum err err)
 {
     struct metrics *metrics = audit->metrics;
     metrics_add(metrics, METRIC_AUDIT_BACKLOG, 0, UINT64_MAX);
     metrics_add(metrics, err == ERR_OK ? METRIC_AUDIT_RECORDS : METRIC_AUDIT_FAILURES, 0, 1);
     if (!record->is_lazy) {
-        metrics_observe(metrics, METRIC_AUDIT_FLUSH, us);
+        metrics_observe(metrics, METRIC_AUDIT_FLUSH, clock_mono_us() - started_us);
     }
     if (record->kind == AUDIT_LOGIN) {
         count_login(metrics, record);
@@ -436,7 +436,7 @@ static void write_now(struct audit *audit, struct waiter *self)
 
 enum err audit_write(struct audit *audit, const struct audit_record *record, struct errinfo *info)
 {
-    int64_t started_us = clock_mono_us();
+    int64_t started_us = record->is_lazy ? 0 : clock_mono_us();
     struct buf fields CLEANUP(buf_fini) = {0};
     TRY(audit__print_fields(record, &fields, info));
     struct waiter self = {.fields = buf_slice(&fields),
@@ -451,7 +451,7 @@ enum err audit_write(struct audit *audit, const struct audit_record *record, str
     }
     pthread_mutex_unlock(&audit->lock);
     (void)pthread_cond_destroy(&self.done);
-    count_record(audit, record, clock_mono_us() - started_us, self.err);
+    count_record(audit, record, started_us, self.err);
     return self.err;
 }
 

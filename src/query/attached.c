@@ -121,6 +121,7 @@ enum option {
     OPTION_CLIENT_ID,
     OPTION_CLIENT_SECRET_FILE,
     OPTION_ETAG,
+    OPTION_LENDS, /* written by ATTACH itself */
     OPTION_COUNT
 };
 
@@ -137,6 +138,7 @@ static const char *const option_names[OPTION_COUNT] = {
     [OPTION_CLIENT_ID] = "CLIENT_ID",
     [OPTION_CLIENT_SECRET_FILE] = "CLIENT_SECRET_FILE",
     [OPTION_ETAG] = "ETAG",
+    [OPTION_LENDS] = ATTACHED_LENDS,
 };
 
 static enum err read_switch(const struct relation_option *option, struct slice *ret_value,
@@ -160,8 +162,9 @@ static enum err read_options(const struct system_catalog *kept, struct arena *ar
         while (at < OPTION_COUNT && !slice_equal_fold(option->name, slice_of(option_names[at]))) {
             at++;
         }
-        if (at == OPTION_COUNT) {
-            return unknown("option", option->name, option_names, OPTION_COUNT, info);
+        bool is_kept = kept->type.len > 0; /* and so not what a person writes */
+        if (at == OPTION_COUNT || (at == OPTION_LENDS && !is_kept)) {
+            return unknown("option", option->name, option_names, OPTION_LENDS, info);
         }
         if (ret_values[at].len > 0) {
             return errinfo_set(info, ERR_INVALID, "22023", "the option %s is given twice",
@@ -173,7 +176,7 @@ static enum err read_options(const struct system_catalog *kept, struct arena *ar
             ret_values[at] = option->value;
             continue;
         }
-        TRY(at == OPTION_CREATE || at == OPTION_ETAG
+        TRY(at == OPTION_CREATE || at == OPTION_ETAG || at == OPTION_LENDS
                 ? read_switch(option, &ret_values[at], info)
                 : attached_text(option, arena, &ret_values[at], info));
     }
@@ -301,6 +304,10 @@ enum err attached_read(struct session *session, const struct system_catalog *kep
     out.catalog.location = kept->location;
     if (out.catalog.kind == CATALOG_ICEBERG_REST) {
         TRY(read_remote(session, kept, values, arena, &out.catalog, info));
+        struct slice lends = values[OPTION_LENDS];
+        out.lends = lends.len == 0                           ? REST_LENDS_UNKNOWN
+                    : slice_equal_fold(lends, SLICE("true")) ? REST_LENDS
+                                                             : REST_LENDS_NOTHING;
     } else {
         TRY(check_local(&out.catalog, values, info));
         out.catalog.catalog_name = values[OPTION_CATALOG];

@@ -7,6 +7,7 @@
 
 struct plan_slot {
     struct plan *plan;
+    uint64_t key; /* the plan's: looking for it touches no other */
     struct slice text;
     uint64_t used;
 };
@@ -57,7 +58,7 @@ struct plan *plan_cache_get(struct plan_cache *cache, uint64_t key, struct slice
     pthread_mutex_lock(&cache->lock);
     for (size_t i = 0; i < PLAN_CACHE_SLOTS && found == NULL; i++) {
         struct plan_slot *slot = &cache->slots[i];
-        if (slot->plan == NULL || slot->plan->key != key ||
+        if (slot->plan == NULL || slot->key != key ||
             slot->plan->system_version != system_version || !slice_equal(slot->text, text) ||
             identity_fingerprint(slot->plan->identities[0]) != identity_fingerprint(who) ||
             !slice_equal(identity_subject(slot->plan->identities[0]), identity_subject(who))) {
@@ -81,7 +82,7 @@ void plan_cache_put(struct plan_cache *cache, struct plan *plan, struct slice te
     struct plan_slot *victim = &cache->slots[0];
     for (size_t i = 0; i < PLAN_CACHE_SLOTS; i++) {
         struct plan_slot *slot = &cache->slots[i];
-        if (slot->plan == NULL || slot->plan->key == plan->key) {
+        if (slot->plan == NULL || slot->key == plan->key) {
             victim = slot;
             break;
         }
@@ -91,6 +92,6 @@ void plan_cache_put(struct plan_cache *cache, struct plan *plan, struct slice te
         drop_slot(victim);
     }
     atomic_fetch_add(&plan->references, 1);
-    *victim = (struct plan_slot){plan, {copy, text.len}, ++cache->clock};
+    *victim = (struct plan_slot){plan, plan->key, {copy, text.len}, ++cache->clock};
     pthread_mutex_unlock(&cache->lock);
 }

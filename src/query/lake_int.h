@@ -14,8 +14,11 @@
 struct attached {
     struct catalog_iceberg catalog;
     struct slice owner;
-    bool creates; /* ATTACH is to make the catalog's file */
+    bool creates;          /* ATTACH is to make the catalog's file */
+    enum rest_lends lends; /* REST: as it was found when it was attached */
 };
+
+#define ATTACHED_LENDS "LENDS" /* the option of a kept catalog that `lends` stands in */
 
 /* What the literal of an option says, as a text. ERR_INVALID (22023). */
 MUST_USE enum err attached_text(const struct relation_option *option, struct arena *arena,

@@ -2,6 +2,8 @@
  *
  * A user who does not exist, and one who has no password, get the verifier of nobody: the same
  * messages in the same time, and the same refusal at the end. */
+#include "query/login.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "identity/guard.h"

@@ -114,3 +114,37 @@ enum err warehouse_login_credential(struct warehouse *warehouse,
     *ret_identity = TAKE(who);
     return ERR_OK;
 }
+
+enum err warehouse_login_token(struct warehouse *warehouse, struct slice access,
+                               struct slice refresh, struct identity **ret_identity,
+                               struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "login", 0);
+    struct login_setup *setup CLEANUP(login_setup_cleanup) = NULL;
+    struct slice os_user;
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(login_setup_take(warehouse, &setup, info));
+    if (!identity_chain_takes_tokens(login_setup_chain(setup))) {
+        (void)errinfo_set(info, ERR_INVALID, "22023", "this warehouse knows nobody by a token");
+        errinfo_hint(info, "Set login.providers to oidc, and the keys oidc.issuer and "
+                           "oidc.audience.");
+        return ERR_INVALID;
+    }
+    TRY(identity_os_user(arena, &os_user, info));
+    const char *client = arena_printf(arena, "embedded, run by \"%.*s\"", SLICE_ARGS(os_user));
+    const struct credential credential = {.kind = CREDENTIAL_TOKEN,
+                                          .secret = access,
+                                          .refresh = refresh,
+                                          .address = SLICE("127.0.0.1")};
+    if (client == NULL) {
+        return errinfo_nomem(info);
+    }
+    enum err err =
+        warehouse_login_credential(warehouse, &credential, slice_of(client), ret_identity, info);
+    if (err == ERR_DENIED && info != NULL && info->hint[0] == '\0') {
+        errinfo_hint(info, "Why is in the audit trail: moat_system.audit, as its owner.");
+    }
+    return err;
+}

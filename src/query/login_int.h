@@ -2,6 +2,7 @@
 #pragma once
 
 #include "identity/provider.h"
+#include "query/login.h"
 #include "query/query_int.h"
 
 struct login_setup;

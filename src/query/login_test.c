@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/test.h"
 #include "identity/provider.h"
+#include "query/login.h"
 #include "query/query_int.h"
 #include "system/credentials.h"
 

@@ -44,7 +44,7 @@ static enum err keep_options(struct query *query, const struct statement *statem
                              struct errinfo *info)
 {
     struct relation_option *options =
-        arena_calloc(query->arena, statement->option_count + 1, sizeof(*options));
+        arena_calloc(query->arena, statement->option_count + 2, sizeof(*options));
     if (options == NULL) {
         return errinfo_nomem(info);
     }
@@ -87,13 +87,60 @@ static enum err check_origin(const struct query *query, struct slice uri, struct
     return ERR_DENIED;
 }
 
+static bool is_production(const struct query *query)
+{
+    return config_bool(query->session->warehouse->config, CONFIG_SERVER_PRODUCTION);
+}
+
+static enum err check_production(const struct query *query, const struct catalog_iceberg *catalog,
+                                 struct errinfo *info)
+{
+    if (!is_production(query) || catalog->remote.auth != REST_AUTH_CLIENT) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_DENIED, NULL,
+                      "AUTH client is not for production: the catalog would be asked as this "
+                      "program");
+    errinfo_hint(info, "Attach it with AUTH session or AUTH exchange.");
+    return ERR_DENIED;
+}
+
+/* What it lends for the files of tables is seen by a table only, and only a person can ask for one:
+ * so now, and it is kept for a start in production, when nobody is there to ask as. */
+static enum err probe(struct query *query, const struct catalog_iceberg *catalog,
+                      struct system_catalog *kept, struct errinfo *info)
+{
+    enum rest_lends lends;
+    TRY(rest_probe(catalog->rest, &catalog->remote, query->session->who, &lends, info));
+    if (lends == REST_LENDS_NOTHING && is_production(query)) {
+        (void)errinfo_set(info, ERR_DENIED, NULL,
+                          "catalog \"%.*s\" lends no credentials for the files of its tables",
+                          SLICE_ARGS(catalog->name));
+        errinfo_hint(info, "Let it vend them, or sign requests (\"vended credentials\", \"remote "
+                           "signing\"): in production nothing else reads them.");
+        return ERR_DENIED;
+    }
+    if (lends == REST_LENDS_NOTHING) {
+        (void)snprintf(query->notice, sizeof(query->notice),
+                       "the catalog lends no credentials for the files of its tables");
+    }
+    if (lends != REST_LENDS_UNKNOWN) { /* keep_options left room */
+        struct relation_option *options = (struct relation_option *)(uintptr_t)kept->options;
+        options[kept->option_count++] =
+            (struct relation_option){.name = SLICE(ATTACHED_LENDS),
+                                     .value = lends == REST_LENDS ? SLICE("true") : SLICE("false")};
+    }
+    return ERR_OK;
+}
+
 /* A server is asked as whoever attaches it, if it can be. Who has no token may attach it for those
  * who have: nothing is read by that. */
 static enum err check_remote(struct query *query, const struct attached *attached,
-                             struct errinfo *info)
+                             struct system_catalog *kept, struct errinfo *info)
 {
     const struct identity *who = query->session->who;
     const struct catalog_iceberg *catalog = &attached->catalog;
+    TRY(check_production(query, catalog, info));
     bool is_ours = catalog->remote.client_secret_file.len > 0;
     bool is_owner = identity_is_owner(who) && identity_actor(who).len == 0;
     if (!is_owner) {
@@ -111,7 +158,8 @@ static enum err check_remote(struct query *query, const struct attached *attache
                        "the catalog was not asked: this session has no token");
         return ERR_OK;
     }
-    return catalog_iceberg_check(catalog, who, info);
+    TRY(catalog_iceberg_check(catalog, who, info));
+    return probe(query, catalog, kept, info);
 }
 
 /* Opened once as the person, so that a mistake shows now. */
@@ -133,7 +181,7 @@ static enum err check(struct query *query, const struct statement *statement,
     TRY(keep_options(query, statement, &written, kept, info));
     TRY(attached_read(query->session, kept, query->arena, &attached, info));
     if (written.catalog.kind == CATALOG_ICEBERG_REST) {
-        return check_remote(query, &attached, info);
+        return check_remote(query, &attached, kept, info);
     }
     enum err err = written.creates
                        ? catalog_iceberg_create(&attached.catalog, query->session->who, info)

@@ -134,8 +134,12 @@ static enum err audit_start(struct query *query, UNUSED enum query_state to, str
     return ERR_OK;
 }
 
+/* What is answered already needs neither an engine nor its memory. */
 static enum err take_place(struct query *query, UNUSED enum query_state to, struct errinfo *info)
 {
+    if (query->is_answered) {
+        return ERR_OK;
+    }
     TRY(admission_enter(query->session->warehouse->admission, query, info));
     if (query->session->warehouse->hosts != NULL) {
         engine_session_set_memory(query->session->engine, query->memory_bytes);
@@ -143,10 +147,10 @@ static enum err take_place(struct query *query, UNUSED enum query_state to, stru
     return ERR_OK;
 }
 
-static size_t fill_durations(const struct query *query, struct audit_duration *durations)
+static size_t fill_durations(const struct query *query, int64_t until,
+                             struct audit_duration *durations)
 {
     size_t count = 0;
-    int64_t until = clock_mono_us();
     for (int state = QUERY_DONE - 1; state >= QUERY_RECEIVED; state--) {
         if (query->entered_us[state] != 0) {
             durations[count++] =
@@ -209,12 +213,11 @@ static void count_tables(const struct query *query, const struct audit_record *r
     }
 }
 
-static void count_end(const struct query *query, enum query_state to,
+static void count_end(const struct query *query, enum query_state to, int64_t now_us,
                       const struct audit_record *record)
 {
     struct metrics *metrics = query->session->warehouse->metrics;
     unsigned state = (unsigned)to - QUERY_DONE; /* done, failed, cancelled, as the metric has it */
-    int64_t now_us = clock_mono_us();
     metrics_add(metrics, METRIC_QUERIES, state * 3 + (unsigned)query->session->protocol, 1);
     metrics_add(metrics, METRIC_ROWS_OUT, 0, query->rows_out);
     metrics_add(metrics, METRIC_BYTES_OUT, 0, query->bytes_out);
@@ -235,6 +238,7 @@ static void count_end(const struct query *query, enum query_state to,
 static enum err finish(struct query *query, enum query_state to, struct errinfo *info)
 {
     release(query);
+    int64_t now_us = clock_mono_us();
     struct audit_duration durations[QUERY_STATE_COUNT];
     struct audit_record record = {
         .kind = query->is_start_audited || query->is_answered ? AUDIT_QUERY_END : AUDIT_DENIED,
@@ -244,18 +248,20 @@ static enum err finish(struct query *query, enum query_state to, struct errinfo 
         .rows_out = query->rows_out,
         .bytes_out = query->bytes_out,
         .durations = durations,
-        .duration_count = fill_durations(query, durations),
-        .duration_us = clock_mono_us() - query->entered_us[QUERY_RECEIVED],
+        .duration_count = fill_durations(query, now_us, durations),
+        .duration_us = now_us - query->entered_us[QUERY_RECEIVED],
     };
     if (query->is_answered && to == QUERY_DONE) {
-        return write_record(query, &record, info);
+        TRY(write_record(query, &record, info));
+        count_end(query, to, now_us, &record);
+        return ERR_OK;
     }
     struct errinfo trouble;
     if (write_record(query, &record, &trouble) != ERR_OK) {
         log_error("query", "the end of query %s is not in the audit trail: %s", query->id,
                   trouble.message);
     }
-    count_end(query, to, &record);
+    count_end(query, to, now_us, &record);
     access_close(TAKE(query->access));
     return ERR_OK;
 }

@@ -7,6 +7,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "query/login.h"
+#include "query/production.h"
 #include "query/query.h"
 #include "server/health.h"
 #include "server/notify.h"
@@ -97,6 +99,34 @@ static enum err decide_tls(struct server *server, bool *ret_is_required, struct 
     return load_tls(server, config, info);
 }
 
+/* ---- production ---- */
+
+/* All reasons, so that who mends them need not start once for each. */
+static enum err check_production(struct server *server, const struct config *config,
+                                 struct warehouse *warehouse, struct errinfo *info)
+{
+    const struct server_options *options = server->options;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "production", 0);
+    struct production_reason *reasons;
+    size_t count;
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(production_reasons(config, warehouse, arena, &reasons, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        if (options->on_refused != NULL) {
+            options->on_refused(options->context, reasons[i].what, reasons[i].mend);
+        }
+    }
+    if (count == 0) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_INVALID, "F0000", "not for production, for %zu reason%s", count,
+                      count == 1 ? "" : "s");
+    errinfo_hint(info, "Mend what is listed, or set server.production to false.");
+    return ERR_INVALID;
+}
+
 /* ---- policies as a file ---- */
 
 /* As the owner, whose process this is. What the file says is what holds. */
@@ -143,6 +173,11 @@ static void load_anew(struct server *server, const struct config *config)
 {
     struct errinfo info;
     errinfo_init(&info);
+    bool must_hold = config_bool(server->config, CONFIG_SERVER_PRODUCTION);
+    if (must_hold && check_production(server, config, NULL, &info) != ERR_OK) {
+        log_error("server", "nothing is loaded again: %s", info.message);
+        return;
+    }
     if (server->is_tls) {
         say(load_tls(server, config, &info), "certificates", &info);
     } else if (optional(config, CONFIG_SERVER_TLS_CERTIFICATE) != NULL) {
@@ -245,10 +280,13 @@ static enum err start(struct server *server, const struct server_options *option
         .input_bytes_max = config_bytes(config, CONFIG_SERVER_INPUT_BYTES_MAX),
     };
     TRY(loop_open(&loop, &server->loop, info));
-    TRY(decide_tls(server, &is_tls_required, info));
     struct warehouse_options warehouse = {
         .config = config, .engine_module = options->engine_module, .is_server = true};
     TRY(warehouse_open(&warehouse, &server->warehouse, info));
+    TRY(config_bool(config, CONFIG_SERVER_PRODUCTION)
+            ? check_production(server, config, server->warehouse, info)
+            : ERR_OK);
+    TRY(decide_tls(server, &is_tls_required, info));
     TRY(warehouse_open_login(server->warehouse, info));
     TRY(apply_policies(server, config, info));
     TRY(listen_http(server, ret_http_port, info));

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "identity/provider.h"
+#include "query/login.h"
 #include "query/query.h"
 
 struct house {

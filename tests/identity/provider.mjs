@@ -1,13 +1,13 @@
 // npm's oidc-provider as an issuer for tests: JWT access tokens for "moat", passwords, client credentials, exchange, refresh, and
-// POST /rotate, which replaces the signing key. Prints its port. Lives until its standard input closes.
+// POST /rotate, which replaces the signing key, and POST /life/N, after which tokens live N seconds. Prints its port. Lives until its standard input closes.
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
 
-const LIFE_S = Number(process.argv[2] ?? 5);
+let lifeS = Number(process.argv[2] ?? 5);
 const RESOURCE = 'urn:moat';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-const roles = { bob: ['moat-analyst', 'offline_access'], anna: ['moat-steward', 'moat-moat_admin'] };
+const roles = { bob: ['moat-analyst', 'offline_access'], anna: ['moat-steward', 'moat-moat_admin'], olga: [] };
 let generation = 0;
 let handle;
 
@@ -17,7 +17,7 @@ function makeKey() {
 }
 
 const server = (audience) => ({
-    scope: 'read', audience, accessTokenFormat: 'jwt', accessTokenTTL: LIFE_S, jwt: { sign: { alg: 'ES256' } },
+    scope: 'read', audience, accessTokenFormat: 'jwt', accessTokenTTL: lifeS, jwt: { sign: { alg: 'ES256' } },
 });
 
 const client = (client_id, grant_types) => ({
@@ -48,7 +48,7 @@ function makeProvider(issuer) {
             org: { region: 'EU' },
         }),
         rotateRefreshToken: true,
-        ttl: { RefreshToken: 600, Grant: 600, ClientCredentials: LIFE_S },
+        ttl: { RefreshToken: 600, Grant: 600, ClientCredentials: lifeS },
     });
     const issue = async (ctx, accountId, audience, grantId) => {
         const token = new provider.AccessToken({ accountId, client: ctx.oidc.client, grantId, gty: 'password', scope: 'read' });
@@ -67,7 +67,7 @@ function makeProvider(issuer) {
             scope: 'openid offline_access read', resource: RESOURCE, rotations: 0,
         });
         ctx.body = {
-            access_token: await issue(ctx, username, 'moat', grantId), token_type: 'Bearer', expires_in: LIFE_S,
+            access_token: await issue(ctx, username, 'moat', grantId), token_type: 'Bearer', expires_in: lifeS,
             refresh_token: await refresh.save(), scope: 'read',
         };
     }, ['username', 'password']);
@@ -76,7 +76,7 @@ function makeProvider(issuer) {
         const grant = new provider.Grant({ accountId: claims.sub, clientId: ctx.oidc.client.clientId });
         ctx.body = {
             access_token: await issue(ctx, claims.sub, ctx.oidc.params.audience, await grant.save()),
-            issued_token_type: ctx.oidc.params.requested_token_type, token_type: 'Bearer', expires_in: LIFE_S,
+            issued_token_type: ctx.oidc.params.requested_token_type, token_type: 'Bearer', expires_in: lifeS,
         };
     }, ['subject_token', 'subject_token_type', 'requested_token_type', 'audience']);
     provider.on('server_error', (ctx, error) => console.error(error));
@@ -87,6 +87,11 @@ const web = createServer((request, response) => {
     if (request.method === 'POST' && request.url === '/rotate') {
         handle = makeProvider(`http://127.0.0.1:${web.address().port}`);
         response.end('rotated');
+        return;
+    }
+    if (request.method === 'POST' && request.url.startsWith('/life/')) {
+        lifeS = Number(request.url.slice(6));
+        response.end('so be it');
         return;
     }
     handle(request, response);

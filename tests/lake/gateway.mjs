@@ -3,22 +3,28 @@
 //
 //   node gateway.mjs CATALOG ISSUER AUDIENCE [PEOPLE]    one JSON command a line on standard input, one line of answer each
 //
+// PEOPLE: who they are for a catalog with keys of its own, {"bob": ["id", "secret"]}; "same" passes their own tokens on.
+//
 //   {"deny": {"bob": ["table", ...]}}   403 for what has the text in its path
 //   {"hide": {"bob": [...]}}            404 likewise
 //   {"fault": "hang" | "drop" | "503" | "429" | "401" | "garbage" | "truncate" | "html" | null, "times": N}
 //   {"restrict": {"bob": {"TABLE": {...}}}}    read-restrictions for a table
 //   {"credentials": {"bob": [...]}}     storage-credentials, in the place of what was vended
+//   {"lend": {"bob": {"seconds": 60}}}  what was vended is said to live so long
 //   {"log": true}                       what was asked since the last time
+//   {"file": "PATH"}                    which is written there too, a line each, from now on
+import { appendFileSync } from 'node:fs';
 import { createServer, request as ask } from 'node:http';
 import { createInterface } from 'node:readline';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 
 const [catalog, issuer, audience, ...rest] = process.argv.slice(2);
-const people = rest.length ? JSON.parse(rest[0]) : null; // who they are for a catalog with keys of its own: {"bob": ["id", "secret"]}
+const people = rest.length ? JSON.parse(rest[0]) : null;
 const tokens = {};
 let keys;
 let log = [];
-let rules = { deny: {}, hide: {}, restrict: {}, credentials: {} };
+let file = null;
+let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
 let fault = { kind: null, times: 0 };
 
 async function personOf(request) {
@@ -36,8 +42,9 @@ async function personOf(request) {
     }
 }
 
-async function innerToken(name) {
+async function innerToken(name, given) {
     if (!people) return null;
+    if (people === 'same') return given;
     if (!people[name]) return undefined;
     if (!tokens[name]) {
         const [client_id, client_secret] = people[name];
@@ -70,14 +77,30 @@ function misbehave(request, response) {
     return true;
 }
 
-function change(body, who, path) {
+// Every place of an answer that holds keys of the store.
+const lent = (answer) => [answer.config, ...(answer['storage-credentials'] ?? []).map((one) => one.config)]
+    .filter((config) => config?.['s3.access-key-id']);
+
+// How the store's log calls who uses them: the key's id; the session's too, where its token says it.
+function idsOf(config) {
+    const ids = [config['s3.access-key-id']];
+    try {
+        ids.push(JSON.parse(Buffer.from(config['s3.session-token'].split('.')[1], 'base64url')).sub);
+    } catch { /* not of that form */ }
+    return ids.filter((id) => id);
+}
+
+function change(body, who, path, line) {
+    if (!/\/(tables|views)\/[^/]+(\/credentials)?$/.test(path)) return body;
     const restrict = Object.entries(rules.restrict[who] ?? {}).find(([table]) => path.endsWith(`/tables/${table}`));
     const credentials = rules.credentials[who];
-    if (!path.includes('/tables/') || (!restrict && !credentials)) return body;
+    const lend = rules.lend[who];
     const answer = JSON.parse(body);
     if (restrict) answer['read-restrictions'] = restrict[1];
     if (credentials) Object.assign(answer, { 'storage-credentials': credentials, config: {} });
-    return JSON.stringify(answer);
+    if (lend) for (const config of lent(answer)) config['s3.session-token-expires-at-ms'] = `${Date.now() + lend.seconds * 1000}`;
+    line.lent = lent(answer).flatMap(idsOf);
+    return restrict || credentials || lend ? JSON.stringify(answer) : body;
 }
 
 const server = createServer(async (request, response) => {
@@ -87,13 +110,18 @@ const server = createServer(async (request, response) => {
         id: request.headers['x-request-id'] ?? null, delegation: request.headers['x-iceberg-access-delegation'] ?? null,
         agent: request.headers['user-agent'] ?? null };
     log.push(line);
+    response.on('finish', () => {
+        line.status ??= response.statusCode;
+        if (file) appendFileSync(file, JSON.stringify({ time: new Date().toISOString(), ...line }) + '\n');
+    });
     const is = (rule) => who && (rules[rule][who.name] ?? []).some((text) => path.includes(text));
     if (misbehave(request, response)) return;
     if (!who) return fail(response, 401, 'NotAuthorizedException');
     if (is('deny')) return fail(response, 403, 'ForbiddenException');
     if (is('hide')) return fail(response, 404, 'NoSuchTableException');
     const { host, authorization, 'accept-encoding': coding, ...headers } = request.headers;
-    const own = await innerToken(who.name);
+    const own = await innerToken(who.name, authorization);
+    if (people === 'same') headers.host = host; // that it calls itself by our address
     if (own === undefined) return fail(response, 401, 'NotAuthorizedException');
     if (own) headers.authorization = own;
     const inner = ask(`${catalog}${request.url}`, { method: request.method, headers }, (answer) => {
@@ -102,7 +130,7 @@ const server = createServer(async (request, response) => {
         answer.on('end', () => {
             line.status = answer.statusCode;
             let body = Buffer.concat(parts);
-            if (answer.statusCode === 200 && request.method === 'GET') body = Buffer.from(change(body.toString(), who.name, path));
+            if (answer.statusCode === 200 && request.method === 'GET') body = Buffer.from(change(body.toString(), who.name, path, line));
             const { 'content-length': length, 'transfer-encoding': transfer, ...rest } = answer.headers;
             response.writeHead(answer.statusCode, { ...rest, 'content-length': body.length });
             response.end(body);
@@ -116,8 +144,9 @@ server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 createInterface({ input: process.stdin }).on('line', (text) => {
     const command = JSON.parse(text);
     let answer = {};
-    for (const rule of ['deny', 'hide', 'restrict', 'credentials']) if (rule in command) rules[rule] = command[rule];
+    for (const rule of Object.keys(rules)) if (rule in command) rules[rule] = command[rule];
     if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9 };
+    if ('file' in command) file = command.file;
     if (command.log) { answer = log; log = []; }
     console.log(JSON.stringify(answer));
 }).on('close', () => process.exit(0));

@@ -9,81 +9,20 @@ they stand for. The tables are those that Spark wrote (tests/data/iceberg), move
 Ends with `N passed, N failed`; exits 1 if any failed.
 """
 
-import json
 import os
 import shutil
 import sys
 import tempfile
-import time
-import urllib.error
 from pathlib import Path
 
 import world
-from world import identity
 from protocol import refused, run
-from relocate import Mover
+from spark_tables import NAMESPACE, SparkTables
 
 MOAT = sys.argv[1]
-DATA = Path(__file__).resolve().parents[1] / "data/iceberg"
-HOME = (DATA / "prefix").read_text().strip() + "/warehouse/hadoop/core/"
 SETUP = "CREATE USER anna; GRANT ROLE moat_admin TO anna; CREATE USER bob; CREATE ROLE reader; GRANT ROLE reader TO bob"
 PEOPLE = {"anna": ("annakey", "annasecret"), "bob": ("bobkey", "bobsecret")}
 TABLES = ("v2_none_pos_partition", "v2_bucket_id_pos_eq")
-# Paths inside Parquet files can only be replaced by others of their length: the namespace makes up for it.
-NAMESPACE = "core_".ljust(len(HOME) - len("s3://lake/") - 1, "x")
-
-
-def as_anna(path, body):
-    token = json.loads(identity.post(f"{weed.url}/v1/oauth/tokens", {"grant_type": "client_credentials", "client_id": "annakey",
-                                                                     "client_secret": "annasecret"}))["access_token"]
-    try:
-        return identity.post(f"{weed.url}{path}", token=token, body=json.dumps(body).encode())
-    except urllib.error.HTTPError as error:
-        raise RuntimeError(f"{path}: {error.read().decode()}") from None
-
-
-def make_namespace():
-    """The bucket comes a little after the server."""
-    for attempt in range(100):
-        try:
-            as_anna("/v1/lake/namespaces", {"namespace": [NAMESPACE]})
-            return
-        except RuntimeError:
-            if attempt == 99:
-                raise
-            time.sleep(0.2)
-
-
-def move(table):
-    mover = Mover(DATA / "warehouse/hadoop/core" / table, HOME + table, f"s3://lake/{NAMESPACE}/{table}")
-    files = [path for path in sorted(mover.source.rglob("*")) if path.is_file()]
-    files.sort(key=lambda path: path.name.startswith("snap-") and path.suffix == ".avro")
-    for path in files:
-        name = f"{NAMESPACE}/{table}/{path.relative_to(mover.source)}"
-        data = mover.rewrite(path, path.read_bytes())
-        mover.lengths[f"s3://lake/{name}".encode()] = len(data)
-        if path.suffix in (".avro", ".json", ".parquet"):
-            world.put_object(weed.s3, *PEOPLE["anna"], f"/lake/{name}", data)
-    newest = max(mover.source.glob("metadata/v*.metadata.json"), key=lambda path: int(path.name[1:].split(".")[0]))
-    commit(table, json.loads(mover.rewrite(newest, newest.read_bytes())))
-
-
-def commit(table, metadata):
-    """Makes the table in the catalog what it was. (Its way to register a metadata file forgets the schema.)"""
-    def current(many, which, name):
-        return next(one for one in metadata[many] if one[name] == metadata[which])
-
-    made = json.loads(as_anna(f"/v1/lake/namespaces/{NAMESPACE}/tables", {
-        "name": table, "location": metadata["location"], "schema": current("schemas", "current-schema-id", "schema-id"),
-        "partition-spec": current("partition-specs", "default-spec-id", "spec-id"), "properties": metadata.get("properties", {})}))
-    ids = [[(field["id"], field["name"]) for field in one["schemas"][-1]["fields"]] for one in (made["metadata"], metadata)]
-    assert ids[0] == ids[1], ids
-    snapshot = current("snapshots", "current-snapshot-id", "snapshot-id")
-    snapshot = {key: value for key, value in snapshot.items() if key not in ("parent-snapshot-id", "schema-id")}
-    snapshot["timestamp-ms"] = int(time.time() * 1000) + 1000
-    as_anna(f"/v1/lake/namespaces/{NAMESPACE}/tables/{table}", {"requirements": [], "updates": [
-        {"action": "add-snapshot", "snapshot": snapshot},
-        {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": snapshot["snapshot-id"]}]})
 
 
 def serve(*settings, **more):
@@ -141,13 +80,12 @@ if __name__ == "__main__":
         folder, weed, gateway = Path(name), None, None
         local = f"/tmp/moat-iceberg-{os.urandom(4).hex()}"  # as long as what is written in the files
         try:
-            for table in TABLES:
-                Mover(DATA / "warehouse/hadoop/core" / table, HOME + table, f"{local}/warehouse/hadoop/core/{table}").move()
             with world.issuer_of(folder) as issuer:
                 weed = world.SeaweedFS(folder, PEOPLE)
-                make_namespace()
+                tables = SparkTables(weed, PEOPLE["anna"])
                 for table in TABLES:
-                    move(table)
+                    tables.move(table)
+                    tables.here(table, local)
                 gateway = world.Gateway(folder, weed.url, issuer.url, people=PEOPLE)
                 code = run(CASES, sys.argv[2:])
         except world.Skip as why:

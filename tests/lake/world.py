@@ -7,8 +7,10 @@ import hmac
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -38,6 +40,10 @@ class Issuer:
         with OPENER.open(request, timeout=30) as answer:
             return json.load(answer)["access_token"]
 
+    def live(self, seconds):
+        """How long tokens live from now on."""
+        identity.post(f"{self.url}/life/{seconds}")
+
     def token_of(self, name):
         return self.ask(grant_type="password", username=name, password=f"{name}-password")
 
@@ -61,7 +67,7 @@ class Gateway:
         return self.tell(log=True)
 
     def reset(self):
-        self.tell(deny={}, hide={}, restrict={}, credentials={}, fault=None, log=True)
+        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, fault=None, log=True)
 
     def close(self):
         self.process.stdin.close()
@@ -94,7 +100,7 @@ def serve(moat, folder, issuer, *settings, setup="", **options):
     pem = folder / "server.pem"
     pair = (str(pem), str(pem)[:-4] + ".key") if pem.exists() else authority.certificate(str(folder), "server")
     return Server(moat, *authority.tls_settings(*pair), "login.providers=password, oidc", "login.refusal_time=10ms",
-                  "oidc.insecure_loopback=true", f"oidc.issuer={issuer.url}", "oidc.audience=moat", "oidc.client_id=moat",
+                  "oidc.insecure_loopback=true", "oidc.skew=0", f"oidc.issuer={issuer.url}", "oidc.audience=moat", "oidc.client_id=moat",
                   f"oidc.scope={issuer.scope}", f"oidc.client_secret_file={secret}", "oidc.subject_claim=preferred_username",
                   "oidc.roles_claim=realm_access.roles", "oidc.role_prefix=moat-", "oidc.account=linked",
                   "catalog.insecure_loopback=true", *settings, setup=setup, **options)
@@ -104,6 +110,52 @@ def sign_in(server, issuer, name, token=None):
     client = server.connect(login=False, tls="asked")
     client.login_secret(name, token or issuer.token_of(name), options=WISH_TOKEN)
     return client
+
+
+class AccessLog:
+    """What SeaweedFS's store writes down of each request (fluentd's protocol, as JSON), told by the name in its configuration."""
+
+    def __init__(self, path=None):
+        self.lines, self.path = [], path
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.read, args=(client,), daemon=True).start()
+
+    def read(self, client):
+        decoder, text = json.JSONDecoder(), ""
+        with client:
+            while data := client.recv(65536):
+                text += data.decode()
+                while text:
+                    try:
+                        line, end = decoder.raw_decode(text)
+                    except ValueError:
+                        break
+                    text = text[end:].lstrip()
+                    self.lines.append(line[2])
+                    if self.path:
+                        with open(self.path, "a") as file:
+                            file.write(json.dumps(line[2]) + "\n")
+
+    def take(self, quiet_s=0.15):
+        """All since the last time, once nothing more comes."""
+        seen = -1
+        while seen != len(self.lines):
+            seen = len(self.lines)
+            time.sleep(quiet_s)
+        lines, self.lines[:seen] = self.lines[:seen], []
+        return lines
+
+    def close(self):
+        self.listener.close()
 
 
 class SeaweedFS:
@@ -132,6 +184,9 @@ class SeaweedFS:
         ports = dict(zip(names, (identity.free_port() for _ in names)))
         options = {f"{name}.port": ports[name] for name in ("master", "volume", "filer", "s3", "admin")}
         options |= {f"{name}.port.grpc": identity.free_port() for name in ("master", "volume", "filer", "s3", "admin")}
+        self.requests = AccessLog(folder / "store.log")
+        (home / "audit.json").write_text(json.dumps({"fluent_host": "127.0.0.1", "fluent_port": self.requests.port, "marshal_as_json": True}))
+        options |= {"s3.auditLogConfig": home / "audit.json"}
         options |= {"s3.port.iceberg": ports["iceberg"], "s3.port.lance": 0, "s3.config": home / "s3.json", "s3.iam.config": home / "iam.json",
                     "s3.iceberg.credentialRole": role, "s3.iceberg.credentialDurationSeconds": life_s, "tableBucket": "lake",
                     "webdav": "false", "admin.ui": "false", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": home, "metricsPort": 0}
@@ -159,6 +214,7 @@ class SeaweedFS:
             self.process.kill()
             self.process.wait()
         self.log.close()
+        self.requests.close()
 
 
 def put_object(store, key, secret, path, body, region="us-east-1"):

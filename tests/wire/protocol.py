@@ -35,6 +35,7 @@ class Server:
                               capture_output=True, text=True).stdout
 
     def start(self, *settings):
+        self.settings = settings
         command = [self.moat, "--warehouse", self.folder + "/warehouse"]
         log = open(self.stderr, "ab") if self.stderr else None
         for setting in ("server.pg_port=0", "log.level=error") + settings:

@@ -81,10 +81,23 @@ bool rest_origin_is_among(struct slice origins, struct slice uri);
 MUST_USE enum err rest_check(struct rest *rest, const struct rest_catalog *catalog,
                              const struct identity *who, struct errinfo *info);
 
+/* What a catalog lends for the files of tables. */
+enum rest_lends {
+    REST_LENDS_UNKNOWN, /* there was no table to tell by */
+    REST_LENDS_NOTHING,
+    REST_LENDS, /* credentials, or signatures */
+};
+
 struct rest_namespace {
     const struct slice *levels;
     size_t level_count;
 };
+
+/* By the first table that `who` may load, among the first few. Never fails for what the catalog
+ * answers: then it is unknown. */
+MUST_USE enum err rest_probe(struct rest *rest, const struct rest_catalog *catalog,
+                             const struct identity *who, enum rest_lends *ret_lends,
+                             struct errinfo *info);
 
 /* At any depth, parents before children, as the catalog orders them. */
 MUST_USE enum err rest_namespaces(struct rest *rest, const struct rest_catalog *catalog,

@@ -309,18 +309,37 @@ static enum err conflict(const struct rest_catalog *catalog, const struct rest_q
                        question->what, SLICE_ARGS(question->name));
 }
 
+/* Some catalogs (Nessie 0.99) tell with status 500 that somebody may not. */
+static bool is_forbidden(long status, const struct told *told)
+{
+    return status == 403 || (status >= 500 && (is_type(told, "ForbiddenException") ||
+                                               is_type(told, "AccessCheckException")));
+}
+
+bool rest_answer__is_said(struct slice body)
+{
+    struct told told;
+    read_told(body, &told);
+    return told.type[0] != '\0' && told.message[0] != '\0';
+}
+
 static enum err by_status(const struct rest_catalog *catalog, const struct rest_question *question,
                           long status, const struct told *told, int64_t retry_after_s,
                           struct errinfo *info)
 {
+    if (is_forbidden(status, told)) {
+        return errinfo_set(info, ERR_DENIED, "42501",
+                           "permission denied for %s \"%.*s\" by catalog \"%.*s\"", question->what,
+                           SLICE_ARGS(question->name), SLICE_ARGS(catalog->name));
+    }
+    /* Where tables cannot be called so (SeaweedFS), none is. */
+    if (status == 400 && slice_find(question->name, SLICE("$")) != SIZE_MAX) {
+        return not_found(catalog, question, told, info);
+    }
     switch (status) {
     case 401:
     case 419:
         return refused(catalog, status, info);
-    case 403:
-        return errinfo_set(info, ERR_DENIED, "42501",
-                           "permission denied for %s \"%.*s\" by catalog \"%.*s\"", question->what,
-                           SLICE_ARGS(question->name), SLICE_ARGS(catalog->name));
     case 404:
         return not_found(catalog, question, told, info);
     case 409:

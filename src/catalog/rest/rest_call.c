@@ -59,10 +59,14 @@ static bool is_retryable(long status)
     return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
-/* What says that the server is there, and in its senses. */
-static bool is_answer(enum err err, long status)
+/* What says that the server is there, and in its senses. A 500 may be about this one person's
+ * request, who must not shut out the others by it; not so one that a proxy made up. */
+static bool is_answer(enum err err, const struct rest_reply *reply)
 {
-    return err == ERR_OK ? status < 500 || status == 501 || status == 503 : err != ERR_BUSY;
+    bool is_said = reply->status == 500 && rest_answer__is_said(secret_slice(&reply->body));
+    return err == ERR_OK
+               ? reply->status < 500 || reply->status == 501 || reply->status == 503 || is_said
+               : err != ERR_BUSY;
 }
 
 static void sleep_ms(int64_t ms)
@@ -113,7 +117,7 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
                                    .timeout_ms = timeout_ms};
     enum err err = rest_http__get(call, &request, ret_reply, call->info);
     rest_breaker__leave(
-        &call->rest->breakers, catalog->uri, clock_mono_us(), is_answer(err, ret_reply->status),
+        &call->rest->breakers, catalog->uri, clock_mono_us(), is_answer(err, ret_reply),
         ret_reply->is_late ? 1 : options->breaker_failures, options->breaker_pause_ms * 1000);
     if (err == ERR_BUSY) {
         errinfo_hint(call->info, "Statements that need no other catalog are not affected.");

@@ -162,6 +162,8 @@ MUST_USE enum err rest_answer__error(const struct rest_catalog *catalog,
                                      const struct rest_question *question, long status,
                                      struct slice body, int64_t retry_after_s,
                                      struct errinfo *info);
+/* Whether it is an error in the form of the specification: of a server that is in its senses. */
+bool rest_answer__is_said(struct slice body);
 
 /* ---- parsers of answers: text that others wrote ---- */
 
@@ -237,6 +239,9 @@ struct rest_table {
     struct secret restrictions;
 };
 
+/* The table as the catalog gives it now: a reference. */
+MUST_USE enum err rest_load__table(const struct rest_call *call, const struct rest_namespace *ns,
+                                   struct slice name, struct rest_table **ret_table);
 /* Credentials of a table, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct rest_vended *ret_vended);

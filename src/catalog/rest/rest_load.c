@@ -124,6 +124,20 @@ static enum err make_table(const struct rest_call *call, const struct rest_names
 
 /* ---- a question ---- */
 
+/* Of the two answers about one table, with its history and without, the last one holds: what it
+ * lends no more is not to be had from the other. */
+static enum err drop_other(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, bool is_view, bool all_snapshots)
+{
+    struct rest_key other;
+    if (is_view) {
+        return ERR_OK;
+    }
+    TRY(key_of(call, ns, name, kind_of(false, !all_snapshots), &other));
+    rest_cache__drop(call->rest->cache, &other);
+    return ERR_OK;
+}
+
 static enum err ask(const struct rest_call *call, const struct rest_namespace *ns,
                     struct slice name, bool is_view, bool all_snapshots,
                     struct rest_table **ret_table)
@@ -153,11 +167,18 @@ static enum err ask(const struct rest_call *call, const struct rest_namespace *n
         rest_cache__drop(call->rest->cache, &key); /* whatever was right then */
         return err;
     }
+    TRY(drop_other(call, ns, name, is_view, all_snapshots));
     if (answer.status == 304) {
         *ret_table = TAKE(kept);
         return ERR_OK;
     }
     return make_table(call, ns, name, &answer, &key, is_view, ret_table);
+}
+
+enum err rest_load__table(const struct rest_call *call, const struct rest_namespace *ns,
+                          struct slice name, struct rest_table **ret_table)
+{
+    return ask(call, ns, name, false, false, ret_table);
 }
 
 /* A catalog that has no such table may have a view of the name. */

@@ -31,6 +31,7 @@ struct world {
     unsigned tokens;
     unsigned not_modified;
     const char *load; /* instead of the usual answer */
+    const char *says; /* likewise, of an error */
     char last_path[512];
     char last_token[64];
 };
@@ -58,7 +59,9 @@ static bool misbehave(struct world *w, struct fetch_peer_reply *reply)
         int64_t status = 0;
         CHECK(slice_to_i64(slice_of(w->fault), &status));
         say(reply, (unsigned)status,
-            "{\"error\":{\"type\":\"SomeException\",\"message\":\"no https://host/?key=secret\"}}");
+            w->says != NULL ? w->says
+                            : "{\"error\":{\"type\":\"SomeException\","
+                              "\"message\":\"no https://host/?key=secret\"}}");
         if (strcmp(w->fault, "429") == 0) {
             buf_append_str(&reply->headers, "Retry-After: 60\r\n");
         }
@@ -351,6 +354,73 @@ TEST(rest, one_that_does_not_answer_is_left_alone_for_a_while)
         /* its pause */
     }
     CHECK_OK(load(&w, w.who, "t", &loaded));
+    world_close(&w);
+}
+
+/* Somebody's own failing requests shut nobody else out; a server that is not in its senses does. */
+TEST(rest, a_failure_that_the_catalog_explains_is_an_answer)
+{
+    struct world w;
+    struct rest_loaded loaded;
+    world_open(&w);
+    CHECK_OK(rest_check(w.rest, &w.catalog, w.who, &w.info));
+    break_it(&w, "500", 10);
+    for (unsigned i = 0; i < 10; i++) {
+        CHECK_ERR(ERR_BUSY, load(&w, w.other, "t", &loaded));
+    }
+    CHECK_OK(load(&w, w.who, "t", &loaded));
+    w.says = "{\"error\":{\"type\":\"AccessCheckException\",\"message\":\"not allowed\"}}";
+    break_it(&w, "500", 1);
+    CHECK_ERR(ERR_DENIED, load(&w, w.other, "t", &loaded));
+    CHECK_STR("42501", w.info.sqlstate);
+    w.says = "<html>oops</html>";
+    break_it(&w, "500", 3);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_ERR(ERR_BUSY, load(&w, w.other, "t", &loaded));
+    }
+    unsigned asked = w.asked;
+    CHECK_ERR(ERR_BUSY, load(&w, w.who, "t", &loaded));
+    assert_int_equal(w.asked, asked);
+    world_close(&w);
+}
+
+TEST(rest, a_name_that_the_catalog_would_not_give_a_table_is_nobodys)
+{
+    struct world w;
+    struct rest_loaded loaded;
+    world_open(&w);
+    CHECK_OK(rest_check(w.rest, &w.catalog, w.who, &w.info));
+    break_it(&w, "400", 3); /* there may be a view of the name */
+    CHECK_ERR(ERR_NOT_FOUND, load(&w, w.who, "t$files", &loaded));
+    CHECK_ERR(ERR_INVALID, load(&w, w.who, "t", &loaded));
+    world_close(&w);
+}
+
+#define LENT                                                                                       \
+    "{\"metadata-location\":\"s3://b/t/1.json\",\"config\":{\"s3.access-key-id\":\"k\","           \
+    "\"s3.secret-access-key\":\"s\",\"s3.region\":\"r\"},\"metadata\":" METADATA "}"
+
+/* With its history or without: what the last answer does not lend is lent no more. */
+TEST(rest, the_last_answer_about_a_table_says_what_is_lent)
+{
+    struct world w;
+    struct rest_loaded loaded;
+    struct storage_object *object = NULL;
+    world_open(&w);
+    for (unsigned first = 0; first < 2; first++) {
+        for (unsigned second = 0; second < 2; second++) {
+            errinfo_init(&w.info);
+            w.load = LENT;
+            CHECK_OK(rest_load(w.rest, &w.catalog, w.who, &ns_a, SLICE("t"), first == 1, w.arena,
+                               &loaded, &w.info));
+            w.load = NULL;
+            CHECK_OK(rest_load(w.rest, &w.catalog, w.who, &ns_a, SLICE("t"), second == 1, w.arena,
+                               &loaded, &w.info));
+            CHECK_ERR(ERR_DENIED, rest_open_object(w.rest, &w.catalog, w.who, &ns_a, SLICE("t"),
+                                                   SLICE("s3://b/t/1.avro"), &object, &w.info));
+            CHECK(strstr(w.info.message, "vends no credentials") != NULL);
+        }
+    }
     world_close(&w);
 }
 

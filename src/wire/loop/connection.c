@@ -4,8 +4,8 @@
  * for a hand-over. A worker sends by itself as long as nothing is unsent; the loop takes over when
  * the socket is full. Everything that both touch is under the connection's lock. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,8 +16,7 @@
 
 #define AHEAD_BYTES_MAX (4 * READ_BYTES) /* read while a worker is busy */
 #define TLS_HANDSHAKE_RECORD 0x16
-#define WAIT_MS                                                                                    \
-    10 /* for a hot client; one that ends before the kernel's tick needs a timer of its own */
+#define WAIT_MS 10 /* for a hot client */
 
 static void close_socket(struct connection *connection);
 static void finalise(struct connection *connection);
@@ -438,12 +437,18 @@ static void wake_worker(struct connection *connection)
     }
 }
 
-/* With the lock held, so that what two threads read stays in order. False: it is over. */
-static bool read_some(struct connection *connection, char *scratch)
+/* READ_BYTES at most; below 0: minus errno. */
+static ssize_t read_some(const struct connection *connection, char *scratch, int flags)
 {
-    ssize_t got = recv(connection->fd, scratch, READ_BYTES, MSG_DONTWAIT);
+    ssize_t got = recv(connection->fd, scratch, READ_BYTES, flags);
+    return got < 0 ? -errno : got;
+}
+
+/* With the lock held: what was read. False: it is over. */
+static bool take_read(struct connection *connection, const char *scratch, ssize_t got)
+{
     if (got < 0) {
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+        return got == -EAGAIN || got == -EWOULDBLOCK || got == -EINTR;
     }
     if (got == 0) {
         return false;
@@ -457,7 +462,8 @@ static bool receive(struct connection *connection)
     bool goes_on = true;
     pthread_mutex_lock(&connection->lock);
     if (!connection->is_adopted) { /* else it was still watched for what is not ours */
-        goes_on = read_some(connection, connection->loop->scratch);
+        char *scratch = connection->loop->scratch;
+        goes_on = take_read(connection, scratch, read_some(connection, scratch, MSG_DONTWAIT));
         connection->is_hot = connection->since_us - connection->idle_since_us < HOT_US;
         if (goes_on) {
             wake_worker(connection);
@@ -468,16 +474,16 @@ static bool receive(struct connection *connection)
 }
 
 /* A client that asks again as soon as it has its answer would cost two hand-overs a message, from
- * the loop to a worker and back; so its worker waits for it as a thread of its own would. */
+ * the loop to a worker and back; so its worker waits for it as a thread of its own would: in recv,
+ * which the socket lets take WAIT_MS. Nobody else reads meanwhile, so it needs no lock. */
 void connection__wait(struct connection *connection, char *scratch)
 {
     size_t before = connection->in.len;
     connection->is_adopted = true;
     pthread_mutex_unlock(&connection->lock);
-    struct pollfd wanted = {.fd = connection->fd, .events = POLLIN};
-    int ready = poll(&wanted, 1, WAIT_MS);
+    ssize_t got = read_some(connection, scratch, 0);
     pthread_mutex_lock(&connection->lock);
-    if (ready > 0 && !connection->is_dead && !read_some(connection, scratch)) {
+    if (!connection->is_dead && !take_read(connection, scratch, got)) {
         connection->is_dead = true;
         connection__call_loop(connection);
     }
@@ -556,10 +562,17 @@ static bool open_connection(struct connection *connection)
     const struct loop_listener *options = &connection->listener->options;
     struct errinfo info;
     int on = 1;
+    struct timeval wait = {.tv_usec = WAIT_MS * 1000};
     (void)setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     (void)setsockopt(connection->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     if (uv_poll_init(&connection->loop->uv, &connection->poll, connection->fd) != 0) {
         return false;
+    }
+    /* Each call says whether it may wait; only a worker's does, and not without a limit. */
+    int flags = fcntl(connection->fd, F_GETFL);
+    if (setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) == 0 &&
+        flags >= 0) {
+        (void)fcntl(connection->fd, F_SETFL, flags & ~O_NONBLOCK);
     }
     connection->poll.data = connection;
     if (options->protocol->open(options->context, connection, &connection->state, &info) !=

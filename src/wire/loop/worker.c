@@ -12,6 +12,7 @@
 
 #define IDLE_SECONDS 10
 #define IDLE_KEPT 2             /* threads that stay */
+#define IN_KEPT_BYTES 4096      /* between the messages of a busy client */
 #define STACK_BYTES (16u << 20) /* a deep syntax tree; touched pages only count */
 
 /* With the connection's lock held: moves what came meanwhile behind what is left of `work`. */
@@ -21,9 +22,9 @@ static bool take_input(struct connection *connection, struct buf *work)
         return false;
     }
     if (work->len == 0) {
-        buf_fini(work);
+        struct buf empty = *work;
         *work = connection->in;
-        connection->in = (struct buf){0};
+        connection->in = empty;
     } else {
         buf_append_slice(work, buf_slice(&connection->in));
         buf_fini(&connection->in);
@@ -35,6 +36,7 @@ static bool take_input(struct connection *connection, struct buf *work)
 static void put_back(struct connection *connection, struct buf *work)
 {
     ASSERT(connection->in.len == 0);
+    buf_fini(&connection->in); /* nobody knows when more comes */
     connection->in_need = 1;
     if (work->len > 0) {
         const struct loop_protocol *protocol = connection->listener->options.protocol;
@@ -104,8 +106,10 @@ static void run_work(struct connection *connection)
         ASSERT(consumed <= work.len);
         account(connection, consumed);
         is_stuck = consumed == 0 || consumed == work.len;
-        if (consumed == work.len) {
+        if (consumed == work.len && work.capacity > IN_KEPT_BYTES) {
             buf_fini(&work);
+        } else if (consumed == work.len) {
+            buf_reset(&work);
         } else if (consumed > 0) {
             memmove(work.ptr, work.ptr + consumed, work.len - consumed);
             work.len -= consumed;

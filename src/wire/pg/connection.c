@@ -1,6 +1,7 @@
 /* A connection as the loop sees it: how much of a message is needed, what one asks for, the end. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "query/login.h"
 #include "wire/pg/copy_in.h"
 #include "wire/pg/pg_int.h"
 

@@ -1,6 +1,7 @@
 /* The login: what a client is asked for (docs/decisions/007), its answer, and what it is told at
  * the start. */
 #include "base/mem.h"
+#include "query/login.h"
 #include "sql/scan.h"
 #include "wire/pg/pg_int.h"
 

@@ -94,6 +94,20 @@ void pg__write_tag(struct buf *out, const char *tag)
     pg__end(out, begun);
 }
 
+void pg__write_count_tag(struct buf *out, const char *words, uint64_t count)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + count % 10);
+        count /= 10;
+    } while (count > 0);
+    size_t begun = pg__begin(out, 'C');
+    buf_append_str(out, words);
+    pg__write_text(out, (struct slice){digits + at, sizeof(digits) - at});
+    pg__end(out, begun);
+}
+
 void pg__write_parameter(struct buf *out, const char *name, const char *value)
 {
     size_t begun = pg__begin(out, 'S');

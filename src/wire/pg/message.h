@@ -52,6 +52,7 @@ void pg__write_text(struct buf *out, struct slice text); /* with a NUL; cut at o
 void pg__write_empty(struct buf *out, char type);
 void pg__write_ready(struct buf *out, char status);
 void pg__write_tag(struct buf *out, const char *tag);
+void pg__write_count_tag(struct buf *out, const char *words, uint64_t count); /* "SELECT ", 1 */
 void pg__write_parameter(struct buf *out, const char *name, const char *value);
 /* `statement`: what info->position counts bytes of, for the character's number; empty: no
  * position. `offset`: of that statement in the text that the client sent, in characters. */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/mem.h"
+#include "query/login.h"
 #include "wire/pg/pg_int.h"
 
 /* ---- query: who may come in ---- */

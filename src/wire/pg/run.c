@@ -366,7 +366,6 @@ static enum err run_statement(struct pg_connection *connection, struct pg_portal
                               uint64_t rows_max, struct errinfo *info)
 {
     bool is_done = true;
-    char tag[96];
     const struct pg_command *command = &portal->command;
     if (command->kind == COMMAND_STATEMENT) {
         TRY(check_statement(connection, command, info));
@@ -387,12 +386,10 @@ static enum err run_statement(struct pg_connection *connection, struct pg_portal
                       command->kind == COMMAND_CONSTANT || strcmp(name, "EXECUTE") == 0;
     if (is_counted) {
         bool is_copy = command->kind == COMMAND_COPY_OUT;
-        (void)snprintf(tag, sizeof(tag), "%s %llu", is_copy ? "COPY" : "SELECT",
-                       (unsigned long long)portal->row_count);
+        pg__write_count_tag(&connection->out, is_copy ? "COPY " : "SELECT ", portal->row_count);
     } else {
-        (void)snprintf(tag, sizeof(tag), "%s", name);
+        pg__write_tag(&connection->out, name);
     }
-    pg__write_tag(&connection->out, tag);
     if (portal->query != NULL) { /* what it holds is for others now */
         pg__portal_stop(connection, portal);
     }

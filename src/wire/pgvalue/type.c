@@ -127,6 +127,7 @@ struct pg_type pg_type_of(struct slice engine_type)
         if (names(rows[i].engine, engine_type)) {
             type.oid = rows[i].oid;
             type.size = rows[i].size;
+            break;
         }
     }
     return type;

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Whoever asks, by whichever door, whatever is read: the catalog's log and the store's log show that person, and nobody else.
+
+    matrix_test.py MOAT [PERSON ...]
+
+For each door, cell and person the statement is run and both logs are read: each request made meanwhile is that person's, none is
+anonymous or Moat's own, and the query ids of all three logs join. Then everything that the statement needs is taken away in turn,
+while metadata and blocks are cached: it fails, with the right SQLSTATE, no row comes, and nothing is read. A later door is a class
+more in stack.DOORS, a later kind of reading a line more in CELLS.
+
+Prints the matrix; ends with `N passed, N failed, N skipped`; a cell is a case. Exits 1 if any failed.
+"""
+
+import csv
+import os
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import stack
+import world
+from protocol import Refused
+from spark_tables import NAMESPACE
+from world import identity
+
+MOAT, CHOSEN = sys.argv[1], sys.argv[2:]
+TABLE, OTHER = "v2_none_pos_partition", "v2_bucket_id_pos_eq"
+LIFE_S = 12  # of the tokens that are to end
+
+# name, statement, how often, whether the store is asked. {old} is the oldest snapshot.
+CELLS = [
+    ("read", "SELECT id, k, s FROM {table} ORDER BY ALL", 1, True),
+    ("metadata table", 'SELECT record_count, file_size_in_bytes FROM {schema}."{name}$files" ORDER BY ALL', 1, True),
+    ("time travel", "SELECT id, k, s FROM {table} AT (VERSION => {old}) ORDER BY ALL", 1, True),
+    ("cache hit", "SELECT id, k, s FROM {table} ORDER BY ALL", 3, True),
+    ("view", "SELECT n, m FROM totals", 1, True),
+    ("failed access", "SELECT id FROM {schema}.{other}", 1, False),
+]
+FORBIDDEN = {"deny": [f"/tables/{OTHER}"]}
+ELSEWHERE = [{"prefix": "s3://elsewhere/", "config": {"s3.access-key-id": "x", "s3.secret-access-key": "y"}}]
+
+
+def ways(person):
+    """What is taken away, how, and what the statement then fails with."""
+    wrong = [{"prefix": f"s3://lake/{NAMESPACE}", "config": {"s3.access-key-id": f"{person}key", "s3.secret-access-key": "wrong", "s3.endpoint": lake.weed.s3,
+                                                            "s3.path-style-access": "true", "client.region": "us-east-1"}}]
+    return [("the right to the table", {"deny": {person: ["/tables/"]}}, "42P01"), ("the token", {"fault": "401"}, "28000"),
+            ("what is lent", {"credentials": {person: []}}, "42501"), ("what is lent for this place", {"credentials": {person: ELSEWHERE}}, "42501"),
+            ("the store's trust", {"credentials": {person: wrong}}, "42501")]
+
+
+class Matrix:
+    def __init__(self, server, oracle, names):
+        self.server, self.oracle, self.names = server, oracle, names
+        self.told, self.failures, self.ids = {}, [], []
+
+    def allow(self):
+        lake.gateway.tell(deny={person: FORBIDDEN["deny"] for person in stack.PEOPLE}, credentials={}, fault=None)
+
+    def logs(self):
+        return lake.catalog_log(), lake.store_log()
+
+    def attempt(self, door, statement, times):
+        try:
+            return door.run(statement, times), None
+        except Refused as error:
+            return None, error
+
+    def cell(self, door, person, cell):
+        """Raises what is wrong; gives what to print."""
+        name, text, times, asks_store = cell
+        statement = text.format(**self.names)
+        self.allow()
+        self.logs()
+        rows, error = self.attempt(door, statement, times)
+        catalog, store = self.logs()
+        if name == "failed access":
+            assert error is not None and error.code == "42P01", f"{error or rows}"
+            assert not store and any(line[2] == 403 for line in catalog), (catalog, store)
+        else:
+            assert error is None, f"{error}"
+            assert rows == self.oracle[name], f"{len(rows)} rows, not the {len(self.oracle[name])} that there are"
+        assert catalog and all(line[0] == person for line in catalog), f"the catalog saw {set(line[0] for line in catalog)}"
+        assert all(line[0] == person for line in store), f"the store saw {set(line[0] for line in store)}"
+        assert asks_store == bool(store), store
+        asked = {line[1] for line in catalog}
+        assert None not in asked and {line[1] for line in store} <= asked, (asked, store)
+        self.ids += [(person, one) for one in asked]
+        got = sum(line[3] == "GET" for line in store)
+        if name == "cache hit":
+            heads = [line for line in store if line[3] == "HEAD"]
+            assert len({line[1] for line in heads}) == 3 and len({line[1] for line in store if line[3] == "GET"}) <= 1, store
+        return f"{len(catalog)} + {len(store)} ({got} read)" + self.shut(door, person, statement, times, name)
+
+    def shut(self, door, person, statement, times, name):
+        """The same without each thing it needs."""
+        count = 0
+        for what, rules, code in ways(person):
+            self.allow()
+            self.logs()
+            lake.gateway.tell(**{**rules, **({"deny": FORBIDDEN["deny"]} if name == "failed access" else {})} if "deny" not in rules else rules)
+            if name == "failed access":
+                lake.gateway.tell(deny={person: FORBIDDEN["deny"]})
+                code = "28000" if code == "28000" else "42P01"
+            rows, error = self.attempt(door, statement, times)
+            catalog, store = self.logs()
+            assert error is not None, f"without {what} there are {len(rows)} rows"
+            assert error.code == code, f"without {what}: {error}, not {code}"
+            assert "wrong" not in str(error.fields) and f"{person}key" not in str(error.fields), f"without {what} it tells: {error}"
+            assert catalog and all(line[0] == person for line in catalog), f"without {what} the catalog saw {catalog}"
+            assert not any(line[2] < 300 for line in store), f"without {what} the store gave {store}"
+            count += 1
+        self.allow()
+        assert self.attempt(door, statement, times)[1] is None or name == "failed access", "it did not come back"
+        return f", {count} shut"
+
+    def run(self, door_of, person):
+        token = lake.issuer.token_of(person)
+        door = door_of(self.server, person, token)
+        try:
+            for cell in CELLS:
+                try:
+                    self.told[door_of.name, person, cell[0]] = self.cell(door, person, cell)
+                except Exception as error:  # each cell by itself
+                    self.fail(door_of.name, person, cell[0], error)
+        finally:
+            door.close()
+
+    def fail(self, door, person, name, error):
+        self.told[door, person, name] = "FAILED"
+        self.failures.append(f"{door}, {person}, {name}: {type(error).__name__}: {error}")
+
+    def expired(self, door_of, person):
+        """Sessions that were good, then outlived their token: nothing, and nobody is asked."""
+        lake.issuer.live(LIFE_S)
+        self.allow()
+        doors = [door_of(self.server, person, lake.issuer.token_of(person)) for _ in CELLS]
+        lake.issuer.live(600)
+        begun = time.monotonic()
+        for door, cell in zip(doors, CELLS):
+            self.attempt(door, cell[1].format(**self.names), 1)
+        time.sleep(max(0, begun + LIFE_S + 1 - time.monotonic()))
+        self.logs()
+        for door, cell in zip(doors, CELLS):
+            try:
+                rows, error = self.attempt(door, cell[1].format(**self.names), 1)
+                assert error is not None, f"with an expired token there are {len(rows)} rows"
+                assert error.code == "28000", f"with an expired token: {error}"
+                catalog, store = self.logs()
+                assert not catalog and not store, f"with an expired token somebody was asked: {catalog} {store}"
+                if self.told[door_of.name, person, cell[0]] != "FAILED":
+                    self.told[door_of.name, person, cell[0]] += ", expired"
+            except Exception as problem:  # each cell by itself
+                self.fail(door_of.name, person, cell[0], problem)
+            door.close()
+
+    def joined(self):
+        """Every id that the catalog has seen is a query of that person in the audit trail."""
+        audited = set(map(tuple, csv.reader(self.server.sql("SELECT \"user\", query_id FROM moat_system.audit").splitlines())))
+        for person, one in self.ids:
+            if (person, one) not in audited:
+                self.failures.append(f"audit, {person}: query {one}, which the catalog has seen, is not there")
+
+    def show(self, missing):
+        rows = [["door", "person", *(cell[0] for cell in CELLS)]]
+        for door in stack.DOORS:
+            for person in stack.PEOPLE:
+                rows.append([door.name, person, *(self.told.get((door.name, person, cell[0]), "-") for cell in CELLS)])
+        print("requests to the catalog + to the store (that gave data); in how many ways it was shut\n")
+        print(stack.table_of(rows))
+        for door, why in missing.items():
+            print(f"missing: {door}: {why}")
+        for failure in self.failures:
+            print(f"FAILED  {failure}")
+
+
+def main():
+    missing = {door.name: why for door in stack.DOORS if (why := door.missing(MOAT))}
+    table, snapshots = lake.table(TABLE)
+    lake.table(OTHER)
+    lake.tables.here(TABLE, local)
+    names = {"table": table, "schema": f"lake.{NAMESPACE}", "name": TABLE, "other": OTHER, "old": snapshots[1]}
+    people = CHOSEN or stack.PEOPLE
+    with stack.served(MOAT, folder, lake, tables=[table, f"lake.{NAMESPACE}.{OTHER}"]) as (server, olga):
+        olga.query(f"CREATE VIEW totals AS SELECT count(*) AS n, min(s) AS m FROM {table}; GRANT SELECT ON totals TO ROLE reader")
+        server.sql(f"ATTACH '{local}/warehouse/hadoop' AS disk (TYPE hadoop); CREATE VIEW disk_totals AS SELECT count(*) AS n, min(s) AS m FROM disk.core.{TABLE}")
+        here = names | {"table": f"disk.core.{TABLE}", "schema": "disk.core"}
+        oracle = {cell[0]: list(csv.reader(server.sql(cell[1].format(**here).replace("totals", "disk_totals")).splitlines()))[1:] for cell in CELLS[:-1]}
+        matrix = Matrix(server, oracle, names)
+        for door in stack.DOORS:
+            for person in people if door.name not in missing else ():
+                matrix.run(door, person)
+                matrix.expired(door, person)
+        matrix.joined()
+        matrix.show(missing)
+    cells = len(CELLS) * len(people)
+    failed = min(len(matrix.failures), len(matrix.told)) or len(matrix.failures)
+    print(f"{len(matrix.told) - failed} passed, {failed} failed" + (f", {cells * len(missing)} skipped" if missing else ""))
+    return 1 if matrix.failures else 0
+
+
+if __name__ == "__main__":
+    local = f"/tmp/moat-iceberg-{os.urandom(4).hex()}"  # as long as what is written in the files
+    with tempfile.TemporaryDirectory(prefix="moat-matrix-") as name, ExitStack() as exits:
+        folder = Path(name)
+        exits.callback(shutil.rmtree, local, ignore_errors=True)
+        try:
+            lake = stack.Weed(folder, exits)
+            code = main()
+        except world.Skip as why:
+            print(f"skipped: {why}\n0 passed, 0 failed, 1 skipped")
+            code = 0
+    sys.exit(code)
