@@ -12,6 +12,8 @@ struct lake_write {
     const struct iceberg_schema *schema;
     const struct iceberg_spec *spec;
     struct slice name; /* of the table, for messages */
+    /* v3: behind the kept columns come _row_id and _last_updated_sequence_number. */
+    bool keeps_lineage;
 };
 
 /* ERR_UNSUPPORTED names what of the table cannot be written: a type, a property, a transform. */

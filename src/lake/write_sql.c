@@ -391,6 +391,10 @@ static void print_options(const struct lake_write *write, struct buf *out)
             is_first = false;
         }
     }
+    /* The specification's ids of metadata columns. */
+    buf_append_str(out, write->keeps_lineage ? ", _row_id: 2147483540, "
+                                               "_last_updated_sequence_number: 2147483539"
+                                             : "");
     buf_append_char(out, '}');
     struct slice rows =
         iceberg_metadata_property(write->metadata, "write.parquet.row-group-limit");

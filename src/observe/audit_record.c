@@ -97,18 +97,18 @@ static void print_table(struct buf *out, const struct audit_table *table)
 
 static void print_write(struct buf *out, const struct audit_write *write)
 {
-    print_name(out, "write");
+    buf_append_slice(out, FIELD("write"));
     buf_append_str(out, "{\"table\":");
     json_write_string(out, write->name);
-    print_text(out, "uuid", write->uuid);
+    print_text(out, FIELD("uuid"), write->uuid);
     if (write->operation.len > 0) {
-        print_text(out, "operation", write->operation);
+        print_text(out, FIELD("operation"), write->operation);
         if (write->snapshot_before != -1) {
             buf_printf(out, ",\"snapshot_before\":%lld", (long long)write->snapshot_before);
         }
         buf_printf(out, ",\"snapshot_after\":%lld", (long long)write->snapshot_after);
-        print_number(out, "files", write->files);
-        print_number(out, "rows", write->rows);
+        print_number(out, FIELD("files"), write->files);
+        print_number(out, FIELD("rows"), write->rows);
     }
     buf_append_char(out, '}');
 }

@@ -253,6 +253,10 @@ enum err access_open_sinks(struct warehouse *warehouse, const struct identity *w
                    info));
     access->sinks = *sinks;
     TRY(open_scans(access, plan, info));
+    if (sinks->subset != NULL) {
+        ASSERT(access->lake_count > 0);
+        TRY(lake_scan_restrict(access->lakes[0], sinks->subset, info));
+    }
     TRY(open_grant(access, info));
     *ret_access = TAKE(access);
     return ERR_OK;

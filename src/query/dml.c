@@ -4,7 +4,7 @@
 #include "query/dml_int.h"
 
 #include "base/mem.h"
-#include "query/policy_int.h"
+#include "query/plan_int.h"
 #include "sql/scan.h"
 
 #define SINKS_MAX 100000u /* files of one statement */
@@ -63,6 +63,8 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
         return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" cannot be written: it is no table",
                            SLICE_ARGS(relation->name.name));
     }
+    dml->is_partial =
+        resolved.effective.is_bound || resolved.effective.column_count != relation->column_count;
     dml->relation = relation;
     dml->attached = table->attached;
     dml->ns = table->loaded.name.ns;
@@ -185,7 +187,7 @@ static enum err pull_results(struct dml *dml, struct errinfo *info)
     return err;
 }
 
-static enum err run_copy_sql(struct dml *dml, struct slice sql, struct errinfo *info)
+enum err dml_run(struct dml *dml, struct slice sql, struct errinfo *info)
 {
     struct query *query = dml->query;
     struct session *session = query->session;
@@ -199,9 +201,35 @@ static enum err run_copy_sql(struct dml *dml, struct slice sql, struct errinfo *
     pthread_mutex_lock(&session->lock);
     query->engine = engine;
     pthread_mutex_unlock(&session->lock);
-    err = pull_results(dml, info);
+    return ERR_OK;
+}
+
+void dml_stop(struct dml *dml)
+{
+    struct session *session = dml->query->session;
+    pthread_mutex_lock(&session->lock);
+    struct engine_query *engine = TAKE(dml->query->engine);
+    pthread_mutex_unlock(&session->lock);
+    engine_query_close(engine);
+}
+
+/* The COPY of a plan's rows into the sinks of an access. */
+static enum err copy_rows(struct dml *dml, const struct access *access, const struct plan *plan,
+                          struct errinfo *info)
+{
+    struct buf bound CLEANUP(buf_fini) = {0};
+    struct buf sql CLEANUP(buf_fini) = {0};
+    struct buf uri CLEANUP(buf_fini) = {0};
+    access_folder_uri(access, &uri);
+    if (access_bind(access, plan->physical_sql, &bound) != ERR_OK || buf_failed(&uri)) {
+        return errinfo_nomem(info);
+    }
+    TRY(lake_write_sql(&dml->write, buf_slice(&bound), buf_slice(&uri), &sql, info));
+    TRY(dml_run(dml, buf_slice(&sql), info));
+    enum err err = pull_results(dml, info);
+    dml_stop(dml);
     if (err != ERR_OK) {
-        query_clean_error(query, false, info);
+        query_clean_error(dml->query, false, info);
     }
     return err;
 }
@@ -210,19 +238,11 @@ static enum err run_plan(struct dml *dml, struct plan *plan, struct errinfo *inf
 {
     struct query *query = dml->query;
     struct session *session = query->session;
-    struct buf bound CLEANUP(buf_fini) = {0};
-    struct buf sql CLEANUP(buf_fini) = {0};
-    struct buf uri CLEANUP(buf_fini) = {0};
-    struct access_sinks sinks = {write_sink, SINKS_MAX, dml};
+    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, NULL};
     TRY(query_move(query, QUERY_ADMITTED, info));
     TRY(access_open_sinks(session->warehouse, session->who, plan, &sinks, &query->access, info));
     TRY(query_move(query, QUERY_RUNNING, info));
-    access_folder_uri(query->access, &uri);
-    if (access_bind(query->access, plan->physical_sql, &bound) != ERR_OK || buf_failed(&uri)) {
-        return errinfo_nomem(info);
-    }
-    TRY(lake_write_sql(&dml->write, buf_slice(&bound), buf_slice(&uri), &sql, info));
-    return run_copy_sql(dml, buf_slice(&sql), info);
+    return copy_rows(dml, query->access, plan, info);
 }
 
 /* The files that have rows stay; an empty one is none. */
@@ -263,15 +283,45 @@ enum err dml_write(struct dml *dml, struct slice select, struct errinfo *info)
     return finish_files(dml, info);
 }
 
+enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct errinfo *info)
+{
+    bool is_as_read = false;
+    for (size_t i = 0; i < plan->lake_count; i++) {
+        const struct lake_origin *from = &plan->lakes[i].source->from;
+        int64_t id = from->snapshot == NULL ? ICEBERG_NO_ID : from->snapshot->id;
+        is_as_read = is_as_read || (slice_equal(from->metadata->uuid, dml->uuid) &&
+                                    id == dml->metadata->current_snapshot_id);
+    }
+    return is_as_read ? ERR_OK
+                      : errinfo_set(info, ERR_BUSY, "40001",
+                                    "somebody else has changed table \"%.*s\" since it was read",
+                                    SLICE_ARGS(dml->name));
+}
+
+enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
+{
+    struct session *session = dml->query->session;
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
+    enum err err = plan_build_new(session, NULL, select, &plan, info);
+    if (err != ERR_OK && info != NULL) {
+        info->position = 0;
+    }
+    TRY(err);
+    TRY(dml_check_plan(dml, plan, info));
+    TRY(access_open_sinks(session->warehouse, session->who, plan, &sinks, &dml->rewriting, info));
+    TRY(copy_rows(dml, dml->rewriting, plan, info));
+    access_close(TAKE(dml->rewriting));
+    return finish_files(dml, info);
+}
+
 void dml_close(struct dml *dml)
 {
     struct errinfo ignored;
     /* The engine may still write: it is stopped before its sinks go. What was read is in `access`,
      * for the record of the end. */
-    pthread_mutex_lock(&dml->query->session->lock);
-    struct engine_query *engine = TAKE(dml->query->engine);
-    pthread_mutex_unlock(&dml->query->session->lock);
-    engine_query_close(engine);
+    dml_stop(dml);
+    access_close(TAKE(dml->rewriting));
     for (size_t i = 0; i < dml->file_count; i++) {
         if (dml->files[i] != NULL) {
             catalog_iceberg_file_close(dml->files[i]->file);

@@ -83,6 +83,8 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         .now_ms = a->now_ms,
         .added = dml->added,
         .added_count = dml->added_count,
+        .removed = dml->removed,
+        .removed_count = dml->removed_count,
         .removes_all = a->removes_all,
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary),
@@ -206,6 +208,33 @@ static bool may_try_again(enum err err, const struct dml *dml)
     return err == ERR_BUSY && !dml->is_unknown && dml->creation.len == 0;
 }
 
+/* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
+ * unless all that came since was appended and the table is content with the snapshot that was read
+ * (write.delete.isolation-level). */
+static enum err check_still_right(const struct attempt *a, struct errinfo *info)
+{
+    const struct dml *dml = a->dml;
+    bool is_right = dml->removed_count == 0;
+    if (!is_right && slice_equal_fold(iceberg_metadata_property(dml->metadata,
+                                                                "write.delete.isolation-level"),
+                                      SLICE("snapshot"))) {
+        int64_t id = a->metadata->current_snapshot_id;
+        is_right = true;
+        while (is_right && id != dml->metadata->current_snapshot_id) {
+            const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(a->metadata, id);
+            is_right = snapshot != NULL && slice_equal(snapshot->operation, SLICE("append"));
+            id = is_right ? snapshot->parent_id : id;
+        }
+    }
+    if (!is_right) {
+        (void)errinfo_set(info, ERR_BUSY, "40001",
+                          "somebody else has changed table \"%.*s\" since its rows were read",
+                          SLICE_ARGS(dml->name));
+        errinfo_hint(info, "Run the statement again.");
+    }
+    return is_right ? ERR_OK : ERR_BUSY;
+}
+
 static void note_audit(struct attempt *a)
 {
     struct dml *dml = a->dml;
@@ -262,5 +291,6 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
         }
         TRY(wait_before(dml, retry, info));
         TRY(take_newer(&a, info));
+        TRY(check_still_right(&a, info));
     }
 }

@@ -127,8 +127,8 @@ static enum err run_dml(struct dml *dml, const struct statement *statement, stru
 }
 
 /* Errors of finding the table point at its name. */
-static enum err open_at(struct query *query, const struct statement *statement, struct dml *dml,
-                        struct errinfo *info)
+enum err dml_open_at(struct query *query, const struct statement *statement, struct dml *dml,
+                     struct errinfo *info)
 {
     enum err err = dml_open(query, &statement->name, dml, info);
     if (err != ERR_OK && err != ERR_NOMEM && info != NULL && info->position == 0) {
@@ -143,7 +143,7 @@ enum err dml_insert(struct query *query, const struct statement *statement, stru
     if (dml == NULL) {
         return errinfo_nomem(info);
     }
-    enum err err = open_at(query, statement, dml, info);
+    enum err err = dml_open_at(query, statement, dml, info);
     if (err == ERR_OK) {
         err = run_dml(dml, statement, info);
     }
@@ -157,7 +157,7 @@ enum err dml_truncate(struct query *query, const struct statement *statement, st
     if (dml == NULL) {
         return errinfo_nomem(info);
     }
-    enum err err = open_at(query, statement, dml, info);
+    enum err err = dml_open_at(query, statement, dml, info);
     if (err == ERR_OK) {
         err = query_move(query, QUERY_SECURED, info);
     }

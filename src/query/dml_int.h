@@ -21,6 +21,11 @@ struct dml {
     struct iceberg_output output;
     struct lake_write write;
     struct slice creation; /* updates that make the table: a JSON array; empty = it is there */
+    bool is_partial;       /* rows or columns of the table are hidden from the person */
+    const struct lake_subset *subset; /* of the table that is read for rewriting; NULL: none */
+    struct access *rewriting;         /* its access */
+    const struct slice *removed;      /* data files that the commit takes away */
+    size_t removed_count;
     struct slice data_folder;
     pthread_mutex_t lock; /* of `files` */
     struct dml_file **files;
@@ -49,6 +54,15 @@ MUST_USE enum err dml_use(struct dml *dml, const struct iceberg_metadata *metada
 /* Plans `select`, which gives the table's kept columns in order, as the person, and runs it into
  * new data files: `added`, `rows`. */
 MUST_USE enum err dml_write(struct dml *dml, struct slice select, struct errinfo *info);
+/* The same without a word to the person's rights, for rows of `subset` that are written again:
+ * after a statement that was secured. */
+MUST_USE enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info);
+/* ERR_BUSY (40001) unless the plan reads the table as `metadata` has it. */
+MUST_USE enum err dml_check_plan(const struct dml *dml, const struct plan *plan,
+                                 struct errinfo *info);
+/* Opens a query of the engine as the statement's; stops it. */
+MUST_USE enum err dml_run(struct dml *dml, struct slice sql, struct errinfo *info);
+void dml_stop(struct dml *dml);
 /* Removes what was not committed. */
 void dml_close(struct dml *dml);
 
@@ -76,6 +90,11 @@ MUST_USE enum err dml_describe(struct query *query, struct slice text,
  * query a column of the table gets, SIZE_MAX = its default. */
 MUST_USE enum err dml_print_select(const struct dml *dml, struct slice text, size_t given,
                                    const size_t *from, struct buf *out, struct errinfo *info);
+/* dml_open, whose errors point at the statement's name. */
+MUST_USE enum err dml_open_at(struct query *query, const struct statement *statement,
+                              struct dml *dml, struct errinfo *info);
+MUST_USE enum err dml_delete(struct query *query, const struct statement *statement,
+                             struct errinfo *info);
 /* INSERT and TRUNCATE of what is no temporary table. */
 MUST_USE enum err dml_insert(struct query *query, const struct statement *statement,
                              struct errinfo *info);

@@ -421,6 +421,7 @@ static const struct {
     [STATEMENT_CREATE_MANAGED] = {dml_create, false, false},
     [STATEMENT_INSERT] = {run_insert, false, false},
     [STATEMENT_TRUNCATE] = {run_truncate, false, false},
+    [STATEMENT_DELETE] = {dml_delete, false, false},
     [STATEMENT_COMMENT] = {run_comment, true, false},
     [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true, false},
     [STATEMENT_ALTER_SCHEMA] = {run_alter_schema, true, true},

@@ -27,6 +27,7 @@
 
 struct admission;
 struct copy_in; /* run_copy_in.c */
+struct lake_subset;
 struct fair_ticket;
 struct login_guard;
 struct login_setup;
@@ -196,6 +197,7 @@ struct access_sinks {
                       struct errinfo *info);
     size_t count_max;
     void *context; /* outlives the access */
+    const struct lake_subset *subset; /* of the plan's first table of a lake; NULL: all of it */
 };
 MUST_USE enum err access_open_sinks(struct warehouse *warehouse, const struct identity *who,
                                     const struct plan *plan, const struct access_sinks *sinks,

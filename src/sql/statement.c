@@ -217,6 +217,7 @@ static const struct {
     {"comment", parse_comment, false},
     {"insert", parse_insert, false},
     {"truncate", parse_truncate, false},
+    {"delete", parse_delete, false},
     {"begin", parse_transaction, true},
     {"start", parse_transaction, true},
     {"commit", parse_transaction, true},
@@ -229,7 +230,7 @@ static const struct {
 
 static const char *const refused_words[] = {
     "INSTALL", "LOAD",     "PRAGMA",  "CALL",    "EXPORT",     "IMPORT",  "UPDATE",
-    "DELETE",  "MERGE",    "VACUUM",  "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",
+    "MERGE",    "VACUUM",  "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",
     "NOTIFY",  "LOCK",     "DO",      "DECLARE", "FETCH",      "CLUSTER", "REINDEX",
     "DISCARD", "SECURITY", "REFRESH", "KILL",
 };

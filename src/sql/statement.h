@@ -24,6 +24,7 @@ enum statement_kind {
     STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
     STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query */
     STATEMENT_TRUNCATE,
+    STATEMENT_DELETE, /* DELETE FROM t [a] [USING ...] [WHERE ...] */
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
     STATEMENT_ALTER_USER,
@@ -122,6 +123,8 @@ struct statement {
     struct slice text; /* the whole statement */
     const char *tag;   /* command tag: "CREATE TABLE", "GRANT", "SELECT" ... */
 
+    /* DELETE: slices of text, empty where not given */
+    struct slice alias, using_list, where;
     /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY, CREATE_TEMP, INSERT: of text */
     struct slice query;
     bool is_analyze, is_physical; /* EXPLAIN */

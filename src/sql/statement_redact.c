@@ -151,6 +151,7 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_CHECK_ACCESS:
     case STATEMENT_COMMENT:
     case STATEMENT_TRUNCATE:
+    case STATEMENT_DELETE:
     case STATEMENT_SET:
     case STATEMENT_USE:
     case STATEMENT_EXECUTE:

@@ -584,6 +584,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_INSERT:
     case STATEMENT_COPY_IN:
     case STATEMENT_TRUNCATE:
+    case STATEMENT_DELETE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:
     case STATEMENT_DROP:
