@@ -133,9 +133,8 @@ static enum err find_row(struct commit *c, struct iceberg_db *db)
         return iceberg_db__error(c->catalog, code, "read", c->info);
     }
     const char *text = (const char *)sqlite3_column_text(stmt, 0);
-    return text == NULL || arena_slice(c->arena, slice_of(text), &c->base)
-               ? ERR_OK
-               : errinfo_nomem(c->info);
+    return text == NULL || arena_slice(c->arena, slice_of(text), &c->base) ? ERR_OK
+                                                                           : errinfo_nomem(c->info);
 }
 
 static enum err find_base_local(struct commit *c)
@@ -177,8 +176,7 @@ static enum err commit_local(struct commit *c, bool *ret_is_unknown)
     TRY(find_base_local(c));
     TRY(apply(c));
     TRY(choose_location(c));
-    enum err err =
-        c->output.create(c->output.context, c->location, buf_slice(&c->text), c->info);
+    enum err err = c->output.create(c->output.context, c->location, buf_slice(&c->text), c->info);
     if (err == ERR_OK) {
         err = iceberg_db__open(c->catalog, true, &db, c->info);
     }
@@ -227,8 +225,8 @@ static enum err write_hint(struct commit *c, struct slice folder, int64_t versio
     bool is_outside = false;
     char text[24];
     int len = snprintf(text, sizeof(text), "%lld", (long long)version);
-    char *path = arena_printf(c->arena, "%.*s/metadata/version-hint.text", (int)folder.len,
-                              folder.ptr);
+    char *path =
+        arena_printf(c->arena, "%.*s/metadata/version-hint.text", (int)folder.len, folder.ptr);
     if (path == NULL) {
         return errinfo_nomem(info);
     }

@@ -137,7 +137,7 @@ static bool write_bound(const struct iceberg_value *value, struct iceberg_metric
                   (is_text || value->type == ICEBERG_BINARY || value->type == ICEBERG_FIXED);
     struct slice kept = value->bytes;
     if (is_cut) {
-        kept.len = is_text                   ? characters_end(kept, want.length)
+        kept.len = is_text                  ? characters_end(kept, want.length)
                    : kept.len < want.length ? kept.len
                                             : want.length;
     }

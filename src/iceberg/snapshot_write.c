@@ -22,7 +22,7 @@ struct producer {
     struct arena *arena;
     char uuid[UUID_TEXT_BYTES];
     int64_t sequence_number;
-    int64_t first_row_id, next_row_id; /* v3 */
+    int64_t first_row_id, next_row_id;  /* v3 */
     struct iceberg_manifest *manifests; /* of the new list */
     size_t manifest_count, manifest_capacity;
     struct slice *locations;
@@ -77,8 +77,7 @@ static enum err add_manifest(struct producer *p, const struct iceberg_manifest *
     }
     struct iceberg_manifest *own = &p->manifests[p->manifest_count++];
     *own = *manifest;
-    if (p->metadata->format_version > 2 && !own->is_deletes &&
-        own->first_row_id == ICEBERG_NO_ID) {
+    if (p->metadata->format_version > 2 && !own->is_deletes && own->first_row_id == ICEBERG_NO_ID) {
         int64_t rows = (own->added_rows > 0 ? own->added_rows : 0) +
                        (own->existing_rows > 0 ? own->existing_rows : 0);
         own->first_row_id = p->next_row_id;
@@ -87,8 +86,8 @@ static enum err add_manifest(struct producer *p, const struct iceberg_manifest *
     return ERR_OK;
 }
 
-static enum err write_manifest(struct producer *p, const struct iceberg_spec *spec,
-                               bool is_deletes, const struct iceberg_file *files, size_t count)
+static enum err write_manifest(struct producer *p, const struct iceberg_spec *spec, bool is_deletes,
+                               const struct iceberg_file *files, size_t count)
 {
     struct buf bytes CLEANUP(buf_fini) = {0};
     struct iceberg_manifest manifest;
@@ -166,9 +165,9 @@ static enum err keep_entry(struct producer *p, struct entries *entries, struct a
     if (!is_removed && p->change->removed_count > 0) {
         /* A vector of a removed file goes with it. */
         bool is_vector = file->content != ICEBERG_DATA && file->format == ICEBERG_PUFFIN;
-        is_removed = write__paths_find(&p->removed,
-                                       is_vector ? file->referenced_data_file : file->path,
-                                       !is_vector && file->content == ICEBERG_DATA);
+        is_removed =
+            write__paths_find(&p->removed, is_vector ? file->referenced_data_file : file->path,
+                              !is_vector && file->content == ICEBERG_DATA);
     }
     if (entries->count == entries->capacity) {
         size_t capacity = entries->capacity == 0 ? 64 : entries->capacity * 2;
@@ -286,8 +285,8 @@ static const char *write_list(struct producer *p, enum err *ret_err)
         *ret_err = errinfo_nomem(p->info);
         return NULL;
     }
-    *ret_err = iceberg_manifest_list_write(&write, p->manifests, p->manifest_count, &bytes,
-                                           p->info);
+    *ret_err =
+        iceberg_manifest_list_write(&write, p->manifests, p->manifest_count, &bytes, p->info);
     if (*ret_err == ERR_OK) {
         *ret_err = create(p, path, buf_slice(&bytes));
     }
@@ -334,8 +333,7 @@ static void write_ref(struct producer *p, struct buf *out)
     const struct iceberg_ref *ref = iceberg_metadata_ref(p->metadata, p->branch);
     buf_append_str(out, "{\"action\":\"set-snapshot-ref\",\"ref-name\":");
     json_write_string(out, p->branch);
-    buf_printf(out, ",\"type\":\"branch\",\"snapshot-id\":%lld",
-               (long long)p->change->snapshot_id);
+    buf_printf(out, ",\"type\":\"branch\",\"snapshot-id\":%lld", (long long)p->change->snapshot_id);
     if (ref != NULL && ref->min_snapshots_to_keep != ICEBERG_NO_ID) {
         buf_printf(out, ",\"min-snapshots-to-keep\":%lld", (long long)ref->min_snapshots_to_keep);
     }

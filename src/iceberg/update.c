@@ -17,8 +17,9 @@ enum err iceberg_document_text(struct slice bytes, struct arena *arena, struct s
 
 enum err update__bad(const struct updater *u, const char *what)
 {
-    return errinfo_set(u->info, ERR_INVALID, NULL, "an update of the table's metadata is not "
-                                                   "valid: %s",
+    return errinfo_set(u->info, ERR_INVALID, NULL,
+                       "an update of the table's metadata is not "
+                       "valid: %s",
                        what);
 }
 
@@ -166,9 +167,9 @@ static enum err new_root(struct updater *u)
 static enum err parse(struct updater *u, struct slice text, struct json **ret_node)
 {
     enum err err = json_parse(u->arena, text, NULL, ret_node, u->info);
-    return err == ERR_INVALID ? errinfo_set(u->info, ERR_CORRUPT, NULL,
-                                            "table metadata is no JSON document")
-                              : err;
+    return err == ERR_INVALID
+               ? errinfo_set(u->info, ERR_CORRUPT, NULL, "table metadata is no JSON document")
+               : err;
 }
 
 static bool keeps_last(const struct json *item, const void *context)
@@ -195,9 +196,9 @@ static enum err log_document(struct updater *u, struct slice location)
                            update__number(u->root, "last-updated-ms", u->now_ms)));
     TRY(update__set(u, entry, "metadata-file", json_new_text(u->arena, location)));
     json_append(log, entry);
-    (void)slice_to_i64(json_get_text(json_get(u->root, "properties"),
-                                     "write.metadata.previous-versions-max"),
-                       &most);
+    (void)slice_to_i64(
+        json_get_text(json_get(u->root, "properties"), "write.metadata.previous-versions-max"),
+        &most);
     int64_t skip = (int64_t)log->count - (most < 1 ? 1 : most);
     filter(log, keeps_last, &skip);
     return ERR_OK;

@@ -445,12 +445,11 @@ static bool has_ref(const struct json *document, const struct json *requirement)
         now = update__number(document, "current-snapshot-id", ICEBERG_NO_ID);
     }
     int64_t id = ICEBERG_NO_ID;
-    return json_is_null(wanted) ? now == ICEBERG_NO_ID
-                                : json_to_i64(wanted, &id) && id == now;
+    return json_is_null(wanted) ? now == ICEBERG_NO_ID : json_to_i64(wanted, &id) && id == now;
 }
 
-static bool has_number(const struct json *document, const struct json *requirement,
-                       const char *key, const char *document_key, int64_t otherwise)
+static bool has_number(const struct json *document, const struct json *requirement, const char *key,
+                       const char *document_key, int64_t otherwise)
 {
     int64_t wanted;
     return json_to_i64(json_get(requirement, key), &wanted) &&
@@ -475,9 +474,9 @@ static enum err check_one(const struct json *document, const struct json *requir
     };
     struct slice type = json_get_text(requirement, "type");
     if (slice_equal(type, SLICE("assert-create"))) {
-        return document == NULL ? ERR_OK
-                                : errinfo_set(info, ERR_EXISTS, "42P07",
-                                              "the table exists already");
+        return document == NULL
+                   ? ERR_OK
+                   : errinfo_set(info, ERR_EXISTS, "42P07", "the table exists already");
     }
     if (document == NULL) {
         return errinfo_set(info, ERR_NOT_FOUND, "42P01", "the table does not exist any more");

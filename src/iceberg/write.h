@@ -99,8 +99,8 @@ struct iceberg_snapshot_change {
     size_t added_count;
     const struct slice *removed; /* paths of live data files */
     size_t removed_count;
-    bool removes_all;                        /* instead: every live file, deletes too */
-    const struct iceberg_property *summary;  /* beside the totals */
+    bool removes_all;                       /* instead: every live file, deletes too */
+    const struct iceberg_property *summary; /* beside the totals */
     size_t summary_count;
 };
 
@@ -135,8 +135,7 @@ MUST_USE enum err iceberg_data_folder(const struct iceberg_metadata *metadata, s
 /* Checks requirements against a table's document (NULL: there is no such table). ERR_BUSY (40001)
  * says which one does not hold: somebody else was first. ERR_UNSUPPORTED for one not known. */
 MUST_USE enum err iceberg_requirements_check(const struct json *document,
-                                             const struct json *requirements,
-                                             struct errinfo *info);
+                                             const struct json *requirements, struct errinfo *info);
 
 struct iceberg_update {
     struct slice document;     /* the metadata as it is, unpacked JSON; empty: a new table */

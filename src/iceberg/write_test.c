@@ -104,23 +104,23 @@ static struct slice random_text(uint64_t *seed, struct arena *arena, size_t len)
 
 static int64_t random_or_none(uint64_t *seed, uint64_t bound)
 {
-    return test_random_below(seed, 4) == 0 ? ICEBERG_NO_ID : (int64_t)test_random_below(seed, bound);
+    return test_random_below(seed, 4) == 0 ? ICEBERG_NO_ID
+                                           : (int64_t)test_random_below(seed, bound);
 }
 
 static struct slice random_bytes_or_none(uint64_t *seed, struct arena *arena)
 {
-    return test_random_below(seed, 3) == 0
-               ? (struct slice){NULL, 0}
-               : random_text(seed, arena, test_random_below(seed, 20));
+    return test_random_below(seed, 3) == 0 ? (struct slice){NULL, 0}
+                                           : random_text(seed, arena, test_random_below(seed, 20));
 }
 
 /* A tuple of spec 1 of the made table: one of each type. */
 static const struct iceberg_value *random_tuple(uint64_t *seed, struct arena *arena)
 {
-    static const enum iceberg_type_id types[] = {
-        ICEBERG_BOOLEAN, ICEBERG_INT,    ICEBERG_FLOAT, ICEBERG_DOUBLE, ICEBERG_DECIMAL,
-        ICEBERG_STRING,  ICEBERG_UUID,   ICEBERG_FIXED, ICEBERG_BINARY, ICEBERG_INT,
-        ICEBERG_DATE};
+    static const enum iceberg_type_id types[] = {ICEBERG_BOOLEAN, ICEBERG_INT,     ICEBERG_FLOAT,
+                                                 ICEBERG_DOUBLE,  ICEBERG_DECIMAL, ICEBERG_STRING,
+                                                 ICEBERG_UUID,    ICEBERG_FIXED,   ICEBERG_BINARY,
+                                                 ICEBERG_INT,     ICEBERG_DATE};
     struct iceberg_value *values = arena_calloc(arena, ARRAY_COUNT(types), sizeof(*values));
     ASSERT(values != NULL);
     for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
@@ -160,27 +160,26 @@ static struct iceberg_file random_file(uint64_t *seed, struct arena *arena)
     for (int64_t i = 0; i < 4; i++) {
         splits[i] = 4 + i * 1000;
     }
-    return (struct iceberg_file){
-        .status = (enum iceberg_entry_status)test_random_below(seed, 3),
-        .content = ICEBERG_DATA,
-        .format = ICEBERG_PARQUET,
-        .snapshot_id = 77,
-        .sequence_number = (int64_t)test_random_below(seed, 9),
-        .file_sequence_number = (int64_t)test_random_below(seed, 9),
-        .path = random_text(seed, arena, 30),
-        .spec_id = 1,
-        .partition = random_tuple(seed, arena),
-        .partition_count = 11,
-        .record_count = (int64_t)test_random_below(seed, 1000),
-        .size_bytes = (int64_t)test_random_below(seed, 1000000),
-        .metrics = metrics,
-        .metrics_count = count,
-        .split_offsets = splits,
-        .split_offset_count = test_random_below(seed, 5),
-        .sort_order_id = (int32_t)random_or_none(seed, 5),
-        .first_row_id = (int64_t)test_random_below(seed, 100),
-        .content_offset = ICEBERG_NO_ID,
-        .content_size_bytes = ICEBERG_NO_ID};
+    return (struct iceberg_file){.status = (enum iceberg_entry_status)test_random_below(seed, 3),
+                                 .content = ICEBERG_DATA,
+                                 .format = ICEBERG_PARQUET,
+                                 .snapshot_id = 77,
+                                 .sequence_number = (int64_t)test_random_below(seed, 9),
+                                 .file_sequence_number = (int64_t)test_random_below(seed, 9),
+                                 .path = random_text(seed, arena, 30),
+                                 .spec_id = 1,
+                                 .partition = random_tuple(seed, arena),
+                                 .partition_count = 11,
+                                 .record_count = (int64_t)test_random_below(seed, 1000),
+                                 .size_bytes = (int64_t)test_random_below(seed, 1000000),
+                                 .metrics = metrics,
+                                 .metrics_count = count,
+                                 .split_offsets = splits,
+                                 .split_offset_count = test_random_below(seed, 5),
+                                 .sort_order_id = (int32_t)random_or_none(seed, 5),
+                                 .first_row_id = (int64_t)test_random_below(seed, 100),
+                                 .content_offset = ICEBERG_NO_ID,
+                                 .content_size_bytes = ICEBERG_NO_ID};
 }
 
 static bool is_empty(const struct iceberg_metrics *metrics)
@@ -280,14 +279,31 @@ TEST(iceberg_write, a_list_reads_as_it_was_written)
     struct iceberg_partition_summary summaries[] = {
         {.contains_null = true, .has_nan_flag = true, .lower = {lower, 4}, .upper = {lower, 4}},
         {.contains_nan = true, .has_nan_flag = true}};
-    struct iceberg_manifest manifests[] = {
-        {.path = SLICE("/t/a"), .length_bytes = 10, .spec_id = 3, .sequence_number = 3,
-         .min_sequence_number = 2, .added_snapshot_id = 5, .added_files = 1, .existing_files = 2,
-         .deleted_files = 3, .added_rows = 4, .existing_rows = 5, .deleted_rows = 6,
-         .partitions = summaries, .partition_count = 1, .first_row_id = 9},
-        {.path = SLICE("/t/b"), .length_bytes = 11, .spec_id = 2, .is_deletes = true, .sequence_number = 1,
-         .min_sequence_number = 1, .added_snapshot_id = 6, .partitions = &summaries[1],
-         .partition_count = 1, .first_row_id = ICEBERG_NO_ID}};
+    struct iceberg_manifest manifests[] = {{.path = SLICE("/t/a"),
+                                            .length_bytes = 10,
+                                            .spec_id = 3,
+                                            .sequence_number = 3,
+                                            .min_sequence_number = 2,
+                                            .added_snapshot_id = 5,
+                                            .added_files = 1,
+                                            .existing_files = 2,
+                                            .deleted_files = 3,
+                                            .added_rows = 4,
+                                            .existing_rows = 5,
+                                            .deleted_rows = 6,
+                                            .partitions = summaries,
+                                            .partition_count = 1,
+                                            .first_row_id = 9},
+                                           {.path = SLICE("/t/b"),
+                                            .length_bytes = 11,
+                                            .spec_id = 2,
+                                            .is_deletes = true,
+                                            .sequence_number = 1,
+                                            .min_sequence_number = 1,
+                                            .added_snapshot_id = 6,
+                                            .partitions = &summaries[1],
+                                            .partition_count = 1,
+                                            .first_row_id = ICEBERG_NO_ID}};
     struct iceberg_list_write write = {3, 7, ICEBERG_NO_ID, 4, 0, AVRO_OUTPUT_DEFLATE};
     struct iceberg_manifest *read = NULL;
     size_t count = 0;
@@ -345,8 +361,14 @@ TEST(iceberg_write, bounds_are_cut_by_the_rules)
     check_bound(ICEBERG_STRING, "a\U0010FFFF\U0010FFFFx", 3, true, "b");
     check_bound(ICEBERG_STRING, "\U0010FFFF\U0010FFFFx", 2, true, NULL);
     check_bound(ICEBERG_STRING, "a\uD7FFx", 2, true, "a\uE000"); /* not into the surrogates */
-    check_bound(ICEBERG_STRING, "~\x7f" "bcd", 2, true, "~\xc2\x80");
-    check_bound(ICEBERG_BINARY, "a\xff\xff" "b", 3, true, "b");
+    check_bound(ICEBERG_STRING,
+                "~\x7f"
+                "bcd",
+                2, true, "~\xc2\x80");
+    check_bound(ICEBERG_BINARY,
+                "a\xff\xff"
+                "b",
+                3, true, "b");
     check_bound(ICEBERG_BINARY, "\xff\xff\xff", 2, true, NULL);
     check_bound(ICEBERG_BINARY, "\xff\xff\xff", 2, false, "\xff\xff");
     struct iceberg_metadata metadata = {0};
@@ -628,9 +650,13 @@ TEST(iceberg_write, snapshots_follow_each_other)
         struct slice removed[] = {first[1].path, second[0].path};
         struct slice gone[] = {SLICE("/t/data/never.parquet")};
         CHECK_OK(make_table(version, &document, NULL));
-        CHECK_OK(commit(&memory, &document, &(struct change){.operation = "append", .added = first, .added_count = 3}, NULL));
+        CHECK_OK(commit(&memory, &document,
+                        &(struct change){.operation = "append", .added = first, .added_count = 3},
+                        NULL));
         check_live(&memory, &document, 3, 30);
-        CHECK_OK(commit(&memory, &document, &(struct change){.operation = "append", .added = second, .added_count = 1}, NULL));
+        CHECK_OK(commit(&memory, &document,
+                        &(struct change){.operation = "append", .added = second, .added_count = 1},
+                        NULL));
         check_live(&memory, &document, 4, 40);
         struct iceberg_file third[] = {data_file(arena, 1, 5)};
         CHECK_OK(commit(&memory, &document,
@@ -642,10 +668,12 @@ TEST(iceberg_write, snapshots_follow_each_other)
         CHECK_ERR(ERR_BUSY, commit(&memory, &document,
                                    &(struct change){"delete", NULL, 0, gone, 1, false}, NULL));
         CHECK(memory.count == before);
-        CHECK_OK(commit(&memory, &document,
-                        &(struct change){"delete", NULL, 0, NULL, 0, true}, NULL));
+        CHECK_OK(
+            commit(&memory, &document, &(struct change){"delete", NULL, 0, NULL, 0, true}, NULL));
         check_live(&memory, &document, 0, 0);
-        CHECK_OK(commit(&memory, &document, &(struct change){.operation = "append", .added = second, .added_count = 1}, NULL));
+        CHECK_OK(commit(&memory, &document,
+                        &(struct change){.operation = "append", .added = second, .added_count = 1},
+                        NULL));
         check_live(&memory, &document, 1, 10);
     }
 }
@@ -660,13 +688,16 @@ TEST(iceberg_write, a_failure_leaves_the_table_as_it_was)
     struct slice removed[] = {files[0].path};
     struct change change = {"overwrite", more, 1, removed, 1, false};
     CHECK_OK(make_table(3, &base, NULL));
-    CHECK_OK(commit(&memory, &base, &(struct change){.operation = "append", .added = files, .added_count = 2}, NULL));
+    CHECK_OK(commit(&memory, &base,
+                    &(struct change){.operation = "append", .added = files, .added_count = 2},
+                    NULL));
     size_t before = memory.count;
     SWEEP_ALLOC(fault)
     {
         struct buf document CLEANUP(buf_fini) = {0};
         buf_append_slice(&document, buf_slice(&base));
-        enum err err = buf_failed(&document) ? ERR_NOMEM : commit(&memory, &document, &change, NULL);
+        enum err err =
+            buf_failed(&document) ? ERR_NOMEM : commit(&memory, &document, &change, NULL);
         fault_disarm();
         CHECK(err == ERR_OK || err == ERR_NOMEM || err == ERR_INTERNAL);
         CHECK(err == ERR_OK || memory.count == before);

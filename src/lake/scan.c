@@ -47,7 +47,7 @@ struct lake_scan {
     size_t object_capacity;
     const struct lake_subset *subset; /* NULL: all of the table */
     struct lake_map subset_paths;     /* to numbers in it */
-    struct lake_map groups; /* spec and partition, to groups less 1 */
+    struct lake_map groups;           /* spec and partition, to groups less 1 */
     struct lake_deletes *deletes;
     struct lake_scan_counts planned; /* the part that planning knows */
     enum err failed; /* of planning, with `failure`: what it leaves behind is half a plan */

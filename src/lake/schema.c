@@ -138,7 +138,7 @@ static enum err parse_word(struct parser *p, struct iceberg_type *out)
         if (token_is(&p->token, words[i].word)) {
             *out = (struct iceberg_type){.id = words[i].id};
             return words[i].id == ICEBERG_TIMESTAMP_NS && p->format_version < 3 ? no_type(p)
-                                                                               : step(p);
+                                                                                : step(p);
         }
     }
     if (p->token.kind == TOKEN_QUOTED && slice_equal(p->token.text, SLICE("\"NULL\""))) {

@@ -354,8 +354,9 @@ static const char *codec_of(const struct iceberg_metadata *metadata)
     static const struct {
         const char *written;
         const char *own;
-    } codecs[] = {{"zstd", "zstd"},       {"gzip", "gzip"},        {"snappy", "snappy"},
-                  {"lz4", "lz4_raw"},     {"lz4_raw", "lz4_raw"},  {"brotli", "brotli"},
+    } codecs[] = {{"zstd", "zstd"},         {"gzip", "gzip"},
+                  {"snappy", "snappy"},     {"lz4", "lz4_raw"},
+                  {"lz4_raw", "lz4_raw"},   {"brotli", "brotli"},
                   {"none", "uncompressed"}, {"uncompressed", "uncompressed"}};
     struct slice name = iceberg_metadata_property(metadata, "write.parquet.compression-codec");
     for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
@@ -396,8 +397,7 @@ static void print_options(const struct lake_write *write, struct buf *out)
                                                "_last_updated_sequence_number: 2147483539"
                                              : "");
     buf_append_char(out, '}');
-    struct slice rows =
-        iceberg_metadata_property(write->metadata, "write.parquet.row-group-limit");
+    struct slice rows = iceberg_metadata_property(write->metadata, "write.parquet.row-group-limit");
     if (rows.len > 0) {
         buf_printf(out, ", ROW_GROUP_SIZE %llu",
                    (unsigned long long)number_or(write->metadata, "write.parquet.row-group-limit",

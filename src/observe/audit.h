@@ -83,7 +83,7 @@ struct audit_table {
 struct audit_write {
     struct slice name; /* qualified */
     struct slice uuid;
-    struct slice operation; /* empty: nothing was committed */
+    struct slice operation;  /* empty: nothing was committed */
     int64_t snapshot_before; /* -1 = none */
     int64_t snapshot_after;
     uint64_t files; /* added */

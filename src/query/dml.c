@@ -104,8 +104,7 @@ enum err dml_use(struct dml *dml, const struct iceberg_metadata *metadata, struc
     dml->audit = (struct audit_write){.uuid = metadata->uuid,
                                       .snapshot_before = metadata->current_snapshot_id,
                                       .snapshot_after = ICEBERG_NO_ID};
-    if (buf_failed(&name) ||
-        !arena_slice(dml->query->arena, buf_slice(&name), &dml->audit.name)) {
+    if (buf_failed(&name) || !arena_slice(dml->query->arena, buf_slice(&name), &dml->audit.name)) {
         return errinfo_nomem(info);
     }
     dml->query->write = &dml->audit;
@@ -254,8 +253,7 @@ static enum err finish_files(struct dml *dml, struct errinfo *info)
     }
     for (size_t i = 0; i < dml->written.count; i++) {
         const struct lake_written *written = &dml->written.files[i];
-        struct dml_file *file =
-            written->sink < dml->file_count ? dml->files[written->sink] : NULL;
+        struct dml_file *file = written->sink < dml->file_count ? dml->files[written->sink] : NULL;
         if (file == NULL || file->file == NULL) {
             return errinfo_set(info, ERR_INTERNAL, NULL,
                                "the engine says that it wrote a file which it did not");

@@ -57,8 +57,8 @@ static enum err wait_before(const struct dml *dml, int retry, struct errinfo *in
 static enum err join(struct arena *arena, struct slice a, struct slice b, struct slice *ret_all,
                      struct errinfo *info)
 {
-    char *text = arena_printf(arena, "%.*s,%.*s", (int)(a.len - 1), a.ptr, (int)(b.len - 1),
-                              b.ptr + 1);
+    char *text =
+        arena_printf(arena, "%.*s,%.*s", (int)(a.len - 1), a.ptr, (int)(b.len - 1), b.ptr + 1);
     if (text == NULL) {
         return errinfo_nomem(info);
     }
@@ -117,8 +117,8 @@ static void remove_attempt(const struct attempt *a)
 {
     struct errinfo ignored;
     for (size_t i = 0; i < a->written.location_count; i++) {
-        enum err err = a->dml->output.remove(a->dml->output.context, a->written.locations[i],
-                                             &ignored);
+        enum err err =
+            a->dml->output.remove(a->dml->output.context, a->written.locations[i], &ignored);
         (void)err; /* an orphan: nothing names it */
     }
 }
@@ -215,9 +215,9 @@ static enum err check_still_right(const struct attempt *a, struct errinfo *info)
 {
     const struct dml *dml = a->dml;
     bool is_right = dml->removed_count == 0;
-    if (!is_right && slice_equal_fold(iceberg_metadata_property(dml->metadata,
-                                                                "write.delete.isolation-level"),
-                                      SLICE("snapshot"))) {
+    if (!is_right &&
+        slice_equal_fold(iceberg_metadata_property(dml->metadata, "write.delete.isolation-level"),
+                         SLICE("snapshot"))) {
         int64_t id = a->metadata->current_snapshot_id;
         is_right = true;
         while (is_right && id != dml->metadata->current_snapshot_id) {
@@ -271,10 +271,8 @@ enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
 
 enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, struct errinfo *info)
 {
-    struct attempt a = {.dml = dml,
-                        .operation = operation,
-                        .removes_all = removes_all,
-                        .metadata = dml->metadata};
+    struct attempt a = {
+        .dml = dml, .operation = operation, .removes_all = removes_all, .metadata = dml->metadata};
     int retries = retries_of(dml->metadata);
     TRY(iceberg_snapshot_new_id(dml->metadata, &a.snapshot_id, info));
     for (int retry = 0;; retry++) {

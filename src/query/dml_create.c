@@ -38,10 +38,10 @@ static enum err set_version(struct creator *c, struct slice value)
 static enum err text_of(struct creator *c, const struct relation_option *option,
                         struct slice *ret_text)
 {
-    bool is_text = option->value.len > 0 &&
-                   (option->value.ptr[0] == '\'' || option->value.ptr[0] == '$' ||
-                    ((option->value.ptr[0] | 0x20) == 'e' && option->value.len > 1 &&
-                     option->value.ptr[1] == '\''));
+    bool is_text =
+        option->value.len > 0 && (option->value.ptr[0] == '\'' || option->value.ptr[0] == '$' ||
+                                  ((option->value.ptr[0] | 0x20) == 'e' && option->value.len > 1 &&
+                                   option->value.ptr[1] == '\''));
     if (!is_text) { /* a number, true or false: as written */
         *ret_text = option->value;
         return ERR_OK;
@@ -85,8 +85,7 @@ static enum err read_properties(struct creator *c)
 static enum err set_default(struct creator *c, struct iceberg_field *field,
                             const struct statement_column *detail)
 {
-    if (detail->default_value.len == 0 ||
-        slice_equal_fold(detail->default_value, SLICE("null"))) {
+    if (detail->default_value.len == 0 || slice_equal_fold(detail->default_value, SLICE("null"))) {
         return ERR_OK;
     }
     struct relation_option literal = {.name = field->name, .value = detail->default_value};
@@ -197,13 +196,13 @@ static const struct {
     const char *suffix;    /* of the field's name */
     bool has_width;
 } transforms[] = {
-    {"", "identity", "", false},          {"identity", "identity", "", false},
+    {"", "identity", "", false},           {"identity", "identity", "", false},
     {"bucket", "bucket", "_bucket", true}, {"truncate", "truncate", "_trunc", true},
-    {"year", "year", "_year", false},     {"years", "year", "_year", false},
-    {"month", "month", "_month", false},  {"months", "month", "_month", false},
-    {"day", "day", "_day", false},        {"days", "day", "_day", false},
-    {"date", "day", "_day", false},       {"hour", "hour", "_hour", false},
-    {"hours", "hour", "_hour", false},    {"void", "void", "_null", false},
+    {"year", "year", "_year", false},      {"years", "year", "_year", false},
+    {"month", "month", "_month", false},   {"months", "month", "_month", false},
+    {"day", "day", "_day", false},         {"days", "day", "_day", false},
+    {"date", "day", "_day", false},        {"hour", "hour", "_hour", false},
+    {"hours", "hour", "_hour", false},     {"void", "void", "_null", false},
 };
 
 static enum err find_transform(struct creator *c, const struct statement_transform *item,
@@ -248,10 +247,9 @@ static enum err set_partition(struct creator *c, const struct statement_transfor
     int32_t *ids = arena_calloc(c->query->arena, 1, sizeof(*ids));
     char *name = arena_printf(c->query->arena, "%.*s%s", (int)item->column.len, item->column.ptr,
                               transforms[index].suffix);
-    char *text = item->width > 0
-                     ? arena_printf(c->query->arena, "%s[%u]", transforms[index].transform,
-                                    item->width)
-                     : arena_strdup(c->query->arena, transforms[index].transform);
+    char *text = item->width > 0 ? arena_printf(c->query->arena, "%s[%u]",
+                                                transforms[index].transform, item->width)
+                                 : arena_strdup(c->query->arena, transforms[index].transform);
     if (ids == NULL || name == NULL || text == NULL) {
         return errinfo_nomem(c->info);
     }
@@ -348,8 +346,7 @@ static enum err create(struct creator *c)
     TRY(dml_write(dml, buf_slice(&text), c->info));
     TRY(dml->added_count > 0 ? dml_commit(dml, "append", false, c->info)
                              : dml_commit_creation(dml, c->info));
-    char *tag =
-        arena_printf(query->arena, "SELECT %llu", (unsigned long long)dml->rows);
+    char *tag = arena_printf(query->arena, "SELECT %llu", (unsigned long long)dml->rows);
     query->tag = tag == NULL ? query->tag : tag;
     return tag == NULL ? errinfo_nomem(c->info) : ERR_OK;
 }
@@ -357,11 +354,13 @@ static enum err create(struct creator *c)
 static enum err no_place(struct query *query, const struct statement *statement,
                          struct errinfo *info)
 {
-    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                      "CREATE TABLE without EXTERNAL needs a catalog of tables that you administer");
-    errinfo_hint(info, "Name a table of an attached iceberg_local or iceberg_hadoop catalog "
-                       "(catalog.namespace.table), or use CREATE VIEW ... AS, CREATE EXTERNAL TABLE "
-                       "... LOCATION 'files', or CREATE TEMP TABLE. In dbt: +materialized: view.");
+    (void)errinfo_set(
+        info, ERR_UNSUPPORTED, NULL,
+        "CREATE TABLE without EXTERNAL needs a catalog of tables that you administer");
+    errinfo_hint(info,
+                 "Name a table of an attached iceberg_local or iceberg_hadoop catalog "
+                 "(catalog.namespace.table), or use CREATE VIEW ... AS, CREATE EXTERNAL TABLE "
+                 "... LOCATION 'files', or CREATE TEMP TABLE. In dbt: +materialized: view.");
     errinfo_position(info, statement_position(query->statement, statement->name.name));
     return ERR_UNSUPPORTED;
 }

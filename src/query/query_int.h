@@ -196,7 +196,7 @@ struct access_sinks {
     enum err (*write)(void *context, size_t index, const void *bytes, size_t len,
                       struct errinfo *info);
     size_t count_max;
-    void *context; /* outlives the access */
+    void *context;                    /* outlives the access */
     const struct lake_subset *subset; /* of the plan's first table of a lake; NULL: all of it */
 };
 MUST_USE enum err access_open_sinks(struct warehouse *warehouse, const struct identity *who,
@@ -256,7 +256,7 @@ struct query {
     bool is_answered;         /* from the plan's constant: the record of its end is its only one */
     bool is_given;            /* that constant, by query_next */
     const struct audit_write *write; /* of one that writes a table of a lake; in the arena */
-    struct copy_in *copy_in;  /* of one that takes rows; set under the session's lock */
+    struct copy_in *copy_in;         /* of one that takes rows; set under the session's lock */
     atomic_bool is_cancelled;
     atomic_bool is_timed_out;
     int64_t deadline_us; /* monotonic; 0 = none */

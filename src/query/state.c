@@ -124,8 +124,8 @@ static enum err audit_start(struct query *query, UNUSED enum query_state to, str
 {
     bool reads_nothing = query->plan != NULL && query->plan->reads_nothing;
     struct audit_record record = {.kind = query->is_admin ? AUDIT_ADMIN : AUDIT_QUERY_START,
-                                  .is_lazy = reads_nothing && !query->is_admin &&
-                                             query->write == NULL};
+                                  .is_lazy =
+                                      reads_nothing && !query->is_admin && query->write == NULL};
     if (query->is_answered) {
         return ERR_OK; /* the record of its end comes before its rows */
     }

@@ -12,7 +12,7 @@ enum statement_kind {
     STATEMENT_QUERY,    /* SELECT, WITH, VALUES, FROM, TABLE, PIVOT, (, SUMMARIZE: for the engine */
     STATEMENT_EXPLAIN,  /* EXPLAIN [ANALYZE] [(PHYSICAL)] query */
     STATEMENT_DESCRIBE, /* DESCRIBE name | DESCRIBE query */
-    STATEMENT_CREATE_TABLE, /* CREATE [OR REPLACE] EXTERNAL TABLE [IF NOT EXISTS] ... */
+    STATEMENT_CREATE_TABLE,   /* CREATE [OR REPLACE] EXTERNAL TABLE [IF NOT EXISTS] ... */
     STATEMENT_CREATE_MANAGED, /* CREATE TABLE t (a INTEGER, ...) | AS query: in a lake */
     STATEMENT_CREATE_VIEW,
     STATEMENT_CREATE_SCHEMA, /* ... [WITH (property = value, ...)] */
@@ -24,7 +24,7 @@ enum statement_kind {
     STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
     STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query */
     STATEMENT_TRUNCATE,
-    STATEMENT_DELETE, /* DELETE FROM t [a] [USING ...] [WHERE ...] */
+    STATEMENT_DELETE,           /* DELETE FROM t [a] [USING ...] [WHERE ...] */
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
     STATEMENT_ALTER_USER,

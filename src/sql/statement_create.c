@@ -254,7 +254,7 @@ enum err parse_create(struct cursor *c, struct statement *s)
         return is_schema ? parse_schema(c, s) : parse_principal(c, s, is_role);
     }
     static const char *const others[] = {
-        "macro", "function", "type",    "secret",       "persistent", "sequence", "index",
+        "macro",  "function", "type",    "secret",       "persistent", "sequence", "index",
         "unique", "database", "trigger", "materialized", "recursive",  "view"};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (is_temp || token_is(&c->token, others[i])) {

@@ -28,9 +28,9 @@ static enum err parse_detail(struct cursor *c, struct statement_column *out, boo
 static enum err parse_column(struct cursor *c, struct slice *ret_name, struct slice *ret_type,
                              struct statement_column *ret_detail)
 {
-    static const char *const constraints[] = {
-        "not",        "null",       "primary", "unique", "default",  "check",
-        "references", "constraint", "collate", "as",     "generated", "comment"};
+    static const char *const constraints[] = {"not",     "null",  "primary",    "unique",
+                                              "default", "check", "references", "constraint",
+                                              "collate", "as",    "generated",  "comment"};
     bool taken = true;
     *ret_type = (struct slice){"", 0};
     *ret_detail = (struct statement_column){0};

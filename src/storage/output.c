@@ -84,8 +84,8 @@ static enum err pin_folder(const struct place *place, struct slice path, bool ma
     if (fd < 0) {
         return storage__local_report(place->info, error, "open", path);
     }
-    enum err err = judge(fd, path, place->folders, place->folder_count, place->ret_is_outside,
-                         place->info);
+    enum err err =
+        judge(fd, path, place->folders, place->folder_count, place->ret_is_outside, place->info);
     if (err != ERR_OK) {
         io_close(fd);
         return err;
@@ -197,10 +197,9 @@ enum err storage_output_finish(struct storage_output *output, bool replaces, str
     if (replaces) {
         TRY(put_in_place(output, info));
     } else if (name_file(output, output->name) != 0) {
-        return errno == EEXIST ? errinfo_set(info, ERR_EXISTS, NULL, "\"%s\" is there already",
-                                             output->name)
-                               : storage__local_report(info, errno, "write",
-                                                       slice_of(output->name));
+        return errno == EEXIST
+                   ? errinfo_set(info, ERR_EXISTS, NULL, "\"%s\" is there already", output->name)
+                   : storage__local_report(info, errno, "write", slice_of(output->name));
     }
     return sync_folder(output, info);
 }

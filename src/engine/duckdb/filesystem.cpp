@@ -440,8 +440,8 @@ bool moat_file_system::DirectoryExists(const string &path, optional_ptr<FileOpen
         return local->DirectoryExists(real, nullptr);
     }
     /* A COPY into several files looks for their folder. */
-    auto grant = parse_address(path, &address) && address.rest == "out" ? grants->find(address.id)
-                                                                        : nullptr;
+    auto grant =
+        parse_address(path, &address) && address.rest == "out" ? grants->find(address.id) : nullptr;
     return grant != nullptr && grant->writable_count > 0;
 }
 

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -111,6 +112,8 @@ def plain(value):
         return [plain(inner) for inner in value]
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
+        return value.replace("-", "")
     return value.hex if hasattr(value, "hex") and not isinstance(value, (bytes, float)) else value
 
 
@@ -135,7 +138,7 @@ TYPES = {
     "i": ("INTEGER", ["-2147483648", "2147483647", "0", "NULL"]),
     "l": ("BIGINT", ["-9223372036854775808", "9223372036854775807", "NULL"]),
     "f": ("FLOAT", ["'nan'", "-1.5", "'inf'", "0.1", "NULL"]),
-    "d": ("DOUBLE", ["1e308", "-0.0", "5e-324", "'-inf'", "NULL"]),
+    "d": ("DOUBLE", ["1e308", "'-0.0'", "5e-324", "'-inf'", "NULL"]),
     "n9": ("DECIMAL(9,2)", ["1234567.89", "-0.01", "NULL"]),
     "n18": ("DECIMAL(18,0)", ["999999999999999999", "-1", "NULL"]),
     "n38": ("DECIMAL(38,10)", ["-1234567890123456789012345678.0123456789", "0.0000000001", "NULL"]),
@@ -352,10 +355,16 @@ def both_write_one_table(world):
 
 def hadoop_tables_are_versioned(world):
     folder = world.folder / "hadoop"
-    folder.mkdir()
+    (folder / "a/first/metadata").mkdir(parents=True)
+    first = {"format-version": 1, "table-uuid": "11111111-2222-4333-8444-555555555555", "location": f"{folder}/a/first", "last-updated-ms": 1, "last-column-id": 1,
+             "schema": {"type": "struct", "fields": [{"id": 1, "name": "id", "required": False, "type": "long"}]}, "partition-spec": []}
+    (folder / "a/first/metadata/v1.metadata.json").write_text(json.dumps(first))
     world.sql(f"ATTACH '{folder}' AS h (TYPE iceberg_hadoop)")
     world.sql("CREATE TABLE h.a.t PARTITIONED BY (bucket(2, id)) AS SELECT i AS id FROM range(5) r(i)")
     world.sql("INSERT INTO h.a.t VALUES (5)")
+    world.sql("INSERT INTO h.a.first VALUES (1), (2)")  # an old table, which has neither refs nor lists of schemas and specs
+    old = StaticTable.from_metadata(str(folder / "a/first/metadata/v2.metadata.json"))
+    assert sorted(old.scan().to_arrow().column("id").to_pylist()) == [1, 2]
     assert (folder / "a/t/metadata/version-hint.text").read_text() == "2"
     (folder / "a/t/metadata/version-hint.text").unlink()
     world.sql("INSERT INTO h.a.t VALUES (6)")
