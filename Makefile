@@ -1,7 +1,7 @@
 # The front door. CMake and Ninja do the work (presets in CMakePresets.json); this only spells the usual calls.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check check-fast interop bench bench-kernel fuzz tidy format install clean
+.PHONY: help build demo lake lake-down check check-fast interop bench bench-kernel fuzz tidy format install clean
 
 PRESET ?= release
 JOBS   ?= $(shell nproc)
@@ -11,6 +11,7 @@ help:
 	@echo 'Moat: SQL over your own data, every query as the person who asked.'
 	@echo
 	@echo '  make demo         build, fetch real data, and watch three people get three right answers'
+	@echo '  make lake         a lake to play with: issuer, catalog, object store, two people; make lake-down stops it'
 	@echo '  make check        every test, in a release build and under sanitizers (under 15 minutes)'
 	@echo
 	@echo '  make build        the program: build/release/moat'
@@ -35,6 +36,13 @@ build:
 demo: build
 	@tools/deps demo
 	@tools/demo
+
+lake: build
+	@tools/deps lake
+	@tools/lake up
+
+lake-down:
+	@tools/lake down
 
 check:
 	@tools/deps check

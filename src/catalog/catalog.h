@@ -125,7 +125,9 @@ struct catalog_system_input {
     enum err (*list_cursors)(void *context, struct arena *arena,
                              struct catalog_cursor **ret_cursors, size_t *ret_count,
                              struct errinfo *info);
-    void *activity_context;  /* of both */
+    /* Of the session that asks: what its protocol keeps, as JSON lines. NULL: nothing. */
+    void (*print_settings)(void *context, struct buf *out);
+    void *activity_context;  /* of these */
     struct pg_model **model; /* made by the first of pg_catalog that needs it, for the others */
 };
 

@@ -1,4 +1,6 @@
 /* The settings, and what functions are rewritten to (sql/macros.def). */
+#include <ctype.h>
+
 #include "base/json.h"
 #include "catalog/pg_int.h"
 
@@ -45,13 +47,18 @@ static const char *const settings[][2] = {
 static void print_setting(struct buf *out, struct slice name, struct slice value,
                           struct slice source)
 {
+    struct buf key CLEANUP(buf_fini) = {0}; /* by which current_setting finds it */
+    for (size_t i = 0; i < name.len; i++) {
+        buf_append_char(&key, (char)tolower((unsigned char)name.ptr[i]));
+    }
+    out->failed = out->failed || buf_failed(&key);
     catalog__row_begin(out);
     catalog__row_text(out, "name", name);
     catalog__row_text(out, "setting", value);
     catalog__row_text(out, "source", source);
     catalog__row_text(out, "boot_val", value);
     catalog__row_text(out, "reset_val", value);
-    catalog__row_text(out, "__moat_name", name);
+    catalog__row_text(out, "__moat_name", buf_slice(&key));
     catalog__row_text(out, "__moat_value", value);
     catalog__row_end(out);
 }
@@ -66,10 +73,11 @@ static bool is_told(const struct json *lines, size_t count, struct slice name)
     return false;
 }
 
-static enum err read_settings(const struct catalog_system_input *input, struct arena *arena,
-                              struct json **ret_lines, size_t *ret_count, struct errinfo *info)
+/* Each line of `text` as one object. */
+static enum err read_lines(struct slice text, struct arena *arena, struct json **ret_lines,
+                           size_t *ret_count, struct errinfo *info)
 {
-    struct slice rest = input->settings_json == NULL ? SLICE("") : *input->settings_json;
+    struct slice rest = text;
     size_t capacity = 1;
     for (size_t i = 0; i < rest.len; i++) {
         capacity += rest.ptr[i] == '\n';
@@ -93,6 +101,30 @@ static enum err read_settings(const struct catalog_system_input *input, struct a
     return ERR_OK;
 }
 
+/* What the protocol of the session keeps, and then Moat's own: the first of a name is meant. */
+static enum err read_settings(const struct catalog_system_input *input, struct arena *arena,
+                              struct json **ret_lines, size_t *ret_count, struct errinfo *info)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct slice kept;
+    if (input->print_settings != NULL) {
+        input->print_settings(input->activity_context, &text);
+    }
+    if (input->settings_json != NULL) {
+        buf_append_slice(&text, *input->settings_json);
+    }
+    if (buf_failed(&text) || !arena_slice(arena, buf_slice(&text), &kept)) {
+        return errinfo_nomem(info);
+    }
+    return read_lines(kept, arena, ret_lines, ret_count, info);
+}
+
+static bool is_of_identity(struct slice name)
+{
+    return slice_equal_fold(name, SLICE("session_authorization")) ||
+           slice_equal_fold(name, SLICE("is_superuser"));
+}
+
 enum err catalog__pg_rows_settings(const struct catalog_system_input *input, struct arena *arena,
                                    struct buf *out, struct errinfo *info)
 {
@@ -100,8 +132,11 @@ enum err catalog__pg_rows_settings(const struct catalog_system_input *input, str
     size_t count;
     TRY(read_settings(input, arena, &lines, &count, info));
     for (size_t i = 0; i < count; i++) {
-        print_setting(out, json_get_text(&lines[i], "name"), json_get_text(&lines[i], "value"),
-                      json_get_text(&lines[i], "source"));
+        struct slice name = json_get_text(&lines[i], "name");
+        if (!is_of_identity(name) && !is_told(lines, i, name)) {
+            print_setting(out, name, json_get_text(&lines[i], "value"),
+                          json_get_text(&lines[i], "source"));
+        }
     }
     for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
         if (!is_told(lines, count, slice_of(settings[i][0]))) {
@@ -111,7 +146,9 @@ enum err catalog__pg_rows_settings(const struct catalog_system_input *input, str
     }
     struct buf path CLEANUP(buf_fini) = {0};
     catalog__pg_print_word(&path, input->default_schema);
-    print_setting(out, SLICE("search_path"), buf_slice(&path), SLICE("session"));
+    if (!is_told(lines, count, SLICE("search_path"))) {
+        print_setting(out, SLICE("search_path"), buf_slice(&path), SLICE("session"));
+    }
     print_setting(out, SLICE("session_authorization"), identity_subject(input->who),
                   SLICE("override"));
     print_setting(out, SLICE("is_superuser"),

@@ -24,6 +24,7 @@ struct client {
     void (*terminate)(void *context, enum client_end why);
     enum err (*list_cursors)(void *context, struct arena *arena, struct client_cursor **ret_cursors,
                              size_t *ret_count, struct errinfo *info);
+    void (*print_settings)(void *context, struct buf *out);
 };
 
 void clients_init(struct clients *clients)
@@ -79,7 +80,8 @@ enum err client_open(struct warehouse *warehouse, const struct client_spec *spec
                               .context = spec->context,
                               .cancel = spec->cancel,
                               .terminate = spec->terminate,
-                              .list_cursors = spec->list_cursors};
+                              .list_cursors = spec->list_cursors,
+                              .print_settings = spec->print_settings};
     put_application(client, spec->application);
     atomic_init(&client->state, CLIENT_IDLE);
     atomic_init(&client->state_wall_us, client->connected_wall_us);
@@ -150,6 +152,13 @@ enum err client_list_cursors(struct client *client, struct arena *arena,
     return client == NULL || client->list_cursors == NULL
                ? ERR_OK
                : client->list_cursors(client->context, arena, ret_cursors, ret_count, info);
+}
+
+void client_print_settings(struct client *client, struct buf *out)
+{
+    if (client != NULL && client->print_settings != NULL) {
+        client->print_settings(client->context, out);
+    }
 }
 
 /* ---- what runs ---- */

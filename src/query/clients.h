@@ -15,6 +15,7 @@
 #define CLIENT_ROLE_OPERATOR "moat_operator"
 
 struct arena;
+struct buf;
 struct warehouse;
 struct session;
 struct client;
@@ -51,6 +52,8 @@ struct client_spec {
     /* From the thread of its session; the texts are good while that runs. NULL: it has none. */
     enum err (*list_cursors)(void *context, struct arena *arena, struct client_cursor **ret_cursors,
                              size_t *ret_count, struct errinfo *info);
+    /* The same: what the protocol keeps, as JSON lines of name, value and source. NULL: nothing. */
+    void (*print_settings)(void *context, struct buf *out);
 };
 
 MUST_USE enum err client_open(struct warehouse *warehouse, const struct client_spec *spec,

@@ -53,6 +53,8 @@ MUST_USE enum err client_list_cursors(struct client *client, struct arena *arena
                                       struct client_cursor **ret_cursors, size_t *ret_count,
                                       struct errinfo *info);
 
+void client_print_settings(struct client *client, struct buf *out);
+
 enum client_signal {
     CLIENT_CANCEL,
     CLIENT_TERMINATE

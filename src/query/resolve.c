@@ -475,6 +475,12 @@ static enum err list_cursors(void *context, struct arena *arena,
     return ERR_OK;
 }
 
+static void print_settings(void *context, struct buf *out)
+{
+    const struct session *session = context;
+    client_print_settings(session->client, out);
+}
+
 static enum err make_input(struct session *session, const struct identity *who, struct arena *arena,
                            struct resolve_memo *memo, struct errinfo *info)
 {
@@ -506,6 +512,7 @@ static enum err make_input(struct session *session, const struct identity *who, 
         .settings_json = &memo->settings,
         .list_activity = list_activity,
         .list_cursors = list_cursors,
+        .print_settings = print_settings,
         .activity_context = session,
         .model = &memo->model,
     };

@@ -71,6 +71,7 @@ static enum err open_rest(struct warehouse *warehouse, struct storage_remote *st
         .response_bytes_max = config_bytes(config, CONFIG_CATALOG_ANSWER_BYTES_MAX),
         .cache_bytes_max = config_bytes(config, CONFIG_CATALOG_CACHE_BYTES_MAX),
         .ca_file = ca_file[0] == '\0' ? NULL : ca_file,
+        .origins = config_text(config, CONFIG_CATALOG_ORIGINS),
         .allow_loopback_http = config_bool(config, CONFIG_CATALOG_INSECURE_LOOPBACK),
         .is_production = config_bool(config, CONFIG_SERVER_PRODUCTION),
         .storage = stores,

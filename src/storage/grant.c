@@ -39,9 +39,11 @@ static enum err check_credential(const struct storage_credential *from, enum fet
     if (from->prefix.len > 0) {
         TRY(s3__place_of(from->prefix, &place, info));
     }
-    bool is_good = is_printable(from->access_key, false) && is_printable(from->secret_key, false) &&
-                   is_printable(from->session_token, true) &&
-                   memchr(from->access_key.ptr, '/', from->access_key.len) == NULL &&
+    bool is_keyed = is_printable(from->access_key, false) &&
+                    is_printable(from->secret_key, false) &&
+                    is_printable(from->session_token, true) &&
+                    memchr(from->access_key.ptr, '/', from->access_key.len) == NULL;
+    bool is_good = (is_keyed || from->is_signed) &&
                    (from->region.len == 0 || s3__region_is_valid(from->region));
     if (!is_good) {
         return errinfo_set(info, ERR_INVALID, NULL,
@@ -76,6 +78,7 @@ static struct s3_keys *keys_new(const struct storage_credential *from, uint64_t 
     atomic_init(&keys->references, 1);
     keys->generation = generation;
     keys->is_path_style = from->is_path_style;
+    keys->is_signed = from->is_signed;
     keys->expires_wall_us = from->expires_wall_us;
     if (from->expires_wall_us > 0) {
         int64_t life_us = from->expires_wall_us - now_us;
@@ -154,6 +157,7 @@ enum err storage_grant_new(const struct storage_grant_spec *spec, struct storage
     grant->pool = fetch_pool_ref(spec->pool);
     TRY(storage_grant_renew(grant, spec->credentials, spec->credential_count, info));
     grant->renew = spec->renew;
+    grant->sign = spec->sign;
     grant->release = spec->release;
     grant->context = spec->context;
     *ret_grant = TAKE(grant);
@@ -172,6 +176,9 @@ void storage_grant_unref(struct storage_grant *grant)
         return;
     }
     free_all(grant->keys, grant->key_count);
+    for (size_t i = 0; i < S3_SIGNATURES_MAX; i++) {
+        s3__signed_unref(grant->kept[i]);
+    }
     fetch_pool_unref(grant->pool);
     if (grant->release != NULL) {
         grant->release(grant->context);
@@ -323,6 +330,7 @@ bool storage_credential_of(struct slice prefix, const struct storage_property *p
     struct storage_credential found = {.prefix = prefix};
     struct slice expires = {NULL, 0};
     struct slice path_style = {NULL, 0};
+    struct slice remote_signing = {NULL, 0};
     const struct {
         struct slice name;
         struct slice *value;
@@ -333,6 +341,8 @@ bool storage_credential_of(struct slice prefix, const struct storage_property *p
         {SLICE("s3.session-token-expires-at-ms"), &expires},
         {SLICE("s3.endpoint"), &found.endpoint},
         {SLICE("s3.path-style-access"), &path_style},
+        {SLICE("remote-signing-enabled"), &remote_signing},
+        {SLICE("s3.remote-signing-enabled"), &remote_signing},
         {SLICE("s3.region"), &found.region},
         {SLICE("client.region"), &found.region}, /* the one that Java has wins */
     };
@@ -349,7 +359,10 @@ bool storage_credential_of(struct slice prefix, const struct storage_property *p
     }
     found.is_path_style = slice_equal_fold(path_style, SLICE("true"));
     if (found.access_key.len == 0 || found.secret_key.len == 0) {
-        return false;
+        found.is_signed = slice_equal_fold(remote_signing, SLICE("true"));
+        if (!found.is_signed) {
+            return false;
+        }
     }
     *ret_credential = found;
     return true;

@@ -10,6 +10,7 @@
 
 #include "storage/storage.h"
 
+struct fetch_header;
 struct fetch_pool;
 
 /* ---- the process's part ---- */
@@ -70,6 +71,7 @@ struct storage_credential {
     struct slice region;     /* empty = asked for */
     struct slice endpoint;   /* "https://host:port"; empty = the cloud's own */
     bool is_path_style;      /* else by what the endpoint and the bucket allow */
+    bool is_signed;          /* no keys: each request is signed by the grant's `sign` */
 };
 
 /* From the properties that an Iceberg REST catalog gives with a table or a credential of it
@@ -90,6 +92,25 @@ typedef enum err (*storage_renew_cb)(void *context, struct storage_grant *grant,
                                      struct errinfo *info);
 typedef void (*storage_release_cb)(void *context);
 
+/* A request that somebody else signs: its headers in lower case, sorted, "host" and the hash of its
+ * body among them; those that need no signature are not. */
+struct storage_to_sign {
+    struct slice method;
+    struct slice url;
+    struct slice region;
+    const struct fetch_header *headers;
+    size_t header_count;
+};
+struct storage_signed;
+/* What the signer answered: copied. `keep_ms`: how long the same request may go out with it again;
+ * 0 = once. ERR_CORRUPT for what cannot be sent. */
+MUST_USE enum err storage_signed_fill(struct storage_signed *signed_request, struct slice url,
+                                      const struct fetch_header *headers, size_t header_count,
+                                      int64_t keep_ms, struct errinfo *info);
+/* Has one signed for the grant's person, and fills `ret_signed`. Any thread; no lock is held. */
+typedef enum err (*storage_sign_cb)(void *context, const struct storage_to_sign *request,
+                                    struct storage_signed *ret_signed, struct errinfo *info);
+
 struct storage_grant_spec {
     const struct identity *who; /* outlives the grant */
     struct storage_remote *remote;
@@ -97,6 +118,7 @@ struct storage_grant_spec {
     const struct storage_credential *credentials; /* copied into memory that is wiped */
     size_t credential_count;
     storage_renew_cb renew;     /* NULL: when they expire, so does the grant */
+    storage_sign_cb sign;       /* of credentials with `is_signed` */
     storage_release_cb release; /* of `context`, with the last reference; may be NULL */
     void *context;
 };

@@ -49,8 +49,9 @@ MUST_USE enum err s3__address_of(const struct s3_target *target, const struct s3
 
 /* ---- signatures (s3_sign.c) ---- */
 
-#define S3_HEADERS_MAX 16
-#define S3_TIME_BYTES 17 /* "20130524T000000Z" */
+#define S3_HEADERS_MAX 40
+#define S3_SIGNED_HEADERS_MAX 20 /* of a signer's answer */
+#define S3_TIME_BYTES 17         /* "20130524T000000Z" */
 
 struct s3_signing {
     struct slice method;
@@ -83,12 +84,34 @@ struct s3_keys {
     struct slice session_token;
     struct slice endpoint;
     bool is_path_style;
+    bool is_signed;
     int64_t expires_wall_us;
     int64_t renew_wall_us;        /* from then on newer ones are asked for */
     char region[S3_REGION_BYTES]; /* under the grant's lock once it is shared; empty = not known */
 };
 void s3__keys_unref(struct s3_keys *keys);
 DEFINE_CLEANUP(struct s3_keys, s3__keys_cleanup, s3__keys_unref)
+
+/* ---- requests that somebody else signs (s3_signed.c) ---- */
+
+#define S3_SIGNATURES_MAX 64
+
+struct storage_signed {
+    atomic_uint references;
+    uint64_t key[2];       /* of what was to be signed */
+    int64_t good_until_us; /* monotonic; 0 = for one request */
+    struct secret texts;   /* all of the below is in it */
+    struct slice url;
+    struct slice query; /* of it */
+    struct fetch_header headers[S3_SIGNED_HEADERS_MAX];
+    size_t header_count;
+};
+void s3__signed_unref(struct storage_signed *signed_request);
+/* A reference: one that was kept, unless `is_refused`, or one that is asked for now. ERR_CORRUPT
+ * for a signature of another request. */
+MUST_USE enum err s3__grant_sign(struct storage_grant *grant, const struct storage_to_sign *request,
+                                 bool is_refused, struct storage_signed **ret_signed,
+                                 bool *ret_was_kept, struct errinfo *info);
 
 struct storage_cache;
 
@@ -105,6 +128,7 @@ struct storage_grant {
     struct storage_remote *remote;
     struct fetch_pool *pool;
     storage_renew_cb renew;
+    storage_sign_cb sign;
     storage_release_cb release;
     void *context;
     atomic_bool is_revoked;
@@ -115,6 +139,8 @@ struct storage_grant {
     size_t key_count;
     uint64_t generation;
     bool is_renewing;
+    struct storage_signed *kept[S3_SIGNATURES_MAX]; /* counted */
+    unsigned kept_next;                             /* the slot that goes next */
 };
 
 /* ERR_DENIED unless `who` may use it at all, now. Asks nobody. */

@@ -29,6 +29,9 @@ struct attempt {
     struct buf query;
     struct buf url;
     struct secret authorization;
+    struct storage_signed *signature; /* where somebody else signs */
+    bool has_kept_signature;          /* that went out before */
+    bool is_signature_refused;
     char time[S3_TIME_BYTES];
     char payload_hash[SHA256_HEX_BYTES];
     struct fetch_header headers[S3_HEADERS_MAX];
@@ -46,6 +49,8 @@ static void attempt_reset(struct attempt *attempt)
     buf_fini(&attempt->query);
     buf_fini(&attempt->url);
     secret_fini(&attempt->authorization);
+    s3__signed_unref(attempt->signature);
+    attempt->signature = NULL;
     attempt->header_count = 0;
 }
 
@@ -101,6 +106,61 @@ static enum err sign(struct attempt *attempt, struct errinfo *info)
     return ERR_OK;
 }
 
+/* What needs no signature: so one serves all ranges of a version, and any version. */
+static bool goes_unsigned(struct slice name)
+{
+    return slice_equal_fold(name, SLICE("range")) || slice_equal_fold(name, SLICE("if-match")) ||
+           slice_equal_fold(name, SLICE("if-none-match"));
+}
+
+static bool has_header(const struct attempt *attempt, struct slice name)
+{
+    for (size_t i = 0; i < attempt->header_count; i++) {
+        if (slice_equal_fold(attempt->headers[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The signer's headers in the place of those it was shown. */
+static enum err have_signed(struct storage_grant *grant, struct attempt *attempt,
+                            struct errinfo *info)
+{
+    const struct s3_call *call = attempt->call;
+    add_header(attempt, SLICE("host"), buf_slice(&attempt->address.host));
+    add_header(attempt, SLICE("x-amz-content-sha256"), slice_of(attempt->payload_hash));
+    for (size_t i = 0; i < call->header_count; i++) {
+        if (!goes_unsigned(call->headers[i].name)) {
+            add_header(attempt, call->headers[i].name, call->headers[i].value);
+        }
+    }
+    qsort(attempt->headers, attempt->header_count, sizeof(attempt->headers[0]), compare_headers);
+    const struct storage_to_sign request = {.method = call->method,
+                                            .url = buf_slice(&attempt->url),
+                                            .region = slice_of(attempt->region),
+                                            .headers = attempt->headers,
+                                            .header_count = attempt->header_count};
+    TRY(s3__grant_sign(grant, &request, attempt->is_signature_refused, &attempt->signature,
+                       &attempt->has_kept_signature, info));
+    const struct storage_signed *signature = attempt->signature;
+    attempt->header_count = 0;
+    for (size_t i = 0; i < signature->header_count; i++) {
+        if (!goes_unsigned(signature->headers[i].name)) {
+            add_header(attempt, signature->headers[i].name, signature->headers[i].value);
+        }
+    }
+    for (size_t i = 0; i < call->header_count; i++) {
+        if (!has_header(attempt, call->headers[i].name)) {
+            add_header(attempt, call->headers[i].name, call->headers[i].value);
+        }
+    }
+    attempt->url.len -= attempt->query.len > 0 ? attempt->query.len + 1 : 0;
+    buf_append_str(&attempt->url, signature->query.len > 0 ? "?" : "");
+    buf_append_slice(&attempt->url, signature->query);
+    return buf_failed(&attempt->url) ? errinfo_nomem(info) : ERR_OK;
+}
+
 static void write_query(struct attempt *attempt)
 {
     for (size_t i = 0; i < attempt->call->param_count; i++) {
@@ -141,7 +201,7 @@ static enum err prepare(struct storage_grant *grant, struct attempt *attempt, in
     s3__format_time(grant->remote->wall_us(), attempt->time);
     TRY(hash_sha256(call->body, digest));
     hash_hex(digest, sizeof(digest), attempt->payload_hash);
-    TRY(sign(attempt, info));
+    TRY(attempt->keys->is_signed ? have_signed(grant, attempt, info) : sign(attempt, info));
     *ret_request = (struct fetch_request){
         .method = call->method,
         .url = buf_slice(&attempt->url),
@@ -257,8 +317,14 @@ static enum verdict judge(struct storage_grant *grant, struct attempt *attempt,
         s3__error_code(xml, code, region);
     }
     *ret_err = explain(answer->status, code, call->location, info);
-    if (says_expired(code, call, answer->status) && grant->renew != NULL && attempt->refused == 0) {
+    bool has_keys = !attempt->keys->is_signed;
+    if (has_keys && says_expired(code, call, answer->status) && grant->renew != NULL &&
+        attempt->refused == 0) {
         attempt->refused = attempt->keys->generation;
+        return VERDICT_AGAIN_SOON;
+    }
+    if (answer->status == 403 && attempt->has_kept_signature && !attempt->is_signature_refused) {
+        attempt->is_signature_refused = true; /* its time may be over */
         return VERDICT_AGAIN_SOON;
     }
     if (learn_region(grant, attempt, answer, region)) {

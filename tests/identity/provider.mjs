@@ -1,5 +1,6 @@
 // npm's oidc-provider as an issuer for tests: JWT access tokens for "moat", passwords, client credentials, exchange, refresh, and
-// POST /rotate, which replaces the signing key, and POST /life/N, after which tokens live N seconds. Prints its port. Lives until its standard input closes.
+// POST /rotate, which replaces the signing key, and POST /life/N, after which tokens live N seconds. Prints its port. Lives until its
+// standard input closes.  node provider.mjs [LIFE_S [PORT]]
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
@@ -96,7 +97,7 @@ const web = createServer((request, response) => {
     }
     handle(request, response);
 });
-web.listen(0, '127.0.0.1', () => {
+web.listen(Number(process.argv[3] ?? 0), '127.0.0.1', () => {
     handle = makeProvider(`http://127.0.0.1:${web.address().port}`);
     console.log(web.address().port);
 });

@@ -9,6 +9,7 @@ What is not there is skipped by name. PROGRAM is flows.c, built; MOAT is served 
 
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -55,11 +56,11 @@ def oidc_provider(folder):
     # Modules are looked for beside the program that wants them.
     shutil.copy(HERE / "provider.mjs", folder)
     (folder / "node_modules").symlink_to(modules / "node_modules")
-    with subprocess.Popen(["node", "provider.mjs", str(LIFE_S)], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    with subprocess.Popen(["node", "provider.mjs", str(LIFE_S), str(free_port())], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, encoding="utf-8") as node:
         try:
             issuer = f"http://127.0.0.1:{int(node.stdout.readline())}"
-            yield {"issuer": issuer, "scope": "read", "attributes": "region=org.region", "rotation": "replace",
+            yield {"issuer": issuer, "pid": node.pid, "scope": "read", "attributes": "region=org.region", "rotation": "replace",
                    "rotate": lambda: post(f"{issuer}/rotate")}
         finally:
             node.stdin.close()
@@ -70,9 +71,15 @@ def oidc_provider(folder):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below those that the kernel gives to whoever connects, so that none of these takes it before its server does."""
+    for port in random.sample(range(20000, 32000), 1000):
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise RuntimeError("no free port")
 
 
 def mapper(name, kind, **config):

@@ -1,9 +1,9 @@
 // In front of a real catalog: lets in who shows a token of the issuer, as the proxy before a catalog that knows no tokens of its
 // own would; writes down who asked what; and can refuse, fail and change answers as a test tells it to.
 //
-//   node gateway.mjs CATALOG ISSUER AUDIENCE [PEOPLE]    one JSON command a line on standard input, one line of answer each
+//   node gateway.mjs CATALOG ISSUER AUDIENCE [PEOPLE [PORT]]    one JSON command a line on standard input, one line of answer each
 //
-// PEOPLE: who they are for a catalog with keys of its own, {"bob": ["id", "secret"]}; "same" passes their own tokens on.
+// PEOPLE: who they are for a catalog with keys of its own, {"bob": ["id", "secret"]}; "same" passes their own tokens on; null.
 //
 //   {"deny": {"bob": ["table", ...]}}   403 for what has the text in its path
 //   {"hide": {"bob": [...]}}            404 likewise
@@ -139,7 +139,7 @@ const server = createServer(async (request, response) => {
     inner.on('error', () => fail(response, 502, 'BadGateway'));
     request.pipe(inner);
 });
-server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+server.listen(Number(rest[1] ?? 0), '127.0.0.1', () => console.log(server.address().port));
 
 createInterface({ input: process.stdin }).on('line', (text) => {
     const command = JSON.parse(text);

@@ -30,7 +30,7 @@ WISH_TOKEN = "-c moat.login=token"
 
 class Issuer:
     def __init__(self, world):
-        self.url, self.scope = world["issuer"], world["scope"]
+        self.url, self.scope, self.pid = world["issuer"], world["scope"], world.get("pid")
 
     def ask(self, **form):
         with OPENER.open(f"{self.url}/.well-known/openid-configuration", timeout=30) as answer:
@@ -53,7 +53,7 @@ class Gateway:
 
     def __init__(self, folder, catalog, issuer, audience="moat,catalog", people=None):
         shutil.copy(HERE / "gateway.mjs", folder)
-        more = [json.dumps(people)] if people else []
+        more = [json.dumps(people), str(identity.free_port())]
         self.process = subprocess.Popen(["node", "gateway.mjs", catalog, issuer, audience, *more], cwd=folder, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
@@ -161,7 +161,7 @@ class AccessLog:
 class SeaweedFS:
     """An object store with a REST catalog over it that vends session credentials by its own STS: one program, from PyPI."""
 
-    def __init__(self, folder, people, life_s=3600):
+    def __init__(self, folder, people, life_s=3600, log=None, before=None):
         weed = CACHE / "venv/bin/weed"
         if not weed.exists():
             raise Skip("SeaweedFS of PyPI is not here; tools/deps check installs it")
@@ -184,7 +184,7 @@ class SeaweedFS:
         ports = dict(zip(names, (identity.free_port() for _ in names)))
         options = {f"{name}.port": ports[name] for name in ("master", "volume", "filer", "s3", "admin")}
         options |= {f"{name}.port.grpc": identity.free_port() for name in ("master", "volume", "filer", "s3", "admin")}
-        self.requests = AccessLog(folder / "store.log")
+        self.requests = AccessLog(log)
         (home / "audit.json").write_text(json.dumps({"fluent_host": "127.0.0.1", "fluent_port": self.requests.port, "marshal_as_json": True}))
         options |= {"s3.auditLogConfig": home / "audit.json"}
         options |= {"s3.port.iceberg": ports["iceberg"], "s3.port.lance": 0, "s3.config": home / "s3.json", "s3.iam.config": home / "iam.json",
@@ -192,7 +192,7 @@ class SeaweedFS:
                     "webdav": "false", "admin.ui": "false", "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": home, "metricsPort": 0}
         self.log = open(folder / "weed.log", "wb")
         self.process = subprocess.Popen([weed, f"-logdir={home}", "mini", *(f"-{name}={value}" for name, value in options.items())], cwd=home,
-                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=before)
         self.url, self.s3 = f"http://127.0.0.1:{ports['iceberg']}", f"http://127.0.0.1:{ports['s3']}"
         deadline = time.monotonic() + 60
         while True:

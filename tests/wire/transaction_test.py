@@ -109,6 +109,29 @@ def temporary_tables_are_the_connections():
         refused("42P01", one.query, "SELECT * FROM t")
 
 
+def functions_say_what_show_says():
+    """current_setting and pg_settings have the session's own values, in and out of a transaction."""
+    with serve() as server, server.connect() as client:
+        def says(name):
+            shown = client.query(f"SHOW {name}")
+            assert client.query(f"SELECT current_setting('{name}')") == shown, name
+            assert client.query(f"SELECT setting FROM pg_settings WHERE lower(name) = lower('{name}')") == shown, name
+            return shown[0][0]
+        assert says("transaction_read_only") == "off"
+        client.query("BEGIN READ ONLY")
+        assert says("transaction_read_only") == "on"
+        client.query("ROLLBACK")
+        assert says("transaction_read_only") == "off"
+        for name, value in (("default_transaction_read_only", "on"), ("application_name", "me"), ("statement_timeout", None),
+                            ("extra_float_digits", "3"), ("transaction_isolation", "read committed"), ("search_path", "main"), ("server_version", None), ("DateStyle", None), ("TimeZone", None)):
+            if value:
+                client.query(f"SET {name} = '{value}'")
+            assert says(name) == value or value is None, name
+        assert says("transaction_read_only") == "on"
+        client.query("RESET ALL")
+        assert says("application_name") == "" and says("transaction_read_only") == "off"
+
+
 def many_at_once():
     """Eight connections make, rename and drop views of their own in transactions: none is in another's way."""
     with serve() as server:
@@ -140,4 +163,4 @@ def many_at_once():
 
 
 run([nobody_sees_it_before_its_commit, a_message_is_one_transaction, a_failed_one_commits_nothing, the_second_to_commit_is_told,
-     it_ends_with_the_connection, temporary_tables_are_the_connections, many_at_once], sys.argv[2:])
+     it_ends_with_the_connection, temporary_tables_are_the_connections, functions_say_what_show_says, many_at_once], sys.argv[2:])

@@ -32,6 +32,13 @@ enum err rest_open(const struct rest_options *options, struct rest **ret_rest, s
     }
     rest->options = *options;
     pthread_mutex_init(&rest->breakers.lock, NULL);
+    if (options->origins != NULL) {
+        rest->origins = mem_strdup(options->origins);
+        rest->options.origins = rest->origins;
+        if (rest->origins == NULL) {
+            return errinfo_nomem(info);
+        }
+    }
     if (options->ca_file != NULL) {
         rest->ca_file = mem_strdup(options->ca_file);
         rest->options.ca_file = rest->ca_file;
@@ -50,6 +57,7 @@ void rest_close(struct rest *rest)
         rest_cache__free(rest->cache);
         pthread_mutex_destroy(&rest->breakers.lock);
         mem_free(rest->ca_file);
+        mem_free(rest->origins);
         mem_free(rest);
     }
 }

@@ -31,6 +31,8 @@ struct rest_options {
     uint64_t response_bytes_max;
     uint64_t cache_bytes_max;
     const char *ca_file; /* NULL = the system's authorities */
+    const char *origins; /* where people's tokens may go beside a catalog's own address: with commas
+                          * between; NULL = nowhere */
     bool allow_loopback_http;
     bool is_production;             /* no credential that is not the person's */
     struct storage_remote *storage; /* outlives it; NULL: no tables elsewhere can be read */
@@ -142,9 +144,8 @@ MUST_USE enum err rest_load(struct rest *rest, const struct rest_catalog *catalo
                             struct rest_loaded *ret_loaded, struct errinfo *info);
 
 /* Opens an object of a table, which lies elsewhere (storage_is_remote), with what the catalog
- * vended to `who` for that table: they are renewed while something reads with them. ERR_DENIED
- * (42501): the catalog vended nothing for this location. ERR_UNSUPPORTED: it wants to sign
- * requests itself. */
+ * vended to `who` for that table: they are renewed while something reads with them, or each request
+ * is signed by the catalog. ERR_DENIED (42501): it lent nothing for this location. */
 struct storage_object;
 MUST_USE enum err rest_open_object(struct rest *rest, const struct rest_catalog *catalog,
                                    const struct identity *who, const struct rest_namespace *ns,

@@ -298,8 +298,10 @@ static enum err conflict(const struct rest_catalog *catalog, const struct rest_q
                          const struct told *told, struct errinfo *info)
 {
     if (is_type(told, "AlreadyExistsException")) {
-        return errinfo_set(info, ERR_EXISTS, "42P07", "%s \"%.*s\" exists in catalog \"%.*s\"",
-                           question->what, SLICE_ARGS(question->name), SLICE_ARGS(catalog->name));
+        bool is_namespace = strcmp(question->what, "namespace") == 0;
+        return errinfo_set(info, ERR_EXISTS, is_namespace ? "42P06" : "42P07",
+                           "%s \"%.*s\" exists in catalog \"%.*s\"", question->what,
+                           SLICE_ARGS(question->name), SLICE_ARGS(catalog->name));
     }
     if (is_type(told, "NamespaceNotEmptyException")) {
         return errinfo_set(info, ERR_INVALID, "2BP01", "namespace \"%.*s\" is not empty",

@@ -1,7 +1,9 @@
 /* One request of a person to a catalog: whose token, what may be tried again, what an answer means.
  *
- * Only what changes nothing is asked here, so every failure on the way may be tried again; but only
- * as often, and as late, as leaves the answer of use. */
+ * What changes nothing, and what has an Idempotency-Key, may be tried again after every failure on
+ * the way; but only as often, and as late, as leaves the answer of use. What changes something
+ * without a key is tried again only where it was certainly not done, and else the answer says that
+ * nobody knows. */
 #include <time.h>
 
 #include "base/clock.h"
@@ -84,6 +86,11 @@ static enum err is_down(const struct rest_call *call, int64_t wait_us)
     return ERR_BUSY;
 }
 
+static bool is_single(const struct rest_question *question)
+{
+    return question->changes && question->key.len == 0;
+}
+
 /* `ret_is_shut`: it was not asked at all. */
 static enum err try_once(const struct rest_call *call, const struct rest_question *question,
                          bool is_again, int64_t timeout_ms, struct rest_reply *ret_reply,
@@ -95,9 +102,12 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
     struct buf url CLEANUP(buf_fini) = {0};
     int64_t wait_us = 0;
     TRY(rest_token__header(call, is_again, &token));
-    buf_append_slice(&url, catalog->uri);
-    buf_append_char(&url, '/');
-    buf_append_slice(&url, question->path);
+    struct slice site = question->url.len > 0 ? question->url : catalog->uri;
+    buf_append_slice(&url, site);
+    if (question->url.len == 0) {
+        buf_append_char(&url, '/');
+        buf_append_slice(&url, question->path);
+    }
     if (buf_failed(&url)) {
         return errinfo_nomem(call->info);
     }
@@ -105,19 +115,23 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
         return errinfo_set(call->info, ERR_LIMIT, "54000", "the name of a %s is too long",
                            question->what);
     }
-    if (!rest_breaker__enter(&call->rest->breakers, catalog->uri, clock_mono_us(), &wait_us)) {
+    if (!rest_breaker__enter(&call->rest->breakers, site, clock_mono_us(), &wait_us)) {
         *ret_is_shut = true;
         return is_down(call, wait_us);
     }
-    struct rest_request request = {.url = buf_slice(&url),
+    struct rest_request request = {.method = question->method,
+                                   .url = buf_slice(&url),
+                                   .body = question->body,
+                                   .key = question->key,
+                                   .is_once = is_single(question),
                                    .authorization = &token,
                                    .request_id = catalog->request_id,
                                    .etag = question->etag,
                                    .delegates = question->delegates,
                                    .timeout_ms = timeout_ms};
-    enum err err = rest_http__get(call, &request, ret_reply, call->info);
+    enum err err = rest_http__send(call, &request, ret_reply, call->info);
     rest_breaker__leave(
-        &call->rest->breakers, catalog->uri, clock_mono_us(), is_answer(err, ret_reply),
+        &call->rest->breakers, site, clock_mono_us(), is_answer(err, ret_reply),
         ret_reply->is_late ? 1 : options->breaker_failures, options->breaker_pause_ms * 1000);
     if (err == ERR_BUSY) {
         errinfo_hint(call->info, "Statements that need no other catalog are not affected.");
@@ -125,9 +139,35 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
     return err;
 }
 
+/* It may have been done: there is no answer though something left, or one that does not say. (The
+ * specification calls the state unknown after 500, 502 and 504; 503 may come from what is in
+ * between, when it is too late.) */
+static bool is_unknown(const struct rest_question *question, enum err err, bool is_shut,
+                       const struct rest_reply *reply)
+{
+    if (!question->changes || is_shut) {
+        return false;
+    }
+    return err == ERR_OK ? reply->status >= 500 && reply->status != 501 : reply->was_sent;
+}
+
+/* What says, of something with a key, whether it was done, whatever a try before this one met. */
+static bool is_certain(enum err err, const struct rest_reply *reply)
+{
+    return err == ERR_OK && reply->status < 500 && reply->status != 401 && reply->status != 403 &&
+           reply->status != 419 && reply->status != 429;
+}
+
+static bool may_send_again(const struct rest_question *question, enum err err,
+                           const struct rest_reply *reply)
+{
+    bool was_done_maybe = is_single(question) && is_unknown(question, err, false, reply);
+    return !was_done_maybe && (err == ERR_BUSY || (err == ERR_OK && is_retryable(reply->status)));
+}
+
 /* Tries until there is an answer that another try would not better. */
 static enum err ask(const struct rest_call *call, const struct rest_question *question,
-                    struct rest_reply *reply)
+                    struct rest_reply *reply, bool *ret_is_unknown)
 {
     int64_t deadline_us = clock_mono_us() + call->rest->options.timeout_ms * 1000;
     bool is_again = false;
@@ -138,8 +178,9 @@ static enum err ask(const struct rest_call *call, const struct rest_question *qu
         enum err err =
             try_once(call, question, is_again, left_ms > 1 ? left_ms : 1, reply, &is_shut);
         bool is_refused = err == ERR_OK && (reply->status == 401 || reply->status == 419);
-        bool may_again = (err == ERR_BUSY && !is_shut) ||
-                         (err == ERR_OK && is_retryable(reply->status)) ||
+        bool is_open = is_unknown(question, err, is_shut, reply);
+        *ret_is_unknown = is_open || (*ret_is_unknown && !is_certain(err, reply));
+        bool may_again = (!is_shut && may_send_again(question, err, reply)) ||
                          (is_refused && !is_again && rest_token__can_change(call));
         int64_t pause_ms = is_refused ? 0
                                       : fetch_backoff_ms(tries, PAUSE_MS_BASE, PAUSE_MS_MAX,
@@ -153,12 +194,13 @@ static enum err ask(const struct rest_call *call, const struct rest_question *qu
     }
 }
 
-enum err rest_call__get(const struct rest_call *call, const struct rest_question *question,
+enum err rest_call__ask(const struct rest_call *call, const struct rest_question *question,
                         struct rest_answer *ret_answer)
 {
     struct rest_reply reply CLEANUP(rest_reply__fini) = {.retry_after_ms = -1};
-    TRY(ask(call, question, &reply));
-    bool is_good = reply.status == 200 || (reply.status == 304 && question->etag != NULL);
+    TRY(ask(call, question, &reply, &ret_answer->is_unknown));
+    bool is_good = reply.status == 200 || (reply.status == 304 && question->etag != NULL) ||
+                   (reply.status == 204 && question->method.len > 0);
     if (!is_good) {
         return rest_answer__error(
             call->catalog, question, reply.status, secret_slice(&reply.body),
@@ -166,6 +208,7 @@ enum err rest_call__get(const struct rest_call *call, const struct rest_question
     }
     ret_answer->status = reply.status;
     memcpy(ret_answer->etag, reply.etag, sizeof(ret_answer->etag));
+    memcpy(ret_answer->cache_control, reply.cache_control, sizeof(ret_answer->cache_control));
     secret_replace(&ret_answer->body, &reply.body);
     return ERR_OK;
 }
@@ -187,7 +230,7 @@ static enum err fetch_config(struct rest_call *call, const struct rest_key *key)
     if (buf_failed(&path)) {
         return errinfo_nomem(call->info);
     }
-    TRY(rest_call__get(call, &question, &answer));
+    TRY(rest_call__ask(call, &question, &answer));
     TRY(rest_parse__config(call, secret_slice(&answer.body), &config));
     config->item.key = *key;
     rest_cache__put(call->rest->cache, &config->item);

@@ -74,9 +74,6 @@ static enum err add_credential(const struct rest_call *call, struct slice prefix
     if (config == NULL || config->type != JSON_OBJECT || config->count > PROPERTIES_MAX) {
         return rest_answer__wrong(call, "a credential without a configuration");
     }
-    vended->wants_signing =
-        vended->wants_signing ||
-        slice_equal_fold(json_get_text(config, "s3.remote-signing-enabled"), SLICE("true"));
     struct rest_credential *credential = &vended->credentials[vended->count++];
     credential->prefix = mem_slicedup(prefix);
     return credential->prefix == NULL ? errinfo_nomem(call->info)
@@ -171,16 +168,6 @@ enum err rest_vended__list(const struct rest_vended *vended, struct arena *arena
 
 /* ---- into a grant ---- */
 
-/* Whom to ask again, and for what: lives as long as the grant. */
-struct lender {
-    struct rest *rest;
-    struct arena *arena;
-    struct identity *who; /* held */
-    struct rest_catalog catalog;
-    struct rest_namespace ns;
-    struct slice name;
-};
-
 static void lender_free(void *context)
 {
     struct lender *lender = context;
@@ -236,8 +223,19 @@ static bool copy_texts(struct arena *arena, const struct rest_call *call,
     return is_copied && levels != NULL;
 }
 
+static bool has_signed(const struct storage_credential *credentials, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (credentials[i].is_signed) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns, struct slice name,
-                   const struct rest_vended *vended, struct storage_grant **ret_grant)
+                   const struct rest_vended *vended, struct slice signing,
+                   struct storage_grant **ret_grant, const struct identity **ret_lent_to)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lending", 0);
     struct fetch_pool *pool CLEANUP(fetch_pool_cleanup) = NULL;
@@ -249,12 +247,16 @@ enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns
     TRY(rest_vended__list(vended, arena, &credentials, &count, call->info));
     if (count == 0 || call->rest->options.storage == NULL) {
         *ret_grant = NULL;
+        *ret_lent_to = NULL;
         return ERR_OK;
     }
     struct lender *lender CLEANUP(lender_cleanup) = mem_calloc(1, sizeof(*lender));
     if (lender == NULL || (lender->arena = arena_new(NULL, "lender", 0)) == NULL ||
         !copy_texts(lender->arena, call, ns, name, lender)) {
         return errinfo_nomem(call->info);
+    }
+    if (has_signed(credentials, count)) {
+        TRY(rest_sign__prepare(call, vended, signing, lender));
     }
     lender->rest = call->rest;
     lender->who = identity_ref((struct identity *)(uintptr_t)call->who);
@@ -265,9 +267,11 @@ enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns
                                             .credentials = credentials,
                                             .credential_count = count,
                                             .renew = renew,
+                                            .sign = rest_sign,
                                             .release = lender_free,
                                             .context = lender};
     TRY(storage_grant_new(&spec, ret_grant, call->info));
+    *ret_lent_to = lender->who;
     lender = NULL; /* the grant's */
     return ERR_OK;
 }

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "fetch/fetch.h"
 
-#define HEADERS_MAX 6
+#define HEADERS_MAX 8
 #define POOL_BYTES 65536 /* about what idle connections of one person take */
 
 void rest_reply__fini(struct rest_reply *reply)
@@ -84,19 +84,27 @@ static void add(struct fetch_header *headers, size_t *count, struct slice name, 
     headers[(*count)++] = (struct fetch_header){name, value};
 }
 
-static void read_headers(const struct fetch_answer *answer, struct rest_reply *reply)
+/* A header that is too long to be kept is none. */
+static void keep_header(const struct fetch_answer *answer, struct slice name, char *out,
+                        size_t out_size)
 {
-    struct slice etag;
-    reply->status = answer->status;
-    reply->retry_after_ms = fetch_answer_retry_after_ms(answer);
-    if (fetch_answer_header(answer, SLICE("etag"), &etag) && etag.len < sizeof(reply->etag)) {
-        memcpy(reply->etag, etag.ptr, etag.len);
-        reply->etag[etag.len] = '\0';
+    struct slice value;
+    if (fetch_answer_header(answer, name, &value) && value.len < out_size) {
+        memcpy(out, value.ptr, value.len);
+        out[value.len] = '\0';
     }
 }
 
-enum err rest_http__get(const struct rest_call *call, const struct rest_request *request,
-                        struct rest_reply *ret_reply, struct errinfo *info)
+static void read_headers(const struct fetch_answer *answer, struct rest_reply *reply)
+{
+    reply->status = answer->status;
+    reply->retry_after_ms = fetch_answer_retry_after_ms(answer);
+    keep_header(answer, SLICE("etag"), reply->etag, sizeof(reply->etag));
+    keep_header(answer, SLICE("cache-control"), reply->cache_control, sizeof(reply->cache_control));
+}
+
+enum err rest_http__send(const struct rest_call *call, const struct rest_request *request,
+                         struct rest_reply *ret_reply, struct errinfo *info)
 {
     struct fetch_pool *pool CLEANUP(fetch_pool_cleanup) = NULL;
     struct fetch_answer answer CLEANUP(fetch_answer_fini) = {0};
@@ -115,8 +123,17 @@ enum err rest_http__get(const struct rest_call *call, const struct rest_request 
         add(headers, &count, SLICE("X-Iceberg-Access-Delegation"),
             SLICE("vended-credentials,remote-signing"));
     }
+    if (request->body.ptr != NULL) {
+        add(headers, &count, SLICE("Content-Type"), SLICE("application/json"));
+    }
+    if (request->key.len > 0) {
+        add(headers, &count, SLICE("Idempotency-Key"), request->key);
+    }
     const struct fetch_request asked = {
+        .method = request->method,
         .url = request->url,
+        .body = request->body,
+        .is_once = request->is_once,
         .headers = headers,
         .header_count = count,
         .connect_ms = call->rest->options.connect_timeout_ms,
@@ -128,6 +145,7 @@ enum err rest_http__get(const struct rest_call *call, const struct rest_request 
     };
     enum err err = fetch_send(pool, &asked, &answer, info);
     ret_reply->is_late = err == ERR_TIMEOUT;
+    ret_reply->was_sent = answer.was_sent;
     if (err == ERR_IO || err == ERR_TIMEOUT) {
         if (info != NULL) {
             info->code = ERR_BUSY;

@@ -1,10 +1,14 @@
-/* One GET over HTTP, with what the REST specification wants beside it. For rest_call.c. */
+/* One request over HTTP, with what the REST specification wants beside it. For rest_call.c. */
 #pragma once
 
 #include "catalog/rest/rest_int.h"
 
 struct rest_request {
+    struct slice method; /* empty = GET */
     struct slice url;
+    struct slice body; /* JSON; `ptr` NULL = none */
+    struct slice key;  /* Idempotency-Key; empty = none */
+    bool is_once;
     const struct secret *authorization; /* "Bearer ..." */
     struct slice request_id;            /* empty = none */
     const char *etag;                   /* NULL = none */
@@ -18,9 +22,11 @@ struct rest_reply {
     char etag[REST_ETAG_BYTES_MAX]; /* empty = none that can be kept */
     int64_t retry_after_ms;         /* -1 = not said */
     bool is_late;                   /* no answer in time */
+    bool was_sent;                  /* some of it, maybe */
+    char cache_control[REST_CACHE_CONTROL_BYTES_MAX];
 };
 void rest_reply__fini(struct rest_reply *reply);
 
 /* Over the person's own connections. ERR_BUSY: no answer, why in the message. */
-MUST_USE enum err rest_http__get(const struct rest_call *call, const struct rest_request *request,
-                                 struct rest_reply *ret_reply, struct errinfo *info);
+MUST_USE enum err rest_http__send(const struct rest_call *call, const struct rest_request *request,
+                                  struct rest_reply *ret_reply, struct errinfo *info);

@@ -15,6 +15,7 @@
 #define REST_NAMESPACE_DEPTH_MAX 16
 #define REST_URL_BYTES_MAX 8192
 #define REST_ETAG_BYTES_MAX 256
+#define REST_CACHE_CONTROL_BYTES_MAX 128
 #define REST_SITES_MAX 256
 
 /* ---- what is kept (rest_cache.c): counted items by a key, the least recently used go ---- */
@@ -70,6 +71,7 @@ void rest_breaker__leave(struct rest_breakers *breakers, struct slice uri, int64
 struct rest {
     struct rest_options options;
     char *ca_file;
+    char *origins;
     struct rest_cache *cache;
     struct rest_breakers breakers;
 };
@@ -84,6 +86,14 @@ enum rest_endpoint {
     REST_LIST_VIEWS = 1 << 4,
     REST_LOAD_VIEW = 1 << 5,
     REST_LOAD_CREDENTIALS = 1 << 6,
+    REST_SIGN = 1 << 7,
+    REST_CREATE_NAMESPACE = 1 << 8,
+    REST_DROP_NAMESPACE = 1 << 9,
+    REST_CREATE_TABLE = 1 << 10,
+    REST_REGISTER_TABLE = 1 << 11,
+    REST_UPDATE_TABLE = 1 << 12,
+    REST_DROP_TABLE = 1 << 13,
+    REST_RENAME_TABLE = 1 << 14,
 };
 
 /* What the catalog told this person of itself. */
@@ -92,6 +102,7 @@ struct rest_config {
     char *prefix; /* encoded, with a slash at its end; empty = none */
     char *separator;
     unsigned endpoints;
+    bool takes_keys; /* Idempotency-Key */
     int64_t fetched_us;
 };
 
@@ -115,21 +126,29 @@ MUST_USE enum err rest_call__key(const struct rest_call *call, const char *kind,
                                  struct rest_key *ret_key);
 
 struct rest_answer {
-    long status; /* 200, 304; others where asked for */
+    long status; /* 200, 204, 304 */
     struct secret body;
     char etag[REST_ETAG_BYTES_MAX];
+    char cache_control[REST_CACHE_CONTROL_BYTES_MAX];
+    /* With an error: what changes something may have been done all the same. */
+    bool is_unknown;
 };
 void rest_answer__fini(struct rest_answer *answer);
 
 struct rest_question {
-    struct slice path; /* behind the catalog's address, encoded, with its query */
-    const char *etag;  /* If-None-Match; NULL = none */
-    bool delegates;    /* asks for vended credentials */
-    const char *what;  /* "table", "namespace" ...; for messages */
-    struct slice name; /* of it */
+    struct slice method; /* empty = GET */
+    struct slice path;   /* behind the catalog's address, encoded, with its query */
+    struct slice url;    /* in the place of both; people's tokens go there */
+    struct slice body;   /* JSON; `ptr` NULL = none */
+    struct slice key;    /* Idempotency-Key; empty = none */
+    bool changes;        /* may be done once only, unless it has a key */
+    const char *etag;    /* If-None-Match; NULL = none */
+    bool delegates;      /* asks for vended credentials */
+    const char *what;    /* "table", "namespace" ...; for messages */
+    struct slice name;   /* of it */
 };
-/* GET. What is no 200 (or 304 where an etag is given) is an error. */
-MUST_USE enum err rest_call__get(const struct rest_call *call, const struct rest_question *question,
+/* What is no 200 (or 304 where an etag is given, or 204 to another method than GET) is an error. */
+MUST_USE enum err rest_call__ask(const struct rest_call *call, const struct rest_question *question,
                                  struct rest_answer *ret_answer);
 
 /* ---- addresses (rest_url.c) ---- */
@@ -208,7 +227,6 @@ struct rest_credential {
 struct rest_vended {
     struct rest_credential *credentials;
     size_t count;
-    bool wants_signing; /* the catalog would sign each request */
 };
 void rest_vended__fini(struct rest_vended *vended);
 /* "storage-credentials" (may be empty text) and "config" of an answer. */
@@ -219,19 +237,43 @@ MUST_USE enum err rest_vended__list(const struct rest_vended *vended, struct are
                                     struct storage_credential **ret_credentials, size_t *ret_count,
                                     struct errinfo *info);
 
+/* Whom to ask again, and for what: lives as long as the grant. */
+struct lender {
+    struct rest *rest;
+    struct arena *arena;
+    struct identity *who; /* held */
+    struct rest_catalog catalog;
+    struct rest_namespace ns;
+    struct slice name;
+    struct slice sign_url;        /* empty: nothing is signed */
+    struct slice sign_properties; /* a JSON object, which the signer wants back; may be empty */
+    bool names_provider;          /* it is the REST specification's own endpoint */
+};
+
+/* ---- requests that the catalog signs (rest_sign.c) ---- */
+
+/* Where to: from the table's properties and `signing`, the "remote-signing-config" of its answer
+ * (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
+MUST_USE enum err rest_sign__prepare(const struct rest_call *call, const struct rest_vended *vended,
+                                     struct slice signing, struct lender *lender);
+/* A storage_sign_cb; `context` is the lender. */
+MUST_USE enum err rest_sign(void *context, const struct storage_to_sign *request,
+                            struct storage_signed *ret_signed, struct errinfo *info);
+
 /* A grant of storage for one table and person, which asks this catalog for newer credentials.
- * `*ret_grant` NULL: nothing was vended. */
+ * `*ret_grant` NULL: nothing was vended. It holds `*ret_lent_to`. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
                             struct slice name, const struct rest_vended *vended,
-                            struct storage_grant **ret_grant);
+                            struct slice signing, struct storage_grant **ret_grant,
+                            const struct identity **ret_lent_to);
 
 /* ---- tables (rest_load.c) ---- */
 
 struct rest_table {
     struct rest_item item;
-    struct identity *who;        /* held: whose the grant is */
-    struct storage_grant *grant; /* NULL: nothing was vended */
-    bool wants_signing;
+    struct identity *who;           /* held: whose the grant is */
+    struct storage_grant *grant;    /* NULL: nothing was vended */
+    const struct identity *lent_to; /* the same person, held by the grant */
     bool is_view;
     char *etag;
     char *metadata_location;
@@ -242,6 +284,15 @@ struct rest_table {
 /* The table as the catalog gives it now: a reference. */
 MUST_USE enum err rest_load__table(const struct rest_call *call, const struct rest_namespace *ns,
                                    struct slice name, struct rest_table **ret_table);
+/* Likewise, or as it was given last: for what was lent with it. */
+MUST_USE enum err rest_load__kept(const struct rest_call *call, const struct rest_namespace *ns,
+                                  struct slice name, struct rest_table **ret_table);
+/* Of an answer that made one, also a staged one. */
+MUST_USE enum err rest_load__made(const struct rest_call *call, const struct rest_namespace *ns,
+                                  struct slice name, const struct rest_answer *answer,
+                                  struct rest_table **ret_table);
+MUST_USE enum err rest_load__give(const struct rest_table *table, struct arena *arena,
+                                  struct rest_loaded *ret_loaded, struct errinfo *info);
 /* Credentials of a table, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct rest_vended *ret_vended);

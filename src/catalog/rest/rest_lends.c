@@ -18,7 +18,7 @@ static enum err ask(const struct rest_call *call, const struct buf *path,
 {
     const struct rest_question question = {.path = buf_slice(path), .what = "namespace"};
     return buf_failed(path) ? errinfo_nomem(call->info)
-                            : rest_call__get(call, &question, ret_answer);
+                            : rest_call__ask(call, &question, ret_answer);
 }
 
 static enum err load(struct probe *probe, const struct rest_namespace *ns, struct slice name)
@@ -26,8 +26,7 @@ static enum err load(struct probe *probe, const struct rest_namespace *ns, struc
     struct rest_table *table = NULL;
     probe->loads++;
     TRY(rest_load__table(probe->call, ns, name, &table));
-    bool lends = table->grant != NULL || table->wants_signing;
-    probe->lends = lends ? REST_LENDS : REST_LENDS_NOTHING;
+    probe->lends = table->grant != NULL ? REST_LENDS : REST_LENDS_NOTHING;
     rest_item__unref(&table->item);
     return ERR_OK;
 }

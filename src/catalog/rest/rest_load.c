@@ -14,6 +14,7 @@ enum member {
     MEMBER_CONFIG,
     MEMBER_CREDENTIALS,
     MEMBER_RESTRICTIONS,
+    MEMBER_SIGNING,
     MEMBER_COUNT
 };
 
@@ -23,6 +24,7 @@ static const char *const members[MEMBER_COUNT] = {
     [MEMBER_CONFIG] = "config",
     [MEMBER_CREDENTIALS] = "storage-credentials",
     [MEMBER_RESTRICTIONS] = "read-restrictions",
+    [MEMBER_SIGNING] = "remote-signing-config",
 };
 
 static void table_fini(struct rest_item *item)
@@ -79,8 +81,8 @@ static enum err fill_grant(const struct rest_call *call, const struct rest_names
 {
     struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
     TRY(rest_vended__parse(call, values[MEMBER_CREDENTIALS], values[MEMBER_CONFIG], &vended));
-    table->wants_signing = vended.wants_signing;
-    return rest_lend(call, ns, name, &vended, &table->grant);
+    return rest_lend(call, ns, name, &vended, values[MEMBER_SIGNING], &table->grant,
+                     &table->lent_to);
 }
 
 static enum err fill(const struct rest_call *call, const struct rest_namespace *ns,
@@ -162,7 +164,7 @@ static enum err ask(const struct rest_call *call, const struct rest_namespace *n
     if (buf_failed(&path)) {
         return errinfo_nomem(call->info);
     }
-    enum err err = rest_call__get(call, &question, &answer);
+    enum err err = rest_call__ask(call, &question, &answer);
     if (err != ERR_OK) {
         rest_cache__drop(call->rest->cache, &key); /* whatever was right then */
         return err;
@@ -201,8 +203,8 @@ static enum err ask_either(const struct rest_call *call, const struct rest_names
     return err;
 }
 
-static enum err give(const struct rest_table *table, struct arena *arena,
-                     struct rest_loaded *ret_loaded, struct errinfo *info)
+enum err rest_load__give(const struct rest_table *table, struct arena *arena,
+                         struct rest_loaded *ret_loaded, struct errinfo *info)
 {
     struct rest_loaded loaded = {.is_view = table->is_view};
     bool is_copied =
@@ -225,7 +227,7 @@ enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
     struct rest_table *table CLEANUP(unref_table) = NULL;
     TRY(rest_call__open(rest, catalog, who, &call, info));
     TRY(ask_either(&call, ns, name, all_snapshots, &table));
-    return give(table, arena, ret_loaded, info);
+    return rest_load__give(table, arena, ret_loaded, info);
 }
 
 /* ---- credentials of a table ---- */
@@ -243,6 +245,26 @@ static struct rest_table *find_kept(const struct rest_call *call, const struct r
         }
     }
     return found;
+}
+
+enum err rest_load__kept(const struct rest_call *call, const struct rest_namespace *ns,
+                         struct slice name, struct rest_table **ret_table)
+{
+    struct rest_table *kept = find_kept(call, ns, name);
+    if (kept != NULL) {
+        *ret_table = kept;
+        return ERR_OK;
+    }
+    return ask(call, ns, name, false, false, ret_table); /* it had to give way */
+}
+
+enum err rest_load__made(const struct rest_call *call, const struct rest_namespace *ns,
+                         struct slice name, const struct rest_answer *answer,
+                         struct rest_table **ret_table)
+{
+    struct rest_key key;
+    TRY(key_of(call, ns, name, kind_of(false, false), &key));
+    return make_table(call, ns, name, answer, &key, false, ret_table);
 }
 
 /* By the endpoint for it, or, where there is none, by loading the table again. */
@@ -263,20 +285,13 @@ enum err rest_load__vended(const struct rest_call *call, const struct rest_names
     if (buf_failed(&path)) {
         return errinfo_nomem(call->info);
     }
-    TRY(rest_call__get(call, &question, &answer));
+    TRY(rest_call__ask(call, &question, &answer));
     TRY(rest_members(secret_slice(&answer.body), wanted, ARRAY_COUNT(wanted), values, call->info));
     return rest_vended__parse(call, values[0], values[1], ret_vended);
 }
 
-static enum err nothing_vended(const struct rest_call *call, const struct rest_table *table,
-                               struct slice name)
+static enum err nothing_vended(const struct rest_call *call, struct slice name)
 {
-    if (table->wants_signing) {
-        return errinfo_set(call->info, ERR_UNSUPPORTED, NULL,
-                           "catalog \"%.*s\" would sign each request for the files of table "
-                           "\"%.*s\": remote signing is missing here",
-                           SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
-    }
     (void)errinfo_set(call->info, ERR_DENIED, "42501",
                       "catalog \"%.*s\" vends no credentials for the files of table \"%.*s\"",
                       SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
@@ -292,12 +307,10 @@ enum err rest_open_object(struct rest *rest, const struct rest_catalog *catalog,
 {
     struct rest_call call CLEANUP(rest_call__close) = {0};
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    struct rest_table *table CLEANUP(unref_table) = find_kept(&call, ns, name);
-    if (table == NULL) { /* what was kept had to give way */
-        TRY(ask(&call, ns, name, false, false, &table));
-    }
+    struct rest_table *table CLEANUP(unref_table) = NULL;
+    TRY(rest_load__kept(&call, ns, name, &table));
     if (table->grant == NULL) {
-        return nothing_vended(&call, table, name);
+        return nothing_vended(&call, name);
     }
     /* The key says that it is the same person and sign-in, whichever object stands for them. */
     return storage_grant_open(table->grant, table->who, location, (struct slice){0}, ret_object,

@@ -22,7 +22,7 @@ static enum err ask(const struct rest_call *call, const struct buf *path, const 
 {
     const struct rest_question question = {.path = buf_slice(path), .what = what, .name = name};
     return buf_failed(path) ? errinfo_nomem(call->info)
-                            : rest_call__get(call, &question, ret_answer);
+                            : rest_call__ask(call, &question, ret_answer);
 }
 
 /* A server that ignores pages answers all at once, with no token; one that repeats itself would be

@@ -4,7 +4,9 @@
 #include "catalog/rest/rest_int.h"
 
 #define ENDPOINTS_DEFAULT                                                                          \
-    (REST_LIST_NAMESPACES | REST_LOAD_NAMESPACE | REST_LIST_TABLES | REST_LOAD_TABLE)
+    (REST_LIST_NAMESPACES | REST_LOAD_NAMESPACE | REST_CREATE_NAMESPACE | REST_DROP_NAMESPACE |    \
+     REST_LIST_TABLES | REST_LOAD_TABLE | REST_CREATE_TABLE | REST_REGISTER_TABLE |                \
+     REST_UPDATE_TABLE | REST_DROP_TABLE | REST_RENAME_TABLE)
 
 static const struct {
     const char *text;
@@ -17,6 +19,14 @@ static const struct {
     {"GET /v1/{prefix}/namespaces/{namespace}/views", REST_LIST_VIEWS},
     {"GET /v1/{prefix}/namespaces/{namespace}/views/{view}", REST_LOAD_VIEW},
     {"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials", REST_LOAD_CREDENTIALS},
+    {"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/sign", REST_SIGN},
+    {"POST /v1/{prefix}/namespaces", REST_CREATE_NAMESPACE},
+    {"DELETE /v1/{prefix}/namespaces/{namespace}", REST_DROP_NAMESPACE},
+    {"POST /v1/{prefix}/namespaces/{namespace}/tables", REST_CREATE_TABLE},
+    {"POST /v1/{prefix}/namespaces/{namespace}/register", REST_REGISTER_TABLE},
+    {"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}", REST_UPDATE_TABLE},
+    {"DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}", REST_DROP_TABLE},
+    {"POST /v1/{prefix}/tables/rename", REST_RENAME_TABLE},
 };
 
 /* ---- lists ---- */
@@ -212,6 +222,7 @@ enum err rest_parse__config(const struct rest_call *call, struct slice text,
     config->separator = mem_slicedup(separator);
     config->prefix = mem_slicedup(buf_slice(&prefix));
     config->endpoints = read_endpoints(root);
+    config->takes_keys = json_get_text(root, "idempotency-key-lifetime").len > 0;
     config->fetched_us = clock_mono_us();
     if (buf_failed(&prefix) || config->separator == NULL || config->prefix == NULL) {
         rest_item__unref(&config->item);

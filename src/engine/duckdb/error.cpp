@@ -191,23 +191,40 @@ static const char *catalog_state(const ErrorData &error, const string &text)
     return "42704";
 }
 
+/* A number that a DECIMAL has no place for: it stands in quotes before the type. */
+static bool is_decimal_overflow(const string &text)
+{
+    size_t end = text.find("\" to DECIMAL(");
+    size_t begin = end == string::npos || end == 0 ? end : text.rfind('"', end - 1);
+    if (begin == string::npos) {
+        return false;
+    }
+    string value = text.substr(begin + 1, end - begin - 1);
+    return value.find_first_of("0123456789") != string::npos &&
+           value.find_first_not_of("0123456789+-.eE_") == string::npos;
+}
+
 static const char *conversion_state(const string &text)
 {
     if (contains(text, "field value out of range")) {
         return "22008";
     }
-    if (contains(text, "out of range")) {
+    if (contains(text, "out of range") || is_decimal_overflow(text)) {
         return "22003";
     }
-    if (contains(text, "date field") || contains(text, "timestamp field") ||
-        contains(text, "time field") || contains(text, "invalid date") ||
-        contains(text, "invalid timestamp")) {
+    if (contains(text, "Unknown TimeZone") || contains(text, "date field") ||
+        contains(text, "timestamp field") || contains(text, "time field") ||
+        contains(text, "invalid date") || contains(text, "invalid timestamp") ||
+        contains(text, "to INTERVAL") || contains(text, "extract specifier") ||
+        contains(text, "syntax for type date") || contains(text, "syntax for type time")) {
         return "22007";
     }
     if (contains(text, "Unimplemented type for cast")) {
         return "42846";
     }
-    return contains(text, "Could not convert string") ? "22P02" : "22018";
+    bool is_text = contains(text, "Could not convert string") ||
+                   contains(text, "invalid input syntax") || contains(text, "Malformed JSON");
+    return is_text ? "22P02" : "22018";
 }
 
 static const char *constraint_state(const string &text)

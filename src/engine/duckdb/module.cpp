@@ -92,6 +92,7 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
 
     duckdb::Connection connection(*database);
     register_functions(connection, engine.key);
+    register_casts(connection);
     guard_statistics(connection);
     register_scan(connection);
     register_rows(connection);

@@ -106,6 +106,11 @@ struct mask_key {
 
 void register_functions(duckdb::Connection &connection, const std::shared_ptr<mask_key> &key);
 
+/* ---- casts (casts.cpp) ---- */
+
+/* From text, for the types whose casts in the engine are lax. */
+void register_casts(duckdb::Connection &connection);
+
 /* ---- statements (session.cpp) ---- */
 
 /* Our own flag, since the engine clears its own at the start of each statement: a cancel that comes

@@ -147,6 +147,23 @@ prepare_once(struct engine_session *session, duckdb::unique_ptr<duckdb::SQLState
     return prepared;
 }
 
+/* Is a number or truth of another type than the statement gives its parameter? Binding it anew with
+ * the value's may change the columns (coalesce($1, 5)), also after they were asked for. */
+static bool has_other_number(duckdb::PreparedStatement &prepared, const value_map &values)
+{
+    for (auto &expected : prepared.GetExpectedParameterTypes()) {
+        auto value = values.find(expected.first);
+        if (value == values.end() || value->second.GetValue().IsNull()) {
+            continue;
+        }
+        const LogicalType &type = value->second.GetValue().type();
+        if (type.id() != duckdb::LogicalTypeId::VARCHAR && type != expected.second) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Binds. A column that is a bare `$1` has no type until the values are there, and the columns must
  * be known now: then the values go into the tree (and out of `values`). */
 static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_session *session,
@@ -168,7 +185,7 @@ static duckdb::unique_ptr<duckdb::PreparedStatement> prepare(struct engine_sessi
     bool is_select = statement->type == duckdb::StatementType::SELECT_STATEMENT;
     auto copy = wanted == 0 || !is_select ? nullptr : statement->Copy();
     auto prepared = prepare_once(session, std::move(statement));
-    if (copy && has_unknown_type(*prepared)) {
+    if (copy && (has_unknown_type(*prepared) || has_other_number(*prepared, values))) {
         inline_values(*copy->Cast<duckdb::SelectStatement>().node, values);
         values.clear();
         copy->named_param_map.clear();

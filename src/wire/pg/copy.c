@@ -123,9 +123,9 @@ static void begin_copy(struct pg_connection *connection, const struct pg_portal 
     struct buf *out = &connection->out;
     size_t begun = pg__begin(out, 'H');
     buf_append_char(out, is_binary ? 1 : 0);
-    pg__write16(out, (uint16_t)portal->column_count);
+    pg_put16(out, (uint16_t)portal->column_count);
     for (size_t i = 0; i < portal->column_count; i++) {
-        pg__write16(out, is_binary ? 1 : 0);
+        pg_put16(out, is_binary ? 1 : 0);
     }
     pg__end(out, begun);
     if (!is_binary && copy->has_header) {
@@ -175,7 +175,7 @@ enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal
         if (portal->row_count == 0) {
             buf_append(&connection->out, binary_header, BINARY_HEADER_BYTES);
         }
-        pg__write16(&connection->out, UINT16_MAX);
+        pg_put16(&connection->out, UINT16_MAX);
         pg__end(&connection->out, begun);
     }
     pg__write_empty(&connection->out, 'c');

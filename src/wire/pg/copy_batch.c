@@ -1,8 +1,5 @@
 #include "wire/pg/copy_batch.h"
 
-#include <errno.h>
-#include <math.h>
-
 #include "base/mem.h"
 
 #define BATCH_BYTES ((size_t)1 << 20) /* so that it goes to an engine host in one piece */
@@ -85,42 +82,6 @@ void copy_batch_fini(struct copy_batch *batch)
 
 /* ---- errors ---- */
 
-static const char *type_name(const struct copy_column *column)
-{
-    switch (column->type.oid) {
-    case PG_BOOL:
-        return "boolean";
-    case PG_INT2:
-        return "smallint";
-    case PG_INT4:
-        return "integer";
-    case PG_INT8:
-        return "bigint";
-    case PG_FLOAT4:
-        return "real";
-    case PG_FLOAT8:
-        return "double precision";
-    case PG_NUMERIC:
-        return "numeric";
-    case PG_BYTEA:
-        return "bytea";
-    case PG_DATE:
-        return "date";
-    case PG_TIME:
-        return "time";
-    case PG_TIMESTAMP:
-        return "timestamp";
-    case PG_TIMESTAMPTZ:
-        return "timestamp with time zone";
-    case PG_INTERVAL:
-        return "interval";
-    case PG_UUID:
-        return "uuid";
-    default:
-        return NULL;
-    }
-}
-
 static bool is_number(struct slice text)
 {
     size_t digits = 0;
@@ -134,19 +95,12 @@ static bool is_number(struct slice text)
     return digits > 0;
 }
 
-static enum err out_of_range(const struct copy_column *column, struct slice text,
-                             struct errinfo *info)
-{
-    return errinfo_set(info, ERR_INVALID, "22003", "value \"%.*s\" is out of range for type %s",
-                       SLICE_ARGS(text), type_name(column));
-}
-
 enum err copy_bad_text(const struct copy_column *column, struct slice text, struct errinfo *info)
 {
     uint32_t oid = column->type.oid;
     bool is_time = oid == PG_DATE || oid == PG_TIME || oid == PG_TIMESTAMP ||
                    oid == PG_TIMESTAMPTZ || oid == PG_INTERVAL;
-    const char *name = type_name(column);
+    const char *name = pg_type_title(oid);
     text.len = text.len > 400 ? 400 : text.len; /* errinfo cuts at a character */
     if (oid == PG_NUMERIC && is_number(text)) {
         return errinfo_set(info, ERR_INVALID, "22003", "numeric field overflow");
@@ -173,56 +127,17 @@ static void put(struct copy_column *column, const void *value)
     buf_append(&column->values, value, column->size);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && is_space(text.ptr[0])) {
-        text = (struct slice){text.ptr + 1, text.len - 1};
-    }
-    while (text.len > 0 && is_space(text.ptr[text.len - 1])) {
-        text.len--;
-    }
-    return text;
-}
-
-/* The start of a word is enough where no other has it ("o" has two). */
-static bool begins(struct slice text, const char *word, size_t least)
-{
-    size_t len = strlen(word);
-    return text.len >= least && text.len <= len &&
-           slice_equal_fold(text, (struct slice){word, text.len});
-}
-
-static enum err bool_text(struct copy_column *column, struct slice text, char *ret_value,
-                          struct errinfo *info)
-{
-    struct slice word = trim(text);
-    bool is_true = begins(word, "true", 1) || begins(word, "yes", 1) || begins(word, "on", 2) ||
-                   begins(word, "1", 1);
-    bool is_false = begins(word, "false", 1) || begins(word, "no", 1) || begins(word, "off", 2) ||
-                    begins(word, "0", 1);
-    if (!is_true && !is_false) {
-        return copy_bad_text(column, text, info);
-    }
-    *ret_value = is_true ? 1 : 0;
-    return ERR_OK;
-}
-
 static enum err add_bool(struct copy_column *column, int64_t row, bool is_binary,
                          struct slice value, struct errinfo *info)
 {
-    char is_true = 0;
+    bool is_true = false;
     if (is_binary && value.len != 1) {
         return bad_binary(info);
     }
     if (is_binary) {
         is_true = value.ptr[0] != 0;
     } else {
-        TRY(bool_text(column, value, &is_true, info));
+        TRY(pg_read_bool(value, &is_true, info));
     }
     if (row % 8 == 0) {
         buf_append_char(&column->values, 0);
@@ -249,34 +164,6 @@ static int64_t get_signed(struct slice bytes)
     return bytes.len == 2 ? (int16_t)value : bytes.len == 4 ? (int32_t)value : (int64_t)value;
 }
 
-static enum err integer_text(struct copy_column *column, struct slice text, int64_t *ret_value,
-                             struct errinfo *info)
-{
-    struct slice digits = trim(text);
-    bool is_negative = digits.len > 0 && digits.ptr[0] == '-';
-    bool is_over = false;
-    int64_t value = 0; /* below zero, which has one more */
-    if (digits.len > 0 && (is_negative || digits.ptr[0] == '+')) {
-        digits = (struct slice){digits.ptr + 1, digits.len - 1};
-    }
-    for (size_t i = 0; i < digits.len; i++) {
-        int digit = digits.ptr[i] - '0';
-        if (digit < 0 || digit > 9) {
-            return copy_bad_text(column, text, info);
-        }
-        is_over = is_over || __builtin_mul_overflow(value, 10, &value) ||
-                  __builtin_sub_overflow(value, digit, &value);
-    }
-    if (digits.len == 0) {
-        return copy_bad_text(column, text, info);
-    }
-    if (is_over || (!is_negative && value == INT64_MIN)) {
-        return out_of_range(column, text, info);
-    }
-    *ret_value = is_negative ? value : -value;
-    return ERR_OK;
-}
-
 static enum err add_integer(struct copy_column *column, bool is_binary, struct slice value,
                             struct errinfo *info)
 {
@@ -287,59 +174,14 @@ static enum err add_integer(struct copy_column *column, bool is_binary, struct s
     if (is_binary) {
         number = get_signed(value);
     } else {
-        TRY(integer_text(column, value, &number, info));
+        TRY(pg_read_integer(column->type.oid, value, &number, info));
     }
     if (number < column->least || number > column->most) {
         char text[24];
         (void)snprintf(text, sizeof(text), "%lld", (long long)number);
-        return out_of_range(column, is_binary ? slice_of(text) : value, info);
+        return pg_out_of_range(column->type.oid, is_binary ? slice_of(text) : value, info);
     }
     put(column, &number); /* its low bytes come first on all machines that this runs on */
-    return ERR_OK;
-}
-
-static bool named_float(struct slice word, double *ret_value)
-{
-    bool is_negative = word.len > 0 && word.ptr[0] == '-';
-    if (word.len > 0 && (is_negative || word.ptr[0] == '+')) {
-        word = (struct slice){word.ptr + 1, word.len - 1};
-    }
-    if (slice_equal_fold(word, SLICE("nan"))) {
-        *ret_value = (double)NAN;
-        return true;
-    }
-    *ret_value = is_negative ? -HUGE_VAL : HUGE_VAL;
-    return slice_equal_fold(word, SLICE("infinity")) || slice_equal_fold(word, SLICE("inf"));
-}
-
-static enum err float_text(struct copy_column *column, struct slice text, double *ret_value,
-                           struct errinfo *info)
-{
-    char copy[512];
-    char *end;
-    struct slice word = trim(text);
-    if (named_float(word, ret_value)) {
-        return ERR_OK;
-    }
-    for (size_t i = 0; i < word.len; i++) {
-        if (strchr("0123456789+-.eE", word.ptr[i]) == NULL || word.ptr[i] == '\0') {
-            return copy_bad_text(column, text, info);
-        }
-    }
-    if (word.len == 0 || word.len >= sizeof(copy)) {
-        return copy_bad_text(column, text, info);
-    }
-    memcpy(copy, word.ptr, word.len);
-    copy[word.len] = '\0';
-    errno = 0;
-    double value = column->size == 4 ? (double)strtof(copy, &end) : strtod(copy, &end);
-    if (*end != '\0') {
-        return copy_bad_text(column, text, info);
-    }
-    if (errno == ERANGE && (value == 0 || isinf(value))) {
-        return out_of_range(column, text, info);
-    }
-    *ret_value = value;
     return ERR_OK;
 }
 
@@ -356,7 +198,7 @@ static enum err add_float(struct copy_column *column, bool is_binary, struct sli
         put(column, column->size == 4 ? (const void *)&bits32 : &bits);
         return ERR_OK;
     }
-    TRY(float_text(column, value, &number, info));
+    TRY(pg_read_float(column->type.oid, value, &number, info));
     float single = (float)number;
     put(column, column->size == 4 ? (const void *)&single : &number);
     return ERR_OK;
@@ -413,19 +255,6 @@ static bool ends_in_bc(struct slice text)
            slice_equal_fold((struct slice){text.ptr + text.len - 3, 3}, SLICE(" BC"));
 }
 
-/* The engine reads a date and does not look at what is behind it. */
-static bool may_be_date(struct slice text)
-{
-    struct slice word = trim(text);
-    size_t letters = 0;
-    word.len -= ends_in_bc(word) ? 3 : 0;
-    for (size_t i = 0; i < word.len; i++) {
-        letters += strchr("0123456789-+/:. Tt", word.ptr[i]) == NULL;
-    }
-    return letters == 0 || slice_equal_fold(word, SLICE("infinity")) ||
-           slice_equal_fold(word, SLICE("-infinity")) || slice_equal_fold(word, SLICE("epoch"));
-}
-
 /* In the engine's spelling, where that differs from PostgreSQL's: "04:05" for "+04:05", and
  * "0044-03-15 (BC)" for "0044-03-15 BC". */
 static void append_plain(struct copy_column *column, struct slice value)
@@ -447,9 +276,6 @@ static enum err add_text(struct copy_column *column, bool is_binary, struct slic
                          struct errinfo *info)
 {
     bool is_plain = !is_binary && column->type.element_oid == 0 && column->type.oid != PG_BYTEA;
-    if (is_plain && column->type.oid == PG_DATE && !may_be_date(value)) {
-        return copy_bad_text(column, value, info);
-    }
     if (is_plain) { /* the reader has looked at its bytes */
         append_plain(column, value);
     } else {

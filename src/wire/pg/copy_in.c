@@ -90,9 +90,9 @@ static void say_begin(struct pg_connection *connection, const struct pg_copy_in 
     struct buf *out = &connection->out;
     size_t begun = pg__begin(out, 'G');
     buf_append_char(out, is_binary ? 1 : 0);
-    pg__write16(out, (uint16_t)copy->reader.target_count);
+    pg_put16(out, (uint16_t)copy->reader.target_count);
     for (size_t i = 0; i < copy->reader.target_count; i++) {
-        pg__write16(out, is_binary ? 1 : 0);
+        pg_put16(out, is_binary ? 1 : 0);
     }
     pg__end(out, begun);
     pg__flush(connection);

@@ -68,6 +68,60 @@ static enum err only_statement(struct slice text, struct slice *ret_statement, s
                                          "statement");
 }
 
+static bool is_number_operator(const struct token *token)
+{
+    return token->kind == TOKEN_OPERATOR && token->text.len == 1 &&
+           strchr("+-*/%^", token->text.ptr[0]) != NULL;
+}
+
+static bool is_number_function(const struct token *token)
+{
+    static const char *const names[] = {"generate_series", "abs", "sqrt", "power", "mod"};
+    bool is_one = false;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        is_one = is_one || token_is(token, names[i]);
+    }
+    return is_one;
+}
+
+/* Marks each parameter that stands beside an operator of arithmetic, or in a function of
+ * numbers: PostgreSQL takes a text for a number there, the engine does not. */
+static enum err find_numbers(struct slice text, bool *numbers, size_t count, bool *ret_has_any,
+                             struct errinfo *info)
+{
+    struct token before[2] = {0};
+    struct token token = {0};
+    struct scanner scanner;
+    size_t depth = 0;
+    size_t function_depth = 0; /* 0: in none */
+    scanner_init(&scanner, text);
+    do {
+        before[0] = before[1];
+        before[1] = token;
+        TRY(scanner_next(&scanner, &token, info));
+        bool is_inside = function_depth > 0; /* what was before this token */
+        if (token_is_operator(&token, "(")) {
+            depth++;
+            function_depth =
+                function_depth == 0 && is_number_function(&before[1]) ? depth : function_depth;
+        } else if (token_is_operator(&token, ")") && depth > 0) {
+            function_depth = function_depth == depth ? 0 : function_depth;
+            depth--;
+        }
+        uint64_t number = 0;
+        const struct token *parameter = &before[1];
+        bool is_one =
+            parameter->kind == TOKEN_PARAMETER &&
+            (is_number_operator(&before[0]) || is_number_operator(&token) || is_inside) &&
+            slice_to_u64((struct slice){parameter->text.ptr + 1, parameter->text.len - 1}, &number);
+        *ret_has_any = *ret_has_any || is_one;
+        if (is_one && number > 0 && number <= count) {
+            numbers[number - 1] = true;
+        }
+    } while (token.kind != TOKEN_END);
+    return ERR_OK;
+}
+
 static enum err fill_statement(struct pg_connection *connection, struct pg_statement *statement,
                                struct slice name, struct slice text, struct pg_reader *reader,
                                struct errinfo *info)
@@ -91,6 +145,7 @@ static enum err fill_statement(struct pg_connection *connection, struct pg_state
     TRY(only_statement(statement->text, &only, info));
     TRY(pg__own_types(only, arena, &only, info));
     statement->run_text = only;
+    TRY(find_numbers(only, NULL, 0, &statement->has_arithmetic, info));
     TRY(pg__command_parse(only, arena, &statement->command, info));
     return pg__check_transaction(connection, &statement->command, info);
 }
@@ -195,32 +250,120 @@ static enum err ask(struct pg_connection *connection, struct pg_statement *state
     return err;
 }
 
+/* Numbers and truth keep their kind where the statement gives none; other types need a cast. */
+static enum query_parameter_kind kind_of(uint32_t oid)
+{
+    switch (oid) {
+    case PG_INT2:
+    case PG_INT4:
+    case PG_INT8:
+    case PG_OID:
+        return QUERY_PARAMETER_INTEGER;
+    case PG_FLOAT4:
+    case PG_FLOAT8:
+        return QUERY_PARAMETER_REAL;
+    case PG_BOOL:
+        return QUERY_PARAMETER_BOOLEAN;
+    default:
+        return QUERY_PARAMETER_TEXT;
+    }
+}
+
 static uint32_t declared_of(const struct pg_statement *statement, size_t index)
 {
     return index < statement->declared_count ? statement->declared[index] : 0;
 }
 
-/* A parameter that nothing in the statement gives a type has the one that the client declared. */
+static bool is_declared(const struct pg_statement *statement, size_t index)
+{
+    uint32_t declared = declared_of(statement, index);
+    return declared != 0 && declared != PG_UNKNOWN;
+}
+
+/* The type that a parameter must be cast to, so that what is told of the statement stays true with
+ * any value; NULL: none. What a client declared counts where nothing else gives a type, and for
+ * numbers and truth, whose kind the values keep (kind_of). Else it is what the engine inferred. */
+static const char *cast_of(const struct pg_statement *statement, size_t index, struct slice found)
+{
+    uint32_t declared = declared_of(statement, index);
+    uint32_t inferred = found.len == 0 ? 0 : pg_type_of(found).oid;
+    if (is_declared(statement, index)) {
+        bool is_other =
+            inferred == 0 || (kind_of(declared) != QUERY_PARAMETER_TEXT &&
+                              kind_of(inferred) != QUERY_PARAMETER_TEXT && declared != inferred);
+        return is_other ? pg_engine_type(declared) : NULL;
+    }
+    return kind_of(inferred) == QUERY_PARAMETER_TEXT ? NULL : pg_engine_type(inferred);
+}
+
+static bool is_about_types(const struct errinfo *info)
+{
+    return strcmp(info->sqlstate, "42725") == 0 || strcmp(info->sqlstate, "42883") == 0 ||
+           strcmp(info->sqlstate, "42804") == 0;
+}
+
+/* Those that neither the client nor the engine gives a type are texts, as with PostgreSQL, but for
+ * those in the place of a number, which are integers; and all are integers where texts make no
+ * sense (sum($1)). */
+static enum err cast_with(struct pg_connection *connection, struct pg_statement *statement,
+                          const char **types, struct description *description, struct errinfo *info)
+{
+    const struct errinfo first = *info; /* why it could not be described without; or none */
+    const struct description before = *description;
+    const struct slice text = statement->run_text;
+    bool *is_open = arena_calloc(statement->arena, before.type_count + 1, sizeof(*is_open));
+    bool *numbers = arena_calloc(statement->arena, before.type_count + 1, sizeof(*numbers));
+    bool has_open = false;
+    bool has_numbers = false;
+    if (is_open == NULL || numbers == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(find_numbers(text, numbers, before.type_count, &has_numbers, info));
+    for (size_t i = 0; i < before.type_count; i++) {
+        is_open[i] = before.types[i].len == 0 && !is_declared(statement, i);
+        has_open = has_open || is_open[i];
+    }
+    for (int guess = 0; guess < (has_open ? 2 : 1); guess++) {
+        for (size_t i = 0; i < before.type_count; i++) {
+            const char *open = guess == 1 || numbers[i] ? "INTEGER" : "VARCHAR";
+            types[i] = is_open[i] ? open : types[i];
+        }
+        statement->run_text = text;
+        TRY(cast_parameters(statement, types, before.type_count, info));
+        enum err err = ask(connection, statement, description, info);
+        if (err == ERR_OK || !has_open || !is_about_types(info)) {
+            return err;
+        }
+    }
+    *info = first;
+    if (first.code != ERR_OK) {
+        return first.code;
+    }
+    *description = before; /* what is wrong with it is said when it runs */
+    statement->run_text = text;
+    return pg__command_parse(text, statement->arena, &statement->command, info);
+}
+
 static enum err cast_untyped(struct pg_connection *connection, struct pg_statement *statement,
                              struct description *description, struct errinfo *info)
 {
     const char **types =
         arena_calloc(statement->arena, description->type_count + 1, sizeof(*types));
     bool has_any = false;
+    bool is_new = false; /* not what was just described */
     if (types == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < description->type_count; i++) {
-        if (description->types[i].len == 0) {
-            types[i] = pg_engine_type(declared_of(statement, i));
-            has_any = has_any || types[i] != NULL;
-        }
+        types[i] = cast_of(statement, i, description->types[i]);
+        has_any = has_any || types[i] != NULL;
+        is_new = is_new || description->types[i].len == 0 ||
+                 (types[i] != NULL && is_declared(statement, i));
     }
-    if (!has_any) {
-        return ERR_OK;
+    if (is_new) {
+        return cast_with(connection, statement, types, description, info);
     }
-    TRY(cast_parameters(statement, types, description->type_count, info));
-    return ask(connection, statement, description, info);
+    return has_any ? cast_parameters(statement, types, description->type_count, info) : ERR_OK;
 }
 
 static enum err keep_columns(struct pg_statement *statement, const struct query_column *columns,
@@ -238,11 +381,44 @@ static enum err keep_columns(struct pg_statement *statement, const struct query_
     return ERR_OK;
 }
 
+/* Of a statement that has no sense as long as its parameters have no types (of functions in FROM):
+ * as many as it names, and nothing known of them. */
+static enum err open_parameters(struct pg_statement *statement, struct description *ret_description,
+                                struct errinfo *info)
+{
+    struct scanner scanner;
+    struct token token;
+    struct errinfo ignored;
+    uint64_t count = 0;
+    scanner_init(&scanner, statement->run_text);
+    do {
+        uint64_t number = 0;
+        if (scanner_next(&scanner, &token, &ignored) != ERR_OK) {
+            break; /* it has been scanned before */
+        }
+        bool is_one = token.kind == TOKEN_PARAMETER &&
+                      slice_to_u64((struct slice){token.text.ptr + 1, token.text.len - 1}, &number);
+        count = is_one && number > count && number <= PARAMETERS_MAX ? number : count;
+    } while (token.kind != TOKEN_END);
+    struct slice *types = arena_calloc(statement->arena, count + 1, sizeof(*types));
+    if (types == NULL) {
+        return errinfo_nomem(info);
+    }
+    *ret_description = (struct description){.types = types, .type_count = count};
+    return ERR_OK;
+}
+
 static enum err describe_select(struct pg_connection *connection, struct pg_statement *statement,
                                 struct errinfo *info)
 {
     struct description d = {0};
-    TRY(ask(connection, statement, &d, info));
+    errinfo_init(info);
+    enum err err = ask(connection, statement, &d, info);
+    bool is_open = err != ERR_OK && is_about_types(info);
+    TRY(is_open ? open_parameters(statement, &d, info) : err);
+    if (is_open && d.type_count == 0) {
+        return err;
+    }
     TRY(cast_untyped(connection, statement, &d, info));
     statement->parameters = arena_calloc(statement->arena, d.type_count + 1, sizeof(uint32_t));
     if (statement->parameters == NULL) {
@@ -341,33 +517,15 @@ enum err pg__parse_answer(struct pg_connection *connection, bool is_awaited, str
 
 /* ---- Bind ---- */
 
-/* Numbers and truth keep their kind where the statement gives none; other types need a cast. */
-static enum query_parameter_kind kind_of(uint32_t oid)
-{
-    switch (oid) {
-    case PG_INT2:
-    case PG_INT4:
-    case PG_INT8:
-    case PG_OID:
-        return QUERY_PARAMETER_INTEGER;
-    case PG_FLOAT4:
-    case PG_FLOAT8:
-        return QUERY_PARAMETER_REAL;
-    case PG_BOOL:
-        return QUERY_PARAMETER_BOOLEAN;
-    default:
-        return QUERY_PARAMETER_TEXT;
-    }
-}
-
 /* Must the types be known before values can be read? */
 static bool needs_description(const struct pg_statement *statement, size_t index, uint16_t format,
                               struct slice bytes)
 {
     uint32_t declared = declared_of(statement, index);
-    bool may_be_other = bytes.len > 0 && (bytes.ptr[0] == '{' || bytes.ptr[0] == '\\');
+    bool may_be_other =
+        bytes.len > 0 && (bytes.ptr[0] == '{' || memchr(bytes.ptr, '\\', bytes.len) != NULL);
     if (declared == 0 || declared == PG_UNKNOWN) {
-        return format == 1 || may_be_other;
+        return format == 1 || may_be_other || statement->has_arithmetic;
     }
     return kind_of(declared) == QUERY_PARAMETER_TEXT && declared != PG_TEXT &&
            declared != PG_VARCHAR && pg_engine_type(declared) != NULL;
@@ -508,9 +666,9 @@ static enum err describe_statement(struct pg_connection *connection, struct slic
     TRY(pg__check_transaction(connection, &statement->command, info));
     TRY(describe(connection, statement, info));
     size_t begun = pg__begin(out, 't');
-    pg__write16(out, (uint16_t)statement->parameter_count);
+    pg_put16(out, (uint16_t)statement->parameter_count);
     for (size_t i = 0; i < statement->parameter_count; i++) {
-        pg__write32(out, statement->parameters[i]);
+        pg_put32(out, statement->parameters[i]);
     }
     pg__end(out, begun);
     if (statement->has_columns) {

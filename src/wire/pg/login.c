@@ -16,7 +16,7 @@
 static void write_auth(struct pg_connection *connection, uint32_t code, struct slice data)
 {
     size_t begun = pg__begin(&connection->out, 'R');
-    pg__write32(&connection->out, code);
+    pg_put32(&connection->out, code);
     buf_append_slice(&connection->out, data);
     pg__end(&connection->out, begun);
 }
@@ -97,6 +97,7 @@ static enum err be_listed(struct pg_connection *connection, struct errinfo *info
         .cancel = stop_statement,
         .terminate = stop_connection,
         .list_cursors = pg__cursors_list,
+        .print_settings = pg__settings_print,
     };
     return client_open(connection->server->warehouse, &spec, &connection->client, info);
 }
@@ -111,7 +112,7 @@ static enum err welcome(struct pg_connection *connection, struct errinfo *info)
     write_auth(connection, AUTH_OK, (struct slice){"", 0});
     pg__setting_report_all(connection);
     size_t begun = pg__begin(&connection->out, 'K');
-    pg__write32(&connection->out, connection->key.process_id);
+    pg_put32(&connection->out, connection->key.process_id);
     buf_append(&connection->out, connection->key.secret, connection->key.secret_len);
     pg__end(&connection->out, begun);
     pg__write_ready(&connection->out, 'I');

@@ -56,7 +56,7 @@ size_t pg__begin(struct buf *out, char type)
 {
     buf_append_char(out, type);
     size_t begun = out->len;
-    pg__write32(out, 0);
+    pg_put32(out, 0);
     return begun;
 }
 

@@ -4,6 +4,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "wire/pgvalue/pgvalue.h"
 
 /* A message's body. A read past its end fails, and so does all after it. */
 struct pg_reader {
@@ -23,30 +24,6 @@ uint32_t pg__peek32(const char *bytes);
 /* pg__begin, then the body, then pg__end with what pg__begin gave. */
 size_t pg__begin(struct buf *out, char type);
 void pg__end(struct buf *out, size_t begun);
-/* buf_append without a call where there is room: rows are made of a few bytes at a time. */
-static inline void pg__write(struct buf *out, const void *bytes, size_t len)
-{
-    if (!out->failed && out->capacity - out->len > len) {
-        memcpy(out->ptr + out->len, bytes, len);
-        out->len += len;
-        out->ptr[out->len] = '\0';
-    } else {
-        buf_append(out, bytes, len);
-    }
-}
-
-static inline void pg__write16(struct buf *out, uint16_t value)
-{
-    value = __builtin_bswap16(value);
-    pg__write(out, &value, sizeof(value));
-}
-
-static inline void pg__write32(struct buf *out, uint32_t value)
-{
-    value = __builtin_bswap32(value);
-    pg__write(out, &value, sizeof(value));
-}
-
 void pg__write_text(struct buf *out, struct slice text); /* with a NUL; cut at one in it */
 
 void pg__write_empty(struct buf *out, char type);

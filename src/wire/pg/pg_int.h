@@ -1,4 +1,4 @@
-/* Shapes inside the protocol: a server, a connection, statements and portals. */
+/* Inside the protocol: a server, a connection, statements, portals. */
 #pragma once
 
 #include <pthread.h>
@@ -98,6 +98,7 @@ struct pg_statement {
     size_t declared_count;
     uint32_t *parameters; /* OIDs; NULL: not described yet */
     size_t parameter_count;
+    bool has_arithmetic; /* a parameter that may be a number, whatever it looks like */
     bool is_described;
     bool has_columns;
     struct pg_column *columns;
@@ -263,8 +264,7 @@ void pg__portal_end_transaction(struct pg_connection *connection, bool is_commit
 void pg__write_columns(struct pg_connection *connection, const struct pg_column *columns,
                        size_t column_count, const struct pg_portal *formats);
 
-/* run.c */
-/* Executes an opened or new portal and writes its rows and tag. `rows_max` 0: all. */
+/* run.c: executes an opened or new portal and writes its rows and tag. `rows_max` 0: all. */
 MUST_USE enum err pg__run(struct pg_connection *connection, struct pg_portal *portal,
                           uint64_t rows_max, struct errinfo *info);
 /* 25P02 where the transaction has failed and the command does not end it. */
@@ -275,8 +275,7 @@ void pg__fail_transaction(struct pg_connection *connection);
 MUST_USE enum err pg__end_block(struct pg_connection *connection, bool is_commit,
                                 struct errinfo *info);
 
-/* own_types.c */
-/* The text, or a copy of it with what PostgreSQL alone means by bytea and oid[] in our words. */
+/* own_types.c: the text, or a copy of it with what PostgreSQL alone means by bytea and oid[] in our words. */
 MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct slice *ret_text,
                                 struct errinfo *info);
 
@@ -284,7 +283,8 @@ MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct s
 MUST_USE enum err pg__copy_out(struct pg_connection *connection, struct pg_portal *portal,
                                struct errinfo *info);
 
-/* cursor.c: a client's list_cursors. */
+/* setting.c, cursor.c: a client's print_settings and list_cursors. */
+void pg__settings_print(void *context, struct buf *out);
 MUST_USE enum err pg__cursors_list(void *context, struct arena *arena,
                                    struct client_cursor **ret_cursors, size_t *ret_count,
                                    struct errinfo *info);

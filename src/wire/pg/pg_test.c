@@ -232,7 +232,7 @@ static void oauth_initial(struct conversation *conversation, const char *token)
     char message[64];
     int len = snprintf(message, sizeof(message), "n,,\1auth=%s\1\1", token);
     buf_append(&body, "OAUTHBEARER", 12);
-    pg__write32(&body, (uint32_t)len);
+    pg_put32(&body, (uint32_t)len);
     buf_append(&body, message, (size_t)len);
     send_message(conversation, 'p', body.ptr, body.len);
 }

@@ -94,15 +94,15 @@ void pg__write_columns(struct pg_connection *connection, const struct pg_column 
 {
     struct buf *out = &connection->out;
     size_t begun = pg__begin(out, 'T');
-    pg__write16(out, (uint16_t)column_count);
+    pg_put16(out, (uint16_t)column_count);
     for (size_t i = 0; i < column_count; i++) {
         pg__write_text(out, columns[i].name);
-        pg__write32(out, 0); /* of no table that has a number */
-        pg__write16(out, 0);
-        pg__write32(out, columns[i].type.oid);
-        pg__write16(out, (uint16_t)columns[i].type.size);
-        pg__write32(out, (uint32_t)columns[i].type.typmod);
-        pg__write16(out, formats == NULL ? 0 : format_of(formats, i));
+        pg_put32(out, 0); /* of no table that has a number */
+        pg_put16(out, 0);
+        pg_put32(out, columns[i].type.oid);
+        pg_put16(out, (uint16_t)columns[i].type.size);
+        pg_put32(out, (uint32_t)columns[i].type.typmod);
+        pg_put16(out, formats == NULL ? 0 : format_of(formats, i));
     }
     pg__end(out, begun);
 }
@@ -313,12 +313,12 @@ static void send_constant(struct pg_connection *connection, struct pg_portal *po
     struct buf *out = &connection->out;
     size_t begun = pg__begin(out, 'D');
     bool is_binary = format_of(portal, 0) == 1 && portal->columns[0].type.oid == PG_INT4;
-    pg__write16(out, 1);
+    pg_put16(out, 1);
     if (is_binary) {
-        pg__write32(out, 4);
-        pg__write32(out, (uint32_t)strtoul(portal->constant, NULL, 10));
+        pg_put32(out, 4);
+        pg_put32(out, (uint32_t)strtoul(portal->constant, NULL, 10));
     } else {
-        pg__write32(out, (uint32_t)strlen(portal->constant));
+        pg_put32(out, (uint32_t)strlen(portal->constant));
         buf_append_str(out, portal->constant);
     }
     pg__end(out, begun);

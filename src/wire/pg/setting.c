@@ -1,5 +1,6 @@
 /* Settings that clients of PostgreSQL send. Those with one possible meaning here are checked and
  * told; those that name what Moat does not have are kept as told and change nothing. */
+#include "base/json.h"
 #include "base/mem.h"
 #include "sql/scan.h"
 #include "wire/pg/pg_int.h"
@@ -433,6 +434,19 @@ enum err pg__setting_start(struct pg_connection *connection, struct slice name, 
         return ERR_OK;
     }
     return pg__setting_set(connection, setting, &value, false, info);
+}
+
+void pg__settings_print(void *context, struct buf *out)
+{
+    const struct pg_connection *connection = context;
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        const char *source = connection->settings[i] == NULL ? "default" : "session";
+        buf_append_str(out, "{\"name\":");
+        json_write_string(out, slice_of(settings[i].name));
+        buf_append_str(out, ",\"value\":");
+        json_write_string(out, slice_of(pg__setting_value(connection, i)));
+        buf_printf(out, ",\"source\":\"%s\"}\n", source);
+    }
 }
 
 enum err pg__setting_apply(struct pg_connection *connection, struct errinfo *info)

@@ -149,8 +149,8 @@ static void negotiate(struct pg_connection *connection, const struct start *star
         return;
     }
     size_t begun = pg__begin(&connection->out, 'v');
-    pg__write32(&connection->out, PROTOCOL_MAJOR << 16 | connection->minor);
-    pg__write32(&connection->out, (uint32_t)start->extension_count);
+    pg_put32(&connection->out, PROTOCOL_MAJOR << 16 | connection->minor);
+    pg_put32(&connection->out, (uint32_t)start->extension_count);
     for (size_t i = 0; i < start->extension_count; i++) {
         pg__write_text(&connection->out, start->extensions[i]);
     }

@@ -51,7 +51,7 @@ void pg__put_numeric(unsigned __int128 magnitude, bool is_negative, int32_t scal
     for (size_t i = 0; i < at; i++) {
         bytes[i] = __builtin_bswap16(bytes[i]);
     }
-    pg__put(out, bytes, at * sizeof(bytes[0]));
+    pg_put(out, bytes, at * sizeof(bytes[0]));
 }
 
 bool pg__parse_uuid(struct slice text, uint8_t ret_bytes[16])

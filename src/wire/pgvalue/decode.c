@@ -46,12 +46,16 @@ static enum err bytea_text(struct slice text, struct buf *out, struct errinfo *i
     for (size_t i = is_hex ? 2 : 0; i < text.len;) {
         unsigned char byte = (unsigned char)text.ptr[i];
         size_t used = 1;
+        if (is_hex && strchr(" \t\n\r", text.ptr[i]) != NULL && byte != '\0') {
+            i++;
+            continue;
+        }
         if (is_hex) {
             int high = hex_digit(text.ptr[i]);
             int low = i + 1 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
             if (high < 0 || low < 0) {
                 return errinfo_set(info, ERR_INVALID, "22P02",
-                                   "invalid hexadecimal digits in a parameter of type bytea");
+                                   "invalid hexadecimal digits for type bytea");
             }
             byte = (unsigned char)(high << 4 | low);
             used = 2;
@@ -64,8 +68,7 @@ static enum err bytea_text(struct slice text, struct buf *out, struct errinfo *i
                 value = c >= '0' && c <= '7' ? value * 8 + (uint32_t)(c - '0') : 1000;
             }
             if (value > 255) {
-                return errinfo_set(info, ERR_INVALID, "22P02",
-                                   "invalid escape in a parameter of type bytea");
+                return errinfo_set(info, ERR_INVALID, "22P02", "invalid escape for type bytea");
             }
             byte = (unsigned char)value;
             used = 4;
@@ -367,23 +370,6 @@ static enum err uuid_binary(struct slice bytes, struct buf *out, struct errinfo 
     return ERR_OK;
 }
 
-/* PostgreSQL's words; others are for the engine to refuse. */
-static void bool_text(struct slice text, struct buf *out)
-{
-    static const char *const words[][2] = {
-        {"t", "true"},  {"true", "true"}, {"y", "true"},    {"yes", "true"},
-        {"on", "true"}, {"1", "true"},    {"f", "false"},   {"false", "false"},
-        {"n", "false"}, {"no", "false"},  {"off", "false"}, {"0", "false"},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
-        if (slice_equal_fold(slice_trim(text), slice_of(words[i][0]))) {
-            buf_append_str(out, words[i][1]);
-            return;
-        }
-    }
-    buf_append_slice(out, text);
-}
-
 static enum err plain_text(struct slice bytes, struct buf *out, struct errinfo *info)
 {
     if (!slice_is_utf8(bytes, NULL) ||
@@ -460,6 +446,38 @@ static enum err decode_binary(uint32_t oid, struct slice bytes, struct buf *out,
     }
 }
 
+/* Numbers and truth are read here, since their values keep their kind: what no such text is must
+ * not go on as another one. */
+static enum err scalar_text(uint32_t oid, struct slice bytes, struct buf *out, struct errinfo *info)
+{
+    bool is_true;
+    int64_t integer;
+    double real;
+    struct buf checked CLEANUP(buf_fini) = {0};
+    TRY(plain_text(bytes, &checked, info));
+    struct slice text = buf_slice(&checked);
+    switch (oid) {
+    case PG_BOOL:
+        TRY(pg_read_bool(text, &is_true, info));
+        buf_append_str(out, is_true ? "true" : "false");
+        return ERR_OK;
+    case PG_INT2:
+    case PG_INT4:
+    case PG_INT8:
+        TRY(pg_read_integer(oid, text, &integer, info));
+        buf_printf(out, "%lld", (long long)integer);
+        return ERR_OK;
+    case PG_FLOAT4:
+    case PG_FLOAT8:
+        TRY(pg_read_float(oid, text, &real, info));
+        buf_append_slice(out, slice_trim(text));
+        return ERR_OK;
+    default:
+        buf_append_slice(out, text);
+        return ERR_OK;
+    }
+}
+
 enum err pg_decode(uint32_t oid, enum pg_format format, struct slice bytes, struct buf *ret_text,
                    struct errinfo *info)
 {
@@ -473,11 +491,7 @@ enum err pg_decode(uint32_t oid, enum pg_format format, struct slice bytes, stru
     } else if (oid == PG_BYTEA) {
         err = bytea_text(bytes, ret_text, info);
     } else {
-        struct buf checked CLEANUP(buf_fini) = {0};
-        err = plain_text(bytes, oid == PG_BOOL ? &checked : ret_text, info);
-        if (err == ERR_OK && oid == PG_BOOL) {
-            bool_text(buf_slice(&checked), ret_text);
-        }
+        err = scalar_text(oid, bytes, ret_text, info);
     }
     return err == ERR_OK && buf_failed(ret_text) ? errinfo_nomem(info) : err;
 }

@@ -208,7 +208,7 @@ static struct slice bytes_at(const struct ArrowArray *column, int64_t i)
 static void put_bytes(const struct ArrowArray *column, int64_t i, struct buf *out)
 {
     struct slice bytes = bytes_at(column, i);
-    pg__put(out, bytes.ptr, bytes.len);
+    pg_put(out, bytes.ptr, bytes.len);
 }
 
 static unsigned __int128 number_at(const struct pg_encoder *encoder,
@@ -394,7 +394,7 @@ static void put_moment(const struct pg_encoder *encoder, int64_t value, struct b
         uint32_t days = value == DAY_INFINITE    ? INT32_MAX
                         : value == -DAY_INFINITE ? (uint32_t)INT32_MIN
                                                  : (uint32_t)(int32_t)(value - DAYS_TO_2000);
-        pg__put32(out, days);
+        pg_put32(out, days);
         return;
     }
     int64_t us;
@@ -404,7 +404,7 @@ static void put_moment(const struct pg_encoder *encoder, int64_t value, struct b
                                       &us)) {
         us = INT64_MIN;
     }
-    pg__put64(out, (uint64_t)us);
+    pg_put64(out, (uint64_t)us);
 }
 
 static enum err put_array(const struct pg_encoder *encoder, const struct ArrowArray *column,
@@ -417,20 +417,20 @@ static enum err put_array(const struct pg_encoder *encoder, const struct ArrowAr
     for (int64_t row = start; row < end; row++) {
         has_null = has_null || pg_cell_is_null(encoder->element, child, row);
     }
-    pg__put32(out, end > start ? 1 : 0); /* dimensions */
-    pg__put32(out, has_null);
-    pg__put32(out, encoder->type.element_oid);
+    pg_put32(out, end > start ? 1 : 0); /* dimensions */
+    pg_put32(out, has_null);
+    pg_put32(out, encoder->type.element_oid);
     if (end > start) {
-        pg__put32(out, (uint32_t)(end - start));
-        pg__put32(out, 1); /* lower bound */
+        pg_put32(out, (uint32_t)(end - start));
+        pg_put32(out, 1); /* lower bound */
     }
     for (int64_t row = start; row < end; row++) {
         if (pg_cell_is_null(encoder->element, child, row)) {
-            pg__put32(out, UINT32_MAX);
+            pg_put32(out, UINT32_MAX);
             continue;
         }
         size_t length_at = out->len;
-        pg__put32(out, 0);
+        pg_put32(out, 0);
         TRY(pg_encode(encoder->element, child, row, out, info));
         if (buf_failed(out)) {
             return errinfo_nomem(info);
@@ -444,11 +444,11 @@ static enum err put_array(const struct pg_encoder *encoder, const struct ArrowAr
 static void put_integer(uint32_t oid, int64_t value, struct buf *out)
 {
     if (oid == PG_INT2) {
-        pg__put16(out, (uint16_t)value);
+        pg_put16(out, (uint16_t)value);
     } else if (oid == PG_INT8) {
-        pg__put64(out, (uint64_t)value);
+        pg_put64(out, (uint64_t)value);
     } else {
-        pg__put32(out, (uint32_t)value);
+        pg_put32(out, (uint32_t)value);
     }
 }
 
@@ -486,13 +486,13 @@ static enum err encode_binary(const struct pg_encoder *encoder, const struct Arr
     case PG_FLOAT4: {
         uint32_t bits;
         memcpy(&bits, (const float *)values + i, sizeof(bits));
-        pg__put32(out, bits);
+        pg_put32(out, bits);
         break;
     }
     case PG_FLOAT8: {
         uint64_t bits;
         memcpy(&bits, (const double *)values + i, sizeof(bits));
-        pg__put64(out, bits);
+        pg_put64(out, bits);
         break;
     }
     case PG_NUMERIC: {
@@ -507,13 +507,13 @@ static enum err encode_binary(const struct pg_encoder *encoder, const struct Arr
         put_moment(encoder, int_at(encoder, values, i), out);
         break;
     case PG_TIME:
-        pg__put64(out, (uint64_t)pg__us_of(int_at(encoder, values, i), encoder->unit));
+        pg_put64(out, (uint64_t)pg__us_of(int_at(encoder, values, i), encoder->unit));
         break;
     case PG_INTERVAL: {
         struct pg_interval interval = interval_at(column, i);
-        pg__put64(out, (uint64_t)interval.us);
-        pg__put32(out, (uint32_t)interval.days);
-        pg__put32(out, (uint32_t)interval.months);
+        pg_put64(out, (uint64_t)interval.us);
+        pg_put32(out, (uint32_t)interval.days);
+        pg_put32(out, (uint32_t)interval.months);
         break;
     }
     case PG_UUID:

@@ -107,3 +107,48 @@ MUST_USE enum err pg_rows_write(const struct pg_row_column *columns, size_t coun
  * ERR_UNSUPPORTED for a type without a decoder in binary. */
 MUST_USE enum err pg_decode(uint32_t oid, enum pg_format format, struct slice bytes,
                             struct buf *ret_text, struct errinfo *info);
+
+/* ---- texts of numbers and truth (number.c) ---- */
+
+/* PostgreSQL's name of a type; NULL of those that only their own names have. */
+const char *pg_type_title(uint32_t oid);
+/* The whole text, spaces around it aside; of integers and floats in the range of the type.
+ * ERR_INVALID: 22P02, 22003. */
+MUST_USE enum err pg_read_bool(struct slice text, bool *ret_value, struct errinfo *info);
+MUST_USE enum err pg_read_integer(uint32_t oid, struct slice text, int64_t *ret_value,
+                                  struct errinfo *info);
+MUST_USE enum err pg_read_float(uint32_t oid, struct slice text, double *ret_value,
+                                struct errinfo *info);
+enum err pg_out_of_range(uint32_t oid, struct slice text, struct errinfo *info); /* 22003 */
+
+/* ---- bytes of the wire ---- */
+
+/* buf_append without a call where there is room: rows are made of a few bytes at a time. */
+static inline void pg_put(struct buf *out, const void *bytes, size_t len)
+{
+    if (!out->failed && out->capacity - out->len > len) {
+        memcpy(out->ptr + out->len, bytes, len);
+        out->len += len;
+        out->ptr[out->len] = '\0';
+    } else {
+        buf_append(out, bytes, len);
+    }
+}
+
+static inline void pg_put16(struct buf *out, uint16_t value)
+{
+    value = __builtin_bswap16(value);
+    pg_put(out, &value, sizeof(value));
+}
+
+static inline void pg_put32(struct buf *out, uint32_t value)
+{
+    value = __builtin_bswap32(value);
+    pg_put(out, &value, sizeof(value));
+}
+
+static inline void pg_put64(struct buf *out, uint64_t value)
+{
+    value = __builtin_bswap64(value);
+    pg_put(out, &value, sizeof(value));
+}

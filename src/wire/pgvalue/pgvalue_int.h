@@ -68,36 +68,6 @@ void pg__print_hex(struct slice bytes, struct buf *out);
 
 /* ---- binary.c ---- */
 
-/* buf_append without a call where there is room: rows are made of a few bytes at a time. */
-static inline void pg__put(struct buf *out, const void *bytes, size_t len)
-{
-    if (!out->failed && out->capacity - out->len > len) {
-        memcpy(out->ptr + out->len, bytes, len);
-        out->len += len;
-        out->ptr[out->len] = '\0';
-    } else {
-        buf_append(out, bytes, len);
-    }
-}
-
-static inline void pg__put16(struct buf *out, uint16_t value)
-{
-    value = __builtin_bswap16(value);
-    pg__put(out, &value, sizeof(value));
-}
-
-static inline void pg__put32(struct buf *out, uint32_t value)
-{
-    value = __builtin_bswap32(value);
-    pg__put(out, &value, sizeof(value));
-}
-
-static inline void pg__put64(struct buf *out, uint64_t value)
-{
-    value = __builtin_bswap64(value);
-    pg__put(out, &value, sizeof(value));
-}
-
 void pg__put_numeric(unsigned __int128 magnitude, bool is_negative, int32_t scale, struct buf *out);
 MUST_USE bool pg__parse_uuid(struct slice text, uint8_t ret_bytes[16]);
 

@@ -330,11 +330,11 @@ static void write_cells(const struct pg_encoder *encoders, size_t count,
     for (int64_t i = 0; i < batch->length; i++) {
         size_t begun = cells->len;
         buf_append(cells, "D\0\0\0\0", 5);
-        pg__put16(cells, (uint16_t)count);
+        pg_put16(cells, (uint16_t)count);
         for (size_t c = 0; c < count; c++) {
             size_t at = cells->len;
             bool is_null = pg_cell_is_null(&encoders[c], batch->children[c], i);
-            pg__put32(cells, is_null ? UINT32_MAX : 0);
+            pg_put32(cells, is_null ? UINT32_MAX : 0);
             if (!is_null) {
                 CHECK_OK(pg_encode(&encoders[c], batch->children[c], i, cells, NULL));
                 uint32_t len = __builtin_bswap32((uint32_t)(cells->len - at - 4));

@@ -329,10 +329,10 @@ static enum err encode_cell(const struct pg_row_column *column, int64_t row, str
 {
     size_t length_at = out->len;
     if (pg_cell_is_null(column->encoder, column->array, row)) {
-        pg__put32(out, UINT32_MAX);
+        pg_put32(out, UINT32_MAX);
         return ERR_OK;
     }
-    pg__put32(out, 0);
+    pg_put32(out, 0);
     TRY(pg_encode(column->encoder, column->array, row, out, info));
     if (!buf_failed(out)) {
         (void)put_32(out->ptr + length_at, (uint32_t)(out->len - length_at - 4));
