@@ -31,10 +31,43 @@ static enum err print_victims(const struct statement *statement, struct buf *out
         buf_append_char(out, '\n');
     }
     if (statement->where.len > 0) {
-        buf_append_str(out, " WHERE ");
+        buf_append_str(out, " WHERE (");
         buf_append_slice(out, statement->where);
+        buf_append_str(out, "\n)"); /* it may end in a comment */
     }
     return buf_failed(out) || buf_failed(&name) ? errinfo_nomem(info) : ERR_OK;
+}
+
+/* What the engine gives is read as it lies in memory. */
+static enum err check_result(const struct dml *dml, struct errinfo *info)
+{
+    const struct engine_query *engine = dml->query->engine;
+    bool is_good = engine_query_column_count(engine) == 2 &&
+                   slice_equal(engine_query_column(engine, 0).type, SLICE("VARCHAR")) &&
+                   slice_equal(engine_query_column(engine, 1).type, SLICE("BIGINT"));
+    return is_good ? ERR_OK
+                   : errinfo_set(info, ERR_INTERNAL, NULL,
+                                 "the rows of \"%.*s\" do not say where they are stored",
+                                 SLICE_ARGS(dml->name));
+}
+
+/* A column of the table of such a name would be read in place of what is meant. */
+static enum err check_names(const struct dml *dml, struct errinfo *info)
+{
+    static const char *const names[] = {"_file", "_pos", "_row_id",
+                                        "_last_updated_sequence_number"};
+    const struct iceberg_type *root = &dml->write.schema->root;
+    for (size_t i = 0; i < root->field_count; i++) {
+        for (size_t k = 0; k < ARRAY_COUNT(names); k++) {
+            if (slice_equal_fold(root->fields[i].name, slice_of(names[k]))) {
+                return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                                   "rows of \"%.*s\" cannot be deleted: its column \"%.*s\" is "
+                                   "called like one that says where rows are",
+                                   SLICE_ARGS(dml->name), SLICE_ARGS(root->fields[i].name));
+            }
+        }
+    }
+    return ERR_OK;
 }
 
 static enum err pull_victims(struct dml *dml, struct lake_rows *rows, struct errinfo *info)
@@ -75,7 +108,10 @@ static enum err find_victims(struct dml *dml, const struct statement *statement,
         return errinfo_nomem(info);
     }
     TRY(dml_run(dml, buf_slice(&bound), info));
-    err = pull_victims(dml, rows, info);
+    err = check_result(dml, info);
+    if (err == ERR_OK) {
+        err = pull_victims(dml, rows, info);
+    }
     dml_stop(dml);
     if (err != ERR_OK) {
         query_clean_error(query, false, info);
@@ -139,6 +175,7 @@ static enum err run_delete(struct dml *dml, const struct statement *statement, s
                           SLICE_ARGS(dml->name));
         return ERR_UNSUPPORTED;
     }
+    TRY(check_names(dml, info));
     TRY(lake_rows_open(&rows, info));
     TRY(find_victims(dml, statement, rows, info));
     uint64_t count = lake_rows_count(rows);

@@ -226,7 +226,10 @@ enum err parse_managed_table(struct cursor *c, struct statement *s)
 
 enum err parse_delete(struct cursor *c, struct statement *s)
 {
-    static const char *const stops[] = {"where", "returning"};
+    /* What would end a FROM clause: it goes into a SELECT of Moat's own, and must stay its FROM. */
+    static const char *const stops[] = {"where",  "returning", "union",  "intersect", "except",
+                                        "order",  "limit",     "offset", "group",     "having",
+                                        "window", "qualify",   "fetch"};
     bool taken;
     s->kind = STATEMENT_DELETE;
     s->tag = "DELETE";
@@ -241,7 +244,7 @@ enum err parse_delete(struct cursor *c, struct statement *s)
     TRY(taken ? cursor_expression(c, stops, ARRAY_COUNT(stops), false, &s->using_list) : ERR_OK);
     TRY(cursor_accept(c, "where", &taken));
     if (taken) {
-        TRY(cursor_expression(c, stops, ARRAY_COUNT(stops), false, &s->where));
+        TRY(cursor_expression(c, stops, 2, false, &s->where));
     }
     if (token_is(&c->token, "returning")) {
         (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL, "DELETE ... RETURNING is not there");
