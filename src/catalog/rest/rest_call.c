@@ -130,9 +130,9 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
                                    .delegates = question->delegates,
                                    .timeout_ms = timeout_ms};
     enum err err = rest_http__send(call, &request, ret_reply, call->info);
-    rest_breaker__leave(&call->rest->breakers, site, clock_mono_us(), is_answer(err, ret_reply),
-                        ret_reply->is_late ? 1 : options->breaker_failures,
-                        options->breaker_pause_ms * 1000);
+    rest_breaker__leave(
+        &call->rest->breakers, site, clock_mono_us(), is_answer(err, ret_reply),
+        ret_reply->is_late ? 1 : options->breaker_failures, options->breaker_pause_ms * 1000);
     if (err == ERR_BUSY) {
         errinfo_hint(call->info, "Statements that need no other catalog are not affected.");
     }
