@@ -151,6 +151,18 @@ enum err catalog_iceberg_open_remote(const struct catalog_iceberg *catalog,
 
 /* ---- loading ---- */
 
+void catalog_iceberg_load_ahead(const struct catalog_iceberg *catalog, const struct identity *who,
+                                struct slice ns, struct slice name)
+{
+    struct slice levels[ICEBERG_NAMESPACE_BYTES_MAX + 1];
+    struct rest_namespace asked;
+    if (catalog->kind == CATALOG_ICEBERG_REST && catalog->remote.ahead != NULL &&
+        split(ns, levels, &asked) && iceberg_catalog__check_name(name, false, NULL) == ERR_OK) {
+        rest_ahead_load(catalog->remote.ahead, &catalog->remote, who, &asked, name,
+                        catalog->wants_history);
+    }
+}
+
 static enum err no_table(const struct catalog_iceberg *catalog, struct slice ns, struct slice name,
                          struct errinfo *info)
 {

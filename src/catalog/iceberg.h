@@ -55,6 +55,11 @@ MUST_USE enum err catalog_iceberg_locate(const struct identity *who, struct slic
                                          struct arena *arena, struct slice *ret_location,
                                          struct errinfo *info);
 
+/* Begins to load a table that the statement will ask for, where the catalog is elsewhere: `remote`
+ * holds what it is kept in. */
+void catalog_iceberg_load_ahead(const struct catalog_iceberg *catalog, const struct identity *who,
+                                struct slice ns, struct slice name);
+
 /* That the catalog is there and readable: for ATTACH. ERR_NOT_FOUND, ERR_CORRUPT (not the layout),
  * ERR_INVALID when catalog_name must be given, naming those that the file holds. */
 MUST_USE enum err catalog_iceberg_check(const struct catalog_iceberg *catalog,

@@ -119,6 +119,7 @@ struct pg_typed catalog__pg_type_of(struct slice engine_type)
                  {"TIMESTAMP WITH TIME ZONE", 1184},
                  {"INTERVAL", 1186},
                  {"UUID", 2950},
+                 {"BIT", 1562},
                  {"JSON", 114}};
     if (slice_ends_with(engine_type, SLICE("]"))) {
         return array_of(engine_type);
@@ -131,6 +132,6 @@ struct pg_typed catalog__pg_type_of(struct slice engine_type)
             return (struct pg_typed){catalog__pg_type_find(plain[i].oid), -1, 0};
         }
     }
-    /* VARCHAR, ENUM(...), and what has no type there: STRUCT(...), MAP(...), BIT ... */
+    /* VARCHAR, ENUM(...), and what has no type there: STRUCT(...), MAP(...) ... */
     return (struct pg_typed){catalog__pg_type_find(PG_TYPE_TEXT), -1, 0};
 }

@@ -5,6 +5,7 @@
 
 #include "iceberg/json_int.h"
 
+#define FIELD_ID_FIRST 1000      /* of partition fields */
 #define VERSIONS_MAX_DEFAULT 100 /* write.metadata.previous-versions-max */
 
 enum err iceberg_document_text(struct slice bytes, struct arena *arena, struct slice *ret_text,
@@ -204,6 +205,71 @@ static enum err log_document(struct updater *u, struct slice location)
     return ERR_OK;
 }
 
+/* `node` as the only item of the list `key`, with the id 0 if it has none; `current` names it. */
+static enum err make_list(struct updater *u, const char *key, struct json *node, const char *id_key,
+                          const char *current)
+{
+    struct json *list;
+    int64_t id;
+    if (node == NULL) {
+        return errinfo_nomem(u->info);
+    }
+    if (!json_to_i64(json_get(node, id_key), &id)) {
+        id = 0;
+        TRY(update__set_number(u, node, id_key, id));
+    }
+    TRY(update__list(u, key, &list));
+    node->key = (struct slice){NULL, 0};
+    json_append(list, node);
+    return update__set_number(u, u->root, current, id);
+}
+
+/* A spec or an order of version 1: fields that stand by themselves. */
+static enum err make_fields_list(struct updater *u, const char *key, const struct json *fields,
+                                 const char *id_key, const char *current, int64_t *ret_most)
+{
+    struct json *node = json_new(u->arena, JSON_OBJECT);
+    struct json *copy =
+        fields == NULL ? json_new(u->arena, JSON_ARRAY) : json_copy(u->arena, fields);
+    if (node == NULL || copy == NULL) {
+        return errinfo_nomem(u->info);
+    }
+    int64_t following = FIELD_ID_FIRST;
+    for (struct json *field = copy->first; field != NULL; field = field->next, following++) {
+        int64_t id = update__number(field, "field-id", following);
+        TRY(update__set_number(u, field, "field-id", id));
+        *ret_most = id > *ret_most ? id : *ret_most;
+    }
+    TRY(update__set_number(u, node, id_key, 0));
+    TRY(update__set(u, node, "fields", copy));
+    return make_list(u, key, node, id_key, current);
+}
+
+/* Documents of version 1 may have one schema, one spec and no order where others have lists of
+ * them. The lists are made before anything is added to them. */
+static enum err complete_old(struct updater *u)
+{
+    int64_t most = FIELD_ID_FIRST - 1;
+    if (update__number(u->root, "format-version", 2) != 1) {
+        return ERR_OK;
+    }
+    if (json_is_null(json_get(u->root, "schemas")) && json_get(u->root, "schema") != NULL) {
+        TRY(make_list(u, "schemas", json_copy(u->arena, json_get(u->root, "schema")), "schema-id",
+                      "current-schema-id"));
+    }
+    if (json_is_null(json_get(u->root, "partition-specs"))) {
+        TRY(make_fields_list(u, "partition-specs", json_get(u->root, "partition-spec"), "spec-id",
+                             "default-spec-id", &most));
+        if (json_is_null(json_get(u->root, "last-partition-id"))) {
+            TRY(update__set_number(u, u->root, "last-partition-id", most));
+        }
+    }
+    return json_is_null(json_get(u->root, "sort-orders"))
+               ? make_fields_list(u, "sort-orders", NULL, "order-id", "default-sort-order-id",
+                                  &most)
+               : ERR_OK;
+}
+
 /* Readers of version 1 look for the current schema and spec by their old names. */
 static enum err keep_old_names(struct updater *u)
 {
@@ -257,6 +323,7 @@ static enum err apply_all(struct updater *u, const struct iceberg_update *update
     if (updates->type != JSON_ARRAY) {
         return update__bad(u, "updates are no list");
     }
+    TRY(complete_old(u));
     TRY(log_document(u, update->location));
     for (const struct json *node = updates->first; node != NULL; node = node->next) {
         TRY(update__apply(u, node));

@@ -465,6 +465,33 @@ TEST(iceberg_write, what_is_not_known_stays_to_the_digit)
     CHECK(metadata.property_count == 2);
 }
 
+TEST(iceberg_write, an_old_table_gets_the_lists_that_it_has_not)
+{
+    static const char old[] =
+        "{\"format-version\":1,\"table-uuid\":\"1b82e7f7-5e1c-40cc-bbfc-c6c3fb3c1fe1\","
+        "\"location\":\"/t\",\"last-updated-ms\":1,\"last-column-id\":2,\"schema\":{\"type\":"
+        "\"struct\",\"fields\":[{\"id\":1,\"name\":\"a\",\"required\":false,\"type\":\"long\"},"
+        "{\"id\":2,\"name\":\"b\",\"required\":false,\"type\":\"long\"}]},\"partition-spec\":["
+        "{\"name\":\"a\",\"transform\":\"identity\",\"source-id\":1},"
+        "{\"name\":\"b\",\"transform\":\"identity\",\"source-id\":2}]}";
+    struct buf document CLEANUP(buf_fini) = {0};
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    struct iceberg_metadata metadata;
+    buf_append_str(&document, old);
+    for (int i = 0; i < 2; i++) { /* the second time they are there */
+        CHECK_OK(change_table(&document, "[]",
+                              "[{\"action\":\"set-properties\",\"updates\":{\"k\":\"v\"}}]", NULL));
+        CHECK_OK(iceberg_metadata_parse(buf_slice(&document), arena, &metadata, NULL));
+        CHECK(metadata.schema_count == 1 && metadata.spec_count == 1);
+        CHECK(metadata.current_schema_id == 0 && metadata.default_spec_id == 0);
+        const struct iceberg_spec *spec = iceberg_metadata_spec(&metadata, 0);
+        CHECK(spec->field_count == 2 && spec->fields[1].field_id == 1001);
+    }
+    CHECK(slice_find(buf_slice(&document), SLICE("\"last-partition-id\":1001")) != SIZE_MAX);
+    CHECK(slice_find(buf_slice(&document), SLICE("\"schemas\":[{")) != SIZE_MAX);
+    CHECK(slice_find(buf_slice(&document), SLICE("\"sort-orders\":[{")) != SIZE_MAX);
+}
+
 TEST(iceberg_write, a_requirement_that_does_not_hold_changes_nothing)
 {
     static const char change[] = "[{\"action\":\"set-location\",\"location\":\"/u\"}]";

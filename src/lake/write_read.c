@@ -245,6 +245,9 @@ static enum err set_bound(struct reader *r, const struct iceberg_field *field,
     if (text.ptr == NULL || !parse_value(&field->type, text, r->arena, &value)) {
         return ERR_OK;
     }
+    if (value.real != value.real) { /* NaN is no bound */
+        return ERR_OK;
+    }
     widen_zero(&value, is_upper);
     return iceberg_metrics_bound(&value, want, is_upper, r->arena, ret_bound, r->info);
 }

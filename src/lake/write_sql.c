@@ -282,6 +282,8 @@ static void print_identity(enum iceberg_type_id type, const char *source, struct
         buf_printf(out, "CAST(epoch_us(%s) AS BIGINT)", source);
     } else if (type == ICEBERG_BINARY) {
         buf_printf(out, "hex(%s)", source);
+    } else if (type == ICEBERG_FLOAT || type == ICEBERG_DOUBLE) {
+        buf_printf(out, "CAST(%s AS VARCHAR)", source); /* which tells -0.0 from 0.0 */
     } else {
         buf_append_str(out, source);
     }

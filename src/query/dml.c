@@ -37,15 +37,11 @@ static enum err may_not(const struct relation *relation, struct errinfo *info)
     return ERR_DENIED;
 }
 
-enum err dml_open(struct query *query, const struct sql_name *name, struct dml *dml,
-                  struct errinfo *info)
+static enum err find_table(struct session *session, const struct sql_name *name,
+                           struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
 {
-    struct session *session = query->session;
-    struct resolved resolved;
-    *dml = (struct dml){.query = query};
-    pthread_mutex_init(&dml->lock, NULL);
-    TRY(resolve_relation(session, session->who, name, query->arena, &resolved, info));
-    const struct relation *relation = resolved.relation;
+    TRY(resolve_relation(session, session->who, name, arena, ret_resolved, info));
+    const struct relation *relation = ret_resolved->relation;
     if (relation->lake == NULL) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
                           "\"%.*s\" cannot be written: it is no table of a lake and no temporary "
@@ -63,6 +59,29 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
         return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" cannot be written: it is no table",
                            SLICE_ARGS(relation->name.name));
     }
+    return ERR_OK;
+}
+
+enum err dml_columns(struct session *session, const struct sql_name *name, struct arena *arena,
+                     const struct relation_column **ret_columns, size_t *ret_count,
+                     struct errinfo *info)
+{
+    struct resolved resolved;
+    TRY(find_table(session, name, arena, &resolved, info));
+    *ret_columns = resolved.relation->columns;
+    *ret_count = resolved.relation->column_count;
+    return ERR_OK;
+}
+
+enum err dml_open(struct query *query, const struct sql_name *name, struct dml *dml,
+                  struct errinfo *info)
+{
+    struct resolved resolved;
+    *dml = (struct dml){.query = query};
+    pthread_mutex_init(&dml->lock, NULL);
+    TRY(find_table(query->session, name, query->arena, &resolved, info));
+    const struct relation *relation = resolved.relation;
+    const struct lake_table *table = relation->lake;
     dml->is_partial =
         resolved.effective.is_bound || resolved.effective.column_count != relation->column_count;
     dml->relation = relation;

@@ -7,14 +7,14 @@
 #include "query/policy_int.h"
 #include "sql/scan.h"
 
-/* SELECT a._file, a._pos FROM t AS a, ... WHERE ... */
-static enum err print_victims(const struct statement *statement, struct buf *out,
-                              struct errinfo *info)
+static struct slice alias_of(const struct statement *statement)
 {
-    struct slice alias = statement->alias.len > 0 ? statement->alias : statement->name.name;
-    struct buf name CLEANUP(buf_fini) = {0};
-    sql_quote_name(&name, alias);
-    buf_printf(out, "SELECT %s._file, %s._pos FROM ", buf_cstr(&name), buf_cstr(&name));
+    return statement->alias.len > 0 ? statement->alias : statement->name.name;
+}
+
+void dml_print_from(const struct statement *statement, struct buf *out)
+{
+    buf_append_str(out, " FROM ");
     if (statement->name.catalog.len > 0) {
         sql_quote_name(out, statement->name.catalog);
         buf_append_char(out, '.');
@@ -24,16 +24,27 @@ static enum err print_victims(const struct statement *statement, struct buf *out
         buf_append_char(out, '.');
     }
     sql_quote_name(out, statement->name.name);
-    buf_printf(out, " AS %s", buf_cstr(&name));
+    buf_append_str(out, " AS ");
+    sql_quote_name(out, alias_of(statement));
     if (statement->using_list.len > 0) {
         buf_append_str(out, ", ");
         buf_append_slice(out, statement->using_list);
-        buf_append_char(out, '\n');
+        buf_append_char(out, '\n'); /* it may end in a comment */
     }
+}
+
+/* SELECT a._file, a._pos FROM t AS a, ... WHERE ... */
+static enum err print_victims(const struct statement *statement, struct buf *out,
+                              struct errinfo *info)
+{
+    struct buf name CLEANUP(buf_fini) = {0};
+    sql_quote_name(&name, alias_of(statement));
+    buf_printf(out, "SELECT %s._file, %s._pos", buf_cstr(&name), buf_cstr(&name));
+    dml_print_from(statement, out);
     if (statement->where.len > 0) {
         buf_append_str(out, " WHERE (");
         buf_append_slice(out, statement->where);
-        buf_append_str(out, "\n)"); /* it may end in a comment */
+        buf_append_str(out, "\n)");
     }
     return buf_failed(out) || buf_failed(&name) ? errinfo_nomem(info) : ERR_OK;
 }

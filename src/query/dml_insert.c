@@ -1,23 +1,25 @@
 /* INSERT INTO and TRUNCATE of tables of attached catalogs. */
 #include "query/dml_int.h"
 
+#include "query/change_int.h"
 #include "query/policy_int.h"
 #include "sql/scan.h"
 
 enum err dml_describe(struct query *query, struct slice text, struct engine_column **ret_columns,
                       size_t *ret_count, struct errinfo *info)
 {
-    enum err err = run_query_columns(query, text, ret_columns, ret_count, info);
+    enum err err = change_query_columns(query, text, ret_columns, ret_count, info);
     if (err != ERR_OK && info != NULL && info->position > 0) {
-        info->position += statement_position(query->statement, text) - 1;
+        size_t begin = statement_position(query->statement, text);
+        info->position = begin == 0 ? 0 : info->position + begin - 1;
     }
     return err;
 }
 
 /* ---- the rows ---- */
 
-static enum err print_value(const struct iceberg_field *field, size_t from, struct buf *out,
-                            struct errinfo *info)
+static enum err print_value(const struct iceberg_field *field, size_t from, bool is_named,
+                            struct buf *out, struct errinfo *info)
 {
     buf_append_str(out, "CAST(");
     if (from != SIZE_MAX) {
@@ -27,8 +29,10 @@ static enum err print_value(const struct iceberg_field *field, size_t from, stru
     }
     buf_append_str(out, " AS ");
     TRY(lake_type_print(&field->type, field->name, out, info));
-    buf_append_str(out, ") AS ");
-    sql_quote_name(out, field->name);
+    buf_append_str(out, is_named ? ") AS " : ")");
+    if (is_named) {
+        sql_quote_name(out, field->name);
+    }
     return ERR_OK;
 }
 
@@ -41,7 +45,7 @@ enum err dml_print_select(const struct dml *dml, struct slice text, size_t given
     for (size_t i = 0; i < root->field_count; i++) {
         if (lake_write_keeps(&root->fields[i])) {
             buf_append_str(out, is_first ? "" : ", ");
-            TRY(print_value(&root->fields[i], from[i], out, info));
+            TRY(print_value(&root->fields[i], from[i], true, out, info));
             is_first = false;
         }
     }
@@ -90,8 +94,9 @@ static enum err match_columns(const struct dml *dml, const struct statement *sta
         return errinfo_set(info, ERR_SYNTAX, NULL, "INSERT has %zu values for %zu columns", given,
                            wanted);
     }
+    bool is_in_order = statement->column_count == 0 && !statement->has_default_values;
     for (size_t i = 0; i < count; i++) {
-        from[i] = statement->column_count == 0 && i < given ? i : SIZE_MAX;
+        from[i] = is_in_order && i < given ? i : SIZE_MAX;
     }
     for (size_t i = 0; i < statement->column_count; i++) {
         size_t at;
@@ -107,16 +112,41 @@ static enum err match_columns(const struct dml *dml, const struct statement *sta
     return ERR_OK;
 }
 
+struct defaults {
+    const struct dml *dml;
+    const struct statement *statement;
+};
+
+static bool expand_default(void *context, size_t index, struct buf *out)
+{
+    const struct defaults *defaults = context;
+    const struct statement *statement = defaults->statement;
+    const struct iceberg_type *root = &defaults->dml->write.schema->root;
+    size_t at = statement->column_count == 0 ? index : root->field_count;
+    for (size_t i = 0; index < statement->column_count && i < root->field_count; i++) {
+        at = slice_equal_fold(root->fields[i].name, statement->columns[index]) ? i : at;
+    }
+    struct errinfo ignored;
+    return at < root->field_count && lake_write_keeps(&root->fields[at]) &&
+           print_value(&root->fields[at], SIZE_MAX, false, out, &ignored) == ERR_OK;
+}
+
 static enum err run_dml(struct dml *dml, const struct statement *statement, struct errinfo *info)
 {
     struct query *query = dml->query;
     struct engine_column *found;
     struct buf text CLEANUP(buf_fini) = {0};
+    struct defaults defaults = {dml, statement};
+    struct slice rows = SLICE("SELECT NULL"); /* DEFAULT VALUES */
     size_t count;
     size_t *from;
-    TRY(dml_describe(query, statement->query, &found, &count, info));
+    if (!statement->has_default_values) {
+        TRY(change_expand_defaults(statement->query, expand_default, &defaults, query->arena, &rows,
+                                   info));
+    }
+    TRY(dml_describe(query, rows, &found, &count, info));
     TRY(match_columns(dml, statement, count, &from, info));
-    TRY(dml_print_select(dml, statement->query, count, from, &text, info));
+    TRY(dml_print_select(dml, rows, count, from, &text, info));
     TRY(dml_write(dml, buf_slice(&text), info));
     if (dml->added_count > 0) { /* no rows make no snapshot */
         TRY(dml_commit(dml, "append", false, info));
@@ -130,7 +160,17 @@ static enum err run_dml(struct dml *dml, const struct statement *statement, stru
 enum err dml_open_at(struct query *query, const struct statement *statement, struct dml *dml,
                      struct errinfo *info)
 {
-    enum err err = dml_open(query, &statement->name, dml, info);
+    enum err err = ERR_OK;
+    if (statement->returning.len > 0) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "%s ... RETURNING is not there for tables of lakes", statement->tag);
+        errinfo_position(info, statement_position(query->statement, statement->returning));
+        *dml = (struct dml){.query = query};
+        pthread_mutex_init(&dml->lock, NULL);
+        err = ERR_UNSUPPORTED;
+    } else {
+        err = dml_open(query, &statement->name, dml, info);
+    }
     if (err != ERR_OK && err != ERR_NOMEM && info != NULL && info->position == 0) {
         errinfo_position(info, statement_position(query->statement, statement->name.name));
     }

@@ -41,6 +41,11 @@ struct dml {
 
 /* ---- dml.c: rows to files ---- */
 
+/* The columns of a table of a lake, for who may write it. Errors as of dml_open. */
+MUST_USE enum err dml_columns(struct session *session, const struct sql_name *name,
+                              struct arena *arena, const struct relation_column **ret_columns,
+                              size_t *ret_count, struct errinfo *info);
+
 /* Finds the table that a statement changes, for who may. ERR_NOT_FOUND (42P01), ERR_DENIED,
  * ERR_UNSUPPORTED. */
 MUST_USE enum err dml_open(struct query *query, const struct sql_name *name, struct dml *dml,
@@ -93,9 +98,13 @@ MUST_USE enum err dml_print_select(const struct dml *dml, struct slice text, siz
 /* dml_open, whose errors point at the statement's name. */
 MUST_USE enum err dml_open_at(struct query *query, const struct statement *statement,
                               struct dml *dml, struct errinfo *info);
+
+/* ---- of what is no temporary table ---- */
+
+/* " FROM t AS a, using": of a SELECT that has the statement's names in view. */
+void dml_print_from(const struct statement *statement, struct buf *out);
 MUST_USE enum err dml_delete(struct query *query, const struct statement *statement,
                              struct errinfo *info);
-/* INSERT and TRUNCATE of what is no temporary table. */
 MUST_USE enum err dml_insert(struct query *query, const struct statement *statement,
                              struct errinfo *info);
 MUST_USE enum err dml_truncate(struct query *query, const struct statement *statement,

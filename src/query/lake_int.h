@@ -94,6 +94,9 @@ struct lake_open {
     enum lake_metadata_kind metadata;
 };
 
+/* Begins what lake_open will ask a catalog elsewhere. */
+void lake_open_ahead(const struct attached *attached, const struct identity *who, struct slice ns,
+                     struct slice name, const struct lake_travel *travel);
 /* Loads as `who`. ERR_NOT_FOUND (42P01). Whether `who` may know of it is not decided here, and
  * neither may they read an error of this before it is. `travel` NULL: now. */
 MUST_USE enum err lake_open(const struct attached *attached, const struct identity *who,
@@ -106,8 +109,19 @@ MUST_USE enum err lake_now(const struct lake_open *open, struct arena *arena,
 /* The version asked for. ERR_NOT_FOUND for one that is gone or never was, saying what there is. */
 MUST_USE enum err lake_version(const struct lake_open *open, struct arena *arena,
                                struct relation *ret_relation, struct errinfo *info);
+/* Begins what lake_is_current will ask. */
+void lake_check_ahead(struct session *session, const struct relation *relation);
 /* The metadata that the plan was made with is still what the catalog gives `who`. */
 bool lake_is_current(struct session *session, const struct relation *relation);
+
+/* Begins to ask catalogs elsewhere for what is about to be resolved, side by side: session->ahead
+ * holds it. Nothing is said of what goes wrong; resolving says it. */
+struct resolve_name {
+    struct sql_name name;
+    struct lake_travel travel;
+};
+void resolve_ahead(struct session *session, const struct identity *who,
+                   const struct resolve_name *names, size_t count, struct arena *arena);
 
 /* Which snapshot is read and what was asked for; nothing for relations that are of no lake. */
 MUST_USE enum err lake_fill_audit(const struct relation *relation, struct arena *arena,

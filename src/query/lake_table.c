@@ -308,6 +308,7 @@ static const struct attached *kept_of(const struct attached *attached, struct ar
         *kept = *attached;
         kept->catalog.remote.is_cancelled = NULL;
         kept->catalog.remote.cancel_context = NULL;
+        kept->catalog.remote.ahead = NULL;
     }
     return kept;
 }
@@ -392,6 +393,14 @@ static enum err open_suffixed(const struct attached *attached, const struct iden
     return open->table.loaded.name.is_view ? no_table(name, info) : ERR_OK;
 }
 
+void lake_open_ahead(const struct attached *attached, const struct identity *who, struct slice ns,
+                     struct slice name, const struct lake_travel *travel)
+{
+    struct catalog_iceberg catalog = attached->catalog;
+    catalog.wants_history = needs_history(travel);
+    catalog_iceberg_load_ahead(&catalog, who, ns, name);
+}
+
 enum err lake_open(const struct attached *attached, const struct identity *who, struct slice ns,
                    struct slice name, const struct lake_travel *travel, struct arena *arena,
                    struct lake_open *ret_open, struct errinfo *info)
@@ -449,8 +458,20 @@ static struct catalog_iceberg catalog_now(struct session *session, const struct 
     catalog.wants_history = table->wants_history;
     if (catalog.kind == CATALOG_ICEBERG_REST && session->query != NULL) {
         catalog.remote.request_id = slice_of(session->query->id);
+        catalog.remote.ahead = session->ahead;
     }
     return catalog;
+}
+
+void lake_check_ahead(struct session *session, const struct relation *relation)
+{
+    const struct lake_table *table = relation->lake;
+    if (table->attached->catalog.kind == CATALOG_ICEBERG_REST && session->query != NULL &&
+        identity_credential_number(table->who) == identity_credential_number(session->who)) {
+        struct catalog_iceberg catalog = catalog_now(session, table);
+        catalog_iceberg_load_ahead(&catalog, table->who, table->loaded.name.ns,
+                                   table->loaded.name.name);
+    }
 }
 
 bool lake_is_current(struct session *session, const struct relation *relation)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "query/lake_int.h"
 #include "query/plan_int.h"
+#include "query/stores_int.h"
 #include "sql/scan.h"
 
 #define PLAN_TABLES_MAX 2000
@@ -261,6 +262,44 @@ static enum err load_temp(struct builder *b, const struct temp_table *temp, stru
     return resolve_give_all(out->relation, b->arena, &out->effective, info);
 }
 
+/* A view means the same in whatever schema who asks is: they could have put a table of their own
+ * there, and it would be read with a definer's rights. */
+static struct sql_name name_of(const struct plan_node *node, const struct sql_reference *reference)
+{
+    struct sql_name name = reference->name;
+    bool is_own = resolve_is_own_schema(name.schema);
+    name.catalog = name.catalog.len > 0 || is_own ? name.catalog : node->catalog;
+    name.schema = name.schema.len > 0 ? name.schema : node->schema;
+    return name;
+}
+
+/* Catalogs elsewhere are asked for all tables of the node at once. NULL: there is nothing to gain,
+ * or no memory, which is said where it is missed. */
+static struct rest_ahead *begin_ahead(struct builder *b, const struct plan_node *node)
+{
+    const struct sql_ast *ast = node->ast;
+    struct rest *rest = warehouse_rest_in_use(b->session->warehouse);
+    struct rest_ahead *ahead = NULL;
+    size_t count = 0;
+    b->session->ahead = NULL;
+    struct resolve_name *names = ast->reference_count < 2 || rest == NULL
+                                     ? NULL
+                                     : arena_calloc(b->arena, ast->reference_count, sizeof(*names));
+    if (names == NULL || rest_ahead_new(rest, &ahead, NULL) != ERR_OK) {
+        return NULL;
+    }
+    for (size_t i = 0; i < ast->reference_count; i++) {
+        const struct sql_reference *reference = &ast->references[i];
+        if (!reference->is_function && find_temp(b, node, reference) == NULL &&
+            plan_read_travel(b, reference, &names[count].travel, NULL) == ERR_OK) {
+            names[count++].name = name_of(node, reference);
+        }
+    }
+    b->session->ahead = ahead; /* until the node is resolved */
+    resolve_ahead(b->session, node->who, names, count, b->arena);
+    return ahead;
+}
+
 static enum err resolve_reference(struct builder *b, const struct plan_node *node,
                                   const struct sql_reference *reference, struct resolved *out,
                                   struct errinfo *info)
@@ -281,12 +320,7 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
     if (temp != NULL) {
         return load_temp(b, temp, out, info);
     }
-    /* A view means the same in whatever schema who asks is: they could have put a table of their
-     * own there, and it would be read with a definer's rights. */
-    struct sql_name name = reference->name;
-    bool is_own = resolve_is_own_schema(name.schema);
-    name.catalog = name.catalog.len > 0 || is_own ? name.catalog : node->catalog;
-    name.schema = name.schema.len > 0 ? name.schema : node->schema;
+    struct sql_name name = name_of(node, reference);
     const struct relation_source *source;
     TRY(plan_find_source(b, node, &name, &source, info));
     enum err err = resolve_version(b->session, node->who, &name, &travel, b->arena, out, info);
@@ -708,7 +742,7 @@ static enum err worsen_mixed(struct builder *b, const struct plan_node *node, st
     return ERR_OK;
 }
 
-enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
+static enum err resolve_references(struct builder *b, struct plan_node *node, struct errinfo *info)
 {
     struct sql_ast *ast = node->ast;
     struct used_columns used = {0};
@@ -743,6 +777,16 @@ enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct err
         b->plan->tables[ref->table].is_bound = is_bound_reference(node, ref);
     }
     return worsen_mixed(b, node, info);
+}
+
+enum err plan_resolve_node(struct builder *b, struct plan_node *node, struct errinfo *info)
+{
+    struct rest_ahead *outer = b->session->ahead; /* of the node that mentions this view */
+    struct rest_ahead *ahead = begin_ahead(b, node);
+    enum err err = resolve_references(b, node, info);
+    b->session->ahead = outer;
+    rest_ahead_free(ahead);
+    return err;
 }
 
 /* ---- second pass: secure ---- */

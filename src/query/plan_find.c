@@ -1,13 +1,11 @@
 /* Plans that were made before: for the same text, person, place and store, over the same files. */
 #include "query/lake_int.h"
 #include "query/plan_int.h"
+#include "query/stores_int.h"
 
 /* The objects of each table, listed now as the person, are those the plan was made with. */
-static bool is_current(struct session *session, const struct plan *plan)
+static bool are_current(struct session *session, const struct plan *plan)
 {
-    if (plan->table_count == 0) {
-        return true;
-    }
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "plan check", 0);
     bool is_same = arena != NULL;
     for (size_t i = 0; is_same && i < plan->table_count; i++) {
@@ -32,6 +30,28 @@ static bool is_current(struct session *session, const struct plan *plan)
                       now.objects[o].size_bytes == then->size_bytes;
         }
     }
+    return is_same;
+}
+
+/* Catalogs elsewhere are asked about all tables at once. */
+static bool is_current(struct session *session, const struct plan *plan)
+{
+    struct rest *rest = plan->lake_count < 2 ? NULL : warehouse_rest_in_use(session->warehouse);
+    struct rest_ahead *ahead = NULL;
+    if (plan->table_count == 0) {
+        return true;
+    }
+    if (rest != NULL && rest_ahead_new(rest, &ahead, NULL) == ERR_OK) {
+        session->ahead = ahead;
+        for (size_t i = 0; i < plan->table_count; i++) {
+            if (plan->tables[i].relation->lake != NULL) {
+                lake_check_ahead(session, plan->tables[i].relation);
+            }
+        }
+    }
+    bool is_same = are_current(session, plan);
+    session->ahead = NULL;
+    rest_ahead_free(ahead);
     return is_same;
 }
 

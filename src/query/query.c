@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "query/admission_int.h"
+#include "query/change_int.h"
 #include "query/dml_int.h"
-#include "query/run_int.h"
 #include "sql/scan.h"
 
 #define QUERY_ARENA_BYTES_MAX ((size_t)1 << 30)
@@ -420,8 +420,9 @@ static const struct {
     [STATEMENT_CREATE_TEMP] = {run_create_temp, false, false},
     [STATEMENT_CREATE_MANAGED] = {dml_create, false, false},
     [STATEMENT_INSERT] = {run_insert, false, false},
+    [STATEMENT_UPDATE] = {run_update, false, false},
+    [STATEMENT_DELETE] = {run_delete, false, false},
     [STATEMENT_TRUNCATE] = {run_truncate, false, false},
-    [STATEMENT_DELETE] = {dml_delete, false, false},
     [STATEMENT_COMMENT] = {run_comment, true, false},
     [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true, false},
     [STATEMENT_ALTER_SCHEMA] = {run_alter_schema, true, true},
@@ -450,6 +451,11 @@ static const struct {
     [STATEMENT_REFUSED] = {run_refused, false, false},
 };
 
+static bool takes_values(enum statement_kind kind)
+{
+    return kind == STATEMENT_INSERT || kind == STATEMENT_UPDATE || kind == STATEMENT_DELETE;
+}
+
 static enum err run_statement(struct query *query, const struct query_parameter *parameters,
                               size_t parameter_count, struct errinfo *info)
 {
@@ -477,8 +483,14 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     if (dispatch[statement.kind].run == NULL) {
         return run_select(query, parameters, parameter_count, info);
     }
-    if (parameter_count != 0) {
+    bool is_bound = parameter_count != 0 && takes_values(statement.kind);
+    if (parameter_count != 0 && !is_bound) {
         return errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s takes no parameters", statement.tag);
+    }
+    if (is_bound) {
+        struct slice text;
+        TRY(change_bind(query->statement, parameters, parameter_count, query->arena, &text, info));
+        TRY(statement_parse(text, query->arena, &statement, info));
     }
     if (query->is_admin) {
         TRY(query_move(query, QUERY_SECURED, info));
@@ -535,6 +547,8 @@ static void query_free(struct query *query)
         query->pulled.release(&query->pulled);
     }
     copy_in_free(query->copy_in);
+    access_close(query->returning_access);
+    plan_unref(query->returning);
     plan_unref(query->plan);
     arena_free(query->arena);
     mem_free(query);

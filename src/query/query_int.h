@@ -27,6 +27,7 @@
 #include "system/transaction.h"
 
 struct admission;
+struct rest_ahead;
 struct copy_in; /* run_copy_in.c */
 struct fair_ticket;
 struct login_guard;
@@ -87,7 +88,8 @@ struct session {
     struct workspace *workspace; /* shared with forks */
     struct resolve_memo *memo;   /* while a statement is planned, in its arena */
     struct arena *memo_arena;
-    struct query *query; /* the open one, or NULL; under lock for readers on other threads */
+    struct rest_ahead *ahead; /* tables on their way while names are resolved; or NULL */
+    struct query *query;      /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };
 
@@ -200,6 +202,8 @@ struct query {
     uint64_t memory_bytes;      /* granted with it; 0 = no limit of its own */
     struct plan *plan;
     struct access *access;
+    struct plan *returning; /* of its rows, if those are not the plan's; with their access */
+    struct access *returning_access;
     struct engine_query *engine;
     struct ArrowArray pulled; /* already, but not given out */
     bool takes_constant;      /* SELECT by itself: what wraps one (COPY, EXPLAIN) runs it */
@@ -227,14 +231,12 @@ MUST_USE enum err query_run_text(struct query *query, struct slice text, struct 
 MUST_USE enum err query_run_rows(struct query *query, const struct relation_column *columns,
                                  size_t column_count, struct slice json_lines,
                                  struct errinfo *info);
-
 /* The engine's next batch, counted against the query's limits. */
 MUST_USE enum err query_pull(struct query *query, struct ArrowArray *ret_batch,
                              struct errinfo *info);
 
 /* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
 MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
-
 /* If `info` is the engine's complaint about a file that is not what its table was registered as, it
  * is replaced by which file and what of it (for who may administer the table), and true. */
 bool files_explain(struct query *query, struct errinfo *info);

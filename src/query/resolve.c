@@ -663,8 +663,10 @@ static enum err resolve_attached(struct session *session, const struct identity 
     if (!may_ask) {
         return ERR_NOT_FOUND;
     }
-    enum err err = lake_open(place->attached, who, place->name.schema, place->name.name, travel,
-                             arena, &open, info);
+    struct attached asked = *place->attached;
+    asked.catalog.remote.ahead = session->ahead;
+    enum err err = lake_open(is_remote ? &asked : place->attached, who, place->name.schema,
+                             place->name.name, travel, arena, &open, info);
     if (err == ERR_OK) {
         err = lake_now(&open, arena, out->relation, info);
     }
@@ -691,6 +693,33 @@ static enum err resolve_attached(struct session *session, const struct identity 
     }
     TRY(lake_version(&open, arena, out->relation, info));
     return effective_of(session, who, out->relation, arena, &out->effective, info);
+}
+
+void resolve_ahead(struct session *session, const struct identity *who,
+                   const struct resolve_name *names, size_t count, struct arena *arena)
+{
+    bool may_ask = false;
+    struct place *places = arena_calloc(arena, count + 1, sizeof(*places));
+    size_t remote_count = 0;
+    for (size_t i = 0; places != NULL && i < count; i++) {
+        if (find_place(session, who, &names[i].name, arena, &places[i], NULL) != ERR_OK ||
+            places[i].attached == NULL ||
+            places[i].attached->catalog.kind != CATALOG_ICEBERG_REST) {
+            places[i].attached = NULL;
+        }
+        remote_count += places[i].attached != NULL;
+    }
+    if (remote_count < 2 || has_grants(session, who, arena, &may_ask, NULL) != ERR_OK || !may_ask) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (places[i].attached != NULL) {
+            struct attached asked = *places[i].attached;
+            asked.catalog.remote.ahead = session->ahead;
+            lake_open_ahead(&asked, who, places[i].name.schema, places[i].name.name,
+                            &names[i].travel);
+        }
+    }
 }
 
 static enum err resolve_own(struct session *session, const struct identity *who,

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "query/plan_int.h"
-#include "query/run_int.h"
+#include "query/change_int.h"
 #include "sql/scan.h"
 
 #define BATCHES_MAX 2
@@ -319,6 +319,49 @@ enum err copy_in_push(struct query *query, struct ArrowArray *batch, struct erri
     return ERR_OK;
 }
 
+/* A table with rules gets the rows as from an INSERT, out of what they were copied to. */
+static enum err fill_from_copy(struct copy_in *copy, struct errinfo *info)
+{
+    struct query *query = copy->query;
+    const struct temp_table *table = copy->table;
+    struct temp_table *copied CLEANUP(temp_table_cleanup) = NULL;
+    struct temp_file *file CLEANUP(temp_file_cleanup) = NULL;
+    struct temp_table shape = *table;
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct errinfo ignored;
+    size_t count = copy->target_count;
+    struct slice *names = arena_calloc(query->arena, count + 1, sizeof(*names));
+    struct engine_column *found = arena_calloc(query->arena, count + 1, sizeof(*found));
+    size_t *from;
+    if (names == NULL || found == NULL) {
+        return errinfo_nomem(info);
+    }
+    buf_append_str(&text, "SELECT ");
+    for (size_t i = 0; i < count; i++) {
+        const struct relation_column *column = &table->columns[copy->targets[i]];
+        names[i] = column->name;
+        found[i] = (struct engine_column){column->name, column->type};
+        buf_append_str(&text, i == 0 ? "" : ", ");
+        sql_quote_name(&text, column->name);
+    }
+    shape.name = slice_of(copy->marker); /* which nobody has */
+    shape.rule_count = 0;
+    change_write_table(&shape, SLICE(""), &text);
+    TRY(buf_failed(&text) ? errinfo_nomem(info) : ERR_OK);
+    TRY(change_targets(query, table, names, count, count, &from, info));
+    TRY(temp_table_new(&shape, false, copy->file, &copied, info));
+    TRY(session_set_temp(query->session, shape.name, copied, info));
+    const struct change_source source = {
+        .query = buf_slice(&text), .found = found, .found_count = count, .from = from};
+    uint64_t rows = query->rows_out;
+    enum err err = change_fill_again(query, table, &source, &file, info);
+    enum err gone = session_set_temp(query->session, shape.name, NULL, &ignored);
+    TRY(err);
+    TRY(gone == ERR_OK ? change_add(query, table, file, info) : errinfo_nomem(info));
+    query->rows_out = rows;
+    return ERR_OK;
+}
+
 static enum err keep(struct copy_in *copy, struct errinfo *info)
 {
     struct temp_table *fuller CLEANUP(temp_table_cleanup) = NULL;
@@ -328,9 +371,10 @@ static enum err keep(struct copy_in *copy, struct errinfo *info)
     if (tag == NULL) {
         return errinfo_nomem(info);
     }
-    if (query->rows_out > 0) {
-        TRY(temp_table_new(table->name, table->uuid, table->columns, table->column_count, table,
-                           copy->file, &fuller, info));
+    if (query->rows_out > 0 && table->rule_count > 0) {
+        TRY(fill_from_copy(copy, info));
+    } else if (query->rows_out > 0) {
+        TRY(temp_table_new(table, true, copy->file, &fuller, info));
         TRY(session_set_temp(query->session, table->name, fuller, info));
     }
     query->tag = tag;

@@ -41,16 +41,13 @@ MUST_USE enum err run_describe_plan(struct query *query, struct plan *plan,
                                     struct engine_column **ret_columns, size_t *ret_count,
                                     struct errinfo *info);
 
-/* ---- run_temp.c ---- */
+/* ---- run_change.c ---- */
 
 /* A new file for a temporary table, and how long it may become. */
 MUST_USE enum err run_temp_file(struct query *query, struct temp_file **ret_file,
                                 uint64_t *ret_bytes_max, struct errinfo *info);
 
-/* What a query gives, by binding it: nothing is read. */
-MUST_USE enum err run_query_columns(struct query *query, struct slice text,
-                                    struct engine_column **ret_columns, size_t *ret_count,
-                                    struct errinfo *info);
+/* ---- run_temp.c ---- */
 
 /* The engine's names of the types that CREATE TABLE declares. */
 MUST_USE enum err run_declared_types(struct query *query, const struct statement *statement,
@@ -87,6 +84,8 @@ MUST_USE enum err run_create_table(struct query *, const struct statement *, str
 MUST_USE enum err run_create_view(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_temp(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_insert(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_update(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err run_delete(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_truncate(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_comment(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_create_schema(struct query *, const struct statement *, struct errinfo *);

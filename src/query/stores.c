@@ -79,6 +79,11 @@ static enum err open_rest(struct warehouse *warehouse, struct storage_remote *st
     return rest_open(&options, ret_rest, info);
 }
 
+struct rest *warehouse_rest_in_use(struct warehouse *warehouse)
+{
+    return atomic_load(&warehouse->rest);
+}
+
 enum err warehouse_rest(struct warehouse *warehouse, struct rest **ret_rest, struct errinfo *info)
 {
     enum err err = ERR_OK;

@@ -14,3 +14,5 @@ MUST_USE enum err warehouse_stores(struct warehouse *warehouse, struct storage_r
 struct rest;
 MUST_USE enum err warehouse_rest(struct warehouse *warehouse, struct rest **ret_rest,
                                  struct errinfo *info);
+/* NULL: nobody has asked one yet. */
+struct rest *warehouse_rest_in_use(struct warehouse *warehouse);

@@ -103,33 +103,64 @@ static enum err copy_columns(struct temp_table *table, const struct relation_col
     return ERR_OK;
 }
 
-enum err temp_table_new(struct slice name, struct slice uuid, const struct relation_column *columns,
-                        size_t column_count, const struct temp_table *before,
-                        struct temp_file *more, struct temp_table **ret_table, struct errinfo *info)
+static enum err copy_names(struct temp_table *table, const struct temp_rule *rule,
+                           struct temp_rule *ret_rule, struct errinfo *info)
+{
+    struct slice *names = arena_calloc(table->arena, rule->column_count + 1, sizeof(*names));
+    if (names == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < rule->column_count; i++) {
+        if (!arena_slice(table->arena, rule->columns[i], &names[i])) {
+            return errinfo_nomem(info);
+        }
+    }
+    ret_rule->columns = names;
+    return ERR_OK;
+}
+
+static enum err copy_rules(struct temp_table *table, const struct temp_rule *rules, size_t count,
+                           struct errinfo *info)
+{
+    table->rules = arena_calloc(table->arena, count + 1, sizeof(*table->rules));
+    if (table->rules == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct temp_rule *copy = &table->rules[i];
+        *copy = rules[i];
+        TRY(copy_names(table, &rules[i], copy, info));
+        if (!arena_slice(table->arena, rules[i].name, &copy->name) ||
+            !arena_slice(table->arena, rules[i].expression, &copy->expression)) {
+            return errinfo_nomem(info);
+        }
+    }
+    table->rule_count = count;
+    return ERR_OK;
+}
+
+enum err temp_table_new(const struct temp_table *like, bool is_kept, struct temp_file *more,
+                        struct temp_table **ret_table, struct errinfo *info)
 {
     struct temp_table *table CLEANUP(temp_table_cleanup) = mem_calloc(1, sizeof(*table));
-    size_t kept = before == NULL ? 0 : before->file_count;
+    size_t kept = is_kept ? like->file_count : 0;
     if (table == NULL) {
         return errinfo_nomem(info);
     }
     atomic_init(&table->references, 1);
-    if (kept + 1 > TEMP_FILES_MAX) {
-        (void)errinfo_set(info, ERR_LIMIT, NULL,
-                          "a temporary table is filled by at most %d statements", TEMP_FILES_MAX);
-        errinfo_hint(info, "Insert more rows with each.");
-        return ERR_LIMIT;
-    }
     table->arena = arena_new(NULL, "temporary table", 0);
     table->files = table->arena == NULL
                        ? NULL
                        : arena_calloc(table->arena, kept + 1, sizeof(struct temp_file *));
-    if (table->files == NULL || !arena_slice(table->arena, name, &table->name) ||
-        !arena_slice(table->arena, uuid, &table->uuid)) {
+    if (table->files == NULL || !arena_slice(table->arena, like->name, &table->name) ||
+        !arena_slice(table->arena, like->uuid, &table->uuid)) {
         return errinfo_nomem(info);
     }
-    TRY(copy_columns(table, columns, column_count, info));
+    table->is_dropped_on_commit = like->is_dropped_on_commit;
+    TRY(copy_columns(table, like->columns, like->column_count, info));
+    TRY(copy_rules(table, like->rules, like->rule_count, info));
     for (size_t i = 0; i < kept; i++) {
-        table->files[table->file_count++] = temp_file_ref(before->files[i]);
+        table->files[table->file_count++] = temp_file_ref(like->files[i]);
     }
     if (more != NULL) {
         table->files[table->file_count++] = temp_file_ref(more);
@@ -174,9 +205,10 @@ bool temp_keeps_type(struct slice type, bool *ret_as_text)
         "USMALLINT", "UINTEGER", "UBIGINT",  "FLOAT",     "DOUBLE", "BLOB",
         "DATE",      "VARCHAR",  "TIME",     "TIMESTAMP", "UUID",   "TIMESTAMP WITH TIME ZONE"};
     /* The engine's writer makes something else of these, and the text of each is exact. */
-    static const char *const texts[] = {"HUGEINT",      "UHUGEINT",           "INTERVAL",
-                                        "BIT",          "TIMESTAMP_S",        "TIMESTAMP_MS",
-                                        "TIMESTAMP_NS", "TIME WITH TIME ZONE"};
+    static const char *const texts[] = {
+        "HUGEINT",     "UHUGEINT",     "INTERVAL",     "BIT",
+        "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIME WITH TIME ZONE",
+        "JSON"};
     bool is_list = slice_ends_with(type, SLICE("[]"));
     if (is_list) { /* of what is kept as it is, however deep */
         bool as_text = false;
@@ -251,4 +283,19 @@ enum err temp_set_with(const struct temp_set *set, struct slice name, struct tem
     }
     *ret_set = made;
     return ERR_OK;
+}
+
+struct temp_set *temp_set_at_commit(struct temp_set *set)
+{
+    struct temp_set *left = temp_set_ref(set);
+    for (size_t i = 0; set != NULL && i < set->count; i++) {
+        struct temp_set *smaller;
+        struct errinfo ignored;
+        if (set->tables[i]->is_dropped_on_commit &&
+            temp_set_with(left, set->tables[i]->name, NULL, &smaller, &ignored) == ERR_OK) {
+            temp_set_unref(left);
+            left = smaller;
+        }
+    }
+    return left;
 }

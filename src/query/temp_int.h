@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
-#include "sql/relation.h"
+#include "sql/statement.h"
 
 struct session;
 
@@ -44,15 +44,18 @@ struct temp_table {
     struct slice uuid;
     const struct relation_column *columns;
     size_t column_count;
+    struct temp_rule *rules;
+    size_t rule_count;
+    bool is_dropped_on_commit;
     struct temp_file **files;
     size_t file_count;
 };
 
-/* A table of these columns (copied) and the files of `before` (may be NULL) and then `more`. */
-MUST_USE enum err temp_table_new(struct slice name, struct slice uuid,
-                                 const struct relation_column *columns, size_t column_count,
-                                 const struct temp_table *before, struct temp_file *more,
-                                 struct temp_table **ret_table, struct errinfo *info);
+/* A table of the name, columns and rules of `like` (copied), with its files if they are `kept`, and
+ * then `more` (NULL: none). */
+MUST_USE enum err temp_table_new(const struct temp_table *like, bool is_kept,
+                                 struct temp_file *more, struct temp_table **ret_table,
+                                 struct errinfo *info);
 struct temp_table *temp_table_ref(struct temp_table *table);
 void temp_table_unref(struct temp_table *table); /* takes NULL */
 DEFINE_CLEANUP(struct temp_table, temp_table_cleanup, temp_table_unref)
@@ -78,6 +81,9 @@ void temp_set_unref(struct temp_set *set);           /* takes NULL */
 MUST_USE enum err temp_set_with(const struct temp_set *set, struct slice name,
                                 struct temp_table *table, struct temp_set **ret_set,
                                 struct errinfo *info);
+/* A reference to what a commit leaves of the set: all but tables ON COMMIT DROP. Where memory ends
+ * those stay. Takes and gives NULL. */
+struct temp_set *temp_set_at_commit(struct temp_set *set);
 
 /* ---- of a session (workspace.c) ---- */
 

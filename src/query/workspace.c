@@ -69,6 +69,10 @@ static void close_block(struct workspace *workspace, bool is_commit)
 {
     if (workspace->is_open && !is_commit) {
         set_temps(workspace, workspace->temps_begun);
+    } else if (workspace->is_open) {
+        struct temp_set *left = temp_set_at_commit(workspace->temps);
+        set_temps(workspace, left);
+        temp_set_unref(left);
     }
     temp_set_unref(workspace->temps_begun);
     workspace->temps_begun = NULL;

@@ -40,6 +40,7 @@ static void rename_type(struct json *type_info)
                                            {"yes_or_no", "varchar"},
                                            {"cardinal_number", "integer"},
                                            {"jsonb", "json"},
+                                           {"varbit", "bit"},
                                            {"citext", "varchar"},
                                            {"inet", "varchar"},
                                            {"pg_lsn", "varchar"},

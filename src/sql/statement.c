@@ -216,8 +216,9 @@ static const struct {
     {"copy", parse_copy, false},
     {"comment", parse_comment, false},
     {"insert", parse_insert, false},
-    {"truncate", parse_truncate, false},
+    {"update", parse_update, false},
     {"delete", parse_delete, false},
+    {"truncate", parse_truncate, false},
     {"begin", parse_transaction, true},
     {"start", parse_transaction, true},
     {"commit", parse_transaction, true},
@@ -229,9 +230,9 @@ static const struct {
 };
 
 static const char *const refused_words[] = {
-    "INSTALL", "LOAD",    "PRAGMA",     "CALL",    "EXPORT",  "IMPORT",   "UPDATE",  "MERGE",
-    "VACUUM",  "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",    "DO",
-    "DECLARE", "FETCH",   "CLUSTER",    "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
+    "INSTALL", "LOAD",       "PRAGMA",  "CALL",    "EXPORT",   "IMPORT",  "MERGE", "VACUUM",
+    "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",    "DO",    "DECLARE",
+    "FETCH",   "CLUSTER",    "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
 };
 
 static enum err unknown_word(struct cursor *c)

@@ -22,9 +22,10 @@ enum statement_kind {
     STATEMENT_DROP,        /* TABLE | VIEW | SCHEMA | USER | ROLE */
     STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
     STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
-    STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query */
+    STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query | DEFAULT VALUES [RETURNING ...] */
+    STATEMENT_UPDATE,      /* UPDATE t SET a = expression, ... [WHERE ...] [RETURNING ...] */
+    STATEMENT_DELETE,      /* DELETE FROM t [a] [USING ...] [WHERE ...] [RETURNING ...] */
     STATEMENT_TRUNCATE,
-    STATEMENT_DELETE,           /* DELETE FROM t [a] [USING ...] [WHERE ...] */
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
     STATEMENT_ALTER_USER,
@@ -63,6 +64,25 @@ enum object_kind {
     OBJECT_SCHEMA,
     OBJECT_USER,
     OBJECT_ROLE
+};
+
+enum temp_rule_kind {
+    RULE_NOT_NULL,
+    RULE_DEFAULT,
+    RULE_SERIAL, /* numbers itself: serial, GENERATED ... AS IDENTITY */
+    RULE_CHECK,
+    RULE_UNIQUE,
+    RULE_PRIMARY_KEY,
+};
+
+/* A constraint or default of a temporary table. */
+struct temp_rule {
+    enum temp_rule_kind kind;
+    struct slice name;           /* CONSTRAINT name; empty: by what it is about */
+    const struct slice *columns; /* all but CHECK, which has at most the one that it stands at */
+    size_t column_count;
+    struct slice expression; /* DEFAULT, CHECK: of the text */
+    int64_t next;            /* SERIAL: the number of the next row */
 };
 
 struct statement_mask {
@@ -123,8 +143,6 @@ struct statement {
     struct slice text; /* the whole statement */
     const char *tag;   /* command tag: "CREATE TABLE", "GRANT", "SELECT" ... */
 
-    /* DELETE: slices of text, empty where not given */
-    struct slice alias, using_list, where;
     /* QUERY, EXPLAIN, DESCRIBE, CREATE_VIEW, PREPARE, COPY, CREATE_TEMP, INSERT: of text */
     struct slice query;
     bool is_analyze, is_physical; /* EXPLAIN */
@@ -153,8 +171,16 @@ struct statement {
     struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name, SET SCHEMA new_name */
     struct slice comment;          /* COMMENT; of `column` if given; empty: none */
     const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT, COPY_IN */
-    const struct slice *types;     /* CREATE_TEMP, CREATE_MANAGED: empty where none is given */
+    const struct slice *types;     /* CREATE_TEMP, CREATE_MANAGED: of each column, empty where none
+                                      is given; UPDATE: the expression of each */
     size_t column_count;
+    const struct temp_rule *rules; /* CREATE_TEMP */
+    size_t rule_count;
+    bool is_dropped_on_commit;     /* CREATE_TEMP */
+    struct slice alias;            /* UPDATE, DELETE: of the table; empty: its name */
+    struct slice using_list;       /* DELETE; empty: none */
+    struct slice where, returning; /* INSERT, UPDATE, DELETE; empty: none */
+    bool has_default_values;       /* INSERT: `query` is empty */
     enum transaction_kind transaction;
     struct slice savepoint;
 

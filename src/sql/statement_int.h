@@ -67,6 +67,7 @@ MUST_USE enum err parse_detach(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_temp_table(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_managed_table(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_insert(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_update(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_delete(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_truncate(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_comment(struct cursor *c, struct statement *s);

@@ -1,4 +1,4 @@
-/* CREATE TABLE of a lake: columns, partitions, properties, AS a query; DELETE. */
+/* CREATE TABLE of a lake: columns, partitions, properties, AS a query. */
 #include "base/buf.h"
 #include "sql/statement_int.h"
 
@@ -220,36 +220,4 @@ enum err parse_managed_table(struct cursor *c, struct statement *s)
         return cursor_expected(c, "(columns) or AS a query");
     }
     return ERR_OK;
-}
-
-/* ---- DELETE ---- */
-
-enum err parse_delete(struct cursor *c, struct statement *s)
-{
-    /* What would end a FROM clause: it goes into a SELECT of Moat's own, and must stay its FROM. */
-    static const char *const stops[] = {"where",  "returning", "union",  "intersect", "except",
-                                        "order",  "limit",     "offset", "group",     "having",
-                                        "window", "qualify",   "fetch"};
-    bool taken;
-    s->kind = STATEMENT_DELETE;
-    s->tag = "DELETE";
-    TRY(cursor_expect(c, "FROM"));
-    TRY(cursor_name(c, &s->name));
-    TRY(cursor_accept(c, "as", &taken));
-    bool is_alias = c->token.kind == TOKEN_QUOTED ||
-                    (c->token.kind == TOKEN_WORD && !token_is(&c->token, "using") &&
-                     !token_is(&c->token, "where") && !token_is(&c->token, "returning"));
-    TRY(taken || is_alias ? cursor_identifier(c, "another name", &s->alias) : ERR_OK);
-    TRY(cursor_accept(c, "using", &taken));
-    TRY(taken ? cursor_expression(c, stops, ARRAY_COUNT(stops), false, &s->using_list) : ERR_OK);
-    TRY(cursor_accept(c, "where", &taken));
-    if (taken) {
-        TRY(cursor_expression(c, stops, 2, false, &s->where));
-    }
-    if (token_is(&c->token, "returning")) {
-        (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL, "DELETE ... RETURNING is not there");
-        errinfo_position(c->info, c->token.offset + 1);
-        return ERR_UNSUPPORTED;
-    }
-    return cursor_expect_end(c);
 }

@@ -126,14 +126,17 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_SHOW:
     case STATEMENT_COPY:
     case STATEMENT_COPY_IN:
+    case STATEMENT_UPDATE:
+    case STATEMENT_DELETE:
         return true;
     case STATEMENT_EXPLAIN:
     case STATEMENT_CREATE_TEMP:
     case STATEMENT_CREATE_MANAGED:
     case STATEMENT_INSERT:
     case STATEMENT_PREPARE:
-        return statement_parse(statement->query, arena, &inner, NULL) == ERR_OK &&
-               inner.kind == STATEMENT_QUERY;
+        return statement->query.len == 0 ||
+               (statement_parse(statement->query, arena, &inner, NULL) == ERR_OK &&
+                inner.kind == STATEMENT_QUERY);
     case STATEMENT_CREATE_TABLE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:
@@ -151,7 +154,6 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_CHECK_ACCESS:
     case STATEMENT_COMMENT:
     case STATEMENT_TRUNCATE:
-    case STATEMENT_DELETE:
     case STATEMENT_SET:
     case STATEMENT_USE:
     case STATEMENT_EXECUTE:

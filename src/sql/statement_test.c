@@ -108,7 +108,6 @@ TEST(statement, what_the_engine_could_do_and_moat_never_does_is_refused_by_name)
         "call f()",
         "export database 'x'",
         "import database 'x'",
-        "update t set a = 1",
         "merge into t using s on true",
         "vacuum",
         "checkpoint",
@@ -598,6 +597,8 @@ TEST(statement, what_is_written_has_its_kind_and_tag)
         {"create temp table t as select 1", STATEMENT_CREATE_TEMP, "CREATE TABLE"},
         {"create temporary table if not exists t (a int)", STATEMENT_CREATE_TEMP, "CREATE TABLE"},
         {"insert into t values (1)", STATEMENT_INSERT, "INSERT"},
+        {"update t set a = 1", STATEMENT_UPDATE, "UPDATE"},
+        {"delete from t", STATEMENT_DELETE, "DELETE"},
         {"truncate table t", STATEMENT_TRUNCATE, "TRUNCATE TABLE"},
         {"comment on table t is 'x'", STATEMENT_COMMENT, "COMMENT"},
         {"alter view v rename to w", STATEMENT_ALTER_TABLE, "ALTER VIEW"},
@@ -632,6 +633,31 @@ TEST(statement, what_is_written_keeps_its_parts)
     s = parsed("insert into t (select 1)");
     assert_int_equal(0, (int)s.column_count);
     CHECK_SLICE("(select 1)", s.query);
+    s = parsed("insert into t default values returning *");
+    CHECK(s.has_default_values && s.query.len == 0);
+    CHECK_SLICE("*", s.returning);
+    s = parsed("insert into t select 1 from a join b on (returning) returning a, b");
+    CHECK_SLICE("select 1 from a join b on (returning)", s.query);
+    s = parsed("update t as u set a = f(1, 2), \"B\" = default where u.a = 1 returning u.a");
+    CHECK_SLICE("u", s.alias);
+    CHECK_SLICE("f(1, 2)", s.types[0]);
+    CHECK_SLICE("B", s.columns[1]);
+    CHECK_SLICE("u.a = 1", s.where);
+    CHECK_SLICE("u.a", s.returning);
+    s = parsed("delete from s.t where a = 1");
+    CHECK(s.alias.len == 0 && s.returning.len == 0);
+    CHECK_SLICE("a = 1", s.where);
+    s = parsed(
+        "create temp table t (a serial primary key, b int not null default 1 + 2 check (b > 0), "
+        "constraint c unique (a, b)) on commit drop");
+    assert_int_equal(2, (int)s.column_count);
+    assert_int_equal(6, (int)s.rule_count);
+    CHECK_SLICE("INTEGER", s.types[0]);
+    CHECK(s.rules[0].kind == RULE_SERIAL && s.rules[1].kind == RULE_PRIMARY_KEY);
+    CHECK_SLICE("1 + 2", s.rules[3].expression);
+    CHECK_SLICE("b > 0", s.rules[4].expression);
+    CHECK_SLICE("c", s.rules[5].name);
+    CHECK(s.rules[5].column_count == 2 && s.is_dropped_on_commit);
     s = parsed("comment on column \"m\".s.t.c is $x$it's$x$");
     CHECK_SLICE("m", s.name.catalog);
     CHECK_SLICE("t", s.name.name);

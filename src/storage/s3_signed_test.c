@@ -88,7 +88,7 @@ static enum err read_again(struct world *w)
                            (struct slice){NULL, 0}, &w->object, &w->info));
     for (uint64_t at = 0; at < 8; at += 4) {
         TRY(storage_read(w->object, at, bytes, sizeof(bytes), &w->info));
-        CHECK(memcmp(bytes, "0123456789" + at, sizeof(bytes)) == 0);
+        CHECK(memcmp(bytes, &"0123456789"[at], sizeof(bytes)) == 0);
     }
     return ERR_OK;
 }

@@ -1,6 +1,6 @@
 // npm's oidc-provider as an issuer for tests: JWT access tokens for "moat", passwords, client credentials, exchange, refresh, and
-// POST /rotate, which replaces the signing key, and POST /life/N, after which tokens live N seconds. Prints its port. Lives until its
-// standard input closes.  node provider.mjs [LIFE_S [PORT]]
+// POST /rotate, which replaces the signing key, POST /life/N, after which tokens live N seconds, and POST /banish/NAME, who gets none
+// any more. Prints its port. Lives until its standard input closes.  node provider.mjs [LIFE_S [PORT]]
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
@@ -11,6 +11,7 @@ const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const roles = { bob: ['moat-analyst', 'offline_access'], anna: ['moat-steward', 'moat-moat_admin'], olga: [] };
 let generation = 0;
 let handle;
+let banished = null;
 
 function makeKey() {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -41,7 +42,7 @@ function makeProvider(issuer) {
             },
         },
         scopes: ['openid', 'offline_access', 'read'],
-        findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+        findAccount: (ctx, id) => (id === banished ? undefined : { accountId: id, claims: () => ({ sub: id }) }),
         extraTokenClaims: (ctx, token) => ({
             ...(token.accountId ? {} : { sub: token.clientId }),
             preferred_username: token.accountId ?? token.clientId,
@@ -58,7 +59,7 @@ function makeProvider(issuer) {
     };
     provider.registerGrantType('password', async (ctx) => {
         const { username, password } = ctx.oidc.params;
-        if (!roles[username] || password !== `${username}-password`) throw new errors.InvalidGrant('wrong');
+        if (!roles[username] || username === banished || password !== `${username}-password`) throw new errors.InvalidGrant('wrong');
         const grant = new provider.Grant({ accountId: username, clientId: ctx.oidc.client.clientId });
         grant.addOIDCScope('openid offline_access');
         grant.addResourceScope(RESOURCE, 'read');
@@ -88,6 +89,11 @@ const web = createServer((request, response) => {
     if (request.method === 'POST' && request.url === '/rotate') {
         handle = makeProvider(`http://127.0.0.1:${web.address().port}`);
         response.end('rotated');
+        return;
+    }
+    if (request.method === 'POST' && request.url.startsWith('/banish/')) {
+        banished = request.url.slice(8);
+        response.end('so be it');
         return;
     }
     if (request.method === 'POST' && request.url.startsWith('/life/')) {

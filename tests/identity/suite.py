@@ -61,7 +61,7 @@ def oidc_provider(folder):
         try:
             issuer = f"http://127.0.0.1:{int(node.stdout.readline())}"
             yield {"issuer": issuer, "pid": node.pid, "scope": "read", "attributes": "region=org.region", "rotation": "replace",
-                   "rotate": lambda: post(f"{issuer}/rotate")}
+                   "rotate": lambda: post(f"{issuer}/rotate"), "live": lambda seconds: post(f"{issuer}/life/{seconds}")}
         finally:
             node.stdin.close()
             node.wait(timeout=20)
@@ -94,9 +94,9 @@ def keycloak_realm():
     confidential = {"publicClient": False, "serviceAccountsEnabled": True, "standardFlowEnabled": False,
                     "directAccessGrantsEnabled": True, "protocolMappers": audiences + [region],
                     "attributes": {"standard.token.exchange.enabled": "true"}}
-    person = lambda name, role: {
+    person = lambda name, *roles: {
         "username": name, "enabled": True, "email": f"{name}@example.com", "emailVerified": True, "firstName": name,
-        "lastName": "Example", "realmRoles": [role, "moat-moat_admin"],
+        "lastName": "Example", "realmRoles": [*roles, "moat-moat_admin"],
         "credentials": [{"type": "password", "value": f"{name}-password", "temporary": False}]}
     return {
         "realm": "moat", "enabled": True, "sslRequired": "none", "accessTokenLifespan": LIFE_S,
@@ -104,14 +104,18 @@ def keycloak_realm():
         "clients": [{"clientId": "moat", "secret": "moat-secret", **confidential},
                     {"clientId": "etl", "secret": "etl-secret", **confidential},
                     {"clientId": "catalog", "secret": "catalog-secret", "publicClient": False}],
-        "users": [person("bob", "moat-analyst"), person("anna", "moat-steward")],
+        "users": [person("bob", "moat-analyst"), person("anna", "moat-steward"), person("olga")],
     }
+
+
+def keeper_of_keycloak(base):
+    form = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": "admin"}
+    return json.loads(post(f"{base}/realms/master/protocol/openid-connect/token", form))["access_token"]
 
 
 def rotate_keycloak(base):
     """A new key with a higher priority: tokens from now on are signed with it, the old one still verifies."""
-    form = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": "admin"}
-    token = json.loads(post(f"{base}/realms/master/protocol/openid-connect/token", form))["access_token"]
+    token = keeper_of_keycloak(base)
     key = {"name": "next", "providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider",
            "config": {"priority": ["900"], "enabled": ["true"], "active": ["true"], "algorithm": ["RS256"]}}
     post(f"{base}/admin/realms/moat/components", token=token, body=json.dumps(key).encode())
@@ -148,7 +152,9 @@ def keycloak(folder):
                     raise RuntimeError("Keycloak did not start")
                 time.sleep(1)
         yield {"issuer": issuer, "scope": "openid", "attributes": "region=org.region", "rotation": "add",
-               "rotate": lambda: rotate_keycloak(base)}
+               "rotate": lambda: rotate_keycloak(base),
+               "live": lambda seconds: post(f"{base}/admin/realms/moat", token=keeper_of_keycloak(base), method="PUT",
+                                            body=json.dumps({"accessTokenLifespan": seconds}).encode())}
     finally:
         process.terminate()
         try:

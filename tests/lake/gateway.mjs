@@ -11,6 +11,9 @@
 //   {"restrict": {"bob": {"TABLE": {...}}}}    read-restrictions for a table
 //   {"credentials": {"bob": [...]}}     storage-credentials, in the place of what was vended
 //   {"lend": {"bob": {"seconds": 60}}}  what was vended is said to live so long
+//   {"delay": 500}                      milliseconds before a table is given
+//   {"endpoint": "http://..."}          where the store is said to be
+//   {"secrets": true}                   all that was ever lent
 //   {"log": true}                       what was asked since the last time
 //   {"file": "PATH"}                    which is written there too, a line each, from now on
 import { appendFileSync } from 'node:fs';
@@ -23,9 +26,12 @@ const people = rest.length ? JSON.parse(rest[0]) : null;
 const tokens = {};
 let keys;
 let log = [];
+const secrets = new Set();
 let file = null;
+let endpoint = null;
 let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
 let fault = { kind: null, times: 0 };
+let delay = 0;
 
 async function personOf(request) {
     const header = request.headers.authorization ?? '';
@@ -90,17 +96,23 @@ function idsOf(config) {
     return ids.filter((id) => id);
 }
 
+// Numbers of snapshots are larger than those that JavaScript keeps to the digit.
+const parse = (text) => JSON.parse(text.replace(/([:[,]\s*)(-?\d{16,})(?=\s*[,}\]])/g, '$1"@number@$2"'));
+const write = (answer) => JSON.stringify(answer).replace(/"@number@(-?\d+)"/g, '$1');
+
 function change(body, who, path, line) {
     if (!/\/(tables|views)\/[^/]+(\/credentials)?$/.test(path)) return body;
     const restrict = Object.entries(rules.restrict[who] ?? {}).find(([table]) => path.endsWith(`/tables/${table}`));
     const credentials = rules.credentials[who];
     const lend = rules.lend[who];
-    const answer = JSON.parse(body);
+    const answer = parse(body);
     if (restrict) answer['read-restrictions'] = restrict[1];
     if (credentials) Object.assign(answer, { 'storage-credentials': credentials, config: {} });
     if (lend) for (const config of lent(answer)) config['s3.session-token-expires-at-ms'] = `${Date.now() + lend.seconds * 1000}`;
+    if (endpoint) for (const config of lent(answer)) config['s3.endpoint'] = endpoint;
     line.lent = lent(answer).flatMap(idsOf);
-    return restrict || credentials || lend ? JSON.stringify(answer) : body;
+    for (const config of lent(answer)) for (const key of ['s3.secret-access-key', 's3.session-token']) if (config[key]) secrets.add(config[key]);
+    return restrict || credentials || lend || endpoint ? write(answer) : body;
 }
 
 const server = createServer(async (request, response) => {
@@ -119,6 +131,7 @@ const server = createServer(async (request, response) => {
     if (!who) return fail(response, 401, 'NotAuthorizedException');
     if (is('deny')) return fail(response, 403, 'ForbiddenException');
     if (is('hide')) return fail(response, 404, 'NoSuchTableException');
+    if (delay && path.includes('/tables/')) await new Promise((resume) => setTimeout(resume, delay));
     const { host, authorization, 'accept-encoding': coding, ...headers } = request.headers;
     const own = await innerToken(who.name, authorization);
     if (people === 'same') headers.host = host; // that it calls itself by our address
@@ -146,7 +159,10 @@ createInterface({ input: process.stdin }).on('line', (text) => {
     let answer = {};
     for (const rule of Object.keys(rules)) if (rule in command) rules[rule] = command[rule];
     if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9 };
+    if ('endpoint' in command) endpoint = command.endpoint;
     if ('file' in command) file = command.file;
+    if ('delay' in command) delay = command.delay;
+    if (command.secrets) answer = [...secrets];
     if (command.log) { answer = log; log = []; }
     console.log(JSON.stringify(answer));
 }).on('close', () => process.exit(0));

@@ -15,11 +15,35 @@ HOME = (DATA / "prefix").read_text().strip() + "/warehouse/hadoop/core/"
 NAMESPACE = "core_".ljust(len(HOME) - len("s3://lake/") - 1, "x")
 
 
-class SparkTables:
-    """The tables as `keeper`, one of the people of the store, makes them."""
+class SparkFiles:
+    """The tables in a store, as `keeper`, one of its people, puts them there; how a catalog comes to know them is its own class's."""
 
+    def __init__(self, store, keeper):
+        self.store, self.keeper = store, keeper
+
+    def put(self, table):
+        """Puts the files; gives the name and the text of the newest metadata file."""
+        mover = Mover(DATA / "warehouse/hadoop/core" / table, HOME + table, f"s3://lake/{NAMESPACE}/{table}")
+        files = [path for path in sorted(mover.source.rglob("*")) if path.is_file()]
+        files.sort(key=lambda path: path.name.startswith("snap-") and path.suffix == ".avro")
+        for path in files:
+            name = f"{NAMESPACE}/{table}/{path.relative_to(mover.source)}"
+            data = mover.rewrite(path, path.read_bytes())
+            mover.lengths[f"s3://lake/{name}".encode()] = len(data)
+            if path.suffix in (".avro", ".json", ".parquet"):
+                world.put_object(self.store, *self.keeper, f"/lake/{name}", data)
+        newest = max(mover.source.glob("metadata/v*.metadata.json"), key=lambda path: int(path.name[1:].split(".")[0]))
+        return f"s3://lake/{NAMESPACE}/{table}/metadata/{newest.name}", json.loads(mover.rewrite(newest, newest.read_bytes()))
+
+    def here(self, table, folder):
+        """The same table on this machine's disk, where `folder` is as long a name as what is written in the files."""
+        Mover(DATA / "warehouse/hadoop/core" / table, HOME + table, f"{folder}/warehouse/hadoop/core/{table}").move()
+
+
+class SparkTables(SparkFiles):
     def __init__(self, weed, keeper):
-        self.weed, self.keeper = weed, keeper
+        super().__init__(weed.s3, keeper)
+        self.weed = weed
         for attempt in range(100):  # the bucket comes a little after the server
             try:
                 self.ask("/v1/lake/namespaces", {"namespace": [NAMESPACE]})
@@ -39,17 +63,7 @@ class SparkTables:
             raise RuntimeError(f"{path}: {error.read().decode()}") from None
 
     def move(self, table):
-        mover = Mover(DATA / "warehouse/hadoop/core" / table, HOME + table, f"s3://lake/{NAMESPACE}/{table}")
-        files = [path for path in sorted(mover.source.rglob("*")) if path.is_file()]
-        files.sort(key=lambda path: path.name.startswith("snap-") and path.suffix == ".avro")
-        for path in files:
-            name = f"{NAMESPACE}/{table}/{path.relative_to(mover.source)}"
-            data = mover.rewrite(path, path.read_bytes())
-            mover.lengths[f"s3://lake/{name}".encode()] = len(data)
-            if path.suffix in (".avro", ".json", ".parquet"):
-                world.put_object(self.weed.s3, *self.keeper, f"/lake/{name}", data)
-        newest = max(mover.source.glob("metadata/v*.metadata.json"), key=lambda path: int(path.name[1:].split(".")[0]))
-        return self.commit(table, json.loads(mover.rewrite(newest, newest.read_bytes())))
+        return self.commit(table, self.put(table)[1])
 
     def commit(self, table, metadata):
         """Makes the table in the catalog what it was; gives its snapshots. (The catalog's way to register a metadata file forgets the schema.)"""
@@ -70,7 +84,3 @@ class SparkTables:
                 {"action": "add-snapshot", "snapshot": kept},
                 {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": kept["snapshot-id"]}]})
         return [one["snapshot-id"] for one in snapshots]
-
-    def here(self, table, folder):
-        """The same table on this machine's disk, where `folder` is as long a name as what is written in the files."""
-        Mover(DATA / "warehouse/hadoop/core" / table, HOME + table, f"{folder}/warehouse/hadoop/core/{table}").move()

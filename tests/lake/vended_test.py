@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import world
@@ -73,7 +74,30 @@ def each_reads_with_what_was_vended_to_them():
         assert anna.query(f"SELECT * FROM {table} ORDER BY ALL") == expected
 
 
-CASES = [rows_are_those_of_the_files, each_reads_with_what_was_vended_to_them]
+def tables_of_a_statement_are_asked_for_at_once():
+    """And one that is named twice is asked for once: both mentions are of one version."""
+    first, second = (f"lake.{NAMESPACE}.{table}" for table in TABLES)
+    statement = f"SELECT (SELECT count(*) FROM {first}), (SELECT count(*) FROM {second}), (SELECT min(id) FROM {first})"
+    with serve() as server, world.sign_in(server, issuer, "anna") as anna:
+        attach(anna)
+        expected = [[anna.query(f"SELECT {what} FROM {table}")[0][0] for what, table in (("count(*)", first), ("count(*)", second), ("min(id)", first))]]
+        gateway.tell(delay=2000)
+        for _ in range(2):  # planned, then found planned
+            gateway.log()
+            begun = time.monotonic()
+            assert anna.query(statement) == expected
+            took = time.monotonic() - begun
+            asked = sorted(line["path"].rsplit("/", 1)[1] for line in gateway.log() if "/tables/" in line["path"])
+            assert asked == sorted(TABLES), asked
+            assert 2 <= took < 3.9, took
+        # What goes wrong with one is told as ever, and the others are not waited for.
+        gateway.tell(deny={"anna": [f"/tables/{TABLES[1]}"]})
+        assert refused("42501", anna.query, statement)  # who administers is told so
+        gateway.tell(deny={}, delay=0)
+        assert anna.query(statement) == expected
+
+
+CASES = [rows_are_those_of_the_files, each_reads_with_what_was_vended_to_them, tables_of_a_statement_are_asked_for_at_once]
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="moat-vended-") as name:

@@ -31,6 +31,8 @@ WISH_TOKEN = "-c moat.login=token"
 class Issuer:
     def __init__(self, world):
         self.url, self.scope, self.pid = world["issuer"], world["scope"], world.get("pid")
+        self.live = world.get("live")  # how many seconds tokens live from now on
+        self.issued = []
 
     def ask(self, **form):
         with OPENER.open(f"{self.url}/.well-known/openid-configuration", timeout=30) as answer:
@@ -38,11 +40,8 @@ class Issuer:
         request = urllib.request.Request(endpoint, data=urllib.parse.urlencode({"scope": self.scope, **form}).encode())
         request.add_header("Authorization", "Basic " + base64.b64encode(b"moat:moat-secret").decode())
         with OPENER.open(request, timeout=30) as answer:
-            return json.load(answer)["access_token"]
-
-    def live(self, seconds):
-        """How long tokens live from now on."""
-        identity.post(f"{self.url}/life/{seconds}")
+            self.issued.append(json.load(answer)["access_token"])
+        return self.issued[-1]
 
     def token_of(self, name):
         return self.ask(grant_type="password", username=name, password=f"{name}-password")
@@ -52,7 +51,12 @@ class Gateway:
     """gateway.mjs over a catalog."""
 
     def __init__(self, folder, catalog, issuer, audience="moat,catalog", people=None):
+        modules = CACHE / "oidc-provider/node_modules"
+        if not modules.exists() or shutil.which("node") is None:
+            raise Skip("oidc-provider of npm is not here")
         shutil.copy(HERE / "gateway.mjs", folder)
+        if not (folder / "node_modules").exists():
+            (folder / "node_modules").symlink_to(modules)
         more = [json.dumps(people), str(identity.free_port())]
         self.process = subprocess.Popen(["node", "gateway.mjs", catalog, issuer, audience, *more], cwd=folder, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
@@ -67,7 +71,7 @@ class Gateway:
         return self.tell(log=True)
 
     def reset(self):
-        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, fault=None, log=True)
+        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, endpoint=None, fault=None, delay=0, log=True)
 
     def close(self):
         self.process.stdin.close()
@@ -75,9 +79,9 @@ class Gateway:
 
 
 @contextmanager
-def issuer_of(folder, life_s=600):
+def issuer_of(folder, life_s=600, kind=identity.oidc_provider):
     identity.LIFE_S = life_s
-    with identity.oidc_provider(folder) as world:
+    with kind(folder) as world:
         yield Issuer(world)
 
 

@@ -97,6 +97,26 @@ def idle_queries_starve_nobody():
             client.close()
 
 
+def the_longest_idle_gives_way():
+    """Of three that take no rows the one goes that has taken none for longest: neither who came first nor who came last."""
+    setup = f"CREATE USER bob PASSWORD '{PASSWORD}';"
+    with Server(MOAT, "query.concurrent_max=3", "query.idle_timeout=1s", "query.queue_timeout=20s", setup=setup) as server:
+        clients = [server.connect() for _ in range(3)]
+        for client in clients:
+            client.query("BEGIN")
+            client.query(f"DECLARE c CURSOR FOR {BIG}")
+        for i in (0, 2):
+            time.sleep(0.5)
+            assert len(clients[i].query("FETCH 1 FROM c")) == 1
+        time.sleep(1.5)
+        with server.connect(user="bob") as bob:
+            assert bob.query("SELECT count(*) FROM range(10)") == [["10"]]
+        assert clients[1].last_words() == "25P03"
+        for i in (0, 2):
+            assert len(clients[i].query("FETCH 1 FROM c")) == 1
+            clients[i].close()
+
+
 def an_idle_query_of_another_is_not_to_blame():
     setup = f"CREATE USER bob PASSWORD '{PASSWORD}';"
     with Server(MOAT, "query.person_concurrent_max=1", "query.idle_timeout=200ms", "query.queue_timeout=3s", setup=setup) as server:
@@ -347,7 +367,7 @@ def ten_thousand_idle_connections():
         assert IS_SANITIZED or worked < 256 << 20, f"{worked >> 20} MiB"
 
 
-CASES = [idle_queries_starve_nobody, an_idle_query_of_another_is_not_to_blame, endless_recursion_ends_in_time,
+CASES = [idle_queries_starve_nobody, the_longest_idle_gives_way, an_idle_query_of_another_is_not_to_blame, endless_recursion_ends_in_time,
          endless_recursion_ends_with_its_client, endless_recursion_ends_with_its_memory, a_host_dies_and_one_query_with_it,
          a_new_host_is_up_at_once, a_full_queue_refuses_and_says_how_long_it_is,
          who_waits_too_long_is_told, roles_and_people_have_limits_in_sql, memory_is_granted_and_no_more, ten_thousand_idle_connections]

@@ -267,9 +267,8 @@ if __name__ == "__main__":
         folder, weed, gateway = Path(name), None, None
         try:
             with world.issuer_of(folder) as issuer:
-                weed = vended.weed = world.SeaweedFS(folder, vended.PEOPLE)
-                vended.make_namespace()
-                vended.move(vended.TABLES[0])
+                weed = world.SeaweedFS(folder, vended.PEOPLE)
+                vended.SparkTables(weed, vended.PEOPLE["anna"]).move(vended.TABLES[0])
                 gateway = world.Gateway(folder, weed.url, issuer.url, people=vended.PEOPLE)
                 signer = Signer()
                 desk = Desk(folder, issuer, gateway)

@@ -175,13 +175,10 @@ def errors_say_where():
                 ("a", "abc", "22P02", 'invalid input syntax for type integer: "abc"'), ("a", "1.5", "22P02", "type integer"), ("a", "", "22P02", "type integer"),
                 ("a", "2147483648", "22003", 'value "2147483648" is out of range for type integer'), ("s", "-32769", "22003", "type smallint"),
                 ("a", "99999999999999999999999", "22003", "integer"), ("d", "2024-13-01", "22007", 'type date: "2024-13-01"'), ("d", "2024-01-01 x", "22007", "type date"), ("n", "1234.5", "22003", "numeric field overflow"),
-                ("n", "x", "22P02", "type numeric"), ("l", "{1,x}", "22P02", 'malformed array literal: "{1,x}"'), ("l", "1", "22P02", "malformed array"),
+                ("n", "x", "22P02", "type numeric"), ("l", "{1,x}", "22P02", 'invalid input syntax for type integer: "x"'), ("l", "1", "22P02", "malformed array"),
                 ("f", "1e999", "22003", "double precision"), ("f", "0x1", "22P02", "double precision"), ("o", "maybe", "22P02", "type boolean"),
                 ("y", "\\\\x4", "22P02", "type bytea"), ("u", "zzz", "22P02", "type uuid")):
             data = f"\\N\n{value}\n\\N\n".encode()
-            if value == "{1,x}":
-                fails(code, client, one.format(column), data, "COPY t, line 2, column l", "element")
-                continue
             shown = value.replace("\\\\", "\\")
             fields = fails(code, client, one.format(column), data, f'COPY t, line 2, column {column}: "{shown}"', says)
             assert "P" not in fields, fields

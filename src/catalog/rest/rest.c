@@ -69,7 +69,14 @@ enum err rest_uri_check(const struct rest *rest, struct slice written, struct ar
     while (uri.len > 0 && uri.ptr[uri.len - 1] == '/') {
         uri.len--;
     }
-    bool is_plain = slice_find(uri, SLICE("?")) == SIZE_MAX && uri.len <= REST_URL_BYTES_MAX / 4;
+    bool is_plain = slice_find(uri, SLICE("?")) == SIZE_MAX;
+    if (uri.len > REST_URI_BYTES_MAX) {
+        (void)errinfo_set(info, ERR_LIMIT, "54000",
+                          "the address of a catalog has %zu bytes, and may have %d", uri.len,
+                          REST_URI_BYTES_MAX);
+        errinfo_hint(info, "The names of namespaces and tables are written behind it.");
+        return ERR_LIMIT;
+    }
     if (!is_plain ||
         !fetch_url_is_allowed(uri, rest->options.allow_loopback_http ? FETCH_PLAIN_LOOPBACK
                                                                      : FETCH_TLS_ONLY)) {

@@ -20,6 +20,7 @@
 
 struct identity;
 struct rest;
+struct rest_ahead;
 struct storage_remote;
 
 struct rest_options {
@@ -65,6 +66,8 @@ struct rest_catalog {
     struct slice request_id;         /* of the query that asks: X-Request-ID */
     bool (*is_cancelled)(void *context); /* asked while something waits; NULL = never */
     void *cancel_context;
+    struct rest_ahead
+        *ahead; /* of the statement that asks: tables that are on their way; or NULL */
 };
 
 /* "session", "exchange", "client". */
@@ -72,7 +75,7 @@ bool rest_auth_parse(struct slice text, enum rest_auth *ret_auth);
 const char *rest_auth_name(enum rest_auth auth);
 
 /* https, or http on the loopback where that is allowed; no user, query or fragment; without the
- * slashes at its end. ERR_INVALID (22023). */
+ * slashes at its end. ERR_INVALID (22023), ERR_LIMIT (54000). */
 MUST_USE enum err rest_uri_check(const struct rest *rest, struct slice written, struct arena *arena,
                                  struct slice *ret_uri, struct errinfo *info);
 
@@ -142,6 +145,17 @@ MUST_USE enum err rest_load(struct rest *rest, const struct rest_catalog *catalo
                             const struct identity *who, const struct rest_namespace *ns,
                             struct slice name, bool all_snapshots, struct arena *arena,
                             struct rest_loaded *ret_loaded, struct errinfo *info);
+
+/* Tables that one statement is about to load, asked for side by side. Of one thread: it begins
+ * them, and rest_load by a catalog with this `ahead` gives these answers out, errors too. */
+MUST_USE enum err rest_ahead_new(struct rest *rest, struct rest_ahead **ret_ahead,
+                                 struct errinfo *info);
+void rest_ahead_free(struct rest_ahead *ahead); /* gives up what nobody has asked for */
+/* What cannot be begun is loaded when it is asked for. `who` and the catalog's texts must outlive
+ * it. */
+void rest_ahead_load(struct rest_ahead *ahead, const struct rest_catalog *catalog,
+                     const struct identity *who, const struct rest_namespace *ns, struct slice name,
+                     bool all_snapshots);
 
 /* Opens an object of a table, which lies elsewhere (storage_is_remote), with what the catalog
  * vended to `who` for that table: they are renewed while something reads with them, or each request

@@ -112,8 +112,13 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
         return errinfo_nomem(call->info);
     }
     if (url.len > REST_URL_BYTES_MAX) {
-        return errinfo_set(call->info, ERR_LIMIT, "54000", "the name of a %s is too long",
-                           question->what);
+        (void)errinfo_set(call->info, ERR_LIMIT, "54000", "the name of a %s is too long",
+                          question->what);
+        errinfo_hint(call->info,
+                     "Its address would have %zu bytes, encoded and behind that of the catalog, "
+                     "and may have %d.",
+                     url.len, REST_URL_BYTES_MAX);
+        return ERR_LIMIT;
     }
     if (!rest_breaker__enter(&call->rest->breakers, site, clock_mono_us(), &wait_us)) {
         *ret_is_shut = true;
@@ -130,9 +135,9 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
                                    .delegates = question->delegates,
                                    .timeout_ms = timeout_ms};
     enum err err = rest_http__send(call, &request, ret_reply, call->info);
-    rest_breaker__leave(
-        &call->rest->breakers, site, clock_mono_us(), is_answer(err, ret_reply),
-        ret_reply->is_late ? 1 : options->breaker_failures, options->breaker_pause_ms * 1000);
+    rest_breaker__leave(&call->rest->breakers, site, clock_mono_us(), is_answer(err, ret_reply),
+                        ret_reply->is_late ? 1 : options->breaker_failures,
+                        options->breaker_pause_ms * 1000);
     if (err == ERR_BUSY) {
         errinfo_hint(call->info, "Statements that need no other catalog are not affected.");
     }

@@ -14,6 +14,7 @@
 #define REST_PAGES_MAX 10000
 #define REST_NAMESPACE_DEPTH_MAX 16
 #define REST_URL_BYTES_MAX 8192
+#define REST_URI_BYTES_MAX 2048 /* of a catalog: the rest is for names */
 #define REST_ETAG_BYTES_MAX 256
 #define REST_CACHE_CONTROL_BYTES_MAX 128
 #define REST_SITES_MAX 256
@@ -181,8 +182,7 @@ MUST_USE enum err rest_answer__error(const struct rest_catalog *catalog,
                                      const struct rest_question *question, long status,
                                      struct slice body, int64_t retry_after_s,
                                      struct errinfo *info);
-/* Whether it is an error in the form of the specification: of a server that is in its senses. */
-bool rest_answer__is_said(struct slice body);
+bool rest_answer__is_said(struct slice body); /* an error in the form of the specification */
 
 /* ---- parsers of answers: text that others wrote ---- */
 
@@ -250,18 +250,16 @@ struct lender {
     bool names_provider;          /* it is the REST specification's own endpoint */
 };
 
-/* ---- requests that the catalog signs (rest_sign.c) ---- */
-
-/* Where to: from the table's properties and `signing`, the "remote-signing-config" of its answer
- * (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
+/* rest_sign.c. Where to: from the table's properties and `signing`, the "remote-signing-config" of
+ * its answer (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
 MUST_USE enum err rest_sign__prepare(const struct rest_call *call, const struct rest_vended *vended,
                                      struct slice signing, struct lender *lender);
 /* A storage_sign_cb; `context` is the lender. */
 MUST_USE enum err rest_sign(void *context, const struct storage_to_sign *request,
                             struct storage_signed *ret_signed, struct errinfo *info);
 
-/* A grant of storage for one table and person, which asks this catalog for newer credentials.
- * `*ret_grant` NULL: nothing was vended. It holds `*ret_lent_to`. */
+/* A grant of storage for one table and person, renewed by this catalog, which holds `*ret_lent_to`.
+ * NULL: nothing was vended. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
                             struct slice name, const struct rest_vended *vended,
                             struct slice signing, struct storage_grant **ret_grant,
@@ -284,7 +282,7 @@ struct rest_table {
 /* The table as the catalog gives it now: a reference. */
 MUST_USE enum err rest_load__table(const struct rest_call *call, const struct rest_namespace *ns,
                                    struct slice name, struct rest_table **ret_table);
-/* Likewise, or as it was given last: for what was lent with it. */
+/* Likewise, or as it was given last. */
 MUST_USE enum err rest_load__kept(const struct rest_call *call, const struct rest_namespace *ns,
                                   struct slice name, struct rest_table **ret_table);
 /* Of an answer that made one, also a staged one. */
@@ -293,6 +291,11 @@ MUST_USE enum err rest_load__made(const struct rest_call *call, const struct res
                                   struct rest_table **ret_table);
 MUST_USE enum err rest_load__give(const struct rest_table *table, struct arena *arena,
                                   struct rest_loaded *ret_loaded, struct errinfo *info);
+/* An answer that is on its way for this statement. False: there is none. */
+bool rest_ahead__take(const struct rest_catalog *catalog, const struct identity *who,
+                      const struct rest_namespace *ns, struct slice name, bool all_snapshots,
+                      struct arena *arena, struct rest_loaded *ret_loaded, enum err *ret_err,
+                      struct errinfo *info);
 /* Credentials of a table, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct rest_vended *ret_vended);

@@ -225,6 +225,10 @@ enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
 {
     struct rest_call call CLEANUP(rest_call__close) = {0};
     struct rest_table *table CLEANUP(unref_table) = NULL;
+    enum err err;
+    if (rest_ahead__take(catalog, who, ns, name, all_snapshots, arena, ret_loaded, &err, info)) {
+        return err;
+    }
     TRY(rest_call__open(rest, catalog, who, &call, info));
     TRY(ask_either(&call, ns, name, all_snapshots, &table));
     return rest_load__give(table, arena, ret_loaded, info);

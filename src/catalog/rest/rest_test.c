@@ -446,6 +446,12 @@ TEST(rest, tokens_go_to_the_attached_address_only)
               rest_uri_check(w.rest, SLICE("https://u:p@example.com"), w.arena, &uri, &w.info));
     CHECK_ERR(ERR_INVALID,
               rest_uri_check(w.rest, SLICE("https://example.com/?a=b"), w.arena, &uri, &w.info));
+    char longest[REST_URI_BYTES_MAX + 64] = "https://example.com/";
+    memset(longest + 20, 'a', REST_URI_BYTES_MAX - 20);
+    CHECK_OK(rest_uri_check(w.rest, slice_of(longest), w.arena, &uri, &w.info));
+    longest[REST_URI_BYTES_MAX] = 'a';
+    CHECK_ERR(ERR_LIMIT, rest_uri_check(w.rest, slice_of(longest), w.arena, &uri, &w.info));
+    CHECK_STR("the address of a catalog has 2049 bytes, and may have 2048", w.info.message);
     CHECK_OK(rest_uri_check(w.rest, SLICE(" https://example.com/api/ "), w.arena, &uri, &w.info));
     CHECK_SLICE("https://example.com/api", uri);
     world_close(&w);

@@ -223,7 +223,8 @@ static const char *conversion_state(const string &text)
         return "42846";
     }
     bool is_text = contains(text, "Could not convert string") ||
-                   contains(text, "invalid input syntax") || contains(text, "Malformed JSON");
+                   contains(text, "invalid input syntax") || contains(text, "Malformed JSON") ||
+                   contains(text, "string -> ") || contains(text, "Type VARCHAR with value");
     return is_text ? "22P02" : "22018";
 }
 

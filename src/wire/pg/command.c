@@ -552,9 +552,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     switch (statement.kind) {
     case STATEMENT_QUERY:
         command->is_select = true;
-        command->has_rows = true;
-        command->is_transactional = true;
-        break;
+        __attribute__((fallthrough));
     case STATEMENT_EXPLAIN:
     case STATEMENT_DESCRIBE:
     case STATEMENT_SHOW:
@@ -582,9 +580,13 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_CREATE_TEMP:
     case STATEMENT_CREATE_MANAGED:
     case STATEMENT_INSERT:
+    case STATEMENT_UPDATE:
+    case STATEMENT_DELETE:
+        command->has_rows = statement.returning.len > 0;
+        command->takes_values = true;
+        __attribute__((fallthrough));
     case STATEMENT_COPY_IN:
     case STATEMENT_TRUNCATE:
-    case STATEMENT_DELETE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:
     case STATEMENT_DROP:

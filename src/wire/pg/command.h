@@ -65,6 +65,7 @@ struct pg_command {
     bool is_change;        /* STATEMENT, COPY_IN: of tables, views, schemas or grants */
     bool has_rows;         /* STATEMENT: gives rows (SELECT, SHOW, EXPLAIN ...) */
     bool is_select;        /* STATEMENT: may have parameters and can be described */
+    bool takes_values;     /* STATEMENT: the same of INSERT, UPDATE, DELETE */
     bool makes_key;        /* CREATE API KEY: has rows, and cannot be run to see which */
     bool is_session;       /* STATEMENT: changes the session */
     signed char read_only, deferrable; /* of a transaction: 1, -1: not, 0: not said */

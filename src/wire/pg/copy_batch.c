@@ -246,7 +246,9 @@ static enum err say_decoding(const struct copy_column *column, bool is_binary, s
     if (is_binary) {
         return strcmp(info->sqlstate, "22P03") == 0 ? bad_binary(info) : err;
     }
-    return strcmp(info->sqlstate, "22P02") == 0 ? copy_bad_text(column, value, info) : err;
+    bool is_element = column->type.element_oid != 0 && strstr(info->message, "malformed") == NULL;
+    return strcmp(info->sqlstate, "22P02") == 0 && !is_element ? copy_bad_text(column, value, info)
+                                                               : err;
 }
 
 static bool ends_in_bc(struct slice text)

@@ -226,6 +226,11 @@ static enum err cast_parameters(struct pg_statement *statement, const char *cons
     return pg__command_parse(statement->run_text, statement->arena, &statement->command, info);
 }
 
+static bool can_be_described(const struct pg_command *command)
+{
+    return command->kind == COMMAND_STATEMENT && (command->is_select || command->takes_values);
+}
+
 struct description {
     struct query_column *columns;
     size_t column_count;
@@ -381,6 +386,25 @@ static enum err keep_columns(struct pg_statement *statement, const struct query_
     return ERR_OK;
 }
 
+static enum err keep_description(struct pg_statement *statement,
+                                 const struct description *description, struct errinfo *info)
+{
+    size_t count = description->type_count;
+    statement->parameters = arena_calloc(statement->arena, count + 1, sizeof(uint32_t));
+    if (statement->parameters == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        statement->parameters[i] = is_declared(statement, i)
+                                       ? declared_of(statement, i)
+                                       : pg_type_of(description->types[i]).oid;
+    }
+    statement->parameter_count = count;
+    return statement->command.has_rows
+               ? keep_columns(statement, description->columns, description->column_count, info)
+               : ERR_OK;
+}
+
 /* Of a statement that has no sense as long as its parameters have no types (of functions in FROM):
  * as many as it names, and nothing known of them. */
 static enum err open_parameters(struct pg_statement *statement, struct description *ret_description,
@@ -414,23 +438,17 @@ static enum err describe_select(struct pg_connection *connection, struct pg_stat
     struct description d = {0};
     errinfo_init(info);
     enum err err = ask(connection, statement, &d, info);
+    if (statement->command.takes_values) { /* each has the type of the column that it is for */
+        TRY(err);
+        return keep_description(statement, &d, info);
+    }
     bool is_open = err != ERR_OK && is_about_types(info);
     TRY(is_open ? open_parameters(statement, &d, info) : err);
     if (is_open && d.type_count == 0) {
         return err;
     }
     TRY(cast_untyped(connection, statement, &d, info));
-    statement->parameters = arena_calloc(statement->arena, d.type_count + 1, sizeof(uint32_t));
-    if (statement->parameters == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (size_t i = 0; i < d.type_count; i++) {
-        uint32_t declared = declared_of(statement, i);
-        statement->parameters[i] =
-            declared != 0 && declared != PG_UNKNOWN ? declared : pg_type_of(d.types[i]).oid;
-    }
-    statement->parameter_count = d.type_count;
-    return keep_columns(statement, d.columns, d.column_count, info);
+    return keep_description(statement, &d, info);
 }
 
 /* Of CREATE API KEY (query/run_keys.c), which is run once only. */
@@ -487,9 +505,8 @@ static enum err describe(struct pg_connection *connection, struct pg_statement *
     if (statement->is_described) {
         return ERR_OK;
     }
-    bool is_select = statement->command.kind == COMMAND_STATEMENT && statement->command.is_select;
-    TRY(is_select ? describe_select(connection, statement, info)
-                  : describe_other(connection, statement, info));
+    TRY(can_be_described(&statement->command) ? describe_select(connection, statement, info)
+                                              : describe_other(connection, statement, info));
     statement->is_described = true;
     return ERR_OK;
 }
@@ -503,9 +520,9 @@ enum err pg__parse_answer(struct pg_connection *connection, bool is_awaited, str
     if (statement == NULL) {
         return ERR_OK;
     }
-    bool is_select = statement->command.kind == COMMAND_STATEMENT && statement->command.is_select;
     connection->error_text = statement->run_text;
-    enum err err = is_awaited && is_select ? describe(connection, statement, info) : ERR_OK;
+    bool is_planned = is_awaited && can_be_described(&statement->command);
+    enum err err = is_planned ? describe(connection, statement, info) : ERR_OK;
     if (err != ERR_OK) {
         pg__error(connection, info, connection->error_text, 0);
         pg__statement_drop(connection, statement);
@@ -527,8 +544,8 @@ static bool needs_description(const struct pg_statement *statement, size_t index
     if (declared == 0 || declared == PG_UNKNOWN) {
         return format == 1 || may_be_other || statement->has_arithmetic;
     }
-    return kind_of(declared) == QUERY_PARAMETER_TEXT && declared != PG_TEXT &&
-           declared != PG_VARCHAR && pg_engine_type(declared) != NULL;
+    return statement->command.is_select && kind_of(declared) == QUERY_PARAMETER_TEXT &&
+           declared != PG_TEXT && declared != PG_VARCHAR && pg_engine_type(declared) != NULL;
 }
 
 static enum err read_value(struct pg_connection *connection, struct pg_portal *portal, size_t index,
@@ -546,8 +563,8 @@ static enum err read_value(struct pg_connection *connection, struct pg_portal *p
     if (reader->failed) {
         return malformed('B', info);
     }
-    bool is_select = statement->command.kind == COMMAND_STATEMENT && statement->command.is_select;
-    if (is_select && needs_description(statement, index, format, bytes)) {
+    if (can_be_described(&statement->command) &&
+        needs_description(statement, index, format, bytes)) {
         TRY(describe(connection, statement, info));
     }
     uint32_t oid = statement->is_described && index < statement->parameter_count

@@ -275,7 +275,7 @@ void pg__fail_transaction(struct pg_connection *connection);
 MUST_USE enum err pg__end_block(struct pg_connection *connection, bool is_commit,
                                 struct errinfo *info);
 
-/* own_types.c: the text, or a copy of it with what PostgreSQL alone means by bytea and oid[] in our words. */
+/* own_types.c: the text, or a copy with PostgreSQL's bytea and oid[] in our words. */
 MUST_USE enum err pg__own_types(struct slice text, struct arena *arena, struct slice *ret_text,
                                 struct errinfo *info);
 

@@ -370,6 +370,20 @@ static enum err uuid_binary(struct slice bytes, struct buf *out, struct errinfo 
     return ERR_OK;
 }
 
+/* How many, and they in bytes from the high bit on. */
+static enum err bits_binary(struct slice bytes, struct buf *out, struct errinfo *info)
+{
+    uint64_t count = bytes.len < 4 ? UINT64_MAX : get(bytes, 0, 4);
+    if (count > INT32_MAX || bytes.len - 4 != (count + 7) / 8) {
+        return bad_binary(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool is_set = ((unsigned char)bytes.ptr[4 + i / 8] >> (7 - i % 8) & 1) != 0;
+        buf_append_char(out, is_set ? '1' : '0');
+    }
+    return ERR_OK;
+}
+
 static enum err plain_text(struct slice bytes, struct buf *out, struct errinfo *info)
 {
     if (!slice_is_utf8(bytes, NULL) ||
@@ -424,6 +438,9 @@ static enum err decode_binary(uint32_t oid, struct slice bytes, struct buf *out,
         return ERR_OK;
     case PG_UUID:
         return uuid_binary(bytes, out, info);
+    case PG_BIT:
+    case PG_VARBIT:
+        return bits_binary(bytes, out, info);
     case PG_JSONB:
         if (bytes.len < 1 || bytes.ptr[0] != 1) { /* the version of the format */
             return bad_binary(info);

@@ -86,6 +86,7 @@ static bool kind_fits(uint32_t oid, enum column_kind kind)
         return kind == COLUMN_DECIMAL || (kind >= COLUMN_I8 && kind <= COLUMN_U64);
     case PG_BYTEA:
     case PG_UUID:
+    case PG_VARBIT:
         return kind == COLUMN_BYTES;
     case PG_DATE:
         return kind == COLUMN_DATE;
@@ -209,6 +210,41 @@ static void put_bytes(const struct ArrowArray *column, int64_t i, struct buf *ou
 {
     struct slice bytes = bytes_at(column, i);
     pg_put(out, bytes.ptr, bytes.len);
+}
+
+/* The engine's bits: first how many of the first byte are none, which are its high ones. */
+static size_t bit_count(struct slice bytes)
+{
+    size_t padding = bytes.len == 0 ? 0 : (unsigned char)bytes.ptr[0];
+    return bytes.len < 2 || padding > 7 ? 0 : (bytes.len - 1) * 8 - padding;
+}
+
+static bool is_bit_set(struct slice bytes, size_t index)
+{
+    size_t at = index + (unsigned char)bytes.ptr[0];
+    return ((unsigned char)bytes.ptr[1 + at / 8] >> (7 - at % 8) & 1) != 0;
+}
+
+static void print_bits(struct slice bytes, struct buf *out)
+{
+    size_t count = bit_count(bytes);
+    for (size_t i = 0; i < count; i++) {
+        buf_append_char(out, is_bit_set(bytes, i) ? '1' : '0');
+    }
+}
+
+/* PostgreSQL's begin in the high bit of the first byte. */
+static void put_bits(struct slice bytes, struct buf *out)
+{
+    size_t count = bit_count(bytes);
+    pg_put32(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i += 8) {
+        unsigned byte = 0;
+        for (size_t j = i; j < count && j < i + 8; j++) {
+            byte |= (unsigned)is_bit_set(bytes, j) << (7 - j % 8);
+        }
+        buf_append_char(out, (char)byte);
+    }
 }
 
 static unsigned __int128 number_at(const struct pg_encoder *encoder,
@@ -358,6 +394,8 @@ static enum err encode_text(const struct pg_encoder *encoder, const struct Arrow
     case COLUMN_BYTES:
         if (encoder->type.oid == PG_BYTEA) {
             pg__print_hex(bytes_at(column, i), out);
+        } else if (encoder->type.oid == PG_VARBIT) {
+            print_bits(bytes_at(column, i), out);
         } else {
             put_bytes(column, i, out);
         }
@@ -520,6 +558,9 @@ static enum err encode_binary(const struct pg_encoder *encoder, const struct Arr
         return put_uuid(encoder, bytes_at(column, i), out, info);
     case PG_BYTEA:
         put_bytes(column, i, out);
+        break;
+    case PG_VARBIT:
+        put_bits(bytes_at(column, i), out);
         break;
     default: /* text and its kin are the same in both formats */
         return encode_text(encoder, column, row, out, info);

@@ -30,6 +30,8 @@ enum pg_oid {
     PG_TIMESTAMPTZ = 1184,
     PG_INTERVAL = 1186,
     PG_TIMETZ = 1266,
+    PG_BIT = 1560,
+    PG_VARBIT = 1562,
     PG_NUMERIC = 1700,
     PG_VOID = 2278,
     PG_UUID = 2950,

@@ -47,7 +47,8 @@ static enum way text_way(const struct pg_encoder *encoder)
 {
     switch ((enum column_kind)encoder->kind) {
     case COLUMN_BYTES:
-        return encoder->type.oid == PG_BYTEA ? WAY_ENCODE : WAY_BYTES;
+        return encoder->type.oid == PG_BYTEA || encoder->type.oid == PG_VARBIT ? WAY_ENCODE
+                                                                               : WAY_BYTES;
     case COLUMN_I32:
         return WAY_TEXT_32;
     case COLUMN_I64:
@@ -82,7 +83,7 @@ static enum way binary_way(const struct pg_encoder *encoder)
     uint32_t oid = encoder->type.oid;
     switch ((enum column_kind)encoder->kind) {
     case COLUMN_BYTES:
-        return oid == PG_UUID ? WAY_ENCODE : WAY_BYTES;
+        return oid == PG_UUID || oid == PG_VARBIT ? WAY_ENCODE : WAY_BYTES;
     case COLUMN_BOOL:
         return oid == PG_BOOL ? WAY_BOOL : WAY_ENCODE;
     case COLUMN_I16:

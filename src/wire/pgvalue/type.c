@@ -26,6 +26,8 @@ static const struct pg_type_row rows[] = {
     {PG_TIMETZ, 1270, 12, ""},
     {PG_NUMERIC, 1231, -1, "HUGEINT|UBIGINT|UHUGEINT"},
     {PG_UUID, 2951, 16, "UUID"},
+    {PG_BIT, 1561, -1, ""},
+    {PG_VARBIT, 1563, -1, "BIT"},
     {PG_JSONB, 3807, -1, ""},
 };
 
@@ -173,6 +175,9 @@ const char *pg_engine_type(uint32_t oid)
         return "INTERVAL";
     case PG_UUID:
         return "UUID";
+    case PG_BIT:
+    case PG_VARBIT:
+        return "BIT";
     case 1000:
         return "BOOLEAN[]";
     case 1005:
