@@ -172,7 +172,7 @@ static enum err set_tag(struct dml *dml, uint64_t rows, struct errinfo *info)
     return tag == NULL ? errinfo_nomem(info) : ERR_OK;
 }
 
-static enum err run_delete(struct dml *dml, const struct statement *statement, struct errinfo *info)
+static enum err delete_rows(struct dml *dml, const struct statement *statement, struct errinfo *info)
 {
     struct lake_rows *rows CLEANUP(lake_rows_cleanup) = NULL;
     struct lake_subset *subset = arena_calloc(dml->query->arena, 1, sizeof(*subset));
@@ -207,7 +207,7 @@ enum err dml_delete(struct query *query, const struct statement *statement, stru
     }
     enum err err = dml_open_at(query, statement, dml, info);
     if (err == ERR_OK) {
-        err = run_delete(dml, statement, info);
+        err = delete_rows(dml, statement, info);
     }
     dml_close(dml);
     return err;
