@@ -30,6 +30,7 @@ try:
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.conversions import from_bytes
     from pyiceberg.table import StaticTable
+    import fastavro
 except ImportError:
     if PYTHON.exists() and not os.environ.get("MOAT_REEXECUTED"):
         os.execve(PYTHON, [str(PYTHON), *sys.argv], {**os.environ, "MOAT_REEXECUTED": "1"})
@@ -197,6 +198,7 @@ def check_column(file, field, values):
     upper = (file.upper_bounds or {}).get(field.field_id)
     if not present or nans:
         return
+    present = [internal(value, field.field_type) for value in present]  # what from_bytes gives
     if lower is not None:
         least = from_bytes(field.field_type, lower)
         assert least <= min(present), (field, least, min(present))
@@ -243,6 +245,8 @@ def check_partitions(table, column):
     field = table.spec().fields[0]
     source = table.schema().find_type(field.source_id)
     transform = field.transform.transform(source)
+    if str(source) == "double":
+        return check_doubles(table, column)
     for task in table.scan().plan_files():
         part = table.scan().filter("k is null or k >= 0")
         rows = pa.parquet.read_table(task.file.file_path.removeprefix("file://"))
@@ -252,6 +256,17 @@ def check_partitions(table, column):
             same = expected == got or (isinstance(expected, float) and math.isnan(expected) and math.isnan(got))
             assert same or str(field.transform) == "void", (str(field.transform), value, expected, got)
         del part
+
+
+def check_doubles(table, column):
+    """As written: PyIceberg reads doubles of partitions as floats, 1e308 as inf."""
+    for manifest in table.current_snapshot().manifests(table.io):
+        with open(manifest.manifest_path.removeprefix("file://"), "rb") as file:
+            entries = list(fastavro.reader(file))
+        for entry in entries:
+            rows = pa.parquet.read_table(entry["data_file"]["file_path"].removeprefix("file://"))
+            values = {repr(value) for value in rows.column(column).to_pylist()}
+            assert values == {repr(entry["data_file"]["partition"][column])}, (values, entry["data_file"]["partition"])
 
 
 def internal(value, kind):
