@@ -578,6 +578,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
         break;
     case STATEMENT_CREATE_TABLE:
     case STATEMENT_CREATE_TEMP:
+    case STATEMENT_CREATE_MANAGED:
     case STATEMENT_INSERT:
     case STATEMENT_UPDATE:
     case STATEMENT_DELETE:
