@@ -299,6 +299,12 @@ static enum verdict judge(struct storage_grant *grant, struct attempt *attempt,
                                SLICE_ARGS(name), answer->why);
         return call->is_once && answer->was_sent ? VERDICT_FAILED : VERDICT_AGAIN;
     }
+    if (answer->err == ERR_LIMIT) {
+        *ret_err = errinfo_set(info, ERR_LIMIT, NULL,
+                               "the storage's answer for \"%.*s\" is longer than it may be",
+                               SLICE_ARGS(name));
+        return VERDICT_FAILED;
+    }
     if (answer->err != ERR_OK) {
         *ret_err = fetch_report(grant->pool, answer, info);
         return VERDICT_FAILED;

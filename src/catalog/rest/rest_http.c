@@ -153,6 +153,10 @@ enum err rest_http__send(const struct rest_call *call, const struct rest_request
         }
         return ERR_BUSY;
     }
+    if (err == ERR_LIMIT && info != NULL) { /* of the catalog, not of a table: it is told */
+        memcpy(info->sqlstate, "08P01", sizeof("08P01"));
+        errinfo_hint(info, "catalog.answer_bytes_max says how long an answer may be.");
+    }
     TRY(err);
     read_headers(&answer, ret_reply);
     secret_replace(&ret_reply->body, &answer.body);
