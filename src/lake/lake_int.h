@@ -9,6 +9,16 @@ struct storage_object;
 MUST_USE enum err lake__open(const struct lake_source *source, struct slice location,
                              struct storage_object **ret_object, struct errinfo *info);
 
+/* What is wrong with a file of metadata is told with the table that it is of. */
+MUST_USE static inline enum err lake__named(const struct lake_source *source, enum err err,
+                                            struct errinfo *info)
+{
+    if (err == ERR_CORRUPT && info != NULL && info->detail[0] == '\0') {
+        errinfo_detail(info, "In the metadata of \"%.*s\".", SLICE_ARGS(source->from.name));
+    }
+    return err;
+}
+
 /* ERR_CORRUPT where a file is not as long as its manifest says. */
 static inline enum err lake__check_size(const struct lake_source *source, uint64_t size_bytes,
                                         uint64_t claimed_bytes, struct errinfo *info)

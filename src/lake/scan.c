@@ -381,7 +381,8 @@ static enum err list_files(struct part *part, const struct engine_predicate *con
     }
     TRY(lake__predicates(all, predicate_count, scan->source->from.schema, scan->arena, &filter,
                          info));
-    return list_data(scan, part->kind, filter, ret_files, ret_count, info);
+    enum err err = list_data(scan, part->kind, filter, ret_files, ret_count, info);
+    return lake__named(scan->source, err, info);
 }
 
 /* Of one snapshot and with more predicates, an answer can only be smaller than the one before: so

@@ -230,7 +230,7 @@ enum err lake_source_open(const struct lake_origin *from, struct arena *arena,
         TRY(iceberg_name_mapping_parse(mapping, arena, &source->mapping, info));
     }
     if (from->snapshot != NULL) {
-        TRY(gather(source, arena, info));
+        TRY(lake__named(source, gather(source, arena, info), info));
     }
     *ret_source = source;
     return ERR_OK;
