@@ -10,7 +10,6 @@ name, everything that was said to anybody, and what a crash leaves.
 Ends with `N passed, N failed`; exits 1 if any failed.
 """
 
-import base64
 import os
 import re
 import resource
@@ -24,6 +23,7 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
+import needles
 import stack
 import world
 from protocol import Refused, run
@@ -33,24 +33,8 @@ MOAT = sys.argv[1]
 TABLE = "v2_day_ts_pos_partition"
 
 
-def needles():
-    """What must be found nowhere: whole secrets, the parts of tokens that only they have, and the forms that they could be written in."""
-    found = set()
-    for secret in lake.issuer.issued + lake.gateway.tell(secrets=True):
-        parts = secret.split(".") if secret.startswith("eyJ") else [secret]
-        found.update(part for part in parts[-2:] if len(part) >= 20)
-    found |= {base64.b64encode(text.encode()).decode().rstrip("=")[:-2] for text in list(found)}
-    found |= {text.replace("/", "%2F").replace("+", "%2B") for text in list(found)}
-    assert len(found) > 20, len(found)
-    return [text.encode() for text in found]
-
-
 def finds(data):
-    """Where the first of them is, by a program that looks for hundreds at once."""
-    patterns = folder / "needles"
-    patterns.write_bytes(b"\n".join(needles()))
-    found = subprocess.run(["grep", "-m1", "-aboFf", patterns], input=data, capture_output=True, check=False, env={"LC_ALL": "C"}).stdout
-    return int(found.split(b":")[0]) if found else -1
+    return needles.find(folder, needles.of(lake), data)
 
 
 def search(what, data):
@@ -122,10 +106,10 @@ def work():
                 attempt(client, STATEMENTS[4].format(**names))
                 lake.gateway.tell(fault=None, deny={}, credentials={})
                 time.sleep(0.3)  # the breaker's pause
-            for fault in ("kill", "5xx", "truncate", "garbage", "corrupt"):
-                way.fault = fault
+            for fault in ("kill", 502, "truncate", "garbage", "flip"):
+                way.strike(fault)
                 attempt(client, f"SELECT count(*), max(s) FROM {table} WHERE id > {len(outcome)}")
-                way.fault = None
+                way.strike(None)
         for wrong in (lake.issuer.issued[-1][:-6] + "AAAAAA", lake.issuer.issued[-1] + "x"):  # at the door, and in the wrong place
             try:
                 world.sign_in(server, lake.issuer, person, wrong)

@@ -20,6 +20,7 @@ class SparkFiles:
 
     def __init__(self, store, keeper):
         self.store, self.keeper = store, keeper
+        self.objects = {}  # all that is there, by path
 
     def put(self, table):
         """Puts the files; gives the name and the text of the newest metadata file."""
@@ -32,6 +33,7 @@ class SparkFiles:
             mover.lengths[f"s3://lake/{name}".encode()] = len(data)
             if path.suffix in (".avro", ".json", ".parquet"):
                 world.put_object(self.store, *self.keeper, f"/lake/{name}", data)
+                self.objects[f"/lake/{name}"] = data
         newest = max(mover.source.glob("metadata/v*.metadata.json"), key=lambda path: int(path.name[1:].split(".")[0]))
         return f"s3://lake/{NAMESPACE}/{table}/metadata/{newest.name}", json.loads(mover.rewrite(newest, newest.read_bytes()))
 

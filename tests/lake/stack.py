@@ -19,6 +19,7 @@ from spark_tables import NAMESPACE, SparkFiles, SparkTables
 from world import identity
 
 PEOPLE = ("anna", "bob")
+LIFE_S = 7200  # of a token, if no test says otherwise: longer than any suite
 SETUP = ("CREATE USER olga; GRANT ROLE moat_admin TO olga; CREATE USER anna; CREATE USER bob; CREATE ROLE reader; "
          "GRANT ROLE reader TO anna; GRANT ROLE reader TO bob")
 
@@ -30,7 +31,7 @@ class Weed:
 
     def __init__(self, folder, stack):
         keys = {name: (f"{name}key", f"{name}secret") for name in (*PEOPLE, "olga")}
-        self.issuer = stack.enter_context(world.issuer_of(folder, 600))
+        self.issuer = stack.enter_context(world.issuer_of(folder, LIFE_S))
         self.weed = world.SeaweedFS(folder, keys)
         stack.callback(self.weed.close)
         self.tables = SparkTables(self.weed, keys["olga"])
@@ -91,7 +92,7 @@ class Nessie:
         for part, name in ((home / "nessie.jar", "Nessie"), (java, "a Java for Nessie"), (minio, "MinIO")):
             if not part.exists():
                 raise world.Skip(f"{name} is not here; tools/deps interop fetches it")
-        self.issuer = stack.enter_context(world.issuer_of(folder, 600, self.issuer_kind))
+        self.issuer = stack.enter_context(world.issuer_of(folder, LIFE_S, self.issuer_kind))
         self.store, self.requests = minio_of(folder, stack, minio, self.keeper)
         self.access, self.seen, self.lent = folder / "access.log", 0, {}
         self.url = self.start(folder, stack, home / "nessie.jar", java)
@@ -237,10 +238,10 @@ WORLDS = {"weed": Weed, "nessie": Nessie}
 
 
 @contextmanager
-def served(moat, folder, world_of, *settings, tables=(), grants="SELECT", **more):
+def served(moat, folder, world_of, *settings, tables=(), grants="SELECT", origins=(), **more):
     """A Moat server with the catalog attached by olga, who administers it, and tables granted to the role reader."""
     world_of.gateway.reset()
-    origins = f"catalog.origins={world_of.gateway.url},{world_of.issuer.url}"
+    origins = "catalog.origins=" + ",".join([world_of.gateway.url, world_of.issuer.url, *origins])
     with world.serve(moat, folder, world_of.issuer, origins, *settings, setup=SETUP, **more) as server:
         with world.sign_in(server, world_of.issuer, "olga") as olga:
             olga.query(f"ATTACH '{world_of.gateway.url}' AS lake ({world_of.attach})")
@@ -263,10 +264,10 @@ class Psql:
     def missing(_moat):
         return None if shutil.which("psql") else "psql is not here"
 
-    def __init__(self, server, person, token):
+    def __init__(self, server, person, token, verbosity="sqlstate"):
         parts = f"host=127.0.0.1 port={server.port} user={person} dbname=moat sslmode=require"
         environment = {**os.environ, "PGPASSWORD": token, "PGOPTIONS": world.WISH_TOKEN}
-        command = ["psql", "-XAtq", "-F", "\t", "-v", "VERBOSITY=sqlstate", parts]
+        command = ["psql", "-XAtq", "-F", "\t", "-v", f"VERBOSITY={verbosity}", parts]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         try:
             self.run("SELECT 1")
