@@ -28,12 +28,20 @@ MOAT, COUNT = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 400
 SEED = int(os.environ.get("SEED", time.time_ns() % 1_000_000))
 TABLE = "v2_bucket_id_pos_eq"
 CONNECTIONS = 2  # of each person
+PATIENT = ("catalog.timeout=10m", "storage.request_timeout=1h", "storage.patience=1h")  # whose rows they are is the question, not when
 # What each may see of (id, k, s, p), given all of it.
 MOATS = {"anna": ("GRANT SELECT (id, k, s) ON {table} TO USER anna ROWS WHERE id % 2 = 0", lambda r: r[:3] if int(r[0]) % 2 == 0 else None),
          "bob": ("GRANT SELECT (id, s, p) ON {table} TO USER bob ROWS WHERE id % 2 = 1 MASKED WITH (s = show_first(s, 1))",
                  lambda r: [r[0], r[2] and (r[2][0] + "*" * (len(r[2]) - 1) if len(r[2]) > 1 else "*"), r[3]] if int(r[0]) % 2 == 1 else None)}
 COLUMNS = {"anna": "id, k, s", "bob": "id, s, p"}
 OTHERS = {"anna": "p", "bob": "k"}
+
+
+def sign_in(server, person):
+    """Without a limit of time: many statements on a busy machine, or one that stands still for a while, are no fault."""
+    client = world.sign_in(server, lake.issuer, person)
+    client.socket.settimeout(None)
+    return client
 
 
 def question(person, rows, rng):
@@ -67,7 +75,7 @@ def ask(client, person, statement, expected):
 def interleave(server, rows):
     """Each connection is one thread; who is next is chance."""
     problems, left, lock = [], [COUNT], threading.Lock()
-    clients = [(person, world.sign_in(server, lake.issuer, person)) for person in stack.PEOPLE for _ in range(CONNECTIONS)]
+    clients = [(person, sign_in(server, person)) for person in stack.PEOPLE for _ in range(CONNECTIONS)]
 
     def work(person, client, rng):
         while not problems:
@@ -103,7 +111,7 @@ def all_is_cached(person, client):
 
 def withdrawn(server, olga, rows):
     """At the catalog, at the store's lender, in Moat: the next statement fails, of this person alone."""
-    clients = {person: world.sign_in(server, lake.issuer, person) for person in stack.PEOPLE}
+    clients = {person: sign_in(server, person) for person in stack.PEOPLE}
     for person, client in clients.items():
         other = next(name for name in stack.PEOPLE if name != person)
         statements = [f"SELECT {COLUMNS[person]} FROM {table} ORDER BY ALL", f"SELECT count(*) FROM {table}",
@@ -129,7 +137,7 @@ def withdrawn(server, olga, rows):
 
 
 def by_grants_of_moat():
-    with stack.served(MOAT, folder, lake) as (server, olga):
+    with stack.served(MOAT, folder, lake, *PATIENT) as (server, olga):
         for grant, _ in MOATS.values():
             olga.query(grant.format(table=table))
         rows = {person: [row for row in map(MOATS[person][1], everything) if row] for person in stack.PEOPLE}
@@ -139,12 +147,12 @@ def by_grants_of_moat():
 
 
 def by_restrictions_of_the_catalog():
-    with stack.served(MOAT, folder, lake, tables=[table]) as (server, _):
+    with stack.served(MOAT, folder, lake, *PATIENT, tables=[table]) as (server, _):
         rows = {person: [row[:4] for row in everything if row[4] == flag] for person, flag in (("anna", "t"), ("bob", "f"))}
         assert all(len(rows[person]) > 5 for person in rows), {person: len(rows[person]) for person in rows}
         only = lambda value: {TABLE: {"required-row-filter": {"type": "eq", "term": "flag", "value": value}}}
         lake.gateway.tell(restrict={"anna": only(True), "bob": only(False)})
-        problems, clients = [], {person: world.sign_in(server, lake.issuer, person) for person in stack.PEOPLE}
+        problems, clients = [], {person: sign_in(server, person) for person in stack.PEOPLE}
 
         def work(person):
             try:

@@ -123,7 +123,7 @@ def a_person_who_is_banished_is_out_within_a_refresh():
             assert bob.is_closed()
             assert anna.query("SELECT 1") == [["1"]]
             refused("28P01", lambda: server.connect(login=False, tls="asked").login_secret("bob", "bob-password", options=world.WISH_TOKEN))
-        lake.issuer.live(600)
+        lake.issuer.live(stack.LIFE_S)
         identity.post(f"{lake.issuer.url}/banish/")
 
 
