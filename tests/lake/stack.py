@@ -298,7 +298,10 @@ class Psql:
         raise Refused({"C": state, "M": text or "no answer"})
 
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it has ended with the session
         self.process.wait(timeout=20)
         self.process.stdout.close()
 
