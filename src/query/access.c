@@ -239,6 +239,18 @@ enum err access_open_temp(struct warehouse *warehouse, const struct identity *wh
     return open_plan(warehouse, who, plan, NULL, sink, bytes_max, rows, ret_access, info);
 }
 
+static bool is_query_cancelled(void *context)
+{
+    return query_check_cancelled(context, NULL) != ERR_OK;
+}
+
+void access_watch(struct access *access, struct query *query)
+{
+    for (size_t i = 0; i < access->lake_count; i++) {
+        lake_scan_watch(access->lakes[i], is_query_cancelled, query);
+    }
+}
+
 void access_close(struct access *access)
 {
     if (access == NULL) {

@@ -87,6 +87,7 @@ struct session {
     struct workspace *workspace; /* shared with forks */
     struct resolve_memo *memo;   /* while a statement is planned, in its arena */
     struct arena *memo_arena;
+    const struct resolve_wanted *wanted; /* all that the statement can be about; NULL: anything */
     struct rest_ahead *ahead; /* tables on their way while names are resolved; or NULL */
     struct query *query;      /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
@@ -197,6 +198,8 @@ MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct 
                                       const struct relation_object *const *objects,
                                       size_t object_count, struct access **ret_access,
                                       struct errinfo *info);
+/* Planning of lakes by their catalogs ends when the query is cancelled. */
+void access_watch(struct access *access, struct query *query);
 void access_close(struct access *access);
 DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 /* Physical SQL with the plan's placeholder replaced by the living grant. */

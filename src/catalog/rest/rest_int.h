@@ -95,6 +95,10 @@ enum rest_endpoint {
     REST_UPDATE_TABLE = 1 << 12,
     REST_DROP_TABLE = 1 << 13,
     REST_RENAME_TABLE = 1 << 14,
+    REST_PLAN_SCAN = 1 << 15,
+    REST_FETCH_PLAN = 1 << 16,
+    REST_CANCEL_PLAN = 1 << 17,
+    REST_FETCH_TASKS = 1 << 18,
 };
 
 /* What the catalog told this person of itself. */
@@ -104,6 +108,7 @@ struct rest_config {
     char *separator;
     unsigned endpoints;
     bool takes_keys; /* Idempotency-Key */
+    enum rest_planning planning; /* of tables that say nothing of it */
     int64_t fetched_us;
 };
 
@@ -172,10 +177,16 @@ bool rest_url__prefix(struct slice text, struct buf *out);
  * balanced, but not looked into. */
 MUST_USE enum err rest_members(struct slice text, const char *const *keys, size_t key_count,
                                struct slice *ret_values, struct errinfo *info);
+/* As above; a member that is none of `keys` is ERR_UNSUPPORTED. */
+MUST_USE enum err rest_members_only(struct slice text, const char *const *keys, size_t key_count,
+                                    struct slice *ret_values, struct errinfo *info);
 MUST_USE enum err rest_answer__json(const struct rest_call *call, struct slice text,
                                     struct arena *arena, struct json **ret_root);
 enum err(rest_answer__wrong)(const struct rest_call *call, const char *what);
 #define rest_answer__wrong(...) ((void)(rest_answer__wrong)(__VA_ARGS__), (enum err)ERR_CORRUPT)
+
+/* "scan-planning-mode"; empty = not said. */
+enum rest_planning rest_planning_of(struct slice mode);
 
 /* What an answer that is an error means. `retry_after_s` 0: not said. */
 MUST_USE enum err rest_answer__error(const struct rest_catalog *catalog,
@@ -246,6 +257,7 @@ struct lender {
     struct rest_namespace ns;
     struct slice name;
     struct slice sign_url;        /* empty: nothing is signed */
+    struct slice plan_id;         /* what it was lent for; empty: for the table */
     struct slice sign_properties; /* a JSON object, which the signer wants back; may be empty */
     bool names_provider;          /* it is the REST specification's own endpoint */
 };
@@ -259,10 +271,10 @@ MUST_USE enum err rest_sign(void *context, const struct storage_to_sign *request
                             struct storage_signed *ret_signed, struct errinfo *info);
 
 /* A grant of storage for one table and person, renewed by this catalog, which holds `*ret_lent_to`.
- * NULL: nothing was vended. */
+ * NULL: nothing was vended. `plan_id`: it is for that plan's files; empty: for the table's. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
-                            struct slice name, const struct rest_vended *vended,
-                            struct slice signing, struct storage_grant **ret_grant,
+                            struct slice name, struct slice plan_id,
+                            const struct rest_vended *vended, struct slice signing, struct storage_grant **ret_grant,
                             const struct identity **ret_lent_to);
 
 /* ---- tables (rest_load.c) ---- */
@@ -273,6 +285,7 @@ struct rest_table {
     struct storage_grant *grant;    /* NULL: nothing was vended */
     const struct identity *lent_to; /* the same person, held by the grant */
     bool is_view;
+    enum rest_planning planning;
     char *etag;
     char *metadata_location;
     struct secret metadata; /* wiped with the rest: column bounds are data too */
@@ -296,9 +309,10 @@ bool rest_ahead__take(const struct rest_catalog *catalog, const struct identity 
                       const struct rest_namespace *ns, struct slice name, bool all_snapshots,
                       struct arena *arena, struct rest_loaded *ret_loaded, enum err *ret_err,
                       struct errinfo *info);
-/* Credentials of a table, asked for anew. */
+/* Credentials of a table, or of a plan of it, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
-                                    struct slice name, struct rest_vended *ret_vended);
+                                    struct slice name, struct slice plan_id,
+                                    struct rest_vended *ret_vended);
 /* Connections to the store, of this person and catalog (rest_http.c): a reference. */
 struct fetch_pool;
 MUST_USE enum err rest_http__store_pool(const struct rest_call *call, struct fetch_pool **ret_pool);
