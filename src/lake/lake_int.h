@@ -126,7 +126,8 @@ bool lake__map_find(const struct lake_map *map, struct slice key, size_t *ret_nu
 /* Positions of the files of a plan, read at the first question; `run` is the planner's, or NULL. */
 struct lake_deletes;
 MUST_USE enum err lake__deletes_open(struct engine *engine, const struct lake_source *source,
-                                     void *run, struct lake_deletes **ret_deletes, struct errinfo *info);
+                                     void *run, struct lake_deletes **ret_deletes,
+                                     struct errinfo *info);
 void lake__deletes_close(struct lake_deletes *deletes);
 DEFINE_CLEANUP(struct lake_deletes, lake__deletes_cleanup, lake__deletes_close)
 /* A data file of the scan and the delete files that a plan gives it; paths must outlive this. */

@@ -3,6 +3,7 @@
  * sample of real tables, whose plans are written as Iceberg's own catalog writes them. Rows of a
  * real one: tests/rest/plan_test.py. */
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -71,10 +72,10 @@ static void load(struct house *house, struct slice file, struct lake_source *ret
         .from = {.who = house->who,
                  .name = SLICE("t"),
                  .metadata = metadata,
-                 .snapshot = metadata->current_snapshot_id == ICEBERG_NO_ID
-                                 ? NULL
-                                 : iceberg_metadata_snapshot(metadata,
-                                                             metadata->current_snapshot_id),
+                 .snapshot =
+                     metadata->current_snapshot_id == ICEBERG_NO_ID
+                         ? NULL
+                         : iceberg_metadata_snapshot(metadata, metadata->current_snapshot_id),
                  .schema = iceberg_metadata_current_schema(metadata),
                  .io = io,
                  .planner = &no_planner}};
@@ -189,12 +190,10 @@ static void compare(struct house *house, struct slice name, const struct lake_so
         return;
     }
     CHECK_OK(iceberg_scan_plan(&options, house->arena, &ours, &info));
-    struct lake_plan_page *pages =
-        arena_calloc(house->arena, ours.file_count + 1, sizeof(*pages));
+    struct lake_plan_page *pages = arena_calloc(house->arena, ours.file_count + 1, sizeof(*pages));
     CHECK(pages != NULL);
     write_pages(source, &ours, house->arena, pages);
-    enum err err =
-        lake__planned_read(source, pages, ours.file_count, house->arena, &theirs, &info);
+    enum err err = lake__planned_read(source, pages, ours.file_count, house->arena, &theirs, &info);
     if (err != ERR_OK) {
         fail_msg("%.*s: %s", SLICE_ARGS(name), info.message);
     }
@@ -206,8 +205,7 @@ static void compare(struct house *house, struct slice name, const struct lake_so
         assert_int_equal(a->delete_count, b->delete_count);
         CHECK(a->equality_delete_count == 0 && b->equality_delete_count == 0);
         for (size_t d = 0; d < a->delete_count; d++) {
-            check_same_file(&ours.deletes[a->deletes[d]].file,
-                            &theirs.deletes[b->deletes[d]].file);
+            check_same_file(&ours.deletes[a->deletes[d]].file, &theirs.deletes[b->deletes[d]].file);
             delete_count++;
         }
     }
@@ -349,5 +347,138 @@ TEST(lake_planned, an_answer_that_cannot_be_told_exactly_is_refused)
     struct house house;
     house_open(&house);
     for_each_table(&house, "core.v2_none_pos_partition", check_refusals);
+    house_close(&house);
+}
+
+/* ---- files of a store ---- */
+
+#define FILE_COUNT 12
+
+struct store {
+    struct slice file; /* what all of them are */
+    uint64_t size_bytes;
+    pthread_mutex_t lock;
+    unsigned opened[FILE_COUNT];
+    unsigned open_count;
+    unsigned running;
+    unsigned running_max;
+};
+
+static enum err open_run(void *context, void **ret_run, UNUSED struct errinfo *info)
+{
+    *ret_run = context;
+    return ERR_OK;
+}
+
+static void close_run(UNUSED void *run)
+{
+}
+
+static enum err plan_files(void *run, UNUSED struct slice request, struct arena *arena,
+                           struct lake_plan_page **ret_pages, size_t *ret_count,
+                           UNUSED struct errinfo *info)
+{
+    const struct store *store = run;
+    struct lake_plan_page *page = arena_calloc(arena, 1, sizeof(*page));
+    struct buf text CLEANUP(buf_fini) = {0};
+    for (unsigned i = 0; i < FILE_COUNT; i++) {
+        buf_printf(&text,
+                   "%c{\"data-file\":{\"content\":\"data\",\"file-path\":\"s3://b/%u\","
+                   "\"file-format\":\"parquet\",\"spec-id\":0,\"partition\":[],"
+                   "\"file-size-in-bytes\":%llu,\"record-count\":1}}",
+                   i == 0 ? '[' : ',', i, (unsigned long long)store->size_bytes);
+    }
+    buf_append_char(&text, ']');
+    CHECK(page != NULL && arena_slice(arena, buf_slice(&text), &page->tasks));
+    *ret_pages = page;
+    *ret_count = 1;
+    return ERR_OK;
+}
+
+static enum err open_file(void *run, struct slice location, struct storage_object **ret_object,
+                          struct errinfo *info)
+{
+    struct store *store = run;
+    int64_t number;
+    CHECK(slice_starts_with(location, SLICE("s3://b/")));
+    CHECK(slice_to_i64((struct slice){location.ptr + 7, location.len - 7}, &number));
+    pthread_mutex_lock(&store->lock);
+    store->opened[number]++;
+    store->open_count++;
+    store->running++;
+    store->running_max = store->running > store->running_max ? store->running : store->running_max;
+    pthread_mutex_unlock(&store->lock);
+    const struct timespec slow = {.tv_nsec = 20000000};
+    (void)nanosleep(&slow, NULL);
+    pthread_mutex_lock(&store->lock);
+    store->running--;
+    pthread_mutex_unlock(&store->lock);
+    return storage_open_bytes(store->file, ret_object, info);
+}
+
+static const struct lake_planner slow_store = {
+    .open = open_run, .close = close_run, .plan = plan_files, .open_object = open_file};
+
+/* Waits until so many were opened, and a little longer. */
+static void expect_opened(struct store *store, unsigned count)
+{
+    const struct timespec moment = {.tv_nsec = 5000000};
+    unsigned now = 0;
+    for (unsigned i = 0; i < 1000 && now < count; i++) {
+        (void)nanosleep(&moment, NULL);
+        pthread_mutex_lock(&store->lock);
+        now = store->running == 0 ? store->open_count : 0;
+        pthread_mutex_unlock(&store->lock);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        (void)nanosleep(&moment, NULL);
+    }
+    pthread_mutex_lock(&store->lock);
+    assert_int_equal(store->open_count, count);
+    for (unsigned i = 0; i < FILE_COUNT; i++) {
+        assert_int_equal(store->opened[i], i < count ? 1 : 0);
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void open_ahead(struct house *house, UNUSED struct slice name,
+                       const struct lake_source *of_table)
+{
+    struct store store = {.file = SLICE("0123456789"), .size_bytes = 10};
+    struct lake_origin origin = of_table->from;
+    struct lake_source *source;
+    struct lake_scan *scan CLEANUP(lake_scan_cleanup) = NULL;
+    const struct engine_scan_file *files;
+    size_t count;
+    char bytes[4];
+    pthread_mutex_init(&store.lock, NULL);
+    origin.planner = &slow_store;
+    origin.context = &store;
+    CHECK_OK(lake_source_open(&origin, house->arena, &source, NULL));
+    CHECK(source->is_planned_elsewhere);
+    CHECK_OK(lake_scan_open(NULL, source, NULL, false, &scan, NULL));
+    const struct engine_scan_spec *spec = lake_scan_spec(scan, 0);
+    CHECK(spec->ranges == NULL);
+    CHECK_OK(spec->files(spec->context, NULL, 0, false, &files, &count, NULL));
+    assert_int_equal(count, FILE_COUNT);
+    expect_opened(&store, 0);
+    for (unsigned i = 0; i < FILE_COUNT; i++) {
+        CHECK_OK(spec->read(spec->context, files[i].object, 0, bytes, sizeof(bytes), NULL));
+        if (i == 0) {
+            expect_opened(&store, 1 + LAKE_AHEAD_MAX);
+        }
+    }
+    expect_opened(&store, FILE_COUNT);
+    CHECK(store.running_max > 1 && store.running_max <= 1 + LAKE_AHEAD_MAX);
+    lake_scan_close(TAKE(scan));
+    pthread_mutex_destroy(&store.lock);
+}
+
+TEST(lake_planned, the_next_files_of_a_store_are_opened_ahead)
+{
+    /* Goal: with the first read, the next four of the plan are opened, and no others; each once. */
+    struct house house;
+    house_open(&house);
+    for_each_table(&house, "core.v2_none_pos_partition", open_ahead);
     house_close(&house);
 }

@@ -31,7 +31,7 @@ struct part {
 
 struct opened {
     struct lake_ahead_job job; /* opens it; first, so that either is the other */
-    struct slice path; /* as metadata writes it */
+    struct slice path;         /* as metadata writes it */
     uint64_t size_bytes;
     pthread_mutex_t lock; /* of opening, which may ask a store: not all others wait for that */
     struct storage_object *_Atomic open;
@@ -56,7 +56,7 @@ struct lake_scan {
     size_t object_capacity;
     struct lake_map groups; /* spec and partition, to groups less 1 */
     struct lake_deletes *deletes;
-    struct lake_ahead *ahead; /* opens the next files of a store */
+    struct lake_ahead *ahead;        /* opens the next files of a store */
     struct lake_scan_counts planned; /* the part that planning knows */
     enum err failed; /* of planning, with `failure`: what it leaves behind is half a plan */
     struct errinfo failure;
@@ -347,9 +347,8 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
 {
     struct iceberg_scan_options options = options_of(scan, filter);
     struct iceberg_scan_plan plan;
-    TRY(scan->run != NULL
-            ? lake__planned(scan->source, scan->run, filter, scan->arena, &plan, info)
-            : iceberg_scan_plan(&options, scan->arena, &plan, info));
+    TRY(scan->run != NULL ? lake__planned(scan->source, scan->run, filter, scan->arena, &plan, info)
+                          : iceberg_scan_plan(&options, scan->arena, &plan, info));
     struct engine_scan_file *files = arena_calloc(scan->arena, plan.file_count + 1, sizeof(*files));
     size_t count = 0;
     if (files == NULL) {

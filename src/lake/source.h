@@ -61,7 +61,7 @@ struct lake_origin {
     struct iceberg_io io;                    /* passes `locate` too */
     struct slice cache_scope;                /* iceberg_scan_options.cache_scope */
     lake_locate_fn locate;
-    lake_open_fn open_remote; /* NULL: `locate` says why not */
+    lake_open_fn open_remote;           /* NULL: `locate` says why not */
     const struct lake_planner *planner; /* NULL = nobody: scans are planned here */
     void *context;                      /* of all three */
     /* Where files must really be, else ERR_DENIED: metadata is written by others, and must not make

@@ -43,13 +43,11 @@ const struct resolve_wanted *plan_wanted(const struct sql_ast *ast, struct arena
     }
     for (size_t i = 0; i < reference->conjunct_count; i++) {
         const struct sql_conjunct *conjunct = &reference->conjuncts[i];
-        struct slice *part = slice_equal_fold(conjunct->column, SLICE("table_catalog"))
-                                 ? &wanted.catalog
-                             : slice_equal_fold(conjunct->column, SLICE("table_schema"))
-                                 ? &wanted.schema
-                             : slice_equal_fold(conjunct->column, SLICE("table_name"))
-                                 ? &wanted.name
-                                 : NULL;
+        struct slice *part =
+            slice_equal_fold(conjunct->column, SLICE("table_catalog"))  ? &wanted.catalog
+            : slice_equal_fold(conjunct->column, SLICE("table_schema")) ? &wanted.schema
+            : slice_equal_fold(conjunct->column, SLICE("table_name"))   ? &wanted.name
+                                                                        : NULL;
         struct slice text;
         if (part != NULL && read_equal(conjunct, &text)) {
             *part = text; /* of two, either is a condition */

@@ -88,8 +88,8 @@ struct session {
     struct resolve_memo *memo;   /* while a statement is planned, in its arena */
     struct arena *memo_arena;
     const struct resolve_wanted *wanted; /* all that the statement can be about; NULL: anything */
-    struct rest_ahead *ahead; /* tables on their way while names are resolved; or NULL */
-    struct query *query;      /* the open one, or NULL; under lock for readers on other threads */
+    struct rest_ahead *ahead;            /* tables on their way while names are resolved; or NULL */
+    struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };
 

@@ -46,7 +46,7 @@ struct visible_list {
     const struct identity *who;
     struct arena *arena;
     const struct resolve_wanted *wanted; /* NULL: all */
-    struct grant *grants; /* of all objects, one object's together, in their order */
+    struct grant *grants;                /* of all objects, one object's together, in their order */
     size_t grant_count;
     struct catalog_visible *items;
     size_t count;
@@ -160,9 +160,8 @@ static enum err add_attached_name(struct visible_list *list, const struct attach
 static bool is_wanted(const struct visible_list *list, const struct catalog_iceberg_name *name)
 {
     const struct resolve_wanted *wanted = list->wanted;
-    return wanted == NULL ||
-           ((wanted->schema.len == 0 || slice_equal(wanted->schema, name->ns)) &&
-            (wanted->name.len == 0 || slice_equal(wanted->name, name->name)));
+    return wanted == NULL || ((wanted->schema.len == 0 || slice_equal(wanted->schema, name->ns)) &&
+                              (wanted->name.len == 0 || slice_equal(wanted->name, name->name)));
 }
 
 /* A catalog elsewhere is asked for as many tables at once as the configuration says. */
@@ -210,10 +209,9 @@ static enum err add_attached(struct visible_list *list, const struct attached *a
         !slice_equal(wanted->catalog, attached->catalog.name)) {
         return ERR_OK;
     }
-    enum err err =
-        catalog_iceberg_names(&attached->catalog, list->who,
-                              wanted == NULL ? (struct slice){0} : wanted->schema, list->arena,
-                              &names, &count, &ignored);
+    enum err err = catalog_iceberg_names(&attached->catalog, list->who,
+                                         wanted == NULL ? (struct slice){0} : wanted->schema,
+                                         list->arena, &names, &count, &ignored);
     if (err == ERR_NOMEM) {
         return errinfo_nomem(info);
     }

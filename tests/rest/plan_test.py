@@ -38,7 +38,8 @@ from protocol import run
 
 MOAT = os.path.abspath(sys.argv[1])
 SAMPLE = ROOT / "tests/data/iceberg"
-SPOILT = {"files.v2_data_avro"}  # no Parquet
+# Iceberg 1.11 breaks off in the middle of its answer (status 200) where all fields of a file's partition are void.
+UNTOLD = {"core.v1_evolved_drop_cow"}
 
 
 class Front:
@@ -59,7 +60,10 @@ class Front:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                try:
+                    self.wfile.write(body)
+                except BrokenPipeError:
+                    pass  # a statement that was cancelled
 
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -81,6 +85,7 @@ class Front:
                     loaded = json.loads(text)
                     loaded.setdefault("config", {})["scan-planning-mode"] = front.mode
                     text = json.dumps(loaded).encode()
+                front.last = text
                 self.send(status, text)
 
             do_GET = do_POST = do_DELETE = answer
@@ -93,14 +98,20 @@ class Front:
         return [line for line in self.log if line[0] == method and part in line[1]]
 
 
-def read(sql, planning="auto", expect=0):
-    attach = (f"ATTACH OR REPLACE '{front.url}' AS lake (TYPE iceberg_rest, AUTH client, TOKEN_URI '{front.url}/tokens', CLIENT_ID 'etl', "
-              f"CLIENT_SECRET_FILE '{secret}', PLANNING '{planning}')")
+def attach(name, planning):
+    return (f"ATTACH OR REPLACE '{front.url}' AS {name} (TYPE iceberg_rest, AUTH client, TOKEN_URI '{front.url}/tokens', CLIENT_ID 'etl', "
+            f"CLIENT_SECRET_FILE '{secret}', PLANNING '{planning}')")
+
+
+def moat(sql):
     front.log.clear()
-    done = subprocess.run([MOAT, "--warehouse", str(warehouse), "--set", "catalog.insecure_loopback=true", "--set", f"catalog.local_folders={lake}",
-                           "--format", "csv", "-c", f"{attach}; {sql}; DETACH lake"], capture_output=True, text=True, timeout=240,
-                          env={**os.environ, "HOME": str(folder)})
-    assert done.returncode == expect, (sql, done.stdout[-300:], done.stderr[-1000:])
+    return subprocess.run([MOAT, "--warehouse", str(warehouse), "--set", "catalog.insecure_loopback=true", "--set", f"catalog.local_folders={lake}",
+                           "--format", "csv", "-c", sql], capture_output=True, text=True, timeout=240, env={**os.environ, "HOME": str(folder)})
+
+
+def read(sql, planning="auto", expect=0):
+    done = moat(f"{attach('lake', planning)}; {sql}")
+    assert done.returncode == expect, (sql, planning, front.log[-2:], done.stdout[-300:], done.stderr[-1000:])
     return done.stdout if expect == 0 else done.stderr
 
 
@@ -135,30 +146,31 @@ def behave(asynchronous, tasks):
     call(adapter, "setPlanningBehavior", classes(kind), catalog.adapter, behaviour)
 
 
-def expressions():
-    """Of every table its rows, and those that a condition leaves."""
-    for line in sorted(tables, key=lambda line: line["table"]):
-        name = ".".join(f'"{part}"' for part in line["table"].split("."))
-        if line["table"] not in SPOILT:
-            yield line["table"], f"SELECT * FROM lake.{name} ORDER BY ALL"
-            if any(column["name"] == "id" for column in line["columns"]):
-                yield line["table"], f"SELECT * FROM lake.{name} WHERE id > 3 AND id <= 40 ORDER BY ALL"
+def rows_are_the_same(line):
+    """All, and those that a condition leaves; true if the catalog planned."""
+    name = ".".join(f'"{part}"' for part in line["table"].split("."))
+    wheres = ["", "WHERE id > 3 AND id <= 40"] if any(column["name"] == "id" for column in line["columns"]) else [""]
 
+    def selects(catalog):
+        return "; ".join(f"SELECT * FROM {catalog}.{name} {where} ORDER BY ALL" for where in wheres)
 
-def compare(minimum):
-    planned = set()
-    for table, sql in expressions():
-        ours = read(sql, "client")
-        assert not front.asked("POST", "/plan"), front.log
-        theirs = read(sql, "server")
-        assert ours == theirs, (table, sql, ours[:500], theirs[:500])
-        if front.asked("POST", "/plan"):
-            planned.add(table)
-    assert len(planned) >= minimum, planned
+    ours = moat(f"{attach('ours', 'client')}; {selects('ours')}")
+    assert not front.asked("POST", "/plan"), front.log
+    theirs = moat(f"{attach('theirs', 'server')}; {selects('theirs')}")
+    if line["table"] in UNTOLD:
+        assert "is no JSON object" in theirs.stderr and front.last[:1] == b"{", (theirs.stderr, front.last)
+        return True
+    if ours.returncode != 0:
+        assert "0A000" in ours.stderr, (line["table"], ours.stderr)  # it cannot be read, whoever plans
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), (line["table"], ours.stderr, theirs.stderr, front.log[-2:])
+    plans = len(front.asked("POST", "/plan"))
+    assert plans in (0, len(wheres)) or ours.returncode != 0, front.log  # one for each scan
+    return plans > 0
 
 
 def rows_are_the_same_at_once():
-    compare(20)
+    planned = {line["table"] for line in tables if rows_are_the_same(line)}
+    assert len(planned) >= 20, planned
 
 
 def rows_are_the_same_in_pages_after_a_wait():
@@ -214,10 +226,10 @@ def one_tables_columns_need_one_load():
                   "AND table_name = 'v2_none_pos_partition'")
     assert "id" in listed.split(), listed
     loads = [path for _, path, _ in front.log if "/tables/" in path and "snapshots=" in path]
-    assert len(loads) == 1, loads
+    assert len(loads) == 2, loads  # ATTACH loads one, to see what it is lent
     everything = read("SELECT count(DISTINCT table_name) FROM information_schema.columns WHERE table_catalog = 'lake'")
     loads = [path for _, path, _ in front.log if "/tables/" in path and "snapshots=" in path]
-    assert len(loads) == len(set(loads)) == len(tables) and str(len(tables)) in everything, (len(loads), everything)
+    assert len(loads) - 1 == len(set(loads)) == len(tables) and str(len(tables)) in everything, (len(loads), everything)
 
 
 CASES = [rows_are_the_same_at_once, rows_are_the_same_in_pages_after_a_wait, what_needs_sequence_numbers_is_planned_here, the_condition_is_sent,

@@ -33,7 +33,7 @@ struct rest_options {
     uint64_t response_bytes_max;
     uint64_t cache_bytes_max;
     unsigned loads_at_once; /* of a rest_ahead; 64 at most, 0 = none ahead */
-    const char *ca_file; /* NULL = the system's authorities */
+    const char *ca_file;    /* NULL = the system's authorities */
     const char *origins; /* where people's tokens may go beside a catalog's own address: with commas
                           * between; NULL = nowhere */
     bool allow_loopback_http;

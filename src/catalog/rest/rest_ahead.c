@@ -128,7 +128,8 @@ void rest_ahead_load(struct rest_ahead *ahead, const struct rest_catalog *catalo
                      const struct identity *who, const struct rest_namespace *ns, struct slice name,
                      bool all_snapshots)
 {
-    if (ahead->count == ahead->jobs_max || find(ahead, catalog, who, ns, name, all_snapshots) != NULL) {
+    if (ahead->count == ahead->jobs_max ||
+        find(ahead, catalog, who, ns, name, all_snapshots) != NULL) {
         return;
     }
     struct job *job = &ahead->jobs[ahead->count];
@@ -151,8 +152,7 @@ void rest_ahead_load(struct rest_ahead *ahead, const struct rest_catalog *catalo
 static enum err give(const struct job *job, struct arena *arena, struct rest_loaded *ret_loaded,
                      struct errinfo *info)
 {
-    struct rest_loaded loaded = {.is_view = job->loaded.is_view,
-                                 .planning = job->loaded.planning};
+    struct rest_loaded loaded = {.is_view = job->loaded.is_view, .planning = job->loaded.planning};
     bool is_copied = arena_slice(arena, job->loaded.metadata_location, &loaded.metadata_location) &&
                      arena_slice(arena, job->loaded.metadata, &loaded.metadata) &&
                      arena_slice(arena, job->loaded.restrictions, &loaded.restrictions);

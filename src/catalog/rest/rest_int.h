@@ -107,7 +107,7 @@ struct rest_config {
     char *prefix; /* encoded, with a slash at its end; empty = none */
     char *separator;
     unsigned endpoints;
-    bool takes_keys; /* Idempotency-Key */
+    bool takes_keys;             /* Idempotency-Key */
     enum rest_planning planning; /* of tables that say nothing of it */
     int64_t fetched_us;
 };
@@ -274,8 +274,8 @@ MUST_USE enum err rest_sign(void *context, const struct storage_to_sign *request
  * NULL: nothing was vended. `plan_id`: it is for that plan's files; empty: for the table's. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
                             struct slice name, struct slice plan_id,
-                            const struct rest_vended *vended, struct slice signing, struct storage_grant **ret_grant,
-                            const struct identity **ret_lent_to);
+                            const struct rest_vended *vended, struct slice signing,
+                            struct storage_grant **ret_grant, const struct identity **ret_lent_to);
 
 /* ---- tables (rest_load.c) ---- */
 

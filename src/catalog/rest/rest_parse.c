@@ -199,7 +199,7 @@ static enum err check_uri(const struct rest_call *call, const struct json *root)
 
 enum rest_planning rest_planning_of(struct slice mode)
 {
-    return mode.len == 0                            ? REST_PLANNING_UNSAID
+    return mode.len == 0                             ? REST_PLANNING_UNSAID
            : slice_equal_fold(mode, SLICE("client")) ? REST_PLANNING_CLIENT
            : slice_equal_fold(mode, SLICE("server")) ? REST_PLANNING_SERVER
                                                      : REST_PLANNING_UNKNOWN;

@@ -51,10 +51,9 @@ enum err rest_planner_open(struct rest *rest, const struct rest_catalog *catalog
     planner->catalog.ahead = NULL;
     planner->who = who;
     planner->arena = arena_new(NULL, "planner", 0);
-    struct slice *levels =
-        planner->arena == NULL
-            ? NULL
-            : arena_calloc(planner->arena, ns->level_count + 1, sizeof(*levels));
+    struct slice *levels = planner->arena == NULL
+                               ? NULL
+                               : arena_calloc(planner->arena, ns->level_count + 1, sizeof(*levels));
     bool is_copied = levels != NULL && arena_slice(planner->arena, name, &planner->name);
     for (size_t i = 0; is_copied && i < ns->level_count; i++) {
         is_copied = arena_slice(planner->arena, ns->levels[i], &levels[i]);
@@ -268,10 +267,9 @@ static enum err take(struct asking *asking, enum rest_plan_kind kind, struct sli
         return ERR_OK;
     case REST_PLAN_CANCELLED:
         asking->plan_id = (struct slice){0};
-        return errinfo_set(info, ERR_BUSY, "08006",
-                           "catalog \"%.*s\" gave up planning the scan of table \"%.*s\"",
-                           SLICE_ARGS(asking->call.catalog->name),
-                           SLICE_ARGS(asking->planner->name));
+        return errinfo_set(
+            info, ERR_BUSY, "08006", "catalog \"%.*s\" gave up planning the scan of table \"%.*s\"",
+            SLICE_ARGS(asking->call.catalog->name), SLICE_ARGS(asking->planner->name));
     case REST_PLAN_FAILED:
         asking->plan_id = (struct slice){0};
         return rest_answer__error(asking->call.catalog, &question, answer.error_status, body, 0,
@@ -379,8 +377,8 @@ enum err rest_planner_plan(struct rest_planner *planner, struct slice request, s
 static struct loan loan_at(struct rest_planner *planner, size_t age)
 {
     pthread_mutex_lock(&planner->lock);
-    struct loan loan =
-        age < planner->loan_count ? planner->loans[planner->loan_count - 1 - age] : (struct loan){0};
+    struct loan loan = age < planner->loan_count ? planner->loans[planner->loan_count - 1 - age]
+                                                 : (struct loan){0};
     pthread_mutex_unlock(&planner->lock);
     return loan;
 }

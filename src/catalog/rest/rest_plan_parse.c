@@ -15,12 +15,9 @@ enum member {
 };
 
 static const char *const members[MEMBER_COUNT] = {
-    [MEMBER_STATUS] = "status",
-    [MEMBER_ID] = "plan-id",
-    [MEMBER_TASKS] = "plan-tasks",
-    [MEMBER_FILES] = "file-scan-tasks",
-    [MEMBER_DELETES] = "delete-files",
-    [MEMBER_CREDENTIALS] = "storage-credentials",
+    [MEMBER_STATUS] = "status",        [MEMBER_ID] = "plan-id",
+    [MEMBER_TASKS] = "plan-tasks",     [MEMBER_FILES] = "file-scan-tasks",
+    [MEMBER_DELETES] = "delete-files", [MEMBER_CREDENTIALS] = "storage-credentials",
     [MEMBER_ERROR] = "error",
 };
 
@@ -110,8 +107,7 @@ static enum err read_error(const struct rest_call *call, struct slice written, s
     if (err == ERR_NOMEM) {
         return errinfo_nomem(call->info);
     }
-    bool is_code =
-        err == ERR_OK && json_to_i64(node, &code) && code >= 400 && code <= 599;
+    bool is_code = err == ERR_OK && json_to_i64(node, &code) && code >= 400 && code <= 599;
     out->error_status = is_code ? (long)code : 500;
     return ERR_OK;
 }

@@ -28,8 +28,8 @@ struct world {
     char secret[512];
     pthread_mutex_t lock; /* over what follows */
     const char *endpoints;
-    const char *plan;       /* answers: to the question, to polls, to tasks */
-    const char *polls[3];   /* the last again and again */
+    const char *plan;     /* answers: to the question, to polls, to tasks */
+    const char *polls[3]; /* the last again and again */
     const char *task;
     unsigned poll_count;
     struct buf log; /* "METHOD target body" each */
