@@ -1,5 +1,5 @@
-/* Goal: no plan of a catalog makes its reader crash or hang; what it takes refers to nothing that is
- * not there. The first byte says where the delete files end. */
+/* Goal: no plan of a catalog makes its reader crash or hang; what it takes refers to nothing that
+ * is not there. The first byte says where the delete files end. */
 #include "base/fuzz.h"
 #include "lake/lake_int.h"
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "query/admission_int.h"
 #include "query/change_int.h"
+#include "query/files_int.h"
 #include "sql/scan.h"
 
 #define QUERY_ARENA_BYTES_MAX ((size_t)1 << 30)
@@ -377,6 +378,7 @@ static enum err run_found(struct query *query, struct plan *plan,
     query->tag = plan->tag;
     query->takes_constant = true;
     TRY(plan_take(query, plan, info));
+    clients_tell(&query->session->warehouse->clients, query);
     return run_plan(query, plan, parameters, parameter_count, info);
 }
 

@@ -1,5 +1,5 @@
 /* Answers: bytes of a server that is asked with people's tokens, and trusted with nothing else. */
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_plan_int.h"
 
 #include <ctype.h>
 

@@ -1,7 +1,7 @@
 /* Credentials for storage, as a catalog vends them for one person and table: out of an answer, into
  * a grant of storage, which has newer ones fetched while something still reads. */
 #include "base/mem.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_sign_int.h"
 #include "fetch/fetch.h"
 #include "identity/identity.h"
 

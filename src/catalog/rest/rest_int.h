@@ -177,16 +177,10 @@ bool rest_url__prefix(struct slice text, struct buf *out);
  * balanced, but not looked into. */
 MUST_USE enum err rest_members(struct slice text, const char *const *keys, size_t key_count,
                                struct slice *ret_values, struct errinfo *info);
-/* As above; a member that is none of `keys` is ERR_UNSUPPORTED. */
-MUST_USE enum err rest_members_only(struct slice text, const char *const *keys, size_t key_count,
-                                    struct slice *ret_values, struct errinfo *info);
 MUST_USE enum err rest_answer__json(const struct rest_call *call, struct slice text,
                                     struct arena *arena, struct json **ret_root);
 enum err(rest_answer__wrong)(const struct rest_call *call, const char *what);
 #define rest_answer__wrong(...) ((void)(rest_answer__wrong)(__VA_ARGS__), (enum err)ERR_CORRUPT)
-
-/* "scan-planning-mode"; empty = not said. */
-enum rest_planning rest_planning_of(struct slice mode);
 
 /* What an answer that is an error means. `retry_after_s` 0: not said. */
 MUST_USE enum err rest_answer__error(const struct rest_catalog *catalog,
@@ -262,14 +256,6 @@ struct lender {
     bool names_provider;          /* it is the REST specification's own endpoint */
 };
 
-/* rest_sign.c. Where to: from the table's properties and `signing`, the "remote-signing-config" of
- * its answer (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
-MUST_USE enum err rest_sign__prepare(const struct rest_call *call, const struct rest_vended *vended,
-                                     struct slice signing, struct lender *lender);
-/* A storage_sign_cb; `context` is the lender. */
-MUST_USE enum err rest_sign(void *context, const struct storage_to_sign *request,
-                            struct storage_signed *ret_signed, struct errinfo *info);
-
 /* A grant of storage for one table and person, renewed by this catalog, which holds `*ret_lent_to`.
  * NULL: nothing was vended. `plan_id`: it is for that plan's files; empty: for the table's. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
@@ -304,11 +290,6 @@ MUST_USE enum err rest_load__made(const struct rest_call *call, const struct res
                                   struct rest_table **ret_table);
 MUST_USE enum err rest_load__give(const struct rest_table *table, struct arena *arena,
                                   struct rest_loaded *ret_loaded, struct errinfo *info);
-/* An answer that is on its way for this statement. False: there is none. */
-bool rest_ahead__take(const struct rest_catalog *catalog, const struct identity *who,
-                      const struct rest_namespace *ns, struct slice name, bool all_snapshots,
-                      struct arena *arena, struct rest_loaded *ret_loaded, enum err *ret_err,
-                      struct errinfo *info);
 /* Credentials of a table, or of a plan of it, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct slice plan_id,

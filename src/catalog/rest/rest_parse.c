@@ -1,7 +1,7 @@
 /* Lists and the configuration, out of JSON that a catalog wrote. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_plan_int.h"
 
 #define ENDPOINTS_DEFAULT                                                                          \
     (REST_LIST_NAMESPACES | REST_LOAD_NAMESPACE | REST_CREATE_NAMESPACE | REST_DROP_NAMESPACE |    \

@@ -29,6 +29,12 @@ struct rest_plan_answer {
     long error_status;        /* FAILED: of HTTP, as the error says it */
 };
 
+/* "scan-planning-mode"; empty = not said. */
+enum rest_planning rest_planning_of(struct slice mode);
+
+/* As rest_members; a member that is none of `keys` is ERR_UNSUPPORTED. */
+MUST_USE enum err rest_members_only(struct slice text, const char *const *keys, size_t key_count,
+                                    struct slice *ret_values, struct errinfo *info);
 MUST_USE enum err rest_plan__parse(const struct rest_call *call, enum rest_plan_kind kind,
                                    struct slice text, struct arena *arena,
                                    struct rest_plan_answer *ret_answer);
