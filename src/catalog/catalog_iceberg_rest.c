@@ -3,6 +3,7 @@
  * not be written. */
 #include "base/hash.h"
 #include "catalog/catalog_iceberg_int.h"
+#include "catalog/rest/plan.h"
 
 /* "a.b" -> its levels: views of `ns`. False for what is no namespace here. */
 static bool split(struct slice ns, struct slice *levels, struct rest_namespace *ret_ns)
@@ -149,6 +150,20 @@ enum err catalog_iceberg_open_remote(const struct catalog_iceberg *catalog,
                             ret_object, info);
 }
 
+enum err catalog_iceberg_planner(const struct catalog_iceberg *catalog, const struct identity *who,
+                                 const struct catalog_iceberg_name *table,
+                                 struct rest_planner **ret_planner, struct errinfo *info)
+{
+    struct slice levels[ICEBERG_NAMESPACE_BYTES_MAX + 1];
+    struct rest_namespace ns;
+    ASSERT(catalog->kind == CATALOG_ICEBERG_REST);
+    if (!split(table->ns, levels, &ns)) {
+        return iceberg_catalog__no_namespace(catalog, table->ns, info);
+    }
+    return rest_planner_open(catalog->rest, &catalog->remote, who, &ns, table->name, ret_planner,
+                             info);
+}
+
 /* ---- loading ---- */
 
 void catalog_iceberg_load_ahead(const struct catalog_iceberg *catalog, const struct identity *who,
@@ -203,6 +218,7 @@ static enum err load_exact(const struct catalog_iceberg *catalog, const struct i
                   &loaded, info));
     table.name.is_view = loaded.is_view;
     table.restrictions = loaded.restrictions;
+    table.planning = loaded.planning;
     if (!arena_slice(arena, ns, &table.name.ns) || !arena_slice(arena, name, &table.name.name)) {
         return errinfo_nomem(info);
     }

@@ -86,6 +86,13 @@ catalog_iceberg_open_remote(const struct catalog_iceberg *catalog, const struct 
                             const struct catalog_iceberg_name *table, struct slice location,
                             struct storage_object **ret_object, struct errinfo *info);
 
+/* Scans of a table that a REST catalog plans (catalog/rest/plan.h); all given outlives it. */
+struct rest_planner;
+MUST_USE enum err catalog_iceberg_planner(const struct catalog_iceberg *catalog,
+                                          const struct identity *who,
+                                          const struct catalog_iceberg_name *table,
+                                          struct rest_planner **ret_planner, struct errinfo *info);
+
 /* Reads with what a catalog lent `who` for one table, and nothing else; `grant` outlives the io. */
 struct storage_grant;
 MUST_USE enum err catalog_iceberg_io_lent(struct storage_grant *grant, const struct identity *who,
@@ -137,6 +144,7 @@ struct catalog_iceberg_table {
     struct iceberg_metadata metadata; /* tables */
     struct iceberg_view view;         /* views */
     struct slice restrictions;        /* REST: "read-restrictions" of the catalog; empty = none */
+    enum rest_planning planning;      /* REST: who plans scans, by the catalog's word */
 };
 
 /* ERR_NOT_FOUND (42P01). Names are exact first, then folding ASCII case when one only fits. */

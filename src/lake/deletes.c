@@ -32,6 +32,7 @@ struct delete_object {
 struct lake_deletes {
     struct engine *engine;
     const struct lake_source *source;
+    void *run; /* the planner's; NULL = none */
     struct arena *arena;
     pthread_mutex_t lock;
     atomic_bool is_ready;    /* everything added so far is in `positions` */
@@ -48,7 +49,7 @@ struct lake_deletes {
     _Atomic uint64_t bytes_read;
 };
 
-enum err lake__deletes_open(struct engine *engine, const struct lake_source *source,
+enum err lake__deletes_open(struct engine *engine, const struct lake_source *source, void *run,
                             struct lake_deletes **ret_deletes, struct errinfo *info)
 {
     struct lake_deletes *deletes CLEANUP(lake__deletes_cleanup) = mem_calloc(1, sizeof(*deletes));
@@ -58,6 +59,7 @@ enum err lake__deletes_open(struct engine *engine, const struct lake_source *sou
     pthread_mutex_init(&deletes->lock, NULL);
     deletes->engine = engine;
     deletes->source = source;
+    deletes->run = run;
     deletes->arena = arena_new(NULL, "deletes", 0);
     if (deletes->arena == NULL) {
         return errinfo_nomem(info);
@@ -238,7 +240,7 @@ static enum err open_objects(struct lake_deletes *deletes, struct arena *scratch
     for (size_t i = 0; i < count; i++) {
         struct delete_object *file = &deletes->files[deletes->files_read + i];
         if (file->open == NULL) {
-            TRY(lake__open(deletes->source, file->path, &file->open, info));
+            TRY(lake__open(deletes->source, deletes->run, file->path, &file->open, info));
         }
         TRY(lake__check_size(deletes->source, storage_size(file->open), file->size_bytes, info));
         /* The grant lives for one reading: the open file cannot become another meanwhile. */

@@ -4,9 +4,10 @@
 #include "engine/scan.h"
 #include "lake/scan.h"
 
-/* Opens a file that metadata names, where the table's files may be. */
+/* Opens a file that metadata names, where the table's files may be; one that lies elsewhere and
+ * that the planner's `run` named (NULL = there is none), with what that lends. */
 struct storage_object;
-MUST_USE enum err lake__open(const struct lake_source *source, struct slice location,
+MUST_USE enum err lake__open(const struct lake_source *source, void *run, struct slice location,
                              struct storage_object **ret_object, struct errinfo *info);
 
 /* What is wrong with a file of metadata is told with the table that it is of. */
@@ -49,6 +50,24 @@ MUST_USE enum err lake__predicates(const struct engine_predicate *const *all, si
                                    const struct iceberg_expression **ret_filter,
                                    struct errinfo *info);
 
+/* ---- scans that somebody else plans (planned.c) ---- */
+
+/* There is a planner, and its answers can say all of this snapshot: not of version 3, whose rows
+ * tell a sequence number, nor where there may be equality deletes. */
+bool lake__is_planned_elsewhere(const struct lake_origin *from);
+/* The plan for a filter (unbound). ERR_CORRUPT, ERR_UNSUPPORTED for an answer that cannot be told
+ * exactly. */
+MUST_USE enum err lake__planned(const struct lake_source *source, void *run,
+                                const struct iceberg_expression *filter, struct arena *arena,
+                                struct iceberg_scan_plan *ret_plan, struct errinfo *info);
+/* Its two halves, for tests. */
+void lake__planned_request(const struct lake_origin *from, const struct iceberg_expression *bound,
+                           struct buf *out);
+MUST_USE enum err lake__planned_read(const struct lake_source *source,
+                                     const struct lake_plan_page *pages, size_t page_count,
+                                     struct arena *arena, struct iceberg_scan_plan *ret_plan,
+                                     struct errinfo *info);
+
 /* ---- shapes (shape.c) ---- */
 
 /* Columns of a scan: what of the schema can be read, then "__moat_e<id>" for each of `ids`. */
@@ -73,9 +92,29 @@ struct lake_partition {
 };
 MUST_USE enum err lake__partition(const struct lake_source *table, struct arena *arena,
                                   struct lake_partition *ret_partition, struct errinfo *info);
+/* False for a transform that is not known. */
+bool lake__partition_type(const struct lake_source *table,
+                          const struct iceberg_partition_field *field,
+                          struct iceberg_type *ret_type);
 /* All ids that some set of equality deletes compares. */
 MUST_USE enum err lake__equality_ids(const struct lake_source *table, struct arena *arena,
                                      int32_t **ret_ids, size_t *ret_count, struct errinfo *info);
+
+/* ---- what is begun before it is asked for (ahead.c) ---- */
+
+#define LAKE_AHEAD_MAX 4 /* at once */
+
+struct lake_ahead;
+struct lake_ahead_job { /* part of what it is about, which outlives `ahead` */
+    struct lake_ahead_job *next;
+};
+typedef void (*lake_ahead_fn)(void *context, struct lake_ahead_job *job);
+MUST_USE enum err lake__ahead_open(lake_ahead_fn run, void *context, struct lake_ahead **ret_ahead,
+                                   struct errinfo *info);
+/* Waits for what runs; the rest is not begun. */
+void lake__ahead_close(struct lake_ahead *ahead);
+/* Any thread; a job is added once. */
+void lake__ahead_add(struct lake_ahead *ahead, struct lake_ahead_job *job);
 
 /* ---- names to numbers (map.c): 0, 1, 2 ... in order of arrival; texts are kept by view ---- */
 
@@ -94,10 +133,11 @@ bool lake__map_find(const struct lake_map *map, struct slice key, size_t *ret_nu
 
 /* ---- deleted positions (deletes.c) ---- */
 
-/* Positions of the files of a plan, read at the first question. */
+/* Positions of the files of a plan, read at the first question; `run` is the planner's, or NULL. */
 struct lake_deletes;
 MUST_USE enum err lake__deletes_open(struct engine *engine, const struct lake_source *source,
-                                     struct lake_deletes **ret_deletes, struct errinfo *info);
+                                     void *run, struct lake_deletes **ret_deletes,
+                                     struct errinfo *info);
 void lake__deletes_close(struct lake_deletes *deletes);
 DEFINE_CLEANUP(struct lake_deletes, lake__deletes_cleanup, lake__deletes_close)
 /* A data file of the scan and the delete files that a plan gives it; paths must outlive this. */

@@ -8,6 +8,7 @@
 #include "identity/identity.h"
 #include "lake/lake_int.h"
 #include "sql/scan.h"
+#include "storage/remote.h"
 #include "storage/storage.h"
 
 #define PLAN_THREADS 2
@@ -24,18 +25,26 @@ struct part {
     enum part_kind kind;
     const struct lake_equality *set; /* PART_DELETES */
     struct engine_scan_spec spec;
+    const struct engine_scan_file *files; /* as they were told last; under the scan's lock */
+    size_t file_count;
 };
 
 struct opened {
-    struct slice path; /* as metadata writes it */
+    struct lake_ahead_job job; /* opens it; first, so that either is the other */
+    struct slice path;         /* as metadata writes it */
     uint64_t size_bytes;
     pthread_mutex_t lock; /* of opening, which may ask a store: not all others wait for that */
     struct storage_object *_Atomic open;
+    bool is_remote;
+    /* Under the scan's lock: */
+    bool is_begun;   /* somebody opens it, or did */
+    size_t position; /* among the files of the part that told of it last */
 };
 
 struct lake_scan {
     struct engine *engine;
     const struct lake_source *source;
+    void *run; /* of who plans in our place; NULL = nobody */
     struct iceberg_manifest_cache *cache;
     struct arena *arena;
     pthread_mutex_t lock; /* planning */
@@ -49,6 +58,7 @@ struct lake_scan {
     struct lake_map subset_paths;     /* to numbers in it */
     struct lake_map groups;           /* spec and partition, to groups less 1 */
     struct lake_deletes *deletes;
+    struct lake_ahead *ahead;        /* opens the next files of a store */
     struct lake_scan_counts planned; /* the part that planning knows */
     enum err failed; /* of planning, with `failure`: what it leaves behind is half a plan */
     struct errinfo failure;
@@ -85,6 +95,7 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
     }
     object->path = path;
     object->size_bytes = size_bytes;
+    object->is_remote = storage_is_remote(path);
     pthread_mutex_init(&object->lock, NULL);
     scan->objects[*ret_object] = object;
     return ERR_OK;
@@ -93,29 +104,62 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
 static enum err open_object(struct lake_scan *scan, struct opened *object, struct errinfo *info)
 {
     struct storage_object *open CLEANUP(storage_cleanup) = NULL;
-    TRY(lake__open(scan->source, object->path, &open, info));
+    TRY(lake__open(scan->source, scan->run, object->path, &open, info));
     TRY(lake__check_size(scan->source, storage_size(open), object->size_bytes, info));
     atomic_store(&object->open, TAKE(open));
     atomic_fetch_add(&scan->files_opened, 1);
     return ERR_OK;
 }
 
+static enum err open_once(struct lake_scan *scan, struct opened *object, struct errinfo *info)
+{
+    pthread_mutex_lock(&object->lock);
+    enum err err = atomic_load(&object->open) == NULL ? open_object(scan, object, info) : ERR_OK;
+    pthread_mutex_unlock(&object->lock);
+    return err;
+}
+
+/* Whoever reads it opens it again, and learns why not. */
+static void open_ahead(void *context, struct lake_ahead_job *job)
+{
+    enum err err = open_once(context, (struct opened *)job, NULL);
+    (void)err;
+}
+
+/* A store is asked before each file is read, and an engine's thread reads nothing meanwhile: so
+ * with one file, the next that the plan chose are asked for. */
+static void begin_next(struct part *part, struct opened *object)
+{
+    struct lake_scan *scan = part->scan;
+    size_t first = object->position + 1;
+    bool is_known = object->position < part->file_count &&
+                    scan->objects[part->files[object->position].object] == object;
+    object->is_begun = true;
+    for (size_t i = first; is_known && i < part->file_count && i < first + LAKE_AHEAD_MAX; i++) {
+        struct opened *next = scan->objects[part->files[i].object];
+        if (next->is_remote && !next->is_begun) {
+            next->is_begun = true;
+            lake__ahead_add(scan->ahead, &next->job);
+        }
+    }
+}
+
 static enum err read_object(void *context, size_t index, uint64_t offset, void *ret_bytes,
                             size_t len, struct errinfo *info)
 {
-    struct lake_scan *scan = ((struct part *)context)->scan;
+    struct part *part = context;
+    struct lake_scan *scan = part->scan;
     pthread_mutex_lock(&scan->lock);
     struct opened *object = index < scan->paths.count ? scan->objects[index] : NULL;
+    if (object != NULL && object->is_remote && atomic_load(&object->open) == NULL) {
+        begin_next(part, object);
+    }
     pthread_mutex_unlock(&scan->lock);
     if (object == NULL) {
         return errinfo_set(info, ERR_DENIED, NULL, "no grant for this object");
     }
     if (atomic_load(&object->open) == NULL) {
-        pthread_mutex_lock(&object->lock);
-        enum err err =
-            atomic_load(&object->open) == NULL ? open_object(scan, object, info) : ERR_OK;
-        pthread_mutex_unlock(&object->lock);
-        TRY(err);
+        TRY(open_once(scan, object, info));
     }
     TRY(storage_read(atomic_load(&object->open), offset, ret_bytes, len, info));
     atomic_fetch_add(&scan->bytes_read, len);
@@ -341,7 +385,8 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
 {
     struct iceberg_scan_options options = options_of(scan, filter);
     struct iceberg_scan_plan plan;
-    TRY(iceberg_scan_plan(&options, scan->arena, &plan, info));
+    TRY(scan->run != NULL ? lake__planned(scan->source, scan->run, filter, scan->arena, &plan, info)
+                          : iceberg_scan_plan(&options, scan->arena, &plan, info));
     struct engine_scan_file *files = arena_calloc(scan->arena, plan.file_count + 1, sizeof(*files));
     size_t count = 0;
     if (files == NULL) {
@@ -385,6 +430,16 @@ static enum err list_files(struct part *part, const struct engine_predicate *con
     return lake__named(scan->source, err, info);
 }
 
+/* What begin_next goes by. */
+static void keep_files(struct part *part, const struct engine_scan_file *files, size_t count)
+{
+    part->files = files;
+    part->file_count = count;
+    for (size_t i = 0; i < count; i++) {
+        part->scan->objects[files[i].object]->position = i;
+    }
+}
+
 /* Of one snapshot and with more predicates, an answer can only be smaller than the one before: so
  * whether there was one does not matter, and often there was none. */
 static enum err ask_files(void *context, const struct engine_predicate *const *all,
@@ -401,6 +456,9 @@ static enum err ask_files(void *context, const struct engine_predicate *const *a
         scan->failed = list_files(part, all, predicate_count, &files, &count, &scan->failure);
     }
     enum err err = scan->failed;
+    if (err == ERR_OK) {
+        keep_files(part, files, count);
+    }
     if (err != ERR_OK && info != NULL) {
         *info = scan->failure;
     }
@@ -444,7 +502,7 @@ static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *e
     part->spec.context = part;
     part->spec.files = ask_files;
     part->spec.read = read_object;
-    part->spec.ranges = part->set == NULL ? ask_ranges : NULL;
+    part->spec.ranges = part->set == NULL && scan->run == NULL ? ask_ranges : NULL;
     part->spec.dead = source->has_position_deletes && part->set == NULL ? ask_dead : NULL;
     part->spec.field_id_max = source->from.metadata->last_column_id;
     part->spec.partition_type = scan->partition.type;
@@ -485,7 +543,11 @@ enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
     }
     int32_t *ids;
     size_t id_count;
-    TRY(lake__deletes_open(engine, source, &scan->deletes, info));
+    TRY(lake__ahead_open(open_ahead, scan, &scan->ahead, info));
+    if (source->is_planned_elsewhere) {
+        TRY(source->from.planner->open(source->from.context, &scan->run, info));
+    }
+    TRY(lake__deletes_open(engine, source, scan->run, &scan->deletes, info));
     TRY(lake__partition(source, scan->arena, &scan->partition, info));
     TRY(lake__equality_ids(source, scan->arena, &ids, &id_count, info));
     for (size_t i = 0; i < scan->part_count; i++) {
@@ -521,10 +583,14 @@ void lake_scan_close(struct lake_scan *scan)
     if (scan == NULL) {
         return;
     }
+    lake__ahead_close(scan->ahead);
     lake__deletes_close(scan->deletes);
     for (size_t i = 0; i < scan->paths.count; i++) {
         storage_close(atomic_load(&scan->objects[i]->open));
         pthread_mutex_destroy(&scan->objects[i]->lock);
+    }
+    if (scan->run != NULL) {
+        scan->source->from.planner->close(scan->run);
     }
     lake__map_fini(&scan->paths);
     lake__map_fini(&scan->groups);
@@ -532,6 +598,14 @@ void lake_scan_close(struct lake_scan *scan)
     arena_free(scan->arena);
     pthread_mutex_destroy(&scan->lock);
     mem_free(scan);
+}
+
+void lake_scan_watch(struct lake_scan *scan, bool (*is_cancelled)(void *context),
+                     void *cancel_context)
+{
+    if (scan->run != NULL) {
+        scan->source->from.planner->watch(scan->run, is_cancelled, cancel_context);
+    }
 }
 
 const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size_t index)

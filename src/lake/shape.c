@@ -132,8 +132,9 @@ static bool has_field(const struct lake_partition *partition, int32_t field_id)
     return false;
 }
 
-static bool field_type(const struct lake_source *table, const struct iceberg_partition_field *field,
-                       struct iceberg_type *ret_type)
+bool lake__partition_type(const struct lake_source *table,
+                          const struct iceberg_partition_field *field,
+                          struct iceberg_type *ret_type)
 {
     const struct iceberg_field *source =
         field->source_count == 0
@@ -166,7 +167,7 @@ enum err lake__partition(const struct lake_source *table, struct arena *arena,
             struct iceberg_type type;
             struct buf one CLEANUP(buf_fini) = {0};
             if (has_field(&partition, spec->fields[f].field_id) ||
-                !field_type(table, &spec->fields[f], &type) ||
+                !lake__partition_type(table, &spec->fields[f], &type) ||
                 lake_type_print(&type, spec->fields[f].name, &one, NULL) != ERR_OK) {
                 continue;
             }

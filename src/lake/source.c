@@ -163,12 +163,15 @@ static enum err gather(struct lake_source *source, struct arena *arena, struct e
 
 /* ---- opening ---- */
 
-enum err lake__open(const struct lake_source *source, struct slice location,
+enum err lake__open(const struct lake_source *source, void *run, struct slice location,
                     struct storage_object **ret_object, struct errinfo *info)
 {
     const struct lake_origin *from = &source->from;
     bool is_outside = false;
     struct slice path;
+    if (run != NULL && storage_is_remote(location)) {
+        return from->planner->open_object(run, location, ret_object, info);
+    }
     if (from->grant != NULL) { /* nothing of this machine: metadata is another system's word */
         struct slice any_version = {NULL, 0};
         return storage_grant_open(from->grant, from->who, location, any_version, ret_object, info);
@@ -229,7 +232,9 @@ enum err lake_source_open(const struct lake_origin *from, struct arena *arena,
     if (mapping.len > 0) {
         TRY(iceberg_name_mapping_parse(mapping, arena, &source->mapping, info));
     }
-    if (from->snapshot != NULL) {
+    source->is_planned_elsewhere = lake__is_planned_elsewhere(from);
+    source->has_position_deletes = source->is_planned_elsewhere;
+    if (from->snapshot != NULL && !source->is_planned_elsewhere) {
         TRY(lake__named(source, gather(source, arena, info), info));
     }
     *ret_source = source;

@@ -30,6 +30,27 @@ struct storage_object;
 typedef enum err (*lake_open_fn)(void *context, struct slice location,
                                  struct storage_object **ret_object, struct errinfo *info);
 
+/* One answer's part of a plan, as it was written: references of `tasks` count in `delete_files`. */
+struct lake_plan_page {
+    struct slice delete_files; /* JSON lists of the REST specification; empty = none */
+    struct slice tasks;
+};
+
+/* Somebody else who plans scans: a catalog. A run is of one reading of the table, and is closed
+ * after its files. */
+struct lake_planner {
+    enum err (*open)(void *context, void **ret_run, struct errinfo *info);
+    void (*close)(void *run);
+    /* Who says that nobody waits any more; before the first plan. */
+    void (*watch)(void *run, bool (*is_cancelled)(void *context), void *cancel_context);
+    /* `request` is a PlanTableScanRequest; what comes back lives in the arena. */
+    enum err (*plan)(void *run, struct slice request, struct arena *arena,
+                     struct lake_plan_page **ret_pages, size_t *ret_count, struct errinfo *info);
+    /* A file that a plan named, as the origin's person. Any thread. */
+    enum err (*open_object)(void *run, struct slice location, struct storage_object **ret_object,
+                            struct errinfo *info);
+};
+
 /* What a table is opened from; all of it outlives the source. */
 struct lake_origin {
     const struct identity *who; /* files are read as them */
@@ -40,8 +61,9 @@ struct lake_origin {
     struct iceberg_io io;                    /* passes `locate` too */
     struct slice cache_scope;                /* iceberg_scan_options.cache_scope */
     lake_locate_fn locate;
-    lake_open_fn open_remote; /* NULL: `locate` says why not */
-    void *context;            /* of both */
+    lake_open_fn open_remote;           /* NULL: `locate` says why not */
+    const struct lake_planner *planner; /* NULL = nobody: scans are planned here */
+    void *context;                      /* of all three */
     /* Where files must really be, else ERR_DENIED: metadata is written by others, and must not make
      * this program read what the catalog's owner did not mean. None: anywhere. */
     const struct slice *folders;
@@ -54,7 +76,8 @@ struct lake_origin {
 struct lake_source {
     struct lake_origin from;
     struct iceberg_name_mapping mapping;
-    bool has_position_deletes; /* or deletion vectors */
+    bool is_planned_elsewhere; /* no manifest is read: `planner` says which files there are */
+    bool has_position_deletes; /* or deletion vectors; or nobody knows */
     const struct lake_equality *equality;
     size_t equality_count;
     int64_t row_count; /* by the snapshot's summary; -1 = unknown */

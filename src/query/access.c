@@ -262,6 +262,18 @@ enum err access_open_sinks(struct warehouse *warehouse, const struct identity *w
     return ERR_OK;
 }
 
+static bool is_query_cancelled(void *context)
+{
+    return query_check_cancelled(context, NULL) != ERR_OK;
+}
+
+void access_watch(struct access *access, struct query *query)
+{
+    for (size_t i = 0; i < access->lake_count; i++) {
+        lake_scan_watch(access->lakes[i], is_query_cancelled, query);
+    }
+}
+
 void access_close(struct access *access)
 {
     if (access == NULL) {

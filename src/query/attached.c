@@ -121,6 +121,7 @@ enum option {
     OPTION_CLIENT_ID,
     OPTION_CLIENT_SECRET_FILE,
     OPTION_ETAG,
+    OPTION_PLANNING,
     OPTION_LENDS, /* written by ATTACH itself */
     OPTION_COUNT
 };
@@ -138,6 +139,7 @@ static const char *const option_names[OPTION_COUNT] = {
     [OPTION_CLIENT_ID] = "CLIENT_ID",
     [OPTION_CLIENT_SECRET_FILE] = "CLIENT_SECRET_FILE",
     [OPTION_ETAG] = "ETAG",
+    [OPTION_PLANNING] = "PLANNING",
     [OPTION_LENDS] = ATTACHED_LENDS,
 };
 
@@ -188,6 +190,22 @@ static enum err read_options(const struct system_catalog *kept, struct arena *ar
 static bool is_query_cancelled(void *context)
 {
     return query_check_cancelled(context, NULL) != ERR_OK;
+}
+
+static enum err read_planning(struct slice word, enum rest_planning *ret_planning,
+                              struct errinfo *info)
+{
+    static const char *const words[] = {"auto", "client", "server"};
+    static const enum rest_planning meant[] = {REST_PLANNING_UNSAID, REST_PLANNING_CLIENT,
+                                               REST_PLANNING_SERVER};
+    word = word.len == 0 ? SLICE("auto") : word;
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (slice_equal_fold(word, slice_of(words[i]))) {
+            *ret_planning = meant[i];
+            return ERR_OK;
+        }
+    }
+    return unknown("PLANNING", word, words, ARRAY_COUNT(words), info);
 }
 
 static enum err read_auth(const struct slice *values, struct rest_catalog *remote,
@@ -245,6 +263,7 @@ static enum err read_remote(struct session *session, const struct system_catalog
         .client_secret_file = values[OPTION_CLIENT_SECRET_FILE],
         .has_etags = slice_equal_fold(values[OPTION_ETAG], SLICE("true")),
     };
+    TRY(read_planning(values[OPTION_PLANNING], &remote->planning, info));
     if (remote->token_uri.len > 0) {
         TRY(rest_uri_check(catalog->rest, remote->token_uri, arena, &remote->token_uri, info));
     }

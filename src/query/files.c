@@ -5,6 +5,7 @@
  * alone, and the first that differs is named. That costs nothing while all is well, and needs no
  * parsing of the engine's words beyond a list of marks. */
 #include "base/mem.h"
+#include "query/files_int.h"
 #include "query/run_int.h"
 #include "sql/scan.h"
 

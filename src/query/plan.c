@@ -1096,6 +1096,7 @@ static enum err build_text(struct session *session, struct query *query, struct 
         limits_of(session, session->who, slice_of(session->default_schema), &asker);
     TRY(sql_ast_open(json, kept, SQL_FROM_USER, &limits, session->who, b.arena, &root->ast, info));
     plan->ast = root->ast;
+    session->wanted = plan_wanted(root->ast, b.arena);
     plan->reads_nothing = root->ast->reference_count == 0;
     plan->is_constant = sql_ast_is_constant(root->ast);
     plan->root = root;
@@ -1130,6 +1131,7 @@ enum err plan_build_new(struct session *session, struct query *query, struct sli
     session->memo_arena = plan->arena; /* all that the statement reads of catalogs is read once */
     enum err err = build_text(session, query, plan->travel.text, plan, info);
     session->memo_arena = NULL;
+    session->wanted = NULL;
     if (err != ERR_OK && info != NULL) {
         info->position = sql_travel_position(&plan->travel, info->position);
     }

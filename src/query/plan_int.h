@@ -9,6 +9,11 @@
 
 struct plan_node;
 
+/* What a statement can be about that asks information_schema for nothing else (plan_wanted.c).
+ * NULL: anything. */
+struct resolve_wanted;
+const struct resolve_wanted *plan_wanted(const struct sql_ast *ast, struct arena *arena);
+
 /* A table that a policy's subqueries read as their definer. */
 struct plan_read {
     struct slice subject;

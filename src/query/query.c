@@ -7,6 +7,7 @@
 #include "query/admission_int.h"
 #include "query/change_int.h"
 #include "query/dml_int.h"
+#include "query/files_int.h"
 #include "sql/scan.h"
 
 #define QUERY_ARENA_BYTES_MAX ((size_t)1 << 30)
@@ -164,6 +165,7 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     struct session *session = query->session;
     TRY(query_check_cancelled(query, info));
     TRY(access_open(session->warehouse, session->who, query->plan, NULL, &query->access, info));
+    access_watch(query->access, query);
     struct buf sql CLEANUP(buf_fini) = {0};
     if (access_bind(query->access, query->plan->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);

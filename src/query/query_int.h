@@ -87,8 +87,9 @@ struct session {
     struct workspace *workspace; /* shared with forks */
     struct resolve_memo *memo;   /* while a statement is planned, in its arena */
     struct arena *memo_arena;
-    struct rest_ahead *ahead; /* tables on their way while names are resolved; or NULL */
-    struct query *query;      /* the open one, or NULL; under lock for readers on other threads */
+    const struct resolve_wanted *wanted; /* what the statement can be about; NULL: anything */
+    struct rest_ahead *ahead;            /* tables on their way while names are resolved; or NULL */
+    struct query *query; /* the open one, or NULL; under lock for readers on other threads */
     pthread_mutex_t lock;
 };
 
@@ -236,12 +237,6 @@ MUST_USE enum err query_pull(struct query *query, struct ArrowArray *ret_batch,
 
 /* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
 MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
-/* If `info` is the engine's complaint about a file that is not what its table was registered as, it
- * is replaced by which file and what of it (for who may administer the table), and true. */
-bool files_explain(struct query *query, struct errinfo *info);
-/* Names the files in the engine's words, where the person may know them, and shortens those. */
-void files_polish(const struct query *query, struct errinfo *info);
-
 void query_explain_principal(const struct query *query, struct errinfo *info); /* is not there */
 /* What may be told about a failure where a policy applies. */
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);

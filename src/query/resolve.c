@@ -45,7 +45,8 @@ struct visible_list {
     struct session *session;
     const struct identity *who;
     struct arena *arena;
-    struct grant *grants; /* of all objects, one object's together, in their order */
+    const struct resolve_wanted *wanted; /* NULL: all */
+    struct grant *grants;                /* of all objects, one object's together, in their order */
     size_t grant_count;
     struct catalog_visible *items;
     size_t count;
@@ -156,20 +157,74 @@ static enum err add_attached_name(struct visible_list *list, const struct attach
     return add_visible(list, relation, info);
 }
 
+static bool is_wanted(const struct visible_list *list, const struct catalog_iceberg_name *name)
+{
+    const struct resolve_wanted *wanted = list->wanted;
+    return wanted == NULL || ((wanted->schema.len == 0 || slice_equal(wanted->schema, name->ns)) &&
+                              (wanted->name.len == 0 || slice_equal(wanted->name, name->name)));
+}
+
+/* A catalog elsewhere is asked for as many tables at once as the configuration says. */
+static void begin_loads(struct visible_list *list, const struct attached *attached,
+                        const struct catalog_iceberg_name *names, size_t count,
+                        struct rest_ahead *ahead)
+{
+    static const struct lake_travel now;
+    struct attached asked = *attached;
+    asked.catalog.remote.ahead = ahead;
+    for (size_t i = 0; i < count; i++) {
+        lake_open_ahead(&asked, list->who, names[i].ns, names[i].name, &now);
+    }
+}
+
+static enum err add_some(struct visible_list *list, const struct attached *attached,
+                         const struct catalog_iceberg_name *names, size_t count,
+                         struct errinfo *info)
+{
+    struct rest_ahead *ahead = NULL;
+    struct attached asked = *attached;
+    enum err err = ERR_OK;
+    bool is_remote = attached->catalog.kind == CATALOG_ICEBERG_REST;
+    if (is_remote && count > 1 && rest_ahead_new(attached->catalog.rest, &ahead, NULL) == ERR_OK) {
+        begin_loads(list, attached, names, count, ahead);
+    }
+    asked.catalog.remote.ahead = ahead;
+    for (size_t i = 0; err == ERR_OK && i < count; i++) {
+        err = add_attached_name(list, is_remote ? &asked : attached, &names[i], info);
+    }
+    rest_ahead_free(ahead);
+    return err;
+}
+
 /* A catalog that cannot be read hides what is in it, not what others hold. */
 static enum err add_attached(struct visible_list *list, const struct attached *attached,
                              struct errinfo *info)
 {
     struct catalog_iceberg_name *names;
     size_t count;
+    size_t kept = 0;
     struct errinfo ignored;
-    enum err err = catalog_iceberg_names(&attached->catalog, list->who, (struct slice){0},
+    const struct resolve_wanted *wanted = list->wanted;
+    if (wanted != NULL && wanted->catalog.len > 0 &&
+        !slice_equal(wanted->catalog, attached->catalog.name)) {
+        return ERR_OK;
+    }
+    enum err err = catalog_iceberg_names(&attached->catalog, list->who,
+                                         wanted == NULL ? (struct slice){0} : wanted->schema,
                                          list->arena, &names, &count, &ignored);
     if (err == ERR_NOMEM) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; err == ERR_OK && i < count; i++) {
-        TRY(add_attached_name(list, attached, &names[i], info));
+        if (is_wanted(list, &names[i])) {
+            names[kept++] = names[i];
+        }
+    }
+    bool is_remote = attached->catalog.kind == CATALOG_ICEBERG_REST;
+    size_t room = is_remote ? rest_ahead_room(attached->catalog.rest) : 0;
+    room = room == 0 ? 1 : room;
+    for (size_t i = 0; err == ERR_OK && i < kept; i += room) {
+        TRY(add_some(list, attached, names + i, kept - i < room ? kept - i : room, info));
     }
     return ERR_OK;
 }
@@ -204,7 +259,8 @@ static enum err list_visible(struct session *session, const struct identity *who
                              struct arena *arena, struct catalog_visible **ret_visible,
                              size_t *ret_count, struct errinfo *info)
 {
-    struct visible_list list = {.session = session, .who = who, .arena = arena};
+    struct visible_list list = {
+        .session = session, .who = who, .arena = arena, .wanted = session->wanted};
     struct system_relation *relations;
     size_t relation_count;
     TRY(load_grants(&list, info));
@@ -440,6 +496,7 @@ struct resolve_memo {
     struct catalog_system_input input;
     struct slice settings;
     struct pg_model *model;
+    const struct resolve_wanted *wanted; /* what it has of attached catalogs */
     struct resolve_memo *next;
 };
 
@@ -500,6 +557,7 @@ static enum err make_input(struct session *session, const struct identity *who, 
     TRY(resolve_namespaces(session, who, visible, visible_count, arena, &namespaces,
                            &namespace_count, info));
     memo->who = who;
+    memo->wanted = session->wanted;
     memo->input = (struct catalog_system_input){
         .system = session_store(session),
         .who = who,
@@ -529,7 +587,7 @@ static enum err find_memo(struct session *session, const struct identity *who, s
 {
     bool is_kept = session->memo_arena == arena;
     struct resolve_memo *memo = is_kept ? session->memo : NULL;
-    while (memo != NULL && memo->who != who) {
+    while (memo != NULL && (memo->who != who || memo->wanted != session->wanted)) {
         memo = memo->next;
     }
     if (memo == NULL) {
@@ -571,7 +629,11 @@ enum err resolve_number(struct session *session, const struct identity *who, con
     if (err != ERR_NOT_FOUND) {
         return err;
     }
-    TRY(find_memo(session, who, arena, &memo, info));
+    const struct resolve_wanted *wanted = session->wanted;
+    session->wanted = NULL; /* numbers are of all */
+    err = find_memo(session, who, arena, &memo, info);
+    session->wanted = wanted;
+    TRY(err);
     return catalog_pg_number(kind, text, &memo->input, arena, ret_oid, info);
 }
 

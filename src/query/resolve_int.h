@@ -8,6 +8,13 @@
 struct session;
 struct lake_travel;
 
+/* Tables that a question about names and columns can be about; empty texts: any. */
+struct resolve_wanted {
+    struct slice catalog;
+    struct slice schema;
+    struct slice name;
+};
+
 struct resolved {
     struct relation *relation;
     struct policy_effective effective;

@@ -7,6 +7,19 @@
 #include "query/query_int.h"
 #include "storage/remote.h"
 
+#define CACHE_MEMORY_MIN (256u * 1024 * 1024)
+
+/* 256 MiB at least: where the machine does not say what it has, too. */
+static uint64_t cache_memory_max(const struct config *config)
+{
+    uint64_t memory = config_bytes(config, CONFIG_STORAGE_CACHE_MEMORY);
+    uint64_t share = machine_memory_bytes() / 8;
+    if (!config_bool(config, CONFIG_STORAGE_CACHE)) {
+        return 0;
+    }
+    return memory != 0 ? memory : share > CACHE_MEMORY_MIN ? share : CACHE_MEMORY_MIN;
+}
+
 static enum err open_stores(const struct warehouse *warehouse, struct storage_remote **ret_stores,
                             struct errinfo *info)
 {
@@ -21,7 +34,7 @@ static enum err open_stores(const struct warehouse *warehouse, struct storage_re
         .timeout_ms = config_duration_ms(config, CONFIG_STORAGE_REQUEST_TIMEOUT),
         .patience_ms = config_duration_ms(config, CONFIG_STORAGE_PATIENCE),
         .connections_max = (unsigned)config_integer(config, CONFIG_STORAGE_CONNECTIONS),
-        .cache_memory_bytes = config_bytes(config, CONFIG_STORAGE_CACHE_MEMORY),
+        .cache_memory_bytes = cache_memory_max(config),
         .cache_disk_bytes = config_bytes(config, CONFIG_STORAGE_CACHE_DISK),
         .cache_folder = slice_of(folder),
         .cache_block_bytes = config_bytes(config, CONFIG_STORAGE_CACHE_BLOCK),
@@ -70,6 +83,7 @@ static enum err open_rest(struct warehouse *warehouse, struct storage_remote *st
         .breaker_pause_ms = config_duration_ms(config, CONFIG_CATALOG_PAUSE),
         .response_bytes_max = config_bytes(config, CONFIG_CATALOG_ANSWER_BYTES_MAX),
         .cache_bytes_max = config_bytes(config, CONFIG_CATALOG_CACHE_BYTES_MAX),
+        .loads_at_once = (unsigned)config_integer(config, CONFIG_CATALOG_LOADS),
         .ca_file = ca_file[0] == '\0' ? NULL : ca_file,
         .origins = config_text(config, CONFIG_CATALOG_ORIGINS),
         .allow_loopback_http = config_bool(config, CONFIG_CATALOG_INSECURE_LOOPBACK),

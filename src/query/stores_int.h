@@ -6,6 +6,9 @@
 struct warehouse;
 struct storage_remote;
 
+/* What this machine has; 0 = it does not say. */
+uint64_t machine_memory_bytes(void);
+
 /* How object stores are asked, and the block cache: opened with the first use, the warehouse's. */
 MUST_USE enum err warehouse_stores(struct warehouse *warehouse, struct storage_remote **ret_stores,
                                    struct errinfo *info);

@@ -12,12 +12,13 @@
 #include "query/admission_int.h"
 #include "query/login_int.h"
 #include "query/spill_int.h"
+#include "query/stores_int.h"
 #include "query/trail_int.h"
 #include "storage/remote.h"
 
 #define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)
 
-static uint64_t machine_memory_bytes(void)
+uint64_t machine_memory_bytes(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES);
     long page_bytes = sysconf(_SC_PAGESIZE);

@@ -151,13 +151,13 @@ def a_signature_is_kept_where_it_may():
     reset()
     lends()
     once = f"SELECT sum(id) FROM {TABLE} WHERE id > 3"
-    ask("bob", once, "storage.cache_memory=0")
+    ask("bob", once, "storage.cache=false")
     kept = len(signer.log)
     assert kept == len({(line["method"], line["uri"]) for line in signer.log}), "each request is signed once"
     for header in ("no-cache", "no-store, private", "private, max-age=0", "public"):
         signer.reset()
         signer.cache_control = header
-        ask("bob", once, "storage.cache_memory=0")
+        ask("bob", once, "storage.cache=false")
         assert len(signer.log) > kept, (header, kept, len(signer.log))
 
 

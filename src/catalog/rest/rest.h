@@ -22,6 +22,7 @@ struct identity;
 struct rest;
 struct rest_ahead;
 struct storage_remote;
+struct storage_object;
 
 struct rest_options {
     int64_t timeout_ms; /* of one request */
@@ -31,7 +32,8 @@ struct rest_options {
     int64_t breaker_pause_ms;
     uint64_t response_bytes_max;
     uint64_t cache_bytes_max;
-    const char *ca_file; /* NULL = the system's authorities */
+    unsigned loads_at_once; /* of a rest_ahead; 64 at most, 0 = none ahead */
+    const char *ca_file;    /* NULL = the system's authorities */
     const char *origins; /* where people's tokens may go beside a catalog's own address: with commas
                           * between; NULL = nowhere */
     bool allow_loopback_http;
@@ -50,6 +52,14 @@ enum rest_auth {
     REST_AUTH_CLIENT,   /* Moat's own, by client credentials: not in production */
 };
 
+/* Who plans scans of a table, as the catalog says ("scan-planning-mode"). */
+enum rest_planning {
+    REST_PLANNING_UNSAID, /* whoever likes to */
+    REST_PLANNING_CLIENT,
+    REST_PLANNING_SERVER,
+    REST_PLANNING_UNKNOWN, /* another word */
+};
+
 /* As ATTACH says it; plain data, kept by the caller. */
 struct rest_catalog {
     struct slice name; /* in SQL, for messages */
@@ -62,6 +72,7 @@ struct rest_catalog {
     struct slice scope;
     struct slice client_id;
     struct slice client_secret_file; /* absolute */
+    enum rest_planning planning;     /* asked for by ATTACH; UNSAID: as the table says */
     bool has_etags;                  /* what the catalog says of a person is covered by its ETags */
     struct slice request_id;         /* of the query that asks: X-Request-ID */
     bool (*is_cancelled)(void *context); /* asked while something waits; NULL = never */
@@ -137,6 +148,7 @@ struct rest_loaded {
     struct slice metadata_location; /* empty: not said */
     struct slice metadata;          /* JSON */
     struct slice restrictions;      /* "read-restrictions" as JSON; empty: none */
+    enum rest_planning planning;    /* tables */
 };
 
 /* ERR_NOT_FOUND (42P01) for what is neither a table nor a view. `all_snapshots`: with those that no
@@ -151,6 +163,8 @@ MUST_USE enum err rest_load(struct rest *rest, const struct rest_catalog *catalo
 MUST_USE enum err rest_ahead_new(struct rest *rest, struct rest_ahead **ret_ahead,
                                  struct errinfo *info);
 void rest_ahead_free(struct rest_ahead *ahead); /* gives up what nobody has asked for */
+/* How many it takes. */
+size_t rest_ahead_room(const struct rest *rest);
 /* What cannot be begun is loaded when it is asked for. `who` and the catalog's texts must outlive
  * it. */
 void rest_ahead_load(struct rest_ahead *ahead, const struct rest_catalog *catalog,
@@ -160,7 +174,6 @@ void rest_ahead_load(struct rest_ahead *ahead, const struct rest_catalog *catalo
 /* Opens an object of a table, which lies elsewhere (storage_is_remote), with what the catalog
  * vended to `who` for that table: they are renewed while something reads with them, or each request
  * is signed by the catalog. ERR_DENIED (42501): it lent nothing for this location. */
-struct storage_object;
 MUST_USE enum err rest_open_object(struct rest *rest, const struct rest_catalog *catalog,
                                    const struct identity *who, const struct rest_namespace *ns,
                                    struct slice name, struct slice location,

@@ -7,7 +7,7 @@
 #include "catalog/rest/rest_ahead_int.h"
 #include "catalog/rest/rest_int.h"
 
-#define JOBS_MAX 16u
+#define JOBS_MAX 64u
 
 struct job {
     struct rest_ahead *ahead;
@@ -27,9 +27,16 @@ struct job {
 struct rest_ahead {
     struct rest *rest;
     atomic_bool is_over; /* nobody will ask for the rest */
+    size_t jobs_max;
     size_t count;
     struct job jobs[JOBS_MAX];
 };
+
+size_t rest_ahead_room(const struct rest *rest)
+{
+    unsigned at_once = rest->options.loads_at_once;
+    return at_once < JOBS_MAX ? at_once : JOBS_MAX;
+}
 
 enum err rest_ahead_new(struct rest *rest, struct rest_ahead **ret_ahead, struct errinfo *info)
 {
@@ -38,6 +45,7 @@ enum err rest_ahead_new(struct rest *rest, struct rest_ahead **ret_ahead, struct
         return errinfo_nomem(info);
     }
     ahead->rest = rest;
+    ahead->jobs_max = rest_ahead_room(rest);
     *ret_ahead = ahead;
     return ERR_OK;
 }
@@ -121,7 +129,8 @@ void rest_ahead_load(struct rest_ahead *ahead, const struct rest_catalog *catalo
                      const struct identity *who, const struct rest_namespace *ns, struct slice name,
                      bool all_snapshots)
 {
-    if (ahead->count == JOBS_MAX || find(ahead, catalog, who, ns, name, all_snapshots) != NULL) {
+    if (ahead->count == ahead->jobs_max ||
+        find(ahead, catalog, who, ns, name, all_snapshots) != NULL) {
         return;
     }
     struct job *job = &ahead->jobs[ahead->count];
@@ -144,7 +153,7 @@ void rest_ahead_load(struct rest_ahead *ahead, const struct rest_catalog *catalo
 static enum err give(const struct job *job, struct arena *arena, struct rest_loaded *ret_loaded,
                      struct errinfo *info)
 {
-    struct rest_loaded loaded = {.is_view = job->loaded.is_view};
+    struct rest_loaded loaded = {.is_view = job->loaded.is_view, .planning = job->loaded.planning};
     bool is_copied = arena_slice(arena, job->loaded.metadata_location, &loaded.metadata_location) &&
                      arena_slice(arena, job->loaded.metadata, &loaded.metadata) &&
                      arena_slice(arena, job->loaded.restrictions, &loaded.restrictions);

@@ -1,5 +1,5 @@
 /* Answers: bytes of a server that is asked with people's tokens, and trusted with nothing else. */
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_plan_int.h"
 
 #include <ctype.h>
 
@@ -121,7 +121,8 @@ static enum err broken(struct errinfo *info)
 }
 
 static enum err read_member(struct cursor *c, struct arena *arena, const char *const *keys,
-                            size_t key_count, struct slice *values, struct errinfo *info)
+                            size_t key_count, bool is_strict, struct slice *values,
+                            struct errinfo *info)
 {
     struct slice key;
     skip_space(c);
@@ -147,11 +148,14 @@ static enum err read_member(struct cursor *c, struct arena *arena, const char *c
                                keys[i]);
         }
         values[i] = slice_trim((struct slice){c->text.ptr + start, c->at - start});
+        return ERR_OK;
     }
-    return ERR_OK;
+    return is_strict ? errinfo_set(info, ERR_UNSUPPORTED, "08P01",
+                                   "the catalog's answer has a member that is not known here")
+                     : ERR_OK;
 }
 
-enum err rest_members(struct slice text, const char *const *keys, size_t key_count,
+static enum err split(struct slice text, const char *const *keys, size_t key_count, bool is_strict,
                       struct slice *ret_values, struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "members", 0);
@@ -169,7 +173,7 @@ enum err rest_members(struct slice text, const char *const *keys, size_t key_cou
             return broken(info);
         }
         is_first = false;
-        TRY(read_member(&c, arena, keys, key_count, ret_values, info));
+        TRY(read_member(&c, arena, keys, key_count, is_strict, ret_values, info));
     }
     skip_space(&c);
     if (c.at != text.len) {
@@ -181,6 +185,18 @@ enum err rest_members(struct slice text, const char *const *keys, size_t key_cou
         }
     }
     return ERR_OK;
+}
+
+enum err rest_members(struct slice text, const char *const *keys, size_t key_count,
+                      struct slice *ret_values, struct errinfo *info)
+{
+    return split(text, keys, key_count, false, ret_values, info);
+}
+
+enum err rest_members_only(struct slice text, const char *const *keys, size_t key_count,
+                           struct slice *ret_values, struct errinfo *info)
+{
+    return split(text, keys, key_count, true, ret_values, info);
 }
 
 /* ---- errors ---- */

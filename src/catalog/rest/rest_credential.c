@@ -1,7 +1,7 @@
 /* Credentials for storage, as a catalog vends them for one person and table: out of an answer, into
  * a grant of storage, which has newer ones fetched while something still reads. */
 #include "base/mem.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_sign_int.h"
 #include "fetch/fetch.h"
 #include "identity/identity.h"
 
@@ -195,13 +195,14 @@ static enum err renew(void *context, struct storage_grant *grant, struct errinfo
         return errinfo_nomem(info);
     }
     TRY(rest_call__open(lender->rest, &lender->catalog, lender->who, &call, info));
-    TRY(rest_load__vended(&call, &lender->ns, lender->name, &vended));
+    TRY(rest_load__vended(&call, &lender->ns, lender->name, lender->plan_id, &vended));
     TRY(rest_vended__list(&vended, arena, &credentials, &count, info));
     return storage_grant_renew(grant, credentials, count, info);
 }
 
 static bool copy_texts(struct arena *arena, const struct rest_call *call,
-                       const struct rest_namespace *ns, struct slice name, struct lender *lender)
+                       const struct rest_namespace *ns, struct slice name, struct slice plan_id,
+                       struct lender *lender)
 {
     struct rest_catalog *catalog = &lender->catalog;
     *catalog = *call->catalog;
@@ -211,7 +212,8 @@ static bool copy_texts(struct arena *arena, const struct rest_call *call,
         &catalog->name,      &catalog->uri,   &catalog->warehouse, &catalog->token_uri,
         &catalog->audience,  &catalog->scope, &catalog->client_id, &catalog->client_secret_file,
         &catalog->request_id};
-    bool is_copied = arena_slice(arena, name, &lender->name);
+    bool is_copied =
+        arena_slice(arena, name, &lender->name) && arena_slice(arena, plan_id, &lender->plan_id);
     for (size_t i = 0; is_copied && i < ARRAY_COUNT(texts); i++) {
         is_copied = arena_slice(arena, *texts[i], texts[i]);
     }
@@ -234,7 +236,7 @@ static bool has_signed(const struct storage_credential *credentials, size_t coun
 }
 
 enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns, struct slice name,
-                   const struct rest_vended *vended, struct slice signing,
+                   struct slice plan_id, const struct rest_vended *vended, struct slice signing,
                    struct storage_grant **ret_grant, const struct identity **ret_lent_to)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lending", 0);
@@ -252,7 +254,7 @@ enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns
     }
     struct lender *lender CLEANUP(lender_cleanup) = mem_calloc(1, sizeof(*lender));
     if (lender == NULL || (lender->arena = arena_new(NULL, "lender", 0)) == NULL ||
-        !copy_texts(lender->arena, call, ns, name, lender)) {
+        !copy_texts(lender->arena, call, ns, name, plan_id, lender)) {
         return errinfo_nomem(call->info);
     }
     if (has_signed(credentials, count)) {

@@ -2,7 +2,7 @@
  * what is told of an error is short and printable. The first byte chooses the parser. */
 #include "base/fuzz.h"
 #include "base/mem.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_plan_int.h"
 
 static void fuzz_members(struct slice text)
 {
@@ -53,6 +53,19 @@ static void fuzz_vended(const struct rest_call *call, struct slice text, struct 
     }
 }
 
+static enum err fuzz_plan(const struct rest_call *call, struct slice text, struct arena *arena)
+{
+    struct rest_plan_answer answer;
+    enum rest_plan_kind kind = (enum rest_plan_kind)(text.len % 3);
+    enum err err = rest_plan__parse(call, kind, text, arena, &answer);
+    if (err == ERR_OK) {
+        bool is_done = answer.status == REST_PLAN_COMPLETED;
+        ASSERT(is_done || (answer.task_count == 0 && answer.page.tasks.len == 0 &&
+                           answer.credentials.len == 0));
+    }
+    return err;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "fuzz", 256u << 20);
@@ -67,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct slice text = {(const char *)data + 1, size - 1};
     enum err err = ERR_OK;
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
     case 0:
         fuzz_members(text);
         break;
@@ -88,6 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 6:
         err = rest_restrictions_parse(text, arena, &restrictions, &info);
+        break;
+    case 7:
+        err = fuzz_plan(&call, text, arena);
         break;
     }
     ASSERT(err == ERR_OK || info.message[0] != '\0');

@@ -95,6 +95,10 @@ enum rest_endpoint {
     REST_UPDATE_TABLE = 1 << 12,
     REST_DROP_TABLE = 1 << 13,
     REST_RENAME_TABLE = 1 << 14,
+    REST_PLAN_SCAN = 1 << 15,
+    REST_FETCH_PLAN = 1 << 16,
+    REST_CANCEL_PLAN = 1 << 17,
+    REST_FETCH_TASKS = 1 << 18,
 };
 
 /* What the catalog told this person of itself. */
@@ -103,7 +107,8 @@ struct rest_config {
     char *prefix; /* encoded, with a slash at its end; empty = none */
     char *separator;
     unsigned endpoints;
-    bool takes_keys; /* Idempotency-Key */
+    bool takes_keys;             /* Idempotency-Key */
+    enum rest_planning planning; /* of tables that say nothing of it */
     int64_t fetched_us;
 };
 
@@ -246,24 +251,17 @@ struct lender {
     struct rest_namespace ns;
     struct slice name;
     struct slice sign_url;        /* empty: nothing is signed */
+    struct slice plan_id;         /* what it was lent for; empty: for the table */
     struct slice sign_properties; /* a JSON object, which the signer wants back; may be empty */
     bool names_provider;          /* it is the REST specification's own endpoint */
 };
 
-/* rest_sign.c. Where to: from the table's properties and `signing`, the "remote-signing-config" of
- * its answer (may be empty). ERR_DENIED for an address that people's tokens do not go to. */
-MUST_USE enum err rest_sign__prepare(const struct rest_call *call, const struct rest_vended *vended,
-                                     struct slice signing, struct lender *lender);
-/* A storage_sign_cb; `context` is the lender. */
-MUST_USE enum err rest_sign(void *context, const struct storage_to_sign *request,
-                            struct storage_signed *ret_signed, struct errinfo *info);
-
 /* A grant of storage for one table and person, renewed by this catalog, which holds `*ret_lent_to`.
- * NULL: nothing was vended. */
+ * NULL: nothing was vended. `plan_id`: it is for that plan's files; empty: for the table's. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
-                            struct slice name, const struct rest_vended *vended,
-                            struct slice signing, struct storage_grant **ret_grant,
-                            const struct identity **ret_lent_to);
+                            struct slice name, struct slice plan_id,
+                            const struct rest_vended *vended, struct slice signing,
+                            struct storage_grant **ret_grant, const struct identity **ret_lent_to);
 
 /* ---- tables (rest_load.c) ---- */
 
@@ -273,6 +271,7 @@ struct rest_table {
     struct storage_grant *grant;    /* NULL: nothing was vended */
     const struct identity *lent_to; /* the same person, held by the grant */
     bool is_view;
+    enum rest_planning planning;
     char *etag;
     char *metadata_location;
     struct secret metadata; /* wiped with the rest: column bounds are data too */
@@ -291,9 +290,10 @@ MUST_USE enum err rest_load__made(const struct rest_call *call, const struct res
                                   struct rest_table **ret_table);
 MUST_USE enum err rest_load__give(const struct rest_table *table, struct arena *arena,
                                   struct rest_loaded *ret_loaded, struct errinfo *info);
-/* Credentials of a table, asked for anew. */
+/* Credentials of a table, or of a plan of it, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
-                                    struct slice name, struct rest_vended *ret_vended);
+                                    struct slice name, struct slice plan_id,
+                                    struct rest_vended *ret_vended);
 /* Connections to the store, of this person and catalog (rest_http.c): a reference. */
 struct fetch_pool;
 MUST_USE enum err rest_http__store_pool(const struct rest_call *call, struct fetch_pool **ret_pool);

@@ -6,7 +6,7 @@
  * its ETags, so it is asked that way only where ATTACH says that it may (ETAG true). */
 #include "base/mem.h"
 #include "catalog/rest/rest_ahead_int.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_plan_int.h"
 #include "identity/identity.h"
 
 enum member {
@@ -82,8 +82,31 @@ static enum err fill_grant(const struct rest_call *call, const struct rest_names
 {
     struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
     TRY(rest_vended__parse(call, values[MEMBER_CREDENTIALS], values[MEMBER_CONFIG], &vended));
-    return rest_lend(call, ns, name, &vended, values[MEMBER_SIGNING], &table->grant,
-                     &table->lent_to);
+    return rest_lend(call, ns, name, (struct slice){0}, &vended, values[MEMBER_SIGNING],
+                     &table->grant, &table->lent_to);
+}
+
+static enum err read_planning(const struct rest_call *call, struct slice config,
+                              enum rest_planning *ret_planning)
+{
+    static const char *const keys[] = {"scan-planning-mode"};
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "planning", 0);
+    struct slice value = {0};
+    struct json *mode = NULL;
+    if (config.len > 0) {
+        TRY(rest_members(config, keys, 1, &value, call->info));
+    }
+    if (value.len == 0) {
+        *ret_planning = call->config->planning;
+        return ERR_OK;
+    }
+    enum err err = arena == NULL ? ERR_NOMEM : json_parse(arena, value, NULL, &mode, NULL);
+    if (err == ERR_NOMEM) {
+        return errinfo_nomem(call->info);
+    }
+    bool is_text = err == ERR_OK && mode->type == JSON_STRING && mode->text.len > 0;
+    *ret_planning = is_text ? rest_planning_of(mode->text) : REST_PLANNING_UNKNOWN;
+    return ERR_OK;
 }
 
 static enum err fill(const struct rest_call *call, const struct rest_namespace *ns,
@@ -96,7 +119,8 @@ static enum err fill(const struct rest_call *call, const struct rest_namespace *
     }
     TRY(read_location(call, values[MEMBER_LOCATION], &table->metadata_location));
     if (!table->is_view) {
-        TRY(fill_grant(call, ns, name, values, table));
+        TRY(read_planning(call, values[MEMBER_CONFIG], &table->planning));
+        TRY(fill_grant(call, ns, name, values, table)); /* wipes what it reads */
     }
     struct slice restrictions = values[MEMBER_RESTRICTIONS];
     bool is_kept = secret_copy(values[MEMBER_METADATA], &table->metadata) &&
@@ -207,7 +231,7 @@ static enum err ask_either(const struct rest_call *call, const struct rest_names
 enum err rest_load__give(const struct rest_table *table, struct arena *arena,
                          struct rest_loaded *ret_loaded, struct errinfo *info)
 {
-    struct rest_loaded loaded = {.is_view = table->is_view};
+    struct rest_loaded loaded = {.is_view = table->is_view, .planning = table->planning};
     bool is_copied =
         arena_slice(arena, slice_of(table->metadata_location), &loaded.metadata_location) &&
         arena_slice(arena, secret_slice(&table->metadata), &loaded.metadata) &&
@@ -274,7 +298,7 @@ enum err rest_load__made(const struct rest_call *call, const struct rest_namespa
 
 /* By the endpoint for it, or, where there is none, by loading the table again. */
 enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
-                           struct slice name, struct rest_vended *ret_vended)
+                           struct slice name, struct slice plan_id, struct rest_vended *ret_vended)
 {
     static const char *const wanted[] = {"storage-credentials", "config"};
     struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
@@ -285,6 +309,10 @@ enum err rest_load__vended(const struct rest_call *call, const struct rest_names
     buf_append_str(&path, "/tables/");
     rest_url__encode(&path, name);
     buf_append_str(&path, has_endpoint ? "/credentials" : "?snapshots=refs");
+    if (has_endpoint && plan_id.len > 0) {
+        buf_append_str(&path, "?planId=");
+        rest_url__encode(&path, plan_id);
+    }
     const struct rest_question question = {
         .path = buf_slice(&path), .delegates = true, .what = "table", .name = name};
     if (buf_failed(&path)) {

@@ -1,7 +1,7 @@
 /* Lists and the configuration, out of JSON that a catalog wrote. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_plan_int.h"
 
 #define ENDPOINTS_DEFAULT                                                                          \
     (REST_LIST_NAMESPACES | REST_LOAD_NAMESPACE | REST_CREATE_NAMESPACE | REST_DROP_NAMESPACE |    \
@@ -27,6 +27,10 @@ static const struct {
     {"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}", REST_UPDATE_TABLE},
     {"DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}", REST_DROP_TABLE},
     {"POST /v1/{prefix}/tables/rename", REST_RENAME_TABLE},
+    {"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/plan", REST_PLAN_SCAN},
+    {"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/plan/{plan-id}", REST_FETCH_PLAN},
+    {"DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}/plan/{plan-id}", REST_CANCEL_PLAN},
+    {"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/tasks", REST_FETCH_TASKS},
 };
 
 /* ---- lists ---- */
@@ -193,6 +197,14 @@ static enum err check_uri(const struct rest_call *call, const struct json *root)
     return ERR_DENIED;
 }
 
+enum rest_planning rest_planning_of(struct slice mode)
+{
+    return mode.len == 0                             ? REST_PLANNING_UNSAID
+           : slice_equal_fold(mode, SLICE("client")) ? REST_PLANNING_CLIENT
+           : slice_equal_fold(mode, SLICE("server")) ? REST_PLANNING_SERVER
+                                                     : REST_PLANNING_UNKNOWN;
+}
+
 enum err rest_parse__config(const struct rest_call *call, struct slice text,
                             struct rest_config **ret_config)
 {
@@ -223,6 +235,7 @@ enum err rest_parse__config(const struct rest_call *call, struct slice text,
     config->prefix = mem_slicedup(buf_slice(&prefix));
     config->endpoints = read_endpoints(root);
     config->takes_keys = json_get_text(root, "idempotency-key-lifetime").len > 0;
+    config->planning = rest_planning_of(property(root, "scan-planning-mode"));
     config->fetched_us = clock_mono_us();
     if (buf_failed(&prefix) || config->separator == NULL || config->prefix == NULL) {
         rest_item__unref(&config->item);

@@ -4,7 +4,7 @@
  * and ".../tables/{table}/sign" of the REST specification. A catalog says by its endpoints, or by
  * properties of a table, which it has. */
 #include "base/mem.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_sign_int.h"
 #include "fetch/fetch.h"
 #include "identity/identity.h"
 

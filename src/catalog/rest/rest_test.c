@@ -164,6 +164,7 @@ static void world_open(struct world *w)
                                    .breaker_pause_ms = 300,
                                    .response_bytes_max = 1 << 20,
                                    .cache_bytes_max = 1 << 20,
+                                   .loads_at_once = 16,
                                    .allow_loopback_http = true};
     *w = (struct world){.who = person("anna"), .other = person("bob")};
     pthread_mutex_init(&w->lock, NULL);

@@ -29,7 +29,8 @@ class RestCatalog:
                            "io-impl": "org.apache.iceberg.hadoop.HadoopFileIO"}.items():
             settings.put(key, value)
         catalog = jvm.org.apache.iceberg.CatalogUtil.buildIcebergCatalog("rest", settings, jvm.org.apache.hadoop.conf.Configuration())
-        servlet = jvm.org.apache.iceberg.rest.RESTCatalogServlet(jvm.org.apache.iceberg.rest.RESTCatalogAdapter(catalog))
+        self.gateway, self.adapter = gateway, jvm.org.apache.iceberg.rest.RESTCatalogAdapter(catalog)
+        servlet = jvm.org.apache.iceberg.rest.RESTCatalogServlet(self.adapter)
         handler = jvm.org.eclipse.jetty.ee10.servlet.ServletContextHandler()
         handler.addServlet(jvm.org.eclipse.jetty.ee10.servlet.ServletHolder(servlet), "/*")
         server = jvm.org.eclipse.jetty.server.Server()
