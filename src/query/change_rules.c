@@ -93,11 +93,10 @@ enum err change_checks_of(const struct temp_table *table, enum change_scope scop
         bool is_key = rule->kind == RULE_PRIMARY_KEY || rule->kind == RULE_UNIQUE;
         bool is_whole = rule->kind == RULE_NOT_NULL || rule->kind == RULE_SERIAL ||
                         rule->kind == RULE_PRIMARY_KEY;
-        for (size_t c = 0; is_whole && scope != CHANGE_KEYS && c < rule->column_count; c++) {
+        for (size_t c = 0; is_whole && c < rule->column_count; c++) {
             add(&checks, rule, rule->columns[c]);
         }
-        if ((is_key && scope != CHANGE_ROWS) ||
-            (rule->kind == RULE_CHECK && scope != CHANGE_KEYS)) {
+        if (is_key || rule->kind == RULE_CHECK) {
             add(&checks, rule, SLICE(""));
         }
     }
@@ -111,6 +110,9 @@ void change_write_checks(const struct temp_table *table, const struct change_che
     for (size_t i = 0; i < checks->count; i++) {
         const struct change_check *check = &checks->items[i];
         buf_append_str(out, ", ");
+        bool is_of_marked = checks->scope == CHANGE_MARKED &&
+                            (check->column.len > 0 || check->rule->kind == RULE_CHECK);
+        buf_append_str(out, is_of_marked ? CHANGE_HIT " AND " : "");
         if (check->column.len > 0) {
             write_name(table, check->column, out);
             buf_append_str(out, " IS NULL");

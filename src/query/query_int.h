@@ -247,6 +247,9 @@ struct query {
     bool is_answered;         /* from the plan's constant: the record of its end is its only one */
     bool is_given;            /* that constant, by query_next */
     struct copy_in *copy_in;  /* of one that takes rows; set under the session's lock */
+    const char *marker;       /* of errors that Moat raises itself, and tells in its own words */
+    bool may_change_temps;    /* which are `temps_before` again if it fails */
+    struct temp_set *temps_before; /* held */
     atomic_bool is_cancelled;
     atomic_bool is_timed_out;
     int64_t deadline_us; /* monotonic; 0 = none */
