@@ -51,6 +51,23 @@ def rules(client):
         refused("42703", client.query, statement)
 
 
+def lengths(client):
+    """What is too long for its column is no value of it."""
+    ask = client.query
+    ask("CREATE TEMP TABLE l (a VARCHAR(2), b CHAR(3), c BIT(3), d VARBIT(3), e CHARACTER VARYING(1) DEFAULT 'x', f VARCHAR)")
+    ask("INSERT INTO l VALUES ('ab', 'abc', '101', '1', 'y', 'as long as you like')")
+    for statement, code in (("INSERT INTO l (a) VALUES ('abc')", "22001"), ("INSERT INTO l (b) VALUES ('abcd')", "22001"), ("INSERT INTO l (c) VALUES ('10')", "22026"),
+                            ("INSERT INTO l (c) VALUES ('1010')", "22026"), ("INSERT INTO l (d) VALUES ('1010')", "22001"), ("INSERT INTO l (e) VALUES ('xy')", "22001"),
+                            ("UPDATE l SET a = a || 'c'", "22001")):
+        refused(code, client.query, statement)
+    ask("INSERT INTO l (a) VALUES ('\u00e9\u00e9')")
+    client.send(message("Q", text("COPY l (a) FROM STDIN")))
+    client.until("G")
+    client.send(message("d", b"abc\n") + message("c"))
+    refused("22001", lambda: client.rows(client.until("Z")))
+    assert ask("SELECT a, b, c, d, e, f FROM l ORDER BY a") == [["ab", "abc", "101", "1", "y", "as long as you like"], ["\u00e9\u00e9", None, None, None, "x", None]]
+
+
 def numbers(client):
     ask = client.query
     ask("CREATE TEMP TABLE s (id SERIAL PRIMARY KEY, v TEXT)")
@@ -286,7 +303,7 @@ def if_there(case, module):
     return maybe
 
 
-CASES = [on_both(case) for case in (rules, numbers, transactions, copied, prepared, failed)]
+CASES = [on_both(case) for case in (rules, lengths, numbers, transactions, copied, prepared, failed)]
 CASES += [limits]
 CASES += [if_there(psycopg_3, "psycopg"), if_there(psycopg_2, "psycopg2"), if_there(asyncpg_, "asyncpg")]
 
