@@ -126,6 +126,8 @@ def prepared(client):
         types = [struct.unpack(f"!{(len(body) - 2) // 4}I", body[2:]) for kind, body in messages if kind == "t"]
         return types[0] if types else None, client.rows(messages)
 
+    for statement in ("CREATE TEMP TABLE prepared (a INTEGER)", "CREATE TEMP TABLE filled AS SELECT 1 AS a", "TRUNCATE filled", "DROP TABLE filled"):
+        assert ask(statement) == ((), []), statement
     assert ask("INSERT INTO p VALUES ($1, $2, $3, $4, $5)", "1", "it's", "2020-01-01", "1.5", "t") == ((23, 25, 1082, 701, 16), [])
     assert ask("INSERT INTO p VALUES ($1, $2, $3, $4, $5)", "-2", None, None, "-inf", "off", is_described=False) == (None, [])
     assert ask("INSERT INTO p (b, a) VALUES ($2, $1), ('x', 4) RETURNING a, b", struct.pack("!i", 3), b"\\d", binary=(1, 0)) == ((23, 25), [["3", "\\d"], ["4", "x"]])
