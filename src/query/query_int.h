@@ -26,7 +26,6 @@
 #include "system/transaction.h"
 
 struct admission;
-struct rest_ahead;
 struct copy_in; /* run_copy_in.c */
 struct fair_ticket;
 struct login_guard;

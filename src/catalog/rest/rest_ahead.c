@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "base/mem.h"
+#include "catalog/rest/rest_ahead_int.h"
 #include "catalog/rest/rest_int.h"
 
 #define JOBS_MAX 16u

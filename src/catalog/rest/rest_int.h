@@ -291,11 +291,6 @@ MUST_USE enum err rest_load__made(const struct rest_call *call, const struct res
                                   struct rest_table **ret_table);
 MUST_USE enum err rest_load__give(const struct rest_table *table, struct arena *arena,
                                   struct rest_loaded *ret_loaded, struct errinfo *info);
-/* An answer that is on its way for this statement. False: there is none. */
-bool rest_ahead__take(const struct rest_catalog *catalog, const struct identity *who,
-                      const struct rest_namespace *ns, struct slice name, bool all_snapshots,
-                      struct arena *arena, struct rest_loaded *ret_loaded, enum err *ret_err,
-                      struct errinfo *info);
 /* Credentials of a table, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct rest_vended *ret_vended);

@@ -5,6 +5,7 @@
  * "as before" (304). That says nothing of a policy or a right that the catalog does not put into
  * its ETags, so it is asked that way only where ATTACH says that it may (ETAG true). */
 #include "base/mem.h"
+#include "catalog/rest/rest_ahead_int.h"
 #include "catalog/rest/rest_int.h"
 #include "identity/identity.h"
 
