@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "query/admission_int.h"
 #include "query/change_int.h"
+#include "query/watchdog_int.h"
 #include "sql/scan.h"
 
 #define QUERY_ARENA_BYTES_MAX ((size_t)1 << 30)

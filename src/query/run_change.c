@@ -6,7 +6,7 @@
  *
  * Files do not change: UPDATE and DELETE write a table anew. Whether a row is meant is asked once:
  * a condition may say something else the second time (random(), now(), a table elsewhere), and the
- * row would be there twice, or not at all. What RETURNING gives is read from a file of the rows that
+ * row would be there twice, or not at all. What RETURNING gives is read from a file of rows that
  * were changed. A statement that fails, be it in RETURNING, leaves the tables as they were. */
 #include "base/io.h"
 #include "query/change_rules_int.h"

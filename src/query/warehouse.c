@@ -13,6 +13,7 @@
 #include "query/login_int.h"
 #include "query/spill_int.h"
 #include "query/trail_int.h"
+#include "query/watchdog_int.h"
 #include "storage/remote.h"
 
 #define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)

@@ -400,7 +400,7 @@ TEST(attack, a_broken_rule_tells_no_value)
     fixture_close(&f);
 }
 
-/* A condition that says something else each time it is asked neither loses a row nor doubles one. */
+/* A condition that says something else each time neither loses a row nor doubles one. */
 TEST(attack, chance_changes_no_row_that_it_does_not_name)
 {
     struct fixture f;
