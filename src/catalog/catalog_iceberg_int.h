@@ -74,6 +74,13 @@ MUST_USE enum err iceberg_local__properties(const struct catalog_iceberg *catalo
                                             struct iceberg_property **ret_properties,
                                             size_t *ret_count, struct errinfo *info);
 
+/* A name that the namespace has not yet, in the open transaction. ERR_EXISTS, ERR_NOT_FOUND
+ * (3F000). */
+MUST_USE enum err iceberg_local__insert(const struct catalog_iceberg *catalog,
+                                        struct iceberg_db *db,
+                                        const struct catalog_iceberg_name *row,
+                                        struct errinfo *info);
+
 /* ---- iceberg_hadoop and iceberg_static ---- */
 
 MUST_USE enum err iceberg_hadoop__names(const struct catalog_iceberg *catalog,

@@ -270,8 +270,8 @@ static enum err check_free(const struct catalog_iceberg *catalog, struct iceberg
                   : ERR_OK;
 }
 
-static enum err insert_name(const struct catalog_iceberg *catalog, struct iceberg_db *db,
-                            const struct catalog_iceberg_name *row, struct errinfo *info)
+enum err iceberg_local__insert(const struct catalog_iceberg *catalog, struct iceberg_db *db,
+                               const struct catalog_iceberg_name *row, struct errinfo *info)
 {
     bool exists = false;
     struct slice texts[] = {db->catalog_name, row->ns, row->name, row->metadata_location,
@@ -311,7 +311,7 @@ enum err catalog_iceberg_register(const struct catalog_iceberg *catalog, const s
     TRY(iceberg_catalog__check_name(name, false, info));
     TRY(check_metadata(catalog, who, is_view, metadata_location, info));
     TRY(iceberg_db__open(catalog, true, &db, info));
-    return finish(catalog, &db, insert_name(catalog, &db, &row, info), info);
+    return finish(catalog, &db, iceberg_local__insert(catalog, &db, &row, info), info);
 }
 
 /* The rows of a kind: layout version 0 has tables only. */

@@ -316,6 +316,15 @@ void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct
     ops(grant)->grant_uri_out(grant, index, ret_uri);
 }
 
+void engine_grant_uri_folder(const struct engine_grant *grant, struct buf *ret_uri)
+{
+    size_t before = ret_uri->len;
+    ops(grant)->grant_uri_out(grant, 0, ret_uri);
+    while (ret_uri->len > before && ret_uri->ptr[ret_uri->len - 1] != 't') {
+        ret_uri->ptr[--ret_uri->len] = '\0'; /* the number behind "out" */
+    }
+}
+
 void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri)
 {
     ops(grant)->grant_uri_scan(grant, index, ret_uri);

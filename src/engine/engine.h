@@ -144,6 +144,9 @@ DEFINE_CLEANUP(struct engine_grant, engine_grant_cleanup, engine_grant_close)
 /* Appends "moat://<grant>/<index><extension>", unguessable. */
 void engine_grant_uri(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 void engine_grant_uri_out(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
+/* Appends "moat://<grant>/out": the folder of all sinks. A COPY into it with FILENAME_PATTERN
+ * 'f{i}' writes its file i to sink i; several at once, each from front to back. */
+void engine_grant_uri_folder(const struct engine_grant *grant, struct buf *ret_uri);
 /* Appends "moat://<grant>/s<index>", which moat_scan('...') reads. */
 void engine_grant_uri_scan(const struct engine_grant *grant, size_t index, struct buf *ret_uri);
 /* Appends "moat://<grant>/rows", which moat_rows('...') reads. */

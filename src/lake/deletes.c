@@ -352,6 +352,11 @@ static enum err make_ready(struct lake_deletes *deletes, struct errinfo *info)
     return err;
 }
 
+bool lake__deletes_has(const struct lake_deletes *deletes, size_t object)
+{
+    return object < deletes->position_capacity && deletes->positions[object] != NULL;
+}
+
 enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t first,
                             size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
                             struct errinfo *info)

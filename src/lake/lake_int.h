@@ -94,6 +94,8 @@ DEFINE_CLEANUP(struct lake_deletes, lake__deletes_cleanup, lake__deletes_close)
 MUST_USE enum err lake__deletes_add(struct lake_deletes *deletes, size_t object, struct slice path,
                                     const struct iceberg_scan_plan *plan,
                                     const struct iceberg_scan_file *file, struct errinfo *info);
+/* Whether any were added for the file. */
+bool lake__deletes_has(const struct lake_deletes *deletes, size_t object);
 /* Any thread. */
 MUST_USE enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t first,
                                      size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,

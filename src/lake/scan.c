@@ -45,7 +45,9 @@ struct lake_scan {
     struct lake_map paths; /* of data and delete files, to numbers of `objects` */
     struct opened **objects;
     size_t object_capacity;
-    struct lake_map groups; /* spec and partition, to groups less 1 */
+    const struct lake_subset *subset; /* NULL: all of the table */
+    struct lake_map subset_paths;     /* to numbers in it */
+    struct lake_map groups;           /* spec and partition, to groups less 1 */
     struct lake_deletes *deletes;
     struct lake_scan_counts planned; /* the part that planning knows */
     enum err failed; /* of planning, with `failure`: what it leaves behind is half a plan */
@@ -120,13 +122,49 @@ static enum err read_object(void *context, size_t index, uint64_t offset, void *
     return ERR_OK;
 }
 
+/* Two ascending lists as one, each offset once. */
+static enum err add_dead(const struct iceberg_positions *dead, int64_t first, size_t count,
+                         uint32_t *offsets, size_t offset_count, size_t *ret_count,
+                         struct errinfo *info)
+{
+    uint32_t *more CLEANUP(mem_free_cleanup) = mem_calloc(count + 1, 2 * sizeof(*more));
+    if (more == NULL) {
+        return errinfo_nomem(info);
+    }
+    uint32_t *merged = more + count + 1;
+    size_t more_count = iceberg_positions_find(dead, (uint64_t)first, count, more);
+    size_t a = 0, b = 0, at = 0;
+    while (a < offset_count || b < more_count) {
+        bool is_old = b == more_count || (a < offset_count && offsets[a] <= more[b]);
+        uint32_t next = is_old ? offsets[a++] : more[b++];
+        if (at == 0 || merged[at - 1] != next) {
+            merged[at++] = next;
+        }
+    }
+    if (at > 0) {
+        memcpy(offsets, merged, at * sizeof(*offsets));
+    }
+    *ret_count = at;
+    return ERR_OK;
+}
+
 static enum err ask_dead(void *context, const struct engine_scan_file *file, int64_t first,
                          size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
                          struct errinfo *info)
 {
     struct lake_scan *scan = ((struct part *)context)->scan;
-    return lake__deletes_find(scan->deletes, file->object, first, count, ret_offsets,
-                              ret_dead_count, info);
+    size_t number;
+    if (scan->subset == NULL || !lake__map_find(&scan->subset_paths, file->path, &number)) {
+        return lake__deletes_find(scan->deletes, file->object, first, count, ret_offsets,
+                                  ret_dead_count, info);
+    }
+    size_t dead_count = 0;
+    if (lake__deletes_has(scan->deletes, file->object)) {
+        TRY(lake__deletes_find(scan->deletes, file->object, first, count, ret_offsets, &dead_count,
+                               info));
+    }
+    return add_dead(scan->subset->dead[number], first, count, ret_offsets, dead_count,
+                    ret_dead_count, info);
 }
 
 /* ---- files as the engine wants them ---- */
@@ -313,13 +351,16 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
         const struct iceberg_scan_file *file = &plan.files[i];
         bool is_new;
         bool is_joined = scan->source->equality_count > 0 && file->equality_delete_count > 0;
-        if (is_joined != (kind == PART_JOINED)) {
+        size_t number;
+        if (is_joined != (kind == PART_JOINED) ||
+            (scan->subset != NULL &&
+             !lake__map_find(&scan->subset_paths, file->file.path, &number))) {
             continue;
         }
         struct engine_scan_file *out = &files[count++];
         TRY(describe(scan, &file->file, out, &is_new, info));
-        out->has_deletes = file->delete_count > 0;
-        if (out->has_deletes && is_new) {
+        out->has_deletes = file->delete_count > 0 || scan->subset != NULL;
+        if (file->delete_count > 0 && is_new) {
             TRY(lake__deletes_add(scan->deletes, out->object, file->file.path, &plan, file, info));
         }
     }
@@ -455,6 +496,25 @@ enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
     return ERR_OK;
 }
 
+enum err lake_scan_restrict(struct lake_scan *scan, const struct lake_subset *subset,
+                            struct errinfo *info)
+{
+    for (size_t i = 0; i < subset->count; i++) {
+        size_t number;
+        if (lake__map_add(&scan->subset_paths, subset->paths[i], &number, NULL) != ERR_OK) {
+            return errinfo_nomem(info);
+        }
+        ASSERT(number == i); /* each path once */
+    }
+    for (size_t i = 0; i < scan->part_count && scan->parts[i].set == NULL; i++) {
+        scan->parts[i].spec.dead = ask_dead;
+        scan->parts[i].spec.ranges = NULL; /* they would be those of all files */
+        scan->parts[i].spec.row_count_estimate = -1;
+    }
+    scan->subset = subset;
+    return ERR_OK;
+}
+
 void lake_scan_close(struct lake_scan *scan)
 {
     if (scan == NULL) {
@@ -467,6 +527,7 @@ void lake_scan_close(struct lake_scan *scan)
     }
     lake__map_fini(&scan->paths);
     lake__map_fini(&scan->groups);
+    lake__map_fini(&scan->subset_paths);
     arena_free(scan->arena);
     pthread_mutex_destroy(&scan->lock);
     mem_free(scan);

@@ -38,6 +38,17 @@ MUST_USE enum err lake_scan_open(struct engine *engine, const struct lake_source
 void lake_scan_close(struct lake_scan *scan);
 DEFINE_CLEANUP(struct lake_scan, lake_scan_cleanup, lake_scan_close)
 
+/* From now on, before the engine asks for files: only these data files are read, and of each the
+ * rows at `dead` are dropped as well. A file that the snapshot has not is an error of whoever asks:
+ * it is not looked for. What is pointed to outlives the scan. */
+struct lake_subset {
+    const struct slice *paths;
+    const struct iceberg_positions *const *dead;
+    size_t count;
+};
+MUST_USE enum err lake_scan_restrict(struct lake_scan *scan, const struct lake_subset *subset,
+                                     struct errinfo *info);
+
 const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size_t index);
 
 /* Plans with no condition, unless the engine has asked for files already: so that counts are of

@@ -158,6 +158,7 @@ void lake__value_print(const struct iceberg_type *type, const struct iceberg_val
 
 /* ---- parsing ---- */
 
+/* As the type's own number: 0.1 is another one as FLOAT than as DOUBLE. */
 static bool parse_real(struct slice text, struct iceberg_value *out)
 {
     char number[NUMBER_BYTES_MAX];
@@ -167,7 +168,7 @@ static bool parse_real(struct slice text, struct iceberg_value *out)
     }
     memcpy(number, text.ptr, text.len);
     number[text.len] = '\0';
-    out->real = strtod(number, &end);
+    out->real = out->type == ICEBERG_FLOAT ? (double)strtof(number, &end) : strtod(number, &end);
     return end == number + text.len;
 }
 

@@ -79,6 +79,17 @@ struct audit_table {
     struct slice version; /* which version was asked for, as AT says it; empty = the current one */
 };
 
+/* A table that a statement writes; what was done is known at its end. */
+struct audit_write {
+    struct slice name; /* qualified */
+    struct slice uuid;
+    struct slice operation;  /* empty: nothing was committed */
+    int64_t snapshot_before; /* -1 = none */
+    int64_t snapshot_after;
+    uint64_t files; /* added */
+    uint64_t rows;
+};
+
 enum audit_kind {
     AUDIT_QUERY_START, /* on SECURED, before the first row */
     AUDIT_QUERY_END,   /* DONE, FAILED, CANCELLED */
@@ -105,6 +116,7 @@ struct audit_record {
     uint64_t fingerprint;
     const struct audit_table *tables;
     size_t table_count;
+    const struct audit_write *write; /* NULL = none */
     /* end records */
     struct slice state; /* DONE, FAILED, CANCELLED */
     struct slice sqlstate;

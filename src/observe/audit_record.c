@@ -95,6 +95,24 @@ static void print_table(struct buf *out, const struct audit_table *table)
     buf_append_char(out, '}');
 }
 
+static void print_write(struct buf *out, const struct audit_write *write)
+{
+    buf_append_slice(out, FIELD("write"));
+    buf_append_str(out, "{\"table\":");
+    json_write_string(out, write->name);
+    print_text(out, FIELD("uuid"), write->uuid);
+    if (write->operation.len > 0) {
+        print_text(out, FIELD("operation"), write->operation);
+        if (write->snapshot_before != -1) {
+            buf_printf(out, ",\"snapshot_before\":%lld", (long long)write->snapshot_before);
+        }
+        buf_printf(out, ",\"snapshot_after\":%lld", (long long)write->snapshot_after);
+        print_number(out, FIELD("files"), write->files);
+        print_number(out, FIELD("rows"), write->rows);
+    }
+    buf_append_char(out, '}');
+}
+
 static void print_end(const struct audit_record *record, struct buf *out)
 {
     print_word(out, FIELD("state"), record->state);
@@ -164,6 +182,9 @@ enum err audit__print_fields(const struct audit_record *record, struct buf *out,
         print_table(out, &record->tables[i]);
     }
     buf_append_char(out, ']');
+    if (record->write != NULL) {
+        print_write(out, record->write);
+    }
     if (record->kind == AUDIT_QUERY_END || record->kind == AUDIT_DENIED || record->state.len > 0) {
         print_end(record, out);
     }

@@ -29,6 +29,7 @@ struct access {
     struct temp_file *sink_temp; /* written to instead of a path */
     uint64_t sink_bytes_max;
     const struct engine_rows *rows;
+    struct access_sinks sinks; /* instead; `write` NULL: none */
     int sink_fd;
     char *sink_path;
     char *sink_temporary;
@@ -94,10 +95,13 @@ static enum err write_temp(struct access *access, const void *bytes, size_t len,
     return temp_file_append(access->sink_temp, bytes, len, info);
 }
 
-static enum err write_sink(void *context, UNUSED size_t index, const void *bytes, size_t len,
+static enum err write_sink(void *context, size_t index, const void *bytes, size_t len,
                            struct errinfo *info)
 {
     struct access *access = context;
+    if (access->sinks.write != NULL) {
+        return access->sinks.write(access->sinks.context, index, bytes, len, info);
+    }
     if (access->sink_temp != NULL) {
         return write_temp(access, bytes, len, info);
     }
@@ -134,12 +138,13 @@ static enum err open_grant(struct access *access, struct errinfo *info)
         described[i].has_hidden = access->has_hidden;
     }
     bool has_sink = access->sink_path != NULL || access->sink_temp != NULL;
+    size_t sink_count = has_sink ? 1 : access->sinks.count_max;
     struct engine_grant_spec spec = {
         .objects = described,
         .object_count = access->object_count,
         .read = read_object,
-        .write = has_sink ? write_sink : NULL,
-        .writable_count = has_sink ? 1 : 0,
+        .write = sink_count > 0 ? write_sink : NULL,
+        .writable_count = sink_count,
         .context = access,
         .scans = access->scan_specs,
         .scan_count = access->scan_count,
@@ -239,6 +244,24 @@ enum err access_open_temp(struct warehouse *warehouse, const struct identity *wh
     return open_plan(warehouse, who, plan, NULL, sink, bytes_max, rows, ret_access, info);
 }
 
+enum err access_open_sinks(struct warehouse *warehouse, const struct identity *who,
+                           const struct plan *plan, const struct access_sinks *sinks,
+                           struct access **ret_access, struct errinfo *info)
+{
+    struct access *access CLEANUP(access_cleanup) = NULL;
+    TRY(access_new(warehouse, who, plan->objects, plan->object_count, plan->is_bound, &access,
+                   info));
+    access->sinks = *sinks;
+    TRY(open_scans(access, plan, info));
+    if (sinks->subset != NULL) {
+        ASSERT(access->lake_count > 0);
+        TRY(lake_scan_restrict(access->lakes[0], sinks->subset, info));
+    }
+    TRY(open_grant(access, info));
+    *ret_access = TAKE(access);
+    return ERR_OK;
+}
+
 void access_close(struct access *access)
 {
     if (access == NULL) {
@@ -322,6 +345,11 @@ struct lake_scan_counts access_lake_work(const struct access *access, size_t lak
 void access_sink_uri(const struct access *access, struct buf *ret_uri)
 {
     engine_grant_uri_out(access->grant, 0, ret_uri);
+}
+
+void access_folder_uri(const struct access *access, struct buf *ret_uri)
+{
+    engine_grant_uri_folder(access->grant, ret_uri);
 }
 
 void access_rows_uri(const struct access *access, struct buf *ret_uri)

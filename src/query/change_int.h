@@ -48,6 +48,15 @@ MUST_USE enum err change_tag(struct query *query, const char *format, uint64_t r
 MUST_USE enum err change_check_rules(struct query *query, const struct temp_table *table,
                                      struct errinfo *info);
 
+/* Writes what DEFAULT as the `index`th value of a row stands for; false: it is no column's. */
+typedef bool (*change_default_fn)(void *context, size_t index, struct buf *out);
+
+/* VALUES (DEFAULT, ...): the words become what they stand for. ERR_LIMIT (54000): more than
+ * `bytes_max`. */
+MUST_USE enum err change_expand_defaults(struct slice text, change_default_fn write, void *context,
+                                         size_t bytes_max, struct arena *arena,
+                                         struct slice *ret_text, struct errinfo *info);
+
 /* The statement with values in the place of $1 and so on: as unknown literals, which take the type
  * that they meet. ERR_INVALID (08P01): another number of them. ERR_LIMIT (54000): it would be
  * longer than `bytes_max`; a value counts wherever it goes. */

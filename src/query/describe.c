@@ -2,6 +2,7 @@
  * place; but names are resolved as the person, and errors cleaned, as if it ran. */
 #include "base/mem.h"
 #include "query/change_rules_int.h"
+#include "query/dml_int.h"
 #include "sql/scan.h"
 
 static enum err copy_columns(const struct engine_column *columns, size_t count, struct arena *arena,
@@ -98,7 +99,7 @@ static enum err write_insert_probe(struct slice query, struct buf *out, struct e
 
 /* A query with the same parameters in the same places; empty: there can be none. */
 static enum err write_probe(const struct statement *statement, const struct temp_table *table,
-                            struct buf *out, struct errinfo *info)
+                            bool is_temp, struct buf *out, struct errinfo *info)
 {
     if (statement->kind == STATEMENT_INSERT) {
         return write_insert_probe(statement->query, out, info);
@@ -114,7 +115,11 @@ static enum err write_probe(const struct statement *statement, const struct temp
     if (statement->where.len > 0) {
         buf_printf(out, ", (%.*s\n)", SLICE_ARGS(statement->where));
     }
-    change_write_table(table, statement->alias, out);
+    if (is_temp) {
+        change_write_table(table, statement->alias, out);
+    } else {
+        dml_print_from(statement, out);
+    }
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
@@ -171,7 +176,9 @@ static enum err describe_change(struct session *session, const struct statement 
                                 size_t *ret_column_count, struct slice **ret_types,
                                 size_t *ret_type_count, struct errinfo *info)
 {
+    struct temp_table shape = {0}; /* of one of a lake: its columns */
     const struct temp_table *table = session_temp(session, &statement->name);
+    bool is_temp = table != NULL;
     struct buf probe CLEANUP(buf_fini) = {0};
     struct buf returning CLEANUP(buf_fini) = {0};
     struct query_column *ignored_columns;
@@ -179,10 +186,15 @@ static enum err describe_change(struct session *session, const struct statement 
     size_t ignored;
     *ret_column_count = 0;
     *ret_type_count = 0;
-    if (table == NULL) {
+    if (!is_temp && (statement->kind == STATEMENT_UPDATE || statement->returning.len > 0)) {
         return change_not_temp(statement, info);
     }
-    TRY(write_probe(statement, table, &probe, info));
+    if (!is_temp) {
+        TRY(dml_columns(session, &statement->name, arena, &shape.columns, &shape.column_count,
+                        info));
+        table = &shape;
+    }
+    TRY(write_probe(statement, table, is_temp, &probe, info));
     if (probe.len > 0) {
         TRY(describe_text(session, buf_slice(&probe), arena, &ignored_columns, &ignored, ret_types,
                           ret_type_count, info));

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "query/admission_int.h"
 #include "query/change_int.h"
+#include "query/dml_int.h"
 #include "query/watchdog_int.h"
 #include "sql/scan.h"
 
@@ -420,6 +421,7 @@ static const struct {
     [STATEMENT_CREATE_TABLE] = {run_create_table, true, false},
     [STATEMENT_CREATE_VIEW] = {run_create_view, true, false},
     [STATEMENT_CREATE_TEMP] = {run_create_temp, false, false},
+    [STATEMENT_CREATE_MANAGED] = {dml_create, false, false},
     [STATEMENT_INSERT] = {run_insert, false, false},
     [STATEMENT_UPDATE] = {run_update, false, false},
     [STATEMENT_DELETE] = {run_delete, false, false},

@@ -12,6 +12,7 @@
 #include "observe/audit.h"
 #include "observe/metrics.h"
 #include "policy/policy.h"
+#include "query/access_int.h"
 #include "query/clients_int.h"
 #include "query/query.h"
 #include "query/resolve_int.h"
@@ -178,44 +179,6 @@ MUST_USE enum err plan_rows(struct session *session, const struct relation_colum
                             size_t column_count, struct slice json_lines, struct plan **ret_plan,
                             struct errinfo *info);
 
-/* ---- access: the objects of a plan behind one engine grant ---- */
-
-struct access;
-
-/* With a sink if `sink_path` is given. */
-MUST_USE enum err access_open(struct warehouse *warehouse, const struct identity *who,
-                              const struct plan *plan, const char *sink_path,
-                              struct access **ret_access, struct errinfo *info);
-/* With a temporary file as the sink, of at most `bytes_max`; `rows` outlive it, or are NULL. */
-MUST_USE enum err access_open_temp(struct warehouse *warehouse, const struct identity *who,
-                                   const struct plan *plan, struct temp_file *sink,
-                                   uint64_t bytes_max, const struct engine_rows *rows,
-                                   struct access **ret_access, struct errinfo *info);
-/* As above for loose objects, of which the person may see all. */
-MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct identity *who,
-                                      const struct relation_object *const *objects,
-                                      size_t object_count, struct access **ret_access,
-                                      struct errinfo *info);
-void access_close(struct access *access);
-DEFINE_CLEANUP(struct access, access_cleanup, access_close)
-/* Physical SQL with the plan's placeholder replaced by the living grant. */
-MUST_USE enum err access_bind(const struct access *access, struct slice physical_sql,
-                              struct buf *ret_sql);
-uint64_t access_bytes_read(const struct access *access, size_t object_first, size_t object_count);
-/* For EXPLAIN: the files of each lake whose files nobody has asked for yet. */
-MUST_USE enum err access_plan_lakes(struct access *access, struct errinfo *info);
-struct lake_scan_counts access_lake_work(const struct access *access, size_t lake);
-void access_sink_uri(const struct access *access, struct buf *ret_uri);
-void access_rows_uri(const struct access *access, struct buf *ret_uri);
-MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);
-/* The placeholder URI of object `index`, as catalog_source_sql wants it. */
-struct access_uri_context {
-    const struct warehouse *warehouse;
-    const struct relation *relation;
-    size_t object_first;
-};
-void access_placeholder_uri(void *context, size_t index, struct buf *out);
-
 /* ---- one query ---- */
 
 struct query {
@@ -245,9 +208,10 @@ struct query {
     bool takes_constant;      /* SELECT by itself: what wraps one (COPY, EXPLAIN) runs it */
     bool is_answered;         /* from the plan's constant: the record of its end is its only one */
     bool is_given;            /* that constant, by query_next */
-    struct copy_in *copy_in;  /* of one that takes rows; set under the session's lock */
-    const char *marker;       /* of errors that Moat raises itself, and tells in its own words */
-    bool may_change_temps;    /* which are `temps_before` again if it fails */
+    const struct audit_write *write; /* of one that writes a table of a lake; in the arena */
+    struct copy_in *copy_in;         /* of one that takes rows; set under the session's lock */
+    const char *marker;    /* of errors that Moat raises itself, and tells in its own words */
+    bool may_change_temps; /* which are `temps_before` again if it fails */
     struct temp_set *temps_before; /* held */
     atomic_bool is_cancelled;
     atomic_bool is_timed_out;

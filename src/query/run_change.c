@@ -10,6 +10,7 @@
  * were changed. A statement that fails, be it in RETURNING, leaves the tables as they were. */
 #include "base/io.h"
 #include "query/change_rules_int.h"
+#include "query/dml_int.h"
 #include "query/plan_int.h"
 #include "sql/scan.h"
 
@@ -483,13 +484,32 @@ static const struct relation_column *target_of(const struct statement *statement
     return index < table->column_count ? &table->columns[index] : NULL;
 }
 
-/* VALUES (DEFAULT, ...): the words become what they stand for. */
-static enum err expand_defaults(struct query *query, const struct statement *statement,
-                                const struct temp_table *table, bool *is_numbered,
-                                struct slice *ret_query, struct errinfo *info)
+struct defaults {
+    const struct statement *statement;
+    const struct temp_table *table;
+    bool *is_numbered;
+};
+
+static bool expand_default(void *context, size_t index, struct buf *out)
+{
+    const struct defaults *defaults = context;
+    const struct temp_table *table = defaults->table;
+    const struct relation_column *column = target_of(defaults->statement, table, index);
+    if (column != NULL && change_rule(table, RULE_SERIAL, column->name) != NULL) {
+        defaults->is_numbered[column - table->columns] = true;
+        buf_append_str(out, "NULL");
+    } else if (column != NULL) {
+        write_default(table, column, out);
+    }
+    return column != NULL;
+}
+
+enum err change_expand_defaults(struct slice text, change_default_fn write, void *context,
+                                size_t bytes_max, struct arena *arena, struct slice *ret_text,
+                                struct errinfo *info)
 {
     struct buf out CLEANUP(buf_fini) = {0};
-    struct slice text = statement->query;
+    struct buf value CLEANUP(buf_fini) = {0};
     struct scanner scanner;
     struct token token;
     size_t depth = 0;
@@ -497,7 +517,7 @@ static enum err expand_defaults(struct query *query, const struct statement *sta
     size_t copied = 0;
     scanner_init(&scanner, text);
     TRY(scanner_next(&scanner, &token, info));
-    *ret_query = text;
+    *ret_text = text;
     if (!token_is(&token, "values")) {
         return ERR_OK;
     }
@@ -508,25 +528,17 @@ static enum err expand_defaults(struct query *query, const struct statement *sta
         depth += opens;
         depth -= token_is_operator(&token, ")") && depth > 0;
         index += depth == 1 && token_is_operator(&token, ",");
-        const struct relation_column *column =
-            depth == 1 && token_is(&token, "default") ? target_of(statement, table, index) : NULL;
-        if (column != NULL) {
-            bool is_serial = change_rule(table, RULE_SERIAL, column->name) != NULL;
+        buf_reset(&value);
+        if (depth == 1 && token_is(&token, "default") && write(context, index, &value)) {
             buf_append(&out, text.ptr + copied, token.offset - copied);
-            if (is_serial) {
-                is_numbered[column - table->columns] = true;
-                buf_append_str(&out, "NULL");
-            } else {
-                write_default(table, column, &out);
-            }
-            TRY(sql_check_length(out.len, query->session->warehouse->limits.statement_bytes_max,
-                                 info));
+            buf_append_slice(&out, buf_slice(&value));
+            TRY(sql_check_length(out.len, bytes_max, info));
             copied = token.offset + token.text.len;
         }
+        out.failed = out.failed || buf_failed(&value);
     }
     buf_append(&out, text.ptr + copied, text.len - copied);
-    if (copied > 0 &&
-        (buf_failed(&out) || !arena_slice(query->arena, buf_slice(&out), ret_query))) {
+    if (copied > 0 && (buf_failed(&out) || !arena_slice(arena, buf_slice(&out), ret_text))) {
         return errinfo_nomem(info);
     }
     return ERR_OK;
@@ -539,6 +551,9 @@ enum err run_insert(struct query *query, const struct statement *statement, stru
     struct change_source source = {.query = SLICE("SELECT NULL")};
     struct engine_column *found;
     size_t *from;
+    if (session_temp(query->session, &statement->name) == NULL) {
+        return dml_insert(query, statement, info);
+    }
     TRY(begin(query, statement, &table, info));
     bool *is_numbered = arena_calloc(query->arena, table->column_count + 1, sizeof(bool));
     if (is_numbered == NULL) {
@@ -546,7 +561,10 @@ enum err run_insert(struct query *query, const struct statement *statement, stru
     }
     source.is_numbered = is_numbered;
     if (!statement->has_default_values) {
-        TRY(expand_defaults(query, statement, table, is_numbered, &source.query, info));
+        struct defaults defaults = {statement, table, is_numbered};
+        TRY(change_expand_defaults(statement->query, expand_default, &defaults,
+                                   query->session->warehouse->limits.statement_bytes_max,
+                                   query->arena, &source.query, info));
     }
     enum err err = change_query_columns(query, source.query, &found, &source.found_count, info);
     TRY(move_position(query, source.query, err, info));
@@ -804,6 +822,15 @@ enum err run_delete(struct query *query, const struct statement *statement, stru
     struct temp_table shape;
     struct buf inner CLEANUP(buf_fini) = {0};
     struct buf text CLEANUP(buf_fini) = {0};
+    if (session_temp(query->session, &statement->name) == NULL) {
+        return dml_delete(query, statement, info);
+    }
+    if (statement->using_list.len > 0) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "DELETE ... USING is not there for temporary tables");
+        errinfo_hint(info, "Say WHERE EXISTS (SELECT ...).");
+        return ERR_UNSUPPORTED;
+    }
     TRY(begin(query, statement, &table, info));
     struct slice alias = statement->alias.len > 0 ? statement->alias : table->name;
     if (statement->returning.len == 0) {

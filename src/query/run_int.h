@@ -49,6 +49,11 @@ MUST_USE enum err run_temp_file(struct query *query, struct temp_file **ret_file
 
 /* ---- run_temp.c ---- */
 
+/* The engine's names of the types that CREATE TABLE declares. */
+MUST_USE enum err run_declared_types(struct query *query, const struct statement *statement,
+                                     struct engine_column **ret_columns, size_t *ret_count,
+                                     struct errinfo *info);
+
 /* `ret_is_done` false: the name is of no temporary table. */
 MUST_USE enum err run_drop_temp(struct query *query, const struct statement *statement,
                                 bool *ret_is_done, struct errinfo *info);

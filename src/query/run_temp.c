@@ -1,6 +1,7 @@
 /* CREATE TEMP TABLE, TRUNCATE, DROP of temporary tables; what fills them is in run_change.c. */
 #include "base/hash.h"
 #include "query/change_rules_int.h"
+#include "query/dml_int.h"
 #include "query/plan_int.h"
 #include "sql/scan.h"
 
@@ -49,14 +50,13 @@ static enum err check_columns(struct relation_column *columns, size_t count, str
     return ERR_OK;
 }
 
-/* The engine's names of the types that the person wrote: SELECT CAST(NULL AS type) AS "a", ... */
-static enum err declared_columns(struct query *query, const struct statement *statement,
-                                 struct relation_column **ret_columns, struct errinfo *info)
+/* By binding SELECT CAST(NULL AS type) AS "a", ... */
+enum err run_declared_types(struct query *query, const struct statement *statement,
+                            struct engine_column **ret_columns, size_t *ret_count,
+                            struct errinfo *info)
 {
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
     struct buf text CLEANUP(buf_fini) = {0};
-    struct engine_column *found;
-    size_t count;
     size_t column_count = statement->column_count;
     for (size_t i = 0; i < column_count; i++) {
         if (statement->types[i].len == 0) {
@@ -73,13 +73,21 @@ static enum err declared_columns(struct query *query, const struct statement *st
     }
     enum err err = plan_build(query->session, NULL, buf_slice(&text), &plan, info);
     if (err == ERR_OK) {
-        err = run_describe_plan(query, plan, &found, &count, info);
+        err = run_describe_plan(query, plan, ret_columns, ret_count, info);
     }
     if (err != ERR_OK && info != NULL) {
         info->position = 0; /* it would point into a text of our own */
     }
-    TRY(err);
-    ASSERT(count == column_count);
+    return err;
+}
+
+static enum err declared_columns(struct query *query, const struct statement *statement,
+                                 struct relation_column **ret_columns, struct errinfo *info)
+{
+    struct engine_column *found;
+    size_t count;
+    TRY(run_declared_types(query, statement, &found, &count, info));
+    ASSERT(count == statement->column_count);
     struct relation_column *columns = arena_calloc(query->arena, count + 1, sizeof(*columns));
     if (columns == NULL) {
         return errinfo_nomem(info);
@@ -227,7 +235,7 @@ enum err run_truncate(struct query *query, const struct statement *statement, st
     struct temp_table *empty CLEANUP(temp_table_cleanup) = NULL;
     const struct temp_table *table = session_temp(query->session, &statement->name);
     if (table == NULL) {
-        return change_not_temp(statement, info);
+        return dml_truncate(query, statement, info);
     }
     TRY(temp_table_new(table, false, NULL, &empty, info));
     return session_set_temp(query->session, statement->name.name, empty, info);

@@ -114,6 +114,7 @@ static enum err write_record(struct query *query, struct audit_record *record, s
     record->fingerprint = query->fingerprint;
     record->tables = tables;
     record->table_count = table_count;
+    record->write = query->write;
     record->command = slice_of(query->tag);
     return audit_write(query->session->warehouse->audit, record, info);
 }
@@ -124,7 +125,8 @@ static enum err audit_start(struct query *query, UNUSED enum query_state to, str
 {
     bool reads_nothing = query->plan != NULL && query->plan->reads_nothing;
     struct audit_record record = {.kind = query->is_admin ? AUDIT_ADMIN : AUDIT_QUERY_START,
-                                  .is_lazy = reads_nothing && !query->is_admin};
+                                  .is_lazy =
+                                      reads_nothing && !query->is_admin && query->write == NULL};
     if (query->is_answered) {
         return ERR_OK; /* the record of its end comes before its rows */
     }

@@ -12,7 +12,8 @@ enum statement_kind {
     STATEMENT_QUERY,    /* SELECT, WITH, VALUES, FROM, TABLE, PIVOT, (, SUMMARIZE: for the engine */
     STATEMENT_EXPLAIN,  /* EXPLAIN [ANALYZE] [(PHYSICAL)] query */
     STATEMENT_DESCRIBE, /* DESCRIBE name | DESCRIBE query */
-    STATEMENT_CREATE_TABLE, /* CREATE [OR REPLACE] EXTERNAL TABLE [IF NOT EXISTS] ... */
+    STATEMENT_CREATE_TABLE,   /* CREATE [OR REPLACE] EXTERNAL TABLE [IF NOT EXISTS] ... */
+    STATEMENT_CREATE_MANAGED, /* CREATE TABLE t (a INTEGER, ...) | AS query: in a lake */
     STATEMENT_CREATE_VIEW,
     STATEMENT_CREATE_SCHEMA, /* ... [WITH (property = value, ...)] */
     STATEMENT_ALTER_SCHEMA,  /* SET (property = value, ...) | UNSET (property, ...) */
@@ -23,7 +24,7 @@ enum statement_kind {
     STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
     STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query | DEFAULT VALUES [RETURNING ...] */
     STATEMENT_UPDATE,      /* UPDATE t SET a = expression, ... [WHERE ...] [RETURNING ...] */
-    STATEMENT_DELETE,      /* DELETE FROM t [WHERE ...] [RETURNING ...] */
+    STATEMENT_DELETE,      /* DELETE FROM t [a] [USING ...] [WHERE ...] [RETURNING ...] */
     STATEMENT_TRUNCATE,
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
@@ -107,6 +108,20 @@ struct statement_grant {
     size_t mask_count;
 };
 
+/* What a column of CREATE TABLE says beside its name and type. */
+struct statement_column {
+    bool is_required;
+    struct slice default_value; /* a literal ready to print; empty = none */
+    struct slice comment;
+};
+
+/* bucket(16, a.b), day(ts), a: of PARTITIONED BY. */
+struct statement_transform {
+    struct slice function; /* empty = the column itself */
+    struct slice column;   /* dotted */
+    uint32_t width;        /* 0 = none */
+};
+
 enum show_kind {
     SHOW_TABLES,
     SHOW_SCHEMAS,
@@ -138,6 +153,10 @@ struct statement {
     enum object_kind object_kind; /* DROP, CREATE_PRINCIPAL */
     bool or_replace, if_not_exists, if_exists, cascade, is_definer;
 
+    const struct statement_column *details; /* CREATE_MANAGED: of each of `columns` */
+    const struct statement_transform *partitions;
+    size_t partition_count;
+
     struct slice location;                 /* CREATE_TABLE, ATTACH */
     bool format_given;                     /* CREATE_TABLE: `format` is meant */
     bool is_iceberg;                       /* CREATE_TABLE: STORED AS ICEBERG */
@@ -155,13 +174,14 @@ struct statement {
     struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name, SET SCHEMA new_name */
     struct slice comment;          /* COMMENT; of `column` if given; empty: none */
     const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT, COPY_IN */
-    const struct slice *types;     /* CREATE_TEMP: of each column, empty where none is given;
-                                      UPDATE: the expression of each */
+    const struct slice *types;     /* CREATE_TEMP, CREATE_MANAGED: of each column, empty where none
+                                      is given; UPDATE: the expression of each */
     size_t column_count;
     const struct temp_rule *rules; /* CREATE_TEMP */
     size_t rule_count;
     bool is_dropped_on_commit;     /* CREATE_TEMP */
     struct slice alias;            /* UPDATE, DELETE: of the table; empty: its name */
+    struct slice using_list;       /* DELETE; empty: none */
     struct slice where, returning; /* INSERT, UPDATE, DELETE; empty: none */
     bool has_default_values;       /* INSERT: `query` is empty */
     enum transaction_kind transaction;

@@ -1,11 +1,6 @@
 /* CREATE, ATTACH, DROP, ALTER. */
 #include "sql/statement_int.h"
 
-/* Tools that make tables can be told to make views. */
-#define NO_MANAGED_TABLES                                                                          \
-    "Moat has no tables of its own yet: CREATE VIEW ... AS, CREATE EXTERNAL TABLE ... LOCATION "   \
-    "'files', or CREATE TEMP TABLE. In dbt: +materialized: view."
-
 static enum err parse_format(struct cursor *c, struct statement *s)
 {
     static const struct {
@@ -245,6 +240,9 @@ enum err parse_create(struct cursor *c, struct statement *s)
         return s->or_replace ? cursor_expected(c, "EXTERNAL TABLE or VIEW")
                              : parse_temp_table(c, s);
     }
+    if (!is_temp && token_is(&c->token, "table")) {
+        return parse_managed_table(c, s);
+    }
     bool is_schema = token_is(&c->token, "schema");
     bool is_role = token_is(&c->token, "role");
     bool is_user = token_is(&c->token, "user");
@@ -256,14 +254,12 @@ enum err parse_create(struct cursor *c, struct statement *s)
         return is_schema ? parse_schema(c, s) : parse_principal(c, s, is_role);
     }
     static const char *const others[] = {
-        "table", "macro",  "function", "type",    "secret",       "persistent", "sequence",
-        "index", "unique", "database", "trigger", "materialized", "recursive",  "view"};
+        "macro",  "function", "type",    "secret",       "persistent", "sequence", "index",
+        "unique", "database", "trigger", "materialized", "recursive",  "view"};
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (is_temp || token_is(&c->token, others[i])) {
             s->kind = STATEMENT_REFUSED;
-            s->tag = s->refused_word =
-                i == 0 ? "CREATE TABLE without EXTERNAL" : "this form of CREATE";
-            s->refused_hint = i == 0 ? NO_MANAGED_TABLES : NULL;
+            s->tag = s->refused_word = "this form of CREATE";
             return ERR_OK;
         }
     }

@@ -65,6 +65,7 @@ MUST_USE enum err parse_revoke_api_key(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_attach(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_detach(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_temp_table(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_managed_table(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_insert(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_update(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_delete(struct cursor *c, struct statement *s);

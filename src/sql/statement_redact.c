@@ -131,6 +131,7 @@ static bool is_query(const struct statement *statement, struct arena *arena)
         return true;
     case STATEMENT_EXPLAIN:
     case STATEMENT_CREATE_TEMP:
+    case STATEMENT_CREATE_MANAGED:
     case STATEMENT_INSERT:
     case STATEMENT_PREPARE:
         return statement->query.len == 0 ||

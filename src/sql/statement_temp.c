@@ -404,11 +404,18 @@ enum err parse_update(struct cursor *c, struct statement *s)
 
 enum err parse_delete(struct cursor *c, struct statement *s)
 {
+    /* What would end a FROM clause: it goes into a SELECT of Moat's own, and must stay its FROM. */
+    static const char *const ends[] = {"where",  "returning", "union",  "intersect", "except",
+                                       "order",  "limit",     "offset", "group",     "having",
+                                       "window", "qualify",   "fetch"};
+    bool taken;
     s->kind = STATEMENT_DELETE;
     s->tag = "DELETE";
     TRY(cursor_expect(c, "FROM"));
     TRY(cursor_name(c, &s->name));
     TRY(parse_alias(c, s));
+    TRY(cursor_accept(c, "using", &taken));
+    TRY(taken ? cursor_expression(c, ends, ARRAY_COUNT(ends), false, &s->using_list) : ERR_OK);
     return parse_where(c, s);
 }
 

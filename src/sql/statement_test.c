@@ -111,7 +111,6 @@ TEST(statement, what_the_engine_could_do_and_moat_never_does_is_refused_by_name)
         "merge into t using s on true",
         "vacuum",
         "checkpoint",
-        "create table t (a int)",
         "create temp view t as select 1",
         "create secret s (type s3)",
         "create macro m() as 1",
@@ -673,5 +672,49 @@ TEST(statement, what_is_written_keeps_its_parts)
     s = parsed("rollback to a");
     CHECK(s.transaction == TRANSACTION_ROLLBACK_TO);
     CHECK_SLICE("a", s.savepoint);
+    release();
+}
+
+TEST(statement, create_table_of_a_lake)
+{
+    struct statement s =
+        parsed("create table if not exists c.n.t (a integer not null comment 'x', "
+               "\"B\" struct(x integer, y varchar[]) default null, d decimal(9, 2) "
+               "default -1.5) partitioned by (bucket(16, a), truncate(\"B\".y, 4), "
+               "day(d), a) comment 'c' with (k = 'v', n = 2)");
+    CHECK(s.kind == STATEMENT_CREATE_MANAGED && s.if_not_exists && s.column_count == 3);
+    CHECK_SLICE("t", s.name.name);
+    CHECK_SLICE("B", s.columns[1]);
+    CHECK_SLICE("struct(x integer, y varchar[])", s.types[1]);
+    CHECK(s.details[0].is_required && !s.details[1].is_required);
+    CHECK_SLICE("x", s.details[0].comment);
+    CHECK_SLICE("-1.5", s.details[2].default_value);
+    CHECK(s.partition_count == 4 && s.option_count == 2);
+    CHECK(s.partitions[0].width == 16 && s.partitions[1].width == 4 && s.partitions[2].width == 0);
+    CHECK_SLICE("B.y", s.partitions[1].column);
+    CHECK_SLICE("day", s.partitions[2].function);
+    CHECK(s.partitions[3].function.len == 0);
+    CHECK_SLICE("c", s.comment);
+    s = parsed("create table t (a, b) as select 1, 2");
+    CHECK(s.kind == STATEMENT_CREATE_MANAGED && s.column_count == 2 && s.types[0].len == 0);
+    CHECK_SLICE("select 1, 2", s.query);
+    s = parsed("create table t partition by (a) as (select 1 as a)");
+    CHECK(s.column_count == 0 && s.partition_count == 1);
+    CHECK_SLICE("(select 1 as a)", s.query);
+    release();
+}
+
+TEST(statement, delete_from)
+{
+    struct statement s = parsed("delete from c.n.t where a in (select b from u where c)");
+    CHECK(s.kind == STATEMENT_DELETE && s.alias.len == 0 && s.using_list.len == 0);
+    CHECK_SLICE("a in (select b from u where c)", s.where);
+    s = parsed("delete from t as x using u, (select 1 where true) v where x.a = u.a");
+    CHECK_SLICE("x", s.alias);
+    CHECK_SLICE("u, (select 1 where true) v", s.using_list);
+    CHECK_SLICE("x.a = u.a", s.where);
+    s = parsed("delete from t x");
+    CHECK_SLICE("x", s.alias);
+    CHECK(s.where.len == 0);
     release();
 }

@@ -55,6 +55,14 @@ enum err storage__local_refuse_kind(struct errinfo *info, mode_t mode, struct sl
 /* Before each system call: true with errno EIO where a test wants it to fail. */
 bool storage__step_fails(void);
 
+/* A path pinned (O_PATH, and `flags`): -1 with errno. */
+int storage__local_pin(struct slice path, int flags);
+/* Whether what is pinned lies in one of `folders`, or `may_be_it` is one; ERR_OK with false when it
+ * does not. A folder that is not there holds nothing. */
+MUST_USE enum err storage__local_judge(int file, bool may_be_it, const struct slice *folders,
+                                       size_t folder_count, bool *ret_is_inside, struct slice name,
+                                       struct errinfo *info);
+
 struct storage_local {
     int fd;
     bool is_prefix; /* opened without an etag: only growth is allowed */

@@ -29,8 +29,7 @@ static void print_pin(int fd, char out[PIN_PATH_BYTES])
     ASSERT(len > 0 && len < PIN_PATH_BYTES);
 }
 
-/* -1 with errno. */
-static int pin(struct slice path, int flags)
+int storage__local_pin(struct slice path, int flags)
 {
     char *text CLEANUP(mem_free_cleanup) = mem_slicedup(path);
     int fd = -1;
@@ -59,16 +58,16 @@ static enum err find_path(int fd, char *text, struct slice *ret_path, struct sli
     return ERR_OK;
 }
 
-static bool is_inside(struct slice path, struct slice folder)
+static bool is_inside(struct slice path, struct slice folder, bool may_be_it)
 {
-    return slice_equal(folder, SLICE("/")) ||
+    return slice_equal(folder, SLICE("/")) || (may_be_it && slice_equal(path, folder)) ||
            (path.len > folder.len && slice_starts_with(path, folder) &&
             path.ptr[folder.len] == '/');
 }
 
-/* ERR_OK with false when the file is in none; a folder that is not there holds nothing. */
-static enum err judge(int file, const struct slice *folders, size_t folder_count,
-                      bool *ret_is_inside, struct slice name, struct errinfo *info)
+enum err storage__local_judge(int file, bool may_be_it, const struct slice *folders,
+                              size_t folder_count, bool *ret_is_inside, struct slice name,
+                              struct errinfo *info)
 {
     char *texts CLEANUP(mem_free_cleanup) = mem_alloc((size_t)2 * PATH_MAX);
     if (texts == NULL) {
@@ -79,13 +78,13 @@ static enum err judge(int file, const struct slice *folders, size_t folder_count
     TRY(find_path(file, texts, &path, name, info));
     *ret_is_inside = false;
     for (size_t i = 0; i < folder_count && !*ret_is_inside; i++) {
-        int folder CLEANUP(close_fd) = pin(folders[i], O_DIRECTORY);
+        int folder CLEANUP(close_fd) = storage__local_pin(folders[i], O_DIRECTORY);
         if (folder < 0 && errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
             return storage__local_report(info, errno, "look at", folders[i]);
         }
         if (folder >= 0) {
             TRY(find_path(folder, texts + PATH_MAX, &folder_path, name, info));
-            *ret_is_inside = is_inside(path, folder_path);
+            *ret_is_inside = is_inside(path, folder_path, may_be_it);
         }
     }
     return ERR_OK;
@@ -98,13 +97,13 @@ enum err storage__local_open_within(struct slice location, const struct slice *f
     struct slice name = storage__base_name(location);
     char pin_path[PIN_PATH_BYTES];
     struct stat file;
-    int pinned CLEANUP(close_fd) = pin(location, 0);
+    int pinned CLEANUP(close_fd) = storage__local_pin(location, 0);
     if (pinned < 0 || storage__step_fails() || fstat(pinned, &file) != 0) {
         return storage__local_report(info, errno, "open", location);
     }
     bool is_allowed = folder_count == 0;
     if (!is_allowed) {
-        TRY(judge(pinned, folders, folder_count, &is_allowed, name, info));
+        TRY(storage__local_judge(pinned, false, folders, folder_count, &is_allowed, name, info));
     }
     if (!is_allowed) {
         *ret_is_outside = true;

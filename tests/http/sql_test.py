@@ -87,9 +87,9 @@ def errors_say_where():
         assert server.ask("POST", "/v1/sql", b'{"sql": "\xff"}', headers={"Content-Type": "application/json"})[0] == 400
         assert server.ask("GET", "/v1/sql")[0] == 405 and server.ask("GET", "/v1/nothing")[0] == 404
         # An error behind rows that were sent: JSON says it, the others end without an end.
-        late = "SELECT CAST(CASE WHEN i < 20000000 THEN '1' ELSE 'late' END AS INTEGER) AS x FROM range(20010000) r(i)"
+        late = "SELECT CAST(CASE WHEN i < 600000 THEN '1' ELSE 'late' END AS INTEGER) AS x, repeat('x', 100) AS t FROM range(601000) r(i)"
         status, body, _ = server.ask("POST", "/v1/sql", {"sql": late})
-        assert status == 200 and body["rows"][0] == [1] and "error" in body, str(body)[-200:]
+        assert status == 200 and body["rows"][0][0] == 1 and "error" in body, str(body)[-200:]
         try:
             server.ask("POST", "/v1/sql", {"sql": late, "format": "csv"})
             raise AssertionError("a torn answer looked whole")

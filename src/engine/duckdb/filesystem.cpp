@@ -3,6 +3,7 @@
  *   moat://<grant>/<n><extension>   object n of an open grant, read only
  *   moat://<grant>/s<m>/<n>         file n of scan m of an open grant, once files() has named it
  *   moat://<grant>/out<n>[.ext]     sink n of an open grant, written once from front to back
+ *   moat://<grant>/out/f<n>.ext     the same: what a COPY calls the files of its folder
  *   moat://<spill>/<file>           the engine's own spill files, in a folder of this engine
  *
  * Spill files are here too because DuckDB adds its temporary folder to what statements may open,
@@ -78,6 +79,9 @@ static bool parse_address(const string &path, struct address *ret_address)
     if (name.compare(0, 3, "out") == 0) {
         address.is_out = true;
         name.erase(0, 3);
+        if (name.compare(0, 2, "/f") == 0) {
+            name.erase(0, 2);
+        }
     }
     if (name.size() > 1 && name[0] == 's' && name[1] >= '0' && name[1] <= '9') {
         name.erase(0, 1);
@@ -431,7 +435,14 @@ duckdb::vector<duckdb::OpenFileInfo> moat_file_system::Glob(const string &path, 
 bool moat_file_system::DirectoryExists(const string &path, optional_ptr<FileOpener> opener)
 {
     string real;
-    return is_spill(path, opener, &real) && local->DirectoryExists(real, nullptr);
+    struct address address;
+    if (is_spill(path, opener, &real)) {
+        return local->DirectoryExists(real, nullptr);
+    }
+    /* A COPY into several files looks for their folder. */
+    auto grant =
+        parse_address(path, &address) && address.rest == "out" ? grants->find(address.id) : nullptr;
+    return grant != nullptr && grant->writable_count > 0;
 }
 
 void moat_file_system::CreateDirectory(const string &path, optional_ptr<FileOpener> opener)

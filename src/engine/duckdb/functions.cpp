@@ -6,6 +6,8 @@
  *   __moat_show_last(VARCHAR, BIGINT)   the last n characters, the rest as '*'
  *   __moat_barrier(ANY)               the value, flat and volatile
  *   __moat_cap(BIGINT, BIGINT)        the first argument, or an error if it exceeds the second
+ *   __moat_murmur_long(BIGINT), _text(VARCHAR), _blob(BLOB), _uuid(UUID), _decimal(HUGEINT)
+ *                                     Iceberg's 32-bit hash of a value (its appendix B)
  *   __moat_unreadable(VARCHAR)        an error of this text: in the place of values without a type
  *
  * A character is a code point. The masks cannot fail, so that the engine may run them over a
@@ -242,6 +244,84 @@ static void run_unreadable(DataChunk &args, ExpressionState &, Vector &)
               "SELECT * EXCLUDE (...).");
 }
 
+/* Murmur3, 32 bits, x86, seed 0: what buckets of Iceberg tables are made of. */
+static int32_t murmur(const uint8_t *bytes, size_t len)
+{
+    const uint32_t c1 = 0xcc9e2d51, c2 = 0x1b873593;
+    uint32_t hash = 0;
+    auto mix = [&](uint32_t block) {
+        block *= c1;
+        block = (block << 15) | (block >> 17);
+        return block * c2;
+    };
+    size_t at = 0;
+    for (; at + 4 <= len; at += 4) {
+        uint32_t block;
+        memcpy(&block, bytes + at, sizeof(block));
+        hash ^= mix(block);
+        hash = (hash << 13) | (hash >> 19);
+        hash = hash * 5 + 0xe6546b64;
+    }
+    uint32_t tail = 0;
+    for (size_t i = len; i > at; i--) {
+        tail = (tail << 8) | bytes[i - 1];
+    }
+    hash ^= len > at ? mix(tail) : 0;
+    hash ^= static_cast<uint32_t>(len);
+    hash = (hash ^ (hash >> 16)) * 0x85ebca6b;
+    hash = (hash ^ (hash >> 13)) * 0xc2b2ae35;
+    return static_cast<int32_t>(hash ^ (hash >> 16));
+}
+
+static int32_t murmur_long(int64_t value)
+{
+    uint8_t bytes[sizeof(value)];
+    memcpy(bytes, &value, sizeof(value));
+    return murmur(bytes, sizeof(bytes));
+}
+
+static int32_t murmur_text(string_t value)
+{
+    return murmur(reinterpret_cast<const uint8_t *>(value.GetData()), value.GetSize());
+}
+
+static void put_big_endian(duckdb::hugeint_t value, uint8_t bytes[16])
+{
+    auto upper = static_cast<uint64_t>(value.upper);
+    for (int i = 0; i < 8; i++) {
+        bytes[i] = static_cast<uint8_t>(upper >> (56 - 8 * i));
+        bytes[8 + i] = static_cast<uint8_t>(value.lower >> (56 - 8 * i));
+    }
+}
+
+/* The engine keeps them with the highest bit turned, so that they compare as signed numbers. */
+static int32_t murmur_uuid(duckdb::hugeint_t value)
+{
+    uint8_t bytes[16];
+    put_big_endian(value, bytes);
+    bytes[0] ^= 0x80;
+    return murmur(bytes, sizeof(bytes));
+}
+
+/* The fewest bytes of two's complement that hold the unscaled value. */
+static int32_t murmur_decimal(duckdb::hugeint_t value)
+{
+    uint8_t bytes[16];
+    put_big_endian(value, bytes);
+    uint8_t sign = value.upper < 0 ? 0xff : 0;
+    size_t first = 0;
+    while (first < 15 && bytes[first] == sign && ((bytes[first + 1] ^ sign) & 0x80) == 0) {
+        first++;
+    }
+    return murmur(bytes + first, sizeof(bytes) - first);
+}
+
+template <class T, int32_t (*HASH)(T)>
+static void run_murmur(DataChunk &args, ExpressionState &, Vector &result)
+{
+    duckdb::UnaryExecutor::Execute<T, int32_t>(args.data[0], result, args.size(), HASH);
+}
+
 static void add(duckdb::Connection &connection, const ScalarFunction &function)
 {
     duckdb::CreateScalarFunctionInfo info(function);
@@ -270,6 +350,18 @@ void register_functions(duckdb::Connection &connection, const std::shared_ptr<ma
                                [&](string_t input) { return hash_one(result, input, *key); },
                                duckdb::FunctionErrors::CANNOT_ERROR);
                        }));
+
+    const LogicalType hash = LogicalType::INTEGER;
+    add(connection,
+        ScalarFunction("__moat_murmur_long", {number}, hash, run_murmur<int64_t, murmur_long>));
+    add(connection,
+        ScalarFunction("__moat_murmur_text", {text}, hash, run_murmur<string_t, murmur_text>));
+    add(connection, ScalarFunction("__moat_murmur_blob", {LogicalType::BLOB}, hash,
+                                   run_murmur<string_t, murmur_text>));
+    add(connection, ScalarFunction("__moat_murmur_uuid", {LogicalType::UUID}, hash,
+                                   run_murmur<duckdb::hugeint_t, murmur_uuid>));
+    add(connection, ScalarFunction("__moat_murmur_decimal", {LogicalType::HUGEINT}, hash,
+                                   run_murmur<duckdb::hugeint_t, murmur_decimal>));
 
     ScalarFunction barrier("__moat_barrier", {LogicalType::ANY}, LogicalType::ANY, run_barrier,
                            bind_barrier);

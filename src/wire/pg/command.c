@@ -585,6 +585,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_COPY_IN:
     case STATEMENT_CREATE_TABLE:
     case STATEMENT_CREATE_TEMP:
+    case STATEMENT_CREATE_MANAGED:
     case STATEMENT_TRUNCATE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:

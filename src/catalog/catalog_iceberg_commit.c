@@ -1,0 +1,351 @@
+/* Commits: updates applied to a table's metadata, which becomes the table's at one stroke.
+ *
+ * iceberg_local: a new document, then one row of SQLite is turned to it, if it still names the
+ * document that was changed. iceberg_hadoop: the document is the next vN itself, which is made only
+ * if there is none; the hint follows, and may lag. */
+#include "catalog/catalog_iceberg_int.h"
+#include "catalog/iceberg_commit.h"
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "identity/identity.h"
+#include "storage/output.h"
+
+struct commit {
+    const struct catalog_iceberg *catalog;
+    const struct identity *who;
+    const struct catalog_iceberg_change *change;
+    struct arena *arena;
+    struct slice base;     /* location of the document as it is; empty: a new table */
+    struct slice document; /* its text */
+    struct slice location; /* of the new one */
+    struct buf text;
+    struct iceberg_output output;
+    struct errinfo *info;
+};
+
+enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, struct errinfo *info)
+{
+    switch (catalog->kind) {
+    case CATALOG_ICEBERG_LOCAL:
+    case CATALOG_ICEBERG_HADOOP:
+        return ERR_OK;
+    case CATALOG_ICEBERG_STATIC:
+    case CATALOG_ICEBERG_REST:
+        break;
+    }
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                      "tables of catalog \"%.*s\" are only read: commits to catalogs of type %s "
+                      "are not there",
+                      SLICE_ARGS(catalog->name), catalog_iceberg_kind_name(catalog->kind));
+    errinfo_hint(info, "Catalogs of type iceberg_local and iceberg_hadoop can be written.");
+    return ERR_UNSUPPORTED;
+}
+
+static enum err conflict(const struct commit *c)
+{
+    return errinfo_set(c->info, ERR_BUSY, "40001",
+                       "somebody else has changed table \"%.*s\" since it was read",
+                       SLICE_ARGS(c->change->name));
+}
+
+/* ---- the document ---- */
+
+static enum err read_base(struct commit *c)
+{
+    struct iceberg_io io;
+    struct buf bytes CLEANUP(buf_fini) = {0};
+    TRY(catalog_iceberg_io_of(c->catalog, c->who, NULL, c->arena, &io, c->info));
+    TRY(io.read_all(io.context, c->base, 0, 0, &bytes, c->info));
+    return iceberg_document_text(buf_slice(&bytes), c->arena, &c->document, c->info);
+}
+
+static enum err apply(struct commit *c)
+{
+    struct iceberg_update update = {.document = c->document,
+                                    .location = c->base,
+                                    .requirements = c->change->requirements,
+                                    .updates = c->change->updates,
+                                    .now_ms = c->change->now_ms};
+    if (c->base.len > 0) {
+        TRY(read_base(c));
+        update.document = c->document;
+    }
+    return iceberg_update_apply(&update, &c->text, c->info);
+}
+
+static struct slice last_of(struct slice path)
+{
+    size_t start = path.len;
+    while (start > 0 && path.ptr[start - 1] != '/') {
+        start--;
+    }
+    return (struct slice){path.ptr + start, path.len - start};
+}
+
+/* The digits at the start of a name, or -1. */
+static int64_t leading_number(struct slice name)
+{
+    int64_t number;
+    size_t digits = 0;
+    while (digits < name.len && name.ptr[digits] >= '0' && name.ptr[digits] <= '9') {
+        digits++;
+    }
+    return slice_to_i64((struct slice){name.ptr, digits}, &number) ? number : -1;
+}
+
+/* "<metadata folder>/00012-<uuid>.metadata.json", as PyIceberg and Java count. */
+static enum err choose_location(struct commit *c)
+{
+    char uuid[UUID_TEXT_BYTES];
+    struct iceberg_metadata metadata;
+    struct slice folder;
+    int64_t version = c->base.len == 0 ? -1 : leading_number(last_of(c->base));
+    if (uuid_new(uuid) != ERR_OK) {
+        return errinfo_set(c->info, ERR_INTERNAL, NULL, "there are no random numbers");
+    }
+    TRY(iceberg_metadata_parse(buf_slice(&c->text), c->arena, &metadata, c->info));
+    TRY(iceberg_metadata_folder(&metadata, c->arena, &folder, c->info));
+    char *path = arena_printf(c->arena, "%.*s/%05lld-%s.metadata.json", (int)folder.len, folder.ptr,
+                              (long long)(version + 1), uuid);
+    if (path == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    c->location = slice_of(path);
+    return ERR_OK;
+}
+
+/* ---- iceberg_local ---- */
+
+static enum err find_row(struct commit *c, struct iceberg_db *db)
+{
+    sqlite3_stmt *stmt CLEANUP(iceberg_db__finalize) = NULL;
+    struct slice texts[] = {db->catalog_name, c->change->ns, c->change->name};
+    TRY(iceberg_db__prepare(c->catalog, db,
+                            "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ?1 "
+                            "AND table_namespace = ?2 AND table_name = ?3",
+                            texts, ARRAY_COUNT(texts), &stmt, c->info));
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_DONE) {
+        return ERR_OK;
+    }
+    if (code != SQLITE_ROW) {
+        return iceberg_db__error(c->catalog, code, "read", c->info);
+    }
+    const char *text = (const char *)sqlite3_column_text(stmt, 0);
+    return text == NULL || arena_slice(c->arena, slice_of(text), &c->base) ? ERR_OK
+                                                                           : errinfo_nomem(c->info);
+}
+
+static enum err find_base_local(struct commit *c)
+{
+    struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
+    TRY(iceberg_db__open(c->catalog, false, &db, c->info));
+    TRY(find_row(c, &db));
+    bool is_there = c->base.len > 0;
+    if (c->change->creates && is_there) {
+        return errinfo_set(c->info, ERR_EXISTS, "42P07",
+                           "\"%.*s\" exists already in namespace \"%.*s\"",
+                           SLICE_ARGS(c->change->name), SLICE_ARGS(c->change->ns));
+    }
+    return is_there || c->change->creates
+               ? ERR_OK
+               : errinfo_set(c->info, ERR_NOT_FOUND, "42P01", "table \"%.*s\" does not exist",
+                             SLICE_ARGS(c->change->name));
+}
+
+static enum err turn_row(struct commit *c, struct iceberg_db *db)
+{
+    struct slice texts[] = {db->catalog_name, c->change->ns, c->change->name, c->location, c->base};
+    struct catalog_iceberg_name row = {
+        .ns = c->change->ns, .name = c->change->name, .metadata_location = c->location};
+    if (c->change->creates) {
+        return iceberg_local__insert(c->catalog, db, &row, c->info);
+    }
+    TRY(iceberg_db__run(c->catalog, db,
+                        "UPDATE iceberg_tables SET metadata_location = ?4, "
+                        "previous_metadata_location = ?5 WHERE catalog_name = ?1 AND "
+                        "table_namespace = ?2 AND table_name = ?3 AND metadata_location = ?5",
+                        texts, ARRAY_COUNT(texts), c->info));
+    return sqlite3_changes(db->db) == 1 ? ERR_OK : conflict(c);
+}
+
+static enum err commit_local(struct commit *c, bool *ret_is_unknown)
+{
+    struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
+    TRY(find_base_local(c));
+    TRY(apply(c));
+    TRY(choose_location(c));
+    enum err err = c->output.create(c->output.context, c->location, buf_slice(&c->text), c->info);
+    if (err == ERR_OK) {
+        err = iceberg_db__open(c->catalog, true, &db, c->info);
+    }
+    if (err == ERR_OK) {
+        err = turn_row(c, &db);
+    }
+    if (err == ERR_OK) {
+        err = iceberg_db__run(c->catalog, &db, "COMMIT", NULL, 0, c->info);
+        *ret_is_unknown = *ret_is_unknown || err != ERR_OK;
+        return err;
+    }
+    struct errinfo ignored;
+    (void)c->output.remove(c->output.context, c->location, &ignored);
+    return err;
+}
+
+/* ---- iceberg_hadoop ---- */
+
+/* The next version of "v12.metadata.json"; 1 for a new table. */
+static enum err next_version(struct commit *c, int64_t *ret_version)
+{
+    struct slice name = last_of(c->base);
+    *ret_version = 1;
+    if (c->base.len == 0) {
+        return ERR_OK;
+    }
+    int64_t version = name.len > 0 && name.ptr[0] == 'v'
+                          ? leading_number((struct slice){name.ptr + 1, name.len - 1})
+                          : -1;
+    if (version < 0) {
+        (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                          "table \"%.*s\" belongs to another catalog, which alone can commit to it",
+                          SLICE_ARGS(c->change->name));
+        errinfo_hint(c->info, "Attach that catalog. A warehouse folder's own tables have files "
+                              "called vN.metadata.json.");
+        return ERR_UNSUPPORTED;
+    }
+    *ret_version = version + 1;
+    return ERR_OK;
+}
+
+static enum err write_hint(struct commit *c, struct slice folder, int64_t version,
+                           struct errinfo *info)
+{
+    struct storage_output *output CLEANUP(storage_output_cleanup) = NULL;
+    bool is_outside = false;
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%lld", (long long)version);
+    char *path =
+        arena_printf(c->arena, "%.*s/metadata/version-hint.text", (int)folder.len, folder.ptr);
+    if (path == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(storage_output_open(c->who, slice_of(path), c->catalog->folders, c->catalog->folder_count,
+                            &output, &is_outside, info));
+    TRY(storage_output_append(output, (struct slice){text, (size_t)len}, info));
+    return storage_output_finish(output, true, info);
+}
+
+static enum err find_base_hadoop(struct commit *c, struct slice folder)
+{
+    enum err err = iceberg_hadoop__current(c->who, folder, c->arena, &c->base, c->info);
+    if (err == ERR_NOT_FOUND && c->change->creates) {
+        c->base = (struct slice){NULL, 0};
+        return ERR_OK;
+    }
+    if (err == ERR_OK && c->change->creates) {
+        return errinfo_set(c->info, ERR_EXISTS, "42P07", "table \"%.*s\" exists already",
+                           SLICE_ARGS(c->change->name));
+    }
+    return err;
+}
+
+static enum err commit_hadoop(struct commit *c, bool *ret_is_unknown)
+{
+    struct slice folder;
+    int64_t version = 0;
+    TRY(iceberg_hadoop__folder(c->catalog, c->change->ns, c->change->name, c->arena, &folder,
+                               c->info));
+    TRY(find_base_hadoop(c, folder));
+    TRY(apply(c));
+    TRY(next_version(c, &version));
+    char *path = arena_printf(c->arena, "%.*s/metadata/v%lld.metadata.json", (int)folder.len,
+                              folder.ptr, (long long)version);
+    if (path == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    c->location = slice_of(path);
+    enum err err = c->output.create(c->output.context, c->location, buf_slice(&c->text), c->info);
+    if (err == ERR_EXISTS) {
+        return conflict(c);
+    }
+    *ret_is_unknown = *ret_is_unknown || err == ERR_IO;
+    TRY(err);
+    /* Whoever reads looks for later versions too: a hint that lags does no harm. */
+    struct errinfo ignored;
+    enum err hint = write_hint(c, folder, version, &ignored);
+    (void)hint;
+    return ERR_OK;
+}
+
+/* ---- both ---- */
+
+enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const struct identity *who,
+                                const struct catalog_iceberg_change *change, struct arena *arena,
+                                struct slice *ret_metadata_location, bool *ret_is_unknown,
+                                struct errinfo *info)
+{
+    struct commit c = {
+        .catalog = catalog, .who = who, .change = change, .arena = arena, .info = info};
+    TRY(catalog_iceberg_check_writable(catalog, info));
+    TRY(iceberg_catalog__check_name(change->name, false, info));
+    TRY(catalog_iceberg_output(catalog, who, arena, &c.output, info));
+    enum err err = catalog->kind == CATALOG_ICEBERG_LOCAL ? commit_local(&c, ret_is_unknown)
+                                                          : commit_hadoop(&c, ret_is_unknown);
+    buf_fini(&c.text);
+    if (err == ERR_OK) {
+        *ret_metadata_location = c.location;
+    }
+    return err;
+}
+
+static enum err find_warehouse(const struct catalog_iceberg *catalog, struct arena *arena,
+                               struct slice *ret_folder, struct errinfo *info)
+{
+    if (catalog->warehouse.len > 0) {
+        *ret_folder = catalog->warehouse;
+        return ERR_OK;
+    }
+    size_t len = catalog->location.len - last_of(catalog->location).len;
+    char *path = arena_printf(arena, "%.*swarehouse", (int)len, catalog->location.ptr);
+    if (path == NULL) {
+        return errinfo_nomem(info);
+    }
+    *ret_folder = slice_of(path);
+    return ERR_OK;
+}
+
+/* "<namespace's location>/<table>", else "<warehouse>/<a>/<b>/<table>". */
+static enum err local_location(const struct catalog_iceberg *catalog, const struct identity *who,
+                               struct slice ns, struct slice name, struct arena *arena,
+                               struct slice *ret_location, struct errinfo *info)
+{
+    struct iceberg_property *properties = NULL;
+    size_t count = 0;
+    struct slice folder;
+    TRY(catalog_iceberg_properties(catalog, who, ns, arena, &properties, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal(properties[i].key, SLICE("location")) && properties[i].value.len > 0) {
+            char *path = arena_printf(arena, "%.*s/%.*s", (int)properties[i].value.len,
+                                      properties[i].value.ptr, (int)name.len, name.ptr);
+            *ret_location = slice_of(path == NULL ? "" : path);
+            return path == NULL ? errinfo_nomem(info) : ERR_OK;
+        }
+    }
+    TRY(find_warehouse(catalog, arena, &folder, info));
+    struct catalog_iceberg below = *catalog;
+    below.location = folder;
+    return iceberg_hadoop__folder(&below, ns, name, arena, ret_location, info);
+}
+
+enum err catalog_iceberg_new_location(const struct catalog_iceberg *catalog,
+                                      const struct identity *who, struct slice ns,
+                                      struct slice name, struct arena *arena,
+                                      struct slice *ret_location, struct errinfo *info)
+{
+    TRY(catalog_iceberg_check_writable(catalog, info));
+    TRY(iceberg_catalog__check_name(name, false, info));
+    return catalog->kind == CATALOG_ICEBERG_LOCAL
+               ? local_location(catalog, who, ns, name, arena, ret_location, info)
+               : iceberg_hadoop__folder(catalog, ns, name, arena, ret_location, info);
+}

@@ -1,0 +1,116 @@
+/* New objects of an attached catalog, in its folders. */
+#include "catalog/iceberg_commit.h"
+
+#include "base/mem.h"
+#include "storage/output.h"
+#include "storage/remote.h"
+
+struct catalog_iceberg_file {
+    struct storage_output *local;
+};
+
+static enum err check_place(const struct catalog_iceberg *catalog, struct slice location,
+                            struct slice *ret_path, struct errinfo *info)
+{
+    if (storage_is_remote(location)) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "tables of catalog \"%.*s\" lie in a store elsewhere, which is only read",
+                          SLICE_ARGS(catalog->name));
+        errinfo_hint(info, "Tables of a warehouse folder of this machine can be written.");
+        return ERR_UNSUPPORTED;
+    }
+    TRY(catalog_iceberg_path(location, ret_path, info));
+    return catalog_iceberg_check_local(catalog, info);
+}
+
+static enum err outside(const struct catalog_iceberg *catalog, struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_DENIED, NULL,
+                      "a table of catalog \"%.*s\" would write outside of the catalog's folders",
+                      SLICE_ARGS(catalog->name));
+    errinfo_hint(info, "If the table is to reach there, ATTACH OR REPLACE ... (ALLOW 'folder').");
+    return ERR_DENIED;
+}
+
+enum err catalog_iceberg_file_open(const struct catalog_iceberg *catalog,
+                                   const struct identity *who, struct slice location,
+                                   struct catalog_iceberg_file **ret_file, struct errinfo *info)
+{
+    struct slice path;
+    bool is_outside = false;
+    TRY(check_place(catalog, location, &path, info));
+    struct catalog_iceberg_file *file CLEANUP(catalog_iceberg_file_cleanup) =
+        mem_calloc(1, sizeof(*file));
+    if (file == NULL) {
+        return errinfo_nomem(info);
+    }
+    enum err err = storage_output_open(who, path, catalog->folders, catalog->folder_count,
+                                       &file->local, &is_outside, info);
+    if (err != ERR_OK) {
+        return is_outside ? outside(catalog, info) : err;
+    }
+    *ret_file = TAKE(file);
+    return ERR_OK;
+}
+
+enum err catalog_iceberg_file_append(struct catalog_iceberg_file *file, struct slice bytes,
+                                     struct errinfo *info)
+{
+    return storage_output_append(file->local, bytes, info);
+}
+
+enum err catalog_iceberg_file_finish(struct catalog_iceberg_file *file, struct errinfo *info)
+{
+    return storage_output_finish(file->local, false, info);
+}
+
+void catalog_iceberg_file_close(struct catalog_iceberg_file *file)
+{
+    if (file != NULL) {
+        storage_output_close(file->local);
+        mem_free(file);
+    }
+}
+
+/* ---- for the Iceberg library ---- */
+
+struct writer {
+    const struct catalog_iceberg *catalog;
+    const struct identity *who;
+};
+
+static enum err create(void *context, struct slice location, struct slice bytes,
+                       struct errinfo *info)
+{
+    const struct writer *writer = context;
+    struct catalog_iceberg_file *file CLEANUP(catalog_iceberg_file_cleanup) = NULL;
+    TRY(catalog_iceberg_file_open(writer->catalog, writer->who, location, &file, info));
+    TRY(catalog_iceberg_file_append(file, bytes, info));
+    return catalog_iceberg_file_finish(file, info);
+}
+
+static enum err remove_object(void *context, struct slice location, struct errinfo *info)
+{
+    const struct writer *writer = context;
+    struct slice path;
+    bool is_outside = false;
+    TRY(check_place(writer->catalog, location, &path, info));
+    enum err err = storage_remove_within(writer->who, path, writer->catalog->folders,
+                                         writer->catalog->folder_count, &is_outside, info);
+    return is_outside ? outside(writer->catalog, info) : err;
+}
+
+enum err catalog_iceberg_output(const struct catalog_iceberg *catalog, const struct identity *who,
+                                struct arena *arena, struct iceberg_output *ret_output,
+                                struct errinfo *info)
+{
+    ASSERT(who != NULL);
+    struct writer *writer = arena_alloc(arena, sizeof(*writer));
+    if (writer == NULL) {
+        return errinfo_nomem(info);
+    }
+    *writer = (struct writer){catalog, who};
+    *ret_output =
+        (struct iceberg_output){.context = writer, .create = create, .remove = remove_object};
+    return ERR_OK;
+}

@@ -1,0 +1,20 @@
+/* Rows of a table by where they are stored: what a statement changes, gathered from what a query
+ * says of them. Used by one thread. */
+#pragma once
+
+#include "arrow/arrow.h"
+#include "lake/scan.h"
+
+struct lake_rows;
+MUST_USE enum err lake_rows_open(struct lake_rows **ret_rows, struct errinfo *info);
+void lake_rows_close(struct lake_rows *rows);
+DEFINE_CLEANUP(struct lake_rows, lake_rows_cleanup, lake_rows_close)
+
+/* A batch whose first two columns are _file and _pos. A row that comes twice counts once. */
+MUST_USE enum err lake_rows_add(struct lake_rows *rows, const struct ArrowArray *batch,
+                                struct errinfo *info);
+/* How many there are. */
+uint64_t lake_rows_count(const struct lake_rows *rows);
+/* Their files, and where in them they are: views of `rows`, in the arena. */
+MUST_USE enum err lake_rows_subset(const struct lake_rows *rows, struct arena *arena,
+                                   struct lake_subset *ret_subset, struct errinfo *info);

@@ -1,0 +1,444 @@
+/* The COPY that writes data files. */
+#include "lake/write.h"
+
+#include "lake/lake_int.h"
+#include "sql/scan.h"
+
+#define FILE_BYTES_DEFAULT (512ull * 1024 * 1024) /* write.target-file-size-bytes */
+#define FILE_BYTES_MIN (64ull * 1024)
+#define FILE_BYTES_MAX (64ull * 1024 * 1024 * 1024)
+#define GROUP_ROWS_MIN 2048
+
+bool lake_write_keeps(const struct iceberg_field *field)
+{
+    return field->type.id != ICEBERG_UNKNOWN;
+}
+
+void lake_write_default(const struct iceberg_field *field, struct buf *out)
+{
+    lake__value_print(&field->type, field->write_default, out);
+}
+
+bool lake_value_parse(const struct iceberg_type *type, struct slice text, struct arena *arena,
+                      struct iceberg_value *ret_value)
+{
+    struct iceberg_value value;
+    return lake__value_parse(type, text, arena, &value) &&
+           iceberg_value_convert(&value, type, ret_value) &&
+           iceberg_value_copy(ret_value, arena, ret_value);
+}
+
+static bool is_partitioned(const struct lake_write *write)
+{
+    for (size_t i = 0; i < write->spec->field_count; i++) {
+        if (write->spec->fields[i].transform.kind != TRANSFORM_VOID) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- what can be written ---- */
+
+static enum err check_type(const struct lake_write *write, struct slice column,
+                           const struct iceberg_type *type, struct errinfo *info)
+{
+    bool is_written = type->id != ICEBERG_FIXED && type->id != ICEBERG_VARIANT &&
+                      type->id != ICEBERG_TIMESTAMPTZ_NS && type->id != ICEBERG_GEOMETRY &&
+                      type->id != ICEBERG_GEOGRAPHY;
+    if (!is_written) {
+        struct buf text CLEANUP(buf_fini) = {0};
+        iceberg_type_print(type, &text);
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "table \"%.*s\" cannot be written: files with values of type %s "
+                           "(column \"%.*s\") are not there",
+                           SLICE_ARGS(write->name), buf_cstr(&text), SLICE_ARGS(column));
+    }
+    for (size_t i = 0; i < type->field_count; i++) {
+        if (type->id == ICEBERG_STRUCT && !lake_write_keeps(&type->fields[i])) {
+            return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                               "table \"%.*s\" cannot be written: field \"%.*s\" inside of a "
+                               "column has no type",
+                               SLICE_ARGS(write->name), SLICE_ARGS(type->fields[i].name));
+        }
+        TRY(check_type(write, column, &type->fields[i].type, info));
+    }
+    return ERR_OK;
+}
+
+static enum err check_format(const struct lake_write *write, struct errinfo *info)
+{
+    struct slice format = iceberg_metadata_property(write->metadata, "write.format.default");
+    if (format.len > 0 && !slice_equal_fold(format, SLICE("parquet"))) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "table \"%.*s\" wants its files as %.*s, which are not written",
+                          SLICE_ARGS(write->name), SLICE_ARGS(format));
+        errinfo_hint(info, "Set its property write.format.default to 'parquet'.");
+        return ERR_UNSUPPORTED;
+    }
+    return ERR_OK;
+}
+
+static enum err check_field(const struct lake_write *write,
+                            const struct iceberg_partition_field *field, struct errinfo *info)
+{
+    if (field->transform.kind == TRANSFORM_OTHER || field->source_count != 1) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "table \"%.*s\" cannot be written: partition transform \"%.*s\" is not "
+                           "known",
+                           SLICE_ARGS(write->name), SLICE_ARGS(field->transform.text));
+    }
+    const struct iceberg_field *source =
+        iceberg_schema_find_id(write->schema, field->source_ids[0], NULL);
+    if (source == NULL && field->transform.kind != TRANSFORM_VOID) {
+        return errinfo_set(info, ERR_CORRUPT, NULL,
+                           "partition field \"%.*s\" of table \"%.*s\" is of no column",
+                           SLICE_ARGS(field->name), SLICE_ARGS(write->name));
+    }
+    return ERR_OK;
+}
+
+enum err lake_write_check(const struct lake_write *write, struct errinfo *info)
+{
+    bool has_any = false;
+    TRY(check_format(write, info));
+    for (size_t i = 0; i < write->schema->root.field_count; i++) {
+        const struct iceberg_field *field = &write->schema->root.fields[i];
+        has_any = has_any || lake_write_keeps(field);
+        TRY(check_type(write, field->name, &field->type, info));
+    }
+    for (size_t i = 0; i < write->spec->field_count; i++) {
+        TRY(check_field(write, &write->spec->fields[i], info));
+    }
+    return has_any ? ERR_OK
+                   : errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                                 "table \"%.*s\" has no columns to write", SLICE_ARGS(write->name));
+}
+
+/* ---- field ids ---- */
+
+static void print_field_ids(const struct iceberg_type *type, struct buf *out);
+
+static void print_field_id(struct slice name, const struct iceberg_field *field, struct buf *out)
+{
+    sql_quote_string(out, name);
+    if (field->type.field_count == 0) {
+        buf_printf(out, ": %d", field->id);
+        return;
+    }
+    buf_printf(out, ": {__duckdb_field_id: %d, ", field->id);
+    print_field_ids(&field->type, out);
+    buf_append_char(out, '}');
+}
+
+static void print_field_ids(const struct iceberg_type *type, struct buf *out)
+{
+    static const char *const map_names[] = {"key", "value"};
+    for (size_t i = 0; i < type->field_count; i++) {
+        struct slice name = type->id == ICEBERG_LIST  ? SLICE("element")
+                            : type->id == ICEBERG_MAP ? slice_of(map_names[i])
+                                                      : type->fields[i].name;
+        buf_append_str(out, i == 0 ? "" : ", ");
+        print_field_id(name, &type->fields[i], out);
+    }
+}
+
+/* ---- partitions ---- */
+
+/* The column, or the field of a struct, that is partitioned by. */
+static bool print_source(const struct iceberg_type *type, int32_t id, const char *base,
+                         struct buf *out)
+{
+    for (size_t i = 0; i < type->field_count && type->id == ICEBERG_STRUCT; i++) {
+        const struct iceberg_field *field = &type->fields[i];
+        struct buf path CLEANUP(buf_fini) = {0};
+        buf_append_str(&path, base);
+        buf_append_char(&path, '.');
+        sql_quote_name(&path, field->name);
+        out->failed = out->failed || buf_failed(&path);
+        if (field->id == id) {
+            buf_append_slice(out, buf_slice(&path));
+            return true;
+        }
+        if (print_source(&field->type, id, buf_cstr(&path), out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is left of a number above a multiple of the width, also for negative ones. */
+static void print_rest(const char *number, int64_t width, struct buf *out)
+{
+    buf_printf(out, "(((%s %% %lld) + %lld) %% %lld)", number, (long long)width, (long long)width,
+               (long long)width);
+}
+
+/* Microseconds since 1970 in UTC. */
+static void print_micros(enum iceberg_type_id type, const char *source, struct buf *out)
+{
+    if (type == ICEBERG_TIMESTAMP_NS) {
+        struct buf nanos CLEANUP(buf_fini) = {0};
+        buf_printf(&nanos, "epoch_ns(%s)", source);
+        buf_printf(out, "((%s - ", buf_cstr(&nanos));
+        print_rest(buf_cstr(&nanos), 1000, out);
+        buf_append_str(out, ") // 1000)");
+        out->failed = out->failed || buf_failed(&nanos);
+    } else {
+        buf_printf(out, "epoch_us(%s)", source);
+    }
+}
+
+static void print_unit(enum iceberg_type_id type, const char *source, int64_t micros,
+                       struct buf *out)
+{
+    struct buf number CLEANUP(buf_fini) = {0};
+    print_micros(type, source, &number);
+    buf_printf(out, "(%s - ", buf_cstr(&number));
+    print_rest(buf_cstr(&number), micros, out);
+    buf_printf(out, ") // %lld", (long long)micros);
+    out->failed = out->failed || buf_failed(&number);
+}
+
+/* Years and months are those of the date in UTC. */
+static void print_date(enum iceberg_type_id type, const char *source, struct buf *out)
+{
+    if (type == ICEBERG_DATE) {
+        buf_append_str(out, source);
+        return;
+    }
+    buf_append_str(out, "make_timestamp(");
+    print_micros(type, source, out);
+    buf_append_char(out, ')');
+}
+
+/* A number to compute with; of a decimal the unscaled one, its digits without the point. */
+static void print_unscaled(const struct iceberg_type *type, const char *source, struct buf *out)
+{
+    if (type->id == ICEBERG_DECIMAL) {
+        buf_printf(out, "CAST(replace(CAST(%s AS VARCHAR), '.', '') AS HUGEINT)", source);
+    } else {
+        buf_printf(out, "CAST(%s AS HUGEINT)", source);
+    }
+}
+
+static void print_bucket(const struct iceberg_type *type, const char *source, uint32_t width,
+                         struct buf *out)
+{
+    buf_append_str(out, "CAST((");
+    if (type->id == ICEBERG_DATE) {
+        buf_printf(out, "__moat_murmur_long(datediff('day', DATE '1970-01-01', %s))", source);
+    } else if (type->id == ICEBERG_TIME) {
+        buf_printf(out, "__moat_murmur_long(CAST(epoch_us(%s) AS BIGINT))", source);
+    } else if (type->id == ICEBERG_TIMESTAMP || type->id == ICEBERG_TIMESTAMPTZ ||
+               type->id == ICEBERG_TIMESTAMP_NS) {
+        buf_append_str(out, "__moat_murmur_long(");
+        print_micros(type->id, source, out);
+        buf_append_char(out, ')');
+    } else if (type->id == ICEBERG_DECIMAL) {
+        buf_append_str(out, "__moat_murmur_decimal(");
+        print_unscaled(type, source, out);
+        buf_append_char(out, ')');
+    } else if (type->id == ICEBERG_STRING) {
+        buf_printf(out, "__moat_murmur_text(%s)", source);
+    } else if (type->id == ICEBERG_UUID) {
+        buf_printf(out, "__moat_murmur_uuid(%s)", source);
+    } else if (type->id == ICEBERG_BINARY) {
+        buf_printf(out, "__moat_murmur_blob(%s)", source);
+    } else {
+        buf_printf(out, "__moat_murmur_long(CAST(%s AS BIGINT))", source);
+    }
+    buf_printf(out, " & 2147483647) %% %u AS INTEGER)", width);
+}
+
+static void print_truncate(const struct iceberg_type *type, const char *source, uint32_t width,
+                           struct buf *out)
+{
+    struct buf number CLEANUP(buf_fini) = {0};
+    if (type->id == ICEBERG_STRING) {
+        buf_printf(out, "left(%s, %u)", source, width);
+        return;
+    }
+    if (type->id == ICEBERG_BINARY) {
+        buf_printf(out, "left(hex(%s), %llu)", source, 2ull * width);
+        return;
+    }
+    print_unscaled(type, source, &number);
+    buf_printf(out, "%s - ", buf_cstr(&number));
+    print_rest(buf_cstr(&number), width, out);
+    out->failed = out->failed || buf_failed(&number);
+}
+
+/* As numbers and hex digits, which are the same for all years and bytes. */
+static void print_identity(enum iceberg_type_id type, const char *source, struct buf *out)
+{
+    if (type == ICEBERG_DATE) {
+        buf_printf(out, "datediff('day', DATE '1970-01-01', %s)", source);
+    } else if (type == ICEBERG_TIMESTAMP_NS) {
+        buf_printf(out, "epoch_ns(%s)", source);
+    } else if (type == ICEBERG_TIMESTAMP || type == ICEBERG_TIMESTAMPTZ) {
+        buf_printf(out, "epoch_us(%s)", source);
+    } else if (type == ICEBERG_TIME) {
+        buf_printf(out, "CAST(epoch_us(%s) AS BIGINT)", source);
+    } else if (type == ICEBERG_BINARY) {
+        buf_printf(out, "hex(%s)", source);
+    } else if (type == ICEBERG_FLOAT || type == ICEBERG_DOUBLE) {
+        buf_printf(out, "CAST(%s AS VARCHAR)", source); /* which tells -0.0 from 0.0 */
+    } else {
+        buf_append_str(out, source);
+    }
+}
+
+static void print_transform(const struct iceberg_transform *transform,
+                            const struct iceberg_type *type, const char *source, struct buf *out)
+{
+    switch (transform->kind) {
+    case TRANSFORM_IDENTITY:
+        print_identity(type->id, source, out);
+        return;
+    case TRANSFORM_BUCKET:
+        print_bucket(type, source, transform->width, out);
+        return;
+    case TRANSFORM_TRUNCATE:
+        print_truncate(type, source, transform->width, out);
+        return;
+    case TRANSFORM_YEAR:
+        buf_append_str(out, "year(");
+        print_date(type->id, source, out);
+        buf_append_str(out, ") - 1970");
+        return;
+    case TRANSFORM_MONTH:
+        buf_append_str(out, "(year(");
+        print_date(type->id, source, out);
+        buf_append_str(out, ") - 1970) * 12 + month(");
+        print_date(type->id, source, out);
+        buf_append_str(out, ") - 1");
+        return;
+    case TRANSFORM_DAY:
+        if (type->id == ICEBERG_DATE) {
+            buf_printf(out, "datediff('day', DATE '1970-01-01', %s)", source);
+        } else {
+            print_unit(type->id, source, 86400000000, out);
+        }
+        return;
+    case TRANSFORM_HOUR:
+        print_unit(type->id, source, 3600000000, out);
+        return;
+    case TRANSFORM_VOID:
+    case TRANSFORM_OTHER:
+        break;
+    }
+    buf_append_str(out, "NULL");
+}
+
+static void print_partitions(const struct lake_write *write, struct buf *out)
+{
+    for (size_t i = 0; i < write->spec->field_count; i++) {
+        const struct iceberg_partition_field *field = &write->spec->fields[i];
+        struct buf source CLEANUP(buf_fini) = {0};
+        if (field->transform.kind == TRANSFORM_VOID) {
+            continue;
+        }
+        const struct iceberg_field *column =
+            iceberg_schema_find_id(write->schema, field->source_ids[0], NULL);
+        (void)print_source(&write->schema->root, field->source_ids[0], "r", &source);
+        buf_append_str(out, ", ");
+        print_transform(&field->transform, &column->type, buf_cstr(&source), out);
+        buf_printf(out, " AS __moat_p%zu", i);
+        out->failed = out->failed || buf_failed(&source);
+    }
+}
+
+/* ---- the statement ---- */
+
+static const char *codec_of(const struct iceberg_metadata *metadata)
+{
+    static const struct {
+        const char *written;
+        const char *own;
+    } codecs[] = {{"zstd", "zstd"},         {"gzip", "gzip"},
+                  {"snappy", "snappy"},     {"lz4", "lz4_raw"},
+                  {"lz4_raw", "lz4_raw"},   {"brotli", "brotli"},
+                  {"none", "uncompressed"}, {"uncompressed", "uncompressed"}};
+    struct slice name = iceberg_metadata_property(metadata, "write.parquet.compression-codec");
+    for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
+        if (slice_equal_fold(name, slice_of(codecs[i].written))) {
+            return codecs[i].own;
+        }
+    }
+    return "zstd";
+}
+
+static uint64_t number_or(const struct iceberg_metadata *metadata, const char *property,
+                          uint64_t least, uint64_t most, uint64_t otherwise)
+{
+    uint64_t value;
+    if (!slice_to_u64(iceberg_metadata_property(metadata, property), &value)) {
+        return otherwise;
+    }
+    return value < least ? least : value > most ? most : value;
+}
+
+static void print_options(const struct lake_write *write, struct buf *out)
+{
+    bool is_first = true;
+    buf_printf(out,
+               " (FORMAT parquet, COMPRESSION %s, RETURN_STATS true, FILENAME_PATTERN 'f{i}', "
+               "FIELD_IDS {",
+               codec_of(write->metadata));
+    for (size_t i = 0; i < write->schema->root.field_count; i++) {
+        const struct iceberg_field *field = &write->schema->root.fields[i];
+        if (lake_write_keeps(field)) {
+            buf_append_str(out, is_first ? "" : ", ");
+            print_field_id(field->name, field, out);
+            is_first = false;
+        }
+    }
+    /* The specification's ids of metadata columns. */
+    buf_append_str(out, write->keeps_lineage ? ", _row_id: 2147483540, "
+                                               "_last_updated_sequence_number: 2147483539"
+                                             : "");
+    buf_append_char(out, '}');
+    struct slice rows = iceberg_metadata_property(write->metadata, "write.parquet.row-group-limit");
+    if (rows.len > 0) {
+        buf_printf(out, ", ROW_GROUP_SIZE %llu",
+                   (unsigned long long)number_or(write->metadata, "write.parquet.row-group-limit",
+                                                 GROUP_ROWS_MIN, 100000000, 122880));
+    }
+    if (!is_partitioned(write)) {
+        buf_printf(out, ", WRITE_EMPTY_FILE false, FILE_SIZE_BYTES %llu",
+                   (unsigned long long)number_or(write->metadata, "write.target-file-size-bytes",
+                                                 FILE_BYTES_MIN, FILE_BYTES_MAX,
+                                                 FILE_BYTES_DEFAULT));
+    } else {
+        const char *comma = "";
+        buf_append_str(out, ", HIVE_FILE_PATTERN false, PARTITION_BY (");
+        for (size_t i = 0; i < write->spec->field_count; i++) {
+            if (write->spec->fields[i].transform.kind != TRANSFORM_VOID) {
+                buf_printf(out, "%s__moat_p%zu", comma, i);
+                comma = ", ";
+            }
+        }
+        buf_append_char(out, ')');
+    }
+    buf_append_char(out, ')');
+}
+
+enum err lake_write_sql(const struct lake_write *write, struct slice rows, struct slice folder,
+                        struct buf *out, struct errinfo *info)
+{
+    buf_append_str(out, "COPY (");
+    if (is_partitioned(write)) {
+        buf_append_str(out, "SELECT r.*");
+        print_partitions(write, out);
+        buf_append_str(out, " FROM (");
+        buf_append_slice(out, rows);
+        buf_append_str(out, ") AS r");
+    } else {
+        buf_append_slice(out, rows);
+    }
+    buf_append_str(out, ") TO ");
+    sql_quote_string(out, folder);
+    print_options(write, out);
+    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}

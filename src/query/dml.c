@@ -1,0 +1,357 @@
+/* Rows to files: a SELECT is planned, secured and audited like any other, as the person, and the
+ * engine writes what it gives through a grant into new files of the table. Until a commit names
+ * them nobody sees them. */
+#include "query/dml_int.h"
+
+#include "base/mem.h"
+#include "query/plan_int.h"
+#include "sql/scan.h"
+
+#define SINKS_MAX 100000u /* files of one statement */
+
+struct dml_file {
+    struct slice location;
+    struct catalog_iceberg_file *file;
+};
+
+/* ---- the table ---- */
+
+static enum err open_catalog(struct dml *dml, struct errinfo *info)
+{
+    struct session *session = dml->query->session;
+    dml->catalog = dml->attached->catalog;
+    if (dml->catalog.kind == CATALOG_ICEBERG_REST) {
+        dml->catalog.remote.request_id = slice_of(dml->query->id);
+    }
+    TRY(session_refuse_in_block(session, info));
+    TRY(catalog_iceberg_check_writable(&dml->catalog, info));
+    return catalog_iceberg_output(&dml->catalog, session->who, dml->query->arena, &dml->output,
+                                  info);
+}
+
+static enum err may_not(const struct relation *relation, struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_DENIED, NULL, "permission denied to write table \"%.*s\"",
+                      SLICE_ARGS(relation->name.name));
+    errinfo_hint(info, "Who attached its catalog, and administrators, may.");
+    return ERR_DENIED;
+}
+
+static enum err find_table(struct session *session, const struct sql_name *name,
+                           struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
+{
+    TRY(resolve_relation(session, session->who, name, arena, ret_resolved, info));
+    const struct relation *relation = ret_resolved->relation;
+    if (relation->lake == NULL) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "\"%.*s\" cannot be written: it is no table of a lake and no temporary "
+                          "table",
+                          SLICE_ARGS(relation->name.name));
+        errinfo_hint(info, "Registered files are changed by what wrote them; tables of attached "
+                           "catalogs and CREATE TEMP TABLE take rows.");
+        return ERR_UNSUPPORTED;
+    }
+    if (!resolve_may_administer(session->who, relation)) {
+        return may_not(relation, info);
+    }
+    const struct lake_table *table = relation->lake;
+    if (table->travel.kind != TRAVEL_NOW || table->loaded.name.is_view) {
+        return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" cannot be written: it is no table",
+                           SLICE_ARGS(relation->name.name));
+    }
+    return ERR_OK;
+}
+
+enum err dml_columns(struct session *session, const struct sql_name *name, struct arena *arena,
+                     const struct relation_column **ret_columns, size_t *ret_count,
+                     struct errinfo *info)
+{
+    struct resolved resolved;
+    TRY(find_table(session, name, arena, &resolved, info));
+    *ret_columns = resolved.relation->columns;
+    *ret_count = resolved.relation->column_count;
+    return ERR_OK;
+}
+
+enum err dml_open(struct query *query, const struct sql_name *name, struct dml *dml,
+                  struct errinfo *info)
+{
+    struct resolved resolved;
+    *dml = (struct dml){.query = query};
+    pthread_mutex_init(&dml->lock, NULL);
+    TRY(find_table(query->session, name, query->arena, &resolved, info));
+    const struct relation *relation = resolved.relation;
+    const struct lake_table *table = relation->lake;
+    dml->is_partial =
+        resolved.effective.is_bound || resolved.effective.column_count != relation->column_count;
+    dml->relation = relation;
+    dml->attached = table->attached;
+    dml->ns = table->loaded.name.ns;
+    dml->name = table->loaded.name.name;
+    dml->uuid = table->loaded.metadata.uuid;
+    dml->io = table->io;
+    TRY(open_catalog(dml, info));
+    return dml_use(dml, &table->loaded.metadata, info);
+}
+
+enum err dml_open_new(struct query *query, const struct attached *attached,
+                      const struct sql_name *name, struct dml *dml, struct errinfo *info)
+{
+    struct session *session = query->session;
+    *dml = (struct dml){.query = query, .attached = attached, .name = name->name};
+    pthread_mutex_init(&dml->lock, NULL);
+    dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
+    TRY(open_catalog(dml, info));
+    return catalog_iceberg_io_of(&dml->catalog, session->who, NULL, query->arena, &dml->io, info);
+}
+
+enum err dml_use(struct dml *dml, const struct iceberg_metadata *metadata, struct errinfo *info)
+{
+    const struct iceberg_spec *spec = iceberg_metadata_spec(metadata, metadata->default_spec_id);
+    dml->metadata = metadata;
+    dml->write = (struct lake_write){.metadata = metadata,
+                                     .schema = iceberg_metadata_current_schema(metadata),
+                                     .spec = spec,
+                                     .name = dml->name};
+    TRY(lake_write_check(&dml->write, info));
+    struct buf name CLEANUP(buf_fini) = {0};
+    buf_append_slice(&name, dml->catalog.name);
+    buf_append_char(&name, '.');
+    buf_append_slice(&name, dml->ns);
+    buf_append_char(&name, '.');
+    buf_append_slice(&name, dml->name);
+    dml->audit = (struct audit_write){.uuid = metadata->uuid,
+                                      .snapshot_before = metadata->current_snapshot_id,
+                                      .snapshot_after = ICEBERG_NO_ID};
+    if (buf_failed(&name) || !arena_slice(dml->query->arena, buf_slice(&name), &dml->audit.name)) {
+        return errinfo_nomem(info);
+    }
+    dml->query->write = &dml->audit;
+    return iceberg_data_folder(metadata, dml->query->arena, &dml->data_folder, info);
+}
+
+/* ---- sinks ---- */
+
+static enum err open_file(struct dml *dml, size_t index, struct dml_file **ret_file,
+                          struct errinfo *info)
+{
+    struct query *query = dml->query;
+    if (index >= dml->file_count) {
+        size_t count = dml->file_count == 0 ? 16 : dml->file_count * 2;
+        count = count > index ? count : index + 1;
+        struct dml_file **grown = mem_realloc(dml->files, count * sizeof(struct dml_file *));
+        if (grown == NULL) {
+            return errinfo_nomem(info);
+        }
+        memset(grown + dml->file_count, 0, (count - dml->file_count) * sizeof(struct dml_file *));
+        dml->files = grown;
+        dml->file_count = count;
+    }
+    struct dml_file *file = dml->files[index];
+    if (file == NULL) {
+        file = arena_calloc(query->arena, 1, sizeof(*file));
+        char *path = arena_printf(query->arena, "%.*s/%05zu-%s.parquet", (int)dml->data_folder.len,
+                                  dml->data_folder.ptr, index, query->id);
+        if (file == NULL || path == NULL) {
+            return errinfo_nomem(info);
+        }
+        file->location = slice_of(path);
+        dml->files[index] = file;
+        TRY(catalog_iceberg_file_open(&dml->catalog, query->session->who, file->location,
+                                      &file->file, info));
+    }
+    *ret_file = file;
+    return ERR_OK;
+}
+
+static enum err write_sink(void *context, size_t index, const void *bytes, size_t len,
+                           struct errinfo *info)
+{
+    struct dml *dml = context;
+    struct dml_file *file = NULL;
+    pthread_mutex_lock(&dml->lock);
+    enum err err = open_file(dml, index, &file, info);
+    pthread_mutex_unlock(&dml->lock);
+    TRY(err);
+    if (file->file == NULL) { /* it failed before */
+        return errinfo_set(info, ERR_IO, NULL, "a data file could not be opened");
+    }
+    return catalog_iceberg_file_append(file->file, (struct slice){bytes, len}, info);
+}
+
+/* ---- running ---- */
+
+static enum err pull_results(struct dml *dml, struct errinfo *info)
+{
+    struct query *query = dml->query;
+    struct ArrowSchema schema = {0};
+    TRY(engine_query_schema(query->engine, &schema, info));
+    enum err err = ERR_OK;
+    for (bool is_done = false; err == ERR_OK && !is_done;) {
+        struct ArrowArray batch = {0};
+        err = query_check_cancelled(query, info);
+        if (err == ERR_OK) {
+            err = engine_query_next(query->engine, &batch, info);
+        }
+        is_done = batch.release == NULL;
+        if (err == ERR_OK && !is_done) {
+            err = lake_write_read(&dml->write, &schema, &batch, query->arena, &dml->written, info);
+        }
+        if (batch.release != NULL) {
+            batch.release(&batch);
+        }
+    }
+    schema.release(&schema);
+    return err;
+}
+
+enum err dml_run(struct dml *dml, struct slice sql, struct errinfo *info)
+{
+    struct query *query = dml->query;
+    struct session *session = query->session;
+    struct engine_query *engine;
+    TRY(query_check_cancelled(query, info));
+    enum err err = engine_query_open(session->engine, session->who, sql, NULL, 0, &engine, info);
+    if (err != ERR_OK) {
+        query_clean_error(query, true, info);
+        return err;
+    }
+    pthread_mutex_lock(&session->lock);
+    query->engine = engine;
+    pthread_mutex_unlock(&session->lock);
+    return ERR_OK;
+}
+
+void dml_stop(struct dml *dml)
+{
+    struct session *session = dml->query->session;
+    pthread_mutex_lock(&session->lock);
+    struct engine_query *engine = TAKE(dml->query->engine);
+    pthread_mutex_unlock(&session->lock);
+    engine_query_close(engine);
+}
+
+/* The COPY of a plan's rows into the sinks of an access. */
+static enum err copy_rows(struct dml *dml, const struct access *access, const struct plan *plan,
+                          struct errinfo *info)
+{
+    struct buf bound CLEANUP(buf_fini) = {0};
+    struct buf sql CLEANUP(buf_fini) = {0};
+    struct buf uri CLEANUP(buf_fini) = {0};
+    access_folder_uri(access, &uri);
+    if (access_bind(access, plan->physical_sql, &bound) != ERR_OK || buf_failed(&uri)) {
+        return errinfo_nomem(info);
+    }
+    TRY(lake_write_sql(&dml->write, buf_slice(&bound), buf_slice(&uri), &sql, info));
+    TRY(dml_run(dml, buf_slice(&sql), info));
+    enum err err = pull_results(dml, info);
+    dml_stop(dml);
+    if (err != ERR_OK) {
+        query_clean_error(dml->query, false, info);
+    }
+    return err;
+}
+
+static enum err run_plan(struct dml *dml, struct plan *plan, struct errinfo *info)
+{
+    struct query *query = dml->query;
+    struct session *session = query->session;
+    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, NULL};
+    TRY(query_move(query, QUERY_ADMITTED, info));
+    TRY(access_open_sinks(session->warehouse, session->who, plan, &sinks, &query->access, info));
+    TRY(query_move(query, QUERY_RUNNING, info));
+    return copy_rows(dml, query->access, plan, info);
+}
+
+/* The files that have rows stay; an empty one is none. */
+static enum err finish_files(struct dml *dml, struct errinfo *info)
+{
+    dml->added = arena_calloc(dml->query->arena, dml->written.count + 1, sizeof(*dml->added));
+    if (dml->added == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < dml->written.count; i++) {
+        const struct lake_written *written = &dml->written.files[i];
+        struct dml_file *file = written->sink < dml->file_count ? dml->files[written->sink] : NULL;
+        if (file == NULL || file->file == NULL) {
+            return errinfo_set(info, ERR_INTERNAL, NULL,
+                               "the engine says that it wrote a file which it did not");
+        }
+        TRY(query_check_cancelled(dml->query, info));
+        TRY(catalog_iceberg_file_finish(file->file, info));
+        struct iceberg_file *added = &dml->added[dml->added_count++];
+        *added = written->file;
+        added->path = file->location;
+        dml->rows += (uint64_t)added->record_count;
+    }
+    return ERR_OK;
+}
+
+enum err dml_write(struct dml *dml, struct slice select, struct errinfo *info)
+{
+    struct query *query = dml->query;
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    enum err err = plan_build(query->session, query, select, &plan, info);
+    if (err != ERR_OK && info != NULL) {
+        info->position = 0; /* the query alone was planned before: this is about the whole */
+    }
+    TRY(err);
+    TRY(run_plan(dml, plan, info));
+    return finish_files(dml, info);
+}
+
+enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct errinfo *info)
+{
+    bool is_as_read = false;
+    for (size_t i = 0; i < plan->lake_count; i++) {
+        const struct lake_origin *from = &plan->lakes[i].source->from;
+        int64_t id = from->snapshot == NULL ? ICEBERG_NO_ID : from->snapshot->id;
+        is_as_read = is_as_read || (slice_equal(from->metadata->uuid, dml->uuid) &&
+                                    id == dml->metadata->current_snapshot_id);
+    }
+    return is_as_read ? ERR_OK
+                      : errinfo_set(info, ERR_BUSY, "40001",
+                                    "somebody else has changed table \"%.*s\" since it was read",
+                                    SLICE_ARGS(dml->name));
+}
+
+enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
+{
+    struct session *session = dml->query->session;
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
+    enum err err = plan_build_new(session, NULL, select, &plan, info);
+    if (err != ERR_OK && info != NULL) {
+        info->position = 0;
+    }
+    TRY(err);
+    TRY(dml_check_plan(dml, plan, info));
+    TRY(access_open_sinks(session->warehouse, session->who, plan, &sinks, &dml->rewriting, info));
+    TRY(copy_rows(dml, dml->rewriting, plan, info));
+    access_close(TAKE(dml->rewriting));
+    return finish_files(dml, info);
+}
+
+void dml_close(struct dml *dml)
+{
+    struct errinfo ignored;
+    /* The engine may still write: it is stopped before its sinks go. What was read is in `access`,
+     * for the record of the end. */
+    dml_stop(dml);
+    access_close(TAKE(dml->rewriting));
+    for (size_t i = 0; i < dml->file_count; i++) {
+        if (dml->files[i] != NULL) {
+            catalog_iceberg_file_close(dml->files[i]->file);
+        }
+    }
+    for (size_t i = 0; i < dml->written.count && !dml->is_committed && !dml->is_unknown; i++) {
+        size_t sink = dml->written.files[i].sink;
+        if (sink < dml->file_count && dml->files[sink] != NULL) {
+            enum err err =
+                dml->output.remove(dml->output.context, dml->files[sink]->location, &ignored);
+            (void)err; /* an orphan: nothing names it */
+        }
+    }
+    mem_free(dml->files);
+    pthread_mutex_destroy(&dml->lock);
+}

@@ -1,0 +1,210 @@
+/* INSERT INTO and TRUNCATE of tables of attached catalogs. */
+#include "query/dml_int.h"
+
+#include "query/change_int.h"
+#include "query/policy_int.h"
+#include "sql/scan.h"
+
+enum err dml_describe(struct query *query, struct slice text, struct engine_column **ret_columns,
+                      size_t *ret_count, struct errinfo *info)
+{
+    enum err err = change_query_columns(query, text, ret_columns, ret_count, info);
+    if (err != ERR_OK && info != NULL && info->position > 0) {
+        size_t begin = statement_position(query->statement, text);
+        info->position = begin == 0 ? 0 : info->position + begin - 1;
+    }
+    return err;
+}
+
+/* ---- the rows ---- */
+
+static enum err print_value(const struct iceberg_field *field, size_t from, bool is_named,
+                            struct buf *out, struct errinfo *info)
+{
+    buf_append_str(out, "CAST(");
+    if (from != SIZE_MAX) {
+        buf_printf(out, "v.c%zu", from + 1);
+    } else {
+        lake_write_default(field, out);
+    }
+    buf_append_str(out, " AS ");
+    TRY(lake_type_print(&field->type, field->name, out, info));
+    buf_append_str(out, is_named ? ") AS " : ")");
+    if (is_named) {
+        sql_quote_name(out, field->name);
+    }
+    return ERR_OK;
+}
+
+enum err dml_print_select(const struct dml *dml, struct slice text, size_t given,
+                          const size_t *from, struct buf *out, struct errinfo *info)
+{
+    const struct iceberg_type *root = &dml->write.schema->root;
+    bool is_first = true;
+    buf_append_str(out, "SELECT ");
+    for (size_t i = 0; i < root->field_count; i++) {
+        if (lake_write_keeps(&root->fields[i])) {
+            buf_append_str(out, is_first ? "" : ", ");
+            TRY(print_value(&root->fields[i], from[i], true, out, info));
+            is_first = false;
+        }
+    }
+    buf_append_str(out, " FROM (");
+    buf_append_slice(out, text);
+    buf_append_str(out, "\n) AS v ("); /* the query may end in a comment */
+    for (size_t i = 0; i < given; i++) {
+        buf_printf(out, "%sc%zu", i == 0 ? "" : ", ", i + 1);
+    }
+    buf_append_char(out, ')');
+    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}
+
+static enum err find_column(const struct dml *dml, struct slice name, const size_t *from,
+                            size_t *ret_at, struct errinfo *info)
+{
+    const struct iceberg_type *root = &dml->write.schema->root;
+    size_t at = 0;
+    while (at < root->field_count && !slice_equal_fold(root->fields[at].name, name)) {
+        at++;
+    }
+    if (at == root->field_count) {
+        return errinfo_set(info, ERR_NOT_FOUND, "42703",
+                           "column \"%.*s\" of relation \"%.*s\" does not exist", SLICE_ARGS(name),
+                           SLICE_ARGS(dml->name));
+    }
+    if (from[at] != SIZE_MAX) {
+        return errinfo_set(info, ERR_EXISTS, "42701", "column \"%.*s\" specified more than once",
+                           SLICE_ARGS(name));
+    }
+    *ret_at = at;
+    return ERR_OK;
+}
+
+/* Which column of the query each column of the table gets. */
+static enum err match_columns(const struct dml *dml, const struct statement *statement,
+                              size_t given, size_t **ret_from, struct errinfo *info)
+{
+    size_t count = dml->write.schema->root.field_count;
+    size_t wanted = statement->column_count == 0 ? count : statement->column_count;
+    size_t *from = arena_calloc(dml->query->arena, count + 1, sizeof(*from));
+    if (from == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (given > wanted || (given < wanted && statement->column_count > 0)) {
+        return errinfo_set(info, ERR_SYNTAX, NULL, "INSERT has %zu values for %zu columns", given,
+                           wanted);
+    }
+    bool is_in_order = statement->column_count == 0 && !statement->has_default_values;
+    for (size_t i = 0; i < count; i++) {
+        from[i] = is_in_order && i < given ? i : SIZE_MAX;
+    }
+    for (size_t i = 0; i < statement->column_count; i++) {
+        size_t at;
+        enum err err = find_column(dml, statement->columns[i], from, &at, info);
+        if (err != ERR_OK) {
+            errinfo_position(info,
+                             statement_position(dml->query->statement, statement->columns[i]));
+            return err;
+        }
+        from[at] = i;
+    }
+    *ret_from = from;
+    return ERR_OK;
+}
+
+struct defaults {
+    const struct dml *dml;
+    const struct statement *statement;
+};
+
+static bool expand_default(void *context, size_t index, struct buf *out)
+{
+    const struct defaults *defaults = context;
+    const struct statement *statement = defaults->statement;
+    const struct iceberg_type *root = &defaults->dml->write.schema->root;
+    size_t at = statement->column_count == 0 ? index : root->field_count;
+    for (size_t i = 0; index < statement->column_count && i < root->field_count; i++) {
+        at = slice_equal_fold(root->fields[i].name, statement->columns[index]) ? i : at;
+    }
+    struct errinfo ignored;
+    return at < root->field_count && lake_write_keeps(&root->fields[at]) &&
+           print_value(&root->fields[at], SIZE_MAX, false, out, &ignored) == ERR_OK;
+}
+
+static enum err run_dml(struct dml *dml, const struct statement *statement, struct errinfo *info)
+{
+    struct query *query = dml->query;
+    struct engine_column *found;
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct defaults defaults = {dml, statement};
+    struct slice rows = SLICE("SELECT NULL"); /* DEFAULT VALUES */
+    size_t count;
+    size_t *from;
+    if (!statement->has_default_values) {
+        TRY(change_expand_defaults(statement->query, expand_default, &defaults,
+                                   query->session->warehouse->limits.statement_bytes_max,
+                                   query->arena, &rows, info));
+    }
+    TRY(dml_describe(query, rows, &found, &count, info));
+    TRY(match_columns(dml, statement, count, &from, info));
+    TRY(dml_print_select(dml, rows, count, from, &text, info));
+    TRY(dml_write(dml, buf_slice(&text), info));
+    if (dml->added_count > 0) { /* no rows make no snapshot */
+        TRY(dml_commit(dml, "append", false, info));
+    }
+    char *tag = arena_printf(query->arena, "INSERT 0 %llu", (unsigned long long)dml->rows);
+    query->tag = tag == NULL ? query->tag : tag;
+    return tag == NULL ? errinfo_nomem(info) : ERR_OK;
+}
+
+/* Errors of finding the table point at its name. */
+enum err dml_open_at(struct query *query, const struct statement *statement, struct dml *dml,
+                     struct errinfo *info)
+{
+    enum err err = ERR_OK;
+    if (statement->returning.len > 0) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "%s ... RETURNING is not there for tables of lakes", statement->tag);
+        errinfo_position(info, statement_position(query->statement, statement->returning));
+        *dml = (struct dml){.query = query};
+        pthread_mutex_init(&dml->lock, NULL);
+        err = ERR_UNSUPPORTED;
+    } else {
+        err = dml_open(query, &statement->name, dml, info);
+    }
+    if (err != ERR_OK && err != ERR_NOMEM && info != NULL && info->position == 0) {
+        errinfo_position(info, statement_position(query->statement, statement->name.name));
+    }
+    return err;
+}
+
+enum err dml_insert(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct dml *dml = arena_calloc(query->arena, 1, sizeof(*dml));
+    if (dml == NULL) {
+        return errinfo_nomem(info);
+    }
+    enum err err = dml_open_at(query, statement, dml, info);
+    if (err == ERR_OK) {
+        err = run_dml(dml, statement, info);
+    }
+    dml_close(dml);
+    return err;
+}
+
+enum err dml_truncate(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct dml *dml = arena_calloc(query->arena, 1, sizeof(*dml));
+    if (dml == NULL) {
+        return errinfo_nomem(info);
+    }
+    enum err err = dml_open_at(query, statement, dml, info);
+    if (err == ERR_OK) {
+        err = query_move(query, QUERY_SECURED, info);
+    }
+    if (err == ERR_OK && dml->metadata->current_snapshot_id != ICEBERG_NO_ID) {
+        err = dml_commit(dml, "delete", true, info);
+    }
+    dml_close(dml);
+    return err;
+}

@@ -1,0 +1,111 @@
+/* Statements that write tables of attached catalogs: from a secured SELECT to a commit. */
+#pragma once
+
+#include "catalog/iceberg_commit.h"
+#include "lake/write.h"
+#include "query/lake_int.h"
+#include "query/run_lake_int.h"
+
+struct dml_file;
+
+/* One statement's writing of one table; lives on its stack, all it points to in query->arena. */
+struct dml {
+    struct query *query;
+    const struct attached *attached;
+    struct catalog_iceberg catalog; /* asked in the name of this statement */
+    struct slice ns, name;          /* as the catalog has them */
+    struct slice uuid;
+    const struct relation *relation;         /* NULL: the table is being made */
+    const struct iceberg_metadata *metadata; /* as it was loaded */
+    struct iceberg_io io;
+    struct iceberg_output output;
+    struct lake_write write;
+    struct slice creation; /* updates that make the table: a JSON array; empty = it is there */
+    bool is_partial;       /* rows or columns of the table are hidden from the person */
+    const struct lake_subset *subset; /* of the table that is read for rewriting; NULL: none */
+    struct access *rewriting;         /* its access */
+    const struct slice *removed;      /* data files that the commit takes away */
+    size_t removed_count;
+    struct slice data_folder;
+    pthread_mutex_t lock; /* of `files` */
+    struct dml_file **files;
+    size_t file_count;
+    struct lake_written_list written;
+    struct iceberg_file *added; /* `written`, with their paths */
+    size_t added_count;
+    uint64_t rows;
+    struct audit_write audit;
+    bool is_committed;
+    bool is_unknown; /* whether it was committed: then nothing may be removed */
+};
+
+/* ---- dml.c: rows to files ---- */
+
+/* The columns of a table of a lake, for who may write it. Errors as of dml_open. */
+MUST_USE enum err dml_columns(struct session *session, const struct sql_name *name,
+                              struct arena *arena, const struct relation_column **ret_columns,
+                              size_t *ret_count, struct errinfo *info);
+
+/* Finds the table that a statement changes, for who may. ERR_NOT_FOUND (42P01), ERR_DENIED,
+ * ERR_UNSUPPORTED. */
+MUST_USE enum err dml_open(struct query *query, const struct sql_name *name, struct dml *dml,
+                           struct errinfo *info);
+/* The same for a table that is not there yet, in a catalog of `attached`. */
+MUST_USE enum err dml_open_new(struct query *query, const struct attached *attached,
+                               const struct sql_name *name, struct dml *dml, struct errinfo *info);
+/* Sets `metadata`, and what is written by it. */
+MUST_USE enum err dml_use(struct dml *dml, const struct iceberg_metadata *metadata,
+                          struct errinfo *info);
+/* Plans `select`, which gives the table's kept columns in order, as the person, and runs it into
+ * new data files: `added`, `rows`. */
+MUST_USE enum err dml_write(struct dml *dml, struct slice select, struct errinfo *info);
+/* The same without a word to the person's rights, for rows of `subset` that are written again:
+ * after a statement that was secured. */
+MUST_USE enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info);
+/* ERR_BUSY (40001) unless the plan reads the table as `metadata` has it. */
+MUST_USE enum err dml_check_plan(const struct dml *dml, const struct plan *plan,
+                                 struct errinfo *info);
+/* Opens a query of the engine as the statement's; stops it. */
+MUST_USE enum err dml_run(struct dml *dml, struct slice sql, struct errinfo *info);
+void dml_stop(struct dml *dml);
+/* Removes what was not committed. */
+void dml_close(struct dml *dml);
+
+/* ---- dml_commit.c ---- */
+
+/* Makes a snapshot of `added` the head of the table, or of a table that it makes. */
+MUST_USE enum err dml_commit(struct dml *dml, const char *operation, bool removes_all,
+                             struct errinfo *info);
+
+/* A table that is made without rows. */
+MUST_USE enum err dml_commit_creation(struct dml *dml, struct errinfo *info);
+
+/* ---- dml_create.c ---- */
+
+MUST_USE enum err dml_create(struct query *query, const struct statement *statement,
+                             struct errinfo *info);
+
+/* ---- dml_insert.c ---- */
+
+/* The columns of a query, by binding it; errors point into the statement. */
+MUST_USE enum err dml_describe(struct query *query, struct slice text,
+                               struct engine_column **ret_columns, size_t *ret_count,
+                               struct errinfo *info);
+/* SELECT CAST(v.c1 AS type) AS "name" ... FROM (query) AS v (c1 ...); `from`: which column of the
+ * query a column of the table gets, SIZE_MAX = its default. */
+MUST_USE enum err dml_print_select(const struct dml *dml, struct slice text, size_t given,
+                                   const size_t *from, struct buf *out, struct errinfo *info);
+/* dml_open, whose errors point at the statement's name. */
+MUST_USE enum err dml_open_at(struct query *query, const struct statement *statement,
+                              struct dml *dml, struct errinfo *info);
+
+/* ---- of what is no temporary table ---- */
+
+/* " FROM t AS a, using": of a SELECT that has the statement's names in view. */
+void dml_print_from(const struct statement *statement, struct buf *out);
+MUST_USE enum err dml_delete(struct query *query, const struct statement *statement,
+                             struct errinfo *info);
+MUST_USE enum err dml_insert(struct query *query, const struct statement *statement,
+                             struct errinfo *info);
+MUST_USE enum err dml_truncate(struct query *query, const struct statement *statement,
+                               struct errinfo *info);

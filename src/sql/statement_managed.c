@@ -1,0 +1,223 @@
+/* CREATE TABLE of a lake: columns, partitions, properties, AS a query. */
+#include "base/buf.h"
+#include "sql/statement_int.h"
+
+#define ITEMS_MAX 10000
+
+/* ---- columns ---- */
+
+static enum err parse_detail(struct cursor *c, struct statement_column *out, bool *ret_taken)
+{
+    TRY(cursor_accept(c, "not", ret_taken));
+    if (*ret_taken) {
+        out->is_required = true;
+        return cursor_expect(c, "NULL");
+    }
+    TRY(cursor_accept(c, "null", ret_taken));
+    if (*ret_taken) {
+        return ERR_OK;
+    }
+    TRY(cursor_accept(c, "default", ret_taken));
+    if (*ret_taken) {
+        return cursor_literal(c, &out->default_value);
+    }
+    TRY(cursor_accept(c, "comment", ret_taken));
+    return *ret_taken ? cursor_string(c, "a comment in single quotes", &out->comment) : ERR_OK;
+}
+
+static enum err parse_column(struct cursor *c, struct slice *ret_name, struct slice *ret_type,
+                             struct statement_column *ret_detail)
+{
+    static const char *const constraints[] = {"not",     "null",  "primary",    "unique",
+                                              "default", "check", "references", "constraint",
+                                              "collate", "as",    "generated",  "comment"};
+    bool taken = true;
+    *ret_type = (struct slice){"", 0};
+    *ret_detail = (struct statement_column){0};
+    TRY(cursor_identifier(c, "a column", ret_name));
+    if (!token_is_operator(&c->token, ",") && !token_is_operator(&c->token, ")")) {
+        TRY(cursor_expression(c, constraints, ARRAY_COUNT(constraints), true, ret_type));
+    }
+    while (taken) {
+        TRY(parse_detail(c, ret_detail, &taken));
+    }
+    if (!token_is_operator(&c->token, ",") && !token_is_operator(&c->token, ")")) {
+        (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                          "columns of a lake's table take NOT NULL, DEFAULT and COMMENT only");
+        errinfo_position(c->info, c->token.offset + 1);
+        return ERR_UNSUPPORTED;
+    }
+    return ERR_OK;
+}
+
+static enum err keep_list(struct cursor *c, const struct buf *items, const void **ret_items)
+{
+    char *kept = arena_alloc(c->arena, items->len + 1);
+    if (kept == NULL || buf_failed(items)) {
+        return errinfo_nomem(c->info);
+    }
+    if (items->len > 0) {
+        memcpy(kept, items->ptr, items->len);
+    }
+    *ret_items = kept;
+    return ERR_OK;
+}
+
+/* Behind the bracket. */
+static enum err parse_columns(struct cursor *c, struct statement *s)
+{
+    struct buf names CLEANUP(buf_fini) = {0};
+    struct buf types CLEANUP(buf_fini) = {0};
+    struct buf details CLEANUP(buf_fini) = {0};
+    const void *kept = NULL;
+    bool has_more = true;
+    while (has_more) {
+        struct slice name;
+        struct slice type;
+        struct statement_column detail;
+        if (s->column_count == ITEMS_MAX) {
+            return errinfo_set(c->info, ERR_LIMIT, "54011", "a table has up to %d columns",
+                               ITEMS_MAX);
+        }
+        TRY(parse_column(c, &name, &type, &detail));
+        buf_append(&names, &name, sizeof(name));
+        buf_append(&types, &type, sizeof(type));
+        buf_append(&details, &detail, sizeof(detail));
+        s->column_count++;
+        TRY(cursor_accept_operator(c, ",", &has_more));
+    }
+    TRY(keep_list(c, &names, &kept));
+    s->columns = kept;
+    TRY(keep_list(c, &types, &kept));
+    s->types = kept;
+    TRY(keep_list(c, &details, &kept));
+    s->details = kept;
+    return cursor_expect_operator(c, ")");
+}
+
+/* ---- partitions ---- */
+
+/* a or a.b, as one dotted text. */
+static enum err parse_path(struct cursor *c, struct slice *ret_path)
+{
+    struct buf path CLEANUP(buf_fini) = {0};
+    bool has_dot = true;
+    while (has_dot) {
+        struct slice name;
+        TRY(cursor_identifier(c, "a column", &name));
+        buf_append_str(&path, path.len == 0 ? "" : ".");
+        buf_append_slice(&path, name);
+        TRY(cursor_accept_operator(c, ".", &has_dot));
+    }
+    return !buf_failed(&path) && arena_slice(c->arena, buf_slice(&path), ret_path)
+               ? ERR_OK
+               : errinfo_nomem(c->info);
+}
+
+/* bucket(16, a) and bucket(a, 16): both are written elsewhere. */
+static enum err parse_arguments(struct cursor *c, struct statement_transform *out)
+{
+    bool has_more = true;
+    while (has_more) {
+        uint64_t width = 0;
+        if (c->token.kind == TOKEN_NUMBER && out->width == 0) {
+            if (!slice_to_u64(c->token.text, &width) || width == 0 || width > INT32_MAX) {
+                return cursor_expected(c, "a width of 1 and up");
+            }
+            out->width = (uint32_t)width;
+            TRY(cursor_next(c));
+        } else if (out->column.len == 0) {
+            TRY(parse_path(c, &out->column));
+        } else {
+            return cursor_expected(c, "a width");
+        }
+        TRY(cursor_accept_operator(c, ",", &has_more));
+    }
+    TRY(cursor_expect_operator(c, ")"));
+    return out->column.len > 0 ? ERR_OK : cursor_expected(c, "a column");
+}
+
+static enum err parse_partition(struct cursor *c, struct statement_transform *out)
+{
+    bool is_call;
+    *out = (struct statement_transform){0};
+    TRY(parse_path(c, &out->column));
+    TRY(cursor_accept_operator(c, "(", &is_call));
+    if (!is_call) {
+        return ERR_OK;
+    }
+    out->function = out->column;
+    out->column = (struct slice){"", 0};
+    return parse_arguments(c, out);
+}
+
+static enum err parse_partitions(struct cursor *c, struct statement *s)
+{
+    struct buf items CLEANUP(buf_fini) = {0};
+    const void *kept = NULL;
+    bool has_more = true;
+    TRY(cursor_expect(c, "BY"));
+    TRY(cursor_expect_operator(c, "("));
+    while (has_more) {
+        struct statement_transform item;
+        TRY(parse_partition(c, &item));
+        buf_append(&items, &item, sizeof(item));
+        s->partition_count++;
+        TRY(cursor_accept_operator(c, ",", &has_more));
+    }
+    TRY(keep_list(c, &items, &kept));
+    s->partitions = kept;
+    return cursor_expect_operator(c, ")");
+}
+
+/* ---- the statement ---- */
+
+/* Clauses behind the columns; `ret_done`: AS and its query, or the end. */
+static enum err parse_clause(struct cursor *c, struct statement *s, bool *ret_done)
+{
+    bool taken;
+    TRY(cursor_accept(c, "partitioned", &taken));
+    if (!taken) {
+        TRY(cursor_accept(c, "partition", &taken));
+    }
+    if (taken && s->partition_count == 0) {
+        return parse_partitions(c, s);
+    }
+    TRY(cursor_accept(c, "with", &taken));
+    if (!taken) {
+        TRY(cursor_accept(c, "tblproperties", &taken));
+    }
+    if (taken && s->option_count == 0) {
+        return cursor_options(c, &s->options, &s->option_count);
+    }
+    TRY(cursor_accept(c, "comment", &taken));
+    if (taken && s->comment.len == 0) {
+        return cursor_string(c, "a comment in single quotes", &s->comment);
+    }
+    TRY(cursor_accept(c, "as", &taken));
+    if (taken) {
+        *ret_done = true;
+        return cursor_rest(c, "a query", &s->query);
+    }
+    return cursor_expected(c, "PARTITIONED BY, WITH, COMMENT or AS, each once");
+}
+
+enum err parse_managed_table(struct cursor *c, struct statement *s)
+{
+    bool taken;
+    bool is_done = false;
+    s->kind = STATEMENT_CREATE_MANAGED;
+    s->tag = "CREATE TABLE";
+    TRY(cursor_expect(c, "TABLE"));
+    TRY(cursor_if_exists(c, true, &s->if_not_exists));
+    TRY(cursor_name(c, &s->name));
+    TRY(cursor_accept_operator(c, "(", &taken));
+    TRY(taken ? parse_columns(c, s) : ERR_OK);
+    while (!is_done && c->token.kind != TOKEN_END) {
+        TRY(parse_clause(c, s, &is_done));
+    }
+    if (s->column_count == 0 && s->query.len == 0) {
+        return cursor_expected(c, "(columns) or AS a query");
+    }
+    return ERR_OK;
+}

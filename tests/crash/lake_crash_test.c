@@ -1,0 +1,168 @@
+/* kill -9 before each write, sync and link of a statement that writes a table of a lake.
+ *
+ * Goal: afterwards the table has the rows from before or those from after, those from after if the
+ * statement was answered, and the next statement works. Method: before the first, second, third ...
+ * step of the program's own files, a process each, until the statement passes untouched. */
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/sweep.h"
+#include "base/test.h"
+#include "engine/host/testing.h"
+#include "query/query.h"
+
+#define STEPS_MAX 400
+#define UNREADABLE 255
+
+struct world {
+    struct config *config;
+    struct warehouse *warehouse;
+    struct identity *who;
+    struct session *session;
+};
+
+static enum err open_world(const char *folder, struct world *world, struct errinfo *info)
+{
+    char set[256];
+    const char *sets[] = {set, "engine.threads=1"};
+    struct config_sources sources = {.sets = sets, .set_count = ARRAY_COUNT(sets)};
+    (void)snprintf(set, sizeof(set), "warehouse.path=%s/warehouse", folder);
+    TRY(config_load(&sources, &world->config, info));
+    struct warehouse_options options = {
+        .config = world->config, .create_if_missing = true, .engine_host = test_host_program()};
+    TRY(warehouse_open(&options, &world->warehouse, info));
+    TRY(warehouse_login_local(world->warehouse, SLICE(""), &world->who, info));
+    return session_open(world->warehouse, world->who, &world->session, info);
+}
+
+static void close_world(struct world *world)
+{
+    session_close(world->session);
+    identity_unref(world->who);
+    warehouse_close(world->warehouse);
+    config_free(world->config);
+}
+
+/* How many rows the statement gave out. */
+static enum err run(struct session *session, const char *text, uint64_t *ret_rows)
+{
+    struct query *query CLEANUP(query_cleanup) = NULL;
+    struct errinfo info;
+    enum err err = query_open(session, slice_of(text), NULL, 0, &query, &info);
+    while (err == ERR_OK && query_has_rows(query)) {
+        struct ArrowArray batch = {0};
+        err = query_next(query, &batch, &info);
+        if (err == ERR_OK && batch.release == NULL) {
+            break;
+        }
+        if (err == ERR_OK) {
+            batch.release(&batch);
+        }
+    }
+    if (err != ERR_OK) {
+        (void)fprintf(stderr, "%s: %s\n", text, info.message);
+        return err;
+    }
+    *ret_rows = query_rows(query);
+    return ERR_OK;
+}
+
+/* In a process of its own, so that this one never holds an engine while it forks. */
+static int run_alone(const char *folder, const char *const *texts, size_t count)
+{
+    (void)fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        struct world world = {0};
+        struct errinfo info;
+        uint64_t rows = 0;
+        enum err err = open_world(folder, &world, &info);
+        for (size_t i = 0; i < count && err == ERR_OK; i++) {
+            err = run(world.session, texts[i], &rows);
+        }
+        _exit(err == ERR_OK && rows < UNREADABLE ? (int)rows : UNREADABLE);
+    }
+    int status = 0;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* True: the statement was answered. Only its own steps count, not those of opening. */
+static bool run_killed(const char *folder, const char *text, uint64_t step)
+{
+    (void)fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        struct world world = {0};
+        struct errinfo info;
+        uint64_t rows = 0;
+        struct fault fault = {.kind = FAULT_KILL, .step = step};
+        if (open_world(folder, &world, &info) != ERR_OK) {
+            _exit(2);
+        }
+        fault_arm(&fault);
+        enum err err = run(world.session, text, &rows);
+        fault_disarm();
+        close_world(&world);
+        _exit(err == ERR_OK ? 0 : 3);
+    }
+    int status = 0;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    CHECK(is_killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    return !is_killed;
+}
+
+/* Rows of the table, at most 254. */
+static int count_rows(const char *folder)
+{
+    static const char *const texts[] = {"SELECT id FROM lake.s.t"};
+    int rows = run_alone(folder, texts, ARRAY_COUNT(texts));
+    CHECK(rows != UNREADABLE);
+    return rows;
+}
+
+static void prepare(const char *folder)
+{
+    char attach[256];
+    (void)snprintf(attach, sizeof(attach),
+                   "ATTACH '%s/cat.sqlite' AS lake (TYPE iceberg_local, CREATE true)", folder);
+    const char *const texts[] = {
+        attach, "CREATE SCHEMA lake.s",
+        "CREATE TABLE lake.s.t PARTITIONED BY (bucket(2, id)) AS SELECT i AS id FROM range(100) "
+        "r(i)"};
+    CHECK(run_alone(folder, texts, ARRAY_COUNT(texts)) != UNREADABLE);
+}
+
+/* Each time the statement takes effect there are `change` rows more. */
+static void sweep(const char *folder, const char *statement, int change)
+{
+    int rows = count_rows(folder);
+    bool is_answered = false;
+    uint64_t kept = 0;
+    uint64_t step = 1;
+    for (; !is_answered && step < STEPS_MAX; step++) {
+        is_answered = run_killed(folder, statement, step);
+        int now = count_rows(folder);
+        CHECK(now == rows + change || (now == rows && !is_answered));
+        kept += now != rows && !is_answered ? 1 : 0;
+        rows = now;
+    }
+    CHECK(is_answered && step > 10); /* that there were steps to die at */
+    CHECK(kept < step / 2);          /* and most of them came before the commit */
+}
+
+TEST(lake_crash, an_insert_is_there_or_not)
+{
+    const char *folder = test_folder();
+    prepare(folder);
+    sweep(folder, "INSERT INTO lake.s.t VALUES (1000), (1001)", 2);
+}
+
+TEST(lake_crash, a_delete_is_done_or_not)
+{
+    const char *folder = test_folder();
+    prepare(folder);
+    sweep(folder, "DELETE FROM lake.s.t WHERE id = (SELECT min(id) FROM lake.s.t)", -1);
+}

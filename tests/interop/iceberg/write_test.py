@@ -1,0 +1,463 @@
+#!/usr/bin/env python3
+"""Tables that Moat writes, read by PyIceberg and DuckDB, and by Moat itself.
+
+    write_test.py MOAT [--only NAME] [--seed N] [--rounds N]
+
+Ends with `N passed, N failed`; exits 1 if any failed.
+"""
+
+import argparse
+import datetime as dt
+import decimal
+import json
+import math
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+CACHE = Path(os.environ.get("MOAT_CACHE", Path(__file__).resolve().parents[3] / ".cache/deps"))
+PYTHON = CACHE / "venv-interop/bin/python"
+try:
+    import pyarrow as pa
+    import pyarrow.parquet
+    from pyiceberg.catalog.sql import SqlCatalog
+    from pyiceberg.conversions import from_bytes
+    from pyiceberg.table import StaticTable
+    import fastavro
+except ImportError:
+    if PYTHON.exists() and not os.environ.get("MOAT_REEXECUTED"):
+        os.execve(PYTHON, [str(PYTHON), *sys.argv], {**os.environ, "MOAT_REEXECUTED": "1"})
+    print("skipped: the Python packages of the group interop are not here; tools/deps interop installs them")
+    print("0 passed, 0 failed, 1 skipped")
+    sys.exit(0)
+
+PARSER = argparse.ArgumentParser()
+PARSER.add_argument("moat")
+PARSER.add_argument("--only", default="")
+PARSER.add_argument("--seed", type=int, default=int(time.time()))
+PARSER.add_argument("--rounds", type=int, default=12)
+ARGUMENTS = PARSER.parse_args()
+UTC = dt.timezone.utc
+
+
+class World:
+    """A warehouse of Moat and an iceberg_local catalog in one folder."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        subprocess.run([ARGUMENTS.moat, "init", str(self.folder / "moat")], check=True, stdout=subprocess.DEVNULL)
+        self.sql(f"ATTACH '{folder}/cat.sqlite' AS lake (TYPE iceberg_local, CREATE true); CREATE SCHEMA lake.s")
+
+    def command(self, sql):
+        return [ARGUMENTS.moat, "--warehouse", str(self.folder / "moat"), "-q", "--format", "arrow", "-c", sql]
+
+    def sql(self, sql, error=None):
+        done = subprocess.run(self.command(sql), capture_output=True, check=False)
+        if error is not None:
+            assert done.returncode != 0, f"no error: {sql}"
+            assert error in done.stderr.decode(), done.stderr.decode()
+            return []
+        assert done.returncode == 0, f"{sql}\n{done.stderr.decode()}"
+        return pa.ipc.open_stream(done.stdout).read_all().to_pylist() if done.stdout else []
+
+    def catalog(self):
+        return SqlCatalog("lake", uri=f"sqlite:///{self.folder}/cat.sqlite", warehouse=f"file://{self.folder}/warehouse")
+
+    def table(self, name):
+        return self.catalog().load_table(f"s.{name}")
+
+    def validate(self, name):
+        location = self.table(name).metadata_location.removeprefix("file://")
+        done = subprocess.run([ARGUMENTS.moat, "iceberg", "validate", location], capture_output=True, check=False)
+        assert done.returncode == 0 and done.stdout.startswith(b"0 problems, 0 warnings"), done.stdout.decode() + done.stderr.decode()
+
+    def orphans(self, name):
+        """Files of the table's folders that nothing names."""
+        table = self.table(name)
+        named = {entry.metadata_file for entry in table.metadata.metadata_log} | {table.metadata_location}
+        for snapshot in table.metadata.snapshots:
+            named.add(snapshot.manifest_list)
+            for manifest in snapshot.manifests(table.io):
+                named.add(manifest.manifest_path)
+                named |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False)}
+        named = {path.removeprefix("file://") for path in named}
+        folder = Path(table.location().removeprefix("file://"))
+        return {str(path) for path in folder.rglob("*") if path.is_file()} - named
+
+
+def duckdb_rows(world, name, order):
+    import duckdb
+    from readers import load
+
+    connection = duckdb.connect(config={"threads": 2, "allow_unsigned_extensions": "true"})
+    load(connection)
+    connection.execute("SET TimeZone = 'UTC'")
+    location = world.table(name).metadata_location.removeprefix("file://")
+    return connection.execute(f"SELECT * FROM iceberg_scan('{location}') ORDER BY {order}").to_arrow_table().to_pylist()
+
+
+def plain(value):
+    """What readers say in different words: NaN, maps as lists, uuids."""
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
+        return value.replace("-", "")
+    return value.hex if hasattr(value, "hex") and not isinstance(value, (bytes, float)) else value
+
+
+def read_by_all(world, name, order, with_duckdb=True):
+    """The rows, which all readers agree about."""
+    world.validate(name)
+    ours = plain(world.sql(f"SELECT * FROM lake.s.{name} ORDER BY {order}"))
+    theirs = plain(world.table(name).scan().to_arrow().to_pylist())
+    key = lambda row: tuple((row[column] is None, row[column]) for column in order.split(", "))  # noqa: E731
+    theirs.sort(key=key)
+    assert ours == theirs, f"moat {ours[:3]} pyiceberg {theirs[:3]}"
+    if with_duckdb:
+        other = plain(duckdb_rows(world, name, order))
+        other.sort(key=key)
+        assert len(other) == len(ours), (len(other), len(ours))
+        assert [str(row) for row in other] == [str(row) for row in ours], f"moat {ours[:3]} duckdb {other[:3]}"
+    return ours
+
+
+TYPES = {
+    "b": ("BOOLEAN", ["true", "false", "NULL"]),
+    "i": ("INTEGER", ["-2147483648", "2147483647", "0", "NULL"]),
+    "l": ("BIGINT", ["-9223372036854775808", "9223372036854775807", "NULL"]),
+    "f": ("FLOAT", ["'nan'", "-1.5", "'inf'", "0.1", "NULL"]),
+    "d": ("DOUBLE", ["1e308", "'-0.0'", "0.0", "5e-324", "'-inf'", "NULL"]),
+    "n9": ("DECIMAL(9,2)", ["1234567.89", "-0.01", "NULL"]),
+    "n18": ("DECIMAL(18,0)", ["999999999999999999", "-1", "NULL"]),
+    "n38": ("DECIMAL(38,10)", ["-1234567890123456789012345678.0123456789", "0.0000000001", "NULL"]),
+    "day": ("DATE", ["DATE '1969-12-31'", "DATE '2024-02-29'", "NULL"]),
+    "t": ("TIME", ["TIME '23:59:59.999999'", "TIME '00:00:00'", "NULL"]),
+    "ts": ("TIMESTAMP", ["TIMESTAMP '1969-12-31 23:59:59.999999'", "TIMESTAMP '2024-02-29 12:00:00.5'", "NULL"]),
+    "tz": ("TIMESTAMP WITH TIME ZONE", ["TIMESTAMPTZ '1969-12-31 23:59:59.999999+00'", "TIMESTAMPTZ '2024-02-29 12:00:00+02'", "NULL"]),
+    "s": ("VARCHAR", ["''", "'a''b'", "'ünïcode 😀 and long enough to be cut somewhere'", f"'{'z' * 40}'", "NULL"]),
+    "u": ("UUID", ["'f79c3e09-677c-4bbd-a479-3f349cb785e7'", "'00000000-0000-0000-0000-000000000001'", "NULL"]),
+    "y": ("BLOB", ["'\\x00\\xFF'::BLOB", "''::BLOB", f"'{chr(92)}xFF'::BLOB", "NULL"]),
+    "st": ("STRUCT(x INTEGER, z VARCHAR)", ["{'x': 1, 'z': 'q'}", "{'x': NULL, 'z': NULL}", "NULL"]),
+    "li": ("INTEGER[]", ["[1, NULL, 3]", "[]", "NULL"]),
+    "ma": ("MAP(VARCHAR, BIGINT)", ["MAP {'k': 1, 'l': NULL}", "NULL"]),
+    "deep": ("STRUCT(a STRUCT(b INTEGER[])[])", ["{'a': [{'b': [1, 2]}, {'b': NULL}]}", "NULL"]),
+}
+
+
+def every_type_is_written_and_read_by_all(world):
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _) in TYPES.items())
+    for version in (1, 2, 3):
+        table = f"types{version}"
+        world.sql(f"CREATE TABLE lake.s.{table} (id BIGINT NOT NULL, {columns}) WITH (format_version = {version})")
+        values = []
+        for i in range(6):
+            values.append(f"({i}, " + ", ".join(f"CAST({texts[i % len(texts)]} AS {kind})" for kind, texts in TYPES.values()) + ")")
+        world.sql(f"INSERT INTO lake.s.{table} VALUES {', '.join(values)}")
+        rows = read_by_all(world, table, "id", with_duckdb=version < 3)
+        assert len(rows) == 6
+        assert world.table(table).metadata.format_version == version
+        check_metrics(world.table(table))
+
+
+def check_metrics(table):
+    """Every bound is a bound, and exact where it is not cut."""
+    for manifest in table.current_snapshot().manifests(table.io):
+        for entry in manifest.fetch_manifest_entry(table.io):
+            file = entry.data_file
+            rows = pa.parquet.read_table(file.file_path.removeprefix("file://")).to_pylist()
+            assert file.record_count == len(rows)
+            assert file.file_size_in_bytes == Path(file.file_path.removeprefix("file://")).stat().st_size
+            for field in table.schema().fields:
+                values = [row[field.name] for row in rows]
+                check_column(file, field, values)
+
+
+def check_column(file, field, values):
+    if not field.field_type.is_primitive:
+        return
+    present = [value for value in values if value is not None]
+    nans = sum(1 for value in present if isinstance(value, float) and math.isnan(value))
+    assert file.value_counts[field.field_id] == len(values)
+    assert file.null_value_counts[field.field_id] == len(values) - len(present)
+    if (file.nan_value_counts or {}).get(field.field_id) is not None:
+        assert file.nan_value_counts[field.field_id] == nans
+    lower = (file.lower_bounds or {}).get(field.field_id)
+    upper = (file.upper_bounds or {}).get(field.field_id)
+    if not present or nans:
+        return
+    present = [internal(value, field.field_type) for value in present]  # what from_bytes gives
+    if lower is not None:
+        least = from_bytes(field.field_type, lower)
+        assert least <= min(present), (field, least, min(present))
+    if upper is not None:
+        most = from_bytes(field.field_type, upper)
+        assert most >= max(present), (field, most, max(present))
+    if not isinstance(present[0], (str, bytes)) and str(field.field_type) not in ("uuid", "boolean"):
+        assert lower is not None and least == min(present) and most == max(present), (field, least, most)
+
+
+PARTITIONS = [
+    ("id", "bucket(7, {})"), ("id", "truncate(10, {})"), ("id", "{}"), ("i", "bucket(3, {})"), ("i", "truncate(16, {})"),
+    ("day", "{}"), ("day", "year({})"), ("day", "month({})"), ("day", "day({})"), ("day", "bucket(5, {})"),
+    ("ts", "year({})"), ("ts", "month({})"), ("ts", "day({})"), ("ts", "hour({})"), ("ts", "bucket(5, {})"), ("ts", "{}"),
+    ("tz", "year({})"), ("tz", "month({})"), ("tz", "day({})"), ("tz", "hour({})"), ("tz", "bucket(4, {})"), ("tz", "{}"),
+    ("s", "{}"), ("s", "truncate(3, {})"), ("s", "bucket(6, {})"), ("u", "bucket(4, {})"), ("u", "{}"), ("y", "bucket(4, {})"),
+    ("y", "truncate(1, {})"), ("y", "{}"), ("n9", "bucket(4, {})"), ("n9", "truncate(50, {})"), ("n9", "{}"), ("n38", "bucket(4, {})"),
+    ("n38", "truncate(1000, {})"), ("t", "bucket(4, {})"), ("t", "{}"), ("b", "{}"), ("f", "{}"), ("d", "{}"), ("id", "void({})"),
+]
+
+
+def every_transform_is_pyicebergs(world):
+    """Each file holds only rows whose partition is the file's, by PyIceberg's own transforms."""
+    rng = random.Random(ARGUMENTS.seed)
+    for number, (column, form) in enumerate(PARTITIONS):
+        kinds = {"id": "BIGINT", **{name: kind for name, (kind, _) in TYPES.items()}}
+        texts = [str(value) for value in (-11, -10, -1, 0, 1, 9, 10, 34, 2**40)] if column == "id" else list(TYPES[column][1])
+        if column in ("ts", "tz"):
+            texts += [f"{'TIMESTAMPTZ' if column == 'tz' else 'TIMESTAMP'} '{rng.randint(1900, 2100)}-0{rng.randint(1, 9)}-1{rng.randint(0, 9)} 0{rng.randint(0, 9)}:30:00'" for _ in range(6)]
+        if column in ("i", "n9"):
+            texts += [str(rng.randint(-(10**6), 10**6)) for _ in range(6)]
+        if column == "i" and "truncate" in form:
+            texts = [text for text in texts if text != "-2147483648"]  # there is no multiple of 16 that far below
+        table = f"p{number}"
+        world.sql(f"CREATE TABLE lake.s.{table} (k INTEGER, {column} {kinds[column]}) PARTITIONED BY ({form.format(column)})")
+        values = ", ".join(f"({i}, CAST({text} AS {kinds[column]}))" for i, text in enumerate(texts + ["NULL"]))
+        world.sql(f"INSERT INTO lake.s.{table} VALUES {values}")
+        rows = read_by_all(world, table, "k", with_duckdb=False)
+        assert len(rows) == len(texts) + 1
+        check_partitions(world.table(table), column)
+
+
+def check_partitions(table, column):
+    field = table.spec().fields[0]
+    source = table.schema().find_type(field.source_id)
+    transform = field.transform.transform(source)
+    if str(source) == "double":
+        return check_doubles(table, column)
+    for task in table.scan().plan_files():
+        part = table.scan().filter("k is null or k >= 0")
+        rows = pa.parquet.read_table(task.file.file_path.removeprefix("file://"))
+        for value in rows.column(column).to_pylist():
+            expected = transform(internal(value, source)) if value is not None else None
+            got = task.file.partition[0]
+            same = expected == got or (isinstance(expected, float) and math.isnan(expected) and math.isnan(got))
+            assert same or str(field.transform) == "void", (str(field.transform), value, expected, got)
+        del part
+
+
+def check_doubles(table, column):
+    """As written: PyIceberg reads doubles of partitions as floats, 1e308 as inf."""
+    for manifest in table.current_snapshot().manifests(table.io):
+        with open(manifest.manifest_path.removeprefix("file://"), "rb") as file:
+            entries = list(fastavro.reader(file))
+        for entry in entries:
+            rows = pa.parquet.read_table(entry["data_file"]["file_path"].removeprefix("file://"))
+            values = {repr(value) for value in rows.column(column).to_pylist()}
+            assert values == {repr(entry["data_file"]["partition"][column])}, (values, entry["data_file"]["partition"])
+
+
+def internal(value, kind):
+    """As PyIceberg's transforms take it."""
+    import uuid
+
+    epoch = dt.datetime(1970, 1, 1)
+    if isinstance(value, dt.datetime):
+        plain_value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return (plain_value - epoch) // dt.timedelta(microseconds=1)
+    if isinstance(value, dt.date):
+        return (value - epoch.date()).days
+    if isinstance(value, dt.time):
+        return ((value.hour * 60 + value.minute) * 60 + value.second) * 1000000 + value.microsecond
+    if str(kind) == "uuid" and isinstance(value, bytes):
+        return uuid.UUID(bytes=value)
+    return value
+
+
+def random_writes_keep_the_rows(world):
+    """Tables of random shape, random inserts and truncates: the rows are those of the same statements in a temporary table."""
+    rng = random.Random(ARGUMENTS.seed)
+    print(f"seed {ARGUMENTS.seed}")
+    for round_number in range(ARGUMENTS.rounds):
+        forms = rng.sample(["bucket(3, id)", "truncate(2, s)", "day(ts)", "month(d)", "id", "bucket(2, s)"], rng.randint(0, 3))
+        by = f"PARTITIONED BY ({', '.join(forms)})" if forms else ""
+        version = rng.choice((1, 2, 3))
+        table = f"r{round_number}"
+        statements = [f"CREATE TABLE lake.s.{table} (id BIGINT, s VARCHAR, ts TIMESTAMP, d DATE) {by} WITH (format_version = {version}, \"write.target-file-size-bytes\" = 65536)"]
+        mirror = ["CREATE TEMP TABLE mirror (id BIGINT, s VARCHAR, ts TIMESTAMP, d DATE)"]
+        for _ in range(rng.randint(1, 5)):
+            kind = rng.random()
+            if kind < 0.15:
+                statements.append(f"TRUNCATE lake.s.{table}")
+                mirror.append("TRUNCATE mirror")
+                continue
+            count = rng.choice((0, 1, 7, 40))
+            select = (
+                f"SELECT CASE WHEN i % 5 = 0 THEN NULL ELSE i * {rng.randint(1, 9)} END, 's' || (i % {rng.randint(1, 9)}), "
+                f"TIMESTAMP '2020-01-01' + to_hours(CAST(i * {rng.randint(1, 30)} AS INTEGER)), DATE '1969-11-01' + CAST(i * {rng.randint(0, 40)} AS INTEGER) FROM range({count}) r(i)"
+            )
+            statements.append(f"INSERT INTO lake.s.{table} {select}")
+            mirror.append(f"INSERT INTO mirror {select}")
+        left = f"(SELECT * FROM lake.s.{table})"
+        compare = f"SELECT (SELECT count(*) FROM {left} x) - (SELECT count(*) FROM mirror) AS n, (SELECT count(*) FROM ({left} EXCEPT ALL SELECT * FROM mirror)) AS more"
+        for statement in statements:
+            world.sql(statement)
+        assert world.sql("; ".join(mirror + [compare])) == [{"n": 0, "more": 0}], statements
+        read_by_all(world, table, "id, s, ts", with_duckdb=False)
+        assert not world.orphans(table), world.orphans(table)
+
+
+def refusals_leave_nothing(world):
+    world.sql("CREATE TABLE lake.s.t (id BIGINT NOT NULL, x INTEGER)")
+    world.sql("INSERT INTO lake.s.t VALUES (1, 2)")
+    before = world.table("t").metadata_location
+    world.sql("INSERT INTO lake.s.t VALUES (NULL, 1)", error="23502")
+    world.sql("INSERT INTO lake.s.t SELECT 1, 'no number'", error="22P02")
+    world.sql("INSERT INTO lake.s.t SELECT i, CASE WHEN i < 500000 THEN 1 ELSE error('late') END FROM range(1000000) r(i)", error="late")
+    world.sql("INSERT INTO lake.s.t VALUES (1, 2, 3)", error="3 values for 2 columns")
+    world.sql("INSERT INTO lake.s.t (id, nothing) VALUES (1, 2)", error="42703")
+    world.sql("BEGIN; INSERT INTO lake.s.t VALUES (1, 2); COMMIT", error="25001")
+    world.sql("CREATE TABLE lake.s.t (a INTEGER)", error="42P07")
+    world.sql("CREATE TABLE lake.none.t (a INTEGER)", error="3F000")
+    world.sql("CREATE TABLE lake.s.u (a INTEGER DEFAULT 5)", error="format_version = 3")
+    world.sql("CREATE TABLE lake.s.u (a VARCHAR) PARTITIONED BY (year(a))", error="does not take values of type string")
+    world.sql("CREATE USER bob; GRANT SELECT ON lake.s.t TO USER bob")
+    done = subprocess.run(world.command("INSERT INTO lake.s.t VALUES (7, 7)")[:3] + ["--as", "bob", "-c", "INSERT INTO lake.s.t VALUES (7, 7)"], capture_output=True, check=False)
+    assert done.returncode != 0 and b"42501" in done.stderr, done.stderr
+    assert world.table("t").metadata_location == before
+    assert not world.orphans("t"), world.orphans("t")
+
+
+def defaults_are_written(world):
+    world.sql("CREATE TABLE lake.s.t (id BIGINT, n INTEGER DEFAULT 7, s VARCHAR DEFAULT 'none') WITH (format_version = 3)")
+    world.sql("INSERT INTO lake.s.t (id) VALUES (1)")
+    world.sql("INSERT INTO lake.s.t (s, id) VALUES ('x', 2)")
+    assert world.sql("SELECT * FROM lake.s.t ORDER BY id") == [{"id": 1, "n": 7, "s": "none"}, {"id": 2, "n": 7, "s": "x"}]
+
+
+def both_write_one_table(world):
+    """PyIceberg and Moat append in turn; members of the metadata that neither knows stay."""
+    table = world.catalog().create_table("s.t", schema=pa.schema([("id", pa.int64()), ("s", pa.string())]), properties={"odd.key": "ödd"})
+    world.sql("INSERT INTO lake.s.t VALUES (1, 'moat')")
+    table.refresh()
+    table.append(pa.table({"id": pa.array([2], pa.int64()), "s": ["pyiceberg"]}))
+    path = Path(table.metadata_location.removeprefix("file://"))
+    document = json.loads(path.read_text())
+    document["x-of-another"] = {"deep": [1, 1.50, "é"], "big": 123456789012345678901234567890}
+    path.write_text(json.dumps(document))
+    world.sql("INSERT INTO lake.s.t VALUES (3, 'moat')")
+    rows = read_by_all(world, "t", "id")
+    assert [row["s"] for row in rows] == ["moat", "pyiceberg", "moat"]
+    now = json.loads(Path(world.table("t").metadata_location.removeprefix("file://")).read_text())
+    assert now["x-of-another"] == document["x-of-another"] and now["properties"] == {"odd.key": "ödd"}
+    assert [entry["metadata-file"] for entry in now["metadata-log"]][-1] == table.metadata_location
+    assert now["snapshots"][0] == document["snapshots"][0]
+    ours = world.table("t").snapshots()[-1].summary
+    assert ours["total-records"] == "3" and ours["moat.query-id"], ours
+
+
+def hadoop_tables_are_versioned(world):
+    folder = world.folder / "hadoop"
+    (folder / "a/first/metadata").mkdir(parents=True)
+    first = {"format-version": 1, "table-uuid": "11111111-2222-4333-8444-555555555555", "location": f"{folder}/a/first", "last-updated-ms": 1, "last-column-id": 1,
+             "schema": {"type": "struct", "fields": [{"id": 1, "name": "id", "required": False, "type": "long"}]}, "partition-spec": []}
+    (folder / "a/first/metadata/v1.metadata.json").write_text(json.dumps(first))
+    world.sql(f"ATTACH '{folder}' AS h (TYPE iceberg_hadoop)")
+    world.sql("CREATE TABLE h.a.t PARTITIONED BY (bucket(2, id)) AS SELECT i AS id FROM range(5) r(i)")
+    world.sql("INSERT INTO h.a.t VALUES (5)")
+    world.sql("INSERT INTO h.a.first VALUES (1), (2)")  # an old table, which has neither refs nor lists of schemas and specs
+    old = StaticTable.from_metadata(str(folder / "a/first/metadata/v2.metadata.json"))
+    assert sorted(old.scan().to_arrow().column("id").to_pylist()) == [1, 2]
+    assert (folder / "a/t/metadata/version-hint.text").read_text() == "2"
+    (folder / "a/t/metadata/version-hint.text").unlink()
+    world.sql("INSERT INTO h.a.t VALUES (6)")
+    static = StaticTable.from_metadata(str(folder / "a/t/metadata/v3.metadata.json"))
+    assert sorted(static.scan().to_arrow().column("id").to_pylist()) == list(range(7))
+    assert world.sql("SELECT sum(id) AS n FROM h.a.t") == [{"n": 21}]
+
+
+def many_writers_lose_nothing(world):
+    """Processes of Moat, one of PyIceberg's commits between, and kills: what was acknowledged is there once, what was not at most once."""
+    rng = random.Random(ARGUMENTS.seed)
+    world.sql("CREATE TABLE lake.s.t (id BIGINT)")
+    acknowledged, unsure, running = set(), set(), {}
+    following = 0
+    for step in range(ARGUMENTS.rounds * 2):
+        while len(running) < 4:
+            process = subprocess.Popen(world.command(f"INSERT INTO lake.s.t VALUES ({following})"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            running[following] = process
+            following += 1
+        if step % 6 == 5:
+            table = world.table("t")
+            try:
+                table.append(pa.table({"id": pa.array([-step], pa.int64())}))
+                acknowledged.add(-step)
+            except Exception as failure:  # it may lose a race, and says so
+                assert "commit" in str(failure).lower() or "changed" in str(failure).lower() or "updated" in str(failure).lower(), failure
+                unsure.add(-step)
+        number = rng.choice(sorted(running))
+        process = running.pop(number)
+        if rng.random() < 0.4:
+            time.sleep(rng.random() * 0.15)
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+        if process.returncode == 0:
+            acknowledged.add(number)
+        else:
+            said = process.stderr.read().decode()
+            assert process.returncode == -signal.SIGKILL or "40001" in said or "55P03" in said, said
+            unsure.add(number)
+    for number, process in running.items():
+        process.wait()
+        (acknowledged if process.returncode == 0 else unsure).add(number)
+    rows = [row["id"] for row in read_by_all(world, "t", "id")]
+    assert len(rows) == len(set(rows)), "doubled"
+    assert acknowledged <= set(rows), acknowledged - set(rows)
+    assert set(rows) <= acknowledged | unsure, set(rows) - acknowledged - unsure
+
+
+TESTS = (
+    every_type_is_written_and_read_by_all,
+    every_transform_is_pyicebergs,
+    random_writes_keep_the_rows,
+    refusals_leave_nothing,
+    defaults_are_written,
+    both_write_one_table,
+    hadoop_tables_are_versioned,
+    many_writers_lose_nothing,
+)
+
+
+def main():
+    failed = 0
+    passed = 0
+    decimal.getcontext().prec = 50
+    for test in TESTS:
+        if ARGUMENTS.only not in test.__name__:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                test(World(folder))
+                passed += 1
+            except Exception:
+                failed += 1
+                print(f"{test.__name__}: FAILED (seed {ARGUMENTS.seed})")
+                traceback.print_exc(file=sys.stdout)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
