@@ -37,11 +37,14 @@ static void write_literal(const struct query_parameter *value, struct buf *out)
     case QUERY_PARAMETER_TEXT:
         break;
     }
+    buf_append_char(out, '('); /* strings side by side are one string, in the first one's form */
     sql_quote_string(out, value->text);
+    buf_append_char(out, ')');
 }
 
 enum err change_bind(struct slice statement, const struct query_parameter *parameters, size_t count,
-                     struct arena *arena, struct slice *ret_statement, struct errinfo *info)
+                     size_t bytes_max, struct arena *arena, struct slice *ret_statement,
+                     struct errinfo *info)
 {
     struct buf out CLEANUP(buf_fini) = {0};
     struct scanner scanner;
@@ -58,6 +61,7 @@ enum err change_bind(struct slice statement, const struct query_parameter *param
         if (is_one && number > 0 && number <= count) {
             buf_append(&out, statement.ptr + copied, token.offset - copied);
             write_literal(&parameters[number - 1], &out);
+            TRY(sql_check_length(out.len, bytes_max, info));
             copied = token.offset + token.text.len;
         }
     } while (token.kind != TOKEN_END);
@@ -67,6 +71,11 @@ enum err change_bind(struct slice statement, const struct query_parameter *param
                            (unsigned long long)highest, count);
     }
     buf_append(&out, statement.ptr + copied, statement.len - copied);
+    enum err err = sql_check_text(buf_slice(&out), bytes_max, info);
+    if (err != ERR_OK && info != NULL) {
+        info->position = 0; /* of a text that nobody has sent */
+    }
+    TRY(err);
     return !buf_failed(&out) && arena_slice(arena, buf_slice(&out), ret_statement)
                ? ERR_OK
                : errinfo_nomem(info);

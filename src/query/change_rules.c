@@ -93,16 +93,20 @@ enum err change_checks_of(const struct temp_table *table, enum change_scope scop
         bool is_key = rule->kind == RULE_PRIMARY_KEY || rule->kind == RULE_UNIQUE;
         bool is_whole = rule->kind == RULE_NOT_NULL || rule->kind == RULE_SERIAL ||
                         rule->kind == RULE_PRIMARY_KEY;
-        for (size_t c = 0; is_whole && scope != CHANGE_KEYS && c < rule->column_count; c++) {
+        for (size_t c = 0; is_whole && c < rule->column_count; c++) {
             add(&checks, rule, rule->columns[c]);
         }
-        if ((is_key && scope != CHANGE_ROWS) ||
-            (rule->kind == RULE_CHECK && scope != CHANGE_KEYS)) {
+        if (is_key || rule->kind == RULE_CHECK || rule->kind == RULE_LENGTH) {
             add(&checks, rule, SLICE(""));
         }
     }
     *ret_checks = checks;
     return ERR_OK;
+}
+
+static bool is_exact(const struct temp_rule *rule)
+{
+    return slice_equal(rule->expression, SLICE("bit"));
 }
 
 void change_write_checks(const struct temp_table *table, const struct change_checks *checks,
@@ -111,9 +115,18 @@ void change_write_checks(const struct temp_table *table, const struct change_che
     for (size_t i = 0; i < checks->count; i++) {
         const struct change_check *check = &checks->items[i];
         buf_append_str(out, ", ");
+        bool is_of_marked = checks->scope == CHANGE_MARKED &&
+                            (check->column.len > 0 || check->rule->kind == RULE_CHECK ||
+                             check->rule->kind == RULE_LENGTH);
+        buf_append_str(out, is_of_marked ? CHANGE_HIT " AND " : "");
         if (check->column.len > 0) {
             write_name(table, check->column, out);
             buf_append_str(out, " IS NULL");
+        } else if (check->rule->kind == RULE_LENGTH) {
+            buf_append_str(out, "length(");
+            write_name(table, check->rule->columns[0], out);
+            buf_printf(out, ") %s %llu", is_exact(check->rule) ? "<>" : ">",
+                       (unsigned long long)check->rule->length);
         } else if (check->rule->kind == RULE_CHECK) {
             buf_append_str(out, "NOT coalesce((");
             buf_append_slice(out, check->rule->expression);
@@ -185,6 +198,15 @@ enum err change_explain(const struct temp_table *table, const struct change_chec
                            "null value in column \"%.*s\" of relation \"%.*s\" violates not-null "
                            "constraint",
                            SLICE_ARGS(check->column), SLICE_ARGS(table->name));
+    }
+    if (check->rule->kind == RULE_LENGTH) {
+        bool is_bits = slice_starts_with(check->rule->expression, SLICE("bit"));
+        return errinfo_set(
+            info, ERR_INVALID, is_exact(check->rule) ? "22026" : "22001", "%s for type %.*s(%llu)",
+            is_exact(check->rule) ? "bit string of another length than that"
+            : is_bits             ? "bit string too long"
+                                  : "value too long",
+            SLICE_ARGS(check->rule->expression), (unsigned long long)check->rule->length);
     }
     print_rule(table, check->rule, &name);
     if (check->rule->kind == RULE_CHECK) {

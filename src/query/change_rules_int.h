@@ -3,12 +3,14 @@
 
 #include "query/change_int.h"
 
-#define CHANGE_ORDER "\"moat order\"" /* the column of that number */
+#define CHANGE_ORDER_NAME "moat order" /* columns of ours: no table has them */
+#define CHANGE_HIT_NAME "moat hit"
+#define CHANGE_ORDER "\"" CHANGE_ORDER_NAME "\""
+#define CHANGE_HIT "\"" CHANGE_HIT_NAME "\"" /* the row is one that the statement is about */
 
 enum change_scope {
-    CHANGE_NEW,  /* rows beside those that the table has: all rules */
-    CHANGE_ROWS, /* what each row must be by itself */
-    CHANGE_KEYS, /* all rows of the table: no two of one key */
+    CHANGE_NEW,    /* rows beside those that the table has: all rules */
+    CHANGE_MARKED, /* all rows of the table: of those with a mark what a row must be, and keys */
 };
 
 struct change_check {

@@ -172,7 +172,8 @@ static enum err set_tag(struct dml *dml, uint64_t rows, struct errinfo *info)
     return tag == NULL ? errinfo_nomem(info) : ERR_OK;
 }
 
-static enum err delete_rows(struct dml *dml, const struct statement *statement, struct errinfo *info)
+static enum err delete_rows(struct dml *dml, const struct statement *statement,
+                            struct errinfo *info)
 {
     struct lake_rows *rows CLEANUP(lake_rows_cleanup) = NULL;
     struct lake_subset *subset = arena_calloc(dml->query->arena, 1, sizeof(*subset));

@@ -141,8 +141,9 @@ static enum err run_dml(struct dml *dml, const struct statement *statement, stru
     size_t count;
     size_t *from;
     if (!statement->has_default_values) {
-        TRY(change_expand_defaults(statement->query, expand_default, &defaults, query->arena, &rows,
-                                   info));
+        TRY(change_expand_defaults(statement->query, expand_default, &defaults,
+                                   query->session->warehouse->limits.statement_bytes_max,
+                                   query->arena, &rows, info));
     }
     TRY(dml_describe(query, rows, &found, &count, info));
     TRY(match_columns(dml, statement, count, &from, info));

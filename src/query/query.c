@@ -8,6 +8,7 @@
 #include "query/change_int.h"
 #include "query/dml_int.h"
 #include "query/files_int.h"
+#include "query/watchdog_int.h"
 #include "sql/scan.h"
 
 #define QUERY_ARENA_BYTES_MAX ((size_t)1 << 30)
@@ -125,7 +126,8 @@ static bool starts_with(const char *text, const char *prefix)
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info)
 {
     const struct plan *plan = query->plan;
-    if (info == NULL || plan == NULL) {
+    if (info == NULL || plan == NULL ||
+        (query->marker != NULL && strstr(info->message, query->marker) != NULL)) {
         return;
     }
     static const char *const open_classes[] = {"42", "53", "54", "57", "58", "0A", "26"};
@@ -492,7 +494,9 @@ static enum err run_statement(struct query *query, const struct query_parameter 
     }
     if (is_bound) {
         struct slice text;
-        TRY(change_bind(query->statement, parameters, parameter_count, query->arena, &text, info));
+        TRY(change_bind(query->statement, parameters, parameter_count,
+                        config_bytes(config, CONFIG_SQL_STATEMENT_BYTES_MAX), query->arena, &text,
+                        info));
         TRY(statement_parse(text, query->arena, &statement, info));
     }
     if (query->is_admin) {
@@ -553,6 +557,7 @@ static void query_free(struct query *query)
     access_close(query->returning_access);
     plan_unref(query->returning);
     plan_unref(query->plan);
+    temp_set_unref(query->temps_before);
     arena_free(query->arena);
     mem_free(query);
 }
@@ -563,6 +568,9 @@ static void query_fail(struct query *query, enum err err, const struct errinfo *
     copy_in_end(query->copy_in);
     if (info != NULL && !query->is_ending) { /* not of one that was closed before its end */
         session_fail_block(query->session);
+    }
+    if (info != NULL && query->may_change_temps) {
+        session_restore_temps(query->session, query->temps_before);
     }
     bool is_cancel = err == ERR_CANCELLED || err == ERR_TIMEOUT;
     const char *sqlstate =

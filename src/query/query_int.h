@@ -211,6 +211,9 @@ struct query {
     bool is_given;            /* that constant, by query_next */
     const struct audit_write *write; /* of one that writes a table of a lake; in the arena */
     struct copy_in *copy_in;         /* of one that takes rows; set under the session's lock */
+    const char *marker;    /* of errors that Moat raises itself, and tells in its own words */
+    bool may_change_temps; /* which are `temps_before` again if it fails */
+    struct temp_set *temps_before; /* held */
     atomic_bool is_cancelled;
     atomic_bool is_timed_out;
     int64_t deadline_us; /* monotonic; 0 = none */
@@ -246,15 +249,10 @@ void session_print_settings(const struct session *session, const enum config_key
                             struct buf *lines);
 void session_drop_prepared(struct session *session, struct slice name);
 
-/* ---- cache, watchdog (admission: admission_int.h) ---- */
+/* ---- cache (admission: admission_int.h, watchdog: watchdog_int.h) ---- */
 
 MUST_USE enum err plan_cache_new(struct plan_cache **ret_cache, struct errinfo *info);
 void plan_cache_free(struct plan_cache *cache);
 struct plan *plan_cache_get(struct plan_cache *cache, uint64_t key, struct slice text,
                             uint64_t system_version, const struct identity *who);
 void plan_cache_put(struct plan_cache *cache, struct plan *plan, struct slice text);
-
-MUST_USE enum err watchdog_new(struct watchdog **ret_watchdog, struct errinfo *info);
-void watchdog_free(struct watchdog *watchdog);
-void watchdog_add(struct watchdog *watchdog, struct query *query);
-void watchdog_remove(struct watchdog *watchdog, struct query *query);

@@ -4,8 +4,10 @@
  * reads, and written through a grant to one new file: masked values are kept masked, and stay as
  * they were when the rights change later. The catalog's tables are not written.
  *
- * Files do not change: UPDATE and DELETE write what they change and what they leave to new ones.
- * What RETURNING gives is read from the file of the rows that were changed. */
+ * Files do not change: UPDATE and DELETE write a table anew. Whether a row is meant is asked once:
+ * a condition may say something else the second time (random(), now(), a table elsewhere), and the
+ * row would be there twice, or not at all. What RETURNING gives is read from a file of rows that
+ * were changed. A statement that fails, be it in RETURNING, leaves the tables as they were. */
 #include "base/io.h"
 #include "query/change_rules_int.h"
 #include "query/dml_int.h"
@@ -176,15 +178,16 @@ enum err run_temp_file(struct query *query, struct temp_file **ret_file, uint64_
                        struct errinfo *info)
 {
     struct session *session = query->session;
+    struct temp_quota *quota = session_temp_quota(session);
     uint64_t bytes_max = config_bytes(session->warehouse->config, CONFIG_SESSION_TEMP_DISK);
-    uint64_t used = session_temp_bytes(session);
+    uint64_t used = atomic_load(&quota->disk_bytes);
     const char *folder = io_join(query->arena, session->warehouse->folder, "tmp");
     if (folder == NULL) {
         return errinfo_nomem(info);
     }
     TRY(io_make_folders(folder, 0700, info));
     *ret_bytes_max = bytes_max > used ? bytes_max - used : 0;
-    return temp_file_new(folder, ret_file, info);
+    return temp_file_new(folder, quota, ret_file, info);
 }
 
 static enum err write_copy(const struct temp_table *table, const struct change_checks *checks,
@@ -242,9 +245,12 @@ static enum err run_text(struct query *query, const struct temp_table *table,
     TRY(is_first ? query_move(query, QUERY_RUNNING, info) : ERR_OK);
     TRY(write_copy(table, checks, is_first ? query->access : access, plan, &sql, info));
     query->rows_out = 0;
+    query->marker = checks->count == 0 ? NULL : checks->marker;
     err = run_copy_to_end(query, buf_slice(&sql), info);
+    query->marker = NULL;
     close_engine(query);
     TRY(err == ERR_OK ? ERR_OK : change_explain(table, checks, err, info));
+    file->row_count = query->rows_out;
     *ret_file = query->rows_out == 0 ? NULL : TAKE(file);
     return ERR_OK;
 }
@@ -286,21 +292,18 @@ enum err change_tag(struct query *query, const char *format, uint64_t rows, stru
     return tag == NULL ? errinfo_nomem(info) : ERR_OK;
 }
 
-/* The table of the session as one file that has all of its rows, once the rules of `scope` hold;
- * else it stays what it is. */
-static enum err merge(struct query *query, const struct temp_table *table, enum change_scope scope,
+/* The table of the session as one file that has all of its rows. */
+static enum err merge(struct query *query, const struct temp_table *table,
                       struct temp_table **ret_merged, struct errinfo *info)
 {
+    const struct change_checks none = {0};
     struct temp_file *file CLEANUP(temp_file_cleanup) = NULL;
-    struct change_checks checks;
-    struct buf inner CLEANUP(buf_fini) = {0};
     struct buf text CLEANUP(buf_fini) = {0};
-    TRY(change_checks_of(table, scope, query->arena, &checks, info));
-    checks.count = scope == CHANGE_KEYS ? checks.count : 0;
-    buf_append_str(&inner, "SELECT *");
-    change_write_table(table, SLICE(""), &inner);
-    TRY(write_rows(table, &checks, buf_slice(&inner), &text, info));
-    TRY(run_text(query, table, &checks, buf_slice(&text), false, &file, info));
+    buf_append_str(&text, "SELECT ");
+    write_kept(table, table->name, &text);
+    change_write_table(table, SLICE(""), &text);
+    TRY(buf_failed(&text) ? errinfo_nomem(info) : ERR_OK);
+    TRY(run_text(query, table, &none, buf_slice(&text), false, &file, info));
     return temp_table_new(table, false, file, ret_merged, info);
 }
 
@@ -318,8 +321,7 @@ enum err change_add(struct query *query, const struct temp_table *table, struct 
         fuller->rules[i].next += (int64_t)rows;
     }
     TRY(session_set_temp(query->session, table->name, fuller, info));
-    if (fuller->file_count >= FILES_MERGED &&
-        merge(query, fuller, CHANGE_ROWS, &merged, info) == ERR_OK) {
+    if (fuller->file_count >= FILES_MERGED && merge(query, fuller, &merged, info) == ERR_OK) {
         TRY(session_set_temp(query->session, table->name, merged, info));
     }
     query->rows_out = rows;
@@ -350,11 +352,9 @@ static enum err plan_returning(struct query *query, const struct statement *stat
     }
     temp_table_unref(now);
     TRY(err);
-    for (size_t i = 0; i < plan->table_count; i++) {
-        if (plan->tables[i].relation->kind != RELATION_TEMP) {
-            return errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                               "RETURNING reads the rows that were changed, and no other tables");
-        }
+    if (plan->table_count != 1 || plan->tables[0].relation->kind != RELATION_TEMP) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "RETURNING reads the rows that were changed, and no other tables");
     }
     *ret_plan = TAKE(plan);
     return ERR_OK;
@@ -402,6 +402,26 @@ static enum err check_returning(struct query *query, const struct statement *sta
         info->position = 0;
     }
     return err;
+}
+
+/* The table of the statement, held; if the statement fails, all are again as they are now. */
+static enum err begin(struct query *query, const struct statement *statement,
+                      struct temp_table **ret_table, struct errinfo *info)
+{
+    struct temp_table *table = session_temp(query->session, &statement->name);
+    if (table == NULL) {
+        return change_not_temp(statement, info);
+    }
+    change_begin(query);
+    *ret_table = temp_table_ref(table);
+    return ERR_OK;
+}
+
+void change_begin(struct query *query)
+{
+    ASSERT(!query->may_change_temps);
+    query->may_change_temps = true;
+    query->temps_before = temp_set_ref(session_temp_set(query->session));
 }
 
 static enum err finish(struct query *query, const struct statement *statement, const char *tag,
@@ -485,7 +505,8 @@ static bool expand_default(void *context, size_t index, struct buf *out)
 }
 
 enum err change_expand_defaults(struct slice text, change_default_fn write, void *context,
-                                struct arena *arena, struct slice *ret_text, struct errinfo *info)
+                                size_t bytes_max, struct arena *arena, struct slice *ret_text,
+                                struct errinfo *info)
 {
     struct buf out CLEANUP(buf_fini) = {0};
     struct buf value CLEANUP(buf_fini) = {0};
@@ -511,6 +532,7 @@ enum err change_expand_defaults(struct slice text, change_default_fn write, void
         if (depth == 1 && token_is(&token, "default") && write(context, index, &value)) {
             buf_append(&out, text.ptr + copied, token.offset - copied);
             buf_append_slice(&out, buf_slice(&value));
+            TRY(sql_check_length(out.len, bytes_max, info));
             copied = token.offset + token.text.len;
         }
         out.failed = out.failed || buf_failed(&value);
@@ -529,11 +551,10 @@ enum err run_insert(struct query *query, const struct statement *statement, stru
     struct change_source source = {.query = SLICE("SELECT NULL")};
     struct engine_column *found;
     size_t *from;
-    struct temp_table *there = session_temp(query->session, &statement->name);
-    if (there == NULL) {
+    if (session_temp(query->session, &statement->name) == NULL) {
         return dml_insert(query, statement, info);
     }
-    table = temp_table_ref(there);
+    TRY(begin(query, statement, &table, info));
     bool *is_numbered = arena_calloc(query->arena, table->column_count + 1, sizeof(bool));
     if (is_numbered == NULL) {
         return errinfo_nomem(info);
@@ -541,8 +562,9 @@ enum err run_insert(struct query *query, const struct statement *statement, stru
     source.is_numbered = is_numbered;
     if (!statement->has_default_values) {
         struct defaults defaults = {statement, table, is_numbered};
-        TRY(change_expand_defaults(statement->query, expand_default, &defaults, query->arena,
-                                   &source.query, info));
+        TRY(change_expand_defaults(statement->query, expand_default, &defaults,
+                                   query->session->warehouse->limits.statement_bytes_max,
+                                   query->arena, &source.query, info));
     }
     enum err err = change_query_columns(query, source.query, &found, &source.found_count, info);
     TRY(move_position(query, source.query, err, info));
@@ -603,87 +625,205 @@ static enum err check_assigned(const struct statement *statement, const struct t
     return ERR_OK;
 }
 
-/* The rows that the statement is about, as they will be (or were, where they go). */
-static enum err write_hits(const struct statement *statement, const struct temp_table *table,
-                           struct slice alias, struct buf *out, struct errinfo *info)
+/* The columns as the engine has them, of rows that are called `alias`. */
+static void write_columns(const struct temp_table *table, struct slice alias, struct buf *out)
+{
+    for (size_t i = 0; i < table->column_count; i++) {
+        buf_append_str(out, i == 0 ? "" : ", ");
+        sql_quote_name(out, alias);
+        buf_append_char(out, '.');
+        sql_quote_name(out, table->columns[i].name);
+    }
+}
+
+/* `table` with a column behind the others: whether the row is one that the statement is about. */
+static enum err mark_shape(struct query *query, const struct temp_table *table,
+                           struct temp_table *ret_marked, struct errinfo *info)
+{
+    size_t count = table->column_count;
+    struct relation_column *columns = arena_calloc(query->arena, count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    memcpy(columns, table->columns, count * sizeof(*columns));
+    columns[count] = (struct relation_column){.id = (uint32_t)count + 1,
+                                              .name = SLICE(CHANGE_HIT_NAME),
+                                              .source = SLICE(CHANGE_HIT_NAME),
+                                              .type = SLICE("BOOLEAN")};
+    *ret_marked = *table;
+    ret_marked->columns = columns;
+    ret_marked->column_count = count + 1;
+    return ERR_OK;
+}
+
+/* All rows, marked. */
+static void write_marks(const struct statement *statement, const struct temp_table *table,
+                        struct slice alias, struct buf *out)
 {
     buf_append_str(out, "SELECT ");
-    if (statement->kind == STATEMENT_UPDATE) {
-        write_new_values(statement, table, alias, out);
-    } else {
-        buf_append_char(out, '*');
-    }
+    write_columns(table, alias, out);
+    buf_append_str(out, ", coalesce((");
+    buf_append_slice(out, statement->where.len > 0 ? statement->where : SLICE("true"));
+    buf_append_str(out, "\n), false) AS " CHANGE_HIT);
     change_write_table(table, alias, out);
-    if (statement->where.len > 0) {
-        buf_append_str(out, " WHERE (");
-        buf_append_slice(out, statement->where);
-        buf_append_str(out, "\n)");
-    }
+}
+
+/* All rows, marked, those that are meant as they will be. Only of them is anything computed; the
+ * mark stands beside it by itself, so that no aggregate makes one row of all. */
+static enum err write_updated(const struct statement *statement, const struct temp_table *table,
+                              struct slice alias, bool is_ordered, struct buf *out,
+                              struct errinfo *info)
+{
+    buf_append_str(out, "WITH \"moat rows\" AS MATERIALIZED (");
+    write_marks(statement, table, alias, out);
+    buf_append_str(out, ") SELECT *");
+    buf_append_str(out, is_ordered ? ", row_number() OVER () AS " CHANGE_ORDER : "");
+    buf_append_str(out,
+                   " FROM (SELECT * FROM \"moat rows\" WHERE NOT " CHANGE_HIT " UNION ALL SELECT ");
+    write_new_values(statement, table, alias, out);
+    buf_append_str(out, ", ");
+    sql_quote_name(out, alias);
+    buf_append_str(out,
+                   "." CHANGE_HIT " FROM (SELECT * FROM \"moat rows\" WHERE " CHANGE_HIT ") AS ");
+    sql_quote_name(out, alias);
+    buf_append_str(out, ") AS u");
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
-/* The others. */
-static enum err fill_rest(struct query *query, const struct statement *statement,
-                          const struct temp_table *table, struct slice alias,
-                          struct temp_file **ret_file, struct errinfo *info)
+/* Out of marked rows, which need no rules any more: those that are meant, or the others. */
+static enum err select_marked(struct query *query, const struct temp_table *table,
+                              struct temp_file *rows, bool is_hit, struct temp_file **ret_file,
+                              struct errinfo *info)
 {
     const struct change_checks none = {0};
+    struct temp_table shape;
+    struct temp_table *marked CLEANUP(temp_table_cleanup) = NULL;
     struct buf text CLEANUP(buf_fini) = {0};
-    if (statement->where.len == 0) {
-        return ERR_OK;
+    TRY(mark_shape(query, table, &shape, info));
+    TRY(temp_table_new(&shape, false, rows, &marked, info));
+    TRY(session_set_temp(query->session, table->name, marked, info));
+    buf_append_str(&text, "SELECT ");
+    write_kept(table, table->name, &text);
+    change_write_table(table, SLICE(""), &text);
+    buf_append_str(&text, is_hit ? " WHERE " CHANGE_HIT : " WHERE NOT " CHANGE_HIT);
+    TRY(buf_failed(&text) ? errinfo_nomem(info) : ERR_OK);
+    return run_text(query, table, &none, buf_slice(&text), false, ret_file, info);
+}
+
+/* `numbers` of columns that number themselves were used. */
+static enum err put(struct query *query, const struct temp_table *shape, struct temp_file *file,
+                    uint64_t numbers, struct errinfo *info)
+{
+    struct temp_table *table CLEANUP(temp_table_cleanup) = NULL;
+    TRY(temp_table_new(shape, false, file, &table, info));
+    for (size_t i = 0; i < table->rule_count; i++) {
+        table->rules[i].next += (int64_t)numbers;
     }
+    return session_set_temp(query->session, shape->name, table, info);
+}
+
+static uint64_t hits_count(const struct temp_file *hits)
+{
+    return hits == NULL ? 0 : hits->row_count;
+}
+
+static bool sets_default(const struct statement *statement)
+{
+    for (size_t i = 0; i < statement->column_count; i++) {
+        if (slice_equal_fold(statement->types[i], SLICE("default"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err not_one_value(const struct statement *statement, struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_INVALID, "42803",
+                      "aggregate and set-returning functions are not allowed in %s",
+                      statement->tag);
+    errinfo_hint(info, "Put them into a subquery: SET a = (SELECT max(b) FROM t).");
+    return ERR_INVALID;
+}
+
+/* As many rows as the table has come out, or an expression has made more or fewer of them. */
+static enum err run_marked(struct query *query, const struct statement *statement,
+                           const struct temp_table *table, const struct change_checks *checks,
+                           struct slice text, struct temp_file **ret_file, struct errinfo *info)
+{
+    struct temp_table shape;
+    TRY(mark_shape(query, table, &shape, info));
+    enum err err = run_text(query, &shape, checks, text, true, ret_file, info);
+    if (err != ERR_OK && info != NULL && strcmp(info->sqlstate, "42803") == 0) {
+        return not_one_value(statement, info);
+    }
+    TRY(err);
+    return query->rows_out == temp_table_rows(table) ? ERR_OK : not_one_value(statement, info);
+}
+
+enum err run_update(struct query *query, const struct statement *statement, struct errinfo *info)
+{
+    struct temp_table *table CLEANUP(temp_table_cleanup) = NULL;
+    struct temp_file *rows CLEANUP(temp_file_cleanup) = NULL;
+    struct temp_file *hits CLEANUP(temp_file_cleanup) = NULL;
+    struct temp_table shape;
+    struct change_checks checks;
+    struct buf inner CLEANUP(buf_fini) = {0};
+    struct buf text CLEANUP(buf_fini) = {0};
+    TRY(begin(query, statement, &table, info));
+    struct slice alias = statement->alias.len > 0 ? statement->alias : table->name;
+    TRY(check_assigned(statement, table, info));
+    TRY(check_returning(query, statement, table, info));
+    TRY(change_checks_of(table, CHANGE_MARKED, query->arena, &checks, info));
+    checks.is_ordered = has_keys(table);
+    TRY(mark_shape(query, table, &shape, info));
+    TRY(write_updated(statement, table, alias, checks.is_ordered, &inner, info));
+    TRY(write_rows(&shape, &checks, buf_slice(&inner), &text, info));
+    TRY(run_marked(query, statement, table, &checks, buf_slice(&text), &rows, info));
+    if (rows != NULL) {
+        TRY(select_marked(query, table, rows, true, &hits, info));
+        TRY(put(query, table, rows, sets_default(statement) ? hits_count(hits) : 0, info));
+    }
+    return finish(query, statement, statement->tag, table, hits, hits_count(hits), info);
+}
+
+/* Nobody wants to see the rows that go: only the others are written. */
+static enum err delete_unseen(struct query *query, const struct statement *statement,
+                              const struct temp_table *table, struct slice alias,
+                              struct errinfo *info)
+{
+    const struct change_checks none = {0};
+    struct temp_file *rest CLEANUP(temp_file_cleanup) = NULL;
+    struct buf text CLEANUP(buf_fini) = {0};
     buf_append_str(&text, "SELECT ");
     write_kept(table, alias, &text);
     change_write_table(table, alias, &text);
     buf_append_str(&text, " WHERE NOT coalesce((");
-    buf_append_slice(&text, statement->where);
+    buf_append_slice(&text, statement->where.len > 0 ? statement->where : SLICE("true"));
     buf_append_str(&text, "\n), false)");
-    if (buf_failed(&text)) {
-        return errinfo_nomem(info);
+    TRY(buf_failed(&text) ? errinfo_nomem(info) : ERR_OK);
+    TRY(run_text(query, table, &none, buf_slice(&text), true, &rest, info));
+    uint64_t before = temp_table_rows(table);
+    uint64_t left = query->rows_out;
+    if (left > before) {
+        return not_one_value(statement, info);
     }
-    return run_text(query, table, &none, buf_slice(&text), false, ret_file, info);
+    TRY(left == before ? ERR_OK : put(query, table, rest, 0, info));
+    return change_tag(query, statement->tag, before - left, info);
 }
 
-/* The rest and, of an UPDATE, the hits in the table's place; or what was there before. */
-static enum err replace(struct query *query, const struct statement *statement,
-                        struct temp_table *table, struct temp_file *rest, struct temp_file *hits,
-                        struct errinfo *info)
+enum err run_delete(struct query *query, const struct statement *statement, struct errinfo *info)
 {
-    struct temp_table *left CLEANUP(temp_table_cleanup) = NULL;
-    struct temp_table *whole CLEANUP(temp_table_cleanup) = NULL;
-    struct temp_table *merged CLEANUP(temp_table_cleanup) = NULL;
-    struct session *session = query->session;
-    bool is_update = statement->kind == STATEMENT_UPDATE;
-    TRY(temp_table_new(table, false, rest, &left, info));
-    TRY(temp_table_new(left, true, is_update ? hits : NULL, &whole, info));
-    TRY(session_set_temp(session, table->name, whole, info));
-    if (!is_update || !has_keys(table)) {
-        return ERR_OK;
-    }
-    enum err err = merge(query, whole, CHANGE_KEYS, &merged, info);
-    if (err == ERR_OK) {
-        return session_set_temp(session, table->name, merged, info);
-    }
-    struct errinfo ignored;
-    enum err back = session_set_temp(session, table->name, table, &ignored);
-    return back == ERR_OK ? err : back;
-}
-
-static enum err run_change(struct query *query, const struct statement *statement,
-                           struct errinfo *info)
-{
+    const struct change_checks none = {0};
     struct temp_table *table CLEANUP(temp_table_cleanup) = NULL;
+    struct temp_file *rows CLEANUP(temp_file_cleanup) = NULL;
     struct temp_file *hits CLEANUP(temp_file_cleanup) = NULL;
     struct temp_file *rest CLEANUP(temp_file_cleanup) = NULL;
-    struct change_checks checks;
+    struct temp_table shape;
     struct buf inner CLEANUP(buf_fini) = {0};
     struct buf text CLEANUP(buf_fini) = {0};
-    struct temp_table *there = session_temp(query->session, &statement->name);
-    if (there == NULL && statement->kind == STATEMENT_DELETE) {
+    if (session_temp(query->session, &statement->name) == NULL) {
         return dml_delete(query, statement, info);
-    }
-    if (there == NULL) {
-        return change_not_temp(statement, info);
     }
     if (statement->using_list.len > 0) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
@@ -691,43 +831,56 @@ static enum err run_change(struct query *query, const struct statement *statemen
         errinfo_hint(info, "Say WHERE EXISTS (SELECT ...).");
         return ERR_UNSUPPORTED;
     }
-    table = temp_table_ref(there);
+    TRY(begin(query, statement, &table, info));
     struct slice alias = statement->alias.len > 0 ? statement->alias : table->name;
-    TRY(check_assigned(statement, table, info));
-    TRY(check_returning(query, statement, table, info));
-    TRY(change_checks_of(table, CHANGE_ROWS, query->arena, &checks, info));
-    checks.count = statement->kind == STATEMENT_UPDATE ? checks.count : 0;
-    TRY(write_hits(statement, table, alias, &inner, info));
-    TRY(write_rows(table, &checks, buf_slice(&inner), &text, info));
-    TRY(run_text(query, table, &checks, buf_slice(&text), true, &hits, info));
-    uint64_t rows = query->rows_out;
-    if (rows > 0) {
-        TRY(fill_rest(query, statement, table, alias, &rest, info));
-        TRY(replace(query, statement, table, rest, hits, info));
+    if (statement->returning.len == 0) {
+        return delete_unseen(query, statement, table, alias, info);
     }
-    return finish(query, statement, statement->tag, table, hits, rows, info);
-}
-
-enum err run_update(struct query *query, const struct statement *statement, struct errinfo *info)
-{
-    return run_change(query, statement, info);
-}
-
-enum err run_delete(struct query *query, const struct statement *statement, struct errinfo *info)
-{
-    return run_change(query, statement, info);
+    TRY(check_returning(query, statement, table, info));
+    TRY(mark_shape(query, table, &shape, info));
+    write_marks(statement, table, alias, &inner);
+    TRY(buf_failed(&inner) ? errinfo_nomem(info) : ERR_OK);
+    TRY(write_rows(&shape, &none, buf_slice(&inner), &text, info));
+    TRY(run_marked(query, statement, table, &none, buf_slice(&text), &rows, info));
+    if (rows != NULL) {
+        TRY(select_marked(query, table, rows, true, &hits, info));
+        TRY(select_marked(query, table, rows, false, &rest, info));
+        TRY(put(query, table, rest, 0, info));
+    }
+    return finish(query, statement, statement->tag, table, hits, hits_count(hits), info);
 }
 
 /* ---- rules of a new table ---- */
 
+/* Of expressions in a WHERE, where no aggregate, window or set can stand. They read no tables: what
+ * fills the table would read them again, and not all of it is in the trail. */
+static enum err check_expressions(struct query *query, const struct buf *text, const char *what,
+                                  struct errinfo *info)
+{
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    struct engine_column *found;
+    size_t count;
+    TRY(buf_failed(text) ? errinfo_nomem(info) : ERR_OK);
+    enum err err = plan_build(query->session, NULL, buf_slice(text), &plan, info);
+    if (err == ERR_OK && plan->table_count > 0) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s of a temporary table cannot read tables",
+                          what);
+        errinfo_hint(info, "Read them in the statement that fills it.");
+        return ERR_UNSUPPORTED;
+    }
+    if (err == ERR_OK) {
+        err = run_describe_plan(query, plan, &found, &count, info);
+    }
+    if (err != ERR_OK && info != NULL) {
+        info->position = 0; /* it would point into a text of our own */
+    }
+    return err;
+}
+
 enum err change_check_rules(struct query *query, const struct temp_table *table,
                             struct errinfo *info)
 {
-    struct change_checks checks;
-    struct buf inner CLEANUP(buf_fini) = {0};
     struct buf text CLEANUP(buf_fini) = {0};
-    struct engine_column *found;
-    size_t count;
     for (size_t i = 0; i < table->rule_count; i++) {
         const struct temp_rule *rule = &table->rules[i];
         for (size_t c = 0; c < rule->column_count; c++) {
@@ -738,21 +891,31 @@ enum err change_check_rules(struct query *query, const struct temp_table *table,
             }
         }
     }
-    if (table->rule_count == 0) {
-        return ERR_OK;
-    }
-    buf_append_str(&inner, "SELECT ");
+    buf_append_str(&text, "SELECT 1 FROM (SELECT ");
     for (size_t i = 0; i < table->column_count; i++) {
-        buf_append_str(&inner, i == 0 ? "" : ", ");
-        write_default(table, &table->columns[i], &inner);
-        buf_append_str(&inner, " AS ");
-        sql_quote_name(&inner, table->columns[i].name);
+        buf_append_str(&text, i == 0 ? "" : ", ");
+        write_cast(SLICE("NULL"), table->columns[i].type, &text);
+        buf_append_str(&text, " AS ");
+        sql_quote_name(&text, table->columns[i].name);
     }
-    TRY(change_checks_of(table, CHANGE_NEW, query->arena, &checks, info));
-    TRY(write_rows(table, &checks, buf_slice(&inner), &text, info));
-    enum err err = change_query_columns(query, buf_slice(&text), &found, &count, info);
-    if (err != ERR_OK && info != NULL) {
-        info->position = 0;
+    buf_append_str(&text, ") AS ");
+    sql_quote_name(&text, table->name);
+    buf_append_str(&text, " WHERE true");
+    for (size_t i = 0; i < table->rule_count; i++) {
+        const struct temp_rule *rule = &table->rules[i];
+        if (rule->kind == RULE_CHECK) {
+            buf_printf(&text, " AND coalesce((%.*s\n), true)", SLICE_ARGS(rule->expression));
+        }
     }
-    return err;
+    TRY(check_expressions(query, &text, "CHECK", info));
+    buf_reset(&text);
+    buf_append_str(&text, "SELECT 1 WHERE true");
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (change_rule(table, RULE_DEFAULT, table->columns[i].name) != NULL) {
+            buf_append_str(&text, " AND ");
+            write_default(table, &table->columns[i], &text);
+            buf_append_str(&text, " IS NULL");
+        }
+    }
+    return check_expressions(query, &text, "DEFAULT", info);
 }

@@ -393,6 +393,8 @@ enum err copy_in_finish(struct query *query, struct errinfo *info)
     copy->has_thread = false;
     TRY(copy->err == ERR_OK ? ERR_OK : engine_error(copy, info));
     TRY(query_check_cancelled(query, info));
+    copy->file->row_count = query->rows_out;
+    change_begin(query);
     return keep(copy, info);
 }
 

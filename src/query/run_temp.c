@@ -1,6 +1,6 @@
 /* CREATE TEMP TABLE, TRUNCATE, DROP of temporary tables; what fills them is in run_change.c. */
 #include "base/hash.h"
-#include "query/change_int.h"
+#include "query/change_rules_int.h"
 #include "query/dml_int.h"
 #include "query/plan_int.h"
 #include "sql/scan.h"
@@ -28,6 +28,11 @@ static enum err check_columns(struct relation_column *columns, size_t count, str
     for (size_t i = 0; i < count; i++) {
         columns[i].id = (uint32_t)i + 1;
         columns[i].source = columns[i].name;
+        if (slice_equal_fold(columns[i].name, SLICE(CHANGE_ORDER_NAME)) ||
+            slice_equal_fold(columns[i].name, SLICE(CHANGE_HIT_NAME))) {
+            return errinfo_set(info, ERR_INVALID, "42939", "the name \"%.*s\" is reserved",
+                               SLICE_ARGS(columns[i].name));
+        }
         for (size_t k = 0; k < i; k++) {
             if (slice_equal_fold(columns[k].name, columns[i].name)) {
                 return errinfo_set(info, ERR_EXISTS, "42701", "column \"%.*s\" is there twice",
@@ -209,6 +214,7 @@ enum err run_create_temp(struct query *query, const struct statement *statement,
     }
     shape->name = statement->name.name;
     shape->uuid = slice_of(uuid);
+    shape->quota = session_temp_quota(query->session);
     shape->rules = rules;
     shape->rule_count = statement->rule_count;
     shape->is_dropped_on_commit = statement->is_dropped_on_commit;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "query/admission_int.h"
 #include "query/lake_int.h"
+#include "query/watchdog_int.h"
 
 typedef enum err (*move_fn)(struct query *query, enum query_state to, struct errinfo *info);
 

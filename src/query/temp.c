@@ -7,9 +7,35 @@
 #include "base/io.h"
 #include "base/mem.h"
 
+/* ---- what they take ---- */
+
+struct temp_quota *temp_quota_new(void)
+{
+    struct temp_quota *quota = mem_calloc(1, sizeof(*quota));
+    if (quota != NULL) {
+        atomic_init(&quota->references, 1);
+    }
+    return quota;
+}
+
+struct temp_quota *temp_quota_ref(struct temp_quota *quota)
+{
+    atomic_fetch_add(&quota->references, 1);
+    return quota;
+}
+
+void temp_quota_unref(struct temp_quota *quota)
+{
+    if (quota != NULL && atomic_fetch_sub(&quota->references, 1) == 1) {
+        ASSERT(atomic_load(&quota->disk_bytes) == 0 && atomic_load(&quota->shape_bytes) == 0);
+        mem_free(quota);
+    }
+}
+
 /* ---- files ---- */
 
-enum err temp_file_new(const char *folder, struct temp_file **ret_file, struct errinfo *info)
+enum err temp_file_new(const char *folder, struct temp_quota *quota, struct temp_file **ret_file,
+                       struct errinfo *info)
 {
     struct temp_file *file = mem_calloc(1, sizeof(*file));
     if (file == NULL) {
@@ -21,6 +47,7 @@ enum err temp_file_new(const char *folder, struct temp_file **ret_file, struct e
         mem_free(file);
         return errinfo_set(info, ERR_IO, NULL, "cannot make a temporary file");
     }
+    file->quota = temp_quota_ref(quota);
     *ret_file = file;
     return ERR_OK;
 }
@@ -35,6 +62,8 @@ void temp_file_unref(struct temp_file *file)
 {
     if (file != NULL && atomic_fetch_sub(&file->references, 1) == 1) {
         io_close(file->fd);
+        atomic_fetch_sub(&file->quota->disk_bytes, file->size_bytes);
+        temp_quota_unref(file->quota);
         mem_free(file);
     }
 }
@@ -42,9 +71,9 @@ void temp_file_unref(struct temp_file *file)
 enum err temp_file_append(struct temp_file *file, const void *bytes, size_t len,
                           struct errinfo *info)
 {
-    TRY(io_write_all(file->fd, (struct slice){bytes, len}, info));
-    file->size_bytes += len;
-    return ERR_OK;
+    file->size_bytes += len; /* also of what was not written whole */
+    atomic_fetch_add(&file->quota->disk_bytes, len);
+    return io_write_all(file->fd, (struct slice){bytes, len}, info);
 }
 
 enum err temp_file_read(const struct temp_file *file, uint64_t offset, void *ret_bytes, size_t len,
@@ -78,9 +107,40 @@ void temp_table_unref(struct temp_table *table)
         for (size_t i = 0; i < table->file_count; i++) {
             temp_file_unref(table->files[i]);
         }
+        if (table->quota != NULL) {
+            atomic_fetch_sub(&table->quota->shape_bytes, table->shape_bytes);
+        }
+        temp_quota_unref(table->quota);
         arena_free(table->arena);
         mem_free(table);
     }
+}
+
+uint64_t temp_table_rows(const struct temp_table *table)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < table->file_count; i++) {
+        rows += table->files[i]->row_count;
+    }
+    return rows;
+}
+
+static enum err count_shape(struct temp_table *table, struct temp_quota *quota,
+                            struct errinfo *info)
+{
+    table->quota = temp_quota_ref(quota);
+    table->shape_bytes = arena_bytes(table->arena);
+    uint64_t before = atomic_fetch_add(&quota->shape_bytes, table->shape_bytes);
+    if (before + table->shape_bytes > TEMP_SHAPES_BYTES_MAX) {
+        (void)errinfo_set(info, ERR_LIMIT, "53400",
+                          "the columns and rules of the session's temporary tables take more than "
+                          "%u MiB",
+                          (unsigned)(TEMP_SHAPES_BYTES_MAX >> 20));
+        errinfo_hint(info,
+                     "DROP some, or end the transaction, which keeps what it may go back to.");
+        return ERR_LIMIT;
+    }
+    return ERR_OK;
 }
 
 static enum err copy_columns(struct temp_table *table, const struct relation_column *columns,
@@ -159,6 +219,7 @@ enum err temp_table_new(const struct temp_table *like, bool is_kept, struct temp
     table->is_dropped_on_commit = like->is_dropped_on_commit;
     TRY(copy_columns(table, like->columns, like->column_count, info));
     TRY(copy_rules(table, like->rules, like->rule_count, info));
+    TRY(count_shape(table, like->quota, info));
     for (size_t i = 0; i < kept; i++) {
         table->files[table->file_count++] = temp_file_ref(like->files[i]);
     }

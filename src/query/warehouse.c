@@ -14,6 +14,7 @@
 #include "query/spill_int.h"
 #include "query/stores_int.h"
 #include "query/trail_int.h"
+#include "query/watchdog_int.h"
 #include "storage/remote.h"
 
 #define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)

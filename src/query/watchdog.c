@@ -1,5 +1,7 @@
 /* One thread that cancels statements past their deadline. It is started by the first statement
  * that has one. */
+#include "query/watchdog_int.h"
+
 #include <time.h>
 
 #include "base/clock.h"

@@ -27,14 +27,19 @@ struct workspace {
     size_t savepoint_count;
     struct temp_set *temps;       /* held; NULL: none */
     struct temp_set *temps_begun; /* held: as they were when the block began */
+    struct temp_quota *quota;     /* held */
 };
 
 enum err workspace_new(struct workspace **ret_workspace, struct errinfo *info)
 {
     struct workspace *workspace = mem_calloc(1, sizeof(*workspace));
-    if (workspace == NULL) {
+    struct temp_quota *quota = temp_quota_new();
+    if (workspace == NULL || quota == NULL) {
+        temp_quota_unref(quota);
+        mem_free(workspace);
         return errinfo_nomem(info);
     }
+    workspace->quota = quota;
     workspace->references = 1;
     *ret_workspace = workspace;
     return ERR_OK;
@@ -88,6 +93,7 @@ void workspace_unref(struct workspace *workspace)
     if (workspace != NULL && --workspace->references == 0) {
         close_block(workspace, false);
         temp_set_unref(workspace->temps);
+        temp_quota_unref(workspace->quota);
         mem_free(workspace);
     }
 }
@@ -328,30 +334,14 @@ struct temp_set *session_temp_set(const struct session *session)
     return session->workspace->temps;
 }
 
-/* Files that two sets share count twice: the limit is kept, early rather than late. */
-static uint64_t set_bytes(const struct temp_set *set)
+struct temp_quota *session_temp_quota(const struct session *session)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; set != NULL && i < set->count; i++) {
-        for (size_t f = 0; f < set->tables[i]->file_count; f++) {
-            bytes += set->tables[i]->files[f]->size_bytes;
-        }
-    }
-    return bytes;
+    return session->workspace->quota;
 }
 
-uint64_t session_temp_bytes(const struct session *session)
+void session_restore_temps(struct session *session, struct temp_set *set)
 {
-    const struct workspace *workspace = session->workspace;
-    uint64_t bytes = set_bytes(workspace->temps);
-    bytes += workspace->temps_begun == workspace->temps ? 0 : set_bytes(workspace->temps_begun);
-    for (size_t i = 0; i < workspace->savepoint_count; i++) {
-        const struct temp_set *set = workspace->savepoints[i].temps;
-        bool is_counted = set == workspace->temps || set == workspace->temps_begun ||
-                          (i > 0 && set == workspace->savepoints[i - 1].temps);
-        bytes += is_counted ? 0 : set_bytes(set);
-    }
-    return bytes;
+    set_temps(session->workspace, set);
 }
 
 enum err session_refuse_temp(const struct session *session, const struct sql_name *written,

@@ -517,14 +517,20 @@ enum err token_string(const struct token *token, struct arena *arena, struct sli
     return fold_quotes(inside, '\'', arena, ret_value) ? ERR_OK : errinfo_nomem(info);
 }
 
-enum err sql_check_text(struct slice text, size_t bytes_max, struct errinfo *info)
+enum err sql_check_length(size_t len, size_t bytes_max, struct errinfo *info)
 {
-    if (text.len > bytes_max) {
+    if (len > bytes_max) {
         (void)errinfo_set(info, ERR_LIMIT, NULL, "the statement has %zu bytes, %zu are allowed",
-                          text.len, bytes_max);
+                          len, bytes_max);
         errinfo_hint(info, "sql.statement_bytes_max in the configuration is the limit.");
         return ERR_LIMIT;
     }
+    return ERR_OK;
+}
+
+enum err sql_check_text(struct slice text, size_t bytes_max, struct errinfo *info)
+{
+    TRY(sql_check_length(text.len, bytes_max, info));
     const char *nul = text.len == 0 ? NULL : memchr(text.ptr, '\0', text.len);
     size_t bad;
     if (nul != NULL) {

@@ -54,6 +54,8 @@ MUST_USE enum err token_string(const struct token *token, struct arena *arena,
 /* Refuses what no statement may be: NUL bytes, invalid UTF-8 (both 22021, with position), longer
  * than `bytes_max` (54000). */
 MUST_USE enum err sql_check_text(struct slice text, size_t bytes_max, struct errinfo *info);
+/* The length alone: of a text that is being made. */
+MUST_USE enum err sql_check_length(size_t len, size_t bytes_max, struct errinfo *info);
 
 /* Cuts the next statement off `rest` (without its semicolon, trimmed of white space and comments
  * around it); empty statements are skipped. `ret_statement->len` 0 at the end.

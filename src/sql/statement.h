@@ -71,6 +71,7 @@ enum temp_rule_kind {
     RULE_DEFAULT,
     RULE_SERIAL, /* numbers itself: serial, GENERATED ... AS IDENTITY */
     RULE_CHECK,
+    RULE_LENGTH, /* of char(n), varchar(n), bit(n), varbit(n), which are types without n here */
     RULE_UNIQUE,
     RULE_PRIMARY_KEY,
 };
@@ -81,8 +82,10 @@ struct temp_rule {
     struct slice name;           /* CONSTRAINT name; empty: by what it is about */
     const struct slice *columns; /* all but CHECK, which has at most the one that it stands at */
     size_t column_count;
-    struct slice expression; /* DEFAULT, CHECK: of the text */
-    int64_t next;            /* SERIAL: the number of the next row */
+    struct slice
+        expression;  /* DEFAULT, CHECK: of the text; LENGTH: PostgreSQL's name of the type */
+    uint64_t length; /* LENGTH: n, the largest or, of bit(n), the only one */
+    int64_t next;    /* SERIAL: the number of the next row */
 };
 
 struct statement_mask {

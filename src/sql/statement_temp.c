@@ -167,6 +167,43 @@ static enum err parse_serial(struct cursor *c, const struct slice *column, struc
     return ERR_OK;
 }
 
+/* What the type keeps is what it says: the engine's has no length. */
+static enum err parse_length(struct cursor *c, const struct slice *column, struct slice type,
+                             struct buf *rules)
+{
+    static const struct {
+        const char *words[2];
+        const char *name;
+    } types[] = {{{"character", "varying"}, "character varying"},
+                 {{"char", "varying"}, "character varying"},
+                 {{"varchar", NULL}, "character varying"},
+                 {{"bit", "varying"}, "bit varying"},
+                 {{"varbit", NULL}, "bit varying"},
+                 {{"character", NULL}, "character"},
+                 {{"char", NULL}, "character"},
+                 {{"bpchar", NULL}, "character"},
+                 {{"bit", NULL}, "bit"}};
+    struct temp_rule rule = {.kind = RULE_LENGTH, .columns = column, .column_count = 1};
+    struct scanner scanner;
+    struct token tokens[6];
+    scanner_init(&scanner, type);
+    for (size_t i = 0; i < ARRAY_COUNT(tokens); i++) {
+        TRY(scanner_next(&scanner, &tokens[i], c->info));
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
+        size_t words = types[i].words[1] == NULL ? 1 : 2;
+        if (token_is(&tokens[0], types[i].words[0]) &&
+            (words == 1 || token_is(&tokens[1], types[i].words[1])) &&
+            token_is_operator(&tokens[words], "(") &&
+            slice_to_u64(tokens[words + 1].text, &rule.length) &&
+            tokens[words + 3].kind == TOKEN_END) { /* and no list of them */
+            rule.expression = slice_of(types[i].name);
+            return add_rule(c, rules, &rule);
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err parse_column(struct cursor *c, struct buf *names, struct buf *types,
                              struct buf *rules)
 {
@@ -184,6 +221,7 @@ static enum err parse_column(struct cursor *c, struct buf *names, struct buf *ty
         bool taken = true;
         TRY(cursor_expression(c, constraints, ARRAY_COUNT(constraints), true, &type));
         TRY(parse_serial(c, name, &type, rules));
+        TRY(parse_length(c, name, type, rules));
         while (taken) {
             TRY(parse_column_rule(c, name, rules, &taken));
         }

@@ -15,29 +15,25 @@ enum err system__load_columns(struct system *system, int64_t relation_id, struct
                               struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    struct relation_column *columns = NULL;
-    size_t count = 0, capacity = 0;
+    struct row_list list = {.item_bytes = sizeof(struct relation_column)};
+    void *item;
     TRY(system__open_cursor(system,
                             "SELECT id, name, source, type FROM relation_column"
                             " WHERE relation = ?1 ORDER BY ordinal",
                             VALUES(INT(relation_id)), &cursor, info));
-    for (bool has_row = false;;) {
-        TRY(system__next(&cursor, &has_row, info));
-        if (!has_row) {
+    for (;;) {
+        TRY(system__next_item(&cursor, arena, &list, &item, info));
+        struct relation_column *column = item;
+        if (column == NULL) {
             break;
         }
-        columns = system__push(arena, columns, count, &capacity, sizeof(*columns));
-        if (columns == NULL) {
-            return errinfo_nomem(info);
-        }
-        struct relation_column *column = &columns[count++];
         column->id = (uint32_t)system__int(&cursor, 0);
         TRY(system__text(&cursor, 1, arena, &column->name, info));
         TRY(system__text(&cursor, 2, arena, &column->source, info));
         TRY(system__text(&cursor, 3, arena, &column->type, info));
     }
-    *ret_columns = columns;
-    *ret_count = count;
+    *ret_columns = list.items;
+    *ret_count = list.count;
     return ERR_OK;
 }
 

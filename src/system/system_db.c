@@ -194,6 +194,24 @@ void *system__push(struct arena *arena, void *items, size_t count, size_t *capac
     return moved;
 }
 
+enum err system__next_item(struct cursor *cursor, struct arena *arena, struct row_list *list,
+                           void **ret_item, struct errinfo *info)
+{
+    bool has_row;
+    TRY(system__next(cursor, &has_row, info));
+    if (!has_row) {
+        *ret_item = NULL;
+        return ERR_OK;
+    }
+    void *items = system__push(arena, list->items, list->count, &list->capacity, list->item_bytes);
+    if (items == NULL) {
+        return errinfo_nomem(info);
+    }
+    list->items = items;
+    *ret_item = (char *)items + list->count++ * list->item_bytes;
+    return ERR_OK;
+}
+
 enum err system__texts(struct cursor *cursor, struct arena *arena, struct slice **ret_texts,
                        size_t *ret_count, struct errinfo *info)
 {

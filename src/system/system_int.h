@@ -113,6 +113,16 @@ MUST_USE enum err system__text(const struct cursor *cursor, int column, struct a
 /* Room for one more item in an array in `arena`: the array, perhaps moved, or NULL. */
 MUST_USE void *system__push(struct arena *arena, void *items, size_t count, size_t *capacity,
                             size_t item_bytes);
+/* Rows as they are read; the array is in an arena. */
+struct row_list {
+    void *items;
+    size_t item_bytes, count, capacity;
+};
+
+/* Steps to the next row and adds a zeroed item for it, which stays there until the next is added;
+ * NULL: there are no more rows. */
+MUST_USE enum err system__next_item(struct cursor *cursor, struct arena *arena,
+                                    struct row_list *list, void **ret_item, struct errinfo *info);
 /* The (name, value) rows of a statement over ?1. */
 MUST_USE enum err system__load_options(struct system *system, const char *sql, int64_t id,
                                        struct arena *arena,

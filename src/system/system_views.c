@@ -40,27 +40,23 @@ static enum err load_source_columns(struct system *system, int64_t relation_id, 
                                     struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    struct relation_column *columns = NULL;
-    size_t count = 0, capacity = 0;
+    struct row_list list = {.item_bytes = sizeof(struct relation_column)};
+    void *item;
     TRY(system__open_cursor(system,
                             "SELECT id, name FROM view_source_column"
                             " WHERE relation = ?1 AND ordinal = ?2 ORDER BY id",
                             VALUES(INT(relation_id), INT(ordinal)), &cursor, info));
-    for (bool has_row = false;;) {
-        TRY(system__next(&cursor, &has_row, info));
-        if (!has_row) {
+    for (;;) {
+        TRY(system__next_item(&cursor, arena, &list, &item, info));
+        struct relation_column *column = item;
+        if (column == NULL) {
             break;
         }
-        columns = system__push(arena, columns, count, &capacity, sizeof(*columns));
-        if (columns == NULL) {
-            return errinfo_nomem(info);
-        }
-        columns[count] = (struct relation_column){.id = (uint32_t)system__int(&cursor, 0)};
-        TRY(system__text(&cursor, 1, arena, &columns[count].name, info));
-        count++;
+        column->id = (uint32_t)system__int(&cursor, 0);
+        TRY(system__text(&cursor, 1, arena, &column->name, info));
     }
-    source->columns = columns;
-    source->column_count = count;
+    source->columns = list.items;
+    source->column_count = list.count;
     return ERR_OK;
 }
 
@@ -69,31 +65,26 @@ enum err system__load_sources(struct system *system, int64_t relation_id, struct
                               struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    struct relation_source *sources = NULL;
-    size_t count = 0, capacity = 0;
+    struct row_list list = {.item_bytes = sizeof(struct relation_source)};
+    void *item;
     TRY(system__open_cursor(system,
                             "SELECT catalog, schema, name, uuid FROM view_source"
                             " WHERE relation = ?1 ORDER BY ordinal",
                             VALUES(INT(relation_id)), &cursor, info));
-    for (bool has_row = false;;) {
-        TRY(system__next(&cursor, &has_row, info));
-        if (!has_row) {
+    for (;;) {
+        TRY(system__next_item(&cursor, arena, &list, &item, info));
+        struct relation_source *source = item;
+        if (source == NULL) {
             break;
         }
-        sources = system__push(arena, sources, count, &capacity, sizeof(*sources));
-        if (sources == NULL) {
-            return errinfo_nomem(info);
-        }
-        struct relation_source *source = &sources[count];
         TRY(system__text(&cursor, 0, arena, &source->name.catalog, info));
         TRY(system__text(&cursor, 1, arena, &source->name.schema, info));
         TRY(system__text(&cursor, 2, arena, &source->name.name, info));
         TRY(system__text(&cursor, 3, arena, &source->uuid, info));
-        TRY(load_source_columns(system, relation_id, count, arena, source, info));
-        count++;
+        TRY(load_source_columns(system, relation_id, list.count - 1, arena, source, info));
     }
-    *ret_sources = sources;
-    *ret_count = count;
+    *ret_sources = list.items;
+    *ret_count = list.count;
     return ERR_OK;
 }
 
@@ -112,8 +103,8 @@ static enum err load_readers(struct system *system, const struct actor *actor, i
                              size_t *ret_count, struct errinfo *info)
 {
     struct cursor cursor CLEANUP(system__close_cursor) = {0};
-    struct reader *readers = NULL;
-    size_t count = 0, capacity = 0;
+    struct row_list list = {.item_bytes = sizeof(struct reader)};
+    void *item;
     TRY(system__open_cursor(
         system,
         "WITH RECURSIVE gone (id, uuid) AS ("
@@ -124,23 +115,19 @@ static enum err load_readers(struct system *system, const struct actor *actor, i
         " JOIN relation r ON r.id = gone.id WHERE r.id <> ?1 AND r.schema <> ?2 ORDER BY r.id",
         VALUES(INT(relation_id), INT(schema_id), INT(actor->id), INT(actor->is_admin)), &cursor,
         info));
-    for (bool has_row = false;;) {
-        TRY(system__next(&cursor, &has_row, info));
-        if (!has_row) {
+    for (;;) {
+        TRY(system__next_item(&cursor, arena, &list, &item, info));
+        struct reader *reader = item;
+        if (reader == NULL) {
             break;
         }
-        readers = system__push(arena, readers, count, &capacity, sizeof(*readers));
-        if (readers == NULL) {
-            return errinfo_nomem(info);
-        }
-        readers[count] =
-            (struct reader){.id = system__int(&cursor, 0), .is_own = system__int(&cursor, 1) != 0};
-        TRY(system__text(&cursor, 2, arena, &readers[count].uuid, info));
-        TRY(system__text(&cursor, 3, arena, &readers[count].name, info));
-        count++;
+        reader->id = system__int(&cursor, 0);
+        reader->is_own = system__int(&cursor, 1) != 0;
+        TRY(system__text(&cursor, 2, arena, &reader->uuid, info));
+        TRY(system__text(&cursor, 3, arena, &reader->name, info));
     }
-    *ret_readers = readers;
-    *ret_count = count;
+    *ret_readers = list.items;
+    *ret_count = list.count;
     return ERR_OK;
 }
 

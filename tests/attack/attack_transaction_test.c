@@ -297,3 +297,138 @@ TEST(attack, a_temporary_table_holds_what_its_maker_saw)
     fixture_attack(&f, "INSERT INTO mine SELECT * FROM people", "42P01", -1);
     fixture_close(&f);
 }
+
+/* ---- what a temporary table demands, and how it changes ---- */
+
+TEST(attack, rules_of_a_temporary_table_read_nothing)
+{
+    struct fixture f;
+    fixture_open(&f);
+    static const struct attack attacks[] = {
+        /* They would be read whenever rows come, and not all of that is in the trail. */
+        {"CREATE TEMP TABLE t (a INTEGER, b TEXT DEFAULT (SELECT max(name) FROM people))", "0A000",
+         -1},
+        {"CREATE TEMP TABLE t (a INTEGER, b TEXT DEFAULT (SELECT max(ssn) FROM main.people))",
+         "0A000", -1},
+        {"CREATE TEMP TABLE t (a INTEGER CHECK (a < (SELECT count(*) FROM people)))", "0A000", -1},
+        {"CREATE TEMP TABLE t (a INTEGER CHECK (a < (SELECT count(*) FROM pg_class)))", "0A000",
+         -1},
+        {"CREATE TEMP TABLE t (a TEXT DEFAULT (SELECT max(a) FROM vault))", "42P01", -1},
+        {"CREATE TEMP TABLE t (a TEXT CHECK (a IN (SELECT name FROM vault)))", "42P01", -1},
+        {"CREATE TEMP TABLE t (a TEXT DEFAULT (SELECT string_agg(subject) FROM moat_system.audit))",
+         "*", -1},
+        {"CREATE TEMP TABLE t (a TEXT DEFAULT (SELECT content FROM read_text('/etc/passwd')))", "*",
+         -1},
+        {"CREATE TEMP TABLE t (a TEXT DEFAULT getenv('HOME'))", "42883", -1},
+        {"CREATE TEMP TABLE t (a TEXT CHECK (getenv(a) IS NULL))", "42883", -1},
+        {"CREATE TEMP TABLE t (a TEXT DEFAULT current_setting('s3_secret_access_key'))", "*", -1},
+        {"CREATE TEMP TABLE t (a INTEGER CHECK (a > 0) CHECK (max(a) > 0))", "*", -1},
+        {"CREATE TEMP TABLE t (a INTEGER DEFAULT unnest([1, 2]))", "*", -1},
+        {"CREATE TEMP TABLE t (a INTEGER DEFAULT 1) AS n, (SELECT 1)", "*", -1},
+        {"CREATE TEMP TABLE t (a INTEGER CHECK (a > 0\n)) FROM vault --))", "*", -1},
+        {"CREATE TEMP TABLE t (a INTEGER, \"moat hit\" BOOLEAN)", "42939", -1},
+        {"SELECT * FROM t", "42P01", -1},
+    };
+    fixture_attack_all(&f, attacks, ARRAY_COUNT(attacks));
+    fixture_close(&f);
+}
+
+TEST(attack, what_changes_a_temporary_table_is_secured)
+{
+    struct fixture f;
+    fixture_open(&f);
+    static const struct attack attacks[] = {
+        {"CREATE TEMP TABLE mine (id INTEGER, note TEXT)", NULL, -1},
+        {"INSERT INTO mine SELECT id, name FROM people", NULL, -1},
+        {"UPDATE mine SET note = (SELECT max(name) FROM people WHERE dept = 'board')", NULL, -1},
+        {"SELECT * FROM mine WHERE note IS NOT NULL", NULL, 0},
+        {"UPDATE mine SET note = (SELECT max(ssn) FROM people)", NULL, -1},
+        {"SELECT DISTINCT note FROM mine", NULL, 1},
+        {"UPDATE mine SET note = (SELECT max(salary) FROM people)", "42703", -1},
+        {"UPDATE mine SET note = (SELECT max(a) FROM vault)", "42P01", -1},
+        {"UPDATE mine SET id = CAST((SELECT max(ssn) FROM people) AS INTEGER)", "*", -1},
+        {"UPDATE mine SET note = getenv('HOME')", "42883", -1},
+        {"UPDATE mine SET note = 'x' WHERE EXISTS (SELECT 1 FROM vault)", "42P01", -1},
+        {"UPDATE mine SET note = 'x' WHERE id IN (SELECT id FROM people WHERE salary > 0)", "42703",
+         -1},
+        {"UPDATE mine SET note = 'x' WHERE true) FROM vault WHERE (true", "42601", -1},
+        {"UPDATE mine SET note = 'x'), (SELECT name FROM vault", "42601", -1},
+        {"UPDATE mine SET note = 'x' RETURNING (SELECT max(name) FROM people)", "0A000", -1},
+        {"UPDATE mine SET note = 'x' RETURNING 1 FROM vault UNION ALL SELECT id", "42P01", -1},
+        {"UPDATE mine SET note = 'x' RETURNING id FROM people UNION ALL SELECT id", "0A000", -1},
+        {"UPDATE main.people SET name = 'x'", "*", -1},
+        {"DELETE FROM main.people", "*", -1},
+        {"DELETE FROM mine WHERE id IN (SELECT id FROM vault)", "42P01", -1},
+        {"DELETE FROM mine WHERE id < (SELECT max(salary) FROM people)", "42703", -1},
+        {"DELETE FROM mine WHERE true RETURNING (SELECT max(ssn) FROM people)", "0A000", -1},
+        {"DELETE FROM mine WHERE regexp_matches((SELECT max(name) FROM people), note)", "*", -1},
+        {"DELETE FROM mine USING vault WHERE true", "42601", -1},
+        {"SELECT * FROM mine WHERE note = 'x'", NULL, 0},
+        {"SELECT * FROM mine", NULL, FIXTURE_SALES},
+    };
+    fixture_attack_all(&f, attacks, ARRAY_COUNT(attacks));
+    fixture_close(&f);
+}
+
+TEST(attack, a_broken_rule_tells_no_value)
+{
+    struct fixture f;
+    fixture_open(&f);
+    static const struct attack attacks[] = {
+        {"CREATE TEMP TABLE u (dept TEXT UNIQUE)", NULL, -1},
+        {"INSERT INTO u SELECT dept FROM people", "23505", -1},
+        {"CREATE TEMP TABLE c (ssn TEXT CONSTRAINT raw CHECK (ssn LIKE 'RAW-%'), "
+         "CONSTRAINT none CHECK (false))",
+         NULL, -1},
+        {"INSERT INTO c SELECT ssn FROM people", "23514", -1},
+        {"CREATE TEMP TABLE n (ssn TEXT, must TEXT NOT NULL)", NULL, -1},
+        {"INSERT INTO n (ssn) SELECT ssn FROM people", "23502", -1},
+        {"CREATE TEMP TABLE x (ssn TEXT CHECK (CAST(ssn AS INTEGER) > 0))", NULL, -1},
+        {"INSERT INTO x SELECT ssn FROM people", "*", -1},
+        {"CREATE TEMP TABLE e (ssn TEXT CHECK (error(ssn) IS NULL))", "*", -1},
+    };
+    fixture_attack_all(&f, attacks, ARRAY_COUNT(attacks));
+    static const char *const told[] = {"INSERT INTO u SELECT dept FROM people",
+                                       "INSERT INTO c SELECT ssn FROM people"};
+    for (size_t i = 0; i < ARRAY_COUNT(told); i++) {
+        struct outcome outcome = fixture_run(f.eve, slice_of(told[i]));
+        CHECK(strstr(buf_cstr(&outcome.text), "constraint") != NULL);
+        CHECK(strstr(buf_cstr(&outcome.text), "sales") == NULL);
+        CHECK(strstr(buf_cstr(&outcome.text), "**") == NULL);
+        outcome_fini(&outcome);
+    }
+    fixture_close(&f);
+}
+
+/* A condition that says something else each time neither loses a row nor doubles one. */
+TEST(attack, chance_changes_no_row_that_it_does_not_name)
+{
+    struct fixture f;
+    struct outcome outcome;
+    fixture_open(&f);
+    fixture_must(f.eve, "CREATE TEMP TABLE dice AS SELECT i AS id, 0 AS n FROM range(2000) r(i)");
+    for (int i = 0; i < 4; i++) {
+        fixture_must(f.eve, "UPDATE dice SET n = n + 1 WHERE random() < 0.5");
+        fixture_must(f.eve, "UPDATE dice SET n = n WHERE random() < 0.5 RETURNING id");
+        outcome = fixture_run(f.eve, SLICE("SELECT count(*), count(DISTINCT id) FROM dice"));
+        CHECK(strstr(buf_cstr(&outcome.text), "2000|2000|") != NULL);
+        outcome_fini(&outcome);
+    }
+    fixture_must(f.eve, "DELETE FROM dice WHERE random() < 0.5 RETURNING id");
+    fixture_must(f.eve, "DELETE FROM dice WHERE random() < 0.5");
+    outcome = fixture_run(f.eve, SLICE("SELECT count(*) = count(DISTINCT id) FROM dice"));
+    CHECK(strstr(buf_cstr(&outcome.text), "true|") != NULL);
+    outcome_fini(&outcome);
+    /* Nor does what makes one row of all, or two of one; nor a statement that fails at its end. */
+    fixture_must(f.eve, "CREATE TEMP TABLE kept AS SELECT i AS id FROM range(3) r(i)");
+    refused(f.eve, "UPDATE kept SET id = max(id)", "42803");
+    refused(f.eve, "UPDATE kept SET id = unnest([1, 2])", "42803");
+    refused(f.eve, "DELETE FROM kept WHERE unnest([true, true]) RETURNING id", "42803");
+    refused(f.eve, "DELETE FROM kept RETURNING CAST('x' || id AS INTEGER)", "22P02");
+    refused(f.eve, "INSERT INTO kept VALUES (9) RETURNING CAST('x' || id AS INTEGER)", "22P02");
+    refused(f.eve, "UPDATE kept SET id = 9 RETURNING CAST('x' || id AS INTEGER)", "22P02");
+    outcome = fixture_run(f.eve, SLICE("SELECT count(*), sum(id) FROM kept"));
+    CHECK(strstr(buf_cstr(&outcome.text), "3|3|") != NULL);
+    outcome_fini(&outcome);
+    fixture_close(&f);
+}

@@ -51,6 +51,23 @@ def rules(client):
         refused("42703", client.query, statement)
 
 
+def lengths(client):
+    """What is too long for its column is no value of it."""
+    ask = client.query
+    ask("CREATE TEMP TABLE l (a VARCHAR(2), b CHAR(3), c BIT(3), d VARBIT(3), e CHARACTER VARYING(1) DEFAULT 'x', f VARCHAR)")
+    ask("INSERT INTO l VALUES ('ab', 'abc', '101', '1', 'y', 'as long as you like')")
+    for statement, code in (("INSERT INTO l (a) VALUES ('abc')", "22001"), ("INSERT INTO l (b) VALUES ('abcd')", "22001"), ("INSERT INTO l (c) VALUES ('10')", "22026"),
+                            ("INSERT INTO l (c) VALUES ('1010')", "22026"), ("INSERT INTO l (d) VALUES ('1010')", "22001"), ("INSERT INTO l (e) VALUES ('xy')", "22001"),
+                            ("UPDATE l SET a = a || 'c'", "22001")):
+        refused(code, client.query, statement)
+    ask("INSERT INTO l (a) VALUES ('\u00e9\u00e9')")
+    client.send(message("Q", text("COPY l (a) FROM STDIN")))
+    client.until("G")
+    client.send(message("d", b"abc\n") + message("c"))
+    refused("22001", lambda: client.rows(client.until("Z")))
+    assert ask("SELECT a, b, c, d, e, f FROM l ORDER BY a") == [["ab", "abc", "101", "1", "y", "as long as you like"], ["\u00e9\u00e9", None, None, None, "x", None]]
+
+
 def numbers(client):
     ask = client.query
     ask("CREATE TEMP TABLE s (id SERIAL PRIMARY KEY, v TEXT)")
@@ -109,6 +126,8 @@ def prepared(client):
         types = [struct.unpack(f"!{(len(body) - 2) // 4}I", body[2:]) for kind, body in messages if kind == "t"]
         return types[0] if types else None, client.rows(messages)
 
+    for statement in ("CREATE TEMP TABLE prepared (a INTEGER)", "CREATE TEMP TABLE filled AS SELECT 1 AS a", "TRUNCATE filled", "DROP TABLE filled"):
+        assert ask(statement) == ((), []), statement
     assert ask("INSERT INTO p VALUES ($1, $2, $3, $4, $5)", "1", "it's", "2020-01-01", "1.5", "t") == ((23, 25, 1082, 701, 16), [])
     assert ask("INSERT INTO p VALUES ($1, $2, $3, $4, $5)", "-2", None, None, "-inf", "off", is_described=False) == (None, [])
     assert ask("INSERT INTO p (b, a) VALUES ($2, $1), ('x', 4) RETURNING a, b", struct.pack("!i", 3), b"\\d", binary=(1, 0)) == ((23, 25), [["3", "\\d"], ["4", "x"]])
@@ -124,6 +143,78 @@ def prepared(client):
     client.send(SYNC)
     client.rows(client.until("Z"))
     assert client.tags == ["INSERT 0 1"] * 150 and client.query("SELECT count(*), count(DISTINCT a) FROM p WHERE a >= 100") == [["150", "150"]]
+
+
+def failed(client):
+    """A statement that fails, and be it in what it gives back, has changed nothing; chance neither loses a row nor doubles one."""
+    ask = client.query
+    ask("CREATE TEMP TABLE t (a INTEGER, b TEXT)")
+    for statement in ("INSERT INTO t VALUES (1, 'x') RETURNING CAST(b AS INTEGER)", "UPDATE t SET a = 9 RETURNING CAST(b AS INTEGER)",
+                      "DELETE FROM t WHERE a = 1 RETURNING CAST(b AS INTEGER)"):
+        refused("22P02", client.query, statement)
+        assert ask("SELECT count(*) FROM t WHERE a = 9") == [["0"]], statement
+        if statement.startswith("INSERT"):
+            assert ask("SELECT count(*) FROM t") == [["0"]]
+            ask("INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+    assert ask("SELECT * FROM t ORDER BY a") == [["1", "x"], ["2", "y"]]
+    ask("INSERT INTO t SELECT i, 'z' FROM generate_series(3, 2000) AS g(i)")
+    for _ in range(3):
+        ask("UPDATE t SET b = b || '+' WHERE random() < 0.5")
+        assert ask("SELECT count(*), count(DISTINCT a) FROM t") == [["2000", "2000"]]
+    ask("DELETE FROM t WHERE random() < 0.5")
+    gone = int(client.tags[-1].split()[1])
+    assert ask("SELECT count(*), count(DISTINCT a) FROM t") == [[str(2000 - gone)] * 2]
+    for statement in ("UPDATE t SET a = max(a)", "UPDATE t SET a = max(a) WHERE a = -1"):
+        refused("42803", client.query, statement)
+    for statement in ("CREATE TEMP TABLE d (a INTEGER DEFAULT (SELECT max(a) FROM t))", "CREATE TEMP TABLE d (a INTEGER CHECK (a < (SELECT max(a) FROM t)))"):
+        refused("0A000", client.query, statement)
+
+
+def limits():
+    """What is only held by a savepoint or a cursor counts as well; a small statement makes no large text."""
+    with Server(MOAT, "session.temp_disk=2MiB") as server, server.connect() as client:
+        ask, rows = client.query, "SELECT gen_random_uuid() AS u FROM generate_series(1, 20000)"  # 320 KB at least
+        ask("BEGIN")
+        made = 0
+        try:
+            for made in range(20):
+                ask(f"SAVEPOINT s{made}")
+                ask("DROP TABLE IF EXISTS t")
+                ask(f"CREATE TEMP TABLE t AS {rows}")
+        except Refused as error:
+            assert error.code == "53400", str(error)
+        assert 3 <= made <= 6, made
+        ask("ROLLBACK")
+        ask(f"CREATE TEMP TABLE t AS {rows}")  # all is given back
+        ask("DROP TABLE t")
+        ask("BEGIN")
+        try:
+            for made in range(20):
+                ask(f"CREATE TEMP TABLE t AS {rows}")
+                ask(f"DECLARE c{made} CURSOR FOR SELECT * FROM t")
+                ask(f"FETCH 1 FROM c{made}")
+                ask("DROP TABLE t")
+        except Refused as error:
+            assert error.code in ("53400", "54000"), str(error)
+        assert 3 <= made <= 6, made
+        ask("ROLLBACK")
+        ask(f"CREATE TEMP TABLE t AS {rows}")
+        ask("DROP TABLE t")
+        long = "x" * 900_000
+        ask(f"CREATE TEMP TABLE l (a TEXT DEFAULT '{long}')")
+        refused("54000", client.query, "INSERT INTO l VALUES " + ", ".join(["(DEFAULT)"] * 50_000))
+        before = server.resident()
+        client.send(parse("", "INSERT INTO l VALUES " + ", ".join(["($1)"] * 100_000)) + bind("", "", long) + execute() + SYNC)
+        refused("54000", lambda: client.rows(client.until("Z")))
+        assert server.resident() - before < 100 << 20
+        try:
+            for made in range(200):
+                ask(f"CREATE TEMP TABLE l{made} (a TEXT DEFAULT '{long}')")
+        except Refused as error:
+            assert error.code == "53400", str(error)
+        assert 20 < made < 40, made
+        ask("DROP TABLE l1")
+        ask("CREATE TEMP TABLE small (a INTEGER)")
 
 
 def on_both(case):
@@ -214,7 +305,8 @@ def if_there(case, module):
     return maybe
 
 
-CASES = [on_both(case) for case in (rules, numbers, transactions, copied, prepared)]
+CASES = [on_both(case) for case in (rules, lengths, numbers, transactions, copied, prepared, failed)]
+CASES += [limits]
 CASES += [if_there(psycopg_3, "psycopg"), if_there(psycopg_2, "psycopg2"), if_there(asyncpg_, "asyncpg")]
 
 if __name__ == "__main__":

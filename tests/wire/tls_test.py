@@ -76,8 +76,9 @@ def tls_can_be_required():
         refused("28000", server.connect)
         with server.connect(tls="asked") as client:
             assert client.query("SELECT 1") == [["1"]]
-    command = [MOAT, "--warehouse", FOLDER + "/nowhere", "--set", "server.address=0.0.0.0", "serve"]
-    outcome = subprocess.run(command, capture_output=True, text=True)
+    warehouse = [MOAT, "--warehouse", FOLDER + "/plain"]
+    subprocess.run(warehouse + ["-q", "init"], check=True)
+    outcome = subprocess.run(warehouse + ["--set", "server.address=0.0.0.0", "serve"], capture_output=True, text=True)
     assert outcome.returncode != 0 and "certificate" in outcome.stderr, outcome
 
 

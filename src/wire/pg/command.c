@@ -576,9 +576,6 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_REFUSED:
         command->is_transactional = true;
         break;
-    case STATEMENT_CREATE_TABLE:
-    case STATEMENT_CREATE_TEMP:
-    case STATEMENT_CREATE_MANAGED:
     case STATEMENT_INSERT:
     case STATEMENT_UPDATE:
     case STATEMENT_DELETE:
@@ -586,6 +583,9 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
         command->takes_values = true;
         __attribute__((fallthrough));
     case STATEMENT_COPY_IN:
+    case STATEMENT_CREATE_TABLE:
+    case STATEMENT_CREATE_TEMP:
+    case STATEMENT_CREATE_MANAGED:
     case STATEMENT_TRUNCATE:
     case STATEMENT_CREATE_VIEW:
     case STATEMENT_CREATE_SCHEMA:

@@ -262,6 +262,67 @@ TEST(pgvalue, parameters_that_are_none_are_refused)
     refuses("0A000", 600, PG_FORMAT_BINARY, "x", 1); /* point */
 }
 
+/* ---- bits ---- */
+
+/* The engine's: how many bits of the first byte are none, then the bits, behind those. */
+static void encodes_bits(const char *text, const char *binary, size_t binary_len,
+                         const char *engine, size_t len)
+{
+    const int32_t offsets[] = {3, 3, 3 + (int32_t)len};
+    char bytes[32] = "xyz";
+    const uint8_t validity = 2; /* the first is NULL */
+    memcpy(bytes + 3, engine, len);
+    const void *buffers[] = {&validity, offsets, bytes};
+    struct ArrowSchema schema = {.format = "z", .name = "b"};
+    struct ArrowArray column = {.length = 2, .null_count = 1, .n_buffers = 3, .buffers = buffers};
+    for (int format = 0; format < 2; format++) {
+        struct buf out CLEANUP(buf_fini) = {0};
+        struct pg_encoder encoder;
+        CHECK_OK(pg_encoder_init(&encoder, &schema, pg_type_of(SLICE("BIT")),
+                                 (enum pg_format)format, NULL));
+        CHECK(pg_cell_is_null(&encoder, &column, 0) && !pg_cell_is_null(&encoder, &column, 1));
+        CHECK_OK(pg_encode(&encoder, &column, 1, &out, NULL));
+        size_t wanted = format == 0 ? strlen(text) : binary_len;
+        assert_int_equal(out.len, wanted);
+        assert_memory_equal(out.ptr == NULL ? "" : out.ptr, format == 0 ? text : binary, wanted);
+        pg_encoder_fini(&encoder);
+    }
+}
+
+TEST(pgvalue, bits_go_out_and_come_in)
+{
+    encodes_bits("1", "\0\0\0\1\x80", 5, "\7\xff", 2);
+    encodes_bits("10110111", "\0\0\0\x8\xb7", 5, "\0\xb7", 2);
+    encodes_bits("1011011101", "\0\0\0\xa\xb7\x40", 6, "\6\xfe\xdd", 3);
+    encodes_bits("000000000", "\0\0\0\x9\0\0", 6, "\7\xfe\0", 3);
+    decodes("1011011101", PG_VARBIT, PG_FORMAT_BINARY, "\0\0\0\xa\xb7\x40", 6);
+    decodes("1011011101", PG_BIT, PG_FORMAT_BINARY, "\0\0\0\xa\xb7\x7f", 6);
+    decodes("", PG_VARBIT, PG_FORMAT_BINARY, "\0\0\0\0", 4);
+    decodes("101", PG_VARBIT, PG_FORMAT_TEXT, "101", 3);
+    decodes("['101', NULL]", 1563, PG_FORMAT_TEXT, "{101,NULL}", 10);
+    decodes("['101', NULL]", 1563, PG_FORMAT_BINARY,
+            "\0\0\0\1\0\0\0\1\0\0\x6\x1a\0\0\0\2\0\0\0\1"
+            "\0\0\0\5\0\0\0\3\xa0\xff\xff\xff\xff",
+            33);
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } bad[] = {{"", 0},
+               {"\0\0\0", 3},
+               {"\0\0\0\1", 4},
+               {"\0\0\0\x9\xff", 5},
+               {"\0\0\0\1\x80\0", 6},
+               {"\xff\xff\xff\xff\x80", 5},
+               {"\x7f\xff\xff\xff\x80", 5},
+               {"\x80\0\0\0\x80", 5}};
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        refuses("22P03", PG_VARBIT, PG_FORMAT_BINARY, bad[i].bytes, bad[i].len);
+        refuses("22P03", PG_BIT, PG_FORMAT_BINARY, bad[i].bytes, bad[i].len);
+    }
+    refuses("22P03", 1563, PG_FORMAT_BINARY,
+            "\0\0\0\1\0\0\0\0\0\0\x6\x1a\0\0\0\1\0\0\0\1\0\0\0\5\0\0\0\x9\xa0", 29);
+}
+
 /* ---- whole rows ---- */
 
 static const struct {

@@ -43,6 +43,65 @@ public class Jdbc {
         same(List.of("moat"), names(m.getCatalogs(), "TABLE_CAT").stream().filter("moat"::equals).toList());
     }
 
+    /** Batches into a table of the session: 300 rows, keys that come back, and one that breaks a rule. */
+    static void batches(Connection c) throws SQLException {
+        try (Statement s = c.createStatement()) {
+            s.execute("CREATE TEMP TABLE batched (id SERIAL PRIMARY KEY, a INTEGER UNIQUE, b VARCHAR(20), d DATE, n DECIMAL(9,2))");
+        }
+        String sql = "INSERT INTO batched (a, b, d, n) VALUES (?, ?, ?, ?)";
+        try (PreparedStatement s = c.prepareStatement(sql)) {
+            for (int i = 0; i < 300; i++) {
+                s.setInt(1, i);
+                s.setString(2, i % 3 == 0 ? null : "it's " + i);
+                s.setObject(3, LocalDate.of(2020, 2, 29));
+                s.setBigDecimal(4, new java.math.BigDecimal("1.25"));
+                s.addBatch();
+            }
+            int[] counts = s.executeBatch();
+            same(300, counts.length);
+            same(300, Arrays.stream(counts).sum());
+        }
+        try (PreparedStatement s = c.prepareStatement(sql, new String[] {"id"})) {
+            s.setInt(1, 1000);
+            s.setString(2, "key");
+            s.setNull(3, Types.DATE);
+            s.setNull(4, Types.NUMERIC);
+            same(1, s.executeUpdate());
+            try (ResultSet keys = s.getGeneratedKeys()) {
+                same(true, keys.next());
+                same(301, keys.getInt(1));
+            }
+        }
+        try (PreparedStatement s = c.prepareStatement("UPDATE batched SET b = ? WHERE a = ?")) {
+            for (int i = 0; i < 10; i++) {
+                s.setString(1, "new");
+                s.setInt(2, i);
+                s.addBatch();
+            }
+            same(10, Arrays.stream(s.executeBatch()).sum());
+        }
+        try (PreparedStatement s = c.prepareStatement(sql)) {
+            for (int a : new int[] {5000, 5000}) {
+                s.setInt(1, a);
+                s.setString(2, "twice");
+                s.setNull(3, Types.DATE);
+                s.setNull(4, Types.NUMERIC);
+                s.addBatch();
+            }
+            s.executeBatch();
+            throw new AssertionError("a key came twice");
+        } catch (BatchUpdateException e) {
+            same("23505", e.getSQLState());
+        }
+        try (Statement s = c.createStatement(); ResultSet r = s.executeQuery("SELECT count(*), count(b), sum(n), count(*) FILTER (b = 'new') FROM batched WHERE a < 5000")) {
+            r.next();
+            same(301, r.getInt(1));
+            same(205, r.getInt(2));
+            same("375.00", r.getString(3));
+            same(10, r.getInt(4));
+        }
+    }
+
     static void values(Connection c) throws SQLException {
         String sql = "SELECT ?::INTEGER, ?::BIGINT, ?::DOUBLE, ?::DECIMAL(9,2), ?::VARCHAR, ?::DATE, ?::TIMESTAMP, ?::BOOLEAN, ?::BYTEA, ?::INTEGER, ?::UUID";
         UUID uuid = UUID.fromString("11111111-2222-3333-4444-555555555555");
@@ -161,6 +220,7 @@ public class Jdbc {
                 }
                 if (!extra.contains("simple")) {
                     values(c);
+                    batches(c);
                 }
                 same(true, c.createStatement().execute("SELECT 1"));
             }

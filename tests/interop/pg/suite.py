@@ -65,7 +65,7 @@ def psycopg2(server):
 
 
 def pg8000(server):
-    return pytest(server, SUITES / "pg8000", "test", "--ignore=test/test_readme.py")
+    return pytest(server, SUITES / "pg8000", "test", "--ignore=test/test_readme.py", "--benchmark-disable")
 
 
 def pgx(server):
