@@ -141,17 +141,22 @@ enum cli_exit command_policy(struct cli *cli)
 }
 
 /* Whoever started it, and a program that started it for a test, reads the port here. */
-static void say_ready(void *context, const char *address, uint16_t port, bool is_tls,
-                      uint16_t http_port)
+static void say_ready(void *context, const char *address, const struct server_ports *ports,
+                      bool is_tls)
 {
     struct cli *cli = context;
     bool is_6 = strchr(address, ':') != NULL;
     if (!cli->options.is_quiet) {
         buf_printf(&cli->out.buf, "Serving PostgreSQL on %s%s%s:%u, TLS %s\n", is_6 ? "[" : "",
-                   address, is_6 ? "]" : "", port, is_tls ? "on" : "off");
-        if (http_port != 0) {
+                   address, is_6 ? "]" : "", ports->pg, is_tls ? "on" : "off");
+        if (ports->http != 0) {
             buf_printf(&cli->out.buf, "Serving /live, /ready and /metrics on port %u of %s\n",
-                       http_port, config_text(cli->config, CONFIG_SERVER_HTTP_ADDRESS));
+                       ports->http, config_text(cli->config, CONFIG_SERVER_HTTP_ADDRESS));
+        }
+        if (ports->web != 0) {
+            buf_printf(&cli->out.buf,
+                       "Serving SQL over HTTP and Trino's protocol on port %u of %s\n", ports->web,
+                       address);
         }
         (void)finish(cli, EXIT_OK);
     }

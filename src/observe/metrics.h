@@ -40,4 +40,6 @@ enum metric_protocol {
     METRIC_EMBEDDED,
     METRIC_POSTGRES,
     METRIC_HTTP,
+    METRIC_TRINO,
 };
+#define METRIC_PROTOCOLS 4u

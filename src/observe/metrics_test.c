@@ -14,8 +14,8 @@ TEST(metrics, series_go_through_the_values_of_the_labels)
     struct metrics *metrics CLEANUP(metrics_cleanup) = NULL;
     struct buf text CLEANUP(buf_fini) = {0};
     CHECK_OK(metrics_new(&metrics, NULL));
-    metrics_add(metrics, METRIC_QUERIES, 0 * 3 + METRIC_EMBEDDED, 3);
-    metrics_add(metrics, METRIC_QUERIES, 2 * 3 + METRIC_HTTP, 5);
+    metrics_add(metrics, METRIC_QUERIES, 0 * METRIC_PROTOCOLS + METRIC_EMBEDDED, 3);
+    metrics_add(metrics, METRIC_QUERIES, 2 * METRIC_PROTOCOLS + METRIC_HTTP, 5);
     metrics_set(metrics, METRIC_SESSIONS, 0, 7);
     metrics_print(metrics, &text);
     CHECK(has(&text, "\nmoat_queries_total{state=\"done\",protocol=\"embedded\"} 3\n"));

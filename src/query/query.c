@@ -377,6 +377,7 @@ static enum err run_found(struct query *query, struct plan *plan,
     query->tag = plan->tag;
     query->takes_constant = true;
     TRY(plan_take(query, plan, info));
+    clients_tell(&query->session->warehouse->clients, query);
     return run_plan(query, plan, parameters, parameter_count, info);
 }
 

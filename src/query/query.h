@@ -111,6 +111,7 @@ enum session_protocol {
     SESSION_EMBEDDED,
     SESSION_POSTGRES,
     SESSION_HTTP,
+    SESSION_TRINO,
 };
 void session_set_protocol(struct session *session, enum session_protocol protocol);
 

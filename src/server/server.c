@@ -15,6 +15,10 @@
 #include "server/reload.h"
 #include "wire/loop/loop.h"
 #include "wire/pg/pg.h"
+#include "wire/trino/trino.h"
+#include "wire/web/web.h"
+
+#define WEB_IDLE_MS 120000 /* a connection of HTTP is nobody's session */
 
 struct server {
     const struct server_options *options;
@@ -22,6 +26,8 @@ struct server {
     struct warehouse *warehouse;
     struct pg_server *pg;
     struct health *health;
+    struct web_server *web;
+    struct trino_server *trino;
     struct loop *loop;
     bool is_tls;
     struct reload reload;
@@ -32,6 +38,8 @@ static void server_fini(struct server *server)
     reload_fini(&server->reload);
     loop_close(server->loop);
     health_close(server->health);
+    web_close(server->web);
+    trino_close(server->trino);
     pg_server_close(server->pg);
     if (server->warehouse != NULL) {
         warehouse_close(server->warehouse);
@@ -270,8 +278,42 @@ static enum err listen_http(struct server *server, uint16_t *ret_port, struct er
     return err;
 }
 
+/* SQL over HTTP and Trino's protocol: as the door above, but for the port, which may give way. */
+static enum err listen_web(struct server *server, bool is_tls_required, uint16_t *ret_port,
+                           struct errinfo *info)
+{
+    const struct config *config = server->config;
+    int64_t port = config_integer(config, CONFIG_SERVER_WEB_PORT);
+    bool is_default = strcmp(config_source(config, CONFIG_SERVER_WEB_PORT), "default") == 0;
+    int64_t idle_ms = config_duration_ms(config, CONFIG_SERVER_IDLE_TIMEOUT);
+    *ret_port = 0;
+    if (port < 0) {
+        return ERR_OK;
+    }
+    struct web_options web = {server->warehouse, config, is_tls_required};
+    TRY(web_open(&web, &server->web, info));
+    TRY(trino_open(server->web, &server->trino, info));
+    struct loop_listener listener = {
+        .protocol = &http_protocol,
+        .context = web_http(server->web),
+        .address = config_text(config, CONFIG_SERVER_ADDRESS),
+        .port = (uint16_t)port,
+        .connections_max = (unsigned)config_integer(config, CONFIG_SERVER_CONNECTIONS_MAX),
+        .logins_max = (unsigned)config_integer(config, CONFIG_SERVER_LOGINS_MAX),
+        .login_timeout_ms = config_duration_ms(config, CONFIG_SERVER_LOGIN_TIMEOUT),
+        .idle_timeout_ms = idle_ms == 0 ? WEB_IDLE_MS : idle_ms,
+        .message_timeout_ms = config_duration_ms(config, CONFIG_SERVER_MESSAGE_TIMEOUT),
+    };
+    enum err err = loop_listen(server->loop, &listener, ret_port, info);
+    if (err == ERR_IO && is_default) {
+        log_warn("server", "no SQL over HTTP: %s", info == NULL ? "" : info->message);
+        return ERR_OK;
+    }
+    return err;
+}
+
 static enum err start(struct server *server, const struct server_options *options,
-                      uint16_t *ret_port, uint16_t *ret_http_port, struct errinfo *info)
+                      struct server_ports *ret_ports, struct errinfo *info)
 {
     const struct config *config = options->config;
     bool is_tls_required;
@@ -289,9 +331,10 @@ static enum err start(struct server *server, const struct server_options *option
     TRY(decide_tls(server, &is_tls_required, info));
     TRY(warehouse_open_login(server->warehouse, info));
     TRY(apply_policies(server, config, info));
-    TRY(listen_http(server, ret_http_port, info));
+    TRY(listen_http(server, &ret_ports->http, info));
     TRY(watch_signals(server, info));
-    return listen_pg(server, is_tls_required, ret_port, info);
+    TRY(listen_web(server, is_tls_required, &ret_ports->web, info));
+    return listen_pg(server, is_tls_required, &ret_ports->pg, info);
 }
 
 /* A connection is a file, and the usual limit is 1,024. */
@@ -309,12 +352,11 @@ enum err server_run(const struct server_options *options, struct errinfo *info)
     raise_file_limit();
     struct server server CLEANUP(server_fini) = {.options = options, .config = options->config};
     reload_init(&server.reload, reload, &server);
-    uint16_t port = 0;
-    uint16_t http_port = 0;
-    TRY(start(&server, options, &port, &http_port, info));
+    struct server_ports ports = {0};
+    TRY(start(&server, options, &ports, info));
     if (options->on_ready != NULL) {
         options->on_ready(options->context, config_text(options->config, CONFIG_SERVER_ADDRESS),
-                          port, server.is_tls, http_port);
+                          &ports, server.is_tls);
     }
     notify_ready();
     loop_run(server.loop);

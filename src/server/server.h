@@ -5,12 +5,19 @@
 #include "base/err.h"
 #include "config/config.h"
 
+/* 0: none. */
+struct server_ports {
+    uint16_t pg;
+    uint16_t http; /* for who watches */
+    uint16_t web;
+};
+
 struct server_options {
     const struct config *config;
     const char *engine_module; /* NULL = beside the program */
     /* Called once, when connections are accepted. */
-    void (*on_ready)(void *context, const char *address, uint16_t pg_port, bool is_tls,
-                     uint16_t http_port); /* 0: none */
+    void (*on_ready)(void *context, const char *address, const struct server_ports *ports,
+                     bool is_tls);
     /* What stands against a start in production, each with its mend; then server_run fails. */
     void (*on_refused)(void *context, const char *what, const char *mend);
     /* On SIGHUP, on a thread of its own: the configuration as it is now. NULL: it stays. */

@@ -133,7 +133,8 @@ def requests_that_are_none():
     cases = {
         b"\r\n\r\n": b"", b"SELECT 1;\r\n\r\n": b"400", b"GET / HTTP/1.1\r\n\r\n": b"400", b"GET /live HTTP/2.0\r\nHost: a\r\n\r\n": b"505",
         b"GET /live HTTP/1.1\nHost: a\n\n": b"400", b"\x16\x03\x01\x00\x05hello": b"", b"GET /live HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n": b"400",
-        b"POST /live HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n": b"501",
+        b"POST /live HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n": b"501",
+        b"POST /live HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n": b"413",
         b"POST /live HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n": b"413",
         b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n": b"431", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 3000: b"431",
     }

@@ -22,29 +22,10 @@ struct route {
 struct http_server {
     struct http_limits limits;
     int64_t request_timeout_us;
+    bool is_tls_required;
+    bool routes_sign_in;
+    void (*close_state)(void *state);
     struct route *routes;
-};
-
-struct http_connection {
-    struct http_server *server;
-    struct connection *connection;
-    int64_t since_us; /* of the first byte of the request that is coming; 0 = none is */
-    bool is_ready;
-    bool has_continued; /* the client was told to send the body */
-};
-
-enum phase {
-    PHASE_NONE,
-    PHASE_PARTS,
-    PHASE_DONE,
-};
-
-struct http_exchange {
-    struct http_connection *on;
-    const struct http_request *request;
-    enum phase phase;
-    bool is_head; /* HEAD: all but the body */
-    bool is_last; /* the connection ends with it */
 };
 
 enum err http_server_open(const struct http_options *options, struct http_server **ret_server,
@@ -59,6 +40,9 @@ enum err http_server_open(const struct http_options *options, struct http_server
         options->head_bytes_max == 0 ? HEAD_BYTES_DEFAULT : options->head_bytes_max;
     server->limits.body_bytes_max = options->body_bytes_max;
     server->request_timeout_us = (timeout_ms == 0 ? REQUEST_TIMEOUT_MS_DEFAULT : timeout_ms) * 1000;
+    server->is_tls_required = options->is_tls_required;
+    server->routes_sign_in = options->routes_sign_in;
+    server->close_state = options->close_state;
     *ret_server = server;
     return ERR_OK;
 }
@@ -107,11 +91,22 @@ struct slice http_body(const struct http_exchange *exchange)
     return exchange->request->body;
 }
 
+bool http_is_head(const struct http_exchange *exchange)
+{
+    return exchange->is_head;
+}
+
 bool http_field(const struct http_exchange *exchange, struct slice name, struct slice *ret_value)
+{
+    return http_field_at(exchange, name, 0, ret_value);
+}
+
+bool http_field_at(const struct http_exchange *exchange, struct slice name, size_t index,
+                   struct slice *ret_value)
 {
     const struct http_request *request = exchange->request;
     for (size_t i = 0; i < request->field_count; i++) {
-        if (slice_equal_fold(request->fields[i].name, name)) {
+        if (slice_equal_fold(request->fields[i].name, name) && index-- == 0) {
             *ret_value = request->fields[i].value;
             return true;
         }
@@ -124,109 +119,53 @@ struct connection *http_connection(const struct http_exchange *exchange)
     return exchange->on->connection;
 }
 
-/* ---- answers ---- */
+/* ---- what routes keep ---- */
 
-const char *http_status_text(unsigned status)
+void *http_state(const struct http_exchange *exchange)
 {
-    static const struct {
-        unsigned status;
-        const char *text;
-    } texts[] = {
-        {200, "OK"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {408, "Request Timeout"},
-        {413, "Content Too Large"},
-        {417, "Expectation Failed"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-        {505, "HTTP Version Not Supported"},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
-        if (texts[i].status == status) {
-            return texts[i].text;
-        }
+    return exchange->on->state;
+}
+
+void http_set_state(struct http_exchange *exchange, void *state)
+{
+    ASSERT(exchange->on->state == NULL && exchange->on->server->close_state != NULL);
+    exchange->on->state = state;
+}
+
+static void be_ready(struct http_connection *on)
+{
+    if (!on->is_ready) {
+        on->is_ready = true;
+        connection_ready(on->connection);
     }
-    return "Status";
 }
 
-/* What is shown is of now, and for who asked; a browser is to make nothing else of it. */
-static void put_head(struct buf *out, unsigned status, const char *content_type, bool is_last)
+void http_signed_in(struct http_exchange *exchange)
 {
-    buf_printf(out,
-               "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
-               "X-Content-Type-Options: nosniff\r\n%s",
-               status, http_status_text(status), content_type,
-               is_last ? "Connection: close\r\n" : "");
+    be_ready(exchange->on);
 }
 
-static enum err send(struct http_exchange *exchange, const struct buf *out)
+void http_on_cancel(struct http_exchange *exchange, void (*cancel)(void *context), void *context)
 {
-    enum err err =
-        buf_failed(out) ? ERR_NOMEM : connection_write(exchange->on->connection, buf_slice(out));
-    exchange->is_last = exchange->is_last || err != ERR_OK;
-    return err;
-}
-
-void http_reply(struct http_exchange *exchange, unsigned status, const char *content_type,
-                struct slice body)
-{
-    ASSERT(exchange->phase == PHASE_NONE);
-    struct buf out CLEANUP(buf_fini) = {0};
-    put_head(&out, status, content_type, exchange->is_last);
-    buf_printf(&out, "Content-Length: %zu\r\n\r\n", body.len);
-    if (!exchange->is_head) {
-        buf_append_slice(&out, body);
+    struct http_connection *on = exchange->on;
+    pthread_mutex_lock(&on->cancel_lock);
+    on->cancel = cancel;
+    on->cancel_context = context;
+    if (on->is_cancelled && cancel != NULL) {
+        cancel(context);
     }
-    exchange->phase = PHASE_DONE;
-    enum err ignored = send(exchange, &out); /* who is gone will ask nothing more */
-    (void)ignored;
+    pthread_mutex_unlock(&on->cancel_lock);
 }
 
-enum err http_begin(struct http_exchange *exchange, unsigned status, const char *content_type)
+static void on_cancel(void *state)
 {
-    ASSERT(exchange->phase == PHASE_NONE);
-    struct buf out CLEANUP(buf_fini) = {0};
-    bool is_old = exchange->request->is_old;
-    exchange->is_last = exchange->is_last || is_old; /* its end is the end of the connection */
-    put_head(&out, status, content_type, exchange->is_last);
-    buf_append_str(&out, is_old ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n");
-    exchange->phase = PHASE_PARTS;
-    return send(exchange, &out);
-}
-
-enum err http_write(struct http_exchange *exchange, struct slice part)
-{
-    ASSERT(exchange->phase == PHASE_PARTS);
-    struct buf out CLEANUP(buf_fini) = {0};
-    if (part.len == 0 || exchange->is_head) { /* a chunk of nothing would be the end */
-        return ERR_OK;
+    struct http_connection *on = state;
+    pthread_mutex_lock(&on->cancel_lock);
+    on->is_cancelled = true;
+    if (on->cancel != NULL) {
+        on->cancel(on->cancel_context);
     }
-    bool is_old = exchange->request->is_old;
-    if (!is_old) {
-        buf_printf(&out, "%zx\r\n", part.len);
-    }
-    buf_append_slice(&out, part);
-    buf_append_str(&out, is_old ? "" : "\r\n");
-    return send(exchange, &out);
-}
-
-enum err http_end(struct http_exchange *exchange)
-{
-    ASSERT(exchange->phase == PHASE_PARTS);
-    struct buf out CLEANUP(buf_fini) = {0};
-    exchange->phase = PHASE_DONE;
-    if (exchange->request->is_old || exchange->is_head) {
-        return ERR_OK;
-    }
-    buf_append_str(&out, "0\r\n\r\n");
-    return send(exchange, &out);
+    pthread_mutex_unlock(&on->cancel_lock);
 }
 
 /* ---- the protocol ---- */
@@ -240,6 +179,7 @@ static enum err on_open(void *context, struct connection *connection, void **ret
     }
     on->server = context;
     on->connection = connection;
+    pthread_mutex_init(&on->cancel_lock, NULL);
     *ret_state = on;
     return ERR_OK;
 }
@@ -254,44 +194,81 @@ static size_t on_need(void *state, struct slice input)
     if (now_us - on->since_us > on->server->request_timeout_us) {
         return 1;
     }
-    if (http_request_parse(input, &on->server->limits, &parsed) != HTTP_PARTIAL) {
+    if (http_request_parse(input, &on->server->limits, NULL, &parsed) != HTTP_PARTIAL) {
         return 1;
     }
     bool is_waiting = parsed.head_is_whole && parsed.request.wants_continue && !on->has_continued;
     return is_waiting ? 1 : parsed.need;
 }
 
-static void say(struct http_exchange *exchange, unsigned status, const char *reason)
+static bool is_path_of(const struct route *route, struct slice path)
 {
-    struct buf text CLEANUP(buf_fini) = {0};
-    buf_printf(&text, "%s\n", reason);
-    http_reply(exchange, status, "text/plain; charset=utf-8", buf_slice(&text));
+    size_t len = strlen(route->path);
+    bool is_prefix = len > 1 && route->path[len - 1] == '/';
+    return is_prefix ? slice_starts_with(path, slice_of(route->path))
+                     : slice_equal(path, slice_of(route->path));
 }
 
-static void answer(struct http_exchange *exchange)
+static bool is_method_of(const struct route *route, const struct http_exchange *exchange)
 {
-    const struct http_request *request = exchange->request;
-    bool is_path = false;
+    return slice_equal(exchange->request->method, slice_of(route->method)) ||
+           (exchange->is_head && strcmp(route->method, "GET") == 0);
+}
+
+/* The route of the longest path; with the method, if that has one. */
+static const struct route *find_route(const struct http_exchange *exchange)
+{
+    const struct route *best = NULL;
     for (const struct route *r = exchange->on->server->routes; r != NULL; r = r->next) {
-        if (!slice_equal(request->path, slice_of(r->path))) {
+        if (!is_path_of(r, exchange->request->path)) {
             continue;
         }
-        is_path = true;
-        if (slice_equal(request->method, slice_of(r->method)) ||
-            (exchange->is_head && strcmp(r->method, "GET") == 0)) {
-            r->fn(r->context, exchange);
-            ASSERT(exchange->phase == PHASE_DONE);
-            return;
+        size_t len = strlen(r->path);
+        size_t best_len = best == NULL ? 0 : strlen(best->path);
+        if (len > best_len || (len == best_len && is_method_of(r, exchange))) {
+            best = r;
         }
     }
-    say(exchange, is_path ? 405 : 404, is_path ? "another method" : "there is nothing here");
+    return best;
+}
+
+static void tell_methods(struct http_exchange *exchange, const char *path)
+{
+    struct buf allow CLEANUP(buf_fini) = {0};
+    buf_append_str(&allow, "OPTIONS");
+    for (const struct route *r = exchange->on->server->routes; r != NULL; r = r->next) {
+        if (strcmp(r->path, path) == 0) {
+            bool is_get = strcmp(r->method, "GET") == 0;
+            buf_printf(&allow, ", %s%s", r->method, is_get ? ", HEAD" : "");
+        }
+    }
+    http_header(exchange, "Allow", buf_slice(&allow));
+}
+
+/* Nothing is said to scripts of other sites (CORS): a browser keeps the answer from them. */
+static void answer(struct http_exchange *exchange)
+{
+    const struct route *route = find_route(exchange);
+    if (route == NULL) {
+        http__say(exchange, 404, "there is nothing here");
+    } else if (is_method_of(route, exchange)) {
+        route->fn(route->context, exchange);
+        ASSERT(exchange->phase == HTTP_PHASE_DONE);
+    } else if (slice_equal(exchange->request->method, SLICE("OPTIONS"))) {
+        tell_methods(exchange, route->path);
+        http_reply(exchange, 204, NULL, SLICE(""));
+    } else {
+        tell_methods(exchange, route->path);
+        http__say(exchange, 405, "another method");
+    }
 }
 
 static size_t give_up(struct http_connection *on, const struct http_parsed *parsed, unsigned status,
                       const char *reason, size_t used)
 {
     struct http_exchange exchange = {.on = on, .request = &parsed->request, .is_last = true};
-    say(&exchange, status, reason);
+    http__say(&exchange, status, reason);
+    http__exchange_fini(&exchange);
     connection_finish(on->connection);
     return used;
 }
@@ -300,7 +277,8 @@ static size_t on_work(void *state, struct slice input)
 {
     struct http_connection *on = state;
     struct http_parsed parsed;
-    switch (http_request_parse(input, &on->server->limits, &parsed)) {
+    struct buf chunks CLEANUP(buf_fini) = {0};
+    switch (http_request_parse(input, &on->server->limits, &chunks, &parsed)) {
     case HTTP_PARTIAL:
         if (clock_mono_us() - on->since_us > on->server->request_timeout_us && on->since_us != 0) {
             return give_up(on, &parsed, 408, "the request took too long", input.len);
@@ -319,15 +297,22 @@ static size_t on_work(void *state, struct slice input)
     }
     on->since_us = 0;
     on->has_continued = false;
-    if (!on->is_ready) {
-        on->is_ready = true;
-        connection_ready(on->connection);
+    if (buf_failed(&chunks)) {
+        return give_up(on, &parsed, 503, "out of memory", input.len);
+    }
+    if (on->server->is_tls_required && !connection_is_tls(on->connection)) {
+        return give_up(on, &parsed, 400, "this is served over TLS only: ask https://", input.len);
+    }
+    if (!on->server->routes_sign_in) {
+        be_ready(on);
     }
     struct http_exchange exchange = {.on = on,
                                      .request = &parsed.request,
                                      .is_head = slice_equal(parsed.request.method, SLICE("HEAD")),
                                      .is_last = !parsed.request.keeps_alive};
     answer(&exchange);
+    http_on_cancel(&exchange, NULL, NULL);
+    http__exchange_fini(&exchange);
     if (exchange.is_last) {
         connection_finish(on->connection);
     }
@@ -337,7 +322,7 @@ static size_t on_work(void *state, struct slice input)
 static void on_refuse(enum loop_farewell why, struct buf *out)
 {
     bool is_late = why == FAREWELL_LOGIN_TIMEOUT || why == FAREWELL_MESSAGE_TIMEOUT;
-    put_head(out, is_late ? 408 : 503, "text/plain; charset=utf-8", true);
+    http__put_head(out, is_late ? 408 : 503, "text/plain; charset=utf-8", true, NULL);
     buf_append_str(out, "Content-Length: 0\r\n\r\n");
 }
 
@@ -355,19 +340,20 @@ static void on_farewell(void *state, enum loop_farewell why)
     (void)ignored;
 }
 
-/* A route's function sees at its next write that the client is gone. */
-static void on_cancel(UNUSED void *state)
-{
-}
-
 static void on_close(void *state)
 {
-    mem_free(state);
+    struct http_connection *on = state;
+    if (on->state != NULL) {
+        on->server->close_state(on->state);
+    }
+    pthread_mutex_destroy(&on->cancel_lock);
+    mem_free(on);
 }
 
 const struct loop_protocol http_protocol = {
     .name = "http",
     .alpn = "http/1.1",
+    .is_alpn_optional = true, /* not all programs that speak HTTP over TLS send it */
     .input_bytes_max = HEAD_BYTES_DEFAULT,
     .open = on_open,
     .need = on_need,

@@ -8,9 +8,10 @@ struct reading {
     struct http_parsed *parsed;
     const struct http_limits *limits;
     struct slice url;
-    struct slice length; /* the value of Content-Length, if any */
+    struct slice encoding; /* the value of Transfer-Encoding, if any */
+    struct buf *chunks;
+    size_t body_bytes;
     bool is_head_done;
-    bool has_transfer_encoding;
     bool is_done;
 };
 
@@ -50,6 +51,9 @@ static int on_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct reading *reading = parser->data;
     struct http_request *request = &reading->parsed->request;
+    if (reading->is_head_done) { /* a trailer: nothing of it is asked for */
+        return 0;
+    }
     struct http_field *last =
         request->field_count == 0 ? NULL : &request->fields[request->field_count - 1];
     if (last != NULL && last->value.ptr == NULL) {
@@ -67,6 +71,9 @@ static int on_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct reading *reading = parser->data;
     struct http_request *request = &reading->parsed->request;
+    if (reading->is_head_done) {
+        return 0;
+    }
     struct http_field *last = &request->fields[request->field_count - 1];
     if (last->value.ptr == NULL) {
         last->value = (struct slice){at, 0};
@@ -80,6 +87,9 @@ static int on_value_complete(llhttp_t *parser)
 {
     struct reading *reading = parser->data;
     struct http_request *request = &reading->parsed->request;
+    if (reading->is_head_done) {
+        return 0;
+    }
     struct http_field *last = &request->fields[request->field_count - 1];
     if (last->value.ptr == NULL) {
         last->value = (struct slice){"", 0};
@@ -95,15 +105,15 @@ static int check_fields(struct reading *reading, unsigned minor)
     struct http_request *request = &reading->parsed->request;
     unsigned hosts = 0;
     unsigned lengths = 0;
+    unsigned encodings = 0;
     for (size_t i = 0; i < request->field_count; i++) {
         const struct http_field *field = &request->fields[i];
         hosts += slice_equal_fold(field->name, SLICE("host"));
-        if (slice_equal_fold(field->name, SLICE("content-length"))) {
-            lengths++;
-            reading->length = field->value;
+        lengths += slice_equal_fold(field->name, SLICE("content-length"));
+        if (slice_equal_fold(field->name, SLICE("transfer-encoding"))) {
+            encodings++;
+            reading->encoding = field->value;
         }
-        reading->has_transfer_encoding = reading->has_transfer_encoding ||
-                                         slice_equal_fold(field->name, SLICE("transfer-encoding"));
         if (slice_equal_fold(field->name, SLICE("expect"))) {
             if (!slice_equal_fold(field->value, SLICE("100-continue"))) {
                 return wrong(reading, 417, "an expectation that is not known");
@@ -117,8 +127,12 @@ static int check_fields(struct reading *reading, unsigned minor)
     if (lengths > 1) {
         return wrong(reading, 400, "there must be one Content-Length");
     }
-    return reading->has_transfer_encoding
-               ? wrong(reading, 501, "bodies in transfer encodings are not taken: send a length")
+    if (encodings > 0 && (lengths > 0 || minor == 0 || encodings > 1)) {
+        return wrong(reading, 400, "the length of the body is said in two ways");
+    }
+    request->is_chunked = encodings == 1;
+    return request->is_chunked && !slice_equal_fold(reading->encoding, SLICE("chunked"))
+               ? wrong(reading, 501, "of transfer encodings only chunked is taken")
                : 0;
 }
 
@@ -161,7 +175,7 @@ static int on_head(llhttp_t *parser)
     if (check_fields(reading, parser->http_minor) != 0) {
         return -1;
     }
-    if (parser->content_length > reading->limits->body_bytes_max) {
+    if (!request->is_chunked && parser->content_length > reading->limits->body_bytes_max) {
         return wrong(reading, 413, "the body is too long");
     }
     request->keeps_alive = llhttp_should_keep_alive(parser) != 0;
@@ -171,7 +185,16 @@ static int on_head(llhttp_t *parser)
 static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct reading *reading = parser->data;
-    extend(&reading->parsed->request.body, at, len);
+    struct http_request *request = &reading->parsed->request;
+    reading->body_bytes += len;
+    if (reading->body_bytes > reading->limits->body_bytes_max) {
+        return wrong(reading, 413, "the body is too long");
+    }
+    if (!request->is_chunked) {
+        extend(&request->body, at, len);
+    } else if (reading->chunks != NULL) {
+        buf_append(reading->chunks, at, len);
+    }
     return 0;
 }
 
@@ -204,10 +227,16 @@ static bool has_bare_line_feed(struct slice head)
     return false;
 }
 
-enum http_outcome http_request_parse(struct slice input, const struct http_limits *limits,
-                                     struct http_parsed *ret_parsed)
+static bool is_chunked_too_long(const struct reading *reading, size_t used, size_t head_len)
 {
-    struct reading reading = {.parsed = ret_parsed, .limits = limits};
+    return reading->parsed->request.is_chunked && head_len != SIZE_MAX && used > head_len &&
+           used - head_len > HTTP_CHUNKED_BYTES_MAX;
+}
+
+enum http_outcome http_request_parse(struct slice input, const struct http_limits *limits,
+                                     struct buf *chunks, struct http_parsed *ret_parsed)
+{
+    struct reading reading = {.parsed = ret_parsed, .limits = limits, .chunks = chunks};
     llhttp_t parser;
     memset(ret_parsed, 0, sizeof(*ret_parsed));
     ret_parsed->request.query = ret_parsed->request.body = SLICE("");
@@ -232,17 +261,22 @@ enum http_outcome http_request_parse(struct slice input, const struct http_limit
         (void)wrong(&reading, 400, "lines end with CR LF");
     } else if (!reading.is_done && code != HPE_OK) {
         (void)wrong(&reading, 400, "this is not an HTTP request");
+    } else if (is_chunked_too_long(&reading, read, head_len)) {
+        (void)wrong(&reading, 413, "a body in chunks is at most 1 MiB: send a length");
     }
     if (ret_parsed->status != 0) {
         return HTTP_WRONG;
     }
     if (reading.is_done) {
         ret_parsed->used = read;
+        if (ret_parsed->request.is_chunked && chunks != NULL) {
+            ret_parsed->request.body = buf_slice(chunks);
+        }
         return HTTP_WHOLE;
     }
     ret_parsed->head_is_whole = reading.is_head_done;
     ret_parsed->need = input.len + 1;
-    if (reading.is_head_done) { /* then what is left of the body is known */
+    if (reading.is_head_done && !ret_parsed->request.is_chunked) { /* what is left is known */
         ret_parsed->need = input.len + (size_t)parser.content_length;
     }
     return HTTP_PARTIAL;

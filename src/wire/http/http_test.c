@@ -7,7 +7,7 @@ static const struct http_limits limits = {.head_bytes_max = 1024, .body_bytes_ma
 
 static enum http_outcome parse(const char *text, struct http_parsed *ret_parsed)
 {
-    return http_request_parse(slice_of(text), &limits, ret_parsed);
+    return http_request_parse(slice_of(text), &limits, NULL, ret_parsed);
 }
 
 TEST(http, a_whole_request_is_read)
@@ -46,7 +46,7 @@ TEST(http, any_part_of_a_request_is_partial)
     size_t len = strlen(text);
     struct http_parsed p;
     for (size_t i = 1; i < len; i++) {
-        CHECK(http_request_parse((struct slice){text, i}, &limits, &p) == HTTP_PARTIAL);
+        CHECK(http_request_parse((struct slice){text, i}, &limits, NULL, &p) == HTTP_PARTIAL);
         CHECK(p.need > i && p.need <= len);
     }
     CHECK(parse(text, &p) == HTTP_WHOLE);
@@ -73,7 +73,11 @@ TEST(http, what_could_be_read_in_two_ways_is_refused)
         {400, "SELECT 1;"},
         {413, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65\r\n\r\n"},
         {417, "POST / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n"},
-        {501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+        {501, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"},
+        {400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+              "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"},
         {505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"},
     };
     struct http_parsed p;
@@ -93,7 +97,7 @@ TEST(http, a_head_has_limits)
     while (text.len <= limits.head_bytes_max) {
         buf_append_str(&text, "Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: b\r\n");
     }
-    CHECK(http_request_parse(buf_slice(&text), &limits, &p) == HTTP_WRONG);
+    CHECK(http_request_parse(buf_slice(&text), &limits, NULL, &p) == HTTP_WRONG);
     assert_int_equal(431, p.status);
     buf_reset(&text);
     buf_append_str(&text, "GET / HTTP/1.1\r\nHost: a\r\n");
@@ -101,6 +105,49 @@ TEST(http, a_head_has_limits)
         buf_append_str(&text, "a:b\r\n");
     }
     buf_append_str(&text, "\r\n");
-    CHECK(http_request_parse(buf_slice(&text), &limits, &p) == HTTP_WRONG);
+    CHECK(http_request_parse(buf_slice(&text), &limits, NULL, &p) == HTTP_WRONG);
     assert_int_equal(431, p.status);
+}
+
+TEST(http, chunks_are_one_body)
+{
+    /* Goal: the body is what the chunks hold, whatever comes around them. Method: extensions, a
+     * trailer and a pipelined request behind it, cut at every byte. */
+    const char *text = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       "5;a=b\r\nhello\r\n1\r\n \r\n005\r\nworld\r\n0\r\nX-Trailer: x\r\n\r\n";
+    struct buf body CLEANUP(buf_fini) = {0};
+    struct http_parsed p;
+    for (size_t i = 1; i < strlen(text); i++) {
+        CHECK(http_request_parse((struct slice){text, i}, &limits, NULL, &p) == HTTP_PARTIAL);
+        assert_int_equal(i + 1, p.need);
+    }
+    CHECK(http_request_parse(slice_of(text), &limits, &body, &p) == HTTP_WHOLE);
+    CHECK_SLICE("hello world", p.request.body);
+    assert_int_equal(strlen(text), p.used);
+    assert_int_equal(2, p.request.field_count); /* the trailer is none */
+}
+
+TEST(http, chunks_have_limits)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct http_parsed p;
+    const char *head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    buf_printf(&text, "%s41\r\n%065d\r\n", head, 0);
+    CHECK(http_request_parse(buf_slice(&text), &limits, NULL, &p) == HTTP_WRONG);
+    assert_int_equal(413, p.status);
+    buf_reset(&text);
+    buf_printf(&text, "%s1;", head);
+    for (size_t i = 0; i <= HTTP_CHUNKED_BYTES_MAX; i++) {
+        buf_append_char(&text, 'a');
+    }
+    CHECK(http_request_parse(buf_slice(&text), &limits, NULL, &p) == HTTP_WRONG);
+    assert_int_equal(413, p.status);
+}
+
+TEST(http, who_takes_gzip)
+{
+    CHECK(http_takes_gzip(SLICE("gzip")) && http_takes_gzip(SLICE("br, GZIP;q=0.5")));
+    CHECK(http_takes_gzip(SLICE("*")) && !http_takes_gzip(SLICE("*;q=0")));
+    CHECK(!http_takes_gzip(SLICE("")) && !http_takes_gzip(SLICE("br, identity")));
+    CHECK(!http_takes_gzip(SLICE("gzip;q=0.000, *")) && !http_takes_gzip(SLICE(",;,")));
 }

@@ -163,8 +163,9 @@ static enum err start_tls(struct connection *connection, bool is_direct, struct 
     if (context == NULL) {
         return errinfo_set(info, ERR_UNSUPPORTED, NULL, "this server has no TLS certificate");
     }
-    enum err err = tls__new(context, connection->listener->options.protocol->alpn, is_direct,
-                            &connection->tls, info);
+    const struct loop_protocol *protocol = connection->listener->options.protocol;
+    bool must_agree = is_direct && !protocol->is_alpn_optional;
+    enum err err = tls__new(context, protocol->alpn, must_agree, &connection->tls, info);
     tls__context_unref(context);
     return err;
 }

@@ -30,6 +30,7 @@ enum loop_farewell {
 struct loop_protocol {
     const char *name;
     const char *alpn;       /* name for TLS without asking first; NULL: not allowed */
+    bool is_alpn_optional;  /* TLS without asking first may also come without a name */
     size_t input_bytes_max; /* most that is read ahead of `work` */
     enum err (*open)(void *context, struct connection *connection, void **ret_state,
                      struct errinfo *info);

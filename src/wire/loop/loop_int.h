@@ -147,8 +147,8 @@ MUST_USE enum err tls__context_new(const struct loop_tls_files *files,
                                    struct tls_context **ret_context, struct errinfo *info);
 struct tls_context *tls__context_ref(struct tls_context *context);
 void tls__context_unref(struct tls_context *context);
-/* `alpn`: the one protocol name that is agreed to; needed from the client if `is_direct`. */
-MUST_USE enum err tls__new(struct tls_context *context, const char *alpn, bool is_direct,
+/* `alpn`: the one protocol name that is agreed to; needed from the client if `must_agree`. */
+MUST_USE enum err tls__new(struct tls_context *context, const char *alpn, bool must_agree,
                            struct tls **ret_tls, struct errinfo *info);
 void tls__free(struct tls *tls);
 /* Wire bytes in; plain bytes are appended to `plain`, wire bytes to be sent to `wire`. False: the

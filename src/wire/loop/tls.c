@@ -20,7 +20,7 @@ struct tls {
     BIO *to_send;  /* owned by ssl */
     struct tls_context *context;
     const char *alpn;
-    bool is_direct;
+    bool must_agree;
     unsigned char *client_der; /* OpenSSL's memory; once somebody asked */
     size_t client_der_len;
 };
@@ -119,7 +119,7 @@ void tls__context_unref(struct tls_context *context)
     }
 }
 
-enum err tls__new(struct tls_context *context, const char *alpn, bool is_direct,
+enum err tls__new(struct tls_context *context, const char *alpn, bool must_agree,
                   struct tls **ret_tls, struct errinfo *info)
 {
     struct tls *tls = mem_calloc(1, sizeof(*tls));
@@ -138,7 +138,7 @@ enum err tls__new(struct tls_context *context, const char *alpn, bool is_direct,
                         .to_send = to_send,
                         .context = tls__context_ref(context),
                         .alpn = alpn,
-                        .is_direct = is_direct};
+                        .must_agree = must_agree};
     (void)BIO_set_mem_eof_return(received, -1); /* empty is "later", not the end */
     (void)BIO_set_mem_eof_return(to_send, -1);
     SSL_set_bio(ssl, received, to_send);
@@ -186,7 +186,7 @@ static bool shake_hands(struct tls *tls)
     const unsigned char *name;
     unsigned len = 0;
     SSL_get0_alpn_selected(tls->ssl, &name, &len);
-    return len > 0 || !tls->is_direct; /* else a browser could be talked into it */
+    return len > 0 || !tls->must_agree; /* else a browser could be talked into it */
 }
 
 bool tls__feed(struct tls *tls, struct slice bytes, struct buf *plain, struct buf *wire)

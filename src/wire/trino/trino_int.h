@@ -1,0 +1,165 @@
+/* Of this module's files. */
+#pragma once
+
+#include "arrow/arrow.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "wire/trino/trino.h"
+
+/* ---- types ---- */
+
+enum trino_kind {
+    TRINO_PLAIN,   /* as arrow_print_json has it */
+    TRINO_QUOTED,  /* its text, as a string */
+    TRINO_BINARY,  /* base64 */
+    TRINO_TIME,    /* with a fraction of `precision` digits */
+    TRINO_INSTANT, /* likewise, in UTC */
+    TRINO_ARRAY,
+    TRINO_MAP,
+    TRINO_ROW,
+};
+
+struct trino_type {
+    enum trino_kind kind;
+    const char *name; /* raw: "bigint", "timestamp", "array" */
+    unsigned precision, scale;
+    unsigned parameter_count; /* of precision and scale */
+    const struct trino_type *children;
+    const struct slice *names; /* of a row's fields */
+    size_t child_count;
+};
+
+/* Of an engine's type name. What Trino has no type for is varchar. Without `is_parametric` times
+ * have three digits and no parameter, as for clients that do not know better. */
+MUST_USE enum err trino_type_parse(struct slice engine_type, bool is_parametric,
+                                   struct arena *arena, struct trino_type *ret_type,
+                                   struct errinfo *info);
+/* "array(decimal(9,2))" */
+void trino_type_print(const struct trino_type *type, struct buf *out);
+/* {"name": ..., "type": ..., "typeSignature": ...} */
+void trino_column_print(struct slice name, const struct trino_type *type, struct buf *out);
+/* One cell as Trino's JSON. `scratch` is a buffer to use. */
+MUST_USE enum err trino_cell_print(const struct trino_type *type, const struct ArrowSchema *schema,
+                                   const struct ArrowArray *array, int64_t row, struct buf *scratch,
+                                   struct buf *out, struct errinfo *info);
+
+/* ---- what a request brings along ---- */
+
+struct trino_pair {
+    struct slice name;
+    struct slice value;
+};
+
+struct trino_request {
+    struct slice user; /* empty: not said */
+    struct slice source;
+    struct slice catalog, schema;
+    struct slice transaction; /* empty: none */
+    const struct trino_pair *prepared;
+    size_t prepared_count;
+    const struct trino_pair *properties;
+    size_t property_count;
+    bool is_parametric;
+};
+
+/* From the fields of the request; all in `arena` or views of it. */
+MUST_USE enum err trino_request_read(const struct http_exchange *exchange, struct arena *arena,
+                                     struct trino_request *ret_request, struct errinfo *info);
+/* "a=b%20c, d=e" of one field. ERR_INVALID. */
+MUST_USE enum err trino_pairs_read(struct slice text, struct arena *arena, struct trino_pair *pairs,
+                                   size_t pairs_max, size_t *count, struct errinfo *info);
+void trino_encode(struct buf *out, struct slice text); /* as in a query string */
+/* A session property as a setting of Moat; false: it is one that changes nothing here. */
+MUST_USE enum err trino_property(const struct trino_pair *property, bool *ret_is_setting,
+                                 struct web_setting *ret_setting, struct errinfo *info);
+
+/* ---- statements ---- */
+
+#define TRINO_HEADERS_MAX 4u
+
+/* What a statement comes to. */
+struct trino_plan {
+    struct slice text;   /* what runs; empty: nothing, it is answered at once */
+    struct slice origin; /* what positions of errors are of: the statement, or the prepared one */
+    const struct trino_move *moves;
+    size_t move_count;
+    const char *update_type;                      /* NULL: by the tag of what runs, or a query */
+    struct trino_pair headers[TRINO_HEADERS_MAX]; /* of the answer, once it has succeeded */
+    size_t header_count;
+    struct slice describes; /* DESCRIBE INPUT and OUTPUT: of this */
+    bool is_input;
+    bool is_explain;
+};
+
+/* The byte at `to` of what runs is the one at `from` of the origin, and so on up to the next. */
+struct trino_move {
+    size_t to;
+    size_t from;
+};
+
+/* Reads what Trino alone has (SHOW, PREPARE, SET SESSION ...) and rewrites the rest. */
+MUST_USE enum err trino_plan(const struct trino_request *request, struct slice statement,
+                             struct arena *arena, struct trino_plan *ret_plan,
+                             struct errinfo *info);
+/* Byte position (1-based) in the origin for one in what ran. */
+size_t trino_plan_position(const struct trino_plan *plan, size_t position);
+
+struct trino_tokens {
+    const struct token *all;
+    size_t count; /* without the end */
+};
+MUST_USE enum err trino_tokens_read(struct slice text, struct arena *arena,
+                                    struct trino_tokens *ret_tokens, struct errinfo *info);
+
+/* A query in Trino's dialect to one in ours, appended; `values` stand for "?" in order. */
+struct trino_rewrite {
+    struct slice text;
+    struct trino_tokens tokens;
+    struct slice catalog; /* of the session, for its information_schema */
+    const struct slice *values;
+    size_t value_count;
+    size_t *ordinals;      /* of each token that is a "?" */
+    bool keeps_parameters; /* "?" stays: it is described, not run */
+    struct arena *arena;
+    struct buf out;
+    struct trino_move *moves;
+    size_t move_count;
+};
+MUST_USE enum err trino_rewrite(struct trino_rewrite *rewrite, struct errinfo *info);
+
+/* SHOW, DESCRIBE: as a query over what the person may see. False: it is none of these. */
+MUST_USE enum err trino_show(const struct trino_request *request, const struct trino_tokens *tokens,
+                             struct arena *arena, bool *ret_is_show, struct slice *ret_text,
+                             struct errinfo *info);
+/* The query that stands for a table of `system` or an information_schema, or NULL. */
+const char *trino_table(struct slice schema, struct slice name, bool is_information);
+
+/* ---- errors ---- */
+
+struct trino_error {
+    int code;
+    const char *name;
+    const char *type;
+};
+struct trino_error trino_error_of(const struct errinfo *info);
+
+/* ---- answers ---- */
+
+/* What of an answer is known; the rest is said as of one that is over. */
+struct trino_answer {
+    const char *id;
+    struct slice base;    /* "https://host:port" */
+    struct slice next;    /* path of the next; empty: none */
+    const char *state;    /* "QUEUED", "RUNNING", "FINISHED", "FAILED" */
+    struct slice columns; /* as JSON; empty: none yet */
+    struct slice rows;    /* likewise, without the outer brackets */
+    uint64_t row_count;
+    int64_t queued_us, elapsed_us;
+    double progress; /* percent, or below 0 */
+    struct slice update_type;
+    int64_t update_count; /* below 0: none */
+    struct slice warning;
+    const struct errinfo *error; /* NULL: none */
+    struct slice statement;      /* which its position is of */
+};
+void trino_answer_print(const struct trino_answer *answer, struct buf *out);

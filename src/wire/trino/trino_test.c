@@ -1,0 +1,141 @@
+/* The dialect, the types and the fields; what clients make of it all: tests/trino. */
+#include "base/test.h"
+#include "sql/scan.h"
+#include "wire/trino/trino_int.h"
+
+struct fixture {
+    struct arena *arena;
+    struct trino_request request;
+    struct trino_plan plan;
+    struct errinfo info;
+};
+
+static void fixture_fini(struct fixture *fixture)
+{
+    arena_free(fixture->arena);
+}
+
+static enum err plan(struct fixture *fixture, const char *text)
+{
+    if (fixture->arena == NULL) {
+        fixture->arena = arena_new(NULL, "test", 0);
+    }
+    errinfo_init(&fixture->info);
+    return trino_plan(&fixture->request, slice_of(text), fixture->arena, &fixture->plan,
+                      &fixture->info);
+}
+
+static void check_text(const char *from, const char *to)
+{
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    CHECK_OK(plan(&fixture, from));
+    assert_string_equal(to, fixture.plan.text.ptr);
+}
+
+TEST(trino, what_it_does_not_know_goes_through)
+{
+    check_text("SELECT a.\"b\" , 'it''s' FROM t -- end\n WHERE x>=1;",
+               "SELECT a.\"b\" , 'it''s' FROM t WHERE x>=1");
+    check_text("SELECT \"if\"(a), t.concat(b), concat FROM t",
+               "SELECT \"if\"(a), t.concat(b), concat FROM t");
+    check_text("SELECT ARRAY[1, 2], ARRAY(SELECT 1)", "SELECT ARRAY[1, 2], ARRAY(SELECT 1)");
+}
+
+TEST(trino, functions_are_told_in_ours)
+{
+    check_text("SELECT approx_distinct(a)", "SELECT approx_count_distinct(a)");
+    check_text("SELECT if(a > 1, concat(b, 'x'), c)",
+               "SELECT CASE WHEN (a > 1) THEN ((b || 'x')) ELSE c END");
+    check_text("SELECT date_add('day', 2 + 1, t)", "SELECT (t + ((2 + 1)) * INTERVAL 1 day)");
+    check_text("SELECT date_format(t, '%H:%i')", "SELECT strftime(t, '%H:%M')");
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    CHECK_ERR(ERR_UNSUPPORTED, plan(&fixture, "SELECT date_format(t, f)"));
+    CHECK_ERR(ERR_INVALID, plan(&fixture, "SELECT date_add('fortnight', 1, t)"));
+}
+
+TEST(trino, literals_and_types_are_told_in_ours)
+{
+    check_text("SELECT X'00ff', DECIMAL '1.50', TIMESTAMP '2024-01-01 00:00:00 +01:00'",
+               "SELECT unhex('00ff'), (1.50), TIMESTAMPTZ '2024-01-01 00:00:00+01:00'");
+    check_text("SELECT CAST(a AS timestamp(3)), CAST(b AS array(timestamp(6) with time zone))",
+               "SELECT CAST(a AS TIMESTAMP_MS), CAST(b AS TIMESTAMPTZ[])");
+    check_text("VALUES 1, (2), (3, 4)", "VALUES (1), (2), (3, 4)");
+    check_text("SELECT 1 OFFSET 2 ROWS FETCH NEXT 3 ROWS ONLY", "SELECT 1 LIMIT 3 OFFSET 2");
+}
+
+TEST(trino, values_stand_for_parameters_whatever_their_order)
+{
+    check_text("EXECUTE IMMEDIATE 'SELECT date_add(''day'', ?, ?), ?' USING 1, t, 'x''y'",
+               "SELECT ((t) + ((1)) * INTERVAL 1 day), ('x''y')");
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    CHECK_ERR(ERR_INVALID, plan(&fixture, "EXECUTE IMMEDIATE 'SELECT ?' USING 1, 2"));
+    CHECK_ERR(ERR_INVALID, plan(&fixture, "SELECT ?"));
+    CHECK_ERR(ERR_SYNTAX, plan(&fixture, "EXECUTE IMMEDIATE 'SELECT ?' USING 1) FROM t; --"));
+    CHECK_ERR(ERR_SYNTAX, plan(&fixture, "EXECUTE IMMEDIATE 'SELECT ?' USING"));
+    CHECK_ERR(ERR_NOT_FOUND, plan(&fixture, "EXECUTE p"));
+}
+
+TEST(trino, positions_are_of_what_was_sent)
+{
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    const char *text = "SELECT approx_distinct(a), nope FROM t";
+    CHECK_OK(plan(&fixture, text));
+    size_t ran = slice_find(fixture.plan.text, SLICE("nope"));
+    assert_int_equal(strstr(text, "nope") - text + 1, trino_plan_position(&fixture.plan, ran + 1));
+    assert_int_equal(0, trino_plan_position(&fixture.plan, 0));
+}
+
+TEST(trino, what_clients_keep_is_said_in_fields)
+{
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    CHECK_OK(plan(&fixture, "PREPARE p FROM SELECT ? , 'a=b'"));
+    assert_int_equal(1, fixture.plan.header_count);
+    CHECK_SLICE("p=SELECT%20%3F%20%2C%20%27a%3Db%27", fixture.plan.headers[0].value);
+    CHECK(fixture.plan.text.len == 0);
+    struct trino_pair pairs[4];
+    size_t count = 0;
+    CHECK_OK(trino_pairs_read(SLICE("p=SELECT%20%3F%20%2C%20%27a%3Db%27, q=a+b ,"), fixture.arena,
+                              pairs, 4, &count, NULL));
+    assert_int_equal(2, count);
+    CHECK_SLICE("SELECT ? , 'a=b'", pairs[0].value);
+    CHECK_SLICE("a b", pairs[1].value);
+    count = 0;
+    CHECK_ERR(ERR_INVALID, trino_pairs_read(SLICE("a=%4"), fixture.arena, pairs, 4, &count, NULL));
+    CHECK_ERR(ERR_INVALID, trino_pairs_read(SLICE("a=%00"), fixture.arena, pairs, 4, &count, NULL));
+    CHECK_ERR(ERR_INVALID, trino_pairs_read(SLICE("a=1,b=2,c=3,d=4,e=5"), fixture.arena, pairs, 4,
+                                            &count, NULL));
+}
+
+TEST(trino, a_transaction_only_reads)
+{
+    struct fixture fixture CLEANUP(fixture_fini) = {.request = {.transaction = SLICE("t")}};
+    CHECK_OK(plan(&fixture, "SELECT 1"));
+    CHECK_ERR(ERR_UNSUPPORTED, plan(&fixture, "INSERT INTO t SELECT 1"));
+    CHECK_ERR(ERR_UNSUPPORTED, plan(&fixture, "EXECUTE IMMEDIATE 'DROP TABLE t'"));
+}
+
+static void check_type(const char *engine, const char *want)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct trino_type type;
+    CHECK_OK(trino_type_parse(slice_of(engine), true, arena, &type, NULL));
+    trino_type_print(&type, &text);
+    assert_string_equal(want, buf_cstr(&text));
+}
+
+TEST(trino, types_have_their_names)
+{
+    check_type("DECIMAL(9,2)", "decimal(9,2)");
+    check_type("TIMESTAMP WITH TIME ZONE", "timestamp(6) with time zone");
+    check_type("INTEGER[][3]", "array(array(integer))");
+    check_type("STRUCT(a INTEGER, \"b \"\"c\" VARCHAR[])",
+               "row(a integer, \"b \"\"c\" array(varchar))");
+    check_type("STRUCT(INTEGER, TIME WITH TIME ZONE)", "row(integer, time(6))");
+    check_type("MAP(VARCHAR, STRUCT(x DECIMAL(4,1)))", "map(varchar, row(x decimal(4,1)))");
+    check_type("ENUM('a)', 'b(')", "varchar");
+    check_type("UHUGEINT", "decimal(38,0)");
+    check_type("", "varchar");
+    check_type("STRUCT(", "varchar");
+    check_type("DECIMAL(x)", "varchar");
+}

@@ -1,0 +1,88 @@
+/* What POST /v1/sql takes and gives, for programs (OpenAPI 3.1). tests/http/sql_test.py holds the
+ * door against it: what is said here is there, and what is there is said here. */
+#include "wire/web/web_int.h"
+
+static const char document[] =
+    "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Moat SQL over HTTP\",\"version\":\"1\","
+    "\"description\":"
+    "\"One statement per request, as the person who signs in. docs/http.md says more.\","
+    "\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}},\"security\":[{"
+    "\"password\":[]},{\"token\":[]}],\"paths\":{\"/v1/sql\":{\"post\":{\"operationId\":"
+    "\"runStatement\",\"summary\":\"Runs one statement and streams its rows\",\"requestBody\""
+    ":{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"$ref\":"
+    "\"#/components/schemas/Statement\"}},\"application/sql\":{\"schema\":{\"type\":"
+    "\"string\"}}}},\"responses\":{\"200\":{\"description\":\"Rows\",\"headers\":{"
+    "\"X-Moat-Query-Id\":{\"schema\":{\"type\":\"string\"},\"description\":"
+    "\"The query in moat_system.queries and the audit trail\"}},\"content\":{"
+    "\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Result\"}},"
+    "\"application/x-ndjson\":{\"schema\":{\"type\":\"string\"}},\"text/csv\":{\"schema\":{"
+    "\"type\":\"string\"}},\"application/vnd.apache.arrow.stream\":{\"schema\":{\"type\":"
+    "\"string\",\"format\":\"binary\"}}}},\"202\":{\"description\":"
+    "\"With async: the query goes on by itself\",\"content\":{\"application/json\":{"
+    "\"schema\":{\"$ref\":\"#/components/schemas/Query\"}}}},\"default\":{\"$ref\":"
+    "\"#/components/responses/Error\"}}}},\"/v1/queries/{id}\":{\"parameters\":[{\"$ref\":"
+    "\"#/components/parameters/id\"}],\"get\":{\"operationId\":\"queryState\",\"summary\":"
+    "\"How far a query is\",\"responses\":{\"200\":{\"description\":\"Its state\",\"content\""
+    ":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Query\"}}}},"
+    "\"default\":{\"$ref\":\"#/components/responses/Error\"}}},\"delete\":{\"operationId\":"
+    "\"cancelQuery\",\"summary\":\"Cancels a query and forgets it\",\"responses\":{\"204\":{"
+    "\"description\":\"It is over\"},\"default\":{\"$ref\":\"#/components/responses/Error\"}}"
+    "}},\"/v1/queries/{id}/results/{page}\":{\"parameters\":[{\"$ref\":"
+    "\"#/components/parameters/id\"},{\"name\":\"page\",\"in\":\"path\",\"required\":true,"
+    "\"schema\":{\"type\":\"integer\",\"minimum\":0}},{\"name\":\"wait\",\"in\":\"query\","
+    "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":20000,\"default\":1000},"
+    "\"description\":\"Milliseconds to wait for rows\"}],\"get\":{\"operationId\":"
+    "\"queryPage\",\"summary\":"
+    "\"A page of rows; the last one that was asked for may be asked for again\",\"responses\""
+    ":{\"200\":{\"description\":\"Rows, perhaps none yet\",\"content\":{\"application/json\":"
+    "{\"schema\":{\"$ref\":\"#/components/schemas/Page\"}}}},\"default\":{\"$ref\":"
+    "\"#/components/responses/Error\"}}}},\"/v1/openapi.json\":{\"get\":{\"operationId\":"
+    "\"document\",\"summary\":\"This document\",\"security\":[],\"responses\":{\"200\":{"
+    "\"description\":\"OpenAPI 3.1\",\"content\":{\"application/json\":{\"schema\":{\"type\":"
+    "\"object\"}}}}}}}},\"components\":{\"securitySchemes\":{\"password\":{\"type\":\"http\","
+    "\"scheme\":\"basic\"},\"token\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\""
+    ":\"An OIDC token or an API key\"}},\"parameters\":{\"id\":{\"name\":\"id\",\"in\":"
+    "\"path\",\"required\":true,\"schema\":{\"type\":\"string\",\"pattern\":"
+    "\"^[0-9a-f]{64}$\"}}},\"responses\":{\"Error\":{\"description\":\"What was wrong\","
+    "\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\",\"required\":["
+    "\"error\"],\"properties\":{\"error\":{\"$ref\":\"#/components/schemas/Error\"}}}}}}},"
+    "\"schemas\":{\"Statement\":{\"type\":\"object\",\"required\":[\"sql\"],"
+    "\"additionalProperties\":false,\"properties\":{\"sql\":{\"type\":\"string\"},"
+    "\"parameters\":{\"type\":\"array\",\"maxItems\":10000,\"items\":{\"type\":[\"string\","
+    "\"number\",\"boolean\",\"null\"]}},\"session\":{\"type\":\"object\","
+    "\"additionalProperties\":false,\"properties\":{\"catalog\":{\"type\":\"string\"},"
+    "\"schema\":{\"type\":\"string\"},\"settings\":{\"type\":\"object\",\"maxProperties\":64,"
+    "\"additionalProperties\":{\"type\":[\"string\",\"number\",\"boolean\"]}}}},\"format\":{"
+    "\"enum\":[\"json\",\"jsonl\",\"csv\",\"arrow\"]},\"numbers\":{\"enum\":[\"exact\","
+    "\"text\"],\"default\":\"exact\"},\"async\":{\"type\":\"boolean\",\"default\":false}}},"
+    "\"Columns\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"name\","
+    "\"type\"],\"properties\":{\"name\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"}}"
+    "}},\"Rows\":{\"type\":\"array\",\"items\":{\"type\":\"array\"}},\"Error\":{\"type\":"
+    "\"object\",\"required\":[\"sqlstate\",\"message\"],\"properties\":{\"sqlstate\":{"
+    "\"type\":\"string\",\"pattern\":\"^[0-9A-Z]{5}$\"},\"message\":{\"type\":\"string\"},"
+    "\"detail\":{\"type\":\"string\"},\"hint\":{\"type\":\"string\"},\"position\":{\"type\":"
+    "\"integer\",\"minimum\":1,\"description\":\"In characters of the statement\"}}},"
+    "\"Result\":{\"type\":\"object\",\"required\":[\"id\"],\"properties\":{\"id\":{\"type\":"
+    "\"string\"},\"columns\":{\"$ref\":\"#/components/schemas/Columns\"},\"rows\":{\"$ref\":"
+    "\"#/components/schemas/Rows\"},\"row_count\":{\"type\":\"integer\"},\"tag\":{\"type\":"
+    "\"string\"},\"notice\":{\"type\":\"string\"},\"error\":{\"$ref\":"
+    "\"#/components/schemas/Error\"}}},\"Query\":{\"type\":\"object\",\"required\":[\"id\","
+    "\"state\"],\"properties\":{\"id\":{\"type\":\"string\"},\"state\":{\"enum\":["
+    "\"starting\",\"running\",\"done\",\"failed\"]},\"columns\":{\"$ref\":"
+    "\"#/components/schemas/Columns\"},\"tag\":{\"type\":\"string\"},\"notice\":{\"type\":"
+    "\"string\"},\"row_count\":{\"type\":\"integer\"},\"elapsed_ms\":{\"type\":\"integer\"},"
+    "\"progress\":{\"type\":\"number\"},\"error\":{\"$ref\":\"#/components/schemas/Error\"},"
+    "\"next\":{\"type\":\"string\"}}},\"Page\":{\"allOf\":[{\"$ref\":"
+    "\"#/components/schemas/Query\"},{\"type\":\"object\",\"required\":[\"rows\","
+    "\"row_count\"],\"properties\":{\"rows\":{\"$ref\":\"#/components/schemas/Rows\"}}}]}}}}";
+
+static void on_document(UNUSED void *context, struct http_exchange *exchange)
+{
+    http_compress(exchange);
+    http_reply(exchange, 200, "application/json", slice_of(document));
+}
+
+enum err web__openapi_route(struct web_server *server, struct errinfo *info)
+{
+    return http_route(server->http, "GET", "/v1/openapi.json", on_document, server, info);
+}
