@@ -37,6 +37,17 @@ static enum err may_not(const struct relation *relation, struct errinfo *info)
     return ERR_DENIED;
 }
 
+/* A row that the person could not see must not be written, changed or go because of them, nor a
+ * masked value be written back. */
+static enum err refuse_partial(const struct relation *relation, struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_DENIED, NULL,
+                      "table \"%.*s\" cannot be written by somebody from whom some of it is hidden",
+                      SLICE_ARGS(relation->name.name));
+    errinfo_hint(info, "Who writes has SELECT on all rows and columns, and no masks.");
+    return ERR_DENIED;
+}
+
 static enum err find_table(struct session *session, const struct sql_name *name,
                            struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
 {
@@ -53,6 +64,10 @@ static enum err find_table(struct session *session, const struct sql_name *name,
     }
     if (!resolve_may_administer(session->who, relation)) {
         return may_not(relation, info);
+    }
+    if (ret_resolved->effective.is_bound ||
+        ret_resolved->effective.column_count != relation->column_count) {
+        return refuse_partial(relation, info);
     }
     const struct lake_table *table = relation->lake;
     if (table->travel.kind != TRAVEL_NOW || table->loaded.name.is_view) {
@@ -82,8 +97,6 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     TRY(find_table(query->session, name, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
     const struct lake_table *table = relation->lake;
-    dml->is_partial =
-        resolved.effective.is_bound || resolved.effective.column_count != relation->column_count;
     dml->relation = relation;
     dml->attached = table->attached;
     dml->ns = table->loaded.name.ns;

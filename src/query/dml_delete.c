@@ -1,6 +1,6 @@
 /* DELETE: a secured SELECT says where the rows are; their files are written again without them, in
  * the name of the table and not of the person's rights: what a person may not see must not be lost
- * because they delete something else. So far who deletes must see all of the table. */
+ * because they delete something else. */
 #include "query/dml_int.h"
 
 #include "lake/rows.h"
@@ -179,13 +179,6 @@ static enum err delete_rows(struct dml *dml, const struct statement *statement,
     struct lake_subset *subset = arena_calloc(dml->query->arena, 1, sizeof(*subset));
     if (subset == NULL) {
         return errinfo_nomem(info);
-    }
-    if (dml->is_partial) {
-        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                          "rows of \"%.*s\" cannot be deleted by somebody from whom some of it is "
-                          "hidden",
-                          SLICE_ARGS(dml->name));
-        return ERR_UNSUPPORTED;
     }
     TRY(check_names(dml, info));
     TRY(lake_rows_open(&rows, info));

@@ -21,7 +21,6 @@ struct dml {
     struct iceberg_output output;
     struct lake_write write;
     struct slice creation; /* updates that make the table: a JSON array; empty = it is there */
-    bool is_partial;       /* rows or columns of the table are hidden from the person */
     const struct lake_subset *subset; /* of the table that is read for rewriting; NULL: none */
     struct access *rewriting;         /* its access */
     const struct slice *removed;      /* data files that the commit takes away */

@@ -198,7 +198,10 @@ def check_column(file, field, values):
     upper = (file.upper_bounds or {}).get(field.field_id)
     if not present or nans:
         return
-    present = [internal(value, field.field_type) for value in present]  # what from_bytes gives
+    if str(field.field_type) == "uuid":
+        present = [getattr(value, "bytes", value) for value in present]
+    else:
+        present = [internal(value, field.field_type) for value in present]  # what from_bytes gives
     if lower is not None:
         least = from_bytes(field.field_type, lower)
         assert least <= min(present), (field, least, min(present))
