@@ -386,14 +386,17 @@ static bool is_word(char c)
 static size_t find_advice(const string &text)
 {
     static const char *const verbs[] = {"SET ", "RESET ", "PRAGMA ", "INSTALL ", "LOAD "};
-    bool is_quoted = false;
+    char quote = '\0'; /* that is open: names and values are in either kind */
     for (size_t at = 0; at < text.size(); at++) {
         bool is_inside_word = at > 0 && is_word(text[at - 1]);
-        bool is_apostrophe = is_inside_word && at + 1 < text.size() && is_word(text[at + 1]);
-        is_quoted = is_quoted != (text[at] == '\'' && !is_apostrophe);
+        bool is_apostrophe = text[at] == '\'' && is_inside_word && at + 1 < text.size() &&
+                             is_word(text[at + 1]);
+        if ((text[at] == '\'' || text[at] == '"') && !is_apostrophe) {
+            quote = quote == '\0' ? text[at] : quote == text[at] ? '\0' : quote;
+        }
         for (const char *verb : verbs) {
             size_t end = at + strlen(verb);
-            if (!is_quoted && !is_inside_word && text.compare(at, strlen(verb), verb) == 0 &&
+            if (quote == '\0' && !is_inside_word && text.compare(at, strlen(verb), verb) == 0 &&
                 end < text.size() && text[end] >= 'a' && text[end] <= 'z') {
                 return at;
             }

@@ -287,7 +287,7 @@ static uint64_t rows_before_error(struct fixture *fixture, struct slice sql)
         batch.release(&batch);
     }
     CHECK_STR("22P02", info.sqlstate);
-    CHECK(strstr(info.message, "'x'") != NULL);
+    CHECK(strstr(info.message, "\"x\"") != NULL);
     engine_query_close(query);
     return rows;
 }
