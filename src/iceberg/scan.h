@@ -24,6 +24,9 @@ MUST_USE enum err iceberg_manifest_cache_open(uint64_t bytes_max,
                                               struct iceberg_manifest_cache **ret_cache,
                                               struct errinfo *info);
 void iceberg_manifest_cache_close(struct iceberg_manifest_cache *cache);
+/* Nothing that is kept under the scope is used again: what was read of a table made no sense, and
+ * the way from the store may have damaged it. Accepts NULL. */
+void iceberg_manifest_cache_forget(struct iceberg_manifest_cache *cache, struct slice scope);
 DEFINE_CLEANUP(struct iceberg_manifest_cache, iceberg_manifest_cache_cleanup,
                iceberg_manifest_cache_close)
 

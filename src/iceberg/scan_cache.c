@@ -2,6 +2,7 @@
  * taken off the list at once and freed when its last user lets it go. One lock: it is held for a
  * lookup, never while anything is read or packed. */
 #include <pthread.h>
+#include <stdio.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -109,6 +110,35 @@ void iceberg_manifest_cache_close(struct iceberg_manifest_cache *cache)
     ASSERT(cache->bytes == 0);
     (void)pthread_mutex_destroy(&cache->lock);
     mem_free(cache);
+}
+
+/* Keys are a letter, the scope's length, the scope, the rest (scan.c, scan_manifest.c). */
+static bool is_of_scope(const struct scan__cached *cached, struct slice scope)
+{
+    char head[24];
+    int len = snprintf(head, sizeof(head), "%zu:", scope.len);
+    struct slice key = {cached->key + 1, cached->key_len - 1};
+    if (!slice_starts_with(key, (struct slice){head, (size_t)len})) {
+        return false;
+    }
+    key = (struct slice){key.ptr + len, key.len - (size_t)len};
+    return key.len > scope.len && key.ptr[scope.len] == ':' && slice_starts_with(key, scope);
+}
+
+void iceberg_manifest_cache_forget(struct iceberg_manifest_cache *cache, struct slice scope)
+{
+    if (cache == NULL || scope.len == 0) {
+        return;
+    }
+    (void)pthread_mutex_lock(&cache->lock);
+    struct scan__cached *older;
+    for (struct scan__cached *cached = cache->newest; cached != NULL; cached = older) {
+        older = cached->older;
+        if (is_of_scope(cached, scope)) {
+            evict(cache, cached);
+        }
+    }
+    (void)pthread_mutex_unlock(&cache->lock);
 }
 
 static struct scan__cached *find(struct iceberg_manifest_cache *cache, struct slice key,

@@ -452,6 +452,14 @@ TEST(scan, scopes_share_nothing_and_no_scope_keeps_nothing)
     table.options.cache_scope = scopes[0];
     CHECK_OK(iceberg_scan_plan(&table.options, sample.arena, &plan, NULL));
     CHECK(plan.counts.manifest_cache_hits > 2 && plan.counts.manifest_bytes_read == 0);
+
+    /* What is forgotten is read again, and what is another scope's stays. */
+    iceberg_manifest_cache_forget(cache, scopes[0]);
+    CHECK_OK(iceberg_scan_plan(&table.options, sample.arena, &plan, NULL));
+    CHECK(plan.counts.manifest_cache_hits == 0 && plan.counts.manifest_bytes_read > 0);
+    table.options.cache_scope = scopes[1];
+    CHECK_OK(iceberg_scan_plan(&table.options, sample.arena, &plan, NULL));
+    CHECK(plan.counts.manifest_cache_hits > 2 && plan.counts.manifest_bytes_read == 0);
 }
 
 struct hammer {

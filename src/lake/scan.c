@@ -101,6 +101,16 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
     return ERR_OK;
 }
 
+/* What manifests say has turned out wrong: perhaps they were damaged on their way, and are not
+ * trusted again. */
+static enum err doubt(const struct lake_scan *scan, enum err err)
+{
+    if (err == ERR_CORRUPT || err == ERR_NOT_FOUND) {
+        iceberg_manifest_cache_forget(scan->cache, scan->source->from.cache_scope);
+    }
+    return err;
+}
+
 static enum err open_object(struct lake_scan *scan, struct opened *object, struct errinfo *info)
 {
     struct storage_object *open CLEANUP(storage_cleanup) = NULL;
@@ -116,7 +126,7 @@ static enum err open_once(struct lake_scan *scan, struct opened *object, struct 
     pthread_mutex_lock(&object->lock);
     enum err err = atomic_load(&object->open) == NULL ? open_object(scan, object, info) : ERR_OK;
     pthread_mutex_unlock(&object->lock);
-    return err;
+    return doubt(scan, err);
 }
 
 /* Whoever reads it opens it again, and learns why not. */
@@ -385,8 +395,9 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
 {
     struct iceberg_scan_options options = options_of(scan, filter);
     struct iceberg_scan_plan plan;
-    TRY(scan->run != NULL ? lake__planned(scan->source, scan->run, filter, scan->arena, &plan, info)
-                          : iceberg_scan_plan(&options, scan->arena, &plan, info));
+    TRY(scan->run != NULL
+            ? lake__planned(scan->source, scan->run, filter, scan->arena, &plan, info)
+            : doubt(scan, iceberg_scan_plan(&options, scan->arena, &plan, info)));
     struct engine_scan_file *files = arena_calloc(scan->arena, plan.file_count + 1, sizeof(*files));
     size_t count = 0;
     if (files == NULL) {
