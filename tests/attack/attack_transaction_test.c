@@ -362,7 +362,7 @@ TEST(attack, what_changes_a_temporary_table_is_secured)
         {"DELETE FROM mine WHERE id < (SELECT max(salary) FROM people)", "42703", -1},
         {"DELETE FROM mine WHERE true RETURNING (SELECT max(ssn) FROM people)", "0A000", -1},
         {"DELETE FROM mine WHERE regexp_matches((SELECT max(name) FROM people), note)", "*", -1},
-        {"DELETE FROM mine USING vault WHERE true", "42601", -1},
+        {"DELETE FROM mine USING vault WHERE true", "0A000", -1},
         {"SELECT * FROM mine WHERE note = 'x'", NULL, 0},
         {"SELECT * FROM mine", NULL, FIXTURE_SALES},
     };

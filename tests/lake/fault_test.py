@@ -36,7 +36,7 @@ LANES = 8
 CATALOG_S, REQUEST_S, PATIENCE_S, PAUSE_S, LOAD_S = 3, 1.5, 3.5, 0.2, 8  # the last is what a busy machine adds
 SETTINGS = (f"catalog.timeout={CATALOG_S}s", "catalog.connect_timeout=1s", f"catalog.pause={int(PAUSE_S * 1000)}ms", "catalog.config_age=0",
             "catalog.answer_bytes_max=4MiB", "storage.connect_timeout=1s", f"storage.request_timeout={int(REQUEST_S * 1000)}ms",
-            f"storage.patience={int(PATIENCE_S * 1000)}ms", "storage.cache_memory=0", "log.level=debug")
+            f"storage.patience={int(PATIENCE_S * 1000)}ms", "storage.cache=false", "log.level=debug")
 STATEMENTS = ["SELECT id, k, s, p FROM {table} ORDER BY ALL", 'SELECT record_count, file_size_in_bytes FROM {schema}."{name}$files" ORDER BY ALL',
               "SELECT count(*), min(s), max(k) FROM {table}", "SELECT id, s FROM {table} WHERE id % 7 = 3 ORDER BY ALL"]
 MENDED = ("kill", "truncate", "reset", 502, 503, 504, "503, in a second", "bad chunk")  # if it happens once, nobody is told
