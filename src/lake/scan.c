@@ -395,9 +395,8 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
 {
     struct iceberg_scan_options options = options_of(scan, filter);
     struct iceberg_scan_plan plan;
-    TRY(scan->run != NULL
-            ? lake__planned(scan->source, scan->run, filter, scan->arena, &plan, info)
-            : doubt(scan, iceberg_scan_plan(&options, scan->arena, &plan, info)));
+    TRY(scan->run != NULL ? lake__planned(scan->source, scan->run, filter, scan->arena, &plan, info)
+                          : doubt(scan, iceberg_scan_plan(&options, scan->arena, &plan, info)));
     struct engine_scan_file *files = arena_calloc(scan->arena, plan.file_count + 1, sizeof(*files));
     size_t count = 0;
     if (files == NULL) {

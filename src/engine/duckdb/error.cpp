@@ -389,8 +389,8 @@ static size_t find_advice(const string &text)
     char quote = '\0'; /* that is open: names and values are in either kind */
     for (size_t at = 0; at < text.size(); at++) {
         bool is_inside_word = at > 0 && is_word(text[at - 1]);
-        bool is_apostrophe = text[at] == '\'' && is_inside_word && at + 1 < text.size() &&
-                             is_word(text[at + 1]);
+        bool is_apostrophe =
+            text[at] == '\'' && is_inside_word && at + 1 < text.size() && is_word(text[at + 1]);
         if ((text[at] == '\'' || text[at] == '"') && !is_apostrophe) {
             quote = quote == '\0' ? text[at] : quote == text[at] ? '\0' : quote;
         }
