@@ -101,6 +101,13 @@ void outcome_fini(struct outcome *outcome)
     buf_fini(&outcome->text);
 }
 
+bool fixture_fails(struct session *session, struct slice sql)
+{
+    struct outcome outcome = fixture_run(session, sql);
+    outcome_fini(&outcome);
+    return outcome.err != ERR_OK;
+}
+
 void fixture_must(struct session *session, const char *sql)
 {
     struct outcome outcome = fixture_run(session, slice_of(sql));

@@ -37,6 +37,7 @@ struct outcome fixture_run(struct session *session, struct slice sql);
 void outcome_fini(struct outcome *outcome);
 
 /* As above, must succeed. */
+bool fixture_fails(struct session *session, struct slice sql);
 void fixture_must(struct session *session, const char *sql);
 
 /* Runs as eve and fails the test if anything that comes back holds a secret. `sqlstate` NULL: must
