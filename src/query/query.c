@@ -407,8 +407,8 @@ static enum err run_refused(UNUSED struct query *query, const struct statement *
     errinfo_hint(info, "%s",
                  statement->refused_hint != NULL
                      ? statement->refused_hint
-                     : "Data is read through registered tables (CREATE EXTERNAL TABLE) and "
-                       "changed by what wrote the files.");
+                     : "Files of registered tables are changed by what wrote them; tables of "
+                       "attached local Iceberg catalogs take INSERT, DELETE and TRUNCATE.");
     return err;
 }
 

@@ -30,8 +30,8 @@ enum err change_not_temp(const struct statement *statement, struct errinfo *info
 {
     (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s works on temporary tables only",
                       statement->tag);
-    errinfo_hint(info, "Registered files are changed by what wrote them; CREATE TEMP TABLE makes a "
-                       "table of this session.");
+    errinfo_hint(info, "CREATE TEMP TABLE makes a table of this session. Tables of attached local "
+                       "Iceberg catalogs take INSERT, DELETE and TRUNCATE.");
     return ERR_UNSUPPORTED;
 }
 
