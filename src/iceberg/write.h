@@ -100,6 +100,7 @@ struct iceberg_snapshot_change {
     const struct slice *removed; /* paths of live data files */
     size_t removed_count;
     bool removes_all;                       /* instead: every live file, deletes too */
+    int64_t merged_bytes; /* not 0: manifests are written again as ones about that large */
     const struct iceberg_property *summary; /* beside the totals */
     size_t summary_count;
 };
@@ -110,6 +111,7 @@ struct iceberg_snapshot_written {
     struct slice updates;
     const struct slice *locations; /* objects that were created: orphans unless it is committed */
     size_t location_count;
+    size_t merged_count; /* manifests that others took the place of */
     int64_t snapshot_id;
     int64_t parent_id; /* ICEBERG_NO_ID = none */
 };

@@ -48,8 +48,8 @@ static enum err refuse_partial(const struct relation *relation, struct errinfo *
     return ERR_DENIED;
 }
 
-static enum err find_table(struct session *session, const struct sql_name *name,
-                           struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
+enum err dml_find(struct session *session, const struct sql_name *name, struct arena *arena,
+                  struct resolved *ret_resolved, struct errinfo *info)
 {
     TRY(resolve_relation(session, session->who, name, arena, ret_resolved, info));
     const struct relation *relation = ret_resolved->relation;
@@ -82,7 +82,7 @@ enum err dml_columns(struct session *session, const struct sql_name *name, struc
                      struct errinfo *info)
 {
     struct resolved resolved;
-    TRY(find_table(session, name, arena, &resolved, info));
+    TRY(dml_find(session, name, arena, &resolved, info));
     *ret_columns = resolved.relation->columns;
     *ret_count = resolved.relation->column_count;
     return ERR_OK;
@@ -94,7 +94,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     struct resolved resolved;
     *dml = (struct dml){.query = query};
     pthread_mutex_init(&dml->lock, NULL);
-    TRY(find_table(query->session, name, query->arena, &resolved, info));
+    TRY(dml_find(query->session, name, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
     const struct lake_table *table = relation->lake;
     dml->relation = relation;

@@ -45,6 +45,12 @@ MUST_USE enum err dml_columns(struct session *session, const struct sql_name *na
                               struct arena *arena, const struct relation_column **ret_columns,
                               size_t *ret_count, struct errinfo *info);
 
+/* The table of a lake that a statement changes, for who may: ERR_NOT_FOUND (42P01), ERR_DENIED. */
+struct resolved;
+MUST_USE enum err dml_find(struct session *session, const struct sql_name *name,
+                           struct arena *arena, struct resolved *ret_resolved,
+                           struct errinfo *info);
+
 /* Finds the table that a statement changes, for who may. ERR_NOT_FOUND (42P01), ERR_DENIED,
  * ERR_UNSUPPORTED. */
 MUST_USE enum err dml_open(struct query *query, const struct sql_name *name, struct dml *dml,

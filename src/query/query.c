@@ -452,6 +452,7 @@ static const struct {
     [STATEMENT_DEALLOCATE] = {run_deallocate, false, false},
     [STATEMENT_COPY] = {run_copy, false, true},
     [STATEMENT_COPY_IN] = {run_copy_in, false, false},
+    [STATEMENT_CALL] = {maintain_call, true, true},
     [STATEMENT_TRANSACTION] = {run_transaction, true, false},
     [STATEMENT_REFUSED] = {run_refused, false, false},
 };

@@ -215,6 +215,7 @@ static const struct {
     {"deallocate", parse_deallocate, false},
     {"copy", parse_copy, false},
     {"comment", parse_comment, false},
+    {"call", parse_call, false},
     {"insert", parse_insert, false},
     {"update", parse_update, false},
     {"delete", parse_delete, false},
@@ -230,7 +231,7 @@ static const struct {
 };
 
 static const char *const refused_words[] = {
-    "INSTALL", "LOAD",       "PRAGMA",  "CALL",    "EXPORT",   "IMPORT",  "MERGE", "VACUUM",
+    "INSTALL", "LOAD",       "PRAGMA",  "EXPORT",   "IMPORT",  "MERGE", "VACUUM",
     "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",    "DO",    "DECLARE",
     "FETCH",   "CLUSTER",    "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
 };

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/err.h"
+#include "sql/alter.h"
 #include "sql/relation.h"
 
 enum statement_kind {
@@ -20,7 +21,7 @@ enum statement_kind {
     STATEMENT_ATTACH, /* ATTACH [OR REPLACE] [IF NOT EXISTS] 'location' AS name (TYPE t, ...) */
     STATEMENT_DETACH,
     STATEMENT_DROP,        /* TABLE | VIEW | SCHEMA | USER | ROLE */
-    STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
+    STATEMENT_ALTER_TABLE, /* RENAME TO | SET SCHEMA | REFRESH | what sql/alter.h lists */
     STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
     STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query | DEFAULT VALUES [RETURNING ...] */
     STATEMENT_UPDATE,      /* UPDATE t SET a = expression, ... [WHERE ...] [RETURNING ...] */
@@ -44,6 +45,7 @@ enum statement_kind {
     STATEMENT_DEALLOCATE,
     STATEMENT_COPY,        /* COPY (query) TO 'file' (FORMAT f) */
     STATEMENT_COPY_IN,     /* COPY t [(a, ...)] FROM STDIN ... */
+    STATEMENT_CALL,        /* CALL moat.procedure(name => value, ...) */
     STATEMENT_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT ... */
     STATEMENT_REFUSED, /* a statement of the engine that this program never runs (INSTALL, PRAGMA,
                            CALL, LOAD, EXPORT, INSERT ...): `refused_word` names it */
@@ -115,13 +117,6 @@ struct statement_column {
     struct slice comment;
 };
 
-/* bucket(16, a.b), day(ts), a: of PARTITIONED BY. */
-struct statement_transform {
-    struct slice function; /* empty = the column itself */
-    struct slice column;   /* dotted */
-    uint32_t width;        /* 0 = none */
-};
-
 enum show_kind {
     SHOW_TABLES,
     SHOW_SCHEMAS,
@@ -156,6 +151,10 @@ struct statement {
     const struct statement_column *details; /* CREATE_MANAGED: of each of `columns` */
     const struct statement_transform *partitions;
     size_t partition_count;
+    const struct statement_sort *sorts; /* CREATE_MANAGED */
+    size_t sort_count;
+    struct sql_name source; /* CREATE TABLE ... LIKE */
+    bool has_source;
 
     struct slice location;                 /* CREATE_TABLE, ATTACH */
     bool format_given;                     /* CREATE_TABLE: `format` is meant */
@@ -169,8 +168,14 @@ struct statement {
         ALTER_RENAME,
         ALTER_RENAME_COLUMN,
         ALTER_SET_SCHEMA,
-        ALTER_REFRESH
+        ALTER_REFRESH,
+        ALTER_LAKE
     } alter;
+    const struct statement_alter *alters; /* ALTER_TABLE: also of ALTER_RENAME_COLUMN */
+    size_t alter_count;
+    const struct statement_argument *call_arguments; /* CALL: of `name.name` */
+    size_t call_argument_count;
+    bool is_purge; /* DROP TABLE ... PURGE */
     struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name, SET SCHEMA new_name */
     struct slice comment;          /* COMMENT; of `column` if given; empty: none */
     const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT, COPY_IN */

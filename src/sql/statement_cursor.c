@@ -299,7 +299,8 @@ enum err cursor_options(struct cursor *c, const struct relation_option **ret_opt
             return errinfo_nomem(c->info);
         }
         struct relation_option *option = &((struct relation_option *)options)[count];
-        TRY(cursor_identifier(c, "an option", &option->name));
+        TRY(c->token.kind == TOKEN_STRING ? cursor_string(c, "an option", &option->name)
+                                          : cursor_identifier(c, "an option", &option->name));
         TRY(cursor_accept_operator(c, "=", &ignored));
         if (c->token.kind == TOKEN_WORD && !token_is(&c->token, "true") &&
             !token_is(&c->token, "false") && !token_is(&c->token, "null")) {

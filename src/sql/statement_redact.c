@@ -128,6 +128,7 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_COPY_IN:
     case STATEMENT_UPDATE:
     case STATEMENT_DELETE:
+    case STATEMENT_CALL:
         return true;
     case STATEMENT_EXPLAIN:
     case STATEMENT_CREATE_TEMP:

@@ -607,6 +607,9 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_GRANT_ROLE:
     case STATEMENT_COPY:
         break;
+    case STATEMENT_CALL:
+        command->has_rows = true;
+        break;
     case STATEMENT_CREATE_API_KEY:
         command->has_rows = true;
         command->makes_key = true;
