@@ -682,3 +682,33 @@ enum err iceberg_evolve_identify(struct iceberg_evolution *e, const struct icebe
     e->changes_schema = true;
     return ERR_OK;
 }
+
+/* ---- another schema ---- */
+
+static void take_ids(struct iceberg_type *type, const struct iceberg_type *old, int32_t *last)
+{
+    struct iceberg_field *fields = fields_of(type);
+    for (size_t i = 0; i < type->field_count; i++) {
+        size_t at = old == NULL || old->id != type->id ? SIZE_MAX : find_in(old, fields[i].name);
+        const struct iceberg_field *was = at == SIZE_MAX ? NULL : &old->fields[at];
+        fields[i].id = was != NULL ? was->id : ++*last;
+        take_ids(&fields[i].type, was == NULL ? NULL : &was->type, last);
+    }
+}
+
+enum err iceberg_evolve_replace(struct iceberg_evolution *e, struct iceberg_type *root,
+                                struct errinfo *info)
+{
+    const struct iceberg_type old = e->schema.root;
+    if (!copy_type(e->arena, root, &e->schema.root)) {
+        return errinfo_nomem(info);
+    }
+    take_ids(&e->schema.root, &old, &e->last_column_id);
+    *root = e->schema.root;
+    e->schema.identifier_count = 0;
+    e->field_count = 0;
+    e->sort_count = 0;
+    e->changes_schema = e->changes_spec = e->changes_order = true;
+    e->pins_refs = true;
+    return ERR_OK;
+}

@@ -78,6 +78,11 @@ MUST_USE enum err iceberg_evolve_identify(struct iceberg_evolution *e,
                                           const struct iceberg_path *paths, size_t count,
                                           struct errinfo *info);
 
+/* Another schema altogether (REPLACE TABLE), without identifier, partitions and order. `root` is
+ * changed: fields that are called as one of now keep its id, so that what hangs on it goes on. */
+MUST_USE enum err iceberg_evolve_replace(struct iceberg_evolution *e, struct iceberg_type *root,
+                                         struct errinfo *info);
+
 /* ---- partitions and order ---- */
 
 /* `transform` as the spec writes it ("bucket[16]"); `name` empty: by column and transform. */

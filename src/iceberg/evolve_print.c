@@ -203,18 +203,19 @@ static enum err print_spec_updates(struct iceberg_evolution *e, struct buf *out,
     return ERR_OK;
 }
 
-static void print_order(const struct iceberg_evolution *e, int32_t id, struct buf *out)
+void iceberg_sort_write_fields(const struct iceberg_sort_field *fields, size_t count,
+                               struct buf *out)
 {
-    buf_printf(out, ",\"sort-order\":{\"order-id\":%d,\"fields\":[", id);
-    for (size_t i = 0; i < e->sort_count; i++) {
-        const struct iceberg_sort_field *field = &e->sorts[i];
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        const struct iceberg_sort_field *field = &fields[i];
         buf_append_str(out, i == 0 ? "{\"transform\":\"" : ",{\"transform\":\"");
         iceberg_transform_print(&field->transform, out);
         buf_printf(out, "\",\"source-id\":%d,\"direction\":\"%s\",\"null-order\":\"nulls-%s\"}",
                    field->source_ids[0], field->is_descending ? "desc" : "asc",
                    field->is_nulls_last ? "last" : "first");
     }
-    buf_append_str(out, "]}}");
+    buf_append_char(out, ']');
 }
 
 static void print_order_updates(struct iceberg_evolution *e, struct buf *out)
@@ -224,7 +225,9 @@ static void print_order_updates(struct iceberg_evolution *e, struct buf *out)
     choose_order(e, &id, &is_new);
     if (is_new) {
         begin(out, "add-sort-order");
-        print_order(e, id, out);
+        buf_printf(out, ",\"sort-order\":{\"order-id\":%d,\"fields\":", id);
+        iceberg_sort_write_fields(e->sorts, e->sort_count, out);
+        buf_append_str(out, "}}");
     } else if (id == e->metadata->default_sort_order_id) {
         e->changes_order = false;
         return;

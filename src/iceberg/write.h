@@ -156,3 +156,6 @@ MUST_USE enum err iceberg_document_text(struct slice bytes, struct arena *arena,
 
 /* JSON of a spec's fields, an array, appended. */
 void iceberg_spec_write_fields(const struct iceberg_spec *spec, struct buf *out);
+/* The same of a sort order's. */
+void iceberg_sort_write_fields(const struct iceberg_sort_field *fields, size_t count,
+                               struct buf *out);

@@ -1,6 +1,7 @@
 /* CALL moat.procedure(...): one function a procedure, found by the table in maintain_call.c. */
 #pragma once
 
+#include "iceberg/reach.h"
 #include "query/ddl_int.h"
 
 #define MAINTAIN_PARAMETERS_MAX 8
@@ -64,8 +65,22 @@ MUST_USE enum err maintain_expire_snapshots(struct maintain *call, struct errinf
 /* ---- maintain_orphans.c ---- */
 
 MUST_USE enum err maintain_remove_orphan_files(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_others.c ---- */
+
 /* By its text, without ".." in it. */
 bool maintain_is_inside(struct slice path, struct slice folder);
+struct slice maintain_without_slash(struct slice path);
+/* Adds what other tables of the catalog refer to, whose folder is in `folder`, around it or the
+ * same; and all their documents. ERR_INVALID (55000), naming none, if one cannot be read. */
+MUST_USE enum err maintain_add_others(struct ddl *ddl, struct slice folder,
+                                      struct iceberg_names *names, struct errinfo *info);
+
+/* ---- maintain_purge.c ---- */
+
+/* DROP TABLE ... PURGE: forgets the name, then removes the files of the table. */
+MUST_USE enum err maintain_purge(struct query *query, const struct statement *statement,
+                                 struct errinfo *info);
 
 /* ---- maintain_rewrite.c ---- */
 

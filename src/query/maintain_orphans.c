@@ -44,34 +44,12 @@ static enum err read_age(struct orphans *o)
     return ERR_INVALID;
 }
 
-static struct slice without_slash(struct slice path)
-{
-    while (path.len > 1 && path.ptr[path.len - 1] == '/') {
-        path.len--;
-    }
-    return path;
-}
-
-bool maintain_is_inside(struct slice path, struct slice folder)
-{
-    folder = without_slash(folder);
-    bool is_inside = path.len > folder.len && memcmp(path.ptr, folder.ptr, folder.len) == 0 &&
-                     path.ptr[folder.len] == '/';
-    for (size_t i = 0; is_inside && i + 1 < path.len; i++) { /* no way out */
-        bool is_start = i == 0 || path.ptr[i - 1] == '/';
-        bool is_up = is_start && path.ptr[i] == '.' && path.ptr[i + 1] == '.' &&
-                     (i + 2 == path.len || path.ptr[i + 2] == '/');
-        is_inside = !is_up;
-    }
-    return is_inside;
-}
-
 static enum err check_folder(struct orphans *o)
 {
     const struct catalog_iceberg *catalog = &o->call->ddl.catalog;
     struct slice location = o->call->ddl.metadata->location;
     TRY(catalog_iceberg_path(location, &o->folder, o->info));
-    o->folder = without_slash(o->folder);
+    o->folder = maintain_without_slash(o->folder);
     bool is_inside = catalog->folder_count == 0;
     for (size_t i = 0; i < catalog->folder_count; i++) {
         is_inside = is_inside || maintain_is_inside(o->folder, catalog->folders[i]);
@@ -103,67 +81,14 @@ static enum err list_files(struct orphans *o)
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
-/* ---- references ---- */
-
-static enum err not_sure(struct orphans *o)
-{
-    (void)errinfo_set(o->info, ERR_INVALID, "55000",
-                      "it is not sure which files nothing refers to: another table or view of the "
-                      "catalog cannot be read");
-    errinfo_hint(o->info, "Administrators find out which one with moat iceberg validate.");
-    return ERR_INVALID;
-}
-
-/* Another table whose folder is in this one's, around it or the same. */
-static enum err add_other(struct orphans *o, const struct catalog_iceberg_name *name)
-{
-    struct ddl *ddl = &o->call->ddl;
-    struct slice folder;
-    struct catalog_iceberg_table table;
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(o->call->query->arena, "other", 0);
-    if (arena == NULL) {
-        return errinfo_nomem(o->info);
-    }
-    enum err err = catalog_iceberg_load(&ddl->catalog, o->call->query->session->who, name->ns,
-                                        name->name, arena, &table, o->info);
-    if (err == ERR_NOT_FOUND && !name->is_view) {
-        return not_sure(o);
-    }
-    if (err != ERR_OK) {
-        return err == ERR_NOMEM ? err : not_sure(o);
-    }
-    TRY(iceberg_names_add(o->names, table.name.metadata_location, o->info));
-    if (table.name.is_view ||
-        catalog_iceberg_path(table.metadata.location, &folder, o->info) != ERR_OK) {
-        return ERR_OK; /* elsewhere */
-    }
-    folder = without_slash(folder);
-    bool is_near = slice_equal(folder, o->folder) || maintain_is_inside(folder, o->folder) ||
-                   maintain_is_inside(o->folder, folder);
-    if (!is_near) {
-        return ERR_OK;
-    }
-    err = iceberg_names_add_table(o->names, &ddl->io, &table.metadata, o->info);
-    return err == ERR_OK || err == ERR_NOMEM ? err : not_sure(o);
-}
-
 static enum err add_references(struct orphans *o)
 {
     struct ddl *ddl = &o->call->ddl;
-    struct catalog_iceberg_name *names = NULL;
-    size_t count = 0;
     TRY(ddl_reload(ddl, o->info));
     TRY(iceberg_names_add(o->names, ddl->location, o->info));
     TRY(iceberg_names_add(o->names, SLICE("version-hint.text"), o->info));
     TRY(iceberg_names_add_table(o->names, &ddl->io, ddl->metadata, o->info));
-    TRY(catalog_iceberg_names(&ddl->catalog, o->call->query->session->who, (struct slice){"", 0},
-                              o->call->query->arena, &names, &count, o->info));
-    for (size_t i = 0; i < count; i++) {
-        bool is_this = slice_equal(names[i].ns, ddl->ns) && slice_equal(names[i].name, ddl->name);
-        TRY(is_this ? ERR_OK : add_other(o, &names[i]));
-        TRY(query_check_cancelled(o->call->query, o->info));
-    }
-    return ERR_OK;
+    return maintain_add_others(ddl, o->folder, o->names, o->info);
 }
 
 /* ---- removal ---- */
