@@ -53,6 +53,11 @@ static enum err wait_before(const struct dml *dml, int retry, struct errinfo *in
 
 /* ---- one attempt ---- */
 
+static struct slice requirements_of(const struct dml *dml)
+{
+    return dml->replaced.len > 0 ? dml->replaced : SLICE("[{\"type\":\"assert-create\"}]");
+}
+
 /* Both arrays as one. */
 static enum err join(struct arena *arena, struct slice a, struct slice b, struct slice *ret_all,
                      struct errinfo *info)
@@ -93,7 +98,7 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
     a->requirements = a->written.requirements;
     a->updates = a->written.updates;
     if (dml->creation.len > 0) {
-        a->requirements = SLICE("[{\"type\":\"assert-create\"}]");
+        a->requirements = requirements_of(dml);
         TRY(join(arena, dml->creation, a->written.updates, &a->updates, info));
     }
     return ERR_OK;
@@ -107,7 +112,7 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
                                             .name = dml->name,
                                             .requirements = a->requirements,
                                             .updates = a->updates,
-                                            .creates = dml->creation.len > 0,
+                                            .creates = dml->creation.len > 0 && dml->replaced.len == 0,
                                             .now_ms = a->now_ms};
     return catalog_iceberg_commit(&dml->catalog, dml->query->session->who, &change, arena,
                                   &location, &dml->is_unknown, info);
@@ -250,21 +255,22 @@ enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
 {
     struct attempt a = {.dml = dml,
                         .metadata = dml->metadata,
-                        .requirements = SLICE("[{\"type\":\"assert-create\"}]"),
+                        .requirements = requirements_of(dml),
                         .updates = dml->creation,
                         .now_ms = clock_wall_us() / 1000};
     enum err err = try_commit(&a, dml->query->arena, info);
     if (err != ERR_OK && dml->is_unknown) {
         struct iceberg_metadata *now;
         struct errinfo ignored;
-        if (load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
+        if (dml->replaced.len > 0 ||
+            load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
             return unknown(dml, info); /* another table of that name has another uuid */
         }
         err = ERR_OK;
     }
     if (err == ERR_OK) {
         dml->is_committed = true;
-        dml->audit.operation = SLICE("create");
+        dml->audit.operation = dml->replaced.len > 0 ? SLICE("replace") : SLICE("create");
     }
     return err;
 }

@@ -11,7 +11,7 @@ struct slice maintain_without_slash(struct slice path)
 
 bool maintain_is_inside(struct slice path, struct slice folder)
 {
-    folder = without_slash(folder);
+    folder = maintain_without_slash(folder);
     bool is_inside = path.len > folder.len && memcmp(path.ptr, folder.ptr, folder.len) == 0 &&
                      path.ptr[folder.len] == '/';
     for (size_t i = 0; is_inside && i + 1 < path.len; i++) { /* no way out */

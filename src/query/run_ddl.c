@@ -233,6 +233,11 @@ enum err run_drop(struct query *query, const struct statement *statement, struct
     if (attached != NULL) {
         return run_lake_drop(query, statement, attached, info);
     }
+    if (statement->is_purge) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "PURGE is for tables of a lake: files that were registered are not "
+                           "removed");
+    }
     switch (statement->object_kind) {
     case OBJECT_TABLE:
     case OBJECT_VIEW:
