@@ -50,6 +50,9 @@ static enum err check_folder(struct orphans *o)
     struct slice location = o->call->ddl.metadata->location;
     TRY(catalog_iceberg_path(location, &o->folder, o->info));
     o->folder = maintain_without_slash(o->folder);
+    if (!arena_slice(o->call->query->arena, o->folder, &o->folder)) { /* outlives a reload */
+        return errinfo_nomem(o->info);
+    }
     bool is_inside = catalog->folder_count == 0;
     for (size_t i = 0; i < catalog->folder_count; i++) {
         is_inside = is_inside || maintain_is_inside(o->folder, catalog->folders[i]);
