@@ -55,7 +55,7 @@ static enum err wait_before(const struct dml *dml, int retry, struct errinfo *in
 
 static struct slice requirements_of(const struct dml *dml)
 {
-    return dml->replaced.len > 0 ? dml->replaced : SLICE("[{\"type\":\"assert-create\"}]");
+    return dml->required.len > 0 ? dml->required : SLICE("[{\"type\":\"assert-create\"}]");
 }
 
 /* Both arrays as one. */
@@ -112,7 +112,7 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
                                             .name = dml->name,
                                             .requirements = a->requirements,
                                             .updates = a->updates,
-                                            .creates = dml->creation.len > 0 && dml->replaced.len == 0,
+                                            .creates = dml->creation.len > 0 && dml->required.len == 0,
                                             .now_ms = a->now_ms};
     return catalog_iceberg_commit(&dml->catalog, dml->query->session->who, &change, arena,
                                   &location, &dml->is_unknown, info);
@@ -262,7 +262,7 @@ enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
     if (err != ERR_OK && dml->is_unknown) {
         struct iceberg_metadata *now;
         struct errinfo ignored;
-        if (dml->replaced.len > 0 ||
+        if (dml->required.len > 0 ||
             load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
             return unknown(dml, info); /* another table of that name has another uuid */
         }
@@ -270,7 +270,7 @@ enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
     }
     if (err == ERR_OK) {
         dml->is_committed = true;
-        dml->audit.operation = dml->replaced.len > 0 ? SLICE("replace") : SLICE("create");
+        dml->audit.operation = dml->required.len > 0 ? SLICE("replace") : SLICE("create");
     }
     return err;
 }

@@ -500,7 +500,7 @@ static enum err print_replacement(struct creator *c)
 {
     struct slice updates = {0};
     struct buf all CLEANUP(buf_fini) = {0};
-    TRY(iceberg_evolve_print(c->evolution, &c->dml->replaced, &updates, c->info));
+    TRY(iceberg_evolve_print(c->evolution, &c->dml->required, &updates, c->info));
     bool has_head = c->replaced->metadata->current_snapshot_id != ICEBERG_NO_ID;
     buf_append(&all, updates.ptr, updates.len == 0 ? 0 : updates.len - 1);
     if (has_head) {
@@ -530,7 +530,7 @@ static enum err make_replacement(struct creator *c)
     TRY(evolve(c));
     TRY(print_replacement(c));
     TRY(read_document(c, &update.document));
-    update.requirements = c->dml->replaced;
+    update.requirements = c->dml->required;
     update.updates = c->dml->creation;
     TRY(iceberg_update_apply(&update, &document, c->info));
     TRY(iceberg_metadata_parse(buf_slice(&document), c->query->arena, metadata, c->info));

@@ -21,7 +21,7 @@ struct dml {
     struct iceberg_output output;
     struct lake_write write;
     struct slice creation; /* updates that make the table: a JSON array; empty = it is there */
-    struct slice replaced; /* what they require of the table that is there; empty = none is */
+    struct slice required; /* what they require of the table that is there; empty = none is */
     const struct lake_subset *subset; /* of the table that is read for rewriting; NULL: none */
     struct access *rewriting;         /* its access */
     const struct slice *removed;      /* data files that the commit takes away */

@@ -82,6 +82,10 @@ MUST_USE enum err maintain_add_others(struct ddl *ddl, struct slice folder,
 MUST_USE enum err maintain_purge(struct query *query, const struct statement *statement,
                                  struct errinfo *info);
 
+/* ---- maintain_data.c ---- */
+
+MUST_USE enum err maintain_rewrite_data_files(struct maintain *call, struct errinfo *info);
+
 /* ---- maintain_rewrite.c ---- */
 
 MUST_USE enum err maintain_rewrite_manifests(struct maintain *call, struct errinfo *info);

@@ -511,6 +511,15 @@ def maintenance_keeps_all_that_lives(world):
     assert len(world.sql("SELECT * FROM lake.n.copy")) == 20
     world.sql("DROP TABLE lake.s.t PURGE")
     assert len(world.sql("SELECT * FROM lake.n.copy")) == 20  # which shares all of its files
+    # small files as one, rows and their ids as they were
+    world.sql("CREATE TABLE lake.s.v3 PARTITIONED BY (bucket(2, id)) WITH (format_version = 3) AS SELECT i AS id FROM range(10) r(i)")
+    for number in range(10, 16):
+        world.sql(f"INSERT INTO lake.s.v3 VALUES ({number}); DELETE FROM lake.s.v3 WHERE id = {number - 10}")
+    lineage = world.sql("SELECT id, _row_id, _last_updated_sequence_number AS n FROM lake.s.v3 ORDER BY id")
+    world.sql("CALL moat.rewrite_data_files('lake.s.v3', min_input_files => 2)")
+    assert world.sql("SELECT id, _row_id, _last_updated_sequence_number AS n FROM lake.s.v3 ORDER BY id") == lineage
+    assert world.sql('SELECT count(*) AS n FROM lake.s."v3$files"') == [{"n": 2}]
+    world.validate("v3")
     # what was written ahead of its audit is picked
     world.sql("CREATE TABLE lake.s.w AS SELECT 1 AS id")
     base = world.table("w").current_snapshot().snapshot_id
