@@ -1,4 +1,6 @@
 /* Columns. The schema is copied once, and the copy changed in place. */
+#include "iceberg/evolve.h"
+
 #include "iceberg/evolve_int.h"
 
 /* Properties with a column's dotted name behind them. */
@@ -85,8 +87,8 @@ const char *evolve__text(const struct iceberg_evolution *e, struct iceberg_path 
 {
     const char *text = "";
     for (size_t i = 0; i < path.count && text != NULL; i++) {
-        text = arena_printf(e->arena, "%s%s%.*s", text, i == 0 ? "" : ".",
-                            SLICE_ARGS(path.parts[i]));
+        text =
+            arena_printf(e->arena, "%s%s%.*s", text, i == 0 ? "" : ".", SLICE_ARGS(path.parts[i]));
     }
     return text;
 }
@@ -117,8 +119,8 @@ static bool pass_through(struct evolve_place *place, struct slice name)
             return false;
         }
         place->is_repeated = true;
-        place->is_in_map_key = place->is_in_map_key ||
-                               (place->parent->id == ICEBERG_MAP && index == 0);
+        place->is_in_map_key =
+            place->is_in_map_key || (place->parent->id == ICEBERG_MAP && index == 0);
         place->field = &fields_of(place->parent)[index];
         place->index = index;
         if (named != SIZE_MAX) {
@@ -220,8 +222,8 @@ static enum err find_index(const struct iceberg_type *parent, struct iceberg_pos
     }
     size_t after = find_in(parent, position.after);
     if (after == SIZE_MAX) {
-        return errinfo_set(info, ERR_NOT_FOUND, "42703",
-                           "column \"%.*s\" does not exist beside it", SLICE_ARGS(position.after));
+        return errinfo_set(info, ERR_NOT_FOUND, "42703", "column \"%.*s\" does not exist beside it",
+                           SLICE_ARGS(position.after));
     }
     *ret_index = after + 1;
     return ERR_OK;
@@ -411,10 +413,10 @@ static enum err follow_properties(struct iceberg_evolution *e, struct slice from
                 continue;
             }
             TRY(evolve__put(e, property->key, (struct slice){NULL, 0}, info));
-            char *key = to == NULL ? NULL
-                                   : arena_printf(e->arena, "%s%s%.*s", column_properties[k], to,
-                                                  (int)(property->key.len - end),
-                                                  property->key.ptr + end);
+            char *key = to == NULL
+                            ? NULL
+                            : arena_printf(e->arena, "%s%s%.*s", column_properties[k], to,
+                                           (int)(property->key.len - end), property->key.ptr + end);
             if (to != NULL && key == NULL) {
                 return errinfo_nomem(info);
             }
@@ -433,9 +435,9 @@ static const char *true_name(const struct iceberg_evolution *e, const struct ice
         if (evolve__holds(field, wanted->id)) {
             const char *name = arena_printf(e->arena, "%s%s%.*s", prefix,
                                             prefix[0] == '\0' ? "" : ".", SLICE_ARGS(field->name));
-            return field->id == wanted->id || name == NULL ? name
-                                                           : true_name(e, &field->type, wanted,
-                                                                       name);
+            return field->id == wanted->id || name == NULL
+                       ? name
+                       : true_name(e, &field->type, wanted, name);
         }
     }
     return prefix;

@@ -34,10 +34,16 @@ enum err evolve__put(struct iceberg_evolution *e, struct slice key, struct slice
 enum err iceberg_evolve_property(struct iceberg_evolution *e, struct slice key, struct slice value,
                                  struct errinfo *info)
 {
-    static const char *const reserved[] = {
-        "format-version",      "uuid",           "location",           "snapshot-count",
-        "current-snapshot-id", "current-schema", "current-snapshot-summary",
-        "current-snapshot-timestamp-ms",         "default-partition-spec", "default-sort-order"};
+    static const char *const reserved[] = {"format-version",
+                                           "uuid",
+                                           "location",
+                                           "snapshot-count",
+                                           "current-snapshot-id",
+                                           "current-schema",
+                                           "current-snapshot-summary",
+                                           "current-snapshot-timestamp-ms",
+                                           "default-partition-spec",
+                                           "default-sort-order"};
     if (key.len == 0) {
         return errinfo_set(info, ERR_INVALID, "22023", "a property has a name");
     }

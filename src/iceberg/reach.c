@@ -140,7 +140,8 @@ static enum err walk_snapshot(const struct walk *walk, const struct iceberg_snap
     if (snapshot->manifest_list.len > 0) {
         TRY(walk->tell(walk->context, ICEBERG_OBJECT_LIST, snapshot->manifest_list, info));
     }
-    TRY(iceberg_manifests_load(walk->io, walk->metadata, snapshot, arena, &manifests, &count, info));
+    TRY(iceberg_manifests_load(walk->io, walk->metadata, snapshot, arena, &manifests, &count,
+                               info));
     for (size_t i = 0; i < count; i++) {
         if (iceberg_names_have(walk->seen, manifests[i].path) ||
             (walk->skipped != NULL && iceberg_names_have(walk->skipped, manifests[i].path))) {
@@ -304,8 +305,8 @@ static enum err collect_forgotten(struct collector *c, const struct iceberg_io *
                               .reads_manifests = true};
     for (size_t i = 0; i < before->snapshot_count; i++) {
         int64_t id = before->snapshots[i].id;
-        bool is_forgotten = iceberg_metadata_snapshot(after, id) == NULL ||
-                            is_one_of(except, except_count, id);
+        bool is_forgotten =
+            iceberg_metadata_snapshot(after, id) == NULL || is_one_of(except, except_count, id);
         TRY(is_forgotten ? walk_snapshot(&walk, &before->snapshots[i], info) : ERR_OK);
     }
     TRY(collect_statistics(c, after, before->statistics, before->statistics_count, except,

@@ -41,7 +41,8 @@ struct iceberg_garbage_object {
 };
 
 struct iceberg_garbage {
-    struct iceberg_garbage_object *objects; /* data first: what is left of a removal that stops can be found */
+    struct iceberg_garbage_object
+        *objects; /* data first: what is left of a removal that stops can be found */
     size_t count, capacity;
 };
 

@@ -99,7 +99,7 @@ struct iceberg_snapshot_change {
     size_t added_count;
     const struct slice *removed; /* paths of live data files */
     size_t removed_count;
-    bool removes_all;                       /* instead: every live file, deletes too */
+    bool removes_all;     /* instead: every live file, deletes too */
     int64_t merged_bytes; /* not 0: manifests are written again as ones about that large */
     const struct iceberg_property *summary; /* beside the totals */
     size_t summary_count;

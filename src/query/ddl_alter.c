@@ -1,5 +1,5 @@
-/* ALTER TABLE of a lake: all actions of a statement are one change and one commit, made anew against
- * what the table is then when somebody else was first. */
+/* ALTER TABLE of a lake: all actions of a statement are one change and one commit, made anew
+ * against what the table is then when somebody else was first. */
 #include "query/ddl_int.h"
 
 #include "lake/schema.h"
@@ -392,9 +392,8 @@ enum err ddl_alter(struct query *query, const struct statement *statement, struc
 enum err ddl_comment(struct query *query, const struct statement *statement, struct errinfo *info)
 {
     struct statement_argument property = {.name = SLICE("comment"), .value = statement->comment};
-    struct statement_alter action = {.kind = ALTER_SET_PROPERTIES,
-                                     .properties = &property,
-                                     .property_count = 1};
+    struct statement_alter action = {
+        .kind = ALTER_SET_PROPERTIES, .properties = &property, .property_count = 1};
     struct statement as_alter = *statement;
     if (statement->comment.len == 0) {
         property.value = (struct slice){NULL, 0};
@@ -451,11 +450,11 @@ enum err ddl_has_no_nulls(const struct ddl *ddl, int32_t field_id, bool *ret_is_
         if (arena == NULL) {
             return errinfo_nomem(info);
         }
-        TRY(ref->is_tag ? ERR_OK
-                        : iceberg_manifests_load(&ddl->io, ddl->metadata,
-                                                 iceberg_metadata_snapshot(ddl->metadata,
-                                                                           ref->snapshot_id),
-                                                 arena, &manifests, &count, info));
+        TRY(ref->is_tag
+                ? ERR_OK
+                : iceberg_manifests_load(&ddl->io, ddl->metadata,
+                                         iceberg_metadata_snapshot(ddl->metadata, ref->snapshot_id),
+                                         arena, &manifests, &count, info));
         for (size_t i = 0; i < count && is_proven; i++) {
             if (!manifests[i].is_deletes) {
                 TRY(look_at_manifest(ddl, &manifests[i], field_id, &is_proven, info));

@@ -73,10 +73,10 @@ static enum err check_ref(const struct statement_alter *alter, const struct iceb
     const struct statement_ref *ref = &alter->ref;
     *ret_is_done = false;
     if (now == NULL) {
-        return ref->may_create ? ERR_OK
-                               : errinfo_set(info, ERR_NOT_FOUND, "42704",
-                                             "%s \"%.*s\" does not exist", kind_of(ref->is_tag),
-                                             SLICE_ARGS(ref->name));
+        return ref->may_create
+                   ? ERR_OK
+                   : errinfo_set(info, ERR_NOT_FOUND, "42704", "%s \"%.*s\" does not exist",
+                                 kind_of(ref->is_tag), SLICE_ARGS(ref->name));
     }
     if (alter->if_not_exists) {
         *ret_is_done = true;
@@ -91,7 +91,9 @@ static enum err check_ref(const struct statement_alter *alter, const struct iceb
                ? ERR_OK
                : errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" is %s and cannot be replaced so",
                              SLICE_ARGS(ref->name),
-                             is_main ? "the table itself" : now->is_tag ? "a tag" : "a branch");
+                             is_main       ? "the table itself"
+                             : now->is_tag ? "a tag"
+                                           : "a branch");
 }
 
 static enum err set_ref(const struct ddl *ddl, const struct statement_alter *alter,

@@ -227,12 +227,10 @@ enum err ddl_transform(const struct statement_transform *item, struct arena *are
         const char *transform;
         bool has_width;
     } words[] = {
-        {"", "identity", false},        {"identity", "identity", false},
-        {"bucket", "bucket", true},     {"truncate", "truncate", true},
-        {"year", "year", false},        {"years", "year", false},
-        {"month", "month", false},      {"months", "month", false},
-        {"day", "day", false},          {"days", "day", false},
-        {"date", "day", false},         {"hour", "hour", false},
+        {"", "identity", false},        {"identity", "identity", false}, {"bucket", "bucket", true},
+        {"truncate", "truncate", true}, {"year", "year", false},         {"years", "year", false},
+        {"month", "month", false},      {"months", "month", false},      {"day", "day", false},
+        {"days", "day", false},         {"date", "day", false},          {"hour", "hour", false},
         {"hours", "hour", false},       {"void", "void", false},
     };
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {

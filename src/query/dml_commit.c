@@ -112,7 +112,8 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
                                             .name = dml->name,
                                             .requirements = a->requirements,
                                             .updates = a->updates,
-                                            .creates = dml->creation.len > 0 && dml->required.len == 0,
+                                            .creates =
+                                                dml->creation.len > 0 && dml->required.len == 0,
                                             .now_ms = a->now_ms};
     return catalog_iceberg_commit(&dml->catalog, dml->query->session->who, &change, arena,
                                   &location, &dml->is_unknown, info);
@@ -262,8 +263,7 @@ enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
     if (err != ERR_OK && dml->is_unknown) {
         struct iceberg_metadata *now;
         struct errinfo ignored;
-        if (dml->required.len > 0 ||
-            load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
+        if (dml->required.len > 0 || load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
             return unknown(dml, info); /* another table of that name has another uuid */
         }
         err = ERR_OK;

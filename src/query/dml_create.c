@@ -352,8 +352,8 @@ static enum err inherit_properties(struct creator *c, const struct iceberg_metad
     for (size_t i = 0; i < metadata->property_count; i++) {
         bool is_said = !is_inherited(metadata->properties[i].key);
         for (size_t k = 0; k < c->creation.property_count; k++) {
-            is_said = is_said ||
-                      slice_equal(c->creation.properties[k].key, metadata->properties[i].key);
+            is_said =
+                is_said || slice_equal(c->creation.properties[k].key, metadata->properties[i].key);
         }
         if (!is_said) {
             properties[count++] = metadata->properties[i];
@@ -474,8 +474,7 @@ static enum err evolve(struct creator *c)
         struct slice text;
         TRY(ddl_transform(item, arena, &text, c->info));
         TRY(ddl_path(&c->schema, item->column, arena, &path, c->info));
-        TRY(iceberg_evolve_partition_add(c->evolution, path, text, (struct slice){"", 0},
-                                         c->info));
+        TRY(iceberg_evolve_partition_add(c->evolution, path, text, (struct slice){"", 0}, c->info));
     }
     TRY(ddl_sorts(&c->schema, c->statement->sorts, c->statement->sort_count, arena, &wants,
                   c->info));
@@ -512,8 +511,7 @@ static enum err print_replacement(struct creator *c)
         buf_append_str(&all, "{\"action\":\"set-properties\",\"updates\":{}}");
     }
     buf_append_char(&all, ']');
-    return !buf_failed(&all) &&
-                   arena_slice(c->query->arena, buf_slice(&all), &c->dml->creation)
+    return !buf_failed(&all) && arena_slice(c->query->arena, buf_slice(&all), &c->dml->creation)
                ? ERR_OK
                : errinfo_nomem(c->info);
 }

@@ -7,14 +7,29 @@
 #include "query/policy_int.h"
 #include "sql/scan.h"
 
-#define SQL_BIGINT {"BIGINT", 6}
-#define SQL_VARCHAR {"VARCHAR", 7}
-#define COLUMN(id, name, type) {id, {name, sizeof(name) - 1}, {name, sizeof(name) - 1}, type}
+#define SQL_BIGINT                                                                                 \
+    {                                                                                              \
+        "BIGINT", 6                                                                                \
+    }
+#define SQL_VARCHAR                                                                                \
+    {                                                                                              \
+        "VARCHAR", 7                                                                               \
+    }
+#define COLUMN(id, name, type)                                                                     \
+    {                                                                                              \
+        id, {name, sizeof(name) - 1}, {name, sizeof(name) - 1}, type                               \
+    }
 #define COLUMNS_MAX 8
 
 /* What all that take a table begin with, and all that change it end with. */
-#define TABLE {"table", MAINTAIN_TEXT, true}
-#define DRY_RUN {"dry_run", MAINTAIN_BOOLEAN, false}
+#define TABLE                                                                                      \
+    {                                                                                              \
+        "table", MAINTAIN_TEXT, true                                                               \
+    }
+#define DRY_RUN                                                                                    \
+    {                                                                                              \
+        "dry_run", MAINTAIN_BOOLEAN, false                                                         \
+    }
 
 struct parameter {
     const char *name;
@@ -181,8 +196,8 @@ static bool parse_time(struct slice text, struct arena *arena, int64_t *ret_ms)
         const struct iceberg_type type = {.id = types[i]};
         struct iceberg_value value;
         if (lake_value_parse(&type, text, arena, &value)) {
-            *ret_ms = types[i] == ICEBERG_DATE ? value.integer * INT64_C(86400000)
-                                               : value.integer / 1000;
+            *ret_ms =
+                types[i] == ICEBERG_DATE ? value.integer * INT64_C(86400000) : value.integer / 1000;
             return true;
         }
     }
@@ -200,9 +215,8 @@ static enum err read_value(struct maintain *call, const struct statement_argumen
     }
     switch (parameter->type) {
     case MAINTAIN_TEXT:
-        return out->text.len > 0
-                   ? ERR_OK
-                   : bad_argument(call, argument, parameter->name, "a text", info);
+        return out->text.len > 0 ? ERR_OK
+                                 : bad_argument(call, argument, parameter->name, "a text", info);
     case MAINTAIN_INTEGER:
         return slice_to_i64(out->text, &out->number)
                    ? ERR_OK
@@ -297,9 +311,9 @@ enum err maintain_name(const struct maintain *call, struct slice text, struct sq
         return errinfo_set(info, ERR_INVALID, "42602", "\"%.*s\" is no name of a table",
                            SLICE_ARGS(text));
     }
-    *ret_name = (struct sql_name){count == 3 ? parts[0] : (struct slice){"", 0},
-                                  count >= 2 ? parts[count - 2] : (struct slice){"", 0},
-                                  parts[count - 1]};
+    *ret_name =
+        (struct sql_name){count == 3 ? parts[0] : (struct slice){"", 0},
+                          count >= 2 ? parts[count - 2] : (struct slice){"", 0}, parts[count - 1]};
     return ERR_OK;
 }
 

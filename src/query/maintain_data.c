@@ -142,8 +142,8 @@ static enum err choose_files(struct packing *p)
     struct slice said = iceberg_metadata_property(ddl->metadata, "write.target-file-size-bytes");
     bool is_said = slice_to_i64(said, &target) && target > 0;
     target = is_said ? target : TARGET_BYTES_DEFAULT;
-    int64_t least = values[MIN_INPUT_FILES].is_given ? values[MIN_INPUT_FILES].number
-                                                     : INPUT_FILES_DEFAULT;
+    int64_t least =
+        values[MIN_INPUT_FILES].is_given ? values[MIN_INPUT_FILES].number : INPUT_FILES_DEFAULT;
     if (least < 2) {
         return errinfo_set(p->info, ERR_INVALID, "22023", "\"min_input_files\" is 2 or more");
     }
@@ -157,8 +157,7 @@ static enum err choose_files(struct packing *p)
     TRY(iceberg_manifests_load(&ddl->io, ddl->metadata, snapshot, p->call->query->arena, &manifests,
                                &count, p->info));
     for (size_t i = 0; i < count; i++) {
-        TRY(manifests[i].is_deletes ? ERR_OK
-                                    : read_manifest(p, &manifests[i], target / 4 * 3));
+        TRY(manifests[i].is_deletes ? ERR_OK : read_manifest(p, &manifests[i], target / 4 * 3));
     }
     return choose_groups(p, least);
 }
@@ -217,8 +216,8 @@ static enum err check_still_right(const struct packing *p, const struct ddl *ddl
     bool is_right = true;
     while (is_right && id != p->snapshot_id) {
         const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(ddl->metadata, id);
-        is_right = !p->is_all && snapshot != NULL &&
-                   slice_equal(snapshot->operation, SLICE("append"));
+        is_right =
+            !p->is_all && snapshot != NULL && slice_equal(snapshot->operation, SLICE("append"));
         id = is_right ? snapshot->parent_id : id;
     }
     if (is_right) {

@@ -27,7 +27,8 @@ struct expiry {
     size_t removed_refs;
 };
 
-static int64_t property(const struct iceberg_metadata *metadata, const char *name, int64_t otherwise)
+static int64_t property(const struct iceberg_metadata *metadata, const char *name,
+                        int64_t otherwise)
 {
     int64_t value;
     return slice_to_i64(iceberg_metadata_property(metadata, name), &value) && value >= 0
@@ -135,8 +136,7 @@ static enum err choose(struct expiry *e, const struct iceberg_metadata *metadata
         }
     }
     for (size_t i = 0; i < count; i++) {
-        bool is_staged =
-            !is_in_line[i] && metadata->snapshots[i].timestamp_ms >= e->older_than_ms;
+        bool is_staged = !is_in_line[i] && metadata->snapshots[i].timestamp_ms >= e->older_than_ms;
         if (!e->is_kept[i] && !is_staged) {
             e->expired[e->expired_count++] = metadata->snapshots[i].id;
         }
@@ -210,8 +210,8 @@ static bool is_own(const struct ddl *ddl, struct slice location)
            maintain_is_inside(path, folder);
 }
 
-static enum err remove_all(struct expiry *e, const struct iceberg_garbage *garbage,
-                           int64_t *counts, int64_t *ret_failed, struct errinfo *info)
+static enum err remove_all(struct expiry *e, const struct iceberg_garbage *garbage, int64_t *counts,
+                           int64_t *ret_failed, struct errinfo *info)
 {
     const struct iceberg_output *output = &e->call->ddl.output;
     for (size_t i = 0; i < garbage->count; i++) {

@@ -23,7 +23,7 @@ struct maintain_value {
 /* One call; lives on its stack. */
 struct maintain {
     struct query *query;
-    struct ddl ddl;                                         /* of those that have a table */
+    struct ddl ddl;                                        /* of those that have a table */
     struct maintain_value values[MAINTAIN_PARAMETERS_MAX]; /* in the procedure's order */
     bool is_dry_run;
     struct buf lines; /* the result: JSON lines */

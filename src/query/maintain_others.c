@@ -33,8 +33,9 @@ static enum err not_sure(struct errinfo *info)
 }
 
 /* Another table whose folder is in this one's, around it or the same. */
-static enum err add_other(struct ddl *ddl, struct slice own, const struct catalog_iceberg_name *name,
-                          struct iceberg_names *names, struct errinfo *info)
+static enum err add_other(struct ddl *ddl, struct slice own,
+                          const struct catalog_iceberg_name *name, struct iceberg_names *names,
+                          struct errinfo *info)
 {
     struct slice folder;
     struct catalog_iceberg_table table;

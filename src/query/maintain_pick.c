@@ -33,8 +33,8 @@ static enum err check_new(const struct pick *pick, const struct ddl *ddl, struct
              iceberg_metadata_snapshot(metadata, metadata->current_snapshot_id);
          at != NULL && steps-- > 0; at = iceberg_metadata_snapshot(metadata, at->parent_id)) {
         int64_t from;
-        bool is_from = slice_to_i64(summary_of(at, "source-snapshot-id"), &from) &&
-                       from == pick->source->id;
+        bool is_from =
+            slice_to_i64(summary_of(at, "source-snapshot-id"), &from) && from == pick->source->id;
         bool is_wap = wap.len > 0 && (slice_equal(summary_of(at, "wap.id"), wap) ||
                                       slice_equal(summary_of(at, "published-wap-id"), wap));
         if (at->id == pick->source->id || is_from || is_wap) {

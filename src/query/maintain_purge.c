@@ -35,8 +35,7 @@ static void remove_one(struct purge *p, struct slice location)
     struct slice path;
     bool is_own = catalog_iceberg_path(location, &path, &ignored) == ERR_OK &&
                   maintain_is_inside(path, p->folder) && !iceberg_names_have(p->names, location);
-    bool is_removed =
-        is_own && output->remove(output->context, location, &ignored) == ERR_OK;
+    bool is_removed = is_own && output->remove(output->context, location, &ignored) == ERR_OK;
     p->removed += is_removed;
     p->kept += !is_removed; /* an orphan: nothing names it */
 }
@@ -64,8 +63,8 @@ enum err maintain_purge(struct query *query, const struct statement *statement,
 {
     struct purge p = {0};
     enum err err = ddl_open(query, &statement->name, &p.ddl, info);
-    if (err == ERR_OK && slice_equal_fold(iceberg_metadata_property(p.ddl.metadata, "gc.enabled"),
-                                          SLICE("false"))) {
+    if (err == ERR_OK &&
+        slice_equal_fold(iceberg_metadata_property(p.ddl.metadata, "gc.enabled"), SLICE("false"))) {
         err = errinfo_set(info, ERR_INVALID, "55000",
                           "the files of table \"%.*s\" are not removed: its property gc.enabled is "
                           "false",

@@ -46,8 +46,8 @@ static enum err build(void *context, struct ddl *ddl, struct arena *arena,
     ddl_print_ref_requirement(move->branch, move->before, &requirements);
     buf_append_char(&requirements, ']');
     buf_append_char(&updates, '[');
-    ddl_print_set_ref(move->branch, move->after,
-                      iceberg_metadata_ref(ddl->metadata, move->branch), &updates);
+    ddl_print_set_ref(move->branch, move->after, iceberg_metadata_ref(ddl->metadata, move->branch),
+                      &updates);
     buf_append_char(&updates, ']');
     ddl->audit.snapshot_before = move->before;
     ddl->audit.snapshot_after = move->after;
@@ -82,8 +82,8 @@ static enum err choose_ancestor(const struct move *move, const struct ddl *ddl, 
     if (is_ancestor(ddl->metadata, move->before, snapshot->id)) {
         return ERR_OK;
     }
-    (void)errinfo_set(info, ERR_INVALID, "22023",
-                      "snapshot %lld is no ancestor of the current one", (long long)snapshot->id);
+    (void)errinfo_set(info, ERR_INVALID, "22023", "snapshot %lld is no ancestor of the current one",
+                      (long long)snapshot->id);
     errinfo_hint(info, "moat.set_current_snapshot takes any snapshot.");
     return ERR_INVALID;
 }
@@ -126,9 +126,8 @@ static enum err choose_any(const struct move *move, const struct ddl *ddl, int64
 {
     const struct iceberg_snapshot *snapshot;
     const struct maintain_value *values = move->call->values;
-    TRY(values[1].is_given
-            ? iceberg_travel_to_id(ddl->metadata, values[1].number, &snapshot, info)
-            : iceberg_travel_to_ref(ddl->metadata, values[2].text, &snapshot, info));
+    TRY(values[1].is_given ? iceberg_travel_to_id(ddl->metadata, values[1].number, &snapshot, info)
+                           : iceberg_travel_to_ref(ddl->metadata, values[2].text, &snapshot, info));
     *ret_id = snapshot->id;
     return ERR_OK;
 }
@@ -199,8 +198,7 @@ enum err maintain_register_table(struct maintain *call, struct errinfo *info)
         return ERR_NOT_FOUND;
     }
     const struct catalog_iceberg *catalog = &attached->catalog;
-    struct slice ns =
-        name.schema.len > 0 ? name.schema : slice_of(query->session->default_schema);
+    struct slice ns = name.schema.len > 0 ? name.schema : slice_of(query->session->default_schema);
     TRY(catalog_iceberg_locate(query->session->who, call->values[1].text, query->arena, &location,
                                info));
     TRY(catalog_iceberg_io_of(catalog, query->session->who, NULL, query->arena, &io, info));

@@ -50,11 +50,11 @@ enum alter_kind {
 struct statement_ref {
     struct slice name;
     bool is_tag;
-    bool may_create;     /* REPLACE alone: it must be there */
+    bool may_create; /* REPLACE alone: it must be there */
     bool may_replace;
     bool has_version;
-    int64_t version;        /* snapshot id; else the table's current one */
-    int64_t retain_ms;      /* -1 = not said, as below */
+    int64_t version;   /* snapshot id; else the table's current one */
+    int64_t retain_ms; /* -1 = not said, as below */
     int64_t keep_snapshots;
     int64_t keep_ms;
 };

@@ -175,7 +175,7 @@ struct statement {
     size_t alter_count;
     const struct statement_argument *call_arguments; /* CALL: of `name.name` */
     size_t call_argument_count;
-    bool is_purge; /* DROP TABLE ... PURGE */
+    bool is_purge;                 /* DROP TABLE ... PURGE */
     struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name, SET SCHEMA new_name */
     struct slice comment;          /* COMMENT; of `column` if given; empty: none */
     const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT, COPY_IN */

@@ -42,9 +42,9 @@ static enum err parse_position(struct cursor *c, struct statement_alter *a, bool
 
 static enum err parse_type(struct cursor *c, struct slice *ret_type)
 {
-    static const char *const stops[] = {"not",   "null",  "default",    "comment", "first",
-                                        "after", "using", "constraint", "primary", "unique",
-                                        "check", "references"};
+    static const char *const stops[] = {"not",     "null",   "default", "comment",
+                                        "first",   "after",  "using",   "constraint",
+                                        "primary", "unique", "check",   "references"};
     return cursor_expression(c, stops, ARRAY_COUNT(stops), true, ret_type);
 }
 
@@ -263,7 +263,7 @@ static enum err parse_unit(struct cursor *c, int64_t number, int64_t *ret_ms, bo
     static const struct {
         const char *word;
         int64_t minutes;
-    } units[] = {{"days", 1440}, {"day", 1440},   {"hours", 60},
+    } units[] = {{"days", 1440}, {"day", 1440},  {"hours", 60},
                  {"hour", 60},   {"minutes", 1}, {"minute", 1}};
     *ret_taken = false;
     for (size_t i = 0; i < ARRAY_COUNT(units); i++) {
@@ -460,8 +460,8 @@ static enum err parse_action(struct cursor *c, struct statement_alter *a)
         const char *word;
         enum err (*parse)(struct cursor *c, struct statement_alter *a);
     } actions[] = {
-        {"add", parse_add},          {"drop", parse_drop_action},  {"rename", parse_rename_column},
-        {"replace", parse_replace},  {"create", parse_create_ref}, {"set", parse_set_action},
+        {"add", parse_add},         {"drop", parse_drop_action},  {"rename", parse_rename_column},
+        {"replace", parse_replace}, {"create", parse_create_ref}, {"set", parse_set_action},
     };
     bool taken;
     *a = (struct statement_alter){0};

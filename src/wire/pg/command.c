@@ -543,13 +543,9 @@ static enum err find_constant(struct words *words, struct pg_command *command)
 
 /* ---- all others ---- */
 
-static enum err parse_statement(struct words *words, struct pg_command *command)
+static void classify(const struct statement *statement, struct pg_command *command)
 {
-    struct statement statement;
-    command->kind = COMMAND_STATEMENT;
-    TRY(statement_parse(words->text, words->arena, &statement, words->info));
-    command->text = words->text;
-    switch (statement.kind) {
+    switch (statement->kind) {
     case STATEMENT_QUERY:
         command->is_select = true;
         __attribute__((fallthrough));
@@ -579,7 +575,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_INSERT:
     case STATEMENT_UPDATE:
     case STATEMENT_DELETE:
-        command->has_rows = statement.returning.len > 0;
+        command->has_rows = statement->returning.len > 0;
         command->takes_values = true;
         __attribute__((fallthrough));
     case STATEMENT_COPY_IN:
@@ -615,6 +611,15 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
         command->makes_key = true;
         break;
     }
+}
+
+static enum err parse_statement(struct words *words, struct pg_command *command)
+{
+    struct statement statement;
+    command->kind = COMMAND_STATEMENT;
+    TRY(statement_parse(words->text, words->arena, &statement, words->info));
+    command->text = words->text;
+    classify(&statement, command);
     return ERR_OK;
 }
 
