@@ -45,7 +45,9 @@ static enum err parse_type(struct cursor *c, struct slice *ret_type)
     static const char *const stops[] = {"not",     "null",   "default", "comment",
                                         "first",   "after",  "using",   "constraint",
                                         "primary", "unique", "check",   "references"};
-    return cursor_expression(c, stops, ARRAY_COUNT(stops), true, ret_type);
+    return c->token.kind == TOKEN_END
+               ? cursor_expected(c, "a type")
+               : cursor_expression(c, stops, ARRAY_COUNT(stops), true, ret_type);
 }
 
 static enum err parse_literal_or_null(struct cursor *c, struct slice *ret_literal)
