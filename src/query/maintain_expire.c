@@ -195,7 +195,7 @@ static enum err find_garbage(struct expiry *e, struct iceberg_garbage *garbage,
                                     e->expired_count, arena, garbage, info);
     }
     const struct iceberg_metadata *before = ddl->metadata;
-    struct arena *old CLEANUP(arena_cleanup) = TAKE(ddl->loaded);
+    struct arena *old UNUSED CLEANUP(arena_cleanup) = TAKE(ddl->loaded);
     TRY(ddl_reload(ddl, info));
     return iceberg_garbage_find(&ddl->io, before, ddl->metadata, NULL, 0, arena, garbage, info);
 }
