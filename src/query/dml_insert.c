@@ -149,29 +149,15 @@ static enum err run_dml(struct dml *dml, const struct statement *statement, stru
     TRY(match_columns(dml, statement, count, &from, info));
     TRY(dml_print_select(dml, rows, count, from, &text, info));
     TRY(dml_write(dml, buf_slice(&text), info));
-    if (dml->added_count > 0) { /* no rows make no snapshot */
-        TRY(dml_commit(dml, "append", false, info));
-    }
-    char *tag = arena_printf(query->arena, "INSERT 0 %llu", (unsigned long long)dml->rows);
-    query->tag = tag == NULL ? query->tag : tag;
-    return tag == NULL ? errinfo_nomem(info) : ERR_OK;
+    TRY(dml_commit_rows(dml, info)); /* no rows make no snapshot */
+    return dml_tag(dml, dml->rows, info);
 }
 
 /* Errors of finding the table point at its name. */
 enum err dml_open_at(struct query *query, const struct statement *statement, struct dml *dml,
                      struct errinfo *info)
 {
-    enum err err = ERR_OK;
-    if (statement->returning.len > 0) {
-        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                          "%s ... RETURNING is not there for tables of lakes", statement->tag);
-        errinfo_position(info, statement_position(query->statement, statement->returning));
-        *dml = (struct dml){.query = query};
-        pthread_mutex_init(&dml->lock, NULL);
-        err = ERR_UNSUPPORTED;
-    } else {
-        err = dml_open(query, &statement->name, dml, info);
-    }
+    enum err err = dml_open(query, &statement->name, dml, info);
     if (err != ERR_OK && err != ERR_NOMEM && info != NULL && info->position == 0) {
         errinfo_position(info, statement_position(query->statement, statement->name.name));
     }
@@ -180,16 +166,7 @@ enum err dml_open_at(struct query *query, const struct statement *statement, str
 
 enum err dml_insert(struct query *query, const struct statement *statement, struct errinfo *info)
 {
-    struct dml *dml = arena_calloc(query->arena, 1, sizeof(*dml));
-    if (dml == NULL) {
-        return errinfo_nomem(info);
-    }
-    enum err err = dml_open_at(query, statement, dml, info);
-    if (err == ERR_OK) {
-        err = run_dml(dml, statement, info);
-    }
-    dml_close(dml);
-    return err;
+    return dml_run_change(query, statement, run_dml, info);
 }
 
 enum err dml_truncate(struct query *query, const struct statement *statement, struct errinfo *info)

@@ -427,6 +427,7 @@ static const struct {
     [STATEMENT_INSERT] = {run_insert, false, false},
     [STATEMENT_UPDATE] = {run_update, false, false},
     [STATEMENT_DELETE] = {run_delete, false, false},
+    [STATEMENT_MERGE] = {dml_merge, false, false},
     [STATEMENT_TRUNCATE] = {run_truncate, false, false},
     [STATEMENT_COMMENT] = {run_comment, true, false},
     [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true, false},
@@ -458,7 +459,8 @@ static const struct {
 
 static bool takes_values(enum statement_kind kind)
 {
-    return kind == STATEMENT_INSERT || kind == STATEMENT_UPDATE || kind == STATEMENT_DELETE;
+    return kind == STATEMENT_INSERT || kind == STATEMENT_UPDATE ||
+           kind == STATEMENT_DELETE || kind == STATEMENT_MERGE;
 }
 
 static enum err run_statement(struct query *query, const struct query_parameter *parameters,

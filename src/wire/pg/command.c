@@ -578,6 +578,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
         break;
     case STATEMENT_INSERT:
     case STATEMENT_UPDATE:
+    case STATEMENT_MERGE:
     case STATEMENT_DELETE:
         command->has_rows = statement.returning.len > 0;
         command->takes_values = true;
