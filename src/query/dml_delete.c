@@ -48,20 +48,12 @@ static enum err print_victims(const struct statement *statement, struct dml_text
     return buf_failed(&name) || dml_text_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
-static enum err find_victims(struct dml *dml, const struct statement *statement,
-                             struct lake_rows *rows, struct errinfo *info)
+static enum err run_victims(struct dml *dml, struct plan *plan, struct lake_rows *rows,
+                            struct errinfo *info)
 {
     struct query *query = dml->query;
     struct session *session = query->session;
-    struct dml_text text CLEANUP(dml_text_fini) = {0};
     struct buf bound CLEANUP(buf_fini) = {0};
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    TRY(print_victims(statement, &text, info));
-    enum err err = plan_build(session, query, buf_slice(&text.sql), &plan, info);
-    if (err != ERR_OK) {
-        dml_text_position(query, &text, info);
-        return err;
-    }
     TRY(dml_check_plan(dml, plan, info));
     TRY(query_move(query, QUERY_ADMITTED, info));
     TRY(access_open(session->warehouse, session->who, plan, NULL, &query->access, info));
@@ -70,10 +62,27 @@ static enum err find_victims(struct dml *dml, const struct statement *statement,
         return errinfo_nomem(info);
     }
     TRY(dml_run(dml, buf_slice(&bound), info));
-    err = dml_pull_victims(dml, rows, info);
+    enum err err = dml_pull_victims(dml, rows, info);
     dml_stop(dml);
     if (err != ERR_OK) {
         query_clean_error(query, false, info);
+    }
+    return err;
+}
+
+static enum err find_victims(struct dml *dml, const struct statement *statement,
+                             struct lake_rows *rows, struct errinfo *info)
+{
+    struct query *query = dml->query;
+    struct dml_text text CLEANUP(dml_text_fini) = {0};
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    TRY(print_victims(statement, &text, info));
+    enum err err = plan_build(query->session, query, buf_slice(&text.sql), &plan, info);
+    if (err == ERR_OK) {
+        err = run_victims(dml, plan, rows, info);
+    }
+    if (err != ERR_OK) {
+        dml_text_position(query, &text, info);
     }
     return err;
 }

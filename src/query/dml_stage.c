@@ -182,13 +182,19 @@ enum err dml_stage(struct dml *dml, const struct dml_text *text, struct temp_tab
         parts[i].at += shift;
     }
     enum err err = plan_build(query->session, query, buf_slice(&whole.sql), &plan, info);
+    if (err == ERR_OK && dml->reads_rows != NULL) {
+        err = dml_check_plan(dml, plan, info);
+    }
+    if (err == ERR_OK) {
+        err = query_move(query, QUERY_ADMITTED, info);
+    }
+    if (err == ERR_OK) {
+        err = keep_rows(dml, &shape, plan, &query->access, ret_rows, info);
+    }
     if (err != ERR_OK) {
         dml_text_position(query, &whole, info);
-        return err;
     }
-    TRY(dml->reads_rows ? dml_check_plan(dml, plan, info) : ERR_OK);
-    TRY(query_move(query, QUERY_ADMITTED, info));
-    return keep_rows(dml, &shape, plan, &query->access, ret_rows, info);
+    return err;
 }
 
 /* ---- what reads it ---- */
@@ -312,9 +318,7 @@ static enum err plan_returning(struct dml *dml, const struct statement *statemen
     dml_text_part(&text, statement->returning);
     dml_print_named(dml, alias, &text.sql);
     TRY(dml_text_failed(&text) ? errinfo_nomem(info) : ERR_OK);
-    enum err err =
-        dml_plan_staged(dml->query->session, rows, buf_slice(&text.sql), &plan, info);
-    TRY(err);
+    TRY(dml_plan_staged(dml->query->session, rows, buf_slice(&text.sql), &plan, info));
     if (plan->table_count != 1 || plan->tables[0].relation->kind != RELATION_TEMP) {
         return errinfo_set(info, ERR_UNSUPPORTED, NULL,
                            "RETURNING reads the rows that were changed, and no other tables");

@@ -554,6 +554,10 @@ enum err run_insert(struct query *query, const struct statement *statement, stru
     if (session_temp(query->session, &statement->name) == NULL) {
         return dml_insert(query, statement, info);
     }
+    if (statement->is_overwrite || statement->is_by_name) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s is not there for temporary tables",
+                           statement->is_overwrite ? "INSERT OVERWRITE" : "INSERT ... BY NAME");
+    }
     TRY(begin(query, statement, &table, info));
     bool *is_numbered = arena_calloc(query->arena, table->column_count + 1, sizeof(bool));
     if (is_numbered == NULL) {
