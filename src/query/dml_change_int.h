@@ -51,8 +51,6 @@ MUST_USE enum err dml_pull_victims(struct dml *dml, struct lake_rows *victims,
 MUST_USE enum err dml_return(struct dml *dml, const struct statement *statement,
                              struct temp_table *rows, struct errinfo *info);
 MUST_USE enum err dml_give(struct query *query, struct errinfo *info);
-/* " FROM (SELECT c0 AS "a", ... ) AS alias". */
-void dml_print_named(const struct dml *dml, struct slice alias, struct buf *out);
 
 /* ---- dml_values.c: what SET and VALUES say ---- */
 

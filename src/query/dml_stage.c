@@ -199,8 +199,9 @@ enum err dml_stage(struct dml *dml, const struct dml_text *text, struct temp_tab
 
 /* ---- what reads it ---- */
 
-enum err dml_plan_staged(struct session *session, struct temp_table *rows, struct slice text,
-                         struct plan **ret_plan, struct errinfo *info)
+/* Errors point into the text. */
+static enum err plan_over(struct session *session, struct temp_table *rows, struct slice text,
+                          struct plan **ret_plan, struct errinfo *info)
 {
     const struct sql_name name = {.schema = SLICE(TEMP_SCHEMA), .name = rows->name};
     struct temp_table *now CLEANUP(temp_table_cleanup) = NULL;
@@ -209,14 +210,20 @@ enum err dml_plan_staged(struct session *session, struct temp_table *rows, struc
     now = found == NULL ? NULL : temp_table_ref(found);
     TRY(session_set_temp(session, rows->name, rows, info));
     enum err err = plan_build_new(session, NULL, text, &plan, info);
-    enum err back = session_set_temp(session, rows->name, now, info);
+    TRY(err);
+    TRY(session_set_temp(session, rows->name, now, info));
+    *ret_plan = TAKE(plan);
+    return ERR_OK;
+}
+
+enum err dml_plan_staged(struct session *session, struct temp_table *rows, struct slice text,
+                         struct plan **ret_plan, struct errinfo *info)
+{
+    enum err err = plan_over(session, rows, text, ret_plan, info);
     if (err != ERR_OK && info != NULL) {
         info->position = 0;
     }
-    TRY(err);
-    TRY(back);
-    *ret_plan = TAKE(plan);
-    return ERR_OK;
+    return err;
 }
 
 static enum err pull(struct dml *dml, struct lake_rows *victims, struct errinfo *info)
@@ -290,7 +297,7 @@ enum err dml_staged_victims(struct dml *dml, struct temp_table *rows, struct lak
 /* ---- RETURNING ---- */
 
 /* The rows as the statement calls them. */
-void dml_print_named(const struct dml *dml, struct slice alias, struct buf *out)
+static void print_named(const struct dml *dml, struct slice alias, struct buf *out)
 {
     const struct iceberg_type *root = &dml->write.schema->root;
     buf_append_str(out, " FROM (SELECT ");
@@ -307,33 +314,20 @@ void dml_print_named(const struct dml *dml, struct slice alias, struct buf *out)
     sql_quote_name(out, alias);
 }
 
-static enum err plan_returning(struct dml *dml, const struct statement *statement,
-                               struct temp_table *rows, struct plan **ret_plan,
-                               struct errinfo *info)
-{
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    struct dml_text text CLEANUP(dml_text_fini) = {0};
-    struct slice alias = statement->alias.len > 0 ? statement->alias : statement->name.name;
-    buf_append_str(&text.sql, "SELECT ");
-    dml_text_part(&text, statement->returning);
-    dml_print_named(dml, alias, &text.sql);
-    TRY(dml_text_failed(&text) ? errinfo_nomem(info) : ERR_OK);
-    TRY(dml_plan_staged(dml->query->session, rows, buf_slice(&text.sql), &plan, info));
-    if (plan->table_count != 1 || plan->tables[0].relation->kind != RELATION_TEMP) {
-        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                           "RETURNING reads the rows that were changed, and no other tables");
-    }
-    *ret_plan = TAKE(plan);
-    return ERR_OK;
-}
-
+/* Columns r<i> of what a plan gives, and a text that reads them under their names. */
 static enum err returned_shape(struct query *query, struct plan *plan,
-                               struct temp_table *ret_shape, struct errinfo *info)
+                               struct temp_table *ret_shape, struct buf *names,
+                               struct errinfo *info)
 {
     struct engine_column *found;
     size_t count;
     size_t at = 0;
-    TRY(run_describe_plan(query, plan, &found, &count, info));
+    enum err err = run_describe_plan(query, plan, &found, &count, info);
+    if (err != ERR_OK) {
+        struct query bound = {.session = query->session, .plan = plan};
+        query_clean_error(&bound, true, info);
+        return err;
+    }
     struct relation_column *columns = arena_calloc(query->arena, count + 1, sizeof(*columns));
     if (columns == NULL) {
         return errinfo_nomem(info);
@@ -344,12 +338,43 @@ static enum err returned_shape(struct query *query, struct plan *plan,
             return errinfo_nomem(info);
         }
         add_column(columns, &at, slice_of(name), found[i].type);
+        buf_printf(names, i == 0 ? "SELECT r%zu AS " : ", r%zu AS ", i);
+        sql_quote_name(names, found[i].name);
     }
+    buf_append_str(names, " FROM " DML_STAGE);
     *ret_shape = (struct temp_table){.name = SLICE(DML_STAGE_NAME),
                                      .uuid = slice_of(query->id),
                                      .columns = columns,
                                      .column_count = count,
                                      .quota = session_temp_quota(query->session)};
+    return buf_failed(names) ? errinfo_nomem(info) : ERR_OK;
+}
+
+/* What is wrong with it points into the statement. */
+static enum err plan_returning(struct dml *dml, const struct statement *statement,
+                               struct temp_table *rows, struct temp_table *ret_shape,
+                               struct buf *names, struct errinfo *info)
+{
+    struct query *query = dml->query;
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    struct dml_text text CLEANUP(dml_text_fini) = {0};
+    struct slice alias = statement->alias.len > 0 ? statement->alias : statement->name.name;
+    buf_append_str(&text.sql, "SELECT ");
+    dml_text_part(&text, statement->returning);
+    print_named(dml, alias, &text.sql);
+    TRY(dml_text_failed(&text) ? errinfo_nomem(info) : ERR_OK);
+    enum err err = plan_over(query->session, rows, buf_slice(&text.sql), &plan, info);
+    if (err == ERR_OK) {
+        err = returned_shape(query, plan, ret_shape, names, info);
+    }
+    if (err != ERR_OK) {
+        dml_text_position(query, &text, info);
+        return err;
+    }
+    if (plan->table_count != 1 || plan->tables[0].relation->kind != RELATION_TEMP) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "RETURNING reads the rows that were changed, and no other tables");
+    }
     return ERR_OK;
 }
 
@@ -363,27 +388,12 @@ static enum err print_returned(struct dml *dml, const struct statement *statemen
     buf_append_str(out, " FROM (SELECT ");
     buf_append_slice(out, statement->returning);
     buf_append_char(out, '\n');
-    dml_print_named(dml, alias, out);
+    print_named(dml, alias, out);
     buf_append_str(out, ") AS \"moat returned\" (");
     for (size_t i = 0; i < shape->column_count; i++) {
         buf_printf(out, i == 0 ? "r%zu" : ", r%zu", i);
     }
     buf_append_char(out, ')');
-    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
-}
-
-static enum err names_of(struct query *query, struct plan *plan, struct buf *out,
-                         struct errinfo *info)
-{
-    struct engine_column *found;
-    size_t count;
-    TRY(run_describe_plan(query, plan, &found, &count, info));
-    buf_append_str(out, "SELECT ");
-    for (size_t i = 0; i < count; i++) {
-        buf_printf(out, i == 0 ? "r%zu AS " : ", r%zu AS ", i);
-        sql_quote_name(out, found[i].name);
-    }
-    buf_append_str(out, " FROM " DML_STAGE);
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
@@ -393,7 +403,6 @@ enum err dml_return(struct dml *dml, const struct statement *statement, struct t
     struct query *query = dml->query;
     struct temp_table shape;
     struct temp_table *given CLEANUP(temp_table_cleanup) = NULL;
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
     struct plan *kept CLEANUP(plan_cleanup) = NULL;
     struct access *access CLEANUP(access_cleanup) = NULL;
     struct buf text CLEANUP(buf_fini) = {0};
@@ -401,9 +410,7 @@ enum err dml_return(struct dml *dml, const struct statement *statement, struct t
     if (statement->returning.len == 0) {
         return ERR_OK;
     }
-    TRY(plan_returning(dml, statement, rows, &plan, info));
-    TRY(returned_shape(query, plan, &shape, info));
-    TRY(names_of(query, plan, &names, info));
+    TRY(plan_returning(dml, statement, rows, &shape, &names, info));
     TRY(print_returned(dml, statement, &shape, &text, info));
     TRY(dml_plan_staged(query->session, rows, buf_slice(&text), &kept, info));
     TRY(keep_rows(dml, &shape, kept, &access, &given, info));
