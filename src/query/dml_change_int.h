@@ -68,6 +68,13 @@ MUST_USE enum err dml_values_open(struct dml_values *values, struct errinfo *inf
 MUST_USE enum err dml_values_print(const struct dml_values *values, size_t index,
                                    struct dml_text *out, struct errinfo *info);
 
+/* ---- dml_condition.c ---- */
+
+/* Where partitions and bounds decide that the statement's condition holds for all rows of some
+ * files and for none of the others: those are `removed`, and nothing is read. */
+MUST_USE enum err dml_remove_whole(struct dml *dml, const struct statement *statement,
+                                   bool *ret_is_done, struct errinfo *info);
+
 /* ---- dml_change.c ---- */
 
 struct slice dml_alias(const struct statement *statement);

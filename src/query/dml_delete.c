@@ -127,6 +127,13 @@ static enum err delete_unseen(struct dml *dml, const struct statement *statement
                               struct errinfo *info)
 {
     struct lake_rows *rows CLEANUP(lake_rows_cleanup) = NULL;
+    bool is_done;
+    TRY(dml_remove_whole(dml, statement, &is_done, info));
+    if (is_done) { /* nobody reads a row of it */
+        TRY(query_move(dml->query, QUERY_SECURED, info));
+        TRY(dml_commit_rows(dml, info));
+        return dml_tag(dml, dml->rows, info);
+    }
     TRY(lake_rows_open(&rows, info));
     TRY(find_victims(dml, statement, rows, info));
     uint64_t count = lake_rows_count(rows);

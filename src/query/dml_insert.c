@@ -236,7 +236,7 @@ static enum err find_replaced(struct dml *dml, struct errinfo *info)
 {
     struct arena *arena = dml->query->arena;
     struct iceberg_scan_plan plan;
-    TRY(dml_plan_files(dml, &plan, info));
+    TRY(dml_plan_files(dml, NULL, &plan, info));
     struct slice *keys = arena_calloc(arena, dml->added_count + 1, sizeof(*keys));
     struct slice *removed = arena_calloc(arena, plan.file_count + 1, sizeof(*removed));
     if (keys == NULL || removed == NULL) {

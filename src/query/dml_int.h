@@ -123,10 +123,12 @@ MUST_USE enum err dml_tag(struct dml *dml, uint64_t rows, struct errinfo *info);
 /* SELECT the kept columns FROM the table: what a rewriting keeps. */
 MUST_USE enum err dml_print_survivors(const struct dml *dml, struct buf *out,
                                       struct errinfo *info);
-/* The data files of the table as it was loaded, with their deletes. */
+/* The data files of the table as it was loaded that may have rows of the filter (NULL: all), with
+ * their metrics and deletes. */
+struct iceberg_expression;
 struct iceberg_scan_plan;
-MUST_USE enum err dml_plan_files(struct dml *dml, struct iceberg_scan_plan *ret_plan,
-                                 struct errinfo *info);
+MUST_USE enum err dml_plan_files(struct dml *dml, const struct iceberg_expression *filter,
+                                 struct iceberg_scan_plan *ret_plan, struct errinfo *info);
 /* The rows that go: their files are written again without them, or delete files say so, as the
  * table's properties have it. */
 MUST_USE enum err dml_remove(struct dml *dml, struct lake_rows *rows, struct errinfo *info);

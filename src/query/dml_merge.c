@@ -31,6 +31,20 @@ static bool has(const struct statement *statement, int when)
     return false;
 }
 
+static enum err check_clauses(const struct statement *statement, struct errinfo *info)
+{
+    bool is_settled[3] = {false, false, false};
+    for (size_t i = 0; i < statement->merge_count; i++) {
+        const struct statement_merge *clause = &statement->merges[i];
+        if (is_settled[clause->when]) {
+            return errinfo_set(info, ERR_SYNTAX, NULL,
+                               "unreachable WHEN clause specified after unconditional WHEN clause");
+        }
+        is_settled[clause->when] = clause->condition.len == 0;
+    }
+    return ERR_OK;
+}
+
 static enum err open_values(struct merger *m)
 {
     const struct statement *statement = m->statement;
@@ -211,6 +225,7 @@ static enum err merge_rows(struct dml *dml, const struct statement *statement,
                            "table name \"%.*s\" specified more than once", SLICE_ARGS(m.source));
     }
     TRY(open_values(&m));
+    TRY(check_clauses(statement, info));
     if (!has(statement, MERGE_MATCHED) && !has(statement, MERGE_NOT_MATCHED) &&
         !has(statement, MERGE_NOT_MATCHED_BY_SOURCE)) {
         return errinfo_set(info, ERR_SYNTAX, NULL, "MERGE does nothing in every case");

@@ -7,13 +7,16 @@
 
 #include "iceberg/delete_write.h"
 
-enum err dml_plan_files(struct dml *dml, struct iceberg_scan_plan *ret_plan, struct errinfo *info)
+enum err dml_plan_files(struct dml *dml, const struct iceberg_expression *filter,
+                        struct iceberg_scan_plan *ret_plan, struct errinfo *info)
 {
     const struct lake_table *table = dml->relation->lake;
     struct iceberg_scan_options options = {.io = &dml->io,
                                            .metadata = dml->metadata,
                                            .snapshot = table->snapshot,
                                            .schema = dml->write.schema,
+                                           .filter = filter,
+                                           .want_metrics = filter != NULL,
                                            .thread_count = 1};
     return iceberg_scan_plan(&options, dml->query->arena, ret_plan, info);
 }
@@ -207,7 +210,7 @@ enum err dml_remove(struct dml *dml, struct lake_rows *rows, struct errinfo *inf
     }
     bool is_marked = merges_on_read(dml);
     struct slice *removed = arena_calloc(dml->query->arena, subset.count + 1, sizeof(*removed));
-    TRY(removed == NULL ? errinfo_nomem(info) : dml_plan_files(dml, &plan, info));
+    TRY(removed == NULL ? errinfo_nomem(info) : dml_plan_files(dml, NULL, &plan, info));
     TRY(find_touched(dml, &subset, &plan, &touched, info));
     for (size_t i = 0; i < subset.count; i++) {
         bool goes = is_whole(&touched[i]);

@@ -97,9 +97,10 @@ class Pair:
             action = rng.choice(("DELETE", "UPDATE SET s = s.s || t.s, g = s.g", "UPDATE SET d = s.d, n = CASE WHEN t.n > 3 THEN s.n ELSE t.n END", "DO NOTHING"))
             clauses.append(f"WHEN MATCHED AND {self.condition(rng.choice('ts'))} THEN {action}")
         columns = "id, g, s, p, d, n"
-        clauses += rng.sample(["WHEN MATCHED THEN UPDATE SET *", "WHEN NOT MATCHED THEN INSERT *", f"WHEN NOT MATCHED BY SOURCE AND {self.condition()} THEN DELETE",
+        clauses += rng.sample([f"WHEN NOT MATCHED BY SOURCE AND {self.condition()} THEN DELETE",
                                f"WHEN NOT MATCHED AND {self.condition('s')} THEN INSERT (id, s, g) VALUES (s.id, 'new', s.g)",
-                               f"WHEN NOT MATCHED BY SOURCE AND {self.condition()} THEN UPDATE SET s = 'alone', g = 1"], rng.randint(1, 4))
+                               f"WHEN NOT MATCHED BY SOURCE AND {self.condition()} THEN UPDATE SET s = 'alone', g = 1"], rng.randint(0, 3))
+        clauses += rng.sample(["WHEN MATCHED THEN UPDATE SET *", "WHEN NOT MATCHED THEN INSERT *"], rng.randint(1, 2))
         text = f"MERGE INTO {{t}} AS t USING ({source}) AS s ON t.id = s.id {' '.join(clauses)}"
         stars = ", ".join(f"{column} = s.{column}" for column in columns.split(", "))
         twin = text.replace("UPDATE SET *", f"UPDATE SET {stars}").replace("INSERT *", f"INSERT ({columns}) VALUES ({', '.join('s.' + c for c in columns.split(', '))})")
