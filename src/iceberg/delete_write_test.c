@@ -121,9 +121,9 @@ TEST(delete_write, whatever_allocation_fails_it_says_so)
         struct buf puffin CLEANUP(buf_fini) = {0};
         struct iceberg_file file = {.referenced_data_file = slice_of(paths[0])};
         struct iceberg_file files[FILES];
-        enum err err = arena == NULL ? ERR_NOMEM
-                                     : iceberg_position_deletes_write(sets.all[0], &file, arena,
-                                                                      &out, NULL);
+        enum err err = arena == NULL
+                           ? ERR_NOMEM
+                           : iceberg_position_deletes_write(sets.all[0], &file, arena, &out, NULL);
         if (err == ERR_OK) {
             err = write_puffin(&sets, files, &puffin, NULL);
         }

@@ -170,8 +170,8 @@ static void put_u64(struct buf *out, uint64_t value)
 }
 
 /* A dictionary of the path, and one run of its index. */
-static enum err put_paths(struct column *column, struct slice path, uint64_t count,
-                          struct buf *out, struct errinfo *info)
+static enum err put_paths(struct column *column, struct slice path, uint64_t count, struct buf *out,
+                          struct errinfo *info)
 {
     struct buf plain CLEANUP(buf_fini) = {0};
     put_u32(&plain, (uint32_t)path.len);

@@ -21,8 +21,7 @@ uint64_t lake_rows_count(const struct lake_rows *rows);
  * of their deleted rows. */
 MUST_USE enum err lake_rows_add_deleted(struct lake_rows *rows, struct engine *engine,
                                         const struct lake_source *source,
-                                        const struct iceberg_scan_plan *plan,
-                                        struct errinfo *info);
+                                        const struct iceberg_scan_plan *plan, struct errinfo *info);
 /* Their files, and where in them they are: views of `rows`, in the arena. */
 MUST_USE enum err lake_rows_subset(const struct lake_rows *rows, struct arena *arena,
                                    struct lake_subset *ret_subset, struct errinfo *info);

@@ -126,7 +126,8 @@ static enum err write_probe(const struct statement *statement, const struct temp
     if (statement->kind == STATEMENT_INSERT) {
         return write_insert_probe(statement->query, out, info);
     }
-    if (statement->kind == STATEMENT_MERGE) { /* which names are in view differs from part to part */
+    if (statement->kind ==
+        STATEMENT_MERGE) { /* which names are in view differs from part to part */
         return count_parameters(statement->text, out, info);
     }
     buf_append_str(out, "SELECT 1");
@@ -259,8 +260,8 @@ static bool is_change(struct slice statement)
     struct token token;
     scanner_init(&scanner, statement);
     return scanner_next(&scanner, &token, NULL) == ERR_OK &&
-           (token_is(&token, "insert") || token_is(&token, "update") || token_is(&token, "delete") ||
-            token_is(&token, "merge"));
+           (token_is(&token, "insert") || token_is(&token, "update") ||
+            token_is(&token, "delete") || token_is(&token, "merge"));
 }
 
 enum err session_describe(struct session *session, struct slice statement, struct arena *arena,

@@ -57,10 +57,9 @@ static void print_new_rows(const struct dml *dml, struct buf *out)
             is_first = false;
         }
     }
-    buf_append_str(out, dml->write.keeps_lineage
-                            ? ", m_row AS _row_id, CAST(NULL AS BIGINT) AS "
-                              "_last_updated_sequence_number"
-                            : "");
+    buf_append_str(out, dml->write.keeps_lineage ? ", m_row AS _row_id, CAST(NULL AS BIGINT) AS "
+                                                   "_last_updated_sequence_number"
+                                                 : "");
     buf_printf(out, " FROM " DML_STAGE " WHERE m_kind <> %d", (int)DML_DELETED);
 }
 
@@ -83,12 +82,11 @@ enum err dml_apply(struct dml *dml, const struct statement *statement, struct te
                    struct errinfo *info)
 {
     struct lake_rows *victims CLEANUP(lake_rows_cleanup) = NULL;
-    uint64_t inserted;
     if (temp_table_rows(rows) == 0) {
         return dml_return(dml, statement, rows, info);
     }
     TRY(lake_rows_open(&victims, info));
-    TRY(dml_staged_victims(dml, rows, victims, &inserted, info));
+    TRY(dml_staged_victims(dml, rows, victims, info));
     TRY(dml_remove(dml, victims, info));
     dml->write.keeps_lineage = dml->metadata->format_version > 2 && lake_rows_count(victims) > 0;
     TRY(write_rows(dml, rows, info));
@@ -114,8 +112,9 @@ static enum err print_update(const struct dml *dml, const struct statement *stat
     }
     buf_printf(&out->sql, "%s._file AS m_file, %s._pos AS m_pos, %d AS m_kind, ", alias, alias,
                (int)DML_UPDATED);
-    buf_printf(&out->sql, dml->metadata->format_version > 2 ? "%s._row_id AS m_row"
-                                                            : "CAST(NULL AS BIGINT) AS m_row",
+    buf_printf(&out->sql,
+               dml->metadata->format_version > 2 ? "%s._row_id AS m_row"
+                                                 : "CAST(NULL AS BIGINT) AS m_row",
                alias);
     for (size_t i = 0; i < root->field_count; i++) {
         if (lake_write_keeps(&root->fields[i])) {

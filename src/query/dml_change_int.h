@@ -42,8 +42,7 @@ MUST_USE enum err dml_plan_staged(struct session *session, struct temp_table *ro
                                   struct slice text, struct plan **ret_plan, struct errinfo *info);
 /* The rows of the table that are changed or go. ERR_INVALID (21000): one of them twice. */
 MUST_USE enum err dml_staged_victims(struct dml *dml, struct temp_table *rows,
-                                     struct lake_rows *victims, uint64_t *ret_inserted,
-                                     struct errinfo *info);
+                                     struct lake_rows *victims, struct errinfo *info);
 /* Takes what the engine gives: _file and _pos. */
 MUST_USE enum err dml_pull_victims(struct dml *dml, struct lake_rows *victims,
                                    struct errinfo *info);

@@ -220,8 +220,8 @@ static enum err check_still_right(const struct attempt *a, struct errinfo *info)
     char property[64];
     (void)snprintf(property, sizeof(property), "write.%s.isolation-level",
                    is_right ? "delete" : dml->reads_rows);
-    if (!is_right && slice_equal_fold(iceberg_metadata_property(dml->metadata, property),
-                                      SLICE("snapshot"))) {
+    if (!is_right &&
+        slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
         int64_t id = a->metadata->current_snapshot_id;
         is_right = true;
         while (is_right && id != dml->metadata->current_snapshot_id) {

@@ -170,8 +170,10 @@ static struct iceberg_expression *read_leaf(struct reader *r)
     static const struct {
         const char *text;
         enum iceberg_operator op;
-    } operators[] = {{"=", ICEBERG_EQUAL},           {"<", ICEBERG_LESS},
-                     {"<=", ICEBERG_LESS_EQUAL},     {">", ICEBERG_GREATER},
+    } operators[] = {{"=", ICEBERG_EQUAL},
+                     {"<", ICEBERG_LESS},
+                     {"<=", ICEBERG_LESS_EQUAL},
+                     {">", ICEBERG_GREATER},
                      {">=", ICEBERG_GREATER_EQUAL}};
     const struct iceberg_field *field = read_column(r);
     if (r->is_odd) {
@@ -204,8 +206,7 @@ static struct iceberg_expression *read_leaf(struct reader *r)
 static const struct iceberg_expression *read_condition(const struct dml *dml,
                                                        const struct statement *statement)
 {
-    struct reader r = {
-        .dml = dml, .alias = dml_alias(statement), .arena = dml->query->arena};
+    struct reader r = {.dml = dml, .alias = dml_alias(statement), .arena = dml->query->arena};
     scanner_init(&r.scanner, statement->where);
     next(&r);
     struct iceberg_expression *all = read_leaf(&r);
@@ -217,8 +218,7 @@ static const struct iceberg_expression *read_condition(const struct dml *dml,
 
 /* ---- the files ---- */
 
-static bool is_decided(const struct iceberg_scan_file *file,
-                       const struct iceberg_expression *bound)
+static bool is_decided(const struct iceberg_scan_file *file, const struct iceberg_expression *bound)
 {
     return file->delete_count == 0 && file->equality_delete_count == 0 &&
            ((file->residual != NULL && file->residual->op == ICEBERG_TRUE) ||

@@ -24,7 +24,8 @@ struct dml {
     struct slice creation; /* updates that make the table: a JSON array; empty = it is there */
     const struct lake_subset *subset; /* of the table that is read for rewriting; NULL: none */
     struct access *rewriting;         /* its access */
-    const char *reads_rows; /* delete, update, merge: which properties say how; NULL: it only adds */
+    const char
+        *reads_rows; /* delete, update, merge: which properties say how; NULL: it only adds */
     const struct slice *removed; /* data files that the commit takes away */
     size_t removed_count;
     struct iceberg_file *deletes; /* delete files that it brings */
@@ -121,8 +122,7 @@ MUST_USE enum err dml_run_change(struct query *query, const struct statement *st
 /* "UPDATE 5". */
 MUST_USE enum err dml_tag(struct dml *dml, uint64_t rows, struct errinfo *info);
 /* SELECT the kept columns FROM the table: what a rewriting keeps. */
-MUST_USE enum err dml_print_survivors(const struct dml *dml, struct buf *out,
-                                      struct errinfo *info);
+MUST_USE enum err dml_print_survivors(const struct dml *dml, struct buf *out, struct errinfo *info);
 /* The data files of the table as it was loaded that may have rows of the filter (NULL: all), with
  * their metrics and deletes. */
 struct iceberg_expression;

@@ -209,8 +209,7 @@ static enum err print_merge(struct merger *m)
 
 /* ---- running ---- */
 
-static enum err merge_rows(struct dml *dml, const struct statement *statement,
-                           struct errinfo *info)
+static enum err merge_rows(struct dml *dml, const struct statement *statement, struct errinfo *info)
 {
     struct merger m = {.dml = dml,
                        .statement = statement,

@@ -48,8 +48,7 @@ static enum err find_touched(struct dml *dml, const struct lake_subset *subset,
     qsort(all, subset->count, sizeof(*all), compare_touched);
     for (size_t i = 0; i < plan->file_count; i++) {
         struct touched key = {.path = plan->files[i].file.path};
-        struct touched *found =
-            bsearch(&key, all, subset->count, sizeof(*all), compare_touched);
+        struct touched *found = bsearch(&key, all, subset->count, sizeof(*all), compare_touched);
         if (found != NULL) {
             found->file = &plan->files[i];
         }
@@ -153,8 +152,7 @@ static enum err write_vectors(struct dml *dml, const struct touched *touched, si
 }
 
 static enum err mark(struct dml *dml, struct lake_rows *rows, const struct iceberg_scan_plan *plan,
-                      const struct touched *touched,
-                     size_t count, struct errinfo *info)
+                     const struct touched *touched, size_t count, struct errinfo *info)
 {
     struct arena *arena = dml->query->arena;
     dml->deletes = arena_calloc(arena, count + 1, sizeof(*dml->deletes));

@@ -33,8 +33,7 @@ bool dml_text_failed(const struct dml_text *text)
 }
 
 /* From a place in the text to the one in the statement that it was written from, or to none. */
-void dml_text_position(const struct query *query, const struct dml_text *text,
-                       struct errinfo *info)
+void dml_text_position(const struct query *query, const struct dml_text *text, struct errinfo *info)
 {
     size_t at = info == NULL ? 0 : info->position;
     const struct dml_part *parts = (const void *)text->parts.ptr;
@@ -254,35 +253,32 @@ enum err dml_pull_victims(struct dml *dml, struct lake_rows *victims, struct err
                                  SLICE_ARGS(dml->name));
 }
 
-/* Sets `query->engine` off on a plan over the file; `access` lives as long as it runs. */
-static enum err open_staged(struct dml *dml, struct temp_table *rows, struct slice text,
-                            struct access **access, struct errinfo *info)
+static enum err read_victims(struct dml *dml, struct temp_table *rows, struct lake_rows *victims,
+                             struct errinfo *info)
 {
     struct session *session = dml->query->session;
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    struct plan *plan CLEANUP(plan_cleanup) = NULL; /* outlives its access */
+    struct access *access CLEANUP(access_cleanup) = NULL;
     struct buf bound CLEANUP(buf_fini) = {0};
-    TRY(dml_plan_staged(session, rows, text, &plan, info));
-    TRY(access_open(session->warehouse, session->who, plan, NULL, access, info));
-    if (access_bind(*access, plan->physical_sql, &bound) != ERR_OK) {
+    TRY(dml_plan_staged(session, rows,
+                        SLICE("SELECT m_file, m_pos FROM " DML_STAGE " WHERE m_file IS NOT NULL"),
+                        &plan, info));
+    TRY(access_open(session->warehouse, session->who, plan, NULL, &access, info));
+    if (access_bind(access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    return dml_run(dml, buf_slice(&bound), info);
+    TRY(dml_run(dml, buf_slice(&bound), info));
+    enum err err = dml_pull_victims(dml, victims, info);
+    dml_stop(dml);
+    return err;
 }
 
 enum err dml_staged_victims(struct dml *dml, struct temp_table *rows, struct lake_rows *victims,
-                            uint64_t *ret_inserted, struct errinfo *info)
+                            struct errinfo *info)
 {
-    struct access *access CLEANUP(access_cleanup) = NULL;
-    uint64_t before = temp_table_rows(rows);
-    TRY(open_staged(dml, rows,
-                    SLICE("SELECT m_file, m_pos FROM " DML_STAGE " WHERE m_file IS NOT NULL"),
-                    &access, info));
-    enum err err = dml_pull_victims(dml, victims, info);
-    dml_stop(dml);
-    TRY(err);
+    TRY(read_victims(dml, rows, victims, info));
     uint64_t distinct = lake_rows_count(victims);
-    uint64_t given = lake_rows_added(victims);
-    if (given != distinct) {
+    if (lake_rows_added(victims) != distinct) {
         (void)errinfo_set(info, ERR_INVALID, "21000",
                           "%s would change a row of \"%.*s\" a second time", dml->query->tag,
                           SLICE_ARGS(dml->name));
@@ -290,7 +286,6 @@ enum err dml_staged_victims(struct dml *dml, struct temp_table *rows, struct lak
                            "the table.");
         return ERR_INVALID;
     }
-    *ret_inserted = before - given;
     return ERR_OK;
 }
 
@@ -315,9 +310,8 @@ static void print_named(const struct dml *dml, struct slice alias, struct buf *o
 }
 
 /* Columns r<i> of what a plan gives, and a text that reads them under their names. */
-static enum err returned_shape(struct query *query, struct plan *plan,
-                               struct temp_table *ret_shape, struct buf *names,
-                               struct errinfo *info)
+static enum err returned_shape(struct query *query, struct plan *plan, struct temp_table *ret_shape,
+                               struct buf *names, struct errinfo *info)
 {
     struct engine_column *found;
     size_t count;

@@ -67,10 +67,10 @@ static enum err resolve(const struct dml_values *values, size_t index, struct dm
     struct token token;
     scanner_init(&scanner, values->set->paths[index]);
     /* t.a is the column a, unless the table has a column t. */
-    bool is_of_alias = values->set->paths[index].len > 0 && values->alias.len > 0 &&
-                       slice_equal_fold(name, values->alias) &&
-                       find_field(&dml->write.schema->root, name) ==
-                           dml->write.schema->root.field_count;
+    bool is_of_alias =
+        values->set->paths[index].len > 0 && values->alias.len > 0 &&
+        slice_equal_fold(name, values->alias) &&
+        find_field(&dml->write.schema->root, name) == dml->write.schema->root.field_count;
     TRY(is_of_alias ? ERR_OK : add_step(values, name, name, target, info));
     for (;;) {
         TRY(scanner_next(&scanner, &token, info)); /* the dot */

@@ -30,8 +30,9 @@ enum err change_not_temp(const struct statement *statement, struct errinfo *info
 {
     (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s works on temporary tables only",
                       statement->tag);
-    errinfo_hint(info, "CREATE TEMP TABLE makes a table of this session. Tables of attached "
-                       "Iceberg catalogs are written with INSERT, UPDATE, DELETE, MERGE and TRUNCATE.");
+    errinfo_hint(info,
+                 "CREATE TEMP TABLE makes a table of this session. Tables of attached "
+                 "Iceberg catalogs are written with INSERT, UPDATE, DELETE, MERGE and TRUNCATE.");
     return ERR_UNSUPPORTED;
 }
 

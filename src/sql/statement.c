@@ -231,9 +231,9 @@ static const struct {
 };
 
 static const char *const refused_words[] = {
-    "INSTALL", "LOAD",       "PRAGMA",  "CALL",    "EXPORT",   "IMPORT",  "VACUUM",
-    "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",    "DO",    "DECLARE",
-    "FETCH",   "CLUSTER",    "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
+    "INSTALL",    "LOAD",    "PRAGMA",  "CALL",     "EXPORT",  "IMPORT", "VACUUM",  "ANALYZE",
+    "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",    "DO",     "DECLARE", "FETCH",
+    "CLUSTER",    "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
 };
 
 static enum err unknown_word(struct cursor *c)

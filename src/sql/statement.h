@@ -23,9 +23,9 @@ enum statement_kind {
     STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
     STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
     STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query | DEFAULT VALUES [RETURNING ...] */
-    STATEMENT_UPDATE,      /* UPDATE t SET a = expression, ... [FROM ...] [WHERE ...] [RETURNING ...] */
-    STATEMENT_DELETE,      /* DELETE FROM t [a] [USING ...] [WHERE ...] [RETURNING ...] */
-    STATEMENT_MERGE,       /* MERGE INTO t [a] USING s ON ... WHEN ... [RETURNING ...] */
+    STATEMENT_UPDATE, /* UPDATE t SET a = expression, ... [FROM ...] [WHERE ...] [RETURNING ...] */
+    STATEMENT_DELETE, /* DELETE FROM t [a] [USING ...] [WHERE ...] [RETURNING ...] */
+    STATEMENT_MERGE,  /* MERGE INTO t [a] USING s ON ... WHEN ... [RETURNING ...] */
     STATEMENT_TRUNCATE,
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
@@ -205,7 +205,7 @@ struct statement {
     const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT, COPY_IN */
     const struct slice *types;     /* CREATE_TEMP, CREATE_MANAGED: of each column, empty where none
                                       is given; UPDATE: the expression of each */
-    const struct slice *paths;    /* UPDATE: statement_assignments.paths */
+    const struct slice *paths;     /* UPDATE: statement_assignments.paths */
     size_t column_count;
     const struct temp_rule *rules; /* CREATE_TEMP */
     size_t rule_count;

@@ -236,9 +236,9 @@ static enum err parse_action(struct cursor *c, struct statement_merge *clause)
     if (clause->when == MERGE_MATCHED) {
         TRY(cursor_accept_operator(c, "*", &clause->is_star));
     }
-    return clause->is_star ? ERR_OK
-                           : parse_assignments(c, condition_ends, ARRAY_COUNT(condition_ends),
-                                               &clause->set);
+    return clause->is_star
+               ? ERR_OK
+               : parse_assignments(c, condition_ends, ARRAY_COUNT(condition_ends), &clause->set);
 }
 
 enum err parse_merge(struct cursor *c, struct statement *s)
