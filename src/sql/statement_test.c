@@ -752,7 +752,8 @@ TEST(statement, merge_has_its_clauses)
 {
     struct statement s = parsed(
         "merge into l.s.t as d using (select 1) as s (a, b) on d.a = case when true then s.a end "
-        "when matched and case when d.b then true end then update set x.y = case when 1 then 2 end, "
+        "when matched and case when d.b then true end then update set x.y = case when 1 then 2 "
+        "end, "
         "b = 3 when not matched by source then delete when not matched by target and s.a > 1 then "
         "insert (a, b) values (s.a, default) when matched then do nothing returning d.a");
     CHECK(s.kind == STATEMENT_MERGE && s.merge_count == 4);
