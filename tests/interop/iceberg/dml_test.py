@@ -8,7 +8,10 @@ the files, `moat iceberg validate` is clean and no file is left that nothing nam
 """
 
 import random
+import signal
+import subprocess
 import sys
+import time
 
 import write_test
 from write_test import ARGUMENTS, World, plain, read_by_all
@@ -196,7 +199,32 @@ def many_deleted_rows_are_read_by_all(world):
         assert [row["id"] for row in rows] == [i for i in range(400000) if (i % 400 == 0 or i <= 1000) and i % 3 != 0]
 
 
-write_test.TESTS = (random_changes_are_duckdbs, returned_rows_are_duckdbs, every_type_survives_a_change, many_deleted_rows_are_read_by_all)
+def changes_at_once_lose_nothing(world):
+    """Processes that count a row up, and kills: the row says how many were acknowledged, or also some of those killed."""
+    rng = random.Random(ARGUMENTS.seed)
+    for mode, version in (("copy-on-write", 2), ("merge-on-read", 2), ("merge-on-read", 3)):
+        table = f"c{version}{mode[0]}"
+        world.sql(f"CREATE TABLE lake.s.{table} (id BIGINT, n BIGINT) WITH (format_version = {version}, \"write.update.mode\" = '{mode}', \"write.merge.mode\" = '{mode}')")
+        world.sql(f"INSERT INTO lake.s.{table} VALUES (1, 0), (2, 0), (3, 0)")
+        change = rng.choice((f"UPDATE lake.s.{table} SET n = n + 1 WHERE id = 2",
+                             f"MERGE INTO lake.s.{table} AS t USING (VALUES (2)) AS s (id) ON t.id = s.id WHEN MATCHED THEN UPDATE SET n = n + 1"))
+        done, killed = 0, 0
+        for _ in range(ARGUMENTS.rounds):
+            running = [subprocess.Popen(world.command(change), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(3)]
+            if rng.random() < 0.5:
+                time.sleep(rng.random() * 0.3)
+                running[0].send_signal(signal.SIGKILL)
+            for process in running:
+                said = process.communicate()[1].decode()
+                assert process.returncode in (0, -signal.SIGKILL) or "40001" in said or "55P03" in said, said
+                done += process.returncode == 0
+                killed += process.returncode == -signal.SIGKILL
+        rows = read_by_all(world, table, "id", with_duckdb=version < 3)
+        assert [row["id"] for row in rows] == [1, 2, 3] and rows[0]["n"] == rows[2]["n"] == 0, rows
+        assert 0 < done <= rows[1]["n"] <= done + killed, (done, killed, rows)
+
+
+write_test.TESTS = (changes_at_once_lose_nothing, random_changes_are_duckdbs, returned_rows_are_duckdbs, every_type_survives_a_change, many_deleted_rows_are_read_by_all)
 
 if __name__ == "__main__":
     sys.exit(write_test.main())
