@@ -330,15 +330,20 @@ enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct e
 
 enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
 {
-    struct session *session = dml->query->session;
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
-    enum err err = plan_build_new(session, NULL, select, &plan, info);
+    enum err err = plan_build_new(dml->query->session, NULL, select, &plan, info);
     if (err != ERR_OK && info != NULL) {
         info->position = 0;
     }
     TRY(err);
-    TRY(dml_check_plan(dml, plan, info));
+    return dml_rewrite_plan(dml, plan, info);
+}
+
+enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, struct errinfo *info)
+{
+    struct session *session = dml->query->session;
+    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
+    TRY(dml->subset == NULL ? ERR_OK : dml_check_plan(dml, plan, info));
     TRY(access_open_sinks(session->warehouse, session->who, plan, &sinks, &dml->rewriting, info));
     TRY(copy_rows(dml, dml->rewriting, plan, info));
     access_close(TAKE(dml->rewriting));
@@ -364,6 +369,11 @@ void dml_close(struct dml *dml)
                 dml->output.remove(dml->output.context, dml->files[sink]->location, &ignored);
             (void)err; /* an orphan: nothing names it */
         }
+    }
+    for (size_t i = 0; i < dml->delete_location_count && !dml->is_committed && !dml->is_unknown;
+         i++) {
+        enum err err = dml->output.remove(dml->output.context, dml->delete_locations[i], &ignored);
+        (void)err;
     }
     mem_free(dml->files);
     pthread_mutex_destroy(&dml->lock);

@@ -90,6 +90,8 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         .added_count = dml->added_count,
         .removed = dml->removed,
         .removed_count = dml->removed_count,
+        .replaced = dml->replaced,
+        .replaced_count = dml->replaced_count,
         .removes_all = a->removes_all,
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary),
@@ -216,14 +218,16 @@ static bool may_try_again(enum err err, const struct dml *dml)
 
 /* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
  * unless all that came since was appended and the table is content with the snapshot that was read
- * (write.delete.isolation-level). */
+ * (write.{delete,update,merge}.isolation-level). */
 static enum err check_still_right(const struct attempt *a, struct errinfo *info)
 {
     const struct dml *dml = a->dml;
-    bool is_right = dml->removed_count == 0;
+    bool is_right = dml->reads_rows == NULL;
+    char property[64];
+    (void)snprintf(property, sizeof(property), "write.%s.isolation-level",
+                   is_right ? "delete" : dml->reads_rows);
     if (!is_right &&
-        slice_equal_fold(iceberg_metadata_property(dml->metadata, "write.delete.isolation-level"),
-                         SLICE("snapshot"))) {
+        slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
         int64_t id = a->metadata->current_snapshot_id;
         is_right = true;
         while (is_right && id != dml->metadata->current_snapshot_id) {

@@ -67,6 +67,11 @@ MUST_USE enum err parse_transform(struct cursor *c, struct statement_transform *
 MUST_USE enum err parse_sorts(struct cursor *c, const struct statement_sort **ret_sorts,
                               size_t *ret_count);
 MUST_USE enum err parse_alter_table(struct cursor *c, struct statement *s);
+/* a = expression, b.c = expression, (d, e) = (expression, expression), up to one of `ends`. */
+MUST_USE enum err parse_assignments(struct cursor *c, const char *const *ends, size_t end_count,
+                                    struct statement_assignments *ret_assignments);
+/* [RETURNING columns], and the end. */
+MUST_USE enum err parse_returning(struct cursor *c, struct statement *s);
 
 /* One function a family; the current token is behind the first word. */
 MUST_USE enum err parse_create(struct cursor *c, struct statement *s);
@@ -79,6 +84,7 @@ MUST_USE enum err parse_managed_table(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_insert(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_update(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_delete(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_merge(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_truncate(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_comment(struct cursor *c, struct statement *s);
 /* The current token is the first word itself. */

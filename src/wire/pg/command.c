@@ -574,6 +574,7 @@ static void classify(const struct statement *statement, struct pg_command *comma
         break;
     case STATEMENT_INSERT:
     case STATEMENT_UPDATE:
+    case STATEMENT_MERGE:
     case STATEMENT_DELETE:
         command->has_rows = statement->returning.len > 0;
         command->takes_values = true;
@@ -607,8 +608,7 @@ static void classify(const struct statement *statement, struct pg_command *comma
         command->has_rows = true;
         break;
     case STATEMENT_CREATE_API_KEY:
-        command->has_rows = true;
-        command->makes_key = true;
+        command->has_rows = command->makes_key = true;
         break;
     }
 }
