@@ -100,6 +100,11 @@ MUST_USE enum err iceberg_static__name(const struct catalog_iceberg *catalog,
 
 /* ---- iceberg_rest ---- */
 
+#define ICEBERG_LEVELS_MAX (ICEBERG_NAMESPACE_BYTES_MAX + 1)
+
+/* "a.b" -> its levels (ICEBERG_LEVELS_MAX): views of `ns`. False for what is no namespace here. */
+bool iceberg_rest__split(struct slice ns, struct slice *levels, struct rest_namespace *ret_ns);
+
 MUST_USE enum err iceberg_rest__namespaces(const struct catalog_iceberg *catalog,
                                            const struct identity *who,
                                            struct iceberg_name_list *list, struct errinfo *info);
@@ -116,3 +121,10 @@ MUST_USE enum err iceberg_rest__load(const struct catalog_iceberg *catalog,
                                      const struct identity *who, struct slice ns, struct slice name,
                                      struct arena *arena, struct catalog_iceberg_table *ret_table,
                                      struct errinfo *info);
+
+struct catalog_iceberg_change;
+MUST_USE enum err iceberg_rest__commit(const struct catalog_iceberg *catalog,
+                                       const struct identity *who,
+                                       const struct catalog_iceberg_change *change,
+                                       struct arena *arena, struct slice *ret_metadata_location,
+                                       bool *ret_is_unknown, struct errinfo *info);

@@ -4,7 +4,7 @@
  *                   Iceberg's JdbcCatalog read and write, versions 0 and 1), a warehouse folder
  *   iceberg_hadoop  a warehouse folder: version-hint.text, metadata/vN.metadata.json; read only
  *   iceberg_static  one metadata file, or one table's folder; read only
- *   iceberg_rest    a catalog that is asked over HTTP, as the person; read only
+ *   iceberg_rest    a catalog that is asked over HTTP, as the person
  *
  * Nothing is cached: each call looks again, as the identity it is given. Visibility is decided by
  * policy, not here. Namespaces are dotted texts ("a.b"), as the SQLite layout keeps them; a level
@@ -18,6 +18,8 @@
 #include "iceberg/metadata.h"
 
 struct identity;
+
+struct storage_grant;
 
 enum catalog_iceberg_kind {
     CATALOG_ICEBERG_LOCAL,
@@ -42,6 +44,10 @@ struct catalog_iceberg {
     struct rest *rest;          /* REST only, as what follows */
     struct rest_catalog remote; /* its name and uri are `name` and `location` */
     bool wants_history;         /* with snapshots that no branch or tag names */
+    /* What was lent for new objects of the one table that a statement writes, in the statement's
+     * own copy of this (catalog_iceberg_borrow); NULL: nothing. */
+    struct storage_grant *lent;
+    const struct identity *lent_to;
 };
 
 /* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static",
@@ -94,7 +100,6 @@ MUST_USE enum err catalog_iceberg_planner(const struct catalog_iceberg *catalog,
                                           struct rest_planner **ret_planner, struct errinfo *info);
 
 /* Reads with what a catalog lent `who` for one table, and nothing else; `grant` outlives the io. */
-struct storage_grant;
 MUST_USE enum err catalog_iceberg_io_lent(struct storage_grant *grant, const struct identity *who,
                                           struct arena *arena, struct iceberg_io *ret_io,
                                           struct errinfo *info);

@@ -92,7 +92,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
                   struct errinfo *info)
 {
     struct resolved resolved;
-    *dml = (struct dml){.query = query};
+    *dml = (struct dml){.query = query, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     TRY(find_table(query->session, name, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
@@ -104,6 +104,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     dml->uuid = table->loaded.metadata.uuid;
     dml->io = table->io;
     TRY(open_catalog(dml, info));
+    TRY(catalog_iceberg_borrow(&dml->catalog, query->session->who, dml->ns, dml->name, info));
     return dml_use(dml, &table->loaded.metadata, info);
 }
 
@@ -111,7 +112,8 @@ enum err dml_open_new(struct query *query, const struct attached *attached,
                       const struct sql_name *name, struct dml *dml, struct errinfo *info)
 {
     struct session *session = query->session;
-    *dml = (struct dml){.query = query, .attached = attached, .name = name->name};
+    *dml = (struct dml){
+        .query = query, .attached = attached, .name = name->name, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
     TRY(open_catalog(dml, info));
@@ -347,7 +349,6 @@ enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
 
 void dml_close(struct dml *dml)
 {
-    struct errinfo ignored;
     /* The engine may still write: it is stopped before its sinks go. What was read is in `access`,
      * for the record of the end. */
     dml_stop(dml);
@@ -360,11 +361,11 @@ void dml_close(struct dml *dml)
     for (size_t i = 0; i < dml->written.count && !dml->is_committed && !dml->is_unknown; i++) {
         size_t sink = dml->written.files[i].sink;
         if (sink < dml->file_count && dml->files[sink] != NULL) {
-            enum err err =
-                dml->output.remove(dml->output.context, dml->files[sink]->location, &ignored);
-            (void)err; /* an orphan: nothing names it */
+            dml_remove(dml, dml->files[sink]->location);
         }
     }
+    dml_tell_orphans(dml);
+    catalog_iceberg_return(&dml->catalog);
     mem_free(dml->files);
     pthread_mutex_destroy(&dml->lock);
 }

@@ -115,11 +115,8 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
 
 static void remove_attempt(const struct attempt *a)
 {
-    struct errinfo ignored;
     for (size_t i = 0; i < a->written.location_count; i++) {
-        enum err err =
-            a->dml->output.remove(a->dml->output.context, a->written.locations[i], &ignored);
-        (void)err; /* an orphan: nothing names it */
+        dml_remove(a->dml, a->written.locations[i]);
     }
 }
 
@@ -128,10 +125,12 @@ static enum err load_again(struct attempt *a, struct arena *arena,
 {
     struct dml *dml = a->dml;
     struct catalog_iceberg_table *table = arena_calloc(arena, 1, sizeof(*table));
+    struct catalog_iceberg catalog = dml->catalog;
     if (table == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(catalog_iceberg_load(&dml->catalog, dml->query->session->who, dml->ns, dml->name, arena,
+    catalog.wants_history = true; /* others may have committed on top of what is looked for */
+    TRY(catalog_iceberg_load(&catalog, dml->query->session->who, dml->ns, dml->name, arena,
                              table, info));
     if (!slice_equal(table->metadata.uuid, a->metadata->uuid)) {
         return errinfo_set(info, ERR_BUSY, "40001",
@@ -203,9 +202,11 @@ static enum err take_newer(struct attempt *a, struct errinfo *info)
     return ERR_OK;
 }
 
-static bool may_try_again(enum err err, const struct dml *dml)
+/* A catalog that does not answer is busy too: that is not for us to wait out. */
+static bool may_try_again(enum err err, const struct dml *dml, const struct errinfo *info)
 {
-    return err == ERR_BUSY && !dml->is_unknown && dml->creation.len == 0;
+    bool is_conflict = err == ERR_BUSY && info != NULL && strcmp(info->sqlstate, "40001") == 0;
+    return is_conflict && !dml->is_unknown && dml->creation.len == 0;
 }
 
 /* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
@@ -284,7 +285,7 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
             note_audit(&a);
             return ERR_OK;
         }
-        if (!may_try_again(err, dml) || retry >= retries) {
+        if (!may_try_again(err, dml, info) || retry >= retries) {
             return err;
         }
         TRY(wait_before(dml, retry, info));

@@ -7,7 +7,8 @@
 //
 //   {"deny": {"bob": ["table", ...]}}   403 for what has the text in its path
 //   {"hide": {"bob": [...]}}            404 likewise
-//   {"fault": "hang" | "drop" | "503" | "429" | "401" | "garbage" | "truncate" | "html" | null, "times": N}
+//   {"fault": "hang" | "drop" | "503" | "429" | "401" | "garbage" | "truncate" | "html" | null, "times": N, "on": "^POST .*/tables/"}
+//            "lose" and "lose500": the catalog is asked, and its answer is kept back
 //   {"restrict": {"bob": {"TABLE": {...}}}}    read-restrictions for a table
 //   {"credentials": {"bob": [...]}}     storage-credentials, in the place of what was vended
 //   {"lend": {"bob": {"seconds": 60}}}  what was vended is said to live so long
@@ -30,7 +31,7 @@ const secrets = new Set();
 let file = null;
 let endpoint = null;
 let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
-let fault = { kind: null, times: 0 };
+let fault = { kind: null, times: 0, on: /./ };
 let delay = 0;
 
 async function personOf(request) {
@@ -67,8 +68,8 @@ function fail(response, status, type, headers = {}) {
 }
 
 function misbehave(request, response) {
-    const kind = fault.times > 0 ? fault.kind : null;
-    if (!kind) return false;
+    const kind = fault.times > 0 && fault.on.test(`${request.method} ${request.url}`) ? fault.kind : null;
+    if (!kind || kind.startsWith('lose')) return false;
     fault.times--;
     if (kind === 'hang') return true;
     if (kind === 'drop') request.socket.destroy();
@@ -101,7 +102,7 @@ const parse = (text) => JSON.parse(text.replace(/([:[,]\s*)(-?\d{16,})(?=\s*[,}\
 const write = (answer) => JSON.stringify(answer).replace(/"@number@(-?\d+)"/g, '$1');
 
 function change(body, who, path, line) {
-    if (!/\/(tables|views)\/[^/]+(\/credentials)?$/.test(path)) return body;
+    if (!/\/(tables|views)(\/[^/]+(\/credentials)?)?$/.test(path)) return body;
     const restrict = Object.entries(rules.restrict[who] ?? {}).find(([table]) => path.endsWith(`/tables/${table}`));
     const credentials = rules.credentials[who];
     const lend = rules.lend[who];
@@ -143,7 +144,14 @@ const server = createServer(async (request, response) => {
         answer.on('end', () => {
             line.status = answer.statusCode;
             let body = Buffer.concat(parts);
-            if (answer.statusCode === 200 && request.method === 'GET') body = Buffer.from(change(body.toString(), who.name, path, line));
+            const loses = fault.times > 0 && fault.kind?.startsWith('lose') && fault.on.test(`${request.method} ${request.url}`);
+            if (loses) {
+                fault.times--;
+                line.lost = true;
+                if (fault.kind === 'lose500') return fail(response, 500, 'InternalServerError');
+                return request.socket.destroy();
+            }
+            if (answer.statusCode === 200 && answer.headers['content-type']?.includes('json')) body = Buffer.from(change(body.toString(), who.name, path, line));
             const { 'content-length': length, 'transfer-encoding': transfer, ...rest } = answer.headers;
             response.writeHead(answer.statusCode, { ...rest, 'content-length': body.length });
             response.end(body);
@@ -158,7 +166,7 @@ createInterface({ input: process.stdin }).on('line', (text) => {
     const command = JSON.parse(text);
     let answer = {};
     for (const rule of Object.keys(rules)) if (rule in command) rules[rule] = command[rule];
-    if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9 };
+    if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9, on: new RegExp(command.on ?? '.') };
     if ('endpoint' in command) endpoint = command.endpoint;
     if ('file' in command) file = command.file;
     if ('delay' in command) delay = command.delay;

@@ -221,6 +221,20 @@ class SeaweedFS:
         self.requests.close()
 
 
+def make_namespace(weed, keeper, name):
+    """In SeaweedFS's catalog, as one of its people."""
+    key, secret = keeper
+    form = {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
+    token = json.loads(identity.post(f"{weed.url}/v1/oauth/tokens", form))["access_token"]
+    for attempt in range(100):  # the bucket comes a little after the server
+        try:
+            return identity.post(f"{weed.url}/v1/lake/namespaces", token=token, body=json.dumps({"namespace": [name]}).encode())
+        except urllib.error.HTTPError as error:
+            if attempt == 99:
+                raise RuntimeError(error.read().decode()) from None
+        time.sleep(0.2)
+
+
 def put_object(store, key, secret, path, body, region="us-east-1"):
     """PUT with a signature of version 4."""
     host = urllib.parse.urlsplit(store).netloc
