@@ -128,3 +128,27 @@ MUST_USE enum err iceberg_rest__commit(const struct catalog_iceberg *catalog,
                                        const struct catalog_iceberg_change *change,
                                        struct arena *arena, struct slice *ret_metadata_location,
                                        bool *ret_is_unknown, struct errinfo *info);
+
+/* As those of iceberg.h; the catalog says who may. */
+MUST_USE enum err iceberg_rest__create_namespace(const struct catalog_iceberg *catalog,
+                                                 const struct identity *who, struct slice ns,
+                                                 const struct iceberg_property *properties,
+                                                 size_t property_count, struct errinfo *info);
+MUST_USE enum err iceberg_rest__drop_namespace(const struct catalog_iceberg *catalog,
+                                               const struct identity *who, struct slice ns,
+                                               struct errinfo *info);
+MUST_USE enum err iceberg_rest__set_properties(const struct catalog_iceberg *catalog,
+                                               const struct identity *who, struct slice ns,
+                                               const struct iceberg_property *properties,
+                                               size_t property_count, struct errinfo *info);
+MUST_USE enum err iceberg_rest__register(const struct catalog_iceberg *catalog,
+                                         const struct identity *who, struct slice ns,
+                                         struct slice name, bool is_view,
+                                         struct slice metadata_location, struct errinfo *info);
+MUST_USE enum err iceberg_rest__drop(const struct catalog_iceberg *catalog,
+                                     const struct identity *who, struct slice ns, struct slice name,
+                                     bool is_view, bool purges, struct errinfo *info);
+MUST_USE enum err iceberg_rest__rename(const struct catalog_iceberg *catalog,
+                                       const struct identity *who, struct slice ns,
+                                       struct slice name, bool is_view, struct slice new_name,
+                                       struct errinfo *info);

@@ -7,6 +7,14 @@
 #include "catalog/rest/write.h"
 #include "storage/remote.h"
 
+static enum err split(const struct catalog_iceberg *catalog, struct slice ns, struct slice *levels,
+                      struct rest_namespace *ret_ns, struct errinfo *info)
+{
+    return iceberg_rest__split(ns, levels, ret_ns)
+               ? ERR_OK
+               : iceberg_catalog__no_namespace(catalog, ns, info);
+}
+
 /* ---- what is lent ---- */
 
 static void take(struct catalog_iceberg *catalog, const struct rest_lent *lent)
@@ -25,9 +33,7 @@ enum err catalog_iceberg_borrow(struct catalog_iceberg *catalog, const struct id
     if (catalog->kind != CATALOG_ICEBERG_REST) {
         return ERR_OK;
     }
-    if (!iceberg_rest__split(ns, levels, &asked)) {
-        return iceberg_catalog__no_namespace(catalog, ns, info);
-    }
+    TRY(split(catalog, ns, levels, &asked, info));
     TRY(rest_borrow(catalog->rest, &catalog->remote, who, &asked, name, &lent, info));
     take(catalog, &lent);
     return ERR_OK;
@@ -210,9 +216,7 @@ enum err catalog_iceberg_stage(struct catalog_iceberg *catalog, const struct ide
         *ret_updates = updates;
         return ERR_OK;
     }
-    if (!iceberg_rest__split(ns, levels, &asked)) {
-        return iceberg_catalog__no_namespace(catalog, ns, info);
-    }
+    TRY(split(catalog, ns, levels, &asked, info));
     TRY(json_parse(arena, updates, NULL, &root, info));
     TRY(print_request(root, name, arena, &request, info));
     TRY(stage(catalog, who, &asked, name, buf_slice(&request), arena, &out, info));
@@ -230,9 +234,7 @@ enum err iceberg_rest__commit(const struct catalog_iceberg *catalog, const struc
     struct rest_namespace asked;
     struct rest_loaded loaded;
     struct errinfo told = {0};
-    if (!iceberg_rest__split(change->ns, levels, &asked)) {
-        return iceberg_catalog__no_namespace(catalog, change->ns, info);
-    }
+    TRY(split(catalog, change->ns, levels, &asked, info));
     enum err err = rest_commit(catalog->rest, &catalog->remote, who, &asked, change->name,
                                change->requirements, change->updates, arena, &loaded, &told);
     bool is_conflict = err == ERR_BUSY && strcmp(told.sqlstate, "40001") == 0;
@@ -250,4 +252,113 @@ enum err iceberg_rest__commit(const struct catalog_iceberg *catalog, const struc
         *info = told;
     }
     return err;
+}
+
+/* ---- names ---- */
+
+/* Both are a key and a value. */
+static enum err properties_of(const struct iceberg_property *properties, size_t count,
+                              struct arena *arena, struct rest_property **ret_properties,
+                              struct errinfo *info)
+{
+    struct rest_property *out = arena_calloc(arena, count + 1, sizeof(*out));
+    if (out == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (struct rest_property){properties[i].key, properties[i].value};
+    }
+    *ret_properties = out;
+    return ERR_OK;
+}
+
+enum err iceberg_rest__create_namespace(const struct catalog_iceberg *catalog,
+                                        const struct identity *who, struct slice ns,
+                                        const struct iceberg_property *properties,
+                                        size_t property_count, struct errinfo *info)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace made;
+    struct rest_property *given;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "properties", 0);
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(iceberg_catalog__check_name(ns, true, info));
+    TRY(split(catalog, ns, levels, &made, info));
+    TRY(properties_of(properties, property_count, arena, &given, info));
+    return rest_create_namespace(catalog->rest, &catalog->remote, who, &made, given, property_count,
+                                 info);
+}
+
+enum err iceberg_rest__drop_namespace(const struct catalog_iceberg *catalog,
+                                      const struct identity *who, struct slice ns,
+                                      struct errinfo *info)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace asked;
+    TRY(split(catalog, ns, levels, &asked, info));
+    return rest_drop_namespace(catalog->rest, &catalog->remote, who, &asked, info);
+}
+
+enum err iceberg_rest__set_properties(const struct catalog_iceberg *catalog,
+                                      const struct identity *who, struct slice ns,
+                                      const struct iceberg_property *properties,
+                                      size_t property_count, struct errinfo *info)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace asked;
+    struct rest_property *given;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "properties", 0);
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(split(catalog, ns, levels, &asked, info));
+    TRY(properties_of(properties, property_count, arena, &given, info));
+    return rest_set_properties(catalog->rest, &catalog->remote, who, &asked, given, property_count,
+                               info);
+}
+
+/* The catalog reads the metadata itself: whether it may is between it and its store. */
+enum err iceberg_rest__register(const struct catalog_iceberg *catalog, const struct identity *who,
+                                struct slice ns, struct slice name, bool is_view,
+                                struct slice metadata_location, struct errinfo *info)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace asked;
+    if (is_view) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "catalog \"%.*s\" registers no views by their metadata",
+                           SLICE_ARGS(catalog->name));
+    }
+    TRY(iceberg_catalog__check_name(name, false, info));
+    TRY(split(catalog, ns, levels, &asked, info));
+    return rest_register_table(catalog->rest, &catalog->remote, who, &asked, name,
+                               metadata_location, info);
+}
+
+enum err iceberg_rest__drop(const struct catalog_iceberg *catalog, const struct identity *who,
+                            struct slice ns, struct slice name, bool is_view, bool purges,
+                            struct errinfo *info)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace asked;
+    TRY(split(catalog, ns, levels, &asked, info));
+    return is_view ? rest_drop_view(catalog->rest, &catalog->remote, who, &asked, name, info)
+                   : rest_drop_table(catalog->rest, &catalog->remote, who, &asked, name, purges,
+                                     info);
+}
+
+enum err iceberg_rest__rename(const struct catalog_iceberg *catalog, const struct identity *who,
+                              struct slice ns, struct slice name, bool is_view,
+                              struct slice new_name, struct errinfo *info)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace asked;
+    TRY(iceberg_catalog__check_name(new_name, false, info));
+    TRY(split(catalog, ns, levels, &asked, info));
+    return is_view ? rest_rename_view(catalog->rest, &catalog->remote, who, &asked, name, &asked,
+                                      new_name, info)
+                   : rest_rename_table(catalog->rest, &catalog->remote, who, &asked, name, &asked,
+                                       new_name, info);
 }

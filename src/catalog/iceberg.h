@@ -159,10 +159,11 @@ MUST_USE enum err catalog_iceberg_load(const struct catalog_iceberg *catalog,
                                        struct catalog_iceberg_table *ret_table,
                                        struct errinfo *info);
 
-/* ---- writing: iceberg_local only (else ERR_UNSUPPORTED); owner or moat_admin (else ERR_DENIED).
- * Each is one transaction of SQLite. ---- */
+/* ---- writing: iceberg_local and iceberg_rest (else ERR_UNSUPPORTED); owner or moat_admin (else
+ * ERR_DENIED). Each is one transaction of SQLite, or one request, as the person, whose outcome may
+ * stay unknown (catalog/rest/write.h). ---- */
 
-/* A new, empty catalog file in layout version 1. ERR_EXISTS when there is a file. */
+/* A new, empty catalog file of iceberg_local in layout version 1. ERR_EXISTS when there is one. */
 MUST_USE enum err catalog_iceberg_create(const struct catalog_iceberg *catalog,
                                          const struct identity *who, struct errinfo *info);
 
@@ -187,10 +188,15 @@ MUST_USE enum err catalog_iceberg_register(const struct catalog_iceberg *catalog
                                            const struct identity *who, struct slice ns,
                                            struct slice name, bool is_view,
                                            struct slice metadata_location, struct errinfo *info);
-/* Forgets the name; no file is touched. */
+/* Forgets the name; no file is touched, unless a REST catalog does so of its own. */
 MUST_USE enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
                                              const struct identity *who, struct slice ns,
                                              struct slice name, bool is_view, struct errinfo *info);
+/* The same of a table, whose catalog is asked to delete its files too. ERR_UNSUPPORTED for
+ * iceberg_local. */
+MUST_USE enum err catalog_iceberg_purge(const struct catalog_iceberg *catalog,
+                                        const struct identity *who, struct slice ns,
+                                        struct slice name, struct errinfo *info);
 /* In the same namespace. ERR_NOT_FOUND, ERR_EXISTS. */
 MUST_USE enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog,
                                          const struct identity *who, struct slice ns,

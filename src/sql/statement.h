@@ -152,6 +152,7 @@ struct statement {
     struct sql_name name;         /* the object */
     enum object_kind object_kind; /* DROP, CREATE_PRINCIPAL */
     bool or_replace, if_not_exists, if_exists, cascade, is_definer;
+    bool purges; /* DROP TABLE: its files too */
 
     const struct statement_column *details; /* CREATE_MANAGED: of each of `columns` */
     const struct statement_transform *partitions;

@@ -345,6 +345,7 @@ enum err parse_drop(struct cursor *c, struct statement *s)
     }
     TRY(cursor_accept(c, "cascade", &s->cascade));
     TRY(s->cascade ? ERR_OK : cursor_accept(c, "restrict", &taken));
+    TRY(s->object_kind == OBJECT_TABLE ? cursor_accept(c, "purge", &s->purges) : ERR_OK);
     return cursor_expect_end(c);
 }
 

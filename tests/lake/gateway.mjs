@@ -8,7 +8,7 @@
 //   {"deny": {"bob": ["table", ...]}}   403 for what has the text in its path
 //   {"hide": {"bob": [...]}}            404 likewise
 //   {"fault": "hang" | "drop" | "503" | "429" | "401" | "garbage" | "truncate" | "html" | null, "times": N, "on": "^POST .*/tables/"}
-//            "lose" and "lose500": the catalog is asked, and its answer is kept back
+//            "lose" and "lose500": the catalog is asked, and its answer is kept back, for "delay_lost" milliseconds
 //   {"restrict": {"bob": {"TABLE": {...}}}}    read-restrictions for a table
 //   {"credentials": {"bob": [...]}}     storage-credentials, in the place of what was vended
 //   {"lend": {"bob": {"seconds": 60}}}  what was vended is said to live so long
@@ -33,6 +33,7 @@ let endpoint = null;
 let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
 let fault = { kind: null, times: 0, on: /./ };
 let delay = 0;
+let keptBack = 0;
 
 async function personOf(request) {
     const header = request.headers.authorization ?? '';
@@ -76,6 +77,10 @@ function misbehave(request, response) {
     else if (kind === '503') fail(response, 503, 'ServiceUnavailableException', { 'retry-after': '1' });
     else if (kind === '500') fail(response, 500, 'InternalServerError');
     else if (kind === '429') fail(response, 429, 'TooManyRequestsException', { 'retry-after': '60' });
+    else if (kind === '400') fail(response, 400, 'BadRequestException');
+    else if (kind === '403') fail(response, 403, 'ForbiddenException');
+    else if (kind === '404') fail(response, 404, 'NoSuchTableException');
+    else if (kind === '409') fail(response, 409, 'CommitFailedException');
     else if (kind === '401') fail(response, 401, 'NotAuthorizedException');
     else if (kind === '419') fail(response, 419, 'AuthenticationTimeoutException');
     else if (kind === 'garbage') response.end('{"metadata": {"format-version": 2, [[[');
@@ -149,7 +154,7 @@ const server = createServer(async (request, response) => {
                 fault.times--;
                 line.lost = true;
                 if (fault.kind === 'lose500') return fail(response, 500, 'InternalServerError');
-                return request.socket.destroy();
+                return setTimeout(() => request.socket.destroy(), keptBack);
             }
             if (answer.statusCode === 200 && answer.headers['content-type']?.includes('json')) body = Buffer.from(change(body.toString(), who.name, path, line));
             const { 'content-length': length, 'transfer-encoding': transfer, ...rest } = answer.headers;
@@ -170,6 +175,7 @@ createInterface({ input: process.stdin }).on('line', (text) => {
     if ('endpoint' in command) endpoint = command.endpoint;
     if ('file' in command) file = command.file;
     if ('delay' in command) delay = command.delay;
+    if ('fault' in command) keptBack = command.delay_lost ?? 0;
     if (command.secrets) answer = [...secrets];
     if (command.log) { answer = log; log = []; }
     console.log(JSON.stringify(answer));

@@ -18,8 +18,8 @@ import world
 from protocol import Refused, refused, run
 
 MOAT = sys.argv[1]
-SETUP = "CREATE USER anna; GRANT ROLE moat_admin TO anna; CREATE USER bob; GRANT ROLE moat_admin TO bob; CREATE USER carl; CREATE ROLE reader; GRANT ROLE reader TO bob; GRANT ROLE reader TO carl"
-PEOPLE = {"anna": ("annakey", "annasecret"), "bob": ("bobkey", "bobsecret"), "carl": ("carlkey", "carlsecret")}
+SETUP = "CREATE USER anna; GRANT ROLE moat_admin TO anna; CREATE USER bob; GRANT ROLE moat_admin TO bob; CREATE USER olga; CREATE ROLE reader; GRANT ROLE reader TO bob; GRANT ROLE reader TO olga"
+PEOPLE = {"anna": ("annakey", "annasecret"), "bob": ("bobkey", "bobsecret"), "olga": ("olgakey", "olgasecret")}
 COMMIT = "^POST .*/tables/"
 
 
@@ -60,7 +60,140 @@ def a_table_is_made_of_a_query_at_once():
         assert refused("3F000", anna.query, "CREATE TABLE lake.nowhere.t AS SELECT 1 AS id")
 
 
-CASES = [a_table_is_made_filled_and_emptied, a_table_is_made_of_a_query_at_once]
+def names_are_changed():
+    with people() as (server, anna, bob):
+        anna.query("CREATE SCHEMA lake.extra WITH (owner = 'anna')")
+        assert refused("42P06", anna.query, "CREATE SCHEMA lake.extra")
+        anna.query("ALTER SCHEMA lake.extra SET (colour = 'red')")
+        assert "colour" in anna.query("SHOW CREATE SCHEMA lake.extra")[0][0]
+        anna.query("ALTER SCHEMA lake.extra UNSET (colour)")
+        assert "colour" not in anna.query("SHOW CREATE SCHEMA lake.extra")[0][0]
+        anna.query("CREATE TABLE lake.extra.one AS SELECT 1 AS id")
+        assert refused("2BP01", anna.query, "DROP SCHEMA lake.extra")
+        anna.query("ALTER TABLE lake.extra.one RENAME TO two")
+        assert refused("42P01", anna.query, "SELECT * FROM lake.extra.one")
+        assert anna.query("SELECT * FROM lake.extra.two") == [["1"]]
+        assert refused("42P01", anna.query, "DROP TABLE lake.extra.one")
+        anna.query("DROP TABLE lake.extra.two PURGE")
+        assert refused("42P01", anna.query, "SELECT * FROM lake.extra.two")
+        anna.query("DROP SCHEMA lake.extra")
+        assert refused("3F000", anna.query, "DROP SCHEMA lake.extra")
+        olga = world.sign_in(server, issuer, "olga")
+        gateway.log()
+        for statement in ("CREATE SCHEMA lake.other", "DROP TABLE lake.w.made", "CREATE TABLE lake.w.mine (id BIGINT)", "INSERT INTO lake.w.made VALUES (1)"):
+            try:
+                olga.query(statement)
+                raise AssertionError(statement)
+            except Refused:
+                pass
+        assert not any(line["method"] != "GET" for line in gateway.log()), "who does not administer changes nothing"
+        olga.close()
+
+
+@contextmanager
+def a_table(name, *settings):
+    with people(*settings) as (server, anna, bob):
+        anna.query(f"CREATE TABLE lake.w.{name} AS SELECT i AS id FROM range(10) t(i)")
+        anna.query(f"GRANT SELECT ON lake.w.{name} TO ROLE reader")
+        gateway.log()
+        yield server, anna, bob, f"lake.w.{name}"
+
+
+def ids(client, table):
+    return [int(row[0]) for row in client.query(f"SELECT id FROM {table} ORDER BY id")]
+
+
+def files_of(table):
+    """Names of all objects of a table in the store."""
+    return set(world.list_objects(weed.s3, *PEOPLE["anna"], "lake", table.removeprefix("lake.").replace(".", "/") + "/"))
+
+
+def commits():
+    return [line for line in gateway.log() if line["method"] == "POST" and "/tables/" in line["path"]]
+
+
+def who_loses_a_race_tries_again():
+    with a_table("race") as (server, anna, bob, table):
+        gateway.tell(fault="409", times=3, on=COMMIT)
+        anna.query(f"INSERT INTO {table} VALUES (10)")
+        assert [line["status"] for line in commits()] == [409, 409, 409, 200]
+        assert ids(anna, table) == list(range(11))
+        # Rows that were read to be changed: somebody else was first, so nothing is done.
+        before = files_of(table)
+        gateway.tell(fault="409", times=1, on=COMMIT)
+        anna.query(f"DELETE FROM {table} WHERE id = 10")  # nobody really was: it is still right
+        assert ids(anna, table) == list(range(10)) and len(files_of(table)) > len(before)
+        gateway.tell(fault="409", on=COMMIT)
+        before = files_of(table)
+        anna.query("SET statement_timeout = '2s'")
+        assert refused("57014", anna.query, f"INSERT INTO {table} VALUES (11)")
+        gateway.tell(fault=None)
+        assert files_of(table) == before, "nothing is left behind"
+        assert ids(bob, table) == list(range(10))
+
+
+def what_nobody_answered_is_looked_for():
+    with a_table("lost", "catalog.timeout=2s", "catalog.pause=100ms") as (server, anna, bob, table):
+        rows = 10
+        for fault in ("lose", "lose500"):  # it was done, and nobody said so
+            gateway.tell(fault=fault, times=1, on=COMMIT)
+            gateway.log()
+            assert anna.tag(f"INSERT INTO {table} VALUES ({rows})") == "INSERT 0 1", fault
+            rows += 1
+            assert len(commits()) == 1, "never tried again blindly"
+            assert ids(bob, table) == list(range(rows)), fault
+        for fault in ("drop", "hang", "500", "503", "truncate", "garbage", "html"):  # it was not done
+            before = files_of(table)
+            gateway.tell(fault=fault, times=1, on=COMMIT)
+            gateway.log()
+            fields = refused("40003", anna.query, f"INSERT INTO {table} VALUES (99)")
+            assert "not known" in fields["M"] and len(commits()) == 1, (fault, fields)
+            assert ids(bob, table) == list(range(rows)), fault
+            assert before <= files_of(table), "it may still come: nothing is removed"
+            time.sleep(0.2)
+        # Another one committed on top before we looked.
+        gateway.tell(fault="lose", times=1, on=COMMIT, delay_lost=1500)
+        import threading
+        other = threading.Thread(target=lambda: (time.sleep(0.7), bob.query(f"INSERT INTO {table} VALUES (1000)")))
+        other.start()
+        anna.query(f"INSERT INTO {table} VALUES ({rows})")
+        other.join()
+        assert ids(bob, table) == [*range(rows + 1), 1000]
+
+
+def what_is_refused_leaves_nothing():
+    with a_table("refused") as (server, anna, bob, table):
+        before = files_of(table)
+        for fault, code in (("401", "28000"), ("403", "42501"), ("400", "22023"), ("404", "42P01"), ("429", "53400")):
+            gateway.tell(fault=fault, times=9, on=COMMIT)
+            refused(code, anna.query, f"INSERT INTO {table} VALUES (99)")
+            gateway.tell(fault=None)
+            assert files_of(table) == before, (fault, files_of(table) - before)
+            assert ids(bob, table) == list(range(10))
+        gateway.tell(fault="403", times=9, on="^POST .*/tables/gone")
+        assert refused("42501", anna.query, "CREATE TABLE lake.w.gone AS SELECT 1 AS id")
+        assert not files_of("lake.w.gone") and refused("42P01", anna.query, "SELECT * FROM lake.w.gone")
+        # Without credentials there is no writing; what was vended for another place does not do.
+        gateway.tell(fault=None)
+        for wrong in ([], [{"prefix": "s3://elsewhere/", "config": {"s3.access-key-id": "x", "s3.secret-access-key": "y"}}]):
+            gateway.tell(credentials={"anna": wrong})
+            assert refused("42501", anna.query, f"INSERT INTO {table} VALUES (99)")
+        gateway.tell(credentials={})
+        assert files_of(table) == before and ids(bob, table) == list(range(10))
+
+
+def credentials_are_renewed_while_it_writes():
+    with a_table("long") as (server, anna, bob, table):
+        gateway.tell(lend={"anna": {"seconds": 4}})
+        gateway.log()
+        anna.query(f"INSERT INTO {table} SELECT 100 + i FROM range(30000000) t(i) WHERE hash(i) % 10 < 9")
+        log = gateway.log()
+        assert sum("/credentials" in line["path"] or line["method"] == "GET" for line in log) > 1, log
+        assert int(anna.query(f"SELECT count(*) FROM {table}")[0][0]) > 20000000
+
+
+CASES = [a_table_is_made_filled_and_emptied, a_table_is_made_of_a_query_at_once, names_are_changed, who_loses_a_race_tries_again,
+         what_nobody_answered_is_looked_for, what_is_refused_leaves_nothing]
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="moat-write-") as name:

@@ -99,6 +99,11 @@ enum rest_endpoint {
     REST_FETCH_PLAN = 1 << 16,
     REST_CANCEL_PLAN = 1 << 17,
     REST_FETCH_TASKS = 1 << 18,
+    REST_UPDATE_NAMESPACE = 1 << 19,
+    REST_CREATE_VIEW = 1 << 20,
+    REST_DROP_VIEW = 1 << 21,
+    REST_RENAME_VIEW = 1 << 22,
+    REST_COMMIT_ALL = 1 << 23,
 };
 
 /* What the catalog told this person of itself. */
