@@ -290,6 +290,9 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
         .catalog = catalog, .who = who, .change = change, .arena = arena, .info = info};
     TRY(catalog_iceberg_check_writable(catalog, info));
     TRY(iceberg_catalog__check_name(change->name, false, info));
+    if (catalog->block != NULL) {
+        return iceberg_block__add(catalog, who, change, arena, ret_metadata_location, info);
+    }
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__commit(catalog, who, change, arena, ret_metadata_location,
                                     ret_is_unknown, info);
@@ -302,6 +305,31 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
         *ret_metadata_location = c.location;
     }
     return err;
+}
+
+enum err iceberg_catalog__document(const struct catalog_iceberg *catalog,
+                                   const struct identity *who, struct slice ns, struct slice name,
+                                   struct arena *arena, struct slice *ret_location,
+                                   struct slice *ret_document, struct errinfo *info)
+{
+    const struct catalog_iceberg_change none = {.ns = ns, .name = name};
+    struct commit c = {
+        .catalog = catalog, .who = who, .change = &none, .arena = arena, .info = info};
+    struct slice folder;
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__document(catalog, who, ns, name, arena, ret_location, ret_document,
+                                      info);
+    }
+    if (catalog->kind == CATALOG_ICEBERG_LOCAL) {
+        TRY(find_base_local(&c));
+    } else {
+        TRY(iceberg_hadoop__folder(catalog, ns, name, arena, &folder, info));
+        TRY(find_base_hadoop(&c, folder));
+    }
+    TRY(read_base(&c));
+    *ret_location = c.base;
+    *ret_document = c.document;
+    return ERR_OK;
 }
 
 static enum err find_warehouse(const struct catalog_iceberg *catalog, struct arena *arena,

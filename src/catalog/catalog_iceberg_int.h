@@ -152,3 +152,41 @@ MUST_USE enum err iceberg_rest__rename(const struct catalog_iceberg *catalog,
                                        const struct identity *who, struct slice ns,
                                        struct slice name, bool is_view, struct slice new_name,
                                        struct errinfo *info);
+
+/* ---- transactions (catalog_iceberg_block.c); nothing for catalogs without a block ---- */
+
+/* The table as the transaction has it, if it changed it: of what was loaded. */
+MUST_USE enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct arena *arena,
+                                      struct catalog_iceberg_table *table, struct errinfo *info);
+/* ERR_UNSUPPORTED: the transaction changes another table, and no commit is of both. */
+MUST_USE enum err iceberg_block__admit(const struct catalog_iceberg *catalog, struct slice ns,
+                                       struct slice name, struct errinfo *info);
+MUST_USE enum err iceberg_block__add(const struct catalog_iceberg *catalog,
+                                     const struct identity *who,
+                                     const struct catalog_iceberg_change *change,
+                                     struct arena *arena, struct slice *ret_metadata_location,
+                                     struct errinfo *info);
+/* An object was made for a table of the catalog. */
+MUST_USE enum err iceberg_block__made(const struct catalog_iceberg *catalog, struct slice location,
+                                      struct errinfo *info);
+
+/* The document of a table as it is now, without what a transaction changed. */
+MUST_USE enum err iceberg_catalog__document(const struct catalog_iceberg *catalog,
+                                            const struct identity *who, struct slice ns,
+                                            struct slice name, struct arena *arena,
+                                            struct slice *ret_location, struct slice *ret_document,
+                                            struct errinfo *info);
+MUST_USE enum err iceberg_rest__document(const struct catalog_iceberg *catalog,
+                                         const struct identity *who, struct slice ns,
+                                         struct slice name, struct arena *arena,
+                                         struct slice *ret_location, struct slice *ret_document,
+                                         struct errinfo *info);
+/* Of several tables at once. */
+MUST_USE enum err iceberg_rest__commit_all(const struct catalog_iceberg *catalog,
+                                           const struct identity *who,
+                                           const struct catalog_iceberg_change *changes,
+                                           size_t change_count, bool *ret_is_unknown,
+                                           struct errinfo *info);
+MUST_USE enum err iceberg_rest__commits_all(const struct catalog_iceberg *catalog,
+                                            const struct identity *who, bool *ret_can,
+                                            struct errinfo *info);

@@ -1,4 +1,5 @@
 /* New objects of an attached catalog: in its folders, or elsewhere with what it lent. */
+#include "catalog/catalog_iceberg_int.h"
 #include "catalog/iceberg_commit.h"
 
 #include "base/mem.h"
@@ -6,6 +7,8 @@
 #include "storage/remote.h"
 
 struct catalog_iceberg_file {
+    const struct catalog_iceberg *catalog;
+    char *location;
     struct storage_output *local; /* or */
     struct storage_upload *upload;
 };
@@ -47,9 +50,10 @@ enum err catalog_iceberg_file_open(const struct catalog_iceberg *catalog,
     bool is_outside = false;
     struct catalog_iceberg_file *file CLEANUP(catalog_iceberg_file_cleanup) =
         mem_calloc(1, sizeof(*file));
-    if (file == NULL) {
+    if (file == NULL || (file->location = mem_slicedup(location)) == NULL) {
         return errinfo_nomem(info);
     }
+    file->catalog = catalog;
     if (storage_is_remote(location)) {
         TRY(check_lent(catalog, info));
         TRY(storage_upload_open(catalog->lent, catalog->lent_to, location, &file->upload, info));
@@ -75,6 +79,8 @@ enum err catalog_iceberg_file_append(struct catalog_iceberg_file *file, struct s
 
 enum err catalog_iceberg_file_finish(struct catalog_iceberg_file *file, struct errinfo *info)
 {
+    /* First, so that whatever comes of it is known. */
+    TRY(iceberg_block__made(file->catalog, slice_of(file->location), info));
     if (file->upload == NULL) {
         return storage_output_finish(file->local, false, info);
     }
@@ -89,6 +95,7 @@ void catalog_iceberg_file_close(struct catalog_iceberg_file *file)
     if (file != NULL) {
         storage_output_close(file->local);
         storage_upload_close(file->upload);
+        mem_free(file->location);
         mem_free(file);
     }
 }

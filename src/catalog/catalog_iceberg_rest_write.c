@@ -30,6 +30,7 @@ enum err catalog_iceberg_borrow(struct catalog_iceberg *catalog, const struct id
     struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace asked;
     struct rest_lent lent = {0};
+    TRY(iceberg_block__admit(catalog, ns, name, info));
     if (catalog->kind != CATALOG_ICEBERG_REST) {
         return ERR_OK;
     }
@@ -249,6 +250,57 @@ enum err iceberg_rest__commit(const struct catalog_iceberg *catalog, const struc
     if (err == ERR_OK) {
         *ret_metadata_location = loaded.metadata_location;
     } else if (info != NULL) {
+        *info = told;
+    }
+    return err;
+}
+
+enum err iceberg_rest__document(const struct catalog_iceberg *catalog, const struct identity *who,
+                                struct slice ns, struct slice name, struct arena *arena,
+                                struct slice *ret_location, struct slice *ret_document,
+                                struct errinfo *info)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace asked;
+    struct rest_loaded loaded;
+    TRY(split(catalog, ns, levels, &asked, info));
+    TRY(rest_load(catalog->rest, &catalog->remote, who, &asked, name, false, arena, &loaded, info));
+    *ret_location = loaded.metadata_location;
+    *ret_document = loaded.metadata;
+    return ERR_OK;
+}
+
+enum err iceberg_rest__commits_all(const struct catalog_iceberg *catalog,
+                                   const struct identity *who, bool *ret_can, struct errinfo *info)
+{
+    return rest_commits_all(catalog->rest, &catalog->remote, who, ret_can, info);
+}
+
+enum err iceberg_rest__commit_all(const struct catalog_iceberg *catalog, const struct identity *who,
+                                  const struct catalog_iceberg_change *changes, size_t change_count,
+                                  bool *ret_is_unknown, struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "transaction", 0);
+    struct errinfo told = {0};
+    struct rest_change *asked =
+        arena == NULL ? NULL : arena_calloc(arena, change_count, sizeof(*asked));
+    if (asked == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < change_count; i++) {
+        struct slice *levels = arena_calloc(arena, ICEBERG_LEVELS_MAX, sizeof(*levels));
+        if (levels == NULL) {
+            return errinfo_nomem(info);
+        }
+        TRY(split(catalog, changes[i].ns, levels, &asked[i].ns, info));
+        asked[i].name = changes[i].name;
+        asked[i].requirements = changes[i].requirements;
+        asked[i].updates = changes[i].updates;
+    }
+    enum err err =
+        rest_commit_all(catalog->rest, &catalog->remote, who, asked, change_count, &told);
+    *ret_is_unknown = *ret_is_unknown || (err != ERR_OK && rest_is_unknown(&told));
+    if (err != ERR_OK && info != NULL) {
         *info = told;
     }
     return err;

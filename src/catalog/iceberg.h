@@ -48,6 +48,8 @@ struct catalog_iceberg {
      * own copy of this (catalog_iceberg_borrow); NULL: nothing. */
     struct storage_grant *lent;
     const struct identity *lent_to;
+    /* Of the session's transaction (catalog/iceberg_block.h); NULL: each commit is one by itself. */
+    struct catalog_iceberg_block *block;
 };
 
 /* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static",

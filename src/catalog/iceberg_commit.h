@@ -11,7 +11,8 @@
 
 /* Has a catalog elsewhere lend what new objects of a table are written with, for `catalog`, a copy
  * of the statement's own; catalog_iceberg_return, also of one that nothing was lent to. Nothing for
- * other catalogs, and nothing if it lends nothing: then only local folders take new objects. */
+ * other catalogs, and nothing if it lends nothing: then only local folders take new objects.
+ * ERR_UNSUPPORTED for a second table of a transaction, where no commit is of both. */
 MUST_USE enum err catalog_iceberg_borrow(struct catalog_iceberg *catalog,
                                          const struct identity *who, struct slice ns,
                                          struct slice name, struct errinfo *info);
@@ -61,7 +62,8 @@ struct catalog_iceberg_change {
 MUST_USE enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog,
                                                  struct errinfo *info);
 
-/* Applies the change to the table as it is now, atomically. ERR_BUSY (40001): somebody else was
+/* Applies the change to the table as it is now, atomically; with a `block`, to what the
+ * transaction has of it. ERR_BUSY (40001): somebody else was
  * first, and nothing was done; load the table and try again. After an error with
  * `ret_is_unknown` set (never cleared) it may have been done: look for it. */
 MUST_USE enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog,

@@ -23,8 +23,8 @@ static enum err open_catalog(struct dml *dml, struct errinfo *info)
     if (dml->catalog.kind == CATALOG_ICEBERG_REST) {
         dml->catalog.remote.request_id = slice_of(dml->query->id);
     }
-    TRY(session_refuse_in_block(session, info));
     TRY(catalog_iceberg_check_writable(&dml->catalog, info));
+    TRY(session_lake_to_change(session, &dml->catalog, &dml->catalog.block, info));
     return catalog_iceberg_output(&dml->catalog, session->who, dml->query->arena, &dml->output,
                                   info);
 }
@@ -116,6 +116,7 @@ enum err dml_open_new(struct query *query, const struct attached *attached,
         .query = query, .attached = attached, .name = name->name, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
+    TRY(session_refuse_in_block(session, info));
     TRY(open_catalog(dml, info));
     return catalog_iceberg_io_of(&dml->catalog, session->who, NULL, query->arena, &dml->io, info);
 }

@@ -14,6 +14,7 @@
 //   {"lend": {"bob": {"seconds": 60}}}  what was vended is said to live so long
 //   {"delay": 500}                      milliseconds before a table is given
 //   {"endpoint": "http://..."}          where the store is said to be
+//   {"endpoints": ["POST ..."]}         which the catalog lists too
 //   {"secrets": true}                   all that was ever lent
 //   {"log": true}                       what was asked since the last time
 //   {"file": "PATH"}                    which is written there too, a line each, from now on
@@ -34,6 +35,11 @@ let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
 let fault = { kind: null, times: 0, on: /./ };
 let delay = 0;
 let keptBack = 0;
+let more = null;
+const usual = ['GET namespaces', 'POST namespaces', 'GET namespaces/{namespace}', 'DELETE namespaces/{namespace}', 'POST namespaces/{namespace}/properties',
+    'GET namespaces/{namespace}/tables', 'POST namespaces/{namespace}/tables', 'GET namespaces/{namespace}/tables/{table}',
+    'POST namespaces/{namespace}/tables/{table}', 'DELETE namespaces/{namespace}/tables/{table}', 'POST tables/rename',
+    'POST namespaces/{namespace}/register'].map((one) => one.replace(' ', ' /v1/{prefix}/'));
 
 async function personOf(request) {
     const header = request.headers.authorization ?? '';
@@ -107,6 +113,11 @@ const parse = (text) => JSON.parse(text.replace(/([:[,]\s*)(-?\d{16,})(?=\s*[,}\
 const write = (answer) => JSON.stringify(answer).replace(/"@number@(-?\d+)"/g, '$1');
 
 function change(body, who, path, line) {
+    if (more && path.endsWith('/v1/config')) {
+        const answer = JSON.parse(body);
+        answer.endpoints = [...(answer.endpoints ?? usual), ...more];
+        return JSON.stringify(answer);
+    }
     if (!/\/(tables|views)(\/[^/]+(\/credentials)?)?$/.test(path)) return body;
     const restrict = Object.entries(rules.restrict[who] ?? {}).find(([table]) => path.endsWith(`/tables/${table}`));
     const credentials = rules.credentials[who];
@@ -174,6 +185,7 @@ createInterface({ input: process.stdin }).on('line', (text) => {
     if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9, on: new RegExp(command.on ?? '.') };
     if ('endpoint' in command) endpoint = command.endpoint;
     if ('file' in command) file = command.file;
+    if ('endpoints' in command) more = command.endpoints;
     if ('delay' in command) delay = command.delay;
     if ('fault' in command) keptBack = command.delay_lost ?? 0;
     if (command.secrets) answer = [...secrets];

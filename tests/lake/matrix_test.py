@@ -156,7 +156,7 @@ class Matrix:
         assert None not in asked and {line[1] for line in store} <= asked, (asked, store)
         assert any(line[3] == "PUT" for line in store), store
         self.ids += [(person, one) for one in asked]
-        there = self.keeper.query(f"SELECT count(*) FROM {counted}") if name != "CREATE AS" else None
+        there = self.keeper.query(f"SELECT count(*) FROM {counted} WHERE id >= {names['n']}") if name != "CREATE AS" else None
         assert there is None or int(there[0][0]) == (1 if name == "INSERT" else 0), there
         return f"{len(catalog)} + {len(store)} ({sum(line[3] == 'PUT' for line in store)} written), {count} shut"
 

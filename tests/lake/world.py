@@ -72,7 +72,7 @@ class Gateway:
         return self.tell(log=True)
 
     def reset(self):
-        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, endpoint=None, fault=None, delay=0, log=True)
+        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, endpoint=None, endpoints=None, fault=None, delay=0, log=True)
 
     def close(self):
         self.process.stdin.close()

@@ -192,8 +192,101 @@ def credentials_are_renewed_while_it_writes():
         assert int(anna.query(f"SELECT count(*) FROM {table}")[0][0]) > 20000000
 
 
+def a_transaction_is_one_commit():
+    with a_table("tx") as (server, anna, bob, table):
+        before = files_of(table)
+        anna.query("BEGIN")
+        anna.query(f"INSERT INTO {table} VALUES (10), (11)")
+        assert ids(anna, table) == list(range(12)) and ids(bob, table) == list(range(10)), "read your own, and only yours"
+        assert anna.tag(f"DELETE FROM {table} WHERE id IN (1, 10)") == "DELETE 2"
+        anna.query("SAVEPOINT s")
+        anna.query(f"TRUNCATE {table}")
+        assert ids(anna, table) == []
+        anna.query("ROLLBACK TO s")
+        anna.query(f"INSERT INTO {table} SELECT 12")
+        assert ids(anna, table) == [0, *range(2, 10), 11, 12] and ids(bob, table) == list(range(10))
+        assert not commits()
+        anna.query("COMMIT")
+        assert len(commits()) == 1
+        assert ids(bob, table) == ids(anna, table) == [0, *range(2, 10), 11, 12]
+        assert bob.query(f'SELECT count(*) FROM lake.w."tx$snapshots"') == [["4"]]
+        # What is rolled back leaves nothing, whether by a word or by an error.
+        for end in ("ROLLBACK", "COMMIT"):
+            before, rows = files_of(table), ids(bob, table)
+            anna.query("BEGIN")
+            anna.query(f"INSERT INTO {table} VALUES (99)")
+            if end == "COMMIT":
+                assert refused("42703", anna.query, f"INSERT INTO {table} SELECT nothing")
+            anna.query(end)
+            assert files_of(table) == before and ids(bob, table) == rows and ids(anna, table) == rows
+        # Somebody else was first.
+        before = files_of(table)
+        anna.query("BEGIN")
+        anna.query(f"INSERT INTO {table} VALUES (99)")
+        bob.query(f"INSERT INTO {table} VALUES (100)")
+        assert refused("40001", anna.query, "COMMIT")
+        assert 99 not in ids(bob, table) and 100 in ids(anna, table)
+        # Nobody says what became of it.
+        gateway.tell(fault="lose", times=1, on="^POST .*(/tables/|transactions)")
+        anna.query("BEGIN")
+        anna.query(f"INSERT INTO {table} VALUES (101)")
+        anna.query(f"INSERT INTO {table} VALUES (102)")
+        anna.query("COMMIT")
+        assert {101, 102} <= set(ids(bob, table))
+        gateway.tell(fault="drop", times=1, on="^POST .*(/tables/|transactions)")
+        anna.query("BEGIN")
+        anna.query(f"INSERT INTO {table} VALUES (103)")
+        assert refused("40003", anna.query, "COMMIT")
+        assert 103 not in ids(bob, table)
+        # A second table, where the catalog commits one at a time; what Moat keeps; a new table.
+        time.sleep(1.5)
+        anna.query("CREATE TABLE lake.w.tx2 (id BIGINT)")
+        for second, code in ((f"INSERT INTO lake.w.tx2 VALUES (1)", "0A000"), (f"GRANT SELECT ON lake.w.tx2 TO ROLE reader", "0A000"),
+                             ("CREATE TABLE lake.w.tx3 (id BIGINT)", "25001")):
+            anna.query("BEGIN")
+            anna.query(f"INSERT INTO {table} VALUES (104)")
+            refused(code, anna.query, second)
+            anna.query("ROLLBACK")
+        assert 104 not in ids(bob, table)
+        # Several statements in one message are a transaction too.
+        gateway.log()
+        anna.query(f"INSERT INTO {table} VALUES (201); INSERT INTO {table} VALUES (202)")
+        assert len(commits()) == 1 and {201, 202} <= set(ids(bob, table))
+
+
+def several_tables_are_one_commit():
+    with people() as (server, anna, bob):
+        gateway.tell(endpoints=["POST /v1/{prefix}/transactions/commit"])
+        with world.sign_in(server, issuer, "anna") as anna:  # asks the catalog anew what it can
+            for name in ("m1", "m2"):
+                anna.query(f"CREATE TABLE lake.w.{name} (id BIGINT)")
+                anna.query(f"GRANT SELECT ON lake.w.{name} TO ROLE reader")
+            gateway.log()
+            anna.query("BEGIN")
+            anna.query("INSERT INTO lake.w.m1 VALUES (1), (2)")
+            anna.query("INSERT INTO lake.w.m2 SELECT id + 10 FROM lake.w.m1")
+            anna.query("DELETE FROM lake.w.m1 WHERE id = 1")
+            assert ids(bob, "lake.w.m1") == ids(bob, "lake.w.m2") == []
+            anna.query("COMMIT")
+            asked = [line["path"] for line in gateway.log() if line["method"] == "POST"]
+            assert asked == ["/v1/lake/transactions/commit"], asked
+            assert ids(bob, "lake.w.m1") == [2] and ids(bob, "lake.w.m2") == [11, 12]
+            anna.query("BEGIN")
+            anna.query("INSERT INTO lake.w.m1 VALUES (3)")
+            anna.query("INSERT INTO lake.w.m2 VALUES (13)")
+            bob.query("INSERT INTO lake.w.m2 VALUES (14)")
+            assert refused("40001", anna.query, "COMMIT")
+            assert ids(bob, "lake.w.m1") == [2] and ids(bob, "lake.w.m2") == [11, 12, 14]
+            gateway.tell(fault="lose500", times=1, on="^POST .*transactions")
+            anna.query("BEGIN")
+            anna.query("INSERT INTO lake.w.m1 VALUES (4)")
+            anna.query("INSERT INTO lake.w.m2 VALUES (15)")
+            anna.query("COMMIT")
+            assert ids(bob, "lake.w.m1") == [2, 4] and ids(bob, "lake.w.m2") == [11, 12, 14, 15]
+
+
 CASES = [a_table_is_made_filled_and_emptied, a_table_is_made_of_a_query_at_once, names_are_changed, who_loses_a_race_tries_again,
-         what_nobody_answered_is_looked_for, what_is_refused_leaves_nothing]
+         what_nobody_answered_is_looked_for, what_is_refused_leaves_nothing, a_transaction_is_one_commit, several_tables_are_one_commit]
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="moat-write-") as name:
