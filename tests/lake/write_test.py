@@ -16,6 +16,7 @@ from pathlib import Path
 
 import world
 from protocol import Refused, refused, run
+from way import Way
 
 MOAT = sys.argv[1]
 SETUP = "CREATE USER anna; GRANT ROLE moat_admin TO anna; CREATE USER bob; GRANT ROLE moat_admin TO bob; CREATE USER olga; CREATE ROLE reader; GRANT ROLE reader TO bob; GRANT ROLE reader TO olga"
@@ -192,6 +193,53 @@ def credentials_are_renewed_while_it_writes():
         assert int(anna.query(f"SELECT count(*) FROM {table}")[0][0]) > 20000000
 
 
+def the_way_to_the_store_fails():
+    """At each kind of object, in each way: written once and right, or an error and nothing left."""
+    with a_table("store", "storage.request_timeout=1s", "storage.patience=3s", "storage.connect_timeout=1s") as (server, anna, bob, table):
+        road = Way(weed.s3, 1)
+        gateway.tell(endpoint=road.url)
+        try:
+            rows, done = 10, 0
+            for where in (".parquet", "-m", "snap-"):
+                for fault in ("kill", "truncate", "reset", "hang", 500, 503, 403, "garbage", "redirect 307"):
+                    for times in (1, 1 << 30):
+                        before = files_of(table)
+                        road.strike(fault, where=where, method="PUT", times=times)
+                        try:
+                            anna.query(f"INSERT INTO {table} VALUES ({rows})")
+                            rows, done = rows + 1, done + 1
+                        except Refused as error:
+                            assert error.code[:2] in ("08", "42", "53", "58"), (fault, where, times, error)
+                            road.strike(None)
+                            left = files_of(table) - before
+                            assert not left or "could not be removed" in error.fields.get("D", ""), (fault, where, times, left, error.fields)
+                        road.strike(None)
+                        assert ids(bob, table) == list(range(rows)), (fault, where, times)
+            assert done >= 9, done
+            # What cannot be removed either is told by name.
+            road.strike(403, where="snap-", method="PUT")
+            original = road.strikes
+            road.strikes = lambda client: 403 if client.command == "DELETE" else original(client)
+            fields = refused("42501", anna.query, f"INSERT INTO {table} VALUES (99)")
+            road.strikes = original
+            assert "could not be removed" in fields["D"] and ".parquet" in fields["D"], fields
+            # In parts.
+            road.strike("kill", where="", method="POST", times=1)
+            before = files_of(table)
+            big = f"INSERT INTO {table} SELECT 1000000 + (hash(i) % 1000000000)::BIGINT FROM range(4000000) t(i)"
+            count = int(anna.query(f"SELECT count(*) FROM {table}")[0][0])
+            anna.query(big)
+            assert int(bob.query(f"SELECT count(*) FROM {table}")[0][0]) == count + 4000000
+            road.strike(503, where="", method="POST")
+            before = files_of(table)
+            refused("08006", anna.query, big)
+            road.strike(None)
+            assert int(bob.query(f"SELECT count(*) FROM {table}")[0][0]) == count + 4000000
+        finally:
+            gateway.tell(endpoint=None)
+            road.close()
+
+
 def a_transaction_is_one_commit():
     with a_table("tx") as (server, anna, bob, table):
         before = files_of(table)
@@ -286,7 +334,7 @@ def several_tables_are_one_commit():
 
 
 CASES = [a_table_is_made_filled_and_emptied, a_table_is_made_of_a_query_at_once, names_are_changed, who_loses_a_race_tries_again,
-         what_nobody_answered_is_looked_for, what_is_refused_leaves_nothing, a_transaction_is_one_commit, several_tables_are_one_commit]
+         what_nobody_answered_is_looked_for, what_is_refused_leaves_nothing, the_way_to_the_store_fails, a_transaction_is_one_commit, several_tables_are_one_commit]
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="moat-write-") as name:
