@@ -123,6 +123,7 @@ struct rest_call {
     const struct rest_catalog *catalog;
     const struct identity *who;
     struct rest_config *config; /* held; NULL while it is asked for */
+    struct slice staged; /* what would stage the table again where it is; empty: it is there */
     struct errinfo *info;
 };
 
@@ -257,6 +258,7 @@ struct lender {
     struct slice name;
     struct slice sign_url;        /* empty: nothing is signed */
     struct slice plan_id;         /* what it was lent for; empty: for the table */
+    struct slice staged;          /* as in the call */
     struct slice sign_properties; /* a JSON object, which the signer wants back; may be empty */
     bool names_provider;          /* it is the REST specification's own endpoint */
 };
@@ -298,6 +300,10 @@ MUST_USE enum err rest_load__give(const struct rest_table *table, struct arena *
 /* Credentials of a table, or of a plan of it, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct slice plan_id,
+                                    struct rest_vended *ret_vended);
+/* The same of a table that is not there yet, by staging it again. */
+MUST_USE enum err rest_load__staged(const struct rest_call *call, const struct rest_namespace *ns,
+                                    struct slice name, struct slice request,
                                     struct rest_vended *ret_vended);
 /* Connections to the store, of this person and catalog (rest_http.c): a reference. */
 struct fetch_pool;

@@ -216,6 +216,35 @@ enum err rest_borrow(struct rest *rest, const struct rest_catalog *catalog,
     return ERR_OK;
 }
 
+/* The request that stages the same table again, in the place that the catalog gave it: credentials
+ * of a table that is not there yet are to be had no other way. Nothing for one that was made. */
+static enum err print_staged(const struct change *change, struct slice request, struct buf *out)
+{
+    static const char *const asked[] = {"stage-create", "location"};
+    static const char *const told[] = {"metadata"};
+    static const char *const placed[] = {"location"};
+    struct slice wanted[ARRAY_COUNT(asked)];
+    struct slice metadata;
+    struct slice location;
+    struct errinfo *info = change->call.info;
+    TRY(rest_members(request, asked, ARRAY_COUNT(asked), wanted, info));
+    if (!slice_equal(wanted[0], SLICE("true"))) {
+        return ERR_OK;
+    }
+    TRY(rest_members(secret_slice(&change->answer.body), told, 1, &metadata, info));
+    if (metadata.len > 0 && wanted[1].len == 0) {
+        TRY(rest_members(metadata, placed, 1, &location, info));
+        struct slice open = slice_trim(request);
+        buf_append(out, open.ptr, open.len - 1);
+        buf_append_str(out, ",\"location\":");
+        buf_append_slice(out, location.len > 0 ? location : SLICE("null"));
+        buf_append_char(out, '}');
+    } else {
+        buf_append_slice(out, request);
+    }
+    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}
+
 enum err rest_create_table(struct rest *rest, const struct rest_catalog *catalog,
                            const struct identity *who, const struct rest_namespace *ns,
                            struct slice name, struct slice request, struct arena *arena,
@@ -223,13 +252,18 @@ enum err rest_create_table(struct rest *rest, const struct rest_catalog *catalog
                            struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
+    struct buf staged CLEANUP(buf_fini) = {0};
     struct rest_table *table = NULL;
     TRY(begin(&change, rest, catalog, who, REST_CREATE_TABLE, info));
     rest_url__namespace(&change.path, change.call.config, ns);
     buf_append_str(&change.path, "/tables");
     buf_append_slice(&change.body, request);
     TRY(send(&change, "POST", "table", name));
-    enum err err = rest_load__made(&change.call, ns, name, &change.answer, &table);
+    enum err err = print_staged(&change, request, &staged);
+    change.call.staged = buf_slice(&staged);
+    if (err == ERR_OK) {
+        err = rest_load__made(&change.call, ns, name, &change.answer, &table);
+    }
     if (err == ERR_OK) {
         err = rest_load__give(table, arena, ret_loaded, info);
     }
