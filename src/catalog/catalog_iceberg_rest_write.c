@@ -158,11 +158,14 @@ static enum err print_updates(const struct catalog_iceberg *catalog, const struc
     const struct json *uuid = json_get(metadata, "table-uuid");
     const struct json *version = json_get(metadata, "format-version");
     const struct json *location = json_get(metadata, "location");
+    const struct json *last_id = json_get(metadata, "last-column-id");
     const struct json *properties = json_get(metadata, "properties");
     const struct json *schema = current(metadata, "schemas", "current-schema-id", "schema-id");
     const struct json *spec = current(metadata, "partition-specs", "default-spec-id", "spec-id");
     const struct json *order = current(metadata, "sort-orders", "default-sort-order-id", "order-id");
-    if (uuid == NULL || version == NULL || location == NULL || schema == NULL || spec == NULL) {
+    bool is_whole = uuid != NULL && version != NULL && location != NULL && last_id != NULL &&
+                    schema != NULL && spec != NULL;
+    if (!is_whole) {
         return errinfo_set(info, ERR_CORRUPT, "08P01",
                            "catalog \"%.*s\" stages a table without all of its metadata",
                            SLICE_ARGS(catalog->name));
@@ -171,7 +174,11 @@ static enum err print_updates(const struct catalog_iceberg *catalog, const struc
     json_write(out, uuid);
     buf_append_char(out, '}');
     print_part("upgrade-format-version", "format-version", version, out);
-    print_part("add-schema", "schema", schema, out);
+    buf_append_str(out, ",{\"action\":\"add-schema\",\"schema\":");
+    json_write(out, schema);
+    buf_append_str(out, ",\"last-column-id\":"); /* deprecated; Nessie 0.99 wants it */
+    json_write(out, last_id);
+    buf_append_char(out, '}');
     buf_append_str(out, ",{\"action\":\"set-current-schema\",\"schema-id\":-1}");
     print_part("add-spec", "spec", spec, out);
     buf_append_str(out, ",{\"action\":\"set-default-spec\",\"spec-id\":-1}");
