@@ -1,7 +1,7 @@
 /* A stack of steps: objects that were made, and documents that changes led to. The latest document
  * of a table is what the transaction sees; the first one's requirements are what must still hold
- * when it commits, since all later ones follow from it. So a transaction sees its tables, from their
- * first change on, as they were then, and somebody else's commit to one of them makes it fail. */
+ * when it commits, since all later ones follow from it. So a transaction sees its tables, from
+ * their first change on, as they were then, and somebody else's commit to one makes it fail. */
 #include "catalog/iceberg_block.h"
 
 #include <time.h>
@@ -47,10 +47,10 @@ static bool copy_catalog(struct arena *arena, const struct catalog_iceberg *from
     remote->is_cancelled = NULL;
     remote->cancel_context = NULL;
     remote->ahead = NULL;
-    struct slice *texts[] = {&out->name,        &out->location,      &out->catalog_name,
-                             &out->warehouse,   &remote->name,       &remote->uri,
+    struct slice *texts[] = {&out->name,         &out->location,     &out->catalog_name,
+                             &out->warehouse,    &remote->name,      &remote->uri,
                              &remote->warehouse, &remote->token_uri, &remote->audience,
-                             &remote->scope,    &remote->client_id,  &remote->client_secret_file,
+                             &remote->scope,     &remote->client_id, &remote->client_secret_file,
                              &remote->request_id};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         if (!arena_slice(arena, *texts[i], texts[i])) {
@@ -210,13 +210,12 @@ enum err iceberg_block__admit(const struct catalog_iceberg *catalog, struct slic
                               struct slice name, struct errinfo *info)
 {
     const struct catalog_iceberg_block *block = catalog->block;
-    bool is_same_catalog =
-        block != NULL && slice_equal_fold(block->catalog.name, catalog->name);
+    bool is_same_catalog = block != NULL && slice_equal_fold(block->catalog.name, catalog->name);
     bool can = false;
     bool is_second = false;
     for (size_t i = 0; block != NULL && i < block->count; i++) {
-        is_second = is_second || (block->steps[i].object.len == 0 &&
-                                  !is_change_of(&block->steps[i], ns, name));
+        is_second = is_second ||
+                    (block->steps[i].object.len == 0 && !is_change_of(&block->steps[i], ns, name));
     }
     if (block == NULL || (is_same_catalog && !is_second)) {
         return ERR_OK;
@@ -257,9 +256,8 @@ static bool copy_change(const struct catalog_iceberg_change *change, struct slic
                         struct step *step)
 {
     char uuid[UUID_TEXT_BYTES];
-    char *location = uuid_new(uuid) != ERR_OK
-                         ? NULL
-                         : arena_printf(step->arena, "(not committed: %s)", uuid);
+    char *location =
+        uuid_new(uuid) != ERR_OK ? NULL : arena_printf(step->arena, "(not committed: %s)", uuid);
     step->location = slice_of(location == NULL ? "" : location);
     step->now_ms = change->now_ms;
     return location != NULL && arena_slice(step->arena, change->ns, &step->ns) &&
@@ -276,9 +274,8 @@ enum err iceberg_block__add(const struct catalog_iceberg *catalog, const struct 
     struct catalog_iceberg_block *block = catalog->block;
     struct buf document CLEANUP(buf_fini) = {0};
     struct step *step;
-    struct iceberg_update update = {.requirements = change->requirements,
-                                    .updates = change->updates,
-                                    .now_ms = change->now_ms};
+    struct iceberg_update update = {
+        .requirements = change->requirements, .updates = change->updates, .now_ms = change->now_ms};
     if (change->creates) {
         return errinfo_set(info, ERR_UNSUPPORTED, "25001",
                            "a table of a lake cannot be made inside a transaction block");
@@ -324,7 +321,8 @@ static enum err fold(const struct catalog_iceberg_block *block, struct arena *ar
                      struct catalog_iceberg_change **ret_changes, size_t *ret_count,
                      struct errinfo *info)
 {
-    struct catalog_iceberg_change *changes = arena_calloc(arena, block->count + 1, sizeof(*changes));
+    struct catalog_iceberg_change *changes =
+        arena_calloc(arena, block->count + 1, sizeof(*changes));
     size_t count = 0;
     if (changes == NULL) {
         return errinfo_nomem(info);
@@ -433,11 +431,10 @@ static enum err commit(struct catalog_iceberg_block *block, struct arena *arena,
     if (count == 0) {
         return ERR_OK;
     }
-    enum err err = count == 1
-                       ? catalog_iceberg_commit(&block->catalog, block->who, &changes[0], arena,
-                                                &location, ret_is_unknown, info)
-                       : iceberg_rest__commit_all(&block->catalog, block->who, changes, count,
-                                                  ret_is_unknown, info);
+    enum err err = count == 1 ? catalog_iceberg_commit(&block->catalog, block->who, &changes[0],
+                                                       arena, &location, ret_is_unknown, info)
+                              : iceberg_rest__commit_all(&block->catalog, block->who, changes,
+                                                         count, ret_is_unknown, info);
     if (err != ERR_OK && *ret_is_unknown) {
         if (!is_done_after_all(block, changes, count, arena)) {
             return unknown(&changes[0], info);

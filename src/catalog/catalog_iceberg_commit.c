@@ -39,7 +39,8 @@ enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, s
                       "tables of catalog \"%.*s\" are only read: commits to catalogs of type %s "
                       "are not there",
                       SLICE_ARGS(catalog->name), catalog_iceberg_kind_name(catalog->kind));
-    errinfo_hint(info, "Catalogs of type iceberg_rest, iceberg_local and iceberg_hadoop can be written.");
+    errinfo_hint(info,
+                 "Catalogs of type iceberg_rest, iceberg_local and iceberg_hadoop can be written.");
     return ERR_UNSUPPORTED;
 }
 

@@ -128,8 +128,8 @@ static enum err remove_object(void *context, struct slice location, struct errin
         return storage_grant_delete(catalog->lent, catalog->lent_to, location, info);
     }
     TRY(check_place(catalog, location, &path, info));
-    enum err err = storage_remove_within(writer->who, path, catalog->folders,
-                                         catalog->folder_count, &is_outside, info);
+    enum err err = storage_remove_within(writer->who, path, catalog->folders, catalog->folder_count,
+                                         &is_outside, info);
     return is_outside ? outside(catalog, info) : err;
 }
 

@@ -171,7 +171,8 @@ void catalog_iceberg_load_ahead(const struct catalog_iceberg *catalog, const str
     struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace asked;
     if (catalog->kind == CATALOG_ICEBERG_REST && catalog->remote.ahead != NULL &&
-        iceberg_rest__split(ns, levels, &asked) && iceberg_catalog__check_name(name, false, NULL) == ERR_OK) {
+        iceberg_rest__split(ns, levels, &asked) &&
+        iceberg_catalog__check_name(name, false, NULL) == ERR_OK) {
         rest_ahead_load(catalog->remote.ahead, &catalog->remote, who, &asked, name,
                         catalog->wants_history);
     }
@@ -210,7 +211,8 @@ static enum err load_exact(const struct catalog_iceberg *catalog, const struct i
     struct rest_namespace asked;
     struct rest_loaded loaded;
     struct catalog_iceberg_table table = {0};
-    if (!iceberg_rest__split(ns, levels, &asked) || iceberg_catalog__check_name(name, false, NULL) != ERR_OK) {
+    if (!iceberg_rest__split(ns, levels, &asked) ||
+        iceberg_catalog__check_name(name, false, NULL) != ERR_OK) {
         return no_table(catalog, ns, name, info);
     }
     TRY(rest_load(catalog->rest, &catalog->remote, who, &asked, name, catalog->wants_history, arena,

@@ -1,6 +1,6 @@
 /* Changes of REST catalogs, in the words of the others. A table that is to be made is staged first:
- * the catalog says where it lies, which uuid it has and how its columns are numbered, and lends what
- * its files are written with; a commit with assert-create then makes it, with all its files. */
+ * the catalog says where it lies, which uuid it has and how its columns are numbered, and lends
+ * what its files are written with; a commit with assert-create then makes it with all its files. */
 #include "base/json.h"
 #include "catalog/catalog_iceberg_int.h"
 #include "catalog/iceberg_commit.h"
@@ -55,10 +55,8 @@ static const struct {
     const char *from;
     const char *to;
 } parts[] = {
-    {"set-location", "location", "location"},
-    {"add-schema", "schema", "schema"},
-    {"add-spec", "spec", "partition-spec"},
-    {"add-sort-order", "sort-order", "write-order"},
+    {"set-location", "location", "location"},    {"add-schema", "schema", "schema"},
+    {"add-spec", "spec", "partition-spec"},      {"add-sort-order", "sort-order", "write-order"},
     {"set-properties", "updates", "properties"},
 };
 
@@ -131,7 +129,8 @@ static const struct json *current(const struct json *metadata, const char *list,
 {
     int64_t wanted;
     const struct json *all = json_get(metadata, list);
-    if (all == NULL || all->type != JSON_ARRAY || !json_to_i64(json_get(metadata, which), &wanted)) {
+    if (all == NULL || all->type != JSON_ARRAY ||
+        !json_to_i64(json_get(metadata, which), &wanted)) {
         return NULL;
     }
     for (const struct json *one = all->first; one != NULL; one = one->next) {
@@ -162,7 +161,8 @@ static enum err print_updates(const struct catalog_iceberg *catalog, const struc
     const struct json *properties = json_get(metadata, "properties");
     const struct json *schema = current(metadata, "schemas", "current-schema-id", "schema-id");
     const struct json *spec = current(metadata, "partition-specs", "default-spec-id", "spec-id");
-    const struct json *order = current(metadata, "sort-orders", "default-sort-order-id", "order-id");
+    const struct json *order =
+        current(metadata, "sort-orders", "default-sort-order-id", "order-id");
     bool is_whole = uuid != NULL && version != NULL && location != NULL && last_id != NULL &&
                     schema != NULL && spec != NULL;
     if (!is_whole) {
@@ -247,9 +247,9 @@ enum err iceberg_rest__commit(const struct catalog_iceberg *catalog, const struc
                                change->requirements, change->updates, arena, &loaded, &told);
     bool is_conflict = err == ERR_BUSY && strcmp(told.sqlstate, "40001") == 0;
     if (is_conflict && change->creates) {
-        err = errinfo_set(&told, ERR_EXISTS, "42P07",
-                          "\"%.*s\" exists already in namespace \"%.*s\"", SLICE_ARGS(change->name),
-                          SLICE_ARGS(change->ns));
+        err =
+            errinfo_set(&told, ERR_EXISTS, "42P07", "\"%.*s\" exists already in namespace \"%.*s\"",
+                        SLICE_ARGS(change->name), SLICE_ARGS(change->ns));
     }
     /* An answer that could not be kept for want of memory was one all the same. */
     bool is_unknown = err == ERR_NOMEM || (err != ERR_OK && rest_is_unknown(&told));
@@ -403,9 +403,9 @@ enum err iceberg_rest__drop(const struct catalog_iceberg *catalog, const struct 
     struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace asked;
     TRY(split(catalog, ns, levels, &asked, info));
-    return is_view ? rest_drop_view(catalog->rest, &catalog->remote, who, &asked, name, info)
-                   : rest_drop_table(catalog->rest, &catalog->remote, who, &asked, name, purges,
-                                     info);
+    return is_view
+               ? rest_drop_view(catalog->rest, &catalog->remote, who, &asked, name, info)
+               : rest_drop_table(catalog->rest, &catalog->remote, who, &asked, name, purges, info);
 }
 
 enum err iceberg_rest__rename(const struct catalog_iceberg *catalog, const struct identity *who,

@@ -450,8 +450,8 @@ TEST(catalog_iceberg, a_transaction_is_seen_by_itself_until_it_commits)
     CHECK(!io_exists(object));
     check_note(&f, &inside, "first");
     CHECK_OK(set_note(&f, &inside, "third"));
-    CHECK_ERR(ERR_UNSUPPORTED, catalog_iceberg_borrow(&inside, f.owner, SLICE("sales"),
-                                                      SLICE("other"), &f.info));
+    CHECK_ERR(ERR_UNSUPPORTED,
+              catalog_iceberg_borrow(&inside, f.owner, SLICE("sales"), SLICE("other"), &f.info));
     CHECK_OK(catalog_iceberg_block_commit(inside.block, SLICE(""), &f.info));
     check_note(&f, &f.catalog, "third");
     CHECK(!catalog_iceberg_block_has_changes(inside.block));

@@ -158,8 +158,7 @@ enum err catalog_iceberg_create_namespace(const struct catalog_iceberg *catalog,
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(may_write(catalog, who, info));
     if (catalog->kind == CATALOG_ICEBERG_REST) {
-        return iceberg_rest__create_namespace(catalog, who, ns, properties, property_count,
-                                              info);
+        return iceberg_rest__create_namespace(catalog, who, ns, properties, property_count, info);
     }
     TRY(iceberg_catalog__check_name(ns, true, info));
     TRY(check_properties(properties, property_count, info));

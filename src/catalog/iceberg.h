@@ -48,7 +48,7 @@ struct catalog_iceberg {
      * own copy of this (catalog_iceberg_borrow); NULL: nothing. */
     struct storage_grant *lent;
     const struct identity *lent_to;
-    /* Of the session's transaction (catalog/iceberg_block.h); NULL: each commit is one by itself. */
+    /* The session's transaction (catalog/iceberg_block.h); NULL: each commit is one by itself. */
     struct catalog_iceberg_block *block;
 };
 

@@ -112,8 +112,7 @@ enum err dml_open_new(struct query *query, const struct attached *attached,
                       const struct sql_name *name, struct dml *dml, struct errinfo *info)
 {
     struct session *session = query->session;
-    *dml = (struct dml){
-        .query = query, .attached = attached, .name = name->name, .info = info};
+    *dml = (struct dml){.query = query, .attached = attached, .name = name->name, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
     TRY(session_refuse_in_block(session, info));

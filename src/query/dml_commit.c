@@ -144,8 +144,8 @@ static enum err load_again(struct attempt *a, struct arena *arena,
         return errinfo_nomem(info);
     }
     catalog.wants_history = true; /* others may have committed on top of what is looked for */
-    TRY(catalog_iceberg_load(&catalog, dml->query->session->who, dml->ns, dml->name, arena,
-                             table, info));
+    TRY(catalog_iceberg_load(&catalog, dml->query->session->who, dml->ns, dml->name, arena, table,
+                             info));
     if (!slice_equal(table->metadata.uuid, a->metadata->uuid)) {
         return errinfo_set(info, ERR_BUSY, "40001",
                            "table \"%.*s\" was replaced by another one meanwhile",
@@ -167,9 +167,8 @@ static bool was_committed(struct attempt *a, struct arena *arena)
             (a->operation == NULL || iceberg_metadata_snapshot(now, a->snapshot_id) != NULL)) {
             return true;
         }
-        if (look + 1 < LOOKS_MAX &&
-            wait_at_most(a->dml, LOOK_MS_FIRST << look, LOOK_MS_FIRST << look, &ignored) !=
-                ERR_OK) {
+        if (look + 1 < LOOKS_MAX && wait_at_most(a->dml, LOOK_MS_FIRST << look,
+                                                 LOOK_MS_FIRST << look, &ignored) != ERR_OK) {
             return false;
         }
     }
@@ -241,8 +240,8 @@ static bool may_try_again(enum err err, const struct dml *dml, const struct erri
 static enum err check_still_right(const struct attempt *a, struct errinfo *info)
 {
     const struct dml *dml = a->dml;
-    bool is_right = dml->removed_count == 0 || a->metadata->current_snapshot_id ==
-                                                   dml->metadata->current_snapshot_id;
+    bool is_right = dml->removed_count == 0 ||
+                    a->metadata->current_snapshot_id == dml->metadata->current_snapshot_id;
     if (!is_right &&
         slice_equal_fold(iceberg_metadata_property(dml->metadata, "write.delete.isolation-level"),
                          SLICE("snapshot"))) {

@@ -24,7 +24,7 @@ struct workspace {
     unsigned references;
     bool is_open;
     bool is_failed;
-    struct system *overlay; /* NULL: nothing changed */
+    struct system *overlay;             /* NULL: nothing changed */
     struct catalog_iceberg_block *lake; /* what changed in tables of a lake; NULL: nothing */
     struct savepoint *savepoints;
     size_t savepoint_count;
@@ -128,8 +128,9 @@ static bool has_lake_changes(const struct workspace *workspace)
 
 static enum err refuse_both(struct errinfo *info)
 {
-    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                      "a transaction changes tables of a lake, or what Moat keeps itself, not both");
+    (void)errinfo_set(
+        info, ERR_UNSUPPORTED, NULL,
+        "a transaction changes tables of a lake, or what Moat keeps itself, not both");
     errinfo_hint(info, "No commit is of both: COMMIT in between.");
     return ERR_UNSUPPORTED;
 }
@@ -258,8 +259,7 @@ static enum err add_savepoint(struct workspace *workspace, struct slice name, st
         return errinfo_nomem(info);
     }
     size_t mark = workspace->overlay == NULL ? 0 : system_overlay_changes(workspace->overlay);
-    size_t lake_mark =
-        workspace->lake == NULL ? 0 : catalog_iceberg_block_mark(workspace->lake);
+    size_t lake_mark = workspace->lake == NULL ? 0 : catalog_iceberg_block_mark(workspace->lake);
     workspace->savepoints[workspace->savepoint_count++] =
         (struct savepoint){copy, mark, lake_mark, temp_set_ref(workspace->temps)};
     return ERR_OK;

@@ -185,7 +185,7 @@ def what_is_refused_leaves_nothing():
 
 def credentials_are_renewed_while_it_writes():
     with a_table("long") as (server, anna, bob, table):
-        gateway.tell(lend={"anna": {"seconds": 3}})
+        gateway.tell(lend={"anna": {"seconds": 1}})
         gateway.log()
         anna.query(f"INSERT INTO {table} SELECT 100 + i FROM range(8000000) t(i) WHERE hash(i) % 10 < 9")
         log = gateway.log()

@@ -216,8 +216,8 @@ static bool copy_texts(struct arena *arena, const struct rest_call *call,
         &catalog->name,      &catalog->uri,   &catalog->warehouse, &catalog->token_uri,
         &catalog->audience,  &catalog->scope, &catalog->client_id, &catalog->client_secret_file,
         &catalog->request_id};
-    bool is_copied =
-        arena_slice(arena, name, &lender->name) && arena_slice(arena, plan_id, &lender->plan_id) &&
+    bool is_copied = arena_slice(arena, name, &lender->name) &&
+                     arena_slice(arena, plan_id, &lender->plan_id) &&
                      arena_slice(arena, call->staged, &lender->staged);
     for (size_t i = 0; is_copied && i < ARRAY_COUNT(texts); i++) {
         is_copied = arena_slice(arena, *texts[i], texts[i]);

@@ -248,21 +248,6 @@ MUST_USE enum err rest_vended__list(const struct rest_vended *vended, struct are
                                     struct storage_credential **ret_credentials, size_t *ret_count,
                                     struct errinfo *info);
 
-/* Whom to ask again, and for what: lives as long as the grant. */
-struct lender {
-    struct rest *rest;
-    struct arena *arena;
-    struct identity *who; /* held */
-    struct rest_catalog catalog;
-    struct rest_namespace ns;
-    struct slice name;
-    struct slice sign_url;        /* empty: nothing is signed */
-    struct slice plan_id;         /* what it was lent for; empty: for the table */
-    struct slice staged;          /* as in the call */
-    struct slice sign_properties; /* a JSON object, which the signer wants back; may be empty */
-    bool names_provider;          /* it is the REST specification's own endpoint */
-};
-
 /* A grant of storage for one table and person, renewed by this catalog, which holds `*ret_lent_to`.
  * NULL: nothing was vended. `plan_id`: it is for that plan's files; empty: for the table's. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,

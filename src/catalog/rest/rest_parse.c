@@ -7,8 +7,8 @@
  * here it must be listed, since it is not found out before the work is done. */
 #define ENDPOINTS_DEFAULT                                                                          \
     (REST_LIST_NAMESPACES | REST_LOAD_NAMESPACE | REST_CREATE_NAMESPACE | REST_UPDATE_NAMESPACE |  \
-     REST_DROP_NAMESPACE | REST_LIST_TABLES | REST_LOAD_TABLE | REST_CREATE_TABLE | REST_REGISTER_TABLE |                \
-     REST_UPDATE_TABLE | REST_DROP_TABLE | REST_RENAME_TABLE)
+     REST_DROP_NAMESPACE | REST_LIST_TABLES | REST_LOAD_TABLE | REST_CREATE_TABLE |                \
+     REST_REGISTER_TABLE | REST_UPDATE_TABLE | REST_DROP_TABLE | REST_RENAME_TABLE)
 
 #define ENDPOINTS_OF_VIEWS                                                                         \
     (REST_LIST_VIEWS | REST_LOAD_VIEW | REST_CREATE_VIEW | REST_DROP_VIEW | REST_RENAME_VIEW)

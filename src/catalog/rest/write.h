@@ -22,8 +22,8 @@ MUST_USE enum err rest_commit(struct rest *rest, const struct rest_catalog *cata
                               struct arena *arena, struct rest_loaded *ret_loaded,
                               struct errinfo *info);
 
-/* The same of several tables of a catalog, all or none. ERR_UNSUPPORTED unless the catalog says that
- * it can (rest_commits_all). */
+/* The same of several tables of a catalog, all or none. ERR_UNSUPPORTED unless the catalog says
+ * that it can (rest_commits_all). */
 struct rest_change {
     struct rest_namespace ns;
     struct slice name;
@@ -34,8 +34,7 @@ MUST_USE enum err rest_commit_all(struct rest *rest, const struct rest_catalog *
                                   const struct identity *who, const struct rest_change *changes,
                                   size_t change_count, struct errinfo *info);
 MUST_USE enum err rest_commits_all(struct rest *rest, const struct rest_catalog *catalog,
-                                   const struct identity *who, bool *ret_can,
-                                   struct errinfo *info);
+                                   const struct identity *who, bool *ret_can, struct errinfo *info);
 
 struct storage_grant;
 
