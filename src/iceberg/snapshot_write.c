@@ -28,6 +28,7 @@ struct producer {
     struct slice *locations;
     size_t location_count, location_capacity;
     struct write_paths removed; /* and which of them were found */
+    struct write_paths replaced;
     struct write_tally tally;
     enum avro_output_codec codec;
     struct errinfo *info;
@@ -158,17 +159,22 @@ struct entries {
     bool has_removed;
 };
 
+/* What only tells of a data file goes with it, or with what is written in its place. */
+static bool goes(struct producer *p, const struct iceberg_file *file)
+{
+    if (file->content == ICEBERG_DATA) {
+        return write__paths_find(&p->removed, file->path, true);
+    }
+    return file->content == ICEBERG_POSITION_DELETES && file->referenced_data_file.ptr != NULL &&
+           (write__paths_find(&p->removed, file->referenced_data_file, false) ||
+            write__paths_find(&p->replaced, file->referenced_data_file, false));
+}
+
 static enum err keep_entry(struct producer *p, struct entries *entries, struct arena *arena,
                            const struct iceberg_file *file)
 {
     bool is_removed = p->change->removes_all;
-    if (!is_removed && p->change->removed_count > 0) {
-        /* A vector of a removed file goes with it. */
-        bool is_vector = file->content != ICEBERG_DATA && file->format == ICEBERG_PUFFIN;
-        is_removed =
-            write__paths_find(&p->removed, is_vector ? file->referenced_data_file : file->path,
-                              !is_vector && file->content == ICEBERG_DATA);
-    }
+    is_removed = is_removed || goes(p, file);
     if (entries->count == entries->capacity) {
         size_t capacity = entries->capacity == 0 ? 64 : entries->capacity * 2;
         struct iceberg_file *grown = arena_calloc(arena, capacity, sizeof(*grown));
@@ -230,7 +236,8 @@ static enum err rewrite_manifest(struct producer *p, const struct iceberg_manife
 static bool may_hold_removed(const struct producer *p, const struct iceberg_manifest *manifest)
 {
     bool has_live = manifest->added_files != 0 || manifest->existing_files != 0;
-    bool is_asked = p->change->removes_all || p->change->removed_count > 0;
+    bool is_asked = p->change->removes_all || p->change->removed_count > 0 ||
+                    (p->change->replaced_count > 0 && manifest->is_deletes);
     return has_live && is_asked;
 }
 
@@ -442,6 +449,7 @@ enum err iceberg_snapshot_write(const struct iceberg_snapshot_change *change, st
     TRY(find_parent(&p));
     TRY(iceberg_metadata_folder(metadata, arena, &p.folder, info));
     TRY(write__paths_open(&p.removed, change->removed, change->removed_count, arena, info));
+    TRY(write__paths_open(&p.replaced, change->replaced, change->replaced_count, arena, info));
     enum err err = produce(&p, &written);
     write__tally_fini(&p.tally);
     written.parent_id = p.parent == NULL ? ICEBERG_NO_ID : p.parent->id;

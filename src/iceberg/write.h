@@ -99,6 +99,9 @@ struct iceberg_snapshot_change {
     size_t added_count;
     const struct slice *removed; /* paths of live data files */
     size_t removed_count;
+    const struct slice *replaced; /* paths of data files whose vectors, and other deletes of them
+                                     alone, `added` has anew */
+    size_t replaced_count;
     bool removes_all;                       /* instead: every live file, deletes too */
     const struct iceberg_property *summary; /* beside the totals */
     size_t summary_count;

@@ -332,15 +332,20 @@ enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct e
 
 enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
 {
-    struct session *session = dml->query->session;
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
-    enum err err = plan_build_new(session, NULL, select, &plan, info);
+    enum err err = plan_build_new(dml->query->session, NULL, select, &plan, info);
     if (err != ERR_OK && info != NULL) {
         info->position = 0;
     }
     TRY(err);
-    TRY(dml_check_plan(dml, plan, info));
+    return dml_rewrite_plan(dml, plan, info);
+}
+
+enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, struct errinfo *info)
+{
+    struct session *session = dml->query->session;
+    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
+    TRY(dml->subset == NULL ? ERR_OK : dml_check_plan(dml, plan, info));
     TRY(access_open_sinks(session->warehouse, session->who, plan, &sinks, &dml->rewriting, info));
     TRY(copy_rows(dml, dml->rewriting, plan, info));
     access_close(TAKE(dml->rewriting));
@@ -361,8 +366,12 @@ void dml_close(struct dml *dml)
     for (size_t i = 0; i < dml->written.count && !dml->is_committed && !dml->is_unknown; i++) {
         size_t sink = dml->written.files[i].sink;
         if (sink < dml->file_count && dml->files[sink] != NULL) {
-            dml_remove(dml, dml->files[sink]->location);
+            dml_discard(dml, dml->files[sink]->location);
         }
+    }
+    for (size_t i = 0; i < dml->delete_location_count && !dml->is_committed && !dml->is_unknown;
+         i++) {
+        dml_discard(dml, dml->delete_locations[i]);
     }
     dml_tell_orphans(dml);
     catalog_iceberg_return(&dml->catalog);

@@ -99,6 +99,8 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         .added_count = dml->added_count,
         .removed = dml->removed,
         .removed_count = dml->removed_count,
+        .replaced = dml->replaced,
+        .replaced_count = dml->replaced_count,
         .removes_all = a->removes_all,
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary),
@@ -130,7 +132,7 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
 static void remove_attempt(const struct attempt *a)
 {
     for (size_t i = 0; i < a->written.location_count; i++) {
-        dml_remove(a->dml, a->written.locations[i]);
+        dml_discard(a->dml, a->written.locations[i]);
     }
 }
 
@@ -236,15 +238,17 @@ static bool may_try_again(enum err err, const struct dml *dml, const struct erri
 
 /* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
  * unless all that came since was appended and the table is content with the snapshot that was read
- * (write.delete.isolation-level). */
+ * (write.{delete,update,merge}.isolation-level). */
 static enum err check_still_right(const struct attempt *a, struct errinfo *info)
 {
     const struct dml *dml = a->dml;
-    bool is_right = dml->removed_count == 0 ||
+    bool is_right = dml->reads_rows == NULL ||
                     a->metadata->current_snapshot_id == dml->metadata->current_snapshot_id;
+    char property[64];
+    (void)snprintf(property, sizeof(property), "write.%s.isolation-level",
+                   dml->reads_rows == NULL ? "delete" : dml->reads_rows);
     if (!is_right &&
-        slice_equal_fold(iceberg_metadata_property(dml->metadata, "write.delete.isolation-level"),
-                         SLICE("snapshot"))) {
+        slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
         int64_t id = a->metadata->current_snapshot_id;
         is_right = true;
         while (is_right && id != dml->metadata->current_snapshot_id) {

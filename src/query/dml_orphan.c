@@ -2,7 +2,7 @@
  * cannot be, so that somebody else can. */
 #include "query/dml_int.h"
 
-void dml_remove(struct dml *dml, struct slice location)
+void dml_discard(struct dml *dml, struct slice location)
 {
     struct errinfo ignored;
     if (dml->output.remove(dml->output.context, location, &ignored) == ERR_OK) {

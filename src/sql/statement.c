@@ -218,6 +218,7 @@ static const struct {
     {"insert", parse_insert, false},
     {"update", parse_update, false},
     {"delete", parse_delete, false},
+    {"merge", parse_merge, false},
     {"truncate", parse_truncate, false},
     {"begin", parse_transaction, true},
     {"start", parse_transaction, true},
@@ -230,9 +231,9 @@ static const struct {
 };
 
 static const char *const refused_words[] = {
-    "INSTALL", "LOAD",       "PRAGMA",  "CALL",    "EXPORT",   "IMPORT",  "MERGE", "VACUUM",
-    "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",    "DO",    "DECLARE",
-    "FETCH",   "CLUSTER",    "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
+    "INSTALL",    "LOAD",    "PRAGMA",  "CALL",     "EXPORT",  "IMPORT", "VACUUM",  "ANALYZE",
+    "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",    "DO",     "DECLARE", "FETCH",
+    "CLUSTER",    "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
 };
 
 static enum err unknown_word(struct cursor *c)

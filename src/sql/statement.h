@@ -23,8 +23,9 @@ enum statement_kind {
     STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
     STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
     STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query | DEFAULT VALUES [RETURNING ...] */
-    STATEMENT_UPDATE,      /* UPDATE t SET a = expression, ... [WHERE ...] [RETURNING ...] */
-    STATEMENT_DELETE,      /* DELETE FROM t [a] [USING ...] [WHERE ...] [RETURNING ...] */
+    STATEMENT_UPDATE, /* UPDATE t SET a = expression, ... [FROM ...] [WHERE ...] [RETURNING ...] */
+    STATEMENT_DELETE, /* DELETE FROM t [a] [USING ...] [WHERE ...] [RETURNING ...] */
+    STATEMENT_MERGE,  /* MERGE INTO t [a] USING s ON ... WHEN ... [RETURNING ...] */
     STATEMENT_TRUNCATE,
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
@@ -115,6 +116,34 @@ struct statement_column {
     struct slice comment;
 };
 
+/* SET a = 1, b.c = 2, of UPDATE and MERGE; (a, b) VALUES (1, 2). */
+struct statement_assignments {
+    const struct slice *columns;
+    const struct slice *paths; /* behind each: ".x.y" as it is written; empty: the column itself */
+    size_t count;
+    const struct slice *values; /* of INSERT without columns: more than those */
+    size_t value_count;
+};
+
+/* One WHEN of MERGE. */
+struct statement_merge {
+    enum {
+        MERGE_MATCHED,
+        MERGE_NOT_MATCHED, /* BY TARGET: a row of the source alone */
+        MERGE_NOT_MATCHED_BY_SOURCE,
+    } when;
+    struct slice condition; /* empty: none */
+    enum {
+        MERGE_UPDATE,
+        MERGE_DELETE,
+        MERGE_INSERT,
+        MERGE_NOTHING,
+    } action;
+    bool is_star; /* UPDATE SET *, INSERT * */
+    bool has_default_values;
+    struct statement_assignments set; /* UPDATE, INSERT */
+};
+
 /* bucket(16, a.b), day(ts), a: of PARTITIONED BY. */
 struct statement_transform {
     struct slice function; /* empty = the column itself */
@@ -177,14 +206,19 @@ struct statement {
     const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT, COPY_IN */
     const struct slice *types;     /* CREATE_TEMP, CREATE_MANAGED: of each column, empty where none
                                       is given; UPDATE: the expression of each */
+    const struct slice *paths;     /* UPDATE: statement_assignments.paths */
     size_t column_count;
     const struct temp_rule *rules; /* CREATE_TEMP */
     size_t rule_count;
     bool is_dropped_on_commit;     /* CREATE_TEMP */
     struct slice alias;            /* UPDATE, DELETE: of the table; empty: its name */
-    struct slice using_list;       /* DELETE; empty: none */
-    struct slice where, returning; /* INSERT, UPDATE, DELETE; empty: none */
+    struct slice using_list;       /* DELETE; UPDATE: FROM; MERGE: the source; empty: none */
+    struct slice source_alias;     /* MERGE: how the source is called; empty: not at all */
+    struct slice where, returning; /* INSERT, UPDATE, DELETE, MERGE (ON); empty: none */
     bool has_default_values;       /* INSERT: `query` is empty */
+    bool is_overwrite, is_by_name; /* INSERT OVERWRITE; INSERT ... BY NAME */
+    const struct statement_merge *merges;
+    size_t merge_count;
     enum transaction_kind transaction;
     struct slice savepoint;
 

@@ -58,6 +58,12 @@ MUST_USE enum err cursor_name_list(struct cursor *c, const struct slice **ret_na
 MUST_USE enum err cursor_options(struct cursor *c, const struct relation_option **ret_options,
                                  size_t *ret_count);
 
+/* a = expression, b.c = expression, (d, e) = (expression, expression), up to one of `ends`. */
+MUST_USE enum err parse_assignments(struct cursor *c, const char *const *ends, size_t end_count,
+                                    struct statement_assignments *ret_assignments);
+/* [RETURNING columns], and the end. */
+MUST_USE enum err parse_returning(struct cursor *c, struct statement *s);
+
 /* One function a family; the current token is behind the first word. */
 MUST_USE enum err parse_create(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_create_api_key(struct cursor *c, struct statement *s);
@@ -69,6 +75,7 @@ MUST_USE enum err parse_managed_table(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_insert(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_update(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_delete(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_merge(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_truncate(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_comment(struct cursor *c, struct statement *s);
 /* The current token is the first word itself. */

@@ -127,6 +127,7 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_COPY:
     case STATEMENT_COPY_IN:
     case STATEMENT_UPDATE:
+    case STATEMENT_MERGE:
     case STATEMENT_DELETE:
         return true;
     case STATEMENT_EXPLAIN:

@@ -578,6 +578,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
         break;
     case STATEMENT_INSERT:
     case STATEMENT_UPDATE:
+    case STATEMENT_MERGE:
     case STATEMENT_DELETE:
         command->has_rows = statement.returning.len > 0;
         command->takes_values = true;
@@ -608,8 +609,7 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_COPY:
         break;
     case STATEMENT_CREATE_API_KEY:
-        command->has_rows = true;
-        command->makes_key = true;
+        command->has_rows = command->makes_key = true;
         break;
     }
     return ERR_OK;
