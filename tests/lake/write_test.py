@@ -185,15 +185,15 @@ def what_is_refused_leaves_nothing():
 
 def credentials_are_renewed_while_it_writes():
     with a_table("long") as (server, anna, bob, table):
-        gateway.tell(lend={"anna": {"seconds": 2}})
+        gateway.tell(lend={"anna": {"seconds": 1}})
         gateway.log()
-        anna.query(f"INSERT INTO {table} SELECT 100 + i FROM range(60000000) t(i) WHERE hash(i) % 10 < 2")
+        anna.query(f"INSERT INTO {table} SELECT 100 + i FROM range(120000000) t(i) WHERE hash(i) % 10 < 2")
         log = gateway.log()
         assert sum(line["method"] == "GET" and "/tables/long" in line["path"] for line in log) > 1, log
         assert int(anna.query(f"SELECT count(*) FROM {table}")[0][0]) > 6000000
         # Of a table that is not there yet.
         gateway.log()
-        anna.query("CREATE TABLE lake.w.longer AS SELECT 100 + i AS id FROM range(60000000) t(i) WHERE hash(i) % 10 < 2")
+        anna.query("CREATE TABLE lake.w.longer AS SELECT 100 + i AS id FROM range(120000000) t(i) WHERE hash(i) % 10 < 2")
         staged = [line for line in gateway.log() if line["method"] == "POST" and line["path"].endswith("/tables")]
         assert len(staged) > 1, staged
         assert int(anna.query("SELECT count(*) FROM lake.w.longer")[0][0]) > 6000000
