@@ -261,6 +261,11 @@ class Client:
         self.send(message("Q", text(statement)))
         return self.rows(self.until("Z"))
 
+    def tag(self, statement):
+        """What the command is said to have done: "INSERT 0 3"."""
+        self.query(statement)
+        return self.tags[-1]
+
     def rows(self, messages):
         rows, self.tags, self.status = [], [], None
         failed = None
