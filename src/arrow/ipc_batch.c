@@ -161,6 +161,31 @@ static void put_fixed(struct batch_writer *writer, const struct ArrowArray *arra
 
 static enum err put_array(struct batch_writer *writer, const struct ArrowSchema *schema,
                           const struct ArrowArray *array, int64_t row, int64_t count,
+                          unsigned depth);
+
+/* Types of the cells, where they are in their child if that is dense, and the children. A union has
+ * no NULLs of its own. */
+static enum err put_union(struct batch_writer *writer, const struct arrow_type *type,
+                          const struct ArrowSchema *schema, const struct ArrowArray *array,
+                          int64_t start, int64_t count, unsigned depth)
+{
+    struct pair node = {count, 0};
+    buf_append(&writer->nodes, &node, sizeof(node));
+    put_buffer(writer, (const char *)array->buffers[0] + start, (size_t)count);
+    if (type->is_large) {
+        put_buffer(writer, (const int32_t *)array->buffers[1] + start, (size_t)count * 4);
+    }
+    for (int64_t i = 0; i < schema->n_children; i++) {
+        const struct ArrowArray *child = array->children[i];
+        TRY(type->is_large
+                ? put_array(writer, schema->children[i], child, 0, child->length, depth + 1)
+                : put_array(writer, schema->children[i], child, start, count, depth + 1));
+    }
+    return ERR_OK;
+}
+
+static enum err put_array(struct batch_writer *writer, const struct ArrowSchema *schema,
+                          const struct ArrowArray *array, int64_t row, int64_t count,
                           unsigned depth)
 {
     struct arrow_type type;
@@ -174,9 +199,13 @@ static enum err put_array(struct batch_writer *writer, const struct ArrowSchema 
         buf_append(&writer->nodes, &node, sizeof(node));
         return ERR_OK;
     }
+    if (type.kind == ARROW_UNION) {
+        return put_union(writer, &type, schema, array, start, count, depth);
+    }
     put_validity(writer, array, start, count);
     switch (type.kind) {
     case ARROW_NULL:
+    case ARROW_UNION:
         break;
     case ARROW_BOOL:
         put_bits(writer, array->buffers[1], start, count);

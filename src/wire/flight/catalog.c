@@ -112,8 +112,9 @@ static void put_query(struct buf *out, const struct catalog_command *command,
 
 /* ---- schemas ---- */
 
-/* "a VARCHAR, b INTEGER" */
-static size_t read_columns(const char *text, struct query_column columns[COLUMNS_MAX])
+/* "a VARCHAR, b! INTEGER": b is never NULL. Some drivers hold the schema against the protocol's. */
+static size_t read_columns(const char *text, struct query_column columns[COLUMNS_MAX],
+                           bool is_required[COLUMNS_MAX])
 {
     size_t count = 0;
     while (*text != '\0') {
@@ -121,7 +122,10 @@ static size_t read_columns(const char *text, struct query_column columns[COLUMNS
         const char *type = text + name_len + 1;
         size_t type_len = strcspn(type, ",");
         ASSERT(count < COLUMNS_MAX);
-        columns[count++] = (struct query_column){{text, name_len}, {type, type_len}};
+        is_required[count] = text[name_len - 1] == '!';
+        columns[count] = (struct query_column){{text, name_len - is_required[count]},
+                                               {type, type_len}};
+        count++;
         text = type + type_len + (type[type_len] == ',' ? 2 : 0);
     }
     return count;
@@ -131,6 +135,7 @@ static enum err schema_of(struct flight_call *call, const struct flight_command 
                           struct ArrowSchema **ret_schema)
 {
     struct query_column columns[COLUMNS_MAX];
+    bool is_required[COLUMNS_MAX];
     struct tables_request request;
     const struct catalog_command *found = find_command(command->name);
     if (found == NULL) {
@@ -139,11 +144,16 @@ static enum err schema_of(struct flight_call *call, const struct flight_command 
     if (!read_request(command, &request)) {
         return flight__wrong(&call->info, "the command is no message of Flight SQL");
     }
-    size_t count = read_columns(found->columns, columns);
+    size_t count = read_columns(found->columns, columns, is_required);
     if (request.include_schema != 0) {
+        is_required[count] = true;
         columns[count++] = (struct query_column){SLICE("table_schema"), SLICE("BLOB")};
     }
-    return flight__schema_of(call->arena, columns, count, ret_schema, &call->info);
+    TRY(flight__schema_of(call->arena, columns, count, ret_schema, &call->info));
+    for (size_t i = 0; i < count; i++) {
+        (*ret_schema)->children[i]->flags = is_required[i] ? 0 : ARROW_FLAG_NULLABLE;
+    }
+    return ERR_OK;
 }
 
 enum err flight__catalog_schema(struct flight_call *call, const struct flight_command *command,

@@ -94,7 +94,7 @@ struct flight_prepared {
     unsigned refs; /* the session's lock */
     char *statement;
     bool has_transaction;
-    struct arena *arena; /* of what is bound */
+    struct arena *arena; /* of what is bound; NULL: nothing is */
     struct query_parameter *parameters;
     size_t parameter_count;
     size_t row_count; /* sets of parameters */

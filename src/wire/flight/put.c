@@ -1,5 +1,6 @@
 /* DoPut: statements that change, and values for prepared ones. */
-#include "wire/flight/flight_int.h"
+#include "arrow/ipc_read.h"
+#include "wire/flight/put.h"
 
 /* FlightData of a client, views of its message. */
 struct flight_data {
@@ -28,36 +29,124 @@ static enum err reply_count(struct flight_call *call, int64_t rows)
     return flight__reply(call, &out);
 }
 
-static enum err drain(struct flight_call *call, struct buf *message)
+enum err flight__read_batches(struct flight_call *call, struct flight_stream *stream,
+                              flight_batch_fn fn, void *context)
 {
-    bool is_end = false;
-    while (!is_end) {
+    struct buf message CLEANUP(buf_fini) = {0};
+    while (!stream->is_end) {
         struct flight_data data;
-        TRY(read_data(call, message, &data, &is_end));
+        struct ArrowArray batch = {.release = NULL};
+        TRY(read_data(call, &message, &data, &stream->is_end));
+        if (stream->is_end || data.header.len == 0) {
+            continue; /* metadata of an application alone */
+        }
+        TRY(ipc_reader_feed(stream->reader, data.header, data.body, &batch, &call->info));
+        if (batch.release == NULL) {
+            continue;
+        }
+        enum err err = fn(context, ipc_reader_schema(stream->reader), &batch);
+        if (batch.release != NULL) {
+            batch.release(&batch);
+        }
+        TRY(err);
     }
     return ERR_OK;
+}
+
+/* ---- values for a prepared statement ---- */
+
+static enum err bind_batch(void *context, const struct ArrowSchema *schema,
+                           struct ArrowArray *batch)
+{
+    return flight__bind_batch(context, schema, batch);
+}
+
+/* All rows of the stream, in the place of what was bound before. */
+static enum err bind(struct flight_call *call, struct flight_stream *stream, struct slice body)
+{
+    struct slice handle = {"", 0};
+    struct proto_want wants[] = {{1, &handle, NULL, NULL}};
+    struct flight_binding binding CLEANUP(flight__binding_fini) = {.call = call};
+    if (!proto_read(body, wants, ARRAY_COUNT(wants))) {
+        return flight__wrong(&call->info, "the command is no message of Flight SQL");
+    }
+    TRY(flight__binding_init(&binding));
+    TRY(flight__read_batches(call, stream, bind_batch, &binding));
+    const struct ArrowSchema *schema = ipc_reader_schema(stream->reader);
+    return schema == NULL || schema->n_children == 0
+               ? ERR_OK
+               : flight__bind(&binding, handle, (size_t)schema->n_children);
+}
+
+static enum err drop_batch(void *context, const struct ArrowSchema *schema,
+                           struct ArrowArray *batch)
+{
+    (void)context;
+    (void)schema;
+    (void)batch;
+    return ERR_OK;
+}
+
+static enum err put(struct flight_call *call, struct flight_stream *stream,
+                    const struct flight_command *command)
+{
+    int64_t rows = 0;
+    struct buf none CLEANUP(buf_fini) = {0};
+    if (slice_equal(command->name, SLICE("CommandPreparedStatementQuery"))) {
+        struct slice handle = {"", 0};
+        struct proto_want wants[] = {{1, &handle, NULL, NULL}};
+        TRY(bind(call, stream, command->body));
+        if (!proto_read(command->body, wants, ARRAY_COUNT(wants))) {
+            return flight__wrong(&call->info, "the command is no message of Flight SQL");
+        }
+        struct buf result CLEANUP(buf_fini) = {0};
+        proto_put_bytes(&result, 1, handle);
+        proto_put_bytes(&none, 1, buf_slice(&result));
+        return flight__reply(call, &none);
+    }
+    if (slice_equal(command->name, SLICE("CommandPreparedStatementUpdate"))) {
+        TRY(bind(call, stream, command->body));
+        TRY(flight__update(call, command, &rows));
+    } else if (slice_equal(command->name, SLICE("CommandStatementUpdate"))) {
+        TRY(flight__read_batches(call, stream, drop_batch, NULL));
+        TRY(flight__update(call, command, &rows));
+    } else if (slice_equal(command->name, SLICE("CommandStatementIngest"))) {
+        TRY(flight__ingest(call, stream, command->body, &rows));
+    } else {
+        return errinfo_set(&call->info, ERR_UNSUPPORTED, NULL,
+                           "the command \"%.*s\" is not there", SLICE_ARGS(command->name));
+    }
+    return reply_count(call, rows);
+}
+
+static void stream_fini(struct flight_stream *stream)
+{
+    ipc_reader_free(stream->reader);
 }
 
 static enum err do_put(struct flight_call *call)
 {
     struct buf message CLEANUP(buf_fini) = {0};
+    struct flight_stream stream CLEANUP(stream_fini) = {.reader = NULL};
+    struct ArrowArray batch;
     struct flight_data data;
     struct flight_command command;
     struct slice any = {"", 0}, copy;
-    bool is_end;
-    int64_t rows;
-    TRY(read_data(call, &message, &data, &is_end));
+    TRY(ipc_reader_new(&stream.reader, &call->info));
+    TRY(read_data(call, &message, &data, &stream.is_end));
     struct proto_want wants[] = {{2, &any, NULL, NULL}};
-    if (is_end || !proto_read(data.descriptor, wants, ARRAY_COUNT(wants))) {
+    if (stream.is_end || !proto_read(data.descriptor, wants, ARRAY_COUNT(wants))) {
         return flight__wrong(&call->info, "the first message has no descriptor");
     }
     if (!arena_slice(call->arena, any, &copy)) {
         return errinfo_nomem(&call->info);
     }
     TRY(flight__command_read(copy, &command, &call->info));
-    TRY(drain(call, &message));
-    TRY(flight__update(call, &command, &rows));
-    return reply_count(call, rows);
+    if (data.header.len > 0) {
+        TRY(ipc_reader_feed(stream.reader, data.header, data.body, &batch, &call->info));
+        ASSERT(batch.release == NULL); /* the first is a schema */
+    }
+    return put(call, &stream, &command);
 }
 
 void flight__do_put(void *context, struct grpc_call *grpc)

@@ -202,7 +202,7 @@ enum err flight__update(struct flight_call *call, const struct flight_command *c
     }
     struct flight_prepared *prepared;
     TRY(find_prepared(call, command->body, &prepared));
-    size_t count = prepared->row_count == 0 ? 1 : prepared->row_count;
+    size_t count = prepared->arena == NULL ? 1 : prepared->row_count;
     enum err err = ERR_OK;
     for (size_t i = 0; i < count && err == ERR_OK; i++) {
         struct flight_statement statement = statement_of(call->session, prepared, i);
