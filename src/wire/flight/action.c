@@ -26,6 +26,7 @@ static enum err begin_transaction(struct flight_call *call, struct slice request
         pthread_mutex_lock(&session->lock);
         session->transaction = id;
         session->has_transaction = true;
+        session->has_failed = false;
         pthread_mutex_unlock(&session->lock);
         proto_put_bytes(out, 1, (struct slice){(const char *)id.bytes, sizeof(id.bytes)});
     }
@@ -42,17 +43,18 @@ static enum err end_block(struct flight_call *call, bool is_commit)
                            "rows of the transaction's last change are still read");
     }
     TRY(session_check(main, &call->info));
-    if (!session_has_changes(main)) {
+    bool has_failed = is_commit && call->session->has_failed;
+    is_commit = is_commit && !has_failed;
+    if (session_has_changes(main)) {
+        TRY(query_open(main, is_commit ? SLICE("COMMIT") : SLICE("ROLLBACK"), NULL, 0, &query,
+                       &call->info));
+        query_close(query);
+    } else {
         session_end(main, is_commit);
-        return ERR_OK;
     }
-    TRY(query_open(main, is_commit ? SLICE("COMMIT") : SLICE("ROLLBACK"), NULL, 0, &query,
-                   &call->info));
-    bool was_rolled_back = is_commit && strcmp(query_tag(query), "ROLLBACK") == 0;
-    query_close(query);
-    return was_rolled_back ? errinfo_set(&call->info, ERR_BUSY, "40001",
-                                         "the transaction had failed, and was rolled back")
-                           : ERR_OK;
+    return has_failed ? errinfo_set(&call->info, ERR_BUSY, "40001",
+                                    "a statement of the transaction failed: it is rolled back")
+                      : ERR_OK;
 }
 
 static enum err end_transaction(struct flight_call *call, struct slice request, struct buf *out)

@@ -46,7 +46,7 @@ static enum query_parameter_kind kind_of(const struct ArrowSchema *schema)
 {
     const struct ArrowSchema *values = schema->dictionary == NULL ? schema : schema->dictionary;
     if (values->format[1] != '\0') {
-        return strncmp(values->format, "d:", 2) == 0 ? QUERY_PARAMETER_REAL : QUERY_PARAMETER_TEXT;
+        return QUERY_PARAMETER_TEXT; /* decimals too: REAL would round them */
     }
     switch (values->format[0]) {
     case 'b':

@@ -58,6 +58,7 @@ struct flight_session {
     bool is_turn_taken; /* a thread is in `main` or a fork of it */
     bool has_temps;     /* may have temporary tables: queries run beside `main` */
     bool has_transaction;
+    bool has_failed; /* a statement of the transaction has */
     struct flight_id transaction;
     struct session *main;     /* what changes the session runs here; opened when first needed */
     struct session *template; /* settings of queries that run apart; runs nothing */
@@ -263,6 +264,8 @@ void flight__list_actions(void *context, struct grpc_call *grpc);
 MUST_USE enum err flight__describe(struct flight_call *call,
                                    const struct flight_statement *statement, struct buf *schema,
                                    struct buf *parameters);
+MUST_USE enum err flight__number_parameters(struct arena *arena, struct slice *text,
+                                            struct errinfo *info);
 MUST_USE enum err flight__prepare(struct flight_call *call, struct slice request, struct buf *out);
 MUST_USE enum err flight__unprepare(struct flight_call *call, struct slice request);
 struct flight_prepared *flight__prepared_find(struct flight_session *session, struct slice handle);

@@ -2,6 +2,7 @@
  * planned anew each time, as the person is then, and is in the plan cache like any other. */
 #include "arrow/ipc.h"
 #include "base/mem.h"
+#include "sql/scan.h"
 #include "sql/statement.h"
 #include "wire/flight/flight_int.h"
 
@@ -121,6 +122,35 @@ enum err flight__describe(struct flight_call *call, const struct flight_statemen
     return err;
 }
 
+/* ? as $1, $2 ...: statements that Moat takes apart itself know numbers only. Where both are, the
+ * text stays as it is, and is refused. */
+enum err flight__number_parameters(struct arena *arena, struct slice *text, struct errinfo *info)
+{
+    struct buf out CLEANUP(buf_fini) = {0};
+    struct scanner scanner;
+    struct token token;
+    size_t done = 0, count = 0;
+    scanner_init(&scanner, *text);
+    for (;;) {
+        TRY(scanner_next(&scanner, &token, info));
+        if (token.kind == TOKEN_END) {
+            break;
+        }
+        if (token.kind == TOKEN_PARAMETER && token.text.ptr[0] != '?') {
+            return ERR_OK;
+        }
+        if (token.kind == TOKEN_PARAMETER) {
+            buf_append(&out, text->ptr + done, token.offset - done);
+            buf_printf(&out, "$%zu", ++count);
+            done = token.offset + token.text.len;
+        }
+    }
+    buf_append(&out, text->ptr + done, text->len - done);
+    return count == 0                                     ? ERR_OK
+           : !buf_failed(&out) && arena_slice(arena, buf_slice(&out), text) ? ERR_OK
+                                                          : errinfo_nomem(info);
+}
+
 /* ---- the actions ---- */
 
 static enum err keep(struct flight_call *call, const struct flight_statement *statement,
@@ -168,6 +198,7 @@ enum err flight__prepare(struct flight_call *call, struct slice request, struct 
     if (!proto_read(request, wants, ARRAY_COUNT(wants))) {
         return flight__wrong(&call->info, "the request is no message of Flight SQL");
     }
+    TRY(flight__number_parameters(call->arena, &statement.text, &call->info));
     TRY(flight__describe(call, &statement, &schema, &parameters));
     TRY(keep(call, &statement, &id));
     proto_put_bytes(out, 1, (struct slice){(const char *)id.bytes, sizeof(id.bytes)});

@@ -163,6 +163,17 @@ struct flight_run *flight__run_find(struct flight_session *session, const struct
     return run;
 }
 
+/* An error in a transaction leaves nothing of it. */
+static enum err note_failure(struct flight_run *run, enum err err)
+{
+    if (err != ERR_OK && !run->is_apart) {
+        pthread_mutex_lock(&run->on->lock);
+        run->on->has_failed = run->on->has_transaction;
+        pthread_mutex_unlock(&run->on->lock);
+    }
+    return err;
+}
+
 /* ---- opening ---- */
 
 static struct flight_run *new_run(struct flight_session *session)
@@ -320,7 +331,7 @@ enum err flight__run_open(struct flight_call *call, const struct flight_statemen
         leave(run);
     }
     grpc_on_cancel(call->grpc, NULL, NULL);
-    if (err != ERR_OK) {
+    if (note_failure(run, err) != ERR_OK) {
         flight__run_forget(run);
         return err;
     }
@@ -341,7 +352,7 @@ enum err flight__run_next(struct flight_run *run, struct ArrowArray *ret_batch,
         TRY(enter(run, info));
         enum err err = query_next(run->query, ret_batch, info);
         leave(run);
-        TRY(err);
+        TRY(note_failure(run, err));
         if (ret_batch->release == NULL || ret_batch->length > 0) {
             return ERR_OK;
         }

@@ -238,18 +238,53 @@ static enum err sign_in_shown(struct flight_call *call, struct slice shown,
     return ERR_OK;
 }
 
-/* Of a header, or of the older token that a Handshake with a payload has given. */
-static bool find_shown(const struct grpc_call *grpc, struct slice *ret_shown)
+/* The token that clients of a Handshake with a payload send with each call, as a header of bytes;
+ * as if it had come as Bearer. */
+static bool read_token_field(const struct grpc_call *grpc, struct secret *ret_header)
 {
-    return grpc_field(grpc, SLICE("authorization"), ret_shown);
+    struct slice text;
+    struct secret padded CLEANUP(secret_fini) = {0};
+    struct secret plain CLEANUP(secret_fini) = {0};
+    if (!grpc_field(grpc, SLICE("auth-token-bin"), &text)) {
+        return false;
+    }
+    while (text.len > 0 && text.ptr[text.len - 1] == '=') {
+        text.len--;
+    }
+    size_t len = (text.len + 3) / 4 * 4;
+    if (text.len == 0 || text.len > SECRET_BYTES_MAX || !secret_new(len, &padded) ||
+        !secret_new(len, &plain)) {
+        return false;
+    }
+    memset(padded.ptr, '=', len);
+    memcpy(padded.ptr, text.ptr, text.len);
+    int decoded = EVP_DecodeBlock((unsigned char *)plain.ptr, (const unsigned char *)padded.ptr,
+                                  (int)len);
+    if (decoded < (int)(len - text.len)) {
+        return false;
+    }
+    struct slice parts[] = {SLICE("Bearer "), {plain.ptr, (size_t)decoded - (len - text.len)}};
+    return secret_join(parts, ARRAY_COUNT(parts), ret_header);
+}
+
+static bool find_shown(const struct grpc_call *grpc, struct secret *header,
+                       struct slice *ret_shown)
+{
+    if (grpc_field(grpc, SLICE("authorization"), ret_shown)) {
+        return true;
+    }
+    bool has = read_token_field(grpc, header);
+    *ret_shown = has ? secret_slice(header) : SLICE("");
+    return has;
 }
 
 static enum err sign_in(struct flight_call *call)
 {
     struct slice shown = {"", 0}, scheme, rest;
     struct secret plain CLEANUP(secret_fini) = {0};
+    struct secret header CLEANUP(secret_fini) = {0};
     struct credential credential = {0};
-    if (!find_shown(call->grpc, &shown)) {
+    if (!find_shown(call->grpc, &header, &shown)) {
         TRY(connection_certificate(grpc_connection(call->grpc), &credential.certificate,
                                    &call->info));
         if (credential.certificate.len == 0) {
@@ -342,7 +377,7 @@ static enum err shake_hands(struct flight_call *call)
     struct identity *who CLEANUP(identity_cleanup) = NULL;
     TRY(check_private(call));
     enum err err = ERR_OK;
-    if (!find_shown(call->grpc, &shown)) {
+    if (!grpc_field(call->grpc, SLICE("authorization"), &shown)) {
         err = read_payload(call, &message, &credential);
     } else if (!split_scheme(shown, &scheme, &rest)) {
         err = no_credential(&call->info);
