@@ -215,12 +215,11 @@ static enum err check_over(struct grpc_call *call, struct errinfo *info)
 /* With the lock held: bytes of the next message with its prefix, 0 as long as that is not there. */
 static enum err message_length(const struct grpc_call *call, size_t *ret_len, struct errinfo *info)
 {
-    const unsigned char *at = (const unsigned char *)call->in.ptr + call->in_at;
-    size_t left = call->in.len - call->in_at;
     *ret_len = 0;
-    if (left < GRPC_PREFIX_BYTES) {
+    if (call->in.len - call->in_at < GRPC_PREFIX_BYTES) {
         return ERR_OK;
     }
+    const unsigned char *at = (const unsigned char *)call->in.ptr + call->in_at;
     if (at[0] != 0) {
         return errinfo_set(info, ERR_UNSUPPORTED, NULL, "compressed messages are not taken");
     }
