@@ -351,6 +351,34 @@ def changes_and_transactions():
         assert door.rows("SELECT count(*) FROM t") == [(6,)]
 
 
+def bulk_ingest():
+    with served() as server, server.adbc(autocommit=True) as connection, connection.cursor() as cursor:
+        data = pyarrow.table({"i": pyarrow.array(range(100000), pyarrow.int32()), "t": ["row, \"%d\"" % i if i % 3 else None for i in range(100000)],
+                              "d": [decimal.Decimal("1.25")] * 100000, "b": [b"\0\xff"] * 100000, "l": [[1, None]] * 100000,
+                              "w": [datetime.datetime(2024, 1, 1, 0, 0, 0, 5)] * 100000, "y": pyarrow.array(["a", "b"] * 50000).dictionary_encode()})
+        ingest = lambda mode, table=data: cursor.adbc_ingest("t", table, mode=mode, temporary=True)
+        assert ingest("create") == 100000
+        cursor.execute("SELECT * FROM t ORDER BY i")
+        back = cursor.fetch_arrow_table()
+        assert back.drop_columns(["y"]).to_pylist() == data.drop_columns(["y"]).to_pylist() and back.column("y").to_pylist() == data.column("y").to_pylist()
+        for mode, code in (("create", "42P07"),):
+            try:
+                ingest(mode)
+                raise AssertionError(mode)
+            except adbc_driver_flightsql.dbapi.Error as error:
+                assert code in str(error), error
+        assert ingest("append", data.slice(0, 10)) == 10 and ingest("replace", data.slice(0, 7)) == 7
+        cursor.execute("SELECT count(*) FROM t")
+        assert cursor.fetchall() == [(7,)]
+        try:
+            ingest("append", pyarrow.table({"i": ["no number"]}))
+            raise AssertionError
+        except adbc_driver_flightsql.dbapi.Error as error:
+            assert "22P02" in str(error) or "22018" in str(error), error
+        cursor.execute("SELECT count(*) FROM t")
+        assert cursor.fetchall() == [(7,)]
+
+
 def sessions():
     with served("server.flight_session_timeout=2s") as server:
         door = server.door()
@@ -534,5 +562,5 @@ def a_stop_ends_what_runs():
 if __name__ == "__main__":
     sys.exit(run([every_type, empty_and_huge, errors_say_what, who_asks, a_payload_signs_in_too, in_the_clear_nothing_secret_is_taken, over_tls,
                   tickets_are_of_one_person_and_once, policies_hold, the_catalog, prepared_statements, what_is_put_is_checked,
-                  changes_and_transactions, sessions, cancelling_ends_a_query, who_vanishes_frees_the_engine, many_at_once,
+                  changes_and_transactions, bulk_ingest, sessions, cancelling_ends_a_query, who_vanishes_frees_the_engine, many_at_once,
                   bytes_that_are_no_grpc, adbc, a_stop_ends_what_runs], sys.argv[2:]))

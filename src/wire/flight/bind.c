@@ -66,24 +66,22 @@ static enum query_parameter_kind kind_of(const struct ArrowSchema *schema)
     }
 }
 
-static bool is_binary(const struct ArrowSchema *schema)
+bool flight__is_binary(const struct ArrowSchema *schema)
 {
     return schema->dictionary == NULL && (schema->format[0] == 'z' || schema->format[0] == 'Z' ||
                                           schema->format[0] == 'w');
 }
 
-/* The engine's text of bytes: each as \xAB, from the one \x in front of all. */
-static bool print_bytes(struct buf *cell)
+bool flight__print_bytes(struct buf *text, size_t start)
 {
-    size_t len = cell->len;
-    struct buf out = {0};
-    for (size_t i = 2; i + 1 < len; i += 2) {
+    struct buf out CLEANUP(buf_fini) = {0};
+    for (size_t i = start + 2; i + 1 < text->len; i += 2) {
         buf_append_str(&out, "\\x");
-        buf_append(&out, cell->ptr + i, 2);
+        buf_append(&out, text->ptr + i, 2);
     }
-    buf_fini(cell);
-    *cell = out;
-    return !buf_failed(cell);
+    text->len = start < text->len ? start : text->len;
+    buf_append_slice(text, buf_slice(&out));
+    return !buf_failed(&out) && !buf_failed(text);
 }
 
 static enum err add_cell(struct flight_binding *binding, const struct ArrowSchema *schema,
@@ -100,7 +98,7 @@ static enum err add_cell(struct flight_binding *binding, const struct ArrowSchem
     if (!to->is_null) {
         buf_reset(&binding->cell);
         TRY(arrow_print(schema, array, row, &binding->cell, info));
-        if (is_binary(schema) && !print_bytes(&binding->cell)) {
+        if (flight__is_binary(schema) && !flight__print_bytes(&binding->cell, 0)) {
             return errinfo_nomem(info);
         }
         if (buf_failed(&binding->cell)) {

@@ -81,6 +81,7 @@ struct flight_run {
     bool is_apart;      /* a session of its own: needs no turn */
     bool is_main;
     struct session *session;
+    struct arena *arena; /* of statement and parameters, which the query looks at to its end */
     struct query *query;
     struct ArrowSchema schema; /* without release: no rows */
     int64_t changed_rows;      /* -1: not known */

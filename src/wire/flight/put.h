@@ -36,6 +36,10 @@ MUST_USE enum err flight__bind_batch(struct flight_binding *binding,
 MUST_USE enum err flight__bind(struct flight_binding *binding, struct slice handle,
                                size_t parameter_count);
 
+bool flight__is_binary(const struct ArrowSchema *schema);
+/* The engine's text of bytes, each as \\xAB, in the place of one \\x before all, from `start` on. */
+MUST_USE bool flight__print_bytes(struct buf *text, size_t start);
+
 /* ---- ingest.c: CommandStatementIngest ---- */
 
 MUST_USE enum err flight__ingest(struct flight_call *call, struct flight_stream *stream,

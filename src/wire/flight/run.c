@@ -121,6 +121,7 @@ static void close_run(struct flight_run *run)
         session_close(run->session);
     }
     leave(run);
+    arena_free(run->arena);
     pthread_mutex_lock(&session->lock);
     if (session->run_count == 0) {
         client_set_state(session->client, CLIENT_IDLE);
@@ -260,13 +261,36 @@ int64_t flight__tag_rows(const char *tag)
     return has ? rows : -1;
 }
 
+/* The call's own memory is gone with it, and the query goes on. */
+static enum err copy_statement(struct flight_run *run, const struct flight_statement *statement,
+                               struct slice *text, struct query_parameter **ret_parameters)
+{
+    size_t count = statement->parameter_count;
+    run->arena = arena_new(NULL, "flight statement", 0);
+    if (run->arena == NULL || !arena_slice(run->arena, *text, text)) {
+        return ERR_NOMEM;
+    }
+    struct query_parameter *parameters = arena_calloc(run->arena, count + 1, sizeof(*parameters));
+    for (size_t i = 0; i < count && parameters != NULL; i++) {
+        parameters[i] = statement->parameters[i];
+        if (!arena_slice(run->arena, parameters[i].text, &parameters[i].text)) {
+            return ERR_NOMEM;
+        }
+    }
+    *ret_parameters = parameters;
+    return parameters == NULL ? ERR_NOMEM : ERR_OK;
+}
+
 static enum err start(struct flight_run *run, const struct flight_statement *statement,
                       struct slice text, struct errinfo *info)
 {
+    struct query_parameter *parameters;
+    if (copy_statement(run, statement, &text, &parameters) != ERR_OK) {
+        return errinfo_nomem(info);
+    }
     set_active(run, run->session);
     TRY(check_stopped(run, info));
-    TRY(query_open(run->session, text, statement->parameters, statement->parameter_count,
-                   &run->query, info));
+    TRY(query_open(run->session, text, parameters, statement->parameter_count, &run->query, info));
     if (query_has_rows(run->query)) {
         return query_schema(run->query, &run->schema, info);
     }
