@@ -376,9 +376,11 @@ static enum err check_cast(struct ast_check *c, const struct shape *shape, struc
     if (is_done) {
         return ERR_OK;
     }
+    bool is_item = c->is_item;
     c->is_item = false;
     ast__worsen(c, ast__cast_leak(node), SLICE("CAST"));
-    return ast__members(c, shape, node);
+    TRY(ast__members(c, shape, node));
+    return ast__cast_as_written(c, node, is_item);
 }
 
 static enum err check_expression(struct ast_check *c, const struct shape *shape, struct json *node)
@@ -521,14 +523,15 @@ static bool has_subquery(const struct json *node)
     return false;
 }
 
-/* A cap put around an argument (ast_call.c). */
-static bool has_cap(const struct json *node)
+/* A cap put around an argument (ast_call.c), a number without digits (ast_cast.c). */
+static bool has_own_call(const struct json *node)
 {
-    if (ast__is(node, "class", "FUNCTION") && ast__is(node, "function_name", "__moat_cap")) {
+    if (ast__is(node, "class", "FUNCTION") &&
+        ast__is_own_name(json_get_text(node, "function_name"))) {
         return true;
     }
     for (const struct json *child = node->first; child != NULL; child = child->next) {
-        if (child->first != NULL && has_cap(child)) {
+        if (child->first != NULL && has_own_call(child)) {
             return true;
         }
     }
@@ -536,7 +539,7 @@ static bool has_cap(const struct json *node)
 }
 
 /* The engine calls a nameless item by its text. That of a subquery will hold the policy of what it
- * reads, that of a capped call the cap. */
+ * reads, that of a call of Moat's own its name. */
 static void name_item(struct json *item)
 {
     struct json *alias = json_get(item, "alias");
@@ -546,7 +549,7 @@ static void name_item(struct json *item)
     if (has_subquery(item)) {
         bool is_exists = ast__is(item, "subquery_type", "EXISTS");
         alias->text = is_exists ? SLICE("exists") : SLICE("subquery");
-    } else if (has_cap(item)) {
+    } else if (has_own_call(item)) {
         struct slice name = json_get_text(item, "function_name");
         bool is_word = name.len > 0 && name.ptr[0] >= 'a' && name.ptr[0] <= 'z';
         alias->text = is_word ? name : SLICE("value");

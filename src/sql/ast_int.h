@@ -141,6 +141,12 @@ enum leak_class ast__cast_leak(const struct json *cast);
 enum leak_class ast__constant_leak(const struct json *constant);
 bool ast__is_constant(const struct json *expression);
 
+/* ---- ast_cast.c ---- */
+#define AST_CHARACTERS_MAX 10485760 /* PostgreSQL's, of varchar(n) */
+/* Numbers without digits and texts of a length, which the engine's tree does not know, as they
+ * were meant. Last of all that is done with the cast. */
+MUST_USE enum err ast__cast_as_written(struct ast_check *c, struct json *cast, bool is_item);
+
 /* ---- ast_call.c ---- */
 MUST_USE enum err ast__function(struct ast_check *c, struct json *node);
 MUST_USE enum err ast__window(struct ast_check *c, struct json *node);

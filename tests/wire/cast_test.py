@@ -133,8 +133,42 @@ def columns_and_comparisons():
             assert ask(client, message("Q", text(statement))) == code, statement
 
 
+# Explicit casts cut texts, and numeric without digits has those of its text: as select expressions, beside PostgreSQL's answers.
+CUTS = {"'abcdef'::varchar(3)": "abc", "cast('abcdef' as character varying(2))": "ab", "cast('abcdef' as char(4))": "abcd", "'abcdef'::char": "a", "varchar(2) 'xyz'": "xy",
+        "'añb'::varchar(2)": "añ", "cast(cast('12345' as varchar(3)) as int)": "123", "('abc' || 'def')::varchar(4) || 'x'": "abcdx", "'abc'::varchar(10)": "abc", "'abc'::varchar": "abc",
+        "(select 'abcdef'::varchar(2) as a)": "ab", "upper('abc'::  varchar ( 1 ))": "A", "'abcdef'::bpchar(2)": "ab", "length('abcdef'::character(3))": "3",
+        "case when true then 'abc'::varchar(1) end": "a", "'abc'::varchar(0)": "22023", "'abc'::varchar(10485761)": "22023",
+        "'1.23456'::numeric": "1.23456", "numeric '1.50'": "1.50", "cast('12345.678901' as numeric)": "12345.678901", "'1.5e3'::numeric": "1500", "'1e-5'::numeric": "0.00001",
+        "'-.5'::decimal": "-0.5", "'+7.'::numeric": "7", "' 7 '::dec": "7", "12::numeric": "12", "1.25::numeric": "1.25", "'99999999999999999999999999999999999999'::numeric": "9" * 38,
+        "round(2.675::float8::numeric, 2)": "2.68", "round(1234567.895::float8::numeric, 2)": "1234567.90", "null::numeric": None, "'x'::numeric": INVALID, "'1e'::numeric": INVALID,
+        "'.'::numeric": INVALID, "''::numeric": INVALID, "'1.23456'::numeric(10, 2)": "1.23", "'1.23456'::numeric(4)": "1"}
+# PostgreSQL's numbers have more digits than the engine's.
+BOUNDS = {"'1e38'::numeric": NUMBER, "1e30::float8::numeric": NUMBER, "(select t::numeric from (values ('1.1234567891')) v(t))": NUMBER,
+          "(select t::numeric from (values ('1.123456789000')) v(t))": "1.123456789", "'{ab}'::varchar(1)[]": "0A000", "typeof(null::numeric)": "DECIMAL(38,9)"}
+
+
+def casts_cut_as_they_say():
+    def wrong_of(client, cases):
+        found = {expression: ask(client, message("Q", text("SELECT " + expression))) for expression in cases}
+        return [(expression, found[expression], wanted) for expression, wanted in cases.items() if found[expression] != wanted]
+    with Server(MOAT) as server, server.connect() as client:
+        wrong = wrong_of(client, {**CUTS, **BOUNDS})
+        assert not wrong, wrong
+        for kind, value, wanted in (("numeric", "1.23456789", "1.23456789"), ("varchar(2)", "abc", "ab"), ("char(1)", "xyz", "x")):
+            for way in (by_parameter, by_described_parameter):
+                assert way(client, kind, value) == wanted, (kind, way.__name__, way(client, kind, value))
+        client.query("CREATE TEMP TABLE n (a numeric, b numeric(6, 2))")
+        client.query("INSERT INTO n VALUES (1.23456789, 1.236), (2, 2)")
+        assert client.query("SELECT * FROM n ORDER BY a") == [["1.234567890", "1.24"], ["2.000000000", "2.00"]]
+        assert client.query("SELECT a::varchar(3), count(*) FROM n GROUP BY a::varchar(3) ORDER BY a::varchar(3)") == [["1.2", "1"], ["2.0", "1"]]
+    if is_installed():
+        with Postgres() as postgres, postgres.connect() as client:
+            wrong = wrong_of(client, CUTS)
+            assert not wrong, wrong
+
+
 CASES = [every_way(way) for way in (by_literal, by_cast, by_parameter, by_described_parameter, by_declared_parameter, by_copy)]
-CASES += [postgres_says_so, columns_and_comparisons]
+CASES += [postgres_says_so, columns_and_comparisons, casts_cut_as_they_say]
 
 if __name__ == "__main__":
     sys.exit(run(CASES, sys.argv[2:]))

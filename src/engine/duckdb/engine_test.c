@@ -426,6 +426,13 @@ TEST(engine, masks_work_on_characters_and_keep_null)
          "*******************************bytes"},
         {"__moat_hash(NULL)", "NULL"},
         {"__moat_barrier(NULL)", "NULL"},
+        {"CAST(__moat_numeric(' -1.50e1 ') AS VARCHAR)", "-15.0"},
+        {"CAST(__moat_numeric('0.00012') AS VARCHAR)", "0.00012"},
+        {"CAST(__moat_numeric(1.5e-3::DOUBLE) AS VARCHAR)", "0.001500000"},
+        {"CAST(__moat_numeric(2.5e-10::DOUBLE) AS VARCHAR)", "0.000000000"},
+        {"CAST(__moat_numeric(7e-10::DOUBLE) AS VARCHAR)", "0.000000001"},
+        {"typeof(__moat_numeric(1.25))", "DECIMAL(3,2)"},
+        {"typeof(__moat_numeric(NULL))", "DECIMAL(38,9)"},
         {"__moat_barrier('a value that is not inlined')", "a value that is not inlined"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {

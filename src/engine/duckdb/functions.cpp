@@ -6,6 +6,7 @@
  *   __moat_show_last(VARCHAR, BIGINT)   the last n characters, the rest as '*'
  *   __moat_barrier(ANY)               the value, flat and volatile
  *   __moat_cap(BIGINT, BIGINT)        the first argument, or an error if it exceeds the second
+ *   __moat_numeric(ANY)               PostgreSQL's numeric without digits (numeric.cpp)
  *   __moat_murmur_long(BIGINT), _text(VARCHAR), _blob(BLOB), _uuid(UUID), _decimal(HUGEINT)
  *                                     Iceberg's 32-bit hash of a value (its appendix B)
  *   __moat_unreadable(VARCHAR)        an error of this text: in the place of values without a type
@@ -372,6 +373,7 @@ void register_functions(duckdb::Connection &connection, const std::shared_ptr<ma
     ScalarFunction cap("__moat_cap", {number, number}, number, run_cap);
     cap.SetFallible();
     add(connection, cap);
+    add(connection, numeric_function());
 
     /* Volatile, so that it is not folded while the statement is planned: who does not ask for the
      * column must not meet its error. */

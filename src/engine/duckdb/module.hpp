@@ -106,6 +106,11 @@ struct mask_key {
 
 void register_functions(duckdb::Connection &connection, const std::shared_ptr<mask_key> &key);
 
+/* numeric.cpp */
+duckdb::ScalarFunction numeric_function();
+/* Of what has no scale of its own. */
+duckdb::LogicalType numeric_type();
+
 /* ---- casts (casts.cpp) ---- */
 
 /* From text, for the types whose casts in the engine are lax. */

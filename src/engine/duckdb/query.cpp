@@ -49,6 +49,7 @@ struct engine_query {
     duckdb::case_insensitive_map_t<duckdb::BoundParameterData> values;
     std::vector<std::string> type_names;
     std::unique_ptr<moat::batch_builder> builder;
+    duckdb::vector<duckdb::LogicalType> types; /* which the builder was made for */
     duckdb::unique_ptr<duckdb::QueryResult> result;
     duckdb::unique_ptr<duckdb::DataChunk> chunk; /* fetched, in the batch up to chunk_next */
     duckdb::idx_t chunk_next = 0;
@@ -147,8 +148,9 @@ prepare_once(struct engine_session *session, duckdb::unique_ptr<duckdb::SQLState
     return prepared;
 }
 
-/* Is a number or truth of another type than the statement gives its parameter? Binding it anew with
- * the value's may change the columns (coalesce($1, 5)), also after they were asked for. */
+/* Is a number or truth of another type than the statement gives its parameter, or a text one of as
+ * many digits as it is written with? Binding it anew with the value's may change the columns
+ * (coalesce($1, 5), $1::numeric), also after they were asked for. */
 static bool has_other_number(duckdb::PreparedStatement &prepared, const value_map &values)
 {
     for (auto &expected : prepared.GetExpectedParameterTypes()) {
@@ -157,7 +159,8 @@ static bool has_other_number(duckdb::PreparedStatement &prepared, const value_ma
             continue;
         }
         const LogicalType &type = value->second.GetValue().type();
-        if (type.id() != duckdb::LogicalTypeId::VARCHAR && type != expected.second) {
+        bool is_text = type.id() == duckdb::LogicalTypeId::VARCHAR;
+        if (is_text ? expected.second == numeric_type() : type != expected.second) {
             return true;
         }
     }
@@ -212,8 +215,8 @@ enum err query_open(struct engine_session *session, const struct identity *, str
         for (auto &type : query->prepared->GetTypes()) {
             query->type_names.push_back(batch_builder::output_type(type).ToString());
         }
-        query->builder =
-            std::make_unique<batch_builder>(query->context(), query->prepared->GetTypes());
+        query->types = query->prepared->GetTypes();
+        query->builder = std::make_unique<batch_builder>(query->context(), query->types);
         session->has_query = true;
         *ret_query = query.release();
         return ERR_OK;
@@ -283,6 +286,10 @@ static void start(struct engine_query &query)
     query.result = run_pending(*pending);
     if (query.result->HasError()) {
         query.result->GetErrorObject().Throw();
+    }
+    if (query.result->types != query.types) { /* its values would be read as others */
+        throw_err(ERR_INTERNAL, nullptr, "a value has changed the types of the result",
+                  "Cast the parameters, as in $1::bigint.");
     }
     query.state = query_state::STREAMING;
 }
