@@ -17,13 +17,14 @@ static bool open_table(struct slice bytes, size_t at, struct flat_view *ret_tabl
         return false;
     }
     int64_t vtable = (int64_t)at - (int32_t)(uint32_t)back;
-    if (vtable < 0 || (uint64_t)vtable > bytes.len || !read(bytes, (size_t)vtable, 2, &vtable_len) ||
+    if (vtable < 0 || (uint64_t)vtable > bytes.len ||
+        !read(bytes, (size_t)vtable, 2, &vtable_len) ||
         !read(bytes, (size_t)vtable + 2, 2, &table_len) || vtable_len < 4 ||
         vtable_len > bytes.len - (size_t)vtable || table_len < 4 || table_len > bytes.len - at) {
         return false;
     }
-    *ret_table = (struct flat_view){bytes, at, (size_t)vtable, (size_t)vtable_len,
-                                    (size_t)table_len};
+    *ret_table =
+        (struct flat_view){bytes, at, (size_t)vtable, (size_t)vtable_len, (size_t)table_len};
     return true;
 }
 
@@ -121,7 +122,7 @@ bool flat_view_text(const struct flat_view *table, unsigned slot, struct slice *
     if (!flat_view_items(table, slot, 1, &items)) {
         return false;
     }
-    *ret_text = items.count == 0 ? SLICE("") : (struct slice){items.bytes.ptr + items.at,
-                                                              items.count};
+    *ret_text =
+        items.count == 0 ? SLICE("") : (struct slice){items.bytes.ptr + items.at, items.count};
     return true;
 }

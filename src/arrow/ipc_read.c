@@ -1,4 +1,6 @@
 /* Messages, one after the other: which they are, and whose memory they get. */
+#include "arrow/ipc_read.h"
+
 #include "arrow/ipc_int.h"
 #include "arrow/ipc_read_int.h"
 #include "base/mem.h"
@@ -66,8 +68,9 @@ static enum err read_dictionary(struct ipc_reader *reader, const struct flat_vie
         }
         struct arena *arena = arena_new(NULL, "arrow dictionary", 0);
         struct ArrowArray *values;
-        enum err err = arena == NULL ? errinfo_nomem(info)
-                                     : ipc__read_batch(reader, &batch, body, d, arena, &values, info);
+        enum err err = arena == NULL
+                           ? errinfo_nomem(info)
+                           : ipc__read_batch(reader, &batch, body, d, arena, &values, info);
         if (err == ERR_OK && d->arena != NULL) {
             err = errinfo_set(info, ERR_UNSUPPORTED, NULL,
                               "a dictionary that takes another's place is not taken");

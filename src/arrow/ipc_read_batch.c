@@ -252,9 +252,8 @@ static enum err read_columns(struct batch_reader *in, int64_t rows, struct Arrow
     batch->length = rows;
     batch->n_buffers = 1;
     batch->buffers = arena_calloc(in->arena, 1, sizeof(void *));
-    return batch->buffers == NULL
-               ? errinfo_nomem(in->info)
-               : read_children(in, in->reader->schema, rows, true, batch);
+    return batch->buffers == NULL ? errinfo_nomem(in->info)
+                                  : read_children(in, in->reader->schema, rows, true, batch);
 }
 
 enum err ipc__read_batch(struct ipc_reader *reader, const struct flat_view *header,

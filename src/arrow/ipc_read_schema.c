@@ -52,10 +52,10 @@ static bool read_time(struct arena *arena, const struct flat_view *type, unsigne
     if (letter == '\0' || zone.len > 64 || memchr(zone.ptr, '\0', zone.len) != NULL) {
         return true;
     }
-    *ret_format = code == IPC_TYPE_TIME      ? arena_printf(arena, "tt%c", letter)
-                  : code == IPC_TYPE_DURATION ? arena_printf(arena, "tD%c", letter)
-                                             : arena_printf(arena, "ts%c:%.*s", letter,
-                                                            SLICE_ARGS(zone));
+    *ret_format = code == IPC_TYPE_TIME ? arena_printf(arena, "tt%c", letter)
+                  : code == IPC_TYPE_DURATION
+                      ? arena_printf(arena, "tD%c", letter)
+                      : arena_printf(arena, "ts%c:%.*s", letter, SLICE_ARGS(zone));
     return true;
 }
 
@@ -66,10 +66,10 @@ static bool read_decimal(struct arena *arena, const struct flat_view *type, cons
         !flat_view_number(type, 2, 4, 128, &bits)) {
         return false;
     }
-    *ret_format = bits == 128 ? arena_printf(arena, "d:%d,%d", (int)(uint32_t)precision,
-                                             (int)(uint32_t)scale)
-                              : arena_printf(arena, "d:%d,%d,%d", (int)(uint32_t)precision,
-                                             (int)(uint32_t)scale, (int)(uint32_t)bits);
+    *ret_format =
+        bits == 128 ? arena_printf(arena, "d:%d,%d", (int)(uint32_t)precision, (int)(uint32_t)scale)
+                    : arena_printf(arena, "d:%d,%d,%d", (int)(uint32_t)precision,
+                                   (int)(uint32_t)scale, (int)(uint32_t)bits);
     return true;
 }
 
@@ -188,14 +188,14 @@ static enum err read_encoding(struct type_reader *types, const struct flat_view 
     schema->n_children = 0;
     schema->children = NULL;
     schema->dictionary = values;
-    *entry = (struct ipc_dictionary){
-        .next = reader->dictionaries, .id = (int64_t)id, .column = schema};
+    *entry =
+        (struct ipc_dictionary){.next = reader->dictionaries, .id = (int64_t)id, .column = schema};
     reader->dictionaries = entry;
     return ERR_OK;
 }
 
-static enum err read_field(struct type_reader *types, const struct flat_view *field,
-                           unsigned depth, struct ArrowSchema *schema)
+static enum err read_field(struct type_reader *types, const struct flat_view *field, unsigned depth,
+                           struct ArrowSchema *schema)
 {
     struct arena *arena = types->reader->arena;
     struct slice name;

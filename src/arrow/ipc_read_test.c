@@ -126,8 +126,8 @@ TEST(ipc_read, changed_bytes_are_refused_or_harmless)
                 for (int64_t c = 0; c < schema->n_children; c++) {
                     for (int64_t row = 0; row < batch.length && row < 8; row++) {
                         struct buf text CLEANUP(buf_fini) = {0};
-                        enum err ignored = arrow_print(schema->children[c], batch.children[c], row,
-                                                       &text, NULL);
+                        enum err ignored =
+                            arrow_print(schema->children[c], batch.children[c], row, &text, NULL);
                         (void)ignored;
                     }
                 }

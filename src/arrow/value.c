@@ -166,7 +166,8 @@ static enum err print_union(const struct printer *printer, const struct arrow_ty
     int8_t child = ((const int8_t *)array->buffers[0])[index];
     int64_t row = type->is_large ? ((const int32_t *)array->buffers[1])[index] : index;
     if (child < 0 || child >= type->size || row < 0 || row >= array->children[child]->length) {
-        return errinfo_set(printer->info, ERR_CORRUPT, NULL, "a union points outside of its values");
+        return errinfo_set(printer->info, ERR_CORRUPT, NULL,
+                           "a union points outside of its values");
     }
     return print_cell(printer, schema->children[child], array->children[child], row, depth);
 }

@@ -87,10 +87,10 @@ static enum err use_savepoint(struct flight_call *call, struct slice transaction
 {
     struct flight_session *session = call->session;
     TRY(flight__turn_take(session, NULL, &call->info));
-    enum err err = transaction.len == 0
-                       ? errinfo_set(&call->info, ERR_NOT_FOUND, "25P01",
-                                     "there is no such transaction")
-                       : flight__transaction_check(session, transaction, &call->info);
+    enum err err =
+        transaction.len == 0
+            ? errinfo_set(&call->info, ERR_NOT_FOUND, "25P01", "there is no such transaction")
+            : flight__transaction_check(session, transaction, &call->info);
     err = err != ERR_OK ? err : session_check(session->main, &call->info);
     err = err != ERR_OK ? err : session_use_savepoint(session->main, which, name, &call->info);
     flight__turn_give(session);
@@ -121,10 +121,9 @@ static enum err end_savepoint(struct flight_call *call, struct slice request, st
         id.len <= FLIGHT_ID_BYTES) {
         return flight__wrong(&call->info, "the request is no message of Flight SQL");
     }
-    return use_savepoint(
-        call, (struct slice){id.ptr, FLIGHT_ID_BYTES},
-        action == 1 ? SESSION_SAVEPOINT_RELEASE : SESSION_SAVEPOINT_ROLLBACK,
-        (struct slice){id.ptr + FLIGHT_ID_BYTES, id.len - FLIGHT_ID_BYTES});
+    return use_savepoint(call, (struct slice){id.ptr, FLIGHT_ID_BYTES},
+                         action == 1 ? SESSION_SAVEPOINT_RELEASE : SESSION_SAVEPOINT_ROLLBACK,
+                         (struct slice){id.ptr + FLIGHT_ID_BYTES, id.len - FLIGHT_ID_BYTES});
 }
 
 /* ---- cancelling ---- */
@@ -227,8 +226,7 @@ static enum err read_request(struct flight_call *call, const struct action *acti
     return ERR_OK;
 }
 
-static enum err run_action(struct flight_call *call, const struct action *action,
-                           struct slice body)
+static enum err run_action(struct flight_call *call, const struct action *action, struct slice body)
 {
     struct buf answer CLEANUP(buf_fini) = {0};
     struct buf any CLEANUP(buf_fini) = {0};

@@ -129,8 +129,8 @@ static enum err send_message(void *context, struct slice metadata, const struct 
         return errinfo_nomem(info);
     }
     grpc_begin_message(&out);
-    proto_put_bytes(&out, 2, (struct slice){metadata.ptr + IPC_PREFIX_BYTES,
-                                            metadata.len - IPC_PREFIX_BYTES});
+    proto_put_bytes(
+        &out, 2, (struct slice){metadata.ptr + IPC_PREFIX_BYTES, metadata.len - IPC_PREFIX_BYTES});
     proto_put_head(&out, 1000, body_len);
     for (size_t i = 0; i < body_count; i++) {
         buf_append_slice(&out, body[i]);
@@ -145,8 +145,8 @@ enum err flight__send_schema(struct flight_call *call, const struct ArrowSchema 
     static const struct ArrowSchema none = {.format = "+s", .name = ""};
     TRY(ipc_write_schema(schema == NULL ? &none : schema, &message, &call->info));
     grpc_begin_message(&out);
-    proto_put_bytes(&out, 2, (struct slice){message.ptr + IPC_PREFIX_BYTES,
-                                            message.len - IPC_PREFIX_BYTES});
+    proto_put_bytes(&out, 2,
+                    (struct slice){message.ptr + IPC_PREFIX_BYTES, message.len - IPC_PREFIX_BYTES});
     return grpc_write(call->grpc, &out, &call->info);
 }
 

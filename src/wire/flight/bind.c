@@ -68,8 +68,8 @@ static enum query_parameter_kind kind_of(const struct ArrowSchema *schema)
 
 bool flight__is_binary(const struct ArrowSchema *schema)
 {
-    return schema->dictionary == NULL && (schema->format[0] == 'z' || schema->format[0] == 'Z' ||
-                                          schema->format[0] == 'w');
+    return schema->dictionary == NULL &&
+           (schema->format[0] == 'z' || schema->format[0] == 'Z' || schema->format[0] == 'w');
 }
 
 bool flight__print_bytes(struct buf *text, size_t start)
@@ -92,9 +92,8 @@ static enum err add_cell(struct flight_binding *binding, const struct ArrowSchem
         return too_many(binding);
     }
     struct query_parameter *to = &binding->parameters[binding->count];
-    *to = (struct query_parameter){.is_null = !arrow_is_valid(schema, array, row),
-                                   .text = SLICE(""),
-                                   .kind = kind_of(schema)};
+    *to = (struct query_parameter){
+        .is_null = !arrow_is_valid(schema, array, row), .text = SLICE(""), .kind = kind_of(schema)};
     if (!to->is_null) {
         buf_reset(&binding->cell);
         TRY(arrow_print(schema, array, row, &binding->cell, info));

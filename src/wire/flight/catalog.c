@@ -1,4 +1,4 @@
-/* Commands about the catalog: each is a query of the system's views as the person, by catalog.def. */
+/* Commands about the catalog: each is a query of the system's views as the person (catalog.def). */
 #include "arrow/ipc.h"
 #include "arrow/value.h"
 #include "sql/scan.h"
@@ -123,8 +123,8 @@ static size_t read_columns(const char *text, struct query_column columns[COLUMNS
         size_t type_len = strcspn(type, ",");
         ASSERT(count < COLUMNS_MAX);
         is_required[count] = text[name_len - 1] == '!';
-        columns[count] = (struct query_column){{text, name_len - is_required[count]},
-                                               {type, type_len}};
+        columns[count] =
+            (struct query_column){{text, name_len - is_required[count]}, {type, type_len}};
         count++;
         text = type + type_len + (type[type_len] == ',' ? 2 : 0);
     }

@@ -48,7 +48,8 @@ enum err flight__command_read(struct slice any, struct flight_command *ret_comma
 {
     struct slice url = {"", 0}, body = {"", 0};
     struct proto_want wants[] = {{1, &url, NULL, NULL}, {2, &body, NULL, NULL}};
-    if (!proto_read(any, wants, ARRAY_COUNT(wants)) || !slice_starts_with(url, SLICE(COMMAND_URL))) {
+    if (!proto_read(any, wants, ARRAY_COUNT(wants)) ||
+        !slice_starts_with(url, SLICE(COMMAND_URL))) {
         (void)errinfo_set(info, ERR_INVALID, "08P01", "the command is none of Flight SQL");
         errinfo_hint(info, "Use a driver for Arrow Flight SQL.");
         return ERR_INVALID;

@@ -60,8 +60,8 @@ struct flight_session {
     bool has_transaction;
     bool has_failed; /* a statement of the transaction has */
     struct flight_id transaction;
-    struct session *main;     /* what changes the session runs here; opened when first needed */
-    struct session *template; /* settings of queries that run apart; runs nothing */
+    struct session *main;        /* what changes the session runs here; opened when first needed */
+    struct session *template;    /* settings of queries that run apart; runs nothing */
     struct flight_run *main_run; /* rows of it are still to be read: main is taken */
     struct flight_run *runs;
     unsigned run_count;
@@ -123,8 +123,8 @@ void flight__visitor_close(void *state);
 
 MUST_USE enum err flight__session_new(struct flight_server *server, struct identity *who,
                                       struct slice address, struct slice application,
-                                      const uint8_t *token_hash, struct flight_session **ret_session,
-                                      struct errinfo *info);
+                                      const uint8_t *token_hash,
+                                      struct flight_session **ret_session, struct errinfo *info);
 struct flight_session *flight__session_by_token(struct flight_server *server,
                                                 const uint8_t token_hash[32]);
 void flight__session_ref(struct flight_session *session);

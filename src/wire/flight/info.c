@@ -48,11 +48,8 @@ static struct ArrowSchema text_value = {.format = "u", .name = "string_value", .
 static struct ArrowSchema truth_value = {.format = "b", .name = "bool_value", .flags = FLAGS};
 static struct ArrowSchema number_value = {.format = "l", .name = "bigint_value", .flags = FLAGS};
 static struct ArrowSchema bits_value = {.format = "i", .name = "int32_bitmask", .flags = FLAGS};
-static struct ArrowSchema list_value = {.format = "+l",
-                                        .name = "string_list",
-                                        .flags = FLAGS,
-                                        .n_children = 1,
-                                        .children = utf8_items};
+static struct ArrowSchema list_value = {
+    .format = "+l", .name = "string_list", .flags = FLAGS, .n_children = 1, .children = utf8_items};
 static struct ArrowSchema conversions = {.format = "+m",
                                          .name = "int32_to_int32_list_map",
                                          .flags = FLAGS,
@@ -83,7 +80,7 @@ enum err flight__info_schema(struct flight_call *call, struct ArrowSchema **ret_
 struct info_rows {
     struct buf codes, types, offsets; /* uint32, int8, int32 */
     int32_t counts[INFO_KINDS];
-    struct buf numbers, bits, truths;          /* int64, int32; a bit each */
+    struct buf numbers, bits, truths; /* int64, int32; a bit each */
     struct buf text_offsets, text_bytes;
     struct buf list_offsets, word_offsets, word_bytes;
     int32_t word_count;
@@ -192,11 +189,11 @@ static enum err send_rows(struct flight_call *call, struct info_rows *rows)
                                 {NULL, buf_cstr(&rows->word_offsets), buf_cstr(&rows->word_bytes)},
                                 {NULL, buf_cstr(&rows->codes), NULL},
                                 {buf_cstr(&rows->types), buf_cstr(&rows->offsets), NULL}};
-    struct ArrowArray words = {
-        .length = rows->word_count, .n_buffers = 3, .buffers = buffers[5]};
-    struct ArrowArray empty[] = {
-        {.n_buffers = 2, .buffers = none}, {.n_buffers = 2, .buffers = none},
-        {.n_buffers = 2, .buffers = none}, {.n_buffers = 1, .buffers = none}};
+    struct ArrowArray words = {.length = rows->word_count, .n_buffers = 3, .buffers = buffers[5]};
+    struct ArrowArray empty[] = {{.n_buffers = 2, .buffers = none},
+                                 {.n_buffers = 2, .buffers = none},
+                                 {.n_buffers = 2, .buffers = none},
+                                 {.n_buffers = 1, .buffers = none}};
     struct ArrowArray *list_links[] = {&words};
     struct ArrowArray *int_links[] = {&empty[0]};
     empty[2].n_children = 1;

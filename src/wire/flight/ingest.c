@@ -26,10 +26,10 @@ struct request {
 struct ingest {
     struct flight_call *call;
     struct request request;
-    struct buf target;   /* its name, quoted */
-    struct buf staging;  /* of the temporary table that rows go to */
-    struct buf columns;  /* "a", "b" */
-    struct query *query; /* COPY */
+    struct buf target;          /* its name, quoted */
+    struct buf staging;         /* of the temporary table that rows go to */
+    struct buf columns;         /* "a", "b" */
+    struct query *query;        /* COPY */
     struct ArrowSchema *schema; /* of what is pushed: line, then texts */
     const struct ArrowSchema *source;
     struct column *out; /* line, then each column */
@@ -46,12 +46,10 @@ struct column {
 static enum err read_request(struct flight_call *call, struct slice body, struct request *request)
 {
     *request = (struct request){.table = {"", 0}};
-    struct proto_want wants[] = {{1, &request->options, NULL, NULL},
-                                 {2, &request->table, NULL, NULL},
-                                 {3, &request->schema, NULL, NULL},
-                                 {4, &request->catalog, NULL, NULL},
-                                 {5, NULL, &request->is_temporary, NULL},
-                                 {6, &request->transaction, NULL, NULL}};
+    struct proto_want wants[] = {
+        {1, &request->options, NULL, NULL},      {2, &request->table, NULL, NULL},
+        {3, &request->schema, NULL, NULL},       {4, &request->catalog, NULL, NULL},
+        {5, NULL, &request->is_temporary, NULL}, {6, &request->transaction, NULL, NULL}};
     struct proto_want inner[] = {{1, NULL, &request->if_not_exist, NULL},
                                  {2, NULL, &request->if_exists, NULL}};
     return proto_read(body, wants, ARRAY_COUNT(wants)) &&
@@ -81,11 +79,25 @@ static void put_type(struct buf *out, const struct ArrowSchema *schema)
     static const struct {
         const char *format;
         const char *type;
-    } types[] = {{"b", "BOOLEAN"},  {"c", "TINYINT"},   {"C", "UTINYINT"}, {"s", "SMALLINT"},
-                 {"S", "USMALLINT"}, {"i", "INTEGER"},   {"I", "UINTEGER"}, {"l", "BIGINT"},
-                 {"L", "UBIGINT"},  {"e", "FLOAT"},     {"f", "FLOAT"},    {"g", "DOUBLE"},
-                 {"z", "BLOB"},     {"Z", "BLOB"},      {"tdD", "DATE"},   {"tdm", "DATE"},
-                 {"tin", "INTERVAL"}, {"tss:", "TIMESTAMP_S"}, {"tsm:", "TIMESTAMP_MS"},
+    } types[] = {{"b", "BOOLEAN"},
+                 {"c", "TINYINT"},
+                 {"C", "UTINYINT"},
+                 {"s", "SMALLINT"},
+                 {"S", "USMALLINT"},
+                 {"i", "INTEGER"},
+                 {"I", "UINTEGER"},
+                 {"l", "BIGINT"},
+                 {"L", "UBIGINT"},
+                 {"e", "FLOAT"},
+                 {"f", "FLOAT"},
+                 {"g", "DOUBLE"},
+                 {"z", "BLOB"},
+                 {"Z", "BLOB"},
+                 {"tdD", "DATE"},
+                 {"tdm", "DATE"},
+                 {"tin", "INTERVAL"},
+                 {"tss:", "TIMESTAMP_S"},
+                 {"tsm:", "TIMESTAMP_MS"},
                  {"tsn:", "TIMESTAMP_NS"}};
     const char *format = schema->dictionary == NULL ? schema->format : schema->dictionary->format;
     for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
@@ -95,8 +107,10 @@ static void put_type(struct buf *out, const struct ArrowSchema *schema)
         }
     }
     if (strncmp(format, "d:", 2) == 0) {
-        buf_printf(out, "DECIMAL(%.*s)", (int)strcspn(format + 2 + strcspn(format + 2, ",") + 1, ",") +
-                                             (int)strcspn(format + 2, ",") + 1, format + 2);
+        buf_printf(out, "DECIMAL(%.*s)",
+                   (int)strcspn(format + 2 + strcspn(format + 2, ",") + 1, ",") +
+                       (int)strcspn(format + 2, ",") + 1,
+                   format + 2);
     } else if (strcmp(format, "+s") == 0) {
         put_fields(out, schema);
     } else if (strcmp(format, "+m") == 0) {
@@ -232,8 +246,8 @@ static enum err take_batch(struct ingest *in, struct ArrowArray *ret_batch)
     pushed->arrays = mem_calloc(count, sizeof(*pushed->arrays));
     pushed->links = mem_calloc(count, sizeof(struct ArrowArray *));
     struct column *fresh = mem_calloc(count, sizeof(*fresh));
-    bool has_failed = pushed->buffers == NULL || pushed->arrays == NULL ||
-                      pushed->links == NULL || fresh == NULL;
+    bool has_failed =
+        pushed->buffers == NULL || pushed->arrays == NULL || pushed->links == NULL || fresh == NULL;
     for (size_t i = 0; i < count && !has_failed; i++) {
         struct column *column = &in->out[i];
         has_failed = buf_failed(&column->offsets) || buf_failed(&column->bytes) ||

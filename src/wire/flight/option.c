@@ -47,8 +47,7 @@ static bool is_name(struct slice name)
     return name.len > 0;
 }
 
-static enum option_error set_option(struct flight_call *call, struct slice name,
-                                    struct slice value)
+static enum option_error set_option(struct flight_call *call, struct slice name, struct slice value)
 {
     struct buf text CLEANUP(buf_fini) = {0};
     struct buf statement CLEANUP(buf_fini) = {0};

@@ -70,8 +70,7 @@ static enum err put_parameters(struct flight_call *call, const struct slice *typ
             return errinfo_nomem(&call->info);
         }
         bool is_known = types[i].len > 0 && !slice_equal(types[i], SLICE("UNKNOWN"));
-        columns[i] =
-            (struct query_column){slice_of(name), is_known ? types[i] : SLICE("VARCHAR")};
+        columns[i] = (struct query_column){slice_of(name), is_known ? types[i] : SLICE("VARCHAR")};
     }
     return put_schema(call, columns, count, out);
 }
@@ -146,9 +145,9 @@ enum err flight__number_parameters(struct arena *arena, struct slice *text, stru
         }
     }
     buf_append(&out, text->ptr + done, text->len - done);
-    return count == 0                                     ? ERR_OK
+    return count == 0                                                       ? ERR_OK
            : !buf_failed(&out) && arena_slice(arena, buf_slice(&out), text) ? ERR_OK
-                                                          : errinfo_nomem(info);
+                                                                            : errinfo_nomem(info);
 }
 
 /* ---- the actions ---- */

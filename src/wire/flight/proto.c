@@ -54,7 +54,7 @@ enum proto_step proto_next(struct slice *rest, struct proto_field *ret_field)
     case PROTO_BYTES:
         ret_field->type = PROTO_BYTES;
         return proto_varint(rest, &len) && take(rest, len, &ret_field->bytes) ? PROTO_FIELD
-                                                                            : PROTO_WRONG;
+                                                                              : PROTO_WRONG;
     default:
         return PROTO_WRONG;
     }

@@ -12,9 +12,9 @@ static void walk(struct slice message, unsigned depth)
         struct proto_field copy;
         ASSERT(field.number > 0 && field.number < 1u << 29);
         if (field.type == PROTO_BYTES) {
-            ASSERT(field.bytes.len == 0 || (field.bytes.ptr >= message.ptr &&
-                                            field.bytes.ptr + field.bytes.len <=
-                                                message.ptr + message.len));
+            ASSERT(field.bytes.len == 0 ||
+                   (field.bytes.ptr >= message.ptr &&
+                    field.bytes.ptr + field.bytes.len <= message.ptr + message.len));
             proto_put_bytes(&again, field.number, field.bytes);
         } else if (field.type == PROTO_VARINT) {
             proto_put_varint(&again, field.number, field.value);

@@ -1,6 +1,7 @@
 /* DoPut: statements that change, and values for prepared ones. */
-#include "arrow/ipc_read.h"
 #include "wire/flight/put.h"
+
+#include "arrow/ipc_read.h"
 
 /* FlightData of a client, views of its message. */
 struct flight_data {
@@ -113,8 +114,8 @@ static enum err put(struct flight_call *call, struct flight_stream *stream,
     } else if (slice_equal(command->name, SLICE("CommandStatementIngest"))) {
         TRY(flight__ingest(call, stream, command->body, &rows));
     } else {
-        return errinfo_set(&call->info, ERR_UNSUPPORTED, NULL,
-                           "the command \"%.*s\" is not there", SLICE_ARGS(command->name));
+        return errinfo_set(&call->info, ERR_UNSUPPORTED, NULL, "the command \"%.*s\" is not there",
+                           SLICE_ARGS(command->name));
     }
     return reply_count(call, rows);
 }

@@ -37,7 +37,7 @@ MUST_USE enum err flight__bind(struct flight_binding *binding, struct slice hand
                                size_t parameter_count);
 
 bool flight__is_binary(const struct ArrowSchema *schema);
-/* The engine's text of bytes, each as \\xAB, in the place of one \\x before all, from `start` on. */
+/* The engine's text of bytes, \xAB each, in the place of one \x before all, from `start` on. */
 MUST_USE bool flight__print_bytes(struct buf *text, size_t start);
 
 /* ---- ingest.c: CommandStatementIngest ---- */

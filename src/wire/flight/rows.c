@@ -57,9 +57,8 @@ enum err rows_batch(struct rows *rows, struct ArrowArray *ret_batch, struct erri
         }
         rows->columns[i].buffers[1] = rows->columns[i].offsets.ptr;
         rows->columns[i].buffers[2] = buf_cstr(bytes);
-        rows->columns[i].array = (struct ArrowArray){.length = (int64_t)rows->count,
-                                                     .n_buffers = 3,
-                                                     .buffers = rows->columns[i].buffers};
+        rows->columns[i].array = (struct ArrowArray){
+            .length = (int64_t)rows->count, .n_buffers = 3, .buffers = rows->columns[i].buffers};
         rows->links[i] = &rows->columns[i].array;
     }
     *ret_batch = (struct ArrowArray){.length = (int64_t)rows->count,

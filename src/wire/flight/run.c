@@ -340,16 +340,16 @@ enum err flight__run_open(struct flight_call *call, const struct flight_statemen
     bool is_outside = session->has_transaction && !has_transaction;
     pthread_mutex_unlock(&session->lock);
     if (is_outside && !is_read) {
-        return errinfo_set(&call->info, ERR_INVALID, "25001",
-                           "the session has a transaction open, and the statement does not name it");
+        return errinfo_set(
+            &call->info, ERR_INVALID, "25001",
+            "the session has a transaction open, and the statement does not name it");
     }
     TRY(add(session, run, &call->info));
     grpc_on_cancel(call->grpc, on_gone, run);
     enum err err = enter(run, &call->info);
     if (err == ERR_OK) {
         client_set_state(session->client, CLIENT_ACTIVE);
-        err = run->is_apart ? open_apart(run, &call->info)
-                            : open_beside(run, is_read, &call->info);
+        err = run->is_apart ? open_apart(run, &call->info) : open_beside(run, is_read, &call->info);
         err = err != ERR_OK ? err : start(run, statement, text, &call->info);
         err = err != ERR_OK || is_read ? err : finish_change(run, kind, &call->info);
         leave(run);

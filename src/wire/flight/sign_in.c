@@ -258,8 +258,8 @@ static bool read_token_field(const struct grpc_call *grpc, struct secret *ret_he
     }
     memset(padded.ptr, '=', len);
     memcpy(padded.ptr, text.ptr, text.len);
-    int decoded = EVP_DecodeBlock((unsigned char *)plain.ptr, (const unsigned char *)padded.ptr,
-                                  (int)len);
+    int decoded =
+        EVP_DecodeBlock((unsigned char *)plain.ptr, (const unsigned char *)padded.ptr, (int)len);
     if (decoded < (int)(len - text.len)) {
         return false;
     }
@@ -267,8 +267,7 @@ static bool read_token_field(const struct grpc_call *grpc, struct secret *ret_he
     return secret_join(parts, ARRAY_COUNT(parts), ret_header);
 }
 
-static bool find_shown(const struct grpc_call *grpc, struct secret *header,
-                       struct slice *ret_shown)
+static bool find_shown(const struct grpc_call *grpc, struct secret *header, struct slice *ret_shown)
 {
     if (grpc_field(grpc, SLICE("authorization"), ret_shown)) {
         return true;
@@ -300,8 +299,8 @@ static enum err sign_in(struct flight_call *call)
         if (is_bearer && slice_starts_with(rest, SLICE(TOKEN_MARK))) {
             return find_session(call, rest);
         }
-        if (!is_bearer && !(slice_equal_fold(scheme, SLICE("basic")) &&
-                            read_basic(rest, &plain, &credential))) {
+        if (!is_bearer &&
+            !(slice_equal_fold(scheme, SLICE("basic")) && read_basic(rest, &plain, &credential))) {
             return no_credential(&call->info);
         }
         if (is_bearer) {
@@ -334,8 +333,8 @@ static enum err give_token(struct flight_call *call, struct identity *who)
     struct slice parts[] = {SLICE("Bearer "), SLICE(TOKEN_MARK), slice_of(hex)};
     struct secret header CLEANUP(secret_fini) = {0};
     struct buf message CLEANUP(buf_fini) = {0};
-    enum err err = secret_join(parts, ARRAY_COUNT(parts), &header) ? ERR_OK
-                                                                    : errinfo_nomem(&call->info);
+    enum err err =
+        secret_join(parts, ARRAY_COUNT(parts), &header) ? ERR_OK : errinfo_nomem(&call->info);
     struct slice token = {header.ptr + parts[0].len, header.len - parts[0].len};
     err = err != ERR_OK ? err : hash_token(token, hash, &call->info);
     err = err != ERR_OK ? err : new_session(call, who, hash, &call->session);

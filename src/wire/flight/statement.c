@@ -27,10 +27,9 @@ static enum err find_prepared(struct flight_call *call, struct slice body,
     *ret_prepared = proto_read(body, wants, ARRAY_COUNT(wants))
                         ? flight__prepared_find(call->session, handle)
                         : NULL;
-    return *ret_prepared != NULL
-               ? ERR_OK
-               : errinfo_set(&call->info, ERR_NOT_FOUND, "26000",
-                             "there is no such prepared statement");
+    return *ret_prepared != NULL ? ERR_OK
+                                 : errinfo_set(&call->info, ERR_NOT_FOUND, "26000",
+                                               "there is no such prepared statement");
 }
 
 /* With its set of parameters `row`. */
@@ -152,8 +151,9 @@ enum err flight__get_run(struct flight_call *call, struct slice id)
     struct flight_run *run CLEANUP(flight_run_cleanup) =
         flight__run_find(call->session, &key, true);
     if (run == NULL) {
-        (void)errinfo_set(&call->info, ERR_NOT_FOUND, "02000",
-                          "the ticket's rows are not there: read before, or cancelled, or too late");
+        (void)errinfo_set(
+            &call->info, ERR_NOT_FOUND, "02000",
+            "the ticket's rows are not there: read before, or cancelled, or too late");
         errinfo_hint(&call->info, "A ticket is for one DoGet, within its expiration.");
         return ERR_NOT_FOUND;
     }

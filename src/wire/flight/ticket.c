@@ -49,8 +49,8 @@ enum err flight__ticket_read(const struct flight_session *session, struct slice 
                              struct errinfo *info)
 {
     uint8_t signature[SHA256_BYTES];
-    if (ticket.len > SHA256_BYTES && (ticket.ptr[0] == FLIGHT_TICKET_RUN ||
-                                      ticket.ptr[0] == FLIGHT_TICKET_COMMAND)) {
+    if (ticket.len > SHA256_BYTES &&
+        (ticket.ptr[0] == FLIGHT_TICKET_RUN || ticket.ptr[0] == FLIGHT_TICKET_COMMAND)) {
         enum flight_ticket_kind kind = (enum flight_ticket_kind)ticket.ptr[0];
         struct slice what = {ticket.ptr + 1 + SHA256_BYTES, ticket.len - 1 - SHA256_BYTES};
         TRY(sign(session, kind, what, signature, info));

@@ -59,7 +59,8 @@ static enum err set(struct reader *reader, const char *format, struct slice name
 {
     char *copy = arena_slicedup(reader->arena, name);
     struct ArrowSchema *children = arena_calloc(reader->arena, child_count + 1, sizeof(*children));
-    struct ArrowSchema **links = arena_calloc(reader->arena, child_count + 1, sizeof(struct ArrowSchema *));
+    struct ArrowSchema **links =
+        arena_calloc(reader->arena, child_count + 1, sizeof(struct ArrowSchema *));
     if (format == NULL || copy == NULL || children == NULL || links == NULL) {
         return errinfo_nomem(reader->info);
     }
@@ -183,12 +184,14 @@ static enum err read_enum(struct reader *reader, struct slice inner, struct slic
                           struct ArrowSchema *ret_schema)
 {
     size_t count = part_count(inner);
-    TRY(set(reader, count <= UINT8_MAX ? "C" : count <= UINT16_MAX ? "S" : "I", name, 0,
-            ret_schema));
+    TRY(set(reader,
+            count <= UINT8_MAX    ? "C"
+            : count <= UINT16_MAX ? "S"
+                                  : "I",
+            name, 0, ret_schema));
     ret_schema->dictionary = arena_calloc(reader->arena, 1, sizeof(struct ArrowSchema));
-    return ret_schema->dictionary == NULL
-               ? errinfo_nomem(reader->info)
-               : set(reader, "u", SLICE(""), 0, ret_schema->dictionary);
+    return ret_schema->dictionary == NULL ? errinfo_nomem(reader->info)
+                                          : set(reader, "u", SLICE(""), 0, ret_schema->dictionary);
 }
 
 /* VARCHAR[] and INTEGER[3]. */

@@ -51,8 +51,8 @@ void grpc_server_close(struct grpc_server *server)
     mem_free(server);
 }
 
-enum err grpc_method(struct grpc_server *server, const char *path, grpc_method_fn fn,
-                     void *context, struct errinfo *info)
+enum err grpc_method(struct grpc_server *server, const char *path, grpc_method_fn fn, void *context,
+                     struct errinfo *info)
 {
     struct grpc_method_entry *entry = mem_alloc(sizeof(*entry));
     if (entry == NULL) {
@@ -116,8 +116,7 @@ static size_t on_work(void *state, struct slice input)
 {
     struct grpc_connection *on = state;
     pthread_mutex_lock(&on->lock);
-    ssize_t read =
-        nghttp2_session_mem_recv(on->session, (const uint8_t *)input.ptr, input.len);
+    ssize_t read = nghttp2_session_mem_recv(on->session, (const uint8_t *)input.ptr, input.len);
     bool is_over = read < 0 || (size_t)read < input.len;
     grpc__flush(on, false);
     is_over = is_over || on->is_broken ||

@@ -35,8 +35,8 @@ enum grpc_status {
 
 struct grpc_options {
     bool is_tls_required;
-    size_t message_bytes_max; /* of one that a client sends */
-    unsigned threads_max;     /* calls at work at once; one more is refused */
+    size_t message_bytes_max;         /* of one that a client sends */
+    unsigned threads_max;             /* calls at work at once; one more is refused */
     void (*close_state)(void *state); /* of what methods keep with a connection */
 };
 

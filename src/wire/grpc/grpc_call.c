@@ -90,8 +90,12 @@ static bool read_timeout(struct slice text, int64_t *ret_us)
     static const struct {
         char unit;
         int64_t us;
-    } units[] = {{'H', INT64_C(3600000000)}, {'M', 60000000}, {'S', 1000000},
-                 {'m', 1000},                {'u', 1},        {'n', 0}};
+    } units[] = {{'H', INT64_C(3600000000)},
+                 {'M', 60000000},
+                 {'S', 1000000},
+                 {'m', 1000},
+                 {'u', 1},
+                 {'n', 0}};
     uint64_t count;
     if (text.len < 2 || text.len > 9 ||
         !slice_to_u64((struct slice){text.ptr, text.len - 1}, &count)) {
@@ -137,7 +141,8 @@ void grpc__call_dispatch(struct grpc_call *call)
         refuse(call, GRPC_RESOURCE_EXHAUSTED, "the request's metadata are too long");
         return;
     }
-    if (!slice_starts_with(type, SLICE("application/grpc")) || !slice_equal(method, SLICE("POST"))) {
+    if (!slice_starts_with(type, SLICE("application/grpc")) ||
+        !slice_equal(method, SLICE("POST"))) {
         refuse(call, GRPC_INVALID_ARGUMENT, "this is served by gRPC: POST application/grpc");
         return;
     }
@@ -357,8 +362,8 @@ enum err grpc_write(struct grpc_call *call, struct buf *message, struct errinfo 
 {
     struct grpc_connection *on = call->on;
     size_t len = message->len - GRPC_PREFIX_BYTES;
-    struct grpc_part *part = buf_failed(message) || len > INT32_MAX ? NULL
-                                                                     : mem_calloc(1, sizeof(*part));
+    struct grpc_part *part =
+        buf_failed(message) || len > INT32_MAX ? NULL : mem_calloc(1, sizeof(*part));
     if (part == NULL) {
         return errinfo_nomem(info);
     }

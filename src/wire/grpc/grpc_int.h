@@ -8,15 +8,15 @@
 #include "wire/grpc/grpc.h"
 
 enum {
-    GRPC_PREFIX_BYTES = 5,              /* of a message: compressed or not, length */
-    GRPC_STREAMS_MAX = 100,             /* calls of one connection */
-    GRPC_STREAMS_MAX_STRANGER = 4,      /* before anybody has signed in */
-    GRPC_FIELDS_MAX = 64,               /* of a request's metadata */
-    GRPC_FIELD_BYTES_MAX = 64 * 1024,   /* all of them */
-    GRPC_WINDOW_BYTES = 1 << 20,        /* that a call may send ahead of its reader */
+    GRPC_PREFIX_BYTES = 5,            /* of a message: compressed or not, length */
+    GRPC_STREAMS_MAX = 100,           /* calls of one connection */
+    GRPC_STREAMS_MAX_STRANGER = 16,   /* before anybody has signed in */
+    GRPC_FIELDS_MAX = 64,             /* of a request's metadata */
+    GRPC_FIELD_BYTES_MAX = 64 * 1024, /* all of them */
+    GRPC_WINDOW_BYTES = 1 << 20,      /* that a call may send ahead of its reader */
     GRPC_CONNECTION_WINDOW_BYTES = 4 << 20,
-    GRPC_OUT_BYTES_MAX = 1 << 20,       /* of a call, unsent, before its writer waits */
-    GRPC_SEND_BYTES = 256 * 1024,       /* in one turn */
+    GRPC_OUT_BYTES_MAX = 1 << 20, /* of a call, unsent, before its writer waits */
+    GRPC_SEND_BYTES = 256 * 1024, /* in one turn */
 };
 
 struct grpc_method_entry {
@@ -32,10 +32,10 @@ struct grpc_server {
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *nghttp2_options;
     pthread_attr_t thread_attributes;
-    pthread_mutex_t lock;    /* for all that follows; after a connection's */
-    pthread_cond_t wanted;   /* a call waits for a thread, or the end */
-    pthread_cond_t tick;     /* the minder's */
-    pthread_cond_t gone;     /* a thread has ended */
+    pthread_mutex_t lock;           /* for all that follows; after a connection's */
+    pthread_cond_t wanted;          /* a call waits for a thread, or the end */
+    pthread_cond_t tick;            /* the minder's */
+    pthread_cond_t gone;            /* a thread has ended */
     struct grpc_call *first, *last; /* wait for a thread */
     unsigned waiting_count;
     unsigned thread_count, idle_count;
@@ -81,8 +81,8 @@ struct grpc_connection {
 };
 
 struct grpc_call {
-    struct grpc_call *next, *previous;            /* of the connection */
-    struct grpc_call *queue_next;                 /* waits for a thread; the server's lock */
+    struct grpc_call *next, *previous;               /* of the connection */
+    struct grpc_call *queue_next;                    /* waits for a thread; the server's lock */
     struct grpc_call *minded_next, *minded_previous; /* the server's lock */
     struct grpc_connection *on;
     const struct grpc_method_entry *method;

@@ -19,12 +19,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
     }
     unsigned count = atomic_load(&on->call_count);
-    if (!on->is_signed_in && count >= GRPC_STREAMS_MAX_STRANGER) {
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    }
-    struct grpc_call *call = grpc__call_new(on, frame->hd.stream_id);
-    if (call == NULL) {
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    bool is_stranger = !on->is_signed_in && count >= GRPC_STREAMS_MAX_STRANGER;
+    struct grpc_call *call = is_stranger ? NULL : grpc__call_new(on, frame->hd.stream_id);
+    if (call == NULL) { /* nothing was done for it: clients may ask again */
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                        NGHTTP2_REFUSED_STREAM);
+        return 0;
     }
     (void)nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, call);
     return 0;
@@ -36,8 +36,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 {
     (void)flags;
     (void)context;
-    struct grpc_call *call =
-        nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    struct grpc_call *call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (call == NULL || call->is_dispatched) {
         return 0; /* trailers of a request: gRPC has none */
     }
@@ -78,8 +77,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     struct grpc_connection *on = context;
-    struct grpc_call *call =
-        nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    struct grpc_call *call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (call == NULL) {
         return 0;
     }
@@ -132,8 +130,7 @@ static nghttp2_nv field_of(struct slice name, struct slice value)
         const char *in;
         uint8_t *out; /* nghttp2 copies what it is given; its type does not say so */
     } name_bytes = {name.ptr}, value_bytes = {value.ptr};
-    return (nghttp2_nv){name_bytes.out, value_bytes.out, name.len, value.len,
-                        NGHTTP2_NV_FLAG_NONE};
+    return (nghttp2_nv){name_bytes.out, value_bytes.out, name.len, value.len, NGHTTP2_NV_FLAG_NONE};
 }
 
 static size_t add_texts(const struct grpc_text *texts, nghttp2_nv *fields, size_t count, size_t max)
@@ -230,10 +227,9 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     (void)context;
-    struct grpc_call *call =
-        nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    bool is_end = frame->hd.type == NGHTTP2_HEADERS &&
-                  (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    struct grpc_call *call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    bool is_end =
+        frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (call != NULL && is_end && !call->is_in_ended) {
         (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                         NGHTTP2_NO_ERROR);
@@ -372,8 +368,8 @@ enum err grpc__session_open(struct grpc_connection *on, struct errinfo *info)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, GRPC_WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, GRPC_FIELD_BYTES_MAX},
     };
-    if (nghttp2_session_server_new2(&on->session, server->callbacks, on,
-                                    server->nghttp2_options) != 0) {
+    if (nghttp2_session_server_new2(&on->session, server->callbacks, on, server->nghttp2_options) !=
+        0) {
         return errinfo_nomem(info);
     }
     if (nghttp2_submit_settings(on->session, NGHTTP2_FLAG_NONE, settings, ARRAY_COUNT(settings)) !=

@@ -11,11 +11,11 @@
     "application/grpc"
 #define MESSAGE "\0\0\0\0\x05hello"
 
-static void put_frame(struct buf *out, unsigned char type, unsigned char flags, unsigned char stream,
-                      struct slice body)
+static void put_frame(struct buf *out, unsigned char type, unsigned char flags,
+                      unsigned char stream, struct slice body)
 {
-    char head[9] = {0, (char)(body.len >> 8), (char)body.len, (char)type, (char)flags,
-                    0, 0,                     0,              (char)stream};
+    char head[9] = {0, (char)(body.len >> 8), (char)body.len, (char)type, (char)flags, 0, 0,
+                    0, (char)stream};
     buf_append(out, head, sizeof(head));
     buf_append_slice(out, body);
 }
