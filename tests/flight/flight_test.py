@@ -487,6 +487,22 @@ def many_at_once():
             assert not wrong, wrong[:3]
 
 
+def who_takes_nothing_is_given_up():
+    """A client that reads no rows, and one that sends none, hold their threads for server.message_timeout at most."""
+    with served("server.message_timeout=2s") as server, server.door() as door, server.door() as watcher:
+        reader = door.get(door.info("CommandStatementQuery", field(1, "SELECT i, repeat('x', 1000) FROM range(10000000) r(i) WHERE i < 100000000000")))
+        reader.read_chunk()
+        assert watcher.rows(RUNNING)[0][0] == 1
+        eventually(lambda: watcher.rows(RUNNING)[0][0] == 0, 10)
+        refused(pyarrow.ArrowException, "", reader.read_all)
+        handle = field(1, watcher.action("CreatePreparedStatement", field(1, "SELECT $1"))[1][0])
+        descriptor = flight.FlightDescriptor.for_command(command("CommandPreparedStatementQuery", handle))
+        writer, answer = watcher.client.do_put(descriptor, pyarrow.schema([("a", pyarrow.int32())]), watcher.options)
+        answer.read()  # until the server has had enough
+        refused((pyarrow.ArrowException, OSError), "moved for too long", writer.close)
+        assert watcher.rows("SELECT 1") == [(1,)]
+
+
 def bytes_that_are_no_grpc():
     with served() as server:
         preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -562,5 +578,5 @@ def a_stop_ends_what_runs():
 if __name__ == "__main__":
     sys.exit(run([every_type, empty_and_huge, errors_say_what, who_asks, a_payload_signs_in_too, in_the_clear_nothing_secret_is_taken, over_tls,
                   tickets_are_of_one_person_and_once, policies_hold, the_catalog, prepared_statements, what_is_put_is_checked,
-                  changes_and_transactions, bulk_ingest, sessions, cancelling_ends_a_query, who_vanishes_frees_the_engine, many_at_once,
+                  changes_and_transactions, bulk_ingest, sessions, cancelling_ends_a_query, who_vanishes_frees_the_engine, many_at_once, who_takes_nothing_is_given_up,
                   bytes_that_are_no_grpc, adbc, a_stop_ends_what_runs], sys.argv[2:]))

@@ -253,6 +253,7 @@ static enum err start(struct flight_server *server, const struct flight_options 
         .is_tls_required = options->is_tls_required,
         .message_bytes_max = config_bytes(config, CONFIG_SERVER_MESSAGE_BYTES_MAX),
         .threads_max = (unsigned)config_integer(config, CONFIG_SERVER_THREADS_MAX),
+        .message_timeout_ms = config_duration_ms(config, CONFIG_SERVER_MESSAGE_TIMEOUT),
         .close_state = flight__visitor_close,
     };
     if (random_bytes(server->key, sizeof(server->key)) != ERR_OK) {

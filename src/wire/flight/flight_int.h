@@ -165,6 +165,8 @@ MUST_USE enum err flight__run_open(struct flight_call *call,
 /* At the end ret_batch->release is NULL. */
 MUST_USE enum err flight__run_next(struct flight_run *run, struct ArrowArray *ret_batch,
                                    struct errinfo *info);
+/* That the person may still ask: between the call that began it and the one that reads. */
+MUST_USE enum err flight__run_check(struct flight_run *run, struct errinfo *info);
 void flight__run_touch(struct flight_run *run);
 void flight__run_stop(struct flight_run *run); /* any thread */
 /* Off the list: closed with the last reference. */

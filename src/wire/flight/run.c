@@ -384,6 +384,14 @@ enum err flight__run_next(struct flight_run *run, struct ArrowArray *ret_batch,
     }
 }
 
+enum err flight__run_check(struct flight_run *run, struct errinfo *info)
+{
+    TRY(enter(run, info));
+    enum err err = session_check(run->session, info);
+    leave(run);
+    return err;
+}
+
 void flight__run_touch(struct flight_run *run)
 {
     query_touch(run->query);

@@ -158,7 +158,8 @@ enum err flight__get_run(struct flight_call *call, struct slice id)
         return ERR_NOT_FOUND;
     }
     grpc_on_cancel(call->grpc, on_gone, run);
-    enum err err = send_rows(call, run);
+    enum err err = flight__run_check(run, &call->info);
+    err = err != ERR_OK ? err : send_rows(call, run);
     grpc_on_cancel(call->grpc, NULL, NULL);
     flight__run_forget(run);
     return err;

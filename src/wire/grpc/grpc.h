@@ -35,8 +35,10 @@ enum grpc_status {
 
 struct grpc_options {
     bool is_tls_required;
-    size_t message_bytes_max;         /* of one that a client sends */
-    unsigned threads_max;             /* calls at work at once; one more is refused */
+    size_t message_bytes_max;   /* of one that a client sends */
+    unsigned threads_max;       /* calls at work at once; one more is refused. Half of them may be
+                               * on connections where nobody has signed in */
+    int64_t message_timeout_ms; /* without a byte of a call moving, either way */
     void (*close_state)(void *state); /* of what methods keep with a connection */
 };
 
@@ -69,8 +71,9 @@ void grpc_set_state(struct grpc_call *call, void *state);
 void grpc_signed_in(struct grpc_call *call);
 
 /* The next message into `message`, which is emptied first. At the end of what the client sends,
- * `ret_is_end`. ERR_CANCELLED (57014): the call is over, by its client or its deadline; ERR_LIMIT:
- * a longer message than is taken; ERR_INVALID: no message. */
+ * `ret_is_end`. ERR_CANCELLED (57014): the call is over, by its client; ERR_TIMEOUT: by its
+ * deadline, or nothing came for too long; ERR_LIMIT: a longer message than is taken; ERR_INVALID:
+ * no message. */
 MUST_USE enum err grpc_read(struct grpc_call *call, struct buf *message, bool *ret_is_end,
                             struct errinfo *info);
 /* A field of the answer's metadata: before anything is written. Copied. */

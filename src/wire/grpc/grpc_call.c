@@ -1,4 +1,6 @@
 /* One call: what its method sees of it, and its end. */
+#include <time.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "wire/grpc/grpc_int.h"
@@ -163,6 +165,7 @@ void grpc__call_dispatch(struct grpc_call *call)
         return;
     }
     call->has_thread = true;
+    call->is_stranger = !call->on->is_signed_in;
     call->on->thread_count++;
     if (!grpc__threads_submit(server, call)) {
         call->has_thread = false;
@@ -213,6 +216,32 @@ static enum err check_over(struct grpc_call *call, struct errinfo *info)
     }
     return is_late ? errinfo_set(info, ERR_TIMEOUT, "57014", "the call's deadline has passed")
                    : errinfo_set(info, ERR_CANCELLED, "57014", "the call was cancelled");
+}
+
+struct patience {
+    size_t moved; /* what should: its last value, and when that was new */
+    int64_t since_us;
+};
+
+/* With the lock held: until something changes, or too long. */
+static enum err wait_for_change(struct grpc_call *call, struct patience *patience, size_t moved,
+                                struct errinfo *info)
+{
+    struct grpc_connection *on = call->on;
+    int64_t now_us = clock_mono_us();
+    int64_t limit_us = on->server->options.message_timeout_ms * 1000;
+    if (patience->since_us == 0 || patience->moved != moved) {
+        *patience = (struct patience){moved, now_us};
+    }
+    if (limit_us != 0 && now_us - patience->since_us > limit_us) {
+        return errinfo_set(info, ERR_TIMEOUT, "08006",
+                           "nothing of the call has moved for too long");
+    }
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 1;
+    (void)pthread_cond_timedwait(&on->changed, &on->lock, &until);
+    return ERR_OK;
 }
 
 /* ---- messages in ---- */
@@ -268,6 +297,7 @@ enum err grpc_read(struct grpc_call *call, struct buf *message, bool *ret_is_end
                    struct errinfo *info)
 {
     struct grpc_connection *on = call->on;
+    struct patience patience = {0};
     size_t len = 0;
     buf_reset(message);
     *ret_is_end = false;
@@ -295,8 +325,8 @@ enum err grpc_read(struct grpc_call *call, struct buf *message, bool *ret_is_end
             open_windows(call); /* gives the lock up */
         } else if (on->is_sender_wanted) {
             grpc__flush(on, true);
-        } else {
-            pthread_cond_wait(&on->changed, &on->lock);
+        } else if ((err = wait_for_change(call, &patience, call->in.len, info)) != ERR_OK) {
+            break;
         }
     }
     pthread_mutex_unlock(&on->lock);
@@ -370,14 +400,16 @@ enum err grpc_write(struct grpc_call *call, struct buf *message, struct errinfo 
     for (size_t i = 0; i < 4; i++) {
         message->ptr[1 + i] = (char)(unsigned char)(len >> (24 - 8 * i));
     }
+    struct patience patience = {0};
     pthread_mutex_lock(&on->lock);
-    enum err err;
-    while ((err = check_over(call, info)) == ERR_OK && call->out_bytes >= GRPC_OUT_BYTES_MAX) {
+    enum err err = check_over(call, info);
+    while (err == ERR_OK && call->out_bytes >= GRPC_OUT_BYTES_MAX) {
         if (on->is_sender_wanted) {
             grpc__flush(on, true);
         } else {
-            pthread_cond_wait(&on->changed, &on->lock);
+            err = wait_for_change(call, &patience, call->out_bytes, info);
         }
+        err = err != ERR_OK ? err : check_over(call, info);
     }
     if (err == ERR_OK) {
         append_part(call, TAKE(part), message);
@@ -434,14 +466,20 @@ void grpc_finish(struct grpc_call *call, enum grpc_status status, struct slice m
 void grpc__call_run(struct grpc_call *call)
 {
     struct grpc_connection *on = call->on;
+    struct patience patience = {0};
+    enum err err = ERR_OK;
     pthread_mutex_lock(&on->lock);
     ASSERT(call->is_finished);
-    while (!call->is_closed && !on->is_broken && call->out_bytes > 0) {
+    while (!call->is_closed && !on->is_broken && call->out_bytes > 0 && err == ERR_OK) {
         if (on->is_sender_wanted) {
             grpc__flush(on, true);
         } else {
-            pthread_cond_wait(&on->changed, &on->lock);
+            err = wait_for_change(call, &patience, call->out_bytes, NULL);
         }
+    }
+    if (err != ERR_OK) {
+        grpc__give_up(call);
+        grpc__flush(on, true);
     }
     on->thread_count--;
     call->has_thread = false;

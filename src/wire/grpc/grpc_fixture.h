@@ -69,7 +69,7 @@ static void close_nothing(UNUSED void *state)
 static struct grpc_server *open_echo(void)
 {
     const struct grpc_options options = {
-        .message_bytes_max = 4096, .threads_max = 4, .close_state = close_nothing};
+        .message_bytes_max = 4096, .threads_max = 8, .close_state = close_nothing};
     struct grpc_server *server;
     enum err err = grpc_server_open(&options, &server, NULL);
     ASSERT(err == ERR_OK);

@@ -39,6 +39,7 @@ struct grpc_server {
     struct grpc_call *first, *last; /* wait for a thread */
     unsigned waiting_count;
     unsigned thread_count, idle_count;
+    unsigned stranger_count;  /* calls that have a thread, of nobody in particular */
     struct grpc_call *minded; /* have a thread */
     pthread_t minder;
     bool has_minder;
@@ -98,7 +99,8 @@ struct grpc_call {
     bool is_dispatched;
     /* Under the connection's lock. */
     bool has_thread;
-    bool is_closed; /* the stream is gone */
+    bool is_stranger; /* nobody had signed in when it came; the server's lock */
+    bool is_closed;   /* the stream is gone */
     bool is_in_ended;
     bool is_begun;    /* the answer's head was submitted */
     bool is_finished; /* the status is known */
@@ -128,6 +130,8 @@ void grpc__submit_head(struct grpc_call *call);
 void grpc__submit_status(struct grpc_call *call);
 void grpc__resume(struct grpc_call *call);
 void grpc__consume(struct grpc_call *call);
+/* Its client takes nothing: what is left is not sent. */
+void grpc__give_up(struct grpc_call *call);
 
 /* ---- grpc_call.c ---- */
 

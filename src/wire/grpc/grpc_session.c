@@ -277,6 +277,12 @@ void grpc__resume(struct grpc_call *call)
     }
 }
 
+void grpc__give_up(struct grpc_call *call)
+{
+    (void)nghttp2_submit_rst_stream(call->on->session, NGHTTP2_FLAG_NONE, call->stream_id,
+                                    NGHTTP2_CANCEL);
+}
+
 /* ---- sending ---- */
 
 static void fill(struct grpc_connection *on)

@@ -70,6 +70,7 @@ static void *run_thread(void *context)
         grpc_on_cancel(call, NULL, NULL);
         pthread_mutex_lock(&server->lock);
         forget(server, call);
+        server->stranger_count -= call->is_stranger;
         pthread_mutex_unlock(&server->lock);
         grpc__call_run(call);
         pthread_mutex_lock(&server->lock);
@@ -94,9 +95,12 @@ static bool start_thread(struct grpc_server *server)
 
 bool grpc__threads_submit(struct grpc_server *server, struct grpc_call *call)
 {
+    unsigned strangers_max = (server->options.threads_max + 1) / 2;
     pthread_mutex_lock(&server->lock);
-    bool has_thread = server->idle_count > server->waiting_count || start_thread(server);
+    bool may = !call->is_stranger || server->stranger_count < strangers_max;
+    bool has_thread = may && (server->idle_count > server->waiting_count || start_thread(server));
     if (has_thread) {
+        server->stranger_count += call->is_stranger;
         call->queue_next = NULL;
         *(server->last == NULL ? &server->first : &server->last->queue_next) = call;
         server->last = call;
