@@ -48,8 +48,8 @@ static enum err refuse_partial(const struct relation *relation, struct errinfo *
     return ERR_DENIED;
 }
 
-static enum err find_table(struct session *session, const struct sql_name *name,
-                           struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
+enum err dml_find(struct session *session, const struct sql_name *name, struct arena *arena,
+                  struct resolved *ret_resolved, struct errinfo *info)
 {
     TRY(resolve_relation(session, session->who, name, arena, ret_resolved, info));
     const struct relation *relation = ret_resolved->relation;
@@ -82,7 +82,7 @@ enum err dml_columns(struct session *session, const struct sql_name *name, struc
                      struct errinfo *info)
 {
     struct resolved resolved;
-    TRY(find_table(session, name, arena, &resolved, info));
+    TRY(dml_find(session, name, arena, &resolved, info));
     *ret_columns = resolved.relation->columns;
     *ret_count = resolved.relation->column_count;
     return ERR_OK;
@@ -94,7 +94,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     struct resolved resolved;
     *dml = (struct dml){.query = query};
     pthread_mutex_init(&dml->lock, NULL);
-    TRY(find_table(query->session, name, query->arena, &resolved, info));
+    TRY(dml_find(query->session, name, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
     const struct lake_table *table = relation->lake;
     dml->relation = relation;
@@ -330,15 +330,20 @@ enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct e
 
 enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
 {
-    struct session *session = dml->query->session;
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
-    enum err err = plan_build_new(session, NULL, select, &plan, info);
+    enum err err = plan_build_new(dml->query->session, NULL, select, &plan, info);
     if (err != ERR_OK && info != NULL) {
         info->position = 0;
     }
     TRY(err);
-    TRY(dml_check_plan(dml, plan, info));
+    return dml_rewrite_plan(dml, plan, info);
+}
+
+enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, struct errinfo *info)
+{
+    struct session *session = dml->query->session;
+    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
+    TRY(dml->subset == NULL ? ERR_OK : dml_check_plan(dml, plan, info));
     TRY(access_open_sinks(session->warehouse, session->who, plan, &sinks, &dml->rewriting, info));
     TRY(copy_rows(dml, dml->rewriting, plan, info));
     access_close(TAKE(dml->rewriting));
@@ -364,6 +369,11 @@ void dml_close(struct dml *dml)
                 dml->output.remove(dml->output.context, dml->files[sink]->location, &ignored);
             (void)err; /* an orphan: nothing names it */
         }
+    }
+    for (size_t i = 0; i < dml->delete_location_count && !dml->is_committed && !dml->is_unknown;
+         i++) {
+        enum err err = dml->output.remove(dml->output.context, dml->delete_locations[i], &ignored);
+        (void)err;
     }
     mem_free(dml->files);
     pthread_mutex_destroy(&dml->lock);

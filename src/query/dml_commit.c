@@ -53,6 +53,11 @@ static enum err wait_before(const struct dml *dml, int retry, struct errinfo *in
 
 /* ---- one attempt ---- */
 
+static struct slice requirements_of(const struct dml *dml)
+{
+    return dml->required.len > 0 ? dml->required : SLICE("[{\"type\":\"assert-create\"}]");
+}
+
 /* Both arrays as one. */
 static enum err join(struct arena *arena, struct slice a, struct slice b, struct slice *ret_all,
                      struct errinfo *info)
@@ -85,6 +90,8 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         .added_count = dml->added_count,
         .removed = dml->removed,
         .removed_count = dml->removed_count,
+        .replaced = dml->replaced,
+        .replaced_count = dml->replaced_count,
         .removes_all = a->removes_all,
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary),
@@ -93,7 +100,7 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
     a->requirements = a->written.requirements;
     a->updates = a->written.updates;
     if (dml->creation.len > 0) {
-        a->requirements = SLICE("[{\"type\":\"assert-create\"}]");
+        a->requirements = requirements_of(dml);
         TRY(join(arena, dml->creation, a->written.updates, &a->updates, info));
     }
     return ERR_OK;
@@ -107,7 +114,8 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
                                             .name = dml->name,
                                             .requirements = a->requirements,
                                             .updates = a->updates,
-                                            .creates = dml->creation.len > 0,
+                                            .creates =
+                                                dml->creation.len > 0 && dml->required.len == 0,
                                             .now_ms = a->now_ms};
     return catalog_iceberg_commit(&dml->catalog, dml->query->session->who, &change, arena,
                                   &location, &dml->is_unknown, info);
@@ -210,14 +218,16 @@ static bool may_try_again(enum err err, const struct dml *dml)
 
 /* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
  * unless all that came since was appended and the table is content with the snapshot that was read
- * (write.delete.isolation-level). */
+ * (write.{delete,update,merge}.isolation-level). */
 static enum err check_still_right(const struct attempt *a, struct errinfo *info)
 {
     const struct dml *dml = a->dml;
-    bool is_right = dml->removed_count == 0;
+    bool is_right = dml->reads_rows == NULL;
+    char property[64];
+    (void)snprintf(property, sizeof(property), "write.%s.isolation-level",
+                   is_right ? "delete" : dml->reads_rows);
     if (!is_right &&
-        slice_equal_fold(iceberg_metadata_property(dml->metadata, "write.delete.isolation-level"),
-                         SLICE("snapshot"))) {
+        slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
         int64_t id = a->metadata->current_snapshot_id;
         is_right = true;
         while (is_right && id != dml->metadata->current_snapshot_id) {
@@ -250,21 +260,21 @@ enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
 {
     struct attempt a = {.dml = dml,
                         .metadata = dml->metadata,
-                        .requirements = SLICE("[{\"type\":\"assert-create\"}]"),
+                        .requirements = requirements_of(dml),
                         .updates = dml->creation,
                         .now_ms = clock_wall_us() / 1000};
     enum err err = try_commit(&a, dml->query->arena, info);
     if (err != ERR_OK && dml->is_unknown) {
         struct iceberg_metadata *now;
         struct errinfo ignored;
-        if (load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
+        if (dml->required.len > 0 || load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
             return unknown(dml, info); /* another table of that name has another uuid */
         }
         err = ERR_OK;
     }
     if (err == ERR_OK) {
         dml->is_committed = true;
-        dml->audit.operation = SLICE("create");
+        dml->audit.operation = dml->required.len > 0 ? SLICE("replace") : SLICE("create");
     }
     return err;
 }

@@ -2,6 +2,7 @@
  * file is touched, and what was granted stays with the table's UUID, whatever it is called. */
 #include "query/run_lake_int.h"
 
+#include "query/maintain_int.h"
 #include "query/policy_int.h"
 #include "sql/scan.h"
 
@@ -174,6 +175,11 @@ enum err run_lake_drop(struct query *query, const struct statement *statement,
         enum err err = drop_schema(query, statement, attached, info);
         return err == ERR_NOT_FOUND && statement->if_exists ? say(query, "it does not exist")
                                                             : at_name(query, statement, err, info);
+    }
+    if (statement->is_purge) {
+        enum err err = maintain_purge(query, statement, info);
+        bool is_absent = err == ERR_NOT_FOUND && statement->if_exists;
+        return is_absent ? say(query, "it does not exist") : at_name(query, statement, err, info);
     }
     enum err err = catalog_iceberg_unregister(&attached->catalog, query->session->who,
                                               namespace_of(query, name), name->name,
