@@ -38,7 +38,7 @@ class Server:
         self.settings = settings
         command = [self.moat, "--warehouse", self.folder + "/warehouse"]
         log = open(self.stderr, "ab") if self.stderr else None
-        for setting in ("server.pg_port=0", "server.web_port=-1", "log.level=error") + settings:
+        for setting in ("server.pg_port=0", "server.web_port=-1", "server.flight_port=-1", "log.level=error") + settings:
             command += ["--set", setting]
         self.process = subprocess.Popen(command + ["serve"], stdout=subprocess.PIPE, stderr=log, env=self.environment, text=True)
         line = self.process.stdout.readline()
