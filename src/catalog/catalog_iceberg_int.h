@@ -153,6 +153,10 @@ MUST_USE enum err iceberg_rest__rename(const struct catalog_iceberg *catalog,
                                        struct slice name, bool is_view, struct slice new_name,
                                        struct errinfo *info);
 
+/* Whether `who` may change the catalog's names. */
+MUST_USE enum err iceberg_catalog__may_write(const struct catalog_iceberg *catalog,
+                                             const struct identity *who, struct errinfo *info);
+
 /* ---- transactions (catalog_iceberg_block.c); nothing for catalogs without a block ---- */
 
 /* The table as the transaction has it, if it changed it: of what was loaded. */

@@ -12,8 +12,8 @@
 #include "identity/identity.h"
 #include "system/system.h"
 
-static enum err may_write(const struct catalog_iceberg *catalog, const struct identity *who,
-                          struct errinfo *info)
+enum err iceberg_catalog__may_write(const struct catalog_iceberg *catalog,
+                                    const struct identity *who, struct errinfo *info)
 {
     if (catalog->kind != CATALOG_ICEBERG_LOCAL && catalog->kind != CATALOG_ICEBERG_REST) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "catalog \"%.*s\" is read-only",
@@ -74,7 +74,7 @@ enum err catalog_iceberg_create(const struct catalog_iceberg *catalog, const str
                                 struct errinfo *info)
 {
     ASSERT(catalog->kind == CATALOG_ICEBERG_LOCAL);
-    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__may_write(catalog, who, info));
     char *path CLEANUP(mem_free_cleanup) = mem_slicedup(catalog->location);
     if (path == NULL) {
         return errinfo_nomem(info);
@@ -156,7 +156,7 @@ enum err catalog_iceberg_create_namespace(const struct catalog_iceberg *catalog,
                                           size_t property_count, struct errinfo *info)
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
-    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__may_write(catalog, who, info));
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__create_namespace(catalog, who, ns, properties, property_count, info);
     }
@@ -201,7 +201,7 @@ enum err catalog_iceberg_drop_namespace(const struct catalog_iceberg *catalog,
                                         struct errinfo *info)
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
-    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__may_write(catalog, who, info));
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__drop_namespace(catalog, who, ns, info);
     }
@@ -237,7 +237,7 @@ enum err catalog_iceberg_set_properties(const struct catalog_iceberg *catalog,
                                         size_t property_count, struct errinfo *info)
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
-    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__may_write(catalog, who, info));
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__set_properties(catalog, who, ns, properties, property_count, info);
     }
@@ -318,7 +318,7 @@ enum err catalog_iceberg_register(const struct catalog_iceberg *catalog, const s
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     struct catalog_iceberg_name row = {
         .ns = ns, .name = name, .is_view = is_view, .metadata_location = metadata_location};
-    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__may_write(catalog, who, info));
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__register(catalog, who, ns, name, is_view, metadata_location, info);
     }
@@ -331,7 +331,7 @@ enum err catalog_iceberg_register(const struct catalog_iceberg *catalog, const s
 enum err catalog_iceberg_purge(const struct catalog_iceberg *catalog, const struct identity *who,
                                struct slice ns, struct slice name, struct errinfo *info)
 {
-    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__may_write(catalog, who, info));
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__drop(catalog, who, ns, name, false, true, info);
     }
@@ -381,7 +381,7 @@ enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     struct catalog_iceberg_name row = {.ns = ns, .name = name, .is_view = is_view};
-    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__may_write(catalog, who, info));
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__drop(catalog, who, ns, name, is_view, false, info);
     }
@@ -409,7 +409,7 @@ enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog, const str
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     struct catalog_iceberg_name row = {.ns = ns, .name = name, .is_view = is_view};
-    TRY(may_write(catalog, who, info));
+    TRY(iceberg_catalog__may_write(catalog, who, info));
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__rename(catalog, who, ns, name, is_view, new_name, info);
     }

@@ -78,3 +78,19 @@ MUST_USE enum err catalog_iceberg_new_location(const struct catalog_iceberg *cat
                                                const struct identity *who, struct slice ns,
                                                struct slice name, struct arena *arena,
                                                struct slice *ret_location, struct errinfo *info);
+
+/* ---- views ---- */
+
+struct iceberg_view_write;
+struct catalog_iceberg_view_change {
+    struct slice ns, name;
+    const struct iceberg_view_write *view; /* of a new one, its location is chosen here */
+    const struct iceberg_view *before;     /* as it was loaded; NULL: a new view */
+    struct slice metadata_location;        /* of `before` */
+};
+/* Makes a view, or changes one. ERR_EXISTS 42P07; ERR_BUSY 40001: it was changed since. Errors of a
+ * REST catalog whose outcome is not known say so (catalog/rest/write.h). */
+MUST_USE enum err catalog_iceberg_put_view(const struct catalog_iceberg *catalog,
+                                           const struct identity *who,
+                                           const struct catalog_iceberg_view_change *change,
+                                           struct arena *arena, struct errinfo *info);

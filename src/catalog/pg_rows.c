@@ -79,18 +79,40 @@ static enum err rows_attribute(const struct catalog_system_input *input, struct 
     return catalog__pg_rows_finish(out, info);
 }
 
+/* `column` 0: of the relation itself. */
+static void print_comment(struct buf *out, const struct pg_listed *listed, size_t column,
+                          struct slice comment)
+{
+    if (comment.len > 0) {
+        catalog__row_begin(out);
+        catalog__row_number(out, "objoid", listed->oid);
+        catalog__row_number(out, "objsubid", column);
+        catalog__row_text(out, "description", comment);
+        catalog__row_end(out);
+    }
+}
+
+static struct slice column_comment(const struct relation *relation, uint32_t id)
+{
+    for (size_t i = 0; relation->column_comments != NULL && i < relation->column_count; i++) {
+        if (relation->columns[i].id == id) {
+            return relation->column_comments[i];
+        }
+    }
+    return (struct slice){0};
+}
+
 static void print_comments(struct buf *out, const struct pg_listed *listed)
 {
     for (size_t c = 0; listed->visible != NULL && c < listed->column_count; c++) {
+        struct slice comment =
+            column_comment(listed->visible->relation, listed->visible->columns[c]->id);
         for (size_t i = 0; i < listed->comment_count; i++) {
             if (listed->comments[i].column_id == listed->visible->columns[c]->id) {
-                catalog__row_begin(out);
-                catalog__row_number(out, "objoid", listed->oid);
-                catalog__row_number(out, "objsubid", c + 1);
-                catalog__row_text(out, "description", listed->comments[i].comment);
-                catalog__row_end(out);
+                comment = listed->comments[i].comment;
             }
         }
+        print_comment(out, listed, c + 1, comment);
     }
 }
 
@@ -100,13 +122,9 @@ static enum err rows_description(const struct catalog_system_input *input, struc
     BEGIN_ROWS;
     for (size_t i = 0; i < model->relation_count; i++) {
         const struct pg_listed *listed = &model->relations[i];
-        if (listed->comment.len > 0) {
-            catalog__row_begin(out);
-            catalog__row_number(out, "objoid", listed->oid);
-            catalog__row_number(out, "objsubid", 0);
-            catalog__row_text(out, "description", listed->comment);
-            catalog__row_end(out);
-        }
+        bool is_stored = listed->comment.len > 0 || listed->visible == NULL;
+        print_comment(out, listed, 0,
+                      is_stored ? listed->comment : listed->visible->relation->comment);
         print_comments(out, listed);
     }
     return catalog__pg_rows_finish(out, info);

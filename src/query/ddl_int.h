@@ -79,6 +79,12 @@ MUST_USE enum err ddl_alter(struct query *query, const struct statement *stateme
                             struct errinfo *info);
 MUST_USE enum err ddl_comment(struct query *query, const struct statement *statement,
                               struct errinfo *info);
+MUST_USE enum err ddl_create_view(struct query *query, const struct statement *statement,
+                                  const struct attached *attached, struct errinfo *info);
+/* `ret_is_view` false: the name is of no view, and nothing was done. */
+MUST_USE enum err ddl_comment_view(struct query *query, const struct statement *statement,
+                                   const struct attached *attached, bool *ret_is_view,
+                                   struct errinfo *info);
 /* CREATE TABLE, appended, so that it makes such a table again. */
 MUST_USE enum err ddl_print_create(const struct relation *relation, struct arena *arena,
                                    struct buf *out, struct errinfo *info);

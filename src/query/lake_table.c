@@ -38,7 +38,8 @@ static enum err fill_columns(const struct iceberg_schema *schema, struct arena *
 {
     size_t count = schema->root.field_count;
     struct relation_column *columns = arena_calloc(arena, count + 1, sizeof(*columns));
-    if (columns == NULL) {
+    struct slice *comments = arena_calloc(arena, count + 1, sizeof(*comments));
+    if (columns == NULL || comments == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < count; i++) {
@@ -54,10 +55,12 @@ static enum err fill_columns(const struct iceberg_schema *schema, struct arena *
             .id = (uint32_t)field->id,
             .name = field->name,
             .source = lake_type_is_readable(&field->type) ? field->name : SLICE("")};
+        comments[i] = field->doc;
         TRY(lake_type_name(&field->type, arena, &columns[i].type, info));
     }
     relation->columns = columns;
     relation->column_count = count;
+    relation->column_comments = comments;
     return ERR_OK;
 }
 
@@ -122,6 +125,16 @@ static void fill_identity(const struct attached *attached, const struct catalog_
     relation->owner = attached->owner;
 }
 
+static struct slice comment_in(const struct iceberg_property *properties, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal(properties[i].key, SLICE("comment"))) {
+            return properties[i].value;
+        }
+    }
+    return (struct slice){0};
+}
+
 enum err lake_choose_version(struct lake_table *table, const struct lake_travel *travel,
                              struct errinfo *info)
 {
@@ -159,6 +172,7 @@ static enum err make_table(struct lake_table *table, const struct lake_travel *t
     TRY(fill_columns(table->schema, arena, &relation, info));
     TRY(fill_others(&table->loaded.metadata, table->schema, arena, &relation, info));
     uint64_t snapshot = table->snapshot == NULL ? 0 : (uint64_t)table->snapshot->id;
+    relation.comment = iceberg_metadata_property(&table->loaded.metadata, "comment");
     relation.version = hash_xx64(name->metadata_location,
                                  snapshot ^ ((uint64_t)(uint32_t)table->schema->id << 32));
     *ret_relation = relation;
@@ -193,6 +207,7 @@ static enum err widen(const struct iceberg_metadata *metadata, struct arena *are
         }
     }
     relation->columns = columns;
+    relation->column_comments = NULL; /* no metadata table is commented */
     relation->column_count = count;
     return ERR_OK;
 }
@@ -274,6 +289,7 @@ static enum err make_view(struct lake_table *table, struct arena *arena,
     const struct iceberg_view_version *version = iceberg_view_current(view);
     struct relation relation = {.kind = RELATION_VIEW, .view_sql = choose_sql(version)};
     fill_identity(table->attached, &table->loaded.name, view->uuid, &relation);
+    relation.comment = comment_in(view->properties, view->property_count);
     if (relation.view_sql.len == 0) {
         return errinfo_set(info, ERR_UNSUPPORTED, NULL, "the view \"%.*s\" has no SQL text",
                            SLICE_ARGS(relation.name.name));

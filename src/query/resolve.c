@@ -688,8 +688,13 @@ static enum err find_place(struct session *session, const struct identity *who,
                            struct place *ret_place, struct errinfo *info)
 {
     struct place place = {.name = *written};
-    if (written->catalog.len == 0 && !resolve_is_own_schema(written->schema)) {
+    bool is_own = resolve_is_own_schema(written->schema);
+    if (written->catalog.len == 0 && !is_own) {
         place.name.catalog = slice_of(session->default_catalog);
+    }
+    /* Each database has information_schema and pg_catalog, which tell of the one that is asked in. */
+    if (is_own && slice_equal_fold(written->catalog, slice_of(session->default_catalog))) {
+        place.name.catalog = (struct slice){0};
     }
     if (!is_moat(place.name.catalog)) {
         TRY(attached_find(session, who, place.name.catalog, arena, &place.attached, info));

@@ -41,6 +41,13 @@ MUST_USE enum err run_describe_plan(struct query *query, struct plan *plan,
                                     struct engine_column **ret_columns, size_t *ret_count,
                                     struct errinfo *info);
 
+/* Plans a view's body as it will be read: names without a schema are those of the view's. */
+MUST_USE enum err run_plan_body(struct query *query, struct slice body, struct slice catalog,
+                                struct slice schema, struct plan **ret_plan, struct errinfo *info);
+/* The body with the names that CREATE VIEW v (a, b) gives its first columns. */
+MUST_USE enum err run_name_body(struct query *query, const struct statement *statement,
+                                size_t count, struct slice *ret_body, struct errinfo *info);
+
 /* ---- run_change.c ---- */
 
 /* A new file for a temporary table, and how long it may become. */

@@ -148,23 +148,22 @@ static enum err find_namespace(struct query *query, struct slice catalog, struct
     return ERR_OK;
 }
 
-static enum err no_schema(struct query *query, struct slice catalog, struct slice wanted,
-                          struct errinfo *info)
+static enum err no_schema(struct query *query, struct slice wanted, struct errinfo *info)
 {
-    struct slice at = wanted;
-    if (wanted.len == 0) {
-        at = catalog;
-        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000",
-                          "catalog \"%.*s\" has no schemas or several", SLICE_ARGS(catalog));
-        errinfo_hint(info, "Name one: USE %.*s.schema; SHOW SCHEMAS IN %.*s lists them.",
-                     SLICE_ARGS(catalog), SLICE_ARGS(catalog));
-    } else {
-        (void)errinfo_set(info, ERR_NOT_FOUND, "3F000", "schema \"%.*s\" does not exist",
-                          SLICE_ARGS(wanted));
-        errinfo_hint(info, "SHOW SCHEMAS lists them.");
-    }
-    errinfo_position(info, statement_position(query->statement, at));
+    (void)errinfo_set(info, ERR_NOT_FOUND, "3F000", "schema \"%.*s\" does not exist",
+                      SLICE_ARGS(wanted));
+    errinfo_hint(info, "SHOW SCHEMAS lists them.");
+    errinfo_position(info, statement_position(query->statement, wanted));
     return ERR_NOT_FOUND;
+}
+
+/* A catalog of no schemas or several: names in it want one. What a path of search says in
+ * PostgreSQL stands in its place, and need not be there either. */
+static enum err use_whole(struct query *query, struct slice catalog, struct errinfo *info)
+{
+    (void)snprintf(query->notice, sizeof(query->notice),
+                   "names want a schema: the catalog has none, or several");
+    return set_place(query->session, catalog, SLICE("public"), info);
 }
 
 static enum err use_attached(struct query *query, struct slice catalog, struct slice wanted,
@@ -179,8 +178,10 @@ static enum err use_attached(struct query *query, struct slice catalog, struct s
         errinfo_position(info, statement_position(query->statement, catalog));
         return err;
     }
-    return schema.len == 0 ? no_schema(query, catalog, wanted, info)
-                           : set_place(query->session, found, schema, info);
+    if (schema.len == 0) {
+        return wanted.len == 0 ? use_whole(query, found, info) : no_schema(query, wanted, info);
+    }
+    return set_place(query->session, found, schema, info);
 }
 
 static enum err use_own(struct query *query, struct slice wanted, bool *ret_found,
@@ -233,8 +234,7 @@ enum err run_use(struct query *query, const struct statement *statement, struct 
         struct slice ignored;
         TRY(find_namespace(query, wanted, SLICE(""), &ignored, &ignored, &knows, info));
     }
-    return knows ? use_attached(query, wanted, SLICE(""), info)
-                 : no_schema(query, catalog, wanted, info);
+    return knows ? use_attached(query, wanted, SLICE(""), info) : no_schema(query, wanted, info);
 }
 
 static struct prepared *find_prepared(struct session *session, struct slice name, size_t *ret_count)

@@ -20,16 +20,17 @@ enum err run_describe_plan(struct query *query, struct plan *plan,
                            ret_columns, ret_count, info);
 }
 
-/* Plans a body as it will be read: names without a schema are those of the view's. */
-static enum err plan_body(struct query *query, struct slice body, struct slice schema,
-                          struct plan **ret_plan, struct errinfo *info)
+enum err run_plan_body(struct query *query, struct slice body, struct slice catalog,
+                       struct slice schema, struct plan **ret_plan, struct errinfo *info)
 {
     struct session *session = query->session;
     char *kept = session->default_schema;
     char *kept_catalog = session->default_catalog;
-    char own_catalog[] = SQL_CATALOG_DEFAULT;
+    char *own_catalog = mem_slicedup(catalog);
     char *own = mem_slicedup(schema);
-    if (own == NULL) {
+    if (own == NULL || own_catalog == NULL) {
+        mem_free(own);
+        mem_free(own_catalog);
         return errinfo_nomem(info);
     }
     session->default_schema = own;
@@ -38,6 +39,7 @@ static enum err plan_body(struct query *query, struct slice body, struct slice s
     session->default_schema = kept;
     session->default_catalog = kept_catalog;
     mem_free(own);
+    mem_free(own_catalog);
     if (err == ERR_NOT_FOUND && !slice_equal_fold(slice_of(kept), schema)) {
         errinfo_detail(info, "Names in the body of a view are looked up in its schema, \"%.*s\".",
                        SLICE_ARGS(schema));
@@ -45,9 +47,8 @@ static enum err plan_body(struct query *query, struct slice body, struct slice s
     return err;
 }
 
-/* The body with the names that CREATE VIEW v (a, b) gives its first columns. */
-static enum err name_body(struct query *query, const struct statement *statement, size_t count,
-                          struct slice *ret_body, struct errinfo *info)
+enum err run_name_body(struct query *query, const struct statement *statement, size_t count,
+                       struct slice *ret_body, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
     *ret_body = statement->query;
@@ -105,7 +106,7 @@ static enum err fill_columns(struct query *query, const struct statement *statem
     }
     view->columns = columns;
     view->column_count = count;
-    return name_body(query, statement, count, &view->view_sql, info);
+    return run_name_body(query, statement, count, &view->view_sql, info);
 }
 
 enum err run_create_view(struct query *query, const struct statement *statement,
@@ -116,8 +117,14 @@ enum err run_create_view(struct query *query, const struct statement *statement,
     struct engine_column *found;
     size_t count;
     struct sql_name *name = &view.relation.name;
+    const struct attached *attached;
+    TRY(run_lake_target(query, &statement->name, &attached, info));
+    if (attached != NULL) {
+        return ddl_create_view(query, statement, attached, info);
+    }
     TRY(run_object_name(query, &statement->name, name, info));
-    enum err err = plan_body(query, statement->query, name->schema, &plan, info);
+    enum err err = run_plan_body(query, statement->query, SLICE(SQL_CATALOG_DEFAULT), name->schema,
+                                 &plan, info);
     if (err == ERR_OK) {
         err = run_describe_plan(query, plan, &found, &count, info);
     }
@@ -152,6 +159,12 @@ enum err run_comment(struct query *query, const struct statement *statement, str
     struct sql_name name;
     struct relation seen;
     const struct attached *attached;
+    TRY(run_lake_target(query, &statement->name, &attached, info));
+    if (attached != NULL) {
+        bool is_view;
+        TRY(ddl_comment_view(query, statement, attached, &is_view, info));
+        return is_view ? ERR_OK : ddl_comment(query, statement, info);
+    }
     TRY(ddl_target(query, &statement->name, &attached, info));
     if (attached != NULL && statement->object_kind != OBJECT_VIEW) {
         return ddl_comment(query, statement, info);

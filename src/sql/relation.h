@@ -115,6 +115,8 @@ struct relation {
 
     /* tables of an attached catalog; NULL for others */
     const struct lake_table *lake;
+    struct slice comment;                /* of such a table or view: what its catalog says, */
+    const struct slice *column_comments; /* also of its columns; NULL: nothing */
     /* Columns that this version lacks and another has: a policy that names them dangles not. */
     const uint32_t *other_ids;
     size_t other_id_count;

@@ -104,6 +104,7 @@ enum rest_endpoint {
     REST_DROP_VIEW = 1 << 21,
     REST_RENAME_VIEW = 1 << 22,
     REST_COMMIT_ALL = 1 << 23,
+    REST_UPDATE_VIEW = 1 << 24,
 };
 
 /* What the catalog told this person of itself. */

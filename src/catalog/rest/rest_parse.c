@@ -11,7 +11,8 @@
      REST_REGISTER_TABLE | REST_UPDATE_TABLE | REST_DROP_TABLE | REST_RENAME_TABLE)
 
 #define ENDPOINTS_OF_VIEWS                                                                         \
-    (REST_LIST_VIEWS | REST_LOAD_VIEW | REST_CREATE_VIEW | REST_DROP_VIEW | REST_RENAME_VIEW)
+    (REST_LIST_VIEWS | REST_LOAD_VIEW | REST_CREATE_VIEW | REST_UPDATE_VIEW | REST_DROP_VIEW |     \
+     REST_RENAME_VIEW)
 
 static const struct {
     const char *text;
@@ -29,6 +30,7 @@ static const struct {
     {"DELETE /v1/{prefix}/namespaces/{namespace}", REST_DROP_NAMESPACE},
     {"POST /v1/{prefix}/namespaces/{namespace}/properties", REST_UPDATE_NAMESPACE},
     {"POST /v1/{prefix}/namespaces/{namespace}/views", REST_CREATE_VIEW},
+    {"POST /v1/{prefix}/namespaces/{namespace}/views/{view}", REST_UPDATE_VIEW},
     {"DELETE /v1/{prefix}/namespaces/{namespace}/views/{view}", REST_DROP_VIEW},
     {"POST /v1/{prefix}/views/rename", REST_RENAME_VIEW},
     {"POST /v1/{prefix}/transactions/commit", REST_COMMIT_ALL},

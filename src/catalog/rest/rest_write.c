@@ -339,6 +339,19 @@ enum err rest_create_view(struct rest *rest, const struct rest_catalog *catalog,
     return send(&change, "POST", "view", name);
 }
 
+enum err rest_update_view(struct rest *rest, const struct rest_catalog *catalog,
+                          const struct identity *who, const struct rest_namespace *ns,
+                          struct slice name, struct slice request, struct errinfo *info)
+{
+    struct change change CLEANUP(change_fini) = {0};
+    TRY(begin(&change, rest, catalog, who, REST_UPDATE_VIEW, info));
+    rest_url__namespace(&change.path, change.call.config, ns);
+    buf_append_str(&change.path, "/views/");
+    rest_url__encode(&change.path, name);
+    buf_append_slice(&change.body, request);
+    return send(&change, "POST", "view", name);
+}
+
 enum err rest_drop_view(struct rest *rest, const struct rest_catalog *catalog,
                         const struct identity *who, const struct rest_namespace *ns,
                         struct slice name, struct errinfo *info)

@@ -85,6 +85,10 @@ MUST_USE enum err rest_set_properties(struct rest *rest, const struct rest_catal
 MUST_USE enum err rest_create_view(struct rest *rest, const struct rest_catalog *catalog,
                                    const struct identity *who, const struct rest_namespace *ns,
                                    struct slice name, struct slice request, struct errinfo *info);
+/* `request` says requirements and updates. ERR_BUSY 40001: it is not the view that it was. */
+MUST_USE enum err rest_update_view(struct rest *rest, const struct rest_catalog *catalog,
+                                   const struct identity *who, const struct rest_namespace *ns,
+                                   struct slice name, struct slice request, struct errinfo *info);
 MUST_USE enum err rest_drop_view(struct rest *rest, const struct rest_catalog *catalog,
                                  const struct identity *who, const struct rest_namespace *ns,
                                  struct slice name, struct errinfo *info);

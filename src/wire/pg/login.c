@@ -55,7 +55,7 @@ static enum err choose_database(struct pg_connection *connection, struct errinfo
     }
     (void)errinfo_set(info, ERR_NOT_FOUND, "3D000", "database \"%.*s\" does not exist",
                       SLICE_ARGS(name));
-    errinfo_hint(info, "Connect to \"moat\", or to an attached catalog with one schema.");
+    errinfo_hint(info, "Connect to \"moat\", or to an attached catalog by its name.");
     return ERR_NOT_FOUND;
 }
 
