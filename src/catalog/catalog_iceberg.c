@@ -248,6 +248,7 @@ enum err catalog_iceberg_names(const struct catalog_iceberg *catalog, const stru
 {
     struct iceberg_name_list list = {.arena = arena};
     TRY(list_names(catalog, who, ns, SLICE(""), &list, info));
+    TRY(iceberg_block__list(catalog, ns, &list, info));
     size_t count = 0;
     for (size_t i = 0; i < list.count; i++) {
         if (ns.len == 0 || slice_equal(list.names[i].ns, ns)) {
@@ -337,18 +338,15 @@ static enum err find_hadoop(const struct catalog_iceberg *catalog, const struct 
     return ERR_OK;
 }
 
-enum err catalog_iceberg_load(const struct catalog_iceberg *catalog, const struct identity *who,
-                              struct slice ns, struct slice name, struct arena *arena,
-                              struct catalog_iceberg_table *ret_table, struct errinfo *info)
+static enum err load(const struct catalog_iceberg *catalog, const struct identity *who,
+                     struct slice ns, struct slice name, struct arena *arena,
+                     struct catalog_iceberg_table *ret_table, struct errinfo *info)
 {
     struct catalog_iceberg_table table = {0};
     struct iceberg_io io;
     struct buf bytes CLEANUP(buf_fini) = {0};
     if (catalog->kind == CATALOG_ICEBERG_REST) {
-        TRY(iceberg_rest__load(catalog, who, ns, name, arena, &table, info));
-        TRY(iceberg_block__show(catalog, arena, &table, info));
-        *ret_table = table;
-        return ERR_OK;
+        return iceberg_rest__load(catalog, who, ns, name, arena, ret_table, info);
     }
     TRY(catalog_iceberg_io_of(catalog, who, NULL, arena, &io, info));
     TRY(catalog->kind == CATALOG_ICEBERG_HADOOP
@@ -368,7 +366,28 @@ enum err catalog_iceberg_load(const struct catalog_iceberg *catalog, const struc
     TRY(table.name.is_view
             ? iceberg_view_parse(buf_slice(&bytes), arena, &table.view, info)
             : iceberg_metadata_parse(buf_slice(&bytes), arena, &table.metadata, info));
-    TRY(iceberg_block__show(catalog, arena, &table, info));
+    *ret_table = table;
+    return ERR_OK;
+}
+
+enum err catalog_iceberg_load(const struct catalog_iceberg *catalog, const struct identity *who,
+                              struct slice ns, struct slice name, struct arena *arena,
+                              struct catalog_iceberg_table *ret_table, struct errinfo *info)
+{
+    struct catalog_iceberg_table table = {0};
+    struct slice own_ns = ns;
+    struct slice own_name = name;
+    bool is_loaded = false;
+    bool is_gone = false;
+    TRY(iceberg_block__find(catalog, &own_ns, &own_name, arena, &is_loaded, &is_gone, &table,
+                            info));
+    if (is_gone) {
+        return no_table(catalog, ns, name, NULL, info);
+    }
+    if (!is_loaded) {
+        TRY(load(catalog, who, own_ns, own_name, arena, &table, info));
+        TRY(iceberg_block__show(catalog, name, own_name, arena, &table, info));
+    }
     *ret_table = table;
     return ERR_OK;
 }

@@ -4,37 +4,12 @@
  * their first change on, as they were then, and somebody else's commit to one makes it fail. */
 #include "catalog/iceberg_block.h"
 
-#include <time.h>
-
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/mem.h"
-#include "catalog/catalog_iceberg_int.h"
-#include "identity/identity.h"
+#include "catalog/catalog_iceberg_block_int.h"
 #include "storage/remote.h"
 
 #define STEPS_MAX 1000000
-#define LOOKS_MAX 6
-#define LOOK_MS_FIRST 100
-
-struct step {
-    struct arena *arena;
-    struct slice object; /* a location; empty: a change */
-    struct storage_grant *lent;
-    const struct identity *lent_to;
-    struct slice ns, name;
-    struct slice requirements, updates, document, location;
-    int64_t now_ms;
-};
-
-struct catalog_iceberg_block {
-    struct arena *arena;
-    struct catalog_iceberg catalog;
-    struct identity *who; /* held */
-    struct step *steps;
-    size_t count;
-    size_t capacity;
-};
 
 static bool copy_catalog(struct arena *arena, const struct catalog_iceberg *from,
                          struct catalog_iceberg *out)
@@ -68,7 +43,8 @@ static bool copy_catalog(struct arena *arena, const struct catalog_iceberg *from
 }
 
 enum err catalog_iceberg_block_new(const struct catalog_iceberg *catalog, struct identity *who,
-                                   struct catalog_iceberg_block **ret_block, struct errinfo *info)
+                                   bool in_steps, struct catalog_iceberg_block **ret_block,
+                                   struct errinfo *info)
 {
     struct catalog_iceberg_block *block = mem_calloc(1, sizeof(*block));
     struct arena *arena = arena_new(NULL, "lake transaction", 0);
@@ -79,6 +55,7 @@ enum err catalog_iceberg_block_new(const struct catalog_iceberg *catalog, struct
     }
     block->arena = arena;
     block->who = identity_ref(who);
+    block->in_steps = in_steps;
     *ret_block = block;
     return ERR_OK;
 }
@@ -86,10 +63,15 @@ enum err catalog_iceberg_block_new(const struct catalog_iceberg *catalog, struct
 static void drop_steps(struct catalog_iceberg_block *block, size_t mark)
 {
     while (block->count > mark) {
-        struct step *step = &block->steps[--block->count];
+        struct iceberg_step *step = &block->steps[--block->count];
         storage_grant_unref(step->lent);
         arena_free(step->arena);
     }
+}
+
+void catalog_iceberg_block_forget(struct catalog_iceberg_block *block)
+{
+    drop_steps(block, 0);
 }
 
 void catalog_iceberg_block_free(struct catalog_iceberg_block *block)
@@ -115,7 +97,7 @@ bool catalog_iceberg_block_has_changes(const struct catalog_iceberg_block *block
 
 /* ---- steps ---- */
 
-static enum err push(struct catalog_iceberg_block *block, struct step **ret_step,
+static enum err push(struct catalog_iceberg_block *block, struct iceberg_step **ret_step,
                      struct errinfo *info)
 {
     if (block->count == STEPS_MAX) {
@@ -123,7 +105,7 @@ static enum err push(struct catalog_iceberg_block *block, struct step **ret_step
     }
     if (block->count == block->capacity) {
         size_t capacity = block->capacity == 0 ? 16 : block->capacity * 2;
-        struct step *grown = mem_realloc(block->steps, capacity * sizeof(*grown));
+        struct iceberg_step *grown = mem_realloc(block->steps, capacity * sizeof(*grown));
         if (grown == NULL) {
             return errinfo_nomem(info);
         }
@@ -135,7 +117,7 @@ static enum err push(struct catalog_iceberg_block *block, struct step **ret_step
         return errinfo_nomem(info);
     }
     *ret_step = &block->steps[block->count];
-    **ret_step = (struct step){.arena = arena};
+    **ret_step = (struct iceberg_step){.arena = arena};
     return ERR_OK;
 }
 
@@ -143,11 +125,12 @@ enum err iceberg_block__made(const struct catalog_iceberg *catalog, struct slice
                              struct errinfo *info)
 {
     struct catalog_iceberg_block *block = catalog->block;
-    struct step *step;
+    struct iceberg_step *step;
     if (block == NULL) {
         return ERR_OK;
     }
     TRY(push(block, &step, info));
+    step->kind = STEP_OBJECT;
     if (!arena_slice(step->arena, location, &step->object)) {
         arena_free(step->arena);
         return errinfo_nomem(info);
@@ -158,93 +141,319 @@ enum err iceberg_block__made(const struct catalog_iceberg *catalog, struct slice
     return ERR_OK;
 }
 
-static bool is_change_of(const struct step *step, struct slice ns, struct slice name)
+/* ---- names ---- */
+
+/* Which table or view a name means in the transaction. */
+struct found {
+    bool is_gone;
+    bool is_named; /* by the transaction: it is not the catalog's name for it */
+    size_t born;
+    struct slice ns, name; /* as in a step */
+};
+
+typedef bool (*name_equal_fn)(struct slice, struct slice);
+
+/* From the last step back: what it was called before. */
+static struct found find_by(const struct catalog_iceberg_block *block, struct slice ns,
+                            struct slice name, name_equal_fn equal)
 {
-    return step->object.len == 0 && slice_equal(step->ns, ns) && slice_equal(step->name, name);
+    struct found found = {.ns = ns, .name = name};
+    for (size_t i = block->count; i > 0; i--) {
+        const struct iceberg_step *step = &block->steps[i - 1];
+        if (step->kind == STEP_OBJECT || step->kind == STEP_CHANGE || !equal(step->ns, ns)) {
+            continue;
+        }
+        bool was_so = equal(step->from, found.name);
+        bool is_so = equal(step->to, found.name);
+        if (step->kind == STEP_CREATE && is_so) {
+            return (struct found){
+                .is_named = true, .born = i, .ns = step->ns, .name = step->name};
+        }
+        if (step->kind == STEP_RENAME && is_so) {
+            found.ns = step->ns;
+            found.name = step->from;
+            found.is_named = true;
+        } else if (step->kind != STEP_CREATE && was_so) {
+            found.is_gone = true;
+            return found;
+        }
+    }
+    return found;
 }
 
-/* The latest change of a table; NULL: none. */
-static const struct step *latest(const struct catalog_iceberg_block *block, struct slice ns,
-                                 struct slice name)
+/* Exactly, or folding case as catalogs do. */
+static struct found find(const struct catalog_iceberg_block *block, struct slice ns,
+                         struct slice name)
+{
+    struct found found = find_by(block, ns, name, slice_equal);
+    return found.is_gone || found.is_named ? found : find_by(block, ns, name, slice_equal_fold);
+}
+
+static bool is_of(const struct iceberg_step *step, size_t born, struct slice ns, struct slice name)
+{
+    return step->kind != STEP_OBJECT && step->born == born && slice_equal(step->ns, ns) &&
+           slice_equal(step->name, name);
+}
+
+/* The latest document of a table or view; NULL: it is as its catalog has it. */
+static const struct iceberg_step *latest(const struct catalog_iceberg_block *block, size_t born,
+                                         struct slice ns, struct slice name)
 {
     for (size_t i = block->count; i > 0; i--) {
-        if (is_change_of(&block->steps[i - 1], ns, name)) {
-            return &block->steps[i - 1];
+        const struct iceberg_step *step = &block->steps[i - 1];
+        if (step->document.len > 0 && is_of(step, born, ns, name)) {
+            return step;
         }
     }
     return NULL;
 }
 
+static bool is_of_catalog(const struct catalog_iceberg *catalog)
+{
+    return catalog->block != NULL && slice_equal_fold(catalog->block->catalog.name, catalog->name);
+}
+
 /* ---- what the transaction sees ---- */
 
-enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct arena *arena,
-                             struct catalog_iceberg_table *table, struct errinfo *info)
+static enum err show(const struct iceberg_step *step, struct arena *arena,
+                     struct catalog_iceberg_table *table, struct errinfo *info)
 {
-    const struct catalog_iceberg_block *block = catalog->block;
-    struct iceberg_metadata metadata;
     struct slice document;
-    if (block == NULL || table->name.is_view ||
-        !slice_equal_fold(block->catalog.name, catalog->name)) {
-        return ERR_OK;
-    }
-    const struct step *step = latest(block, table->name.ns, table->name.name);
-    if (step == NULL) {
-        return ERR_OK;
-    }
     if (!arena_slice(arena, step->document, &document) ||
         !arena_slice(arena, step->location, &table->name.metadata_location)) {
         return errinfo_nomem(info);
     }
-    TRY(iceberg_metadata_parse(document, arena, &metadata, info));
-    if (!slice_equal(metadata.uuid, table->metadata.uuid)) {
-        return errinfo_set(info, ERR_BUSY, "40001",
-                           "table \"%.*s\" was replaced by another one meanwhile",
-                           SLICE_ARGS(table->name.name));
-    }
-    table->metadata = metadata;
     table->planning = REST_PLANNING_CLIENT; /* its catalog does not know this version */
+    return table->name.is_view ? iceberg_view_parse(document, arena, &table->view, info)
+                               : iceberg_metadata_parse(document, arena, &table->metadata, info);
+}
+
+enum err iceberg_block__find(const struct catalog_iceberg *catalog, struct slice *ns,
+                             struct slice *name, struct arena *arena, bool *ret_is_loaded,
+                             bool *ret_is_gone, struct catalog_iceberg_table *table,
+                             struct errinfo *info)
+{
+    *ret_is_loaded = *ret_is_gone = false;
+    if (!is_of_catalog(catalog)) {
+        return ERR_OK;
+    }
+    const struct catalog_iceberg_block *block = catalog->block;
+    struct found found = find(block, *ns, *name);
+    *ret_is_gone = found.is_gone;
+    if (found.is_gone || found.born == 0) {
+        *ns = found.ns;
+        *name = found.name;
+        return ERR_OK;
+    }
+    const struct iceberg_step *step = latest(block, found.born, found.ns, found.name);
+    *table = (struct catalog_iceberg_table){.name = {.is_view = step->is_view}};
+    *ret_is_loaded = true;
+    return arena_slice(arena, *ns, &table->name.ns) && arena_slice(arena, *name, &table->name.name)
+               ? show(step, arena, table, info)
+               : errinfo_nomem(info);
+}
+
+enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct slice asked,
+                             struct slice own, struct arena *arena, struct catalog_iceberg_table *table,
+                             struct errinfo *info)
+{
+    if (!is_of_catalog(catalog)) {
+        return ERR_OK;
+    }
+    struct slice ns = table->name.ns;
+    struct slice name = table->name.name;
+    struct slice uuid = table->name.is_view ? table->view.uuid : table->metadata.uuid;
+    const struct iceberg_step *step = latest(catalog->block, 0, ns, name);
+    /* In the transaction it is called as it was asked for. */
+    if (!slice_equal(asked, own) && !arena_slice(arena, asked, &table->name.name)) {
+        return errinfo_nomem(info);
+    }
+    if (step == NULL || step->is_view != table->name.is_view) {
+        return ERR_OK;
+    }
+    TRY(show(step, arena, table, info));
+    bool is_same =
+        slice_equal(table->name.is_view ? table->view.uuid : table->metadata.uuid, uuid);
+    return is_same ? ERR_OK
+                   : errinfo_set(info, ERR_BUSY, "40001",
+                                 "table \"%.*s\" was replaced by another one meanwhile",
+                                 SLICE_ARGS(name));
+}
+
+enum err iceberg_block__list(const struct catalog_iceberg *catalog, struct slice ns,
+                             struct iceberg_name_list *list, struct errinfo *info)
+{
+    for (size_t i = 0; is_of_catalog(catalog) && i < catalog->block->count; i++) {
+        const struct iceberg_step *step = &catalog->block->steps[i];
+        if (step->kind == STEP_OBJECT || step->kind == STEP_CHANGE ||
+            (ns.len > 0 && !slice_equal(step->ns, ns))) {
+            continue;
+        }
+        if (step->kind == STEP_CREATE) {
+            struct catalog_iceberg_name made = {
+                .ns = step->ns, .name = step->to, .is_view = step->is_view};
+            TRY(iceberg_catalog__add(list, &made, info));
+            continue;
+        }
+        size_t kept = 0;
+        for (size_t k = 0; k < list->count; k++) {
+            bool is_it = slice_equal(list->names[k].ns, step->ns) &&
+                         slice_equal(list->names[k].name, step->from);
+            if (is_it && step->kind == STEP_DROP) {
+                continue;
+            }
+            list->names[kept] = list->names[k];
+            list->names[kept].name = is_it ? step->to : list->names[k].name;
+            kept++;
+        }
+        list->count = kept;
+    }
     return ERR_OK;
+}
+
+bool iceberg_block__lent(const struct catalog_iceberg *catalog, struct slice ns, struct slice name,
+                         struct storage_grant **ret_grant, const struct identity **ret_who)
+{
+    struct found found = {0};
+    if (is_of_catalog(catalog)) {
+        found = find(catalog->block, ns, name);
+    }
+    if (found.born == 0) {
+        return false;
+    }
+    const struct iceberg_step *made = &catalog->block->steps[found.born - 1];
+    *ret_grant = made->lent == NULL ? NULL : storage_grant_ref(made->lent);
+    *ret_who = made->lent_to;
+    return true;
+}
+
+bool iceberg_block__document(const struct catalog_iceberg *catalog, struct slice ns,
+                             struct slice name, struct slice *ret_document)
+{
+    if (!is_of_catalog(catalog)) {
+        return false;
+    }
+    struct found found = find(catalog->block, ns, name);
+    const struct iceberg_step *step = latest(catalog->block, found.born, found.ns, found.name);
+    *ret_document = step == NULL ? (struct slice){0} : step->document;
+    return step != NULL;
+}
+
+/* ---- changes ---- */
+
+static enum err other_catalog(struct slice name, struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                      "\"%.*s\" is of another catalog than what this transaction changed first",
+                      SLICE_ARGS(name));
+    errinfo_hint(info, "No commit is of two catalogs: COMMIT in between.");
+    return ERR_UNSUPPORTED;
+}
+
+static enum err not_at_once(const struct catalog_iceberg_block *block, struct slice name,
+                            struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                      "\"%.*s\" would make this transaction more than catalog \"%.*s\" does at "
+                      "one stroke",
+                      SLICE_ARGS(name), SLICE_ARGS(block->catalog.name));
+    errinfo_hint(info, "COMMIT first, or SET lake.commit = 'steps': then COMMIT asks for one thing "
+                       "after the other, and says so. Catalogs of type iceberg_local do all at "
+                       "once, catalogs that list \"transactions/commit\" all changes of tables that "
+                       "are there.");
+    return ERR_UNSUPPORTED;
+}
+
+/* That the transaction, with its last step, can be committed. */
+static enum err check_whole(struct catalog_iceberg_block *block, struct slice name,
+                            struct errinfo *info)
+{
+    struct iceberg_effect *effects;
+    size_t count;
+    size_t calls = 0;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lake effects", 0);
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    if (block->catalog.kind == CATALOG_ICEBERG_LOCAL) {
+        return ERR_OK;
+    }
+    TRY(iceberg_block__effects(block, arena, &effects, &count, info));
+    calls = count;
+    if (block->catalog.kind == CATALOG_ICEBERG_REST) {
+        TRY(iceberg_block__calls(block, effects, count, &calls, info));
+    }
+    bool may = block->in_steps && block->catalog.kind == CATALOG_ICEBERG_REST;
+    return calls <= 1 || may ? ERR_OK : not_at_once(block, name, info);
+}
+
+/* A step that is filled in; it is taken back if it is one too many. */
+static enum err keep(struct catalog_iceberg_block *block, struct iceberg_step *step,
+                     struct errinfo *info)
+{
+    block->count++;
+    enum err err = check_whole(block, step->name, info);
+    if (err != ERR_OK) {
+        drop_steps(block, block->count - 1);
+    }
+    return err;
+}
+
+static bool copy_names(struct iceberg_step *step, struct slice ns, struct slice name,
+                       struct slice from, struct slice to)
+{
+    char uuid[UUID_TEXT_BYTES];
+    char *location =
+        uuid_new(uuid) != ERR_OK ? NULL : arena_printf(step->arena, "(not committed: %s)", uuid);
+    step->location = slice_of(location == NULL ? "" : location);
+    return location != NULL && arena_slice(step->arena, ns, &step->ns) &&
+           arena_slice(step->arena, name, &step->name) &&
+           arena_slice(step->arena, from, &step->from) && arena_slice(step->arena, to, &step->to);
 }
 
 enum err iceberg_block__admit(const struct catalog_iceberg *catalog, struct slice ns,
                               struct slice name, struct errinfo *info)
 {
-    const struct catalog_iceberg_block *block = catalog->block;
-    bool is_same_catalog = block != NULL && slice_equal_fold(block->catalog.name, catalog->name);
-    bool can = false;
-    bool is_second = false;
-    for (size_t i = 0; block != NULL && i < block->count; i++) {
-        is_second = is_second ||
-                    (block->steps[i].object.len == 0 && !is_change_of(&block->steps[i], ns, name));
-    }
-    if (block == NULL || (is_same_catalog && !is_second)) {
+    struct catalog_iceberg_block *block = catalog->block;
+    struct iceberg_step *step;
+    if (block == NULL) {
         return ERR_OK;
     }
-    if (is_same_catalog && catalog->kind == CATALOG_ICEBERG_REST) {
-        TRY(iceberg_rest__commits_all(catalog, block->who, &can, info));
+    if (!is_of_catalog(catalog)) {
+        return other_catalog(name, info);
     }
-    if (can) {
-        return ERR_OK;
+    /* As if it were changed. */
+    struct found found = find(block, ns, name);
+    TRY(push(block, &step, info));
+    step->kind = STEP_CHANGE;
+    step->born = found.born;
+    if (!copy_names(step, found.ns, found.name, name, name)) {
+        arena_free(step->arena);
+        return errinfo_nomem(info);
     }
-    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                      "\"%.*s\" would be the second table that this transaction changes, and %s",
-                      SLICE_ARGS(name),
-                      is_same_catalog ? "its catalog commits one at a time"
-                                      : "the first one is of another catalog");
-    errinfo_hint(info, "COMMIT first. Catalogs of type iceberg_rest that list the endpoint "
-                       "\"transactions/commit\" commit several tables at once.");
-    return ERR_UNSUPPORTED;
+    TRY(keep(block, step, info));
+    drop_steps(block, block->count - 1);
+    return ERR_OK;
 }
 
-/* ---- changes ---- */
+static enum err no_name(struct slice name, bool is_view, struct errinfo *info)
+{
+    return errinfo_set(info, ERR_NOT_FOUND, "42P01", "%s \"%.*s\" does not exist",
+                       is_view ? "view" : "table", SLICE_ARGS(name));
+}
 
+/* What is changed as the transaction has it: the document, where it was, and which it is. */
 static enum err base_of(const struct catalog_iceberg *catalog, const struct identity *who,
-                        const struct catalog_iceberg_change *change, struct arena *arena,
+                        const struct found *found, struct slice name, struct arena *arena,
                         struct iceberg_update *update, struct errinfo *info)
 {
-    const struct step *before = latest(catalog->block, change->ns, change->name);
+    if (found->is_gone) {
+        return no_name(name, false, info);
+    }
+    const struct iceberg_step *before =
+        latest(catalog->block, found->born, found->ns, found->name);
     if (before == NULL) {
-        return iceberg_catalog__document(catalog, who, change->ns, change->name, arena,
+        return iceberg_catalog__document(catalog, who, found->ns, found->name, arena,
                                          &update->location, &update->document, info);
     }
     update->document = before->document;
@@ -252,45 +461,120 @@ static enum err base_of(const struct catalog_iceberg *catalog, const struct iden
     return ERR_OK;
 }
 
-static bool copy_change(const struct catalog_iceberg_change *change, struct slice document,
-                        struct step *step)
+static enum err add_step(const struct catalog_iceberg *catalog, const struct iceberg_step *wanted,
+                         struct slice from, struct slice to, struct slice *ret_location,
+                         struct errinfo *info)
 {
-    char uuid[UUID_TEXT_BYTES];
-    char *location =
-        uuid_new(uuid) != ERR_OK ? NULL : arena_printf(step->arena, "(not committed: %s)", uuid);
-    step->location = slice_of(location == NULL ? "" : location);
-    step->now_ms = change->now_ms;
-    return location != NULL && arena_slice(step->arena, change->ns, &step->ns) &&
-           arena_slice(step->arena, change->name, &step->name) &&
-           arena_slice(step->arena, change->requirements, &step->requirements) &&
-           arena_slice(step->arena, change->updates, &step->updates) &&
-           arena_slice(step->arena, document, &step->document);
+    struct catalog_iceberg_block *block = catalog->block;
+    struct iceberg_step *step;
+    TRY(push(block, &step, info));
+    struct arena *arena = step->arena;
+    *step = *wanted;
+    step->arena = arena;
+    step->born = wanted->kind == STEP_CREATE ? block->count + 1 : wanted->born;
+    if (!copy_names(step, wanted->ns, wanted->name, from, to) ||
+        !arena_slice(arena, wanted->uuid, &step->uuid) ||
+        !arena_slice(arena, wanted->requirements, &step->requirements) ||
+        !arena_slice(arena, wanted->updates, &step->updates) ||
+        !arena_slice(arena, wanted->document, &step->document)) {
+        arena_free(arena);
+        return errinfo_nomem(info);
+    }
+    if (wanted->kind == STEP_CREATE && catalog->lent != NULL) {
+        step->lent = storage_grant_ref(catalog->lent);
+        step->lent_to = catalog->lent_to;
+    }
+    *ret_location = step->location;
+    return keep(block, step, info);
 }
 
 enum err iceberg_block__add(const struct catalog_iceberg *catalog, const struct identity *who,
                             const struct catalog_iceberg_change *change, struct arena *arena,
                             struct slice *ret_metadata_location, struct errinfo *info)
 {
-    struct catalog_iceberg_block *block = catalog->block;
     struct buf document CLEANUP(buf_fini) = {0};
-    struct step *step;
     struct iceberg_update update = {
         .requirements = change->requirements, .updates = change->updates, .now_ms = change->now_ms};
-    if (change->creates) {
-        return errinfo_set(info, ERR_UNSUPPORTED, "25001",
-                           "a table of a lake cannot be made inside a transaction block");
+    if (!is_of_catalog(catalog)) {
+        return other_catalog(change->name, info);
     }
-    TRY(iceberg_block__admit(catalog, change->ns, change->name, info));
-    TRY(base_of(catalog, who, change, arena, &update, info));
+    struct found found = find(catalog->block, change->ns, change->name);
+    if (change->creates && found.is_named) {
+        return errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
+                           SLICE_ARGS(change->name));
+    }
+    if (!change->creates) {
+        TRY(base_of(catalog, who, &found, change->name, arena, &update, info));
+    }
     TRY(iceberg_update_apply(&update, &document, info));
-    TRY(push(block, &step, info));
-    if (!copy_change(change, buf_slice(&document), step)) {
-        arena_free(step->arena);
+    const struct iceberg_step step = {.kind = change->creates ? STEP_CREATE : STEP_CHANGE,
+                                      .born = found.born,
+                                      .ns = change->creates ? change->ns : found.ns,
+                                      .name = change->creates ? change->name : found.name,
+                                      .requirements = change->requirements,
+                                      .updates = change->updates,
+                                      .document = buf_slice(&document),
+                                      .now_ms = change->now_ms};
+    return add_step(catalog, &step, change->name, change->name, ret_metadata_location, info);
+}
+
+enum err iceberg_block__add_view(const struct catalog_iceberg *catalog, struct slice ns,
+                                 struct slice name, bool creates, struct slice uuid,
+                                 struct slice document, int64_t now_ms, struct errinfo *info)
+{
+    struct slice ignored;
+    if (!is_of_catalog(catalog)) {
+        return other_catalog(name, info);
+    }
+    struct found found = find(catalog->block, ns, name);
+    const struct iceberg_step step = {.kind = creates ? STEP_CREATE : STEP_CHANGE,
+                                      .born = found.born,
+                                      .ns = creates ? ns : found.ns,
+                                      .name = creates ? name : found.name,
+                                      .is_view = true,
+                                      .uuid = uuid,
+                                      .document = document,
+                                      .now_ms = now_ms};
+    return add_step(catalog, &step, name, name, &ignored, info);
+}
+
+enum err iceberg_block__name(const struct catalog_iceberg *catalog, const struct identity *who,
+                             struct slice ns, struct slice name, bool is_view,
+                             const struct slice *new_name, struct errinfo *info)
+{
+    struct catalog_iceberg_table table;
+    struct catalog_iceberg_table other;
+    struct errinfo told = {0};
+    struct slice ignored;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lake name", 0);
+    if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    block->count++;
-    *ret_metadata_location = step->location;
-    return ERR_OK;
+    if (!is_of_catalog(catalog)) {
+        return other_catalog(name, info);
+    }
+    enum err err = catalog_iceberg_load(catalog, who, ns, name, arena, &table, info);
+    if (err == ERR_NOT_FOUND || (err == ERR_OK && table.name.is_view != is_view)) {
+        return no_name(name, is_view, info);
+    }
+    TRY(err);
+    if (new_name != NULL) {
+        err = catalog_iceberg_load(catalog, who, table.name.ns, *new_name, arena, &other, &told);
+        if (err == ERR_OK) {
+            return errinfo_set(info, ERR_EXISTS, "42P07",
+                               "\"%.*s\" exists already in namespace \"%.*s\"",
+                               SLICE_ARGS(*new_name), SLICE_ARGS(ns));
+        }
+    }
+    struct found found = find(catalog->block, table.name.ns, table.name.name);
+    const struct iceberg_step step = {.kind = new_name == NULL ? STEP_DROP : STEP_RENAME,
+                                      .born = found.born,
+                                      .ns = found.ns,
+                                      .name = found.name,
+                                      .is_view = is_view,
+                                      .uuid = is_view ? table.view.uuid : table.metadata.uuid};
+    return add_step(catalog, &step, table.name.name, new_name == NULL ? SLICE("") : *new_name,
+                    &ignored, info);
 }
 
 /* ---- the end ---- */
@@ -305,7 +589,7 @@ size_t catalog_iceberg_block_rollback(struct catalog_iceberg_block *block, size_
     bool can = arena != NULL &&
                catalog_iceberg_output(&catalog, block->who, arena, &output, &ignored) == ERR_OK;
     for (size_t i = mark; i < block->count; i++) {
-        const struct step *step = &block->steps[i];
+        const struct iceberg_step *step = &block->steps[i];
         catalog.lent = step->lent;
         catalog.lent_to = step->lent_to;
         bool is_left = step->object.len > 0 &&
@@ -314,154 +598,4 @@ size_t catalog_iceberg_block_rollback(struct catalog_iceberg_block *block, size_
     }
     drop_steps(block, mark);
     return left;
-}
-
-/* The changes of each table as one: what the first one wants to hold, all updates in order. */
-static enum err fold(const struct catalog_iceberg_block *block, struct arena *arena,
-                     struct catalog_iceberg_change **ret_changes, size_t *ret_count,
-                     struct errinfo *info)
-{
-    struct catalog_iceberg_change *changes =
-        arena_calloc(arena, block->count + 1, sizeof(*changes));
-    size_t count = 0;
-    if (changes == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (size_t i = 0; i < block->count; i++) {
-        const struct step *step = &block->steps[i];
-        size_t at = 0;
-        if (step->object.len > 0) {
-            continue;
-        }
-        while (at < count && !is_change_of(step, changes[at].ns, changes[at].name)) {
-            at++;
-        }
-        if (at == count) {
-            changes[count++] = (struct catalog_iceberg_change){.ns = step->ns,
-                                                               .name = step->name,
-                                                               .requirements = step->requirements,
-                                                               .updates = step->updates,
-                                                               .now_ms = step->now_ms};
-            continue;
-        }
-        struct slice before = changes[at].updates;
-        char *both = arena_printf(arena, "%.*s,%.*s", (int)(before.len - 1), before.ptr,
-                                  (int)(step->updates.len - 1), step->updates.ptr + 1);
-        if (both == NULL) {
-            return errinfo_nomem(info);
-        }
-        changes[at].updates = slice_of(both);
-        changes[at].now_ms = step->now_ms;
-    }
-    *ret_changes = changes;
-    *ret_count = count;
-    return ERR_OK;
-}
-
-/* The last snapshot that updates add; ICEBERG_NO_ID: none. */
-static int64_t added_snapshot(const struct catalog_iceberg_change *change, struct arena *arena)
-{
-    struct json *updates;
-    struct errinfo ignored;
-    int64_t id = ICEBERG_NO_ID;
-    if (json_parse(arena, change->updates, NULL, &updates, &ignored) != ERR_OK) {
-        return id;
-    }
-    for (const struct json *update = updates->first; update != NULL; update = update->next) {
-        if (slice_equal(json_get_text(update, "action"), SLICE("add-snapshot"))) {
-            (void)json_to_i64(json_get(json_get(update, "snapshot"), "snapshot-id"), &id);
-        }
-    }
-    return id;
-}
-
-/* Whether a table has the snapshot; its catalog is given some time. */
-static bool has_snapshot(const struct catalog_iceberg_block *block,
-                         const struct catalog_iceberg_change *change, int64_t id,
-                         struct arena *arena)
-{
-    for (int look = 0; look < LOOKS_MAX; look++) {
-        struct catalog_iceberg catalog = block->catalog;
-        struct catalog_iceberg_table now;
-        struct errinfo ignored;
-        catalog.wants_history = true; /* others may have committed on top of it */
-        if (catalog_iceberg_load(&catalog, block->who, change->ns, change->name, arena, &now,
-                                 &ignored) == ERR_OK &&
-            iceberg_metadata_snapshot(&now.metadata, id) != NULL) {
-            return true;
-        }
-        int ms = LOOK_MS_FIRST << look;
-        struct timespec span = {ms / 1000, (long)(ms % 1000) * 1000000};
-        (void)nanosleep(&span, NULL);
-    }
-    return false;
-}
-
-/* All or none: one table tells of all. What made no snapshot cannot be told. */
-static bool is_done_after_all(const struct catalog_iceberg_block *block,
-                              const struct catalog_iceberg_change *changes, size_t count,
-                              struct arena *arena)
-{
-    for (size_t i = 0; i < count; i++) {
-        int64_t id = added_snapshot(&changes[i], arena);
-        if (id != ICEBERG_NO_ID) {
-            return has_snapshot(block, &changes[i], id, arena);
-        }
-    }
-    return false;
-}
-
-static enum err unknown(const struct catalog_iceberg_change *change, struct errinfo *info)
-{
-    (void)errinfo_set(info, ERR_IO, "40003",
-                      "it is not known whether the transaction on table \"%.*s\" was committed",
-                      SLICE_ARGS(change->name));
-    errinfo_hint(info, "Look for its queries' ids as \"moat.query-id\" in the table's snapshots "
-                       "before it is tried again.");
-    return ERR_IO;
-}
-
-static enum err commit(struct catalog_iceberg_block *block, struct arena *arena,
-                       bool *ret_is_unknown, struct errinfo *info)
-{
-    struct catalog_iceberg_change *changes;
-    size_t count;
-    struct slice location;
-    TRY(fold(block, arena, &changes, &count, info));
-    if (count == 0) {
-        return ERR_OK;
-    }
-    enum err err = count == 1 ? catalog_iceberg_commit(&block->catalog, block->who, &changes[0],
-                                                       arena, &location, ret_is_unknown, info)
-                              : iceberg_rest__commit_all(&block->catalog, block->who, changes,
-                                                         count, ret_is_unknown, info);
-    if (err != ERR_OK && *ret_is_unknown) {
-        if (!is_done_after_all(block, changes, count, arena)) {
-            return unknown(&changes[0], info);
-        }
-        *ret_is_unknown = false;
-        return ERR_OK;
-    }
-    return err;
-}
-
-enum err catalog_iceberg_block_commit(struct catalog_iceberg_block *block, struct slice request_id,
-                                      struct errinfo *info)
-{
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lake commit", 0);
-    bool is_unknown = false;
-    if (arena == NULL) {
-        return errinfo_nomem(info);
-    }
-    block->catalog.remote.request_id = request_id;
-    enum err err = commit(block, arena, &is_unknown, info);
-    if (err != ERR_OK && !is_unknown) {
-        size_t left = catalog_iceberg_block_rollback(block, 0);
-        if (left > 0) {
-            errinfo_detail(info, "%zu new files could not be removed.", left);
-        }
-    }
-    drop_steps(block, 0);
-    block->catalog.remote.request_id = (struct slice){0};
-    return err;
 }

@@ -4,11 +4,10 @@
  * document that was changed. iceberg_hadoop: the document is the next vN itself, which is made only
  * if there is none; the hint follows, and may lag. iceberg_rest: the catalog does it
  * (catalog_iceberg_rest_write.c). */
-#include "catalog/catalog_iceberg_int.h"
+#include "catalog/catalog_iceberg_block_int.h"
 #include "catalog/iceberg_commit.h"
 
 #include "base/hash.h"
-#include "base/json.h"
 #include "identity/identity.h"
 #include "storage/output.h"
 
@@ -192,6 +191,182 @@ static enum err commit_local(struct commit *c, bool *ret_is_unknown)
     }
     struct errinfo ignored;
     (void)c->output.remove(c->output.context, c->location, &ignored);
+    return err;
+}
+
+/* ---- a transaction of iceberg_local ---- */
+
+/* What an effect needs to have before the file is locked: the document as it is, and its next. */
+static enum err prepare(struct commit *c, const struct iceberg_effect *effect)
+{
+    struct iceberg_metadata metadata;
+    struct iceberg_view view;
+    if (effect->born == 0) {
+        TRY(find_base_local(c));
+        TRY(read_base(c));
+    }
+    if (effect->born == 0 && effect->uuid.len > 0) {
+        TRY(effect->is_view ? iceberg_view_parse(c->document, c->arena, &view, c->info)
+                            : iceberg_metadata_parse(c->document, c->arena, &metadata, c->info));
+        if (!slice_equal(effect->is_view ? view.uuid : metadata.uuid, effect->uuid)) {
+            return conflict(c);
+        }
+    }
+    if (effect->is_dropped || !effect->is_changed) {
+        return ERR_OK;
+    }
+    if (effect->is_view) {
+        char uuid[UUID_TEXT_BYTES];
+        TRY(iceberg_view_parse(effect->document, c->arena, &view, c->info));
+        char *path =
+            uuid_new(uuid) != ERR_OK
+                ? NULL
+                : arena_printf(c->arena, "%.*s/metadata/%05d-%s.metadata.json",
+                               (int)view.location.len, view.location.ptr,
+                               view.current_version_id, uuid);
+        buf_append_slice(&c->text, effect->document);
+        c->location = slice_of(path == NULL ? "" : path);
+        TRY(path == NULL || buf_failed(&c->text) ? errinfo_nomem(c->info) : ERR_OK);
+    } else {
+        TRY(apply(c));
+        TRY(choose_location(c));
+    }
+    struct slice location = c->location;
+    c->location = (struct slice){0};
+    TRY(c->output.create(c->output.context, location, buf_slice(&c->text), c->info));
+    c->location = location; /* to be removed if it comes to nothing */
+    return ERR_OK;
+}
+
+/* `sql` about the row of ?3 as it was found: ?4 its document, ?5 a text. */
+static enum err change_row(struct commit *c, struct iceberg_db *db, const char *sql,
+                           struct slice name, struct slice text)
+{
+    struct slice texts[] = {db->catalog_name, c->change->ns, name, c->base, text};
+    TRY(iceberg_db__run(c->catalog, db, sql, texts, ARRAY_COUNT(texts), c->info));
+    return sqlite3_changes(db->db) == 1 ? ERR_OK : conflict(c);
+}
+
+#define OF_ROW                                                                                     \
+    " WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3 AND "                   \
+    "metadata_location = ?4"
+
+/* Old names first: what is dropped goes, what moves stands aside. */
+static enum err leave_name(struct commit *c, struct iceberg_db *db,
+                           const struct iceberg_effect *effect, struct slice aside)
+{
+    if (effect->born > 0) {
+        return ERR_OK;
+    }
+    if (effect->is_dropped) {
+        return change_row(c, db, "DELETE FROM iceberg_tables" OF_ROW " AND ?5 IS NULL",
+                          effect->name, (struct slice){0});
+    }
+    return change_row(c, db, "UPDATE iceberg_tables SET table_name = ?5" OF_ROW, effect->name,
+                      slice_equal(effect->final, effect->name) ? effect->name : aside);
+}
+
+static enum err take_name(struct commit *c, struct iceberg_db *db,
+                          const struct iceberg_effect *effect, struct slice aside)
+{
+    struct catalog_iceberg_name row = {.ns = effect->ns,
+                                       .name = effect->final,
+                                       .is_view = effect->is_view,
+                                       .metadata_location = c->location};
+    bool exists = false;
+    struct slice texts[] = {db->catalog_name, effect->ns, effect->final};
+    if (effect->is_dropped) {
+        return ERR_OK;
+    }
+    if (effect->born > 0) {
+        return iceberg_local__insert(c->catalog, db, &row, c->info);
+    }
+    if (!slice_equal(effect->final, effect->name)) {
+        TRY(iceberg_db__has(c->catalog, db,
+                            "SELECT 1 FROM iceberg_tables WHERE catalog_name = ?1 AND "
+                            "table_namespace = ?2 AND table_name = ?3",
+                            texts, ARRAY_COUNT(texts), &exists, c->info));
+        TRY(exists ? conflict(c) : ERR_OK);
+        TRY(change_row(c, db, "UPDATE iceberg_tables SET table_name = ?5" OF_ROW, aside,
+                       effect->final));
+    }
+    return !effect->is_changed
+               ? ERR_OK
+               : change_row(c, db,
+                            "UPDATE iceberg_tables SET metadata_location = ?5, "
+                            "previous_metadata_location = ?4" OF_ROW,
+                            effect->final, c->location);
+}
+
+static enum err turn_rows(struct commit *commits, struct iceberg_db *db,
+                          const struct iceberg_effect *effects, size_t count)
+{
+    for (int phase = 0; phase < 2; phase++) {
+        for (size_t i = 0; i < count; i++) {
+            /* No table is called so: names have no control characters. */
+            char *aside = arena_printf(commits[i].arena, "\x01%zu", i);
+            if (aside == NULL) {
+                return errinfo_nomem(commits[i].info);
+            }
+            TRY(phase == 0 ? leave_name(&commits[i], db, &effects[i], slice_of(aside))
+                           : take_name(&commits[i], db, &effects[i], slice_of(aside)));
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err commit_rows(struct commit *commits, const struct iceberg_effect *effects,
+                            size_t count, bool *ret_is_unknown)
+{
+    struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
+    for (size_t i = 0; i < count; i++) {
+        TRY(prepare(&commits[i], &effects[i]));
+    }
+    TRY(iceberg_db__open(commits[0].catalog, true, &db, commits[0].info));
+    TRY(turn_rows(commits, &db, effects, count));
+    enum err err = iceberg_db__run(commits[0].catalog, &db, "COMMIT", NULL, 0, commits[0].info);
+    *ret_is_unknown = *ret_is_unknown || err != ERR_OK;
+    return err;
+}
+
+enum err iceberg_local__commit_all(const struct catalog_iceberg *catalog,
+                                   const struct identity *who, const struct iceberg_effect *effects,
+                                   size_t count, bool *ret_is_unknown, struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lake rows", 0);
+    struct commit *commits = arena == NULL ? NULL : arena_calloc(arena, count, sizeof(*commits));
+    struct catalog_iceberg_change *changes =
+        arena == NULL ? NULL : arena_calloc(arena, count, sizeof(*changes));
+    struct iceberg_output output;
+    bool is_unknown = false;
+    if (commits == NULL || changes == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(catalog_iceberg_output(catalog, who, arena, &output, info));
+    for (size_t i = 0; i < count; i++) {
+        changes[i] = (struct catalog_iceberg_change){.ns = effects[i].ns,
+                                                     .name = effects[i].name,
+                                                     .requirements = effects[i].requirements,
+                                                     .updates = effects[i].updates,
+                                                     .creates = effects[i].born > 0,
+                                                     .now_ms = effects[i].now_ms};
+        commits[i] = (struct commit){.catalog = catalog,
+                                     .who = who,
+                                     .change = &changes[i],
+                                     .arena = arena,
+                                     .output = output,
+                                     .info = info};
+    }
+    enum err err = commit_rows(commits, effects, count, &is_unknown);
+    for (size_t i = 0; i < count; i++) {
+        struct errinfo ignored;
+        bool is_left = err != ERR_OK && !is_unknown && commits[i].location.len > 0;
+        if (is_left) {
+            (void)output.remove(output.context, commits[i].location, &ignored);
+        }
+        buf_fini(&commits[i].text);
+    }
+    *ret_is_unknown = *ret_is_unknown || is_unknown;
     return err;
 }
 

@@ -159,9 +159,40 @@ MUST_USE enum err iceberg_catalog__may_write(const struct catalog_iceberg *catal
 
 /* ---- transactions (catalog_iceberg_block.c); nothing for catalogs without a block ---- */
 
-/* The table as the transaction has it, if it changed it: of what was loaded. */
-MUST_USE enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct arena *arena,
-                                      struct catalog_iceberg_table *table, struct errinfo *info);
+/* What a name means in the transaction: it was made there (loaded), is gone, or has `ns` and `name`
+ * in its catalog. */
+MUST_USE enum err iceberg_block__find(const struct catalog_iceberg *catalog, struct slice *ns,
+                                      struct slice *name, struct arena *arena, bool *ret_is_loaded,
+                                      bool *ret_is_gone, struct catalog_iceberg_table *table,
+                                      struct errinfo *info);
+/* What its catalog has, as the transaction changed it; it was asked for by a name, and found by
+ * its `own`. */
+MUST_USE enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct slice asked,
+                                      struct slice own, struct arena *arena, struct catalog_iceberg_table *table,
+                                      struct errinfo *info);
+/* The catalog's names as the transaction has them; `ns` empty: of all namespaces. */
+MUST_USE enum err iceberg_block__list(const struct catalog_iceberg *catalog, struct slice ns,
+                                      struct iceberg_name_list *list, struct errinfo *info);
+/* What was lent for a table that the transaction makes; false: it is none. */
+bool iceberg_block__lent(const struct catalog_iceberg *catalog, struct slice ns, struct slice name,
+                         struct storage_grant **ret_grant, const struct identity **ret_who);
+/* RENAME; DROP without `new_name`. */
+MUST_USE enum err iceberg_block__name(const struct catalog_iceberg *catalog,
+                                      const struct identity *who, struct slice ns,
+                                      struct slice name, bool is_view, const struct slice *new_name,
+                                      struct errinfo *info);
+MUST_USE enum err iceberg_block__add_view(const struct catalog_iceberg *catalog, struct slice ns,
+                                          struct slice name, bool creates, struct slice uuid,
+                                          struct slice document, int64_t now_ms,
+                                          struct errinfo *info);
+/* The latest document that the transaction gave a table or view; false: it gave none. */
+bool iceberg_block__document(const struct catalog_iceberg *catalog, struct slice ns,
+                             struct slice name, struct slice *ret_document);
+/* A view whose document says all that it is. */
+MUST_USE enum err iceberg_view__put_document(const struct catalog_iceberg *catalog,
+                                             const struct identity *who, struct slice ns,
+                                             struct slice name, struct slice document, bool creates,
+                                             struct arena *arena, struct errinfo *info);
 /* ERR_UNSUPPORTED: the transaction changes another table, and no commit is of both. */
 MUST_USE enum err iceberg_block__admit(const struct catalog_iceberg *catalog, struct slice ns,
                                        struct slice name, struct errinfo *info);

@@ -34,6 +34,11 @@ enum err catalog_iceberg_borrow(struct catalog_iceberg *catalog, const struct id
     if (catalog->kind != CATALOG_ICEBERG_REST) {
         return ERR_OK;
     }
+    struct rest_lent made = {0};
+    if (iceberg_block__lent(catalog, ns, name, &made.grant, &made.who)) {
+        take(catalog, &made);
+        return ERR_OK;
+    }
     TRY(split(catalog, ns, levels, &asked, info));
     TRY(rest_borrow(catalog->rest, &catalog->remote, who, &asked, name, &lent, info));
     take(catalog, &lent);

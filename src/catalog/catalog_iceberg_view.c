@@ -114,12 +114,90 @@ static enum err put_rest(const struct catalog_iceberg *catalog, const struct ide
                                                      change->name, buf_slice(&request), info);
 }
 
+/* ---- transactions ---- */
+
+/* The document that a view has: of the transaction, of its catalog, or of what a catalog elsewhere
+ * told of it, which is sent what changes alone. */
+static enum err document_of(const struct catalog_iceberg *catalog, const struct identity *who,
+                            const struct catalog_iceberg_view_change *change, struct arena *arena,
+                            struct slice *ret_document, struct errinfo *info)
+{
+    struct buf bytes CLEANUP(buf_fini) = {0};
+    struct iceberg_view_write now;
+    struct iceberg_io io;
+    if (iceberg_block__document(catalog, change->ns, change->name, ret_document)) {
+        return ERR_OK;
+    }
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        TRY(iceberg_view_write_of(change->before, SLICE("moat"), arena, &now, info));
+        iceberg_view_print(&now, &bytes);
+        return !buf_failed(&bytes) && arena_slice(arena, buf_slice(&bytes), ret_document)
+                   ? ERR_OK
+                   : errinfo_nomem(info);
+    }
+    TRY(catalog_iceberg_io_of(catalog, who, NULL, arena, &io, info));
+    TRY(io.read_all(io.context, change->metadata_location, 0, 0, &bytes, info));
+    return iceberg_document_text(buf_slice(&bytes), arena, ret_document, info);
+}
+
+static enum err put_in_block(const struct catalog_iceberg *catalog, const struct identity *who,
+                             const struct catalog_iceberg_view_change *change, struct arena *arena,
+                             struct errinfo *info)
+{
+    struct iceberg_view_write view = *change->view;
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct slice before;
+    if (change->before == NULL) {
+        TRY(catalog_iceberg_new_location(catalog, who, change->ns, change->name, arena,
+                                         &view.location, info));
+        iceberg_view_print(&view, &text);
+    } else {
+        TRY(document_of(catalog, who, change, arena, &before, info));
+        TRY(iceberg_view_change(&view, before, arena, &text, info));
+    }
+    TRY(buf_failed(&text) ? errinfo_nomem(info) : ERR_OK);
+    return iceberg_block__add_view(
+        catalog, change->ns, change->name, change->before == NULL,
+        change->before == NULL ? view.uuid : change->before->uuid, buf_slice(&text), view.now_ms,
+        info);
+}
+
+enum err iceberg_view__put_document(const struct catalog_iceberg *catalog,
+                                    const struct identity *who, struct slice ns, struct slice name,
+                                    struct slice document, bool creates, struct arena *arena,
+                                    struct errinfo *info)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace asked;
+    struct iceberg_view view;
+    struct iceberg_view_write write;
+    struct buf request CLEANUP(buf_fini) = {0};
+    TRY(iceberg_view_parse(document, arena, &view, info));
+    TRY(iceberg_view_write_of(&view, SLICE("moat"), arena, &write, info));
+    if (!iceberg_rest__split(ns, levels, &asked)) {
+        return iceberg_catalog__no_namespace(catalog, ns, info);
+    }
+    if (creates) {
+        iceberg_view_print_request(&write, name, &request);
+    } else {
+        iceberg_view_print_updates(&write, view.uuid, &request);
+    }
+    TRY(buf_failed(&request) ? errinfo_nomem(info) : ERR_OK);
+    return creates ? rest_create_view(catalog->rest, &catalog->remote, who, &asked, name,
+                                      buf_slice(&request), info)
+                   : rest_update_view(catalog->rest, &catalog->remote, who, &asked, name,
+                                      buf_slice(&request), info);
+}
+
 enum err catalog_iceberg_put_view(const struct catalog_iceberg *catalog, const struct identity *who,
                                   const struct catalog_iceberg_view_change *change,
                                   struct arena *arena, struct errinfo *info)
 {
     TRY(iceberg_catalog__may_write(catalog, who, info));
     TRY(iceberg_catalog__check_name(change->name, false, info));
+    if (catalog->block != NULL) {
+        return put_in_block(catalog, who, change, arena, info);
+    }
     return catalog->kind == CATALOG_ICEBERG_REST ? put_rest(catalog, who, change, info)
                                                  : put_local(catalog, who, change, arena, info);
 }

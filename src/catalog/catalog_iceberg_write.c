@@ -382,6 +382,9 @@ enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     struct catalog_iceberg_name row = {.ns = ns, .name = name, .is_view = is_view};
     TRY(iceberg_catalog__may_write(catalog, who, info));
+    if (catalog->block != NULL) {
+        return iceberg_block__name(catalog, who, ns, name, is_view, NULL, info);
+    }
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__drop(catalog, who, ns, name, is_view, false, info);
     }
@@ -410,6 +413,10 @@ enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog, const str
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     struct catalog_iceberg_name row = {.ns = ns, .name = name, .is_view = is_view};
     TRY(iceberg_catalog__may_write(catalog, who, info));
+    if (catalog->block != NULL) {
+        TRY(iceberg_catalog__check_name(new_name, false, info));
+        return iceberg_block__name(catalog, who, ns, name, is_view, &new_name, info);
+    }
     if (catalog->kind == CATALOG_ICEBERG_REST) {
         return iceberg_rest__rename(catalog, who, ns, name, is_view, new_name, info);
     }

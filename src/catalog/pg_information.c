@@ -29,6 +29,12 @@ static enum err rows_schemata(const struct catalog_system_input *input, struct a
     return catalog__pg_rows_finish(out, info);
 }
 
+static bool is_asked(const struct catalog_system_input *input, const struct pg_listed *listed)
+{
+    return input->only_catalog.len == 0 ||
+           slice_equal_fold(input->only_catalog, listed->schema->name.catalog);
+}
+
 static void print_name(struct buf *out, const struct pg_listed *listed)
 {
     catalog__row_text(out, "table_catalog", listed->schema->name.catalog);
@@ -42,6 +48,9 @@ static enum err rows_tables(const struct catalog_system_input *input, struct are
     BEGIN_ROWS;
     for (size_t i = 0; i < model->relation_count; i++) {
         const struct pg_listed *listed = &model->relations[i];
+        if (!is_asked(input, listed)) {
+            continue;
+        }
         catalog__row_begin(out);
         print_name(out, listed);
         catalog__row_text(out, "table_type", listed->is_view ? SLICE("VIEW") : SLICE("BASE TABLE"));
@@ -100,14 +109,43 @@ static void print_column(struct buf *out, const struct pg_listed *listed, size_t
     catalog__row_end(out);
 }
 
+/* In the database that is connected to, as PostgreSQL has them. */
+static enum err print_temp(const struct catalog_system_input *input, const struct relation *table,
+                           struct arena *arena, struct buf *out, struct errinfo *info)
+{
+    const struct relation_column **columns =
+        arena_calloc(arena, table->column_count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < table->column_count; i++) {
+        columns[i] = &table->columns[i];
+    }
+    const struct pg_schema schema = {.name = {input->default_catalog, table->name.schema, {0}}};
+    const struct catalog_visible visible = {
+        .relation = table, .columns = columns, .column_count = table->column_count};
+    const struct pg_listed listed = {.schema = &schema,
+                                     .name = table->name.name,
+                                     .visible = &visible,
+                                     .column_count = table->column_count};
+    for (size_t c = 0; c < table->column_count; c++) {
+        print_column(out, &listed, c);
+    }
+    return ERR_OK;
+}
+
 static enum err rows_columns(const struct catalog_system_input *input, struct arena *arena,
                              struct buf *out, struct errinfo *info)
 {
     BEGIN_ROWS;
     for (size_t i = 0; i < model->relation_count; i++) {
-        for (size_t c = 0; c < model->relations[i].column_count; c++) {
+        bool is_shown = is_asked(input, &model->relations[i]);
+        for (size_t c = 0; is_shown && c < model->relations[i].column_count; c++) {
             print_column(out, &model->relations[i], c);
         }
+    }
+    for (size_t i = 0; i < input->temp_count; i++) {
+        TRY(print_temp(input, &input->temps[i], arena, out, info));
     }
     return catalog__pg_rows_finish(out, info);
 }
@@ -118,7 +156,7 @@ static enum err rows_views(const struct catalog_system_input *input, struct aren
     BEGIN_ROWS;
     for (size_t i = 0; i < model->relation_count; i++) {
         const struct pg_listed *listed = &model->relations[i];
-        if (listed->is_view) {
+        if (listed->is_view && is_asked(input, listed)) {
             catalog__row_begin(out);
             print_name(out, listed);
             /* The text may name what others may not see. */

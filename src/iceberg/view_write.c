@@ -123,8 +123,11 @@ static enum err extend(struct json *root, const char *key, const struct buf *tex
     struct json *array = json_new(arena, JSON_ARRAY);
     const struct json *old = json_get(root, key);
     size_t skipped = old->count + 1 > kept ? old->count + 1 - kept : 0;
-    TRY(buf_failed(text) || array == NULL ? errinfo_nomem(info) : ERR_OK);
-    TRY(json_parse(arena, buf_slice(text), NULL, &added, info));
+    struct slice kept_text; /* the tree is a view of it */
+    bool is_copied =
+        !buf_failed(text) && array != NULL && arena_slice(arena, buf_slice(text), &kept_text);
+    TRY(is_copied ? ERR_OK : errinfo_nomem(info));
+    TRY(json_parse(arena, kept_text, NULL, &added, info));
     for (const struct json *item = old->first; item != NULL; item = item->next) {
         if (skipped > 0) {
             skipped--;
@@ -217,4 +220,37 @@ enum err iceberg_view_change(const struct iceberg_view_write *write, struct slic
     }
     json_write(out, root);
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}
+
+enum err iceberg_view_write_of(const struct iceberg_view *view, struct slice dialect,
+                               struct arena *arena, struct iceberg_view_write *ret_write,
+                               struct errinfo *info)
+{
+    const struct iceberg_view_version *now = iceberg_view_current(view);
+    struct buf ns CLEANUP(buf_fini) = {0};
+    struct iceberg_view_write write = {.uuid = view->uuid,
+                                       .location = view->location,
+                                       .schema = iceberg_view_schema(view, now->schema_id),
+                                       .properties = view->properties,
+                                       .property_count = view->property_count,
+                                       .now_ms = now->timestamp_ms};
+    for (size_t i = 0; i < now->representation_count; i++) {
+        bool is_it = slice_equal_fold(now->representations[i].dialect, dialect);
+        if (i == 0 || is_it) {
+            write.dialect = now->representations[i].dialect;
+            write.sql = now->representations[i].sql;
+        }
+        if (is_it) {
+            break;
+        }
+    }
+    for (size_t i = 0; i < now->default_namespace_count; i++) {
+        buf_append_str(&ns, i == 0 ? "" : ".");
+        buf_append_slice(&ns, now->default_namespace[i]);
+    }
+    if (buf_failed(&ns) || !arena_slice(arena, buf_slice(&ns), &write.default_namespace)) {
+        return errinfo_nomem(info);
+    }
+    *ret_write = write;
+    return ERR_OK;
 }

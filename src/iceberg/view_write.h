@@ -27,3 +27,8 @@ void iceberg_view_print_request(const struct iceberg_view_write *write, struct s
 /* Appends what the REST protocol changes a view with, if its uuid still is `uuid`. */
 void iceberg_view_print_updates(const struct iceberg_view_write *write, struct slice uuid,
                                 struct buf *out);
+
+/* What makes the view's current version: of its text in `dialect`, or of its first. */
+MUST_USE enum err iceberg_view_write_of(const struct iceberg_view *view, struct slice dialect,
+                                        struct arena *arena, struct iceberg_view_write *ret_write,
+                                        struct errinfo *info);

@@ -89,7 +89,7 @@ enum err ddl_open(struct query *query, const struct sql_name *name, struct ddl *
     ddl->name = table->loaded.name.name;
     ddl->uuid = table->loaded.metadata.uuid;
     ddl->io = table->io;
-    TRY(session_refuse_in_block(session, info));
+    TRY(session_lake_to_change(session, &ddl->catalog, &ddl->catalog.block, info));
     TRY(catalog_iceberg_check_writable(&ddl->catalog, info));
     TRY(catalog_iceberg_output(&ddl->catalog, session->who, query->arena, &ddl->output, info));
     TRY(ddl_reload(ddl, info));

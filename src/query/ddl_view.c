@@ -138,7 +138,8 @@ static enum err define(struct view_change *c, const struct statement *statement)
 enum err ddl_create_view(struct query *query, const struct statement *statement,
                          const struct attached *attached, struct errinfo *info)
 {
-    struct view_change c = {.query = query, .attached = attached, .info = info};
+    struct view_change c = {.query = query, .info = info};
+    TRY(run_lake_to_change(query, attached, &c.attached, info));
     TRY(open_view(&c, &statement->name));
     if (statement->is_definer) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
@@ -205,8 +206,9 @@ static enum err comment_column(struct view_change *c, const struct statement *st
 enum err ddl_comment_view(struct query *query, const struct statement *statement,
                           const struct attached *attached, bool *ret_is_view, struct errinfo *info)
 {
-    struct view_change c = {.query = query, .attached = attached, .info = info};
+    struct view_change c = {.query = query, .info = info};
     const struct iceberg_property comment = {SLICE("comment"), statement->comment};
+    TRY(run_lake_to_change(query, attached, &c.attached, info));
     TRY(open_view(&c, &statement->name));
     *ret_is_view = c.is_there && c.there.name.is_view;
     if (!*ret_is_view) {

@@ -115,7 +115,6 @@ enum err dml_open_new(struct query *query, const struct attached *attached,
     *dml = (struct dml){.query = query, .attached = attached, .name = name->name, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
-    TRY(session_refuse_in_block(session, info));
     TRY(open_catalog(dml, info));
     return catalog_iceberg_io_of(&dml->catalog, session->who, NULL, query->arena, &dml->io, info);
 }

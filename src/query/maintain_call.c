@@ -343,6 +343,7 @@ static enum err run(struct maintain *call, const struct procedure *procedure, st
     if (has_table) {
         struct sql_name name;
         TRY(maintain_name(call, call->values[0].text, &name, info));
+        TRY(session_refuse_in_block(call->query->session, info));
         TRY(ddl_open(call->query, &name, &call->ddl, info));
     }
     TRY(procedure->run(call, info));

@@ -197,6 +197,7 @@ enum err maintain_register_table(struct maintain *call, struct errinfo *info)
         errinfo_hint(info, "Write catalog.namespace.table.");
         return ERR_NOT_FOUND;
     }
+    TRY(session_refuse_in_block(query->session, info));
     const struct catalog_iceberg *catalog = &attached->catalog;
     struct slice ns = name.schema.len > 0 ? name.schema : slice_of(query->session->default_schema);
     TRY(catalog_iceberg_locate(query->session->who, call->values[1].text, query->arena, &location,

@@ -1,5 +1,6 @@
 /* Names to readable relations: the only file that loads a relation for a query, and the only one
  * that decides whether a person may know of it. */
+#include "base/hash.h"
 #include "query/lake_int.h"
 #include "sql/scan.h"
 
@@ -605,18 +606,46 @@ static enum err find_memo(struct session *session, const struct identity *who, s
     return ERR_OK;
 }
 
+static enum err list_temps(struct session *session, struct arena *arena,
+                           struct catalog_system_input *input, struct errinfo *info)
+{
+    const struct temp_set *set = session_temp_set(session);
+    size_t count = set == NULL ? 0 : set->count;
+    struct relation *temps = arena_calloc(arena, count + 1, sizeof(*temps));
+    if (temps == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        temps[i] = (struct relation){.kind = RELATION_TEMP,
+                                     .name = {.schema = SLICE(TEMP_SCHEMA),
+                                              .name = set->tables[i]->name},
+                                     .uuid = set->tables[i]->uuid,
+                                     .columns = set->tables[i]->columns,
+                                     .column_count = set->tables[i]->column_count};
+    }
+    input->temps = temps;
+    input->temp_count = count;
+    return ERR_OK;
+}
+
 /* Everybody's rows of a system relation, as far as `who` may see them. */
 static enum err load_system(struct session *session, const struct identity *who,
-                            const struct sql_name *name, struct arena *arena,
+                            const struct sql_name *name, struct slice only, struct arena *arena,
                             struct relation *ret_relation, struct errinfo *info)
 {
     struct resolve_memo *memo;
+    struct catalog_system_input input;
     if (catalog_system_is_empty(name)) { /* whoever asks */
         static const struct catalog_system_input nobody = {0};
         return catalog_system_load(name, &nobody, arena, ret_relation, info);
     }
     TRY(find_memo(session, who, arena, &memo, info));
-    return catalog_system_load(name, &memo->input, arena, ret_relation, info);
+    input = memo->input;
+    input.only_catalog = only;
+    TRY(list_temps(session, arena, &input, info));
+    TRY(catalog_system_load(name, &input, arena, ret_relation, info));
+    ret_relation->version ^= only.len == 0 ? 0 : hash_xx64(only, 1);
+    return ERR_OK;
 }
 
 enum err resolve_number(struct session *session, const struct identity *who, const char *kind,
@@ -660,8 +689,8 @@ enum err resolve_give_all(const struct relation *relation, struct arena *arena,
 }
 
 static enum err resolve_system(struct session *session, const struct identity *who,
-                               const struct sql_name *name, bool needs_grant, struct arena *arena,
-                               struct resolved *out, struct errinfo *info)
+                               const struct sql_name *name, struct slice only, bool needs_grant,
+                               struct arena *arena, struct resolved *out, struct errinfo *info)
 {
     TRY(catalog_system_load(name, NULL, arena, out->relation, info));
     if (needs_grant && !resolve_is_admin(who)) {
@@ -669,9 +698,9 @@ static enum err resolve_system(struct session *session, const struct identity *w
         if (!out->effective.is_visible) {
             return ERR_OK;
         }
-        return load_system(session, who, name, arena, out->relation, info);
+        return load_system(session, who, name, only, arena, out->relation, info);
     }
-    TRY(load_system(session, who, name, arena, out->relation, info));
+    TRY(load_system(session, who, name, only, arena, out->relation, info));
     return resolve_give_all(out->relation, arena, &out->effective, info);
 }
 
@@ -681,6 +710,7 @@ static enum err resolve_system(struct session *session, const struct identity *w
 struct place {
     const struct attached *attached;
     struct sql_name name;
+    struct slice only; /* of information_schema: the catalog that it was asked of by name */
 };
 
 static enum err find_place(struct session *session, const struct identity *who,
@@ -693,8 +723,12 @@ static enum err find_place(struct session *session, const struct identity *who,
         place.name.catalog = slice_of(session->default_catalog);
     }
     /* Each database has information_schema and pg_catalog, which tell of the one that is asked in. */
-    if (is_own && slice_equal_fold(written->catalog, slice_of(session->default_catalog))) {
+    if (is_own && !is_moat(slice_of(session->default_catalog)) &&
+        slice_equal_fold(written->catalog, slice_of(session->default_catalog))) {
         place.name.catalog = (struct slice){0};
+        place.only = slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_INFORMATION))
+                         ? slice_of(session->default_catalog)
+                         : (struct slice){0};
     }
     if (!is_moat(place.name.catalog)) {
         TRY(attached_find(session, who, place.name.catalog, arena, &place.attached, info));
@@ -797,7 +831,7 @@ static enum err resolve_own(struct session *session, const struct identity *who,
     const struct sql_name *name = &place->name;
     struct system *system = session_store(session);
     if (catalog_system_find(name, &needs_grant)) {
-        TRY(resolve_system(session, who, name, needs_grant, arena, out, info));
+        TRY(resolve_system(session, who, name, place->only, needs_grant, arena, out, info));
     } else {
         /* Policy before listing: a location is looked at only for those who may know the table. */
         TRY(catalog_load(system, who, name, false, arena, out->relation, info));

@@ -226,13 +226,13 @@ enum err run_drop(struct query *query, const struct statement *statement, struct
     if (is_temp) {
         return ERR_OK;
     }
-    TRY(session_store_to_change(query->session, &system, info));
     if (statement->object_kind != OBJECT_USER && statement->object_kind != OBJECT_ROLE) {
         TRY(run_lake_target(query, &statement->name, &attached, info));
     }
     if (attached != NULL) {
         return run_lake_drop(query, statement, attached, info);
     }
+    TRY(session_store_to_change(query->session, &system, info));
     if (statement->is_purge) {
         return errinfo_set(info, ERR_UNSUPPORTED, NULL,
                            "PURGE is for tables of a lake: files that were registered are not "

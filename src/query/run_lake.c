@@ -27,7 +27,20 @@ enum err run_lake_target(struct query *query, const struct sql_name *written,
     *asked = **ret_attached;
     asked->catalog.remote.request_id = slice_of(query->id);
     *ret_attached = asked;
-    return session_refuse_in_block(session, info);
+    return ERR_OK;
+}
+
+enum err run_lake_to_change(struct query *query, const struct attached *attached,
+                            const struct attached **ret_attached, struct errinfo *info)
+{
+    struct attached *changed = arena_alloc(query->arena, sizeof(*changed));
+    if (changed == NULL) {
+        return errinfo_nomem(info);
+    }
+    *changed = *attached;
+    TRY(session_lake_to_change(query->session, &changed->catalog, &changed->catalog.block, info));
+    *ret_attached = changed;
+    return ERR_OK;
 }
 
 /* Errors point at the name. */
@@ -77,10 +90,28 @@ enum err run_lake_create_schema(struct query *query, const struct statement *sta
                                 const struct attached *attached, struct errinfo *info)
 {
     struct iceberg_property *properties;
+    struct iceberg_property *ignored;
+    size_t count;
+    bool is_at_once = false;
+    if (statement->if_not_exists &&
+        catalog_iceberg_properties(&attached->catalog, query->session->who, statement->name.name,
+                                   query->arena, &ignored, &count, NULL) == ERR_OK) {
+        return say(query, "it exists already");
+    }
+    if (session_refuse_in_block(query->session, info) != ERR_OK) {
+        const char *commit = config_text(query->session->config, CONFIG_LAKE_COMMIT);
+        is_at_once = strcmp(commit, "steps") == 0;
+        if (!is_at_once) {
+            return at_name(query, statement, ERR_INVALID, info);
+        }
+    }
     TRY(read_properties(query, statement, &properties, info));
     enum err err = catalog_iceberg_create_namespace(&attached->catalog, query->session->who,
                                                     statement->name.name, properties,
                                                     statement->option_count, info);
+    if (err == ERR_OK && is_at_once) {
+        return say(query, "the namespace is there now, whatever becomes of the transaction");
+    }
     return err == ERR_EXISTS && statement->if_not_exists ? say(query, "it exists already")
                                                          : at_name(query, statement, err, info);
 }
@@ -97,6 +128,7 @@ enum err run_alter_schema(struct query *query, const struct statement *statement
         errinfo_hint(info, "Write ALTER SCHEMA catalog.namespace SET (property = 'value').");
         return at_name(query, statement, ERR_UNSUPPORTED, info);
     }
+    TRY(session_refuse_in_block(query->session, info));
     TRY(read_properties(query, statement, &properties, info));
     return at_name(query, statement,
                    catalog_iceberg_set_properties(&attached->catalog, query->session->who,
@@ -159,6 +191,7 @@ enum err run_lake_register(struct query *query, const struct statement *statemen
 {
     struct slice location;
     const struct sql_name *name = &statement->name;
+    TRY(session_refuse_in_block(query->session, info));
     if (!statement->is_iceberg || statement->option_count > 0 || statement->or_replace) {
         (void)errinfo_set(info, ERR_INVALID, "22023",
                           "catalog \"%.*s\" takes Iceberg tables only, by their metadata file",
@@ -185,6 +218,9 @@ enum err run_lake_drop(struct query *query, const struct statement *statement,
                        const struct attached *attached, struct errinfo *info)
 {
     const struct sql_name *name = &statement->name;
+    if (statement->object_kind == OBJECT_SCHEMA || statement->is_purge) {
+        TRY(session_refuse_in_block(query->session, info));
+    }
     if (statement->object_kind == OBJECT_SCHEMA) {
         enum err err = drop_schema(query, statement, attached, info);
         return err == ERR_NOT_FOUND && statement->if_exists ? say(query, "it does not exist")
@@ -197,6 +233,7 @@ enum err run_lake_drop(struct query *query, const struct statement *statement,
         bool is_absent = err == ERR_NOT_FOUND && statement->if_exists;
         return is_absent ? say(query, "it does not exist") : at_name(query, statement, err, info);
     }
+    TRY(run_lake_to_change(query, attached, &attached, info));
     enum err err =
         statement->is_purge
             ? catalog_iceberg_purge(&attached->catalog, query->session->who, ns, name->name, info)
@@ -225,6 +262,7 @@ enum err run_lake_rename(struct query *query, const struct statement *statement,
                           SLICE_ARGS(attached->catalog.name));
         return at_name(query, statement, ERR_UNSUPPORTED, info);
     }
+    TRY(run_lake_to_change(query, attached, &attached, info));
     enum err err = catalog_iceberg_rename(&attached->catalog, query->session->who, ns, name->name,
                                           false, statement->new_name, info);
     if (err == ERR_NOT_FOUND) { /* ALTER TABLE also renames views */

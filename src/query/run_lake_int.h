@@ -8,6 +8,10 @@
 MUST_USE enum err run_lake_target(struct query *query, const struct sql_name *written,
                                   const struct attached **ret_attached, struct errinfo *info);
 
+/* The same to change tables and views in: with the transaction of the session, if there is one. */
+MUST_USE enum err run_lake_to_change(struct query *query, const struct attached *attached,
+                                     const struct attached **ret_attached, struct errinfo *info);
+
 MUST_USE enum err run_lake_create_schema(struct query *query, const struct statement *statement,
                                          const struct attached *attached, struct errinfo *info);
 /* CREATE SCHEMA ... WITH (properties), appended. */

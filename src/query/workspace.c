@@ -31,6 +31,7 @@ struct workspace {
     struct temp_set *temps;       /* held; NULL: none */
     struct temp_set *temps_begun; /* held: as they were when the block began */
     struct temp_quota *quota;     /* held */
+    char notice[160];             /* of the last COMMIT */
 };
 
 enum err workspace_new(struct workspace **ret_workspace, struct errinfo *info)
@@ -174,7 +175,9 @@ enum err session_lake_to_change(struct session *session, const struct catalog_ic
     }
     if (!has_lake_changes(workspace)) { /* it may have been of another catalog */
         catalog_iceberg_block_free(TAKE(workspace->lake));
-        TRY(catalog_iceberg_block_new(catalog, session->who, &workspace->lake, info));
+        const char *commit = config_text(session->config, CONFIG_LAKE_COMMIT);
+        TRY(catalog_iceberg_block_new(catalog, session->who, strcmp(commit, "steps") == 0,
+                                      &workspace->lake, info));
     }
     *ret_block = workspace->lake;
     return ERR_OK;
@@ -224,15 +227,18 @@ enum err session_refuse_in_block(const struct session *session, struct errinfo *
 
 /* ---- BEGIN, COMMIT, ROLLBACK ---- */
 
-static enum err end(struct session *session, bool is_commit, const char **ret_tag,
-                    struct errinfo *info)
+static enum err end(struct session *session, bool is_commit, const char **ret_notice,
+                    const char **ret_tag, struct errinfo *info)
 {
     struct workspace *workspace = session->workspace;
     enum err err = ERR_OK;
     is_commit = is_commit && !workspace->is_failed;
     if (is_commit && has_lake_changes(workspace)) {
         struct slice id = slice_of(session->query == NULL ? "" : session->query->id);
-        err = catalog_iceberg_block_commit(workspace->lake, id, info);
+        workspace->notice[0] = '\0';
+        err = catalog_iceberg_block_commit(workspace->lake, id, workspace->notice,
+                                           sizeof(workspace->notice), info);
+        *ret_notice = workspace->notice[0] == '\0' ? *ret_notice : workspace->notice;
     } else if (workspace->lake != NULL) {
         /* What cannot be removed is an orphan: nothing names it. */
         (void)catalog_iceberg_block_rollback(workspace->lake, 0);
@@ -329,7 +335,8 @@ enum err session_transaction(struct session *session, const struct statement *st
     case TRANSACTION_COMMIT:
     case TRANSACTION_ROLLBACK:
         *ret_notice = workspace->is_open ? NULL : "there is no transaction in progress";
-        return end(session, statement->transaction == TRANSACTION_COMMIT, ret_tag, info);
+        return end(session, statement->transaction == TRANSACTION_COMMIT, ret_notice, ret_tag,
+                   info);
     case TRANSACTION_SAVEPOINT:
     case TRANSACTION_RELEASE:
     case TRANSACTION_ROLLBACK_TO:

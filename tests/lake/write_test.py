@@ -296,7 +296,7 @@ def a_transaction_is_one_commit():
         time.sleep(1.5)
         anna.query("CREATE TABLE lake.w.tx2 (id BIGINT)")
         for second, code in ((f"INSERT INTO lake.w.tx2 VALUES (1)", "0A000"), (f"GRANT SELECT ON lake.w.tx2 TO ROLE reader", "0A000"),
-                             ("CREATE TABLE lake.w.tx3 (id BIGINT)", "25001")):
+                             ("CREATE TABLE lake.w.tx3 (id BIGINT)", "0A000")):
             anna.query("BEGIN")
             anna.query(f"INSERT INTO {table} VALUES (104)")
             refused(code, anna.query, second)

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""dbt-postgres on tables of a lake: a project of seeds, views, tables, three kinds of incremental models, both kinds of snapshots, tests, hooks and
+documentation, built twice, then over other sources.
+
+suite.py MOAT [CASE...]    ends with "N passed, N failed"; without dbt it says so and counts as skipped.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "wire"))
+from protocol import PASSWORD, Server, refused, run
+
+MOAT = sys.argv[1]
+CACHE = os.environ.get("MOAT_CACHE") or os.path.join(HERE, "..", "..", ".cache", "deps")
+DBT = os.environ.get("MOAT_DBT", os.path.join(CACHE, "venv-dbt", "bin", "dbt"))
+SETUP = f"CREATE USER dana PASSWORD '{PASSWORD}'; GRANT ROLE moat_admin TO dana"
+SOURCES = (
+    "CREATE SCHEMA lake.raw", "CREATE SCHEMA lake.marts",
+    "CREATE TABLE lake.raw.orders (id BIGINT, customer_id BIGINT, country VARCHAR, amount DECIMAL(12,2), status VARCHAR, updated_at TIMESTAMP)",
+    "CREATE TABLE lake.raw.customers (id BIGINT, name VARCHAR, city VARCHAR)",
+    "INSERT INTO lake.raw.orders VALUES (1, 1, 'DE', 10.5, 'open', '2024-01-01 10:00'), (2, 1, 'FR', 20, 'paid', '2024-01-02 10:00'), "
+    "(3, 2, 'DE', 5, 'sent', '2024-01-03 10:00')",
+    "INSERT INTO lake.raw.customers VALUES (1, 'Ann', 'Oslo'), (2, 'Bo', 'Kiel'), (3, 'Cy', 'Nice')",
+)
+CHANGES = (  # one order changes, one is new; one customer moves, one goes
+    "UPDATE lake.raw.orders SET status = 'paid', amount = 11.5, updated_at = TIMESTAMP '2024-02-01 10:00' WHERE id = 1",
+    "INSERT INTO lake.raw.orders VALUES (4, 3, 'SE', 7.25, 'open', '2024-02-02 10:00')",
+    "UPDATE lake.raw.customers SET city = 'Bonn' WHERE id = 2",
+    "DELETE FROM lake.raw.customers WHERE id = 3",
+)
+TABLES = {  # what is compared from run to run, in an order of its own
+    "countries": "SELECT * FROM lake.marts.countries ORDER BY 1", "stg_orders": "SELECT * FROM lake.marts.stg_orders ORDER BY 1",
+    "country_totals": "SELECT * FROM lake.marts.country_totals ORDER BY 1", "order_log": "SELECT * FROM lake.marts.order_log ORDER BY 1, 3",
+    "orders_replaced": "SELECT * FROM lake.marts.orders_replaced ORDER BY 1", "orders_merged": "SELECT * FROM lake.marts.orders_merged ORDER BY 1",
+    "orders_by_time": "SELECT id, status, dbt_valid_from, dbt_valid_to FROM lake.marts.orders_by_time ORDER BY 1, 3",
+    "customers_by_value": "SELECT id, city, (dbt_valid_to IS NULL)::VARCHAR FROM lake.marts.customers_by_value ORDER BY 1, 2",
+}
+
+
+class Project:
+    def __init__(self, server, folder, options="", threads=2):
+        self.server, self.folder = server, os.path.join(folder, "project")
+        shutil.copytree(os.path.join(HERE, "project"), self.folder)
+        with open(os.path.join(self.folder, "profiles.yml"), "w") as file:
+            file.write(f"shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, port: {server.port}, user: dana, "
+                       f"password: '{PASSWORD}', dbname: lake, schema: marts, threads: {threads}{options}}}\n")
+
+    def dbt(self, *arguments, succeeds=True, environment=None):
+        done = subprocess.run([DBT, "--no-use-colors", *arguments, "--profiles-dir", self.folder, "--project-dir", self.folder],
+                              capture_output=True, text=True, timeout=600,
+                              env={**os.environ, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "0", **(environment or {})})
+        assert (done.returncode == 0) == succeeds, done.stdout[-6000:] + done.stderr
+        return done.stdout
+
+    def query(self, sql):
+        with self.server.connect(user="dana") as client:
+            return client.query(sql)
+
+    def rows(self):
+        return {name: self.query(sql) for name, sql in TABLES.items()}
+
+
+@contextmanager
+def on_files(options="", threads=2):
+    """A lake whose catalog is a file."""
+    with tempfile.TemporaryDirectory(prefix="moat-dbt-") as folder, Server(MOAT, setup=SETUP) as server:
+        with server.connect(user="dana") as client:
+            client.query(f"ATTACH '{server.folder}/lake.db' AS lake (TYPE iceberg_local, CREATE true)")
+            for statement in SOURCES:
+                client.query(statement)
+        yield Project(server, folder, options, threads)
+
+
+def build_twice_then_after_changes(project, environment=None):
+    project.dbt("build", environment=environment)
+    first = project.rows()
+    assert [row[:2] for row in first["countries"]] == [["DE", "Germany"], ["FR", "France"], ["NO", "Norway, the Kingdom of"], ["SE", "Sweden"],
+                                                       ["XX", "it's"]], first["countries"]
+    assert [row[0::2] for row in first["country_totals"] if row[2] != "0"] == [["DE", "2"], ["FR", "1"]], first["country_totals"]
+    assert len(first["orders_merged"]) == len(first["orders_by_time"]) == 3
+    project.dbt("build", environment=environment)
+    assert project.rows() == first, (first, project.rows())
+    for statement in CHANGES:
+        project.query(statement)
+    project.dbt("build", environment=environment)
+    now = project.rows()
+    assert [row[0] for row in now["orders_merged"]] == ["1", "2", "3", "4"] and now["orders_merged"][0][3:5] == ["11.50", "paid"], now["orders_merged"]
+    assert [row[:5] for row in now["orders_replaced"]] == [row[:5] for row in now["orders_merged"]]
+    assert [row[0] for row in now["order_log"]] == ["1", "1", "2", "3", "4"], now["order_log"]  # 1 twice: it only adds
+    times = now["orders_by_time"]
+    assert [row[0] for row in times] == ["1", "1", "2", "3", "4"], times
+    assert times[0][1:] == ["open", "2024-01-01 10:00:00", "2024-02-01 10:00:00"] and times[1][3] is None, times
+    assert now["customers_by_value"] == [["1", "Oslo", "true"], ["2", "Bonn", "true"], ["2", "Kiel", "false"], ["3", "Nice", "false"]], now["customers_by_value"]
+    names = {row[0] for row in project.query("SELECT tablename FROM pg_tables UNION ALL SELECT viewname FROM pg_views")}
+    assert not [name for name in names if "__dbt_" in name], names
+
+
+def in_transactions():
+    with on_files() as project:
+        build_twice_then_after_changes(project)
+
+
+def each_statement_by_itself():
+    """dbt-postgres without BEGIN and COMMIT: `autocommit` of its profile, and its flag that takes it at its word."""
+    with on_files(", autocommit: true") as project:
+        path = os.path.join(project.folder, "dbt_project.yml")
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text.replace("flags:\n", "flags:\n  postgres_skip_autocommit_transaction_statements: true\n"))
+        build_twice_then_after_changes(project)
+
+
+def documentation():
+    with on_files() as project:
+        project.dbt("build")
+        project.dbt("docs", "generate")
+        with open(os.path.join(project.folder, "target", "catalog.json")) as file:
+            catalog = json.load(file)
+        assert catalog["errors"] is None, catalog["errors"]
+        staged, totals = catalog["nodes"]["model.shop.stg_orders"], catalog["nodes"]["model.shop.country_totals"]
+        assert staged["metadata"]["type"] == "VIEW" and staged["metadata"]["comment"] == "Orders, renamed.", staged
+        assert staged["columns"]["order_id"]["comment"] == "Number of the order.", staged
+        assert totals["metadata"]["type"] == "BASE TABLE" and totals["metadata"]["comment"] == "What each country's orders come to.", totals
+        assert totals["columns"]["code"]["comment"] == "Of ISO 3166.", totals
+        assert "source.shop.raw.orders" in catalog["sources"], catalog["sources"].keys()
+
+
+def a_model_that_fails_changes_nothing():
+    with on_files() as project:
+        project.dbt("build")
+        first = project.rows()
+        with open(os.path.join(project.folder, "models/marts/country_totals.sql"), "w") as file:
+            file.write("{{ config(post_hook='select nonsense') }} select 'ZZ' as code, 'none' as name, 1 as orders, 1 as total")
+        project.dbt("run", "--select", "country_totals", succeeds=False)
+        assert project.rows() == first
+
+
+if shutil.which(DBT) is None:
+    print("skipped: there is no dbt (tools/deps install interop)")
+    sys.exit(77)
+sys.exit(run([in_transactions, each_statement_by_itself, documentation, a_model_that_fails_changes_nothing], sys.argv[2:]))
