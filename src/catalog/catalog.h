@@ -118,7 +118,7 @@ struct catalog_system_input {
     const struct slice *settings_json; /* rows of moat_system.settings as JSON lines */
     struct slice default_catalog;      /* of names without one: pg_catalog's database */
     struct slice default_schema;
-    struct slice only_catalog; /* information_schema of this one alone; empty: of all */
+    struct slice only_catalog;    /* information_schema of this one alone; empty: of all */
     const struct relation *temps; /* the temporary tables of the session that asks */
     size_t temp_count;
     /* Asked only by who needs it; NULL: nobody is connected. */

@@ -166,8 +166,7 @@ static struct found find_by(const struct catalog_iceberg_block *block, struct sl
         bool was_so = equal(step->from, found.name);
         bool is_so = equal(step->to, found.name);
         if (step->kind == STEP_CREATE && is_so) {
-            return (struct found){
-                .is_named = true, .born = i, .ns = step->ns, .name = step->name};
+            return (struct found){.is_named = true, .born = i, .ns = step->ns, .name = step->name};
         }
         if (step->kind == STEP_RENAME && is_so) {
             found.ns = step->ns;
@@ -254,8 +253,8 @@ enum err iceberg_block__find(const struct catalog_iceberg *catalog, struct slice
 }
 
 enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct slice asked,
-                             struct slice own, struct arena *arena, struct catalog_iceberg_table *table,
-                             struct errinfo *info)
+                             struct slice own, struct arena *arena,
+                             struct catalog_iceberg_table *table, struct errinfo *info)
 {
     if (!is_of_catalog(catalog)) {
         return ERR_OK;
@@ -272,8 +271,7 @@ enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct slice
         return ERR_OK;
     }
     TRY(show(step, arena, table, info));
-    bool is_same =
-        slice_equal(table->name.is_view ? table->view.uuid : table->metadata.uuid, uuid);
+    bool is_same = slice_equal(table->name.is_view ? table->view.uuid : table->metadata.uuid, uuid);
     return is_same ? ERR_OK
                    : errinfo_set(info, ERR_BUSY, "40001",
                                  "table \"%.*s\" was replaced by another one meanwhile",
@@ -357,10 +355,11 @@ static enum err not_at_once(const struct catalog_iceberg_block *block, struct sl
                       "\"%.*s\" would make this transaction more than catalog \"%.*s\" does at "
                       "one stroke",
                       SLICE_ARGS(name), SLICE_ARGS(block->catalog.name));
-    errinfo_hint(info, "COMMIT first, or SET lake.commit = 'steps': then COMMIT asks for one thing "
-                       "after the other, and says so. Catalogs of type iceberg_local do all at "
-                       "once, catalogs that list \"transactions/commit\" all changes of tables that "
-                       "are there.");
+    errinfo_hint(info,
+                 "COMMIT first, or SET lake.commit = 'steps': then COMMIT asks for one thing "
+                 "after the other, and says so. Catalogs of type iceberg_local do all at "
+                 "once, catalogs that list \"transactions/commit\" all changes of tables that "
+                 "are there.");
     return ERR_UNSUPPORTED;
 }
 
@@ -450,8 +449,7 @@ static enum err base_of(const struct catalog_iceberg *catalog, const struct iden
     if (found->is_gone) {
         return no_name(name, false, info);
     }
-    const struct iceberg_step *before =
-        latest(catalog->block, found->born, found->ns, found->name);
+    const struct iceberg_step *before = latest(catalog->block, found->born, found->ns, found->name);
     if (before == NULL) {
         return iceberg_catalog__document(catalog, who, found->ns, found->name, arena,
                                          &update->location, &update->document, info);

@@ -47,10 +47,9 @@ static enum err add_change(struct iceberg_effect *effect, const struct iceberg_s
         effect->updates = step->updates;
         return ERR_OK;
     }
-    char *both =
-        arena_printf(arena, "%.*s,%.*s", (int)(before.len - 1), before.ptr,
-                     (int)(step->updates.len == 0 ? 0 : step->updates.len - 1),
-                     step->updates.len == 0 ? "" : step->updates.ptr + 1);
+    char *both = arena_printf(arena, "%.*s,%.*s", (int)(before.len - 1), before.ptr,
+                              (int)(step->updates.len == 0 ? 0 : step->updates.len - 1),
+                              step->updates.len == 0 ? "" : step->updates.ptr + 1);
     if (both == NULL) {
         return errinfo_nomem(info);
     }
@@ -222,8 +221,7 @@ static enum err commit_one(struct steps *s, const struct iceberg_effect *effect)
 /* Changes of tables that were there: together where the catalog does that. */
 static enum err commit_tables(struct steps *s)
 {
-    struct catalog_iceberg_change *changes =
-        arena_calloc(s->arena, s->count + 1, sizeof(*changes));
+    struct catalog_iceberg_change *changes = arena_calloc(s->arena, s->count + 1, sizeof(*changes));
     size_t count = 0;
     bool can = false;
     if (changes == NULL) {

@@ -25,8 +25,8 @@ struct iceberg_step {
     size_t born;
     struct slice ns, name;
     bool is_view;
-    struct slice from, to; /* what it was called until then, and is from then on */
-    struct slice uuid;     /* of what is renamed or dropped */
+    struct slice from, to;              /* what it was called until then, and is from then on */
+    struct slice uuid;                  /* of what is renamed or dropped */
     struct slice requirements, updates; /* of a table */
     struct slice document, location;
     int64_t now_ms;

@@ -218,12 +218,11 @@ static enum err prepare(struct commit *c, const struct iceberg_effect *effect)
     if (effect->is_view) {
         char uuid[UUID_TEXT_BYTES];
         TRY(iceberg_view_parse(effect->document, c->arena, &view, c->info));
-        char *path =
-            uuid_new(uuid) != ERR_OK
-                ? NULL
-                : arena_printf(c->arena, "%.*s/metadata/%05d-%s.metadata.json",
-                               (int)view.location.len, view.location.ptr,
-                               view.current_version_id, uuid);
+        char *path = uuid_new(uuid) != ERR_OK
+                         ? NULL
+                         : arena_printf(c->arena, "%.*s/metadata/%05d-%s.metadata.json",
+                                        (int)view.location.len, view.location.ptr,
+                                        view.current_version_id, uuid);
         buf_append_slice(&c->text, effect->document);
         c->location = slice_of(path == NULL ? "" : path);
         TRY(path == NULL || buf_failed(&c->text) ? errinfo_nomem(c->info) : ERR_OK);
@@ -290,12 +289,11 @@ static enum err take_name(struct commit *c, struct iceberg_db *db,
         TRY(change_row(c, db, "UPDATE iceberg_tables SET table_name = ?5" OF_ROW, aside,
                        effect->final));
     }
-    return !effect->is_changed
-               ? ERR_OK
-               : change_row(c, db,
-                            "UPDATE iceberg_tables SET metadata_location = ?5, "
-                            "previous_metadata_location = ?4" OF_ROW,
-                            effect->final, c->location);
+    return !effect->is_changed ? ERR_OK
+                               : change_row(c, db,
+                                            "UPDATE iceberg_tables SET metadata_location = ?5, "
+                                            "previous_metadata_location = ?4" OF_ROW,
+                                            effect->final, c->location);
 }
 
 static enum err turn_rows(struct commit *commits, struct iceberg_db *db,

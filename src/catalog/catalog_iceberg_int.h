@@ -168,8 +168,8 @@ MUST_USE enum err iceberg_block__find(const struct catalog_iceberg *catalog, str
 /* What its catalog has, as the transaction changed it; it was asked for by a name, and found by
  * its `own`. */
 MUST_USE enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct slice asked,
-                                      struct slice own, struct arena *arena, struct catalog_iceberg_table *table,
-                                      struct errinfo *info);
+                                      struct slice own, struct arena *arena,
+                                      struct catalog_iceberg_table *table, struct errinfo *info);
 /* The catalog's names as the transaction has them; `ns` empty: of all namespaces. */
 MUST_USE enum err iceberg_block__list(const struct catalog_iceberg *catalog, struct slice ns,
                                       struct iceberg_name_list *list, struct errinfo *info);

@@ -435,7 +435,8 @@ TEST(catalog_iceberg, a_transaction_is_seen_by_itself_until_it_commits)
     struct catalog_iceberg inside = f.catalog;
     struct iceberg_output output;
     char *object = io_join(f.arena, f.folder, "t/data/one.parquet");
-    CHECK_OK(catalog_iceberg_block_new(&f.catalog, f.owner, &inside.block, &f.info));
+    char notice[80] = "";
+    CHECK_OK(catalog_iceberg_block_new(&f.catalog, f.owner, false, &inside.block, &f.info));
     CHECK(!catalog_iceberg_block_has_changes(inside.block));
     CHECK_OK(set_note(&f, &inside, "first"));
     check_note(&f, &inside, "first");
@@ -450,9 +451,9 @@ TEST(catalog_iceberg, a_transaction_is_seen_by_itself_until_it_commits)
     CHECK(!io_exists(object));
     check_note(&f, &inside, "first");
     CHECK_OK(set_note(&f, &inside, "third"));
-    CHECK_ERR(ERR_UNSUPPORTED,
-              catalog_iceberg_borrow(&inside, f.owner, SLICE("sales"), SLICE("other"), &f.info));
-    CHECK_OK(catalog_iceberg_block_commit(inside.block, SLICE(""), &f.info));
+    CHECK_OK(catalog_iceberg_borrow(&inside, f.owner, SLICE("sales"), SLICE("other"), &f.info));
+    CHECK_OK(
+        catalog_iceberg_block_commit(inside.block, SLICE(""), notice, sizeof(notice), &f.info));
     check_note(&f, &f.catalog, "third");
     CHECK(!catalog_iceberg_block_has_changes(inside.block));
     catalog_iceberg_block_free(inside.block);
@@ -467,13 +468,16 @@ TEST(catalog_iceberg, a_transaction_survives_want_of_memory)
     SWEEP_ALLOC(fault)
     {
         struct catalog_iceberg inside = f.catalog;
-        enum err err = catalog_iceberg_block_new(&f.catalog, f.owner, &inside.block, &f.info);
+        char notice[80] = "";
+        enum err err =
+            catalog_iceberg_block_new(&f.catalog, f.owner, false, &inside.block, &f.info);
         if (err == ERR_OK) {
             err = set_note(&f, &inside, "swept");
             CHECK(catalog_iceberg_block_has_changes(inside.block) == (err == ERR_OK));
         }
         if (err == ERR_OK) {
-            err = catalog_iceberg_block_commit(inside.block, SLICE(""), &f.info);
+            err = catalog_iceberg_block_commit(inside.block, SLICE(""), notice, sizeof(notice),
+                                               &f.info);
         }
         CHECK(err == ERR_OK || fault.fired);
         catalog_iceberg_block_free(inside.block);

@@ -156,10 +156,9 @@ static enum err put_in_block(const struct catalog_iceberg *catalog, const struct
         TRY(iceberg_view_change(&view, before, arena, &text, info));
     }
     TRY(buf_failed(&text) ? errinfo_nomem(info) : ERR_OK);
-    return iceberg_block__add_view(
-        catalog, change->ns, change->name, change->before == NULL,
-        change->before == NULL ? view.uuid : change->before->uuid, buf_slice(&text), view.now_ms,
-        info);
+    return iceberg_block__add_view(catalog, change->ns, change->name, change->before == NULL,
+                                   change->before == NULL ? view.uuid : change->before->uuid,
+                                   buf_slice(&text), view.now_ms, info);
 }
 
 enum err iceberg_view__put_document(const struct catalog_iceberg *catalog,

@@ -125,7 +125,9 @@ static enum err print_update(const struct dml *dml, const struct statement *stat
     }
     buf_append_str(&out->sql, " FROM ");
     dml_print_name(statement, &out->sql);
-    buf_printf(&out->sql, " AS %s", alias);
+    if (statement->alias.len > 0) { /* else columns may have all of the table's name before them */
+        buf_printf(&out->sql, " AS %s", alias);
+    }
     if (statement->using_list.len > 0) {
         buf_append_str(&out->sql, ", ");
         dml_text_part(out, statement->using_list);

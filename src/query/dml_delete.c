@@ -6,12 +6,20 @@
 #include "query/policy_int.h"
 #include "sql/scan.h"
 
+/* Without one, columns may be written with all of the table's name before them. */
+static void print_alias(const struct statement *statement, struct buf *out)
+{
+    if (statement->alias.len > 0) {
+        buf_append_str(out, " AS ");
+        sql_quote_name(out, statement->alias);
+    }
+}
+
 void dml_print_from(const struct statement *statement, struct buf *out)
 {
     buf_append_str(out, " FROM ");
     dml_print_name(statement, out);
-    buf_append_str(out, " AS ");
-    sql_quote_name(out, dml_alias(statement));
+    print_alias(statement, out);
     if (statement->using_list.len > 0) {
         buf_append_str(out, ", ");
         buf_append_slice(out, statement->using_list);
@@ -24,8 +32,7 @@ static void print_where(const struct statement *statement, struct dml_text *out)
 {
     buf_append_str(&out->sql, " FROM ");
     dml_print_name(statement, &out->sql);
-    buf_append_str(&out->sql, " AS ");
-    sql_quote_name(&out->sql, dml_alias(statement));
+    print_alias(statement, &out->sql);
     if (statement->using_list.len > 0) {
         buf_append_str(&out->sql, ", ");
         dml_text_part(out, statement->using_list);

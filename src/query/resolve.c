@@ -616,12 +616,12 @@ static enum err list_temps(struct session *session, struct arena *arena,
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < count; i++) {
-        temps[i] = (struct relation){.kind = RELATION_TEMP,
-                                     .name = {.schema = SLICE(TEMP_SCHEMA),
-                                              .name = set->tables[i]->name},
-                                     .uuid = set->tables[i]->uuid,
-                                     .columns = set->tables[i]->columns,
-                                     .column_count = set->tables[i]->column_count};
+        temps[i] =
+            (struct relation){.kind = RELATION_TEMP,
+                              .name = {.schema = SLICE(TEMP_SCHEMA), .name = set->tables[i]->name},
+                              .uuid = set->tables[i]->uuid,
+                              .columns = set->tables[i]->columns,
+                              .column_count = set->tables[i]->column_count};
     }
     input->temps = temps;
     input->temp_count = count;
