@@ -11,7 +11,10 @@
 
 struct dml_file {
     struct slice location;
-    struct catalog_iceberg_file *file;
+    struct catalog_iceberg_file *file; /* while it is written */
+    bool is_there;                     /* in the store, or perhaps */
+    bool is_whole;
+    bool has_rows; /* the engine says so: it is the table's, once that is committed */
 };
 
 /* ---- the table ---- */
@@ -94,6 +97,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     struct resolved resolved;
     *dml = (struct dml){.query = query, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
+    pthread_mutex_init(&dml->finishing, NULL);
     TRY(dml_find(query->session, name, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
     const struct lake_table *table = relation->lake;
@@ -114,6 +118,7 @@ enum err dml_open_new(struct query *query, const struct attached *attached,
     struct session *session = query->session;
     *dml = (struct dml){.query = query, .attached = attached, .name = name->name, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
+    pthread_mutex_init(&dml->finishing, NULL);
     dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
     TRY(session_refuse_in_block(session, info));
     TRY(open_catalog(dml, info));
@@ -179,6 +184,19 @@ static enum err open_file(struct dml *dml, size_t index, struct dml_file **ret_f
     return ERR_OK;
 }
 
+/* As soon as it is whole, so that a statement may write more files than can be open. One at a time:
+ * the transaction's list of them has no lock. */
+static enum err finish_file(struct dml *dml, struct dml_file *file, struct errinfo *info)
+{
+    pthread_mutex_lock(&dml->finishing);
+    file->is_there = true; /* perhaps, after an error */
+    enum err err = catalog_iceberg_file_finish(file->file, info);
+    pthread_mutex_unlock(&dml->finishing);
+    catalog_iceberg_file_close(TAKE(file->file));
+    file->is_whole = err == ERR_OK;
+    return err;
+}
+
 static enum err write_sink(void *context, size_t index, const void *bytes, size_t len,
                            struct errinfo *info)
 {
@@ -188,10 +206,11 @@ static enum err write_sink(void *context, size_t index, const void *bytes, size_
     enum err err = open_file(dml, index, &file, info);
     pthread_mutex_unlock(&dml->lock);
     TRY(err);
-    if (file->file == NULL) { /* it failed before */
+    if (file->file == NULL) { /* it failed before, or was whole */
         return errinfo_set(info, ERR_IO, NULL, "a data file could not be opened");
     }
-    return catalog_iceberg_file_append(file->file, (struct slice){bytes, len}, info);
+    return len > 0 ? catalog_iceberg_file_append(file->file, (struct slice){bytes, len}, info)
+                   : finish_file(dml, file, info);
 }
 
 /* ---- running ---- */
@@ -288,12 +307,11 @@ static enum err finish_files(struct dml *dml, struct errinfo *info)
     for (size_t i = 0; i < dml->written.count; i++) {
         const struct lake_written *written = &dml->written.files[i];
         struct dml_file *file = written->sink < dml->file_count ? dml->files[written->sink] : NULL;
-        if (file == NULL || file->file == NULL) {
+        if (file == NULL || !file->is_whole) {
             return errinfo_set(info, ERR_INTERNAL, NULL,
                                "the engine says that it wrote a file which it did not");
         }
-        TRY(query_check_cancelled(dml->query, info));
-        TRY(catalog_iceberg_file_finish(file->file, info));
+        file->has_rows = true;
         struct iceberg_file *added = &dml->added[dml->added_count++];
         *added = written->file;
         added->path = file->location;
@@ -352,6 +370,18 @@ enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, struct errin
     return finish_files(dml, info);
 }
 
+static void close_file(struct dml *dml, struct dml_file *file)
+{
+    if (file == NULL) {
+        return;
+    }
+    catalog_iceberg_file_close(file->file);
+    bool is_needed = file->has_rows && (dml->is_committed || dml->is_unknown);
+    if (file->is_there && !is_needed) {
+        dml_discard(dml, file->location);
+    }
+}
+
 void dml_close(struct dml *dml)
 {
     /* The engine may still write: it is stopped before its sinks go. What was read is in `access`,
@@ -359,15 +389,7 @@ void dml_close(struct dml *dml)
     dml_stop(dml);
     access_close(TAKE(dml->rewriting));
     for (size_t i = 0; i < dml->file_count; i++) {
-        if (dml->files[i] != NULL) {
-            catalog_iceberg_file_close(dml->files[i]->file);
-        }
-    }
-    for (size_t i = 0; i < dml->written.count && !dml->is_committed && !dml->is_unknown; i++) {
-        size_t sink = dml->written.files[i].sink;
-        if (sink < dml->file_count && dml->files[sink] != NULL) {
-            dml_discard(dml, dml->files[sink]->location);
-        }
+        close_file(dml, dml->files[i]);
     }
     for (size_t i = 0; i < dml->delete_location_count && !dml->is_committed && !dml->is_unknown;
          i++) {
@@ -377,4 +399,5 @@ void dml_close(struct dml *dml)
     catalog_iceberg_return(&dml->catalog);
     mem_free(dml->files);
     pthread_mutex_destroy(&dml->lock);
+    pthread_mutex_destroy(&dml->finishing);
 }

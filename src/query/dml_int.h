@@ -39,6 +39,7 @@ struct dml {
     size_t delete_location_count;
     struct slice data_folder;
     pthread_mutex_t lock; /* of `files` */
+    pthread_mutex_t finishing;
     struct dml_file **files;
     size_t file_count;
     struct lake_written_list written;
