@@ -118,12 +118,11 @@ static void write_schemas(struct buf *sql, int depth, const char *schema)
                             "s.schema_name"
                           : "");
     write_like(sql, "s.schema_name", schema);
-    buf_printf(sql, " GROUP BY ALL), st AS (SELECT CAST([] AS STRUCT(db_schema_name VARCHAR, "
-                    "db_schema_tables %s)[]) AS none) ",
+    buf_printf(sql, " GROUP BY ALL), n AS (SELECT DISTINCT catalog_name, CAST([] AS "
+                    "STRUCT(db_schema_name VARCHAR, db_schema_tables %s)[]) AS none FROM "
+                    "information_schema.schemata) ",
                buf_cstr(&type));
-    if (buf_failed(&type)) {
-        sql->failed = true;
-    }
+    sql->failed = sql->failed || buf_failed(&type);
 }
 
 static AdbcStatusCode get_objects(struct AdbcConnection *connection, int depth, const char *catalog,
@@ -146,13 +145,12 @@ static AdbcStatusCode get_objects(struct AdbcConnection *connection, int depth, 
     }
     write_schemas(&sql, depth, schema);
     buf_printf(&sql,
-               "SELECT k.catalog_name, %s AS catalog_db_schemas FROM (SELECT DISTINCT catalog_name "
-               "FROM information_schema.schemata) k CROSS JOIN st LEFT JOIN s ON s.catalog_name = "
-               "k.catalog_name WHERE true",
-               depth == ADBC_OBJECT_DEPTH_CATALOGS ? "CASE WHEN false THEN st.none END"
-                                                   : "coalesce(s.schemas, st.none)");
-    write_like(&sql, "k.catalog_name", catalog);
-    buf_append_str(&sql, " ORDER BY k.catalog_name");
+               "SELECT n.catalog_name, %s AS catalog_db_schemas FROM n LEFT JOIN s ON "
+               "s.catalog_name = n.catalog_name WHERE true",
+               depth == ADBC_OBJECT_DEPTH_CATALOGS ? "CASE WHEN false THEN n.none END"
+                                                   : "coalesce(s.schemas, n.none)");
+    write_like(&sql, "n.catalog_name", catalog);
+    buf_append_str(&sql, " ORDER BY n.catalog_name");
     return ask(connection, &sql, out, error);
 }
 
