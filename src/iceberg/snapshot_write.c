@@ -28,7 +28,9 @@ struct producer {
     struct slice *locations;
     size_t location_count, location_capacity;
     struct write_paths removed; /* and which of them were found */
+    struct write_paths replaced;
     struct write_tally tally;
+    size_t merged_count;
     enum avro_output_codec codec;
     struct errinfo *info;
 };
@@ -158,17 +160,22 @@ struct entries {
     bool has_removed;
 };
 
+/* What only tells of a data file goes with it, or with what is written in its place. */
+static bool goes(struct producer *p, const struct iceberg_file *file)
+{
+    if (file->content == ICEBERG_DATA) {
+        return write__paths_find(&p->removed, file->path, true);
+    }
+    return file->content == ICEBERG_POSITION_DELETES && file->referenced_data_file.ptr != NULL &&
+           (write__paths_find(&p->removed, file->referenced_data_file, false) ||
+            write__paths_find(&p->replaced, file->referenced_data_file, false));
+}
+
 static enum err keep_entry(struct producer *p, struct entries *entries, struct arena *arena,
                            const struct iceberg_file *file)
 {
     bool is_removed = p->change->removes_all;
-    if (!is_removed && p->change->removed_count > 0) {
-        /* A vector of a removed file goes with it. */
-        bool is_vector = file->content != ICEBERG_DATA && file->format == ICEBERG_PUFFIN;
-        is_removed =
-            write__paths_find(&p->removed, is_vector ? file->referenced_data_file : file->path,
-                              !is_vector && file->content == ICEBERG_DATA);
-    }
+    is_removed = is_removed || goes(p, file);
     if (entries->count == entries->capacity) {
         size_t capacity = entries->capacity == 0 ? 64 : entries->capacity * 2;
         struct iceberg_file *grown = arena_calloc(arena, capacity, sizeof(*grown));
@@ -194,15 +201,30 @@ static enum err keep_entry(struct producer *p, struct entries *entries, struct a
     return ERR_OK;
 }
 
-static enum err rewrite_manifest(struct producer *p, const struct iceberg_manifest *manifest)
+static enum err read_entries(struct producer *p, const struct iceberg_manifest *manifest,
+                             struct entries *entries, struct arena *arena)
 {
     static const struct iceberg_manifest_want all = {.all_metrics = true};
-    struct arena *arena CLEANUP(arena_cleanup) = arena_new(p->arena, "manifest", 0);
     struct buf bytes CLEANUP(buf_fini) = {0};
     struct iceberg_manifest_reader *reader CLEANUP(iceberg_manifest_cleanup) = NULL;
-    struct entries entries = {0};
     const struct iceberg_io *io = p->change->io;
     const struct iceberg_file *file;
+    TRY(io->read_all(io->context, manifest->path, (uint64_t)manifest->length_bytes, 0, &bytes,
+                     p->info));
+    TRY(iceberg_manifest_open(buf_slice(&bytes), manifest, p->metadata, &all, &reader, p->info));
+    for (;;) {
+        TRY(iceberg_manifest_next(reader, &file, p->info));
+        if (file == NULL) {
+            return ERR_OK;
+        }
+        TRY(keep_entry(p, entries, arena, file));
+    }
+}
+
+static enum err rewrite_manifest(struct producer *p, const struct iceberg_manifest *manifest)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(p->arena, "manifest", 0);
+    struct entries entries = {0};
     const struct iceberg_spec *spec = iceberg_metadata_spec(p->metadata, manifest->spec_id);
     if (arena == NULL) {
         return errinfo_nomem(p->info);
@@ -211,16 +233,7 @@ static enum err rewrite_manifest(struct producer *p, const struct iceberg_manife
         return errinfo_set(p->info, ERR_CORRUPT, NULL, "a manifest is of spec %d, which is not one",
                            manifest->spec_id);
     }
-    TRY(io->read_all(io->context, manifest->path, (uint64_t)manifest->length_bytes, 0, &bytes,
-                     p->info));
-    TRY(iceberg_manifest_open(buf_slice(&bytes), manifest, p->metadata, &all, &reader, p->info));
-    for (;;) {
-        TRY(iceberg_manifest_next(reader, &file, p->info));
-        if (file == NULL) {
-            break;
-        }
-        TRY(keep_entry(p, &entries, arena, file));
-    }
+    TRY(read_entries(p, manifest, &entries, arena));
     if (!entries.has_removed) {
         return add_manifest(p, manifest);
     }
@@ -230,8 +243,70 @@ static enum err rewrite_manifest(struct producer *p, const struct iceberg_manife
 static bool may_hold_removed(const struct producer *p, const struct iceberg_manifest *manifest)
 {
     bool has_live = manifest->added_files != 0 || manifest->existing_files != 0;
-    bool is_asked = p->change->removes_all || p->change->removed_count > 0;
+    bool is_asked = p->change->removes_all || p->change->removed_count > 0 ||
+                    (p->change->replaced_count > 0 && manifest->is_deletes);
     return has_live && is_asked;
+}
+
+/* ---- merging ---- */
+
+static bool is_of_group(const struct iceberg_manifest *manifest, int32_t spec_id, bool is_deletes)
+{
+    bool has_live = manifest->added_files != 0 || manifest->existing_files != 0;
+    return has_live && manifest->spec_id == spec_id && manifest->is_deletes == is_deletes;
+}
+
+/* The manifests from `first` on whose bytes together are about what is wanted, as one; at least one
+ * of them. `ret_next`: the first that is not taken. */
+static enum err merge_some(struct producer *p, const struct iceberg_spec *spec, bool is_deletes,
+                           const struct iceberg_manifest *manifests, size_t count, size_t first,
+                           size_t *ret_next)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(p->arena, "manifests", 0);
+    struct entries entries = {0};
+    int64_t bytes = 0;
+    size_t taken = 0;
+    size_t end = first;
+    if (arena == NULL) {
+        return errinfo_nomem(p->info);
+    }
+    while (end < count) {
+        bool is_one = is_of_group(&manifests[end], spec->id, is_deletes);
+        if (is_one && taken > 0 && bytes + manifests[end].length_bytes > p->change->merged_bytes) {
+            break;
+        }
+        bytes += is_one ? manifests[end].length_bytes : 0;
+        taken += is_one;
+        end++;
+    }
+    *ret_next = end;
+    if (taken < 2) {
+        for (size_t i = first; i < end; i++) {
+            bool is_one = is_of_group(&manifests[i], spec->id, is_deletes);
+            TRY(is_one ? add_manifest(p, &manifests[i]) : ERR_OK);
+        }
+        return ERR_OK;
+    }
+    for (size_t i = first; i < end; i++) {
+        bool is_one = is_of_group(&manifests[i], spec->id, is_deletes);
+        TRY(is_one ? read_entries(p, &manifests[i], &entries, arena) : ERR_OK);
+    }
+    p->merged_count += taken;
+    return entries.count == 0 ? ERR_OK
+                              : write_manifest(p, spec, is_deletes, entries.files, entries.count);
+}
+
+static enum err merge_parent(struct producer *p, const struct iceberg_manifest *manifests,
+                             size_t count)
+{
+    for (size_t i = 0; i < p->metadata->spec_count * 2; i++) {
+        size_t next = 0;
+        while (next < count) {
+            TRY(merge_some(p, &p->metadata->specs[i / 2], i % 2 == 1, manifests, count, next,
+                           &next));
+        }
+    }
+    return ERR_OK;
 }
 
 static enum err take_parent(struct producer *p)
@@ -248,6 +323,11 @@ static enum err take_parent(struct producer *p)
             return errinfo_set(p->info, ERR_UNSUPPORTED, NULL,
                                "the table has encrypted manifests, which cannot be written");
         }
+    }
+    if (p->change->merged_bytes > 0) {
+        return merge_parent(p, manifests, count);
+    }
+    for (size_t i = 0; i < count; i++) {
         /* What has no live entry any more told of the snapshot before. */
         if (manifests[i].added_files == 0 && manifests[i].existing_files == 0) {
             continue;
@@ -442,9 +522,11 @@ enum err iceberg_snapshot_write(const struct iceberg_snapshot_change *change, st
     TRY(find_parent(&p));
     TRY(iceberg_metadata_folder(metadata, arena, &p.folder, info));
     TRY(write__paths_open(&p.removed, change->removed, change->removed_count, arena, info));
+    TRY(write__paths_open(&p.replaced, change->replaced, change->replaced_count, arena, info));
     enum err err = produce(&p, &written);
     write__tally_fini(&p.tally);
     written.parent_id = p.parent == NULL ? ICEBERG_NO_ID : p.parent->id;
+    written.merged_count = p.merged_count;
     written.locations = p.locations;
     written.location_count = p.location_count;
     *ret_written = written;

@@ -40,7 +40,9 @@ enum err write__tally(struct write_tally *tally, const struct iceberg_file *file
                       struct errinfo *info)
 {
     struct write_counts *counts = is_added ? &tally->added : &tally->removed;
-    counts->size_bytes += file->size_bytes;
+    /* Vectors of several data files share one file: each counts as its part of it. */
+    counts->size_bytes +=
+        file->format == ICEBERG_PUFFIN ? file->content_size_bytes : file->size_bytes;
     switch (file->content) {
     case ICEBERG_DATA:
         counts->data_files++;

@@ -99,7 +99,11 @@ struct iceberg_snapshot_change {
     size_t added_count;
     const struct slice *removed; /* paths of live data files */
     size_t removed_count;
-    bool removes_all;                       /* instead: every live file, deletes too */
+    const struct slice *replaced; /* paths of data files whose vectors, and other deletes of them
+                                     alone, `added` has anew */
+    size_t replaced_count;
+    int64_t merged_bytes; /* not 0: manifests are written again as ones about that large */
+    bool removes_all;     /* instead: every live file, deletes too */
     const struct iceberg_property *summary; /* beside the totals */
     size_t summary_count;
 };
@@ -110,6 +114,7 @@ struct iceberg_snapshot_written {
     struct slice updates;
     const struct slice *locations; /* objects that were created: orphans unless it is committed */
     size_t location_count;
+    size_t merged_count; /* manifests that others took the place of */
     int64_t snapshot_id;
     int64_t parent_id; /* ICEBERG_NO_ID = none */
 };
@@ -154,3 +159,6 @@ MUST_USE enum err iceberg_document_text(struct slice bytes, struct arena *arena,
 
 /* JSON of a spec's fields, an array, appended. */
 void iceberg_spec_write_fields(const struct iceberg_spec *spec, struct buf *out);
+/* The same of a sort order's. */
+void iceberg_sort_write_fields(const struct iceberg_sort_field *fields, size_t count,
+                               struct buf *out);

@@ -376,3 +376,26 @@ enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t
         iceberg_positions_find(deletes->positions[object], (uint64_t)first, count, ret_offsets);
     return ERR_OK;
 }
+
+enum err lake__deletes_copy(struct lake_deletes *deletes, size_t object,
+                            struct iceberg_positions *into, struct errinfo *info)
+{
+    uint64_t rows[1024];
+    size_t count = ARRAY_COUNT(rows);
+    ASSERT(lake__deletes_has(deletes, object));
+    if (!atomic_load(&deletes->is_ready)) {
+        TRY(make_ready(deletes, info));
+    }
+    for (uint64_t at = 0; count == ARRAY_COUNT(rows); at = rows[count - 1] + 1) {
+        int64_t signed_rows[ARRAY_COUNT(rows)];
+        count = iceberg_positions_copy(deletes->positions[object], at, rows, ARRAY_COUNT(rows));
+        if (count == 0) {
+            return ERR_OK;
+        }
+        for (size_t i = 0; i < count; i++) {
+            signed_rows[i] = (int64_t)rows[i];
+        }
+        TRY(iceberg_positions_add(into, signed_rows, count, info));
+    }
+    return ERR_OK;
+}

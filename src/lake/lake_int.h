@@ -150,4 +150,7 @@ bool lake__deletes_has(const struct lake_deletes *deletes, size_t object);
 MUST_USE enum err lake__deletes_find(struct lake_deletes *deletes, size_t object, int64_t first,
                                      size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
                                      struct errinfo *info);
+/* All of a file that has any, added to `into`. */
+MUST_USE enum err lake__deletes_copy(struct lake_deletes *deletes, size_t object,
+                                     struct iceberg_positions *into, struct errinfo *info);
 uint64_t lake__deletes_bytes(struct lake_deletes *deletes);

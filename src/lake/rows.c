@@ -9,6 +9,7 @@ struct lake_rows {
     struct lake_map paths;
     struct iceberg_positions **positions; /* by number of the path */
     size_t capacity;
+    uint64_t added;
 };
 
 enum err lake_rows_open(struct lake_rows **ret_rows, struct errinfo *info)
@@ -83,6 +84,7 @@ enum err lake_rows_add(struct lake_rows *rows, const struct ArrowArray *batch, s
     if (paths->null_count != 0 || numbers->null_count != 0) {
         return errinfo_set(info, ERR_INTERNAL, NULL, "a row does not say where it is stored");
     }
+    rows->added += (uint64_t)batch->length;
     for (int64_t i = 0, end; i < batch->length; i = end) {
         struct slice path = {text + offsets[i], (size_t)(offsets[i + 1] - offsets[i])};
         size_t number;
@@ -98,6 +100,11 @@ enum err lake_rows_add(struct lake_rows *rows, const struct ArrowArray *batch, s
     return ERR_OK;
 }
 
+uint64_t lake_rows_added(const struct lake_rows *rows)
+{
+    return rows->added;
+}
+
 uint64_t lake_rows_count(const struct lake_rows *rows)
 {
     uint64_t count = 0;
@@ -105,6 +112,27 @@ uint64_t lake_rows_count(const struct lake_rows *rows)
         count += rows->positions[i] == NULL ? 0 : iceberg_positions_count(rows->positions[i]);
     }
     return count;
+}
+
+enum err lake_rows_add_deleted(struct lake_rows *rows, struct engine *engine,
+                               const struct lake_source *source,
+                               const struct iceberg_scan_plan *plan, struct errinfo *info)
+{
+    struct lake_deletes *deletes CLEANUP(lake__deletes_cleanup) = NULL;
+    TRY(lake__deletes_open(engine, source, NULL, &deletes, info));
+    for (size_t i = 0; i < plan->file_count; i++) {
+        const struct iceberg_scan_file *file = &plan->files[i];
+        size_t number;
+        if (file->delete_count > 0 && lake__map_find(&rows->paths, file->file.path, &number)) {
+            TRY(lake__deletes_add(deletes, number, file->file.path, plan, file, info));
+        }
+    }
+    for (size_t i = 0; i < rows->paths.count; i++) {
+        if (lake__deletes_has(deletes, i)) {
+            TRY(lake__deletes_copy(deletes, i, rows->positions[i], info));
+        }
+    }
+    return ERR_OK;
 }
 
 enum err lake_rows_subset(const struct lake_rows *rows, struct arena *arena,

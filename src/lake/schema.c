@@ -259,8 +259,10 @@ void lake_creation_print(const struct lake_creation *creation, struct buf *out)
     buf_printf(out, "{\"spec-id\":%d,\"fields\":", creation->spec->id);
     iceberg_spec_write_fields(creation->spec, out);
     buf_append_str(out, "}},{\"action\":\"set-default-spec\",\"spec-id\":-1},"
-                        "{\"action\":\"add-sort-order\",\"sort-order\":{\"order-id\":0,\"fields\":"
-                        "[]}},{\"action\":\"set-default-sort-order\",\"sort-order-id\":-1},"
+                        "{\"action\":\"add-sort-order\",\"sort-order\":{\"order-id\":");
+    buf_append_str(out, creation->sort_count > 0 ? "1,\"fields\":" : "0,\"fields\":");
+    iceberg_sort_write_fields(creation->sorts, creation->sort_count, out);
+    buf_append_str(out, "}},{\"action\":\"set-default-sort-order\",\"sort-order-id\":-1},"
                         "{\"action\":\"set-properties\",\"updates\":{");
     for (size_t i = 0; i < creation->property_count; i++) {
         buf_append_str(out, i == 0 ? "" : ",");

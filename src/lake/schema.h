@@ -22,6 +22,8 @@ struct lake_creation {
     struct slice location;
     const struct iceberg_schema *schema;
     const struct iceberg_spec *spec;
+    const struct iceberg_sort_field *sorts;
+    size_t sort_count;
     const struct iceberg_property *properties;
     size_t property_count;
 };

@@ -88,6 +88,9 @@ struct audit_write {
     int64_t snapshot_after;
     uint64_t files; /* added */
     uint64_t rows;
+    struct slice
+        metadata_before; /* where the table's document is, of what changes more than rows */
+    struct slice metadata_after;
 };
 
 enum audit_kind {

@@ -109,6 +109,8 @@ static void print_write(struct buf *out, const struct audit_write *write)
         buf_printf(out, ",\"snapshot_after\":%lld", (long long)write->snapshot_after);
         print_number(out, FIELD("files"), write->files);
         print_number(out, FIELD("rows"), write->rows);
+        print_text(out, FIELD("metadata_before"), write->metadata_before);
+        print_text(out, FIELD("metadata_after"), write->metadata_after);
     }
     buf_append_char(out, '}');
 }

@@ -97,6 +97,28 @@ static enum err write_insert_probe(struct slice query, struct buf *out, struct e
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
+/* SELECT $1, $2 ...: as many as the statement has, of types that are not known. */
+static enum err count_parameters(struct slice text, struct buf *out, struct errinfo *info)
+{
+    struct scanner scanner;
+    struct token token;
+    uint64_t highest = 0;
+    scanner_init(&scanner, text);
+    do {
+        uint64_t number = 0;
+        TRY(scanner_next(&scanner, &token, info));
+        bool is_one = token.kind == TOKEN_PARAMETER && token.text.len > 1 &&
+                      slice_to_u64((struct slice){token.text.ptr + 1, token.text.len - 1}, &number);
+        highest = is_one && number > highest ? number : highest;
+    } while (token.kind != TOKEN_END);
+    buf_append_str(out, "SELECT 1");
+    for (uint64_t i = 1; i <= highest; i++) {
+        buf_printf(out, ", $%llu", (unsigned long long)i);
+        TRY(sql_check_length(out->len, sql_limits_default.statement_bytes_max, info));
+    }
+    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}
+
 /* A query with the same parameters in the same places; empty: there can be none. */
 static enum err write_probe(const struct statement *statement, const struct temp_table *table,
                             bool is_temp, struct buf *out, struct errinfo *info)
@@ -104,10 +126,15 @@ static enum err write_probe(const struct statement *statement, const struct temp
     if (statement->kind == STATEMENT_INSERT) {
         return write_insert_probe(statement->query, out, info);
     }
+    if (statement->kind ==
+        STATEMENT_MERGE) { /* which names are in view differs from part to part */
+        return count_parameters(statement->text, out, info);
+    }
     buf_append_str(out, "SELECT 1");
     for (size_t i = 0; statement->kind == STATEMENT_UPDATE && i < statement->column_count; i++) {
         if (!slice_equal_fold(statement->types[i], SLICE("default"))) {
-            const struct relation_column *column = change_column(table, statement->columns[i]);
+            const struct relation_column *column =
+                statement->paths[i].len > 0 ? NULL : change_column(table, statement->columns[i]);
             buf_printf(out, ", CAST((%.*s\n) AS %.*s)", SLICE_ARGS(statement->types[i]),
                        SLICE_ARGS(column == NULL ? SLICE("VARCHAR") : column->type));
         }
@@ -186,9 +213,6 @@ static enum err describe_change(struct session *session, const struct statement 
     size_t ignored;
     *ret_column_count = 0;
     *ret_type_count = 0;
-    if (!is_temp && (statement->kind == STATEMENT_UPDATE || statement->returning.len > 0)) {
-        return change_not_temp(statement, info);
-    }
     if (!is_temp) {
         TRY(dml_columns(session, &statement->name, arena, &shape.columns, &shape.column_count,
                         info));
@@ -200,8 +224,10 @@ static enum err describe_change(struct session *session, const struct statement 
                           ret_type_count, info));
     }
     for (size_t i = 0; statement->kind == STATEMENT_UPDATE && i < statement->column_count; i++) {
-        tell_type(table, statement->columns[i], slice_trim(statement->types[i]), *ret_types,
-                  *ret_type_count);
+        if (statement->paths[i].len == 0) {
+            tell_type(table, statement->columns[i], slice_trim(statement->types[i]), *ret_types,
+                      *ret_type_count);
+        }
     }
     if (statement->kind == STATEMENT_INSERT) {
         TRY(tell_values(statement, table, *ret_types, *ret_type_count, info));
@@ -216,7 +242,12 @@ static enum err describe_change(struct session *session, const struct statement 
         return ERR_OK;
     }
     buf_printf(&returning, "SELECT %.*s\n", SLICE_ARGS(statement->returning));
-    change_write_table(table, statement->alias, &returning);
+    if (is_temp) {
+        change_write_table(table, statement->alias, &returning);
+    } else {
+        struct statement named = {.name = statement->name, .alias = statement->alias};
+        dml_print_from(&named, &returning);
+    }
     return buf_failed(&returning)
                ? errinfo_nomem(info)
                : describe_text(session, buf_slice(&returning), arena, ret_columns, ret_column_count,
@@ -229,7 +260,8 @@ static bool is_change(struct slice statement)
     struct token token;
     scanner_init(&scanner, statement);
     return scanner_next(&scanner, &token, NULL) == ERR_OK &&
-           (token_is(&token, "insert") || token_is(&token, "update") || token_is(&token, "delete"));
+           (token_is(&token, "insert") || token_is(&token, "update") ||
+            token_is(&token, "delete") || token_is(&token, "merge"));
 }
 
 enum err session_describe(struct session *session, struct slice statement, struct arena *arena,

@@ -23,8 +23,8 @@ static enum err open_catalog(struct dml *dml, struct errinfo *info)
     if (dml->catalog.kind == CATALOG_ICEBERG_REST) {
         dml->catalog.remote.request_id = slice_of(dml->query->id);
     }
-    TRY(session_refuse_in_block(session, info));
     TRY(catalog_iceberg_check_writable(&dml->catalog, info));
+    TRY(session_lake_to_change(session, &dml->catalog, &dml->catalog.block, info));
     return catalog_iceberg_output(&dml->catalog, session->who, dml->query->arena, &dml->output,
                                   info);
 }
@@ -48,8 +48,8 @@ static enum err refuse_partial(const struct relation *relation, struct errinfo *
     return ERR_DENIED;
 }
 
-static enum err find_table(struct session *session, const struct sql_name *name,
-                           struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
+enum err dml_find(struct session *session, const struct sql_name *name, struct arena *arena,
+                  struct resolved *ret_resolved, struct errinfo *info)
 {
     TRY(resolve_relation(session, session->who, name, arena, ret_resolved, info));
     const struct relation *relation = ret_resolved->relation;
@@ -82,7 +82,7 @@ enum err dml_columns(struct session *session, const struct sql_name *name, struc
                      struct errinfo *info)
 {
     struct resolved resolved;
-    TRY(find_table(session, name, arena, &resolved, info));
+    TRY(dml_find(session, name, arena, &resolved, info));
     *ret_columns = resolved.relation->columns;
     *ret_count = resolved.relation->column_count;
     return ERR_OK;
@@ -92,9 +92,9 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
                   struct errinfo *info)
 {
     struct resolved resolved;
-    *dml = (struct dml){.query = query};
+    *dml = (struct dml){.query = query, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
-    TRY(find_table(query->session, name, query->arena, &resolved, info));
+    TRY(dml_find(query->session, name, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
     const struct lake_table *table = relation->lake;
     dml->relation = relation;
@@ -104,6 +104,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     dml->uuid = table->loaded.metadata.uuid;
     dml->io = table->io;
     TRY(open_catalog(dml, info));
+    TRY(catalog_iceberg_borrow(&dml->catalog, query->session->who, dml->ns, dml->name, info));
     return dml_use(dml, &table->loaded.metadata, info);
 }
 
@@ -111,9 +112,10 @@ enum err dml_open_new(struct query *query, const struct attached *attached,
                       const struct sql_name *name, struct dml *dml, struct errinfo *info)
 {
     struct session *session = query->session;
-    *dml = (struct dml){.query = query, .attached = attached, .name = name->name};
+    *dml = (struct dml){.query = query, .attached = attached, .name = name->name, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
+    TRY(session_refuse_in_block(session, info));
     TRY(open_catalog(dml, info));
     return catalog_iceberg_io_of(&dml->catalog, session->who, NULL, query->arena, &dml->io, info);
 }
@@ -330,15 +332,20 @@ enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct e
 
 enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
 {
-    struct session *session = dml->query->session;
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
-    enum err err = plan_build_new(session, NULL, select, &plan, info);
+    enum err err = plan_build_new(dml->query->session, NULL, select, &plan, info);
     if (err != ERR_OK && info != NULL) {
         info->position = 0;
     }
     TRY(err);
-    TRY(dml_check_plan(dml, plan, info));
+    return dml_rewrite_plan(dml, plan, info);
+}
+
+enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, struct errinfo *info)
+{
+    struct session *session = dml->query->session;
+    struct access_sinks sinks = {write_sink, SINKS_MAX, dml, dml->subset};
+    TRY(dml->subset == NULL ? ERR_OK : dml_check_plan(dml, plan, info));
     TRY(access_open_sinks(session->warehouse, session->who, plan, &sinks, &dml->rewriting, info));
     TRY(copy_rows(dml, dml->rewriting, plan, info));
     access_close(TAKE(dml->rewriting));
@@ -347,7 +354,6 @@ enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
 
 void dml_close(struct dml *dml)
 {
-    struct errinfo ignored;
     /* The engine may still write: it is stopped before its sinks go. What was read is in `access`,
      * for the record of the end. */
     dml_stop(dml);
@@ -360,11 +366,15 @@ void dml_close(struct dml *dml)
     for (size_t i = 0; i < dml->written.count && !dml->is_committed && !dml->is_unknown; i++) {
         size_t sink = dml->written.files[i].sink;
         if (sink < dml->file_count && dml->files[sink] != NULL) {
-            enum err err =
-                dml->output.remove(dml->output.context, dml->files[sink]->location, &ignored);
-            (void)err; /* an orphan: nothing names it */
+            dml_discard(dml, dml->files[sink]->location);
         }
     }
+    for (size_t i = 0; i < dml->delete_location_count && !dml->is_committed && !dml->is_unknown;
+         i++) {
+        dml_discard(dml, dml->delete_locations[i]);
+    }
+    dml_tell_orphans(dml);
+    catalog_iceberg_return(&dml->catalog);
     mem_free(dml->files);
     pthread_mutex_destroy(&dml->lock);
 }

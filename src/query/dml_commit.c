@@ -12,6 +12,9 @@
 #define RETRIES_MAX 1000
 #define WAIT_MS_FIRST 20
 #define WAIT_MS_MAX 2000
+#define WAIT_MS_STEP 100
+#define LOOKS_MAX 6 /* for a commit whose outcome was not told: over 3 s */
+#define LOOK_MS_FIRST 100
 
 struct attempt {
     struct dml *dml;
@@ -36,22 +39,38 @@ static int retries_of(const struct iceberg_metadata *metadata)
                                  : (int)count;
 }
 
-/* A random time up to a bound that doubles, so that writers who met do not meet again. */
-static enum err wait_before(const struct dml *dml, int retry, struct errinfo *info)
+/* Gives up once the statement is cancelled. */
+static enum err wait_at_most(const struct dml *dml, int64_t least_ms, int64_t most_ms,
+                             struct errinfo *info)
 {
     uint32_t random = 0;
-    int64_t most = WAIT_MS_FIRST << (retry < 8 ? retry : 8);
-    most = most > WAIT_MS_MAX ? WAIT_MS_MAX : most;
     if (random_bytes(&random, sizeof(random)) != ERR_OK) {
         return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
     }
-    int64_t ms = 1 + random % most;
-    struct timespec span = {ms / 1000, ms % 1000 * 1000000};
-    (void)nanosleep(&span, NULL);
-    return query_check_cancelled(dml->query, info);
+    int64_t ms = least_ms + random % (most_ms - least_ms + 1);
+    while (ms > 0) {
+        int64_t part = ms < WAIT_MS_STEP ? ms : WAIT_MS_STEP;
+        struct timespec span = {part / 1000, part % 1000 * 1000000};
+        (void)nanosleep(&span, NULL);
+        TRY(query_check_cancelled(dml->query, info));
+        ms -= part;
+    }
+    return ERR_OK;
+}
+
+/* A random time up to a bound that doubles, so that writers who met do not meet again. */
+static enum err wait_before(const struct dml *dml, int retry, struct errinfo *info)
+{
+    int64_t most = WAIT_MS_FIRST << (retry < 8 ? retry : 8);
+    return wait_at_most(dml, 1, most > WAIT_MS_MAX ? WAIT_MS_MAX : most, info);
 }
 
 /* ---- one attempt ---- */
+
+static struct slice requirements_of(const struct dml *dml)
+{
+    return dml->required.len > 0 ? dml->required : SLICE("[{\"type\":\"assert-create\"}]");
+}
 
 /* Both arrays as one. */
 static enum err join(struct arena *arena, struct slice a, struct slice b, struct slice *ret_all,
@@ -85,6 +104,8 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         .added_count = dml->added_count,
         .removed = dml->removed,
         .removed_count = dml->removed_count,
+        .replaced = dml->replaced,
+        .replaced_count = dml->replaced_count,
         .removes_all = a->removes_all,
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary),
@@ -93,7 +114,7 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
     a->requirements = a->written.requirements;
     a->updates = a->written.updates;
     if (dml->creation.len > 0) {
-        a->requirements = SLICE("[{\"type\":\"assert-create\"}]");
+        a->requirements = requirements_of(dml);
         TRY(join(arena, dml->creation, a->written.updates, &a->updates, info));
     }
     return ERR_OK;
@@ -107,7 +128,8 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
                                             .name = dml->name,
                                             .requirements = a->requirements,
                                             .updates = a->updates,
-                                            .creates = dml->creation.len > 0,
+                                            .creates =
+                                                dml->creation.len > 0 && dml->required.len == 0,
                                             .now_ms = a->now_ms};
     return catalog_iceberg_commit(&dml->catalog, dml->query->session->who, &change, arena,
                                   &location, &dml->is_unknown, info);
@@ -115,11 +137,8 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
 
 static void remove_attempt(const struct attempt *a)
 {
-    struct errinfo ignored;
     for (size_t i = 0; i < a->written.location_count; i++) {
-        enum err err =
-            a->dml->output.remove(a->dml->output.context, a->written.locations[i], &ignored);
-        (void)err; /* an orphan: nothing names it */
+        dml_discard(a->dml, a->written.locations[i]);
     }
 }
 
@@ -128,11 +147,13 @@ static enum err load_again(struct attempt *a, struct arena *arena,
 {
     struct dml *dml = a->dml;
     struct catalog_iceberg_table *table = arena_calloc(arena, 1, sizeof(*table));
+    struct catalog_iceberg catalog = dml->catalog;
     if (table == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(catalog_iceberg_load(&dml->catalog, dml->query->session->who, dml->ns, dml->name, arena,
-                             table, info));
+    catalog.wants_history = true; /* others may have committed on top of what is looked for */
+    TRY(catalog_iceberg_load(&catalog, dml->query->session->who, dml->ns, dml->name, arena, table,
+                             info));
     if (!slice_equal(table->metadata.uuid, a->metadata->uuid)) {
         return errinfo_set(info, ERR_BUSY, "40001",
                            "table \"%.*s\" was replaced by another one meanwhile",
@@ -142,13 +163,24 @@ static enum err load_again(struct attempt *a, struct arena *arena,
     return ERR_OK;
 }
 
-/* True: the snapshot is in the table. What was said of the failure stays said otherwise. */
+/* True: the snapshot is in the table; of a table that was to be made without one: it is there, by
+ * its uuid. The catalog is given some time to answer again, and to be done with what it was asked.
+ * What was said of the failure stays said otherwise. */
 static bool was_committed(struct attempt *a, struct arena *arena)
 {
     struct iceberg_metadata *now;
     struct errinfo ignored;
-    return load_again(a, arena, &now, &ignored) == ERR_OK &&
-           iceberg_metadata_snapshot(now, a->snapshot_id) != NULL;
+    for (int look = 0; look < LOOKS_MAX; look++) {
+        if (load_again(a, arena, &now, &ignored) == ERR_OK &&
+            (a->operation == NULL || iceberg_metadata_snapshot(now, a->snapshot_id) != NULL)) {
+            return true;
+        }
+        if (look + 1 < LOOKS_MAX && wait_at_most(a->dml, LOOK_MS_FIRST << look,
+                                                 LOOK_MS_FIRST << look, &ignored) != ERR_OK) {
+            return false;
+        }
+    }
+    return false;
 }
 
 static enum err unknown(const struct dml *dml, struct errinfo *info)
@@ -203,21 +235,26 @@ static enum err take_newer(struct attempt *a, struct errinfo *info)
     return ERR_OK;
 }
 
-static bool may_try_again(enum err err, const struct dml *dml)
+/* A catalog that does not answer is busy too: that is not for us to wait out. */
+static bool may_try_again(enum err err, const struct dml *dml, const struct errinfo *info)
 {
-    return err == ERR_BUSY && !dml->is_unknown && dml->creation.len == 0;
+    bool is_conflict = err == ERR_BUSY && info != NULL && strcmp(info->sqlstate, "40001") == 0;
+    return is_conflict && !dml->is_unknown && dml->creation.len == 0;
 }
 
 /* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
  * unless all that came since was appended and the table is content with the snapshot that was read
- * (write.delete.isolation-level). */
+ * (write.{delete,update,merge}.isolation-level). */
 static enum err check_still_right(const struct attempt *a, struct errinfo *info)
 {
     const struct dml *dml = a->dml;
-    bool is_right = dml->removed_count == 0;
+    bool is_right = dml->reads_rows == NULL ||
+                    a->metadata->current_snapshot_id == dml->metadata->current_snapshot_id;
+    char property[64];
+    (void)snprintf(property, sizeof(property), "write.%s.isolation-level",
+                   dml->reads_rows == NULL ? "delete" : dml->reads_rows);
     if (!is_right &&
-        slice_equal_fold(iceberg_metadata_property(dml->metadata, "write.delete.isolation-level"),
-                         SLICE("snapshot"))) {
+        slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
         int64_t id = a->metadata->current_snapshot_id;
         is_right = true;
         while (is_right && id != dml->metadata->current_snapshot_id) {
@@ -250,21 +287,20 @@ enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
 {
     struct attempt a = {.dml = dml,
                         .metadata = dml->metadata,
-                        .requirements = SLICE("[{\"type\":\"assert-create\"}]"),
+                        .requirements = requirements_of(dml),
                         .updates = dml->creation,
                         .now_ms = clock_wall_us() / 1000};
     enum err err = try_commit(&a, dml->query->arena, info);
     if (err != ERR_OK && dml->is_unknown) {
-        struct iceberg_metadata *now;
-        struct errinfo ignored;
-        if (load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
+        if (dml->required.len > 0 || !was_committed(&a, dml->query->arena)) {
             return unknown(dml, info); /* another table of that name has another uuid */
         }
+        dml->is_unknown = false;
         err = ERR_OK;
     }
     if (err == ERR_OK) {
         dml->is_committed = true;
-        dml->audit.operation = SLICE("create");
+        dml->audit.operation = dml->required.len > 0 ? SLICE("replace") : SLICE("create");
     }
     return err;
 }
@@ -284,7 +320,7 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
             note_audit(&a);
             return ERR_OK;
         }
-        if (!may_try_again(err, dml) || retry >= retries) {
+        if (!may_try_again(err, dml, info) || retry >= retries) {
             return err;
         }
         TRY(wait_before(dml, retry, info));

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "lake/schema.h"
+#include "query/ddl_int.h"
 #include "query/policy_int.h"
+#include "query/resolve_int.h"
 #include "sql/scan.h"
 
 #define FORMAT_VERSION_DEFAULT 2
@@ -20,6 +22,9 @@ struct creator {
     struct iceberg_field *fields;
     size_t *from; /* CTAS: every column from its own */
     size_t column_count;
+    struct ddl *replaced; /* the table that is there; NULL: none */
+    struct iceberg_evolution *evolution;
+    bool has_version;
     struct errinfo *info;
 };
 
@@ -32,6 +37,7 @@ static enum err set_version(struct creator *c, struct slice value)
         return errinfo_set(c->info, ERR_INVALID, "22023", "format_version is 1, 2 or 3");
     }
     c->creation.format_version = (uint32_t)version;
+    c->has_version = true;
     return ERR_OK;
 }
 
@@ -58,7 +64,8 @@ static enum err read_properties(struct creator *c)
     if (properties == NULL) {
         return errinfo_nomem(c->info);
     }
-    c->creation.format_version = FORMAT_VERSION_DEFAULT;
+    c->creation.format_version =
+        c->replaced != NULL ? c->replaced->metadata->format_version : FORMAT_VERSION_DEFAULT;
     for (size_t i = 0; i < statement->option_count; i++) {
         const struct relation_option *option = &statement->options[i];
         struct slice value;
@@ -285,6 +292,134 @@ static enum err read_partitions(struct creator *c)
     return ERR_OK;
 }
 
+static enum err read_sorts(struct creator *c)
+{
+    struct arena *arena = c->query->arena;
+    const struct statement *statement = c->statement;
+    struct iceberg_sort_field *fields =
+        arena_calloc(arena, statement->sort_count + 1, sizeof(*fields));
+    int32_t *ids = arena_calloc(arena, statement->sort_count + 1, sizeof(*ids));
+    if (fields == NULL || ids == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    for (size_t i = 0; i < statement->sort_count; i++) {
+        const struct statement_sort *item = &statement->sorts[i];
+        struct iceberg_type type;
+        struct slice text;
+        const struct iceberg_field *source = find_source(c, item->by.column);
+        if (source == NULL) {
+            return errinfo_set(c->info, ERR_NOT_FOUND, "42703", "column \"%.*s\" does not exist",
+                               SLICE_ARGS(item->by.column));
+        }
+        TRY(ddl_transform(&item->by, arena, &text, c->info));
+        TRY(iceberg_transform_parse(text, &fields[i].transform, c->info));
+        TRY(iceberg_transform_result(&fields[i].transform, &source->type, &type, c->info));
+        ids[i] = source->id;
+        fields[i].source_ids = &ids[i];
+        fields[i].source_count = 1;
+        fields[i].is_descending = item->is_descending;
+        fields[i].is_nulls_last = item->is_nulls_last;
+    }
+    c->creation.sorts = fields;
+    c->creation.sort_count = statement->sort_count;
+    return ERR_OK;
+}
+
+/* ---- LIKE ---- */
+
+/* Not where the files of the other lie. */
+static bool is_inherited(struct slice key)
+{
+    static const char *const own[] = {"write.data.path", "write.metadata.path",
+                                      "write.object-storage.path", "write.folder-storage.path"};
+    for (size_t i = 0; i < ARRAY_COUNT(own); i++) {
+        if (slice_equal(key, slice_of(own[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum err inherit_properties(struct creator *c, const struct iceberg_metadata *metadata)
+{
+    size_t count = 0;
+    struct iceberg_property *properties =
+        arena_calloc(c->query->arena, metadata->property_count + c->creation.property_count + 1,
+                     sizeof(*properties));
+    if (properties == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    for (size_t i = 0; i < metadata->property_count; i++) {
+        bool is_said = !is_inherited(metadata->properties[i].key);
+        for (size_t k = 0; k < c->creation.property_count; k++) {
+            is_said =
+                is_said || slice_equal(c->creation.properties[k].key, metadata->properties[i].key);
+        }
+        if (!is_said) {
+            properties[count++] = metadata->properties[i];
+        }
+    }
+    for (size_t k = 0; k < c->creation.property_count; k++) {
+        properties[count++] = c->creation.properties[k];
+    }
+    c->creation.properties = properties;
+    c->creation.property_count = count;
+    return ERR_OK;
+}
+
+/* Who sees a part of a table only must not see the rest by making one like it. */
+static enum err find_like(struct creator *c, const struct iceberg_metadata **ret_metadata)
+{
+    struct resolved resolved;
+    struct session *session = c->query->session;
+    TRY(resolve_relation(session, session->who, &c->statement->source, c->query->arena, &resolved,
+                         c->info));
+    const struct relation *relation = resolved.relation;
+    if (relation->lake == NULL || relation->kind != RELATION_TABLE ||
+        relation->lake->travel.kind != TRAVEL_NOW || relation->lake->loaded.name.is_view) {
+        return errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                           "\"%.*s\" is no table of a lake, which LIKE takes",
+                           SLICE_ARGS(relation->name.name));
+    }
+    if (resolved.effective.is_bound || resolved.effective.column_count != relation->column_count) {
+        return errinfo_set(c->info, ERR_DENIED, NULL,
+                           "table \"%.*s\" cannot be copied by somebody from whom some of it is "
+                           "hidden",
+                           SLICE_ARGS(relation->name.name));
+    }
+    *ret_metadata = &relation->lake->loaded.metadata;
+    return ERR_OK;
+}
+
+/* Ids and all: they are of another table. */
+static enum err like(struct creator *c)
+{
+    const struct iceberg_metadata *metadata;
+    TRY(find_like(c, &metadata));
+    if (!c->has_version) {
+        c->creation.format_version = metadata->format_version;
+    }
+    if (c->creation.format_version < metadata->format_version) {
+        return errinfo_set(c->info, ERR_INVALID, "22023",
+                           "a table of format version %u cannot be like one of version %u",
+                           c->creation.format_version, metadata->format_version);
+    }
+    c->schema = *iceberg_metadata_current_schema(metadata);
+    c->schema.id = 0;
+    c->creation.schema = &c->schema;
+    c->spec = *iceberg_metadata_spec(metadata, metadata->default_spec_id);
+    c->spec.id = 0;
+    c->creation.spec = &c->spec;
+    for (size_t i = 0; i < metadata->sort_order_count; i++) {
+        if (metadata->sort_orders[i].id == metadata->default_sort_order_id) {
+            c->creation.sorts = metadata->sort_orders[i].fields;
+            c->creation.sort_count = metadata->sort_orders[i].field_count;
+        }
+    }
+    TRY(inherit_properties(c, metadata));
+    return c->statement->sort_count > 0 ? read_sorts(c) : ERR_OK;
+}
+
 /* ---- the table ---- */
 
 static enum err choose_place(struct creator *c)
@@ -314,6 +449,8 @@ static enum err make_metadata(struct creator *c)
         !arena_slice(arena, buf_slice(&updates), &c->dml->creation)) {
         return errinfo_nomem(c->info);
     }
+    TRY(catalog_iceberg_stage(&c->dml->catalog, c->query->session->who, c->dml->ns, c->dml->name,
+                              c->dml->creation, arena, &c->dml->creation, c->info));
     struct iceberg_update update = {.requirements = SLICE("[{\"type\":\"assert-create\"}]"),
                                     .updates = c->dml->creation,
                                     .now_ms = clock_wall_us() / 1000};
@@ -322,12 +459,99 @@ static enum err make_metadata(struct creator *c)
     return dml_use(c->dml, metadata, c->info);
 }
 
+/* ---- OR REPLACE ---- */
+
+/* The table stays what it is, with its history: policy by its uuid, and by the ids of columns that
+ * keep their names, holds for what takes its place. */
+static enum err evolve(struct creator *c)
+{
+    struct arena *arena = c->query->arena;
+    struct iceberg_sort_want *wants;
+    TRY(iceberg_evolve_open(c->replaced->metadata, arena, &c->evolution, c->info));
+    TRY(iceberg_evolve_upgrade(c->evolution, c->creation.format_version, c->info));
+    TRY(iceberg_evolve_replace(c->evolution, &c->schema.root, c->info));
+    for (size_t i = 0; i < c->statement->partition_count; i++) {
+        const struct statement_transform *item = &c->statement->partitions[i];
+        struct iceberg_path path;
+        struct slice text;
+        TRY(ddl_transform(item, arena, &text, c->info));
+        TRY(ddl_path(&c->schema, item->column, arena, &path, c->info));
+        TRY(iceberg_evolve_partition_add(c->evolution, path, text, (struct slice){"", 0}, c->info));
+    }
+    TRY(ddl_sorts(&c->schema, c->statement->sorts, c->statement->sort_count, arena, &wants,
+                  c->info));
+    TRY(iceberg_evolve_order(c->evolution, wants, c->statement->sort_count, c->info));
+    for (size_t i = 0; i < c->creation.property_count; i++) {
+        TRY(iceberg_evolve_property(c->evolution, c->creation.properties[i].key,
+                                    c->creation.properties[i].value, c->info));
+    }
+    return ERR_OK;
+}
+
+static enum err read_document(struct creator *c, struct slice *ret_text)
+{
+    const struct iceberg_io *io = &c->replaced->io;
+    struct buf bytes CLEANUP(buf_fini) = {0};
+    TRY(io->read_all(io->context, c->replaced->location, 0, 0, &bytes, c->info));
+    return iceberg_document_text(buf_slice(&bytes), c->query->arena, ret_text, c->info);
+}
+
+/* The branch of what was there goes; its snapshots stay until they expire. */
+static enum err print_replacement(struct creator *c)
+{
+    struct slice updates = {0};
+    struct buf all CLEANUP(buf_fini) = {0};
+    TRY(iceberg_evolve_print(c->evolution, &c->dml->required, &updates, c->info));
+    bool has_head = c->replaced->metadata->current_snapshot_id != ICEBERG_NO_ID;
+    buf_append(&all, updates.ptr, updates.len == 0 ? 0 : updates.len - 1);
+    if (has_head) {
+        buf_append_str(&all, all.len == 0 ? "[" : ",");
+        buf_append_str(&all, "{\"action\":\"remove-snapshot-ref\",\"ref-name\":\"main\"}");
+    }
+    buf_append_str(&all, all.len == 0 ? "[" : "");
+    if (all.len == 1) { /* it is as it was */
+        buf_append_str(&all, "{\"action\":\"set-properties\",\"updates\":{}}");
+    }
+    buf_append_char(&all, ']');
+    return !buf_failed(&all) && arena_slice(c->query->arena, buf_slice(&all), &c->dml->creation)
+               ? ERR_OK
+               : errinfo_nomem(c->info);
+}
+
+static enum err make_replacement(struct creator *c)
+{
+    struct buf document CLEANUP(buf_fini) = {0};
+    struct iceberg_metadata *metadata = arena_calloc(c->query->arena, 1, sizeof(*metadata));
+    struct iceberg_update update = {.location = c->replaced->location,
+                                    .now_ms = clock_wall_us() / 1000};
+    if (metadata == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    TRY(evolve(c));
+    TRY(print_replacement(c));
+    TRY(read_document(c, &update.document));
+    update.requirements = c->dml->required;
+    update.updates = c->dml->creation;
+    TRY(iceberg_update_apply(&update, &document, c->info));
+    TRY(iceberg_metadata_parse(buf_slice(&document), c->query->arena, metadata, c->info));
+    return dml_use(c->dml, metadata, c->info);
+}
+
 static enum err define(struct creator *c)
 {
     TRY(read_properties(c));
+    if (c->statement->has_source) {
+        TRY(like(c));
+        TRY(choose_place(c));
+        return make_metadata(c);
+    }
     TRY(c->statement->query.len > 0 ? of_query(c) : declared(c));
     number_columns(c);
+    if (c->replaced != NULL) {
+        return make_replacement(c);
+    }
     TRY(read_partitions(c));
+    TRY(read_sorts(c));
     TRY(choose_place(c));
     return make_metadata(c);
 }
@@ -357,10 +581,10 @@ static enum err no_place(struct query *query, const struct statement *statement,
     (void)errinfo_set(
         info, ERR_UNSUPPORTED, NULL,
         "CREATE TABLE without EXTERNAL needs a catalog of tables that you administer");
-    errinfo_hint(info,
-                 "Name a table of an attached iceberg_local or iceberg_hadoop catalog "
-                 "(catalog.namespace.table), or use CREATE VIEW ... AS, CREATE EXTERNAL TABLE "
-                 "... LOCATION 'files', or CREATE TEMP TABLE. In dbt: +materialized: view.");
+    errinfo_hint(
+        info, "Name a table of an attached iceberg_rest, iceberg_local or iceberg_hadoop catalog "
+              "(catalog.namespace.table), or use CREATE VIEW ... AS, CREATE EXTERNAL TABLE "
+              "... LOCATION 'files', or CREATE TEMP TABLE. In dbt: +materialized: view.");
     errinfo_position(info, statement_position(query->statement, statement->name.name));
     return ERR_UNSUPPORTED;
 }
@@ -371,6 +595,24 @@ static bool is_there(struct query *query, const struct attached *attached, const
     struct errinfo ignored;
     return catalog_iceberg_load(&attached->catalog, query->session->who, dml->ns, dml->name,
                                 query->arena, &table, &ignored) == ERR_OK;
+}
+
+/* For who may write the table that is there. */
+static enum err open_replaced(struct creator *c)
+{
+    struct ddl *ddl = arena_calloc(c->query->arena, 1, sizeof(*ddl));
+    if (ddl == NULL) {
+        return errinfo_nomem(c->info);
+    }
+    if (c->statement->has_source) {
+        return errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                           "CREATE OR REPLACE TABLE ... LIKE is not there; name the columns");
+    }
+    c->replaced = ddl;
+    TRY(ddl_open(c->query, &c->statement->name, ddl, c->info));
+    c->dml->ns = ddl->ns;
+    c->dml->name = ddl->name;
+    return ERR_OK;
 }
 
 enum err dml_create(struct query *query, const struct statement *statement, struct errinfo *info)
@@ -385,12 +627,11 @@ enum err dml_create(struct query *query, const struct statement *statement, stru
     if (attached == NULL) {
         return no_place(query, statement, info);
     }
-    if (statement->or_replace) {
-        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                           "CREATE OR REPLACE TABLE is not there for tables of a lake");
-    }
     enum err err = dml_open_new(query, attached, &statement->name, dml, info);
-    if (err == ERR_OK && is_there(query, attached, dml)) {
+    bool is_old = err == ERR_OK && is_there(query, attached, dml);
+    if (is_old && statement->or_replace) {
+        err = open_replaced(&c);
+    } else if (is_old) {
         err = errinfo_set(info, ERR_EXISTS, "42P07", "\"%.*s\" already exists",
                           SLICE_ARGS(statement->name.name));
     }
@@ -398,6 +639,9 @@ enum err dml_create(struct query *query, const struct statement *statement, stru
         err = create(&c);
     }
     dml_close(dml);
+    if (c.replaced != NULL) {
+        ddl_close(c.replaced);
+    }
     if (err == ERR_EXISTS && statement->if_not_exists) {
         (void)snprintf(query->notice, sizeof(query->notice), "it exists already");
         return ERR_OK;

@@ -1,31 +1,17 @@
 /* DELETE: a secured SELECT says where the rows are; their files are written again without them, in
  * the name of the table and not of the person's rights: what a person may not see must not be lost
  * because they delete something else. */
-#include "query/dml_int.h"
+#include "query/dml_change_int.h"
 
-#include "lake/rows.h"
 #include "query/policy_int.h"
 #include "sql/scan.h"
-
-static struct slice alias_of(const struct statement *statement)
-{
-    return statement->alias.len > 0 ? statement->alias : statement->name.name;
-}
 
 void dml_print_from(const struct statement *statement, struct buf *out)
 {
     buf_append_str(out, " FROM ");
-    if (statement->name.catalog.len > 0) {
-        sql_quote_name(out, statement->name.catalog);
-        buf_append_char(out, '.');
-    }
-    if (statement->name.schema.len > 0) {
-        sql_quote_name(out, statement->name.schema);
-        buf_append_char(out, '.');
-    }
-    sql_quote_name(out, statement->name.name);
+    dml_print_name(statement, out);
     buf_append_str(out, " AS ");
-    sql_quote_name(out, alias_of(statement));
+    sql_quote_name(out, dml_alias(statement));
     if (statement->using_list.len > 0) {
         buf_append_str(out, ", ");
         buf_append_slice(out, statement->using_list);
@@ -33,84 +19,41 @@ void dml_print_from(const struct statement *statement, struct buf *out)
     }
 }
 
+/* FROM t AS a, ... WHERE ... */
+static void print_where(const struct statement *statement, struct dml_text *out)
+{
+    buf_append_str(&out->sql, " FROM ");
+    dml_print_name(statement, &out->sql);
+    buf_append_str(&out->sql, " AS ");
+    sql_quote_name(&out->sql, dml_alias(statement));
+    if (statement->using_list.len > 0) {
+        buf_append_str(&out->sql, ", ");
+        dml_text_part(out, statement->using_list);
+    }
+    if (statement->where.len > 0) {
+        buf_append_str(&out->sql, " WHERE (");
+        dml_text_part(out, statement->where);
+        buf_append_char(&out->sql, ')');
+    }
+}
+
 /* SELECT a._file, a._pos FROM t AS a, ... WHERE ... */
-static enum err print_victims(const struct statement *statement, struct buf *out,
+static enum err print_victims(const struct statement *statement, struct dml_text *out,
                               struct errinfo *info)
 {
     struct buf name CLEANUP(buf_fini) = {0};
-    sql_quote_name(&name, alias_of(statement));
-    buf_printf(out, "SELECT %s._file, %s._pos", buf_cstr(&name), buf_cstr(&name));
-    dml_print_from(statement, out);
-    if (statement->where.len > 0) {
-        buf_append_str(out, " WHERE (");
-        buf_append_slice(out, statement->where);
-        buf_append_str(out, "\n)");
-    }
-    return buf_failed(out) || buf_failed(&name) ? errinfo_nomem(info) : ERR_OK;
+    sql_quote_name(&name, dml_alias(statement));
+    buf_printf(&out->sql, "SELECT %s._file, %s._pos", buf_cstr(&name), buf_cstr(&name));
+    print_where(statement, out);
+    return buf_failed(&name) || dml_text_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
-/* What the engine gives is read as it lies in memory. */
-static enum err check_result(const struct dml *dml, struct errinfo *info)
-{
-    const struct engine_query *engine = dml->query->engine;
-    bool is_good = engine_query_column_count(engine) == 2 &&
-                   slice_equal(engine_query_column(engine, 0).type, SLICE("VARCHAR")) &&
-                   slice_equal(engine_query_column(engine, 1).type, SLICE("BIGINT"));
-    return is_good ? ERR_OK
-                   : errinfo_set(info, ERR_INTERNAL, NULL,
-                                 "the rows of \"%.*s\" do not say where they are stored",
-                                 SLICE_ARGS(dml->name));
-}
-
-/* A column of the table of such a name would be read in place of what is meant. */
-static enum err check_names(const struct dml *dml, struct errinfo *info)
-{
-    static const char *const names[] = {"_file", "_pos", "_row_id",
-                                        "_last_updated_sequence_number"};
-    const struct iceberg_type *root = &dml->write.schema->root;
-    for (size_t i = 0; i < root->field_count; i++) {
-        for (size_t k = 0; k < ARRAY_COUNT(names); k++) {
-            if (slice_equal_fold(root->fields[i].name, slice_of(names[k]))) {
-                return errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                                   "rows of \"%.*s\" cannot be deleted: its column \"%.*s\" is "
-                                   "called like one that says where rows are",
-                                   SLICE_ARGS(dml->name), SLICE_ARGS(root->fields[i].name));
-            }
-        }
-    }
-    return ERR_OK;
-}
-
-static enum err pull_victims(struct dml *dml, struct lake_rows *rows, struct errinfo *info)
-{
-    struct query *query = dml->query;
-    for (;;) {
-        struct ArrowArray batch = {0};
-        TRY(query_check_cancelled(query, info));
-        TRY(engine_query_next(query->engine, &batch, info));
-        if (batch.release == NULL) {
-            return ERR_OK;
-        }
-        enum err err = lake_rows_add(rows, &batch, info);
-        batch.release(&batch);
-        TRY(err);
-    }
-}
-
-static enum err find_victims(struct dml *dml, const struct statement *statement,
-                             struct lake_rows *rows, struct errinfo *info)
+static enum err run_victims(struct dml *dml, struct plan *plan, struct lake_rows *rows,
+                            struct errinfo *info)
 {
     struct query *query = dml->query;
     struct session *session = query->session;
-    struct buf text CLEANUP(buf_fini) = {0};
     struct buf bound CLEANUP(buf_fini) = {0};
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    TRY(print_victims(statement, &text, info));
-    enum err err = plan_build(session, query, buf_slice(&text), &plan, info);
-    if (err != ERR_OK && info != NULL) {
-        info->position = 0; /* it would point into a text of our own */
-    }
-    TRY(err);
     TRY(dml_check_plan(dml, plan, info));
     TRY(query_move(query, QUERY_ADMITTED, info));
     TRY(access_open(session->warehouse, session->who, plan, NULL, &query->access, info));
@@ -119,10 +62,7 @@ static enum err find_victims(struct dml *dml, const struct statement *statement,
         return errinfo_nomem(info);
     }
     TRY(dml_run(dml, buf_slice(&bound), info));
-    err = check_result(dml, info);
-    if (err == ERR_OK) {
-        err = pull_victims(dml, rows, info);
-    }
+    enum err err = dml_pull_victims(dml, rows, info);
     dml_stop(dml);
     if (err != ERR_OK) {
         query_clean_error(query, false, info);
@@ -130,9 +70,26 @@ static enum err find_victims(struct dml *dml, const struct statement *statement,
     return err;
 }
 
+static enum err find_victims(struct dml *dml, const struct statement *statement,
+                             struct lake_rows *rows, struct errinfo *info)
+{
+    struct query *query = dml->query;
+    struct dml_text text CLEANUP(dml_text_fini) = {0};
+    struct plan *plan CLEANUP(plan_cleanup) = NULL;
+    TRY(print_victims(statement, &text, info));
+    enum err err = plan_build(query->session, query, buf_slice(&text.sql), &plan, info);
+    if (err == ERR_OK) {
+        err = run_victims(dml, plan, rows, info);
+    }
+    if (err != ERR_OK) {
+        dml_text_position(query, &text, info);
+    }
+    return err;
+}
+
 /* ---- the rows that stay ---- */
 
-static enum err print_survivors(const struct dml *dml, struct buf *out, struct errinfo *info)
+enum err dml_print_survivors(const struct dml *dml, struct buf *out, struct errinfo *info)
 {
     const struct iceberg_type *root = &dml->write.schema->root;
     bool is_first = true;
@@ -154,55 +111,88 @@ static enum err print_survivors(const struct dml *dml, struct buf *out, struct e
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
-static enum err rewrite(struct dml *dml, const struct lake_subset *subset, struct errinfo *info)
+static enum err remove_rows(struct dml *dml, struct lake_rows *rows, struct errinfo *info)
 {
     struct buf text CLEANUP(buf_fini) = {0};
+    TRY(dml_remove(dml, rows, info));
+    if (dml->subset == NULL) {
+        return ERR_OK;
+    }
     dml->write.keeps_lineage = dml->metadata->format_version > 2;
-    dml->subset = subset;
-    dml->removed = subset->paths;
-    dml->removed_count = subset->count;
-    TRY(print_survivors(dml, &text, info));
+    TRY(dml_print_survivors(dml, &text, info));
     return dml_rewrite(dml, buf_slice(&text), info);
 }
 
-static enum err set_tag(struct dml *dml, uint64_t rows, struct errinfo *info)
+static enum err delete_unseen(struct dml *dml, const struct statement *statement,
+                              struct errinfo *info)
 {
-    char *tag = arena_printf(dml->query->arena, "DELETE %llu", (unsigned long long)rows);
-    dml->query->tag = tag == NULL ? dml->query->tag : tag;
-    return tag == NULL ? errinfo_nomem(info) : ERR_OK;
+    struct lake_rows *rows CLEANUP(lake_rows_cleanup) = NULL;
+    bool is_done;
+    TRY(dml_remove_whole(dml, statement, &is_done, info));
+    if (is_done) { /* nobody reads a row of it */
+        TRY(query_move(dml->query, QUERY_SECURED, info));
+        TRY(dml_commit_rows(dml, info));
+        return dml_tag(dml, dml->rows, info);
+    }
+    TRY(lake_rows_open(&rows, info));
+    TRY(find_victims(dml, statement, rows, info));
+    uint64_t count = lake_rows_count(rows);
+    if (count > 0) {
+        TRY(remove_rows(dml, rows, info));
+        dml->rows = count;
+        TRY(dml_commit_rows(dml, info));
+    }
+    return dml_tag(dml, count, info);
+}
+
+/* ---- with RETURNING ---- */
+
+static enum err print_staged(const struct dml *dml, const struct statement *statement,
+                             struct dml_text *out, struct errinfo *info)
+{
+    const struct iceberg_type *root = &dml->write.schema->root;
+    struct buf name CLEANUP(buf_fini) = {0};
+    sql_quote_name(&name, dml_alias(statement));
+    const char *alias = buf_cstr(&name);
+    buf_append_str(&out->sql, "SELECT ");
+    if (statement->using_list.len > 0) { /* a row that several of them meet goes once */
+        buf_printf(&out->sql, "DISTINCT ON (%s._file, %s._pos) ", alias, alias);
+    }
+    buf_printf(&out->sql,
+               "%s._file AS m_file, %s._pos AS m_pos, %d AS m_kind, CAST(NULL AS BIGINT) AS m_row",
+               alias, alias, (int)DML_DELETED);
+    for (size_t i = 0; i < root->field_count; i++) {
+        if (lake_write_keeps(&root->fields[i])) {
+            buf_printf(&out->sql, ", %s.", alias);
+            sql_quote_name(&out->sql, root->fields[i].name);
+            buf_printf(&out->sql, " AS c%zu", i);
+        }
+    }
+    print_where(statement, out);
+    return buf_failed(&name) || dml_text_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}
+
+static enum err delete_seen(struct dml *dml, const struct statement *statement,
+                            struct errinfo *info)
+{
+    struct temp_table *rows CLEANUP(temp_table_cleanup) = NULL;
+    struct dml_text text CLEANUP(dml_text_fini) = {0};
+    TRY(print_staged(dml, statement, &text, info));
+    TRY(dml_stage(dml, &text, &rows, info));
+    TRY(dml_apply(dml, statement, rows, info));
+    return dml_tag(dml, temp_table_rows(rows), info);
 }
 
 static enum err delete_rows(struct dml *dml, const struct statement *statement,
                             struct errinfo *info)
 {
-    struct lake_rows *rows CLEANUP(lake_rows_cleanup) = NULL;
-    struct lake_subset *subset = arena_calloc(dml->query->arena, 1, sizeof(*subset));
-    if (subset == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(check_names(dml, info));
-    TRY(lake_rows_open(&rows, info));
-    TRY(find_victims(dml, statement, rows, info));
-    uint64_t count = lake_rows_count(rows);
-    if (count > 0) {
-        TRY(lake_rows_subset(rows, dml->query->arena, subset, info));
-        TRY(rewrite(dml, subset, info));
-        dml->rows = count;
-        TRY(dml_commit(dml, dml->added_count == 0 ? "delete" : "overwrite", false, info));
-    }
-    return set_tag(dml, count, info);
+    dml->reads_rows = "delete";
+    TRY(dml_check_names(dml, info));
+    return statement->returning.len > 0 ? delete_seen(dml, statement, info)
+                                        : delete_unseen(dml, statement, info);
 }
 
 enum err dml_delete(struct query *query, const struct statement *statement, struct errinfo *info)
 {
-    struct dml *dml = arena_calloc(query->arena, 1, sizeof(*dml));
-    if (dml == NULL) {
-        return errinfo_nomem(info);
-    }
-    enum err err = dml_open_at(query, statement, dml, info);
-    if (err == ERR_OK) {
-        err = delete_rows(dml, statement, info);
-    }
-    dml_close(dml);
-    return err;
+    return dml_run_change(query, statement, delete_rows, info);
 }

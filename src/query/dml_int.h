@@ -6,7 +6,10 @@
 #include "query/lake_int.h"
 #include "query/run_lake_int.h"
 
+#define DML_ORPHANS_NAMED 8 /* of the objects that a failure leaves behind */
+
 struct dml_file;
+struct lake_rows;
 
 /* One statement's writing of one table; lives on its stack, all it points to in query->arena. */
 struct dml {
@@ -21,10 +24,19 @@ struct dml {
     struct iceberg_output output;
     struct lake_write write;
     struct slice creation; /* updates that make the table: a JSON array; empty = it is there */
+    struct slice required; /* what they require of the table that is there; empty = none is */
     const struct lake_subset *subset; /* of the table that is read for rewriting; NULL: none */
     struct access *rewriting;         /* its access */
-    const struct slice *removed;      /* data files that the commit takes away */
+    const char
+        *reads_rows; /* delete, update, merge: which properties say how; NULL: it only adds */
+    const struct slice *removed; /* data files that the commit takes away */
     size_t removed_count;
+    struct iceberg_file *deletes; /* delete files that it brings */
+    size_t delete_count;
+    struct slice *replaced; /* data files whose vectors are written anew */
+    size_t replaced_count;
+    struct slice *delete_locations; /* objects that were made for them */
+    size_t delete_location_count;
     struct slice data_folder;
     pthread_mutex_t lock; /* of `files` */
     struct dml_file **files;
@@ -36,6 +48,9 @@ struct dml {
     struct audit_write audit;
     bool is_committed;
     bool is_unknown; /* whether it was committed: then nothing may be removed */
+    struct errinfo *info;
+    size_t orphan_count; /* new objects that could not be removed */
+    struct slice orphans[DML_ORPHANS_NAMED];
 };
 
 /* ---- dml.c: rows to files ---- */
@@ -44,6 +59,12 @@ struct dml {
 MUST_USE enum err dml_columns(struct session *session, const struct sql_name *name,
                               struct arena *arena, const struct relation_column **ret_columns,
                               size_t *ret_count, struct errinfo *info);
+
+/* The table of a lake that a statement changes, for who may: ERR_NOT_FOUND (42P01), ERR_DENIED. */
+struct resolved;
+MUST_USE enum err dml_find(struct session *session, const struct sql_name *name,
+                           struct arena *arena, struct resolved *ret_resolved,
+                           struct errinfo *info);
 
 /* Finds the table that a statement changes, for who may. ERR_NOT_FOUND (42P01), ERR_DENIED,
  * ERR_UNSUPPORTED. */
@@ -61,6 +82,8 @@ MUST_USE enum err dml_write(struct dml *dml, struct slice select, struct errinfo
 /* The same without a word to the person's rights, for rows of `subset` that are written again:
  * after a statement that was secured. */
 MUST_USE enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info);
+/* The rows of a plan of ours likewise. */
+MUST_USE enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, struct errinfo *info);
 /* ERR_BUSY (40001) unless the plan reads the table as `metadata` has it. */
 MUST_USE enum err dml_check_plan(const struct dml *dml, const struct plan *plan,
                                  struct errinfo *info);
@@ -76,8 +99,17 @@ void dml_close(struct dml *dml);
 MUST_USE enum err dml_commit(struct dml *dml, const char *operation, bool removes_all,
                              struct errinfo *info);
 
+/* The same, with the operation that it comes to; nothing where nothing changes. */
+MUST_USE enum err dml_commit_rows(struct dml *dml, struct errinfo *info);
+
 /* A table that is made without rows. */
 MUST_USE enum err dml_commit_creation(struct dml *dml, struct errinfo *info);
+
+/* ---- dml_orphan.c ---- */
+
+/* Removes a new object that nothing names. What cannot be removed is told at the end. */
+void dml_discard(struct dml *dml, struct slice location);
+void dml_tell_orphans(struct dml *dml);
 
 /* ---- dml_create.c ---- */
 
@@ -100,10 +132,33 @@ MUST_USE enum err dml_open_at(struct query *query, const struct statement *state
 
 /* ---- of what is no temporary table ---- */
 
+typedef enum err (*dml_change_fn)(struct dml *dml, const struct statement *statement,
+                                  struct errinfo *info);
+/* Opens the table, runs, closes, and opens what RETURNING gives. */
+MUST_USE enum err dml_run_change(struct query *query, const struct statement *statement,
+                                 dml_change_fn run, struct errinfo *info);
+/* "UPDATE 5". */
+MUST_USE enum err dml_tag(struct dml *dml, uint64_t rows, struct errinfo *info);
+/* SELECT the kept columns FROM the table: what a rewriting keeps. */
+MUST_USE enum err dml_print_survivors(const struct dml *dml, struct buf *out, struct errinfo *info);
+/* The data files of the table as it was loaded that may have rows of the filter (NULL: all), with
+ * their metrics and deletes. */
+struct iceberg_expression;
+struct iceberg_scan_plan;
+MUST_USE enum err dml_plan_files(struct dml *dml, const struct iceberg_expression *filter,
+                                 struct iceberg_scan_plan *ret_plan, struct errinfo *info);
+/* The rows that go: their files are written again without them, or delete files say so, as the
+ * table's properties have it. */
+MUST_USE enum err dml_remove(struct dml *dml, struct lake_rows *rows, struct errinfo *info);
+
 /* " FROM t AS a, using": of a SELECT that has the statement's names in view. */
 void dml_print_from(const struct statement *statement, struct buf *out);
 MUST_USE enum err dml_delete(struct query *query, const struct statement *statement,
                              struct errinfo *info);
+MUST_USE enum err dml_update(struct query *query, const struct statement *statement,
+                             struct errinfo *info);
+MUST_USE enum err dml_merge(struct query *query, const struct statement *statement,
+                            struct errinfo *info);
 MUST_USE enum err dml_insert(struct query *query, const struct statement *statement,
                              struct errinfo *info);
 MUST_USE enum err dml_truncate(struct query *query, const struct statement *statement,

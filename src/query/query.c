@@ -404,11 +404,12 @@ static enum err run_refused(UNUSED struct query *query, const struct statement *
     enum err err = statement->refused_hint == NULL ? ERR_DENIED : ERR_UNSUPPORTED;
     (void)errinfo_set(info, err, NULL, "%s is not a statement that Moat runs",
                       statement->refused_word);
-    errinfo_hint(info, "%s",
-                 statement->refused_hint != NULL
-                     ? statement->refused_hint
-                     : "Files of registered tables are changed by what wrote them; tables of "
-                       "attached local Iceberg catalogs take INSERT, DELETE and TRUNCATE.");
+    errinfo_hint(
+        info, "%s",
+        statement->refused_hint != NULL
+            ? statement->refused_hint
+            : "Files of registered tables are changed by what wrote them; tables of "
+              "attached Iceberg catalogs are written with INSERT, UPDATE, DELETE and MERGE.");
     return err;
 }
 
@@ -427,6 +428,7 @@ static const struct {
     [STATEMENT_INSERT] = {run_insert, false, false},
     [STATEMENT_UPDATE] = {run_update, false, false},
     [STATEMENT_DELETE] = {run_delete, false, false},
+    [STATEMENT_MERGE] = {dml_merge, false, false},
     [STATEMENT_TRUNCATE] = {run_truncate, false, false},
     [STATEMENT_COMMENT] = {run_comment, true, false},
     [STATEMENT_CREATE_SCHEMA] = {run_create_schema, true, false},
@@ -452,13 +454,15 @@ static const struct {
     [STATEMENT_DEALLOCATE] = {run_deallocate, false, false},
     [STATEMENT_COPY] = {run_copy, false, true},
     [STATEMENT_COPY_IN] = {run_copy_in, false, false},
+    [STATEMENT_CALL] = {maintain_call, true, true},
     [STATEMENT_TRANSACTION] = {run_transaction, true, false},
     [STATEMENT_REFUSED] = {run_refused, false, false},
 };
 
 static bool takes_values(enum statement_kind kind)
 {
-    return kind == STATEMENT_INSERT || kind == STATEMENT_UPDATE || kind == STATEMENT_DELETE;
+    return kind == STATEMENT_INSERT || kind == STATEMENT_UPDATE || kind == STATEMENT_DELETE ||
+           kind == STATEMENT_MERGE;
 }
 
 static enum err run_statement(struct query *query, const struct query_parameter *parameters,

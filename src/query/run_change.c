@@ -30,8 +30,9 @@ enum err change_not_temp(const struct statement *statement, struct errinfo *info
 {
     (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s works on temporary tables only",
                       statement->tag);
-    errinfo_hint(info, "CREATE TEMP TABLE makes a table of this session. Tables of attached local "
-                       "Iceberg catalogs take INSERT, DELETE and TRUNCATE.");
+    errinfo_hint(info,
+                 "CREATE TEMP TABLE makes a table of this session. Tables of attached "
+                 "Iceberg catalogs are written with INSERT, UPDATE, DELETE, MERGE and TRUNCATE.");
     return ERR_UNSUPPORTED;
 }
 
@@ -554,6 +555,10 @@ enum err run_insert(struct query *query, const struct statement *statement, stru
     if (session_temp(query->session, &statement->name) == NULL) {
         return dml_insert(query, statement, info);
     }
+    if (statement->is_overwrite || statement->is_by_name) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s is not there for temporary tables",
+                           statement->is_overwrite ? "INSERT OVERWRITE" : "INSERT ... BY NAME");
+    }
     TRY(begin(query, statement, &table, info));
     bool *is_numbered = arena_calloc(query->arena, table->column_count + 1, sizeof(bool));
     if (is_numbered == NULL) {
@@ -761,6 +766,21 @@ static enum err run_marked(struct query *query, const struct statement *statemen
     return query->rows_out == temp_table_rows(table) ? ERR_OK : not_one_value(statement, info);
 }
 
+static enum err check_simple(const struct statement *statement, struct errinfo *info)
+{
+    bool has_path = false;
+    for (size_t i = 0; i < statement->column_count; i++) {
+        has_path = has_path || statement->paths[i].len > 0;
+    }
+    if (statement->using_list.len == 0 && !has_path) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "%s is not there for temporary tables",
+                      has_path ? "UPDATE ... SET a.b = ..." : "UPDATE ... FROM");
+    errinfo_hint(info, has_path ? "Set the whole column." : "Say SET a = (SELECT ...).");
+    return ERR_UNSUPPORTED;
+}
+
 enum err run_update(struct query *query, const struct statement *statement, struct errinfo *info)
 {
     struct temp_table *table CLEANUP(temp_table_cleanup) = NULL;
@@ -770,6 +790,10 @@ enum err run_update(struct query *query, const struct statement *statement, stru
     struct change_checks checks;
     struct buf inner CLEANUP(buf_fini) = {0};
     struct buf text CLEANUP(buf_fini) = {0};
+    if (session_temp(query->session, &statement->name) == NULL) {
+        return dml_update(query, statement, info);
+    }
+    TRY(check_simple(statement, info));
     TRY(begin(query, statement, &table, info));
     struct slice alias = statement->alias.len > 0 ? statement->alias : table->name;
     TRY(check_assigned(statement, table, info));

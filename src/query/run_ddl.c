@@ -1,7 +1,7 @@
 /* CREATE, DROP and ALTER of schemas, tables and views; users and roles. */
 #include "base/mem.h"
 #include "query/policy_int.h"
-#include "query/run_lake_int.h"
+#include "query/ddl_int.h"
 #include "sql/scan.h"
 
 #define TABLE_COLUMNS_MAX 10000
@@ -195,7 +195,7 @@ static enum err check_schema(struct query *query, const struct statement *statem
     return statement->option_count == 0
                ? ERR_OK
                : errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                             "only namespaces of attached iceberg_local catalogs have properties");
+                             "only namespaces of attached catalogs have properties");
 }
 
 enum err run_create_schema(struct query *query, const struct statement *statement,
@@ -232,6 +232,11 @@ enum err run_drop(struct query *query, const struct statement *statement, struct
     }
     if (attached != NULL) {
         return run_lake_drop(query, statement, attached, info);
+    }
+    if (statement->is_purge) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "PURGE is for tables of a lake: files that were registered are not "
+                           "removed");
     }
     switch (statement->object_kind) {
     case OBJECT_TABLE:
@@ -298,6 +303,13 @@ static enum err alter_own(struct query *query, const struct statement *statement
         return system_relation_move(system, who, &name, statement->new_name, info);
     case ALTER_REFRESH:
         return refresh(query, &name, info);
+    case ALTER_LAKE:
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "\"%.*s\" is no table of a lake, which alone is altered so",
+                          SLICE_ARGS(name.name));
+        errinfo_hint(info, "What was registered takes RENAME TO, RENAME COLUMN, SET SCHEMA and "
+                           "REFRESH.");
+        return ERR_UNSUPPORTED;
     }
     return errinfo_set(info, ERR_INTERNAL, NULL, "unknown form of ALTER TABLE");
 }
@@ -306,9 +318,12 @@ enum err run_alter_table(struct query *query, const struct statement *statement,
                          struct errinfo *info)
 {
     const struct attached *attached;
-    TRY(run_lake_target(query, &statement->name, &attached, info));
-    enum err err = attached != NULL ? run_lake_rename(query, statement, attached, info)
-                                    : alter_own(query, statement, info);
+    bool is_shape = statement->alter == ALTER_LAKE || statement->alter == ALTER_RENAME_COLUMN;
+    TRY(is_shape ? ddl_target(query, &statement->name, &attached, info)
+                 : run_lake_target(query, &statement->name, &attached, info));
+    enum err err = attached == NULL ? alter_own(query, statement, info)
+                   : is_shape       ? ddl_alter(query, statement, info)
+                                    : run_lake_rename(query, statement, attached, info);
     bool is_absent = err == ERR_NOT_FOUND && info != NULL && strcmp(info->sqlstate, "42P01") == 0;
     if (is_absent && statement->if_exists) {
         (void)snprintf(query->notice, sizeof(query->notice), "it does not exist");

@@ -106,6 +106,7 @@ MUST_USE enum err run_revoke(struct query *, const struct statement *, struct er
 MUST_USE enum err run_grant_role(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_show(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_check_access(struct query *, const struct statement *, struct errinfo *);
+MUST_USE enum err maintain_call(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_set(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_use(struct query *, const struct statement *, struct errinfo *);
 MUST_USE enum err run_prepare(struct query *, const struct statement *, struct errinfo *);

@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "query/lake_int.h"
 #include "query/policy_int.h"
-#include "query/run_lake_int.h"
+#include "query/ddl_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"
 
@@ -523,13 +523,7 @@ static enum err show_create_attached(struct query *query, const struct relation 
         buf_append_slice(&text, relation->view_sql);
         return show_text(query, &text, info);
     }
-    for (size_t i = 0; i < relation->column_count; i++) {
-        buf_append_str(&text, i == 0 ? " (" : ", ");
-        sql_quote_name(&text, relation->columns[i].name);
-        buf_append_char(&text, ' ');
-        buf_append_slice(&text, relation->columns[i].type);
-    }
-    buf_append_str(&text, ")");
+    TRY(ddl_print_create(relation, query->arena, &text, info));
     return show_text(query, &text, info);
 }
 

@@ -1,7 +1,7 @@
 /* CREATE VIEW and COMMENT. */
 #include "base/mem.h"
 #include "query/plan_int.h"
-#include "query/run_lake_int.h"
+#include "query/ddl_int.h"
 #include "sql/scan.h"
 
 /* Columns that the body gives its creator, found by binding its physical SQL. */
@@ -151,6 +151,11 @@ enum err run_comment(struct query *query, const struct statement *statement, str
     struct system *store;
     struct sql_name name;
     struct relation seen;
+    const struct attached *attached;
+    TRY(ddl_target(query, &statement->name, &attached, info));
+    if (attached != NULL && statement->object_kind != OBJECT_VIEW) {
+        return ddl_comment(query, statement, info);
+    }
     TRY(session_store_to_change(query->session, &store, info));
     TRY(run_object_name(query, &statement->name, &name, info));
     TRY(resolve_for_admin(query->session, &statement->name, query->arena, &seen, info));

@@ -215,9 +215,11 @@ static const struct {
     {"deallocate", parse_deallocate, false},
     {"copy", parse_copy, false},
     {"comment", parse_comment, false},
+    {"call", parse_call, false},
     {"insert", parse_insert, false},
     {"update", parse_update, false},
     {"delete", parse_delete, false},
+    {"merge", parse_merge, false},
     {"truncate", parse_truncate, false},
     {"begin", parse_transaction, true},
     {"start", parse_transaction, true},
@@ -230,9 +232,9 @@ static const struct {
 };
 
 static const char *const refused_words[] = {
-    "INSTALL", "LOAD",       "PRAGMA",  "CALL",    "EXPORT",   "IMPORT",  "MERGE", "VACUUM",
-    "ANALYZE", "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",   "LOCK",    "DO",    "DECLARE",
-    "FETCH",   "CLUSTER",    "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
+    "INSTALL",    "LOAD",    "PRAGMA",  "EXPORT",  "IMPORT",   "VACUUM",  "ANALYZE",
+    "CHECKPOINT", "FORCE",   "LISTEN",  "NOTIFY",  "LOCK",     "DO",      "DECLARE",
+    "FETCH",      "CLUSTER", "REINDEX", "DISCARD", "SECURITY", "REFRESH", "KILL",
 };
 
 static enum err unknown_word(struct cursor *c)

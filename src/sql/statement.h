@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/err.h"
+#include "sql/alter.h"
 #include "sql/relation.h"
 
 enum statement_kind {
@@ -20,11 +21,12 @@ enum statement_kind {
     STATEMENT_ATTACH, /* ATTACH [OR REPLACE] [IF NOT EXISTS] 'location' AS name (TYPE t, ...) */
     STATEMENT_DETACH,
     STATEMENT_DROP,        /* TABLE | VIEW | SCHEMA | USER | ROLE */
-    STATEMENT_ALTER_TABLE, /* RENAME TO | RENAME COLUMN a TO b | SET SCHEMA | REFRESH */
+    STATEMENT_ALTER_TABLE, /* RENAME TO | SET SCHEMA | REFRESH | what sql/alter.h lists */
     STATEMENT_CREATE_TEMP, /* CREATE TEMP TABLE t (a INTEGER, ...) | [(a, ...)] AS query */
     STATEMENT_INSERT,      /* INSERT INTO t [(a, ...)] query | DEFAULT VALUES [RETURNING ...] */
-    STATEMENT_UPDATE,      /* UPDATE t SET a = expression, ... [WHERE ...] [RETURNING ...] */
-    STATEMENT_DELETE,      /* DELETE FROM t [a] [USING ...] [WHERE ...] [RETURNING ...] */
+    STATEMENT_UPDATE, /* UPDATE t SET a = expression, ... [FROM ...] [WHERE ...] [RETURNING ...] */
+    STATEMENT_DELETE, /* DELETE FROM t [a] [USING ...] [WHERE ...] [RETURNING ...] */
+    STATEMENT_MERGE,  /* MERGE INTO t [a] USING s ON ... WHEN ... [RETURNING ...] */
     STATEMENT_TRUNCATE,
     STATEMENT_COMMENT,          /* COMMENT ON TABLE | VIEW | COLUMN ... IS 'text' | NULL */
     STATEMENT_CREATE_PRINCIPAL, /* USER | ROLE */
@@ -44,6 +46,7 @@ enum statement_kind {
     STATEMENT_DEALLOCATE,
     STATEMENT_COPY,        /* COPY (query) TO 'file' (FORMAT f) */
     STATEMENT_COPY_IN,     /* COPY t [(a, ...)] FROM STDIN ... */
+    STATEMENT_CALL,        /* CALL moat.procedure(name => value, ...) */
     STATEMENT_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT ... */
     STATEMENT_REFUSED, /* a statement of the engine that this program never runs (INSTALL, PRAGMA,
                            CALL, LOAD, EXPORT, INSERT ...): `refused_word` names it */
@@ -115,11 +118,32 @@ struct statement_column {
     struct slice comment;
 };
 
-/* bucket(16, a.b), day(ts), a: of PARTITIONED BY. */
-struct statement_transform {
-    struct slice function; /* empty = the column itself */
-    struct slice column;   /* dotted */
-    uint32_t width;        /* 0 = none */
+/* SET a = 1, b.c = 2, of UPDATE and MERGE; (a, b) VALUES (1, 2). */
+struct statement_assignments {
+    const struct slice *columns;
+    const struct slice *paths; /* behind each: ".x.y" as it is written; empty: the column itself */
+    size_t count;
+    const struct slice *values; /* of INSERT without columns: more than those */
+    size_t value_count;
+};
+
+/* One WHEN of MERGE. */
+struct statement_merge {
+    enum {
+        MERGE_MATCHED,
+        MERGE_NOT_MATCHED, /* BY TARGET: a row of the source alone */
+        MERGE_NOT_MATCHED_BY_SOURCE,
+    } when;
+    struct slice condition; /* empty: none */
+    enum {
+        MERGE_UPDATE,
+        MERGE_DELETE,
+        MERGE_INSERT,
+        MERGE_NOTHING,
+    } action;
+    bool is_star; /* UPDATE SET *, INSERT * */
+    bool has_default_values;
+    struct statement_assignments set; /* UPDATE, INSERT */
 };
 
 enum show_kind {
@@ -156,6 +180,10 @@ struct statement {
     const struct statement_column *details; /* CREATE_MANAGED: of each of `columns` */
     const struct statement_transform *partitions;
     size_t partition_count;
+    const struct statement_sort *sorts; /* CREATE_MANAGED */
+    size_t sort_count;
+    struct sql_name source; /* CREATE TABLE ... LIKE */
+    bool has_source;
 
     struct slice location;                 /* CREATE_TABLE, ATTACH */
     bool format_given;                     /* CREATE_TABLE: `format` is meant */
@@ -169,21 +197,32 @@ struct statement {
         ALTER_RENAME,
         ALTER_RENAME_COLUMN,
         ALTER_SET_SCHEMA,
-        ALTER_REFRESH
+        ALTER_REFRESH,
+        ALTER_LAKE
     } alter;
+    const struct statement_alter *alters; /* ALTER_TABLE: also of ALTER_RENAME_COLUMN */
+    size_t alter_count;
+    const struct statement_argument *call_arguments; /* CALL: of `name.name` */
+    size_t call_argument_count;
+    bool is_purge;                 /* DROP TABLE ... PURGE */
     struct slice column, new_name; /* ALTER_TABLE; RENAME TO new_name, SET SCHEMA new_name */
     struct slice comment;          /* COMMENT; of `column` if given; empty: none */
     const struct slice *columns;   /* CREATE_VIEW v (a, b), CREATE_TEMP, INSERT, COPY_IN */
     const struct slice *types;     /* CREATE_TEMP, CREATE_MANAGED: of each column, empty where none
                                       is given; UPDATE: the expression of each */
+    const struct slice *paths;     /* UPDATE: statement_assignments.paths */
     size_t column_count;
     const struct temp_rule *rules; /* CREATE_TEMP */
     size_t rule_count;
     bool is_dropped_on_commit;     /* CREATE_TEMP */
     struct slice alias;            /* UPDATE, DELETE: of the table; empty: its name */
-    struct slice using_list;       /* DELETE; empty: none */
-    struct slice where, returning; /* INSERT, UPDATE, DELETE; empty: none */
+    struct slice using_list;       /* DELETE; UPDATE: FROM; MERGE: the source; empty: none */
+    struct slice source_alias;     /* MERGE: how the source is called; empty: not at all */
+    struct slice where, returning; /* INSERT, UPDATE, DELETE, MERGE (ON); empty: none */
     bool has_default_values;       /* INSERT: `query` is empty */
+    bool is_overwrite, is_by_name; /* INSERT OVERWRITE; INSERT ... BY NAME */
+    const struct statement_merge *merges;
+    size_t merge_count;
     enum transaction_kind transaction;
     struct slice savepoint;
 

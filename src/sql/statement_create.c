@@ -345,43 +345,7 @@ enum err parse_drop(struct cursor *c, struct statement *s)
     }
     TRY(cursor_accept(c, "cascade", &s->cascade));
     TRY(s->cascade ? ERR_OK : cursor_accept(c, "restrict", &taken));
-    return cursor_expect_end(c);
-}
-
-static enum err parse_alter_table(struct cursor *c, struct statement *s)
-{
-    bool taken;
-    bool if_exists;
-    s->kind = STATEMENT_ALTER_TABLE;
-    TRY(cursor_if_exists(c, false, &if_exists));
-    s->if_exists = if_exists;
-    TRY(cursor_name(c, &s->name));
-    TRY(cursor_accept(c, "refresh", &taken));
-    if (taken) {
-        s->alter = ALTER_REFRESH;
-        return cursor_expect_end(c);
-    }
-    TRY(cursor_accept(c, "set", &taken));
-    if (taken) {
-        s->alter = ALTER_SET_SCHEMA;
-        TRY(cursor_expect(c, "SCHEMA"));
-        TRY(cursor_identifier(c, "a schema", &s->new_name));
-        return cursor_expect_end(c);
-    }
-    if (!token_is(&c->token, "rename")) {
-        return cursor_expected(c, "RENAME, SET SCHEMA or REFRESH");
-    }
-    TRY(cursor_next(c));
-    TRY(cursor_accept(c, "to", &taken));
-    if (taken) {
-        s->alter = ALTER_RENAME;
-    } else {
-        s->alter = ALTER_RENAME_COLUMN;
-        TRY(cursor_accept(c, "column", &taken));
-        TRY(cursor_identifier(c, "a column", &s->column));
-        TRY(cursor_expect(c, "TO"));
-    }
-    TRY(cursor_identifier(c, "the new name", &s->new_name));
+    TRY(s->object_kind == OBJECT_TABLE ? cursor_accept(c, "purge", &s->is_purge) : ERR_OK);
     return cursor_expect_end(c);
 }
 

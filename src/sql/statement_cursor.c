@@ -211,18 +211,28 @@ enum err cursor_expression(struct cursor *c, const char *const *stops, size_t st
 {
     size_t start = c->token.offset;
     size_t depth = 0;
+    bool is_distinct = false; /* IS DISTINCT FROM is no FROM */
+    size_t cases = 0;         /* the WHEN and THEN of CASE are none of MERGE */
     while (c->token.kind != TOKEN_END) {
         bool opens = token_is_operator(&c->token, "(") || token_is_operator(&c->token, "[") ||
                      token_is_operator(&c->token, "{");
         bool closes = token_is_operator(&c->token, ")") || token_is_operator(&c->token, "]") ||
                       token_is_operator(&c->token, "}");
+        bool is_case = false;
+        for (size_t i = 0; i < stop_count; i++) {
+            is_case = is_case || strcmp(stops[i], "when") == 0 || strcmp(stops[i], "then") == 0;
+        }
+        cases += is_case && token_is(&c->token, "case");
         bool stop = depth == 0 && (closes || (until_comma && token_is_operator(&c->token, ",")));
         for (size_t i = 0; depth == 0 && i < stop_count; i++) {
-            stop = stop || token_is(&c->token, stops[i]);
+            stop = stop || (cases == 0 && token_is(&c->token, stops[i]) &&
+                            !(is_distinct && token_is(&c->token, "from")));
         }
         if (stop || c->token.kind == TOKEN_SEMICOLON) {
             break;
         }
+        cases -= cases > 0 && token_is(&c->token, "end");
+        is_distinct = token_is(&c->token, "distinct");
         depth += opens;
         depth -= closes;
         TRY(cursor_next(c));
@@ -299,7 +309,8 @@ enum err cursor_options(struct cursor *c, const struct relation_option **ret_opt
             return errinfo_nomem(c->info);
         }
         struct relation_option *option = &((struct relation_option *)options)[count];
-        TRY(cursor_identifier(c, "an option", &option->name));
+        TRY(c->token.kind == TOKEN_STRING ? cursor_string(c, "an option", &option->name)
+                                          : cursor_identifier(c, "an option", &option->name));
         TRY(cursor_accept_operator(c, "=", &ignored));
         if (c->token.kind == TOKEN_WORD && !token_is(&c->token, "true") &&
             !token_is(&c->token, "false") && !token_is(&c->token, "null")) {

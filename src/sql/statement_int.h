@@ -1,6 +1,7 @@
 /* The cursor that the skeleton parser's files share: one token of look-ahead, no look-back. */
 #pragma once
 
+#include "base/buf.h"
 #include "sql/scan.h"
 #include "sql/statement.h"
 
@@ -58,6 +59,20 @@ MUST_USE enum err cursor_name_list(struct cursor *c, const struct slice **ret_na
 MUST_USE enum err cursor_options(struct cursor *c, const struct relation_option **ret_options,
                                  size_t *ret_count);
 
+/* What was gathered, in the arena. */
+MUST_USE enum err cursor_keep(struct cursor *c, const struct buf *items, const void **ret_items);
+/* bucket(16, a), a.b ... */
+MUST_USE enum err parse_transform(struct cursor *c, struct statement_transform *out);
+/* a [ASC | DESC] [NULLS FIRST | LAST], ..., in brackets or not. */
+MUST_USE enum err parse_sorts(struct cursor *c, const struct statement_sort **ret_sorts,
+                              size_t *ret_count);
+MUST_USE enum err parse_alter_table(struct cursor *c, struct statement *s);
+/* a = expression, b.c = expression, (d, e) = (expression, expression), up to one of `ends`. */
+MUST_USE enum err parse_assignments(struct cursor *c, const char *const *ends, size_t end_count,
+                                    struct statement_assignments *ret_assignments);
+/* [RETURNING columns], and the end. */
+MUST_USE enum err parse_returning(struct cursor *c, struct statement *s);
+
 /* One function a family; the current token is behind the first word. */
 MUST_USE enum err parse_create(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_create_api_key(struct cursor *c, struct statement *s);
@@ -69,10 +84,12 @@ MUST_USE enum err parse_managed_table(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_insert(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_update(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_delete(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_merge(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_truncate(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_comment(struct cursor *c, struct statement *s);
 /* The current token is the first word itself. */
 MUST_USE enum err parse_transaction(struct cursor *c, struct statement *s);
+MUST_USE enum err parse_call(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_drop(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_alter(struct cursor *c, struct statement *s);
 MUST_USE enum err parse_grant(struct cursor *c, struct statement *s);

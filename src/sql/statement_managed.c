@@ -50,7 +50,7 @@ static enum err parse_column(struct cursor *c, struct slice *ret_name, struct sl
     return ERR_OK;
 }
 
-static enum err keep_list(struct cursor *c, const struct buf *items, const void **ret_items)
+enum err cursor_keep(struct cursor *c, const struct buf *items, const void **ret_items)
 {
     char *kept = arena_alloc(c->arena, items->len + 1);
     if (kept == NULL || buf_failed(items)) {
@@ -86,11 +86,11 @@ static enum err parse_columns(struct cursor *c, struct statement *s)
         s->column_count++;
         TRY(cursor_accept_operator(c, ",", &has_more));
     }
-    TRY(keep_list(c, &names, &kept));
+    TRY(cursor_keep(c, &names, &kept));
     s->columns = kept;
-    TRY(keep_list(c, &types, &kept));
+    TRY(cursor_keep(c, &types, &kept));
     s->types = kept;
-    TRY(keep_list(c, &details, &kept));
+    TRY(cursor_keep(c, &details, &kept));
     s->details = kept;
     return cursor_expect_operator(c, ")");
 }
@@ -98,7 +98,7 @@ static enum err parse_columns(struct cursor *c, struct statement *s)
 /* ---- partitions ---- */
 
 /* a or a.b, as one dotted text. */
-static enum err parse_path(struct cursor *c, struct slice *ret_path)
+static enum err parse_dotted(struct cursor *c, struct slice *ret_path)
 {
     struct buf path CLEANUP(buf_fini) = {0};
     bool has_dot = true;
@@ -127,7 +127,7 @@ static enum err parse_arguments(struct cursor *c, struct statement_transform *ou
             out->width = (uint32_t)width;
             TRY(cursor_next(c));
         } else if (out->column.len == 0) {
-            TRY(parse_path(c, &out->column));
+            TRY(parse_dotted(c, &out->column));
         } else {
             return cursor_expected(c, "a width");
         }
@@ -137,11 +137,11 @@ static enum err parse_arguments(struct cursor *c, struct statement_transform *ou
     return out->column.len > 0 ? ERR_OK : cursor_expected(c, "a column");
 }
 
-static enum err parse_partition(struct cursor *c, struct statement_transform *out)
+enum err parse_transform(struct cursor *c, struct statement_transform *out)
 {
     bool is_call;
     *out = (struct statement_transform){0};
-    TRY(parse_path(c, &out->column));
+    TRY(parse_dotted(c, &out->column));
     TRY(cursor_accept_operator(c, "(", &is_call));
     if (!is_call) {
         return ERR_OK;
@@ -160,17 +160,69 @@ static enum err parse_partitions(struct cursor *c, struct statement *s)
     TRY(cursor_expect_operator(c, "("));
     while (has_more) {
         struct statement_transform item;
-        TRY(parse_partition(c, &item));
+        TRY(parse_transform(c, &item));
         buf_append(&items, &item, sizeof(item));
         s->partition_count++;
         TRY(cursor_accept_operator(c, ",", &has_more));
     }
-    TRY(keep_list(c, &items, &kept));
+    TRY(cursor_keep(c, &items, &kept));
     s->partitions = kept;
     return cursor_expect_operator(c, ")");
 }
 
+/* ---- order ---- */
+
+static enum err parse_nulls(struct cursor *c, struct statement_sort *out)
+{
+    bool is_first;
+    bool is_last = false;
+    TRY(cursor_accept(c, "first", &is_first));
+    TRY(is_first ? ERR_OK : cursor_accept(c, "last", &is_last));
+    out->is_nulls_last = is_last;
+    return is_first || is_last ? ERR_OK : cursor_expected(c, "FIRST or LAST");
+}
+
+static enum err parse_sort(struct cursor *c, struct statement_sort *out)
+{
+    bool taken;
+    *out = (struct statement_sort){0};
+    TRY(parse_transform(c, &out->by));
+    TRY(cursor_accept(c, "desc", &out->is_descending));
+    TRY(out->is_descending ? ERR_OK : cursor_accept(c, "asc", &taken));
+    out->is_nulls_last = out->is_descending; /* as Iceberg's other writers have it */
+    TRY(cursor_accept(c, "nulls", &taken));
+    return taken ? parse_nulls(c, out) : ERR_OK;
+}
+
+enum err parse_sorts(struct cursor *c, const struct statement_sort **ret_sorts, size_t *ret_count)
+{
+    struct buf items CLEANUP(buf_fini) = {0};
+    const void *kept = NULL;
+    size_t count = 0;
+    bool has_bracket;
+    bool has_more = true;
+    TRY(cursor_accept_operator(c, "(", &has_bracket));
+    while (has_more) {
+        struct statement_sort item;
+        TRY(parse_sort(c, &item));
+        buf_append(&items, &item, sizeof(item));
+        count++;
+        TRY(cursor_accept_operator(c, ",", &has_more));
+    }
+    TRY(has_bracket ? cursor_expect_operator(c, ")") : ERR_OK);
+    TRY(cursor_keep(c, &items, &kept));
+    *ret_sorts = kept;
+    *ret_count = count;
+    return ERR_OK;
+}
+
 /* ---- the statement ---- */
+
+static enum err parse_like(struct cursor *c, struct statement *s)
+{
+    s->has_source = true;
+    return cursor_name(c, &s->source);
+}
 
 /* Clauses behind the columns; `ret_done`: AS and its query, or the end. */
 static enum err parse_clause(struct cursor *c, struct statement *s, bool *ret_done)
@@ -182,6 +234,15 @@ static enum err parse_clause(struct cursor *c, struct statement *s, bool *ret_do
     }
     if (taken && s->partition_count == 0) {
         return parse_partitions(c, s);
+    }
+    TRY(cursor_accept(c, "sorted", &taken));
+    if (taken && s->sort_count == 0) {
+        TRY(cursor_expect(c, "BY"));
+        return parse_sorts(c, &s->sorts, &s->sort_count);
+    }
+    TRY(cursor_accept(c, "like", &taken));
+    if (taken && !s->has_source && s->column_count == 0) {
+        return parse_like(c, s);
     }
     TRY(cursor_accept(c, "with", &taken));
     if (!taken) {
@@ -199,7 +260,7 @@ static enum err parse_clause(struct cursor *c, struct statement *s, bool *ret_do
         *ret_done = true;
         return cursor_rest(c, "a query", &s->query);
     }
-    return cursor_expected(c, "PARTITIONED BY, WITH, COMMENT or AS, each once");
+    return cursor_expected(c, "PARTITIONED BY, SORTED BY, WITH, COMMENT, LIKE or AS, each once");
 }
 
 enum err parse_managed_table(struct cursor *c, struct statement *s)
@@ -212,12 +273,22 @@ enum err parse_managed_table(struct cursor *c, struct statement *s)
     TRY(cursor_if_exists(c, true, &s->if_not_exists));
     TRY(cursor_name(c, &s->name));
     TRY(cursor_accept_operator(c, "(", &taken));
-    TRY(taken ? parse_columns(c, s) : ERR_OK);
+    if (taken && token_is(&c->token, "like")) {
+        TRY(cursor_next(c));
+        TRY(parse_like(c, s));
+        TRY(cursor_expect_operator(c, ")"));
+    } else if (taken) {
+        TRY(parse_columns(c, s));
+    }
     while (!is_done && c->token.kind != TOKEN_END) {
         TRY(parse_clause(c, s, &is_done));
     }
-    if (s->column_count == 0 && s->query.len == 0) {
-        return cursor_expected(c, "(columns) or AS a query");
+    if (s->column_count == 0 && s->query.len == 0 && !s->has_source) {
+        return cursor_expected(c, "(columns), LIKE a table or AS a query");
+    }
+    if (s->has_source && (s->query.len > 0 || s->partition_count > 0)) {
+        return errinfo_set(c->info, ERR_SYNTAX, NULL,
+                           "LIKE takes columns and partitions from the other table");
     }
     return ERR_OK;
 }

@@ -127,7 +127,9 @@ static bool is_query(const struct statement *statement, struct arena *arena)
     case STATEMENT_COPY:
     case STATEMENT_COPY_IN:
     case STATEMENT_UPDATE:
+    case STATEMENT_MERGE:
     case STATEMENT_DELETE:
+    case STATEMENT_CALL:
         return true;
     case STATEMENT_EXPLAIN:
     case STATEMENT_CREATE_TEMP:

@@ -312,7 +312,7 @@ enum err parse_temp_table(struct cursor *c, struct statement *s)
     return cursor_expect_end(c);
 }
 
-static enum err parse_returning(struct cursor *c, struct statement *s)
+enum err parse_returning(struct cursor *c, struct statement *s)
 {
     bool taken;
     TRY(cursor_accept(c, "returning", &taken));
@@ -325,7 +325,13 @@ enum err parse_insert(struct cursor *c, struct statement *s)
     bool taken;
     s->kind = STATEMENT_INSERT;
     s->tag = "INSERT";
-    TRY(cursor_expect(c, "INTO"));
+    TRY(cursor_accept(c, "overwrite", &s->is_overwrite));
+    if (s->is_overwrite) { /* in other engines' words: INSERT OVERWRITE [INTO | TABLE] */
+        TRY(cursor_accept(c, "into", &taken));
+        TRY(cursor_accept(c, "table", &taken));
+    } else {
+        TRY(cursor_expect(c, "INTO"));
+    }
     TRY(cursor_name(c, &s->name));
     struct cursor before = *c; /* (a, b) are columns, (SELECT ...) is the query */
     TRY(cursor_accept_operator(c, "(", &taken));
@@ -335,7 +341,12 @@ enum err parse_insert(struct cursor *c, struct statement *s)
     if (taken && !is_query) {
         TRY(cursor_name_list(c, &s->columns, &s->column_count));
     }
-    if (token_is(&c->token, "default")) {
+    TRY(cursor_accept(c, "by", &s->is_by_name));
+    TRY(s->is_by_name ? cursor_expect(c, "NAME") : ERR_OK);
+    if (s->is_by_name && s->column_count > 0) {
+        return cursor_expected(c, "a list of columns or BY NAME, not both");
+    }
+    if (!s->is_by_name && token_is(&c->token, "default")) {
         TRY(cursor_next(c));
         TRY(cursor_expect(c, "VALUES"));
         s->has_default_values = true;
@@ -369,45 +380,34 @@ static enum err parse_where(struct cursor *c, struct statement *s)
     return parse_returning(c, s);
 }
 
+/* What would end a FROM clause: it goes into a SELECT of Moat's own, and must stay its FROM. */
+static const char *const from_ends[] = {"where",  "returning", "union",  "intersect", "except",
+                                        "order",  "limit",     "offset", "group",     "having",
+                                        "window", "qualify",   "fetch"};
+
 enum err parse_update(struct cursor *c, struct statement *s)
 {
-    static const char *const ends[] = {"where", "returning"};
-    struct buf names CLEANUP(buf_fini) = {0};
-    struct buf values CLEANUP(buf_fini) = {0};
-    bool has_more = true;
+    static const char *const ends[] = {"from", "where", "returning"};
+    struct statement_assignments set;
+    bool taken;
     s->kind = STATEMENT_UPDATE;
     s->tag = "UPDATE";
     TRY(cursor_name(c, &s->name));
     TRY(parse_alias(c, s));
     TRY(cursor_expect(c, "SET"));
-    while (has_more) {
-        struct slice name;
-        struct slice value;
-        TRY(cursor_identifier(c, "a column", &name));
-        TRY(cursor_expect_operator(c, "="));
-        TRY(cursor_expression(c, ends, ARRAY_COUNT(ends), true, &value));
-        buf_append(&names, &name, sizeof(name));
-        buf_append(&values, &value, sizeof(value));
-        s->column_count++;
-        TRY(cursor_accept_operator(c, ",", &has_more));
-    }
-    struct slice *kept = arena_calloc(c->arena, s->column_count * 2, sizeof(*kept));
-    if (kept == NULL || buf_failed(&names) || buf_failed(&values)) {
-        return errinfo_nomem(c->info);
-    }
-    memcpy(kept, names.ptr, names.len);
-    memcpy(kept + s->column_count, values.ptr, values.len);
-    s->columns = kept;
-    s->types = kept + s->column_count;
+    TRY(parse_assignments(c, ends, ARRAY_COUNT(ends), &set));
+    s->columns = set.columns;
+    s->paths = set.paths;
+    s->types = set.values;
+    s->column_count = set.count;
+    TRY(cursor_accept(c, "from", &taken));
+    TRY(taken ? cursor_expression(c, from_ends, ARRAY_COUNT(from_ends), false, &s->using_list)
+              : ERR_OK);
     return parse_where(c, s);
 }
 
 enum err parse_delete(struct cursor *c, struct statement *s)
 {
-    /* What would end a FROM clause: it goes into a SELECT of Moat's own, and must stay its FROM. */
-    static const char *const ends[] = {"where",  "returning", "union",  "intersect", "except",
-                                       "order",  "limit",     "offset", "group",     "having",
-                                       "window", "qualify",   "fetch"};
     bool taken;
     s->kind = STATEMENT_DELETE;
     s->tag = "DELETE";
@@ -415,7 +415,8 @@ enum err parse_delete(struct cursor *c, struct statement *s)
     TRY(cursor_name(c, &s->name));
     TRY(parse_alias(c, s));
     TRY(cursor_accept(c, "using", &taken));
-    TRY(taken ? cursor_expression(c, ends, ARRAY_COUNT(ends), false, &s->using_list) : ERR_OK);
+    TRY(taken ? cursor_expression(c, from_ends, ARRAY_COUNT(from_ends), false, &s->using_list)
+              : ERR_OK);
     return parse_where(c, s);
 }
 

@@ -108,7 +108,6 @@ TEST(statement, what_the_engine_could_do_and_moat_never_does_is_refused_by_name)
         "call f()",
         "export database 'x'",
         "import database 'x'",
-        "merge into t using s on true",
         "vacuum",
         "checkpoint",
         "create temp view t as select 1",
@@ -175,6 +174,7 @@ TEST(statement, views_schemas_and_drops)
     CHECK(s.if_exists && s.cascade && s.object_kind == OBJECT_TABLE);
     CHECK_SLICE("a", s.name.schema);
     CHECK(!parsed("drop schema s restrict").cascade);
+    CHECK(parsed("drop table a.b purge").is_purge && !parsed("drop table a.b").is_purge);
     s = parsed("alter table t rename column \"a b\" to c");
     CHECK(s.alter == ALTER_RENAME_COLUMN);
     CHECK_SLICE("a b", s.column);
@@ -336,7 +336,8 @@ TEST(statement, errors_say_where_and_what)
         {"drop external user u", 15, "TABLE", ""},
         {"drop table t, u", 13, "the end", ""},
         {"alter external user u password 'x'", 16, "TABLE", ""},
-        {"alter table t add column a", 15, "RENAME, SET SCHEMA or REFRESH", ""},
+        {"alter table t add column a", 27, "a type", ""},
+        {"alter table t frob", 15, "RENAME, SET SCHEMA, REFRESH, ADD", ""},
         {"alter user u set region = 'EU'", 18, "ATTRIBUTE", ""},
         {"grant select on schema s to u", 24, "CREATE on a schema", "GRANT SELECT ON table"},
         {"grant insert on t to u", 7, "SELECT, CREATE, ALL", ""},
@@ -562,6 +563,8 @@ TEST(statement, survives_every_failed_allocation)
         "grant select (a, b) on t to u rows where x masked with (a = 1, b = 2)",
         "execute p (1, 'x')",
         "create user u password 'a''b'",
+        "merge into t using s on a when matched then update set b.c = 1, d = 2",
+        "merge into t using s on a when not matched then insert (a, b) values (1, 2)",
     };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         SWEEP_ALLOC(fault)
@@ -716,5 +719,81 @@ TEST(statement, delete_from)
     s = parsed("delete from t x");
     CHECK_SLICE("x", s.alias);
     CHECK(s.where.len == 0);
+    release();
+}
+
+static void refused(const char *text, enum err expected)
+{
+    struct arena *memory CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    struct statement statement;
+    CHECK_ERR(expected, statement_parse(slice_of(text), memory, &statement, NULL));
+}
+
+TEST(statement, update_sets_columns_and_fields)
+{
+    struct statement s =
+        parsed("update a.t x set s.\"Q\".y = x.b IS DISTINCT FROM 2, (c, d) = row (1, f(2, 3)) "
+               "from u, (select 1) v where true returning *");
+    assert_int_equal(3, (int)s.column_count);
+    CHECK_SLICE("s", s.columns[0]);
+    CHECK_SLICE(".\"Q\".y", s.paths[0]);
+    CHECK_SLICE("x.b IS DISTINCT FROM 2", s.types[0]);
+    CHECK_SLICE("d", s.columns[2]);
+    CHECK(s.paths[2].len == 0);
+    CHECK_SLICE("f(2, 3)", s.types[2]);
+    CHECK_SLICE("u, (select 1) v", s.using_list);
+    CHECK_SLICE("true", s.where);
+    CHECK_SLICE("*", s.returning);
+    refused("update t set (a, b) = (1)", ERR_SYNTAX);
+    refused("update t set (a, b) = (select 1, 2)", ERR_SYNTAX);
+    refused("update t set a = 1 from u union select 1", ERR_SYNTAX);
+    release();
+}
+
+TEST(statement, merge_has_its_clauses)
+{
+    struct statement s = parsed(
+        "merge into l.s.t as d using (select 1) as s (a, b) on d.a = case when true then s.a end "
+        "when matched and case when d.b then true end then update set x.y = case when 1 then 2 "
+        "end, "
+        "b = 3 when not matched by source then delete when not matched by target and s.a > 1 then "
+        "insert (a, b) values (s.a, default) when matched then do nothing returning d.a");
+    CHECK(s.kind == STATEMENT_MERGE && s.merge_count == 4);
+    CHECK_SLICE("d", s.alias);
+    CHECK_SLICE("(select 1) as s (a, b)", s.using_list);
+    CHECK_SLICE("s", s.source_alias);
+    CHECK_SLICE("d.a = case when true then s.a end", s.where);
+    CHECK(s.merges[0].when == MERGE_MATCHED && s.merges[0].action == MERGE_UPDATE);
+    CHECK_SLICE("case when d.b then true end", s.merges[0].condition);
+    CHECK_SLICE(".y", s.merges[0].set.paths[0]);
+    CHECK_SLICE("case when 1 then 2 end", s.merges[0].set.values[0]);
+    CHECK(s.merges[1].when == MERGE_NOT_MATCHED_BY_SOURCE && s.merges[1].action == MERGE_DELETE);
+    CHECK(s.merges[2].when == MERGE_NOT_MATCHED && s.merges[2].set.value_count == 2);
+    CHECK(s.merges[3].action == MERGE_NOTHING);
+    CHECK_SLICE("d.a", s.returning);
+    s = parsed("merge into t using s on true when matched then update set * when not matched then "
+               "insert *");
+    CHECK_SLICE("s", s.source_alias);
+    CHECK(s.merges[0].is_star && s.merges[1].is_star);
+    refused("merge into t using s on true", ERR_SYNTAX);
+    refused("merge into t using s when matched then delete", ERR_SYNTAX);
+    refused("merge into t using s on true when matched then insert values (1)", ERR_SYNTAX);
+    refused("merge into t using s on true when not matched then update set a = 1", ERR_SYNTAX);
+    refused("merge into t using s on true when not matched then insert (a, b) values (1)",
+            ERR_SYNTAX);
+    refused("merge into t using s on true when not matched by source then update set *",
+            ERR_SYNTAX);
+    release();
+}
+
+TEST(statement, insert_overwrite_and_by_name)
+{
+    struct statement s = parsed("insert overwrite table t by name select 1 as a");
+    CHECK(s.kind == STATEMENT_INSERT && s.is_overwrite && s.is_by_name);
+    CHECK_SLICE("select 1 as a", s.query);
+    s = parsed("insert into t by name (select 1 as a) returning a");
+    CHECK(!s.is_overwrite && s.is_by_name);
+    CHECK_SLICE("a", s.returning);
+    refused("insert into t (a) by name select 1 as a", ERR_SYNTAX);
     release();
 }

@@ -543,13 +543,9 @@ static enum err find_constant(struct words *words, struct pg_command *command)
 
 /* ---- all others ---- */
 
-static enum err parse_statement(struct words *words, struct pg_command *command)
+static void classify(const struct statement *statement, struct pg_command *command)
 {
-    struct statement statement;
-    command->kind = COMMAND_STATEMENT;
-    TRY(statement_parse(words->text, words->arena, &statement, words->info));
-    command->text = words->text;
-    switch (statement.kind) {
+    switch (statement->kind) {
     case STATEMENT_QUERY:
         command->is_select = true;
         __attribute__((fallthrough));
@@ -578,8 +574,9 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
         break;
     case STATEMENT_INSERT:
     case STATEMENT_UPDATE:
+    case STATEMENT_MERGE:
     case STATEMENT_DELETE:
-        command->has_rows = statement.returning.len > 0;
+        command->has_rows = statement->returning.len > 0;
         command->takes_values = true;
         __attribute__((fallthrough));
     case STATEMENT_COPY_IN:
@@ -607,11 +604,22 @@ static enum err parse_statement(struct words *words, struct pg_command *command)
     case STATEMENT_GRANT_ROLE:
     case STATEMENT_COPY:
         break;
-    case STATEMENT_CREATE_API_KEY:
+    case STATEMENT_CALL:
         command->has_rows = true;
-        command->makes_key = true;
+        break;
+    case STATEMENT_CREATE_API_KEY:
+        command->has_rows = command->makes_key = true;
         break;
     }
+}
+
+static enum err parse_statement(struct words *words, struct pg_command *command)
+{
+    struct statement statement;
+    command->kind = COMMAND_STATEMENT;
+    TRY(statement_parse(words->text, words->arena, &statement, words->info));
+    command->text = words->text;
+    classify(&statement, command);
     return ERR_OK;
 }
 

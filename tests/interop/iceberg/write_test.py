@@ -431,6 +431,120 @@ def many_writers_lose_nothing(world):
     assert set(rows) <= acknowledged | unsure, set(rows) - acknowledged - unsure
 
 
+def altered_tables_are_read_by_all(world):
+    """Every form of ALTER, with rows before and after it; ids never come back."""
+    for version in (1, 2, 3):
+        name = f"v{version}"
+        table = f"lake.s.{name}"
+        world.sql(f"CREATE TABLE {table} (id INTEGER NOT NULL, s VARCHAR, f FLOAT, n DECIMAL(9,2), p STRUCT(x INTEGER), l STRUCT(k INTEGER)[]) "
+                  f"PARTITIONED BY (bucket(2, id)) WITH (format_version = {version})")
+        steps = [
+            "ADD COLUMN d DATE COMMENT 'day' FIRST, ADD COLUMN p.y VARCHAR FIRST, ADD COLUMN l.m BIGINT",
+            "RENAME COLUMN s TO text, RENAME COLUMN p.x TO ex",
+            "ALTER COLUMN id TYPE BIGINT, ALTER COLUMN f TYPE DOUBLE, ALTER COLUMN n TYPE DECIMAL(20,2)",
+            "DROP COLUMN text, ALTER COLUMN n FIRST, ALTER COLUMN id DROP NOT NULL",
+            "ADD COLUMN text VARCHAR AFTER id",
+            "ADD PARTITION FIELD month(d), DROP PARTITION FIELD bucket(2, id)",
+            "REPLACE PARTITION FIELD month(d) WITH day(d) AS by_day, SET SORTED BY (id DESC, d)",
+            "ALTER COLUMN id SET NOT NULL, SET IDENTIFIER FIELDS id",
+            "SET ('write.format.default' = 'parquet', 'odd' = 'x'), UNSET ('odd')",
+        ]
+        used = set()
+        for number, step in enumerate(steps):
+            world.sql(f"INSERT INTO {table} (id, n, f, p, l) VALUES ({number}, {number}.25, {number}.5, NULL, []), ({number + 100}, NULL, NULL, NULL, [])")
+            world.sql(f"ALTER TABLE {table} {step}")
+            schema = world.table(name).schema()
+            used |= {field.field_id for field in schema.fields}
+            assert world.table(name).metadata.last_column_id >= max(used)
+            rows = read_by_all(world, name, "id", with_duckdb=False)
+            assert len(rows) == 2 * number + 2, len(rows)
+        document = json.loads(Path(world.table(name).metadata_location.removeprefix("file://")).read_text())
+        ids = {}
+        for schema in document["schemas"]:
+            for field in schema["fields"]:
+                ids.setdefault(field["name"], set()).add(field["id"])
+        assert len(ids["text"]) == 2 and ids["id"] == {1}, ids
+        if version == 3:
+            world.sql(f"ALTER TABLE {table} ADD COLUMN state VARCHAR NOT NULL DEFAULT 'old'")
+            assert {row["state"] for row in world.sql(f"SELECT state FROM {table}")} == {"old"}
+        text = world.sql(f"SHOW CREATE TABLE {table}")[0]["name"]
+        world.sql(text.replace(f'"{name}"', f'"again{version}"').replace(f"s.{name} ", f"s.again{version} "))
+        again = world.sql(f"SHOW CREATE TABLE lake.s.again{version}")[0]["name"]
+        assert again.replace(f"again{version}", name) == text, (again, text)
+
+
+def maintenance_keeps_all_that_lives(world):
+    """Branches, tags, expiry, manifests and orphans, against what PyIceberg says is live."""
+    world.sql("CREATE TABLE lake.s.t PARTITIONED BY (bucket(2, id)) AS SELECT i AS id FROM range(20) r(i)")
+    first = world.table("t").current_snapshot().snapshot_id
+    world.sql("ALTER TABLE lake.s.t CREATE TAG first; ALTER TABLE lake.s.t CREATE BRANCH b")
+    for number in range(20, 26):
+        world.sql(f"INSERT INTO lake.s.t VALUES ({number}); DELETE FROM lake.s.t WHERE id = {number - 20}")
+    world.sql("ALTER TABLE lake.s.t CREATE TAG last")
+    assert not world.orphans("t")
+    world.sql("CALL moat.rewrite_manifests('lake.s.t')")
+    assert not world.orphans("t")
+    result = world.sql("CALL moat.expire_snapshots('lake.s.t', older_than => '2999-01-01')")[0]
+    assert result["expired_snapshots"] == 11 and result["not_deleted_files"] == 0, result
+    assert not world.orphans("t")
+    assert len(read_by_all(world, "t", "id")) == 20
+    assert sorted(world.table("t").scan(snapshot_id=first).to_arrow().column("id").to_pylist()) == list(range(20))
+    folder = Path(world.table("t").location().removeprefix("file://"))
+    old, young, other = folder / "data/old.parquet", folder / "data/young.parquet", folder / "metadata/old-m0.avro"
+    for path in (old, young, other):
+        path.write_bytes(b"x")
+    long_ago = time.time() - 10 * 24 * 3600
+    for path in folder.rglob("*"):
+        if path.is_file() and path != young:
+            os.utime(path, (long_ago, long_ago))
+    world.sql("CREATE SCHEMA lake.n; CREATE TABLE lake.n.inner (a INTEGER) WITH (location = '%s/data/inner'); INSERT INTO lake.n.inner VALUES (1)" % folder)
+    for path in (folder / "data/inner").rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    found = {Path(row["orphan_file_location"]) for row in world.sql("CALL moat.remove_orphan_files('lake.s.t', dry_run => true)")}
+    assert found == {old, other} and old.exists(), found
+    world.sql("CALL moat.remove_orphan_files('lake.s.t')")
+    assert not old.exists() and not other.exists() and young.exists()
+    assert len(read_by_all(world, "t", "id")) == 20
+    assert world.sql("SELECT * FROM lake.n.inner") == [{"a": 1}]
+    location = world.table("t").metadata_location
+    world.sql(f"CALL moat.register_table('lake.n.copy', '{location}')")
+    assert len(world.sql("SELECT * FROM lake.n.copy")) == 20
+    world.sql("DROP TABLE lake.s.t PURGE")
+    assert len(world.sql("SELECT * FROM lake.n.copy")) == 20  # which shares all of its files
+    # small files as one, rows and their ids as they were
+    world.sql("CREATE TABLE lake.s.v3 PARTITIONED BY (bucket(2, id)) WITH (format_version = 3) AS SELECT i AS id FROM range(10) r(i)")
+    for number in range(10, 16):
+        world.sql(f"INSERT INTO lake.s.v3 VALUES ({number}); DELETE FROM lake.s.v3 WHERE id = {number - 10}")
+    lineage = world.sql("SELECT id, _row_id, _last_updated_sequence_number AS n FROM lake.s.v3 ORDER BY id")
+    world.sql("CALL moat.rewrite_data_files('lake.s.v3', min_input_files => 2)")
+    assert world.sql("SELECT id, _row_id, _last_updated_sequence_number AS n FROM lake.s.v3 ORDER BY id") == lineage
+    assert world.sql('SELECT count(*) AS n FROM lake.s."v3$files"') == [{"n": 2}]
+    world.validate("v3")
+    # what was written ahead of its audit is picked
+    world.sql("CREATE TABLE lake.s.w AS SELECT 1 AS id")
+    base = world.table("w").current_snapshot().snapshot_id
+    world.sql("INSERT INTO lake.s.w VALUES (2)")
+    picked = world.table("w").current_snapshot().snapshot_id
+    world.sql(f"CALL moat.rollback_to_snapshot('lake.s.w', {base}); INSERT INTO lake.s.w VALUES (3)")
+    world.sql(f"CALL moat.cherrypick_snapshot('lake.s.w', {picked})")
+    assert [row["id"] for row in read_by_all(world, "w", "id")] == [1, 2, 3]
+    world.sql(f"CALL moat.cherrypick_snapshot('lake.s.w', {picked})", error="already")
+    world.sql(f"CALL moat.rollback_to_snapshot('lake.s.w', {picked})", error="no ancestor")
+
+
+def many_alter_one_table(world):
+    """Columns that several add at once are all there, with ids of their own."""
+    world.sql("CREATE TABLE lake.s.t (id BIGINT)")
+    running = [subprocess.Popen(world.command(f"ALTER TABLE lake.s.t ADD COLUMN c{number} INTEGER; INSERT INTO lake.s.t (id) VALUES ({number})"),
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for number in range(6)]
+    for process in running:
+        _, error = process.communicate()
+        assert process.returncode == 0, error.decode()
+    fields = world.table("t").schema().fields
+    assert {field.name for field in fields} == {"id"} | {f"c{number}" for number in range(6)}
+    assert len({field.field_id for field in fields}) == 7
+    assert len(read_by_all(world, "t", "id")) == 6
+
 TESTS = (
     every_type_is_written_and_read_by_all,
     every_transform_is_pyicebergs,
@@ -440,6 +554,9 @@ TESTS = (
     both_write_one_table,
     hadoop_tables_are_versioned,
     many_writers_lose_nothing,
+    altered_tables_are_read_by_all,
+    maintenance_keeps_all_that_lives,
+    many_alter_one_table,
 )
 
 
