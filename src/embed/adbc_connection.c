@@ -57,7 +57,7 @@ static AdbcStatusCode end_block(struct AdbcConnection *connection, bool is_commi
         is_commit ? moat_commit(own->session, &why) : moat_rollback(own->session, &why);
     struct moat_error begin_why;
     enum moat_status begun = moat_begin(own->session, &begin_why);
-    return status != MOAT_OK ? adbc__fail(&why, error)
+    return status != MOAT_OK  ? adbc__fail(&why, error)
            : begun != MOAT_OK ? adbc__fail(&begin_why, error)
                               : ADBC_STATUS_OK;
 }
@@ -108,10 +108,10 @@ static AdbcStatusCode ask_text(struct adbc_connection *own, const char *sql, str
     if (moat_query(own->session, sql, &rows, NULL, &why) != MOAT_OK) {
         return adbc__fail(&why, error);
     }
-    bool has = rows.get_schema(&rows, &schema) == 0 && rows.get_next(&rows, &batch) == 0 &&
-               batch.release != NULL && batch.length > 0 &&
-               arrow_print(schema.children[0], batch.children[0], batch.offset, out, &info) ==
-                   ERR_OK;
+    bool has =
+        rows.get_schema(&rows, &schema) == 0 && rows.get_next(&rows, &batch) == 0 &&
+        batch.release != NULL && batch.length > 0 &&
+        arrow_print(schema.children[0], batch.children[0], batch.offset, out, &info) == ERR_OK;
     if (batch.release != NULL) {
         batch.release(&batch);
     }
@@ -157,10 +157,10 @@ static AdbcStatusCode apply_option(struct adbc_connection *own, const char *name
     if (strcmp(name, ADBC_CONNECTION_OPTION_CURRENT_DB_SCHEMA) == 0) {
         return use(own, NULL, value, error);
     }
-    bool is_default = (strcmp(name, ADBC_CONNECTION_OPTION_READ_ONLY) == 0 &&
-                       strcmp(value, "false") == 0) ||
-                      (strcmp(name, ADBC_CONNECTION_OPTION_ISOLATION_LEVEL) == 0 &&
-                       strcmp(value, ADBC_OPTION_ISOLATION_LEVEL_DEFAULT) == 0);
+    bool is_default =
+        (strcmp(name, ADBC_CONNECTION_OPTION_READ_ONLY) == 0 && strcmp(value, "false") == 0) ||
+        (strcmp(name, ADBC_CONNECTION_OPTION_ISOLATION_LEVEL) == 0 &&
+         strcmp(value, ADBC_OPTION_ISOLATION_LEVEL_DEFAULT) == 0);
     return is_default ? ADBC_STATUS_OK
                       : adbc__error(ADBC_STATUS_NOT_IMPLEMENTED, "42704", error,
                                     "\"%s\" is no option of a connection, or cannot be \"%s\"",
@@ -188,11 +188,10 @@ static AdbcStatusCode connection_get(struct AdbcConnection *connection, const ch
     if (strcmp(name, ADBC_CONNECTION_OPTION_READ_ONLY) == 0) {
         return adbc__give_text(name, "false", value, length, error);
     }
-    const char *sql = strcmp(name, ADBC_CONNECTION_OPTION_CURRENT_CATALOG) == 0
-                          ? "SELECT current_catalog"
-                      : strcmp(name, ADBC_CONNECTION_OPTION_CURRENT_DB_SCHEMA) == 0
-                          ? "SELECT current_schema"
-                          : NULL;
+    const char *sql =
+        strcmp(name, ADBC_CONNECTION_OPTION_CURRENT_CATALOG) == 0     ? "SELECT current_catalog"
+        : strcmp(name, ADBC_CONNECTION_OPTION_CURRENT_DB_SCHEMA) == 0 ? "SELECT current_schema"
+                                                                      : NULL;
     if (sql == NULL || own->session == NULL) {
         return adbc__give_text(name, NULL, value, length, error);
     }

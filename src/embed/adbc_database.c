@@ -41,8 +41,8 @@ static AdbcStatusCode database_release(struct AdbcDatabase *database, struct Adb
 static bool is_known(const char *name)
 {
     static const char *const names[] = {
-        ADBC_OPTION_URI,    "path",           ADBC_OPTION_USERNAME, ADBC_OPTION_PASSWORD,
-        "adbc.moat.token",  "adbc.moat.as",   "adbc.moat.create",   "adbc.moat.refresh_token"};
+        ADBC_OPTION_URI,   "path",         ADBC_OPTION_USERNAME, ADBC_OPTION_PASSWORD,
+        "adbc.moat.token", "adbc.moat.as", "adbc.moat.create",   "adbc.moat.refresh_token"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

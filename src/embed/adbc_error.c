@@ -213,8 +213,7 @@ bool adbc__options_set(struct adbc_options *options, const char *name, const cha
         return true;
     }
     struct adbc_option *items =
-        copy == NULL ? NULL
-                     : mem_realloc(options->items, (options->count + 1) * sizeof(*items));
+        copy == NULL ? NULL : mem_realloc(options->items, (options->count + 1) * sizeof(*items));
     char *name_copy = items == NULL ? NULL : mem_strdup(name);
     options->items = items == NULL ? options->items : items;
     if (name_copy == NULL) {

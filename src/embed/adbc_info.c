@@ -110,8 +110,9 @@ static void release_part(struct ArrowArray *array)
     }
 }
 
-static struct ArrowArray part(struct answer *answer, int64_t length, const void **buffers, int64_t buffer_count,
-                              struct ArrowArray **children, int64_t child_count)
+static struct ArrowArray part(struct answer *answer, int64_t length, const void **buffers,
+                              int64_t buffer_count, struct ArrowArray **children,
+                              int64_t child_count)
 {
     atomic_fetch_add(&answer->part_count, 1);
     return (struct ArrowArray){.length = length,

@@ -74,7 +74,7 @@ bool adbc__stream_of(struct ArrowSchema *schema, struct ArrowArray *array,
 
 struct ingest {
     struct adbc_connection *connection;
-    struct buf target; /* quoted */
+    struct buf target;  /* quoted */
     struct buf landing; /* the temporary table that the rows are pushed to */
     struct buf columns; /* names, with commas */
     struct buf shape;   /* names and types */
@@ -168,8 +168,7 @@ static AdbcStatusCode run(struct ingest *ingest, struct AdbcError *error, const 
     }
     return adbc__run(ingest->connection, &sql, error);
 }
-#define RUN(ingest, error, ...)                                                                    \
-    run((ingest), (error), (const char *const[]){__VA_ARGS__, NULL})
+#define RUN(ingest, error, ...) run((ingest), (error), (const char *const[]){__VA_ARGS__, NULL})
 
 static AdbcStatusCode make_landing(struct ingest *ingest, struct AdbcError *error)
 {
@@ -204,10 +203,9 @@ static AdbcStatusCode move_on(struct ingest *ingest, struct AdbcError *error)
         code = RUN(ingest, error, "CREATE TABLE IF NOT EXISTS ", target, " (",
                    buf_cstr(&ingest->shape), ")");
     }
-    return code != ADBC_STATUS_OK
-               ? code
-               : RUN(ingest, error, "INSERT INTO ", target, " (", columns, ") SELECT ", columns,
-                     " FROM ", buf_cstr(&ingest->landing));
+    return code != ADBC_STATUS_OK ? code
+                                  : RUN(ingest, error, "INSERT INTO ", target, " (", columns,
+                                        ") SELECT ", columns, " FROM ", buf_cstr(&ingest->landing));
 }
 
 static AdbcStatusCode push(struct ingest *ingest, struct ArrowArrayStream *rows, int64_t *ret_count,
@@ -244,8 +242,8 @@ static AdbcStatusCode ingest_rows(struct ingest *ingest, struct ArrowArrayStream
     code = push(ingest, rows, ret_count, error);
     if (!ingest->is_temporary) {
         code = code != ADBC_STATUS_OK ? code : move_on(ingest, error);
-        AdbcStatusCode dropped = RUN(ingest, code == ADBC_STATUS_OK ? error : NULL,
-                                     "DROP TABLE ", buf_cstr(&ingest->landing));
+        AdbcStatusCode dropped = RUN(ingest, code == ADBC_STATUS_OK ? error : NULL, "DROP TABLE ",
+                                     buf_cstr(&ingest->landing));
         code = code != ADBC_STATUS_OK ? code : dropped;
     }
     return code;

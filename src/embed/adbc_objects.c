@@ -90,9 +90,10 @@ static void write_tables(struct buf *sql, bool has_columns, const char *table, c
                "information_schema.tables t %s WHERE true",
                has_columns ? "coalesce(c.columns, CAST([] AS " : "CAST(NULL AS ", column_type,
                has_columns ? "))" : ")", null_constraints,
-               has_columns ? "LEFT JOIN c ON c.table_catalog = t.table_catalog AND c.table_schema = "
-                             "t.table_schema AND c.table_name = t.table_name"
-                           : "");
+               has_columns
+                   ? "LEFT JOIN c ON c.table_catalog = t.table_catalog AND c.table_schema = "
+                     "t.table_schema AND c.table_name = t.table_name"
+                   : "");
     write_like(sql, "t.table_name", table);
     write_types(sql, types);
     buf_append_str(sql, " GROUP BY ALL), ");
@@ -118,9 +119,10 @@ static void write_schemas(struct buf *sql, int depth, const char *schema)
                             "s.schema_name"
                           : "");
     write_like(sql, "s.schema_name", schema);
-    buf_printf(sql, " GROUP BY ALL), n AS (SELECT DISTINCT catalog_name, CAST([] AS "
-                    "STRUCT(db_schema_name VARCHAR, db_schema_tables %s)[]) AS none FROM "
-                    "information_schema.schemata) ",
+    buf_printf(sql,
+               " GROUP BY ALL), n AS (SELECT DISTINCT catalog_name, CAST([] AS "
+               "STRUCT(db_schema_name VARCHAR, db_schema_tables %s)[]) AS none FROM "
+               "information_schema.schemata) ",
                buf_cstr(&type));
     sql->failed = sql->failed || buf_failed(&type);
 }

@@ -46,8 +46,7 @@ static enum err number_rows(struct ArrowArray *batch, int64_t first, struct Arro
                                 .buffers = numbered->buffers,
                                 .release = release_numbered,
                                 .private_data = numbered};
-    numbered->children =
-        mem_calloc((size_t)result.n_children, sizeof(struct ArrowArray *));
+    numbered->children = mem_calloc((size_t)result.n_children, sizeof(struct ArrowArray *));
     size_t length = (size_t)(batch->length + batch->offset);
     numbered->numbers = mem_calloc(length + 1, sizeof(int64_t));
     if (numbered->children == NULL || numbered->numbers == NULL) {
@@ -121,9 +120,9 @@ static enum err explain_bad_value(const struct query *query, struct errinfo *inf
     struct slice value;
     if (query_bad_value(query, &line, &target, &value)) {
         struct query_column column = query_target(query, target);
-        (void)errinfo_set(info, ERR_INVALID, "22P02",
-                          "row %llu: column \"%.*s\" cannot be %.*s", (unsigned long long)line,
-                          SLICE_ARGS(column.name), SLICE_ARGS(column.type));
+        (void)errinfo_set(info, ERR_INVALID, "22P02", "row %llu: column \"%.*s\" cannot be %.*s",
+                          (unsigned long long)line, SLICE_ARGS(column.name),
+                          SLICE_ARGS(column.type));
     }
     return info->code;
 }
@@ -132,7 +131,8 @@ static enum err copy_rows(struct query *query, struct embed_rows *rows, struct e
 {
     struct ArrowSchema schema;
     if (query_target_count(query) != (size_t)rows->schema.n_children) {
-        return errinfo_set(info, ERR_INVALID, "22023", "there are %lld columns for %zu of the table",
+        return errinfo_set(info, ERR_INVALID, "22023",
+                           "there are %lld columns for %zu of the table",
                            (long long)rows->schema.n_children, query_target_count(query));
     }
     TRY(number_schema(&rows->schema, &schema, info));
@@ -168,8 +168,8 @@ enum moat_status moat_copy_in(struct moat_session *session, const char *copy,
     int64_t count;
     errinfo_init(&info);
     TURN(session);
-    enum err err = statement.sql == NULL ? errinfo_nomem(&info)
-                                         : copy_in(&statement, rows, &count, &info);
+    enum err err =
+        statement.sql == NULL ? errinfo_nomem(&info) : copy_in(&statement, rows, &count, &info);
     if (rows->release != NULL) {
         rows->release(rows);
     }

@@ -160,7 +160,7 @@ static enum err open_new(const char *path, const char **sets, size_t set_count, 
     TRY(find_host(database->config, host, &options.engine_host, info));
     options.config = database->config;
     enum err err = warehouse_open(&options, &database->warehouse, info);
-    if (err == ERR_NOT_FOUND && info->hint[0] == '\0') {
+    if (err == ERR_NOT_FOUND) {
         errinfo_hint(info, "`moat init DIR` makes a warehouse, and so does " CREATE_SETTING ".");
     }
     TRY(err);

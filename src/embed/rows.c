@@ -41,7 +41,8 @@ static enum err check_schema(const struct embed_rows *rows, struct errinfo *info
 static enum err check_batch(const struct embed_rows *rows, struct errinfo *info)
 {
     return rows->batch.release != NULL && rows->batch.n_children != rows->schema.n_children
-               ? errinfo_set(info, ERR_INVALID, "22023", "rows do not have the fields of their type")
+               ? errinfo_set(info, ERR_INVALID, "22023",
+                             "rows do not have the fields of their type")
                : ERR_OK;
 }
 
@@ -174,8 +175,8 @@ enum err embed__rows_cells(const struct embed_rows *rows, struct arena *arena,
     }
     int64_t row = rows->batch.offset + rows->row;
     for (size_t i = 0; i < count; i++) {
-        TRY(read_cell(rows->schema.children[i], rows->batch.children[i], row, arena,
-                      &parameters[i], info));
+        TRY(read_cell(rows->schema.children[i], rows->batch.children[i], row, arena, &parameters[i],
+                      info));
     }
     *ret_parameters = parameters;
     *ret_count = count;

@@ -100,11 +100,10 @@ enum err embed__schema_copy(const struct ArrowSchema *schema, struct ArrowSchema
 
 bool embed__schema_equal(const struct ArrowSchema *one, const struct ArrowSchema *other)
 {
-    bool is_equal = strcmp(one->format, other->format) == 0 &&
-                    one->n_children == other->n_children &&
-                    (one->dictionary == NULL) == (other->dictionary == NULL) &&
-                    (one->dictionary == NULL ||
-                     embed__schema_equal(one->dictionary, other->dictionary));
+    bool is_equal =
+        strcmp(one->format, other->format) == 0 && one->n_children == other->n_children &&
+        (one->dictionary == NULL) == (other->dictionary == NULL) &&
+        (one->dictionary == NULL || embed__schema_equal(one->dictionary, other->dictionary));
     for (int64_t i = 0; is_equal && i < one->n_children; i++) {
         is_equal = embed__schema_equal(one->children[i], other->children[i]);
     }

@@ -218,11 +218,10 @@ enum moat_status moat_sign_in_token(struct moat_database *database, const char *
     struct errinfo info;
     struct identity *who = NULL;
     errinfo_init(&info);
-    enum err err =
-        token == NULL || token[0] == '\0'
-            ? errinfo_set(&info, ERR_INVALID, "22023", "a sign-in needs a token")
-            : warehouse_login_token(database->warehouse, slice_of(token), slice_of(refresh), &who,
-                                    &info);
+    enum err err = token == NULL || token[0] == '\0'
+                       ? errinfo_set(&info, ERR_INVALID, "22023", "a sign-in needs a token")
+                       : warehouse_login_token(database->warehouse, slice_of(token),
+                                               slice_of(refresh), &who, &info);
     return finish(err, database, who, ret_session, &info, error);
 }
 

@@ -248,8 +248,8 @@ enum moat_status moat_bind_double(struct moat_statement *statement, size_t index
 enum moat_status moat_bind_text(struct moat_statement *statement, size_t index, const char *text,
                                 size_t len, struct moat_error *error)
 {
-    const struct query_parameter parameter = {
-        .text = len == SIZE_MAX ? slice_of(text) : (struct slice){text, len}};
+    const struct query_parameter parameter = {.text = len == SIZE_MAX ? slice_of(text)
+                                                                      : (struct slice){text, len}};
     return bind_as(statement, index, &parameter, error);
 }
 
@@ -281,8 +281,8 @@ static enum err bind_rows(struct moat_statement *statement, struct ArrowSchema *
 {
     struct embed_rows *rows = mem_calloc(1, sizeof(*rows));
     if (rows == NULL) {
-        struct embed_rows unused = {.stream = stream != NULL ? *stream
-                                                             : (struct ArrowArrayStream){0}};
+        struct embed_rows unused = {.stream =
+                                        stream != NULL ? *stream : (struct ArrowArrayStream){0}};
         if (stream == NULL) {
             unused.schema = *schema;
             unused.batch = *array;

@@ -16,8 +16,8 @@ static enum err read_type(struct reader *reader, struct slice name, struct Arrow
 
 static enum err unknown_type(const struct reader *reader, struct slice type)
 {
-    return errinfo_set(reader->info, ERR_UNSUPPORTED, NULL, "\"%.*s\" is no type with a form in Arrow",
-                       SLICE_ARGS(type));
+    return errinfo_set(reader->info, ERR_UNSUPPORTED, NULL,
+                       "\"%.*s\" is no type with a form in Arrow", SLICE_ARGS(type));
 }
 
 /* ---- the engine's text ---- */
@@ -291,8 +291,8 @@ static enum err read_type(struct reader *reader, struct slice name, struct Arrow
         }
         mem_free((void *)(uintptr_t)schema.name);
         schema.name = mem_strdup("l");
-        enum err err = schema.name == NULL ? errinfo_nomem(reader->info)
-                                           : wrap(reader, format, name, &schema);
+        enum err err =
+            schema.name == NULL ? errinfo_nomem(reader->info) : wrap(reader, format, name, &schema);
         if (err != ERR_OK) {
             schema.release(&schema);
             return err;
@@ -321,15 +321,42 @@ enum err embed__schema_of_type(struct slice type, struct slice name, struct Arro
 /* ---- and back ---- */
 
 static const struct plain values[] = {
-    {"INTEGER", "n"},      {"BOOLEAN", "b"},       {"TINYINT", "c"},       {"UTINYINT", "C"},
-    {"SMALLINT", "s"},     {"USMALLINT", "S"},     {"INTEGER", "i"},       {"UINTEGER", "I"},
-    {"BIGINT", "l"},       {"UBIGINT", "L"},       {"FLOAT", "e"},         {"FLOAT", "f"},
-    {"DOUBLE", "g"},       {"VARCHAR", "u"},       {"VARCHAR", "U"},       {"VARCHAR", "vu"},
-    {"BLOB", "z"},         {"BLOB", "Z"},          {"BLOB", "vz"},         {"DATE", "tdD"},
-    {"DATE", "tdm"},       {"TIME", "tts"},        {"TIME", "ttm"},        {"TIME", "ttu"},
-    {"TIME", "ttn"},       {"TIMESTAMP_S", "tss:"}, {"TIMESTAMP_MS", "tsm:"}, {"TIMESTAMP", "tsu:"},
-    {"TIMESTAMP_NS", "tsn:"}, {"INTERVAL", "tiM"}, {"INTERVAL", "tiD"},    {"INTERVAL", "tin"},
-    {"INTERVAL", "tDs"},   {"INTERVAL", "tDm"},    {"INTERVAL", "tDu"},    {"INTERVAL", "tDn"},
+    {"INTEGER", "n"},
+    {"BOOLEAN", "b"},
+    {"TINYINT", "c"},
+    {"UTINYINT", "C"},
+    {"SMALLINT", "s"},
+    {"USMALLINT", "S"},
+    {"INTEGER", "i"},
+    {"UINTEGER", "I"},
+    {"BIGINT", "l"},
+    {"UBIGINT", "L"},
+    {"FLOAT", "e"},
+    {"FLOAT", "f"},
+    {"DOUBLE", "g"},
+    {"VARCHAR", "u"},
+    {"VARCHAR", "U"},
+    {"VARCHAR", "vu"},
+    {"BLOB", "z"},
+    {"BLOB", "Z"},
+    {"BLOB", "vz"},
+    {"DATE", "tdD"},
+    {"DATE", "tdm"},
+    {"TIME", "tts"},
+    {"TIME", "ttm"},
+    {"TIME", "ttu"},
+    {"TIME", "ttn"},
+    {"TIMESTAMP_S", "tss:"},
+    {"TIMESTAMP_MS", "tsm:"},
+    {"TIMESTAMP", "tsu:"},
+    {"TIMESTAMP_NS", "tsn:"},
+    {"INTERVAL", "tiM"},
+    {"INTERVAL", "tiD"},
+    {"INTERVAL", "tin"},
+    {"INTERVAL", "tDs"},
+    {"INTERVAL", "tDm"},
+    {"INTERVAL", "tDu"},
+    {"INTERVAL", "tDn"},
 };
 
 static enum err print_fields(const struct ArrowSchema *schema, struct buf *out,

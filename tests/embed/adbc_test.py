@@ -46,7 +46,7 @@ class Warehouse:
     def connect(self, user=None, autocommit=True, settings=None, **options):
         arguments = {"path": self.path, **options}
         if user:
-            arguments.update({"username": user, "password": PASSWORD})
+            arguments = {"username": user, "password": PASSWORD, **arguments}
         for key, value in (settings or {}).items():
             arguments["adbc.moat.set." + key] = value
         return dbapi.connect(driver=LIBRARY, db_kwargs=arguments, autocommit=autocommit)
@@ -108,8 +108,7 @@ def all_types_and_nulls():
 def parameters_are_of_all_types():
     with Warehouse("SELECT 1") as warehouse, warehouse.connect() as connection:
         values = pa.table({"a": pa.array([7], pa.int64()), "b": pa.array(["it's"]), "c": pa.array([None], pa.string()),
-                           "d": pa.array([1.5]), "e": pa.array([True]), "f": pa.array([b"\x00\xff"]), "g": pa.array([86400], pa.date32())
-                           if False else pa.array([19782], pa.int32()).cast(pa.date32()),
+                           "d": pa.array([1.5]), "e": pa.array([True]), "f": pa.array([b"\x00\xff"]), "g": pa.array([19782], pa.int32()).cast(pa.date32()),
                            "h": pa.array(["1.10"]).cast(pa.decimal128(9, 2)), "l": pa.array([[1, None, 3]]),
                            "s": pa.array([{"k": 1}]), "u": pa.array([2**64 - 1], pa.uint64())})
         sql = ("SELECT $1 + 1, $2, $3, $4, $5, $6::BLOB, $7::DATE, $8::DECIMAL(9,2), $9::INTEGER[], $10::STRUCT(k INTEGER), $11::UBIGINT")
@@ -123,12 +122,13 @@ def parameters_are_of_all_types():
         # Several rows: the statement runs once for each, and the results come one after the other.
         with connection.cursor() as cursor:
             cursor.executemany("SELECT $1 * 2 AS x", [(1,), (2,), (3,)])
-        with connection.cursor() as cursor:
-            cursor._prepare_execute("SELECT $1::BIGINT * 2 AS x", pa.record_batch({"x": [1, 2, 3]}))
-            reader, _ = cursor._stmt.execute_query()
-            stream = pa.RecordBatchReader.from_stream(reader) if hasattr(pa.RecordBatchReader, "from_stream") else None
-            if stream is not None:
-                assert [value for batch in stream for value in batch.column(0).to_pylist()] == [2, 4, 6]
+        with adbc_driver_manager.AdbcStatement(connection.adbc_connection) as statement:
+            statement.set_sql_query("SELECT $1::BIGINT * 2 AS x")
+            statement.bind_stream(pa.RecordBatchReader.from_batches(pa.schema([("x", pa.int64())]),
+                                                                    [pa.record_batch({"x": [1, 2]}), pa.record_batch({"x": [3]})]))
+            handle, _ = statement.execute_query()
+            with pa.RecordBatchReader._import_from_c(handle.address) as reader:
+                assert reader.read_all().column(0).to_pylist() == [2, 4, 6]
         with connection.cursor() as cursor:
             schema = cursor.adbc_prepare("SELECT $1::INTEGER, $2::VARCHAR, $3")
             assert [field.type for field in schema] == [pa.int32(), pa.string(), pa.null()], schema
@@ -140,7 +140,8 @@ def errors_say_what_and_where():
     with Warehouse() as warehouse, warehouse.connect() as connection:
         error = refused(adbc_driver_manager.Error, "42703", rows, connection, "SELECT nope FROM sales")
         details = dict(error.details)
-        assert "nope" in str(error) and details["moat.position" if "moat.position" in details else b"moat.position"] == b"8", details
+        position = details.get("moat.position", details.get(b"moat.position"))  # the managers differ in the type of a key
+        assert "nope" in str(error) and position == b"8", details
         refused(adbc_driver_manager.Error, "42601", rows, connection, "SELEC 1")
         refused(adbc_driver_manager.Error, "42601", rows, connection, "SELECT 1; SELECT 2")
         refused(adbc_driver_manager.Error, "42P01", rows, connection, "SELECT * FROM nothing")
@@ -149,12 +150,12 @@ def errors_say_what_and_where():
         error = refused(adbc_driver_manager.Error, "22P02", rows, connection, late)
         assert "late" in str(error)
         assert rows(connection, "SELECT 1") == [(1,)]
-        for options, sqlstate in (({"path": "/nowhere/at/all"}, None), ({"adbc.moat.nope": "1"}, "42704")):
+        for options, words in (({"path": "/nowhere/at/all"}, "moat init"), ({"adbc.moat.nope": "1"}, "no option")):
             try:
                 dbapi.connect(driver=LIBRARY, db_kwargs={"path": warehouse.path, **options})
                 raise AssertionError(options)
             except adbc_driver_manager.Error as error:
-                assert sqlstate is None or error.sqlstate == sqlstate, (options, error.sqlstate)
+                assert words in str(error), error
 
 
 def two_people_in_one_process():
@@ -193,13 +194,9 @@ def two_people_in_one_process():
 
             assert "secret" in tables(owner) and "secret" not in tables(amelia) and "sales" in tables(amelia), (tables(owner), tables(amelia))
             refused(adbc_driver_manager.Error, "42P01", lambda: amelia.adbc_get_table_schema("secret"))
-            said = rows(owner, "SELECT DISTINCT user_name FROM moat_system.audit WHERE list_contains(list_transform(tables, t -> "
-                               "t.name), 'sales')") if False else None
-        refused(adbc_driver_manager.Error, "28P01", warehouse.connect, "amelia", True, None, *[]) if False else None
-        try:
-            warehouse.connect("amelia", password="wrong")
-        except adbc_driver_manager.Error as error:
-            assert error.sqlstate == "28P01", error.sqlstate
+        refused(adbc_driver_manager.Error, "28P01", lambda: warehouse.connect("amelia", password="wrong"))
+        refused(adbc_driver_manager.Error, "28P01", lambda: warehouse.connect("nobody"))
+        refused(adbc_driver_manager.Error, "28000", lambda: warehouse.connect(**{"adbc.moat.token": key[:-1] + "x"}))
         trail = warehouse.sql("SELECT count(*) FROM moat_system.audit WHERE \"user\" = 'amelia'")
         assert int(trail.split()[-1]) > 10, trail
 
@@ -227,12 +224,17 @@ def a_cancel_ends_it():
 
 def transactions():
     with Warehouse() as warehouse, warehouse.connect(autocommit=False) as connection:
-        rows(connection, "CREATE USER eve")
+        rows(connection, "GRANT SELECT ON secret TO USER amelia")
+        rows(connection, "CREATE TEMP TABLE t AS SELECT 1 AS x")
         connection.rollback()
-        assert rows(connection, "SELECT count(*) FROM moat_system.users WHERE name = 'eve'") == [(0,)]
-        rows(connection, "CREATE USER eve")
-        connection.commit()
-        assert "eve" in warehouse.sql("SELECT name FROM moat_system.users")
+        refused(adbc_driver_manager.Error, "42P01", rows, connection, "SELECT * FROM t")
+        connection.rollback()
+        with warehouse.connect("amelia") as amelia:
+            refused(adbc_driver_manager.Error, "42P01", rows, amelia, "SELECT x FROM secret")
+            rows(connection, "GRANT SELECT ON secret TO USER amelia")
+            refused(adbc_driver_manager.Error, "42P01", rows, amelia, "SELECT x FROM secret")
+            connection.commit()
+            assert rows(amelia, "SELECT x FROM secret") == [(1,)]
         refused(adbc_driver_manager.Error, "42601", rows, connection, "SELEC 1")
         connection.rollback()
         assert rows(connection, "SELECT 1") == [(1,)]
@@ -267,33 +269,32 @@ def rows_come_in():
 
 def rows_go_to_a_lake():
     with Warehouse("SELECT 1") as warehouse:
-        os.mkdir(warehouse.folder.name + "/lake")
-        with warehouse.connect() as connection:
-            rows(connection, f"ATTACH '{warehouse.folder.name}/lake/catalog.sqlite' AS lake (TYPE iceberg_local, LOCATION "
-                             f"'{warehouse.folder.name}/lake/data', CREATE true)") if False else None
+        lake = warehouse.folder.name + "/lake"
+        os.mkdir(lake)
+        warehouse.sql(f"ATTACH '{lake}/catalog.sqlite' AS lake (TYPE iceberg_local, CREATE true)")
+        with warehouse.connect() as connection, connection.cursor() as cursor:
+            table = pa.table({"i": pa.array([1, 2, 3], pa.int64()), "s": ["x", None, "z"]})
+            where = {"catalog_name": "lake", "db_schema_name": "shop"}
+            rows(connection, "CREATE SCHEMA lake.shop")
+            assert cursor.adbc_ingest("orders", table, **where) == 3
+            assert cursor.adbc_ingest("orders", table, mode="append", **where) == 3
+            assert rows(connection, "SELECT count(*), sum(i) FROM lake.shop.orders") == [(6, 12)]
+            cursor.execute("DELETE FROM lake.shop.orders WHERE i = 2")
+            assert cursor.rowcount == 2, cursor.rowcount
+            assert connection.adbc_get_table_schema("orders", catalog_filter="lake", db_schema_filter="shop").names == ["i", "s"]
 
 
-def results_outlive_what_they_came_from():
-    with Warehouse() as warehouse:
-        connection = warehouse.connect("boris")
-        cursor = connection.cursor()
-        cursor.execute("SELECT id FROM sales")
-        reader = cursor.fetch_record_batch()
-        first = reader.read_next_batch()
-        cursor.close()
-        connection.close()
-        rest = reader.read_all()
-        assert first.num_rows + rest.num_rows == 50000
-        del reader
-        with warehouse.connect("amelia") as again:
-            assert rows(again, "SELECT count(*) FROM sales") == [(50000,)]
-            with again.cursor() as one, again.cursor() as two:  # two results of one session
-                one.execute("SELECT id FROM sales ORDER BY id")
-                left = one.fetch_record_batch()
-                left.read_next_batch()
-                two.execute("SELECT count(*) FROM sales")
-                assert two.fetchall() == [(50000,)]
-                refused(adbc_driver_manager.Error, "55006", two.execute, "SET query.timeout = '5s'")
+def results_live_side_by_side():
+    with Warehouse() as warehouse, warehouse.connect("amelia") as connection:
+        with connection.cursor() as one, connection.cursor() as two:
+            one.execute("SELECT id FROM sales ORDER BY id")
+            left = one.fetch_record_batch()
+            count = left.read_next_batch().num_rows
+            two.execute("SELECT count(*) FROM sales")
+            assert two.fetchall() == [(50000,)]
+            refused(adbc_driver_manager.Error, "55006", two.execute, "SET query.timeout = '5s'")
+            assert count + left.read_all().num_rows == 50000
+            two.execute("SET query.timeout = '5s'")
 
 
 def threads_of_one_connection_wait_for_each_other():
@@ -353,7 +354,7 @@ def tpch():
         return
     with Warehouse("SELECT 1") as warehouse:
         data = warehouse.folder.name + "/tpch"
-        subprocess.run([generator, "-s", "0.05", "--format", "parquet", "--tables", "lineitem", "-o", data], check=True, capture_output=True)
+        subprocess.run([generator, "parquet", "-s", "0.05", "--tables=lineitem", "-o", data], check=True, capture_output=True)
         warehouse.sql(f"CREATE EXTERNAL TABLE lineitem LOCATION '{data}/lineitem.parquet'")
         oracle = duckdb.connect()
         oracle.execute(f"CREATE VIEW lineitem AS SELECT * FROM '{data}/lineitem.parquet'")
@@ -367,7 +368,7 @@ def tpch():
 
 
 CASES = [all_types_and_nulls, parameters_are_of_all_types, errors_say_what_and_where, two_people_in_one_process, a_cancel_ends_it,
-         transactions, rows_come_in, rows_go_to_a_lake, results_outlive_what_they_came_from, threads_of_one_connection_wait_for_each_other,
+         transactions, rows_come_in, rows_go_to_a_lake, results_live_side_by_side, threads_of_one_connection_wait_for_each_other,
          an_open_warehouse_is_shared, neighbours_read_it, tpch]
 
 
