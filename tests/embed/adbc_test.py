@@ -324,6 +324,49 @@ def an_open_warehouse_is_shared():
         refused(adbc_driver_manager.Error, "54000", rows, strict, "SELECT * FROM range(10)")
 
 
+def the_engine_can_be_elsewhere():
+    """In processes of its own, which this one cannot be: the program beside the library is."""
+    with Warehouse() as warehouse, warehouse.connect("amelia", settings={"engine.isolation": "hosts"}) as connection:
+        assert rows(connection, "SELECT DISTINCT who, card FROM sales") == [("amelia", None)]
+        with connection.cursor() as cursor:
+            threading.Timer(0.5, cursor.adbc_cancel).start()
+            refused(adbc_driver_manager.Error, "57014", lambda: (cursor.execute(LONG), cursor.fetchall()))
+            assert cursor.adbc_ingest("t", pa.table({"i": [1, 2]}), temporary=True) == 2
+        assert rows(connection, "SELECT sum(i) FROM t") == [(3,)]
+
+
+def an_owner_acts_for_another():
+    with Warehouse() as warehouse, warehouse.connect(**{"adbc.moat.as": "amelia"}) as connection:
+        assert rows(connection, "SELECT current_user, min(who), max(who) FROM sales") == [("amelia", "amelia", "amelia")]
+        refused(adbc_driver_manager.Error, "42P01", rows, connection, "SELECT * FROM secret")
+        refused(adbc_driver_manager.Error, "42501", rows, connection, "CREATE USER eve")
+
+
+def cancels_rain_down():
+    """Whenever they come, again and again: what they meet ends soon, and the next statement is not touched."""
+    with Warehouse() as warehouse, warehouse.connect("boris") as connection:
+        slowest = 0
+        for number in range(60):
+            with connection.cursor() as cursor:
+                is_over, said = threading.Event(), []
+
+                def stop():
+                    time.sleep(number / 1000)
+                    while not is_over.wait(0.01):
+                        said.append(time.monotonic())
+                        cursor.adbc_cancel()
+
+                thread = threading.Thread(target=stop)
+                thread.start()
+                refused(adbc_driver_manager.Error, "57014", lambda: (cursor.execute(LONG), cursor.fetchall()))
+                slowest = max(slowest, time.monotonic() - said[0])
+                is_over.set()
+                thread.join()
+            assert rows(connection, "SELECT 1") == [(1,)]
+        print(f"slowest of 60: {slowest * 1000:.0f} ms")
+        assert slowest < 5, slowest
+
+
 def neighbours_read_it():
     """DuckDB's own library in the same process, of whatever version, and its rows through ours."""
     try:
@@ -369,7 +412,7 @@ def tpch():
 
 CASES = [all_types_and_nulls, parameters_are_of_all_types, errors_say_what_and_where, two_people_in_one_process, a_cancel_ends_it,
          transactions, rows_come_in, rows_go_to_a_lake, results_live_side_by_side, threads_of_one_connection_wait_for_each_other,
-         an_open_warehouse_is_shared, neighbours_read_it, tpch]
+         an_open_warehouse_is_shared, the_engine_can_be_elsewhere, an_owner_acts_for_another, cancels_rain_down, neighbours_read_it, tpch]
 
 
 def main():
