@@ -11,9 +11,6 @@ struct adbc_database {
     struct moat_database *database; /* NULL until it was opened */
 };
 
-MOAT_API AdbcStatusCode AdbcDriverInit(int version, void *driver, struct AdbcError *error);
-MOAT_API AdbcStatusCode AdbcMoatInit(int version, void *driver, struct AdbcError *error);
-
 static AdbcStatusCode no_memory(struct AdbcError *error)
 {
     return adbc__error(ADBC_STATUS_INTERNAL, "53200", error, "out of memory");

@@ -4,6 +4,10 @@
 #include "embed/adbc.h"
 #include "embed/embed_int.h"
 
+/* What a driver manager looks for; the latter by the library's name. */
+MOAT_API AdbcStatusCode AdbcDriverInit(int version, void *driver, struct AdbcError *error);
+MOAT_API AdbcStatusCode AdbcMoatInit(int version, void *driver, struct AdbcError *error);
+
 struct adbc_option {
     char *name;
     char *value;
