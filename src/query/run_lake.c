@@ -207,7 +207,7 @@ enum err run_lake_drop(struct query *query, const struct statement *statement,
     }
     if (err == ERR_OK && is_remote) {
         return say(query, statement->is_purge ? "the catalog was asked to delete the files"
-                                            : "the catalog has dropped it");
+                                              : "the catalog has dropped it");
     }
     return err == ERR_OK
                ? say(query, "the catalog has forgotten the name; the files are where they were")
