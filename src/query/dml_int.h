@@ -18,6 +18,8 @@ struct dml {
     struct slice uuid;
     const struct relation *relation;         /* NULL: the table is being made */
     const struct iceberg_metadata *metadata; /* as it was loaded */
+    struct slice branch;                     /* that the statement changes; empty = main */
+    int64_t head_id;                         /* the branch's snapshot then; ICEBERG_NO_ID = none */
     struct iceberg_io io;
     struct iceberg_output output;
     struct lake_write write;
