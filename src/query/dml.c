@@ -302,6 +302,7 @@ static enum err finish_files(struct dml *dml, struct errinfo *info)
     if (dml->added == NULL) {
         return errinfo_nomem(info);
     }
+    lake_write_note_order(&dml->write, &dml->written);
     for (size_t i = 0; i < dml->written.count; i++) {
         const struct lake_written *written = &dml->written.files[i];
         struct dml_file *file = written->sink < dml->file_count ? dml->files[written->sink] : NULL;

@@ -310,5 +310,6 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
         TRY(wait_before(dml, retry, info));
         TRY(take_newer(&a, info));
         TRY(check_still_right(&a, info));
+        TRY(dml_check_schema(dml, a.metadata, info));
     }
 }

@@ -76,10 +76,9 @@ class Twin:
         self.added = len(self.family)
         self.is_spec_first = True
         self.said = []  # of the sequence
-        self.count = 0
         self.tags = {}
         self.is_for_spark = all(TYPES[kind][1] for kind in self.family)
-        self.branch = None
+        self.is_on_branch = False
         self.db = duckdb.connect(config={"threads": 1})
         self.db.execute("SET TimeZone = 'UTC'")
         self.db.execute(f"CREATE TABLE t ({self.shape()})")
@@ -97,15 +96,12 @@ class Twin:
     # ---- statements, in which {t} is the table
 
     def both(self, ours, theirs=None):
-        ours = ours.replace("{", "{{").replace("}", "}}").replace("{{t}}", "{t}")
-        self.said.append(ours)
-        self.count += 1
+        self.alone(ours.replace("{t}", "{b}") if self.is_on_branch else ours)
         for statement in [ours] if theirs is None else theirs:
             self.db.execute(statement.replace("{{", "{").replace("}}", "}").replace("{t}", "t"))
 
     def alone(self, ours):
-        self.said.append(ours.replace("{", "{{").replace("}", "}}").replace("{{t}}", "{t}"))
-        self.count += 1
+        self.said.append(ours.replace("{", "{{").replace("}", "}}").replace("{{t}}", "{t}").replace("{{b}}", "{b}"))
 
     def new_rows(self, count, first):
         rng = self.rng
@@ -263,6 +259,18 @@ class Twin:
             "CALL moat.rewrite_data_files('{t}', min_input_files => 2)", "CALL moat.rewrite_data_files('{t}', rewrite_all => true)",
             "CALL moat.rewrite_manifests('{t}')", "CALL moat.expire_snapshots('{t}', older_than => '2999-01-01')")))
 
+    def branch(self):
+        """Write, audit, publish."""
+        if self.following == 0 or self.is_on_branch:
+            return self.insert()
+        self.alone("ALTER TABLE {t} CREATE OR REPLACE BRANCH w")
+        self.is_on_branch = True
+        for _ in range(self.rng.randint(1, 3)):
+            self.rng.choice([self.insert, self.delete, self.update, self.merge, self.overwrite, self.truncate])()
+        self.is_on_branch = False
+        self.alone("CALL moat.fast_forward('{t}', 'main', 'w')")
+        return self.alone("ALTER TABLE {t} DROP BRANCH w")
+
     def tag(self):
         if self.following == 0:
             return self.insert()
@@ -275,7 +283,7 @@ class Twin:
 
     def sequence(self):
         kinds = ([self.insert] * 3 + [self.delete] * 3 + [self.update] * 4 + [self.merge] * 4 + [self.overwrite] + [self.truncate]
-                 + [self.alter] * 4 + [self.call] * 2 + [self.tag])
+                 + [self.alter] * 4 + [self.call] * 2 + [self.tag] + [self.branch] * 2)
         self.said = []
         if self.following == 0:
             self.insert()
