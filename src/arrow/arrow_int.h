@@ -24,6 +24,7 @@ enum arrow_kind {
     ARROW_FIXED_LIST,   /* size */
     ARROW_STRUCT,
     ARROW_MAP,
+    ARROW_UNION, /* is_large: dense; the type of a cell is the number of its child */
 };
 
 enum arrow_unit {

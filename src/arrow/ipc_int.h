@@ -12,6 +12,31 @@ enum {
     HEADER_BATCH = 3
 };
 
+/* Schema.fbs, union Type */
+enum {
+    IPC_TYPE_NULL = 1,
+    IPC_TYPE_INT,
+    IPC_TYPE_FLOAT,
+    IPC_TYPE_BINARY,
+    IPC_TYPE_UTF8,
+    IPC_TYPE_BOOL,
+    IPC_TYPE_DECIMAL,
+    IPC_TYPE_DATE,
+    IPC_TYPE_TIME,
+    IPC_TYPE_TIMESTAMP,
+    IPC_TYPE_INTERVAL,
+    IPC_TYPE_LIST,
+    IPC_TYPE_STRUCT,
+    IPC_TYPE_UNION,
+    IPC_TYPE_FIXED_BINARY,
+    IPC_TYPE_FIXED_LIST,
+    IPC_TYPE_MAP,
+    IPC_TYPE_DURATION,
+    IPC_TYPE_LARGE_BINARY,
+    IPC_TYPE_LARGE_UTF8,
+    IPC_TYPE_LARGE_LIST,
+};
+
 /* Opens a message: prefix and Message table; `ret_header` is the reference to the header table. */
 struct ipc_message {
     struct flat flat;

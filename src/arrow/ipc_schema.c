@@ -1,31 +1,6 @@
 /* The schema message (Schema.fbs). Dictionaries are numbered depth first, from 0. */
 #include "arrow/ipc_int.h"
 
-/* Schema.fbs, union Type */
-enum {
-    TYPE_NULL = 1,
-    TYPE_INT,
-    TYPE_FLOAT,
-    TYPE_BINARY,
-    TYPE_UTF8,
-    TYPE_BOOL,
-    TYPE_DECIMAL,
-    TYPE_DATE,
-    TYPE_TIME,
-    TYPE_TIMESTAMP,
-    TYPE_INTERVAL,
-    TYPE_LIST,
-    TYPE_STRUCT,
-    TYPE_UNION,
-    TYPE_FIXED_BINARY,
-    TYPE_FIXED_LIST,
-    TYPE_MAP,
-    TYPE_DURATION,
-    TYPE_LARGE_BINARY,
-    TYPE_LARGE_UTF8,
-    TYPE_LARGE_LIST,
-};
-
 struct ipc_message ipc__begin(struct buf *out, unsigned header_type, uint64_t body_len)
 {
     struct ipc_message message = {.start = out->len};
@@ -59,39 +34,41 @@ static unsigned type_code(const struct arrow_type *type)
 {
     switch (type->kind) {
     case ARROW_NULL:
-        return TYPE_NULL;
+        return IPC_TYPE_NULL;
     case ARROW_BOOL:
-        return TYPE_BOOL;
+        return IPC_TYPE_BOOL;
     case ARROW_INT:
-        return TYPE_INT;
+        return IPC_TYPE_INT;
     case ARROW_FLOAT:
-        return TYPE_FLOAT;
+        return IPC_TYPE_FLOAT;
     case ARROW_DECIMAL:
-        return TYPE_DECIMAL;
+        return IPC_TYPE_DECIMAL;
     case ARROW_UTF8:
-        return type->is_large ? TYPE_LARGE_UTF8 : TYPE_UTF8;
+        return type->is_large ? IPC_TYPE_LARGE_UTF8 : IPC_TYPE_UTF8;
     case ARROW_BINARY:
-        return type->is_large ? TYPE_LARGE_BINARY : TYPE_BINARY;
+        return type->is_large ? IPC_TYPE_LARGE_BINARY : IPC_TYPE_BINARY;
     case ARROW_FIXED_BINARY:
-        return TYPE_FIXED_BINARY;
+        return IPC_TYPE_FIXED_BINARY;
     case ARROW_DATE:
-        return TYPE_DATE;
+        return IPC_TYPE_DATE;
     case ARROW_TIME:
-        return TYPE_TIME;
+        return IPC_TYPE_TIME;
     case ARROW_TIMESTAMP:
-        return TYPE_TIMESTAMP;
+        return IPC_TYPE_TIMESTAMP;
     case ARROW_DURATION:
-        return TYPE_DURATION;
+        return IPC_TYPE_DURATION;
     case ARROW_INTERVAL:
-        return TYPE_INTERVAL;
+        return IPC_TYPE_INTERVAL;
     case ARROW_LIST:
-        return type->is_large ? TYPE_LARGE_LIST : TYPE_LIST;
+        return type->is_large ? IPC_TYPE_LARGE_LIST : IPC_TYPE_LIST;
     case ARROW_FIXED_LIST:
-        return TYPE_FIXED_LIST;
+        return IPC_TYPE_FIXED_LIST;
     case ARROW_STRUCT:
-        return TYPE_STRUCT;
+        return IPC_TYPE_STRUCT;
     case ARROW_MAP:
-        return TYPE_MAP;
+        return IPC_TYPE_MAP;
+    case ARROW_UNION:
+        return IPC_TYPE_UNION;
     }
     ASSERT(false);
     return 0;
@@ -154,6 +131,9 @@ static void write_type(struct flat *flat, size_t reference, const struct arrow_t
         break;
     case ARROW_MAP:
         fields[count++] = (struct flat_field){.slot = 0, .size = 1, .value = keys_sorted};
+        break;
+    case ARROW_UNION:
+        fields[count++] = (struct flat_field){.slot = 0, .size = 2, .value = type->is_large};
         break;
     case ARROW_NULL:
     case ARROW_BOOL:

@@ -81,6 +81,25 @@ static bool parse_timestamp(const char *text, struct arrow_type *ret_type)
     return true;
 }
 
+/* "+us:0,1,2" (sparse) or "+ud:..." (dense): only numbers that are those of the children. */
+static bool parse_union(const char *text, struct arrow_type *ret_type)
+{
+    bool is_dense = text[0] == 'd';
+    int32_t count = 0;
+    if ((text[0] != 's' && text[0] != 'd') || text[1] != ':') {
+        return false;
+    }
+    for (text += 2; *text != '\0'; count++) {
+        char *end;
+        if (strtol(text, &end, 10) != count || end == text || (*end != ',' && *end != '\0')) {
+            return false;
+        }
+        text = *end == ',' ? end + 1 : end;
+    }
+    *ret_type = (struct arrow_type){.kind = ARROW_UNION, .is_large = is_dense, .size = count};
+    return count <= 128;
+}
+
 static bool parse_format(const char *format, struct arrow_type *ret_type)
 {
     for (size_t i = 0; i < ARRAY_COUNT(simple_types); i++) {
@@ -98,6 +117,9 @@ static bool parse_format(const char *format, struct arrow_type *ret_type)
     if (strncmp(format, "+w:", 3) == 0) {
         return parse_sized(format + 3, ARROW_FIXED_LIST, ret_type);
     }
+    if (strncmp(format, "+u", 2) == 0) {
+        return parse_union(format + 2, ret_type);
+    }
     return strncmp(format, "ts", 2) == 0 && parse_timestamp(format + 2, ret_type);
 }
 
@@ -111,6 +133,8 @@ static bool children_fit(const struct ArrowSchema *schema, const struct arrow_ty
         return schema->n_children == 1 && schema->children[0]->n_children == 2;
     case ARROW_STRUCT:
         return schema->n_children >= 0;
+    case ARROW_UNION:
+        return schema->n_children == type->size;
     case ARROW_NULL:
     case ARROW_BOOL:
     case ARROW_INT:

@@ -158,6 +158,20 @@ static enum err print_map(const struct printer *printer, const struct ArrowSchem
     return ERR_OK;
 }
 
+/* The cell of the child that its type names. */
+static enum err print_union(const struct printer *printer, const struct arrow_type *type,
+                            const struct ArrowSchema *schema, const struct ArrowArray *array,
+                            int64_t index, unsigned depth)
+{
+    int8_t child = ((const int8_t *)array->buffers[0])[index];
+    int64_t row = type->is_large ? ((const int32_t *)array->buffers[1])[index] : index;
+    if (child < 0 || child >= type->size || row < 0 || row >= array->children[child]->length) {
+        return errinfo_set(printer->info, ERR_CORRUPT, NULL,
+                           "a union points outside of its values");
+    }
+    return print_cell(printer, schema->children[child], array->children[child], row, depth);
+}
+
 static enum err print_nested(const struct printer *printer, const struct arrow_type *type,
                              const struct ArrowSchema *schema, const struct ArrowArray *array,
                              int64_t index, unsigned depth)
@@ -168,6 +182,9 @@ static enum err print_nested(const struct printer *printer, const struct arrow_t
     }
     if (type->kind == ARROW_STRUCT) {
         return print_struct(printer, schema, array, index, depth + 1);
+    }
+    if (type->kind == ARROW_UNION) {
+        return print_union(printer, type, schema, array, index, depth + 1);
     }
     int64_t start;
     int64_t end;
@@ -255,6 +272,7 @@ static enum err print_cell(const struct printer *printer, const struct ArrowSche
     case ARROW_FIXED_LIST:
     case ARROW_STRUCT:
     case ARROW_MAP:
+    case ARROW_UNION:
         return print_nested(printer, &type, schema, array, index, depth);
     }
     return ERR_OK;

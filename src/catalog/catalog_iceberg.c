@@ -345,7 +345,10 @@ enum err catalog_iceberg_load(const struct catalog_iceberg *catalog, const struc
     struct iceberg_io io;
     struct buf bytes CLEANUP(buf_fini) = {0};
     if (catalog->kind == CATALOG_ICEBERG_REST) {
-        return iceberg_rest__load(catalog, who, ns, name, arena, ret_table, info);
+        TRY(iceberg_rest__load(catalog, who, ns, name, arena, &table, info));
+        TRY(iceberg_block__show(catalog, arena, &table, info));
+        *ret_table = table;
+        return ERR_OK;
     }
     TRY(catalog_iceberg_io_of(catalog, who, NULL, arena, &io, info));
     TRY(catalog->kind == CATALOG_ICEBERG_HADOOP
@@ -365,6 +368,7 @@ enum err catalog_iceberg_load(const struct catalog_iceberg *catalog, const struc
     TRY(table.name.is_view
             ? iceberg_view_parse(buf_slice(&bytes), arena, &table.view, info)
             : iceberg_metadata_parse(buf_slice(&bytes), arena, &table.metadata, info));
+    TRY(iceberg_block__show(catalog, arena, &table, info));
     *ret_table = table;
     return ERR_OK;
 }

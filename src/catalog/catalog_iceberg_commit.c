@@ -2,7 +2,8 @@
  *
  * iceberg_local: a new document, then one row of SQLite is turned to it, if it still names the
  * document that was changed. iceberg_hadoop: the document is the next vN itself, which is made only
- * if there is none; the hint follows, and may lag. */
+ * if there is none; the hint follows, and may lag. iceberg_rest: the catalog does it
+ * (catalog_iceberg_rest_write.c). */
 #include "catalog/catalog_iceberg_int.h"
 #include "catalog/iceberg_commit.h"
 
@@ -29,16 +30,17 @@ enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, s
     switch (catalog->kind) {
     case CATALOG_ICEBERG_LOCAL:
     case CATALOG_ICEBERG_HADOOP:
+    case CATALOG_ICEBERG_REST:
         return ERR_OK;
     case CATALOG_ICEBERG_STATIC:
-    case CATALOG_ICEBERG_REST:
         break;
     }
     (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
                       "tables of catalog \"%.*s\" are only read: commits to catalogs of type %s "
                       "are not there",
                       SLICE_ARGS(catalog->name), catalog_iceberg_kind_name(catalog->kind));
-    errinfo_hint(info, "Catalogs of type iceberg_local and iceberg_hadoop can be written.");
+    errinfo_hint(info,
+                 "Catalogs of type iceberg_rest, iceberg_local and iceberg_hadoop can be written.");
     return ERR_UNSUPPORTED;
 }
 
@@ -278,7 +280,7 @@ static enum err commit_hadoop(struct commit *c, bool *ret_is_unknown)
     return ERR_OK;
 }
 
-/* ---- both ---- */
+/* ---- all ---- */
 
 enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const struct identity *who,
                                 const struct catalog_iceberg_change *change, struct arena *arena,
@@ -289,6 +291,13 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
         .catalog = catalog, .who = who, .change = change, .arena = arena, .info = info};
     TRY(catalog_iceberg_check_writable(catalog, info));
     TRY(iceberg_catalog__check_name(change->name, false, info));
+    if (catalog->block != NULL) {
+        return iceberg_block__add(catalog, who, change, arena, ret_metadata_location, info);
+    }
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__commit(catalog, who, change, arena, ret_metadata_location,
+                                    ret_is_unknown, info);
+    }
     TRY(catalog_iceberg_output(catalog, who, arena, &c.output, info));
     enum err err = catalog->kind == CATALOG_ICEBERG_LOCAL ? commit_local(&c, ret_is_unknown)
                                                           : commit_hadoop(&c, ret_is_unknown);
@@ -297,6 +306,31 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
         *ret_metadata_location = c.location;
     }
     return err;
+}
+
+enum err iceberg_catalog__document(const struct catalog_iceberg *catalog,
+                                   const struct identity *who, struct slice ns, struct slice name,
+                                   struct arena *arena, struct slice *ret_location,
+                                   struct slice *ret_document, struct errinfo *info)
+{
+    const struct catalog_iceberg_change none = {.ns = ns, .name = name};
+    struct commit c = {
+        .catalog = catalog, .who = who, .change = &none, .arena = arena, .info = info};
+    struct slice folder;
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__document(catalog, who, ns, name, arena, ret_location, ret_document,
+                                      info);
+    }
+    if (catalog->kind == CATALOG_ICEBERG_LOCAL) {
+        TRY(find_base_local(&c));
+    } else {
+        TRY(iceberg_hadoop__folder(catalog, ns, name, arena, &folder, info));
+        TRY(find_base_hadoop(&c, folder));
+    }
+    TRY(read_base(&c));
+    *ret_location = c.base;
+    *ret_document = c.document;
+    return ERR_OK;
 }
 
 static enum err find_warehouse(const struct catalog_iceberg *catalog, struct arena *arena,
@@ -345,6 +379,10 @@ enum err catalog_iceberg_new_location(const struct catalog_iceberg *catalog,
 {
     TRY(catalog_iceberg_check_writable(catalog, info));
     TRY(iceberg_catalog__check_name(name, false, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        *ret_location = (struct slice){0};
+        return ERR_OK;
+    }
     return catalog->kind == CATALOG_ICEBERG_LOCAL
                ? local_location(catalog, who, ns, name, arena, ret_location, info)
                : iceberg_hadoop__folder(catalog, ns, name, arena, ret_location, info);

@@ -100,6 +100,11 @@ MUST_USE enum err iceberg_static__name(const struct catalog_iceberg *catalog,
 
 /* ---- iceberg_rest ---- */
 
+#define ICEBERG_LEVELS_MAX (ICEBERG_NAMESPACE_BYTES_MAX + 1)
+
+/* "a.b" -> its levels (ICEBERG_LEVELS_MAX): views of `ns`. False for what is no namespace here. */
+bool iceberg_rest__split(struct slice ns, struct slice *levels, struct rest_namespace *ret_ns);
+
 MUST_USE enum err iceberg_rest__namespaces(const struct catalog_iceberg *catalog,
                                            const struct identity *who,
                                            struct iceberg_name_list *list, struct errinfo *info);
@@ -116,3 +121,72 @@ MUST_USE enum err iceberg_rest__load(const struct catalog_iceberg *catalog,
                                      const struct identity *who, struct slice ns, struct slice name,
                                      struct arena *arena, struct catalog_iceberg_table *ret_table,
                                      struct errinfo *info);
+
+struct catalog_iceberg_change;
+MUST_USE enum err iceberg_rest__commit(const struct catalog_iceberg *catalog,
+                                       const struct identity *who,
+                                       const struct catalog_iceberg_change *change,
+                                       struct arena *arena, struct slice *ret_metadata_location,
+                                       bool *ret_is_unknown, struct errinfo *info);
+
+/* As those of iceberg.h; the catalog says who may. */
+MUST_USE enum err iceberg_rest__create_namespace(const struct catalog_iceberg *catalog,
+                                                 const struct identity *who, struct slice ns,
+                                                 const struct iceberg_property *properties,
+                                                 size_t property_count, struct errinfo *info);
+MUST_USE enum err iceberg_rest__drop_namespace(const struct catalog_iceberg *catalog,
+                                               const struct identity *who, struct slice ns,
+                                               struct errinfo *info);
+MUST_USE enum err iceberg_rest__set_properties(const struct catalog_iceberg *catalog,
+                                               const struct identity *who, struct slice ns,
+                                               const struct iceberg_property *properties,
+                                               size_t property_count, struct errinfo *info);
+MUST_USE enum err iceberg_rest__register(const struct catalog_iceberg *catalog,
+                                         const struct identity *who, struct slice ns,
+                                         struct slice name, bool is_view,
+                                         struct slice metadata_location, struct errinfo *info);
+MUST_USE enum err iceberg_rest__drop(const struct catalog_iceberg *catalog,
+                                     const struct identity *who, struct slice ns, struct slice name,
+                                     bool is_view, bool purges, struct errinfo *info);
+MUST_USE enum err iceberg_rest__rename(const struct catalog_iceberg *catalog,
+                                       const struct identity *who, struct slice ns,
+                                       struct slice name, bool is_view, struct slice new_name,
+                                       struct errinfo *info);
+
+/* ---- transactions (catalog_iceberg_block.c); nothing for catalogs without a block ---- */
+
+/* The table as the transaction has it, if it changed it: of what was loaded. */
+MUST_USE enum err iceberg_block__show(const struct catalog_iceberg *catalog, struct arena *arena,
+                                      struct catalog_iceberg_table *table, struct errinfo *info);
+/* ERR_UNSUPPORTED: the transaction changes another table, and no commit is of both. */
+MUST_USE enum err iceberg_block__admit(const struct catalog_iceberg *catalog, struct slice ns,
+                                       struct slice name, struct errinfo *info);
+MUST_USE enum err iceberg_block__add(const struct catalog_iceberg *catalog,
+                                     const struct identity *who,
+                                     const struct catalog_iceberg_change *change,
+                                     struct arena *arena, struct slice *ret_metadata_location,
+                                     struct errinfo *info);
+/* An object was made for a table of the catalog. */
+MUST_USE enum err iceberg_block__made(const struct catalog_iceberg *catalog, struct slice location,
+                                      struct errinfo *info);
+
+/* The document of a table as it is now, without what a transaction changed. */
+MUST_USE enum err iceberg_catalog__document(const struct catalog_iceberg *catalog,
+                                            const struct identity *who, struct slice ns,
+                                            struct slice name, struct arena *arena,
+                                            struct slice *ret_location, struct slice *ret_document,
+                                            struct errinfo *info);
+MUST_USE enum err iceberg_rest__document(const struct catalog_iceberg *catalog,
+                                         const struct identity *who, struct slice ns,
+                                         struct slice name, struct arena *arena,
+                                         struct slice *ret_location, struct slice *ret_document,
+                                         struct errinfo *info);
+/* Of several tables at once. */
+MUST_USE enum err iceberg_rest__commit_all(const struct catalog_iceberg *catalog,
+                                           const struct identity *who,
+                                           const struct catalog_iceberg_change *changes,
+                                           size_t change_count, bool *ret_is_unknown,
+                                           struct errinfo *info);
+MUST_USE enum err iceberg_rest__commits_all(const struct catalog_iceberg *catalog,
+                                            const struct identity *who, bool *ret_can,
+                                            struct errinfo *info);

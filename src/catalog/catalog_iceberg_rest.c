@@ -5,8 +5,7 @@
 #include "catalog/catalog_iceberg_int.h"
 #include "catalog/rest/plan.h"
 
-/* "a.b" -> its levels: views of `ns`. False for what is no namespace here. */
-static bool split(struct slice ns, struct slice *levels, struct rest_namespace *ret_ns)
+bool iceberg_rest__split(struct slice ns, struct slice *levels, struct rest_namespace *ret_ns)
 {
     size_t count = 0;
     if (iceberg_catalog__check_name(ns, true, NULL) != ERR_OK) {
@@ -63,11 +62,11 @@ enum err iceberg_rest__namespaces(const struct catalog_iceberg *catalog, const s
 static enum err list_one(const struct catalog_iceberg *catalog, const struct identity *who,
                          struct slice ns, struct iceberg_name_list *list, struct errinfo *info)
 {
-    struct slice levels[ICEBERG_NAMESPACE_BYTES_MAX + 1];
+    struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace asked;
     struct rest_name *names = NULL;
     size_t count = 0;
-    if (!split(ns, levels, &asked)) {
+    if (!iceberg_rest__split(ns, levels, &asked)) {
         return iceberg_catalog__no_namespace(catalog, ns, info);
     }
     TRY(rest_names(catalog->rest, &catalog->remote, who, &asked, list->arena, &names, &count,
@@ -104,11 +103,11 @@ enum err iceberg_rest__properties(const struct catalog_iceberg *catalog, const s
                                   struct iceberg_property **ret_properties, size_t *ret_count,
                                   struct errinfo *info)
 {
-    struct slice levels[ICEBERG_NAMESPACE_BYTES_MAX + 1];
+    struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace asked;
     struct rest_property *found = NULL;
     size_t count = 0;
-    if (!split(ns, levels, &asked)) {
+    if (!iceberg_rest__split(ns, levels, &asked)) {
         return iceberg_catalog__no_namespace(catalog, ns, info);
     }
     TRY(rest_namespace_properties(catalog->rest, &catalog->remote, who, &asked, arena, &found,
@@ -133,7 +132,7 @@ enum err catalog_iceberg_open_remote(const struct catalog_iceberg *catalog,
                                      struct slice location, struct storage_object **ret_object,
                                      struct errinfo *info)
 {
-    struct slice levels[ICEBERG_NAMESPACE_BYTES_MAX + 1];
+    struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace ns;
     if (catalog->kind != CATALOG_ICEBERG_REST) {
         (void)errinfo_set(
@@ -143,7 +142,7 @@ enum err catalog_iceberg_open_remote(const struct catalog_iceberg *catalog,
         errinfo_hint(info, "Attach the catalog that does, with TYPE iceberg_rest.");
         return ERR_UNSUPPORTED;
     }
-    if (!split(table->ns, levels, &ns)) {
+    if (!iceberg_rest__split(table->ns, levels, &ns)) {
         return iceberg_catalog__no_namespace(catalog, table->ns, info);
     }
     return rest_open_object(catalog->rest, &catalog->remote, who, &ns, table->name, location,
@@ -154,10 +153,10 @@ enum err catalog_iceberg_planner(const struct catalog_iceberg *catalog, const st
                                  const struct catalog_iceberg_name *table,
                                  struct rest_planner **ret_planner, struct errinfo *info)
 {
-    struct slice levels[ICEBERG_NAMESPACE_BYTES_MAX + 1];
+    struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace ns;
     ASSERT(catalog->kind == CATALOG_ICEBERG_REST);
-    if (!split(table->ns, levels, &ns)) {
+    if (!iceberg_rest__split(table->ns, levels, &ns)) {
         return iceberg_catalog__no_namespace(catalog, table->ns, info);
     }
     return rest_planner_open(catalog->rest, &catalog->remote, who, &ns, table->name, ret_planner,
@@ -169,10 +168,11 @@ enum err catalog_iceberg_planner(const struct catalog_iceberg *catalog, const st
 void catalog_iceberg_load_ahead(const struct catalog_iceberg *catalog, const struct identity *who,
                                 struct slice ns, struct slice name)
 {
-    struct slice levels[ICEBERG_NAMESPACE_BYTES_MAX + 1];
+    struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace asked;
     if (catalog->kind == CATALOG_ICEBERG_REST && catalog->remote.ahead != NULL &&
-        split(ns, levels, &asked) && iceberg_catalog__check_name(name, false, NULL) == ERR_OK) {
+        iceberg_rest__split(ns, levels, &asked) &&
+        iceberg_catalog__check_name(name, false, NULL) == ERR_OK) {
         rest_ahead_load(catalog->remote.ahead, &catalog->remote, who, &asked, name,
                         catalog->wants_history);
     }
@@ -207,11 +207,12 @@ static enum err load_exact(const struct catalog_iceberg *catalog, const struct i
                            struct slice ns, struct slice name, struct arena *arena,
                            struct catalog_iceberg_table *ret_table, struct errinfo *info)
 {
-    struct slice levels[ICEBERG_NAMESPACE_BYTES_MAX + 1];
+    struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace asked;
     struct rest_loaded loaded;
     struct catalog_iceberg_table table = {0};
-    if (!split(ns, levels, &asked) || iceberg_catalog__check_name(name, false, NULL) != ERR_OK) {
+    if (!iceberg_rest__split(ns, levels, &asked) ||
+        iceberg_catalog__check_name(name, false, NULL) != ERR_OK) {
         return no_table(catalog, ns, name, info);
     }
     TRY(rest_load(catalog->rest, &catalog->remote, who, &asked, name, catalog->wants_history, arena,

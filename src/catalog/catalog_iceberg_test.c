@@ -1,4 +1,4 @@
-#include "catalog/iceberg.h"
+#include "catalog/iceberg_block.h"
 
 #include <limits.h>
 #include <sqlite3.h>
@@ -377,6 +377,108 @@ TEST(catalog_iceberg, every_allocation_may_fail)
         CHECK(err == ERR_OK || err == ERR_NOMEM);
     }
     check_names(&f, "", "a.t|a.u");
+}
+
+/* ---- transactions ---- */
+
+static enum err set_note(struct fixture *f, const struct catalog_iceberg *catalog, const char *note)
+{
+    struct slice location;
+    bool is_unknown = false;
+    char *updates = arena_printf(
+        f->arena, "[{\"action\":\"set-properties\",\"updates\":{\"note\":\"%s\"}}]", note);
+    const struct catalog_iceberg_change change = {
+        .ns = SLICE("sales"),
+        .name = SLICE("t"),
+        .requirements = SLICE("[{\"type\":\"assert-table-uuid\",\"uuid\":"
+                              "\"1B82E7F7-5e1c-40cc-bbfc-c6c3fb3c1fe1\"}]"),
+        .updates = slice_of(updates),
+        .now_ms = 100};
+    return catalog_iceberg_commit(catalog, f->owner, &change, f->arena, &location, &is_unknown,
+                                  &f->info);
+}
+
+static void check_note(struct fixture *f, const struct catalog_iceberg *catalog,
+                       const char *expected)
+{
+    struct catalog_iceberg_table table;
+    CHECK_OK(catalog_iceberg_load(catalog, f->owner, SLICE("sales"), SLICE("t"), f->arena, &table,
+                                  &f->info));
+    struct slice note = iceberg_metadata_property(&table.metadata, "note");
+    CHECK(slice_equal(note, slice_of(expected)));
+}
+
+/* A catalog with one table, whose location is in the test's folder. */
+static void open_shop(struct fixture *f)
+{
+    struct buf text CLEANUP(buf_fini) = {0};
+    struct slice rest = slice_of(table_text);
+    size_t at = slice_find(rest, SLICE("/w/t"));
+    buf_append(&text, rest.ptr, at);
+    buf_printf(&text, "%s/t", f->folder);
+    buf_append_str(&text, rest.ptr + at + 4);
+    struct slice metadata = write_file(f, "t/metadata/00000-x.metadata.json", buf_cstr(&text));
+    CHECK_OK(catalog_iceberg_create(&f->catalog, f->owner, NULL));
+    CHECK_OK(
+        catalog_iceberg_create_namespace(&f->catalog, f->owner, SLICE("sales"), NULL, 0, NULL));
+    CHECK_OK(catalog_iceberg_register(&f->catalog, f->owner, SLICE("sales"), SLICE("t"), false,
+                                      metadata, NULL));
+}
+
+TEST(catalog_iceberg, a_transaction_is_seen_by_itself_until_it_commits)
+{
+    /* Goal: changes of a block are in its catalog's tables only, can be undone in part, and become
+     * one commit; objects of what is undone are gone. Method: a property, changed twice. */
+    struct fixture f CLEANUP(fixture_fini);
+    fixture_init(&f);
+    open_shop(&f);
+    struct catalog_iceberg inside = f.catalog;
+    struct iceberg_output output;
+    char *object = io_join(f.arena, f.folder, "t/data/one.parquet");
+    CHECK_OK(catalog_iceberg_block_new(&f.catalog, f.owner, &inside.block, &f.info));
+    CHECK(!catalog_iceberg_block_has_changes(inside.block));
+    CHECK_OK(set_note(&f, &inside, "first"));
+    check_note(&f, &inside, "first");
+    check_note(&f, &f.catalog, "");
+    size_t mark = catalog_iceberg_block_mark(inside.block);
+    CHECK_OK(catalog_iceberg_output(&inside, f.owner, f.arena, &output, &f.info));
+    CHECK_OK(output.create(output.context, slice_of(object), SLICE("x"), &f.info));
+    CHECK_OK(set_note(&f, &inside, "second"));
+    check_note(&f, &inside, "second");
+    CHECK(io_exists(object));
+    CHECK(catalog_iceberg_block_rollback(inside.block, mark) == 0);
+    CHECK(!io_exists(object));
+    check_note(&f, &inside, "first");
+    CHECK_OK(set_note(&f, &inside, "third"));
+    CHECK_ERR(ERR_UNSUPPORTED,
+              catalog_iceberg_borrow(&inside, f.owner, SLICE("sales"), SLICE("other"), &f.info));
+    CHECK_OK(catalog_iceberg_block_commit(inside.block, SLICE(""), &f.info));
+    check_note(&f, &f.catalog, "third");
+    CHECK(!catalog_iceberg_block_has_changes(inside.block));
+    catalog_iceberg_block_free(inside.block);
+}
+
+TEST(catalog_iceberg, a_transaction_survives_want_of_memory)
+{
+    /* Goal: whatever allocation fails, nothing is half done: the change is in the block or not. */
+    struct fixture f CLEANUP(fixture_fini);
+    fixture_init(&f);
+    open_shop(&f);
+    SWEEP_ALLOC(fault)
+    {
+        struct catalog_iceberg inside = f.catalog;
+        enum err err = catalog_iceberg_block_new(&f.catalog, f.owner, &inside.block, &f.info);
+        if (err == ERR_OK) {
+            err = set_note(&f, &inside, "swept");
+            CHECK(catalog_iceberg_block_has_changes(inside.block) == (err == ERR_OK));
+        }
+        if (err == ERR_OK) {
+            err = catalog_iceberg_block_commit(inside.block, SLICE(""), &f.info);
+        }
+        CHECK(err == ERR_OK || fault.fired);
+        catalog_iceberg_block_free(inside.block);
+    }
+    check_note(&f, &f.catalog, "swept");
 }
 
 TEST(catalog_iceberg, opens_what_jdbc_catalog_wrote)

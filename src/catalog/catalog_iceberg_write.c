@@ -1,4 +1,5 @@
-/* Changes to an iceberg_local catalog, each in one transaction. */
+/* Changes to an iceberg_local catalog, each in one transaction; those of an iceberg_rest one are
+ * asked for (catalog_iceberg_rest_write.c). */
 #include "catalog/catalog_iceberg_int.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 static enum err may_write(const struct catalog_iceberg *catalog, const struct identity *who,
                           struct errinfo *info)
 {
-    if (catalog->kind != CATALOG_ICEBERG_LOCAL) {
+    if (catalog->kind != CATALOG_ICEBERG_LOCAL && catalog->kind != CATALOG_ICEBERG_REST) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "catalog \"%.*s\" is read-only",
                           SLICE_ARGS(catalog->name));
         errinfo_detail(info, "Catalogs of type %s are only read.",
@@ -72,6 +73,7 @@ static enum err write_layout(const struct catalog_iceberg *catalog, const char *
 enum err catalog_iceberg_create(const struct catalog_iceberg *catalog, const struct identity *who,
                                 struct errinfo *info)
 {
+    ASSERT(catalog->kind == CATALOG_ICEBERG_LOCAL);
     TRY(may_write(catalog, who, info));
     char *path CLEANUP(mem_free_cleanup) = mem_slicedup(catalog->location);
     if (path == NULL) {
@@ -155,6 +157,9 @@ enum err catalog_iceberg_create_namespace(const struct catalog_iceberg *catalog,
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(may_write(catalog, who, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__create_namespace(catalog, who, ns, properties, property_count, info);
+    }
     TRY(iceberg_catalog__check_name(ns, true, info));
     TRY(check_properties(properties, property_count, info));
     TRY(iceberg_db__open(catalog, true, &db, info));
@@ -197,6 +202,9 @@ enum err catalog_iceberg_drop_namespace(const struct catalog_iceberg *catalog,
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(may_write(catalog, who, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__drop_namespace(catalog, who, ns, info);
+    }
     TRY(iceberg_db__open(catalog, true, &db, info));
     return finish(catalog, &db, drop_namespace(catalog, &db, ns, info), info);
 }
@@ -230,6 +238,9 @@ enum err catalog_iceberg_set_properties(const struct catalog_iceberg *catalog,
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(may_write(catalog, who, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__set_properties(catalog, who, ns, properties, property_count, info);
+    }
     TRY(check_properties(properties, property_count, info));
     TRY(iceberg_db__open(catalog, true, &db, info));
     enum err err = set_properties(catalog, &db, ns, properties, property_count, info);
@@ -308,10 +319,27 @@ enum err catalog_iceberg_register(const struct catalog_iceberg *catalog, const s
     struct catalog_iceberg_name row = {
         .ns = ns, .name = name, .is_view = is_view, .metadata_location = metadata_location};
     TRY(may_write(catalog, who, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__register(catalog, who, ns, name, is_view, metadata_location, info);
+    }
     TRY(iceberg_catalog__check_name(name, false, info));
     TRY(check_metadata(catalog, who, is_view, metadata_location, info));
     TRY(iceberg_db__open(catalog, true, &db, info));
     return finish(catalog, &db, iceberg_local__insert(catalog, &db, &row, info), info);
+}
+
+enum err catalog_iceberg_purge(const struct catalog_iceberg *catalog, const struct identity *who,
+                               struct slice ns, struct slice name, struct errinfo *info)
+{
+    TRY(may_write(catalog, who, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__drop(catalog, who, ns, name, false, true, info);
+    }
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                      "catalog \"%.*s\" does not delete the files of tables",
+                      SLICE_ARGS(catalog->name));
+    errinfo_hint(info, "DROP TABLE without PURGE forgets the name and leaves the files.");
+    return ERR_UNSUPPORTED;
 }
 
 /* The rows of a kind: layout version 0 has tables only. */
@@ -354,6 +382,9 @@ enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     struct catalog_iceberg_name row = {.ns = ns, .name = name, .is_view = is_view};
     TRY(may_write(catalog, who, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__drop(catalog, who, ns, name, is_view, false, info);
+    }
     TRY(iceberg_db__open(catalog, true, &db, info));
     return finish(catalog, &db, delete_name(catalog, &db, &row, info), info);
 }
@@ -379,6 +410,9 @@ enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog, const str
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     struct catalog_iceberg_name row = {.ns = ns, .name = name, .is_view = is_view};
     TRY(may_write(catalog, who, info));
+    if (catalog->kind == CATALOG_ICEBERG_REST) {
+        return iceberg_rest__rename(catalog, who, ns, name, is_view, new_name, info);
+    }
     TRY(iceberg_catalog__check_name(new_name, false, info));
     TRY(iceberg_db__open(catalog, true, &db, info));
     return finish(catalog, &db, rename_name(catalog, &db, &row, new_name, info), info);

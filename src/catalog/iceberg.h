@@ -4,7 +4,7 @@
  *                   Iceberg's JdbcCatalog read and write, versions 0 and 1), a warehouse folder
  *   iceberg_hadoop  a warehouse folder: version-hint.text, metadata/vN.metadata.json; read only
  *   iceberg_static  one metadata file, or one table's folder; read only
- *   iceberg_rest    a catalog that is asked over HTTP, as the person; read only
+ *   iceberg_rest    a catalog that is asked over HTTP, as the person
  *
  * Nothing is cached: each call looks again, as the identity it is given. Visibility is decided by
  * policy, not here. Namespaces are dotted texts ("a.b"), as the SQLite layout keeps them; a level
@@ -18,6 +18,8 @@
 #include "iceberg/metadata.h"
 
 struct identity;
+
+struct storage_grant;
 
 enum catalog_iceberg_kind {
     CATALOG_ICEBERG_LOCAL,
@@ -42,6 +44,12 @@ struct catalog_iceberg {
     struct rest *rest;          /* REST only, as what follows */
     struct rest_catalog remote; /* its name and uri are `name` and `location` */
     bool wants_history;         /* with snapshots that no branch or tag names */
+    /* What was lent for new objects of the one table that a statement writes, in the statement's
+     * own copy of this (catalog_iceberg_borrow); NULL: nothing. */
+    struct storage_grant *lent;
+    const struct identity *lent_to;
+    /* The session's transaction (catalog/iceberg_block.h); NULL: each commit is one by itself. */
+    struct catalog_iceberg_block *block;
 };
 
 /* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static",
@@ -94,7 +102,6 @@ MUST_USE enum err catalog_iceberg_planner(const struct catalog_iceberg *catalog,
                                           struct rest_planner **ret_planner, struct errinfo *info);
 
 /* Reads with what a catalog lent `who` for one table, and nothing else; `grant` outlives the io. */
-struct storage_grant;
 MUST_USE enum err catalog_iceberg_io_lent(struct storage_grant *grant, const struct identity *who,
                                           struct arena *arena, struct iceberg_io *ret_io,
                                           struct errinfo *info);
@@ -154,10 +161,11 @@ MUST_USE enum err catalog_iceberg_load(const struct catalog_iceberg *catalog,
                                        struct catalog_iceberg_table *ret_table,
                                        struct errinfo *info);
 
-/* ---- writing: iceberg_local only (else ERR_UNSUPPORTED); owner or moat_admin (else ERR_DENIED).
- * Each is one transaction of SQLite. ---- */
+/* ---- writing: iceberg_local and iceberg_rest (else ERR_UNSUPPORTED); owner or moat_admin (else
+ * ERR_DENIED). Each is one transaction of SQLite, or one request, as the person, whose outcome may
+ * stay unknown (catalog/rest/write.h). ---- */
 
-/* A new, empty catalog file in layout version 1. ERR_EXISTS when there is a file. */
+/* A new, empty catalog file of iceberg_local in layout version 1. ERR_EXISTS when there is one. */
 MUST_USE enum err catalog_iceberg_create(const struct catalog_iceberg *catalog,
                                          const struct identity *who, struct errinfo *info);
 
@@ -182,10 +190,15 @@ MUST_USE enum err catalog_iceberg_register(const struct catalog_iceberg *catalog
                                            const struct identity *who, struct slice ns,
                                            struct slice name, bool is_view,
                                            struct slice metadata_location, struct errinfo *info);
-/* Forgets the name; no file is touched. */
+/* Forgets the name; no file is touched, unless a REST catalog does so of its own. */
 MUST_USE enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
                                              const struct identity *who, struct slice ns,
                                              struct slice name, bool is_view, struct errinfo *info);
+/* The same of a table, whose catalog is asked to delete its files too. ERR_UNSUPPORTED for
+ * iceberg_local. */
+MUST_USE enum err catalog_iceberg_purge(const struct catalog_iceberg *catalog,
+                                        const struct identity *who, struct slice ns,
+                                        struct slice name, struct errinfo *info);
 /* In the same namespace. ERR_NOT_FOUND, ERR_EXISTS. */
 MUST_USE enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog,
                                          const struct identity *who, struct slice ns,

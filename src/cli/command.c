@@ -158,6 +158,10 @@ static void say_ready(void *context, const char *address, const struct server_po
                        "Serving SQL over HTTP and Trino's protocol on port %u of %s\n", ports->web,
                        address);
         }
+        if (ports->flight != 0) {
+            buf_printf(&cli->out.buf, "Serving Arrow Flight SQL on port %u of %s\n", ports->flight,
+                       address);
+        }
         (void)finish(cli, EXIT_OK);
     }
 }

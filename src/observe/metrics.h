@@ -41,5 +41,6 @@ enum metric_protocol {
     METRIC_POSTGRES,
     METRIC_HTTP,
     METRIC_TRINO,
+    METRIC_FLIGHT,
 };
-#define METRIC_PROTOCOLS 4u
+#define METRIC_PROTOCOLS 5u

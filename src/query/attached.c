@@ -349,6 +349,7 @@ enum err attached_all(struct session *session, const struct identity *who, struc
     }
     for (size_t i = 0; i < count; i++) {
         TRY(attached_read(session, &kept[i], arena, &all[i], info));
+        all[i].catalog.block = session_lake(session);
     }
     *ret_attached = all;
     *ret_count = count;

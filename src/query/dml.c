@@ -23,8 +23,8 @@ static enum err open_catalog(struct dml *dml, struct errinfo *info)
     if (dml->catalog.kind == CATALOG_ICEBERG_REST) {
         dml->catalog.remote.request_id = slice_of(dml->query->id);
     }
-    TRY(session_refuse_in_block(session, info));
     TRY(catalog_iceberg_check_writable(&dml->catalog, info));
+    TRY(session_lake_to_change(session, &dml->catalog, &dml->catalog.block, info));
     return catalog_iceberg_output(&dml->catalog, session->who, dml->query->arena, &dml->output,
                                   info);
 }
@@ -104,7 +104,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
                   struct errinfo *info)
 {
     struct resolved resolved;
-    *dml = (struct dml){.query = query};
+    *dml = (struct dml){.query = query, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     TRY(dml_find(query->session, name, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
@@ -116,6 +116,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     dml->uuid = table->loaded.metadata.uuid;
     dml->io = table->io;
     TRY(open_catalog(dml, info));
+    TRY(catalog_iceberg_borrow(&dml->catalog, query->session->who, dml->ns, dml->name, info));
     TRY(dml_use(dml, &table->loaded.metadata, info));
     if (table->travel.kind == TRAVEL_REF) {
         dml->branch = table->travel.ref;
@@ -129,9 +130,10 @@ enum err dml_open_new(struct query *query, const struct attached *attached,
                       const struct sql_name *name, struct dml *dml, struct errinfo *info)
 {
     struct session *session = query->session;
-    *dml = (struct dml){.query = query, .attached = attached, .name = name->name};
+    *dml = (struct dml){.query = query, .attached = attached, .name = name->name, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
+    TRY(session_refuse_in_block(session, info));
     TRY(open_catalog(dml, info));
     return catalog_iceberg_io_of(&dml->catalog, session->who, NULL, query->arena, &dml->io, info);
 }
@@ -372,7 +374,6 @@ enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, struct errin
 
 void dml_close(struct dml *dml)
 {
-    struct errinfo ignored;
     /* The engine may still write: it is stopped before its sinks go. What was read is in `access`,
      * for the record of the end. */
     dml_stop(dml);
@@ -385,16 +386,15 @@ void dml_close(struct dml *dml)
     for (size_t i = 0; i < dml->written.count && !dml->is_committed && !dml->is_unknown; i++) {
         size_t sink = dml->written.files[i].sink;
         if (sink < dml->file_count && dml->files[sink] != NULL) {
-            enum err err =
-                dml->output.remove(dml->output.context, dml->files[sink]->location, &ignored);
-            (void)err; /* an orphan: nothing names it */
+            dml_discard(dml, dml->files[sink]->location);
         }
     }
     for (size_t i = 0; i < dml->delete_location_count && !dml->is_committed && !dml->is_unknown;
          i++) {
-        enum err err = dml->output.remove(dml->output.context, dml->delete_locations[i], &ignored);
-        (void)err;
+        dml_discard(dml, dml->delete_locations[i]);
     }
+    dml_tell_orphans(dml);
+    catalog_iceberg_return(&dml->catalog);
     mem_free(dml->files);
     pthread_mutex_destroy(&dml->lock);
 }

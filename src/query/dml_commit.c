@@ -12,6 +12,9 @@
 #define RETRIES_MAX 1000
 #define WAIT_MS_FIRST 20
 #define WAIT_MS_MAX 2000
+#define WAIT_MS_STEP 100
+#define LOOKS_MAX 6 /* for a commit whose outcome was not told: over 3 s */
+#define LOOK_MS_FIRST 100
 
 struct attempt {
     struct dml *dml;
@@ -36,19 +39,30 @@ static int retries_of(const struct iceberg_metadata *metadata)
                                  : (int)count;
 }
 
-/* A random time up to a bound that doubles, so that writers who met do not meet again. */
-static enum err wait_before(const struct dml *dml, int retry, struct errinfo *info)
+/* Gives up once the statement is cancelled. */
+static enum err wait_at_most(const struct dml *dml, int64_t least_ms, int64_t most_ms,
+                             struct errinfo *info)
 {
     uint32_t random = 0;
-    int64_t most = WAIT_MS_FIRST << (retry < 8 ? retry : 8);
-    most = most > WAIT_MS_MAX ? WAIT_MS_MAX : most;
     if (random_bytes(&random, sizeof(random)) != ERR_OK) {
         return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
     }
-    int64_t ms = 1 + random % most;
-    struct timespec span = {ms / 1000, ms % 1000 * 1000000};
-    (void)nanosleep(&span, NULL);
-    return query_check_cancelled(dml->query, info);
+    int64_t ms = least_ms + random % (most_ms - least_ms + 1);
+    while (ms > 0) {
+        int64_t part = ms < WAIT_MS_STEP ? ms : WAIT_MS_STEP;
+        struct timespec span = {part / 1000, part % 1000 * 1000000};
+        (void)nanosleep(&span, NULL);
+        TRY(query_check_cancelled(dml->query, info));
+        ms -= part;
+    }
+    return ERR_OK;
+}
+
+/* A random time up to a bound that doubles, so that writers who met do not meet again. */
+static enum err wait_before(const struct dml *dml, int retry, struct errinfo *info)
+{
+    int64_t most = WAIT_MS_FIRST << (retry < 8 ? retry : 8);
+    return wait_at_most(dml, 1, most > WAIT_MS_MAX ? WAIT_MS_MAX : most, info);
 }
 
 /* ---- one attempt ---- */
@@ -124,11 +138,8 @@ static enum err try_commit(struct attempt *a, struct arena *arena, struct errinf
 
 static void remove_attempt(const struct attempt *a)
 {
-    struct errinfo ignored;
     for (size_t i = 0; i < a->written.location_count; i++) {
-        enum err err =
-            a->dml->output.remove(a->dml->output.context, a->written.locations[i], &ignored);
-        (void)err; /* an orphan: nothing names it */
+        dml_discard(a->dml, a->written.locations[i]);
     }
 }
 
@@ -137,11 +148,13 @@ static enum err load_again(struct attempt *a, struct arena *arena,
 {
     struct dml *dml = a->dml;
     struct catalog_iceberg_table *table = arena_calloc(arena, 1, sizeof(*table));
+    struct catalog_iceberg catalog = dml->catalog;
     if (table == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(catalog_iceberg_load(&dml->catalog, dml->query->session->who, dml->ns, dml->name, arena,
-                             table, info));
+    catalog.wants_history = true; /* others may have committed on top of what is looked for */
+    TRY(catalog_iceberg_load(&catalog, dml->query->session->who, dml->ns, dml->name, arena, table,
+                             info));
     if (!slice_equal(table->metadata.uuid, a->metadata->uuid)) {
         return errinfo_set(info, ERR_BUSY, "40001",
                            "table \"%.*s\" was replaced by another one meanwhile",
@@ -151,13 +164,24 @@ static enum err load_again(struct attempt *a, struct arena *arena,
     return ERR_OK;
 }
 
-/* True: the snapshot is in the table. What was said of the failure stays said otherwise. */
+/* True: the snapshot is in the table; of a table that was to be made without one: it is there, by
+ * its uuid. The catalog is given some time to answer again, and to be done with what it was asked.
+ * What was said of the failure stays said otherwise. */
 static bool was_committed(struct attempt *a, struct arena *arena)
 {
     struct iceberg_metadata *now;
     struct errinfo ignored;
-    return load_again(a, arena, &now, &ignored) == ERR_OK &&
-           iceberg_metadata_snapshot(now, a->snapshot_id) != NULL;
+    for (int look = 0; look < LOOKS_MAX; look++) {
+        if (load_again(a, arena, &now, &ignored) == ERR_OK &&
+            (a->operation == NULL || iceberg_metadata_snapshot(now, a->snapshot_id) != NULL)) {
+            return true;
+        }
+        if (look + 1 < LOOKS_MAX && wait_at_most(a->dml, LOOK_MS_FIRST << look,
+                                                 LOOK_MS_FIRST << look, &ignored) != ERR_OK) {
+            return false;
+        }
+    }
+    return false;
 }
 
 static enum err unknown(const struct dml *dml, struct errinfo *info)
@@ -212,9 +236,11 @@ static enum err take_newer(struct attempt *a, struct errinfo *info)
     return ERR_OK;
 }
 
-static bool may_try_again(enum err err, const struct dml *dml)
+/* A catalog that does not answer is busy too: that is not for us to wait out. */
+static bool may_try_again(enum err err, const struct dml *dml, const struct errinfo *info)
 {
-    return err == ERR_BUSY && !dml->is_unknown && dml->creation.len == 0;
+    bool is_conflict = err == ERR_BUSY && info != NULL && strcmp(info->sqlstate, "40001") == 0;
+    return is_conflict && !dml->is_unknown && dml->creation.len == 0;
 }
 
 /* The snapshot of the branch that is changed, as the table is now. */
@@ -232,10 +258,11 @@ static int64_t head_of(const struct attempt *a)
 static enum err check_still_right(const struct attempt *a, struct errinfo *info)
 {
     const struct dml *dml = a->dml;
-    bool is_right = dml->reads_rows == NULL;
+    bool is_right = dml->reads_rows == NULL ||
+                    a->metadata->current_snapshot_id == dml->metadata->current_snapshot_id;
     char property[64];
     (void)snprintf(property, sizeof(property), "write.%s.isolation-level",
-                   is_right ? "delete" : dml->reads_rows);
+                   dml->reads_rows == NULL ? "delete" : dml->reads_rows);
     if (!is_right &&
         slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
         int64_t id = head_of(a);
@@ -275,11 +302,10 @@ enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
                         .now_ms = clock_wall_us() / 1000};
     enum err err = try_commit(&a, dml->query->arena, info);
     if (err != ERR_OK && dml->is_unknown) {
-        struct iceberg_metadata *now;
-        struct errinfo ignored;
-        if (dml->required.len > 0 || load_again(&a, dml->query->arena, &now, &ignored) != ERR_OK) {
+        if (dml->required.len > 0 || !was_committed(&a, dml->query->arena)) {
             return unknown(dml, info); /* another table of that name has another uuid */
         }
+        dml->is_unknown = false;
         err = ERR_OK;
     }
     if (err == ERR_OK) {
@@ -304,7 +330,7 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
             note_audit(&a);
             return ERR_OK;
         }
-        if (!may_try_again(err, dml) || retry >= retries) {
+        if (!may_try_again(err, dml, info) || retry >= retries) {
             return err;
         }
         TRY(wait_before(dml, retry, info));

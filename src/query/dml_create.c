@@ -449,6 +449,8 @@ static enum err make_metadata(struct creator *c)
         !arena_slice(arena, buf_slice(&updates), &c->dml->creation)) {
         return errinfo_nomem(c->info);
     }
+    TRY(catalog_iceberg_stage(&c->dml->catalog, c->query->session->who, c->dml->ns, c->dml->name,
+                              c->dml->creation, arena, &c->dml->creation, c->info));
     struct iceberg_update update = {.requirements = SLICE("[{\"type\":\"assert-create\"}]"),
                                     .updates = c->dml->creation,
                                     .now_ms = clock_wall_us() / 1000};
@@ -579,10 +581,10 @@ static enum err no_place(struct query *query, const struct statement *statement,
     (void)errinfo_set(
         info, ERR_UNSUPPORTED, NULL,
         "CREATE TABLE without EXTERNAL needs a catalog of tables that you administer");
-    errinfo_hint(info,
-                 "Name a table of an attached iceberg_local or iceberg_hadoop catalog "
-                 "(catalog.namespace.table), or use CREATE VIEW ... AS, CREATE EXTERNAL TABLE "
-                 "... LOCATION 'files', or CREATE TEMP TABLE. In dbt: +materialized: view.");
+    errinfo_hint(
+        info, "Name a table of an attached iceberg_rest, iceberg_local or iceberg_hadoop catalog "
+              "(catalog.namespace.table), or use CREATE VIEW ... AS, CREATE EXTERNAL TABLE "
+              "... LOCATION 'files', or CREATE TEMP TABLE. In dbt: +materialized: view.");
     errinfo_position(info, statement_position(query->statement, statement->name.name));
     return ERR_UNSUPPORTED;
 }

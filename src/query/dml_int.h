@@ -6,6 +6,8 @@
 #include "query/lake_int.h"
 #include "query/run_lake_int.h"
 
+#define DML_ORPHANS_NAMED 8 /* of the objects that a failure leaves behind */
+
 struct dml_file;
 struct lake_rows;
 
@@ -48,6 +50,9 @@ struct dml {
     struct audit_write audit;
     bool is_committed;
     bool is_unknown; /* whether it was committed: then nothing may be removed */
+    struct errinfo *info;
+    size_t orphan_count; /* new objects that could not be removed */
+    struct slice orphans[DML_ORPHANS_NAMED];
 };
 
 /* ---- dml.c: rows to files ---- */
@@ -105,6 +110,12 @@ MUST_USE enum err dml_check_schema(const struct dml *dml, const struct iceberg_m
 
 /* A table that is made without rows. */
 MUST_USE enum err dml_commit_creation(struct dml *dml, struct errinfo *info);
+
+/* ---- dml_orphan.c ---- */
+
+/* Removes a new object that nothing names. What cannot be removed is told at the end. */
+void dml_discard(struct dml *dml, struct slice location);
+void dml_tell_orphans(struct dml *dml);
 
 /* ---- dml_create.c ---- */
 

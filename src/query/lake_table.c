@@ -300,7 +300,7 @@ static enum err make_view(struct lake_table *table, struct arena *arena,
 /* What a plan keeps lives on when the statement that loaded it is over. */
 static const struct attached *kept_of(const struct attached *attached, struct arena *arena)
 {
-    if (attached->catalog.kind != CATALOG_ICEBERG_REST) {
+    if (attached->catalog.kind != CATALOG_ICEBERG_REST && attached->catalog.block == NULL) {
         return attached;
     }
     struct attached *kept = arena_alloc(arena, sizeof(*kept));
@@ -309,6 +309,7 @@ static const struct attached *kept_of(const struct attached *attached, struct ar
         kept->catalog.remote.is_cancelled = NULL;
         kept->catalog.remote.cancel_context = NULL;
         kept->catalog.remote.ahead = NULL;
+        kept->catalog.block = NULL;
     }
     return kept;
 }
@@ -456,6 +457,7 @@ static struct catalog_iceberg catalog_now(struct session *session, const struct 
 {
     struct catalog_iceberg catalog = table->attached->catalog;
     catalog.wants_history = table->wants_history;
+    catalog.block = session == NULL ? NULL : session_lake(session);
     if (catalog.kind == CATALOG_ICEBERG_REST && session->query != NULL) {
         catalog.remote.request_id = slice_of(session->query->id);
         catalog.remote.ahead = session->ahead;

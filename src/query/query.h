@@ -81,6 +81,9 @@ DEFINE_CLEANUP(struct session, session_cleanup, session_close)
  * be open in it. */
 MUST_USE enum err session_fork(const struct session *session, struct session **ret_session,
                                struct errinfo *info);
+/* The same, with a transaction and temporary tables of its own: the two may be used at once. */
+MUST_USE enum err session_fork_apart(const struct session *session, struct session **ret_session,
+                                     struct errinfo *info);
 /* ---- transaction blocks, which a session shares with its forks ----
  *
  * BEGIN, COMMIT, ROLLBACK, SAVEPOINT ... are statements like others, and audited. These are for a
@@ -105,6 +108,9 @@ MUST_USE enum err session_use_savepoint(struct session *session, enum session_sa
 /* The person, good until the session's next statement: the store may have changed by then. */
 const struct identity *session_identity(const struct session *session);
 const struct config *session_config(const struct session *session);
+/* Where names without one are looked for (USE); until its next statement. */
+struct slice session_catalog(const struct session *session);
+struct slice session_schema(const struct session *session);
 
 /* What its statements are counted under. */
 enum session_protocol {
@@ -112,6 +118,7 @@ enum session_protocol {
     SESSION_POSTGRES,
     SESSION_HTTP,
     SESSION_TRINO,
+    SESSION_FLIGHT,
 };
 void session_set_protocol(struct session *session, enum session_protocol protocol);
 

@@ -195,7 +195,7 @@ static enum err check_schema(struct query *query, const struct statement *statem
     return statement->option_count == 0
                ? ERR_OK
                : errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                             "only namespaces of attached iceberg_local catalogs have properties");
+                             "only namespaces of attached catalogs have properties");
 }
 
 enum err run_create_schema(struct query *query, const struct statement *statement,

@@ -17,7 +17,17 @@ enum err run_lake_target(struct query *query, const struct sql_name *written,
         return ERR_OK; /* to others it does not exist */
     }
     TRY(attached_find(session, session->who, catalog, query->arena, ret_attached, info));
-    return *ret_attached == NULL ? ERR_OK : session_refuse_in_block(session, info);
+    if (*ret_attached == NULL) {
+        return ERR_OK;
+    }
+    struct attached *asked = arena_alloc(query->arena, sizeof(*asked));
+    if (asked == NULL) {
+        return errinfo_nomem(info);
+    }
+    *asked = **ret_attached;
+    asked->catalog.remote.request_id = slice_of(query->id);
+    *ret_attached = asked;
+    return session_refuse_in_block(session, info);
 }
 
 /* Errors point at the name. */
@@ -83,7 +93,7 @@ enum err run_alter_schema(struct query *query, const struct statement *statement
     TRY(run_lake_target(query, &statement->name, &attached, info));
     if (attached == NULL) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                          "only namespaces of attached iceberg_local catalogs have properties");
+                          "only namespaces of attached catalogs have properties");
         errinfo_hint(info, "Write ALTER SCHEMA catalog.namespace SET (property = 'value').");
         return at_name(query, statement, ERR_UNSUPPORTED, info);
     }
@@ -158,8 +168,12 @@ enum err run_lake_register(struct query *query, const struct statement *statemen
                      "ICEBERG. Other files are registered in catalog \"" SQL_CATALOG_DEFAULT "\".");
         return at_name(query, statement, ERR_INVALID, info);
     }
-    TRY(catalog_iceberg_locate(query->session->who, statement->location, query->arena, &location,
-                               info));
+    if (attached->catalog.kind == CATALOG_ICEBERG_REST) {
+        location = statement->location; /* the catalog reads it, not this machine */
+    } else {
+        TRY(catalog_iceberg_locate(query->session->who, statement->location, query->arena,
+                                   &location, info));
+    }
     enum err err =
         catalog_iceberg_register(&attached->catalog, query->session->who, namespace_of(query, name),
                                  name->name, false, location, info);
@@ -176,16 +190,24 @@ enum err run_lake_drop(struct query *query, const struct statement *statement,
         return err == ERR_NOT_FOUND && statement->if_exists ? say(query, "it does not exist")
                                                             : at_name(query, statement, err, info);
     }
-    if (statement->is_purge) {
+    struct slice ns = namespace_of(query, name);
+    bool is_remote = attached->catalog.kind == CATALOG_ICEBERG_REST;
+    if (statement->is_purge && !is_remote) {
         enum err err = maintain_purge(query, statement, info);
         bool is_absent = err == ERR_NOT_FOUND && statement->if_exists;
         return is_absent ? say(query, "it does not exist") : at_name(query, statement, err, info);
     }
-    enum err err = catalog_iceberg_unregister(&attached->catalog, query->session->who,
-                                              namespace_of(query, name), name->name,
-                                              statement->object_kind == OBJECT_VIEW, info);
+    enum err err =
+        statement->is_purge
+            ? catalog_iceberg_purge(&attached->catalog, query->session->who, ns, name->name, info)
+            : catalog_iceberg_unregister(&attached->catalog, query->session->who, ns, name->name,
+                                         statement->object_kind == OBJECT_VIEW, info);
     if (err == ERR_NOT_FOUND && statement->if_exists) {
         return say(query, "it does not exist");
+    }
+    if (err == ERR_OK && is_remote) {
+        return say(query, statement->is_purge ? "the catalog was asked to delete the files"
+                                              : "the catalog has dropped it");
     }
     return err == ERR_OK
                ? say(query, "the catalog has forgotten the name; the files are where they were")
@@ -208,6 +230,7 @@ enum err run_lake_rename(struct query *query, const struct statement *statement,
     if (err == ERR_NOT_FOUND) { /* ALTER TABLE also renames views */
         err = catalog_iceberg_rename(&attached->catalog, query->session->who, ns, name->name, true,
                                      statement->new_name, info);
+        err = err == ERR_UNSUPPORTED ? ERR_NOT_FOUND : err; /* a catalog that has no views */
     }
     if (err == ERR_NOT_FOUND) {
         (void)errinfo_set(info, err, "42P01", "there is no table or view \"%.*s\" in \"%.*s\"",

@@ -28,8 +28,8 @@ enum err session_open(struct warehouse *warehouse, struct identity *who,
     return ERR_OK;
 }
 
-enum err session_fork(const struct session *session, struct session **ret_session,
-                      struct errinfo *info)
+enum err session_fork_apart(const struct session *session, struct session **ret_session,
+                            struct errinfo *info)
 {
     struct session *fork CLEANUP(session_cleanup) = NULL;
     struct config *config;
@@ -44,12 +44,21 @@ enum err session_fork(const struct session *session, struct session **ret_sessio
     if (fork->default_catalog == NULL || fork->default_schema == NULL) {
         return errinfo_nomem(info);
     }
-    fork->system_version = session->system_version;
-    workspace_unref(fork->workspace);
-    fork->workspace = workspace_ref(session->workspace);
     fork->protocol = session->protocol;
     fork->client = session->client;
     *ret_session = TAKE(fork);
+    return ERR_OK;
+}
+
+enum err session_fork(const struct session *session, struct session **ret_session,
+                      struct errinfo *info)
+{
+    struct session *fork;
+    TRY(session_fork_apart(session, &fork, info));
+    fork->system_version = session->system_version;
+    workspace_unref(fork->workspace);
+    fork->workspace = workspace_ref(session->workspace);
+    *ret_session = fork;
     return ERR_OK;
 }
 
@@ -102,6 +111,16 @@ void session_set_protocol(struct session *session, enum session_protocol protoco
 const struct config *session_config(const struct session *session)
 {
     return session->config;
+}
+
+struct slice session_catalog(const struct session *session)
+{
+    return slice_of(session->default_catalog);
+}
+
+struct slice session_schema(const struct session *session)
+{
+    return slice_of(session->default_schema);
 }
 
 void session_cancel(struct session *session)

@@ -8,6 +8,7 @@
 #include "query/workspace_int.h"
 
 #include "base/mem.h"
+#include "catalog/iceberg_block.h"
 #include "query/query_int.h"
 
 #define SAVEPOINTS_MAX 100
@@ -15,6 +16,7 @@
 struct savepoint {
     char *name;
     size_t mark;            /* changes of the overlay then */
+    size_t lake_mark;       /* of `lake` */
     struct temp_set *temps; /* held */
 };
 
@@ -22,7 +24,8 @@ struct workspace {
     unsigned references;
     bool is_open;
     bool is_failed;
-    struct system *overlay; /* NULL: nothing changed */
+    struct system *overlay;             /* NULL: nothing changed */
+    struct catalog_iceberg_block *lake; /* what changed in tables of a lake; NULL: nothing */
     struct savepoint *savepoints;
     size_t savepoint_count;
     struct temp_set *temps;       /* held; NULL: none */
@@ -84,6 +87,8 @@ static void close_block(struct workspace *workspace, bool is_commit)
     drop_savepoints(workspace, 0);
     system_close(workspace->overlay);
     workspace->overlay = NULL;
+    catalog_iceberg_block_free(workspace->lake);
+    workspace->lake = NULL;
     workspace->is_open = false;
     workspace->is_failed = false;
 }
@@ -111,10 +116,32 @@ struct system *session_store(const struct session *session)
     return workspace->overlay != NULL ? workspace->overlay : session->warehouse->system;
 }
 
+static bool has_own_changes(const struct workspace *workspace)
+{
+    return workspace->overlay != NULL && system_overlay_changes(workspace->overlay) > 0;
+}
+
+static bool has_lake_changes(const struct workspace *workspace)
+{
+    return workspace->lake != NULL && catalog_iceberg_block_has_changes(workspace->lake);
+}
+
+static enum err refuse_both(struct errinfo *info)
+{
+    (void)errinfo_set(
+        info, ERR_UNSUPPORTED, NULL,
+        "a transaction changes tables of a lake, or what Moat keeps itself, not both");
+    errinfo_hint(info, "No commit is of both: COMMIT in between.");
+    return ERR_UNSUPPORTED;
+}
+
 enum err session_store_to_change(struct session *session, struct system **ret_store,
                                  struct errinfo *info)
 {
     struct workspace *workspace = session->workspace;
+    if (workspace->is_open && has_lake_changes(workspace)) {
+        return refuse_both(info);
+    }
     if (workspace->is_open && workspace->overlay == NULL) {
         TRY(system_overlay_open(session->warehouse->system, &workspace->overlay, info));
     }
@@ -124,8 +151,33 @@ enum err session_store_to_change(struct session *session, struct system **ret_st
 
 bool session_has_changes(const struct session *session)
 {
-    const struct workspace *workspace = session->workspace;
-    return workspace->overlay != NULL && system_overlay_changes(workspace->overlay) > 0;
+    return has_own_changes(session->workspace) || has_lake_changes(session->workspace);
+}
+
+/* ---- tables of lakes ---- */
+
+struct catalog_iceberg_block *session_lake(const struct session *session)
+{
+    return session->workspace->lake;
+}
+
+enum err session_lake_to_change(struct session *session, const struct catalog_iceberg *catalog,
+                                struct catalog_iceberg_block **ret_block, struct errinfo *info)
+{
+    struct workspace *workspace = session->workspace;
+    *ret_block = NULL;
+    if (!workspace->is_open) {
+        return ERR_OK;
+    }
+    if (has_own_changes(workspace)) {
+        return refuse_both(info);
+    }
+    if (!has_lake_changes(workspace)) { /* it may have been of another catalog */
+        catalog_iceberg_block_free(TAKE(workspace->lake));
+        TRY(catalog_iceberg_block_new(catalog, session->who, &workspace->lake, info));
+    }
+    *ret_block = workspace->lake;
+    return ERR_OK;
 }
 
 enum err session_refresh_block(struct session *session, struct errinfo *info)
@@ -178,7 +230,14 @@ static enum err end(struct session *session, bool is_commit, const char **ret_ta
     struct workspace *workspace = session->workspace;
     enum err err = ERR_OK;
     is_commit = is_commit && !workspace->is_failed;
-    if (is_commit && workspace->overlay != NULL) {
+    if (is_commit && has_lake_changes(workspace)) {
+        struct slice id = slice_of(session->query == NULL ? "" : session->query->id);
+        err = catalog_iceberg_block_commit(workspace->lake, id, info);
+    } else if (workspace->lake != NULL) {
+        /* What cannot be removed is an orphan: nothing names it. */
+        (void)catalog_iceberg_block_rollback(workspace->lake, 0);
+    }
+    if (is_commit && err == ERR_OK && workspace->overlay != NULL) {
         err = system_overlay_commit(workspace->overlay, session->who, info);
     }
     close_block(workspace, is_commit && err == ERR_OK);
@@ -200,18 +259,23 @@ static enum err add_savepoint(struct workspace *workspace, struct slice name, st
         return errinfo_nomem(info);
     }
     size_t mark = workspace->overlay == NULL ? 0 : system_overlay_changes(workspace->overlay);
+    size_t lake_mark = workspace->lake == NULL ? 0 : catalog_iceberg_block_mark(workspace->lake);
     workspace->savepoints[workspace->savepoint_count++] =
-        (struct savepoint){copy, mark, temp_set_ref(workspace->temps)};
+        (struct savepoint){copy, mark, lake_mark, temp_set_ref(workspace->temps)};
     return ERR_OK;
 }
 
-static enum err rollback_to(struct session *session, size_t mark, struct errinfo *info)
+static enum err rollback_to(struct session *session, size_t mark, size_t lake_mark,
+                            struct errinfo *info)
 {
     struct workspace *workspace = session->workspace;
     if (workspace->overlay != NULL) {
         /* Also where nothing was changed since: the transaction may have failed because the
          * overlay could not be made again. */
         TRY(system_overlay_rollback(workspace->overlay, session->who, mark, info));
+    }
+    if (workspace->lake != NULL) {
+        (void)catalog_iceberg_block_rollback(workspace->lake, lake_mark);
     }
     workspace->is_failed = false;
     return ERR_OK;
@@ -241,7 +305,8 @@ static enum err use_savepoint(struct session *session, const struct statement *s
         drop_savepoints(workspace, at - 1);
         return ERR_OK;
     }
-    TRY(rollback_to(session, workspace->savepoints[at - 1].mark, info));
+    TRY(rollback_to(session, workspace->savepoints[at - 1].mark,
+                    workspace->savepoints[at - 1].lake_mark, info));
     set_temps(workspace, workspace->savepoints[at - 1].temps);
     drop_savepoints(workspace, at);
     return ERR_OK;

@@ -23,6 +23,17 @@ struct system *session_store(const struct session *session);
 MUST_USE enum err session_store_to_change(struct session *session, struct system **ret_store,
                                           struct errinfo *info);
 
+/* What its transaction has changed in tables of lakes; NULL: nothing. */
+struct catalog_iceberg;
+struct catalog_iceberg_block;
+struct catalog_iceberg_block *session_lake(const struct session *session);
+/* The same to change tables of `catalog` in: NULL outside of a transaction block. ERR_UNSUPPORTED
+ * where the transaction has changed what Moat keeps itself. */
+MUST_USE enum err session_lake_to_change(struct session *session,
+                                         const struct catalog_iceberg *catalog,
+                                         struct catalog_iceberg_block **ret_block,
+                                         struct errinfo *info);
+
 /* Before each statement: takes over what others have committed since. ERR_BUSY (40001): that is no
  * longer possible, and the transaction has failed. ERR_INVALID (25P02): it had failed before, and
  * the statement is none that ends it. */

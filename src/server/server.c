@@ -13,6 +13,8 @@
 #include "server/health.h"
 #include "server/notify.h"
 #include "server/reload.h"
+#include "wire/flight/flight.h"
+#include "wire/grpc/grpc.h"
 #include "wire/loop/loop.h"
 #include "wire/pg/pg.h"
 #include "wire/trino/trino.h"
@@ -28,6 +30,7 @@ struct server {
     struct health *health;
     struct web_server *web;
     struct trino_server *trino;
+    struct flight_server *flight;
     struct loop *loop;
     bool is_tls;
     struct reload reload;
@@ -40,6 +43,7 @@ static void server_fini(struct server *server)
     health_close(server->health);
     web_close(server->web);
     trino_close(server->trino);
+    flight_close(server->flight);
     pg_server_close(server->pg);
     if (server->warehouse != NULL) {
         warehouse_close(server->warehouse);
@@ -312,6 +316,37 @@ static enum err listen_web(struct server *server, bool is_tls_required, uint16_t
     return err;
 }
 
+static enum err listen_flight(struct server *server, bool is_tls_required, uint16_t *ret_port,
+                              struct errinfo *info)
+{
+    const struct config *config = server->config;
+    int64_t port = config_integer(config, CONFIG_SERVER_FLIGHT_PORT);
+    bool is_default = strcmp(config_source(config, CONFIG_SERVER_FLIGHT_PORT), "default") == 0;
+    *ret_port = 0;
+    if (port < 0) {
+        return ERR_OK;
+    }
+    struct flight_options flight = {server->warehouse, config, is_tls_required};
+    TRY(flight_open(&flight, &server->flight, info));
+    struct loop_listener listener = {
+        .protocol = &grpc_protocol,
+        .context = flight_grpc(server->flight),
+        .address = config_text(config, CONFIG_SERVER_ADDRESS),
+        .port = (uint16_t)port,
+        .connections_max = (unsigned)config_integer(config, CONFIG_SERVER_CONNECTIONS_MAX),
+        .logins_max = (unsigned)config_integer(config, CONFIG_SERVER_LOGINS_MAX),
+        .login_timeout_ms = config_duration_ms(config, CONFIG_SERVER_LOGIN_TIMEOUT),
+        .idle_timeout_ms = config_duration_ms(config, CONFIG_SERVER_IDLE_TIMEOUT),
+        .message_timeout_ms = config_duration_ms(config, CONFIG_SERVER_MESSAGE_TIMEOUT),
+    };
+    enum err err = loop_listen(server->loop, &listener, ret_port, info);
+    if (err == ERR_IO && is_default) {
+        log_warn("server", "no Arrow Flight SQL: %s", info == NULL ? "" : info->message);
+        return ERR_OK;
+    }
+    return err;
+}
+
 static enum err start(struct server *server, const struct server_options *options,
                       struct server_ports *ret_ports, struct errinfo *info)
 {
@@ -334,6 +369,7 @@ static enum err start(struct server *server, const struct server_options *option
     TRY(listen_http(server, &ret_ports->http, info));
     TRY(watch_signals(server, info));
     TRY(listen_web(server, is_tls_required, &ret_ports->web, info));
+    TRY(listen_flight(server, is_tls_required, &ret_ports->flight, info));
     return listen_pg(server, is_tls_required, &ret_ports->pg, info);
 }
 

@@ -10,6 +10,7 @@ struct server_ports {
     uint16_t pg;
     uint16_t http; /* for who watches */
     uint16_t web;
+    uint16_t flight;
 };
 
 struct server_options {

@@ -174,6 +174,7 @@ TEST(statement, views_schemas_and_drops)
     CHECK(s.if_exists && s.cascade && s.object_kind == OBJECT_TABLE);
     CHECK_SLICE("a", s.name.schema);
     CHECK(!parsed("drop schema s restrict").cascade);
+    CHECK(parsed("drop table a.b purge").is_purge && !parsed("drop table a.b").is_purge);
     s = parsed("alter table t rename column \"a b\" to c");
     CHECK(s.alter == ALTER_RENAME_COLUMN);
     CHECK_SLICE("a b", s.column);

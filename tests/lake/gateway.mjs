@@ -7,12 +7,14 @@
 //
 //   {"deny": {"bob": ["table", ...]}}   403 for what has the text in its path
 //   {"hide": {"bob": [...]}}            404 likewise
-//   {"fault": "hang" | "drop" | "503" | "429" | "401" | "garbage" | "truncate" | "html" | null, "times": N}
+//   {"fault": "hang" | "drop" | "503" | "429" | "401" | "garbage" | "truncate" | "html" | null, "times": N, "on": "^POST .*/tables/"}
+//            "lose" and "lose500": the catalog is asked, and its answer is kept back, for "delay_lost" milliseconds
 //   {"restrict": {"bob": {"TABLE": {...}}}}    read-restrictions for a table
 //   {"credentials": {"bob": [...]}}     storage-credentials, in the place of what was vended
 //   {"lend": {"bob": {"seconds": 60}}}  what was vended is said to live so long
 //   {"delay": 500}                      milliseconds before a table is given
 //   {"endpoint": "http://..."}          where the store is said to be
+//   {"endpoints": ["POST ..."]}         which the catalog lists too
 //   {"secrets": true}                   all that was ever lent
 //   {"log": true}                       what was asked since the last time
 //   {"file": "PATH"}                    which is written there too, a line each, from now on
@@ -30,8 +32,14 @@ const secrets = new Set();
 let file = null;
 let endpoint = null;
 let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
-let fault = { kind: null, times: 0 };
+let fault = { kind: null, times: 0, on: /./ };
 let delay = 0;
+let keptBack = 0;
+let more = null;
+const usual = ['GET namespaces', 'POST namespaces', 'GET namespaces/{namespace}', 'DELETE namespaces/{namespace}', 'POST namespaces/{namespace}/properties',
+    'GET namespaces/{namespace}/tables', 'POST namespaces/{namespace}/tables', 'GET namespaces/{namespace}/tables/{table}',
+    'POST namespaces/{namespace}/tables/{table}', 'DELETE namespaces/{namespace}/tables/{table}', 'POST tables/rename',
+    'POST namespaces/{namespace}/register'].map((one) => one.replace(' ', ' /v1/{prefix}/'));
 
 async function personOf(request) {
     const header = request.headers.authorization ?? '';
@@ -67,14 +75,18 @@ function fail(response, status, type, headers = {}) {
 }
 
 function misbehave(request, response) {
-    const kind = fault.times > 0 ? fault.kind : null;
-    if (!kind) return false;
+    const kind = fault.times > 0 && fault.on.test(`${request.method} ${request.url}`) ? fault.kind : null;
+    if (!kind || kind.startsWith('lose')) return false;
     fault.times--;
     if (kind === 'hang') return true;
     if (kind === 'drop') request.socket.destroy();
     else if (kind === '503') fail(response, 503, 'ServiceUnavailableException', { 'retry-after': '1' });
     else if (kind === '500') fail(response, 500, 'InternalServerError');
     else if (kind === '429') fail(response, 429, 'TooManyRequestsException', { 'retry-after': '60' });
+    else if (kind === '400') fail(response, 400, 'BadRequestException');
+    else if (kind === '403') fail(response, 403, 'ForbiddenException');
+    else if (kind === '404') fail(response, 404, 'NoSuchTableException');
+    else if (kind === '409') fail(response, 409, 'CommitFailedException');
     else if (kind === '401') fail(response, 401, 'NotAuthorizedException');
     else if (kind === '419') fail(response, 419, 'AuthenticationTimeoutException');
     else if (kind === 'garbage') response.end('{"metadata": {"format-version": 2, [[[');
@@ -101,7 +113,12 @@ const parse = (text) => JSON.parse(text.replace(/([:[,]\s*)(-?\d{16,})(?=\s*[,}\
 const write = (answer) => JSON.stringify(answer).replace(/"@number@(-?\d+)"/g, '$1');
 
 function change(body, who, path, line) {
-    if (!/\/(tables|views)\/[^/]+(\/credentials)?$/.test(path)) return body;
+    if (more && path.endsWith('/v1/config')) {
+        const answer = JSON.parse(body);
+        answer.endpoints = [...(answer.endpoints ?? usual), ...more];
+        return JSON.stringify(answer);
+    }
+    if (!/\/(tables|views)(\/[^/]+(\/credentials)?)?$/.test(path)) return body;
     const restrict = Object.entries(rules.restrict[who] ?? {}).find(([table]) => path.endsWith(`/tables/${table}`));
     const credentials = rules.credentials[who];
     const lend = rules.lend[who];
@@ -143,7 +160,14 @@ const server = createServer(async (request, response) => {
         answer.on('end', () => {
             line.status = answer.statusCode;
             let body = Buffer.concat(parts);
-            if (answer.statusCode === 200 && request.method === 'GET') body = Buffer.from(change(body.toString(), who.name, path, line));
+            const loses = fault.times > 0 && fault.kind?.startsWith('lose') && fault.on.test(`${request.method} ${request.url}`);
+            if (loses) {
+                fault.times--;
+                line.lost = true;
+                if (fault.kind === 'lose500') return fail(response, 500, 'InternalServerError');
+                return setTimeout(() => request.socket.destroy(), keptBack);
+            }
+            if (answer.statusCode === 200 && answer.headers['content-type']?.includes('json')) body = Buffer.from(change(body.toString(), who.name, path, line));
             const { 'content-length': length, 'transfer-encoding': transfer, ...rest } = answer.headers;
             response.writeHead(answer.statusCode, { ...rest, 'content-length': body.length });
             response.end(body);
@@ -158,10 +182,12 @@ createInterface({ input: process.stdin }).on('line', (text) => {
     const command = JSON.parse(text);
     let answer = {};
     for (const rule of Object.keys(rules)) if (rule in command) rules[rule] = command[rule];
-    if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9 };
+    if ('fault' in command) fault = { kind: command.fault, times: command.times ?? 1e9, on: new RegExp(command.on ?? '.') };
     if ('endpoint' in command) endpoint = command.endpoint;
     if ('file' in command) file = command.file;
+    if ('endpoints' in command) more = command.endpoints;
     if ('delay' in command) delay = command.delay;
+    if ('fault' in command) keptBack = command.delay_lost ?? 0;
     if (command.secrets) answer = [...secrets];
     if (command.log) { answer = log; log = []; }
     console.log(JSON.stringify(answer));

@@ -39,6 +39,13 @@ CELLS = [
     ("view", "SELECT n, m FROM totals", 1, True),
     ("failed access", "SELECT id FROM {schema}.{other}", 1, False),
 ]
+# What is changed: its first words, and whether files of the table are read. {made} is a table of that door, person and attempt.
+CHANGES = [
+    ("INSERT", "INSERT INTO {w} VALUES ({n})"),
+    ("CREATE AS", "CREATE TABLE {made} AS SELECT {n} AS id"),
+    ("DELETE", "DELETE FROM {w} WHERE id >= {n}"),
+    ("TRUNCATE", "TRUNCATE {w}"),
+]
 ELSEWHERE = [{"prefix": "s3://elsewhere/", "config": {"s3.access-key-id": "x", "s3.secret-access-key": "y"}}]
 
 
@@ -54,6 +61,7 @@ class Matrix:
     def __init__(self, server, oracle, names):
         self.server, self.oracle, self.names = server, oracle, names
         self.told, self.failures, self.ids = {}, [], []
+        self.keeper, self.changed = None, 0
 
     def allow(self):
         lake.gateway.tell(deny=lake.forbidden(OTHER), credentials={}, fault=None)
@@ -113,12 +121,51 @@ class Matrix:
         assert self.attempt(door, statement, times)[1] is None or name == "failed access", "it did not come back"
         return f", {count} shut"
 
-    def run(self, door_of, person):
+    def change(self, door, person, cell):
+        """A change, by who makes it; then without each thing it needs, when nothing is changed."""
+        name, text = cell
+        self.changed += 1
+        names = {"w": self.names["written"], "n": 100 + self.changed, "made": f"{self.names['schema']}.made_{self.changed}"}
+        counted = names["made"] if name == "CREATE AS" else names["w"]
+        self.allow()
+        if name in ("DELETE", "TRUNCATE"):  # there is something to take away
+            assert self.attempt(door, CHANGES[0][1].format(**names), 1)[1] is None
+        else:
+            self.attempt(door, "SELECT 1", 1)
+        self.logs()
+        count = 0
+        for what, rules, code in ways(person):
+            self.allow()
+            lake.gateway.tell(**rules)
+            code = "42501" if code == "42P01" and not name.startswith("CREATE") else code
+            rows, error = self.attempt(door, text.format(**names), 1)
+            catalog, store = self.logs()
+            assert error is not None, f"without {what} it is done"
+            assert error.code in (code, "42501"), f"without {what}: {error}, not {code}"
+            assert catalog and all(line[0] == person for line in catalog), f"without {what} the catalog saw {catalog}"
+            assert all(line[0] == person or line[2] == 403 for line in store), f"without {what} the store saw {store}"
+            count += 1
+        self.allow()
+        self.logs()
+        rows, error = self.attempt(door, text.format(**names), 1)
+        catalog, store = self.logs()
+        assert error is None, f"{error}"
+        assert catalog and all(line[0] == person for line in catalog), f"the catalog saw {set(line[0] for line in catalog)}"
+        assert store and all(line[0] == person for line in store), f"the store saw {set(line[0] for line in store)}"
+        asked = {line[1] for line in catalog}
+        assert None not in asked and {line[1] for line in store} <= asked, (asked, store)
+        assert any(line[3] == "PUT" for line in store), store
+        self.ids += [(person, one) for one in asked]
+        there = self.keeper.query(f"SELECT count(*) FROM {counted} WHERE id >= {names['n']}") if name != "CREATE AS" else None
+        assert there is None or int(there[0][0]) == (1 if name == "INSERT" else 0), there
+        return f"{len(catalog)} + {len(store)} ({sum(line[3] == 'PUT' for line in store)} written), {count} shut"
+
+    def run(self, door_of, person, cells=None):
         door = door_of(self.server, person, lake.issuer.token_of(person))
         try:
-            for cell in CELLS:
+            for cell in cells or CELLS:
                 try:
-                    self.told[door_of.name, person, cell[0]] = self.cell(door, person, cell)
+                    self.told[door_of.name, person, cell[0]] = (self.change if cells else self.cell)(door, person, cell)
                 except Exception as error:  # each cell by itself
                     self.fail(door_of.name, person, cell[0], error)
         finally:
@@ -165,12 +212,12 @@ class Matrix:
             if (person, one) not in audited:
                 self.failures.append(f"audit, {person}: query {one}, which the catalog has seen, is not there")
 
-    def show(self, missing):
-        rows = [["door", "person", *(cell[0] for cell in CELLS)]]
+    def show(self, missing, cells=CELLS):
+        rows = [["door", "person", *(cell[0] for cell in cells)]]
         for door in stack.DOORS:
             for person in stack.PEOPLE:
-                rows.append([door.name, person, *(self.told.get((door.name, person, cell[0]), "-") for cell in CELLS)])
-        print("requests to the catalog + to the store (that gave data); in how many ways it was shut\n")
+                rows.append([door.name, person, *(self.told.get((door.name, person, cell[0]), "-") for cell in cells)])
+        print("requests to the catalog + to the store (that gave or took data); in how many ways it was shut\n")
         print(stack.table_of(rows))
         for door, why in missing.items():
             print(f"missing: {door}: {why}")
@@ -199,10 +246,31 @@ def main():
         matrix.expired()
         matrix.joined()
         matrix.show(missing)
-    cells = len(CELLS) * len(people)
-    failed = min(len(matrix.failures), len(matrix.told)) or len(matrix.failures)
-    print(f"{len(matrix.told) - failed} passed, {failed} failed" + (f", {cells * len(missing)} skipped" if missing else ""))
-    return 1 if matrix.failures else 0
+    changes = change_things(names, doors, people, missing)
+    told, failures = len(matrix.told) + len(changes.told), matrix.failures + changes.failures
+    cells = (len(CELLS) + len(CHANGES)) * len(people)
+    failed = min(len(failures), told) or len(failures)
+    print(f"{told - failed} passed, {failed} failed" + (f", {cells * len(missing)} skipped" if missing else ""))
+    return 1 if failures else 0
+
+
+def change_things(names, doors, people, missing):
+    """The same two as people who may write."""
+    setup = "; GRANT ROLE moat_admin TO anna; GRANT ROLE moat_admin TO bob"
+    with stack.served(MOAT, folder, lake, setup=setup) as (server, olga):
+        names = names | {"written": f"lake.{NAMESPACE}.written"}
+        olga.query(f"CREATE TABLE {names['written']} (id BIGINT)")
+        olga.query(f"GRANT SELECT ON {names['written']} TO ROLE reader")
+        matrix = Matrix(server, None, names)
+        matrix.keeper = olga
+        for door in doors:
+            for person in people:
+                olga.query(f"TRUNCATE {names['written']}")
+                matrix.run(door, person, CHANGES)
+        matrix.joined()
+        print()
+        matrix.show(missing, CHANGES)
+    return matrix
 
 
 if __name__ == "__main__":

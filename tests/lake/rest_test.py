@@ -294,7 +294,45 @@ def no_token_is_written_down():
         assert found == "", found
 
 
-CASES = [a_person_reads_with_their_own_token, without_a_token_nothing_is_asked, the_catalog_decides_too, names_of_every_kind, lists_are_of_who_asks,
+def tables_are_written_over_files():
+    """PyIceberg reads what was written and goes on writing; each change is asked for by who makes it."""
+    with people(grants=()) as (server, anna, bob):
+        server.sql("GRANT ROLE moat_admin TO bob")
+        assert anna.tag("CREATE TABLE lake.sales.mine AS SELECT i AS id, 'name-' || i AS name FROM range(50) t(i)") == "SELECT 50"
+        anna.query("GRANT SELECT ON lake.sales.mine TO ROLE reader")
+        table = pyiceberg.load_table("sales.mine")
+        assert table.scan().to_arrow().num_rows == 50 and table.metadata.format_version == 2
+        gateway.log()
+        with world.sign_in(server, issuer, "bob") as again:  # roles are of a sign-in
+            assert again.tag("INSERT INTO lake.sales.mine VALUES (50, 'x'), (51, NULL)") == "INSERT 0 2"
+            assert {line["who"] for line in gateway.log()} == {"bob"}
+            assert again.tag("DELETE FROM lake.sales.mine WHERE id % 2 = 0") == "DELETE 26"
+        table.refresh().append(pa.table({"id": pa.array([100], pa.int64()), "name": ["theirs"]}))
+        expected = [[str(row["id"]), row["name"]] for row in table.refresh().scan().to_arrow().sort_by("id").to_pylist()]
+        assert len(expected) == 27 and anna.query("SELECT * FROM lake.sales.mine ORDER BY id") == expected
+        ids = server.sql("SELECT query_id FROM moat_system.audit WHERE \"user\" IN ('anna', 'bob') AND kind = 'query_start'").split()
+        ours = [one.summary.additional_properties.get("moat.query-id") for one in table.metadata.snapshots]
+        assert len(ours) == 4 and ours[3] is None and set(ours[:3]) <= set(ids), ours
+        location = table.metadata_location
+        anna.query("DROP TABLE lake.sales.mine")
+        assert not pyiceberg.table_exists("sales.mine")
+        anna.query(f"CREATE EXTERNAL TABLE lake.sales.back LOCATION '{location}' STORED AS ICEBERG")
+        assert anna.query("SELECT count(*) FROM lake.sales.back") == [["27"]]
+        anna.query("TRUNCATE lake.sales.back")
+        assert pyiceberg.load_table("sales.back").scan().to_arrow().num_rows == 0
+        anna.query('CREATE SCHEMA lake."sales.eu.north" WITH (owner = \'anna\')')
+        assert pyiceberg.load_namespace_properties(("sales", "eu", "north"))["owner"] == "anna"
+        anna.query('CREATE TABLE lake."sales.eu.north".deep (id BIGINT, at TIMESTAMP) PARTITIONED BY (bucket(4, id), day(at))')
+        deep = pyiceberg.load_table(("sales", "eu", "north", "deep"))
+        assert [str(field.transform) for field in deep.spec().fields] == ["bucket[4]", "day"]
+        anna.query("INSERT INTO lake.\"sales.eu.north\".deep SELECT i, TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR FROM range(100) t(i)")
+        assert deep.refresh().scan().to_arrow().num_rows == 100
+        anna.query('DROP TABLE lake."sales.eu.north".deep PURGE; ')
+        anna.query('DROP SCHEMA lake."sales.eu.north"')
+        anna.query("DROP TABLE lake.sales.back PURGE")
+
+
+CASES = [tables_are_written_over_files, a_person_reads_with_their_own_token, without_a_token_nothing_is_asked, the_catalog_decides_too, names_of_every_kind, lists_are_of_who_asks,
          versions_and_metadata_tables, what_the_catalog_restricts, tokens_are_exchanged, views_of_the_catalog,
          files_of_this_machine_are_allowed_by_its_configuration, a_catalog_that_fails_is_named_and_left_alone, moats_own_token_is_for_development,
          no_token_is_written_down]

@@ -238,11 +238,11 @@ WORLDS = {"weed": Weed, "nessie": Nessie}
 
 
 @contextmanager
-def served(moat, folder, world_of, *settings, tables=(), grants="SELECT", origins=(), **more):
+def served(moat, folder, world_of, *settings, tables=(), grants="SELECT", origins=(), setup="", **more):
     """A Moat server with the catalog attached by olga, who administers it, and tables granted to the role reader."""
     world_of.gateway.reset()
     origins = "catalog.origins=" + ",".join([world_of.gateway.url, world_of.issuer.url, *origins])
-    with world.serve(moat, folder, world_of.issuer, origins, *settings, setup=SETUP, **more) as server:
+    with world.serve(moat, folder, world_of.issuer, origins, *settings, setup=SETUP + setup, **more) as server:
         with world.sign_in(server, world_of.issuer, "olga") as olga:
             olga.query(f"ATTACH '{world_of.gateway.url}' AS lake ({world_of.attach})")
             for table in tables:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -71,7 +72,7 @@ class Gateway:
         return self.tell(log=True)
 
     def reset(self):
-        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, endpoint=None, fault=None, delay=0, log=True)
+        self.tell(deny={}, hide={}, restrict={}, credentials={}, lend={}, endpoint=None, endpoints=None, fault=None, delay=0, log=True)
 
     def close(self):
         self.process.stdin.close()
@@ -221,23 +222,49 @@ class SeaweedFS:
         self.requests.close()
 
 
-def put_object(store, key, secret, path, body, region="us-east-1"):
-    """PUT with a signature of version 4."""
+def make_namespace(weed, keeper, name):
+    """In SeaweedFS's catalog, as one of its people."""
+    key, secret = keeper
+    form = {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
+    token = json.loads(identity.post(f"{weed.url}/v1/oauth/tokens", form))["access_token"]
+    for attempt in range(100):  # the bucket comes a little after the server
+        try:
+            return identity.post(f"{weed.url}/v1/lake/namespaces", token=token, body=json.dumps({"namespace": [name]}).encode())
+        except urllib.error.HTTPError as error:
+            if attempt == 99:
+                raise RuntimeError(error.read().decode()) from None
+        time.sleep(0.2)
+
+
+def s3_request(store, key, secret, method, path, body=b"", query="", region="us-east-1"):
+    """With a signature of version 4; `query` is sorted and encoded."""
     host = urllib.parse.urlsplit(store).netloc
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest()
     path = urllib.parse.quote(path)
-    canonical = f"PUT\n{path}\n\nhost:{host}\nx-amz-content-sha256:{digest}\nx-amz-date:{now}\n\nhost;x-amz-content-sha256;x-amz-date\n{digest}"
+    canonical = (f"{method}\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{digest}\nx-amz-date:{now}\n\n"
+                 f"host;x-amz-content-sha256;x-amz-date\n{digest}")
     scope = f"{now[:8]}/{region}/s3/aws4_request"
     signed = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     signing = ("AWS4" + secret).encode()
     for part in (now[:8], region, "s3", "aws4_request"):
         signing = hmac.new(signing, part.encode(), "sha256").digest()
     signature = hmac.new(signing, signed.encode(), "sha256").hexdigest()
-    request = urllib.request.Request(store + path, data=body, method="PUT", headers={
+    request = urllib.request.Request(store + path + (f"?{query}" if query else ""), data=body or None, method=method, headers={
         "x-amz-date": now, "x-amz-content-sha256": digest,
         "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}"})
     try:
-        OPENER.open(request, timeout=30).read()
+        return OPENER.open(request, timeout=30).read()
     except urllib.error.HTTPError as error:
         raise RuntimeError(f"{path}: {error.read().decode()}") from None
+
+
+def put_object(store, key, secret, path, body):
+    s3_request(store, key, secret, "PUT", path, body)
+
+
+def list_objects(store, key, secret, bucket, prefix):
+    """Keys below a prefix; a thousand at most."""
+    prefix = urllib.parse.quote(prefix, safe="")
+    answer = s3_request(store, key, secret, "GET", f"/{bucket}", query=f"list-type=2&prefix={prefix}").decode()
+    return re.findall(r"<Key>(.*?)</Key>", answer)

@@ -38,7 +38,7 @@ class Server:
         self.settings = settings
         command = [self.moat, "--warehouse", self.folder + "/warehouse"]
         log = open(self.stderr, "ab") if self.stderr else None
-        for setting in ("server.pg_port=0", "server.web_port=-1", "log.level=error") + settings:
+        for setting in ("server.pg_port=0", "server.web_port=-1", "server.flight_port=-1", "log.level=error") + settings:
             command += ["--set", setting]
         self.process = subprocess.Popen(command + ["serve"], stdout=subprocess.PIPE, stderr=log, env=self.environment, text=True)
         line = self.process.stdout.readline()
@@ -260,6 +260,11 @@ class Client:
         """Rows of the simple protocol, as lists of texts; raises the error if there is one."""
         self.send(message("Q", text(statement)))
         return self.rows(self.until("Z"))
+
+    def tag(self, statement):
+        """What the command is said to have done: "INSERT 0 3"."""
+        self.query(statement)
+        return self.tags[-1]
 
     def rows(self, messages):
         rows, self.tags, self.status = [], [], None

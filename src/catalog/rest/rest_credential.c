@@ -195,7 +195,11 @@ static enum err renew(void *context, struct storage_grant *grant, struct errinfo
         return errinfo_nomem(info);
     }
     TRY(rest_call__open(lender->rest, &lender->catalog, lender->who, &call, info));
-    TRY(rest_load__vended(&call, &lender->ns, lender->name, lender->plan_id, &vended));
+    enum err err = rest_load__vended(&call, &lender->ns, lender->name, lender->plan_id, &vended);
+    if (err == ERR_NOT_FOUND && lender->staged.len > 0) {
+        err = rest_load__staged(&call, &lender->ns, lender->name, lender->staged, &vended);
+    }
+    TRY(err);
     TRY(rest_vended__list(&vended, arena, &credentials, &count, info));
     return storage_grant_renew(grant, credentials, count, info);
 }
@@ -212,8 +216,9 @@ static bool copy_texts(struct arena *arena, const struct rest_call *call,
         &catalog->name,      &catalog->uri,   &catalog->warehouse, &catalog->token_uri,
         &catalog->audience,  &catalog->scope, &catalog->client_id, &catalog->client_secret_file,
         &catalog->request_id};
-    bool is_copied =
-        arena_slice(arena, name, &lender->name) && arena_slice(arena, plan_id, &lender->plan_id);
+    bool is_copied = arena_slice(arena, name, &lender->name) &&
+                     arena_slice(arena, plan_id, &lender->plan_id) &&
+                     arena_slice(arena, call->staged, &lender->staged);
     for (size_t i = 0; is_copied && i < ARRAY_COUNT(texts); i++) {
         is_copied = arena_slice(arena, *texts[i], texts[i]);
     }

@@ -99,6 +99,11 @@ enum rest_endpoint {
     REST_FETCH_PLAN = 1 << 16,
     REST_CANCEL_PLAN = 1 << 17,
     REST_FETCH_TASKS = 1 << 18,
+    REST_UPDATE_NAMESPACE = 1 << 19,
+    REST_CREATE_VIEW = 1 << 20,
+    REST_DROP_VIEW = 1 << 21,
+    REST_RENAME_VIEW = 1 << 22,
+    REST_COMMIT_ALL = 1 << 23,
 };
 
 /* What the catalog told this person of itself. */
@@ -118,6 +123,7 @@ struct rest_call {
     const struct rest_catalog *catalog;
     const struct identity *who;
     struct rest_config *config; /* held; NULL while it is asked for */
+    struct slice staged; /* what would stage the table again where it is; empty: it is there */
     struct errinfo *info;
 };
 
@@ -242,20 +248,6 @@ MUST_USE enum err rest_vended__list(const struct rest_vended *vended, struct are
                                     struct storage_credential **ret_credentials, size_t *ret_count,
                                     struct errinfo *info);
 
-/* Whom to ask again, and for what: lives as long as the grant. */
-struct lender {
-    struct rest *rest;
-    struct arena *arena;
-    struct identity *who; /* held */
-    struct rest_catalog catalog;
-    struct rest_namespace ns;
-    struct slice name;
-    struct slice sign_url;        /* empty: nothing is signed */
-    struct slice plan_id;         /* what it was lent for; empty: for the table */
-    struct slice sign_properties; /* a JSON object, which the signer wants back; may be empty */
-    bool names_provider;          /* it is the REST specification's own endpoint */
-};
-
 /* A grant of storage for one table and person, renewed by this catalog, which holds `*ret_lent_to`.
  * NULL: nothing was vended. `plan_id`: it is for that plan's files; empty: for the table's. */
 MUST_USE enum err rest_lend(const struct rest_call *call, const struct rest_namespace *ns,
@@ -293,6 +285,10 @@ MUST_USE enum err rest_load__give(const struct rest_table *table, struct arena *
 /* Credentials of a table, or of a plan of it, asked for anew. */
 MUST_USE enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                                     struct slice name, struct slice plan_id,
+                                    struct rest_vended *ret_vended);
+/* The same of a table that is not there yet, by staging it again. */
+MUST_USE enum err rest_load__staged(const struct rest_call *call, const struct rest_namespace *ns,
+                                    struct slice name, struct slice request,
                                     struct rest_vended *ret_vended);
 /* Connections to the store, of this person and catalog (rest_http.c): a reference. */
 struct fetch_pool;

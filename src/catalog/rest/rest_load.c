@@ -323,6 +323,30 @@ enum err rest_load__vended(const struct rest_call *call, const struct rest_names
     return rest_vended__parse(call, values[0], values[1], ret_vended);
 }
 
+enum err rest_load__staged(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, struct slice request, struct rest_vended *ret_vended)
+{
+    static const char *const wanted[] = {"storage-credentials", "config"};
+    struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
+    struct buf path CLEANUP(buf_fini) = {0};
+    struct slice values[ARRAY_COUNT(wanted)];
+    rest_url__namespace(&path, call->config, ns);
+    buf_append_str(&path, "/tables");
+    /* Staging changes nothing: it may be asked for again. */
+    const struct rest_question question = {.method = SLICE("POST"),
+                                           .path = buf_slice(&path),
+                                           .body = request,
+                                           .delegates = true,
+                                           .what = "table",
+                                           .name = name};
+    if (buf_failed(&path)) {
+        return errinfo_nomem(call->info);
+    }
+    TRY(rest_call__ask(call, &question, &answer));
+    TRY(rest_members(secret_slice(&answer.body), wanted, ARRAY_COUNT(wanted), values, call->info));
+    return rest_vended__parse(call, values[0], values[1], ret_vended);
+}
+
 static enum err nothing_vended(const struct rest_call *call, struct slice name)
 {
     (void)errinfo_set(call->info, ERR_DENIED, "42501",

@@ -144,6 +144,17 @@ static enum err read_committed(const struct change *change, struct arena *arena,
     return ERR_OK;
 }
 
+static void write_change(struct buf *out, const struct rest_change *change)
+{
+    buf_append_str(out, "{\"identifier\":");
+    write_identifier(out, &change->ns, change->name);
+    buf_append_str(out, ",\"requirements\":");
+    buf_append_slice(out, change->requirements);
+    buf_append_str(out, ",\"updates\":");
+    buf_append_slice(out, change->updates);
+    buf_append_char(out, '}');
+}
+
 enum err rest_commit(struct rest *rest, const struct rest_catalog *catalog,
                      const struct identity *who, const struct rest_namespace *ns, struct slice name,
                      struct slice requirements, struct slice updates, struct arena *arena,
@@ -151,18 +162,38 @@ enum err rest_commit(struct rest *rest, const struct rest_catalog *catalog,
 {
     struct change change CLEANUP(change_fini) = {0};
     TRY(begin(&change, rest, catalog, who, REST_UPDATE_TABLE, info));
+    const struct rest_change one = {*ns, name, requirements, updates};
     add_table(&change, ns, name);
-    buf_append_str(&change.body, "{\"identifier\":");
-    write_identifier(&change.body, ns, name);
-    buf_append_str(&change.body, ",\"requirements\":");
-    buf_append_slice(&change.body, requirements);
-    buf_append_str(&change.body, ",\"updates\":");
-    buf_append_slice(&change.body, updates);
-    buf_append_char(&change.body, '}');
+    write_change(&change.body, &one);
     TRY(send(&change, "POST", "table", name));
     /* It was made, whatever is wrong with the answer's text. */
     enum err err = read_committed(&change, arena, ret_loaded);
     return err == ERR_CORRUPT ? unknown(&change, "table", name) : err;
+}
+
+enum err rest_commit_all(struct rest *rest, const struct rest_catalog *catalog,
+                         const struct identity *who, const struct rest_change *changes,
+                         size_t change_count, struct errinfo *info)
+{
+    struct change change CLEANUP(change_fini) = {0};
+    TRY(begin(&change, rest, catalog, who, REST_COMMIT_ALL, info));
+    buf_printf(&change.path, "v1/%stransactions/commit", change.call.config->prefix);
+    buf_append_str(&change.body, "{\"table-changes\":[");
+    for (size_t i = 0; i < change_count; i++) {
+        buf_append_str(&change.body, i == 0 ? "" : ",");
+        write_change(&change.body, &changes[i]);
+    }
+    buf_append_str(&change.body, "]}");
+    return send(&change, "POST", "transaction on table", changes[0].name);
+}
+
+enum err rest_commits_all(struct rest *rest, const struct rest_catalog *catalog,
+                          const struct identity *who, bool *ret_can, struct errinfo *info)
+{
+    struct rest_call call CLEANUP(rest_call__close) = {0};
+    TRY(rest_call__open(rest, catalog, who, &call, info));
+    *ret_can = (call.config->endpoints & REST_COMMIT_ALL) != 0;
+    return ERR_OK;
 }
 
 static void lend(const struct rest_table *table, struct rest_lent *ret_lent)
@@ -185,6 +216,35 @@ enum err rest_borrow(struct rest *rest, const struct rest_catalog *catalog,
     return ERR_OK;
 }
 
+/* The request that stages the same table again, in the place that the catalog gave it: credentials
+ * of a table that is not there yet are to be had no other way. Nothing for one that was made. */
+static enum err print_staged(const struct change *change, struct slice request, struct buf *out)
+{
+    static const char *const asked[] = {"stage-create", "location"};
+    static const char *const told[] = {"metadata"};
+    static const char *const placed[] = {"location"};
+    struct slice wanted[ARRAY_COUNT(asked)];
+    struct slice metadata;
+    struct slice location;
+    struct errinfo *info = change->call.info;
+    TRY(rest_members(request, asked, ARRAY_COUNT(asked), wanted, info));
+    if (!slice_equal(wanted[0], SLICE("true"))) {
+        return ERR_OK;
+    }
+    TRY(rest_members(secret_slice(&change->answer.body), told, 1, &metadata, info));
+    if (metadata.len > 0 && wanted[1].len == 0) {
+        TRY(rest_members(metadata, placed, 1, &location, info));
+        struct slice open = slice_trim(request);
+        buf_append(out, open.ptr, open.len - 1);
+        buf_append_str(out, ",\"location\":");
+        buf_append_slice(out, location.len > 0 ? location : SLICE("null"));
+        buf_append_char(out, '}');
+    } else {
+        buf_append_slice(out, request);
+    }
+    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+}
+
 enum err rest_create_table(struct rest *rest, const struct rest_catalog *catalog,
                            const struct identity *who, const struct rest_namespace *ns,
                            struct slice name, struct slice request, struct arena *arena,
@@ -192,13 +252,18 @@ enum err rest_create_table(struct rest *rest, const struct rest_catalog *catalog
                            struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
+    struct buf staged CLEANUP(buf_fini) = {0};
     struct rest_table *table = NULL;
     TRY(begin(&change, rest, catalog, who, REST_CREATE_TABLE, info));
     rest_url__namespace(&change.path, change.call.config, ns);
     buf_append_str(&change.path, "/tables");
     buf_append_slice(&change.body, request);
     TRY(send(&change, "POST", "table", name));
-    enum err err = rest_load__made(&change.call, ns, name, &change.answer, &table);
+    enum err err = print_staged(&change, request, &staged);
+    change.call.staged = buf_slice(&staged);
+    if (err == ERR_OK) {
+        err = rest_load__made(&change.call, ns, name, &change.answer, &table);
+    }
     if (err == ERR_OK) {
         err = rest_load__give(table, arena, ret_loaded, info);
     }
@@ -237,6 +302,19 @@ enum err rest_drop_table(struct rest *rest, const struct rest_catalog *catalog,
     return send(&change, "DELETE", "table", name);
 }
 
+static enum err rename_to(struct change *change, const char *what, const struct rest_namespace *ns,
+                          struct slice name, const struct rest_namespace *new_ns,
+                          struct slice new_name)
+{
+    buf_printf(&change->path, "v1/%s%ss/rename", change->call.config->prefix, what);
+    buf_append_str(&change->body, "{\"source\":");
+    write_identifier(&change->body, ns, name);
+    buf_append_str(&change->body, ",\"destination\":");
+    write_identifier(&change->body, new_ns, new_name);
+    buf_append_char(&change->body, '}');
+    return send(change, "POST", what, name);
+}
+
 enum err rest_rename_table(struct rest *rest, const struct rest_catalog *catalog,
                            const struct identity *who, const struct rest_namespace *ns,
                            struct slice name, const struct rest_namespace *new_ns,
@@ -244,13 +322,43 @@ enum err rest_rename_table(struct rest *rest, const struct rest_catalog *catalog
 {
     struct change change CLEANUP(change_fini) = {0};
     TRY(begin(&change, rest, catalog, who, REST_RENAME_TABLE, info));
-    buf_printf(&change.path, "v1/%stables/rename", change.call.config->prefix);
-    buf_append_str(&change.body, "{\"source\":");
-    write_identifier(&change.body, ns, name);
-    buf_append_str(&change.body, ",\"destination\":");
-    write_identifier(&change.body, new_ns, new_name);
-    buf_append_char(&change.body, '}');
-    return send(&change, "POST", "table", name);
+    return rename_to(&change, "table", ns, name, new_ns, new_name);
+}
+
+/* ---- views ---- */
+
+enum err rest_create_view(struct rest *rest, const struct rest_catalog *catalog,
+                          const struct identity *who, const struct rest_namespace *ns,
+                          struct slice name, struct slice request, struct errinfo *info)
+{
+    struct change change CLEANUP(change_fini) = {0};
+    TRY(begin(&change, rest, catalog, who, REST_CREATE_VIEW, info));
+    rest_url__namespace(&change.path, change.call.config, ns);
+    buf_append_str(&change.path, "/views");
+    buf_append_slice(&change.body, request);
+    return send(&change, "POST", "view", name);
+}
+
+enum err rest_drop_view(struct rest *rest, const struct rest_catalog *catalog,
+                        const struct identity *who, const struct rest_namespace *ns,
+                        struct slice name, struct errinfo *info)
+{
+    struct change change CLEANUP(change_fini) = {0};
+    TRY(begin(&change, rest, catalog, who, REST_DROP_VIEW, info));
+    rest_url__namespace(&change.path, change.call.config, ns);
+    buf_append_str(&change.path, "/views/");
+    rest_url__encode(&change.path, name);
+    return send(&change, "DELETE", "view", name);
+}
+
+enum err rest_rename_view(struct rest *rest, const struct rest_catalog *catalog,
+                          const struct identity *who, const struct rest_namespace *ns,
+                          struct slice name, const struct rest_namespace *new_ns,
+                          struct slice new_name, struct errinfo *info)
+{
+    struct change change CLEANUP(change_fini) = {0};
+    TRY(begin(&change, rest, catalog, who, REST_RENAME_VIEW, info));
+    return rename_to(&change, "view", ns, name, new_ns, new_name);
 }
 
 /* ---- namespaces ---- */
@@ -284,4 +392,34 @@ enum err rest_drop_namespace(struct rest *rest, const struct rest_catalog *catal
     TRY(begin(&change, rest, catalog, who, REST_DROP_NAMESPACE, info));
     rest_url__namespace(&change.path, change.call.config, ns);
     return send(&change, "DELETE", "namespace", last_level(ns));
+}
+
+enum err rest_set_properties(struct rest *rest, const struct rest_catalog *catalog,
+                             const struct identity *who, const struct rest_namespace *ns,
+                             const struct rest_property *properties, size_t property_count,
+                             struct errinfo *info)
+{
+    struct change change CLEANUP(change_fini) = {0};
+    struct buf updates CLEANUP(buf_fini) = {0};
+    TRY(begin(&change, rest, catalog, who, REST_UPDATE_NAMESPACE, info));
+    rest_url__namespace(&change.path, change.call.config, ns);
+    buf_append_str(&change.path, "/properties");
+    buf_append_str(&change.body, "{\"removals\":[");
+    bool is_first = true;
+    for (size_t i = 0; i < property_count; i++) {
+        bool is_removal = properties[i].value.ptr == NULL;
+        struct buf *out = is_removal ? &change.body : &updates;
+        buf_append_str(out, (is_removal ? is_first : updates.len == 0) ? "" : ",");
+        json_write_string(out, properties[i].key);
+        if (!is_removal) {
+            buf_append_char(out, ':');
+            json_write_string(out, properties[i].value);
+        }
+        is_first = is_first && !is_removal;
+    }
+    buf_append_str(&change.body, "],\"updates\":{");
+    buf_append_slice(&change.body, buf_slice(&updates));
+    buf_append_str(&change.body, "}}");
+    return buf_failed(&updates) ? errinfo_nomem(info)
+                                : send(&change, "POST", "namespace", last_level(ns));
 }

@@ -22,6 +22,20 @@ MUST_USE enum err rest_commit(struct rest *rest, const struct rest_catalog *cata
                               struct arena *arena, struct rest_loaded *ret_loaded,
                               struct errinfo *info);
 
+/* The same of several tables of a catalog, all or none. ERR_UNSUPPORTED unless the catalog says
+ * that it can (rest_commits_all). */
+struct rest_change {
+    struct rest_namespace ns;
+    struct slice name;
+    struct slice requirements;
+    struct slice updates;
+};
+MUST_USE enum err rest_commit_all(struct rest *rest, const struct rest_catalog *catalog,
+                                  const struct identity *who, const struct rest_change *changes,
+                                  size_t change_count, struct errinfo *info);
+MUST_USE enum err rest_commits_all(struct rest *rest, const struct rest_catalog *catalog,
+                                   const struct identity *who, bool *ret_can, struct errinfo *info);
+
 struct storage_grant;
 
 /* What a catalog lends one person for one table. Hand `who` to storage with it. */
@@ -61,3 +75,20 @@ MUST_USE enum err rest_create_namespace(struct rest *rest, const struct rest_cat
 MUST_USE enum err rest_drop_namespace(struct rest *rest, const struct rest_catalog *catalog,
                                       const struct identity *who, const struct rest_namespace *ns,
                                       struct errinfo *info);
+/* A property whose value has ptr NULL is removed. */
+MUST_USE enum err rest_set_properties(struct rest *rest, const struct rest_catalog *catalog,
+                                      const struct identity *who, const struct rest_namespace *ns,
+                                      const struct rest_property *properties, size_t property_count,
+                                      struct errinfo *info);
+
+/* `request` is a CreateViewRequest as JSON, with its name in it. */
+MUST_USE enum err rest_create_view(struct rest *rest, const struct rest_catalog *catalog,
+                                   const struct identity *who, const struct rest_namespace *ns,
+                                   struct slice name, struct slice request, struct errinfo *info);
+MUST_USE enum err rest_drop_view(struct rest *rest, const struct rest_catalog *catalog,
+                                 const struct identity *who, const struct rest_namespace *ns,
+                                 struct slice name, struct errinfo *info);
+MUST_USE enum err rest_rename_view(struct rest *rest, const struct rest_catalog *catalog,
+                                   const struct identity *who, const struct rest_namespace *ns,
+                                   struct slice name, const struct rest_namespace *new_ns,
+                                   struct slice new_name, struct errinfo *info);

@@ -117,6 +117,23 @@ enum err connection_write(struct connection *connection, struct slice bytes)
     return err;
 }
 
+bool connection_has_room(struct connection *connection)
+{
+    pthread_mutex_lock(&connection->lock);
+    bool has = connection->is_dead || unsent(connection) == 0;
+    pthread_mutex_unlock(&connection->lock);
+    return has;
+}
+
+bool connection__is_busy(const struct connection *connection)
+{
+    const struct loop_protocol *protocol = connection->listener->options.protocol;
+    bool is_working = connection->job == JOB_WORK;
+    return connection->state != NULL &&
+           (is_working || (connection->job == JOB_NONE && protocol->is_busy != NULL &&
+                           protocol->is_busy(connection->state)));
+}
+
 void connection_finish(struct connection *connection)
 {
     pthread_mutex_lock(&connection->lock);
@@ -272,6 +289,16 @@ void connection__say(struct connection *connection, enum loop_farewell why)
     pthread_mutex_unlock(&connection->lock);
 }
 
+void connection__shut(struct connection *connection)
+{
+    pthread_mutex_lock(&connection->lock);
+    bool goes_on = connection->job == JOB_NONE && connection__is_busy(connection);
+    pthread_mutex_unlock(&connection->lock);
+    if (!goes_on) {
+        connection__say(connection, FAREWELL_SHUTDOWN);
+    }
+}
+
 void connection_end(struct connection *connection, enum loop_farewell why)
 {
     pthread_mutex_lock(&connection->lock);
@@ -313,7 +340,7 @@ void connection__cut(struct connection *connection)
     pthread_mutex_lock(&connection->lock);
     connection->is_dead = true;
     pthread_cond_signal(&connection->drained);
-    if (connection->job == JOB_WORK && connection->state != NULL) {
+    if (connection__is_busy(connection)) {
         connection->listener->options.protocol->cancel(connection->state);
     }
     pthread_mutex_unlock(&connection->lock);
@@ -635,7 +662,7 @@ static enum loop_farewell overdue(const struct connection *connection, int64_t n
                    ? FAREWELL_LOGIN_TIMEOUT
                    : FAREWELL_NONE;
     }
-    if (connection->job != JOB_NONE) {
+    if (connection->job != JOB_NONE || connection__is_busy(connection)) {
         return FAREWELL_NONE;
     }
     int64_t idle_us =
@@ -670,5 +697,7 @@ void connection__tick(struct connection *connection, int64_t now_us)
     } else if (why != FAREWELL_NONE) {
         atomic_fetch_add(&connection->loop->timeouts, 1);
         connection__say(connection, why);
+    } else if (atomic_load(&connection->loop->is_stopping) && !options->serves_drain) {
+        connection__shut(connection);
     }
 }

@@ -45,7 +45,7 @@ static void begin_stop(struct loop *loop, int64_t drain_ms)
     stop_listening(loop, false);
     for (struct connection *c = loop->first; c != NULL; c = c->next) {
         if (!c->listener->options.serves_drain) {
-            connection__say(c, FAREWELL_SHUTDOWN);
+            connection__shut(c);
         }
     }
 }
@@ -73,7 +73,7 @@ static void cancel_all(struct loop *loop)
     loop->is_cancelled = true;
     for (struct connection *c = loop->first; c != NULL; c = c->next) {
         pthread_mutex_lock(&c->lock);
-        if (c->job == JOB_WORK && c->state != NULL) {
+        if (connection__is_busy(c)) {
             c->listener->options.protocol->cancel(c->state);
         }
         pthread_mutex_unlock(&c->lock);

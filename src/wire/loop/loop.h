@@ -38,6 +38,10 @@ struct loop_protocol {
     size_t (*need)(void *state, struct slice input);
     /* Does what whole messages at the start of `input` ask for; gives the bytes consumed. */
     size_t (*work)(void *state, struct slice input);
+    /* Something goes on beside `work`, on threads of the protocol's own, which may write: such a
+     * connection is neither idle nor drained, and `cancel` stops that too. NULL: nothing does. Any
+     * thread; it takes no lock. */
+    bool (*is_busy)(void *state);
     /* Last words before the connection is closed. */
     void (*farewell)(void *state, enum loop_farewell why);
     /* Stops what `work` does now. Any thread. */
@@ -110,11 +114,14 @@ struct loop_counts loop_count(struct loop *loop); /* any thread */
 /* Connections of this protocol now. Any thread. */
 uint64_t loop_count_protocol(const struct loop *loop, const struct loop_protocol *protocol);
 
-/* ---- for protocols: from `work`, `farewell` or `close` ---- */
+/* ---- for protocols: from `work`, `farewell` or `close`, or while `is_busy` ---- */
 
 /* Sends, or waits until enough is sent that the rest fits the buffer. ERR_IO when the other end is
  * gone; the connection is then closed by the loop. */
 MUST_USE enum err connection_write(struct connection *connection, struct slice bytes);
+
+/* False: connection_write would wait now. Only one thread at a time may write. */
+bool connection_has_room(struct connection *connection);
 
 /* No more is read; closed when all is sent. */
 void connection_finish(struct connection *connection);

@@ -123,6 +123,10 @@ void connection__attend(struct connection *connection);
 /* Timeouts and the drain. */
 void connection__tick(struct connection *connection, int64_t now_us);
 void connection__say(struct connection *connection, enum loop_farewell why);
+/* FAREWELL_SHUTDOWN, unless something goes on beside `work`: then the next tick asks again. */
+void connection__shut(struct connection *connection);
+/* With the lock held: `work` runs, or something beside it. */
+bool connection__is_busy(const struct connection *connection);
 /* Closes the socket now; the rest follows when no worker is in it. */
 void connection__cut(struct connection *connection);
 /* With the lock held: the worker that has it waits for more bytes by itself. Not `is_hot` after it:

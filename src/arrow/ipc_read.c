@@ -1,0 +1,133 @@
+/* Messages, one after the other: which they are, and whose memory they get. */
+#include "arrow/ipc_read.h"
+
+#include "arrow/ipc_int.h"
+#include "arrow/ipc_read_int.h"
+#include "base/mem.h"
+
+enum err ipc__wrong(struct errinfo *info, const char *what)
+{
+    return errinfo_set(info, ERR_INVALID, "22023", "not an Arrow stream: %s", what);
+}
+
+enum err ipc_reader_new(struct ipc_reader **ret_reader, struct errinfo *info)
+{
+    struct ipc_reader *reader = mem_calloc(1, sizeof(*reader));
+    if (reader == NULL) {
+        return errinfo_nomem(info);
+    }
+    reader->arena = arena_new(NULL, "arrow schema", 0);
+    if (reader->arena == NULL) {
+        mem_free(reader);
+        return errinfo_nomem(info);
+    }
+    *ret_reader = reader;
+    return ERR_OK;
+}
+
+void ipc_reader_free(struct ipc_reader *reader)
+{
+    if (reader == NULL) {
+        return;
+    }
+    for (struct ipc_dictionary *d = reader->dictionaries; d != NULL; d = d->next) {
+        arena_free(d->arena);
+    }
+    arena_free(reader->arena);
+    mem_free(reader);
+}
+
+const struct ArrowSchema *ipc_reader_schema(const struct ipc_reader *reader)
+{
+    return reader->schema;
+}
+
+/* All arrays of a batch are in its arena. */
+static void release_batch(struct ArrowArray *batch)
+{
+    struct arena *arena = batch->private_data;
+    batch->release = NULL;
+    arena_free(arena);
+}
+
+static enum err read_dictionary(struct ipc_reader *reader, const struct flat_view *header,
+                                struct slice body, struct errinfo *info)
+{
+    uint64_t id, is_delta;
+    struct flat_view batch;
+    if (!flat_view_number(header, 0, 8, 0, &id) || !flat_view_table(header, 1, &batch) ||
+        batch.at == 0 || !flat_view_number(header, 2, 1, 0, &is_delta)) {
+        return ipc__wrong(info, "a dictionary is not as it must be");
+    }
+    if (is_delta != 0) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "dictionaries in parts are not taken");
+    }
+    for (struct ipc_dictionary *d = reader->dictionaries; d != NULL; d = d->next) {
+        if (d->id != (int64_t)id) {
+            continue;
+        }
+        struct arena *arena = arena_new(NULL, "arrow dictionary", 0);
+        struct ArrowArray *values;
+        enum err err = arena == NULL
+                           ? errinfo_nomem(info)
+                           : ipc__read_batch(reader, &batch, body, d, arena, &values, info);
+        if (err == ERR_OK && d->arena != NULL) {
+            err = errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                              "a dictionary that takes another's place is not taken");
+        }
+        if (err != ERR_OK) {
+            arena_free(arena);
+            return err;
+        }
+        d->arena = arena;
+        d->values = values;
+    }
+    return ERR_OK;
+}
+
+static enum err read_batch(struct ipc_reader *reader, const struct flat_view *header,
+                           struct slice body, struct ArrowArray *ret_batch, struct errinfo *info)
+{
+    struct ArrowArray *array;
+    struct arena *arena = arena_new(NULL, "arrow batch", 0);
+    enum err err = arena == NULL ? errinfo_nomem(info)
+                                 : ipc__read_batch(reader, header, body, NULL, arena, &array, info);
+    if (err != ERR_OK) {
+        arena_free(arena);
+        return err;
+    }
+    *ret_batch = *array;
+    ret_batch->private_data = arena;
+    ret_batch->release = release_batch;
+    return ERR_OK;
+}
+
+enum err ipc_reader_feed(struct ipc_reader *reader, struct slice metadata, struct slice body,
+                         struct ArrowArray *ret_batch, struct errinfo *info)
+{
+    struct flat_view message, header;
+    uint64_t kind, version;
+    ret_batch->release = NULL;
+    if (!flat_view_root(metadata, &message) || !flat_view_number(&message, 0, 2, 0, &version) ||
+        !flat_view_number(&message, 1, 1, 0, &kind) || !flat_view_table(&message, 2, &header) ||
+        header.at == 0) {
+        return ipc__wrong(info, "a message is not as it must be");
+    }
+    if (version < 3 || version > 4) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "only versions 4 and 5 of Arrow's messages are taken");
+    }
+    if ((kind == HEADER_SCHEMA) != (reader->schema == NULL)) {
+        return ipc__wrong(info, "it begins with a schema, and has one");
+    }
+    switch (kind) {
+    case HEADER_SCHEMA:
+        return ipc__read_schema(reader, &header, info);
+    case HEADER_DICTIONARY:
+        return read_dictionary(reader, &header, body, info);
+    case HEADER_BATCH:
+        return read_batch(reader, &header, body, ret_batch, info);
+    default:
+        return ipc__wrong(info, "a message is none of schema, dictionary and batch");
+    }
+}
