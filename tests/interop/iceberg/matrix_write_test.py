@@ -165,6 +165,9 @@ def start_spark(folder):
 def check(world, twin, readers):
     wanted = lines(twin.rows(), list(twin.columns))
     for reader in readers:
+        if reader == "duckdb" and twin.version > 2 and twin.mode == "merge-on-read":
+            COUNTS["readings left out of vectors by duckdb"] += 1  # README.md
+            continue
         same(reader, twin, world.read(reader, twin), wanted)
 
 
@@ -236,6 +239,8 @@ def main():
             if time.time() > end:
                 break
             results[run_table(world, shape)] += 1
+            if sum(results.values()) % 10 == 0:
+                print(f"{results[True]} passed, {results[False]} failed so far;", ", ".join(f"{count} {what}" for what, count in sorted(COUNTS.items())), flush=True)
     print(", ".join(f"{count} {what}" for what, count in sorted(COUNTS.items())))
     print(f"{results[True]} passed, {results[False]} failed")
     return 1 if results[False] else 0
