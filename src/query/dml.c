@@ -77,7 +77,8 @@ enum err dml_find(struct session *session, const struct sql_name *name, struct a
     }
     const struct lake_table *table = relation->lake;
     bool is_branch = table->travel.kind == TRAVEL_REF && ref_of(table) != NULL;
-    if ((table->travel.kind != TRAVEL_NOW && !is_branch) || table->loaded.name.is_view) {
+    bool is_table = relation->kind == RELATION_TABLE && !table->loaded.name.is_view;
+    if (!is_table || (table->travel.kind != TRAVEL_NOW && !is_branch)) {
         return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" cannot be written: it is no table",
                            SLICE_ARGS(relation->name.name));
     }
@@ -341,8 +342,8 @@ enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct e
     for (size_t i = 0; i < plan->lake_count; i++) {
         const struct lake_origin *from = &plan->lakes[i].source->from;
         int64_t id = from->snapshot == NULL ? ICEBERG_NO_ID : from->snapshot->id;
-        is_as_read = is_as_read || (slice_equal(from->metadata->uuid, dml->uuid) &&
-                                    id == dml->head_id);
+        is_as_read =
+            is_as_read || (slice_equal(from->metadata->uuid, dml->uuid) && id == dml->head_id);
     }
     return is_as_read ? ERR_OK
                       : errinfo_set(info, ERR_BUSY, "40001",

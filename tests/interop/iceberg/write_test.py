@@ -615,7 +615,22 @@ def rows_for_an_altered_table_are_checked(world):
     assert not world.orphans("t")
 
 
+def forgotten_metadata_goes(world):
+    """With delete-after-commit, as many metadata files are there as the log names, and never fewer."""
+    for name, option, count in (("a", "", 9), ("b", ", \"write.metadata.delete-after-commit.enabled\" = 'true'", 4),
+                                ("c", ", \"write.metadata.delete-after-commit.enabled\" = 'true', \"gc.enabled\" = 'false'", 9)):
+        world.sql(f"CREATE TABLE lake.s.{name} (id BIGINT) WITH (\"write.metadata.previous-versions-max\" = 3{option})")
+        world.sql("; ".join(f"INSERT INTO lake.s.{name} VALUES ({i})" for i in range(8)))
+        table = world.table(name)
+        files = list((Path(table.location().removeprefix("file://")) / "metadata").glob("*.metadata.json"))
+        assert len(files) == count, (name, len(files))
+        logged = {Path(entry.metadata_file).name for entry in table.metadata.metadata_log} | {Path(table.metadata_location).name}
+        assert logged <= {path.name for path in files} and len(logged) == 4
+        assert len(read_by_all(world, name, "id")) == 8
+
+
 TESTS = (
+    forgotten_metadata_goes,
     sorted_tables_are_sorted,
     branches_are_written,
     rows_for_an_altered_table_are_checked,
