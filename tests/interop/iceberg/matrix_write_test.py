@@ -131,7 +131,7 @@ class World:
         return self.spark.sql(f"SELECT {listed} FROM lake.s.{twin.name}").toArrow().to_pylist()
 
     def validate(self, name):
-        folder = self.folder / "s" / name
+        folder = self.folder / "warehouse" / "s" / name
         location = str(folder) if SqlCatalog is None else self.table(name).metadata_location.removeprefix("file://").removeprefix("file:")
         done = subprocess.run([OPTIONS.moat, "iceberg", "validate", location], capture_output=True, check=False)
         assert done.returncode == 0 and done.stdout.startswith(b"0 problems, 0 warnings"), done.stdout.decode() + done.stderr.decode()
