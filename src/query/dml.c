@@ -51,6 +51,12 @@ static enum err refuse_partial(const struct relation *relation, struct errinfo *
     return ERR_DENIED;
 }
 
+/* What "t$branch_x" names. */
+static const struct iceberg_ref *ref_of(const struct lake_table *table)
+{
+    return iceberg_metadata_ref(&table->loaded.metadata, table->travel.ref);
+}
+
 enum err dml_find(struct session *session, const struct sql_name *name, struct arena *arena,
                   struct resolved *ret_resolved, struct errinfo *info)
 {
@@ -73,9 +79,16 @@ enum err dml_find(struct session *session, const struct sql_name *name, struct a
         return refuse_partial(relation, info);
     }
     const struct lake_table *table = relation->lake;
-    if (table->travel.kind != TRAVEL_NOW || table->loaded.name.is_view) {
+    bool is_branch = table->travel.kind == TRAVEL_REF && ref_of(table) != NULL;
+    bool is_table = relation->kind == RELATION_TABLE && !table->loaded.name.is_view;
+    if (!is_table || (table->travel.kind != TRAVEL_NOW && !is_branch)) {
         return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" cannot be written: it is no table",
                            SLICE_ARGS(relation->name.name));
+    }
+    if (is_branch && ref_of(table)->is_tag) {
+        return errinfo_set(info, ERR_INVALID, "42809",
+                           "\"%.*s\" is a tag of table \"%.*s\", which is not written to",
+                           SLICE_ARGS(table->travel.ref), SLICE_ARGS(table->loaded.name.name));
     }
     return ERR_OK;
 }
@@ -109,7 +122,13 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     dml->io = table->io;
     TRY(open_catalog(dml, info));
     TRY(catalog_iceberg_borrow(&dml->catalog, query->session->who, dml->ns, dml->name, info));
-    return dml_use(dml, &table->loaded.metadata, info);
+    TRY(dml_use(dml, &table->loaded.metadata, info));
+    if (table->travel.kind == TRAVEL_REF) {
+        dml->branch = table->travel.ref;
+        dml->head_id = table->snapshot == NULL ? ICEBERG_NO_ID : table->snapshot->id;
+        dml->audit.snapshot_before = dml->head_id;
+    }
+    return ERR_OK;
 }
 
 enum err dml_open_new(struct query *query, const struct attached *attached,
@@ -129,6 +148,7 @@ enum err dml_use(struct dml *dml, const struct iceberg_metadata *metadata, struc
 {
     const struct iceberg_spec *spec = iceberg_metadata_spec(metadata, metadata->default_spec_id);
     dml->metadata = metadata;
+    dml->head_id = metadata->current_snapshot_id;
     dml->write = (struct lake_write){.metadata = metadata,
                                      .schema = iceberg_metadata_current_schema(metadata),
                                      .spec = spec,
@@ -304,6 +324,7 @@ static enum err finish_files(struct dml *dml, struct errinfo *info)
     if (dml->added == NULL) {
         return errinfo_nomem(info);
     }
+    lake_write_note_order(&dml->write, &dml->written);
     for (size_t i = 0; i < dml->written.count; i++) {
         const struct lake_written *written = &dml->written.files[i];
         struct dml_file *file = written->sink < dml->file_count ? dml->files[written->sink] : NULL;
@@ -339,8 +360,8 @@ enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct e
     for (size_t i = 0; i < plan->lake_count; i++) {
         const struct lake_origin *from = &plan->lakes[i].source->from;
         int64_t id = from->snapshot == NULL ? ICEBERG_NO_ID : from->snapshot->id;
-        is_as_read = is_as_read || (slice_equal(from->metadata->uuid, dml->uuid) &&
-                                    id == dml->metadata->current_snapshot_id);
+        is_as_read =
+            is_as_read || (slice_equal(from->metadata->uuid, dml->uuid) && id == dml->head_id);
     }
     return is_as_read ? ERR_OK
                       : errinfo_set(info, ERR_BUSY, "40001",
