@@ -453,6 +453,49 @@ static enum err commit_hadoop(struct commit *c, bool *ret_is_unknown)
     return ERR_OK;
 }
 
+/* ---- documents that the log forgets ---- */
+
+static bool is_wanted(const struct iceberg_metadata *metadata, const char *property, bool otherwise)
+{
+    struct slice text = iceberg_metadata_property(metadata, property);
+    return text.len == 0 ? otherwise : slice_equal_fold(text, SLICE("true"));
+}
+
+static bool has_in_log(const struct iceberg_metadata *metadata, struct slice file)
+{
+    bool is_found = false;
+    for (size_t i = 0; i < metadata->metadata_log_count && !is_found; i++) {
+        is_found = slice_equal(metadata->metadata_log[i].file, file);
+    }
+    return is_found;
+}
+
+/* After the commit: whoever still reads by such a document has opened it. What cannot be removed
+ * is an orphan. */
+static void remove_forgotten(struct commit *c)
+{
+    struct iceberg_metadata now;
+    struct iceberg_metadata before;
+    struct errinfo ignored;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(c->arena, "metadata log", 0);
+    struct slice property = SLICE("write.metadata.delete-after-commit.enabled");
+    if (arena == NULL || c->document.len == 0 ||
+        slice_find(buf_slice(&c->text), property) == SIZE_MAX ||
+        iceberg_metadata_parse(buf_slice(&c->text), arena, &now, &ignored) != ERR_OK ||
+        !is_wanted(&now, "write.metadata.delete-after-commit.enabled", false) ||
+        !is_wanted(&now, "gc.enabled", true) ||
+        iceberg_metadata_parse(c->document, arena, &before, &ignored) != ERR_OK) {
+        return;
+    }
+    for (size_t i = 0; i < before.metadata_log_count; i++) {
+        struct slice file = before.metadata_log[i].file;
+        if (!has_in_log(&now, file) && !slice_equal(file, c->location)) {
+            enum err err = c->output.remove(c->output.context, file, &ignored);
+            (void)err;
+        }
+    }
+}
+
 /* ---- all ---- */
 
 enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const struct identity *who,
@@ -474,10 +517,11 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
     TRY(catalog_iceberg_output(catalog, who, arena, &c.output, info));
     enum err err = catalog->kind == CATALOG_ICEBERG_LOCAL ? commit_local(&c, ret_is_unknown)
                                                           : commit_hadoop(&c, ret_is_unknown);
-    buf_fini(&c.text);
     if (err == ERR_OK) {
+        remove_forgotten(&c);
         *ret_metadata_location = c.location;
     }
+    buf_fini(&c.text);
     return err;
 }
 

@@ -13,21 +13,8 @@ static enum cli_exit fail(struct cli *cli, const struct errinfo *info, enum cli_
     return info->code == ERR_CANCELLED ? EXIT_CANCELLED : code;
 }
 
-/* The file of the warehouse may not say where the warehouse is: it would not be that one's. */
-static enum err refuse_moved(const struct config *config, struct errinfo *info)
-{
-    if (strncmp(config_source(config, CONFIG_WAREHOUSE_PATH), "file ", 5) != 0) {
-        return ERR_OK;
-    }
-    enum err err = errinfo_set(info, ERR_INVALID, "22023",
-                               "a warehouse's own moat.yaml cannot set \"warehouse.path\"");
-    errinfo_hint(info, "use --warehouse DIR, MOAT_WAREHOUSE_PATH or a file given with --config");
-    return err;
-}
-
 static enum err read_config(struct cli *cli, struct config **ret_config, struct errinfo *info)
 {
-    struct config *config CLEANUP(config_cleanup) = NULL;
     const struct cli_options *options = &cli->options;
     const char **sets = options->sets; /* has room for one more */
     size_t set_count = options->set_count;
@@ -38,26 +25,9 @@ static enum err read_config(struct cli *cli, struct config **ret_config, struct 
         }
         sets[set_count++] = set;
     }
-    struct config_sources sources = {
+    const struct config_sources sources = {
         .file = options->config, .environment = environ, .sets = sets, .set_count = set_count};
-    TRY(config_load(&sources, &config, info));
-    if (options->config != NULL) {
-        *ret_config = TAKE(config);
-        return ERR_OK;
-    }
-    /* Now that the folder is known, its own file. */
-    char *file =
-        arena_printf(cli->arena, "%s/moat.yaml", config_text(config, CONFIG_WAREHOUSE_PATH));
-    if (file == NULL) {
-        return errinfo_nomem(info);
-    }
-    sources.file = file;
-    sources.file_is_optional = true;
-    struct config *whole CLEANUP(config_cleanup) = NULL;
-    TRY(config_load(&sources, &whole, info));
-    TRY(refuse_moved(whole, info));
-    *ret_config = TAKE(whole);
-    return ERR_OK;
+    return config_load_warehouse(&sources, ret_config, info);
 }
 
 enum err cli_read_config(void *context, struct config **ret_config, struct errinfo *info)

@@ -41,6 +41,9 @@ struct config_sources {
 
 MUST_USE enum err config_load(const struct config_sources *sources, struct config **ret_config,
                               struct errinfo *info);
+/* Likewise, of a warehouse: without a file it is the moat.yaml of its folder, if there is one. */
+MUST_USE enum err config_load_warehouse(const struct config_sources *sources,
+                                        struct config **ret_config, struct errinfo *info);
 void config_free(struct config *config);
 DEFINE_CLEANUP(struct config, config_cleanup, config_free)
 

@@ -438,10 +438,13 @@ static void write_requirements(struct producer *p, struct buf *out)
     json_write_string(out, p->branch);
     buf_append_str(out, ",\"snapshot-id\":");
     if (p->parent == NULL) {
-        buf_append_str(out, "null}]");
+        buf_append_str(out, "null}");
     } else {
-        buf_printf(out, "%lld}]", (long long)p->parent->id);
+        buf_printf(out, "%lld}", (long long)p->parent->id);
     }
+    /* Rows were checked against this schema: a column may be NOT NULL in the next. */
+    buf_printf(out, ",{\"type\":\"assert-current-schema-id\",\"current-schema-id\":%d}]",
+               p->metadata->current_schema_id);
 }
 
 static enum err write_change(struct producer *p, const char *list,

@@ -116,6 +116,19 @@ void lake__ahead_close(struct lake_ahead *ahead);
 /* Any thread; a job is added once. */
 void lake__ahead_add(struct lake_ahead *ahead, struct lake_ahead_job *job);
 
+/* ---- writing (write_sql.c, write_order.c) ---- */
+
+struct lake_write;
+bool lake__write_is_partitioned(const struct lake_write *write);
+/* Appends the column of row r that has the id. */
+void lake__write_source(const struct lake_write *write, int32_t id, struct buf *out);
+/* Appends what a transform makes of it: values that are equal and follow each other as those do. */
+void lake__write_transform(const struct iceberg_transform *transform,
+                           const struct iceberg_type *type, const char *source, struct buf *out);
+/* Around the rows: sorts them as the table has it, or appends nothing. */
+void lake__write_order_before(const struct lake_write *write, struct buf *out);
+void lake__write_order_after(const struct lake_write *write, struct buf *out);
+
 /* ---- names to numbers (map.c): 0, 1, 2 ... in order of arrival; texts are kept by view ---- */
 
 struct lake_map {

@@ -34,6 +34,9 @@ void lake_write_default(const struct iceberg_field *field, struct buf *out);
 MUST_USE enum err lake_write_sql(const struct lake_write *write, struct slice rows,
                                  struct slice folder, struct buf *out, struct errinfo *info);
 
+/* The order that rows of files are in; NULL: none, or one that cannot be computed. */
+const struct iceberg_sort_order *lake_write_order(const struct lake_write *write);
+
 /* A file that the engine has written. */
 struct lake_written {
     size_t sink;              /* its number */
@@ -49,3 +52,5 @@ struct lake_written_list {
 MUST_USE enum err lake_write_read(const struct lake_write *write, const struct ArrowSchema *schema,
                                   const struct ArrowArray *batch, struct arena *arena,
                                   struct lake_written_list *list, struct errinfo *info);
+/* When all files of a statement are known: which say that they are sorted. */
+void lake_write_note_order(const struct lake_write *write, struct lake_written_list *list);

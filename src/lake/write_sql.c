@@ -28,7 +28,7 @@ bool lake_value_parse(const struct iceberg_type *type, struct slice text, struct
            iceberg_value_copy(ret_value, arena, ret_value);
 }
 
-static bool is_partitioned(const struct lake_write *write)
+bool lake__write_is_partitioned(const struct lake_write *write)
 {
     for (size_t i = 0; i < write->spec->field_count; i++) {
         if (write->spec->fields[i].transform.kind != TRANSFORM_VOID) {
@@ -331,6 +331,17 @@ static void print_transform(const struct iceberg_transform *transform,
     buf_append_str(out, "NULL");
 }
 
+void lake__write_source(const struct lake_write *write, int32_t id, struct buf *out)
+{
+    (void)print_source(&write->schema->root, id, "r", out);
+}
+
+void lake__write_transform(const struct iceberg_transform *transform,
+                           const struct iceberg_type *type, const char *source, struct buf *out)
+{
+    print_transform(transform, type, source, out);
+}
+
 static void print_partitions(const struct lake_write *write, struct buf *out)
 {
     for (size_t i = 0; i < write->spec->field_count; i++) {
@@ -405,7 +416,7 @@ static void print_options(const struct lake_write *write, struct buf *out)
                    (unsigned long long)number_or(write->metadata, "write.parquet.row-group-limit",
                                                  GROUP_ROWS_MIN, 100000000, 122880));
     }
-    if (!is_partitioned(write)) {
+    if (!lake__write_is_partitioned(write)) {
         buf_printf(out, ", WRITE_EMPTY_FILE false, FILE_SIZE_BYTES %llu",
                    (unsigned long long)number_or(write->metadata, "write.target-file-size-bytes",
                                                  FILE_BYTES_MIN, FILE_BYTES_MAX,
@@ -428,12 +439,14 @@ enum err lake_write_sql(const struct lake_write *write, struct slice rows, struc
                         struct buf *out, struct errinfo *info)
 {
     buf_append_str(out, "COPY (");
-    if (is_partitioned(write)) {
+    if (lake__write_is_partitioned(write) || lake_write_order(write) != NULL) {
+        lake__write_order_before(write, out);
         buf_append_str(out, "SELECT r.*");
         print_partitions(write, out);
         buf_append_str(out, " FROM (");
         buf_append_slice(out, rows);
         buf_append_str(out, ") AS r");
+        lake__write_order_after(write, out);
     } else {
         buf_append_slice(out, rows);
     }

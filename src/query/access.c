@@ -102,6 +102,9 @@ static enum err write_sink(void *context, size_t index, const void *bytes, size_
     if (access->sinks.write != NULL) {
         return access->sinks.write(access->sinks.context, index, bytes, len, info);
     }
+    if (len == 0) { /* whole: what becomes of it is decided when the query has ended */
+        return ERR_OK;
+    }
     if (access->sink_temp != NULL) {
         return write_temp(access, bytes, len, info);
     }

@@ -28,6 +28,7 @@ MUST_USE enum err access_open_temp(struct warehouse *warehouse, const struct ide
                                    struct access **ret_access, struct errinfo *info);
 /* With any number of sinks, which somebody else keeps. */
 struct access_sinks {
+    /* `len` 0: the sink is whole, nothing follows. */
     enum err (*write)(void *context, size_t index, const void *bytes, size_t len,
                       struct errinfo *info);
     size_t count_max;

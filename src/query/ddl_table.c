@@ -79,6 +79,11 @@ enum err ddl_open(struct query *query, const struct sql_name *name, struct ddl *
     *ddl = (struct ddl){.query = query};
     TRY(dml_find(session, name, query->arena, &resolved, info));
     const struct lake_table *table = resolved.relation->lake;
+    if (table->travel.kind != TRAVEL_NOW) {
+        return errinfo_set(info, ERR_INVALID, "42809",
+                           "a branch of \"%.*s\" has no shape of its own: only its rows change",
+                           SLICE_ARGS(table->loaded.name.name));
+    }
     ddl->attached = table->attached;
     ddl->catalog = table->attached->catalog;
     ddl->catalog.wants_history = true;

@@ -11,7 +11,10 @@
 
 struct dml_file {
     struct slice location;
-    struct catalog_iceberg_file *file;
+    struct catalog_iceberg_file *file; /* while it is written */
+    bool is_there;                     /* in the store, or perhaps */
+    bool is_whole;
+    bool has_rows; /* the engine says so: it is the table's, once that is committed */
 };
 
 /* ---- the table ---- */
@@ -48,6 +51,12 @@ static enum err refuse_partial(const struct relation *relation, struct errinfo *
     return ERR_DENIED;
 }
 
+/* What "t$branch_x" names. */
+static const struct iceberg_ref *ref_of(const struct lake_table *table)
+{
+    return iceberg_metadata_ref(&table->loaded.metadata, table->travel.ref);
+}
+
 enum err dml_find(struct session *session, const struct sql_name *name, struct arena *arena,
                   struct resolved *ret_resolved, struct errinfo *info)
 {
@@ -70,9 +79,16 @@ enum err dml_find(struct session *session, const struct sql_name *name, struct a
         return refuse_partial(relation, info);
     }
     const struct lake_table *table = relation->lake;
-    if (table->travel.kind != TRAVEL_NOW || table->loaded.name.is_view) {
+    bool is_branch = table->travel.kind == TRAVEL_REF && ref_of(table) != NULL;
+    bool is_table = relation->kind == RELATION_TABLE && !table->loaded.name.is_view;
+    if (!is_table || (table->travel.kind != TRAVEL_NOW && !is_branch)) {
         return errinfo_set(info, ERR_INVALID, "42809", "\"%.*s\" cannot be written: it is no table",
                            SLICE_ARGS(relation->name.name));
+    }
+    if (is_branch && ref_of(table)->is_tag) {
+        return errinfo_set(info, ERR_INVALID, "42809",
+                           "\"%.*s\" is a tag of table \"%.*s\", which is not written to",
+                           SLICE_ARGS(table->travel.ref), SLICE_ARGS(table->loaded.name.name));
     }
     return ERR_OK;
 }
@@ -94,6 +110,7 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     struct resolved resolved;
     *dml = (struct dml){.query = query, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
+    pthread_mutex_init(&dml->finishing, NULL);
     TRY(dml_find(query->session, name, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
     const struct lake_table *table = relation->lake;
@@ -105,7 +122,13 @@ enum err dml_open(struct query *query, const struct sql_name *name, struct dml *
     dml->io = table->io;
     TRY(open_catalog(dml, info));
     TRY(catalog_iceberg_borrow(&dml->catalog, query->session->who, dml->ns, dml->name, info));
-    return dml_use(dml, &table->loaded.metadata, info);
+    TRY(dml_use(dml, &table->loaded.metadata, info));
+    if (table->travel.kind == TRAVEL_REF) {
+        dml->branch = table->travel.ref;
+        dml->head_id = table->snapshot == NULL ? ICEBERG_NO_ID : table->snapshot->id;
+        dml->audit.snapshot_before = dml->head_id;
+    }
+    return ERR_OK;
 }
 
 enum err dml_open_new(struct query *query, const struct attached *attached,
@@ -114,6 +137,7 @@ enum err dml_open_new(struct query *query, const struct attached *attached,
     struct session *session = query->session;
     *dml = (struct dml){.query = query, .attached = attached, .name = name->name, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
+    pthread_mutex_init(&dml->finishing, NULL);
     dml->ns = name->schema.len > 0 ? name->schema : slice_of(session->default_schema);
     TRY(open_catalog(dml, info));
     return catalog_iceberg_io_of(&dml->catalog, session->who, NULL, query->arena, &dml->io, info);
@@ -123,6 +147,7 @@ enum err dml_use(struct dml *dml, const struct iceberg_metadata *metadata, struc
 {
     const struct iceberg_spec *spec = iceberg_metadata_spec(metadata, metadata->default_spec_id);
     dml->metadata = metadata;
+    dml->head_id = metadata->current_snapshot_id;
     dml->write = (struct lake_write){.metadata = metadata,
                                      .schema = iceberg_metadata_current_schema(metadata),
                                      .spec = spec,
@@ -178,6 +203,19 @@ static enum err open_file(struct dml *dml, size_t index, struct dml_file **ret_f
     return ERR_OK;
 }
 
+/* As soon as it is whole, so that a statement may write more files than can be open. One at a time:
+ * the transaction's list of them has no lock. */
+static enum err finish_file(struct dml *dml, struct dml_file *file, struct errinfo *info)
+{
+    pthread_mutex_lock(&dml->finishing);
+    file->is_there = true; /* perhaps, after an error */
+    enum err err = catalog_iceberg_file_finish(file->file, info);
+    pthread_mutex_unlock(&dml->finishing);
+    catalog_iceberg_file_close(TAKE(file->file));
+    file->is_whole = err == ERR_OK;
+    return err;
+}
+
 static enum err write_sink(void *context, size_t index, const void *bytes, size_t len,
                            struct errinfo *info)
 {
@@ -187,10 +225,11 @@ static enum err write_sink(void *context, size_t index, const void *bytes, size_
     enum err err = open_file(dml, index, &file, info);
     pthread_mutex_unlock(&dml->lock);
     TRY(err);
-    if (file->file == NULL) { /* it failed before */
+    if (file->file == NULL) { /* it failed before, or was whole */
         return errinfo_set(info, ERR_IO, NULL, "a data file could not be opened");
     }
-    return catalog_iceberg_file_append(file->file, (struct slice){bytes, len}, info);
+    return len > 0 ? catalog_iceberg_file_append(file->file, (struct slice){bytes, len}, info)
+                   : finish_file(dml, file, info);
 }
 
 /* ---- running ---- */
@@ -284,15 +323,15 @@ static enum err finish_files(struct dml *dml, struct errinfo *info)
     if (dml->added == NULL) {
         return errinfo_nomem(info);
     }
+    lake_write_note_order(&dml->write, &dml->written);
     for (size_t i = 0; i < dml->written.count; i++) {
         const struct lake_written *written = &dml->written.files[i];
         struct dml_file *file = written->sink < dml->file_count ? dml->files[written->sink] : NULL;
-        if (file == NULL || file->file == NULL) {
+        if (file == NULL || !file->is_whole) {
             return errinfo_set(info, ERR_INTERNAL, NULL,
                                "the engine says that it wrote a file which it did not");
         }
-        TRY(query_check_cancelled(dml->query, info));
-        TRY(catalog_iceberg_file_finish(file->file, info));
+        file->has_rows = true;
         struct iceberg_file *added = &dml->added[dml->added_count++];
         *added = written->file;
         added->path = file->location;
@@ -320,8 +359,8 @@ enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct e
     for (size_t i = 0; i < plan->lake_count; i++) {
         const struct lake_origin *from = &plan->lakes[i].source->from;
         int64_t id = from->snapshot == NULL ? ICEBERG_NO_ID : from->snapshot->id;
-        is_as_read = is_as_read || (slice_equal(from->metadata->uuid, dml->uuid) &&
-                                    id == dml->metadata->current_snapshot_id);
+        is_as_read =
+            is_as_read || (slice_equal(from->metadata->uuid, dml->uuid) && id == dml->head_id);
     }
     return is_as_read ? ERR_OK
                       : errinfo_set(info, ERR_BUSY, "40001",
@@ -351,6 +390,18 @@ enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, struct errin
     return finish_files(dml, info);
 }
 
+static void close_file(struct dml *dml, struct dml_file *file)
+{
+    if (file == NULL) {
+        return;
+    }
+    catalog_iceberg_file_close(file->file);
+    bool is_needed = file->has_rows && (dml->is_committed || dml->is_unknown);
+    if (file->is_there && !is_needed) {
+        dml_discard(dml, file->location);
+    }
+}
+
 void dml_close(struct dml *dml)
 {
     /* The engine may still write: it is stopped before its sinks go. What was read is in `access`,
@@ -358,15 +409,7 @@ void dml_close(struct dml *dml)
     dml_stop(dml);
     access_close(TAKE(dml->rewriting));
     for (size_t i = 0; i < dml->file_count; i++) {
-        if (dml->files[i] != NULL) {
-            catalog_iceberg_file_close(dml->files[i]->file);
-        }
-    }
-    for (size_t i = 0; i < dml->written.count && !dml->is_committed && !dml->is_unknown; i++) {
-        size_t sink = dml->written.files[i].sink;
-        if (sink < dml->file_count && dml->files[sink] != NULL) {
-            dml_discard(dml, dml->files[sink]->location);
-        }
+        close_file(dml, dml->files[i]);
     }
     for (size_t i = 0; i < dml->delete_location_count && !dml->is_committed && !dml->is_unknown;
          i++) {
@@ -376,4 +419,5 @@ void dml_close(struct dml *dml)
     catalog_iceberg_return(&dml->catalog);
     mem_free(dml->files);
     pthread_mutex_destroy(&dml->lock);
+    pthread_mutex_destroy(&dml->finishing);
 }

@@ -98,6 +98,7 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         .output = &dml->output,
         .metadata = a->metadata,
         .operation = a->operation,
+        .branch = dml->branch,
         .snapshot_id = a->snapshot_id,
         .now_ms = a->now_ms,
         .added = dml->added,
@@ -242,6 +243,15 @@ static bool may_try_again(enum err err, const struct dml *dml, const struct erri
     return is_conflict && !dml->is_unknown && dml->creation.len == 0;
 }
 
+/* The snapshot of the branch that is changed, as the table is now. */
+static int64_t head_of(const struct attempt *a)
+{
+    const struct iceberg_ref *ref = iceberg_metadata_ref(a->metadata, a->dml->branch);
+    return a->dml->branch.len == 0 ? a->metadata->current_snapshot_id
+           : ref == NULL           ? ICEBERG_NO_ID
+                                   : ref->snapshot_id;
+}
+
 /* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
  * unless all that came since was appended and the table is content with the snapshot that was read
  * (write.{delete,update,merge}.isolation-level). */
@@ -255,9 +265,9 @@ static enum err check_still_right(const struct attempt *a, struct errinfo *info)
                    dml->reads_rows == NULL ? "delete" : dml->reads_rows);
     if (!is_right &&
         slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
-        int64_t id = a->metadata->current_snapshot_id;
+        int64_t id = head_of(a);
         is_right = true;
-        while (is_right && id != dml->metadata->current_snapshot_id) {
+        while (is_right && id != dml->head_id) {
             const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(a->metadata, id);
             is_right = snapshot != NULL && slice_equal(snapshot->operation, SLICE("append"));
             id = is_right ? snapshot->parent_id : id;
@@ -326,5 +336,6 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
         TRY(wait_before(dml, retry, info));
         TRY(take_newer(&a, info));
         TRY(check_still_right(&a, info));
+        TRY(dml_check_schema(dml, a.metadata, info));
     }
 }

@@ -114,8 +114,12 @@ enum err dml_print_survivors(const struct dml *dml, struct buf *out, struct erri
     buf_append_char(out, '.');
     sql_quote_name(out, dml->ns);
     buf_append_char(out, '.');
-    sql_quote_name(out, dml->name);
-    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+    struct buf name CLEANUP(buf_fini) = {0};
+    buf_append_slice(&name, dml->name);
+    buf_append_str(&name, dml->branch.len > 0 ? "$branch_" : "");
+    buf_append_slice(&name, dml->branch);
+    sql_quote_name(out, buf_slice(&name));
+    return buf_failed(&name) || buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
 static enum err remove_rows(struct dml *dml, struct lake_rows *rows, struct errinfo *info)

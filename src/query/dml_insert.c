@@ -269,7 +269,7 @@ static enum err overwrite(struct dml *dml, const struct statement *statement, st
     dml->reads_rows = "delete";
     TRY(dml_write(dml, select, info));
     if (!is_partitioned(dml->write.spec)) {
-        bool has_any = dml->metadata->current_snapshot_id != ICEBERG_NO_ID;
+        bool has_any = dml->head_id != ICEBERG_NO_ID;
         TRY(dml->added_count > 0 || has_any ? dml_commit(dml, "overwrite", has_any, info) : ERR_OK);
         return dml_tag(dml, dml->rows, info);
     }
@@ -335,7 +335,7 @@ enum err dml_truncate(struct query *query, const struct statement *statement, st
     if (err == ERR_OK) {
         err = query_move(query, QUERY_SECURED, info);
     }
-    if (err == ERR_OK && dml->metadata->current_snapshot_id != ICEBERG_NO_ID) {
+    if (err == ERR_OK && dml->head_id != ICEBERG_NO_ID) {
         err = dml_commit(dml, "delete", true, info);
     }
     dml_close(dml);

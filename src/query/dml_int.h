@@ -20,6 +20,8 @@ struct dml {
     struct slice uuid;
     const struct relation *relation;         /* NULL: the table is being made */
     const struct iceberg_metadata *metadata; /* as it was loaded */
+    struct slice branch;                     /* that the statement changes; empty = main */
+    int64_t head_id;                         /* the branch's snapshot then; ICEBERG_NO_ID = none */
     struct iceberg_io io;
     struct iceberg_output output;
     struct lake_write write;
@@ -39,6 +41,7 @@ struct dml {
     size_t delete_location_count;
     struct slice data_folder;
     pthread_mutex_t lock; /* of `files` */
+    pthread_mutex_t finishing;
     struct dml_file **files;
     size_t file_count;
     struct lake_written_list written;
@@ -101,6 +104,10 @@ MUST_USE enum err dml_commit(struct dml *dml, const char *operation, bool remove
 
 /* The same, with the operation that it comes to; nothing where nothing changes. */
 MUST_USE enum err dml_commit_rows(struct dml *dml, struct errinfo *info);
+
+/* dml_schema.c: ERR_BUSY (40001) when `added` lacks what the schema of now demands of all rows. */
+MUST_USE enum err dml_check_schema(const struct dml *dml, const struct iceberg_metadata *now,
+                                   struct errinfo *info);
 
 /* A table that is made without rows. */
 MUST_USE enum err dml_commit_creation(struct dml *dml, struct errinfo *info);

@@ -119,6 +119,7 @@ enum session_protocol {
     SESSION_HTTP,
     SESSION_TRINO,
     SESSION_FLIGHT,
+    SESSION_LIBRARY, /* a program that embeds the warehouse */
 };
 void session_set_protocol(struct session *session, enum session_protocol protocol);
 

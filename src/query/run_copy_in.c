@@ -117,7 +117,9 @@ enum err run_copy_in(struct query *query, const struct statement *statement, str
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
     struct session *session = query->session;
     struct temp_table *table = session_temp(session, &statement->name);
-    if (session->protocol != SESSION_POSTGRES && session->protocol != SESSION_FLIGHT) {
+    bool is_pushed = session->protocol == SESSION_POSTGRES || session->protocol == SESSION_FLIGHT ||
+                     session->protocol == SESSION_LIBRARY;
+    if (!is_pushed) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
                           "COPY FROM STDIN needs a client of the PostgreSQL protocol");
         errinfo_hint(info, "Register the file with CREATE EXTERNAL TABLE, and read that.");

@@ -219,8 +219,10 @@ static void count_end(const struct query *query, enum query_state to, int64_t no
 {
     struct metrics *metrics = query->session->warehouse->metrics;
     unsigned state = (unsigned)to - QUERY_DONE; /* done, failed, cancelled, as the metric has it */
-    metrics_add(metrics, METRIC_QUERIES,
-                state * METRIC_PROTOCOLS + (unsigned)query->session->protocol, 1);
+    unsigned protocol = (unsigned)query->session->protocol;
+    metrics_add(
+        metrics, METRIC_QUERIES,
+        state * METRIC_PROTOCOLS + (protocol == SESSION_LIBRARY ? METRIC_EMBEDDED : protocol), 1);
     metrics_add(metrics, METRIC_ROWS_OUT, 0, query->rows_out);
     metrics_add(metrics, METRIC_BYTES_OUT, 0, query->bytes_out);
     observe_span(query, METRIC_QUERY_PLAN, QUERY_RECEIVED, QUERY_PLANNED, now_us);

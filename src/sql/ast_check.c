@@ -462,6 +462,47 @@ enum err ast__expression(struct ast_check *c, struct json *node)
 
 /* ---- relations ---- */
 
+/* The engine prints a CROSS join as a comma, which binds less than any other join, so that
+ * `(a CROSS JOIN b) LEFT JOIN c` would be read again as `a, (b LEFT JOIN c)`. */
+static enum err join_on_true(struct ast_check *c, struct json *join)
+{
+    static const char text[] =
+        "{\"class\":\"CAST\",\"type\":\"OPERATOR_CAST\",\"alias\":\"\",\"query_location\":"
+        "18446744073709551615,\"child\":{\"class\":\"CONSTANT\",\"type\":\"VALUE_CONSTANT\","
+        "\"alias\":\"\",\"query_location\":18446744073709551615,\"value\":{\"type\":{\"id\":"
+        "\"VARCHAR\",\"type_info\":null},\"is_null\":false,\"value\":\"t\"}},\"cast_type\":{\"id\":"
+        "\"BOOLEAN\",\"type_info\":null},\"try_cast\":false}";
+    struct json *condition = json_get(join, "condition");
+    struct json *is_true;
+    if (!ast__is(join, "type", "JOIN") || !ast__is(join, "ref_type", "CROSS") ||
+        !json_is_null(condition)) {
+        return ERR_OK;
+    }
+    TRY(json_parse(c->whole->ast.arena, slice_of(text), NULL, &is_true, c->info));
+    json_replace(condition, is_true);
+    json_get(join, "ref_type")->text = SLICE("REGULAR");
+    return ERR_OK;
+}
+
+/* Joins as they are meant once the engine has printed them without parentheses. */
+static enum err check_join(struct ast_check *c, struct json *join)
+{
+    struct json *right = json_get(join, "right");
+    if (c->is_verify || ast__is(join, "ref_type", "CROSS")) {
+        return ERR_OK;
+    }
+    bool has_condition = ast__is(join, "ref_type", "REGULAR") || ast__is(join, "ref_type", "ASOF");
+    if (!has_condition && ast__is(right, "type", "JOIN")) {
+        (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
+                          "a join on the right of a NATURAL or POSITIONAL join is not supported");
+        errinfo_hint(c->info, "Put it into a subquery: NATURAL JOIN (SELECT * FROM a JOIN b ...).");
+        errinfo_position(c->info, ast__position(c, join));
+        return ERR_UNSUPPORTED;
+    }
+    TRY(join_on_true(c, json_get(join, "left")));
+    return join_on_true(c, right);
+}
+
 static enum err check_relation(struct ast_check *c, const struct shape *shape, struct json *node)
 {
     bool keeps_rows = c->keeps_rows;
@@ -471,6 +512,7 @@ static enum err check_relation(struct ast_check *c, const struct shape *shape, s
         c->keeps_rows = false;
     }
     enum err err;
+    TRY(ast__is(node, "type", "JOIN") ? check_join(c, node) : ERR_OK);
     if (shape->id == SHAPE_BASE_TABLE) {
         TRY(ast__members(c, shape, node));
         err = ast__base_table(c, node);

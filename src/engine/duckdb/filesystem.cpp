@@ -11,6 +11,8 @@
  * manager, which opens files for no session, gets at them. */
 #include "engine/duckdb/module.hpp"
 
+#include <exception>
+
 #include <duckdb/common/exception.hpp>
 #include <duckdb/common/file_opener.hpp>
 #include <duckdb/common/file_system.hpp>
@@ -124,8 +126,13 @@ class object_handle : public FileHandle
         }
     }
 
+    /* Not where an error is on its way: what is written so far is no whole. */
     void Close() override
     {
+        if (is_out && !is_closed && std::uncaught_exceptions() == 0) {
+            is_closed = true;
+            found.grant->write_next(index, nullptr, 0);
+        }
     }
 
     idx_t size() const
@@ -158,6 +165,7 @@ class object_handle : public FileHandle
     idx_t position = 0;
 
   private:
+    bool is_closed = false;
     duckdb::weak_ptr<duckdb::ClientContext> context;
     cancel_flag is_cancelled;
 };

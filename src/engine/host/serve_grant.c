@@ -171,16 +171,20 @@ static enum err write_object(void *context, size_t index, const void *bytes, siz
     struct lane *lane = take_lane(grant->server);
     const char *at = bytes;
     enum err err = ERR_OK;
-    while (len > 0 && err == ERR_OK) {
+    bool is_more = true; /* no bytes are an end, which is told too */
+    while (is_more && err == ERR_OK) {
         size_t part = len < HOST_LANE_BYTES ? len : HOST_LANE_BYTES;
         struct buf body CLEANUP(buf_fini) = {0};
-        memcpy(lane->buffer, at, part);
+        if (part > 0) {
+            memcpy(lane->buffer, at, part);
+        }
         wire_put_u64(&body, grant->from.number);
         wire_put_u64(&body, index);
         wire_put_u64(&body, part);
         err = ask(lane, MESSAGE_WRITE, &body, info);
-        at += part;
         len -= part;
+        is_more = len > 0;
+        at = is_more ? at + part : at;
     }
     give_lane(grant->server, lane);
     return err;
