@@ -1,9 +1,8 @@
 /* The end of a transaction: what its steps come to, and how a catalog is told.
  *
- * iceberg_local: all in one transaction of SQLite. iceberg_hadoop: one table. iceberg_rest: one call
- * is atomic, and the commit of several tables where the catalog has that; more is done only where the
- * session allows it, one after the other, in an order that at no time takes a name away before
- * what takes its place is written. */
+ * iceberg_local: all in one transaction of SQLite. iceberg_hadoop: one table. iceberg_rest: one
+ * call is atomic, and the commit of several tables where the catalog has that; more is done only
+ * where the session allows it, one call after the other: rows first, then names. */
 #include "catalog/catalog_iceberg_block_int.h"
 
 #include <time.h>

@@ -1,6 +1,6 @@
 /* Views of attached catalogs: CREATE VIEW and COMMENT.
  *
- * Such a view is Iceberg's: its text, in the dialect "moat", is kept by the catalog, beside others'.
+ * Such a view is Iceberg's: its text, in the dialect "moat", is kept by the catalog.
  * Names in it are looked up when it is read, as whoever reads it. */
 #include "query/ddl_int.h"
 

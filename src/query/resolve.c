@@ -722,7 +722,7 @@ static enum err find_place(struct session *session, const struct identity *who,
     if (written->catalog.len == 0 && !is_own) {
         place.name.catalog = slice_of(session->default_catalog);
     }
-    /* Each database has information_schema and pg_catalog, which tell of the one that is asked in. */
+    /* Each database has information_schema and pg_catalog, which tell of the one asked in. */
     if (is_own && !is_moat(slice_of(session->default_catalog)) &&
         slice_equal_fold(written->catalog, slice_of(session->default_catalog))) {
         place.name.catalog = (struct slice){0};
