@@ -14,8 +14,8 @@
 struct catalog_iceberg_block;
 
 /* For changes of `catalog`, which is copied, in the name of `who`, who is held. `in_steps`: where
- * its catalog does not do all at one stroke, COMMIT may ask for one thing after the other; else what is
- * one thing too many is refused (ERR_UNSUPPORTED) when it is asked for. */
+ * its catalog does not do all at one stroke, COMMIT may ask for one thing after the other; else
+ * what is one thing too many is refused (ERR_UNSUPPORTED) when it is asked for. */
 MUST_USE enum err catalog_iceberg_block_new(const struct catalog_iceberg *catalog,
                                             struct identity *who, bool in_steps,
                                             struct catalog_iceberg_block **ret_block,
@@ -31,8 +31,8 @@ bool catalog_iceberg_block_has_changes(const struct catalog_iceberg_block *block
  * could not. */
 size_t catalog_iceberg_block_rollback(struct catalog_iceberg_block *block, size_t mark);
 /* ERR_BUSY 40001: somebody else was first; nothing was done, and objects were removed. ERR_IO
- * 40003: nobody knows, also after looking. Where it goes in steps, an error's detail says how many were
- * done, and `ret_notice` (unchanged otherwise) that there were several. The block is empty then in
+ * 40003: nobody knows, also after looking. Where it goes in steps, an error's detail says how many
+ * were done, and `ret_notice` (unchanged otherwise) that there were several. The block is empty then in
  * any case. */
 MUST_USE enum err catalog_iceberg_block_commit(struct catalog_iceberg_block *block,
                                                struct slice request_id, char *ret_notice,

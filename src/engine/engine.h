@@ -104,8 +104,8 @@ struct engine_object {
 typedef enum err (*engine_read_fn)(void *context, size_t index, uint64_t offset, void *ret_bytes,
                                    size_t len, struct errinfo *info);
 
-/* Optional sink of written bytes (COPY TO): object `index`, appended in order. `len` 0: it is whole,
- * and nothing follows; one that is never told so was given up. */
+/* Optional sink of written bytes (COPY TO): object `index`, appended in order. `len` 0: it is
+ * whole, and nothing follows; one that is never told so was given up. */
 typedef enum err (*engine_write_fn)(void *context, size_t index, const void *bytes, size_t len,
                                     struct errinfo *info);
 
