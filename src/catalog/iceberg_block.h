@@ -32,8 +32,8 @@ bool catalog_iceberg_block_has_changes(const struct catalog_iceberg_block *block
 size_t catalog_iceberg_block_rollback(struct catalog_iceberg_block *block, size_t mark);
 /* ERR_BUSY 40001: somebody else was first; nothing was done, and objects were removed. ERR_IO
  * 40003: nobody knows, also after looking. Where it goes in steps, an error's detail says how many
- * were done, and `ret_notice` (unchanged otherwise) that there were several. The block is empty then in
- * any case. */
+ * were done, and `ret_notice` (unchanged otherwise) that there were several. The block is empty
+ * then in any case. */
 MUST_USE enum err catalog_iceberg_block_commit(struct catalog_iceberg_block *block,
                                                struct slice request_id, char *ret_notice,
                                                size_t notice_bytes, struct errinfo *info);
