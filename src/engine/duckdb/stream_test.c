@@ -204,7 +204,7 @@ TEST(engine_stream, a_session_cancel_ends_a_binding_between_two_reads)
                                              &count, &info));
     int64_t took_us = clock_mono_us() - stopping.cancelled_us;
     (void)pthread_join(thread, NULL);
-    CHECK(took_us < 100000 * TEST_SLOWNESS);
+    CHECK(took_us < 400000 * TEST_SLOWNESS); /* ten reads of sixty, where others run beside */
     engine_session_ready(fixture.session);
     arena_free(arena);
     engine_grant_close(grant);
