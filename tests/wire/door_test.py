@@ -126,7 +126,10 @@ def answers_to_other_questions_are_refused():
             client = server.connect(login=False, tls="asked")
             client.send(startup(user="etl", options=WISH_TOKEN))
             client.read()
-            client.send(b"p" + struct.pack("!I", size) + b"x" * min(size - 5, 60000) + b"\0")
+            try:
+                client.send(b"p" + struct.pack("!I", size) + b"x" * min(size - 5, 60000) + b"\0")
+            except OSError:  # the server has said so, and gone, before all was sent
+                continue
             assert client.last_words() in ("08P01", "28P01"), size
 
 
