@@ -57,6 +57,7 @@ struct catalog_visible {
     const struct relation_column *const *columns; /* visible ones */
     size_t column_count;
     bool is_bound;
+    unsigned writes; /* which of PRIVILEGE_WRITE the person has */
 };
 
 /* A namespace of an attached catalog; `name.name` is empty. */

@@ -76,6 +76,8 @@ extern const size_t catalog__shape_count;
 
 /* True for the owner of the warehouse and members of moat_admin. */
 bool catalog__is_admin(const struct identity *who);
+/* The word of one bit of enum privilege. */
+const char *catalog__privilege(unsigned bit);
 bool catalog__may_administer(const struct identity *who, const struct relation *relation);
 bool catalog__is_grantee(const struct identity *who, const struct grant *grant);
 /* Listed for those who have any grant on it; whether they may read is decided by policy. */

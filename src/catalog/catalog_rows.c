@@ -375,6 +375,26 @@ static void print_grant_columns(struct buf *out, const struct grant *grant,
     buf_append_char(out, ']');
 }
 
+const char *catalog__privilege(unsigned bit)
+{
+    switch ((enum privilege)bit) {
+    case PRIVILEGE_SELECT:
+        return "SELECT";
+    case PRIVILEGE_CREATE:
+        return "CREATE";
+    case PRIVILEGE_INSERT:
+        return "INSERT";
+    case PRIVILEGE_UPDATE:
+        return "UPDATE";
+    case PRIVILEGE_DELETE:
+        return "DELETE";
+    case PRIVILEGE_WRITE:
+    case PRIVILEGE_ALL:
+        break;
+    }
+    ASSERT(false);
+}
+
 static void print_grant(struct buf *out, const struct grant *grant, const struct relation *relation)
 {
     char time[CLOCK_TEXT_BYTES];
@@ -382,10 +402,14 @@ static void print_grant(struct buf *out, const struct grant *grant, const struct
     catalog__row_number(out, "id", grant->id);
     catalog__row_text(out, "effect", grant->effect == GRANT_ALLOW ? SLICE("ALLOW") : SLICE("DENY"));
     catalog__row_key(out, "privileges");
-    bool is_select = (grant->privileges & PRIVILEGE_SELECT) != 0;
-    bool is_create = (grant->privileges & PRIVILEGE_CREATE) != 0;
-    buf_printf(out, "[%s%s%s]", is_select ? "\"SELECT\"" : "", is_select && is_create ? "," : "",
-               is_create ? "\"CREATE\"" : "");
+    const char *before = "[";
+    for (unsigned bit = 1; bit <= PRIVILEGE_ALL; bit <<= 1) {
+        if ((grant->privileges & bit) != 0) {
+            buf_printf(out, "%s\"%s\"", before, catalog__privilege(bit));
+            before = ",";
+        }
+    }
+    buf_append_char(out, ']');
     catalog__row_text(out, "grantee_kind",
                       grant->grantee_kind == GRANTEE_ROLE ? SLICE("ROLE") : SLICE("USER"));
     catalog__row_text(out, "grantee", grant->grantee);

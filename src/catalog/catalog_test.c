@@ -291,7 +291,7 @@ static struct slice rows_of(struct fixture *f, const struct identity *who, const
         size_t column_count = relations[i].relation.column_count;
         visible[i] = (struct catalog_visible){
             &relations[i].relation, columns,
-            column_count < visible_columns ? column_count : visible_columns, true};
+            column_count < visible_columns ? column_count : visible_columns, true, 0};
     }
     struct catalog_system_input input = {.system = f->system,
                                          .who = who,

@@ -158,6 +158,22 @@ enum err catalog__pg_rows_settings(const struct catalog_system_input *input, str
 
 /* ---- what functions are rewritten to ---- */
 
+/* As words that a pattern may hold; PostgreSQL's TRUNCATE is part of our DELETE. "-" is no word. */
+static void print_writes(struct buf *out, const struct pg_listed *listed)
+{
+    unsigned writes = listed->visible == NULL ? 0 : listed->visible->writes;
+    struct buf text CLEANUP(buf_fini) = {0};
+    buf_append_char(&text, '-');
+    for (unsigned bit = PRIVILEGE_INSERT; bit <= PRIVILEGE_DELETE; bit <<= 1) {
+        if ((writes & bit) != 0) {
+            buf_printf(&text, "|%s%s", catalog__privilege(bit),
+                       bit == PRIVILEGE_DELETE ? "|TRUNCATE" : "");
+        }
+    }
+    catalog__row_text(out, "__moat_writes", buf_slice(&text));
+    out->failed = out->failed || buf_failed(&text);
+}
+
 static enum err helper_relation(const struct catalog_system_input *input, struct arena *arena,
                                 struct buf *out, struct errinfo *info)
 {
@@ -178,6 +194,7 @@ static enum err helper_relation(const struct catalog_system_input *input, struct
             catalog__may_administer(input->who, listed->visible->relation)) {
             catalog__row_text(out, "__moat_definition", listed->visible->relation->view_sql);
         }
+        print_writes(out, listed);
         catalog__row_end(out);
     }
     return buf_failed(&name) ? errinfo_nomem(info) : catalog__pg_rows_finish(out, info);
@@ -268,8 +285,9 @@ static enum err helper_proc(UNUSED const struct catalog_system_input *input,
 
 const struct pg_source catalog__pg_helper_sources[] = {
     {SQL_SCHEMA_PG, "__moat_relation",
-     "__moat_oid __moat_name __moat_full __moat_is_visible __moat_comment __moat_definition ", NULL,
-     helper_relation},
+     "__moat_oid __moat_name __moat_full __moat_is_visible __moat_comment __moat_definition "
+     "__moat_writes ",
+     NULL, helper_relation},
     {SQL_SCHEMA_PG, "__moat_relation_key", "__moat_oid __moat_key ", NULL, helper_relation_key},
     {SQL_SCHEMA_PG, "__moat_column", "__moat_oid __moat_number __moat_comment __moat_name ", NULL,
      helper_column},

@@ -209,7 +209,7 @@ static enum err rows_enabled_roles(const struct catalog_system_input *input,
 static bool is_shown(const struct catalog_system_input *input, const struct pg_listed *listed,
                      const struct grant *grant)
 {
-    return grant->effect == GRANT_ALLOW && (grant->privileges & PRIVILEGE_SELECT) != 0 &&
+    return grant->effect == GRANT_ALLOW &&
            (catalog__may_administer(input->who, listed->visible->relation) ||
             catalog__is_grantee(input->who, grant));
 }
@@ -235,10 +235,14 @@ static enum err rows_table_privileges(const struct catalog_system_input *input, 
                               &grants, &count, info));
         }
         for (size_t g = 0; g < count; g++) {
-            if (is_shown(input, listed, &grants[g])) {
-                catalog__row_begin(out);
-                print_privilege(out, listed, &grants[g]);
-                catalog__row_end(out);
+            for (unsigned bit = 1; is_shown(input, listed, &grants[g]) && bit <= PRIVILEGE_ALL;
+                 bit <<= 1) {
+                if ((grants[g].privileges & bit) != 0) {
+                    catalog__row_begin(out);
+                    print_privilege(out, listed, &grants[g]);
+                    catalog__row_text(out, "privilege_type", slice_of(catalog__privilege(bit)));
+                    catalog__row_end(out);
+                }
             }
         }
     }
@@ -267,8 +271,9 @@ static enum err rows_column_privileges(const struct catalog_system_input *input,
                               &grants, &count, info));
         }
         for (size_t g = 0; g < count; g++) {
-            for (size_t c = 0; is_shown(input, listed, &grants[g]) && c < listed->column_count;
-                 c++) {
+            bool is_select = (grants[g].privileges & PRIVILEGE_SELECT) != 0 &&
+                             is_shown(input, listed, &grants[g]);
+            for (size_t c = 0; is_select && c < listed->column_count; c++) {
                 const struct relation_column *column = listed->visible->columns[c];
                 if (gives_column(&grants[g], column->id)) {
                     catalog__row_begin(out);
@@ -314,8 +319,8 @@ static const char *const view_constants[] = {"check_option",
                                              "is_trigger_insertable_into",
                                              "'NO'",
                                              NULL};
-static const char *const privilege_constants[] = {
-    "privilege_type", "'SELECT'", "is_grantable", "'NO'", "with_hierarchy", "'YES'", NULL};
+static const char *const privilege_constants[] = {"is_grantable", "'NO'", "with_hierarchy", "'YES'",
+                                                  NULL};
 static const char *const cell_constants[] = {"privilege_type", "'SELECT'", "is_grantable", "'NO'",
                                              NULL};
 
@@ -340,10 +345,10 @@ const struct pg_source catalog__pg_information_sources[] = {
     {SQL_SCHEMA_INFORMATION, "administrable_role_authorizations", "grantee role_name is_grantable ",
      NULL, rows_administrable_roles},
     {SQL_SCHEMA_INFORMATION, "enabled_roles", "role_name ", NULL, rows_enabled_roles},
-    {SQL_SCHEMA_INFORMATION, "table_privileges", PRIVILEGE_COLUMNS, privilege_constants,
-     rows_table_privileges},
-    {SQL_SCHEMA_INFORMATION, "role_table_grants", PRIVILEGE_COLUMNS, privilege_constants,
-     rows_table_privileges},
+    {SQL_SCHEMA_INFORMATION, "table_privileges", PRIVILEGE_COLUMNS "privilege_type ",
+     privilege_constants, rows_table_privileges},
+    {SQL_SCHEMA_INFORMATION, "role_table_grants", PRIVILEGE_COLUMNS "privilege_type ",
+     privilege_constants, rows_table_privileges},
     {SQL_SCHEMA_INFORMATION, "column_privileges", PRIVILEGE_COLUMNS "column_name ", cell_constants,
      rows_column_privileges},
     {SQL_SCHEMA_INFORMATION, "role_column_grants", PRIVILEGE_COLUMNS "column_name ", cell_constants,

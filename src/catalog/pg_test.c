@@ -134,7 +134,7 @@ static struct relation table = {.kind = RELATION_TABLE,
                                 .name = {{"moat", 4}, {"main", 4}, {"T", 1}},
                                 .uuid = {"018f0000-0000-7000-8000-000000000001", 36},
                                 .owner = {"boss", 4}};
-static const struct catalog_visible visible[] = {{&table, columns, 1, false}};
+static const struct catalog_visible visible[] = {{&table, columns, 1, false, 0}};
 
 static struct catalog_system_input input_of(const struct fixture *f, const struct identity *who)
 {

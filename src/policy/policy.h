@@ -7,6 +7,8 @@
  * removes rows (a condition that is NULL removes too), DENY of columns with ROWS WHERE makes those
  * cells NULL. The owner of the warehouse and the owner of the relation see everything raw, unless a
  * DENY says otherwise to the latter.
+ * Rights to write (INSERT, UPDATE, DELETE) are those that some grant gives and no DENY takes; they
+ * are worth nothing without a grant that shows the relation, and never widen what is seen.
  * A policy that cannot be applied (a mask or filter names a dropped column, a claim function is
  * malformed) refuses the relation: no rows, never a fallback to open. So does a mask for, or a DENY
  * of, a dropped column where a grant gives all columns: the same name could come back unmasked.
@@ -41,6 +43,8 @@ struct policy_effective {
     size_t column_count;
     const uint64_t *grant_ids; /* allow grants that apply, in grant order */
     size_t grant_count;
+    unsigned writes;        /* rights to write, as bits of PRIVILEGE_WRITE */
+    unsigned denied_writes; /* those that a DENY takes, from administrators too */
 };
 
 /* `grants` are all grants of the relation's uuid in grant order (system_grants). */
@@ -95,6 +99,9 @@ MUST_USE enum err policy_mask_expand(struct slice mask, const struct relation_co
 
 /* ---- people's view ---- */
 
+/* "INSERT, DELETE" of some privileges; empty of none. */
+void policy_print_privileges(unsigned privileges, struct buf *out);
+
 /* "SELECT (a, b) ON main.t TO ROLE analyst ROWS WHERE ... MASKED WITH (...)" of one grant, with the
  * columns' present names. `namer` knows the tables of subqueries; NULL: "?". */
 MUST_USE enum err policy_print_grant(const struct grant *grant, const struct relation *relation,
@@ -112,6 +119,7 @@ MUST_USE enum err policy_print_expression(struct slice expression, const struct 
 /* One rule of the file, expressions as written (not yet bound). */
 struct policy_rule {
     enum grant_effect effect;
+    unsigned privileges; /* bits of enum privilege; SELECT if the file does not say */
     struct sql_name object;
     bool grantee_is_role;
     struct slice grantee;

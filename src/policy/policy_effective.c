@@ -30,11 +30,8 @@ const struct relation_column *policy__column(const struct relation *relation, ui
     return NULL;
 }
 
-static bool applies(const struct grant *grant, const struct identity *who)
+static bool is_meant(const struct grant *grant, const struct identity *who)
 {
-    if ((grant->privileges & PRIVILEGE_SELECT) == 0) {
-        return false;
-    }
     switch (grant->grantee_kind) {
     case GRANTEE_USER:
         return slice_equal_fold(grant->grantee, identity_subject(who));
@@ -42,6 +39,11 @@ static bool applies(const struct grant *grant, const struct identity *who)
         return identity_has_role(who, grant->grantee);
     }
     return false;
+}
+
+static bool applies(const struct grant *grant, const struct identity *who)
+{
+    return (grant->privileges & PRIVILEGE_SELECT) != 0 && is_meant(grant, who);
 }
 
 static enum err refuse(struct gatherer *g, const struct grant *grant, const char *why)
@@ -282,8 +284,10 @@ static enum err all_raw(const struct relation *relation, struct arena *arena,
         columns[i] = (struct policy_column){
             .column = column, .is_raw = true, .expression = slice_of(expression)};
     }
-    *ret_effective = (struct policy_effective){
-        .is_visible = true, .columns = columns, .column_count = relation->column_count};
+    *ret_effective = (struct policy_effective){.is_visible = true,
+                                               .columns = columns,
+                                               .column_count = relation->column_count,
+                                               .writes = PRIVILEGE_WRITE};
     return ERR_OK;
 }
 
@@ -301,6 +305,25 @@ static enum err list_grants(const struct policy_gathered *gathered, struct arena
     }
     effective->grant_ids = ids;
     return ERR_OK;
+}
+
+static void list_writes(const struct identity *who, const struct relation *relation,
+                        const struct grant *grants, size_t count,
+                        struct policy_effective *effective)
+{
+    bool is_owner =
+        relation->owner.len > 0 && slice_equal_fold(relation->owner, identity_subject(who));
+    unsigned given = is_owner ? PRIVILEGE_WRITE : 0;
+    unsigned denied = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (is_meant(&grants[i], who)) {
+            bool is_allow = grants[i].effect == GRANT_ALLOW;
+            given |= is_allow ? grants[i].privileges : 0;
+            denied |= is_allow ? 0 : grants[i].privileges;
+        }
+    }
+    effective->denied_writes = denied & PRIVILEGE_WRITE;
+    effective->writes = given & ~denied & PRIVILEGE_WRITE;
 }
 
 static enum err print_form(const struct policy_form *form, const struct policy_gathered *gathered,
@@ -350,6 +373,7 @@ enum err policy_effective(const struct identity *who, const struct relation *rel
         TRY(policy__form(relation, &gathered, arena, &form, info));
         TRY(print_form(&form, &gathered, arena, &effective, info));
         TRY(list_grants(&gathered, arena, &effective, info));
+        list_writes(who, relation, grants, grant_count, &effective);
         effective.is_visible = form.cell_count > 0;
     }
     if (!effective.is_visible) {

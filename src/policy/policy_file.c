@@ -25,13 +25,14 @@ enum rule_key {
     KEY_TO_USER,
     KEY_COLUMNS,
     KEY_ROWS,
-    KEY_MASKS
+    KEY_MASKS,
+    KEY_PRIVILEGES
 };
 
-static const char *const rule_keys[] = {
-    [KEY_EFFECT] = "effect",   [KEY_ON] = "on",           [KEY_TO_ROLE] = "to_role",
-    [KEY_TO_USER] = "to_user", [KEY_COLUMNS] = "columns", [KEY_ROWS] = "rows",
-    [KEY_MASKS] = "masks"};
+static const char *const rule_keys[] = {[KEY_EFFECT] = "effect",   [KEY_ON] = "on",
+                                        [KEY_TO_ROLE] = "to_role", [KEY_TO_USER] = "to_user",
+                                        [KEY_COLUMNS] = "columns", [KEY_ROWS] = "rows",
+                                        [KEY_MASKS] = "masks",     [KEY_PRIVILEGES] = "privileges"};
 
 static const char *const file_keys[] = {"version", "grants"};
 
@@ -328,6 +329,44 @@ static enum err read_masks(struct policy_yaml *yaml, struct policy_rule *rule)
     return ERR_OK;
 }
 
+static enum err read_privileges(struct policy_yaml *yaml, struct policy_rule *rule)
+{
+    static const struct {
+        const char *word;
+        unsigned bits;
+    } words[] = {{"select", PRIVILEGE_SELECT},
+                 {"insert", PRIVILEGE_INSERT},
+                 {"update", PRIVILEGE_UPDATE},
+                 {"delete", PRIVILEGE_DELETE},
+                 {"modify", PRIVILEGE_WRITE}};
+    if (yaml->event.type != YAML_SEQUENCE_START_EVENT) {
+        return policy__yaml_error(yaml, yaml->line,
+                                  "expected a list of privileges, such as [select, insert]");
+    }
+    for (rule->privileges = 0;;) {
+        struct slice text;
+        unsigned bits = 0;
+        TRY(policy__yaml_next(yaml));
+        if (yaml->event.type == YAML_SEQUENCE_END_EVENT) {
+            return rule->privileges != 0
+                       ? ERR_OK
+                       : policy__yaml_error(yaml, yaml->line, "the list of privileges is empty");
+        }
+        TRY(read_name(yaml, "a privilege", &text));
+        for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+            bits = slice_equal(text, slice_of(words[i].word)) ? words[i].bits : bits;
+        }
+        if (bits == 0 || (bits & rule->privileges) != 0) {
+            enum err err =
+                policy__yaml_error(yaml, yaml->line, "privilege \"%.*s\" is %s", SLICE_ARGS(text),
+                                   bits == 0 ? "not known" : "given twice");
+            errinfo_hint(yaml->info, "Allowed: select, insert, update, delete, modify.");
+            return err;
+        }
+        rule->privileges |= bits;
+    }
+}
+
 /* ---- rules ---- */
 
 static enum err check_rule(const struct policy_yaml *yaml, const struct policy_rule *rule,
@@ -341,6 +380,16 @@ static enum err check_rule(const struct policy_yaml *yaml, const struct policy_r
     if (has_role == has_user) {
         return policy__yaml_error(yaml, rule->line,
                                   "the grant needs either \"to_role\" or \"to_user\"");
+    }
+    bool has_parts = rule->column_count > 0 || rule->rows.len > 0 || rule->mask_count > 0;
+    bool may_have = (rule->privileges & PRIVILEGE_SELECT) != 0 &&
+                    (rule->effect == GRANT_ALLOW || rule->privileges == PRIVILEGE_SELECT);
+    if (has_parts && !may_have) {
+        enum err err =
+            policy__yaml_error(yaml, rule->line, "columns, rows and masks belong to select%s",
+                               rule->effect == GRANT_DENY ? " alone" : "");
+        errinfo_hint(yaml->info, "Write rights to write as a grant of their own.");
+        return err;
     }
     if (rule->effect == GRANT_DENY && rule->mask_count > 0) {
         enum err err = policy__yaml_error(yaml, rule->line, "deny takes no masks");
@@ -368,6 +417,8 @@ static enum err read_value(struct policy_yaml *yaml, enum rule_key key, struct p
         return read_sql(yaml, "a condition", &rule->rows);
     case KEY_MASKS:
         return read_masks(yaml, rule);
+    case KEY_PRIVILEGES:
+        return read_privileges(yaml, rule);
     }
     return ERR_INTERNAL;
 }
@@ -375,7 +426,8 @@ static enum err read_value(struct policy_yaml *yaml, enum rule_key key, struct p
 static enum err read_rule(struct policy_yaml *yaml, struct policy_rule *rule)
 {
     unsigned seen = 0;
-    *rule = (struct policy_rule){.effect = GRANT_ALLOW, .line = yaml->line};
+    *rule = (struct policy_rule){
+        .effect = GRANT_ALLOW, .privileges = PRIVILEGE_SELECT, .line = yaml->line};
     if (yaml->event.type != YAML_MAPPING_START_EVENT) {
         return policy__yaml_error(yaml, yaml->line,
                                   "expected a grant, such as {effect: allow, "

@@ -67,6 +67,32 @@ TEST(policy_file, reads_every_key)
     arena_free(r.arena);
 }
 
+TEST(policy_file, reads_rights_to_write_and_refuses_parts_of_them)
+{
+    static const char *const bad[] = {
+        GRANT_ ", privileges: []}",
+        GRANT_ ", privileges: insert}",
+        GRANT_ ", privileges: [INSERT]}",
+        GRANT_ ", privileges: [create]}",
+        GRANT_ ", privileges: [insert, insert]}",
+        GRANT_ ", privileges: [modify, delete]}",
+        GRANT_ ", privileges: [insert], rows: a}",
+        GRANT_ ", privileges: [insert], columns: [a]}",
+        DENY_ ", privileges: [select, insert], rows: a}",
+    };
+    struct reading r = {0};
+    CHECK_OK(parse(&r, SLICE(GRANT_ ", privileges: [select, modify], rows: a}")));
+    CHECK(r.file.rules[0].privileges == (PRIVILEGE_SELECT | PRIVILEGE_WRITE));
+    CHECK_OK(parse(&r, SLICE(DENY_ ", privileges: [insert, delete]}")));
+    CHECK(r.file.rules[0].privileges == (PRIVILEGE_INSERT | PRIVILEGE_DELETE));
+    CHECK_OK(parse(&r, SLICE(GRANT_ "}")));
+    CHECK(r.file.rules[0].privileges == PRIVILEGE_SELECT);
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        CHECK_ERR(ERR_INVALID, parse(&r, slice_of(bad[i])));
+    }
+    arena_free(r.arena);
+}
+
 TEST(policy_file, a_rule_allows_and_a_table_is_in_main_unless_said_otherwise)
 {
     struct reading r = {0};

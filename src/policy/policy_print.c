@@ -208,6 +208,25 @@ static enum err print_masks(const struct grant *grant, const struct relation *re
     return ERR_OK;
 }
 
+void policy_print_privileges(unsigned privileges, struct buf *out)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } names[] = {{PRIVILEGE_SELECT, "SELECT"},
+                 {PRIVILEGE_CREATE, "CREATE"},
+                 {PRIVILEGE_INSERT, "INSERT"},
+                 {PRIVILEGE_UPDATE, "UPDATE"},
+                 {PRIVILEGE_DELETE, "DELETE"}};
+    const char *before = "";
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if ((privileges & names[i].bit) != 0) {
+            buf_printf(out, "%s%s", before, names[i].name);
+            before = ", ";
+        }
+    }
+}
+
 enum err policy_print_grant(const struct grant *grant, const struct relation *relation,
                             const struct sql_namer *namer, struct arena *arena,
                             struct slice *ret_text, struct errinfo *info)
@@ -217,7 +236,7 @@ enum err policy_print_grant(const struct grant *grant, const struct relation *re
     if (slice_equal_fold(object.catalog, SLICE(SQL_CATALOG_DEFAULT))) {
         object.catalog = (struct slice){"", 0};
     }
-    buf_append_str(&text, (grant->privileges & PRIVILEGE_SELECT) != 0 ? "SELECT" : "CREATE");
+    policy_print_privileges(grant->privileges, &text);
     if (!grant->all_columns) {
         print_columns(grant, relation, &text);
     }

@@ -522,3 +522,28 @@ TEST(policy, a_hash_without_the_key_never_prints_as_the_keyed_one)
     CHECK_SLICE("\"sha256\"(email)", shown);
     arena_free(arena);
 }
+
+TEST(policy, rights_to_write_are_given_and_denied_by_bits_and_show_nothing)
+{
+    /* Goal: each right is had if a grant gives it and no DENY takes it; who has rights but no
+     * SELECT is shown nothing, and has none. */
+    struct bench b;
+    bench_open(&b, "ann");
+    struct grant grants[] = {fixture_grant(1), fixture_grant(2), fixture_grant(3),
+                             fixture_grant(4)};
+    grants[1].privileges = PRIVILEGE_INSERT | PRIVILEGE_UPDATE;
+    grants[2].privileges = PRIVILEGE_DELETE;
+    grants[3].privileges = PRIVILEGE_UPDATE;
+    grants[3].effect = GRANT_DENY;
+    CHECK(effective_of(&b, grants, 4)->is_visible && !b.effective.is_bound);
+    assert_int_equal(b.effective.writes, PRIVILEGE_INSERT | PRIVILEGE_DELETE);
+    assert_int_equal(b.effective.denied_writes, PRIVILEGE_UPDATE);
+    assert_int_equal(b.effective.grant_count, 1);
+    CHECK(!effective_of(&b, grants + 1, 3)->is_visible);
+    assert_int_equal(b.effective.writes, 0);
+    bench_close(&b);
+    bench_open(&b, "olga");
+    CHECK(effective_of(&b, NULL, 0)->writes == PRIVILEGE_WRITE);
+    CHECK(effective_of(&b, grants + 3, 1)->writes == (PRIVILEGE_INSERT | PRIVILEGE_DELETE));
+    bench_close(&b);
+}

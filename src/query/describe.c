@@ -214,8 +214,8 @@ static enum err describe_change(struct session *session, const struct statement 
     *ret_column_count = 0;
     *ret_type_count = 0;
     if (!is_temp) {
-        TRY(dml_columns(session, &statement->name, arena, &shape.columns, &shape.column_count,
-                        info));
+        TRY(dml_columns(session, &statement->name, dml_rights(statement), arena, &shape.columns,
+                        &shape.column_count, info));
         table = &shape;
     }
     TRY(write_probe(statement, table, is_temp, &probe, info));

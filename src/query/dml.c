@@ -32,23 +32,35 @@ static enum err open_catalog(struct dml *dml, struct errinfo *info)
                                   info);
 }
 
-static enum err may_not(const struct relation *relation, struct errinfo *info)
+static enum err may_not(const struct relation *relation, unsigned lacking, struct errinfo *info)
 {
-    (void)errinfo_set(info, ERR_DENIED, NULL, "permission denied to write table \"%.*s\"",
-                      SLICE_ARGS(relation->name.name));
-    errinfo_hint(info, "Who attached its catalog, and administrators, may.");
+    struct buf rights CLEANUP(buf_fini) = {0};
+    policy_print_privileges(lacking, &rights);
+    (void)errinfo_set(info, ERR_DENIED, NULL, "permission denied to write table \"%.*s\": %s",
+                      SLICE_ARGS(relation->name.name), buf_cstr(&rights));
+    errinfo_hint(info,
+                 "GRANT %s ON it gives the right; who attached its catalog, and "
+                 "administrators, have it.",
+                 buf_cstr(&rights));
     return ERR_DENIED;
 }
 
-/* A row that the person could not see must not be written, changed or go because of them, nor a
- * masked value be written back. */
+/* A row that the person could not see must not go because of them, nor a masked value be written
+ * back. */
 static enum err refuse_partial(const struct relation *relation, struct errinfo *info)
 {
     (void)errinfo_set(info, ERR_DENIED, NULL,
-                      "table \"%.*s\" cannot be written by somebody from whom some of it is hidden",
+                      "all of table \"%.*s\" cannot be replaced by somebody from whom some of it "
+                      "is hidden",
                       SLICE_ARGS(relation->name.name));
-    errinfo_hint(info, "Who writes has SELECT on all rows and columns, and no masks.");
+    errinfo_hint(info, "INSERT and DELETE change the rows that you see.");
     return ERR_DENIED;
+}
+
+static bool is_partial(const struct resolved *resolved)
+{
+    return resolved->effective.is_bound ||
+           resolved->effective.column_count != resolved->relation->column_count;
 }
 
 /* What "t$branch_x" names. */
@@ -57,8 +69,8 @@ static const struct iceberg_ref *ref_of(const struct lake_table *table)
     return iceberg_metadata_ref(&table->loaded.metadata, table->travel.ref);
 }
 
-enum err dml_find(struct session *session, const struct sql_name *name, struct arena *arena,
-                  struct resolved *ret_resolved, struct errinfo *info)
+static enum err find_table(struct session *session, const struct sql_name *name, unsigned needed,
+                           struct arena *arena, struct resolved *ret_resolved, struct errinfo *info)
 {
     TRY(resolve_relation(session, session->who, name, arena, ret_resolved, info));
     const struct relation *relation = ret_resolved->relation;
@@ -70,13 +82,6 @@ enum err dml_find(struct session *session, const struct sql_name *name, struct a
         errinfo_hint(info, "Registered files are changed by what wrote them; tables of attached "
                            "catalogs and CREATE TEMP TABLE take rows.");
         return ERR_UNSUPPORTED;
-    }
-    if (!resolve_may_administer(session->who, relation)) {
-        return may_not(relation, info);
-    }
-    if (ret_resolved->effective.is_bound ||
-        ret_resolved->effective.column_count != relation->column_count) {
-        return refuse_partial(relation, info);
     }
     const struct lake_table *table = relation->lake;
     bool is_branch = table->travel.kind == TRAVEL_REF && ref_of(table) != NULL;
@@ -90,29 +95,98 @@ enum err dml_find(struct session *session, const struct sql_name *name, struct a
                            "\"%.*s\" is a tag of table \"%.*s\", which is not written to",
                            SLICE_ARGS(table->travel.ref), SLICE_ARGS(table->loaded.name.name));
     }
+    unsigned lacking = needed & ~resolve_writes(session->who, relation, &ret_resolved->effective);
+    if (lacking != 0) {
+        return may_not(relation, lacking, info);
+    }
     return ERR_OK;
 }
 
-enum err dml_columns(struct session *session, const struct sql_name *name, struct arena *arena,
-                     const struct relation_column **ret_columns, size_t *ret_count,
-                     struct errinfo *info)
+enum err dml_find(struct session *session, const struct sql_name *name, struct arena *arena,
+                  struct resolved *ret_resolved, struct errinfo *info)
+{
+    TRY(find_table(session, name, 0, arena, ret_resolved, info));
+    const struct relation *relation = ret_resolved->relation;
+    if (!resolve_may_administer(session->who, relation)) {
+        (void)errinfo_set(info, ERR_DENIED, NULL, "permission denied to change table \"%.*s\"",
+                          SLICE_ARGS(relation->name.name));
+        errinfo_hint(info, "Who attached its catalog, and administrators, may.");
+        return ERR_DENIED;
+    }
+    if (is_partial(ret_resolved)) {
+        (void)errinfo_set(info, ERR_DENIED, NULL,
+                          "table \"%.*s\" cannot be changed by somebody from whom some of it is "
+                          "hidden",
+                          SLICE_ARGS(relation->name.name));
+        errinfo_hint(info, "Who changes it has SELECT on all rows and columns, and no masks.");
+        return ERR_DENIED;
+    }
+    return ERR_OK;
+}
+
+enum err dml_columns(struct session *session, const struct sql_name *name, unsigned needed,
+                     struct arena *arena, const struct relation_column **ret_columns,
+                     size_t *ret_count, struct errinfo *info)
 {
     struct resolved resolved;
-    TRY(dml_find(session, name, arena, &resolved, info));
-    *ret_columns = resolved.relation->columns;
-    *ret_count = resolved.relation->column_count;
+    TRY(find_table(session, name, needed, arena, &resolved, info));
+    struct relation_column *columns =
+        arena_calloc(arena, resolved.effective.column_count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < resolved.effective.column_count; i++) {
+        columns[i] = *resolved.effective.columns[i].column;
+    }
+    *ret_columns = columns;
+    *ret_count = resolved.effective.column_count;
     return ERR_OK;
 }
 
-enum err dml_open(struct query *query, const struct sql_name *name, struct dml *dml,
-                  struct errinfo *info)
+static unsigned right_of(const struct statement_merge *clause)
+{
+    switch (clause->action) {
+    case MERGE_INSERT:
+        return PRIVILEGE_INSERT;
+    case MERGE_UPDATE:
+        return PRIVILEGE_UPDATE;
+    case MERGE_DELETE:
+        return PRIVILEGE_DELETE;
+    case MERGE_NOTHING:
+        break;
+    }
+    return 0;
+}
+
+unsigned dml_rights(const struct statement *statement)
+{
+    unsigned rights = 0;
+    if (statement->kind == STATEMENT_INSERT) {
+        return statement->is_overwrite ? PRIVILEGE_INSERT | PRIVILEGE_DELETE : PRIVILEGE_INSERT;
+    }
+    if (statement->kind != STATEMENT_MERGE) { /* else DELETE or TRUNCATE */
+        return statement->kind == STATEMENT_UPDATE ? PRIVILEGE_UPDATE : PRIVILEGE_DELETE;
+    }
+    for (size_t i = 0; i < statement->merge_count; i++) {
+        rights |= right_of(&statement->merges[i]);
+    }
+    return rights;
+}
+
+enum err dml_open(struct query *query, const struct sql_name *name, unsigned needed,
+                  bool replaces_all, struct dml *dml, struct errinfo *info)
 {
     struct resolved resolved;
     *dml = (struct dml){.query = query, .info = info};
     pthread_mutex_init(&dml->lock, NULL);
     pthread_mutex_init(&dml->finishing, NULL);
-    TRY(dml_find(query->session, name, query->arena, &resolved, info));
+    TRY(find_table(query->session, name, needed, query->arena, &resolved, info));
     const struct relation *relation = resolved.relation;
+    dml->is_partial = is_partial(&resolved);
+    dml->effective = resolved.effective;
+    if (dml->is_partial && replaces_all) {
+        return refuse_partial(relation, info);
+    }
     const struct lake_table *table = relation->lake;
     dml->relation = relation;
     dml->attached = table->attached;
@@ -284,6 +358,19 @@ void dml_stop(struct dml *dml)
     engine_query_close(engine);
 }
 
+/* That a column which is hidden from the person lacks a value is nothing that they may be told. */
+static void hide_column(const struct dml *dml, struct errinfo *info)
+{
+    const struct iceberg_type *root = &dml->write.schema->root;
+    for (size_t i = 0; info != NULL && dml->is_partial && i < root->field_count; i++) {
+        if (strcmp(info->sqlstate, "23502") == 0 && dml_is_hidden(dml, i)) {
+            (void)errinfo_set(info, info->code, "23502",
+                              "a row of table \"%.*s\" would lack a value", SLICE_ARGS(dml->name));
+            return;
+        }
+    }
+}
+
 /* The COPY of a plan's rows into the sinks of an access. */
 static enum err copy_rows(struct dml *dml, const struct access *access, const struct plan *plan,
                           struct errinfo *info)
@@ -301,6 +388,7 @@ static enum err copy_rows(struct dml *dml, const struct access *access, const st
     dml_stop(dml);
     if (err != ERR_OK) {
         query_clean_error(dml->query, false, info);
+        hide_column(dml, info);
     }
     return err;
 }
@@ -371,7 +459,10 @@ enum err dml_check_plan(const struct dml *dml, const struct plan *plan, struct e
 enum err dml_rewrite(struct dml *dml, struct slice select, struct errinfo *info)
 {
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    enum err err = plan_build_new(dml->query->session, NULL, select, &plan, info);
+    struct session *session = dml->query->session;
+    session->raw_uuid = dml->uuid; /* whatever is granted or denied meanwhile: no row is lost */
+    enum err err = plan_build_new(session, NULL, select, &plan, info);
+    session->raw_uuid = (struct slice){"", 0};
     if (err != ERR_OK && info != NULL) {
         info->position = 0;
     }

@@ -74,28 +74,63 @@ static enum err write_rows(struct dml *dml, struct temp_table *rows, struct erri
     }
     print_new_rows(dml, &text);
     TRY(buf_failed(&text) ? errinfo_nomem(info) : ERR_OK);
-    TRY(dml_plan_staged(dml->query->session, rows, buf_slice(&text), &plan, info));
+    struct session *session = dml->query->session;
+    session->raw_uuid = dml->uuid; /* whatever is granted or denied meanwhile: no row is lost */
+    enum err err = dml_plan_staged(session, rows, buf_slice(&text), &plan, info);
+    session->raw_uuid = (struct slice){"", 0};
+    TRY(err);
     return dml_rewrite_plan(dml, plan, info);
 }
 
-enum err dml_apply(struct dml *dml, const struct statement *statement, struct temp_table *rows,
-                   struct errinfo *info)
+enum err dml_apply(struct dml *dml, const struct statement *statement, struct temp_table *seen,
+                   struct temp_table *rows, struct errinfo *info)
 {
     struct lake_rows *victims CLEANUP(lake_rows_cleanup) = NULL;
     if (temp_table_rows(rows) == 0) {
-        return dml_return(dml, statement, rows, info);
+        return dml_return(dml, statement, seen, info);
     }
     TRY(lake_rows_open(&victims, info));
     TRY(dml_staged_victims(dml, rows, victims, info));
     TRY(dml_remove(dml, victims, info));
     dml->write.keeps_lineage = dml->metadata->format_version > 2 && lake_rows_count(victims) > 0;
     TRY(write_rows(dml, rows, info));
-    TRY(dml_return(dml, statement, rows, info));
+    TRY(dml_return(dml, statement, seen, info));
     dml->rows = temp_table_rows(rows);
     return dml_commit_rows(dml, info);
 }
 
 /* ---- UPDATE ---- */
+
+void dml_print_distinct(const struct dml *dml, const char *alias, struct buf *out)
+{
+    buf_printf(out, "DISTINCT ON (%s.", alias);
+    sql_quote_name(out, dml->target.file);
+    buf_printf(out, ", %s.", alias);
+    sql_quote_name(out, dml->target.pos);
+    buf_append_str(out, ") ");
+}
+
+static void print_as(const char *alias, struct slice name, struct slice kept, struct buf *out)
+{
+    if (alias == NULL) {
+        buf_append_str(out, "CAST(NULL AS BIGINT)");
+    } else {
+        buf_printf(out, "%s.", alias);
+        sql_quote_name(out, name);
+    }
+    buf_append_str(out, " AS ");
+    sql_quote_name(out, kept);
+}
+
+void dml_print_place(const struct dml *dml, const char *alias, int kind, struct buf *out)
+{
+    bool has_row = dml->metadata->format_version > 2 && kind != DML_DELETED;
+    print_as(alias, dml->target.file, dml->kept_file, out);
+    buf_append_str(out, ", ");
+    print_as(alias, dml->target.pos, dml->kept_pos, out);
+    buf_printf(out, ", %d AS m_kind, ", kind);
+    print_as(has_row ? alias : NULL, dml->target.row, dml->kept_row, out);
+}
 
 static enum err print_update(const struct dml *dml, const struct statement *statement,
                              const struct dml_values *values, struct dml_text *out,
@@ -108,14 +143,9 @@ static enum err print_update(const struct dml *dml, const struct statement *stat
     /* A row that several of FROM meet is changed once, by any of them. */
     buf_append_str(&out->sql, "SELECT ");
     if (statement->using_list.len > 0) {
-        buf_printf(&out->sql, "DISTINCT ON (%s._file, %s._pos) ", alias, alias);
+        dml_print_distinct(dml, alias, &out->sql);
     }
-    buf_printf(&out->sql, "%s._file AS m_file, %s._pos AS m_pos, %d AS m_kind, ", alias, alias,
-               (int)DML_UPDATED);
-    buf_printf(&out->sql,
-               dml->metadata->format_version > 2 ? "%s._row_id AS m_row"
-                                                 : "CAST(NULL AS BIGINT) AS m_row",
-               alias);
+    dml_print_place(dml, alias, dml->is_partial ? DML_UPDATED_BY : DML_UPDATED, &out->sql);
     for (size_t i = 0; i < root->field_count; i++) {
         if (lake_write_keeps(&root->fields[i])) {
             buf_append_str(&out->sql, ", ");
@@ -124,10 +154,7 @@ static enum err print_update(const struct dml *dml, const struct statement *stat
         }
     }
     buf_append_str(&out->sql, " FROM ");
-    dml_print_name(statement, &out->sql);
-    if (statement->alias.len > 0) { /* else columns may have all of the table's name before them */
-        buf_printf(&out->sql, " AS %s", alias);
-    }
+    dml_print_target(dml, statement, &out->sql);
     if (statement->using_list.len > 0) {
         buf_append_str(&out->sql, ", ");
         dml_text_part(out, statement->using_list);
@@ -147,14 +174,21 @@ static enum err update_rows(struct dml *dml, const struct statement *statement,
                                               statement->column_count, statement->types,
                                               statement->column_count};
     struct dml_values values = {.dml = dml, .set = &set, .alias = dml_alias(statement)};
+    struct temp_table *seen CLEANUP(temp_table_cleanup) = NULL;
     struct temp_table *rows CLEANUP(temp_table_cleanup) = NULL;
     struct dml_text text CLEANUP(dml_text_fini) = {0};
+    const bool *is_assigned;
     dml->reads_rows = "update";
     TRY(dml_check_names(dml, info));
+    TRY(dml_name_rows(dml, statement, info));
     TRY(dml_values_open(&values, info));
+    TRY(dml_values_assigned(&values, &is_assigned, info));
+    TRY(dml_check_assigned(dml, is_assigned, info));
     TRY(print_update(dml, statement, &values, &text, info));
-    TRY(dml_stage(dml, &text, &rows, info));
-    TRY(dml_apply(dml, statement, rows, info));
+    TRY(dml_stage(dml, &text, &seen, info));
+    TRY(dml_complete(dml, seen, &is_assigned, 1, &rows, info));
+    TRY(dml_check_rows(dml, rows, info));
+    TRY(dml_apply(dml, statement, seen, rows, info));
     return dml_tag(dml, temp_table_rows(rows), info);
 }
 

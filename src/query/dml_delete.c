@@ -28,11 +28,11 @@ void dml_print_from(const struct statement *statement, struct buf *out)
 }
 
 /* FROM t AS a, ... WHERE ... */
-static void print_where(const struct statement *statement, struct dml_text *out)
+static void print_where(const struct dml *dml, const struct statement *statement,
+                        struct dml_text *out)
 {
     buf_append_str(&out->sql, " FROM ");
-    dml_print_name(statement, &out->sql);
-    print_alias(statement, &out->sql);
+    dml_print_target(dml, statement, &out->sql);
     if (statement->using_list.len > 0) {
         buf_append_str(&out->sql, ", ");
         dml_text_part(out, statement->using_list);
@@ -45,13 +45,16 @@ static void print_where(const struct statement *statement, struct dml_text *out)
 }
 
 /* SELECT a._file, a._pos FROM t AS a, ... WHERE ... */
-static enum err print_victims(const struct statement *statement, struct dml_text *out,
-                              struct errinfo *info)
+static enum err print_victims(const struct dml *dml, const struct statement *statement,
+                              struct dml_text *out, struct errinfo *info)
 {
     struct buf name CLEANUP(buf_fini) = {0};
     sql_quote_name(&name, dml_alias(statement));
-    buf_printf(&out->sql, "SELECT %s._file, %s._pos", buf_cstr(&name), buf_cstr(&name));
-    print_where(statement, out);
+    buf_printf(&out->sql, "SELECT %s.", buf_cstr(&name));
+    sql_quote_name(&out->sql, dml->target.file);
+    buf_printf(&out->sql, ", %s.", buf_cstr(&name));
+    sql_quote_name(&out->sql, dml->target.pos);
+    print_where(dml, statement, out);
     return buf_failed(&name) || dml_text_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
@@ -83,8 +86,8 @@ static enum err find_victims(struct dml *dml, const struct statement *statement,
     struct query *query = dml->query;
     struct dml_text text CLEANUP(dml_text_fini) = {0};
     struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    TRY(print_victims(statement, &text, info));
-    enum err err = plan_build(query->session, query, buf_slice(&text.sql), &plan, info);
+    TRY(print_victims(dml, statement, &text, info));
+    enum err err = dml_plan_rows(dml, buf_slice(&text.sql), &plan, info);
     if (err == ERR_OK) {
         err = run_victims(dml, plan, rows, info);
     }
@@ -110,16 +113,8 @@ enum err dml_print_survivors(const struct dml *dml, struct buf *out, struct erri
     }
     buf_append_str(out, dml->write.keeps_lineage ? ", _row_id, _last_updated_sequence_number" : "");
     buf_append_str(out, " FROM ");
-    sql_quote_name(out, dml->catalog.name);
-    buf_append_char(out, '.');
-    sql_quote_name(out, dml->ns);
-    buf_append_char(out, '.');
-    struct buf name CLEANUP(buf_fini) = {0};
-    buf_append_slice(&name, dml->name);
-    buf_append_str(&name, dml->branch.len > 0 ? "$branch_" : "");
-    buf_append_slice(&name, dml->branch);
-    sql_quote_name(out, buf_slice(&name));
-    return buf_failed(&name) || buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
+    dml_print_stored(dml, out);
+    return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
 static enum err remove_rows(struct dml *dml, struct lake_rows *rows, struct errinfo *info)
@@ -138,8 +133,9 @@ static enum err delete_unseen(struct dml *dml, const struct statement *statement
                               struct errinfo *info)
 {
     struct lake_rows *rows CLEANUP(lake_rows_cleanup) = NULL;
-    bool is_done;
-    TRY(dml_remove_whole(dml, statement, &is_done, info));
+    bool is_done = false;
+    /* Who does not see all of a file does not delete all of it. */
+    TRY(dml->is_partial ? ERR_OK : dml_remove_whole(dml, statement, &is_done, info));
     if (is_done) { /* nobody reads a row of it */
         TRY(query_move(dml->query, QUERY_SECURED, info));
         TRY(dml_commit_rows(dml, info));
@@ -167,19 +163,17 @@ static enum err print_staged(const struct dml *dml, const struct statement *stat
     const char *alias = buf_cstr(&name);
     buf_append_str(&out->sql, "SELECT ");
     if (statement->using_list.len > 0) { /* a row that several of them meet goes once */
-        buf_printf(&out->sql, "DISTINCT ON (%s._file, %s._pos) ", alias, alias);
+        dml_print_distinct(dml, alias, &out->sql);
     }
-    buf_printf(&out->sql,
-               "%s._file AS m_file, %s._pos AS m_pos, %d AS m_kind, CAST(NULL AS BIGINT) AS m_row",
-               alias, alias, (int)DML_DELETED);
+    dml_print_place(dml, alias, DML_DELETED, &out->sql);
     for (size_t i = 0; i < root->field_count; i++) {
         if (lake_write_keeps(&root->fields[i])) {
-            buf_printf(&out->sql, ", %s.", alias);
-            sql_quote_name(&out->sql, root->fields[i].name);
+            buf_append_str(&out->sql, ", ");
+            TRY(dml_print_seen(dml, dml_alias(statement), i, &out->sql, info));
             buf_printf(&out->sql, " AS c%zu", i);
         }
     }
-    print_where(statement, out);
+    print_where(dml, statement, out);
     return buf_failed(&name) || dml_text_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
@@ -190,7 +184,7 @@ static enum err delete_seen(struct dml *dml, const struct statement *statement,
     struct dml_text text CLEANUP(dml_text_fini) = {0};
     TRY(print_staged(dml, statement, &text, info));
     TRY(dml_stage(dml, &text, &rows, info));
-    TRY(dml_apply(dml, statement, rows, info));
+    TRY(dml_apply(dml, statement, rows, rows, info));
     return dml_tag(dml, temp_table_rows(rows), info);
 }
 
@@ -199,6 +193,7 @@ static enum err delete_rows(struct dml *dml, const struct statement *statement,
 {
     dml->reads_rows = "delete";
     TRY(dml_check_names(dml, info));
+    TRY(dml_name_rows(dml, statement, info));
     return statement->returning.len > 0 ? delete_seen(dml, statement, info)
                                         : delete_unseen(dml, statement, info);
 }

@@ -67,7 +67,8 @@ static enum err find_column(const struct dml *dml, struct slice name, const size
 {
     const struct iceberg_type *root = &dml->write.schema->root;
     size_t at = 0;
-    while (at < root->field_count && !slice_equal_fold(root->fields[at].name, name)) {
+    while (at < root->field_count &&
+           (dml_is_hidden(dml, at) || !slice_equal_fold(root->fields[at].name, name))) {
         at++;
     }
     if (at == root->field_count) {
@@ -104,11 +105,32 @@ static enum err match_names(const struct dml *dml, const struct engine_column *f
     return ERR_OK;
 }
 
+static size_t shown_count(const struct dml *dml)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < dml->write.schema->root.field_count; i++) {
+        count += !dml_is_hidden(dml, i);
+    }
+    return count;
+}
+
+/* The field that is given a value at place `index` of a list without names. */
+static size_t shown_at(const struct dml *dml, size_t index)
+{
+    size_t at = 0;
+    for (; at < dml->write.schema->root.field_count; at++) {
+        if (!dml_is_hidden(dml, at) && index-- == 0) {
+            break;
+        }
+    }
+    return at;
+}
+
 static enum err match_columns(const struct dml *dml, const struct statement *statement,
                               size_t given, size_t **ret_from, struct errinfo *info)
 {
     size_t count = dml->write.schema->root.field_count;
-    size_t wanted = statement->column_count == 0 ? count : statement->column_count;
+    size_t wanted = statement->column_count == 0 ? shown_count(dml) : statement->column_count;
     size_t *from = arena_calloc(dml->query->arena, count + 1, sizeof(*from));
     if (from == NULL) {
         return errinfo_nomem(info);
@@ -118,8 +140,9 @@ static enum err match_columns(const struct dml *dml, const struct statement *sta
                            wanted);
     }
     bool is_in_order = statement->column_count == 0 && !statement->has_default_values;
-    for (size_t i = 0; i < count; i++) {
-        from[i] = is_in_order && i < given ? i : SIZE_MAX;
+    for (size_t i = 0, next = 0; i < count; i++) {
+        bool is_given = is_in_order && next < given && !dml_is_hidden(dml, i);
+        from[i] = is_given ? next++ : SIZE_MAX;
     }
     for (size_t i = 0; i < statement->column_count; i++) {
         size_t at;
@@ -145,16 +168,18 @@ static bool expand_default(void *context, size_t index, struct buf *out)
     const struct defaults *defaults = context;
     const struct statement *statement = defaults->statement;
     const struct iceberg_type *root = &defaults->dml->write.schema->root;
-    size_t at = statement->column_count == 0 ? index : root->field_count;
+    size_t at = statement->column_count == 0 ? shown_at(defaults->dml, index) : root->field_count;
     for (size_t i = 0; index < statement->column_count && i < root->field_count; i++) {
-        at = slice_equal_fold(root->fields[i].name, statement->columns[index]) ? i : at;
+        bool is_it = !dml_is_hidden(defaults->dml, i) &&
+                     slice_equal_fold(root->fields[i].name, statement->columns[index]);
+        at = is_it ? i : at;
     }
     struct errinfo ignored;
     return at < root->field_count && lake_write_keeps(&root->fields[at]) &&
            print_value(&root->fields[at], SIZE_MAX, false, out, &ignored) == ERR_OK;
 }
 
-/* ---- with RETURNING ---- */
+/* ---- with RETURNING, or to be looked at ---- */
 
 static enum err insert_seen(struct dml *dml, const struct statement *statement, struct slice select,
                             struct errinfo *info)
@@ -177,7 +202,8 @@ static enum err insert_seen(struct dml *dml, const struct statement *statement, 
     buf_append_slice(&text.sql, select);
     buf_append_str(&text.sql, ") AS n");
     TRY(dml_stage(dml, &text, &rows, info));
-    TRY(dml_apply(dml, statement, rows, info));
+    TRY(dml_check_rows(dml, rows, info));
+    TRY(dml_apply(dml, statement, rows, rows, info));
     return dml_tag(dml, temp_table_rows(rows), info);
 }
 
@@ -289,6 +315,7 @@ static enum err run_dml(struct dml *dml, const struct statement *statement, stru
     struct slice rows = SLICE("SELECT NULL"); /* DEFAULT VALUES */
     size_t count;
     size_t *from;
+    TRY(dml_check_insertable(dml, info));
     if (!statement->has_default_values) {
         TRY(change_expand_defaults(statement->query, expand_default, &defaults,
                                    query->session->warehouse->limits.statement_bytes_max,
@@ -301,7 +328,7 @@ static enum err run_dml(struct dml *dml, const struct statement *statement, stru
     if (statement->is_overwrite) {
         return overwrite(dml, statement, buf_slice(&text), info);
     }
-    if (statement->returning.len > 0) {
+    if (statement->returning.len > 0 || dml->is_partial) {
         return insert_seen(dml, statement, buf_slice(&text), info);
     }
     TRY(dml_write(dml, buf_slice(&text), info));
@@ -313,7 +340,9 @@ static enum err run_dml(struct dml *dml, const struct statement *statement, stru
 enum err dml_open_at(struct query *query, const struct statement *statement, struct dml *dml,
                      struct errinfo *info)
 {
-    enum err err = dml_open(query, &statement->name, dml, info);
+    bool replaces_all = statement->is_overwrite || statement->kind == STATEMENT_TRUNCATE;
+    enum err err =
+        dml_open(query, &statement->name, dml_rights(statement), replaces_all, dml, info);
     if (err != ERR_OK && err != ERR_NOMEM && info != NULL && info->position == 0) {
         errinfo_position(info, statement_position(query->statement, statement->name.name));
     }

@@ -4,6 +4,7 @@
 #include "catalog/iceberg_commit.h"
 #include "lake/write.h"
 #include "query/lake_int.h"
+#include "query/plan_int.h"
 #include "query/run_lake_int.h"
 
 #define DML_ORPHANS_NAMED 8 /* of the objects that a failure leaves behind */
@@ -18,10 +19,14 @@ struct dml {
     struct catalog_iceberg catalog; /* asked in the name of this statement */
     struct slice ns, name;          /* as the catalog has them */
     struct slice uuid;
-    const struct relation *relation;         /* NULL: the table is being made */
-    const struct iceberg_metadata *metadata; /* as it was loaded */
-    struct slice branch;                     /* that the statement changes; empty = main */
-    int64_t head_id;                         /* the branch's snapshot then; ICEBERG_NO_ID = none */
+    const struct relation *relation;            /* NULL: the table is being made */
+    struct policy_effective effective;          /* of the person, on it */
+    bool is_partial;                            /* some of it is hidden from them */
+    struct plan_target target;                  /* what a SELECT calls it, and where its rows are */
+    struct slice kept_file, kept_pos, kept_row; /* what the SELECT gives these as */
+    const struct iceberg_metadata *metadata;    /* as it was loaded */
+    struct slice branch;                        /* that the statement changes; empty = main */
+    int64_t head_id; /* the branch's snapshot then; ICEBERG_NO_ID = none */
     struct iceberg_io io;
     struct iceberg_output output;
     struct lake_write write;
@@ -58,21 +63,25 @@ struct dml {
 
 /* ---- dml.c: rows to files ---- */
 
-/* The columns of a table of a lake, for who may write it. Errors as of dml_open. */
-MUST_USE enum err dml_columns(struct session *session, const struct sql_name *name,
+/* The bits of PRIVILEGE_WRITE that the statement needs. */
+unsigned dml_rights(const struct statement *statement);
+/* The columns of a table of a lake that the person sees, for who has the rights. Errors as of
+ * dml_open. */
+MUST_USE enum err dml_columns(struct session *session, const struct sql_name *name, unsigned needed,
                               struct arena *arena, const struct relation_column **ret_columns,
                               size_t *ret_count, struct errinfo *info);
 
-/* The table of a lake that a statement changes, for who may: ERR_NOT_FOUND (42P01), ERR_DENIED. */
+/* The table of a lake whose shape or files a statement changes, for who administers it and sees all
+ * of it: ERR_NOT_FOUND (42P01), ERR_DENIED. */
 struct resolved;
 MUST_USE enum err dml_find(struct session *session, const struct sql_name *name,
                            struct arena *arena, struct resolved *ret_resolved,
                            struct errinfo *info);
 
-/* Finds the table that a statement changes, for who may. ERR_NOT_FOUND (42P01), ERR_DENIED,
- * ERR_UNSUPPORTED. */
-MUST_USE enum err dml_open(struct query *query, const struct sql_name *name, struct dml *dml,
-                           struct errinfo *info);
+/* Finds the table that a statement changes, for who has the rights `needed`; `replaces_all`: and
+ * sees all of it. ERR_NOT_FOUND (42P01), ERR_DENIED, ERR_UNSUPPORTED. */
+MUST_USE enum err dml_open(struct query *query, const struct sql_name *name, unsigned needed,
+                           bool replaces_all, struct dml *dml, struct errinfo *info);
 /* The same for a table that is not there yet, in a catalog of `attached`. */
 MUST_USE enum err dml_open_new(struct query *query, const struct attached *attached,
                                const struct sql_name *name, struct dml *dml, struct errinfo *info);
@@ -95,6 +104,13 @@ MUST_USE enum err dml_run(struct dml *dml, struct slice sql, struct errinfo *inf
 void dml_stop(struct dml *dml);
 /* Removes what was not committed. */
 void dml_close(struct dml *dml);
+
+/* ---- dml_partial.c ---- */
+
+/* "catalog"."namespace"."table", of the branch that is changed: for texts of ours. */
+void dml_print_stored(const struct dml *dml, struct buf *out);
+/* Whether field `index` of the table is not there for the person. */
+bool dml_is_hidden(const struct dml *dml, size_t index);
 
 /* ---- dml_commit.c ---- */
 

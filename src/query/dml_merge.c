@@ -14,6 +14,7 @@ struct merger {
     struct dml *dml;
     const struct statement *statement;
     struct dml_values *values; /* by clause */
+    const bool **assigned;     /* by clause, of UPDATE: which fields it gives values */
     struct slice source;       /* what the source is called */
     struct dml_text text;
     bool is_first; /* no part is there yet */
@@ -45,11 +46,30 @@ static enum err check_clauses(const struct statement *statement, struct errinfo 
     return ERR_OK;
 }
 
+/* All columns without their names are those that the person sees raw, if these are all. */
+static enum err check_named(const struct merger *m, const struct statement_merge *clause)
+{
+    const struct dml *dml = m->dml;
+    bool is_unnamed = clause->is_star || (clause->action == MERGE_INSERT && clause->set.count == 0);
+    for (size_t i = 0; is_unnamed && i < dml->write.schema->root.field_count; i++) {
+        if (dml_is_hidden(dml, i) || dml_is_masked(dml, i)) {
+            (void)errinfo_set(m->info, ERR_DENIED, NULL,
+                              "not all columns of table \"%.*s\" can be given values by you",
+                              SLICE_ARGS(dml->name));
+            errinfo_hint(m->info, "Name those that you see raw.");
+            return ERR_DENIED;
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err open_values(struct merger *m)
 {
     const struct statement *statement = m->statement;
     m->values = arena_calloc(m->dml->query->arena, statement->merge_count, sizeof(*m->values));
-    if (m->values == NULL) {
+    m->assigned =
+        arena_calloc(m->dml->query->arena, statement->merge_count + 1, sizeof(const bool *));
+    if (m->values == NULL || m->assigned == NULL) {
         return errinfo_nomem(m->info);
     }
     for (size_t i = 0; i < statement->merge_count; i++) {
@@ -59,7 +79,13 @@ static enum err open_values(struct merger *m)
             .set = &clause->set,
             .alias = clause->action == MERGE_INSERT ? (struct slice){"", 0} : dml_alias(statement),
             .star = clause->is_star ? m->source : (struct slice){"", 0}};
+        TRY(check_named(m, clause));
         TRY(dml_values_open(&m->values[i], m->info));
+        if (clause->action == MERGE_UPDATE) {
+            TRY(dml_values_assigned(&m->values[i], &m->assigned[i], m->info));
+            TRY(dml_check_assigned(m->dml, m->assigned[i], m->info));
+        }
+        TRY(clause->action == MERGE_INSERT ? dml_check_insertable(m->dml, m->info) : ERR_OK);
     }
     return ERR_OK;
 }
@@ -101,6 +127,7 @@ static void print_kind(struct merger *m, int when)
             buf_printf(sql, " WHEN %zu THEN %d", i + 1,
                        clause->action == MERGE_INSERT   ? (int)DML_INSERTED
                        : clause->action == MERGE_DELETE ? (int)DML_DELETED
+                       : m->dml->is_partial             ? (int)DML_UPDATED_BY + (int)i
                                                         : (int)DML_UPDATED);
         }
     }
@@ -118,9 +145,7 @@ static enum err print_value(struct merger *m, int when, size_t field)
         }
         buf_printf(sql, " WHEN %zu THEN ", i + 1);
         if (clause->action == MERGE_DELETE) { /* as it was, for RETURNING */
-            sql_quote_name(sql, dml_alias(m->statement));
-            buf_append_char(sql, '.');
-            sql_quote_name(sql, m->dml->write.schema->root.fields[field].name);
+            TRY(dml_print_seen(m->dml, dml_alias(m->statement), field, sql, m->info));
         } else {
             TRY(dml_values_print(&m->values[i], field, &m->text, m->info));
         }
@@ -131,9 +156,22 @@ static enum err print_value(struct merger *m, int when, size_t field)
 
 static void print_target(struct merger *m)
 {
-    dml_print_name(m->statement, &m->text.sql);
-    buf_append_str(&m->text.sql, " AS ");
-    sql_quote_name(&m->text.sql, dml_alias(m->statement));
+    dml_print_target(m->dml, m->statement, &m->text.sql);
+}
+
+/* ", <where the row is> AS ..."; without an alias: NULL. */
+static void print_place(struct merger *m, const char *alias, struct slice name, struct slice kept,
+                        const char *type)
+{
+    struct buf *sql = &m->text.sql;
+    if (alias == NULL) {
+        buf_printf(sql, ", CAST(NULL AS %s)", type);
+    } else {
+        buf_printf(sql, ", %s.", alias);
+        sql_quote_name(sql, name);
+    }
+    buf_append_str(sql, " AS ");
+    sql_quote_name(sql, kept);
 }
 
 static void print_source(struct merger *m)
@@ -160,6 +198,23 @@ static void print_from(struct merger *m, int when)
     buf_append_char(sql, ')');
 }
 
+static void print_outer(struct merger *m)
+{
+    const struct iceberg_type *root = &m->dml->write.schema->root;
+    const struct slice names[] = {m->dml->kept_file, m->dml->kept_pos, SLICE("m_kind"),
+                                  m->dml->kept_row};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        buf_append_str(&m->text.sql, i == 0 ? "SELECT " : ", ");
+        sql_quote_name(&m->text.sql, names[i]);
+    }
+    for (size_t i = 0; i < root->field_count; i++) {
+        if (lake_write_keeps(&root->fields[i])) {
+            buf_printf(&m->text.sql, ", c%zu", i);
+        }
+    }
+    buf_append_str(&m->text.sql, " FROM (SELECT ");
+}
+
 static enum err print_part(struct merger *m, int when)
 {
     const struct iceberg_type *root = &m->dml->write.schema->root;
@@ -172,20 +227,16 @@ static enum err print_part(struct merger *m, int when)
     sql_quote_name(&name, dml_alias(m->statement));
     buf_append_str(sql, m->is_first ? "" : " UNION ALL ");
     m->is_first = false;
-    buf_append_str(sql, "SELECT * EXCLUDE (\"moat choice\") FROM (SELECT ");
+    print_outer(m);
     print_choice(m, when);
-    if (has_row) {
-        buf_printf(sql, ", %s._file AS m_file, %s._pos AS m_pos, ", buf_cstr(&name),
-                   buf_cstr(&name));
-    } else {
-        buf_append_str(sql, ", CAST(NULL AS VARCHAR) AS m_file, CAST(NULL AS BIGINT) AS m_pos, ");
-    }
+    const struct dml *dml = m->dml;
+    const char *alias = has_row ? buf_cstr(&name) : NULL;
+    print_place(m, alias, dml->target.file, dml->kept_file, "VARCHAR");
+    print_place(m, alias, dml->target.pos, dml->kept_pos, "BIGINT");
+    buf_append_str(sql, ", ");
     print_kind(m, when);
-    if (has_row && m->dml->metadata->format_version > 2) {
-        buf_printf(sql, ", %s._row_id AS m_row", buf_cstr(&name));
-    } else {
-        buf_append_str(sql, ", CAST(NULL AS BIGINT) AS m_row");
-    }
+    print_place(m, dml->metadata->format_version > 2 ? alias : NULL, dml->target.row, dml->kept_row,
+                "BIGINT");
     for (size_t i = 0; i < root->field_count; i++) {
         TRY(lake_write_keeps(&root->fields[i]) ? print_value(m, when, i) : ERR_OK);
     }
@@ -216,9 +267,11 @@ static enum err merge_rows(struct dml *dml, const struct statement *statement, s
                        .source = statement->source_alias.len > 0 ? statement->source_alias
                                                                  : SLICE("moat source"),
                        .info = info};
+    struct temp_table *seen CLEANUP(temp_table_cleanup) = NULL;
     struct temp_table *rows CLEANUP(temp_table_cleanup) = NULL;
     dml->reads_rows = "merge";
     TRY(dml_check_names(dml, info));
+    TRY(dml_name_rows(dml, statement, info));
     if (slice_equal_fold(m.source, dml_alias(statement))) {
         return errinfo_set(info, ERR_INVALID, "42712",
                            "table name \"%.*s\" specified more than once", SLICE_ARGS(m.source));
@@ -231,11 +284,13 @@ static enum err merge_rows(struct dml *dml, const struct statement *statement, s
     }
     enum err err = print_merge(&m);
     if (err == ERR_OK) {
-        err = dml_stage(dml, &m.text, &rows, info);
+        err = dml_stage(dml, &m.text, &seen, info);
     }
     dml_text_fini(&m.text);
     TRY(err);
-    TRY(dml_apply(dml, statement, rows, info));
+    TRY(dml_complete(dml, seen, m.assigned, statement->merge_count, &rows, info));
+    TRY(dml_check_rows(dml, rows, info));
+    TRY(dml_apply(dml, statement, seen, rows, info));
     return dml_tag(dml, temp_table_rows(rows), info);
 }
 

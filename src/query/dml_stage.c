@@ -161,6 +161,28 @@ static enum err keep_rows(struct dml *dml, const struct temp_table *shape, const
     return temp_table_new(shape, false, file->row_count == 0 ? NULL : file, ret_rows, info);
 }
 
+enum err dml_stage_plan(struct dml *dml, const struct plan *plan, struct temp_table **ret_rows,
+                        struct errinfo *info)
+{
+    struct access *access CLEANUP(access_cleanup) = NULL;
+    struct temp_table shape;
+    TRY(shape_of(dml, &shape, info));
+    return keep_rows(dml, &shape, plan, &access, ret_rows, info);
+}
+
+/* From names that nobody could say to those of the shape. */
+static void print_renamed(const struct dml *dml, const struct temp_table *shape, struct buf *out)
+{
+    const struct slice names[] = {dml->kept_file, dml->kept_pos, SLICE("m_kind"), dml->kept_row};
+    for (size_t i = 0; i < shape->column_count; i++) {
+        buf_append_str(out, i == 0 ? "SELECT " : ", ");
+        sql_quote_name(out, i < ARRAY_COUNT(names) ? names[i] : shape->columns[i].name);
+        buf_append_str(out, " AS ");
+        sql_quote_name(out, shape->columns[i].name);
+    }
+    buf_append_str(out, " FROM (");
+}
+
 enum err dml_stage(struct dml *dml, const struct dml_text *text, struct temp_table **ret_rows,
                    struct errinfo *info)
 {
@@ -171,16 +193,21 @@ enum err dml_stage(struct dml *dml, const struct dml_text *text, struct temp_tab
     TRY(dml_text_failed(text) ? errinfo_nomem(info) : shape_of(dml, &shape, info));
     print_kept(&shape, &whole.sql);
     buf_append_str(&whole.sql, " FROM (");
+    if (dml->is_partial && dml->target.table.len > 0) {
+        print_renamed(dml, &shape, &whole.sql);
+    }
     size_t shift = whole.sql.len;
     buf_append_slice(&whole.sql, buf_slice(&text->sql));
     buf_append_str(&whole.sql, "\n) AS \"moat rows\"");
+    buf_append_str(&whole.sql,
+                   dml->is_partial && dml->target.table.len > 0 ? ") AS \"moat named\"" : "");
     buf_append_slice(&whole.parts, buf_slice(&text->parts));
     TRY(dml_text_failed(&whole) ? errinfo_nomem(info) : ERR_OK);
     struct dml_part *parts = (void *)whole.parts.ptr;
     for (size_t i = 0; i < whole.parts.len / sizeof(*parts); i++) {
         parts[i].at += shift;
     }
-    enum err err = plan_build(query->session, query, buf_slice(&whole.sql), &plan, info);
+    enum err err = dml_plan_rows(dml, buf_slice(&whole.sql), &plan, info);
     if (err == ERR_OK && dml->reads_rows != NULL) {
         err = dml_check_plan(dml, plan, info);
     }
@@ -202,17 +229,15 @@ enum err dml_stage(struct dml *dml, const struct dml_text *text, struct temp_tab
 static enum err plan_over(struct session *session, struct temp_table *rows, struct slice text,
                           struct plan **ret_plan, struct errinfo *info)
 {
-    const struct sql_name name = {.schema = SLICE(TEMP_SCHEMA), .name = rows->name};
-    struct temp_table *now CLEANUP(temp_table_cleanup) = NULL;
-    struct plan *plan CLEANUP(plan_cleanup) = NULL;
-    struct temp_table *found = session_temp(session, &name);
-    now = found == NULL ? NULL : temp_table_ref(found);
-    TRY(session_set_temp(session, rows->name, rows, info));
-    enum err err = plan_build_new(session, NULL, text, &plan, info);
-    TRY(err);
-    TRY(session_set_temp(session, rows->name, now, info));
-    *ret_plan = TAKE(plan);
-    return ERR_OK;
+    struct temp_set *before = temp_set_ref(session_temp_set(session));
+    enum err err = session_set_temp(session, rows->name, rows, info);
+    if (err == ERR_OK) {
+        err = plan_build_new(session, NULL, text, ret_plan, info);
+    }
+    /* Whatever came of it: no statement of the person's may find these rows. */
+    session_restore_temps(session, before);
+    temp_set_unref(before);
+    return err;
 }
 
 enum err dml_plan_staged(struct session *session, struct temp_table *rows, struct slice text,
@@ -295,10 +320,16 @@ enum err dml_staged_victims(struct dml *dml, struct temp_table *rows, struct lak
 static void print_named(const struct dml *dml, struct slice alias, struct buf *out)
 {
     const struct iceberg_type *root = &dml->write.schema->root;
-    buf_append_str(out, " FROM (SELECT ");
+    const char *before = " FROM (SELECT ";
     for (size_t i = 0; i < root->field_count; i++) {
-        buf_append_str(out, i == 0 ? "" : ", ");
-        if (lake_write_keeps(&root->fields[i])) {
+        if (dml_is_hidden(dml, i)) {
+            continue;
+        }
+        buf_append_str(out, before);
+        before = ", ";
+        if (lake_write_keeps(&root->fields[i]) && dml_is_masked(dml, i)) {
+            buf_printf(out, "CASE WHEN m_kind <> %d THEN c%zu END AS ", (int)DML_INSERTED, i);
+        } else if (lake_write_keeps(&root->fields[i])) {
             buf_printf(out, "c%zu AS ", i);
         } else {
             buf_append_str(out, "NULL AS ");

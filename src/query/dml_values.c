@@ -51,8 +51,13 @@ static enum err add_step(const struct dml_values *values, struct slice name, str
         return ERR_INVALID;
     }
     size_t field = find_field(type, name);
-    if (field == type->field_count || !lake_write_keeps(&type->fields[field])) {
+    bool is_root = target->count == 0;
+    if (field == type->field_count || !lake_write_keeps(&type->fields[field]) ||
+        (is_root && dml_is_hidden(values->dml, field))) {
         return no_column(values, name, at, info);
+    }
+    if (is_root && values->alias.len > 0 && dml_is_masked(values->dml, field)) {
+        return dml_refuse_masked(values->dml, field, info);
     }
     target->steps[target->count++] = field;
     return ERR_OK;
@@ -131,6 +136,25 @@ enum err dml_values_open(struct dml_values *values, struct errinfo *info)
                ? ERR_OK
                : errinfo_set(info, ERR_SYNTAX, NULL, "INSERT has %zu values for %zu columns",
                              values->set->value_count, room);
+}
+
+enum err dml_values_assigned(const struct dml_values *values, const bool **ret_assigned,
+                             struct errinfo *info)
+{
+    const struct dml *dml = values->dml;
+    size_t count = dml->write.schema->root.field_count;
+    bool *assigned = arena_calloc(dml->query->arena, count + 1, sizeof(*assigned));
+    if (assigned == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < values->set->count; i++) {
+        assigned[values->targets[i].steps[0]] = true;
+    }
+    for (size_t i = 0; values->star.len > 0 && i < count; i++) {
+        assigned[i] = true;
+    }
+    *ret_assigned = assigned;
+    return ERR_OK;
 }
 
 /* ---- values ---- */
@@ -233,7 +257,9 @@ enum err dml_values_print(const struct dml_values *values, size_t index, struct 
         return print_cast_end(field, out, info);
     }
     if (values->alias.len > 0) {
-        return print_field(values, field, &target, out, info);
+        return dml_is_hidden(values->dml, index)
+                   ? dml_print_seen(values->dml, values->alias, index, &out->sql, info)
+                   : print_field(values, field, &target, out, info);
     }
     size_t found = find_assignment(values, &target, &is_inside);
     if (values->set->count == 0 && index < values->set->value_count) {

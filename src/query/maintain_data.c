@@ -291,7 +291,7 @@ static enum err pack(struct packing *p)
     struct ddl_change change = {
         .operation = "rewrite-data-files", .build = build, .undo = undo, .context = p};
     bool is_changed;
-    TRY(dml_open(p->call->query, &name, p->dml, p->info));
+    TRY(dml_open(p->call->query, &name, PRIVILEGE_WRITE, true, p->dml, p->info));
     if (p->dml->metadata->current_snapshot_id != p->snapshot_id) {
         return errinfo_set(p->info, ERR_BUSY, "40001",
                            "somebody else has changed table \"%.*s\" since it was read",

@@ -259,7 +259,9 @@ static enum err load_temp(struct builder *b, const struct temp_table *temp, stru
     }
     b->plan->is_cacheable = false;
     TRY(temp_table_relation(temp, b->arena, out->relation, info));
-    return resolve_give_all(out->relation, b->arena, &out->effective, info);
+    return b->session->staged == NULL
+               ? resolve_give_all(out->relation, b->arena, &out->effective, info)
+               : plan_bind_staged(b, out, info);
 }
 
 /* A view means the same in whatever schema who asks is: they could have put a table of their own
@@ -313,6 +315,11 @@ static enum err resolve_reference(struct builder *b, const struct plan_node *nod
             return ERR_DENIED;
         }
         return load_path(b, node, reference, out, info);
+    }
+    if (plan_is_target(b, node, reference)) {
+        const struct sql_name *name = &b->session->target->name;
+        TRY(resolve_version(b->session, node->who, name, NULL, b->arena, out, info));
+        return plan_add_target(b, node, out, info);
     }
     struct lake_travel travel;
     TRY(plan_read_travel(b, reference, &travel, info));

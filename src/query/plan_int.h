@@ -42,6 +42,23 @@ struct plan_node {
     size_t ref_count;
 };
 
+/* A table's filter, for staged rows of it: which column of the table each of theirs is. */
+struct plan_staged {
+    struct slice filter;
+    const uint32_t *ids;
+    size_t id_count;
+};
+
+/* The table whose rows a statement changes, for somebody from whom some of it is hidden. Where a
+ * row is tells of rows beside it, so nothing of the person's own may say these names: they are made
+ * anew for each statement. */
+struct plan_target {
+    struct slice table; /* what our text calls it */
+    struct sql_name name;
+    struct slice alias; /* the person's */
+    struct slice file, pos, row;
+};
+
 struct builder {
     struct session *session;
     struct arena *arena;
@@ -98,6 +115,15 @@ typedef bool (*plan_uses_fn)(const void *used, struct slice name);
 MUST_USE enum err plan_add_virtual(struct builder *b, struct plan_node *node, size_t index,
                                    plan_uses_fn uses, const void *used, struct resolved *resolved,
                                    struct errinfo *info);
+
+/* The same for plan_target: its columns, whatever the person sees of the table. ERR_UNSUPPORTED
+ * where the person's text could say all columns of the table without naming them. */
+MUST_USE enum err plan_add_target(struct builder *b, const struct plan_node *node,
+                                  struct resolved *resolved, struct errinfo *info);
+bool plan_is_target(const struct builder *b, const struct plan_node *node,
+                    const struct sql_reference *reference);
+/* Puts the filter of plan_staged on a relation of staged rows. */
+MUST_USE enum err plan_bind_staged(struct builder *b, struct resolved *out, struct errinfo *info);
 
 /* ---- policy_tables.c ---- */
 

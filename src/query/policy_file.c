@@ -77,46 +77,90 @@ static enum err bind_rule_masks(struct session *session, const struct policy_rul
     return ERR_OK;
 }
 
-static enum err bind_rule(struct session *session, const struct policy_rule *rule,
-                          struct arena *arena, struct grant *out, struct slice *ret_text,
-                          struct errinfo *info)
+/* As the store keeps it: SELECT, and rights to write, each by itself. */
+static enum err bind_part(struct session *session, const struct policy_rule *rule,
+                          const struct relation *relation, unsigned privileges, struct arena *arena,
+                          struct bound_set *set, struct errinfo *info)
 {
-    struct relation *relation = arena_calloc(arena, 1, sizeof(*relation));
-    if (relation == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(resolve_for_admin(session, &rule->object, arena, relation, info));
+    struct grant *out = &set->grants[set->count];
     *out = (struct grant){
         .effect = rule->effect,
-        .privileges = PRIVILEGE_SELECT,
+        .privileges = privileges,
+        .all_columns = true,
         .grantee_kind = rule->grantee_is_role ? GRANTEE_ROLE : GRANTEE_USER,
         .grantee = rule->grantee,
         .object_uuid = relation->uuid,
     };
-    TRY(bind_rule_columns(rule, relation, arena, out, info));
-    TRY(bind_rule_masks(session, rule, relation, arena, out, info));
-    if (rule->rows.len > 0) {
+    if (privileges == PRIVILEGE_SELECT) {
+        TRY(bind_rule_columns(rule, relation, arena, out, info));
+        TRY(bind_rule_masks(session, rule, relation, arena, out, info));
+    }
+    if (privileges == PRIVILEGE_SELECT && rule->rows.len > 0) {
         TRY(bind_expression(session, relation, NULL, rule->rows, 0, arena, &out->rows, info));
     }
-    return print_grant(session, out, relation, arena, ret_text, info);
+    return print_grant(session, out, relation, arena, &set->texts[set->count++], info);
+}
+
+static enum err bind_rule(struct session *session, const struct policy_rule *rule,
+                          struct arena *arena, struct bound_set *set, struct errinfo *info)
+{
+    struct relation *relation = arena_calloc(arena, 1, sizeof(*relation));
+    unsigned writes = rule->privileges & PRIVILEGE_WRITE;
+    if (relation == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(resolve_for_admin(session, &rule->object, arena, relation, info));
+    TRY(grant_check_object(relation, rule->privileges, info));
+    if ((rule->privileges & PRIVILEGE_SELECT) != 0) {
+        TRY(bind_part(session, rule, relation, PRIVILEGE_SELECT, arena, set, info));
+    }
+    return writes == 0 ? ERR_OK : bind_part(session, rule, relation, writes, arena, set, info);
 }
 
 static enum err bind_file(struct session *session, const struct policy_file *file, const char *path,
                           struct arena *arena, struct bound_set *out, struct errinfo *info)
 {
-    out->grants = arena_calloc(arena, file->rule_count + 1, sizeof(*out->grants));
-    out->texts = arena_calloc(arena, file->rule_count + 1, sizeof(*out->texts));
+    out->grants = arena_calloc(arena, 2 * file->rule_count + 1, sizeof(*out->grants));
+    out->texts = arena_calloc(arena, 2 * file->rule_count + 1, sizeof(*out->texts));
     if (out->grants == NULL || out->texts == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < file->rule_count; i++) {
-        enum err err =
-            bind_rule(session, &file->rules[i], arena, &out->grants[i], &out->texts[i], info);
+        enum err err = bind_rule(session, &file->rules[i], arena, out, info);
         if (err != ERR_OK) {
             return at_line(path, file->rules[i].line, err, info);
         }
     }
-    out->count = file->rule_count;
+    return ERR_OK;
+}
+
+/* The relation that a stored grant is on; NULL: gone, or none (a schema). */
+static enum err find_granted(const struct system_relation *relations, size_t relation_count,
+                             const struct catalog_visible *visible, size_t visible_count,
+                             struct slice uuid, struct arena *arena,
+                             const struct relation **ret_relation, struct errinfo *info)
+{
+    const struct relation *relation = NULL;
+    for (size_t i = 0; i < relation_count; i++) {
+        if (slice_equal(relations[i].relation.uuid, uuid)) {
+            relation = &relations[i].relation;
+        }
+    }
+    for (size_t i = 0; i < visible_count; i++) {
+        if (slice_equal(visible[i].relation->uuid, uuid)) {
+            relation = visible[i].relation;
+        }
+    }
+    const struct sql_name *name;
+    for (size_t s = 0; relation == NULL && (name = catalog_system_at(s)) != NULL; s++) {
+        struct relation *made = arena_calloc(arena, 1, sizeof(*made));
+        if (made == NULL) {
+            return errinfo_nomem(info);
+        }
+        TRY(catalog_system_load(name, NULL, arena, made, info));
+        relation = slice_equal(made->uuid, uuid) ? made : NULL;
+    }
+    *ret_relation = relation;
     return ERR_OK;
 }
 
@@ -126,31 +170,21 @@ static enum err load_present(struct session *session, struct arena *arena, struc
 {
     struct system *system = session->warehouse->system;
     struct system_relation *relations;
-    size_t relation_count;
+    struct catalog_visible *visible; /* tables of attached catalogs, which the store has not */
+    size_t relation_count, visible_count;
     TRY(system_grants(system, session->who, (struct slice){"", 0}, arena, &out->grants, &out->count,
                       info));
     TRY(system_relations(system, session->who, arena, &relations, &relation_count, info));
+    TRY(resolve_visible(session, session->who, arena, &visible, &visible_count, info));
     out->texts = arena_calloc(arena, out->count + 1, sizeof(*out->texts));
     if (out->texts == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < out->count; i++) {
-        const struct relation *relation = NULL;
-        for (size_t r = 0; r < relation_count; r++) {
-            if (slice_equal(relations[r].relation.uuid, out->grants[i].object_uuid)) {
-                relation = &relations[r].relation;
-            }
-        }
-        const struct sql_name *name;
-        for (size_t s = 0; relation == NULL && (name = catalog_system_at(s)) != NULL; s++) {
-            struct relation *made = arena_calloc(arena, 1, sizeof(*made));
-            if (made == NULL) {
-                return errinfo_nomem(info);
-            }
-            TRY(catalog_system_load(name, NULL, arena, made, info));
-            relation = slice_equal(made->uuid, out->grants[i].object_uuid) ? made : NULL;
-        }
-        if (relation != NULL && (out->grants[i].privileges & PRIVILEGE_SELECT) != 0) {
+        const struct relation *relation;
+        TRY(find_granted(relations, relation_count, visible, visible_count,
+                         out->grants[i].object_uuid, arena, &relation, info));
+        if (relation != NULL) {
             TRY(print_grant(session, &out->grants[i], relation, arena, &out->texts[i], info));
         }
     }

@@ -28,6 +28,9 @@ MUST_USE enum err print_expression(struct session *session, struct slice express
                                    const struct relation *relation, struct arena *arena,
                                    struct slice *ret_text, struct errinfo *info);
 
+/* ERR_INVALID (0LP01) for rights to write what takes no rows. */
+MUST_USE enum err grant_check_object(const struct relation *relation, unsigned privileges,
+                                     struct errinfo *info);
 /* Binds one filter (`column` NULL) or mask to its stored form in `arena`. `position` is where the
  * expression starts in the statement (1-based; 0 = unknown), added to error positions. */
 MUST_USE enum err bind_expression(struct session *session, const struct relation *relation,

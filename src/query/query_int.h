@@ -87,6 +87,9 @@ struct session {
     struct workspace *workspace; /* shared with forks */
     struct resolve_memo *memo;   /* while a statement is planned, in its arena */
     struct arena *memo_arena;
+    const struct plan_target *target; /* while a statement's changed rows are asked for; or NULL */
+    struct slice raw_uuid; /* while rows of this table are planned to be written again; or empty */
+    const struct plan_staged *staged;    /* while staged rows are counted under a table's filter */
     const struct resolve_wanted *wanted; /* what the statement can be about; NULL: anything */
     struct rest_ahead *ahead;            /* tables on their way while names are resolved; or NULL */
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */

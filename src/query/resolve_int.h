@@ -48,6 +48,10 @@ MUST_USE enum err resolve_give_all(const struct relation *relation, struct arena
                                    struct policy_effective *ret_effective, struct errinfo *info);
 bool resolve_may_administer(const struct identity *who, const struct relation *relation);
 bool resolve_is_admin(const struct identity *who);
+/* Which of PRIVILEGE_WRITE `who` has, being shown the relation: what grants give, and all to who
+ * administers it; less what is denied. 0 for what takes no rows. */
+unsigned resolve_writes(const struct identity *who, const struct relation *relation,
+                        const struct policy_effective *effective);
 /* The schemas that Moat itself fills: the same in every catalog. */
 bool resolve_is_own_schema(struct slice schema);
 /* Is a relation of pg_catalog called so? They are found behind the search path. */

@@ -42,6 +42,37 @@ static enum err find_object(struct query *query, const struct statement *stateme
     return ERR_OK;
 }
 
+enum err grant_check_object(const struct relation *relation, unsigned privileges,
+                            struct errinfo *info)
+{
+    bool is_written = relation->kind == RELATION_TABLE && relation->lake != NULL;
+    if (is_written || (privileges & PRIVILEGE_WRITE) == 0) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_INVALID, "0LP01",
+                      "\"%.*s\" takes no rows: it can be granted SELECT",
+                      SLICE_ARGS(relation->name.name));
+    errinfo_hint(info, "INSERT, UPDATE and DELETE are granted on tables of attached catalogs.");
+    return ERR_INVALID;
+}
+
+/* What ALL is of the object. */
+static enum err pick_privileges(const struct statement_grant *grant,
+                                const struct relation *relation, unsigned *ret_privileges,
+                                struct errinfo *info)
+{
+    bool is_schema = grant->object_kind == OBJECT_SCHEMA;
+    *ret_privileges = grant->privileges;
+    if (grant->privileges != PRIVILEGE_ALL) {
+        return is_schema ? ERR_OK : grant_check_object(relation, grant->privileges, info);
+    }
+    *ret_privileges = is_schema ? (unsigned)PRIVILEGE_CREATE
+                      : grant_check_object(relation, PRIVILEGE_WRITE, NULL) == ERR_OK
+                          ? (unsigned)PRIVILEGE_SELECT | PRIVILEGE_WRITE
+                          : (unsigned)PRIVILEGE_SELECT;
+    return ERR_OK;
+}
+
 static enum err bind_columns(struct query *query, const struct statement_grant *from,
                              const struct relation *relation, const uint32_t **ret_ids,
                              struct errinfo *info)
@@ -104,12 +135,12 @@ enum err run_grant(struct query *query, const struct statement *statement, struc
     struct relation relation = {0};
     struct grant grant = {
         .effect = from->is_deny ? GRANT_DENY : GRANT_ALLOW,
-        .privileges = from->privileges,
         .grantee = from->grantee,
         .all_columns = from->column_count == 0,
         .column_count = from->column_count,
     };
     TRY(find_object(query, statement, &relation, &grant.object_uuid, info));
+    TRY(pick_privileges(from, &relation, &grant.privileges, info));
     if (from->object_kind == OBJECT_SCHEMA &&
         (from->column_count > 0 || from->rows.len > 0 || from->mask_count > 0)) {
         return errinfo_set(info, ERR_INVALID, NULL,
@@ -147,18 +178,20 @@ enum err run_revoke(struct query *query, const struct statement *statement, stru
     const struct statement_grant *from = &statement->grant;
     struct relation relation = {0};
     struct slice uuid;
+    unsigned privileges;
     enum grantee_kind kind;
     const uint32_t *ids;
     size_t count;
     TRY(find_object(query, statement, &relation, &uuid, info));
+    TRY(pick_privileges(from, &relation, &privileges, info));
     TRY(find_grantee(query->session, from->grantee, from->grantee_kind_given, from->grantee_is_role,
                      query->arena, &kind, info));
     TRY(bind_columns(query, from, &relation, &ids, info));
     struct system *store;
     TRY(session_store_to_change(query->session, &store, info));
     TRY(system_grant_revoke(store, query->session->who, from->is_deny ? GRANT_DENY : GRANT_ALLOW,
-                            from->privileges, kind, from->grantee, uuid, from->column_count == 0,
-                            ids, from->column_count, &count, info));
+                            privileges, kind, from->grantee, uuid, from->column_count == 0, ids,
+                            from->column_count, &count, info));
     (void)snprintf(query->notice, sizeof(query->notice), "%zu grant%s changed", count,
                    count == 1 ? "" : "s");
     return ERR_OK;

@@ -357,6 +357,7 @@ static enum err effective_for(struct query *query, const struct statement *state
         return errinfo_nomem(info);
     }
     TRY(policy_effective(who, ret_relation, grants, count, query->arena, ret_effective, info));
+    ret_effective->writes = resolve_writes(who, ret_relation, ret_effective);
     /* What a catalog restricts, it restricts for who asked it. */
     bool is_own = slice_equal(identity_subject(who), identity_subject(session->who));
     return is_own ? lake_restrict(ret_relation, query->arena, ret_effective, info) : ERR_OK;
@@ -429,6 +430,16 @@ static enum err show_effective(struct query *query, const struct statement *stat
     struct buf lines CLEANUP(buf_fini) = {0};
     TRY(effective_for(query, statement, &relation, &effective, &subject, info));
     TRY(write_policy(query, &relation, &effective, &lines, info));
+    if (effective.writes != 0) {
+        struct buf writes CLEANUP(buf_fini) = {0};
+        buf_append_str(&writes, "{\"part\":\"writes\",\"name\":");
+        json_write_string(&writes, relation.name.name);
+        buf_append_str(&writes, ",\"access\":\"");
+        policy_print_privileges(effective.writes, &writes);
+        buf_append_str(&writes, "\",\"expression\":null}\n");
+        buf_append_slice(&lines, buf_slice(&writes));
+        lines.failed = lines.failed || buf_failed(&writes);
+    }
     static const struct relation_column columns[] = {
         {1, {"part", 4}, {"part", 4}, {"VARCHAR", 7}},
         {2, {"name", 4}, {"name", 4}, {"VARCHAR", 7}},
@@ -447,24 +458,30 @@ enum err run_check_access(struct query *query, const struct statement *statement
     struct buf lines CLEANUP(buf_fini) = {0};
     TRY(effective_for(query, statement, &relation, &effective, &subject, info));
     bool is_allowed = effective.is_visible && !effective.is_refused;
+    struct buf writes CLEANUP(buf_fini) = {0};
+    policy_print_privileges(effective.writes, &writes);
     size_t masked = 0;
     for (size_t i = 0; i < effective.column_count; i++) {
         masked += effective.columns[i].is_masked;
     }
     buf_append_str(&lines, "{\"user\":");
     json_write_string(&lines, subject);
-    buf_printf(&lines, ",\"allowed\":%s,\"rows\":\"%s\",\"columns\":%zu,\"masked\":%zu}\n",
-               is_allowed ? "true" : "false",
-               !is_allowed                ? "none"
-               : effective.filter.len > 0 ? "filtered"
-                                          : "all",
-               is_allowed ? effective.column_count : 0, is_allowed ? masked : 0);
+    buf_printf(
+        &lines,
+        ",\"allowed\":%s,\"rows\":\"%s\",\"columns\":%zu,\"masked\":%zu,\"writes\":\"%s\"}\n",
+        is_allowed ? "true" : "false",
+        !is_allowed                ? "none"
+        : effective.filter.len > 0 ? "filtered"
+                                   : "all",
+        is_allowed ? effective.column_count : 0, is_allowed ? masked : 0,
+        writes.len > 0 ? buf_cstr(&writes) : "none");
     static const struct relation_column columns[] = {
         {1, {"user", 4}, {"user", 4}, {"VARCHAR", 7}},
         {2, {"allowed", 7}, {"allowed", 7}, {"BOOLEAN", 7}},
         {3, {"rows", 4}, {"rows", 4}, {"VARCHAR", 7}},
         {4, {"columns", 7}, {"columns", 7}, {"BIGINT", 6}},
         {5, {"masked", 6}, {"masked", 6}, {"BIGINT", 6}},
+        {6, {"writes", 6}, {"writes", 6}, {"VARCHAR", 7}},
     };
     return run_lines(query, columns, ARRAY_COUNT(columns), &lines, info);
 }

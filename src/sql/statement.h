@@ -98,7 +98,7 @@ struct statement_mask {
 
 struct statement_grant {
     bool is_deny;
-    unsigned privileges; /* enum privilege bits of system.h: 1 SELECT, 2 CREATE, 3 ALL */
+    unsigned privileges; /* enum privilege bits of system.h; all of them: ALL */
     const struct slice *columns;
     size_t column_count;          /* 0: all */
     enum object_kind object_kind; /* OBJECT_TABLE (also views) or OBJECT_SCHEMA */

@@ -4,27 +4,50 @@
 
 #define MASKS_MAX 10000
 
+#define ON_TABLES (1u | 4 | 8 | 16)
+#define ON_SCHEMAS 2u
+#define ALL_PRIVILEGES 31u
+
+static const struct {
+    const char *word;
+    unsigned bits;
+} privilege_words[] = {{"select", 1},  {"create", 2},  {"insert", 4},          {"update", 8},
+                       {"delete", 16}, {"modify", 28}, {"all", ALL_PRIVILEGES}};
+
 static enum err parse_privilege(struct cursor *c, struct statement_grant *g)
 {
-    bool taken;
-    TRY(cursor_accept(c, "select", &taken));
-    if (taken) {
-        g->privileges |= 1;
-        return token_is_operator(&c->token, "(")
-                   ? cursor_name_list(c, &g->columns, &g->column_count)
-                   : ERR_OK;
+    for (size_t i = 0; i < ARRAY_COUNT(privilege_words); i++) {
+        bool taken;
+        TRY(cursor_accept(c, privilege_words[i].word, &taken));
+        if (!taken) {
+            continue;
+        }
+        unsigned bits = privilege_words[i].bits;
+        bool has_columns = token_is_operator(&c->token, "(");
+        g->privileges |= bits;
+        if (has_columns && (bits & ON_TABLES) != 0 && bits != 1) {
+            (void)errinfo_set(c->info, ERR_SYNTAX, NULL, "only SELECT is granted on columns");
+            errinfo_position(c->info, c->token.offset + 1);
+            errinfo_hint(c->info, "Who writes gives values to the columns that SELECT shows raw.");
+            return ERR_SYNTAX;
+        }
+        if (bits == ALL_PRIVILEGES) {
+            return cursor_accept(c, "privileges", &taken);
+        }
+        return has_columns && bits == 1 ? cursor_name_list(c, &g->columns, &g->column_count)
+                                        : ERR_OK;
     }
-    TRY(cursor_accept(c, "create", &taken));
-    if (taken) {
-        g->privileges |= 2;
-        return ERR_OK;
+    return cursor_expected(c, "SELECT, INSERT, UPDATE, DELETE, MODIFY, CREATE or ALL");
+}
+
+static enum err parse_privileges(struct cursor *c, struct statement_grant *g)
+{
+    bool has_more = true;
+    while (has_more) {
+        TRY(parse_privilege(c, g));
+        TRY(cursor_accept_operator(c, ",", &has_more));
     }
-    TRY(cursor_accept(c, "all", &taken));
-    if (!taken) {
-        return cursor_expected(c, "SELECT, CREATE or ALL");
-    }
-    g->privileges |= 3;
-    return cursor_accept(c, "privileges", &taken);
+    return ERR_OK;
 }
 
 static enum err parse_object(struct cursor *c, struct statement_grant *g)
@@ -38,12 +61,11 @@ static enum err parse_object(struct cursor *c, struct statement_grant *g)
         TRY(taken ? ERR_OK : cursor_accept(c, "view", &taken));
     }
     TRY(cursor_name(c, &g->object));
-    if (g->privileges == 3) { /* ALL is all that the object can be granted */
-        g->privileges = g->object_kind == OBJECT_SCHEMA ? 2 : 1;
-    }
-    if (g->object_kind == OBJECT_SCHEMA ? g->privileges != 2 : g->privileges != 1) {
+    unsigned has = g->object_kind == OBJECT_SCHEMA ? ON_SCHEMAS : ON_TABLES;
+    if (g->privileges != ALL_PRIVILEGES && (g->privileges & ~has) != 0) {
         (void)errinfo_set(c->info, ERR_SYNTAX, NULL,
-                          "SELECT is granted on a table or view, CREATE on a schema");
+                          "SELECT is granted on a table or view, INSERT, UPDATE and DELETE on a "
+                          "table, CREATE on a schema");
         errinfo_position(c->info, c->end);
         errinfo_hint(c->info,
                      "GRANT SELECT ON table TO ..., or GRANT CREATE ON SCHEMA schema TO ...");
@@ -115,7 +137,7 @@ static enum err parse_conditions(struct cursor *c, struct statement_grant *g)
 static enum err parse_privilege_grant(struct cursor *c, struct statement *s)
 {
     s->kind = STATEMENT_GRANT;
-    TRY(parse_privilege(c, &s->grant));
+    TRY(parse_privileges(c, &s->grant));
     TRY(parse_object(c, &s->grant));
     TRY(cursor_expect(c, "TO"));
     TRY(parse_grantee(c, &s->grant));
@@ -124,7 +146,12 @@ static enum err parse_privilege_grant(struct cursor *c, struct statement *s)
 
 static bool starts_privilege(const struct token *token)
 {
-    return token_is(token, "select") || token_is(token, "create") || token_is(token, "all");
+    for (size_t i = 0; i < ARRAY_COUNT(privilege_words); i++) {
+        if (token_is(token, privilege_words[i].word)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* r TO m, r FROM m: a role's membership. */
@@ -133,11 +160,11 @@ static enum err parse_membership(struct cursor *c, struct statement *s, const ch
     bool has_word;
     s->kind = STATEMENT_GRANT_ROLE;
     TRY(cursor_accept(c, "role", &has_word));
-    static const char *const foreign[] = {"insert",  "update", "delete",     "usage",
-                                          "execute", "merge",  "references", "truncate"};
+    static const char *const foreign[] = {"usage", "execute", "merge", "references", "truncate"};
     for (size_t i = 0; !has_word && i < ARRAY_COUNT(foreign); i++) {
         if (token_is(&c->token, foreign[i])) {
-            return cursor_expected(c, "SELECT, CREATE, ALL, or a role");
+            return cursor_expected(
+                c, "SELECT, INSERT, UPDATE, DELETE, MODIFY, CREATE, ALL, or a role");
         }
     }
     TRY(cursor_identifier(c, "a role", &s->role));
@@ -178,7 +205,7 @@ enum err parse_revoke(struct cursor *c, struct statement *s)
     }
     s->tag = "REVOKE";
     s->kind = STATEMENT_REVOKE;
-    TRY(parse_privilege(c, &s->grant));
+    TRY(parse_privileges(c, &s->grant));
     TRY(parse_object(c, &s->grant));
     TRY(cursor_expect(c, "FROM"));
     TRY(parse_grantee(c, &s->grant));

@@ -221,9 +221,13 @@ TEST(statement, grants)
     CHECK_SLICE("sha256(email, 'x,y')", g->masks[0].expression);
     CHECK_SLICE("-1", g->masks[1].expression);
     s = parsed("grant all on t to u masked with (a = 1) rows where b");
-    CHECK(s.grant.privileges == 1 && !s.grant.grantee_kind_given && s.grant.mask_count == 1);
+    CHECK(s.grant.privileges == 31 && !s.grant.grantee_kind_given && s.grant.mask_count == 1);
     CHECK_SLICE("b", s.grant.rows);
-    CHECK(parsed("grant all privileges on schema s to user u").grant.privileges == 2);
+    CHECK(parsed("grant all privileges on schema s to user u").grant.privileges == 31);
+    s = parsed("grant select (a), modify on t to u rows where b");
+    CHECK(s.grant.privileges == 29 && s.grant.column_count == 1);
+    CHECK(parsed("deny insert, delete on table t to u").grant.privileges == 20);
+    CHECK(parsed("revoke update on t from u").grant.privileges == 8);
     CHECK(parsed("grant create on schema s to role r").grant.object_kind == OBJECT_SCHEMA);
     s = parsed("deny select (a) on v to u rows where x = 1");
     CHECK(s.grant.is_deny && s.grant.column_count == 1);
@@ -340,7 +344,9 @@ TEST(statement, errors_say_where_and_what)
         {"alter table t frob", 15, "RENAME, SET SCHEMA, REFRESH, ADD", ""},
         {"alter user u set region = 'EU'", 18, "ATTRIBUTE", ""},
         {"grant select on schema s to u", 24, "CREATE on a schema", "GRANT SELECT ON table"},
-        {"grant insert on t to u", 7, "SELECT, CREATE, ALL", ""},
+        {"grant usage on t to u", 7, "SELECT, INSERT, UPDATE, DELETE, MODIFY, CREATE, ALL", ""},
+        {"grant insert (a) on t to u", 14, "only SELECT is granted on columns", "raw"},
+        {"grant insert on schema s to u", 24, "INSERT, UPDATE and DELETE on a table", ""},
         {"grant a, b to u", 8, "one role", ""},
         {"grant select on t to u rows where", 34, "an expression", ""},
         {"grant select on t to u rows where (a = 1", 41, "closing bracket", ""},

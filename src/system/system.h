@@ -231,11 +231,16 @@ enum grantee_kind {
     GRANTEE_ROLE
 };
 
-/* Privileges as bits. Only SELECT has columns, rows and masks. CREATE is on a schema. */
+/* Privileges as bits. Only SELECT has columns, rows and masks. CREATE is on a schema; INSERT,
+ * UPDATE and DELETE are on tables of attached catalogs. ALL is what the object has. */
 enum privilege {
     PRIVILEGE_SELECT = 1,
     PRIVILEGE_CREATE = 2,
-    PRIVILEGE_ALL = 3
+    PRIVILEGE_INSERT = 4,
+    PRIVILEGE_UPDATE = 8,
+    PRIVILEGE_DELETE = 16,
+    PRIVILEGE_WRITE = 28, /* the last three: MODIFY */
+    PRIVILEGE_ALL = 31
 };
 
 struct grant_mask {
@@ -248,7 +253,7 @@ struct grant_mask {
 struct grant {
     uint64_t id; /* never reused; audit refers to it; "grant order" is by id */
     enum grant_effect effect;
-    unsigned privileges;
+    unsigned privileges; /* stored: SELECT alone, CREATE alone, or some of WRITE */
     enum grantee_kind grantee_kind;
     struct slice grantee;
     struct slice object_uuid; /* relation, or schema for CREATE */
@@ -263,14 +268,16 @@ struct grant {
 };
 
 /* Adds one; `id`, `grantor` and `created_wall_us` are filled. Writers: owner, moat_admin, the
- * object's owner. The grantee must exist (ERR_NOT_FOUND, 42704). */
+ * object's owner. The grantee must exist (ERR_NOT_FOUND, 42704). Of SELECT and rights to write
+ * together two are made, columns, rows and masks being the first one's: `ret_id`. */
 MUST_USE enum err system_grant_add(struct system *, const struct identity *who,
                                    const struct grant *grant, uint64_t *ret_id,
                                    struct errinfo *info);
 /* Removes every grant (or deny) of this grantee on the object whose columns are all among
  * `column_ids` (`all_columns`: any); columns of wider grants are taken out of them (a grant of all
  * columns then names those that are left). A DENY of all columns is not narrowed: ERR_INVALID.
- * `ret_count` = how many grants changed or went. */
+ * Rights to write are taken out of the grants that have them, beside others. `ret_count` = how many
+ * grants changed or went. */
 MUST_USE enum err system_grant_revoke(struct system *, const struct identity *who,
                                       enum grant_effect effect, unsigned privileges,
                                       enum grantee_kind grantee_kind, struct slice grantee,

@@ -33,16 +33,18 @@ static enum err no_object(struct errinfo *info)
                        "the table, view or schema to grant on does not exist");
 }
 
-static enum err pick_privilege(unsigned asked, unsigned has, const char *what,
-                               struct grant_object *object, struct errinfo *info)
+static enum err pick_privileges(unsigned asked, unsigned has, const char *what,
+                                struct grant_object *object, struct errinfo *info)
 {
-    if ((asked & has) == 0) {
+    asked = asked == PRIVILEGE_ALL ? has : asked;
+    if (asked == 0 || (asked & ~has) != 0) {
         (void)errinfo_set(info, ERR_INVALID, "0LP01", "that privilege does not exist on a %s",
                           what);
-        errinfo_hint(info, "SELECT is granted on tables and views, CREATE on schemas.");
+        errinfo_hint(info, "SELECT is granted on tables and views, CREATE on schemas; INSERT, "
+                           "UPDATE and DELETE on tables of attached catalogs.");
         return ERR_INVALID;
     }
-    object->privilege = has;
+    object->privileges = asked;
     return ERR_OK;
 }
 
@@ -59,7 +61,7 @@ static enum err use_relation(struct system *system, const struct actor *actor, u
     }
     object->is_registered = true;
     object->uuid = object->relation.uuid;
-    return pick_privilege(privileges, PRIVILEGE_SELECT, "table or view", object, info);
+    return pick_privileges(privileges, PRIVILEGE_SELECT, "table or view", object, info);
 }
 
 enum err system__grant_object(struct system *system, const struct actor *actor,
@@ -83,14 +85,16 @@ enum err system__grant_object(struct system *system, const struct actor *actor,
                                SLICE_ARGS(schema.name));
         }
         object.uuid = schema.name;
-        TRY(pick_privilege(privileges, PRIVILEGE_CREATE, "schema", &object, info));
+        TRY(pick_privileges(privileges, PRIVILEGE_CREATE, "schema", &object, info));
     } else if (err != ERR_NOT_FOUND) {
         return err;
-    } else if (!actor->is_admin || (privileges & PRIVILEGE_SELECT) == 0 || !is_uuid(object_uuid)) {
+    } else if (!actor->is_admin || !is_uuid(object_uuid) ||
+               (privileges & (PRIVILEGE_SELECT | PRIVILEGE_WRITE)) == 0) {
         return no_object(info);
     } else { /* a relation that only its catalog knows */
         object.uuid = object_uuid;
-        object.privilege = PRIVILEGE_SELECT;
+        TRY(pick_privileges(privileges, PRIVILEGE_SELECT | PRIVILEGE_WRITE, "table", &object,
+                            info));
     }
     *ret_object = object;
     return ERR_OK;
@@ -119,7 +123,7 @@ static bool lists_column(const struct grant *grant, uint32_t id)
 static enum err check_shape(const struct grant *grant, const struct grant_object *object,
                             struct errinfo *info)
 {
-    if (object->privilege != PRIVILEGE_SELECT &&
+    if ((object->privileges & PRIVILEGE_SELECT) == 0 &&
         (!grant->all_columns || grant->rows.len > 0 || grant->mask_count > 0)) {
         return errinfo_set(info, ERR_INVALID, "0LP01",
                            "columns, rows and masks belong to SELECT on a table or view");
@@ -129,6 +133,14 @@ static enum err check_shape(const struct grant *grant, const struct grant_object
     }
     if (grant->effect == GRANT_DENY && grant->mask_count > 0) {
         return errinfo_set(info, ERR_INVALID, "0LP01", "a DENY has no masks");
+    }
+    if (grant->effect == GRANT_DENY && (object->privileges & PRIVILEGE_WRITE) != 0 &&
+        (!grant->all_columns ||
+         grant->rows.len > 0)) { /* it would read as a DENY of writing them */
+        (void)errinfo_set(info, ERR_INVALID, "0LP01",
+                          "columns and rows belong to a DENY of SELECT alone");
+        errinfo_hint(info, "DENY writing in a statement of its own.");
+        return ERR_INVALID;
     }
     for (size_t i = 0; i < grant->mask_count; i++) {
         if (grant->masks[i].expression.len == 0 ||
@@ -181,6 +193,25 @@ static enum err insert_parts(struct system *system, int64_t id, const struct gra
     return ERR_OK;
 }
 
+static enum err insert(struct system *system, const struct actor *actor, const struct grant *grant,
+                       const struct grant_object *object, const struct principal *grantee,
+                       unsigned privileges, int64_t *ret_id, struct errinfo *info)
+{
+    bool has_parts = privileges == PRIVILEGE_SELECT;
+    TRY(system__run(system,
+                    "INSERT INTO access_grant (effect, privileges, grantee, object, all_columns,"
+                    " row_filter, grantor, created_wall_us)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    VALUES(TEXT(system__effect_text(grant->effect)), INT(privileges),
+                           INT(grantee->id), TEXT(object->uuid),
+                           INT(!has_parts || grant->all_columns),
+                           TEXT(has_parts ? grant->rows : SLICE("")),
+                           TEXT(identity_subject(actor->who)), INT(clock_wall_us())),
+                    info));
+    *ret_id = sqlite3_last_insert_rowid(system->db);
+    return has_parts ? insert_parts(system, *ret_id, grant, object, info) : ERR_OK;
+}
+
 enum err system__grant(struct system *system, const struct actor *actor, struct change *change,
                        struct errinfo *info)
 {
@@ -195,17 +226,13 @@ enum err system__grant(struct system *system, const struct actor *actor, struct 
                              info));
     TRY(check_shape(grant, &object, info));
     TRY(system__grantee(system, actor, grant->grantee_kind, grant->grantee, arena, &grantee, info));
-    TRY(system__run(system,
-                    "INSERT INTO access_grant (effect, privileges, grantee, object, all_columns,"
-                    " row_filter, grantor, created_wall_us)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                    VALUES(TEXT(system__effect_text(grant->effect)), INT(object.privilege),
-                           INT(grantee.id), TEXT(object.uuid), INT(grant->all_columns),
-                           TEXT(grant->rows), TEXT(identity_subject(actor->who)),
-                           INT(clock_wall_us())),
-                    info));
-    int64_t id = sqlite3_last_insert_rowid(system->db);
-    TRY(insert_parts(system, id, grant, &object, info));
+    unsigned first = object.privileges & (PRIVILEGE_SELECT | PRIVILEGE_CREATE);
+    unsigned writes = object.privileges & PRIVILEGE_WRITE;
+    int64_t id = 0, other = 0;
+    TRY(insert(system, actor, grant, &object, &grantee, first != 0 ? first : writes, &id, info));
+    TRY(first == 0 || writes == 0
+            ? ERR_OK
+            : insert(system, actor, grant, &object, &grantee, writes, &other, info));
     change->id = (uint64_t)id;
     return ERR_OK;
 }

@@ -10,7 +10,7 @@
 
 #define SYSTEM_FILE "system.db"
 #define SYSTEM_APPLICATION_ID 0x4D6F6174 /* "Moat", in the file's header */
-#define SYSTEM_LAYOUT 6                  /* user_version of the file's header */
+#define SYSTEM_LAYOUT 7                  /* user_version of the file's header */
 #define SYSTEM_MASK_KEY_BYTES 32
 #define SYSTEM_BUSY_TIMEOUT_MS 5000
 
@@ -278,9 +278,9 @@ MUST_USE enum err system__store_columns(struct system *system, const struct rela
 
 /* What a grant is on. */
 struct grant_object {
-    struct slice uuid;  /* canonical: uuid of a relation, name of a schema */
-    unsigned privilege; /* the one of those asked for that this object has */
-    bool is_registered; /* false: a relation that Moat makes, whose columns are not here */
+    struct slice uuid;   /* canonical: uuid of a relation, name of a schema */
+    unsigned privileges; /* those asked for; of ALL those that this object has */
+    bool is_registered;  /* false: a relation that Moat makes, whose columns are not here */
     struct relation_row relation; /* of a registered relation */
 };
 

@@ -180,6 +180,49 @@ static const char *const layouts[SYSTEM_LAYOUT] = {
     " column_id INTEGER NOT NULL,"
     " comment TEXT NOT NULL,"
     " PRIMARY KEY (relation, column_id)) STRICT, WITHOUT ROWID;",
+
+    /* Rights to write: 4 INSERT, 8 UPDATE, 16 DELETE, any of them in a row without columns, rows
+     * and masks. A CHECK cannot be changed, and dropping a table deletes what refers to it: so all
+     * three are made anew. Ids that were given stay given. */
+    "CREATE TABLE new_grant ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " effect TEXT NOT NULL CHECK (effect IN ('allow', 'deny')),"
+    " privileges INTEGER NOT NULL CHECK (privileges IN (1, 2) OR"
+    "  (privileges BETWEEN 4 AND 28 AND privileges % 4 = 0 AND all_columns = 1"
+    "   AND row_filter = '')),"
+    " grantee INTEGER NOT NULL REFERENCES principal ON DELETE CASCADE,"
+    " object TEXT NOT NULL COLLATE NOCASE,"
+    " all_columns INTEGER NOT NULL CHECK (all_columns IN (0, 1)),"
+    " row_filter TEXT NOT NULL,"
+    " grantor TEXT NOT NULL,"
+    " created_wall_us INTEGER NOT NULL) STRICT;"
+    "INSERT INTO new_grant SELECT id, effect, privileges, grantee, object, all_columns, row_filter,"
+    " grantor, created_wall_us FROM access_grant;"
+    "DELETE FROM sqlite_sequence WHERE name = 'new_grant';"
+    "INSERT INTO sqlite_sequence (name, seq)"
+    " SELECT 'new_grant', seq FROM sqlite_sequence WHERE name = 'access_grant';"
+
+    "CREATE TABLE new_column ("
+    " grant_id INTEGER NOT NULL REFERENCES new_grant ON DELETE CASCADE,"
+    " column_id INTEGER NOT NULL,"
+    " PRIMARY KEY (grant_id, column_id)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO new_column SELECT grant_id, column_id FROM grant_column;"
+
+    "CREATE TABLE new_mask ("
+    " grant_id INTEGER NOT NULL REFERENCES new_grant ON DELETE CASCADE,"
+    " column_id INTEGER NOT NULL,"
+    " expression TEXT NOT NULL,"
+    " PRIMARY KEY (grant_id, column_id)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO new_mask SELECT grant_id, column_id, expression FROM grant_mask;"
+
+    "DROP TABLE grant_mask;"
+    "DROP TABLE grant_column;"
+    "DROP TABLE access_grant;"
+    "ALTER TABLE new_grant RENAME TO access_grant;"
+    "ALTER TABLE new_column RENAME TO grant_column;"
+    "ALTER TABLE new_mask RENAME TO grant_mask;"
+    "CREATE INDEX access_grant_object ON access_grant (object);"
+    "CREATE INDEX access_grant_grantee ON access_grant (grantee);",
 };
 
 static enum err pragma_number(struct system *system, const char *sql, int64_t *ret_number,

@@ -134,8 +134,83 @@ TEST(system_open, refuses_a_newer_layout_and_another_application)
     alter_file(path_in(&f, "system.db"), "PRAGMA application_id = 7");
     CHECK_ERR(ERR_CORRUPT, try_open(f.folder, true, &info));
     alter_file(path_in(&f, "system.db"),
-               "PRAGMA user_version = 6; PRAGMA application_id = 1299145076");
+               "PRAGMA user_version = 7; PRAGMA application_id = 1299145076");
     CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));
+    fixture_close(&f);
+}
+
+/* As the sixth layout had them: SELECT and CREATE only. */
+static const char sixth[] =
+    "PRAGMA foreign_keys = OFF;"
+    "CREATE TABLE old_grant ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " effect TEXT NOT NULL CHECK (effect IN ('allow', 'deny')),"
+    " privileges INTEGER NOT NULL CHECK (privileges IN (1, 2)),"
+    " grantee INTEGER NOT NULL REFERENCES principal ON DELETE CASCADE,"
+    " object TEXT NOT NULL COLLATE NOCASE,"
+    " all_columns INTEGER NOT NULL CHECK (all_columns IN (0, 1)),"
+    " row_filter TEXT NOT NULL,"
+    " grantor TEXT NOT NULL,"
+    " created_wall_us INTEGER NOT NULL) STRICT;"
+    "INSERT INTO old_grant SELECT * FROM access_grant;"
+    "DELETE FROM sqlite_sequence WHERE name = 'old_grant';"
+    "INSERT INTO sqlite_sequence SELECT 'old_grant', seq FROM sqlite_sequence"
+    " WHERE name = 'access_grant';"
+    "PRAGMA legacy_alter_table = ON;"
+    "DROP TABLE access_grant;"
+    "ALTER TABLE old_grant RENAME TO access_grant;"
+    "CREATE INDEX access_grant_object ON access_grant (object);"
+    "CREATE INDEX access_grant_grantee ON access_grant (grantee);"
+    "PRAGMA user_version = 6";
+
+/* Goal: grants of a store of the sixth layout are what they were, their ids and parts too, ids that
+ * were given are not given again, and rights to write can be kept beside them. */
+TEST(system_open, keeps_grants_of_a_layout_that_knew_no_rights_to_write)
+{
+    const uint32_t columns[] = {1, 2};
+    const struct grant_mask masks[] = {{2, SLICE("NULL")}};
+    const struct slice lake = SLICE("0c0c0c0c-1111-4222-8333-444444444444");
+    struct errinfo info;
+    struct fixture f;
+    struct grant *grants;
+    uint64_t first, gone, id;
+    size_t count;
+    fixture_open(&f);
+    fixture_user(&f, "bob");
+    struct grant grant = {.effect = GRANT_ALLOW,
+                          .privileges = PRIVILEGE_SELECT,
+                          .grantee = SLICE("bob"),
+                          .object_uuid = fixture_table(&f, f.owner, "t"),
+                          .column_ids = columns,
+                          .column_count = 2,
+                          .rows = SLICE("__moat_c1 > 1"),
+                          .masks = masks,
+                          .mask_count = 1};
+    CHECK_OK(system_grant_add(f.system, f.owner, &grant, &first, &info));
+    CHECK_OK(system_grant_add(f.system, f.owner, &grant, &gone, &info));
+    CHECK_OK(system_grant_drop(f.system, f.owner, gone, &info));
+    system_close(f.system);
+    alter_file(path_in(&f, "system.db"), sixth);
+    CHECK_OK(system_open(f.folder, SLICE("olga"), false, &f.system, &f.info));
+    struct grant write = {.effect = GRANT_ALLOW,
+                          .privileges = PRIVILEGE_SELECT | PRIVILEGE_INSERT | PRIVILEGE_DELETE,
+                          .grantee = SLICE("bob"),
+                          .object_uuid = lake,
+                          .all_columns = true};
+    CHECK_OK(system_grant_add(f.system, f.owner, &write, &id, &info));
+    assert_int_equal(id, gone + 1);
+    CHECK_OK(system_grants(f.system, f.owner, SLICE(""), f.arena, &grants, &count, &info));
+    assert_int_equal(count, 3);
+    assert_int_equal(grants[0].id, first);
+    CHECK_SLICE("__moat_c1 > 1", grants[0].rows);
+    assert_int_equal(grants[0].column_count, 2);
+    assert_int_equal(grants[0].mask_count, 1);
+    assert_int_equal(grants[1].privileges, PRIVILEGE_SELECT);
+    assert_int_equal(grants[2].privileges, PRIVILEGE_INSERT | PRIVILEGE_DELETE);
+    /* A person's grants go with them still. */
+    CHECK_OK(system_user_drop(f.system, f.owner, SLICE("bob"), false, &info));
+    CHECK_OK(system_grants(f.system, f.owner, SLICE(""), f.arena, &grants, &count, &info));
+    assert_int_equal(count, 0);
     fixture_close(&f);
 }
 

@@ -32,7 +32,7 @@ static enum err load(struct system *system, const struct revocation *revocation,
                             " AND grantee = ?2 AND effect = ?3 AND privileges = ?4 ORDER BY id",
                             VALUES(TEXT(revocation->object.uuid), INT(revocation->grantee_id),
                                    TEXT(system__effect_text(revocation->effect)),
-                                   INT(revocation->object.privilege)),
+                                   INT(revocation->object.privileges & ~(unsigned)PRIVILEGE_WRITE)),
                             &cursor, info));
     for (bool has_row = false;;) {
         TRY(system__next(&cursor, &has_row, info));
@@ -124,11 +124,40 @@ static enum err take_columns(struct system *system, struct revocation *revocatio
                                VALUES(INT(grant->id)), info);
 }
 
+/* Rights to write have no parts: they go out of whichever grants have them. */
+static enum err revoke_writes(struct system *system, struct revocation *revocation,
+                              struct errinfo *info)
+{
+    unsigned writes = revocation->object.privileges & PRIVILEGE_WRITE;
+    if (writes == 0) {
+        return ERR_OK;
+    }
+    if (!revocation->all_columns) {
+        return errinfo_set(info, ERR_INVALID, "0LP01",
+                           "columns belong to SELECT on a table or view");
+    }
+    const struct value object = TEXT(revocation->object.uuid);
+    const struct value effect = TEXT(system__effect_text(revocation->effect));
+    TRY(system__run(system,
+                    "DELETE FROM access_grant WHERE object = ?1 AND grantee = ?2 AND effect = ?3"
+                    " AND privileges >= 4 AND privileges & ~?4 = 0",
+                    VALUES(object, INT(revocation->grantee_id), effect, INT(writes)), info));
+    revocation->count += (size_t)sqlite3_changes(system->db);
+    TRY(system__run(system,
+                    "UPDATE access_grant SET privileges = privileges & ~?4 WHERE object = ?1"
+                    " AND grantee = ?2 AND effect = ?3 AND privileges >= 4"
+                    " AND privileges & ?4 <> 0",
+                    VALUES(object, INT(revocation->grantee_id), effect, INT(writes)), info));
+    revocation->count += (size_t)sqlite3_changes(system->db);
+    return ERR_OK;
+}
+
 static enum err revoke(struct system *system, struct revocation *revocation, struct arena *arena,
                        struct errinfo *info)
 {
     struct old_grant *grants;
     size_t count;
+    TRY(revoke_writes(system, revocation, info));
     TRY(load(system, revocation, arena, &grants, &count, info));
     for (size_t i = 0; i < count; i++) {
         if (revocation->all_columns) {
