@@ -14,7 +14,11 @@ struct lake_write {
     struct slice name; /* of the table, for messages */
     /* v3: behind the kept columns come _row_id and _last_updated_sequence_number. */
     bool keeps_lineage;
+    const struct iceberg_sort_order *order; /* NULL: the table's; it has an id of none of them */
+    const int32_t *curve_ids;               /* instead: columns of a z-order curve */
+    size_t curve_count;                     /* at most LAKE_WRITE_CURVE_MAX */
 };
+#define LAKE_WRITE_CURVE_MAX 8u
 
 /* ERR_UNSUPPORTED names what of the table cannot be written: a type, a property, a transform. */
 MUST_USE enum err lake_write_check(const struct lake_write *write, struct errinfo *info);

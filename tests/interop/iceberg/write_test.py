@@ -331,7 +331,7 @@ def refusals_leave_nothing(world):
     world.sql("INSERT INTO lake.s.t SELECT i, CASE WHEN i < 500000 THEN 1 ELSE error('late') END FROM range(1000000) r(i)", error="late")
     world.sql("INSERT INTO lake.s.t VALUES (1, 2, 3)", error="3 values for 2 columns")
     world.sql("INSERT INTO lake.s.t (id, nothing) VALUES (1, 2)", error="42703")
-    world.sql("BEGIN; INSERT INTO lake.s.t VALUES (1, 2); COMMIT", error="25001")
+    world.sql("BEGIN; INSERT INTO lake.s.t VALUES (1, 2); CALL moat.rewrite_manifests('lake.s.t'); COMMIT", error="25001")
     world.sql("CREATE TABLE lake.s.t (a INTEGER)", error="42P07")
     world.sql("CREATE TABLE lake.none.t (a INTEGER)", error="3F000")
     world.sql("CREATE TABLE lake.s.u (a INTEGER DEFAULT 5)", error="format_version = 3")
@@ -629,7 +629,61 @@ def forgotten_metadata_goes(world):
         assert len(read_by_all(world, name, "id")) == 8
 
 
+def data_files(world, name):
+    table = world.table(name)
+    return [entry.data_file for manifest in table.current_snapshot().manifests(table.io) for entry in manifest.fetch_manifest_entry(table.io)]
+
+
+def footer(world, name):
+    """A row for each column of each row group: what the engine's own reader finds."""
+    import duckdb
+
+    paths = [file.file_path.removeprefix("file://") for file in data_files(world, name)]
+    said = duckdb.connect().execute("SELECT path_in_schema AS name, row_group_num_rows AS n, bloom_filter_offset AS bloom, bloom_filter_length AS bytes FROM parquet_metadata(?)", [paths])
+    return said.to_arrow_table().to_pylist()
+
+
+def properties_shape_files(world):
+    """Bloom filters, their size and ratio, levels, row groups, files of partitions: each as its property says, and nothing lost."""
+    rows = "SELECT i AS id, 'text ' || hash(i) AS s, i % 3 AS g FROM range(60000) r(i)"
+
+    def make(name, properties, by=""):
+        text = ", ".join(f"\"{key}\" = '{value}'" for key, value in properties.items())
+        world.sql(f"CREATE TABLE lake.s.{name} (id BIGINT, s VARCHAR, g BIGINT) {by} WITH (\"odd\" = 'x'{', ' if text else ''}{text}); INSERT INTO lake.s.{name} {rows}")
+        assert world.sql(f"SELECT count(*) AS n, sum(id) AS m, count(DISTINCT s) AS d FROM lake.s.{name}") == [{"n": 60000, "m": 1799970000, "d": 60000}]
+        return footer(world, name)
+
+    column, ratio = "write.parquet.bloom-filter-enabled.column.", "write.parquet.bloom-filter-fpp.column."
+    plain_ = {part["name"]: part["bloom"] for part in make("plain", {})}
+    assert plain_["g"] is not None and plain_["s"] is None, plain_  # the engine's own choice: with dictionaries
+    assert all(part["bloom"] is None for part in make("off", {column + "g": "false"}))
+    on = {part["name"]: part for part in make("on", {column + "s": "true"})}
+    assert on["s"]["bloom"] is not None and 60000 <= on["s"]["bytes"] < 140000, on
+    finer = {part["name"]: part for part in make("finer", {column + "s": "true", ratio + "s": "0.0001"})}
+    assert finer["s"]["bytes"] > on["s"]["bytes"], finer
+    small = {part["name"]: part for part in make("small", {column + "s": "true", "write.parquet.bloom-filter-max-bytes": "32768"})}
+    assert small["s"]["bloom"] is None and small["g"]["bloom"] is not None, small  # it would be larger
+    assert {part["n"] for part in make("groups", {"write.parquet.row-group-size-bytes": "491520"})} == {10240, 60000 % 10240}  # 48 bytes a row
+    sizes = [sum(file.file_size_in_bytes for file in data_files(world, name)) for name in ("plain", "level") if name == "plain" or make("level", {"write.parquet.compression-level": "19"})]
+    assert sizes[1] < sizes[0] * 0.98, sizes
+    make("wrong", {"write.parquet.compression-level": "many", column + "s": "perhaps", ratio + "s": "2", "write.parquet.row-group-size-bytes": "-1"})
+    make("gzip", {"write.parquet.compression-level": "9", "write.parquet.compression-codec": "gzip"})
+    # files of partitions end too, where rows come partition by partition
+    for name, by, more in (("sorted", "PARTITIONED BY (g) SORTED BY (s)", {}), ("hash", "PARTITIONED BY (g)", {"write.distribution-mode": "hash"})):
+        make(name, {"write.target-file-size-bytes": "65536", **more}, by)
+        files = data_files(world, name)
+        world.sql(f"INSERT INTO lake.s.{name} {rows}")
+        assert len(files) > 9 and len(data_files(world, name)) > 18, len(files)
+        most = max(file.file_size_in_bytes for file in data_files(world, name))
+        assert most < 3 * 65536, most
+        world.validate(name)
+        assert len(world.table(name).scan().to_arrow()) == 120000
+    make("none", {"write.target-file-size-bytes": "65536"}, "PARTITIONED BY (g)")
+    assert len(data_files(world, "none")) == 3
+
+
 TESTS = (
+    properties_shape_files,
     forgotten_metadata_goes,
     sorted_tables_are_sorted,
     branches_are_written,
