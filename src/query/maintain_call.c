@@ -20,6 +20,7 @@
         id, {name, sizeof(name) - 1}, {name, sizeof(name) - 1}, type                               \
     }
 #define COLUMNS_MAX 8
+#define NAME_DISTANCE 3u /* edits up to which a wrong name is taken for another */
 
 /* What all that take a table begin with, and all that change it end with. */
 #define TABLE                                                                                      \
@@ -103,6 +104,12 @@ static const struct procedure {
      {TABLE, DRY_RUN},
      {COLUMN(1, "rewritten_manifests", SQL_BIGINT), COLUMN(2, "added_manifests", SQL_BIGINT)},
      "write small manifests again as fewer large ones"},
+    {"compute_statistics",
+     maintain_compute_statistics,
+     {TABLE, {"columns", MAINTAIN_TEXT, false}, {"snapshot_id", MAINTAIN_INTEGER, false}, DRY_RUN},
+     {COLUMN(1, "column_name", SQL_VARCHAR), COLUMN(2, "distinct_values", SQL_BIGINT),
+      COLUMN(3, "statistics_file", SQL_VARCHAR)},
+     "count the distinct values of columns into sketches that other engines read"},
     {"register_table",
      maintain_register_table,
      {{"table", MAINTAIN_TEXT, true}, {"metadata_file", MAINTAIN_TEXT, true}, DRY_RUN},
@@ -244,6 +251,26 @@ static size_t parameter_count(const struct procedure *procedure)
     return count;
 }
 
+static void hint_argument(const struct procedure *procedure, struct slice name,
+                          struct errinfo *info)
+{
+    const char *nearest = NULL;
+    unsigned limit = NAME_DISTANCE + 1;
+    for (size_t i = 0; i < parameter_count(procedure); i++) {
+        struct slice known = slice_of(procedure->parameters[i].name);
+        unsigned distance = slice_edit_distance(name, known, NAME_DISTANCE);
+        if (name.len > 0 && distance < limit) {
+            nearest = procedure->parameters[i].name;
+            limit = distance;
+        }
+    }
+    if (nearest != NULL) {
+        errinfo_hint(info, "Did you mean \"%s\"?", nearest);
+    } else {
+        errinfo_hint(info, "CALL moat.procedures() lists what there is.");
+    }
+}
+
 static enum err read_argument(struct maintain *call, const struct procedure *procedure,
                               size_t index, bool *is_said, struct errinfo *info)
 {
@@ -257,7 +284,7 @@ static enum err read_argument(struct maintain *call, const struct procedure *pro
     if (at >= count || is_said[at]) {
         (void)errinfo_set(info, ERR_INVALID, "42883", "moat.%s has no%s argument \"%.*s\"",
                           procedure->name, at < count ? " second" : "", SLICE_ARGS(argument->name));
-        errinfo_hint(info, "CALL moat.procedures() lists what there is.");
+        hint_argument(procedure, argument->name, info);
         errinfo_position(info, statement_position(call->query->statement, call->statement->text) +
                                    argument->offset);
         return ERR_INVALID;
@@ -356,6 +383,24 @@ static enum err run(struct maintain *call, const struct procedure *procedure, st
                                                      buf_slice(&call->lines), info);
 }
 
+static void hint_procedure(struct slice name, struct errinfo *info)
+{
+    const char *nearest = NULL;
+    unsigned limit = NAME_DISTANCE + 1;
+    for (size_t i = 0; i < ARRAY_COUNT(procedures); i++) {
+        unsigned distance = slice_edit_distance(name, slice_of(procedures[i].name), NAME_DISTANCE);
+        if (distance < limit) {
+            nearest = procedures[i].name;
+            limit = distance;
+        }
+    }
+    if (nearest != NULL) {
+        errinfo_hint(info, "Did you mean moat.%s?", nearest);
+    } else {
+        errinfo_hint(info, "CALL moat.procedures() lists what there is.");
+    }
+}
+
 enum err maintain_call(struct query *query, const struct statement *statement, struct errinfo *info)
 {
     struct maintain call = {.query = query, .statement = statement};
@@ -368,7 +413,7 @@ enum err maintain_call(struct query *query, const struct statement *statement, s
     if (procedure == NULL) {
         (void)errinfo_set(info, ERR_NOT_FOUND, "42883", "there is no procedure moat.%.*s",
                           SLICE_ARGS(statement->name.name));
-        errinfo_hint(info, "CALL moat.procedures() lists what there is.");
+        hint_procedure(statement->name.name, info);
         errinfo_position(info, statement_position(query->statement, statement->name.name));
         return ERR_NOT_FOUND;
     }

@@ -89,3 +89,7 @@ MUST_USE enum err maintain_rewrite_data_files(struct maintain *call, struct erri
 /* ---- maintain_rewrite.c ---- */
 
 MUST_USE enum err maintain_rewrite_manifests(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_statistics.c ---- */
+
+MUST_USE enum err maintain_compute_statistics(struct maintain *call, struct errinfo *info);

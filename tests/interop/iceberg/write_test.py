@@ -682,7 +682,56 @@ def properties_shape_files(world):
     assert len(data_files(world, "none")) == 3
 
 
+def sketches_are_those_of_the_library(world):
+    """Distinct values by CALL: read by PyIceberg's Puffin, and by the library whose format it is, hash by hash."""
+    import datasketches
+    from pyiceberg.table.puffin import PuffinFile
+
+    world.sql("CREATE TABLE lake.s.t (id BIGINT, s VARCHAR, n DECIMAL(12,2), u UUID, b BOOLEAN, p STRUCT(x BIGINT), l INTEGER[], e VARCHAR) PARTITIONED BY (bucket(4, id)) WITH (format_version = 2)")
+    world.sql("INSERT INTO lake.s.t SELECT i, 'k' || (i % 50000), i % 700, CAST(md5((i % 9)::VARCHAR) AS UUID), i % 2 = 0, {'x': i % 3000}, [], NULL FROM range(120000) r(i); DELETE FROM lake.s.t WHERE id >= 100000")
+    world.sql("CALL moat.compute_statistics('lake.s.t', column => 'id')", error='Did you mean "columns"?')
+    world.sql("CALL moat.compute_statistic('lake.s.t')", error="Did you mean moat.compute_statistics?")
+    world.sql("CALL moat.compute_statistics('lake.s.t', columns => 'id, l')", error='no column "l"')
+    dry = world.sql("CALL moat.compute_statistics('lake.s.t', columns => 's, p.x', dry_run => true)")
+    assert [row["column_name"] for row in dry] == ["s", "p.x"] and not world.table("t").metadata.statistics
+    assert not Path(dry[0]["statistics_file"]).exists() and not world.orphans("t")
+    said = {row["column_name"]: row["distinct_values"] for row in world.sql("CALL moat.compute_statistics('lake.s.t')")}
+    exact = {"n": 700, "u": 9, "b": 2, "p.x": 3000, "e": 0}
+    assert {name: said[name] for name in exact} == exact and abs(said["id"] - 100000) < 5000 and abs(said["s"] - 50000) < 2500, said
+    table = world.table("t")
+    statistics = table.metadata.statistics[0]
+    assert statistics.snapshot_id == table.current_snapshot().snapshot_id and len(table.metadata.statistics) == 1
+    bytes_ = Path(statistics.statistics_path.removeprefix("file://")).read_bytes()
+    assert len(bytes_) == statistics.file_size_in_bytes and bytes_[-statistics.file_footer_size_in_bytes:][:4] == b"PFA1"
+    footer = PuffinFile(bytes_).footer
+    assert [blob.type for blob in footer.blobs] == ["apache-datasketches-theta-v1"] * 7
+    columns = {field.field_id: field.name for field in table.schema().fields}
+    for blob, entry in zip(footer.blobs, statistics.blob_metadata):
+        assert blob.fields == entry.fields and blob.properties == entry.properties, entry
+        sketch = datasketches.compact_theta_sketch.deserialize(bytes_[blob.offset:blob.offset + blob.length])
+        assert round(sketch.get_estimate()) == int(entry.properties["ndv"]), (sketch.get_estimate(), entry)
+        name = columns.get(blob.fields[0])
+        if name in ("id", "s", "e"):
+            theirs = datasketches.update_theta_sketch(12)
+            for i in range(100000 if name != "e" else 0):
+                theirs.update(i if name == "id" else f"k{i % 50000}")
+            theta = min(sketch.theta64, theirs.theta64)
+            left, right = ({hash_ for hash_ in one if hash_ < theta} for one in (sketch, theirs))
+            assert left == right and (left or name == "e"), (name, len(left), len(right))
+            if name != "e":
+                assert sketch.get_lower_bound(3) <= len({f"k{i % 50000}" if name == "s" else i for i in range(100000)}) <= sketch.get_upper_bound(3)
+    world.validate("t")
+    # another time takes its place; the old file goes with its snapshot
+    old = Path(statistics.statistics_path.removeprefix("file://"))
+    world.sql("CALL moat.compute_statistics('lake.s.t', columns => 'id'); INSERT INTO lake.s.t (id) VALUES (-1)")
+    assert len(world.table("t").metadata.statistics[0].blob_metadata) == 1
+    world.sql("CALL moat.expire_snapshots('lake.s.t', older_than => '2999-01-01')")
+    assert not world.table("t").metadata.statistics
+    assert world.orphans("t") <= {str(old)}, world.orphans("t")
+
+
 TESTS = (
+    sketches_are_those_of_the_library,
     properties_shape_files,
     forgotten_metadata_goes,
     sorted_tables_are_sorted,
