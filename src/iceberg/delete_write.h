@@ -1,5 +1,5 @@
-/* Writing deletes by position: Parquet files of version 2, vectors in Puffin files of version 3. And
- * sketches, the other blobs of Puffin files. */
+/* Writing deletes by position: Parquet files of version 2, vectors in Puffin files of version 3.
+ * And the other blobs of Puffin files: sketches. */
 #pragma once
 
 #include "base/buf.h"

@@ -28,7 +28,7 @@ static void check_hex(const char *hex, struct slice bytes)
 TEST(iceberg_sketch, bytes_are_those_of_the_library)
 {
     /* Goal: the format, to the byte. Method: what Apache DataSketches 5.2 writes of the same texts,
-         * with the sampling probability and the mark of single items that its Java release writes. */
+     * with the sampling probability and the mark of single items of its Java release. */
     static const struct {
         const char *values[3];
         size_t count;
