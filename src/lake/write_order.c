@@ -91,8 +91,8 @@ static void print_curve(const struct lake_write *write, struct buf *out)
     size_t count = write->curve_count;
     for (unsigned bit = 0; bit < curve_bits(write); bit++) {
         for (size_t i = 0; i < count; i++) {
-            buf_printf(out, "%s((__moat_z%zu >> %u) & 1) << %zu", bit + i == 0 ? "" : " | ", i, bit,
-                       bit * count + (count - 1 - i));
+            buf_printf(out, "%s(((__moat_z%zu >> %u) & 1) << %zu)", bit + i == 0 ? "" : " | ", i,
+                       bit, bit * count + (count - 1 - i));
         }
     }
 }

@@ -6,6 +6,8 @@
 
 #define MAINTAIN_PARAMETERS_MAX 8
 
+struct dml;
+
 enum maintain_type {
     MAINTAIN_TEXT,
     MAINTAIN_INTEGER,
@@ -85,6 +87,13 @@ MUST_USE enum err maintain_purge(struct query *query, const struct statement *st
 /* ---- maintain_data.c ---- */
 
 MUST_USE enum err maintain_rewrite_data_files(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_order.c ---- */
+
+/* Sets what `dml->write` sorts by. */
+MUST_USE enum err maintain_read_order(struct maintain *call, struct dml *dml,
+                                      const struct maintain_value *strategy,
+                                      const struct maintain_value *order, struct errinfo *info);
 
 /* ---- maintain_rewrite.c ---- */
 

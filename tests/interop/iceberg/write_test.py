@@ -730,7 +730,69 @@ def sketches_are_those_of_the_library(world):
     assert world.orphans("t") <= {str(old)}, world.orphans("t")
 
 
+def rewritten_files_are_those_that_were_meant(world):
+    """rewrite_data_files by condition, by deletes, sorted and along a curve: the same rows, and no other file touched."""
+    def paths(name):
+        return {file.file_path for file in data_files(world, name)}
+
+    world.sql("CREATE TABLE lake.s.t (id BIGINT, d DATE, at TIMESTAMP, f DOUBLE) PARTITIONED BY (month(d)) WITH (format_version = 3, \"write.delete.mode\" = 'merge-on-read')")
+    for number in range(3):
+        world.sql(f"INSERT INTO lake.s.t SELECT i, DATE '2024-01-01' + CAST(i % 120 AS INTEGER), TIMESTAMP '2024-01-01' + to_days(CAST(i % 120 AS INTEGER)), i / 4 FROM range({number * 240}, {number * 240 + 240}) r(i)")
+    content = "SELECT *, _row_id, _last_updated_sequence_number AS n FROM lake.s.t ORDER BY id"
+    rows, before = world.sql(content), paths("t")
+    assert len(before) == 12
+    for wrong, error in (("where => 'id + 1 = 2'", "no comparison"), ("where => 'nothing = 2'", "no comparison"), ("where => 'id = 1 OR id = 2'", "no comparison"), ("strategy => 'best'", "binpack"),
+                         ("strategy => 'sort'", "has no order"), ("sort_order => 'nothing'", "42703"), ("sort_order => 'id; DROP TABLE x'", "no order of rows"), ("sort_order => 'id), SET (\"a\" = 1'", "no order of rows"),
+                         ("sort_order => 'zorder(id)'", "2 to 8"), ("sort_order => 'zorder(id, nothing)'", "42703"), ("strategy => 'binpack', sort_order => 'id'", "for the strategy sort"), ("delete_file_threshold => 0", "1 or more")):
+        world.sql(f"CALL moat.rewrite_data_files('lake.s.t', {wrong})", error=error)
+    assert paths("t") == before and not world.orphans("t")
+    said = world.sql("CALL moat.rewrite_data_files('lake.s.t', min_input_files => 2, where => 'd BETWEEN ''2024-02-01'' AND ''2024-02-29''', dry_run => true)")
+    assert said[0]["rewritten_data_files"] == 3 and paths("t") == before and not world.orphans("t")
+    world.sql("CALL moat.rewrite_data_files('lake.s.t', min_input_files => 2, where => 'd >= ''2024-02-01'' AND d < DATE ''2024-03-01''')")
+    assert len(paths("t") & before) == 9 and len(paths("t")) == 10 and world.sql(content) == rows
+    world.sql("CALL moat.rewrite_data_files('lake.s.t', rewrite_all => true, where => 'at >= TIMESTAMP ''2024-04-01 00:00:00''')")
+    assert len(paths("t") & before) == 6 and len(paths("t")) == 8 and world.sql(content) == rows
+    world.sql("DELETE FROM lake.s.t WHERE id = 7; DELETE FROM lake.s.t WHERE id = 700")
+    rows, now = world.sql(content), paths("t")
+    said = world.sql("CALL moat.rewrite_data_files('lake.s.t', delete_file_threshold => 1)")
+    assert said[0]["rewritten_data_files"] == 2 and len(paths("t") & now) == 6 and world.sql(content) == rows
+    assert len(rows) == 718 and not list(world.table("t").inspect.delete_files().to_pylist())
+    world.sql("CALL moat.rewrite_data_files('lake.s.t', rewrite_all => true, strategy => 'sort', sort_order => 'f DESC')")
+    assert world.sql(content) == rows
+    for path in paths("t"):
+        found = pa.parquet.read_table(path.removeprefix("file://")).column("f").to_pylist()
+        assert found == sorted(found, reverse=True)
+    world.validate("t")
+    # a curve: each file is of a part of both columns
+    world.sql("CREATE TABLE lake.s.z (a BIGINT, b VARCHAR, s STRUCT(c INTEGER)) WITH (\"write.target-file-size-bytes\" = 65536, \"write.parquet.row-group-limit\" = 2048)")
+    world.sql("INSERT INTO lake.s.z SELECT hash(i) % 1000000, CASE WHEN i % 97 > 0 THEN 'k' || (hash(i + 7) % 100000) END, {'c': CAST(i % 5 AS INTEGER)} FROM range(240000) r(i)")
+    content = "SELECT count(*) AS n, sum(a) AS a, count(b) AS b, sum(s.c) AS c, sum(hash(a, b, s)) AS h FROM lake.s.z"
+
+    def shares():
+        """How many of the files a range of a tenth of the values needs, on average, by either column."""
+        import duckdb
+
+        files = [file.file_path.removeprefix("file://") for file in data_files(world, "z")]
+        spans = [duckdb.connect().execute("SELECT min(a), max(a), min(b), max(b) FROM read_parquet(?)", [path]).fetchone() for path in files]
+        total = duckdb.connect().execute("SELECT min(a), max(a) FROM read_parquet(?)", [files]).fetchone()
+        width = (total[1] - total[0]) / 10
+        by_a = sum(sum(1 for span in spans if span[0] <= total[0] + (i + 1) * width and span[1] >= total[0] + i * width) for i in range(10)) / 10
+        by_b = sum(sum(1 for span in spans if span[2] <= f"k{i}9" and span[3] >= f"k{i}") for i in range(10)) / 10
+        return len(files), by_a / len(files), by_b / len(files)
+
+    checked = world.sql(content)
+    assert min(shares()[1:]) > 0.85, shares()
+    world.sql("CALL moat.rewrite_data_files('lake.s.z', rewrite_all => true, sort_order => 'zorder(a, b)')")
+    assert world.sql(content) == checked
+    count, by_a, by_b = shares()
+    assert count > 8 and by_a < 0.6 and by_b < 0.6, shares()
+    world.sql("CALL moat.rewrite_data_files('lake.s.z', rewrite_all => true, sort_order => 'zorder(s.c, a, b)')")
+    assert world.sql(content) == checked
+    world.validate("z")
+
+
 TESTS = (
+    rewritten_files_are_those_that_were_meant,
     sketches_are_those_of_the_library,
     properties_shape_files,
     forgotten_metadata_goes,
