@@ -102,6 +102,8 @@ struct iceberg_snapshot_change {
     const struct slice *replaced; /* paths of data files whose vectors, and other deletes of them
                                      alone, `added` has anew */
     size_t replaced_count;
+    const struct slice *removed_deletes; /* paths of live files of position deletes */
+    size_t removed_delete_count;
     int64_t merged_bytes; /* not 0: manifests are written again as ones about that large */
     bool removes_all;     /* instead: every live file, deletes too */
     const struct iceberg_property *summary; /* beside the totals */

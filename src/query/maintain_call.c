@@ -108,6 +108,12 @@ static const struct procedure {
      {TABLE, DRY_RUN},
      {COLUMN(1, "rewritten_manifests", SQL_BIGINT), COLUMN(2, "added_manifests", SQL_BIGINT)},
      "write small manifests again as fewer large ones"},
+    {"rewrite_position_delete_files",
+     maintain_rewrite_position_deletes,
+     {TABLE, {"rewrite_all", MAINTAIN_BOOLEAN, false}, DRY_RUN},
+     {COLUMN(1, "rewritten_delete_files", SQL_BIGINT), COLUMN(2, "added_delete_files", SQL_BIGINT),
+      COLUMN(3, "rewritten_bytes", SQL_BIGINT), COLUMN(4, "added_bytes", SQL_BIGINT)},
+     "write deletes by position again, one file or vector a data file; drop those of files gone"},
     {"compute_statistics",
      maintain_compute_statistics,
      {TABLE, {"columns", MAINTAIN_TEXT, false}, {"snapshot_id", MAINTAIN_INTEGER, false}, DRY_RUN},
@@ -365,6 +371,29 @@ enum err maintain_commit(struct maintain *call, const struct ddl_change *change,
         change->undo(change->context, &call->ddl);
     }
     return err;
+}
+
+/* Not ERR_BUSY to the loop of commits: doing it again would not mend it. */
+enum err maintain_changed(const struct ddl *ddl, struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_INVALID, "40001",
+                      "somebody else has changed table \"%.*s\" since its files were rewritten",
+                      SLICE_ARGS(ddl->name));
+    errinfo_hint(info, "Call it again.");
+    return ERR_INVALID;
+}
+
+enum err maintain_check_appended(const struct ddl *ddl, int64_t snapshot_id, struct errinfo *info)
+{
+    int64_t id = ddl->metadata->current_snapshot_id;
+    while (id != snapshot_id) {
+        const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(ddl->metadata, id);
+        if (snapshot == NULL || !slice_equal(snapshot->operation, SLICE("append"))) {
+            return maintain_changed(ddl, info);
+        }
+        id = snapshot->parent_id;
+    }
+    return ERR_OK;
 }
 
 static enum err run(struct maintain *call, const struct procedure *procedure, struct errinfo *info)

@@ -210,30 +210,6 @@ static enum err rewrite(struct packing *p)
 
 /* ---- the commit ---- */
 
-/* What was appended since does no harm; what was deleted might be in the files that are rewritten,
- * and all of them means all. */
-static enum err check_still_right(const struct packing *p, const struct ddl *ddl,
-                                  struct errinfo *info)
-{
-    int64_t id = ddl->metadata->current_snapshot_id;
-    bool is_right = true;
-    while (is_right && id != p->snapshot_id) {
-        const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(ddl->metadata, id);
-        is_right =
-            !p->is_all && snapshot != NULL && slice_equal(snapshot->operation, SLICE("append"));
-        id = is_right ? snapshot->parent_id : id;
-    }
-    if (is_right) {
-        return ERR_OK;
-    }
-    /* Not 40001 to the loop of commits: doing it again would not mend it. */
-    (void)errinfo_set(info, ERR_INVALID, "40001",
-                      "somebody else has changed table \"%.*s\" since its files were rewritten",
-                      SLICE_ARGS(ddl->name));
-    errinfo_hint(info, "Call it again.");
-    return ERR_INVALID;
-}
-
 static void undo(void *context, struct ddl *ddl)
 {
     struct packing *p = context;
@@ -271,7 +247,10 @@ static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary),
     };
-    TRY(check_still_right(p, ddl, info));
+    if (p->is_all && ddl->metadata->current_snapshot_id != p->snapshot_id) {
+        return maintain_changed(ddl, info); /* all of them means all */
+    }
+    TRY(maintain_check_appended(ddl, p->snapshot_id, info));
     TRY(iceberg_snapshot_new_id(ddl->metadata, &change.snapshot_id, info));
     ddl->audit.snapshot_before = ddl->metadata->current_snapshot_id;
     ddl->audit.snapshot_after = change.snapshot_id;

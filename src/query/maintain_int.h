@@ -48,6 +48,13 @@ MUST_USE enum err maintain_name(const struct maintain *call, struct slice text,
 MUST_USE enum err maintain_commit(struct maintain *call, const struct ddl_change *change,
                                   struct errinfo *info);
 
+/* ERR_INVALID (40001): what was read is not what is there. */
+enum err maintain_changed(const struct ddl *ddl, struct errinfo *info);
+/* The same, if others did more than append since a snapshot: what was deleted might be in files that
+ * are rewritten. */
+MUST_USE enum err maintain_check_appended(const struct ddl *ddl, int64_t snapshot_id,
+                                          struct errinfo *info);
+
 /* ---- maintain_ref.c ---- */
 
 MUST_USE enum err maintain_rollback_to_snapshot(struct maintain *call, struct errinfo *info);
@@ -102,3 +109,7 @@ MUST_USE enum err maintain_rewrite_manifests(struct maintain *call, struct errin
 /* ---- maintain_statistics.c ---- */
 
 MUST_USE enum err maintain_compute_statistics(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_deletes.c ---- */
+
+MUST_USE enum err maintain_rewrite_position_deletes(struct maintain *call, struct errinfo *info);

@@ -14,6 +14,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -791,7 +792,77 @@ def rewritten_files_are_those_that_were_meant(world):
     world.validate("z")
 
 
+def delete_files(table):
+    return [entry.data_file for manifest in table.current_snapshot().manifests(table.io) if manifest.content == 1 for entry in manifest.fetch_manifest_entry(table.io)]
+
+
+def position_deletes_are_rewritten(world):
+    """Several delete files of a data file as one, those of many data files as one each, of version 3 as vectors; dangling ones go. Rows stay."""
+    world.sql("CREATE TABLE lake.s.t (id BIGINT, g INTEGER) PARTITIONED BY (g) WITH (format_version = 2, \"write.delete.mode\" = 'merge-on-read')")
+    world.sql("INSERT INTO lake.s.t SELECT i, i % 3 FROM range(300) r(i)")
+    for number in range(4):
+        world.sql(f"DELETE FROM lake.s.t WHERE id % 50 = {number * 7} AND g <> 2")
+    rows = read_by_all(world, "t", "id")
+    before = delete_files(world.table("t"))
+    assert len(before) == 8
+    said = world.sql("CALL moat.rewrite_position_delete_files('lake.s.t', dry_run => true)")
+    assert said[0]["rewritten_delete_files"] == 8 and {file.file_path for file in delete_files(world.table("t"))} == {file.file_path for file in before} and not world.orphans("t")
+    said = world.sql("CALL moat.rewrite_position_delete_files('lake.s.t')")[0]
+    after = delete_files(world.table("t"))
+    assert said["rewritten_delete_files"] == 8 and said["added_delete_files"] == 2 and len(after) == 2, said
+    assert sum(file.record_count for file in after) == sum(file.record_count for file in before) and read_by_all(world, "t", "id") == rows
+    summary = world.table("t").current_snapshot().summary
+    assert summary["total-delete-files"] == "2" and summary["removed-delete-files"] == "8" and summary.operation.value == "replace", summary
+    assert world.sql("CALL moat.rewrite_position_delete_files('lake.s.t')")[0]["rewritten_delete_files"] == 0
+    assert world.sql("CALL moat.rewrite_position_delete_files('lake.s.t', rewrite_all => true)")[0]["rewritten_delete_files"] == 2 and not world.orphans("t")
+    world.sql("ALTER TABLE lake.s.t SET ('format-version' = '3')")
+    assert world.sql("CALL moat.rewrite_position_delete_files('lake.s.t')")[0]["added_delete_files"] == 2
+    assert {file.file_format.value for file in delete_files(world.table("t"))} == {"PUFFIN"} and read_by_all(world, "t", "id", with_duckdb=False) == rows
+    world.sql("DELETE FROM lake.s.t WHERE id = 299; DELETE FROM lake.s.t WHERE id = 298")
+    assert world.sql("CALL moat.rewrite_position_delete_files('lake.s.t')")[0]["rewritten_delete_files"] == 0
+    assert len(read_by_all(world, "t", "id", with_duckdb=False)) == len(rows) - 2
+    # tables of another engine, whose delete files are of whole partitions
+    data = Path(__file__).resolve().parents[2] / "data/iceberg"
+    prefix = (data / "prefix").read_text().strip()
+    place = Path("/tmp") / ("moat" + "".join(random.Random(os.getpid()).choices("abcdefghij", k=len(prefix) - 9)))
+    assert len(str(place)) == len(prefix)
+    try:
+        subprocess.run([sys.executable, str(Path(__file__).with_name("relocate.py")), str(data), prefix, str(place)], check=True)
+        world.sql(f"ATTACH '{place}/warehouse/hadoop' AS h (TYPE hadoop)")
+        for name in ("core.v2_none_pos_partition", "core.v2_bucket_id_pos_file", "core.v2_day_ts_pos_partition", "core.v3_none_pos_to_dv", "core.v3_none_dv", "evolution.v2_list_rename_pos", "files.v2_position_shared", "core.v2_bucket_id_pos_eq"):
+            rows = plain(world.sql(f"SELECT * FROM h.{name} ORDER BY ALL"))
+            said = world.sql(f"CALL moat.rewrite_position_delete_files('h.{name}', rewrite_all => true)")[0]
+            assert said["rewritten_delete_files"] > 0 or "_dv" in name, (name, said)
+            folder = place / "warehouse/hadoop" / name.replace(".", "/")
+            assert plain(world.sql(f"SELECT * FROM h.{name} ORDER BY ALL")) == rows, name
+            done = subprocess.run([ARGUMENTS.moat, "iceberg", "validate", str(folder)], capture_output=True, check=False)
+            assert done.returncode == 0, (name, done.stdout.decode())
+            kinds = world.sql(f"SELECT content, file_format, count(*) AS n, count(referenced_data_file) AS m, sum(record_count) AS r FROM h.{name.split('.')[0]}.\"{name.split('.')[1]}$delete_files\" GROUP BY ALL")
+            for kind in kinds:
+                assert kind["content"] == 2 or (kind["n"] == kind["m"] and ("v3" not in name or kind["file_format"].lower() == "puffin")), (name, kinds)
+            # whole data files go: what is of them alone is not left, and of others nothing comes back
+            path = world.sql(f"SELECT min(_file) AS f FROM h.{name}")[0]["f"]
+            world.sql(f"DELETE FROM h.{name} WHERE _file = '{path}'")
+            left = plain(world.sql(f"SELECT * FROM h.{name} ORDER BY ALL"))
+            world.sql(f"CALL moat.rewrite_position_delete_files('h.{name}')")
+            assert plain(world.sql(f"SELECT * FROM h.{name} ORDER BY ALL")) == left and len(left) < len(rows), name
+        # of files that are all gone
+        shutil.rmtree(place)
+        subprocess.run([sys.executable, str(Path(__file__).with_name("relocate.py")), str(data), prefix, str(place)], check=True, stdout=subprocess.DEVNULL)
+        name = "h.files.v2_position_shared"
+        rows = world.sql(f"SELECT id FROM {name} ORDER BY id")
+        world.sql(f"CALL moat.rewrite_data_files('{name}', rewrite_all => true, where => 'id >= 0')")
+        counted = 'SELECT count(*) AS n FROM h.files."v2_position_shared$delete_files"'
+        left = world.sql(counted)[0]["n"]
+        said = world.sql(f"CALL moat.rewrite_position_delete_files('{name}')")[0]
+        assert left > 0 and said["rewritten_delete_files"] == left and said["added_delete_files"] == 0 and world.sql(counted) == [{"n": 0}], (left, said)
+        assert world.sql(f"SELECT id FROM {name} ORDER BY id") == rows
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
 TESTS = (
+    position_deletes_are_rewritten,
     rewritten_files_are_those_that_were_meant,
     sketches_are_those_of_the_library,
     properties_shape_files,
