@@ -460,8 +460,11 @@ static enum err write_change(struct producer *p, const char *list,
     struct buf requirements CLEANUP(buf_fini) = {0};
     buf_append_str(&updates, "[{\"action\":\"add-snapshot\",\"snapshot\":");
     write_snapshot(p, list, &updates);
-    buf_append_str(&updates, "},");
-    write_ref(p, &updates);
+    buf_append_char(&updates, '}');
+    if (!p->change->is_staged) {
+        buf_append_char(&updates, ',');
+        write_ref(p, &updates);
+    }
     buf_append_char(&updates, ']');
     write_requirements(p, &requirements);
     return !buf_failed(&updates) && !buf_failed(&requirements) &&

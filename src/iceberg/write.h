@@ -106,6 +106,7 @@ struct iceberg_snapshot_change {
     size_t removed_delete_count;
     int64_t merged_bytes; /* not 0: manifests are written again as ones about that large */
     bool removes_all;     /* instead: every live file, deletes too */
+    bool is_staged;       /* no reference is moved to it */
     const struct iceberg_property *summary; /* beside the totals */
     size_t summary_count;
 };

@@ -66,6 +66,7 @@ MUST_USE enum err maintain_register_table(struct maintain *call, struct errinfo 
 /* ---- maintain_pick.c ---- */
 
 MUST_USE enum err maintain_cherrypick_snapshot(struct maintain *call, struct errinfo *info);
+MUST_USE enum err maintain_publish_changes(struct maintain *call, struct errinfo *info);
 
 /* ---- maintain_expire.c ---- */
 

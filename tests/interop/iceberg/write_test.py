@@ -861,7 +861,52 @@ def position_deletes_are_rewritten(world):
         shutil.rmtree(place, ignore_errors=True)
 
 
+def what_is_staged_is_published_once(world):
+    """Write, audit, publish: by write.wap.enabled and lake.wap_id, for every statement; nobody sees it until it is published, and that once."""
+    def ids(text="lake.s.t"):
+        return [row["id"] for row in world.sql(f"SELECT id FROM {text} ORDER BY id")]
+
+    stage = "SET lake.wap_id = '{}'; "
+    world.sql("CREATE TABLE lake.s.t (id BIGINT) WITH (format_version = 3, \"write.wap.enabled\" = 'true'); INSERT INTO lake.s.t VALUES (1), (2)")
+    world.sql("CREATE TABLE lake.s.plain (id BIGINT); " + stage.format("a") + "INSERT INTO lake.s.plain VALUES (1)")
+    assert ids("lake.s.plain") == [1]  # which does not take part
+    world.sql(stage.format("first") + "INSERT INTO lake.s.t VALUES (3)")
+    world.sql(stage.format("second") + "INSERT INTO lake.s.t VALUES (4)")
+    world.sql(stage.format("gone") + "DELETE FROM lake.s.t WHERE id = 1")
+    world.sql(stage.format("first") + "INSERT INTO lake.s.t VALUES (9)", error="staged as \"first\"")
+    assert ids() == [1, 2] and len(world.table("t").snapshots()) == 4
+    world.validate("t")
+    by_name = {snapshot.summary["wap.id"]: snapshot for snapshot in world.table("t").snapshots() if "wap.id" in snapshot.summary.additional_properties}
+    assert set(by_name) == {"first", "second", "gone"} and ids(f"lake.s.t AT (VERSION => {by_name['first'].snapshot_id})") == [1, 2, 3]  # the audit
+    world.sql("CALL moat.publish_changes('lake.s.t', 'third')", error="nothing is staged as \"third\"")
+    world.sql("CALL moat.publish_changes('lake.s.t', 'first', dry_run => true)")
+    assert ids() == [1, 2]
+    said = world.sql("CALL moat.publish_changes('lake.s.t', 'first')")[0]  # made of the current snapshot: it becomes current itself
+    assert said["source_snapshot_id"] == said["current_snapshot_id"] == by_name["first"].snapshot_id and ids() == [1, 2, 3]
+    said = world.sql("CALL moat.publish_changes('lake.s.t', wap_id => 'second')")[0]
+    assert said["source_snapshot_id"] == by_name["second"].snapshot_id != said["current_snapshot_id"] and ids() == [1, 2, 3, 4]
+    published = world.table("t").current_snapshot().summary
+    assert published["published-wap-id"] == "second" and published["source-snapshot-id"] == str(by_name["second"].snapshot_id), published
+    for name in ("first", "second"):
+        world.sql(f"CALL moat.publish_changes('lake.s.t', '{name}')", error="is in table \"t\" already")
+    world.sql("CALL moat.publish_changes('lake.s.t', 'gone')", error="did more than append")
+    assert ids() == [1, 2, 3, 4] and read_by_all(world, "t", "id", with_duckdb=False)
+    # each kind of statement, published by being made of the current snapshot
+    for number, statement in enumerate(("DELETE FROM lake.s.t WHERE id = 4", "UPDATE lake.s.t SET id = 30 WHERE id = 3", "INSERT OVERWRITE lake.s.t VALUES (7)", "MERGE INTO lake.s.t USING (VALUES (7), (8)) AS s (k) ON id = k WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (k)", "TRUNCATE lake.s.t")):
+        before = ids()
+        world.sql(stage.format(f"s{number}") + statement)
+        assert ids() == before
+        world.sql(f"CALL moat.publish_changes('lake.s.t', 's{number}')")
+        assert ids() == ([1, 2, 3], [1, 2, 30], [7], [8], [])[number], (statement, ids())
+    world.sql("ALTER TABLE lake.s.t CREATE BRANCH b; " + stage.format("x") + "INSERT INTO lake.s.\"t$branch_b\" VALUES (5)")
+    assert ids("lake.s.t@b") == [5]  # a branch is a stage of its own
+    world.sql("ALTER TABLE lake.s.t UNSET ('write.wap.enabled'); " + stage.format("x") + "INSERT INTO lake.s.t VALUES (6)")
+    assert ids() == [6]
+    world.validate("t")
+
+
 TESTS = (
+    what_is_staged_is_published_once,
     position_deletes_are_rewritten,
     rewritten_files_are_those_that_were_meant,
     sketches_are_those_of_the_library,
