@@ -305,6 +305,9 @@ static enum err merge_some(struct producer *p, const struct iceberg_spec *spec, 
 static enum err merge_parent(struct producer *p, const struct iceberg_manifest *manifests,
                              size_t count)
 {
+    for (size_t i = 0; i < count; i++) { /* those without a live file go */
+        p->merged_count += manifests[i].added_files == 0 && manifests[i].existing_files == 0;
+    }
     for (size_t i = 0; i < p->metadata->spec_count * 2; i++) {
         size_t next = 0;
         while (next < count) {

@@ -125,6 +125,18 @@ static const struct procedure {
      {COLUMN(1, "column_name", SQL_VARCHAR), COLUMN(2, "distinct_values", SQL_BIGINT),
       COLUMN(3, "statistics_file", SQL_VARCHAR)},
      "count the distinct values of columns into sketches that other engines read"},
+    {"migrate_format",
+     maintain_migrate_format,
+     {TABLE, {"format_version", MAINTAIN_INTEGER, false}, DRY_RUN},
+     {COLUMN(1, "previous_version", SQL_BIGINT), COLUMN(2, "format_version", SQL_BIGINT),
+      COLUMN(3, "rewritten_delete_files", SQL_BIGINT), COLUMN(4, "added_delete_files", SQL_BIGINT)},
+     "bring a table to a newer version of the format (3), and its deletes by position to vectors"},
+    {"advise",
+     maintain_advise,
+     {{"table", MAINTAIN_TEXT, false}, {"catalog", MAINTAIN_TEXT, false}},
+     {COLUMN(1, "table_name", SQL_VARCHAR), COLUMN(2, "procedure", SQL_VARCHAR),
+      COLUMN(3, "reason", SQL_VARCHAR), COLUMN(4, "statement", SQL_VARCHAR)},
+     "say which table needs which of these, and why"},
     {"register_table",
      maintain_register_table,
      {{"table", MAINTAIN_TEXT, true}, {"metadata_file", MAINTAIN_TEXT, true}, DRY_RUN},
@@ -404,7 +416,8 @@ enum err maintain_check_appended(const struct ddl *ddl, int64_t snapshot_id, str
 static enum err run(struct maintain *call, const struct procedure *procedure, struct errinfo *info)
 {
     TRY(read_arguments(call, procedure, info));
-    bool has_table = procedure->run != list_procedures && procedure->run != maintain_register_table;
+    bool has_table = procedure->run != list_procedures && procedure->run != maintain_advise &&
+                     procedure->run != maintain_register_table;
     if (has_table) {
         struct sql_name name;
         TRY(maintain_name(call, call->values[0].text, &name, info));

@@ -25,6 +25,8 @@ struct known { /* a delete file of the plan */
 struct thinning {
     struct maintain *call;
     struct dml *dml;
+    bool is_all;
+    bool as_vectors; /* the form of version 3, which the table has or is about to have */
     int64_t snapshot_id;
     struct iceberg_scan_plan plan;
     struct known *known;    /* its deletes by name */
@@ -48,7 +50,7 @@ static bool is_parquet(const struct thinning *t, uint32_t number)
 
 /* A file whose deletes are in several files, in one of other data files too, or not in the form that
  * the table's version has. */
-static bool is_due(const struct thinning *t, const struct iceberg_scan_file *file, bool is_all)
+static bool is_due(const struct thinning *t, const struct iceberg_scan_file *file)
 {
     size_t parquet = 0;
     bool is_shared = false;
@@ -59,8 +61,7 @@ static bool is_due(const struct thinning *t, const struct iceberg_scan_file *fil
             is_shared ||
             (is_file && t->plan.deletes[file->deletes[i]].file.referenced_data_file.ptr == NULL);
     }
-    bool has_old_form = parquet > 0 && t->dml->metadata->format_version > 2;
-    return parquet > 1 || is_shared || has_old_form || (is_all && parquet > 0);
+    return parquet > 1 || is_shared || (parquet > 0 && (t->as_vectors || t->is_all));
 }
 
 /* True: something was chosen that was not before. */
@@ -91,14 +92,13 @@ static bool has_chosen(const struct thinning *t, const struct iceberg_scan_file 
 static enum err choose(struct thinning *t)
 {
     struct arena *arena = t->call->query->arena;
-    bool is_all = t->call->values[REWRITE_ALL].is_true;
     t->is_chosen = arena_calloc(arena, t->plan.delete_count + 1, sizeof(*t->is_chosen));
     t->is_touched = arena_calloc(arena, t->plan.file_count + 1, sizeof(*t->is_touched));
     if (t->is_chosen == NULL || t->is_touched == NULL) {
         return errinfo_nomem(t->info);
     }
     for (size_t i = 0; i < t->plan.file_count; i++) {
-        if (is_due(t, &t->plan.files[i], is_all)) {
+        if (is_due(t, &t->plan.files[i])) {
             (void)choose_file(t, i);
         }
     }
@@ -334,9 +334,10 @@ static enum err run(struct thinning *t)
     return t->rewritten == 0 || t->call->is_dry_run ? ERR_OK : commit(t);
 }
 
-enum err maintain_rewrite_position_deletes(struct maintain *call, struct errinfo *info)
+enum err maintain_move_deletes(struct maintain *call, bool is_all, bool as_vectors,
+                               struct maintain_deletes *ret_deletes, struct errinfo *info)
 {
-    struct thinning t = {.call = call, .info = info};
+    struct thinning t = {.call = call, .is_all = is_all, .as_vectors = as_vectors, .info = info};
     t.dml = arena_calloc(call->query->arena, 1, sizeof(*t.dml));
     if (t.dml == NULL) {
         return errinfo_nomem(info);
@@ -344,10 +345,20 @@ enum err maintain_rewrite_position_deletes(struct maintain *call, struct errinfo
     enum err err = run(&t);
     dml_close(t.dml);
     TRY(err);
-    maintain_number(call, "rewritten_delete_files", (int64_t)t.rewritten);
-    maintain_number(call, "added_delete_files", (int64_t)t.dml->delete_count);
-    maintain_number(call, "rewritten_bytes", t.rewritten_bytes);
-    maintain_number(call, "added_bytes", t.added_bytes);
+    *ret_deletes = (struct maintain_deletes){(int64_t)t.rewritten, (int64_t)t.dml->delete_count,
+                                             t.rewritten_bytes, t.added_bytes};
+    return ERR_OK;
+}
+
+enum err maintain_rewrite_position_deletes(struct maintain *call, struct errinfo *info)
+{
+    struct maintain_deletes done;
+    bool as_vectors = call->ddl.metadata->format_version > 2;
+    TRY(maintain_move_deletes(call, call->values[REWRITE_ALL].is_true, as_vectors, &done, info));
+    maintain_number(call, "rewritten_delete_files", done.rewritten);
+    maintain_number(call, "added_delete_files", done.added);
+    maintain_number(call, "rewritten_bytes", done.rewritten_bytes);
+    maintain_number(call, "added_bytes", done.added_bytes);
     maintain_end_line(call);
     return ERR_OK;
 }

@@ -111,6 +111,22 @@ MUST_USE enum err maintain_rewrite_manifests(struct maintain *call, struct errin
 
 MUST_USE enum err maintain_compute_statistics(struct maintain *call, struct errinfo *info);
 
+/* ---- maintain_advise.c ---- */
+
+MUST_USE enum err maintain_advise(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_migrate.c ---- */
+
+MUST_USE enum err maintain_migrate_format(struct maintain *call, struct errinfo *info);
+
 /* ---- maintain_deletes.c ---- */
+
+struct maintain_deletes { /* files, vectors each counting as one */
+    int64_t rewritten, added;
+    int64_t rewritten_bytes, added_bytes;
+};
+/* `as_vectors`: the table is of version 3, or would be if this was no dry run. */
+MUST_USE enum err maintain_move_deletes(struct maintain *call, bool is_all, bool as_vectors,
+                                        struct maintain_deletes *ret_deletes, struct errinfo *info);
 
 MUST_USE enum err maintain_rewrite_position_deletes(struct maintain *call, struct errinfo *info);

@@ -905,7 +905,51 @@ def what_is_staged_is_published_once(world):
     world.validate("t")
 
 
+def advice_is_what_helps(world):
+    """A table for each thing that is wrong, and one for none: what is advised ends with no advice."""
+    def advice(text):
+        return [(row["table_name"].split('"')[-2] if '"' in row["table_name"] else row["table_name"].split(".")[-1], row["procedure"]) for row in world.sql(f"CALL moat.advise({text})")]
+
+    delta = "\"write.delete.mode\" = 'merge-on-read'"
+    world.sql("CREATE TABLE lake.s.good AS SELECT i AS id FROM range(1000) r(i); CREATE TABLE lake.s.empty (id BIGINT)")
+    world.sql("CREATE TABLE lake.s.old (id BIGINT) WITH (format_version = 1)")
+    world.sql("CREATE TABLE lake.s.small (id BIGINT); " + "; ".join(f"INSERT INTO lake.s.small VALUES ({i})" for i in range(22)))
+    world.sql(f"CREATE TABLE lake.s.dead WITH ({delta}) AS SELECT i AS id FROM range(1000) r(i); DELETE FROM lake.s.dead WHERE id % 3 = 0")
+    world.sql(f"CREATE TABLE lake.s.marks WITH (format_version = 2, {delta}) AS SELECT i AS id FROM range(1000) r(i); DELETE FROM lake.s.marks WHERE id % 90 = 1; DELETE FROM lake.s.marks WHERE id % 90 = 2")
+    world.sql(f"CREATE TABLE lake.s.form WITH (format_version = 2, {delta}) AS SELECT i AS id FROM range(1000) r(i); DELETE FROM lake.s.form WHERE id % 90 = 1; ALTER TABLE lake.s.form SET ('format-version' = '3')")
+    world.sql("CREATE TABLE lake.s.many WITH (\"history.expire.max-snapshot-age-ms\" = 1) AS SELECT i AS id FROM range(200000) r(i); " + "; ".join(f"DELETE FROM lake.s.many WHERE id = {i}" for i in range(12)))
+    found = advice("catalog => 'lake'")
+    assert found == [("dead", "rewrite_data_files"), ("form", "rewrite_position_delete_files"), ("many", "expire_snapshots"), ("many", "compute_statistics"), ("marks", "rewrite_position_delete_files"), ("old", "migrate_format"),
+                     ("small", "rewrite_data_files"), ("small", "rewrite_manifests")], found
+    assert advice("'lake.s.good'") == [] and advice("'lake.s.empty'") == []
+    world.sql("CALL moat.advise('lake.s.none')", error="42P01")
+    world.sql("CALL moat.advise()", error="attached catalog")
+    row = world.sql("CALL moat.advise('lake.s.small')")[0]
+    assert "22 of 22 data files" in row["reason"], row
+    # what is advised, done
+    for row in world.sql("CALL moat.advise(catalog => 'lake')"):
+        before = world.sql(f"SELECT count(*) AS n, sum(id) AS m FROM {row['table_name']}")
+        world.sql(row["statement"])
+        assert world.sql(f"SELECT count(*) AS n, sum(id) AS m FROM {row['table_name']}") == before
+    assert advice("catalog => 'lake'") == [], advice("catalog => 'lake'")
+    done = subprocess.run([ARGUMENTS.moat, "--warehouse", str(world.folder / "moat"), "-q", "-c", "CREATE USER bob; GRANT SELECT ON lake.s.good TO USER bob"], check=True)
+    done = subprocess.run([ARGUMENTS.moat, "--warehouse", str(world.folder / "moat"), "-q", "--as", "bob", "-c", "CALL moat.advise('lake.s.good')"], capture_output=True, check=False)
+    assert done.returncode != 0 and b"42501" in done.stderr, done.stderr
+    # the version, with what the table has
+    world.sql(f"CREATE TABLE lake.s.m WITH (format_version = 2, {delta}) AS SELECT i AS id FROM range(1000) r(i); DELETE FROM lake.s.m WHERE id % 2 = 0; DELETE FROM lake.s.m WHERE id % 5 = 0")
+    rows = read_by_all(world, "m", "id")
+    said = world.sql("CALL moat.migrate_format('lake.s.m', dry_run => true)")[0]
+    assert said == {"previous_version": 2, "format_version": 3, "rewritten_delete_files": 2, "added_delete_files": 0} and world.table("m").metadata.format_version == 2, said
+    said = world.sql("CALL moat.migrate_format('lake.s.m')")[0]
+    assert said["rewritten_delete_files"] == 2 and said["added_delete_files"] == 1 and world.table("m").metadata.format_version == 3, said
+    assert {file.file_format.value for file in delete_files(world.table("m"))} == {"PUFFIN"} and read_by_all(world, "m", "id", with_duckdb=False) == rows
+    world.sql("CALL moat.migrate_format('lake.s.m', 2)", error="version")
+    world.sql("CALL moat.migrate_format('lake.s.m', 4)", error="format version 4")
+    assert world.sql("CALL moat.migrate_format('lake.s.old', 2)")[0]["previous_version"] == 2
+
+
 TESTS = (
+    advice_is_what_helps,
     what_is_staged_is_published_once,
     position_deletes_are_rewritten,
     rewritten_files_are_those_that_were_meant,
