@@ -59,6 +59,8 @@ DEBUG = "notices below NOTICE"
 FIELDS = "an error names no schema, table, column or constraint in fields of their own"
 ALTER_TEMP = "columns of a temporary table do not change (ALTER TABLE)"
 CONTEXT = "errors of COPY are worded otherwise"
+COPY_RULES = "COPY looks at the rules of a table (NOT NULL) when all of its rows are there"
+GIVEN_UP = "asyncpg tells a later test of a connection that its client gave up while it was made"
 ZONE = "times with a zone are shown and read in UTC, whatever TimeZone says"
 BYTES = "it counts bytes, and PostgreSQL's are fewer: it says int4 where Moat says int8"
 NO_BITS = "an empty string of bits"
@@ -132,6 +134,7 @@ BY_NAME = {
     "asyncpg": [
         (r"test_timetz", TIMETZ),
         (r"test_relacl_array_type", WRITES),
+        (r"test_pool_(config_persistence|max_inactive_time)", GIVEN_UP),
         (r"test_numeric", NUMERIC),
         (r"test_pool_release_in_xact", NUMBERS),
         (r"test_prepare_19|TestCloseTimeoutPendingCancel", SLEEP),
@@ -155,6 +158,7 @@ BY_NAME = {
         (r"test_roundtrip_oid|test_pg_placeholder_style", UNDESCRIBED),
     ],
     "pgx": [
+        (r"TestConnCopyFromFailServerSideMidwayAbortsWithoutWaiting", COPY_RULES),
         (r"MultiplePrepareAndDeallocate", PREPARED),
         (r"DeferredError|TestConnQueryRowConstraintErrors", CONSTRAINTS),
         (r"TestForEachRowScanError|TestConnQueryReadWrongTypeError", COLUMN_NAMES),
