@@ -136,6 +136,12 @@ uint64_t lake__write_file_rows(const struct lake_write *write);
 void lake__write_field_id(struct slice name, const struct iceberg_field *field, struct buf *out);
 /* Appends the options of COPY, in parentheses. */
 void lake__write_options(const struct lake_write *write, struct buf *out);
+/* A bound of a field out of the text of it; `ret_bound` stays as it is where it is none. */
+struct iceberg_metrics_want;
+MUST_USE enum err lake__write_bound(const struct iceberg_field *field,
+                                    struct iceberg_metrics_want want, struct slice text,
+                                    bool is_upper, struct arena *arena, struct slice *ret_bound,
+                                    struct errinfo *info);
 /* Appends the columns that print_curve reads; nothing without a curve. */
 void lake__write_ranks(const struct lake_write *write, struct buf *out);
 /* Around the rows: sorts them as the table has it, or appends nothing. */

@@ -1,5 +1,5 @@
-/* rewrite_position_delete_files: deletes by position of version 2 as one file for each data file, of
- * version 3 as vectors; those that are of no data file any more go.
+/* rewrite_position_delete_files: deletes by position of version 2 as one file for each data file,
+ * of version 3 as vectors; those that are of no data file any more go.
  *
  * A delete file may be of many data files, so whatever is of one that is rewritten is rewritten
  * too, with all data files that it is of. */
@@ -48,8 +48,8 @@ static bool is_parquet(const struct thinning *t, uint32_t number)
     return t->plan.deletes[number].file.format == ICEBERG_PARQUET;
 }
 
-/* A file whose deletes are in several files, in one of other data files too, or not in the form that
- * the table's version has. */
+/* A file whose deletes are in several files, in one of other data files too, or not in the form
+ * that the table's version has. */
 static bool is_due(const struct thinning *t, const struct iceberg_scan_file *file)
 {
     size_t parquet = 0;

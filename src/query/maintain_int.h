@@ -50,8 +50,8 @@ MUST_USE enum err maintain_commit(struct maintain *call, const struct ddl_change
 
 /* ERR_INVALID (40001): what was read is not what is there. */
 enum err maintain_changed(const struct ddl *ddl, struct errinfo *info);
-/* The same, if others did more than append since a snapshot: what was deleted might be in files that
- * are rewritten. */
+/* The same, if others did more than append since a snapshot: what was deleted might be in files
+ * that are rewritten. */
 MUST_USE enum err maintain_check_appended(const struct ddl *ddl, int64_t snapshot_id,
                                           struct errinfo *info);
 

@@ -193,11 +193,13 @@ def check_column(file, field, values):
     nans = sum(1 for value in present if isinstance(value, float) and math.isnan(value))
     assert file.value_counts[field.field_id] == len(values)
     assert file.null_value_counts[field.field_id] == len(values) - len(present)
-    if (file.nan_value_counts or {}).get(field.field_id) is not None:
-        assert file.nan_value_counts[field.field_id] == nans
+    if str(field.field_type) in ("float", "double") and present:
+        assert file.nan_value_counts[field.field_id] == nans, (field, file.nan_value_counts)
+    present = [value for value in present if not (isinstance(value, float) and math.isnan(value))]
     lower = (file.lower_bounds or {}).get(field.field_id)
     upper = (file.upper_bounds or {}).get(field.field_id)
-    if not present or nans:
+    if not present:
+        assert lower is None and upper is None
         return
     if str(field.field_type) == "uuid":
         present = [getattr(value, "bytes", value) for value in present]
@@ -948,7 +950,42 @@ def advice_is_what_helps(world):
     assert world.sql("CALL moat.migrate_format('lake.s.old', 2)")[0]["previous_version"] == 2
 
 
+def nans_are_counted_and_no_bounds(world):
+    """Columns with NaN, at any depth, in many files: how many, and bounds of the rest; in no mode that asks for neither."""
+    world.sql("CREATE TABLE lake.s.t (g INTEGER, f FLOAT, d DOUBLE, p STRUCT(x DOUBLE, y STRUCT(z FLOAT)), l DOUBLE[], c DOUBLE, n DOUBLE) PARTITIONED BY (g) "
+              "WITH (\"write.metadata.metrics.column.c\" = 'counts', \"write.metadata.metrics.column.n\" = 'none')")
+    world.sql("INSERT INTO lake.s.t SELECT i % 40, CASE WHEN i % 3 = 0 THEN 'nan'::FLOAT ELSE i END, CASE WHEN i % 40 = 7 THEN 'nan'::DOUBLE WHEN i = 0 THEN '-inf'::DOUBLE ELSE -i END, "
+              "{'x': CASE WHEN i % 40 < 5 AND i > 100 THEN 'nan'::DOUBLE ELSE i / 8 END, 'y': {'z': CASE WHEN i % 2 = 0 THEN NULL WHEN i = 399 THEN 'nan'::FLOAT ELSE -0.0 END}}, ['nan'::DOUBLE, 1], 'nan', 'nan' FROM range(400) r(i)")
+    files = data_files(world, "t")
+    assert len(files) == 40
+    names = {"f": lambda row: row["f"], "d": lambda row: row["d"], "p.x": lambda row: row["p"]["x"], "p.y.z": lambda row: row["p"]["y"]["z"]}
+    schema = world.table("t").schema()
+    for file in files:
+        rows = pa.parquet.read_table(file.file_path.removeprefix("file://")).to_pylist()
+        for name, get in names.items():
+            field = schema.find_field(name)
+            values = [get(row) for row in rows if get(row) is not None]
+            left = [value for value in values if not math.isnan(value)]
+            if values:
+                assert file.nan_value_counts[field.field_id] == len(values) - len(left), (name, file.nan_value_counts)
+            for bounds, pick in ((file.lower_bounds, min), (file.upper_bounds, max)):
+                found = from_bytes(field.field_type, bounds[field.field_id]) if field.field_id in bounds else None
+                assert found == (pick(left) if left else None), (name, found, left)
+        c, n, e = (schema.find_field(name).field_id for name in ("c", "n", "l.element"))
+        assert file.nan_value_counts[c] == len(rows) and c not in file.lower_bounds and n not in file.nan_value_counts and e not in file.nan_value_counts
+    world.validate("t")
+    assert world.sql("SELECT count(*) AS n FROM lake.s.t WHERE f > 390") == world.sql("SELECT count(*) AS n FROM (SELECT * FROM lake.s.t OFFSET 0) WHERE f > 390")
+    assert world.sql("SELECT count(*) AS n FROM lake.s.t WHERE isnan(d)") == [{"n": 10}]
+    theirs = world.table("t").scan(row_filter="d < -390").to_arrow()
+    assert len(theirs) == 10
+    world.sql("CREATE TABLE lake.s.u AS SELECT 'nan'::DOUBLE AS x UNION ALL SELECT 2.5")
+    assert data_files(world, "u")[0].nan_value_counts == {1: 1} and from_bytes(world.table("u").schema().find_type("x"), data_files(world, "u")[0].upper_bounds[1]) == 2.5
+    world.sql("BEGIN; INSERT INTO lake.s.u VALUES ('nan'); COMMIT")
+    assert sorted((file.nan_value_counts[1], len(file.lower_bounds or {})) for file in data_files(world, "u")) == [(1, 0), (1, 1)]
+
+
 TESTS = (
+    nans_are_counted_and_no_bounds,
     advice_is_what_helps,
     what_is_staged_is_published_once,
     position_deletes_are_rewritten,
