@@ -1,5 +1,5 @@
-/* NaN counts, and bounds that leave NaN out. The engine says of a column only that it has NaN, which
- * it puts above all numbers; so those columns, of those files alone, are read once more. */
+/* NaN counts, and bounds that leave NaN out. The engine says of a column only that it has NaN, and
+ * it puts that above all numbers; so those columns, of those files alone, are read once more. */
 #include "arrow/value.h"
 #include "engine/engine.h"
 #include "lake/lake_int.h"

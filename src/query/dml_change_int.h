@@ -86,8 +86,8 @@ MUST_USE enum err dml_remove_whole(struct dml *dml, const struct statement *stat
 
 /* ---- dml_remove.c ---- */
 
-/* The deletes by position of the plan's files that `rows` touches, as new delete files: a file each,
- * or their vectors. */
+/* The deletes by position of the plan's files that `rows` touches, as new delete files: a file
+ * each, or their vectors. */
 MUST_USE enum err dml_write_deletes_anew(struct dml *dml, struct lake_rows *rows,
                                          const struct iceberg_scan_plan *plan,
                                          struct errinfo *info);

@@ -57,8 +57,8 @@ static bool is_volatile(struct slice name)
     return false;
 }
 
-/* ON is asked for each kind of WHEN: what answers otherwise each time would let a row be matched and
- * not matched. */
+/* ON is asked for each kind of WHEN: what answers otherwise each time would let a row be matched
+ * and not matched. */
 static enum err check_condition(const struct dml *dml, const struct statement *statement,
                                 struct errinfo *info)
 {

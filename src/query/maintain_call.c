@@ -423,6 +423,8 @@ static enum err run(struct maintain *call, const struct procedure *procedure, st
         TRY(maintain_name(call, call->values[0].text, &name, info));
         TRY(session_refuse_in_block(call->query->session, info));
         TRY(ddl_open(call->query, &name, &call->ddl, info));
+        TRY(catalog_iceberg_borrow(&call->ddl.catalog, call->query->session->who, call->ddl.ns,
+                                   call->ddl.name, info));
     }
     TRY(procedure->run(call, info));
     size_t columns = 0;
