@@ -55,12 +55,10 @@ static void on_console(void *context, struct http_exchange *exchange)
 {
     const struct web_server *server = context;
     http_header(exchange, "Content-Security-Policy", buf_slice(&server->policy));
-    http_header(exchange, "X-Content-Type-Options", SLICE("nosniff"));
     http_header(exchange, "X-Frame-Options", SLICE("DENY"));
     http_header(exchange, "Referrer-Policy", SLICE("no-referrer"));
     http_header(exchange, "Cross-Origin-Opener-Policy", SLICE("same-origin"));
     http_header(exchange, "Cross-Origin-Resource-Policy", SLICE("same-origin"));
-    http_header(exchange, "Cache-Control", SLICE("no-cache"));
     http_compress(exchange);
     http_reply(exchange, 200, "text/html; charset=utf-8", buf_slice(&server->console));
 }
@@ -107,7 +105,6 @@ static void on_gauges(void *context, struct http_exchange *exchange)
         web_reply_error(exchange, &info, SLICE(""));
         return;
     }
-    http_header(exchange, "Cache-Control", SLICE("no-store"));
     http_reply(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&out));
 }
 

@@ -206,10 +206,8 @@ static bool find_cookie(const struct http_exchange *exchange, struct slice *ret_
             const char *end = memchr(field.ptr, ';', field.len);
             size_t len = end == NULL ? field.len : (size_t)(end - field.ptr);
             struct slice pair = slice_trim((struct slice){field.ptr, len});
-            if (slice_starts_with(pair, name) && pair.len > name.len &&
-                pair.ptr[name.len] == '=') {
-                *ret_value =
-                    (struct slice){pair.ptr + name.len + 1, pair.len - name.len - 1};
+            if (slice_starts_with(pair, name) && pair.len > name.len && pair.ptr[name.len] == '=') {
+                *ret_value = (struct slice){pair.ptr + name.len + 1, pair.len - name.len - 1};
                 return true;
             }
             size_t used = end == NULL ? len : len + 1;
@@ -287,7 +285,6 @@ enum err web__login_find(struct web_server *server, struct http_exchange *exchan
 
 static void reply_nobody(struct http_exchange *exchange)
 {
-    http_header(exchange, "Cache-Control", SLICE("no-store"));
     http_reply(exchange, 200, "application/json", SLICE("{\"user\":null}\n"));
 }
 
@@ -308,7 +305,6 @@ static void reply_login(struct http_exchange *exchange, const struct web_login *
     }
     buf_printf(&out, "],\"is_owner\":%s,\"csrf\":\"%s\"}\n",
                identity_is_owner(who) ? "true" : "false", login->proof);
-    http_header(exchange, "Cache-Control", SLICE("no-store"));
     http_reply(exchange, 200, "application/json", buf_slice(&out));
 }
 
@@ -338,9 +334,8 @@ static enum err read_credential(struct http_exchange *exchange, struct arena *ar
     TRY(json_parse(arena, body, &limits, &root, info));
     struct slice token = json_get_text(root, "token");
     struct slice user = json_get_text(root, "user");
-    *ret_credential = (struct credential){.kind = CREDENTIAL_PASSWORD,
-                                          .user = user,
-                                          .secret = json_get_text(root, "password")};
+    *ret_credential = (struct credential){
+        .kind = CREDENTIAL_PASSWORD, .user = user, .secret = json_get_text(root, "password")};
     if (token.len > 0) {
         *ret_credential = (struct credential){.kind = CREDENTIAL_TOKEN, .secret = token};
     } else if (user.len == 0) {
@@ -358,14 +353,12 @@ static enum err check_page(struct web_server *server, struct http_exchange *exch
                            struct errinfo *info)
 {
     struct slice field = {"", 0};
-    if (web__is_from_elsewhere(exchange) ||
-        !http_field(exchange, SLICE("x-moat-csrf"), &field)) {
+    if (web__is_from_elsewhere(exchange) || !http_field(exchange, SLICE("x-moat-csrf"), &field)) {
         return errinfo_set(info, ERR_DENIED, NULL, "pages of other sites may not ask here");
     }
     (void)http_field(exchange, SLICE("content-type"), &field);
     if (!slice_starts_with_fold(field, SLICE("application/json"))) {
-        return errinfo_set(info, ERR_INVALID, "22023",
-                           "the Content-Type must be application/json");
+        return errinfo_set(info, ERR_INVALID, "22023", "the Content-Type must be application/json");
     }
     return web__is_private(server, http_connection(exchange)) ? ERR_OK : web__refuse_clear(info);
 }
@@ -430,10 +423,10 @@ static void on_end(void *context, struct http_exchange *exchange)
     struct web_login *login = NULL;
     struct errinfo info;
     errinfo_init(&info);
-    enum err err = web__is_from_elsewhere(exchange)
-                       ? errinfo_set(&info, ERR_DENIED, NULL,
-                                     "pages of other sites may not ask here")
-                       : web__login_find(context, exchange, WEB_PROOF_HEADER, &login, &info);
+    enum err err =
+        web__is_from_elsewhere(exchange)
+            ? errinfo_set(&info, ERR_DENIED, NULL, "pages of other sites may not ask here")
+            : web__login_find(context, exchange, WEB_PROOF_HEADER, &login, &info);
     if (err != ERR_OK) {
         web_reply_error(exchange, &info, SLICE(""));
         return;

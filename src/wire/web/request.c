@@ -11,7 +11,8 @@ static enum err wrong(struct errinfo *info, const char *what)
     return errinfo_set(info, ERR_INVALID, "22023", "%s", what);
 }
 
-static enum err read_parameters(struct web_request *request, const struct json *list, struct errinfo *info)
+static enum err read_parameters(struct web_request *request, const struct json *list,
+                                struct errinfo *info)
 {
     if (json_is_null(list)) {
         return ERR_OK;
@@ -19,7 +20,8 @@ static enum err read_parameters(struct web_request *request, const struct json *
     if (list->type != JSON_ARRAY || list->count > PARAMETERS_MAX) {
         return wrong(info, "\"parameters\" must be a list of values, in the order of $1, $2 ...");
     }
-    request->parameters = arena_calloc(request->arena, list->count + 1, sizeof(*request->parameters));
+    request->parameters =
+        arena_calloc(request->arena, list->count + 1, sizeof(*request->parameters));
     if (request->parameters == NULL) {
         return errinfo_nomem(info);
     }
@@ -65,7 +67,8 @@ static bool is_setting_name(struct slice name)
     return name.len > 0;
 }
 
-static enum err read_settings(struct web_request *request, const struct json *settings, struct errinfo *info)
+static enum err read_settings(struct web_request *request, const struct json *settings,
+                              struct errinfo *info)
 {
     if (json_is_null(settings)) {
         return ERR_OK;
@@ -73,7 +76,8 @@ static enum err read_settings(struct web_request *request, const struct json *se
     if (settings->type != JSON_OBJECT || settings->count > SETTINGS_MAX) {
         return wrong(info, "\"settings\" must be an object of names and values");
     }
-    request->settings = arena_calloc(request->arena, settings->count + 1, sizeof(*request->settings));
+    request->settings =
+        arena_calloc(request->arena, settings->count + 1, sizeof(*request->settings));
     if (request->settings == NULL) {
         return errinfo_nomem(info);
     }
@@ -92,7 +96,8 @@ static enum err read_settings(struct web_request *request, const struct json *se
     return ERR_OK;
 }
 
-static enum err read_session(struct web_request *request, const struct json *session, struct errinfo *info)
+static enum err read_session(struct web_request *request, const struct json *session,
+                             struct errinfo *info)
 {
     if (json_is_null(session)) {
         return ERR_OK;
@@ -125,7 +130,8 @@ static enum err read_format(struct web_request *request, struct slice name, stru
     return ERR_INVALID;
 }
 
-static enum err read_member(struct web_request *request, const struct json *member, struct errinfo *info)
+static enum err read_member(struct web_request *request, const struct json *member,
+                            struct errinfo *info)
 {
     bool is_text = member->type == JSON_STRING;
     if (slice_equal(member->key, SLICE("sql")) && is_text) {

@@ -101,8 +101,8 @@ static enum err no_credential(struct errinfo *info)
 
 /* Address, protocol and program, for the trail. */
 enum err web__log_in(const struct web_server *server, const struct connection *wire,
-                         const struct web_visitor *visitor, struct credential *credential,
-                         struct identity **ret_who, struct errinfo *info)
+                     const struct web_visitor *visitor, struct credential *credential,
+                     struct identity **ret_who, struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "web login", 0);
     char *client = arena == NULL

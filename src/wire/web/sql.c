@@ -187,10 +187,12 @@ static enum err answer_now(struct ask *ask, bool *ret_is_begun, struct errinfo *
     struct web_run_spec spec = run_spec(ask);
     TRY(web_run_open(ask->server, &spec, &run, info));
     http_on_cancel(ask->exchange, on_gone, run);
-    enum err err = web_run_start(run, ask->request.statement, ask->request.parameters, ask->request.parameter_count, info);
-    err = err != ERR_OK ? err
-                        : web__writer_init(&writer, ask->request.format, ask->request.numbers_as_text,
-                                           web_run_query(run), web_run_schema(run), info);
+    enum err err = web_run_start(run, ask->request.statement, ask->request.parameters,
+                                 ask->request.parameter_count, info);
+    err = err != ERR_OK
+              ? err
+              : web__writer_init(&writer, ask->request.format, ask->request.numbers_as_text,
+                                 web_run_query(run), web_run_schema(run), info);
     err = err != ERR_OK ? err : answer_rows(ask, run, &writer, ret_is_begun, info);
     http_on_cancel(ask->exchange, NULL, NULL);
     return err;

@@ -30,8 +30,8 @@ struct web_server {
     atomic_size_t puller_count; /* threads that pull rows for kept runs */
     struct web_login *logins;   /* of the console, newest first */
     struct web_socket *sockets;
-    struct buf console;  /* the page */
-    struct buf policy;   /* its Content-Security-Policy */
+    struct buf console; /* the page */
+    struct buf policy;  /* its Content-Security-Policy */
 };
 
 /* What a connection keeps: who the last request was. */

@@ -1,11 +1,18 @@
 // What runs now and what ran: one's own, and everybody's for those who may.
 
-const RUNNING = `SELECT pid, "user", state, protocol, application_name, started_at, rows_out, statement
-    FROM moat_system.running_queries WHERE pid <> pg_backend_pid() ORDER BY started_at`;
-const PAST = `SELECT finished_at, "user", state, sqlstate, rows_out, duration_us, statement
-    FROM moat_system.queries ORDER BY finished_at DESC LIMIT 300`;
+/** The pages' own lists say what they are, and stay out of themselves. */
+const RUNNING = `SELECT /* console */ pid, "user", state, protocol, application_name, started_at, rows_out, statement
+    FROM moat_system.running_queries WHERE statement NOT LIKE 'SELECT /* console */%' ORDER BY started_at`;
+const PAST = `SELECT /* console */ finished_at, "user", state, sqlstate, rows_out, duration_us, statement
+    FROM moat_system.queries WHERE statement IS NULL OR statement NOT LIKE 'SELECT /* console */%' ORDER BY finished_at DESC LIMIT 300`;
 
 const columnsNamed = (...names) => names.map((name) => ({ name, isPlain: true, type: /^(Rows|Number|Time taken)$/.test(name) ? "BIGINT" : "" }));
+
+/** What asks, and through which door: of a browser that it is one. */
+function programName(protocol, application) {
+    const name = /^Mozilla\//.test(application ?? "") ? "browser" : (application ?? "").slice(0, 40);
+    return [protocol, name].filter(Boolean).join(" · ");
+}
 
 async function stopQuery(button, pid) {
     button.disabled = true;
@@ -20,15 +27,14 @@ async function stopQuery(button, pid) {
 
 function drawRunning(rows) {
     if (rows.length === 0) return make("div", { class: "grid-box empty" }, "Nothing runs.");
-    const columns = [...columnsNamed("Person", "State", "By", "Since", "Rows"), { name: "Statement", isPlain: true, isWide: true },
-        { name: "", isPlain: true, isButton: true }];
-    return tableOf(columns, rows.map((row) => [row[1], row[2], [row[3], row[4]].filter(Boolean).join(" · ").slice(0, 60), formatTime(row[5]),
-        row[6], row[7], row[0]]), {
+    const columns = [{ name: "", isPlain: true, isButton: true }, ...columnsNamed("Person", "State"),
+        { name: "Statement", isPlain: true, isWide: true }, ...columnsNamed("Since", "Rows", "By")];
+    return tableOf(columns, rows.map((row) => [row[0], row[1], row[2], row[7], formatTime(row[5]), row[6], programName(row[3], row[4])]), {
         label: "Running queries",
         draw(column, value, row) {
             if (column.name === "State") return mark(value);
             if (!column.isButton) return null;
-            const button = make("button", { class: "small danger", "aria-label": `Stop the query of ${row[0]}` }, "Stop");
+            const button = make("button", { class: "small danger", "aria-label": `Stop the query of ${row[1]}` }, "Stop");
             button.addEventListener("click", () => stopQuery(button, value));
             return button;
         },
@@ -37,16 +43,16 @@ function drawRunning(rows) {
 
 /** Those who are not granted the list of all have what this browser remembers of theirs. */
 function ownPast() {
-    const rows = history_.read().map((entry) => [new Date(entry.at).toLocaleString(), person.user, entry.state, formatMs(entry.ms), entry.sql]);
+    const rows = history_.read().map((entry) => [formatDate(new Date(entry.at)), person.user, entry.state, formatMs(entry.ms), entry.sql]);
     const note = make("p", { class: "dim" }, "Your own, as this browser remembers them. Those of everybody are in moat_system.queries, for who is granted it.");
     if (rows.length === 0) return [note];
     return [note, pastTable(rows)];
 }
 
 function pastTable(rows) {
-    const columns = [...columnsNamed("Ended", "Person", "State", "Time taken"), { name: "Statement", isPlain: true, isWide: true },
-        { name: "", isPlain: true, isButton: true }];
-    return tableOf(columns, rows.map((row) => [...row, row[4]]), {
+    const columns = [{ name: "", isPlain: true, isButton: true }, ...columnsNamed("Ended", "Person", "State", "Time taken"),
+        { name: "Statement", isPlain: true, isWide: true }];
+    return tableOf(columns, rows.map((row) => [row[4], ...row]), {
         label: "Past queries",
         draw(column, value) {
             if (column.name === "State") return mark(value);

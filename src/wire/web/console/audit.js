@@ -6,7 +6,7 @@ async function openAudit() {
     const kinds = byId("audit-kind");
     if (kinds.options.length > 1) return;
     try {
-        const answer = await ask_rows("SELECT DISTINCT kind FROM moat_system.audit ORDER BY kind");
+        const answer = await ask_rows("SELECT /* console */ DISTINCT kind FROM moat_system.audit ORDER BY kind");
         kinds.append(...answer.rows.map((row) => make("option", { value: row[0] }, row[0])));
         await searchAudit();
     } catch (failure) {
@@ -33,7 +33,7 @@ function auditStatement() {
         add(value === "" ? "" : new Date(value).toISOString(), `"time" ${operator} CAST($? AS TIMESTAMPTZ)`);
     }
     return {
-        sql: `SELECT "time", "user", actor, kind, command, state, sqlstate, rows_out, client, tables, reason, statement
+        sql: `SELECT /* console */ "time", "user", actor, kind, command, state, sqlstate, rows_out, client, tables, reason, statement
             FROM moat_system.audit ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}
             ORDER BY seq DESC LIMIT ${AUDIT_MAX}`,
         parameters,

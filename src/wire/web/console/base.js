@@ -88,11 +88,17 @@ function formatBytes(bytes) {
     return `${unit === 0 ? bytes : bytes.toFixed(bytes < 10 ? 1 : 0)} ${units[unit]}`;
 }
 
+/** In the time of the one who reads it, to be compared down a column. */
+function formatDate(at) {
+    const two = (number) => String(number).padStart(2, "0");
+    return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
 /** The engine's instants are "2024-01-02 01:04:05.5+00". */
 function formatTime(text) {
     if (text === null) return "";
     const at = new Date(text.replace(" ", "T").replace(/\+00$/, "Z"));
-    return Number.isNaN(at.getTime()) ? text : at.toLocaleString();
+    return Number.isNaN(at.getTime()) ? text : formatDate(at);
 }
 
 /** The n-th character of a text as an offset in UTF-16, which is what editors count in. */

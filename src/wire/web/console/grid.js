@@ -12,7 +12,8 @@ function cellOf(value, column) {
     const isNumber = NUMBERS.test(column.type ?? "");
     const text = cellText(value);
     const classes = [value === null ? "null" : "", isNumber ? "number" : "", column.isWide ? "wide" : ""].filter(Boolean).join(" ");
-    return make("td", { class: classes, title: text.length > 40 && !column.isWide ? text : null }, text);
+    const title = text.length > 40 ? text : null;
+    return column.isWide ? make("td", { class: classes, title }, make("div", {}, text)) : make("td", { class: classes, title }, text);
 }
 
 /**
@@ -95,6 +96,6 @@ function tableOf(columns, rows, options) {
 }
 
 function mark(text) {
-    const kind = /^[a-z_]+$/.test(text ?? "") ? text : "";
-    return make("span", { class: `mark ${kind}` }, text ?? "");
+    const word = (text ?? "").toLowerCase();
+    return make("span", { class: `mark ${/^[a-z_]+$/.test(word) ? word : ""}` }, word);
 }

@@ -90,7 +90,7 @@ const history_ = {
         byId("history-list").replaceChildren(...(list.length === 0 ? [make("li", { class: "empty" }, "Nothing yet.")] : list.map((entry) =>
             make("li", {}, make("button", { title: entry.sql, on: { click: () => useStatement(entry.sql) } },
                 mark(entry.state), make("code", {}, entry.sql.replace(/\s+/g, " ").trim()),
-                make("small", {}, `${new Date(entry.at).toLocaleString()}, ${formatMs(entry.ms)}`))))));
+                make("small", {}, `${formatDate(new Date(entry.at))}, ${formatMs(entry.ms)}`))))));
     },
 };
 
@@ -274,7 +274,7 @@ const explainQuery = (prefix) => runChosen(prefix, (query) => byId("answer").rep
 
 /** "  NAME (12 rows)  what": lines of the engine's plan, by how far they stand in. */
 function planLine(line) {
-    const found = /^( *)([A-Z][A-Z_0-9]*)( \([^)]*\))?(?:  (.*))?$/.exec(line);
+    const found = /^( *)([A-Z][A-Z_0-9]*)( \([^)]*\))?(?:(?:  |; )(.*))?$/.exec(line);
     return found && { depth: found[1].length / 2, name: found[2], rows: found[3]?.trim().slice(1, -1), what: found[4] };
 }
 

@@ -1,6 +1,6 @@
 // Gauges of the server, for who looks after it; and sessions: one's own, or all.
 
-const SESSIONS = `SELECT pid, "user", protocol, client, application_name, state, connected_at, statement, is_self
+const SESSIONS = `SELECT /* console */ pid, "user", protocol, client, application_name, state, connected_at, statement, is_self
     FROM moat_system.sessions ORDER BY connected_at`;
 
 /** Prometheus' text as a map of "name{labels}" to numbers. */
@@ -78,15 +78,15 @@ async function refreshSessions() {
     try {
         const answer = await ask_rows(SESSIONS);
         const rows = answer.rows.filter((row) => !row[8]).map((row) =>
-            [row[1], row[2], [row[3], row[4]].filter(Boolean).join(" · "), row[5], formatTime(row[6]), row[7] ?? "", row[0]]);
+            [row[0], row[1], programName(row[2], row[4]), row[3], row[5], formatTime(row[6]), row[7] ?? ""]);
         byId("sessions").replaceChildren(rows.length === 0 ? make("div", { class: "grid-box empty" }, "No other session.")
-            : tableOf([...columnsNamed("Person", "Door", "From", "State", "Since"), { name: "Statement", isPlain: true, isWide: true },
-                { name: "", isPlain: true, isButton: true }], rows, {
+            : tableOf([{ name: "", isPlain: true, isButton: true }, ...columnsNamed("Person", "By", "From", "State", "Since"),
+                { name: "Statement", isPlain: true, isWide: true }], rows, {
                 label: "Sessions",
                 draw(column, value, row) {
                     if (column.name === "State") return mark(value);
                     if (!column.isButton) return null;
-                    const button = make("button", { class: "small danger", "aria-label": `End the session of ${row[0]}` }, "End");
+                    const button = make("button", { class: "small danger", "aria-label": `End the session of ${row[1]}` }, "End");
                     button.addEventListener("click", () => endSession(button, value));
                     return button;
                 },

@@ -67,7 +67,8 @@ function drawColumns(described, policy) {
         const rule = rules.get(row[0]);
         return [row[0], row[1], rule?.[columnOf(policy, "access")] ?? row[2] ?? "", rule?.[columnOf(policy, "expression")] ?? ""];
     });
-    return tableOf([{ name: "Column" }, { name: "Type" }, { name: "What you see" }, { name: "Mask", isWide: true }], rows, {
+    const hasMasks = rows.some((row) => row[3] !== "");
+    return tableOf([{ name: "Column" }, { name: "Type" }, { name: "What you see" }, ...(hasMasks ? [{ name: "Mask", isWide: true }] : [])], rows, {
         label: "Columns",
         draw: (column, value) => (column.name === "What you see" ? mark(value) : null),
     });
