@@ -1,12 +1,13 @@
 /* The console: one page, without anything from elsewhere. Its style and script stand in it, and its
  * Content-Security-Policy names them by their hashes: nothing else that got into the page, however
- * it got there, would run or be loaded. The files are in console/, and are put into the program when
- * it is built (cmake/Embed.cmake). */
+ * it got there, would run or be loaded. The files are in console/, and are put into the program
+ * when it is built (cmake/Embed.cmake). */
+#include "wire/web/console.h"
+
 #include <openssl/evp.h>
 
 #include "query/clients.h"
 #include "observe/metrics.h"
-#include "wire/web/console.h"
 #include "wire/web/web_int.h"
 
 #define HASH_TEXT_BYTES 64 /* base64 of 32 bytes, with its NUL */

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "wire/web/web_int.h"
+#include "wire/web/socket.h"
 
 #define PAGE_BYTES 1048576u
 #define KEPT_MAX 2000u
@@ -580,6 +580,7 @@ static void *mind(void *context)
     pthread_mutex_lock(&server->lock);
     for (;;) {
         web__runs_stop_again(server);
+        web__sockets_mind(server);
         struct web_kept *kept = find_abandoned(server);
         if (kept != NULL) {
             pthread_mutex_unlock(&server->lock);

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "identity/provider.h"
-#include "wire/web/web_int.h"
+#include "wire/web/socket.h"
 
 #define SECRET_BYTES 32
 #define TEXT_BYTES (2 * SECRET_BYTES + 1)
@@ -77,6 +77,7 @@ void web__login_end(struct web_server *server, struct web_login *login)
         unlist(server, login);
     }
     web__runs_stop_of(server, login);
+    web__sockets_end_of(server, login);
     pthread_mutex_unlock(&server->lock);
     web__kepts_stop_of(server, login);
     if (was_listed) {
@@ -241,6 +242,16 @@ static struct web_login *find(struct web_server *server, const uint8_t hash[SHA2
     login = web__login_ref(login);
     pthread_mutex_unlock(&server->lock);
     return login;
+}
+
+bool web__login_use(struct web_server *server, struct web_login *login)
+{
+    int64_t now_us = clock_mono_us();
+    pthread_mutex_lock(&server->lock);
+    bool stands = login->is_listed && !is_late(server, login, now_us);
+    login->used_us = stands ? now_us : login->used_us;
+    pthread_mutex_unlock(&server->lock);
+    return stands;
 }
 
 static bool is_proven(const struct http_exchange *exchange, const struct web_login *login,

@@ -235,7 +235,7 @@ void web_run_close(struct web_run *run)
 
 /* ---- running ---- */
 
-static enum err check_stopped(struct web_run *run, struct errinfo *info)
+enum err web__run_check(struct web_run *run, struct errinfo *info)
 {
     if (!web__run_is_stopped(run)) {
         return ERR_OK;
@@ -258,11 +258,11 @@ enum err web_run_start(struct web_run *run, struct slice statement,
                        struct errinfo *info)
 {
     ASSERT(run->query == NULL);
-    TRY(check_stopped(run, info));
+    TRY(web__run_check(run, info));
     enum err err =
         query_open(run->session, statement, parameters, parameter_count, &run->query, info);
     if (err == ERR_CANCELLED) {
-        return check_stopped(run, info) == ERR_OK ? err : ERR_CANCELLED;
+        return web__run_check(run, info) == ERR_OK ? err : ERR_CANCELLED;
     }
     TRY(err);
     return query_has_rows(run->query) ? query_schema(run->query, &run->schema, info) : ERR_OK;
@@ -270,7 +270,7 @@ enum err web_run_start(struct web_run *run, struct slice statement,
 
 enum err web_run_next(struct web_run *run, struct ArrowArray *ret_batch, struct errinfo *info)
 {
-    TRY(check_stopped(run, info));
+    TRY(web__run_check(run, info));
     enum err err;
     for (;;) {
         err = query_next(run->query, ret_batch, info);
@@ -280,7 +280,7 @@ enum err web_run_next(struct web_run *run, struct ArrowArray *ret_batch, struct 
         ret_batch->release(ret_batch); /* one without rows */
     }
     if (err == ERR_CANCELLED) {
-        return check_stopped(run, info) == ERR_OK ? err : ERR_CANCELLED;
+        return web__run_check(run, info) == ERR_OK ? err : ERR_CANCELLED;
     }
     return err;
 }

@@ -1,7 +1,7 @@
 #include "wire/web/web.h"
 
 #include "base/mem.h"
-#include "wire/web/web_int.h"
+#include "wire/web/socket.h"
 
 #define ABANDONED_US (5 * 60 * 1000000LL)
 
@@ -33,6 +33,7 @@ enum err web_open(const struct web_options *options, struct web_server **ret_ser
     err = err != ERR_OK ? err : web__openapi_route(server, info);
     err = err != ERR_OK ? err : web__login_routes(server, info);
     err = err != ERR_OK ? err : web__console_routes(server, info);
+    err = err != ERR_OK ? err : web__socket_route(server, info);
     if (err != ERR_OK) {
         web_close(server);
         return err;

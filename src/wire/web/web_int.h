@@ -30,6 +30,7 @@ struct web_server {
     atomic_size_t puller_count; /* threads that pull rows for kept runs */
     struct web_login *logins;   /* of the console, newest first */
     struct web_socket *sockets;
+    atomic_size_t socket_query_count;
     struct buf console; /* the page */
     struct buf policy;  /* its Content-Security-Policy */
 };
@@ -45,7 +46,7 @@ void web__person_close(void *state);
 /* Ends the sign-in of the connection: the next request signs in anew. */
 void web__sign_out(struct http_exchange *exchange);
 
-/* A secret may be taken from this connection: it is TLS, or this machine's where that is allowed. */
+/* Whether a secret may be taken: over TLS, or from this machine where that is allowed. */
 bool web__is_private(const struct web_server *server, const struct connection *connection);
 MUST_USE enum err web__refuse_clear(struct errinfo *info);
 /* The browser says that a page of another site asks. */
@@ -74,6 +75,8 @@ MUST_USE enum err web__login_find(struct web_server *server, struct http_exchang
 struct web_login *web__login_ref(struct web_login *login); /* NULL is allowed */
 void web__login_unref(struct web_login *login);            /* likewise */
 struct identity *web__login_who(const struct web_login *login);
+/* It is used; false: it is over. */
+bool web__login_use(struct web_server *server, struct web_login *login);
 /* Ends it, and all that runs for it. */
 void web__login_end(struct web_server *server, struct web_login *login);
 /* With the server's lock held: the next one whose time is over, counted, or NULL. */
@@ -102,6 +105,8 @@ MUST_USE enum err web__keeper_open(struct web_server *server, struct errinfo *in
 void web__keeper_close(struct web_server *server);
 
 bool web__run_is_stopped(struct web_run *run);
+/* ERR_CANCELLED, with who stopped it. */
+MUST_USE enum err web__run_check(struct web_run *run, struct errinfo *info);
 struct identity *web__run_who(const struct web_run *run);
 const char *web__run_protocol(const struct web_run *run);
 /* With the server's lock held. Those that were told to stop are told once more: they may have been
