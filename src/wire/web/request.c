@@ -180,7 +180,7 @@ enum err web__request_json(struct web_request *request, struct slice body, struc
 
 enum err web__request_statement(struct web_request *request, struct errinfo *info)
 {
-    struct slice rest = request->statement;
+    struct slice rest = request->statement.ptr == NULL ? SLICE("") : request->statement;
     struct slice more;
     TRY(sql_check_text(rest, rest.len, info));
     TRY(sql_split(&rest, &request->statement, NULL, info));

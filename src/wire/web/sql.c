@@ -122,7 +122,12 @@ static void tell_late(struct ask *ask, const struct errinfo *info, struct buf *o
 
 static void add_id(struct ask *ask, struct web_run *run)
 {
-    http_header(ask->exchange, "X-Moat-Query-Id", query_id(web_run_query(run)));
+    struct query *query = web_run_query(run);
+    http_header(ask->exchange, "X-Moat-Query-Id", query_id(query));
+    http_header(ask->exchange, "X-Moat-Tag", slice_of(query_tag(query)));
+    if (query_notice(query)[0] != '\0') {
+        http_header(ask->exchange, "X-Moat-Notice", slice_of(query_notice(query)));
+    }
     http_compress(ask->exchange);
 }
 
