@@ -106,10 +106,10 @@ static enum err prompt(const char *question, struct secret *text, size_t *ret_le
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
     quiet.c_cc[VMIN] = 1;
     quiet.c_cc[VTIME] = 0;
-    say(question);
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) != 0) {
         return errinfo_set(info, ERR_IO, NULL, "the terminal would show it");
     }
+    say(question); /* not before: what is typed at once is neither shown nor lost */
     enum err err = read_line(true, text, ret_len, info);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     say("\n");

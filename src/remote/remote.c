@@ -1,5 +1,7 @@
 #include "remote/remote.h"
 
+#include <arpa/inet.h>
+
 #include "base/mem.h"
 #include "remote/remote_int.h"
 
@@ -73,8 +75,9 @@ static struct slice take_until(struct slice *rest, char mark)
 
 static bool is_this_machine(const char *host)
 {
+    struct in_addr in;
     return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-           strncmp(host, "127.", 4) == 0;
+           (inet_pton(AF_INET, host, &in) == 1 && ntohl(in.s_addr) >> 24 == 127);
 }
 
 /* host, host:port, [::1]:port */
@@ -86,8 +89,9 @@ static enum err read_place(struct slice place, struct arena *arena, struct remot
     struct slice rest = {"", 0};
     if (slice_starts_with(place, SLICE("["))) {
         rest = (struct slice){place.ptr + 1, place.len - 1};
+        bool is_closed = memchr(rest.ptr, ']', rest.len) != NULL;
         host = take_until(&rest, ']');
-        if (rest.len > 0 && rest.ptr[0] != ':') {
+        if (!is_closed || (rest.len > 0 && rest.ptr[0] != ':')) {
             return wrong(info, "has something behind its host");
         }
         rest = rest.len > 0 ? (struct slice){rest.ptr + 1, rest.len - 1} : rest;

@@ -43,13 +43,13 @@ class Doors(WebServer):
         os.chmod(path, 0o600)
         return path
 
-    def url(self, door, user="amelia", path=""):
+    def url(self, door, user="amelia", path="", host="localhost"):
         port = {"postgres": self.port, "http": self.web_port, "https": self.web_port}[door]
-        return f"{door}://{user}@localhost:{port}{path}"
+        return f"{door}://{user}@{host}:{port}{path}"
 
-    def moat(self, door, *arguments, user="amelia", secret=None, path="", code=0, stdin=None):
+    def over(self, door, *arguments, user="amelia", secret=None, path="", host="localhost", code=0, stdin=None):
         secret = secret or ("--password-file", os.path.join(self.folder, "password"))
-        done = subprocess.run([MOAT, "--connect", self.url(door, user, path), *secret, *arguments], env=self.environment, capture_output=True,
+        done = subprocess.run([MOAT, "--connect", self.url(door, user, path, host), *secret, *arguments], env=self.environment, capture_output=True,
                               text=True, timeout=120, input=stdin)
         assert done.returncode == code, (door, arguments, done)
         return done.stdout if code == 0 else done.stderr
@@ -73,33 +73,33 @@ def every_format_is_the_same():
         for form in ("table", "csv", "json", "jsonl", "markdown"):
             here = server.here("--format", form, "-c", TYPES)
             for door in DOORS:
-                assert server.moat(door, "--format", form, "-c", TYPES) == here, (door, form, server.moat(door, "--format", form, "-c", TYPES), here)
+                assert server.over(door, "--format", form, "-c", TYPES) == here, (door, form, server.over(door, "--format", form, "-c", TYPES), here)
         for door in DOORS:
-            assert server.moat(door, "--format", "csv", "--no-header", "-c", "SELECT i, i::VARCHAR FROM range(50000) r(i)") == \
+            assert server.over(door, "--format", "csv", "--no-header", "-c", "SELECT i, i::VARCHAR FROM range(50000) r(i)") == \
                 "".join(f"{i},{i}\n" for i in range(50000)).replace("\n", server.here("--format", "csv", "--no-header", "-c", "SELECT 0")[1:]), door
-            assert server.moat(door, "--format", "csv", "-c", "SELECT 1 AS x WHERE false").strip() == "x"
-            assert "3 rows" in server.moat(door, "--format", "table", stdin="SELECT * FROM range(3);\n")
-            assert "parquet" in server.moat(door, "--format", "parquet", "-o", "x.parquet", "-c", "SELECT 1", code=1)
+            assert server.over(door, "--format", "csv", "-c", "SELECT 1 AS x WHERE false").strip() == "x"
+            assert "3 rows" in server.over(door, "--format", "table", stdin="SELECT * FROM range(3);\n")
+            assert "parquet" in server.over(door, "--format", "parquet", "-o", "x.parquet", "-c", "SELECT 1", code=1)
 
 
 def errors_say_where():
     with served(setup="CREATE VIEW v AS SELECT 1 AS x; GRANT SELECT ON v TO USER amelia") as server:
         for door in DOORS:
-            text = server.moat(door, "-c", "SELECT 'é',\n nope FROM v", code=1)
+            text = server.over(door, "-c", "SELECT 'é',\n nope FROM v", code=1)
             assert "42703" in text and "LINE 2:  nope" in text and text.splitlines()[2].index("^") == text.splitlines()[1].index("nope"), text
-            text = server.moat(door, "--keep-going", "-c", "SELECT 1 FROM w; SELECT 42", code=1)
+            text = server.over(door, "--keep-going", "-c", "SELECT 1 FROM w; SELECT 42", code=1)
             assert "42P01" in text, text
             late = "SELECT CAST(CASE WHEN i < 600000 THEN '1' ELSE 'late' END AS INTEGER) AS x, repeat('x', 100) AS t FROM range(601000) r(i)"
-            assert "ERROR" in server.moat(door, "--format", "csv", "-o", "/dev/null", "-c", late, code=1), door
+            assert "ERROR" in server.over(door, "--format", "csv", "-o", "/dev/null", "-c", late, code=1), door
 
 
 def state_lasts_where_there_is_some():
     with served() as server:
         script = ("--format", "csv", "--no-header", "-c", "CREATE TEMP TABLE t AS SELECT 7 AS x; SELECT x FROM t")
         if "postgres" in DOORS:
-            assert server.moat("postgres", *script).strip() == "7"
-        assert "42P01" in server.moat("http", *script, code=1)
-        assert server.moat("http", "--format", "csv", "--no-header", "-c", "SELECT current_schema", path="/moat/moat_system").strip() == "moat_system"
+            assert server.over("postgres", *script).strip() == "7"
+        assert "42P01" in server.over("http", *script, code=1)
+        assert server.over("http", "--format", "csv", "--no-header", "-c", "SELECT current_schema", path="/moat/moat_system").strip() == "moat_system"
 
 
 def who_asks():
@@ -110,13 +110,13 @@ def who_asks():
         wrong = ("--password-file", server.secret("wrong", "wrong"))
         for door in DOORS:
             me = ("--format", "csv", "--no-header", "-c", "SELECT current_user")
-            assert server.moat(door, *me).strip() == "amelia" and server.moat(door, *me, user="eve").strip() == "eve"
-            assert server.moat(door, *me, secret=token).strip() == "amelia"
-            assert server.moat(door, *me, secret=("--password-file", "-"), stdin=PASSWORD + "\n").strip() == "amelia"
-            first, second = (server.moat(door, *me, secret=wrong, user=user, code=3) for user in ("amelia", "nobody"))
+            assert server.over(door, *me).strip() == "amelia" and server.over(door, *me, user="eve").strip() == "eve"
+            assert server.over(door, *me, secret=token).strip() == "amelia"
+            assert server.over(door, *me, secret=("--password-file", "-"), stdin=PASSWORD + "\n").strip() == "amelia"
+            first, second = (server.over(door, *me, secret=wrong, user=user, code=3) for user in ("amelia", "nobody"))
             assert first.replace("amelia", "X") == second.replace("nobody", "X") and "28" in first, (first, second)
         os.chmod(server.folder + "/password", 0o644)
-        assert "cannot be used" in server.moat("http", "-c", "SELECT 1", code=3)
+        assert "cannot be used" in server.over("http", "-c", "SELECT 1", code=3)
         for arguments in (["--as", "eve"], ["--warehouse", "/x"], ["--set", "query.rows_max=1"], ["serve"], ["--token-file", "x", "--password-file", "y"]):
             done = subprocess.run([MOAT, "--connect", "http://localhost:1", *arguments], capture_output=True, text=True)
             assert done.returncode == 2, (arguments, done)
@@ -128,12 +128,13 @@ def who_asks():
 
 def over_tls():
     folder = tempfile.mkdtemp(prefix="moat-connect-")
-    pem, key = authority.certificate(folder, "server", names="DNS:localhost")
-    other, _ = authority.certificate(folder, "other", names="DNS:localhost")
+    pem, key = authority.certificate(folder, "server")
+    other, _ = authority.certificate(folder, "other")
     with Doors(MOAT, *authority.tls_settings(pem, key), "server.tls=required") as server:
         for door in ["https" if door == "http" else door for door in DOORS]:
-            assert server.moat(door, "--format", "csv", "--no-header", "-c", "SELECT 42", path="/moat?ca=" + pem).strip() == "42"
-            assert "ertificate" in server.moat(door, "-c", "SELECT 42", path="/moat?ca=" + other, code=3)
+            assert server.over(door, "--format", "csv", "--no-header", "-c", "SELECT 42", path="/moat?ca=" + pem, host="127.0.0.1").strip() == "42"
+            assert "ertificate" in server.over(door, "-c", "SELECT 42", path="/moat?ca=" + other, host="127.0.0.1", code=3)
+            assert "ertificate" in server.over(door, "-c", "SELECT 42", path="/moat?ca=" + pem, code=3)  # it is not localhost's
     shutil.rmtree(folder)
 
 
