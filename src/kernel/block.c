@@ -75,8 +75,8 @@ bool block_writer_add(struct block_writer *writer, const struct entry *entry)
     writer->entries[count].value_len = (uint16_t)value_len;
     writer->entries[count].kind = (uint8_t)entry->kind;
     writer->entries[count].commit = entry->commit;
-    copy_bytes(writer->staged + writer->staged_bytes, entry->key.ptr, key_len);
-    copy_bytes(writer->staged + writer->staged_bytes + key_len, entry->value.ptr, value_len);
+    move_bytes(writer->staged + writer->staged_bytes, entry->key.ptr, key_len);
+    move_bytes(writer->staged + writer->staged_bytes + key_len, entry->value.ptr, value_len);
     writer->staged_bytes += key_len + value_len;
     writer->entry_count = count + 1;
     writer->prefix_len = prefix_len;
@@ -84,6 +84,24 @@ bool block_writer_add(struct block_writer *writer, const struct entry *entry)
     writer->commit_min = low;
     writer->commit_max = high;
     return true;
+}
+
+void block_writer_drop(struct block_writer *writer, uint32_t count)
+{
+    uint32_t had = writer->entry_count;
+    ASSERT(count > 0 && count <= had);
+    block_writer_reset(writer);
+    for (uint32_t i = count; i < had; i++) { /* their bytes move towards the front */
+        const char *key = (const char *)writer->staged + writer->entries[i].key_at;
+        struct entry entry = {
+            .key = {key, writer->entries[i].key_len},
+            .value = {key + writer->entries[i].key_len, writer->entries[i].value_len},
+            .commit = writer->entries[i].commit,
+            .kind = (enum entry_kind)writer->entries[i].kind};
+        bool is_added = block_writer_add(writer, &entry);
+        ASSERT(is_added);
+    }
+    ASSERT(writer->entry_count == had - count);
 }
 
 /* Missing bytes count as zero, so equal heads say nothing. */
@@ -110,23 +128,24 @@ static uint32_t block_seed(const struct crc32c *crc, uint64_t run, uint32_t bloc
     return crc32c_run(crc, 0, place, sizeof(place));
 }
 
-void block_writer_finish(const struct block_writer *writer, const struct crc32c *crc, uint64_t run,
-                         uint32_t block, uint8_t ret_block[BLOCK_BYTES])
+void block_writer_finish(const struct block_writer *writer, uint32_t count,
+                         const struct crc32c *crc, uint64_t run, uint32_t block,
+                         uint8_t ret_block[BLOCK_BYTES])
 {
-    ASSERT(writer->entry_count > 0);
+    ASSERT(count > 0 && count <= writer->entry_count);
     uint32_t width = commit_width(writer->commit_max - writer->commit_min);
     uint32_t prefix_len = writer->prefix_len;
     memset(ret_block, 0, BLOCK_BYTES);
-    store_u16(ret_block + 4, (uint16_t)writer->entry_count);
+    store_u16(ret_block + 4, (uint16_t)count);
     store_u16(ret_block + 6, (uint16_t)prefix_len);
     store_u64(ret_block + 8, writer->commit_min);
     ret_block[16] = (uint8_t)width;
     ret_block[17] = BLOCK_VERSION;
     copy_bytes(ret_block + HEADER_BYTES, block_writer_key(writer, 0).ptr, prefix_len);
     uint8_t *heads = ret_block + HEADER_BYTES + prefix_len;
-    uint8_t *offsets = heads + HEAD_BYTES * writer->entry_count;
-    uint32_t at = HEADER_BYTES + prefix_len + SLOT_BYTES * writer->entry_count;
-    for (uint32_t i = 0; i < writer->entry_count; i++) {
+    uint8_t *offsets = heads + HEAD_BYTES * count;
+    uint32_t at = HEADER_BYTES + prefix_len + SLOT_BYTES * count;
+    for (uint32_t i = 0; i < count; i++) {
         const uint8_t *key = writer->staged + writer->entries[i].key_at;
         uint32_t suffix_len = writer->entries[i].key_len - prefix_len;
         uint32_t value_len = writer->entries[i].value_len;

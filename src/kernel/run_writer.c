@@ -118,22 +118,48 @@ static enum err flush_buffer(struct run_writer *writer)
     return ERR_OK;
 }
 
-static enum err finish_block(struct run_writer *writer)
+/* Writes a block of the first `count` entries. */
+static enum err finish_block(struct run_writer *writer, uint32_t count)
 {
     struct block_writer *block = &writer->block;
-    ASSERT(block->entry_count > 0);
+    ASSERT(count > 0 && count <= block->entry_count);
     ASSERT(index_builder_has_room(&writer->index));
     if (writer->buffer_used + BLOCK_BYTES > BUFFER_BYTES) {
         TRY(flush_buffer(writer));
     }
-    block_writer_finish(block, &writer->disk->crc, writer->number, writer->block_count,
+    block_writer_finish(block, count, &writer->disk->crc, writer->number, writer->block_count,
                         writer->buffer + writer->buffer_used);
     writer->buffer_used += BLOCK_BYTES;
     writer->block_count++;
     index_builder_add(&writer->index, block_writer_key(block, 0), block->entries[0].commit,
-                      block_writer_key(block, block->entry_count - 1));
-    block_writer_reset(block);
+                      block_writer_key(block, count - 1));
+    block_writer_drop(block, count);
     return ERR_OK;
+}
+
+/* The block is full and `next` comes behind it: how many of its entries it keeps. It may leave some
+ * to the next block, for the sake of the index, but no more than leaves room for `next` there. */
+static uint32_t choose_end(struct run_writer *writer, const struct entry *next)
+{
+    const struct block_writer *block = &writer->block;
+    ASSERT(block->entry_count > 0);
+    uint32_t count = block->entry_count, most = 0;
+    uint64_t bytes = next->key.len + next->value.len;
+    for (; most < count / 3 && most + 1 < WALK_LEAVE_MAX; most++) {
+        uint32_t last = count - 1 - most;
+        bytes += 32u + block->entries[last].key_len + block->entries[last].value_len;
+        if (bytes > BLOCK_BYTES / 2) {
+            break;
+        }
+    }
+    struct slice tail[WALK_LEAVE_MAX + 1]; /* those, the one that is last without them, `next` */
+    for (uint32_t i = 0; i <= most; i++) {
+        tail[i] = block_writer_key(block, count - 1 - most + i);
+    }
+    tail[most + 1] = next->key;
+    uint32_t left = index_builder_leave(&writer->index, block_writer_key(block, 0), tail, most + 2);
+    ASSERT(left < count);
+    return count - left;
 }
 
 enum err run_writer_add(struct run_writer *writer, const struct entry *entry, bool is_new_key)
@@ -144,7 +170,7 @@ enum err run_writer_add(struct run_writer *writer, const struct entry *entry, bo
         if (!index_builder_has_room(&writer->index)) {
             return ERR_LIMIT; /* one key with more versions than a run has room for */
         }
-        TRY(finish_block(writer));
+        TRY(finish_block(writer, choose_end(writer, entry)));
         bool is_added = block_writer_add(&writer->block, entry);
         ASSERT(is_added);
     }
@@ -200,7 +226,7 @@ enum err run_writer_finish(struct run_writer *writer)
     ASSERT(writer->is_open);
     ASSERT(writer->entry_count > 0);
     struct disk *disk = writer->disk;
-    TRY(finish_block(writer));
+    TRY(finish_block(writer, writer->block.entry_count));
     TRY(flush_buffer(writer));
     uint64_t bits = writer->filter_bits_per_key;
     uint64_t filter_len = filter_bytes(writer->key_count, bits);
