@@ -113,8 +113,8 @@ static void start_walk(struct walker *walker, uint64_t first)
     ASSERT(walker->width_count > 0);
     ASSERT(walker->deltas != NULL);
     /* 32 cells are to hold about five and a half standard deviations, of which one is five quarters
-     * of the spread. Even keys get 48 cells a block, so that the walk is long enough. */
-    uint64_t cell = walker->spread * 7 / 32, least = walker->mean / 48;
+     * of the spread. Even keys get 32 cells a block, so that the walk is long enough. */
+    uint64_t cell = walker->spread * 7 / 32, least = walker->mean / 32;
     cell = cell > least ? cell : least;
     cell = cell > 0 ? cell : 1;
     uint64_t middle = walker->mean / cell;
@@ -153,7 +153,7 @@ static bool is_stale(const struct walker *walker)
 {
     ASSERT(walker->start_count > 0);
     ASSERT(walker->width_count > 0);
-    return walker->block_count == 8 || walker->block_count == 64 ||
+    return walker->block_count == 32 ||
            distance_of(walker->mean, walker->mean_at_start) > walker->mean_at_start / 8;
 }
 

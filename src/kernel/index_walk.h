@@ -7,13 +7,13 @@
  * it is full, behind the last key that can be followed by a separator: about half a key earlier
  * than it would (walker_leave).
  *
- *     a group of 32 blocks: u16 cells of its first separator, 5 bits for each block behind it */
+ *     a group of 64 blocks: u16 cells of its first separator, 5 bits for each block behind it */
 #pragma once
 
 #include "kernel/bytes.h"
 
-#define WALK_GROUP_BLOCKS 32u
-#define WALK_GROUP_BYTES 22u
+#define WALK_GROUP_BLOCKS 64u
+#define WALK_GROUP_BYTES 42u
 #define WALK_SLACK_BYTES 8u /* behind the last group: read, not used */
 #define WALK_BLOCKS_MIN 24u /* shorter ones are not worth a segment */
 #define WALK_LEAVE_MAX 16u  /* keys left to the next block */
@@ -30,7 +30,7 @@ static inline uint64_t walk_bytes(uint32_t block_count)
 struct walk {
     uint64_t cell; /* codes, at least 1 */
     uint32_t low;  /* cells that every block has */
-    uint32_t pace; /* cells of 32 blocks, on average; at least 1 */
+    uint32_t pace; /* cells of a group, on average; at least 1 */
 };
 
 /* The block (of `count`) for a code that lies `distance` above the walk's first. */
