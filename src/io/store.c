@@ -78,7 +78,10 @@ enum err store_report(const struct store *store, enum err result, struct errinfo
     case ERR_NOT_FOUND:
         return errinfo_set(error, ERR_NOT_FOUND, NULL, "no such key");
     case ERR_LIMIT:
-        return errinfo_set(error, ERR_LIMIT, NULL, "larger than this store is set up for");
+        errinfo_set(error, ERR_LIMIT, NULL, "larger than this store is set up for");
+        errinfo_hint(error, "keys have up to 1,024 bytes, values up to 1,048,576 or what the store "
+                            "was opened with, and a transaction what is set for it");
+        return ERR_LIMIT;
     case ERR_NOMEM:
     case ERR_INVALID:
     case ERR_SYNTAX:
@@ -454,7 +457,7 @@ static void back_up_file(void *ctx, const char *name)
         }
         return;
     }
-    bool is_run = strncmp(name, "run-", 4) == 0;
+    bool is_run = strncmp(name, "run-", 4) == 0 || strncmp(name, "values-", 7) == 0;
     if (!is_run) { /* not before what it names is there to stay */
         backup->result = io.sync_folder(io.ctx);
     }

@@ -1,6 +1,7 @@
 #include "kernel/block.h"
 
 #include "kernel/kernel.h"
+#include "kernel/values.h"
 
 #define HEADER_BYTES 18u
 #define ENTRY_BYTES 4u /* without commit, suffix and value */
@@ -9,7 +10,7 @@
 #define BLOCK_VERSION 1u
 #define VALUE_LEN_MASK 0x3FFFu
 
-_Static_assert(HEADER_BYTES + 2 * KERNEL_KEY_BYTES_MAX + KERNEL_VALUE_BYTES_MAX + 64 < BLOCK_BYTES,
+_Static_assert(HEADER_BYTES + 2 * KERNEL_KEY_BYTES_MAX + BLOCK_VALUE_BYTES_MAX + 64 < BLOCK_BYTES,
                "every entry fits an empty block");
 
 /* ---- Writing */
@@ -49,7 +50,7 @@ static uint32_t commit_width(uint64_t span)
 bool block_writer_add(struct block_writer *writer, const struct entry *entry)
 {
     ASSERT(entry->key.len <= KERNEL_KEY_BYTES_MAX);
-    ASSERT(entry->value.len <= KERNEL_VALUE_BYTES_MAX);
+    ASSERT(entry->value.len <= BLOCK_VALUE_BYTES_MAX);
     uint32_t count = writer->entry_count;
     uint32_t key_len = (uint32_t)entry->key.len, value_len = (uint32_t)entry->value.len;
     uint32_t prefix_len = key_len;
@@ -224,8 +225,8 @@ bool block_is_sound(const uint8_t *bytes)
         uint32_t suffix_len = load_u16(bytes + at), tail = load_u16(bytes + at + 2);
         uint32_t value_len = tail & VALUE_LEN_MASK;
         if (at + ENTRY_BYTES + width + suffix_len + value_len > high ||
-            prefix_len + suffix_len > KERNEL_KEY_BYTES_MAX || value_len > KERNEL_VALUE_BYTES_MAX ||
-            tail >> 14 > ENTRY_DELETE) {
+            prefix_len + suffix_len > KERNEL_KEY_BYTES_MAX || value_len > BLOCK_VALUE_BYTES_MAX ||
+            tail >> 14 > ENTRY_FAR || (tail >> 14 == ENTRY_FAR && value_len != VALUE_PLACE_BYTES)) {
             return false;
         }
     }
@@ -293,7 +294,7 @@ uint32_t block_seek(const uint8_t *bytes, struct slice key, uint64_t commit)
 static void set_entry(const struct block_entry *from, struct entry *ret_entry)
 {
     ASSERT(from->value != NULL);
-    ASSERT(from->kind <= ENTRY_DELETE);
+    ASSERT(from->kind <= ENTRY_FAR);
     ret_entry->value = (struct slice){(const char *)from->value, from->value_len};
     ret_entry->commit = from->commit;
     ret_entry->kind = (enum entry_kind)from->kind;

@@ -22,6 +22,7 @@
 
 #define BLOCK_BYTES 4096u
 #define BLOCK_ENTRIES_MAX 1024u
+#define BLOCK_VALUE_BYTES_MAX 1024u /* longer ones are kept apart (values.h) */
 
 /* ---- Writing */
 

@@ -109,6 +109,7 @@ static inline uint64_t mix_u64(uint64_t value)
 enum entry_kind {
     ENTRY_PUT = 0,
     ENTRY_DELETE = 1,
+    ENTRY_FAR = 2, /* in runs: a put whose value lies elsewhere, `value` says where (values.h) */
 };
 
 struct entry {

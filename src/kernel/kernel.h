@@ -19,7 +19,7 @@
 #pragma GCC visibility push(default)
 
 #define KERNEL_KEY_BYTES_MAX 1024u
-#define KERNEL_VALUE_BYTES_MAX 1024u
+#define KERNEL_VALUE_BYTES_MAX (1u << 20)
 #define KERNEL_LEVELS 8u
 
 struct kernel;
@@ -35,7 +35,9 @@ struct kernel_options {
     uint64_t run_bytes;           /* 32 MiB: a run of a compaction is cut there */
     uint64_t runs_max;            /* 4096 */
     uint64_t txns_max;            /* 16: open transactions */
-    uint64_t txn_bytes;           /* 1 MiB: what one transaction may write */
+    uint64_t txn_bytes;           /* 2 MiB: what one transaction may write */
+    uint64_t value_bytes_max;     /* 1 MiB, at least 1 KiB: of one value; two buffers of it a
+                                     transaction, one a job */
     uint64_t wal_buffer_bytes;    /* 4 MiB: log not yet handed to the disk; there are two */
     uint64_t wal_segment_bytes;   /* 64 MiB */
     uint64_t level_base_bytes;    /* 128 MiB: of level 1; each further one is 8 times as large */
@@ -133,7 +135,7 @@ struct kernel_range {
     /* NULL: all pairs. Called inside of kernel_scan_next, before anything is copied; false = this
      * pair is passed over. Neither callback may call the kernel. */
     bool (*wants)(void *ctx, struct slice key, struct slice value);
-    /* NULL: the whole value. Writes what is wanted of it (KERNEL_VALUE_BYTES_MAX at most) and
+    /* NULL: the whole value. Writes what is wanted of it (`value_bytes_max` at most) and
      * returns how much that is. */
     size_t (*project)(void *ctx, struct slice key, struct slice value, char *ret_value);
     void *ctx;
@@ -217,7 +219,7 @@ MUST_USE enum err kernel_verify(struct kernel *kernel);
 
 struct kernel_stats {
     uint64_t committed, durable, watermark;
-    uint64_t memtable_entries, runs, run_blocks, run_entries;
+    uint64_t memtable_entries, runs, run_blocks, run_entries, value_bytes; /* of those kept apart */
     uint64_t level_runs[KERNEL_LEVELS], level_blocks[KERNEL_LEVELS];
     uint64_t filter_bytes, index_bytes, index_segments, index_fences;
     uint64_t flushes, compactions, syncs;

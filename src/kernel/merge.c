@@ -13,7 +13,7 @@ static void drop_block(struct source *source)
     source->bytes = NULL;
 }
 
-static const struct run *current_run(const struct source *source)
+const struct run *source_run(const struct source *source)
 {
     ASSERT(source->slot < source->slot_count);
     const struct run *run = &source->runs[source->slots[source->slot]];
@@ -25,7 +25,7 @@ static const struct run *current_run(const struct source *source)
 static enum err load_ahead(struct merge *merge, struct source *source)
 {
     ASSERT(source->bytes == NULL);
-    const struct run *run = current_run(source);
+    const struct run *run = source_run(source);
     ASSERT(source->scratch_blocks > 1);
     uint32_t block = source->block;
     if (block < source->ahead_first || block >= source->ahead_first + source->ahead_count) {
@@ -55,7 +55,7 @@ static enum err load_block(struct merge *merge, struct source *source)
     if (source->scratch_blocks > 1) {
         return load_ahead(merge, source);
     }
-    return cache_get(merge->cache, merge->disk, current_run(source), source->block, source->scratch,
+    return cache_get(merge->cache, merge->disk, source_run(source), source->block, source->scratch,
                      &source->frame, &source->bytes, NULL);
 }
 
@@ -75,7 +75,7 @@ static enum err enter_run(struct merge *merge, struct source *source, uint32_t s
     ASSERT(slot < source->slot_count);
     source->slot = slot;
     source->ahead_count = 0;
-    source->block = merge->is_backward ? current_run(source)->block_count - 1 : 0;
+    source->block = merge->is_backward ? source_run(source)->block_count - 1 : 0;
     TRY(load_block(merge, source));
     source->index = merge->is_backward ? block_entry_count(source->bytes) - 1 : 0;
     show_run_entry(source);
@@ -87,7 +87,7 @@ static enum err cross_block(struct merge *merge, struct source *source)
 {
     ASSERT(source->table == NULL);
     ASSERT(source->bytes != NULL);
-    const struct run *run = current_run(source);
+    const struct run *run = source_run(source);
     bool is_last = merge->is_backward ? source->block == 0 : source->block + 1 == run->block_count;
     if (!is_last) {
         source->block = merge->is_backward ? source->block - 1 : source->block + 1;
@@ -155,7 +155,7 @@ static enum err seek_runs(struct merge *merge, struct source *source, struct sli
     }
     source->slot = begun - 1;
     source->ahead_count = 0;
-    source->block = index_find(&current_run(source)->index, key, commit);
+    source->block = index_find(&source_run(source)->index, key, commit);
     TRY(load_block(merge, source));
     uint32_t index = block_seek(source->bytes, key, commit);
     if (merge->is_backward) {

@@ -40,6 +40,9 @@ struct merge {
     bool is_backward;
 };
 
+/* The run that the current entry of a source lies in, which must not be a memtable. */
+const struct run *source_run(const struct source *source);
+
 /* Gives back pinned frames; the sources are empty then. */
 void merge_release(struct merge *merge);
 

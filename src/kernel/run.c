@@ -7,6 +7,7 @@
 #define FOOTER_ALPHABET 96u
 #define FOOTER_SMALLEST 1120u
 #define FOOTER_LARGEST 2144u
+#define FOOTER_VALUES 3168u
 
 /* ---- Table memory */
 
@@ -84,13 +85,16 @@ bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t 
                       .commit_min = load_u64(footer + 40),
                       .commit_max = load_u64(footer + 48),
                       .index_len = load_u64(footer + 64),
-                      .tombstone_count = load_u64(footer + 80)};
+                      .tombstone_count = load_u64(footer + 80),
+                      .values_bytes = load_u64(footer + FOOTER_VALUES),
+                      .value_len_max = load_u32(footer + FOOTER_VALUES + 8)};
     uint64_t filter_len = load_u64(footer + 56);
     uint16_t smallest_len = load_u16(footer + 88), largest_len = load_u16(footer + 90);
     if (run.block_count == 0 || run.block_count > RUN_BLOCKS_MAX || run.filter_bits_per_key == 0 ||
         run.filter_bits_per_key > 64 || run.commit_min > run.commit_max || run.key_count == 0 ||
         run.key_count > run.entry_count || filter_len == 0 || filter_len % FILTER_LINE_BYTES != 0 ||
         filter_len > UINT32_MAX || run.index_len > UINT32_MAX || run.index_len % 8 != 0 ||
+        run.values_bytes > INT64_MAX / 2 || run.value_len_max > KERNEL_VALUE_BYTES_MAX ||
         smallest_len > KERNEL_KEY_BYTES_MAX || largest_len > KERNEL_KEY_BYTES_MAX) {
         return false;
     }
@@ -183,6 +187,9 @@ enum err run_open(struct run *run, struct disk *disk, struct table_pool *pool, u
         opened.file = file;
         result = load_tables(&opened, disk, pool, footer, name, filter_len);
     }
+    if (result == ERR_OK && opened.values_bytes > 0) {
+        result = values_open(disk, number, opened.values_bytes, &opened.values_file);
+    }
     if (result != ERR_OK) {
         if (opened.table != NULL) {
             pool_give(pool, opened.table, opened.table_len);
@@ -199,6 +206,9 @@ void run_close(struct run *run, struct disk *disk, struct table_pool *pool)
     ASSERT(run->number > 0);
     ASSERT(run->table != NULL);
     disk->io.close(disk->io.ctx, run->file);
+    if (run->values_bytes > 0) {
+        disk->io.close(disk->io.ctx, run->values_file);
+    }
     pool_give(pool, run->table, run->table_len);
     *run = (struct run){0};
 }
@@ -218,6 +228,22 @@ enum err run_read_block(const struct run *run, struct disk *disk, uint32_t block
         }
     }
     return disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, at);
+}
+
+enum err run_read_value(const struct run *run, struct disk *disk, const struct entry *entry,
+                        char *buffer, struct slice *ret_value)
+{
+    ASSERT(run->number > 0);
+    ASSERT(entry->kind == ENTRY_FAR);
+    struct value_place place = value_place_load(entry->value);
+    if (place.offset > run->values_bytes || place.len > run->values_bytes - place.offset) {
+        char name[KERNEL_NAME_BYTES];
+        disk_name(RUN_PREFIX, run->number, name);
+        return disk_fault(disk, KERNEL_FAULT_FORMAT, name, 0);
+    }
+    TRY(values_read(disk, run->values_file, run->number, &place, run->value_len_max, buffer));
+    *ret_value = (struct slice){buffer, place.len};
+    return ERR_OK;
 }
 
 enum err run_read_alphabet(const struct run *run, struct disk *disk, struct alphabet *ret_alphabet)

@@ -9,6 +9,8 @@
  *             72 u32 filter checksum   76 u32 index checksum    80 u64 tombstone_count
  *             88 u16 smallest_len      90 u16 largest_len       92 u32 alphabet.ends
  *             96 alphabet.symbols    1120 smallest key        2144 largest key
+ *           3168 u64 bytes of values that are kept apart (values.h); 0 = none, no such file
+ *           3176 u32 the longest of them
  *
  * Filter and index of an open run are in memory. */
 #pragma once
@@ -16,6 +18,7 @@
 #include "kernel/block.h"
 #include "kernel/disk.h"
 #include "kernel/index.h"
+#include "kernel/values.h"
 
 #define RUN_PREFIX "run"
 #define RUN_BLOCK_BITS 20u
@@ -39,6 +42,9 @@ struct run {
     uint32_t filter_bits_per_key;
     uint32_t footer_crc; /* what the manifest knows it by */
     uint64_t file_bytes;
+    kernel_file values_file;
+    uint64_t values_bytes; /* 0: there is no such file */
+    uint32_t value_len_max;
     uint64_t entry_count, key_count, tombstone_count;
     uint64_t commit_min, commit_max;
     struct slice smallest, largest; /* keys */
@@ -59,6 +65,11 @@ void run_close(struct run *run, struct disk *disk, struct table_pool *pool);
 MUST_USE enum err run_read_block(const struct run *run, struct disk *disk, uint32_t block,
                                  uint8_t ret_block[BLOCK_BYTES]);
 
+/* The value of an entry whose kind is ENTRY_FAR, into `buffer`, which has room for the longest
+ * value of the run. */
+MUST_USE enum err run_read_value(const struct run *run, struct disk *disk,
+                                 const struct entry *entry, char *buffer, struct slice *ret_value);
+
 MUST_USE enum err run_read_alphabet(const struct run *run, struct disk *disk,
                                     struct alphabet *ret_alphabet);
 
@@ -78,6 +89,7 @@ struct run_writer {
     struct alphabet alphabet;
     struct block_writer block;
     struct index_builder index;
+    struct values_writer values;
     uint64_t *hashes;
     uint8_t *buffer; /* what is not written yet; at the end filter and index */
     uint64_t buffer_bytes, buffer_used;
@@ -99,7 +111,7 @@ MUST_USE enum err run_writer_begin(struct run_writer *writer, uint64_t number,
 /* True if the run should end before the next key. */
 bool run_writer_is_full(const struct run_writer *writer);
 
-/* Entries in order. `is_new_key`: the key differs from the last one. */
+/* Entries in order, with their values. `is_new_key`: the key differs from the last one. */
 MUST_USE enum err run_writer_add(struct run_writer *writer, const struct entry *entry,
                                  bool is_new_key);
 

@@ -39,7 +39,7 @@ uint64_t run_writer_memory_bytes(uint64_t run_bytes, uint64_t filter_bits_per_ke
     ASSERT(run_bytes >= BLOCK_BYTES);
     return align_up(keys_max(run_bytes) * 8, 64) +
            index_builder_bytes(blocks_max(run_bytes), FENCE_BYTES) +
-           buffer_bytes(run_bytes, filter_bits_per_key) + 64;
+           buffer_bytes(run_bytes, filter_bits_per_key) + VALUES_BUFFER_BYTES + 64;
 }
 
 void run_writer_init(struct run_writer *writer, struct disk *disk, void *memory, uint64_t run_bytes,
@@ -59,6 +59,7 @@ void run_writer_init(struct run_writer *writer, struct disk *disk, void *memory,
     at += index_builder_bytes(blocks_max(run_bytes), FENCE_BYTES);
     writer->buffer = at;
     writer->buffer_bytes = buffer_bytes(run_bytes, filter_bits_per_key);
+    values_writer_init(&writer->values, disk, at + writer->buffer_bytes);
 }
 
 enum err run_writer_begin(struct run_writer *writer, uint64_t number,
@@ -76,6 +77,7 @@ enum err run_writer_begin(struct run_writer *writer, uint64_t number,
     writer->is_open = true;
     writer->alphabet = *alphabet;
     block_writer_reset(&writer->block);
+    values_writer_begin(&writer->values, number);
     index_builder_reset(&writer->index, alphabet);
     writer->buffer_used = 0;
     writer->file_at = 0;
@@ -95,7 +97,8 @@ bool run_writer_is_full(const struct run_writer *writer)
 {
     ASSERT(writer->key_count <= writer->keys_max);
     ASSERT(writer->is_open);
-    uint64_t bytes = (uint64_t)writer->block_count * BLOCK_BYTES;
+    uint64_t bytes =
+        (uint64_t)writer->block_count * BLOCK_BYTES + values_writer_bytes(&writer->values);
     /* Two blocks in hand: one may be open, and the next key may end it. */
     return bytes + 2 * BLOCK_BYTES > writer->bytes_max || writer->key_count >= writer->keys_max ||
            !index_builder_has_room(&writer->index);
@@ -162,7 +165,7 @@ static uint32_t choose_end(struct run_writer *writer, const struct entry *next)
     return count - left;
 }
 
-enum err run_writer_add(struct run_writer *writer, const struct entry *entry, bool is_new_key)
+static enum err add_entry(struct run_writer *writer, const struct entry *entry, bool is_new_key)
 {
     ASSERT(writer->is_open);
     ASSERT(entry->key.len <= KERNEL_KEY_BYTES_MAX);
@@ -191,6 +194,21 @@ enum err run_writer_add(struct run_writer *writer, const struct entry *entry, bo
     return ERR_OK;
 }
 
+enum err run_writer_add(struct run_writer *writer, const struct entry *entry, bool is_new_key)
+{
+    ASSERT(writer->is_open);
+    ASSERT(entry->kind == ENTRY_PUT || entry->kind == ENTRY_DELETE);
+    if (entry->value.len <= BLOCK_VALUE_BYTES_MAX) {
+        return add_entry(writer, entry, is_new_key);
+    }
+    uint8_t place[VALUE_PLACE_BYTES];
+    TRY(values_writer_add(&writer->values, entry->value, place));
+    struct entry far = *entry;
+    far.kind = ENTRY_FAR;
+    far.value = (struct slice){(const char *)place, sizeof(place)};
+    return add_entry(writer, &far, is_new_key);
+}
+
 static void fill_footer(const struct run_writer *writer, uint64_t filter_len, uint32_t filter_crc,
                         uint64_t index_len, uint32_t index_crc, uint8_t *ret_footer)
 {
@@ -217,6 +235,8 @@ static void fill_footer(const struct run_writer *writer, uint64_t filter_len, ui
     memcpy(ret_footer + 96, writer->alphabet.symbols, sizeof(writer->alphabet.symbols));
     copy_bytes(ret_footer + 1120, writer->smallest, writer->smallest_len);
     copy_bytes(ret_footer + 2144, writer->last, writer->last_len);
+    store_u64(ret_footer + 3168, values_writer_bytes(&writer->values));
+    store_u32(ret_footer + 3176, writer->values.len_max);
     uint32_t seed = crc32c_run(crc, 0, &writer->number, sizeof(writer->number));
     store_u32(ret_footer, crc32c_run(crc, seed, ret_footer + 4, RUN_FOOTER_BYTES - 4));
 }
@@ -226,6 +246,7 @@ enum err run_writer_finish(struct run_writer *writer)
     ASSERT(writer->is_open);
     ASSERT(writer->entry_count > 0);
     struct disk *disk = writer->disk;
+    TRY(values_writer_finish(&writer->values)); /* what a run names is there before it */
     TRY(finish_block(writer, writer->block.entry_count));
     TRY(flush_buffer(writer));
     uint64_t bits = writer->filter_bits_per_key;
@@ -257,6 +278,7 @@ enum err run_writer_finish(struct run_writer *writer)
 void run_writer_abandon(struct run_writer *writer)
 {
     ASSERT(writer != NULL && writer->disk != NULL);
+    values_writer_abandon(&writer->values);
     if (writer->is_open) {
         writer->disk->io.close(writer->disk->io.ctx, writer->file);
         writer->is_open = false;

@@ -117,14 +117,12 @@ void kernel_work_run(struct kernel_work_job *job)
     struct kernel *kernel = job->kernel;
     ASSERT(kernel != NULL);
     ASSERT(kernel->is_working);
-    char name[KERNEL_NAME_BYTES];
     switch ((enum work_kind)job->kind) {
     case WORK_SEGMENT:
         job->result = make_segment(kernel, job->number, &job->file);
         break;
     case WORK_REMOVE:
-        disk_name(RUN_PREFIX, job->number, name);
-        (void)kernel->disk.io.remove(kernel->disk.io.ctx, name); /* else the next open does it */
+        kernel__remove_run(kernel, job->number);
         break;
     case WORK_MERGE:
         job->result = kernel__job_run(kernel, job_of(kernel, job), &job->bytes, &job->is_done);

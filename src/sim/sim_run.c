@@ -216,7 +216,7 @@ static bool expected(const struct sim *sim, const struct client *c, uint32_t key
 static bool check_value(struct sim *sim, uint32_t key, uint32_t value, struct slice got,
                         const char *what)
 {
-    char buf[KERNEL_VALUE_BYTES_MAX];
+    char buf[SIM_VALUE_BYTES_MAX];
     if (!slice_equal(sim_model_value(value, buf), got)) {
         fail(sim, "%s: key %u has another value than %u (%zu bytes)", what, key, value, got.len);
         return false;
@@ -253,7 +253,7 @@ static void check_pair(struct sim *sim, const struct kernel_range *range, uint32
         (void)check_value(sim, key, value, got_value, "scan");
         return;
     }
-    char buf[KERNEL_VALUE_BYTES_MAX], half[KERNEL_VALUE_BYTES_MAX];
+    char buf[SIM_VALUE_BYTES_MAX], half[SIM_VALUE_BYTES_MAX];
     size_t len = project_value(NULL, got_key, sim_model_value(value, buf), half);
     if (!slice_equal((struct slice){half, len}, got_value)) {
         fail(sim, "scan: key %u has another projection of %u", key, value);
@@ -265,7 +265,7 @@ static bool is_expected(const struct sim *sim, const struct client *c,
                         const struct kernel_range *range, uint32_t key, uint64_t snapshot,
                         uint32_t *ret_value)
 {
-    char buf[KERNEL_VALUE_BYTES_MAX];
+    char buf[SIM_VALUE_BYTES_MAX];
     return expected(sim, c, key, snapshot, ret_value) &&
            (range->wants == NULL ||
             wants_value(NULL, sim->model.keys[key], sim_model_value(*ret_value, buf)));
@@ -476,7 +476,7 @@ static void do_write(struct sim *sim, struct client *c)
         key = (uint32_t)below(sim, 1 + sim->model.key_count / 16);
     }
     uint32_t value = below(sim, 5) == 0 ? SIM_DELETED : sim->next_value++;
-    char buf[KERNEL_VALUE_BYTES_MAX];
+    char buf[SIM_VALUE_BYTES_MAX];
     enum err result = value == SIM_DELETED
                           ? kernel_delete(c->txn, sim->model.keys[key])
                           : kernel_put(c->txn, sim->model.keys[key], sim_model_value(value, buf));
@@ -691,6 +691,7 @@ static void choose_options(struct sim *sim)
     o->runs_max = 256;
     o->txns_max = TXNS_MAX + 1;
     o->txn_bytes = 8192u << below(sim, 2);
+    o->value_bytes_max = 1024u << below(sim, 4);
     o->wal_buffer_bytes = 16384u << below(sim, 3);
     o->wal_segment_bytes = 65536u << below(sim, 3);
     o->level_base_bytes = 65536u << below(sim, 3);
@@ -757,8 +758,12 @@ static void rot_and_check(struct sim *sim)
     char name[KERNEL_NAME_BYTES];
     uint64_t offset = 0;
     uint64_t draw = below(sim, 8);
-    const char *prefix = draw == 0 ? "manifest" : draw < 4 && is_cut ? "wal" : "run";
-    if (!sim_disk_rot(sim->disk, prefix, name, &offset)) {
+    const char *prefix = draw == 0            ? "manifest"
+                         : draw < 4 && is_cut ? "wal"
+                         : draw == 4          ? "values"
+                                              : "run";
+    if (!sim_disk_rot(sim->disk, prefix, name, &offset) &&
+        !sim_disk_rot(sim->disk, "run", name, &offset)) {
         return;
     }
     struct kernel_io io = sim_disk_io(sim->disk);
