@@ -130,8 +130,7 @@ static enum err load_batch(struct kv *kv, uint64_t *line, uint32_t *ret_count)
     char text[LINE_BYTES_MAX + 2];
     uint32_t count = 0;
     size_t bytes = 0;
-    while (count < LOAD_BATCH && bytes < LOAD_BYTES &&
-           fgets(text, sizeof(text), stdin) != NULL) {
+    while (count < LOAD_BATCH && bytes < LOAD_BYTES && fgets(text, sizeof(text), stdin) != NULL) {
         (*line)++;
         size_t len = strcspn(text, "\n"), key_len = strcspn(text, "\t");
         enum err result = text[len] == '\0' && feof(stdin) == 0 ? ERR_LIMIT

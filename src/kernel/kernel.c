@@ -22,7 +22,7 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
 {
     ASSERT(given != NULL && ret_options != NULL);
     struct kernel_options o = *given;
-    set_default(&o.memtable_bytes, 16 * MIB);
+    set_default(&o.memtable_bytes, 32 * MIB);
     set_default(&o.memtables, 3);
     set_default(&o.cache_bytes, 64 * MIB);
     set_default(&o.table_bytes, 64 * MIB);

@@ -199,6 +199,10 @@ MUST_USE enum err kernel_work_finish(struct kernel *kernel, const struct kernel_
 /* True if kernel_work_start with 0 would give a job. */
 bool kernel_work_is_owed(const struct kernel *kernel);
 
+/* Bytes of input that are owed now: who lets this grow without end will have commits that must
+ * wait. */
+uint64_t kernel_work_debt(const struct kernel *kernel);
+
 /* Freezes the memtable and flushes all of them; the watermark outlives an opening from here on. */
 MUST_USE enum err kernel_flush(struct kernel *kernel);
 

@@ -52,11 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     store_u64(page + 8, number);
     store_u64(page + 16, values + (data[17] & 1));
     struct file file = {bytes, values + VALUES_PAGE_BYTES};
-    struct kernel_io io = {.ctx = &file,
-                           .open = file_open,
-                           .close = file_close,
-                           .size = file_size,
-                           .read = file_read};
+    struct kernel_io io = {
+        .ctx = &file, .open = file_open, .close = file_close, .size = file_size, .read = file_read};
     struct disk disk = {.io = io};
     crc32c_init(&disk.crc, false);
     uint32_t seed = crc32c_run(&disk.crc, 0, &number, sizeof(number));

@@ -5,8 +5,8 @@
 #define MAGIC 0x316E724Bu
 #define BUFFER_BYTES (256u << 10)
 #define FENCE_BYTES (1u << 20)
-#define KEY_BYTES_TYPICAL 32u /* with its value: decides how many keys a run may have */
-#define SYNC_BYTES (2u << 20) /* handed to the disk in pieces, so that the last sync is short */
+#define KEY_BYTES_TYPICAL 32u   /* with its value: decides how many keys a run may have */
+#define SYNC_BYTES (512u << 10) /* handed to the disk in pieces, so that the last sync is short */
 
 static uint32_t blocks_max(uint64_t run_bytes)
 {

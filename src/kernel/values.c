@@ -1,7 +1,7 @@
 #include "kernel/values.h"
 
-#define MAGIC 0x316C764Bu            /* "Kvl1" */
-#define VALUES_SYNC_BYTES (2u << 20) /* so that the last sync is short */
+#define MAGIC 0x316C764Bu              /* "Kvl1" */
+#define VALUES_SYNC_BYTES (512u << 10) /* so that the last sync is short */
 
 static uint32_t page_seed(const struct crc32c *crc, uint64_t number)
 {

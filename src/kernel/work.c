@@ -34,6 +34,13 @@ bool kernel_work_is_owed(const struct kernel *kernel)
            (is_owed(kernel, false, kernel->compact_debt) && kernel__compact_wanted(kernel));
 }
 
+uint64_t kernel_work_debt(const struct kernel *kernel)
+{
+    ASSERT(kernel != NULL);
+    ASSERT(kernel->active != NULL);
+    return kernel->flush_debt > kernel->compact_debt ? kernel->flush_debt : kernel->compact_debt;
+}
+
 /* Takes a step of `job`, whose turn it is, out of `debt`. */
 static bool take_step(struct kernel *kernel, struct job *job, uint64_t bytes_max, uint64_t *debt,
                       struct kernel_work_job *work)
@@ -105,7 +112,7 @@ static enum err make_segment(struct kernel *kernel, uint64_t number, kernel_file
     ASSERT(kernel->is_working);
     ASSERT(wal->is_creating);
     if (wal->spare == 0) {
-        return wal_create_segment(&kernel->disk, number, wal->segment_bytes, ret_file);
+        return wal_create_segment(&kernel->disk, number, wal->segment_bytes, true, ret_file);
     }
     uint64_t spare = wal->spare;
     wal->spare = 0;
