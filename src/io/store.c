@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "io/codec.h"
 #include "io/folder.h"
 
 #define DEBT_BYTES_MAX                                                                             \
@@ -35,6 +36,7 @@ struct waiter {
 
 struct store {
     struct io_folder *folder;
+    struct io_codecs *codecs;
     void *memory;
     size_t memory_bytes;
     struct kernel *kernel;
@@ -95,6 +97,9 @@ enum err store_report(const struct store *store, enum err result, struct errinfo
         errinfo_hint(error, "keys have up to 1,024 bytes, values up to 1,048,576 or what the store "
                             "was opened with, and a transaction what is set for it");
         return ERR_LIMIT;
+    case ERR_UNSUPPORTED:
+        return errinfo_set(error, ERR_UNSUPPORTED, NULL,
+                           "a run is compressed in a way that this program does not know");
     case ERR_NOMEM:
     case ERR_INVALID:
     case ERR_SYNTAX:
@@ -104,7 +109,6 @@ enum err store_report(const struct store *store, enum err result, struct errinfo
     case ERR_CORRUPT:
     case ERR_CANCELLED:
     case ERR_TIMEOUT:
-    case ERR_UNSUPPORTED:
     case ERR_ENGINE:
     case ERR_INTERNAL:
         break;
@@ -186,6 +190,11 @@ enum err store_open(const char *path, const struct kernel_options *options,
     }
     enum err result = io_folder_open(path, &store->folder, error);
     if (result == ERR_OK) {
+        result = io_codecs_new(&store->codecs, error);
+    }
+    if (result == ERR_OK) {
+        given.codecs = io_codecs_list(store->codecs);
+        given.codec_count = IO_CODECS;
         result = take_memory(store, &given, error);
     }
     if (result == ERR_OK) {
@@ -225,6 +234,7 @@ void store_close(struct store *store)
         (void)munmap(store->memory, store->memory_bytes);
     }
     io_folder_close(store->folder);
+    io_codecs_free(store->codecs);
     (void)pthread_cond_destroy(&store->idle);
     (void)pthread_cond_destroy(&store->owed);
     (void)pthread_cond_destroy(&store->progress);

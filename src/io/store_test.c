@@ -1,6 +1,7 @@
 /* Threads over a real folder: what the simulator, which has one thread, cannot show. */
 #include "base/sweep.h"
 #include "base/test.h"
+#include "io/codec.h"
 #include "io/store.h"
 
 #include <pthread.h>
@@ -18,17 +19,19 @@ struct bank {
     bool is_over; /* __atomic: the writers are done */
 };
 
-static const struct kernel_options small = {.memtable_bytes = 64 << 10,
-                                            .memtables = 2,
-                                            .cache_bytes = 1 << 20,
-                                            .table_bytes = 2 << 20,
-                                            .run_bytes = 64 << 10,
-                                            .runs_max = 256,
-                                            .txns_max = 16,
-                                            .txn_bytes = 16 << 10,
-                                            .wal_buffer_bytes = 64 << 10,
-                                            .wal_segment_bytes = 256 << 10,
-                                            .level_base_bytes = 256 << 10};
+static const struct kernel_options small = {
+    .memtable_bytes = 64 << 10,
+    .memtables = 2,
+    .cache_bytes = 1 << 20,
+    .table_bytes = 2 << 20,
+    .run_bytes = 64 << 10,
+    .runs_max = 256,
+    .txns_max = 16,
+    .txn_bytes = 16 << 10,
+    .wal_buffer_bytes = 64 << 10,
+    .wal_segment_bytes = 256 << 10,
+    .level_base_bytes = 256 << 10,
+    .level_codecs = {IO_CODEC_LZ4, IO_CODEC_ZSTD, IO_CODEC_LZ4}};
 
 static struct slice account_key(uint64_t account, char key[24])
 {

@@ -111,7 +111,8 @@ static enum err take_entry(struct kernel *kernel, struct job *job, const struct 
         return ERR_OK;
     }
     if (!job->writer.is_open) {
-        TRY(run_writer_begin(&job->writer, kernel->manifest.run_next++, &job->alphabet));
+        TRY(run_writer_begin(&job->writer, kernel->manifest.run_next++, &job->alphabet,
+                             kernel->options.level_codecs[job->level_to]));
     }
     struct entry whole = *entry;
     if (entry->kind == ENTRY_FAR) {

@@ -18,6 +18,21 @@ static void set_default(uint64_t *option, uint64_t value)
     *option = *option == 0 ? value : *option;
 }
 
+/* Every codec that a level is to have is there. */
+static bool has_codecs(const struct kernel_options *options)
+{
+    ASSERT(options != NULL);
+    ASSERT(options->codecs != NULL || options->codec_count == 0);
+    struct disk disk = {.codecs = options->codecs, .codec_count = options->codec_count};
+    for (uint32_t level = 0; level < KERNEL_LEVELS; level++) {
+        uint32_t id = options->level_codecs[level];
+        if (id != 0 && disk_codec(&disk, id) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool resolve_options(const struct kernel_options *given, struct kernel_options *ret_options)
 {
     ASSERT(given != NULL && ret_options != NULL);
@@ -41,8 +56,9 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
     o.txn_bytes = align_up(o.txn_bytes, 64);
     *ret_options = o;
     ASSERT(o.wal_buffer_bytes % WAL_ALIGN == 0 && o.memtable_bytes % 64 == 0);
-    return o.memtables >= 2 && o.memtables <= MEMTABLES_MAX && o.memtable_bytes >= 2 * WAL_ALIGN &&
-           o.memtable_bytes <= UINT32_MAX / 2 && o.run_bytes >= o.memtable_bytes &&
+    return has_codecs(&o) && o.memtables >= 2 && o.memtables <= MEMTABLES_MAX &&
+           o.memtable_bytes >= 2 * WAL_ALIGN && o.memtable_bytes <= UINT32_MAX / 2 &&
+           o.run_bytes >= o.memtable_bytes &&
            o.run_bytes <= (uint64_t)(RUN_BLOCKS_MAX / 2) * BLOCK_BYTES && o.runs_max >= 64 &&
            o.runs_max < UINT16_MAX && o.txns_max >= 1 && o.txns_max <= 65536 &&
            o.txn_bytes >= WAL_ALIGN && o.txn_bytes <= UINT32_MAX / 2 &&
@@ -223,6 +239,8 @@ enum err kernel_open(const struct kernel_options *options, const struct kernel_i
     memset(kernel, 0, sizeof(*kernel));
     kernel->options = resolved;
     disk_init(&kernel->disk, io, resolved.has_hardware_crc);
+    kernel->disk.codecs = resolved.codecs;
+    kernel->disk.codec_count = resolved.codec_count;
     lay_out(kernel, &cutter);
     kernel->epoch = 1;
     enum err result = kernel__recover(kernel);
@@ -712,6 +730,7 @@ void kernel_get_stats(const struct kernel *kernel, struct kernel_stats *ret_stat
             stats.run_blocks += run->block_count;
             stats.run_entries += run->entry_count;
             stats.value_bytes += run->values_bytes;
+            stats.block_bytes += run->blocks_bytes;
             stats.filter_bytes += run->filter_len;
             stats.index_bytes += run->index_len;
             stats.index_segments += run->index.segment_count;

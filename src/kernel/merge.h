@@ -28,6 +28,7 @@ struct source {
     uint8_t *scratch; /* scratch_blocks of them: more than one means read ahead, no cache */
     uint32_t scratch_blocks;
     uint32_t ahead_first, ahead_count; /* blocks of the current run in scratch */
+    uint64_t ahead_offset;             /* of the first in the file */
     char *key_bytes;                   /* KERNEL_KEY_BYTES_MAX */
 };
 

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "kernel/kernel.h"
+#include "sim/sim_codec.h"
 #include "sim/sim_disk.h"
 #include "sim/sim_model.h"
 
@@ -36,6 +37,7 @@ struct sim {
     struct sim_disk *disk;
     struct sim_model model;
     struct kernel_options kernel_options;
+    struct kernel_codec codec;
     struct sim_faults faults;
     void *memory;
     struct kernel *kernel; /* NULL while the power is off or after a stop */
@@ -699,6 +701,13 @@ static void choose_options(struct sim *sim)
     o->filter_bits_per_key = 1 + below(sim, 16);
     o->has_hardware_crc = sim->options->has_hardware_crc;
     o->is_work_apart = below(sim, 3) != 0;
+    sim->codec = sim_codec();
+    o->codecs = &sim->codec;
+    o->codec_count = 1;
+    uint64_t packed = below(sim, 4); /* from that level on */
+    for (uint64_t level = packed; level < KERNEL_LEVELS && packed < 3; level++) {
+        o->level_codecs[level] = SIM_CODEC_ID;
+    }
 }
 
 static void choose_faults(struct sim *sim)
