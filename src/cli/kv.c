@@ -182,6 +182,8 @@ static enum err kv_stats(struct kv *kv)
         {"entries in runs", s.run_entries},
         {"runs", s.runs},
         {"bytes of blocks", s.run_blocks * 4096},
+        {"the same, in files", s.block_bytes},
+        {"bytes of long values", s.value_bytes},
         {"bytes of filters", s.filter_bytes},
         {"bytes of indexes", s.index_bytes},
         {"segments of indexes", s.index_segments},

@@ -15,6 +15,7 @@
 
 #define DEBT_BYTES_MAX                                                                             \
     ((uint64_t)4 << 20) /* owed work with which a commit waits for a piece of it to be done */
+#define COMPRESSED_FROM_LEVEL 2u /* what lies above is written and read most */
 #define THROTTLE_NS 1000000
 #define WORKER_STACK_BYTES ((size_t)256 << 10)
 #define URGENT_BYTES                                                                               \
@@ -184,6 +185,10 @@ enum err store_open(const char *path, const struct kernel_options *options,
     struct kernel_options given = options == NULL ? (struct kernel_options){0} : *options;
     given.has_hardware_crc = io_has_hardware_crc();
     given.is_work_apart = true;
+    if (options == NULL) {
+        memset(given.level_codecs + COMPRESSED_FROM_LEVEL, IO_CODEC_LZ4,
+               sizeof(given.level_codecs) - COMPRESSED_FROM_LEVEL);
+    }
     struct store *store = mem_calloc(1, sizeof(*store));
     if (store == NULL) {
         return errinfo_nomem(error);
