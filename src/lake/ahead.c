@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "base/mem.h"
+#include "base/cancellation.h"
 #include "lake/lake_int.h"
 
 struct lake_ahead {
@@ -11,13 +12,21 @@ struct lake_ahead {
     void *context;
     pthread_mutex_t lock;
     pthread_cond_t has_work;
-    bool is_over;
+    atomic_bool is_over;              /* changed under the lock */
+    struct cancellation cancellation; /* of the threads: when it is over, or by the opener's */
+    const struct cancellation *opener;
     struct lake_ahead_job *first; /* in the order of adding */
     struct lake_ahead_job *last;
     unsigned idle_count;
     unsigned thread_count;
     pthread_t threads[LAKE_AHEAD_MAX];
 };
+
+static bool is_cancelled(void *context)
+{
+    const struct lake_ahead *ahead = context;
+    return atomic_load(&ahead->is_over) || cancellation_is_set(ahead->opener);
+}
 
 enum err lake__ahead_open(lake_ahead_fn run, void *context, struct lake_ahead **ret_ahead,
                           struct errinfo *info)
@@ -30,6 +39,8 @@ enum err lake__ahead_open(lake_ahead_fn run, void *context, struct lake_ahead **
     pthread_cond_init(&ahead->has_work, NULL);
     ahead->run = run;
     ahead->context = context;
+    ahead->cancellation = (struct cancellation){is_cancelled, ahead};
+    ahead->opener = cancellation_here();
     *ret_ahead = ahead;
     return ERR_OK;
 }
@@ -40,7 +51,7 @@ void lake__ahead_close(struct lake_ahead *ahead)
         return;
     }
     pthread_mutex_lock(&ahead->lock);
-    ahead->is_over = true;
+    atomic_store(&ahead->is_over, true);
     pthread_cond_broadcast(&ahead->has_work);
     pthread_mutex_unlock(&ahead->lock);
     for (unsigned i = 0; i < ahead->thread_count; i++) {
@@ -72,6 +83,7 @@ static void *work(void *context)
 {
     struct lake_ahead *ahead = context;
     struct lake_ahead_job *job;
+    (void)cancellation_enter(&ahead->cancellation);
     while ((job = next_job(ahead)) != NULL) {
         ahead->run(ahead->context, job);
     }

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/mem.h"
+#include "base/cancellation.h"
 #include "identity/identity.h"
 #include "lake/lake_int.h"
 #include "sql/scan.h"
@@ -44,7 +45,9 @@ struct opened {
 struct lake_scan {
     struct engine *engine;
     const struct lake_source *source;
-    void *run; /* of who plans in our place; NULL = nobody */
+    const struct cancellation
+        *cancellation; /* of the opener; reads come from the engine's threads */
+    void *run;         /* of who plans in our place; NULL = nobody */
     struct iceberg_manifest_cache *cache;
     struct arena *arena;
     pthread_mutex_t lock; /* planning */
@@ -168,10 +171,13 @@ static enum err read_object(void *context, size_t index, uint64_t offset, void *
     if (object == NULL) {
         return errinfo_set(info, ERR_DENIED, NULL, "no grant for this object");
     }
-    if (atomic_load(&object->open) == NULL) {
-        TRY(open_once(scan, object, info));
+    const struct cancellation *before = cancellation_enter(scan->cancellation);
+    enum err err = atomic_load(&object->open) == NULL ? open_once(scan, object, info) : ERR_OK;
+    if (err == ERR_OK) {
+        err = storage_read(atomic_load(&object->open), offset, ret_bytes, len, info);
     }
-    TRY(storage_read(atomic_load(&object->open), offset, ret_bytes, len, info));
+    (void)cancellation_enter(before);
+    TRY(err);
     atomic_fetch_add(&scan->bytes_read, len);
     return ERR_OK;
 }
@@ -202,11 +208,10 @@ static enum err add_dead(const struct iceberg_positions *dead, int64_t first, si
     return ERR_OK;
 }
 
-static enum err ask_dead(void *context, const struct engine_scan_file *file, int64_t first,
-                         size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
-                         struct errinfo *info)
+static enum err find_dead(struct lake_scan *scan, const struct engine_scan_file *file,
+                          int64_t first, size_t count, uint32_t *ret_offsets,
+                          size_t *ret_dead_count, struct errinfo *info)
 {
-    struct lake_scan *scan = ((struct part *)context)->scan;
     size_t number;
     if (scan->subset == NULL || !lake__map_find(&scan->subset_paths, file->path, &number)) {
         return lake__deletes_find(scan->deletes, file->object, first, count, ret_offsets,
@@ -219,6 +224,17 @@ static enum err ask_dead(void *context, const struct engine_scan_file *file, int
     }
     return add_dead(scan->subset->dead[number], first, count, ret_offsets, dead_count,
                     ret_dead_count, info);
+}
+
+static enum err ask_dead(void *context, const struct engine_scan_file *file, int64_t first,
+                         size_t count, uint32_t *ret_offsets, size_t *ret_dead_count,
+                         struct errinfo *info)
+{
+    struct lake_scan *scan = ((struct part *)context)->scan;
+    const struct cancellation *before = cancellation_enter(scan->cancellation);
+    enum err err = find_dead(scan, file, first, count, ret_offsets, ret_dead_count, info);
+    (void)cancellation_enter(before);
+    return err;
 }
 
 /* ---- files as the engine wants them ---- */
@@ -461,6 +477,7 @@ static enum err ask_files(void *context, const struct engine_predicate *const *a
     struct lake_scan *scan = part->scan;
     struct engine_scan_file *files = NULL;
     size_t count = 0;
+    const struct cancellation *before = cancellation_enter(scan->cancellation);
     pthread_mutex_lock(&scan->lock);
     if (scan->failed == ERR_OK) {
         scan->failed = list_files(part, all, predicate_count, &files, &count, &scan->failure);
@@ -473,6 +490,7 @@ static enum err ask_files(void *context, const struct engine_predicate *const *a
         *info = scan->failure;
     }
     pthread_mutex_unlock(&scan->lock);
+    (void)cancellation_enter(before);
     TRY(err);
     *ret_files = files;
     *ret_count = count;
@@ -542,6 +560,7 @@ enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
     scan->engine = engine;
     scan->source = source;
     scan->cache = cache;
+    scan->cancellation = cancellation_here();
     scan->arena = arena_new(NULL, "scan", 0);
     scan->part_count = lake_scan_count(source);
     if (scan->arena == NULL) {
@@ -556,6 +575,10 @@ enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
     TRY(lake__ahead_open(open_ahead, scan, &scan->ahead, info));
     if (source->is_planned_elsewhere) {
         TRY(source->from.planner->open(source->from.context, &scan->run, info));
+        if (scan->cancellation != NULL) {
+            source->from.planner->watch(scan->run, scan->cancellation->is_cancelled,
+                                        scan->cancellation->context);
+        }
     }
     TRY(lake__deletes_open(engine, source, scan->run, &scan->deletes, info));
     TRY(lake__partition(source, scan->arena, &scan->partition, info));
@@ -608,14 +631,6 @@ void lake_scan_close(struct lake_scan *scan)
     arena_free(scan->arena);
     pthread_mutex_destroy(&scan->lock);
     mem_free(scan);
-}
-
-void lake_scan_watch(struct lake_scan *scan, bool (*is_cancelled)(void *context),
-                     void *cancel_context)
-{
-    if (scan->run != NULL) {
-        scan->source->from.planner->watch(scan->run, is_cancelled, cancel_context);
-    }
 }
 
 const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size_t index)

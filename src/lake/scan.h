@@ -30,13 +30,10 @@ typedef void (*lake_uri_fn)(void *context, size_t index, struct buf *out);
 MUST_USE enum err lake_scan_sql(const struct lake_source *table, lake_uri_fn uri, void *context,
                                 struct buf *out, struct errinfo *info);
 
-/* `engine`, `source` and `cache` (may be NULL) outlive the scan. */
+/* `engine`, `source`, `cache` (may be NULL) and the thread's cancellation outlive the scan. */
 MUST_USE enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
                                  struct iceberg_manifest_cache *cache, bool has_hidden,
                                  struct lake_scan **ret_scan, struct errinfo *info);
-/* Who says that nobody waits for planning any more; before the engine asks. */
-void lake_scan_watch(struct lake_scan *scan, bool (*is_cancelled)(void *context),
-                     void *cancel_context);
 /* Not before the grant is closed. */
 void lake_scan_close(struct lake_scan *scan);
 DEFINE_CLEANUP(struct lake_scan, lake_scan_cleanup, lake_scan_close)

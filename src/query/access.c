@@ -6,6 +6,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/cancellation.h"
 #include "query/lake_int.h"
 
 struct access_object {
@@ -29,7 +30,8 @@ struct access {
     struct temp_file *sink_temp; /* written to instead of a path */
     uint64_t sink_bytes_max;
     const struct engine_rows *rows;
-    struct access_sinks sinks; /* instead; `write` NULL: none */
+    const struct cancellation *cancellation; /* of the opener */
+    struct access_sinks sinks;               /* instead; `write` NULL: none */
     int sink_fd;
     char *sink_path;
     char *sink_temporary;
@@ -100,7 +102,10 @@ static enum err write_sink(void *context, size_t index, const void *bytes, size_
 {
     struct access *access = context;
     if (access->sinks.write != NULL) {
-        return access->sinks.write(access->sinks.context, index, bytes, len, info);
+        const struct cancellation *before = cancellation_enter(access->cancellation);
+        enum err err = access->sinks.write(access->sinks.context, index, bytes, len, info);
+        (void)cancellation_enter(before);
+        return err;
     }
     if (len == 0) { /* whole: what becomes of it is decided when the query has ended */
         return ERR_OK;
@@ -165,6 +170,7 @@ static enum err access_new(struct warehouse *warehouse, const struct identity *w
         return errinfo_nomem(info);
     }
     access->sink_fd = -1;
+    access->cancellation = cancellation_here();
     access->has_hidden = has_hidden;
     access->warehouse = warehouse;
     access->who = identity_ref((struct identity *)(uintptr_t)who);
@@ -263,18 +269,6 @@ enum err access_open_sinks(struct warehouse *warehouse, const struct identity *w
     TRY(open_grant(access, info));
     *ret_access = TAKE(access);
     return ERR_OK;
-}
-
-static bool is_query_cancelled(void *context)
-{
-    return query_check_cancelled(context, NULL) != ERR_OK;
-}
-
-void access_watch(struct access *access, struct query *query)
-{
-    for (size_t i = 0; i < access->lake_count; i++) {
-        lake_scan_watch(access->lakes[i], is_query_cancelled, query);
-    }
 }
 
 void access_close(struct access *access)

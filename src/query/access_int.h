@@ -44,8 +44,6 @@ MUST_USE enum err access_open_objects(struct warehouse *warehouse, const struct 
                                       const struct relation_object *const *objects,
                                       size_t object_count, struct access **ret_access,
                                       struct errinfo *info);
-/* Planning of lakes by their catalogs ends when the query is cancelled. */
-void access_watch(struct access *access, struct query *query);
 void access_close(struct access *access);
 DEFINE_CLEANUP(struct access, access_cleanup, access_close)
 /* Physical SQL with the plan's placeholder replaced by the living grant. */

@@ -589,6 +589,17 @@ static enum err no_place(struct query *query, const struct statement *statement,
     return ERR_UNSUPPORTED;
 }
 
+static enum err refuse_constraint(struct query *query, const struct statement *statement,
+                                  struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                      "columns of a lake's table take NOT NULL, DEFAULT and COMMENT only");
+    errinfo_hint(info, "Iceberg keeps no keys or checks; ALTER TABLE ... SET IDENTIFIER FIELDS "
+                       "says which columns tell rows apart.");
+    errinfo_position(info, statement_position(query->statement, statement->constraint));
+    return ERR_UNSUPPORTED;
+}
+
 static bool is_there(struct query *query, const struct attached *attached, const struct dml *dml)
 {
     struct catalog_iceberg_table table;
@@ -626,6 +637,9 @@ enum err dml_create(struct query *query, const struct statement *statement, stru
     TRY(run_lake_target(query, &statement->name, &attached, info));
     if (attached == NULL) {
         return no_place(query, statement, info);
+    }
+    if (statement->constraint.len > 0) {
+        return refuse_constraint(query, statement, info);
     }
     enum err err = dml_open_new(query, attached, &statement->name, dml, info);
     bool is_old = err == ERR_OK && is_there(query, attached, dml);

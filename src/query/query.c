@@ -167,7 +167,6 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     struct session *session = query->session;
     TRY(query_check_cancelled(query, info));
     TRY(access_open(session->warehouse, session->who, query->plan, NULL, &query->access, info));
-    access_watch(query->access, query);
     struct buf sql CLEANUP(buf_fini) = {0};
     if (access_bind(query->access, query->plan->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
@@ -519,6 +518,11 @@ static enum err run_statement(struct query *query, const struct query_parameter 
 
 /* ---- life ---- */
 
+static bool is_query_cancelled(void *context)
+{
+    return query_check_cancelled(context, NULL) != ERR_OK;
+}
+
 static enum err query_new(struct session *session, struct slice statement, struct query **ret_query,
                           struct errinfo *info)
 {
@@ -533,6 +537,7 @@ static enum err query_new(struct session *session, struct slice statement, struc
     query->session = session;
     query->arena = arena;
     query->tag = "";
+    query->cancellation = (struct cancellation){is_query_cancelled, query};
     query->statement = statement;
     query->audit_statement = SLICE("(not parsed)");
     query->rows_max = (uint64_t)config_integer(config, CONFIG_QUERY_ROWS_MAX);
@@ -612,7 +617,9 @@ enum err query_open(struct session *session, struct slice statement,
     pthread_mutex_unlock(&session->lock);
     clients_add(&session->warehouse->clients, query);
     watchdog_add(session->warehouse->watchdog, query);
+    const struct cancellation *before = cancellation_enter(&query->cancellation);
     enum err err = rate != ERR_OK ? rate : run_statement(query, parameters, parameter_count, info);
+    (void)cancellation_enter(before);
     if (err == ERR_OK && !query->has_rows && query->copy_in == NULL) {
         err = query_move(query, QUERY_DONE, info);
     }
@@ -757,7 +764,9 @@ enum err query_next(struct query *query, struct ArrowArray *ret_batch, struct er
         return ERR_OK;
     }
     atomic_store(&query->running.idle_since_us, 0);
+    const struct cancellation *before = cancellation_enter(&query->cancellation);
     enum err err = next_batch(query, ret_batch, info != NULL ? info : &local);
+    (void)cancellation_enter(before);
     query_touch(query);
     return err;
 }

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/cancellation.h"
 #include "catalog/catalog.h"
 #include "engine/engine.h"
 #include "observe/audit.h"
@@ -219,7 +220,8 @@ struct query {
     struct temp_set *temps_before; /* held */
     atomic_bool is_cancelled;
     atomic_bool is_timed_out;
-    int64_t deadline_us; /* monotonic; 0 = none */
+    int64_t deadline_us;              /* monotonic; 0 = none */
+    struct cancellation cancellation; /* of the threads that work for it, by these */
     uint64_t rows_out;
     uint64_t bytes_out;
     uint64_t rows_max, bytes_max;

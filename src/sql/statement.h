@@ -178,6 +178,7 @@ struct statement {
     bool or_replace, if_not_exists, if_exists, cascade, is_definer;
 
     const struct statement_column *details; /* CREATE_MANAGED: of each of `columns` */
+    struct slice constraint; /* CREATE_MANAGED: the first that columns do not take; empty = none */
     const struct statement_transform *partitions;
     size_t partition_count;
     const struct statement_sort *sorts; /* CREATE_MANAGED */

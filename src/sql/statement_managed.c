@@ -25,8 +25,29 @@ static enum err parse_detail(struct cursor *c, struct statement_column *out, boo
     return *ret_taken ? cursor_string(c, "a comment in single quotes", &out->comment) : ERR_OK;
 }
 
-static enum err parse_column(struct cursor *c, struct slice *ret_name, struct slice *ret_type,
-                             struct statement_column *ret_detail)
+static bool is_end_of_column(const struct cursor *c)
+{
+    return token_is_operator(&c->token, ",") || token_is_operator(&c->token, ")");
+}
+
+/* Whose place it is to refuse it is known when the place of the table is. */
+static enum err parse_constraint(struct cursor *c, struct statement *s)
+{
+    struct slice text;
+    TRY(cursor_expression(c, NULL, 0, true, &text));
+    s->constraint = s->constraint.len > 0 ? s->constraint : text;
+    return ERR_OK;
+}
+
+/* Words that PostgreSQL keeps for constraints: no column is called so without quotes. */
+static bool is_constraint_of_table(const struct token *token)
+{
+    return token_is(token, "primary") || token_is(token, "unique") || token_is(token, "check") ||
+           token_is(token, "foreign") || token_is(token, "constraint");
+}
+
+static enum err parse_column(struct cursor *c, struct statement *s, struct slice *ret_name,
+                             struct slice *ret_type, struct statement_column *ret_detail)
 {
     static const char *const constraints[] = {"not",     "null",  "primary",    "unique",
                                               "default", "check", "references", "constraint",
@@ -35,19 +56,13 @@ static enum err parse_column(struct cursor *c, struct slice *ret_name, struct sl
     *ret_type = (struct slice){"", 0};
     *ret_detail = (struct statement_column){0};
     TRY(cursor_identifier(c, "a column", ret_name));
-    if (!token_is_operator(&c->token, ",") && !token_is_operator(&c->token, ")")) {
+    if (!is_end_of_column(c)) {
         TRY(cursor_expression(c, constraints, ARRAY_COUNT(constraints), true, ret_type));
     }
     while (taken) {
         TRY(parse_detail(c, ret_detail, &taken));
     }
-    if (!token_is_operator(&c->token, ",") && !token_is_operator(&c->token, ")")) {
-        (void)errinfo_set(c->info, ERR_UNSUPPORTED, NULL,
-                          "columns of a lake's table take NOT NULL, DEFAULT and COMMENT only");
-        errinfo_position(c->info, c->token.offset + 1);
-        return ERR_UNSUPPORTED;
-    }
-    return ERR_OK;
+    return is_end_of_column(c) ? ERR_OK : parse_constraint(c, s);
 }
 
 enum err cursor_keep(struct cursor *c, const struct buf *items, const void **ret_items)
@@ -79,11 +94,15 @@ static enum err parse_columns(struct cursor *c, struct statement *s)
             return errinfo_set(c->info, ERR_LIMIT, "54011", "a table has up to %d columns",
                                ITEMS_MAX);
         }
-        TRY(parse_column(c, &name, &type, &detail));
-        buf_append(&names, &name, sizeof(name));
-        buf_append(&types, &type, sizeof(type));
-        buf_append(&details, &detail, sizeof(detail));
-        s->column_count++;
+        if (is_constraint_of_table(&c->token)) {
+            TRY(parse_constraint(c, s));
+        } else {
+            TRY(parse_column(c, s, &name, &type, &detail));
+            buf_append(&names, &name, sizeof(name));
+            buf_append(&types, &type, sizeof(type));
+            buf_append(&details, &detail, sizeof(detail));
+            s->column_count++;
+        }
         TRY(cursor_accept_operator(c, ",", &has_more));
     }
     TRY(cursor_keep(c, &names, &kept));

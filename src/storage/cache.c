@@ -10,9 +10,11 @@
  *
  * Bytes are copied outside of the lock, by readers that hold a pin. */
 #include <pthread.h>
+#include <time.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/cancellation.h"
 #include "storage/cache_int.h"
 #include "storage/s3_int.h"
 #include "storage/storage_int.h"
@@ -20,6 +22,7 @@
 #define WINDOW_BLOCKS 16u /* looked at together: what one read holds in memory beside the result */
 #define RUN_BYTES_MAX (8u * 1024 * 1024)
 #define BUCKETS_MIN 1024u
+#define WAIT_NS 50000000 /* for another thread, before looking whether somebody waits still */
 
 enum state {
     LOADING,
@@ -504,6 +507,21 @@ static enum err serve_store(struct reading *reading, struct errinfo *info)
     return ERR_OK;
 }
 
+/* Until another thread has its block, or for a moment; its fetch may not end with this read. */
+static enum err wait_for_others(struct storage_cache *cache, struct errinfo *info)
+{
+    struct timespec end;
+    if (cancellation_is_set(cancellation_here())) {
+        return errinfo_set(info, ERR_CANCELLED, NULL, "what waited for the storage was cancelled");
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_nsec += WAIT_NS;
+    end.tv_sec += end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&cache->changed, &cache->lock, &end);
+    return ERR_OK;
+}
+
 /* Claims what can be claimed; waits if nothing can. `ret_is_done`: all are served. */
 static enum err claim_all(struct reading *reading, bool *ret_is_done, struct errinfo *info)
 {
@@ -521,7 +539,7 @@ static enum err claim_all(struct reading *reading, bool *ret_is_done, struct err
         }
     }
     if (err == ERR_OK && !*ret_is_done && !has_claimed) {
-        pthread_cond_wait(&cache->changed, &cache->lock);
+        err = wait_for_others(cache, info);
     }
     pthread_mutex_unlock(&cache->lock);
     return err;

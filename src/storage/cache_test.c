@@ -1,8 +1,10 @@
 /* Goal: the block cache gives right bytes, to those alone who may read them now, fetches each block
  * once, and stays within its bounds. Method: a store of the tests that counts; a damaged disk. */
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/cancellation.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/sweep.h"
@@ -266,6 +268,41 @@ TEST(cache, one_who_fails_leaves_the_block_to_the_next)
     (void)usleep(10000);
     CHECK_OK(read_as(&w, 1, 0, 100)); /* waits for the first, then asks itself */
     CHECK(pthread_join(thread, NULL) == 0);
+    world_close(&w);
+}
+
+static void *read_in_vain(void *context)
+{
+    struct world *w = context;
+    char out[100];
+    struct errinfo info;
+    CHECK_ERR(ERR_IO, storage_read(w->objects[0], 0, out, sizeof(out), &info));
+    return NULL;
+}
+
+static bool is_cancelled(UNUSED void *context)
+{
+    return true;
+}
+
+TEST(cache, a_cancelled_read_waits_for_no_block_of_another)
+{
+    struct world w;
+    pthread_t thread;
+    struct cancellation cancellation = {is_cancelled, NULL};
+    world_open(&w, 1024 * KIB, 0, 8 * KIB);
+    store_fault(&w.store, (struct store_fault){.times = 999, .reply = {.is_hanging = true}});
+    CHECK(pthread_create(&thread, NULL, read_in_vain, &w) == 0);
+    while (w.counts.misses == 0) { /* until it has the block */
+        storage_remote_counts(w.lender.remote, &w.counts);
+    }
+    CHECK(cancellation_enter(&cancellation) == NULL);
+    CHECK_ERR(ERR_CANCELLED, read_as(&w, 1, 0, 100));
+    (void)cancellation_enter(NULL);
+    CHECK(pthread_tryjoin_np(thread, NULL) == EBUSY); /* which goes on */
+    CHECK(pthread_join(thread, NULL) == 0);
+    w.store.fault_count = 0;
+    CHECK_OK(read_as(&w, 1, 0, 100));
     world_close(&w);
 }
 

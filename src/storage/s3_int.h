@@ -178,6 +178,7 @@ struct s3_call {
     bool (*is_good)(const struct s3_call *call, const struct fetch_answer *answer);
     void *context;
     bool is_once;
+    bool is_owed; /* no cancellation ends it: nothing is left behind */
 };
 
 /* Sends all of them, again where that helps, until the time is up. ERR_OK: each has a 2xx answer.

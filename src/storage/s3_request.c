@@ -6,11 +6,11 @@
 #include "storage/s3_int.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/cancellation.h"
 #include "storage/storage_int.h"
 
 #define ATTEMPTS_MAX 12u
@@ -36,7 +36,8 @@ struct attempt {
     char payload_hash[SHA256_HEX_BYTES];
     struct fetch_header headers[S3_HEADERS_MAX];
     size_t header_count;
-    uint64_t refused; /* generation of keys that the store called expired */
+    const struct cancellation *cancellation; /* NULL: it goes on whatever happens */
+    uint64_t refused;                        /* generation of keys that the store called expired */
     bool has_learned_region;
     bool is_done;
 };
@@ -61,6 +62,11 @@ static int compare_headers(const void *a, const void *b)
     const struct fetch_header *first = a;
     const struct fetch_header *second = b;
     return slice_compare(first->name, second->name);
+}
+
+static bool is_cancelled(void *context)
+{
+    return cancellation_is_set(context);
 }
 
 static void add_header(struct attempt *attempt, struct slice name, struct slice value)
@@ -215,11 +221,18 @@ static enum err prepare(struct storage_grant *grant, struct attempt *attempt, in
         .is_once = call->is_once,
         .sink = call->sink,
         .sink_context = call->sink_context,
+        .is_cancelled = attempt->cancellation == NULL ? NULL : is_cancelled,
+        .cancel_context = (void *)(uintptr_t)attempt->cancellation,
     };
     return ERR_OK;
 }
 
 /* ---- judging what came ---- */
+
+static enum err report_cancelled(struct errinfo *info)
+{
+    return errinfo_set(info, ERR_CANCELLED, NULL, "what waited for the storage was cancelled");
+}
 
 enum verdict {
     VERDICT_GOOD,
@@ -299,6 +312,10 @@ static enum verdict judge(struct storage_grant *grant, struct attempt *attempt,
                                SLICE_ARGS(name), answer->why);
         return call->is_once && answer->was_sent ? VERDICT_FAILED : VERDICT_AGAIN;
     }
+    if (answer->err == ERR_CANCELLED) {
+        *ret_err = report_cancelled(info);
+        return VERDICT_FAILED;
+    }
     if (answer->err == ERR_LIMIT) {
         *ret_err = errinfo_set(info, ERR_LIMIT, NULL,
                                "the storage's answer for \"%.*s\" is longer than it may be",
@@ -356,6 +373,7 @@ struct batch {
     size_t count;
     int64_t deadline_us;
     int64_t retry_after_ms;
+    const struct cancellation *cancellation;
 };
 
 static int64_t left_ms(const struct batch *batch)
@@ -418,18 +436,15 @@ static enum err send_round(struct batch *batch, struct fetch_answer *ret_answers
     return failed;
 }
 
-static void wait_ms(int64_t ms)
-{
-    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
-    (void)nanosleep(&pause, NULL);
-}
-
 static enum err send_until(struct batch *batch, const struct identity *who,
                            struct fetch_answer *ret_answers, bool *ret_was_repeated,
                            struct errinfo *info)
 {
     for (unsigned attempt = 1;; attempt++) {
         enum verdict worst = VERDICT_FAILED;
+        if (cancellation_is_set(batch->cancellation)) {
+            return report_cancelled(info);
+        }
         TRY(storage__grant_check(batch->grant, who, info));
         enum err err = send_round(batch, ret_answers, &worst, info);
         if (err == ERR_OK) {
@@ -445,7 +460,9 @@ static enum err send_until(struct batch *batch, const struct identity *who,
             if (pause_ms < 0 || pause_ms >= patience_ms) {
                 return err;
             }
-            wait_ms(pause_ms);
+            if (!cancellation_sleep_ms(batch->cancellation, pause_ms)) {
+                return report_cancelled(info);
+            }
         }
         *ret_was_repeated = true;
         atomic_fetch_add(&batch->grant->remote->repeats, 1);
@@ -468,6 +485,7 @@ enum err s3__send_all(struct storage_grant *grant, const struct identity *who,
     }
     for (size_t i = 0; i < count; i++) {
         attempts[i].call = &calls[i];
+        attempts[i].cancellation = calls[i].is_owed ? NULL : cancellation_here();
     }
     struct batch batch = {
         .grant = grant,
@@ -476,6 +494,7 @@ enum err s3__send_all(struct storage_grant *grant, const struct identity *who,
         .answers = answers,
         .count = count,
         .deadline_us = clock_mono_us() + grant->remote->options.patience_ms * 1000,
+        .cancellation = count > 0 ? attempts[0].cancellation : NULL,
     };
     enum err err = send_until(&batch, who, ret_answers, &was_repeated, info);
     for (size_t i = 0; i < count; i++) {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/sweep.h"
+#include "base/cancellation.h"
 #include "storage/s3_fixture_int.h"
 #include "storage/storage_int.h"
 
@@ -383,6 +384,44 @@ TEST(s3, ends_in_time_when_it_does_not_pass)
         CHECK(clock_mono_us() - start_us < 4000000);
         CHECK(strstr(w.info.message, cases[i].message) != NULL);
         CHECK(strstr(w.info.message, "127.0.0.1") == NULL && strstr(w.info.detail, "KEY0") == NULL);
+        world_close(&w);
+    }
+}
+
+static bool is_time_over(void *context)
+{
+    const int64_t *end_us = context;
+    return clock_mono_us() >= *end_us;
+}
+
+TEST(s3, stops_as_soon_as_it_is_cancelled)
+{
+    // Behind a store that says nothing, and between two tries of one that is busy.
+    static const struct storage_remote_options patient = {.patience_ms = 60000,
+                                                          .timeout_ms = 60000};
+    static const struct store_fault faults[] = {
+        {.times = 999, .reply = {.is_hanging = true}},
+        {.times = 999, .reply = {.status = 503}, .headers = "Retry-After: 30\r\n"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(faults); i++) {
+        struct world w;
+        world_open(&w, patient, 100);
+        CHECK_OK(open_data(&w));
+        store_fault(&w.store, faults[i]);
+        int64_t start_us = clock_mono_us();
+        int64_t end_us = start_us + 200000;
+        struct cancellation cancellation = {is_time_over, &end_us};
+        CHECK(cancellation_enter(&cancellation) == NULL);
+        CHECK_ERR(ERR_CANCELLED, read_part(&w, 10, 50));
+        CHECK_ERR(ERR_CANCELLED, open_data(&w));
+        CHECK(clock_mono_us() - start_us < 5000000);
+        w.store.fault_count = 0;
+        CHECK_ERR(ERR_CANCELLED, open_data(&w)); /* nothing is begun */
+        /* What would be left behind is removed all the same. */
+        CHECK_OK(storage_grant_delete(w.grant, person(0), SLICE("s3://bucket/t/data"), &w.info));
+        CHECK(cancellation_enter(NULL) == &cancellation);
+        CHECK_OK(open_data(&w));
+        CHECK_OK(read_part(&w, 10, 50));
         world_close(&w);
     }
 }

@@ -85,8 +85,10 @@ enum err storage_grant_delete(struct storage_grant *grant, const struct identity
 {
     struct fetch_answer answer CLEANUP(fetch_answer_fini) = {0};
     TRY(check_key(grant, who, location, info));
-    struct s3_call call = {
-        .method = SLICE("DELETE"), .location = location, .body_bytes_max = ANSWER_BYTES_MAX};
+    struct s3_call call = {.method = SLICE("DELETE"),
+                           .location = location,
+                           .body_bytes_max = ANSWER_BYTES_MAX,
+                           .is_owed = true};
     enum err err = s3__send(grant, who, &call, &answer, info);
     return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
@@ -322,7 +324,8 @@ static void forget_parts(struct storage_upload *upload)
                            .location = slice_of(upload->location),
                            .params = &param,
                            .param_count = 1,
-                           .body_bytes_max = ANSWER_BYTES_MAX};
+                           .body_bytes_max = ANSWER_BYTES_MAX,
+                           .is_owed = true};
     enum err err = s3__send(upload->grant, upload->who, &call, &answer, NULL);
     (void)err;
 }

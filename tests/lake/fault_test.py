@@ -311,8 +311,7 @@ def a_statement_has_its_own_deadline():
             works_again(door, lane, statement, oracle[STATEMENTS[0]])
             return outcome.line(), outcome.took
         return f"{place} hangs, 600 ms", work
-    # Of a file of metadata that does not come, storage.patience is the end.
-    at_once(lanes, [job("catalog", "", ["57014"]), job("store", "/data/", ["57014"]), job("store", "/metadata/", ["57014", "58030"])])
+    at_once(lanes, [job("catalog", "", ["57014"]), job("store", "/data/", ["57014"]), job("store", "/metadata/", ["57014"])])
 
 
 def below_tls():
