@@ -46,6 +46,19 @@ function(moat_module name)
     moat__programs(${label} "${tests}" "${fuzzers}" "${benches}" ${target})
 endfunction()
 
+# moat_embed(wire/web console_script console/a.js console/b.js): the files, one behind the other, as the array
+# `console_script` with its length `console_script_len` in the module's library.
+function(moat_embed module name)
+    string(REPLACE "/" "_" label ${module})
+    list(TRANSFORM ARGN PREPEND "${MOAT_SOURCE_ROOT}/${module}/" OUTPUT_VARIABLE files)
+    set(output "${PROJECT_BINARY_DIR}/embedded/${name}.c")
+    add_custom_command(OUTPUT "${output}"
+        COMMAND "${CMAKE_COMMAND}" "-DNAME=${name}" "-DOUTPUT=${output}" "-DFILES=${files}"
+            -P "${PROJECT_SOURCE_DIR}/cmake/Embed.cmake"
+        DEPENDS ${files} "${PROJECT_SOURCE_DIR}/cmake/Embed.cmake" VERBATIM)
+    target_sources(moat_${label} PRIVATE "${output}")
+endfunction()
+
 # The only C++: one shared module that the loader in src/engine opens where the engine runs. It exports what it marks for
 # export and nothing else: its copy of base stays its own. (gcc's sanitizers answer dlopen() in the program's place, and
 # then the program's rpath is not searched: open it by path.)

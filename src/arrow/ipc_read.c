@@ -102,6 +102,16 @@ static enum err read_batch(struct ipc_reader *reader, const struct flat_view *he
     return ERR_OK;
 }
 
+enum err ipc_body_bytes(struct slice metadata, uint64_t *ret_bytes, struct errinfo *info)
+{
+    struct flat_view message;
+    if (!flat_view_root(metadata, &message) || !flat_view_number(&message, 3, 8, 0, ret_bytes) ||
+        *ret_bytes > INT64_MAX) {
+        return ipc__wrong(info, "a message is not as it must be");
+    }
+    return ERR_OK;
+}
+
 enum err ipc_reader_feed(struct ipc_reader *reader, struct slice metadata, struct slice body,
                          struct ArrowArray *ret_batch, struct errinfo *info)
 {

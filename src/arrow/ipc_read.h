@@ -20,5 +20,7 @@ DEFINE_CLEANUP(struct ipc_reader, ipc_reader_cleanup, ipc_reader_free)
 MUST_USE enum err ipc_reader_feed(struct ipc_reader *reader, struct slice metadata,
                                   struct slice body, struct ArrowArray *ret_batch,
                                   struct errinfo *info);
+/* How long the body behind this metadata is. ERR_INVALID (22023): it does not say. */
+MUST_USE enum err ipc_body_bytes(struct slice metadata, uint64_t *ret_bytes, struct errinfo *info);
 /* NULL before it has come. As long as the reader. */
 const struct ArrowSchema *ipc_reader_schema(const struct ipc_reader *reader);

@@ -34,7 +34,8 @@ static enum cli_exit run_sql(struct cli *cli)
                     isatty(STDIN_FILENO) == 1;
     struct errinfo info;
     errinfo_init(&info);
-    enum cli_exit code = cli_load_config(cli);
+    bool is_remote = cli->options.connect != NULL;
+    enum cli_exit code = is_remote ? EXIT_OK : cli_load_config(cli);
     if (code != EXIT_OK) {
         return code;
     }
@@ -47,7 +48,7 @@ static enum cli_exit run_sql(struct cli *cli)
     if (cli->options.command == COMMAND_INIT) {
         return command_init(cli);
     }
-    code = cli_open(cli, false);
+    code = is_remote ? cli_connect(cli) : cli_open(cli, false);
     if (code != EXIT_OK) {
         return code;
     }

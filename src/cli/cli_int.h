@@ -12,6 +12,7 @@
 #include "cli/watch.h"
 #include "config/config.h"
 #include "query/query.h"
+#include "remote/remote.h"
 
 struct cli {
     struct cli_options options;
@@ -20,6 +21,8 @@ struct cli {
     struct warehouse *warehouse;
     struct identity *who;
     struct session *session;
+    struct remote *remote; /* instead of the three above: a server */
+    struct remote_address address;
     struct watch *watch;
     struct sink out; /* results */
     struct sink err; /* errors, notices, progress */
@@ -41,6 +44,10 @@ MUST_USE enum cli_exit cli_open(struct cli *cli, bool is_init);
 /* Changes the person: a new login and session. On failure the old ones stand. `as` empty = whose
  * token was given, or the OS user. */
 MUST_USE enum err cli_login(struct cli *cli, struct slice as, struct errinfo *info);
+/* Signs in to the server of --connect. Reports and gives the exit code. */
+MUST_USE enum cli_exit cli_connect(struct cli *cli);
+/* Whom the prompt names: "" for the one who needs no naming. */
+void cli_print_person(const struct cli *cli, struct buf *out);
 void cli_close(struct cli *cli);
 
 /* ---- token.c ---- */
@@ -51,6 +58,10 @@ struct secret;
  * with its "access_token" and, optionally, "refresh_token". ERR_DENIED, ERR_INVALID, ERR_IO. */
 MUST_USE enum err token_read(const char *path, struct secret *ret_access,
                              struct secret *ret_refresh, struct errinfo *info);
+
+/* A password, likewise; NULL: the terminal is asked for it, for whom. It may hold any character. */
+MUST_USE enum err password_read(const char *path, const char *whose, struct secret *ret_password,
+                                struct errinfo *info);
 
 /* ---- run.c ---- */
 
@@ -65,6 +76,8 @@ MUST_USE enum err cli_run_file(struct cli *cli, const char *path);
 /* -c, -f or standard input, as the options say. */
 enum cli_exit cli_run_scripts(struct cli *cli);
 void cli_report(struct cli *cli, const struct errinfo *info);
+/* What Ctrl-C stops. */
+struct watched cli_watched(struct cli *cli);
 
 /* ---- command.c ---- */
 

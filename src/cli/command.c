@@ -119,7 +119,8 @@ enum cli_exit command_policy(struct cli *cli)
     errinfo_init(&info);
     size_t changes = 0;
     struct buf report CLEANUP(buf_fini) = {0};
-    watch_begin(cli->watch, cli->session);
+    const struct watched what = cli_watched(cli);
+    watch_begin(cli->watch, &what);
     enum err err = session_policy_file(cli->session, cli->options.operand, actions[which].action,
                                        &report, &changes, &info);
     watch_end(cli->watch);

@@ -86,7 +86,8 @@ void complete(struct cli *cli, struct slice line, size_t cursor, size_t width,
     size_t count = 0;
     if (word.len > 0 && word.ptr[0] == '\\') {
         count = collect_commands(word, commands, ARRAY_COUNT(commands));
-    } else if (arena == NULL || (word.len == 0 && (start == 0 || line.ptr[start - 1] != '.')) ||
+    } else if (arena == NULL || cli->session == NULL ||
+               (word.len == 0 && (start == 0 || line.ptr[start - 1] != '.')) ||
                session_complete(cli->session, word, arena, &items, &count, NULL) != ERR_OK) {
         return; /* completion is a courtesy: no error */
     }

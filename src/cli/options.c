@@ -20,6 +20,8 @@ const char options_help[] =
     "  moat --format csv -o delays.csv -c 'SELECT origin, avg(delay) FROM flights GROUP BY 1'\n"
     "\n"
     "Whose data, and where:\n"
+    "  --connect URL         ask a server: postgres://, http:// or https://[person@]host[:port]\n"
+    "  --password-file FILE  the password for it is in FILE; - is a line of standard input\n"
     "  --as NAME             ask as another person; for the warehouse's owner, and audited as "
     "such\n"
     "  --token-file FILE     ask as whose token is in FILE, and catalogs with it; - asks for it\n"
@@ -76,6 +78,8 @@ enum option_id {
     OPTION_COMMAND,
     OPTION_FILE,
     OPTION_AS,
+    OPTION_CONNECT,
+    OPTION_PASSWORD_FILE,
     OPTION_TOKEN_FILE,
     OPTION_WAREHOUSE,
     OPTION_CONFIG,
@@ -102,6 +106,8 @@ static const struct option_entry {
     {"command", 'c', true, OPTION_COMMAND},
     {"file", 'f', true, OPTION_FILE},
     {"as", 0, true, OPTION_AS},
+    {"connect", 0, true, OPTION_CONNECT},
+    {"password-file", 0, true, OPTION_PASSWORD_FILE},
     {"token-file", 0, true, OPTION_TOKEN_FILE},
     {"warehouse", 0, true, OPTION_WAREHOUSE},
     {"config", 0, true, OPTION_CONFIG},
@@ -193,6 +199,12 @@ static enum err take_option(struct parser *parser, enum option_id id, const char
         return value[0] != '\0'
                    ? ERR_OK
                    : usage(parser, "--as needs a name, not", value, "name a user of the warehouse");
+    case OPTION_CONNECT:
+        options->connect = value;
+        break;
+    case OPTION_PASSWORD_FILE:
+        options->password = value;
+        break;
     case OPTION_TOKEN_FILE:
         options->token = value;
         break;
@@ -401,6 +413,36 @@ static enum err settle_token(struct parser *parser)
                  "leave --token-file out");
 }
 
+/* A server has a warehouse, a configuration and people of its own. */
+static enum err settle_connect(struct parser *parser)
+{
+    const struct cli_options *options = parser->options;
+    if (options->connect == NULL) {
+        return options->password == NULL
+                   ? ERR_OK
+                   : usage(parser, "a password is for a server:", "--password-file",
+                           "name it: --connect postgres://amelia@moat.example.com");
+    }
+    const char *other = options->as != NULL          ? "--as"
+                        : options->warehouse != NULL ? "--warehouse"
+                        : options->config != NULL    ? "--config"
+                        : options->set_count > 0     ? "--set"
+                                                     : NULL;
+    if (other != NULL) {
+        return usage(parser, "of a server's own, which --connect cannot change, is", other,
+                     "leave one of them out");
+    }
+    if (options->command != COMMAND_SQL) {
+        return usage(parser, "this is not done over a connection:", parser->words[0],
+                     "--connect runs SQL: the shell, -c, -f, standard input");
+    }
+    if (options->token != NULL && options->password != NULL) {
+        return usage(parser, "a token does not go with", "--password-file",
+                     "leave one of them out");
+    }
+    return ERR_OK;
+}
+
 static enum err settle(struct parser *parser)
 {
     struct cli_options *options = parser->options;
@@ -426,6 +468,7 @@ static enum err settle(struct parser *parser)
         return usage(parser, "-c and -f do not go with the command", parser->words[0],
                      "run them in two calls");
     }
+    TRY(settle_connect(parser));
     return settle_token(parser);
 }
 

@@ -52,6 +52,8 @@ struct cli_options {
     struct cli_script *scripts;
     size_t script_count;
     const char *as;        /* NULL = the OS user */
+    const char *connect;   /* address of a server; NULL = a warehouse here */
+    const char *password;  /* file with the password for it, "-" standard input; NULL = asked for */
     const char *token;     /* file with the person's token, "-" standard input; NULL = none */
     const char *warehouse; /* NULL = the configured one */
     const char *config;

@@ -28,12 +28,23 @@ static void schema_release(struct ArrowSchema *schema)
     }
 }
 
-/* All batches of an open query to the sink. */
-static enum err print_rows(struct cli *cli, struct query *query, int64_t begun_us,
+/* Where rows come from: a query here, or a server's answer. */
+struct source {
+    struct query *query;
+    struct remote_answer *answer;
+};
+
+static enum err next_batch(const struct source *source, struct ArrowArray *ret_batch,
                            struct errinfo *info)
 {
-    struct ArrowSchema schema CLEANUP(schema_release) = {0};
-    TRY(query_schema(query, &schema, info));
+    return source->query != NULL ? query_next(source->query, ret_batch, info)
+                                 : remote_answer_next(source->answer, ret_batch, info);
+}
+
+/* All batches to the sink. */
+static enum err print_rows(struct cli *cli, const struct source *source,
+                           const struct ArrowSchema *schema, int64_t begun_us, struct errinfo *info)
+{
     const struct format_options options = {
         .no_header = cli->options.no_header,
         .is_quiet = cli->options.is_quiet,
@@ -42,10 +53,10 @@ static enum err print_rows(struct cli *cli, struct query *query, int64_t begun_u
         .is_paged = true,
     };
     struct format *format CLEANUP(format_cleanup) = NULL;
-    TRY(format_open(cli->format, &options, &schema, &cli->out, &format, info));
+    TRY(format_open(cli->format, &options, schema, &cli->out, &format, info));
     while (!cli->out.is_closed) {
         struct ArrowArray batch = {0};
-        TRY(query_next(query, &batch, info));
+        TRY(next_batch(source, &batch, info));
         if (cli->out.is_terminal) {
             watch_quiet(cli->watch);
         }
@@ -69,10 +80,10 @@ static void say(struct cli *cli, const char *text)
 }
 
 /* What a statement without rows has to say: its tag goes with the results, for people only. */
-static enum err print_tag(struct cli *cli, const struct query *query, struct errinfo *info)
+static enum err print_tag(struct cli *cli, const char *tag, struct errinfo *info)
 {
     if (cli->format == OUTPUT_TABLE && !cli->options.is_quiet) {
-        text_escape(&cli->out.buf, slice_of(query_tag(query)), KEEP_NOTHING);
+        text_escape(&cli->out.buf, slice_of(tag), KEEP_NOTHING);
         buf_append_char(&cli->out.buf, '\n');
         return sink_flush(&cli->out, info);
     }
@@ -93,9 +104,36 @@ static enum err refuse_second(struct cli *cli, struct errinfo *info)
     return err;
 }
 
+static enum err execute_remotely(struct cli *cli, struct slice statement, int64_t begun_us,
+                                 struct errinfo *info)
+{
+    struct remote_answer *answer CLEANUP(remote_answer_cleanup) = NULL;
+    if (cli->format == OUTPUT_PARQUET) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "format \"parquet\" is written by a warehouse here, not over a "
+                          "connection");
+        errinfo_hint(info, "use --format arrow, csv or json");
+        return ERR_UNSUPPORTED;
+    }
+    TRY(remote_run(cli->remote, statement, &answer, info));
+    const struct ArrowSchema *schema = remote_answer_schema(answer);
+    if (schema == NULL) {
+        say(cli, remote_answer_notice(answer));
+        return print_tag(cli, remote_answer_tag(answer), info);
+    }
+    const struct source source = {.answer = answer};
+    TRY(refuse_second(cli, info));
+    TRY(print_rows(cli, &source, schema, begun_us, info));
+    say(cli, remote_answer_notice(answer));
+    return ERR_OK;
+}
+
 static enum err execute(struct cli *cli, struct slice statement, int64_t begun_us,
                         struct errinfo *info)
 {
+    if (cli->remote != NULL) {
+        return execute_remotely(cli, statement, begun_us, info);
+    }
     if (cli->format == OUTPUT_PARQUET && parquet_is_query(statement)) {
         TRY(refuse_second(cli, info));
         return parquet_run(cli, statement, info);
@@ -104,7 +142,7 @@ static enum err execute(struct cli *cli, struct slice statement, int64_t begun_u
     TRY(query_open(cli->session, statement, NULL, 0, &query, info));
     say(cli, query_notice(query));
     if (!query_has_rows(query)) {
-        return print_tag(cli, query, info);
+        return print_tag(cli, query_tag(query), info);
     }
     if (cli->format == OUTPUT_PARQUET) { /* SHOW and the like */
         enum err err = errinfo_set(info, ERR_UNSUPPORTED, NULL,
@@ -114,7 +152,38 @@ static enum err execute(struct cli *cli, struct slice statement, int64_t begun_u
         return err;
     }
     TRY(refuse_second(cli, info));
-    return print_rows(cli, query, begun_us, info);
+    const struct source source = {.query = query};
+    struct ArrowSchema schema CLEANUP(schema_release) = {0};
+    TRY(query_schema(query, &schema, info));
+    return print_rows(cli, &source, &schema, begun_us, info);
+}
+
+static void cancel_session(void *context)
+{
+    session_cancel(context);
+}
+
+static double progress_of_session(void *context)
+{
+    return session_progress(context);
+}
+
+static void cancel_remote(void *context)
+{
+    remote_cancel(context);
+}
+
+/* The doors do not say how far they are. */
+static double progress_of_remote(UNUSED void *context)
+{
+    return -1;
+}
+
+struct watched cli_watched(struct cli *cli)
+{
+    return cli->remote != NULL
+               ? (struct watched){cli->remote, cancel_remote, progress_of_remote}
+               : (struct watched){cli->session, cancel_session, progress_of_session};
 }
 
 enum err cli_run_statement(struct cli *cli, struct slice statement, const struct origin *origin)
@@ -124,7 +193,8 @@ enum err cli_run_statement(struct cli *cli, struct slice statement, const struct
     int64_t begun_us = clock_mono_us();
     sink_measure(&cli->out);
     sink_measure(&cli->err);
-    watch_begin(cli->watch, cli->session);
+    const struct watched what = cli_watched(cli);
+    watch_begin(cli->watch, &what);
     enum err err = execute(cli, statement, begun_us, &info);
     watch_end(cli->watch);
     struct errinfo flushed;

@@ -55,6 +55,10 @@ static enum err log_in(struct cli *cli, struct slice as, struct identity **ret_w
     struct secret access CLEANUP(secret_fini) = {0};
     struct secret refresh CLEANUP(secret_fini) = {0};
     bool is_again = cli->session != NULL;
+    if (cli->remote != NULL) {
+        return errinfo_set(info, ERR_DENIED, "28000",
+                           "a connection is one person's: connect again as another");
+    }
     if (cli->options.token == NULL) {
         return warehouse_login_local(cli->warehouse, as, ret_who, info);
     }
@@ -110,6 +114,7 @@ enum cli_exit cli_open(struct cli *cli, bool is_init)
 
 void cli_close(struct cli *cli)
 {
+    remote_close(cli->remote);
     if (cli->session != NULL) {
         session_close(cli->session);
     }

@@ -37,13 +37,8 @@ static struct shell *shell_of(EditLine *editor)
 static char *prompt(EditLine *editor)
 {
     struct shell *shell = shell_of(editor);
-    const struct identity *who = session_identity(shell->cli->session);
     struct buf name CLEANUP(buf_fini) = {0};
-    if (identity_actor(who).len > 0) {
-        buf_append_char(&name, '(');
-        text_escape(&name, identity_subject(who), KEEP_NOTHING);
-        buf_append_char(&name, ')');
-    }
+    cli_print_person(shell->cli, &name);
     (void)snprintf(shell->prompt, sizeof(shell->prompt), "%s%.100s%s",
                    shell->text.len == 0 ? "moat" : "  ..", buf_cstr(&name),
                    shell->text.len == 0 ? "> " : "> ");
@@ -89,6 +84,17 @@ static unsigned char on_complete(EditLine *editor, UNUSED int key)
     return CC_REFRESH_BEEP;
 }
 
+/* A server's statements are kept where those of the usual warehouse are, if it is there. */
+static const char *history_folder(const struct cli *cli)
+{
+    const char *home = getenv("HOME");
+    if (cli->warehouse != NULL) {
+        return warehouse_folder(cli->warehouse);
+    }
+    const char *folder = home == NULL ? NULL : arena_printf(cli->arena, "%s/.moat", home);
+    return folder == NULL ? "" : folder;
+}
+
 static bool start_editor(struct shell *shell)
 {
     shell->editor = el_init("moat", stdin, stdout, stderr);
@@ -96,7 +102,7 @@ static bool start_editor(struct shell *shell)
         return false;
     }
     EditLine *editor = shell->editor;
-    history_start(&shell->history, warehouse_folder(shell->cli->warehouse));
+    history_start(&shell->history, history_folder(shell->cli));
     (void)el_set(editor, EL_CLIENTDATA, shell);
     (void)el_set(editor, EL_PROMPT, prompt);
     (void)el_set(editor, EL_EDITOR, "emacs");
@@ -197,6 +203,12 @@ static bool take_line(struct shell *shell, struct slice line)
 static void greet(struct cli *cli)
 {
     if (cli->options.is_quiet) {
+        return;
+    }
+    if (cli->remote != NULL) {
+        shell_say(cli, "moat " MOAT_VERSION ", at %s:%u%s%s. \\? for help, \\q to leave.",
+                  cli->address.host, cli->address.port, cli->options.token == NULL ? ", as " : "",
+                  cli->options.token == NULL ? cli->address.user : "");
         return;
     }
     struct slice subject = identity_subject(session_identity(cli->session));

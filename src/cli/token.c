@@ -19,7 +19,7 @@
 
 static enum err refuse_file(const char *path, struct errinfo *info)
 {
-    (void)errinfo_set(info, ERR_DENIED, "28000", "the token file \"%.200s\" cannot be used", path);
+    (void)errinfo_set(info, ERR_DENIED, "28000", "the file \"%.200s\" cannot be used", path);
     errinfo_hint(info,
                  "It must be a file of yours that is closed to all others (chmod 600), of at "
                  "most %u bytes.",
@@ -73,14 +73,14 @@ static enum err read_line(bool is_terminal, struct secret *text, size_t *ret_len
         bool is_cancel = is_terminal && c == END_OF_TEXT;
         if (count < 0 || is_cancel) {
             return errinfo_set(info, is_cancel ? ERR_CANCELLED : ERR_IO, NULL,
-                               is_cancel ? "cancelled" : "cannot read the token");
+                               is_cancel ? "cancelled" : "cannot read standard input");
         }
         if (count == 0 || c == '\n' || c == '\r' || (is_terminal && c == END_OF_TRANSMISSION)) {
             *ret_len = len;
             return ERR_OK;
         }
         if (len == text->len) {
-            return errinfo_set(info, ERR_LIMIT, NULL, "a token has at most %u bytes",
+            return errinfo_set(info, ERR_LIMIT, NULL, "a secret has at most %u bytes",
                                TOKEN_BYTES_MAX);
         }
         text->ptr[len++] = c;
@@ -95,7 +95,8 @@ static void say(const char *text)
 
 /* Without lines of the terminal (which end at 4,095 bytes, less than some tokens), echo and
  * signals. */
-static enum err prompt(struct secret *text, size_t *ret_len, struct errinfo *info)
+static enum err prompt(const char *question, struct secret *text, size_t *ret_len,
+                       struct errinfo *info)
 {
     struct termios before;
     if (tcgetattr(STDIN_FILENO, &before) != 0) {
@@ -105,10 +106,10 @@ static enum err prompt(struct secret *text, size_t *ret_len, struct errinfo *inf
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
     quiet.c_cc[VMIN] = 1;
     quiet.c_cc[VTIME] = 0;
-    say("Token: ");
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) != 0) {
-        return errinfo_set(info, ERR_IO, NULL, "the terminal would show the token");
+        return errinfo_set(info, ERR_IO, NULL, "the terminal would show it");
     }
+    say(question); /* not before: what is typed at once is neither shown nor lost */
     enum err err = read_line(true, text, ret_len, info);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     say("\n");
@@ -173,7 +174,7 @@ enum err token_read(const char *path, struct secret *ret_access, struct secret *
         return errinfo_nomem(info);
     }
     TRY(strcmp(path, "-") != 0      ? read_file(path, &text, &len, info)
-        : isatty(STDIN_FILENO) == 1 ? prompt(&text, &len, info)
+        : isatty(STDIN_FILENO) == 1 ? prompt("Token: ", &text, &len, info)
                                     : read_line(false, &text, &len, info));
     struct slice read = slice_trim((struct slice){text.ptr, len});
     if (slice_starts_with(read, SLICE("{"))) {
@@ -185,5 +186,39 @@ enum err token_read(const char *path, struct secret *ret_access, struct secret *
     }
     secret_replace(ret_access, &access);
     secret_replace(ret_refresh, &refresh);
+    return ERR_OK;
+}
+
+enum err password_read(const char *path, const char *whose, struct secret *ret_password,
+                       struct errinfo *info)
+{
+    struct secret text CLEANUP(secret_fini) = {0};
+    struct secret password CLEANUP(secret_fini) = {0};
+    char question[256];
+    size_t len = 0;
+    bool is_terminal = isatty(STDIN_FILENO) == 1;
+    bool is_input = path == NULL || strcmp(path, "-") == 0;
+    if (path == NULL && !is_terminal) {
+        (void)errinfo_set(info, ERR_DENIED, "28000", "there is no terminal to ask for a password");
+        errinfo_hint(info, "Give --password-file, or --token-file with a token or an API key.");
+        return ERR_DENIED;
+    }
+    if (!secret_new(TOKEN_BYTES_MAX, &text)) {
+        return errinfo_nomem(info);
+    }
+    (void)snprintf(question, sizeof(question), "Password of %.100s: ", whose);
+    TRY(!is_input     ? read_file(path, &text, &len, info)
+        : is_terminal ? prompt(question, &text, &len, info)
+                      : read_line(false, &text, &len, info));
+    while (len > 0 && (text.ptr[len - 1] == '\n' || text.ptr[len - 1] == '\r')) {
+        len--; /* the end of a file's line; blanks may be meant */
+    }
+    if (len == 0 || memchr(text.ptr, '\0', len) != NULL) {
+        return errinfo_set(info, ERR_INVALID, "22023", "what was given is no password");
+    }
+    if (!secret_copy((struct slice){text.ptr, len}, &password)) {
+        return errinfo_nomem(info);
+    }
+    secret_replace(ret_password, &password);
     return ERR_OK;
 }

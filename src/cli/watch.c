@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "query/query.h"
 
 enum {
     TICK_MS = 100,
@@ -19,8 +18,8 @@ enum {
 
 struct watch {
     pthread_t thread;
-    pthread_mutex_t lock;    /* over all below it */
-    struct session *session; /* NULL: nothing runs */
+    pthread_mutex_t lock; /* over all below it */
+    struct watched what;
     int64_t begun_us;
     bool is_shell;
     bool has_bar;
@@ -74,7 +73,7 @@ static void draw(struct watch *watch)
     }
     char text[WATCH_TEXT_BYTES];
     char line[WATCH_TEXT_BYTES + 16];
-    watch_text(session_progress(watch->session), elapsed_us, text);
+    watch_text(watch->what.progress(watch->what.context), elapsed_us, text);
     (void)snprintf(line, sizeof(line), "\r%s\x1b[K", text);
     put(line);
     watch->is_shown = true;
@@ -85,14 +84,14 @@ static void interrupt(struct watch *watch)
     if (atomic_load(&watch->is_stopping)) {
         return; /* woken to stop */
     }
-    bool may_leave = !watch->is_shell && (watch->session == NULL || watch->is_cancelled);
+    bool may_leave = !watch->is_shell && (watch->what.context == NULL || watch->is_cancelled);
     erase(watch);
     if (may_leave) {
         _exit(EXIT_CANCELLED); /* store and audit stay whole at any point (kill -9 is tested) */
     }
-    if (watch->session != NULL) {
+    if (watch->what.context != NULL) {
         watch->is_cancelled = true;
-        session_cancel(watch->session);
+        watch->what.cancel(watch->what.context);
     }
 }
 
@@ -108,7 +107,7 @@ static void *run(void *context)
         pthread_mutex_lock(&watch->lock);
         if (signal == SIGINT) {
             interrupt(watch);
-        } else if (watch->session != NULL) {
+        } else if (watch->what.context != NULL) {
             draw(watch);
         }
         pthread_mutex_unlock(&watch->lock);
@@ -150,10 +149,10 @@ void watch_stop(struct watch *watch)
     mem_free(watch);
 }
 
-void watch_begin(struct watch *watch, struct session *session)
+void watch_begin(struct watch *watch, const struct watched *what)
 {
     pthread_mutex_lock(&watch->lock);
-    watch->session = session;
+    watch->what = *what;
     watch->begun_us = clock_mono_us();
     watch->is_quiet = false;
     watch->is_cancelled = false;
@@ -172,6 +171,6 @@ void watch_end(struct watch *watch)
 {
     pthread_mutex_lock(&watch->lock);
     erase(watch);
-    watch->session = NULL;
+    watch->what = (struct watched){0};
     pthread_mutex_unlock(&watch->lock);
 }

@@ -96,6 +96,11 @@ bool http_is_head(const struct http_exchange *exchange)
     return exchange->is_head;
 }
 
+bool http_is_last(const struct http_exchange *exchange)
+{
+    return exchange->is_last;
+}
+
 bool http_field(const struct http_exchange *exchange, struct slice name, struct slice *ret_value)
 {
     return http_field_at(exchange, name, 0, ret_value);
@@ -160,6 +165,10 @@ void http_on_cancel(struct http_exchange *exchange, void (*cancel)(void *context
 static void on_cancel(void *state)
 {
     struct http_connection *on = state;
+    if (on->upgrade != NULL) {
+        on->upgrade->cancel(on->upgraded);
+        return;
+    }
     pthread_mutex_lock(&on->cancel_lock);
     on->is_cancelled = true;
     if (on->cancel != NULL) {
@@ -190,6 +199,9 @@ static size_t on_need(void *state, struct slice input)
     struct http_connection *on = state;
     int64_t now_us = clock_mono_us();
     struct http_parsed parsed;
+    if (on->upgrade != NULL) {
+        return on->upgrade->need(on->upgraded, input);
+    }
     on->since_us = on->since_us == 0 ? now_us : on->since_us;
     if (now_us - on->since_us > on->server->request_timeout_us) {
         return 1;
@@ -278,6 +290,9 @@ static size_t on_work(void *state, struct slice input)
     struct http_connection *on = state;
     struct http_parsed parsed;
     struct buf chunks CLEANUP(buf_fini) = {0};
+    if (on->upgrade != NULL) {
+        return on->upgrade->work(on->upgraded, input);
+    }
     switch (http_request_parse(input, &on->server->limits, &chunks, &parsed)) {
     case HTTP_PARTIAL:
         if (clock_mono_us() - on->since_us > on->server->request_timeout_us && on->since_us != 0) {
@@ -326,11 +341,21 @@ static void on_refuse(enum loop_farewell why, struct buf *out)
     buf_append_str(out, "Content-Length: 0\r\n\r\n");
 }
 
+static bool on_is_busy(void *state)
+{
+    const struct http_connection *on = state;
+    return on->upgrade != NULL && on->upgrade->is_busy(on->upgraded);
+}
+
 /* Somebody who has asked nothing gets no answer. */
 static void on_farewell(void *state, enum loop_farewell why)
 {
     struct http_connection *on = state;
     struct buf out CLEANUP(buf_fini) = {0};
+    if (on->upgrade != NULL) {
+        on->upgrade->farewell(on->upgraded, why);
+        return;
+    }
     if (on->since_us == 0) {
         return;
     }
@@ -343,6 +368,9 @@ static void on_farewell(void *state, enum loop_farewell why)
 static void on_close(void *state)
 {
     struct http_connection *on = state;
+    if (on->upgrade != NULL) {
+        on->upgrade->close(on->upgraded);
+    }
     if (on->state != NULL) {
         on->server->close_state(on->state);
     }
@@ -358,6 +386,7 @@ const struct loop_protocol http_protocol = {
     .open = on_open,
     .need = on_need,
     .work = on_work,
+    .is_busy = on_is_busy,
     .farewell = on_farewell,
     .cancel = on_cancel,
     .close = on_close,

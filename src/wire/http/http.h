@@ -48,6 +48,7 @@ struct slice http_body(const struct http_exchange *exchange);
 /* The first field of this name (folds case); false if there is none. */
 bool http_field(const struct http_exchange *exchange, struct slice name, struct slice *ret_value);
 struct connection *http_connection(const struct http_exchange *exchange);
+bool http_is_last(const struct http_exchange *exchange); /* the connection ends with it */
 bool http_is_head(const struct http_exchange *exchange);
 /* The n-th of the fields of this name; false when there are no more. */
 bool http_field_at(const struct http_exchange *exchange, struct slice name, size_t index,
@@ -77,5 +78,19 @@ MUST_USE enum err http_begin(struct http_exchange *exchange, unsigned status,
                              const char *content_type);
 MUST_USE enum err http_write(struct http_exchange *exchange, struct slice part);
 MUST_USE enum err http_end(struct http_exchange *exchange);
+/* What speaks another protocol on the connection from then on. As of loop_protocol, which says what
+ * each is for; `close` comes once, whatever happens. */
+struct http_upgrade {
+    size_t (*need)(void *context, struct slice input);
+    size_t (*work)(void *context, struct slice input);
+    bool (*is_busy)(void *context);
+    void (*farewell)(void *context, enum loop_farewell why);
+    void (*cancel)(void *context);
+    void (*close)(void *context);
+};
+/* The whole answer: 101, after which all bytes are the upgrade's. `context` is the connection's
+ * from here on, also when the client is gone. */
+void http_switch(struct http_exchange *exchange, const char *protocol,
+                 const struct http_upgrade *upgrade, void *context);
 /* Instead of http_end: what was sent is not all. The client sees it by the end that is missing. */
 void http_abort(struct http_exchange *exchange);

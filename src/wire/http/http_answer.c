@@ -15,6 +15,7 @@ const char *http_status_text(unsigned status)
         unsigned status;
         const char *text;
     } texts[] = {
+        {101, "Switching Protocols"},
         {200, "OK"},
         {202, "Accepted"},
         {204, "No Content"},
@@ -31,6 +32,7 @@ const char *http_status_text(unsigned status)
         {415, "Unsupported Media Type"},
         {417, "Expectation Failed"},
         {422, "Unprocessable Content"},
+        {426, "Upgrade Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
@@ -232,6 +234,24 @@ void http_reply(struct http_exchange *exchange, unsigned status, const char *con
     }
     exchange->phase = HTTP_PHASE_DONE;
     enum err ignored = send(exchange, &out); /* who is gone will ask nothing more */
+    (void)ignored;
+}
+
+void http_switch(struct http_exchange *exchange, const char *protocol,
+                 const struct http_upgrade *upgrade, void *context)
+{
+    struct buf out CLEANUP(buf_fini) = {0};
+    struct http_connection *on = exchange->on;
+    ASSERT(exchange->phase == HTTP_PHASE_NONE && !exchange->is_last && on->upgrade == NULL);
+    on->upgraded = context;
+    on->upgrade = upgrade;
+    exchange->phase = HTTP_PHASE_DONE;
+    buf_printf(&out, "HTTP/1.1 101 %s\r\nUpgrade: %s\r\nConnection: Upgrade\r\n",
+               http_status_text(101), protocol);
+    buf_append_slice(&out, buf_slice(&exchange->headers));
+    buf_append_str(&out, "\r\n");
+    out.failed = out.failed || buf_failed(&exchange->headers);
+    enum err ignored = send(exchange, &out); /* who is gone is closed */
     (void)ignored;
 }
 

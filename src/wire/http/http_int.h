@@ -69,8 +69,10 @@ struct http_connection {
     struct connection *connection;
     int64_t since_us; /* of the first byte of the request that is coming; 0 = none is */
     bool is_ready;
-    bool has_continued; /* the client was told to send the body */
-    void *state;        /* a route's */
+    bool has_continued;                 /* the client was told to send the body */
+    void *state;                        /* a route's */
+    const struct http_upgrade *upgrade; /* NULL: HTTP is spoken */
+    void *upgraded;
     pthread_mutex_t cancel_lock;
     bool is_cancelled;
     void (*cancel)(void *context); /* NULL: nothing runs that could be */

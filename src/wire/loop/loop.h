@@ -123,6 +123,10 @@ MUST_USE enum err connection_write(struct connection *connection, struct slice b
 /* False: connection_write would wait now. Only one thread at a time may write. */
 bool connection_has_room(struct connection *connection);
 
+/* Waits until connection_write would not wait with 128 KiB, or the time is over: false. For who has
+ * something else to look at meanwhile. Counts as a writer. */
+MUST_USE bool connection_wait_room(struct connection *connection, int64_t wait_ms);
+
 /* No more is read; closed when all is sent. */
 void connection_finish(struct connection *connection);
 

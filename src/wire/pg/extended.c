@@ -285,6 +285,25 @@ static bool is_declared(const struct pg_statement *statement, size_t index)
     return declared != 0 && declared != PG_UNKNOWN;
 }
 
+/* Of numeric the name without digits: the cast takes those of the value. */
+static const char *cast_type(uint32_t oid)
+{
+    switch (oid) {
+    case PG_NUMERIC:
+        return "NUMERIC";
+    case 1231:
+        return "NUMERIC[]";
+    default:
+        return pg_engine_type(oid);
+    }
+}
+
+static bool is_number(uint32_t oid)
+{
+    return oid == PG_NUMERIC ||
+           (kind_of(oid) != QUERY_PARAMETER_TEXT && kind_of(oid) != QUERY_PARAMETER_BOOLEAN);
+}
+
 /* The type that a parameter must be cast to, so that what is told of the statement stays true with
  * any value; NULL: none. What a client declared counts where nothing else gives a type, and for
  * numbers and truth, whose kind the values keep (kind_of). Else it is what the engine inferred. */
@@ -293,10 +312,12 @@ static const char *cast_of(const struct pg_statement *statement, size_t index, s
     uint32_t declared = declared_of(statement, index);
     uint32_t inferred = found.len == 0 ? 0 : pg_type_of(found).oid;
     if (is_declared(statement, index)) {
-        bool is_other =
-            inferred == 0 || (kind_of(declared) != QUERY_PARAMETER_TEXT &&
-                              kind_of(inferred) != QUERY_PARAMETER_TEXT && declared != inferred);
-        return is_other ? pg_engine_type(declared) : NULL;
+        bool has_kinds =
+            kind_of(declared) != QUERY_PARAMETER_TEXT && kind_of(inferred) != QUERY_PARAMETER_TEXT;
+        bool is_numeric = declared == PG_NUMERIC && is_number(inferred);
+        bool is_other = inferred == 0 || ((has_kinds || is_numeric) && declared != inferred);
+        const char *type = is_other ? cast_type(declared) : NULL;
+        return inferred == 0 && type == NULL ? "VARCHAR" : type; /* inet and the like are texts */
     }
     return kind_of(inferred) == QUERY_PARAMETER_TEXT ? NULL : pg_engine_type(inferred);
 }
@@ -545,7 +566,7 @@ static bool needs_description(const struct pg_statement *statement, size_t index
         return format == 1 || may_be_other || statement->has_arithmetic;
     }
     return statement->command.is_select && kind_of(declared) == QUERY_PARAMETER_TEXT &&
-           declared != PG_TEXT && declared != PG_VARCHAR && pg_engine_type(declared) != NULL;
+           declared != PG_TEXT && declared != PG_VARCHAR;
 }
 
 static enum err read_value(struct pg_connection *connection, struct pg_portal *portal, size_t index,

@@ -35,7 +35,11 @@ unsigned web_status(const struct errinfo *info)
 
 void web_error_headers(struct http_exchange *exchange, unsigned status)
 {
-    if (status == 401) {
+    struct slice proof;
+    if (status == 401 && http_field(exchange, SLICE("x-moat-csrf"), &proof)) {
+        /* The console: of Basic a browser would ask its person by itself. */
+        http_header(exchange, "WWW-Authenticate", SLICE("Bearer realm=\"Moat\""));
+    } else if (status == 401) {
         http_header(exchange, "WWW-Authenticate",
                     SLICE("Basic realm=\"Moat\", charset=\"UTF-8\", Bearer realm=\"Moat\""));
     } else if (status == 429 || status == 503) {

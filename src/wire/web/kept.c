@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "wire/web/web_int.h"
+#include "wire/web/socket.h"
 
 #define PAGE_BYTES 1048576u
 #define KEPT_MAX 2000u
@@ -32,6 +32,7 @@ struct web_kept {
     struct web_run *run;
     const char *protocol;
     struct identity *who;
+    struct web_login *login;
     char id[SECRET_TEXT_BYTES];
     char secret[SECRET_TEXT_BYTES];
     char *statement;
@@ -77,6 +78,7 @@ static void free_kept(struct web_kept *kept)
     buf_fini(&kept->given.rows);
     buf_fini(&kept->ahead.rows);
     identity_unref(kept->who);
+    web__login_unref(kept->login);
     mem_free(kept->statement);
     mem_free(kept->parameters);
     pthread_cond_destroy(&kept->changed);
@@ -213,6 +215,7 @@ enum err web_kept_open(struct web_server *server, struct web_run *run,
     kept->run = run;
     kept->protocol = web__run_protocol(run);
     kept->who = identity_ref(web__run_who(run));
+    kept->login = web__login_ref(web__run_login(run));
     kept->printer = spec->printer;
     kept->begun_us = kept->asked_us = clock_mono_us();
     errinfo_init(&kept->why);
@@ -538,6 +541,27 @@ static bool is_abandoned(const struct web_server *server, struct web_kept *kept,
     return quiet_us > (is_read ? ENDED_US : server->abandoned_us);
 }
 
+/* Whatever was begun with that sign-in, one by one. */
+void web__kepts_stop_of(struct web_server *server, const struct web_login *login)
+{
+    for (;;) {
+        pthread_mutex_lock(&server->lock);
+        struct web_kept *kept = server->kept;
+        while (kept != NULL && kept->login != login) {
+            kept = kept->next;
+        }
+        if (kept != NULL) {
+            atomic_fetch_add(&kept->references, 1);
+        }
+        pthread_mutex_unlock(&server->lock);
+        if (kept == NULL) {
+            return;
+        }
+        web_kept_stop(kept);
+        web_kept_unref(kept);
+    }
+}
+
 static struct web_kept *find_abandoned(struct web_server *server)
 {
     int64_t now_us = clock_mono_us();
@@ -556,11 +580,20 @@ static void *mind(void *context)
     pthread_mutex_lock(&server->lock);
     for (;;) {
         web__runs_stop_again(server);
+        web__sockets_mind(server);
         struct web_kept *kept = find_abandoned(server);
         if (kept != NULL) {
             pthread_mutex_unlock(&server->lock);
             web_kept_stop(kept);
             web_kept_unref(kept);
+            pthread_mutex_lock(&server->lock);
+            continue;
+        }
+        struct web_login *login = web__login_late(server);
+        if (login != NULL) {
+            pthread_mutex_unlock(&server->lock);
+            web__login_end(server, login);
+            web__login_unref(login);
             pthread_mutex_lock(&server->lock);
             continue;
         }

@@ -15,6 +15,7 @@ struct web_run {
     struct ArrowSchema schema;
     struct identity *who;
     const char *protocol;
+    struct web_login *login;
     pthread_mutex_t lock; /* of the two below: others stop it while it is being closed */
     bool is_stopped;
     enum {
@@ -60,6 +61,15 @@ void web__runs_stop_again(struct web_server *server)
     }
 }
 
+void web__runs_stop_of(struct web_server *server, const struct web_login *login)
+{
+    for (struct web_run *run = server->runs; run != NULL; run = run->next) {
+        if (run->login == login) {
+            web_run_stop(run);
+        }
+    }
+}
+
 static void list(struct web_run *run)
 {
     struct web_server *server = run->server;
@@ -102,6 +112,11 @@ struct identity *web__run_who(const struct web_run *run)
 const char *web__run_protocol(const struct web_run *run)
 {
     return run->protocol;
+}
+
+struct web_login *web__run_login(const struct web_run *run)
+{
+    return run->login;
 }
 
 struct session *web_run_session(struct web_run *run)
@@ -171,6 +186,7 @@ enum err web_run_open(struct web_server *server, const struct web_run_spec *spec
     }
     pthread_mutex_init(&run->lock, NULL);
     run->server = server;
+    run->login = web__login_ref(spec->login);
     list(run);
     run->who = identity_ref(spec->who);
     run->protocol = spec->visitor.protocol;
@@ -212,13 +228,14 @@ void web_run_close(struct web_run *run)
     session_close(run->session);
     client_close(run->client);
     identity_unref(run->who);
+    web__login_unref(run->login);
     pthread_mutex_destroy(&run->lock);
     mem_free(run);
 }
 
 /* ---- running ---- */
 
-static enum err check_stopped(struct web_run *run, struct errinfo *info)
+enum err web__run_check(struct web_run *run, struct errinfo *info)
 {
     if (!web__run_is_stopped(run)) {
         return ERR_OK;
@@ -241,11 +258,11 @@ enum err web_run_start(struct web_run *run, struct slice statement,
                        struct errinfo *info)
 {
     ASSERT(run->query == NULL);
-    TRY(check_stopped(run, info));
+    TRY(web__run_check(run, info));
     enum err err =
         query_open(run->session, statement, parameters, parameter_count, &run->query, info);
     if (err == ERR_CANCELLED) {
-        return check_stopped(run, info) == ERR_OK ? err : ERR_CANCELLED;
+        return web__run_check(run, info) == ERR_OK ? err : ERR_CANCELLED;
     }
     TRY(err);
     return query_has_rows(run->query) ? query_schema(run->query, &run->schema, info) : ERR_OK;
@@ -253,7 +270,7 @@ enum err web_run_start(struct web_run *run, struct slice statement,
 
 enum err web_run_next(struct web_run *run, struct ArrowArray *ret_batch, struct errinfo *info)
 {
-    TRY(check_stopped(run, info));
+    TRY(web__run_check(run, info));
     enum err err;
     for (;;) {
         err = query_next(run->query, ret_batch, info);
@@ -263,7 +280,7 @@ enum err web_run_next(struct web_run *run, struct ArrowArray *ret_batch, struct 
         ret_batch->release(ret_batch); /* one without rows */
     }
     if (err == ERR_CANCELLED) {
-        return check_stopped(run, info) == ERR_OK ? err : ERR_CANCELLED;
+        return web__run_check(run, info) == ERR_OK ? err : ERR_CANCELLED;
     }
     return err;
 }

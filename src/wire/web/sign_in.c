@@ -16,6 +16,7 @@ void web__person_close(void *state)
     struct web_person *person = state;
     secret_fini(&person->shown);
     identity_unref(person->who);
+    web__login_unref(person->login);
     mem_free(person);
 }
 
@@ -38,13 +39,20 @@ static bool is_same(struct slice a, struct slice b)
     return difference == 0;
 }
 
-static bool is_private(const struct web_server *server, const struct connection *connection)
+bool web__is_private(const struct web_server *server, const struct connection *connection)
 {
     struct slice address = connection_address(connection);
     bool is_loopback =
         slice_starts_with(address, SLICE("127.")) || slice_equal(address, SLICE("::1"));
     return connection_is_tls(connection) ||
            (is_loopback && config_bool(server->config, CONFIG_LOGIN_INSECURE_LOOPBACK));
+}
+
+enum err web__refuse_clear(struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_DENIED, "28000", "passwords and tokens are not taken in the clear");
+    errinfo_hint(info, "Ask https://, or on one machine set login.insecure_loopback.");
+    return ERR_DENIED;
 }
 
 /* "user:password" of RFC 7617 into `ret_plain`, which is the caller's to wipe. */
@@ -92,9 +100,9 @@ static enum err no_credential(struct errinfo *info)
 }
 
 /* Address, protocol and program, for the trail. */
-static enum err log_in(const struct web_server *server, const struct connection *wire,
-                       const struct web_visitor *visitor, struct credential *credential,
-                       struct identity **ret_who, struct errinfo *info)
+enum err web__log_in(const struct web_server *server, const struct connection *wire,
+                     const struct web_visitor *visitor, struct credential *credential,
+                     struct identity **ret_who, struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "web login", 0);
     char *client = arena == NULL
@@ -123,11 +131,8 @@ static enum err sign_in(struct web_server *server, struct http_exchange *exchang
     }
     web__sign_out(exchange);
     if (has_shown) {
-        if (!is_private(server, wire)) {
-            (void)errinfo_set(info, ERR_DENIED, "28000",
-                              "passwords and tokens are not taken in the clear");
-            errinfo_hint(info, "Ask https://, or on one machine set login.insecure_loopback.");
-            return ERR_DENIED;
+        if (!web__is_private(server, wire)) {
+            return web__refuse_clear(info);
         }
         if (!read_shown(shown, &plain, &credential)) {
             return no_credential(info);
@@ -140,7 +145,7 @@ static enum err sign_in(struct web_server *server, struct http_exchange *exchang
         credential.kind = CREDENTIAL_CERTIFICATE;
     }
     struct identity *who CLEANUP(identity_cleanup) = NULL;
-    TRY(log_in(server, wire, visitor, &credential, &who, info));
+    TRY(web__log_in(server, wire, visitor, &credential, &who, info));
     if (!secret_copy(shown, &person->shown)) {
         return errinfo_nomem(info);
     }
@@ -150,9 +155,13 @@ static enum err sign_in(struct web_server *server, struct http_exchange *exchang
 
 /* A page of another site can make a browser ask here, with what the browser knows of its person.
  * Nothing of that is answered. */
-static bool is_from_elsewhere(const struct http_exchange *exchange)
+bool web__is_from_elsewhere(const struct http_exchange *exchange)
 {
-    struct slice origin, host;
+    struct slice origin, host, site;
+    if (http_field(exchange, SLICE("sec-fetch-site"), &site) &&
+        !slice_equal_fold(site, SLICE("same-origin")) && !slice_equal_fold(site, SLICE("none"))) {
+        return true;
+    }
     if (!http_field(exchange, SLICE("origin"), &origin)) {
         return false;
     }
@@ -164,7 +173,7 @@ static bool is_from_elsewhere(const struct http_exchange *exchange)
     return !slice_equal_fold(from, host);
 }
 
-static struct web_person *person_of(struct http_exchange *exchange)
+struct web_person *web__person_of(struct http_exchange *exchange)
 {
     struct web_person *person = http_state(exchange);
     if (person == NULL) {
@@ -176,23 +185,51 @@ static struct web_person *person_of(struct http_exchange *exchange)
     return person;
 }
 
-struct identity *web_sign_in(struct web_server *server, struct http_exchange *exchange,
-                             const struct web_visitor *visitor)
+/* A cookie is looked up anew for each request: it may have ended meanwhile. */
+static enum err sign_in_by(struct web_server *server, struct http_exchange *exchange,
+                           const struct web_visitor *visitor, enum web_proof proof,
+                           struct identity **ret_who, struct errinfo *info)
+{
+    struct web_person *person = web__person_of(exchange);
+    if (web__is_from_elsewhere(exchange)) {
+        return errinfo_set(info, ERR_DENIED, NULL, "pages of other sites may not ask here");
+    }
+    if (person == NULL) {
+        return errinfo_nomem(info);
+    }
+    web__login_unref(TAKE(person->login));
+    if (web__has_cookie(exchange)) {
+        TRY(web__login_find(server, exchange, proof, &person->login, info));
+        *ret_who = web__login_who(person->login);
+        return ERR_OK;
+    }
+    TRY(sign_in(server, exchange, person, visitor, info));
+    *ret_who = person->who;
+    return ERR_OK;
+}
+
+struct identity *web__sign_in_by(struct web_server *server, struct http_exchange *exchange,
+                                 const struct web_visitor *visitor, enum web_proof proof)
 {
     struct errinfo info;
+    struct identity *who;
     errinfo_init(&info);
-    enum err err;
-    struct web_person *person = person_of(exchange);
-    if (is_from_elsewhere(exchange)) {
-        err = errinfo_set(&info, ERR_DENIED, NULL, "pages of other sites may not ask here");
-    } else {
-        err = person == NULL ? errinfo_nomem(&info)
-                             : sign_in(server, exchange, person, visitor, &info);
-    }
-    if (err != ERR_OK) {
+    if (sign_in_by(server, exchange, visitor, proof, &who, &info) != ERR_OK) {
         web_reply_error(exchange, &info, SLICE(""));
         return NULL;
     }
     http_signed_in(exchange);
-    return person->who;
+    return who;
+}
+
+struct identity *web_sign_in(struct web_server *server, struct http_exchange *exchange,
+                             const struct web_visitor *visitor)
+{
+    return web__sign_in_by(server, exchange, visitor, WEB_PROOF_HEADER);
+}
+
+struct web_login *web__login_of(const struct http_exchange *exchange)
+{
+    const struct web_person *person = http_state(exchange);
+    return person == NULL ? NULL : person->login;
 }

@@ -2,30 +2,18 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "sql/scan.h"
 #include "wire/web/web_int.h"
 
 #define PART_BYTES 65536u
-#define SETTINGS_MAX 64u
-#define PARAMETERS_MAX 10000u
 #define WAIT_MS 1000
 #define WAIT_MS_MAX 20000
 
 struct ask {
     struct web_server *server;
     struct http_exchange *exchange;
-    struct arena *arena;
     struct identity *who;
     struct web_visitor visitor;
-    struct slice statement;
-    struct query_parameter *parameters;
-    size_t parameter_count;
-    struct slice catalog, schema;
-    struct web_setting *settings;
-    size_t setting_count;
-    enum web_format format;
-    bool numbers_as_text;
-    bool is_async;
+    struct web_request request;
 };
 
 static enum err wrong(struct errinfo *info, const char *what)
@@ -34,162 +22,6 @@ static enum err wrong(struct errinfo *info, const char *what)
 }
 
 /* ---- the request ---- */
-
-static enum err read_parameters(struct ask *ask, const struct json *list, struct errinfo *info)
-{
-    if (json_is_null(list)) {
-        return ERR_OK;
-    }
-    if (list->type != JSON_ARRAY || list->count > PARAMETERS_MAX) {
-        return wrong(info, "\"parameters\" must be a list of values, in the order of $1, $2 ...");
-    }
-    ask->parameters = arena_calloc(ask->arena, list->count + 1, sizeof(*ask->parameters));
-    if (ask->parameters == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (const struct json *value = list->first; value != NULL; value = value->next) {
-        struct query_parameter *to = &ask->parameters[ask->parameter_count++];
-        to->text = value->text;
-        switch (value->type) {
-        case JSON_NULL:
-            to->is_null = true;
-            break;
-        case JSON_BOOL:
-            to->kind = QUERY_PARAMETER_BOOLEAN;
-            to->text = value->boolean ? SLICE("true") : SLICE("false");
-            break;
-        case JSON_NUMBER: {
-            bool is_whole = true;
-            for (size_t i = 0; i < value->text.len; i++) {
-                is_whole = is_whole && strchr(".eE", value->text.ptr[i]) == NULL;
-            }
-            to->kind = is_whole ? QUERY_PARAMETER_INTEGER : QUERY_PARAMETER_REAL;
-            break;
-        }
-        case JSON_STRING:
-            to->kind = QUERY_PARAMETER_TEXT;
-            break;
-        case JSON_ARRAY:
-        case JSON_OBJECT:
-            return wrong(info, "a parameter must be a text, a number, true, false or null: send "
-                               "lists and structs as texts, with a cast");
-        }
-    }
-    return ERR_OK;
-}
-
-static bool is_setting_name(struct slice name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.')) {
-            return false;
-        }
-    }
-    return name.len > 0;
-}
-
-static enum err read_settings(struct ask *ask, const struct json *settings, struct errinfo *info)
-{
-    if (json_is_null(settings)) {
-        return ERR_OK;
-    }
-    if (settings->type != JSON_OBJECT || settings->count > SETTINGS_MAX) {
-        return wrong(info, "\"settings\" must be an object of names and values");
-    }
-    ask->settings = arena_calloc(ask->arena, settings->count + 1, sizeof(*ask->settings));
-    if (ask->settings == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (const struct json *value = settings->first; value != NULL; value = value->next) {
-        bool is_plain =
-            value->type == JSON_STRING || value->type == JSON_NUMBER || value->type == JSON_BOOL;
-        if (!is_plain || !is_setting_name(value->key)) {
-            return errinfo_set(info, ERR_INVALID, "22023", "\"%.*s\" is no setting, or no value",
-                               SLICE_ARGS(value->key));
-        }
-        struct slice text = value->type != JSON_BOOL ? value->text
-                            : value->boolean         ? SLICE("true")
-                                                     : SLICE("false");
-        ask->settings[ask->setting_count++] = (struct web_setting){value->key, text};
-    }
-    return ERR_OK;
-}
-
-static enum err read_session(struct ask *ask, const struct json *session, struct errinfo *info)
-{
-    if (json_is_null(session)) {
-        return ERR_OK;
-    }
-    if (session->type != JSON_OBJECT) {
-        return wrong(info, "\"session\" must be an object");
-    }
-    for (const struct json *member = session->first; member != NULL; member = member->next) {
-        if (slice_equal(member->key, SLICE("settings"))) {
-            TRY(read_settings(ask, member, info));
-        } else if (slice_equal(member->key, SLICE("catalog")) && member->type == JSON_STRING) {
-            ask->catalog = member->text;
-        } else if (slice_equal(member->key, SLICE("schema")) && member->type == JSON_STRING) {
-            ask->schema = member->text;
-        } else {
-            return errinfo_set(info, ERR_INVALID, "22023", "\"session\" has no \"%.*s\" like that",
-                               SLICE_ARGS(member->key));
-        }
-    }
-    return ERR_OK;
-}
-
-static enum err read_format(struct ask *ask, struct slice name, struct errinfo *info)
-{
-    if (web__format_find(name, &ask->format)) {
-        return ERR_OK;
-    }
-    (void)errinfo_set(info, ERR_INVALID, "22023", "\"%.*s\" is no format", SLICE_ARGS(name));
-    errinfo_hint(info, "allowed: json, jsonl, csv or arrow");
-    return ERR_INVALID;
-}
-
-static enum err read_member(struct ask *ask, const struct json *member, struct errinfo *info)
-{
-    bool is_text = member->type == JSON_STRING;
-    if (slice_equal(member->key, SLICE("sql")) && is_text) {
-        ask->statement = member->text;
-    } else if (slice_equal(member->key, SLICE("parameters"))) {
-        return read_parameters(ask, member, info);
-    } else if (slice_equal(member->key, SLICE("session"))) {
-        return read_session(ask, member, info);
-    } else if (slice_equal(member->key, SLICE("format")) && is_text) {
-        return read_format(ask, member->text, info);
-    } else if (slice_equal(member->key, SLICE("async")) && member->type == JSON_BOOL) {
-        ask->is_async = member->boolean;
-    } else if (slice_equal(member->key, SLICE("numbers")) && is_text &&
-               (slice_equal(member->text, SLICE("text")) ||
-                slice_equal(member->text, SLICE("exact")))) {
-        ask->numbers_as_text = slice_equal(member->text, SLICE("text"));
-    } else {
-        return errinfo_set(info, ERR_INVALID, "22023", "the request has no \"%.*s\" like that",
-                           SLICE_ARGS(member->key));
-    }
-    return ERR_OK;
-}
-
-static enum err read_json(struct ask *ask, struct errinfo *info)
-{
-    const struct json_limits limits = {.depth_max = 16, .nodes_max = 100000};
-    struct json *root;
-    struct slice body = http_body(ask->exchange);
-    if (!slice_is_utf8(body, NULL)) {
-        return wrong(info, "the body must be UTF-8");
-    }
-    TRY(json_parse(ask->arena, body, &limits, &root, info));
-    if (root->type != JSON_OBJECT) {
-        return wrong(info, "the body must be an object: {\"sql\": \"SELECT ...\"}");
-    }
-    for (const struct json *member = root->first; member != NULL; member = member->next) {
-        TRY(read_member(ask, member, info));
-    }
-    return ERR_OK;
-}
 
 /* The first format that the client names and there is; what it does not name is JSON. */
 static void read_accept(struct ask *ask)
@@ -208,7 +40,7 @@ static void read_accept(struct ask *ask)
         size_t at = slice_find(accept, types[i]);
         if (at < nearest) {
             nearest = at;
-            ask->format = (enum web_format)i;
+            ask->request.format = (enum web_format)i;
         }
     }
 }
@@ -220,21 +52,13 @@ static enum err read_request(struct ask *ask, struct errinfo *info)
     (void)http_field(ask->exchange, SLICE("content-type"), &type);
     read_accept(ask);
     if (slice_starts_with_fold(type, SLICE("application/sql"))) {
-        ask->statement = http_body(ask->exchange);
+        ask->request.statement = http_body(ask->exchange);
     } else if (slice_starts_with_fold(type, SLICE("application/json"))) {
-        TRY(read_json(ask, info));
+        TRY(web__request_json(&ask->request, http_body(ask->exchange), info));
     } else {
         return wrong(info, "the Content-Type must be application/json or application/sql");
     }
-    struct slice rest = ask->statement;
-    struct slice more;
-    TRY(sql_check_text(rest, rest.len, info));
-    TRY(sql_split(&rest, &ask->statement, NULL, info));
-    TRY(sql_split(&rest, &more, NULL, info));
-    if (ask->statement.len == 0 || more.len > 0) {
-        return errinfo_set(info, ERR_SYNTAX, "42601", "a request is one statement, in \"sql\"");
-    }
-    return ERR_OK;
+    return web__request_statement(&ask->request, info);
 }
 
 /* ---- the answer ---- */
@@ -283,10 +107,10 @@ static void tell_late(struct ask *ask, const struct errinfo *info, struct buf *o
     if (buf_failed(out)) {
         buf_reset(out);
     }
-    bool is_json = ask->format == WEB_JSON;
-    if (is_json || ask->format == WEB_JSON_LINES) {
+    bool is_json = ask->request.format == WEB_JSON;
+    if (is_json || ask->request.format == WEB_JSON_LINES) {
         buf_append_str(out, is_json ? "],\"error\":" : "{\"error\":");
-        web_print_error(out, info, ask->statement);
+        web_print_error(out, info, ask->request.statement);
         buf_append_str(out, "}\n");
         if (http_write(ask->exchange, buf_slice(out)) == ERR_OK && is_json &&
             http_end(ask->exchange) == ERR_OK) {
@@ -298,7 +122,12 @@ static void tell_late(struct ask *ask, const struct errinfo *info, struct buf *o
 
 static void add_id(struct ask *ask, struct web_run *run)
 {
-    http_header(ask->exchange, "X-Moat-Query-Id", query_id(web_run_query(run)));
+    struct query *query = web_run_query(run);
+    http_header(ask->exchange, "X-Moat-Query-Id", query_id(query));
+    http_header(ask->exchange, "X-Moat-Tag", slice_of(query_tag(query)));
+    if (query_notice(query)[0] != '\0') {
+        http_header(ask->exchange, "X-Moat-Notice", slice_of(query_notice(query)));
+    }
     http_compress(ask->exchange);
 }
 
@@ -348,10 +177,11 @@ static struct web_run_spec run_spec(const struct ask *ask)
         .visitor = ask->visitor,
         .who = ask->who,
         .address = slice_of(connection_peer(http_connection(ask->exchange))),
-        .catalog = ask->catalog,
-        .schema = ask->schema,
-        .settings = ask->settings,
-        .setting_count = ask->setting_count,
+        .catalog = ask->request.catalog,
+        .schema = ask->request.schema,
+        .settings = ask->request.settings,
+        .setting_count = ask->request.setting_count,
+        .login = web__login_of(ask->exchange),
     };
 }
 
@@ -362,10 +192,12 @@ static enum err answer_now(struct ask *ask, bool *ret_is_begun, struct errinfo *
     struct web_run_spec spec = run_spec(ask);
     TRY(web_run_open(ask->server, &spec, &run, info));
     http_on_cancel(ask->exchange, on_gone, run);
-    enum err err = web_run_start(run, ask->statement, ask->parameters, ask->parameter_count, info);
-    err = err != ERR_OK ? err
-                        : web__writer_init(&writer, ask->format, ask->numbers_as_text,
-                                           web_run_query(run), web_run_schema(run), info);
+    enum err err = web_run_start(run, ask->request.statement, ask->request.parameters,
+                                 ask->request.parameter_count, info);
+    err = err != ERR_OK
+              ? err
+              : web__writer_init(&writer, ask->request.format, ask->request.numbers_as_text,
+                                 web_run_query(run), web_run_schema(run), info);
     err = err != ERR_OK ? err : answer_rows(ask, run, &writer, ret_is_begun, info);
     http_on_cancel(ask->exchange, NULL, NULL);
     return err;
@@ -461,16 +293,16 @@ static enum err answer_later(struct ask *ask, struct errinfo *info)
     if (writer == NULL) {
         return errinfo_nomem(info);
     }
-    writer->numbers_as_text = ask->numbers_as_text;
+    writer->numbers_as_text = ask->request.numbers_as_text;
     enum err err = web_run_open(ask->server, &spec, &run, info);
     if (err != ERR_OK) {
         kept_close(writer);
         return err;
     }
     struct web_kept_spec how = {
-        .statement = ask->statement,
-        .parameters = ask->parameters,
-        .parameter_count = ask->parameter_count,
+        .statement = ask->request.statement,
+        .parameters = ask->request.parameters,
+        .parameter_count = ask->request.parameter_count,
         .printer = {writer, kept_begin, kept_row, kept_close},
     };
     TRY(web_kept_open(ask->server, run, &how, &kept, info));
@@ -505,16 +337,16 @@ static void on_sql(void *context, struct http_exchange *exchange)
         return;
     }
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "request", 0);
-    ask.arena = arena;
+    ask.request.arena = arena;
     enum err err = arena == NULL ? errinfo_nomem(&info) : read_request(&ask, &info);
-    if (err == ERR_OK && ask.is_async && ask.format != WEB_JSON) {
+    if (err == ERR_OK && ask.request.is_async && ask.request.format != WEB_JSON) {
         err = wrong(&info, "pages of results are JSON: leave out the format, or async");
     }
     if (err == ERR_OK) {
-        err = ask.is_async ? answer_later(&ask, &info) : answer_now(&ask, &is_begun, &info);
+        err = ask.request.is_async ? answer_later(&ask, &info) : answer_now(&ask, &is_begun, &info);
     }
     if (err != ERR_OK && !is_begun) {
-        web_reply_error(exchange, &info, ask.statement);
+        web_reply_error(exchange, &info, ask.request.statement);
     }
 }
 

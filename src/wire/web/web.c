@@ -1,7 +1,7 @@
 #include "wire/web/web.h"
 
 #include "base/mem.h"
-#include "wire/web/web_int.h"
+#include "wire/web/socket.h"
 
 #define ABANDONED_US (5 * 60 * 1000000LL)
 
@@ -31,6 +31,9 @@ enum err web_open(const struct web_options *options, struct web_server **ret_ser
     err = err != ERR_OK ? err : web__keeper_open(server, info);
     err = err != ERR_OK ? err : web__sql_routes(server, info);
     err = err != ERR_OK ? err : web__openapi_route(server, info);
+    err = err != ERR_OK ? err : web__login_routes(server, info);
+    err = err != ERR_OK ? err : web__console_routes(server, info);
+    err = err != ERR_OK ? err : web__socket_route(server, info);
     if (err != ERR_OK) {
         web_close(server);
         return err;
@@ -46,6 +49,9 @@ void web_close(struct web_server *server)
     }
     web__keeper_close(server);
     http_server_close(server->http);
+    web__logins_close(server);
+    buf_fini(&server->console);
+    buf_fini(&server->policy);
     pthread_cond_destroy(&server->tick);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);

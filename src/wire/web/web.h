@@ -16,6 +16,7 @@
 #include "wire/http/http.h"
 
 struct web_server;
+struct web_login;
 
 struct web_options {
     struct warehouse *warehouse;
@@ -69,6 +70,7 @@ struct web_run_spec {
     struct slice schema;
     const struct web_setting *settings;
     size_t setting_count;
+    struct web_login *login; /* of a cookie (web__login_of), which ends it too; NULL: none */
 };
 
 /* A session as the spec says. From here on it is in the list of sessions and can be stopped. */

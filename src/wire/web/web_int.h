@@ -4,8 +4,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/hash.h"
 #include "base/secret.h"
 #include "wire/web/web.h"
+
+struct credential;
+struct json;
+struct web_login;
+struct web_socket;
 
 struct web_server {
     struct warehouse *warehouse;
@@ -22,34 +28,92 @@ struct web_server {
     size_t kept_count;
     struct web_run *runs;
     atomic_size_t puller_count; /* threads that pull rows for kept runs */
+    struct web_login *logins;   /* of the console, newest first */
+    struct web_socket *sockets;
+    atomic_size_t socket_query_count;
+    struct buf console; /* the page */
+    struct buf policy;  /* its Content-Security-Policy */
 };
 
 /* What a connection keeps: who the last request was. */
 struct web_person {
     struct secret shown; /* the credential as it came */
     struct identity *who;
+    struct web_login *login; /* of the last request, if a cookie said who asks */
 };
 
 void web__person_close(void *state);
 /* Ends the sign-in of the connection: the next request signs in anew. */
 void web__sign_out(struct http_exchange *exchange);
 
+/* Whether a secret may be taken: over TLS, or from this machine where that is allowed. */
+bool web__is_private(const struct web_server *server, const struct connection *connection);
+MUST_USE enum err web__refuse_clear(struct errinfo *info);
+/* The browser says that a page of another site asks. */
+bool web__is_from_elsewhere(const struct http_exchange *exchange);
+/* Asks the providers; `client` of the trail is address, protocol and program. */
+MUST_USE enum err web__log_in(const struct web_server *server, const struct connection *wire,
+                              const struct web_visitor *visitor, struct credential *credential,
+                              struct identity **ret_who, struct errinfo *info);
+/* The connection's part, made if it is not there; NULL: no memory. */
+struct web_person *web__person_of(struct http_exchange *exchange);
+
+/* ---- sign-ins of the console: a cookie, and a proof that the page itself asks ---- */
+
+enum web_proof {
+    WEB_PROOF_HEADER, /* X-Moat-CSRF holds what only the page was told */
+    WEB_PROOF_ORIGIN, /* an Origin, which has been found to be this one: WebSockets have no more */
+    WEB_PROOF_READ,   /* for what changes nothing and tells only the page */
+};
+
+/* True: the request carries a cookie of ours, and no Authorization. */
+bool web__has_cookie(const struct http_exchange *exchange);
+/* Counted; ERR_DENIED (28000) if it is none that stands, or the proof is missing. */
+MUST_USE enum err web__login_find(struct web_server *server, struct http_exchange *exchange,
+                                  enum web_proof proof, struct web_login **ret_login,
+                                  struct errinfo *info);
+struct web_login *web__login_ref(struct web_login *login); /* NULL is allowed */
+void web__login_unref(struct web_login *login);            /* likewise */
+struct identity *web__login_who(const struct web_login *login);
+/* It is used; false: it is over. */
+bool web__login_use(struct web_server *server, struct web_login *login);
+/* Ends it, and all that runs for it. */
+void web__login_end(struct web_server *server, struct web_login *login);
+/* With the server's lock held: the next one whose time is over, counted, or NULL. */
+struct web_login *web__login_late(struct web_server *server);
+void web__logins_close(struct web_server *server);
+MUST_USE enum err web__login_routes(struct web_server *server, struct errinfo *info);
+/* As web_sign_in, with another proof. */
+struct identity *web__sign_in_by(struct web_server *server, struct http_exchange *exchange,
+                                 const struct web_visitor *visitor, enum web_proof proof);
+/* Of the request that is answered now; NULL: no cookie said who asks. */
+struct web_login *web__login_of(const struct http_exchange *exchange);
+
+/* ---- the console ---- */
+
+MUST_USE enum err web__console_routes(struct web_server *server, struct errinfo *info);
+
 /* ---- kept runs ---- */
+
+/* With the server's lock held: stops what was begun with that sign-in. */
+void web__runs_stop_of(struct web_server *server, const struct web_login *login);
+/* Without it; forgets them too. */
+void web__kepts_stop_of(struct web_server *server, const struct web_login *login);
+struct web_login *web__run_login(const struct web_run *run);
 
 MUST_USE enum err web__keeper_open(struct web_server *server, struct errinfo *info);
 void web__keeper_close(struct web_server *server);
 
 bool web__run_is_stopped(struct web_run *run);
+/* ERR_CANCELLED, with who stopped it. */
+MUST_USE enum err web__run_check(struct web_run *run, struct errinfo *info);
 struct identity *web__run_who(const struct web_run *run);
 const char *web__run_protocol(const struct web_run *run);
 /* With the server's lock held. Those that were told to stop are told once more: they may have been
  * between two things. */
 void web__runs_stop_again(struct web_server *server);
 
-/* ---- POST /v1/sql ---- */
-
-MUST_USE enum err web__sql_routes(struct web_server *server, struct errinfo *info);
-MUST_USE enum err web__openapi_route(struct web_server *server, struct errinfo *info);
+/* ---- a request for a statement ---- */
 
 enum web_format {
     WEB_JSON,
@@ -57,6 +121,32 @@ enum web_format {
     WEB_CSV,
     WEB_ARROW,
 };
+
+struct web_request {
+    struct arena *arena;
+    struct slice statement;
+    struct query_parameter *parameters;
+    size_t parameter_count;
+    struct slice catalog, schema;
+    struct web_setting *settings;
+    size_t setting_count;
+    enum web_format format;
+    bool numbers_as_text;
+    bool is_async;
+};
+
+/* Reads the members of an object, which lives as long as the request. ERR_INVALID (22023). */
+MUST_USE enum err web__request_json(struct web_request *request, struct slice body,
+                                    struct errinfo *info);
+MUST_USE enum err web__request_members(struct web_request *request, const struct json *root,
+                                       struct errinfo *info);
+/* That it is one statement, of which `statement` is then the text. */
+MUST_USE enum err web__request_statement(struct web_request *request, struct errinfo *info);
+
+/* ---- POST /v1/sql ---- */
+
+MUST_USE enum err web__sql_routes(struct web_server *server, struct errinfo *info);
+MUST_USE enum err web__openapi_route(struct web_server *server, struct errinfo *info);
 
 /* Rows on their way out, in one format. */
 struct web_writer {

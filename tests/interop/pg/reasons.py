@@ -47,7 +47,6 @@ FORCE_QUOTE = "COPY TO quotes all columns or none"
 CHARACTER = "\"char\" is text"
 PADDED = "char(n) is text, without blanks at its end, and no element of an array"
 PREPARED = "pg_prepared_statements lists none"
-UNDESCRIBED = "a mistake of Moat's: a parameter that nothing gives a type is described as int4, and comes as text"
 DIVISION = "division by zero is no error, and integers divide to a double"
 IN_BETWEEN = "statement_timeout counts while a statement runs, not between messages"
 COLUMN_NAMES = "a column without a name is named as its expression is written"
@@ -155,7 +154,7 @@ BY_NAME = {
         (r"test_in\[\(1,2\)", RECORDS),
         (r"inet", NETWORK),
         (r"test_roundtrip_oid\[.*-3802\]", JSONB),
-        (r"test_roundtrip_oid|test_pg_placeholder_style", UNDESCRIBED),
+        (r"test_roundtrip_oid", TYPES),
     ],
     "pgx": [
         (r"TestConnCopyFromFailServerSideMidwayAbortsWithoutWaiting", COPY_RULES),
