@@ -1,7 +1,7 @@
 # The front door. CMake and Ninja do the work (presets in CMakePresets.json); this only spells the usual calls.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo lake lake-down check check-fast interop bench bench-kernel fuzz tidy format install clean
+.PHONY: help build demo lake lake-down check check-fast interop bench bench-kernel kernel-mutants kernel-lives fuzz tidy format install clean
 
 PRESET ?= release
 JOBS   ?= $(shell nproc)
@@ -19,6 +19,8 @@ help:
 	@echo '  make interop      against the heavy neighbours: other engines, real services'
 	@echo '  make bench        measure; prints a table and writes JSON under build/'
 	@echo '  make bench-kernel the storage kernel beside LMDB, RocksDB and SQLite'
+	@echo '  make kernel-mutants  planted bugs in the storage kernel, each of which a simulated life must find'
+	@echo '  make kernel-lives a million simulated lives of the storage kernel (SEEDS=1000000)'
 	@echo '  make fuzz         all fuzz targets, 10 million executions each; stop it and call it again (tools/fuzz --help)'
 	@echo '  make tidy         the rules of the tree that a compiler does not know'
 	@echo '  make format       clang-format over all of ours'
@@ -63,6 +65,14 @@ bench:
 bench-kernel:
 	@tools/deps bench
 	@tools/bench --jobs $(JOBS) kernel
+
+kernel-mutants:
+	@tests/sim/mutants
+
+SEEDS ?= 1000000
+kernel-lives:
+	@cmake --preset release >/dev/null && ninja -C build/release -j $(JOBS) moat-sim >/dev/null
+	@nice build/release/bin/moat-sim --seeds $(SEEDS) --jobs $(JOBS)
 
 fuzz:
 	@tools/deps check

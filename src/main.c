@@ -21,6 +21,16 @@ static void keep_memory_in(void)
 #endif
 }
 
+/* A connection is a file, and so is each file of a table that is read; the usual limit is 1,024. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (engine_host_is_asked(argc, argv)) {
@@ -28,5 +38,6 @@ int main(int argc, char **argv)
         return engine_host_main();
     }
     keep_memory_in();
+    raise_file_limit();
     return cli_main(argc, argv);
 }

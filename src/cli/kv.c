@@ -9,6 +9,7 @@
 #include "io/store.h"
 
 #define LOAD_BATCH 500u
+#define LOAD_BYTES (256u << 10)
 #define LINE_BYTES_MAX (KERNEL_KEY_BYTES_MAX + KERNEL_VALUE_BYTES_MAX + 2)
 
 static const char help[] =
@@ -28,8 +29,8 @@ static const char help[] =
     "\n"
     "A commit is durable when its line is printed; its number names the moment for `get DIR KEY "
     "COMMIT`\n"
-    "until `trim` forgets it. One process has a folder open at a time. Keys and values have up to\n"
-    "1,024 bytes.\n"
+    "until `trim` forgets it. One process has a folder open at a time. Keys have up to 1,024\n"
+    "bytes, values up to 1,048,576.\n"
     "\n"
     "  $ moat kv put /tmp/s greeting hello && moat kv get /tmp/s greeting\n"
     "  hello\n"
@@ -128,7 +129,8 @@ static enum err load_batch(struct kv *kv, uint64_t *line, uint32_t *ret_count)
     TRY(store_begin(kv->store, KERNEL_SNAPSHOT, &txn, &kv->info));
     char text[LINE_BYTES_MAX + 2];
     uint32_t count = 0;
-    while (count < LOAD_BATCH && fgets(text, sizeof(text), stdin) != NULL) {
+    size_t bytes = 0;
+    while (count < LOAD_BATCH && bytes < LOAD_BYTES && fgets(text, sizeof(text), stdin) != NULL) {
         (*line)++;
         size_t len = strcspn(text, "\n"), key_len = strcspn(text, "\t");
         enum err result = text[len] == '\0' && feof(stdin) == 0 ? ERR_LIMIT
@@ -143,6 +145,7 @@ static enum err load_batch(struct kv *kv, uint64_t *line, uint32_t *ret_count)
                                result == ERR_LIMIT ? "too long" : "not `key <tab> value`");
         }
         count++;
+        bytes += len;
     }
     *ret_count = count;
     uint64_t commit = 0;
@@ -179,6 +182,8 @@ static enum err kv_stats(struct kv *kv)
         {"entries in runs", s.run_entries},
         {"runs", s.runs},
         {"bytes of blocks", s.run_blocks * 4096},
+        {"the same, in files", s.block_bytes},
+        {"bytes of long values", s.value_bytes},
         {"bytes of filters", s.filter_bytes},
         {"bytes of indexes", s.index_bytes},
         {"segments of indexes", s.index_segments},

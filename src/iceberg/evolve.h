@@ -105,6 +105,9 @@ struct iceberg_sort_want {
 MUST_USE enum err iceberg_evolve_order(struct iceberg_evolution *e,
                                        const struct iceberg_sort_want *wants, size_t count,
                                        struct errinfo *info);
+/* What iceberg_evolve_order made of it, in the evolution's arena. */
+void iceberg_evolve_sorts(const struct iceberg_evolution *e,
+                          const struct iceberg_sort_field **ret_fields, size_t *ret_count);
 
 /* ---- the table ---- */
 

@@ -213,3 +213,10 @@ enum err iceberg_evolve_order(struct iceberg_evolution *e, const struct iceberg_
     e->changes_order = true;
     return ERR_OK;
 }
+
+void iceberg_evolve_sorts(const struct iceberg_evolution *e,
+                          const struct iceberg_sort_field **ret_fields, size_t *ret_count)
+{
+    *ret_fields = e->sorts;
+    *ret_count = e->sort_count;
+}

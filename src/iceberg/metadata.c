@@ -121,3 +121,18 @@ const struct iceberg_schema *iceberg_ref_schema(const struct iceberg_metadata *m
     return snapshot == NULL ? iceberg_metadata_current_schema(metadata)
                             : iceberg_snapshot_schema(metadata, snapshot);
 }
+
+const struct iceberg_snapshot *iceberg_metadata_find_wap(const struct iceberg_metadata *metadata,
+                                                         struct slice wap_id, size_t after)
+{
+    for (size_t i = 0; i < metadata->snapshot_count; i++) {
+        const struct iceberg_snapshot *snapshot = &metadata->snapshots[i];
+        for (size_t p = 0; p < snapshot->summary_count; p++) {
+            if (slice_equal(snapshot->summary[p].key, SLICE(ICEBERG_WAP_ID)) &&
+                slice_equal(snapshot->summary[p].value, wap_id) && after-- == 0) {
+                return snapshot;
+            }
+        }
+    }
+    return NULL;
+}

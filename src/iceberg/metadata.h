@@ -155,6 +155,11 @@ const struct iceberg_spec *iceberg_metadata_spec(const struct iceberg_metadata *
                                                  int32_t id);
 const struct iceberg_snapshot *iceberg_metadata_snapshot(const struct iceberg_metadata *metadata,
                                                          int64_t id);
+/* The snapshot that was staged under a name (write, audit, publish), behind `after` others; whether
+ * it was published is not asked. */
+#define ICEBERG_WAP_ID "wap.id"
+const struct iceberg_snapshot *iceberg_metadata_find_wap(const struct iceberg_metadata *metadata,
+                                                         struct slice wap_id, size_t after);
 const struct iceberg_ref *iceberg_metadata_ref(const struct iceberg_metadata *metadata,
                                                struct slice name);
 /* Field by id at any depth: in the current schema, else in the newest other that has it. Partition

@@ -1,6 +1,7 @@
 /* Puffin: "PFA1", blobs, and a footer of JSON between two more of these. */
 #include "base/json.h"
 #include "iceberg/delete_write.h"
+#include "iceberg/sketch.h"
 
 #define MAGIC "PFA1"
 #define FIELD_POSITION 2147483645 /* _pos, which the specification wants named */
@@ -45,6 +46,34 @@ enum err puffin_writer_add_vector(struct puffin_writer *writer,
     file->content_offset = (int64_t)begin;
     file->content_size_bytes = (int64_t)(out->len - begin);
     return ERR_OK;
+}
+
+enum err puffin_writer_add_sketch(struct puffin_writer *writer, const struct puffin_sketch *of,
+                                  struct iceberg_sketch *sketch, struct buf *out,
+                                  struct buf *entries, struct errinfo *info)
+{
+    struct buf *blobs = &writer->blobs;
+    struct buf common CLEANUP(buf_fini) = {0};
+    if (out->len == 0) {
+        buf_append_str(out, MAGIC);
+    }
+    size_t begin = out->len;
+    TRY(iceberg_sketch_write(sketch, out, info));
+    buf_printf(&common,
+               "\"type\":\"apache-datasketches-theta-v1\",\"fields\":[%d],\"snapshot-id\":%lld,"
+               "\"sequence-number\":%lld,\"properties\":{\"ndv\":\"%llu\"}",
+               of->field_id, (long long)of->snapshot_id, (long long)of->sequence_number,
+               (unsigned long long)iceberg_sketch_estimate(sketch));
+    buf_printf(blobs, "%s{\"offset\":%zu,\"length\":%zu,", writer->count == 0 ? "" : ",", begin,
+               out->len - begin);
+    buf_append_slice(blobs, buf_slice(&common));
+    buf_append_char(blobs, '}');
+    buf_append_str(entries, entries->len == 0 ? "{" : ",{");
+    buf_append_slice(entries, buf_slice(&common));
+    buf_append_char(entries, '}');
+    writer->count++;
+    return buf_failed(&common) || buf_failed(blobs) || buf_failed(entries) ? errinfo_nomem(info)
+                                                                           : ERR_OK;
 }
 
 enum err puffin_writer_finish(struct puffin_writer *writer, struct buf *out, struct errinfo *info)

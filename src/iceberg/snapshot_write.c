@@ -29,6 +29,7 @@ struct producer {
     size_t location_count, location_capacity;
     struct write_paths removed; /* and which of them were found */
     struct write_paths replaced;
+    struct write_paths removed_deletes;
     struct write_tally tally;
     size_t merged_count;
     enum avro_output_codec codec;
@@ -166,6 +167,10 @@ static bool goes(struct producer *p, const struct iceberg_file *file)
     if (file->content == ICEBERG_DATA) {
         return write__paths_find(&p->removed, file->path, true);
     }
+    if (file->content == ICEBERG_POSITION_DELETES && file->format != ICEBERG_PUFFIN &&
+        write__paths_find(&p->removed_deletes, file->path, true)) {
+        return true;
+    }
     return file->content == ICEBERG_POSITION_DELETES && file->referenced_data_file.ptr != NULL &&
            (write__paths_find(&p->removed, file->referenced_data_file, false) ||
             write__paths_find(&p->replaced, file->referenced_data_file, false));
@@ -244,7 +249,8 @@ static bool may_hold_removed(const struct producer *p, const struct iceberg_mani
 {
     bool has_live = manifest->added_files != 0 || manifest->existing_files != 0;
     bool is_asked = p->change->removes_all || p->change->removed_count > 0 ||
-                    (p->change->replaced_count > 0 && manifest->is_deletes);
+                    ((p->change->replaced_count > 0 || p->change->removed_delete_count > 0) &&
+                     manifest->is_deletes);
     return has_live && is_asked;
 }
 
@@ -299,6 +305,9 @@ static enum err merge_some(struct producer *p, const struct iceberg_spec *spec, 
 static enum err merge_parent(struct producer *p, const struct iceberg_manifest *manifests,
                              size_t count)
 {
+    for (size_t i = 0; i < count; i++) { /* those without a live file go */
+        p->merged_count += manifests[i].added_files == 0 && manifests[i].existing_files == 0;
+    }
     for (size_t i = 0; i < p->metadata->spec_count * 2; i++) {
         size_t next = 0;
         while (next < count) {
@@ -340,7 +349,7 @@ static enum err take_parent(struct producer *p)
 
 static enum err check_removed(struct producer *p)
 {
-    return write__paths_all_found(&p->removed)
+    return write__paths_all_found(&p->removed) && write__paths_all_found(&p->removed_deletes)
                ? ERR_OK
                : errinfo_set(p->info, ERR_BUSY, "40001",
                              "a file that the statement read is no file of the table any more");
@@ -454,8 +463,11 @@ static enum err write_change(struct producer *p, const char *list,
     struct buf requirements CLEANUP(buf_fini) = {0};
     buf_append_str(&updates, "[{\"action\":\"add-snapshot\",\"snapshot\":");
     write_snapshot(p, list, &updates);
-    buf_append_str(&updates, "},");
-    write_ref(p, &updates);
+    buf_append_char(&updates, '}');
+    if (!p->change->is_staged) {
+        buf_append_char(&updates, ',');
+        write_ref(p, &updates);
+    }
     buf_append_char(&updates, ']');
     write_requirements(p, &requirements);
     return !buf_failed(&updates) && !buf_failed(&requirements) &&
@@ -526,6 +538,8 @@ enum err iceberg_snapshot_write(const struct iceberg_snapshot_change *change, st
     TRY(iceberg_metadata_folder(metadata, arena, &p.folder, info));
     TRY(write__paths_open(&p.removed, change->removed, change->removed_count, arena, info));
     TRY(write__paths_open(&p.replaced, change->replaced, change->replaced_count, arena, info));
+    TRY(write__paths_open(&p.removed_deletes, change->removed_deletes, change->removed_delete_count,
+                          arena, info));
     enum err err = produce(&p, &written);
     write__tally_fini(&p.tally);
     written.parent_id = p.parent == NULL ? ICEBERG_NO_ID : p.parent->id;

@@ -102,8 +102,11 @@ struct iceberg_snapshot_change {
     const struct slice *replaced; /* paths of data files whose vectors, and other deletes of them
                                      alone, `added` has anew */
     size_t replaced_count;
+    const struct slice *removed_deletes; /* paths of live files of position deletes */
+    size_t removed_delete_count;
     int64_t merged_bytes; /* not 0: manifests are written again as ones about that large */
     bool removes_all;     /* instead: every live file, deletes too */
+    bool is_staged;       /* no reference is moved to it */
     const struct iceberg_property *summary; /* beside the totals */
     size_t summary_count;
 };
@@ -153,6 +156,11 @@ struct iceberg_update {
  * ERR_INVALID, ERR_UNSUPPORTED for updates that cannot be applied. */
 MUST_USE enum err iceberg_update_apply(const struct iceberg_update *update,
                                        struct buf *ret_document, struct errinfo *info);
+/* Whether all that the updates make true is so in the table as it is now: for who was not told what
+ * became of a commit. Schemas are compared without the ids that a catalog gives them. Not enough
+ * memory, or an update that is not known: false. */
+bool iceberg_update_is_done(const struct iceberg_metadata *now, struct slice updates,
+                            struct arena *arena);
 /* The document's bytes as text: unpacked when they are gzip. */
 MUST_USE enum err iceberg_document_text(struct slice bytes, struct arena *arena,
                                         struct slice *ret_text, struct errinfo *info);

@@ -1,14 +1,23 @@
 #include "io/store.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "io/codec.h"
 #include "io/folder.h"
 
+#define DEBT_BYTES_MAX                                                                             \
+    ((uint64_t)4 << 20) /* owed work with which a commit waits for a piece of it to be done */
+#define COMPRESSED_FROM_LEVEL 2u /* what lies above is written and read most */
+#define THROTTLE_NS 1000000
+#define WORKER_STACK_BYTES ((size_t)256 << 10)
 #define URGENT_BYTES                                                                               \
     ((uint64_t)1 << 20) /* of work at a time, when a commit can not go on without */
 
@@ -28,11 +37,18 @@ struct waiter {
 
 struct store {
     struct io_folder *folder;
+    struct io_codecs *codecs;
     void *memory;
     size_t memory_bytes;
     struct kernel *kernel;
     pthread_mutex_t lock;
-    pthread_cond_t idle;  /* a sync or work job has ended */
+    pthread_cond_t idle;     /* a sync or work job has ended */
+    pthread_cond_t progress; /* the worker has done a piece, for those that it throttles */
+    uint32_t throttled;
+    pthread_cond_t owed; /* there may be work for the worker, or the end */
+    pthread_t worker;
+    bool has_worker;
+    bool is_closing;
     uint32_t idle_wanted; /* threads that wait for that: no waiter leads on meanwhile */
     bool is_syncing;      /* from the choice of a leader on */
     bool is_working;
@@ -78,7 +94,13 @@ enum err store_report(const struct store *store, enum err result, struct errinfo
     case ERR_NOT_FOUND:
         return errinfo_set(error, ERR_NOT_FOUND, NULL, "no such key");
     case ERR_LIMIT:
-        return errinfo_set(error, ERR_LIMIT, NULL, "larger than this store is set up for");
+        errinfo_set(error, ERR_LIMIT, NULL, "larger than this store is set up for");
+        errinfo_hint(error, "keys have up to 1,024 bytes, values up to 1,048,576 or what the store "
+                            "was opened with, and a transaction what is set for it");
+        return ERR_LIMIT;
+    case ERR_UNSUPPORTED:
+        return errinfo_set(error, ERR_UNSUPPORTED, NULL,
+                           "a run is compressed in a way that this program does not know");
     case ERR_NOMEM:
     case ERR_INVALID:
     case ERR_SYNTAX:
@@ -88,7 +110,6 @@ enum err store_report(const struct store *store, enum err result, struct errinfo
     case ERR_CORRUPT:
     case ERR_CANCELLED:
     case ERR_TIMEOUT:
-    case ERR_UNSUPPORTED:
     case ERR_ENGINE:
     case ERR_INTERNAL:
         break;
@@ -117,18 +138,68 @@ static enum err take_memory(struct store *store, const struct kernel_options *op
     return ERR_OK;
 }
 
+static void lock(struct store *store)
+{
+    ASSERT(pthread_mutex_lock(&store->lock) == 0);
+}
+
+static void unlock(struct store *store)
+{
+    ASSERT(pthread_mutex_unlock(&store->lock) == 0);
+}
+
+static void *work_on(void *arg);
+
+static enum err start_worker(struct store *store, struct errinfo *error)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    ASSERT(pthread_attr_init(&attributes) == 0);
+    ASSERT(pthread_attr_setstacksize(&attributes, WORKER_STACK_BYTES) == 0);
+    (void)sigfillset(&all); /* signals are for others */
+    ASSERT(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    int code = pthread_create(&store->worker, &attributes, work_on, store);
+    ASSERT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    (void)pthread_attr_destroy(&attributes);
+    store->has_worker = code == 0;
+    return code == 0 ? ERR_OK
+                     : errinfo_set(error, ERR_LIMIT, NULL, "cannot start a thread for the store");
+}
+
+static void stop_worker(struct store *store)
+{
+    if (!store->has_worker) {
+        return;
+    }
+    lock(store);
+    store->is_closing = true;
+    ASSERT(pthread_cond_signal(&store->owed) == 0);
+    unlock(store);
+    ASSERT(pthread_join(store->worker, NULL) == 0);
+    store->has_worker = false;
+}
+
 enum err store_open(const char *path, const struct kernel_options *options,
                     struct store **ret_store, struct errinfo *error)
 {
     struct kernel_options given = options == NULL ? (struct kernel_options){0} : *options;
     given.has_hardware_crc = io_has_hardware_crc();
     given.is_work_apart = true;
+    if (options == NULL) {
+        memset(given.level_codecs + COMPRESSED_FROM_LEVEL, IO_CODEC_LZ4,
+               sizeof(given.level_codecs) - COMPRESSED_FROM_LEVEL);
+    }
     struct store *store = mem_calloc(1, sizeof(*store));
     if (store == NULL) {
         return errinfo_nomem(error);
     }
     enum err result = io_folder_open(path, &store->folder, error);
     if (result == ERR_OK) {
+        result = io_codecs_new(&store->codecs, error);
+    }
+    if (result == ERR_OK) {
+        given.codecs = io_codecs_list(store->codecs);
+        given.codec_count = IO_CODECS;
         result = take_memory(store, &given, error);
     }
     if (result == ERR_OK) {
@@ -139,7 +210,16 @@ enum err store_open(const char *path, const struct kernel_options *options,
     }
     ASSERT(pthread_mutex_init(&store->lock, NULL) == 0);
     ASSERT(pthread_cond_init(&store->idle, NULL) == 0);
+    ASSERT(pthread_cond_init(&store->owed, NULL) == 0);
+    pthread_condattr_t monotonic;
+    ASSERT(pthread_condattr_init(&monotonic) == 0);
+    ASSERT(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
+    ASSERT(pthread_cond_init(&store->progress, &monotonic) == 0);
+    (void)pthread_condattr_destroy(&monotonic);
     store->waiters_end = &store->waiters;
+    if (result == ERR_OK) {
+        result = start_worker(store, error);
+    }
     if (result != ERR_OK) {
         store_close(store);
         return result;
@@ -153,24 +233,18 @@ void store_close(struct store *store)
     if (store == NULL) {
         return;
     }
+    stop_worker(store);
     kernel_close(store->kernel);
     if (store->memory != NULL) {
         (void)munmap(store->memory, store->memory_bytes);
     }
     io_folder_close(store->folder);
+    io_codecs_free(store->codecs);
     (void)pthread_cond_destroy(&store->idle);
+    (void)pthread_cond_destroy(&store->owed);
+    (void)pthread_cond_destroy(&store->progress);
     (void)pthread_mutex_destroy(&store->lock);
     mem_free(store);
-}
-
-static void lock(struct store *store)
-{
-    ASSERT(pthread_mutex_lock(&store->lock) == 0);
-}
-
-static void unlock(struct store *store)
-{
-    ASSERT(pthread_mutex_unlock(&store->lock) == 0);
 }
 
 enum err store_begin(struct store *store, enum kernel_isolation isolation,
@@ -249,6 +323,13 @@ static struct waiter *take_served(struct store *store, struct waiter **ret_leade
     return served;
 }
 
+static void wake_worker(struct store *store)
+{
+    if (!store->is_working && kernel_work_is_owed(store->kernel)) {
+        ASSERT(pthread_cond_signal(&store->owed) == 0);
+    }
+}
+
 /* Ends a critical section behind which others may go on. */
 static void unlock_and_wake(struct store *store)
 {
@@ -256,6 +337,7 @@ static void unlock_and_wake(struct store *store)
     if (store->idle_wanted > 0) {
         ASSERT(pthread_cond_broadcast(&store->idle) == 0);
     }
+    wake_worker(store);
     unlock(store);
     if (leader != NULL) {
         wake(leader, WAITER_LEADS); /* the disk is to be busy */
@@ -345,7 +427,44 @@ static bool work_once(struct store *store, uint64_t bytes_max)
     enum err ignored = kernel_work_finish(store->kernel, &job);
     (void)ignored;
     store->is_working = false;
+    if (store->throttled > 0) {
+        ASSERT(pthread_cond_broadcast(&store->progress) == 0);
+    }
     return true;
+}
+
+/* Does what commits owe, a piece at a time, so that no commit waits for the disk for the sake of
+ * upkeep. */
+static void *work_on(void *arg)
+{
+    struct store *store = arg;
+    lock(store);
+    while (!store->is_closing) {
+        if (store->idle_wanted == 0 && work_once(store, 0)) {
+            unlock_and_wake(store);
+            lock(store);
+        } else {
+            ASSERT(pthread_cond_wait(&store->owed, &store->lock) == 0);
+        }
+    }
+    unlock(store);
+    return NULL;
+}
+
+/* Under the lock: a commit that finds much owed waits until a piece of it is done, or a moment if
+ * that takes longer. So commits get as slow as the worker is, little by little, and hardly ever
+ * have to wait for all of a merge. */
+static void throttle(struct store *store)
+{
+    if (kernel_work_debt(store->kernel) > DEBT_BYTES_MAX && store->is_working &&
+        store->idle_wanted == 0) {
+        store->throttled++;
+        int64_t until_ns = clock_mono_us() * 1000 + THROTTLE_NS;
+        struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+        int code = pthread_cond_timedwait(&store->progress, &store->lock, &until);
+        ASSERT(code == 0 || code == ETIMEDOUT);
+        store->throttled--;
+    }
 }
 
 /* Under the lock: what a commit needs that kernel_commit has answered with ERR_LIMIT. */
@@ -374,20 +493,16 @@ enum err store_commit(struct store *store, struct kernel_txn *txn, bool is_durab
         make_way(store);
         result = kernel_commit(txn, &commit);
     }
-    bool is_owed = result == ERR_OK && kernel_work_is_owed(store->kernel);
+    if (result == ERR_OK) {
+        throttle(store);
+    }
     if (result == ERR_OK && is_durable) {
         result = wait_durable(store, commit);
     } else if (has_waited) {
         unlock_and_wake(store);
     } else {
+        wake_worker(store);
         unlock(store);
-    }
-    if (is_owed) {
-        lock(store);
-        if (store->idle_wanted == 0) {
-            (void)work_once(store, 0);
-        }
-        unlock_and_wake(store);
     }
     if (result == ERR_OK) {
         *ret_commit = commit;
@@ -454,7 +569,7 @@ static void back_up_file(void *ctx, const char *name)
         }
         return;
     }
-    bool is_run = strncmp(name, "run-", 4) == 0;
+    bool is_run = strncmp(name, "run-", 4) == 0 || strncmp(name, "values-", 7) == 0;
     if (!is_run) { /* not before what it names is there to stay */
         backup->result = io.sync_folder(io.ctx);
     }

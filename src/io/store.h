@@ -8,8 +8,9 @@
 
 struct store;
 
-/* The path's folder is created if it does not exist. `options` NULL: the defaults; its
- * has_hardware_crc is set by what the processor has. */
+/* The path's folder is created if it does not exist. `options` NULL: the defaults, and LZ4 from
+ * level 2 down; codecs are those of io/codec.h, and has_hardware_crc is set by what the processor
+ * has. */
 MUST_USE enum err store_open(const char *path, const struct kernel_options *options,
                              struct store **ret_store, struct errinfo *error);
 

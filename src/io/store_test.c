@@ -1,5 +1,7 @@
 /* Threads over a real folder: what the simulator, which has one thread, cannot show. */
+#include "base/sweep.h"
 #include "base/test.h"
+#include "io/codec.h"
 #include "io/store.h"
 
 #include <pthread.h>
@@ -17,17 +19,19 @@ struct bank {
     bool is_over; /* __atomic: the writers are done */
 };
 
-static const struct kernel_options small = {.memtable_bytes = 64 << 10,
-                                            .memtables = 2,
-                                            .cache_bytes = 1 << 20,
-                                            .table_bytes = 2 << 20,
-                                            .run_bytes = 64 << 10,
-                                            .runs_max = 256,
-                                            .txns_max = 16,
-                                            .txn_bytes = 16 << 10,
-                                            .wal_buffer_bytes = 64 << 10,
-                                            .wal_segment_bytes = 256 << 10,
-                                            .level_base_bytes = 256 << 10};
+static const struct kernel_options small = {
+    .memtable_bytes = 64 << 10,
+    .memtables = 2,
+    .cache_bytes = 1 << 20,
+    .table_bytes = 2 << 20,
+    .run_bytes = 64 << 10,
+    .runs_max = 256,
+    .txns_max = 16,
+    .txn_bytes = 16 << 10,
+    .wal_buffer_bytes = 64 << 10,
+    .wal_segment_bytes = 256 << 10,
+    .level_base_bytes = 256 << 10,
+    .level_codecs = {IO_CODEC_LZ4, IO_CODEC_ZSTD, IO_CODEC_LZ4}};
 
 static struct slice account_key(uint64_t account, char key[24])
 {
@@ -234,5 +238,44 @@ TEST(store, damage_is_named)
     CHECK_OK(store_open(path, &small, &store, &info));
     CHECK_ERR(ERR_CORRUPT, store_verify(store, &info));
     CHECK(strstr(info.message, "run-0000000000000001") != NULL);
+    store_close(store);
+}
+
+TEST(store, takes_no_memory_once_it_is_open)
+{
+    // Goal: what the kernel needs is taken at open. Method: every allocation from then on would be
+    // counted and fail, through writes, flushes, merges, gets, scans and a check of all bytes.
+    struct errinfo info;
+    struct store *store = NULL;
+    CHECK_OK(store_open(test_folder(), &small, &store, &info));
+    struct fault fault = {.kind = FAULT_ALLOC, .step = 1};
+    fault_arm(&fault);
+    for (int round = 0; round < 300; round++) {
+        struct kernel_txn *txn = NULL;
+        char key[24], value[500] = {0};
+        uint64_t commit = 0;
+        CHECK_OK(store_begin(store, KERNEL_SERIALIZABLE, &txn, &info));
+        for (uint64_t i = 0; i < 10; i++) {
+            struct slice name = account_key(((uint64_t)round * 7 + i * 13) % 1000, key), got;
+            enum err result = kernel_get(txn, name, &got);
+            CHECK(result == ERR_OK || result == ERR_NOT_FOUND);
+            CHECK_OK(kernel_put(txn, name, (struct slice){value, sizeof(value)}));
+        }
+        struct kernel_scan *scan = NULL;
+        struct kernel_range range = {.from = SLICE("account/05")};
+        struct slice name, got;
+        CHECK_OK(kernel_scan_open(txn, &range, &scan));
+        for (int i = 0; i < 20 && kernel_scan_next(scan, &name, &got) == ERR_OK; i++) {
+            CHECK(got.len == sizeof(value));
+        }
+        CHECK_OK(store_commit(store, txn, round % 8 == 0, &commit, &info));
+    }
+    CHECK_OK(store_settle(store, &info));
+    CHECK_OK(store_verify(store, &info));
+    fault_disarm();
+    CHECK(!fault.fired);
+    struct kernel_stats stats;
+    store_get_stats(store, &stats);
+    CHECK(stats.flushes > 1 && stats.compactions > 0);
     store_close(store);
 }

@@ -1,6 +1,7 @@
 #include "kernel/block.h"
 
 #include "kernel/kernel.h"
+#include "kernel/values.h"
 
 #define HEADER_BYTES 18u
 #define ENTRY_BYTES 4u /* without commit, suffix and value */
@@ -9,7 +10,7 @@
 #define BLOCK_VERSION 1u
 #define VALUE_LEN_MASK 0x3FFFu
 
-_Static_assert(HEADER_BYTES + 2 * KERNEL_KEY_BYTES_MAX + KERNEL_VALUE_BYTES_MAX + 64 < BLOCK_BYTES,
+_Static_assert(HEADER_BYTES + 2 * KERNEL_KEY_BYTES_MAX + BLOCK_VALUE_BYTES_MAX + 64 < BLOCK_BYTES,
                "every entry fits an empty block");
 
 /* ---- Writing */
@@ -49,7 +50,7 @@ static uint32_t commit_width(uint64_t span)
 bool block_writer_add(struct block_writer *writer, const struct entry *entry)
 {
     ASSERT(entry->key.len <= KERNEL_KEY_BYTES_MAX);
-    ASSERT(entry->value.len <= KERNEL_VALUE_BYTES_MAX);
+    ASSERT(entry->value.len <= BLOCK_VALUE_BYTES_MAX);
     uint32_t count = writer->entry_count;
     uint32_t key_len = (uint32_t)entry->key.len, value_len = (uint32_t)entry->value.len;
     uint32_t prefix_len = key_len;
@@ -75,8 +76,8 @@ bool block_writer_add(struct block_writer *writer, const struct entry *entry)
     writer->entries[count].value_len = (uint16_t)value_len;
     writer->entries[count].kind = (uint8_t)entry->kind;
     writer->entries[count].commit = entry->commit;
-    copy_bytes(writer->staged + writer->staged_bytes, entry->key.ptr, key_len);
-    copy_bytes(writer->staged + writer->staged_bytes + key_len, entry->value.ptr, value_len);
+    move_bytes(writer->staged + writer->staged_bytes, entry->key.ptr, key_len);
+    move_bytes(writer->staged + writer->staged_bytes + key_len, entry->value.ptr, value_len);
     writer->staged_bytes += key_len + value_len;
     writer->entry_count = count + 1;
     writer->prefix_len = prefix_len;
@@ -84,6 +85,24 @@ bool block_writer_add(struct block_writer *writer, const struct entry *entry)
     writer->commit_min = low;
     writer->commit_max = high;
     return true;
+}
+
+void block_writer_drop(struct block_writer *writer, uint32_t count)
+{
+    uint32_t had = writer->entry_count;
+    ASSERT(count > 0 && count <= had);
+    block_writer_reset(writer);
+    for (uint32_t i = count; i < had; i++) { /* their bytes move towards the front */
+        const char *key = (const char *)writer->staged + writer->entries[i].key_at;
+        struct entry entry = {
+            .key = {key, writer->entries[i].key_len},
+            .value = {key + writer->entries[i].key_len, writer->entries[i].value_len},
+            .commit = writer->entries[i].commit,
+            .kind = (enum entry_kind)writer->entries[i].kind};
+        bool is_added = block_writer_add(writer, &entry);
+        ASSERT(is_added);
+    }
+    ASSERT(writer->entry_count == had - count);
 }
 
 /* Missing bytes count as zero, so equal heads say nothing. */
@@ -110,23 +129,24 @@ static uint32_t block_seed(const struct crc32c *crc, uint64_t run, uint32_t bloc
     return crc32c_run(crc, 0, place, sizeof(place));
 }
 
-void block_writer_finish(const struct block_writer *writer, const struct crc32c *crc, uint64_t run,
-                         uint32_t block, uint8_t ret_block[BLOCK_BYTES])
+void block_writer_finish(const struct block_writer *writer, uint32_t count,
+                         const struct crc32c *crc, uint64_t run, uint32_t block,
+                         uint8_t ret_block[BLOCK_BYTES])
 {
-    ASSERT(writer->entry_count > 0);
+    ASSERT(count > 0 && count <= writer->entry_count);
     uint32_t width = commit_width(writer->commit_max - writer->commit_min);
     uint32_t prefix_len = writer->prefix_len;
     memset(ret_block, 0, BLOCK_BYTES);
-    store_u16(ret_block + 4, (uint16_t)writer->entry_count);
+    store_u16(ret_block + 4, (uint16_t)count);
     store_u16(ret_block + 6, (uint16_t)prefix_len);
     store_u64(ret_block + 8, writer->commit_min);
     ret_block[16] = (uint8_t)width;
     ret_block[17] = BLOCK_VERSION;
     copy_bytes(ret_block + HEADER_BYTES, block_writer_key(writer, 0).ptr, prefix_len);
     uint8_t *heads = ret_block + HEADER_BYTES + prefix_len;
-    uint8_t *offsets = heads + HEAD_BYTES * writer->entry_count;
-    uint32_t at = HEADER_BYTES + prefix_len + SLOT_BYTES * writer->entry_count;
-    for (uint32_t i = 0; i < writer->entry_count; i++) {
+    uint8_t *offsets = heads + HEAD_BYTES * count;
+    uint32_t at = HEADER_BYTES + prefix_len + SLOT_BYTES * count;
+    for (uint32_t i = 0; i < count; i++) {
         const uint8_t *key = writer->staged + writer->entries[i].key_at;
         uint32_t suffix_len = writer->entries[i].key_len - prefix_len;
         uint32_t value_len = writer->entries[i].value_len;
@@ -205,8 +225,8 @@ bool block_is_sound(const uint8_t *bytes)
         uint32_t suffix_len = load_u16(bytes + at), tail = load_u16(bytes + at + 2);
         uint32_t value_len = tail & VALUE_LEN_MASK;
         if (at + ENTRY_BYTES + width + suffix_len + value_len > high ||
-            prefix_len + suffix_len > KERNEL_KEY_BYTES_MAX || value_len > KERNEL_VALUE_BYTES_MAX ||
-            tail >> 14 > ENTRY_DELETE) {
+            prefix_len + suffix_len > KERNEL_KEY_BYTES_MAX || value_len > BLOCK_VALUE_BYTES_MAX ||
+            tail >> 14 > ENTRY_FAR || (tail >> 14 == ENTRY_FAR && value_len != VALUE_PLACE_BYTES)) {
             return false;
         }
     }
@@ -274,7 +294,7 @@ uint32_t block_seek(const uint8_t *bytes, struct slice key, uint64_t commit)
 static void set_entry(const struct block_entry *from, struct entry *ret_entry)
 {
     ASSERT(from->value != NULL);
-    ASSERT(from->kind <= ENTRY_DELETE);
+    ASSERT(from->kind <= ENTRY_FAR);
     ret_entry->value = (struct slice){(const char *)from->value, from->value_len};
     ret_entry->commit = from->commit;
     ret_entry->kind = (enum entry_kind)from->kind;

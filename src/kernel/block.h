@@ -22,6 +22,7 @@
 
 #define BLOCK_BYTES 4096u
 #define BLOCK_ENTRIES_MAX 1024u
+#define BLOCK_VALUE_BYTES_MAX 1024u /* longer ones are kept apart (values.h) */
 
 /* ---- Writing */
 
@@ -45,11 +46,15 @@ void block_writer_reset(struct block_writer *writer);
 /* False: it does not fit, the block is full and unchanged. The entry must be behind the last. */
 MUST_USE bool block_writer_add(struct block_writer *writer, const struct entry *entry);
 
-/* Writes the block; the writer must have an entry, and is then to be reset. */
-void block_writer_finish(const struct block_writer *writer, const struct crc32c *crc, uint64_t run,
-                         uint32_t block, uint8_t ret_block[BLOCK_BYTES]);
+/* Writes a block of the first `count` entries, which are then to be dropped. */
+void block_writer_finish(const struct block_writer *writer, uint32_t count,
+                         const struct crc32c *crc, uint64_t run, uint32_t block,
+                         uint8_t ret_block[BLOCK_BYTES]);
 
-/* Valid until the reset. */
+/* Takes the first `count` entries out: the others begin the next block. */
+void block_writer_drop(struct block_writer *writer, uint32_t count);
+
+/* Valid until entries are dropped. */
 struct slice block_writer_key(const struct block_writer *writer, uint32_t index);
 
 /* ---- Reading */

@@ -56,6 +56,13 @@ static inline void copy_bytes(void *to, const void *from, size_t len)
     }
 }
 
+static inline void move_bytes(void *to, const void *from, size_t len)
+{
+    if (len > 0) {
+        memmove(to, from, len);
+    }
+}
+
 /* The first eight bytes as a number that sorts as they do; missing ones count as zero, so equal
  * heads say nothing. */
 static inline uint64_t key_head(const char *key, size_t len)
@@ -102,6 +109,7 @@ static inline uint64_t mix_u64(uint64_t value)
 enum entry_kind {
     ENTRY_PUT = 0,
     ENTRY_DELETE = 1,
+    ENTRY_FAR = 2, /* in runs: a put whose value lies elsewhere, `value` says where (values.h) */
 };
 
 struct entry {

@@ -23,7 +23,8 @@ static uint64_t level_bytes(const struct kernel *kernel, uint32_t level)
     ASSERT(level < KERNEL_LEVELS);
     uint64_t bytes = 0;
     for (uint32_t i = view->level_start[level]; i < view->level_start[level + 1]; i++) {
-        bytes += kernel->runs[view->slots[i]].file_bytes;
+        const struct run *run = &kernel->runs[view->slots[i]];
+        bytes += run->file_bytes + run->values_bytes;
     }
     return bytes;
 }

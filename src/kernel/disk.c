@@ -9,6 +9,18 @@ void disk_init(struct disk *disk, const struct kernel_io *io, bool has_hardware_
     crc32c_init(&disk->crc, has_hardware_crc);
 }
 
+const struct kernel_codec *disk_codec(const struct disk *disk, uint32_t id)
+{
+    ASSERT(disk != NULL);
+    ASSERT(disk->codecs != NULL || disk->codec_count == 0);
+    for (uint32_t i = 0; i < disk->codec_count; i++) {
+        if (disk->codecs[i].id == id) {
+            return &disk->codecs[i];
+        }
+    }
+    return NULL;
+}
+
 enum err disk_fault(struct disk *disk, enum kernel_fault_kind kind, const char *name,
                     uint64_t offset)
 {

@@ -8,11 +8,16 @@
 struct disk {
     struct kernel_io io;
     struct crc32c crc;
+    const struct kernel_codec *codecs;
+    uint32_t codec_count;
     uint32_t fault_state; /* 0 none, 1 being written, 2 set: any thread may be the first */
     struct kernel_fault fault;
 };
 
 void disk_init(struct disk *disk, const struct kernel_io *io, bool has_hardware_crc);
+
+/* NULL if there is none with that id. */
+const struct kernel_codec *disk_codec(const struct disk *disk, uint32_t id);
 
 /* Keeps the fault if it is the first and returns ERR_IO or ERR_CORRUPT. */
 enum err disk_fault(struct disk *disk, enum kernel_fault_kind kind, const char *name,

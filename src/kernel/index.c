@@ -3,9 +3,8 @@
 #include "kernel/index_fit.h"
 #include "kernel/kernel.h"
 
-#define INDEX_MAGIC 0x3178644Bu /* "Kdx1" */
+#define INDEX_MAGIC 0x3278644Bu /* "Kdx2" */
 #define HEADER_BYTES 32u
-#define SEGMENT_BYTES 16u
 #define CODE_MAX ((uint64_t)1 << 62)
 
 _Static_assert(sizeof(struct index_step) == 16, "steps are stored as they lie in memory");
@@ -181,30 +180,40 @@ static bool steps_are_sound(const struct index_coder *coder)
     return true;
 }
 
+/* What the segment says of `count` blocks lies within the index. */
+static bool segment_is_sound(const struct index_view *view, const struct index_segment *segment,
+                             uint32_t count)
+{
+    ASSERT(count > 0);
+    ASSERT(view->data_len >= WALK_SLACK_BYTES);
+    uint64_t data_len = view->data_len - WALK_SLACK_BYTES;
+    uint64_t fence_end = (segment->slope >> 32) + (segment->slope & UINT32_MAX);
+    switch (segment->kind) {
+    case INDEX_FENCES:
+        return fence_end <= view->fence_count && (segment->slope & UINT32_MAX) == count - 1;
+    case INDEX_LINE:
+        return segment->cell <= 63 && segment->fraction <= INDEX_FRACTION_BITS_MAX &&
+               (segment->data & 1) == 0 && segment->data + 2ull * count <= data_len;
+    case INDEX_WALK:
+        return segment->slope > 0 && segment->pace > 0 &&
+               segment->data + walk_bytes(count) <= data_len;
+    default: /* foreign bytes */
+        return false;
+    }
+}
+
 static bool segments_are_sound(const struct index_view *view)
 {
     ASSERT(view->segment_count > 0);
     ASSERT(view->segment_count <= view->block_count);
     for (uint32_t i = 0; i < view->segment_count; i++) {
         struct index_segment segment = index_segment_at(view->segments, i);
-        bool is_first = i == 0;
-        uint32_t before = is_first ? 0 : index_segment_at(view->segments, i - 1).first_block;
-        if ((is_first && segment.first_block != 0) || segment.first_block >= view->block_count ||
-            (!is_first &&
-             (segment.first_block <= before || view->codes[i] <= view->codes[i - 1]))) {
-            return false;
-        }
         uint32_t end = i + 1 < view->segment_count
                            ? index_segment_at(view->segments, i + 1).first_block
                            : view->block_count;
-        if (segment.kind == INDEX_FENCES) {
-            uint64_t fence_end = (segment.slope >> 32) + (segment.slope & UINT32_MAX);
-            if (fence_end > view->fence_count || end <= segment.first_block ||
-                (segment.slope & UINT32_MAX) != end - segment.first_block - 1) {
-                return false;
-            }
-        } else if (segment.kind != INDEX_LINE || segment.cell > 63 ||
-                   segment.fraction > INDEX_FRACTION_BITS_MAX) {
+        if ((i == 0 && segment.first_block != 0) || segment.first_block >= view->block_count ||
+            end <= segment.first_block || (i > 0 && view->codes[i] <= view->codes[i - 1]) ||
+            !segment_is_sound(view, &segment, end - segment.first_block)) {
             return false;
         }
     }
@@ -238,19 +247,20 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
                               .segment_count = load_u32(bytes + 8),
                               .fence_count = load_u32(bytes + 12)};
     uint64_t fence_bytes = load_u32(bytes + 16);
+    view.data_len = load_u32(bytes + 28);
     view.coder.step_count = load_u32(bytes + 20);
     view.coder.table_count = load_u32(bytes + 24);
     if (view.coder.step_count > INDEX_POSITIONS || view.coder.table_count > INDEX_TABLES_MAX ||
         view.block_count == 0 || view.segment_count == 0 || view.segment_count > view.block_count ||
-        view.fence_count >= view.block_count) {
+        view.fence_count >= view.block_count || view.data_len < WALK_SLACK_BYTES) {
         return false;
     }
     uint64_t steps_at = HEADER_BYTES;
     uint64_t tables_at = steps_at + sizeof(struct index_step) * view.coder.step_count;
     uint64_t codes_at = tables_at + 256u * view.coder.table_count;
     uint64_t segments_at = codes_at + 8ull * view.segment_count;
-    uint64_t corrections_at = segments_at + (uint64_t)SEGMENT_BYTES * view.segment_count;
-    uint64_t ends_at = align_up(corrections_at + 2ull * view.block_count, 8);
+    uint64_t data_at = segments_at + (uint64_t)INDEX_SEGMENT_BYTES * view.segment_count;
+    uint64_t ends_at = align_up(data_at + view.data_len, 8);
     uint64_t fences_at = align_up(ends_at + 4ull * view.fence_count, 8);
     if (align_up(fences_at + fence_bytes, 8) != len) {
         return false;
@@ -259,7 +269,7 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
     view.coder.tables = bytes + tables_at;
     view.codes = (const uint64_t *)(const void *)(bytes + codes_at);
     view.segments = bytes + segments_at;
-    view.corrections = (const int16_t *)(const void *)(bytes + corrections_at);
+    view.data = bytes + data_at;
     view.fence_ends = (const uint32_t *)(const void *)(bytes + ends_at);
     view.fences = bytes + fences_at;
     if (!steps_are_sound(&view.coder) || !segments_are_sound(&view) ||
@@ -327,9 +337,15 @@ uint32_t index_find(const struct index_view *view, struct slice key, uint64_t co
     uint32_t end = i + 1 < view->segment_count ? index_segment_at(view->segments, i + 1).first_block
                                                : view->block_count;
     uint64_t distance = code <= view->codes[i] ? 0 : code - view->codes[i];
-    uint32_t block = index_segment_find(&segment, view->corrections + segment.first_block,
-                                        end - segment.first_block, distance);
-    ASSERT(segment.first_block + block < view->block_count);
+    uint32_t count = end - segment.first_block, block = 0;
+    const uint8_t *data = view->data + segment.data;
+    if (segment.kind == INDEX_WALK) {
+        struct walk walk = {.cell = segment.slope, .low = segment.low, .pace = segment.pace};
+        block = walk_find(&walk, data, count, distance);
+    } else {
+        block = index_segment_find(&segment, (const int16_t *)(const void *)data, count, distance);
+    }
+    ASSERT(block < count);
     return segment.first_block + block;
 }
 
@@ -341,7 +357,7 @@ bool index_goes_on(const struct index_view *view, struct slice key, uint32_t blo
     struct index_segment segment = index_segment_at(view->segments, i);
     uint32_t behind = block - segment.first_block;
     if (segment.kind != INDEX_FENCES || behind >= (uint32_t)segment.slope) {
-        return false; /* lines never part the versions of a key */
+        return false; /* lines and walks never part the versions of a key */
     }
     uint64_t commit = 0;
     struct slice next = fence_at(view, (uint32_t)(segment.slope >> 32) + behind, &commit);
@@ -354,7 +370,8 @@ uint64_t index_builder_bytes(uint32_t blocks_max, uint32_t fence_bytes_max)
 {
     ASSERT(blocks_max > 0);
     ASSERT(fence_bytes_max >= KERNEL_KEY_BYTES_MAX + 8);
-    return align_up(20ull * blocks_max + fence_bytes_max, 64);
+    uint64_t each = 2 * sizeof(uint64_t) + sizeof(uint32_t) + sizeof(struct walk_start) + 1;
+    return align_up(each * blocks_max + fence_bytes_max, 64);
 }
 
 void index_builder_init(struct index_builder *builder, void *memory, uint32_t blocks_max,
@@ -365,8 +382,10 @@ void index_builder_init(struct index_builder *builder, void *memory, uint32_t bl
     *builder = (struct index_builder){.blocks_max = blocks_max, .fence_bytes_max = fence_bytes_max};
     builder->first_codes = memory;
     builder->last_codes = builder->first_codes + blocks_max;
-    builder->fence_ends = (uint32_t *)(void *)(builder->last_codes + blocks_max);
-    builder->fences = (uint8_t *)(builder->fence_ends + blocks_max);
+    builder->walker.starts = (struct walk_start *)(void *)(builder->last_codes + blocks_max);
+    builder->fence_ends = (uint32_t *)(void *)(builder->walker.starts + blocks_max);
+    builder->walker.deltas = (uint8_t *)(builder->fence_ends + blocks_max);
+    builder->fences = builder->walker.deltas + blocks_max;
 }
 
 void index_builder_reset(struct index_builder *builder, const struct alphabet *alphabet)
@@ -376,6 +395,8 @@ void index_builder_reset(struct index_builder *builder, const struct alphabet *a
     builder->block_count = 0;
     builder->fence_count = 0;
     builder->fence_bytes = 0;
+    builder->is_begun = false;
+    walker_reset(&builder->walker);
     make_coder(builder, alphabet);
 }
 
@@ -387,12 +408,40 @@ bool index_builder_has_room(const struct index_builder *builder)
            builder->fence_bytes_max - builder->fence_bytes >= KERNEL_KEY_BYTES_MAX + 8;
 }
 
+static void begin_block(struct index_builder *builder, uint64_t first)
+{
+    ASSERT(builder->block_count < builder->blocks_max);
+    uint32_t before = builder->block_count;
+    if (!builder->is_begun) {
+        walker_begin(&builder->walker, before == 0 ? 0 : builder->last_codes[before - 1], first);
+        builder->is_begun = true;
+    }
+    ASSERT(builder->walker.block_count == before + 1);
+}
+
+uint32_t index_builder_leave(struct index_builder *builder, struct slice first,
+                             const struct slice *tail, uint32_t tail_count)
+{
+    ASSERT(index_builder_has_room(builder));
+    ASSERT(tail_count > 0 && tail_count <= WALK_LEAVE_MAX + 1);
+    uint64_t codes[WALK_LEAVE_MAX + 1];
+    for (uint32_t i = 0; i < tail_count; i++) {
+        codes[i] = index_code(&builder->coder, tail[i]);
+    }
+    uint64_t first_code = index_code(&builder->coder, first);
+    walker_note(&builder->walker, codes[tail_count - 1] - first_code);
+    begin_block(builder, first_code);
+    return walker_leave(&builder->walker, codes, tail_count);
+}
+
 void index_builder_add(struct index_builder *builder, struct slice first_key, uint64_t first_commit,
                        struct slice last_key)
 {
     ASSERT(index_builder_has_room(builder));
-    uint32_t block = builder->block_count++;
     uint64_t first = index_code(&builder->coder, first_key);
+    begin_block(builder, first);
+    builder->is_begun = false;
+    uint32_t block = builder->block_count++;
     builder->first_codes[block] = first;
     builder->last_codes[block] = index_code(&builder->coder, last_key);
     ASSERT(first <= builder->last_codes[block]);
@@ -411,7 +460,8 @@ uint64_t index_builder_size_max(const struct index_builder *builder)
     ASSERT(builder->fence_count < builder->block_count);
     ASSERT(builder->block_count > 0);
     return HEADER_BYTES + sizeof(builder->steps) + sizeof(builder->tables) +
-           (8ull + SEGMENT_BYTES + 2 + 4) * builder->block_count + builder->fence_bytes + 24;
+           (8ull + INDEX_SEGMENT_BYTES + 2 + 4) * builder->block_count + builder->fence_bytes +
+           WALK_GROUP_BYTES + WALK_SLACK_BYTES + 24;
 }
 
 static bool is_tied(const struct index_builder *builder, uint32_t block)
@@ -422,31 +472,80 @@ static bool is_tied(const struct index_builder *builder, uint32_t block)
            builder->last_codes[block] == builder->first_codes[block + 1];
 }
 
-/* The segment that starts at `block`; returns the block behind it. `fence_next` counts on. */
-static uint32_t make_segment(const struct index_builder *builder, uint32_t block,
-                             uint32_t *fence_next, int16_t *corrections,
-                             struct index_segment *ret_segment)
+/* What index_builder_finish has written so far. */
+struct index_output {
+    uint8_t *data;
+    uint32_t data_len, fence_next, start_next;
+};
+
+/* How many blocks the walk `start` serves; 0 if too few. */
+static uint32_t walk_blocks(const struct index_builder *builder, uint32_t start)
 {
-    ASSERT(block < builder->block_count);
+    const struct walker *walker = &builder->walker;
+    ASSERT(start < walker->start_count);
+    uint32_t first = walker->starts[start].first_block;
+    uint32_t end = start + 1 < walker->start_count ? walker->starts[start + 1].first_block
+                                                   : builder->block_count;
+    ASSERT(first < end);
+    end -= is_tied(builder, end - 1); /* that one is a fence's */
+    return end - first < WALK_BLOCKS_MIN ? 0 : end - first;
+}
+
+static uint32_t make_fences(const struct index_builder *builder, uint32_t block,
+                            struct index_output *output, struct index_segment *ret_segment)
+{
+    ASSERT(is_tied(builder, block));
     uint32_t end = block;
-    if (is_tied(builder, block)) {
-        while (is_tied(builder, end)) {
-            corrections[end++] = 0;
-        }
-        corrections[end] = 0;
-        *ret_segment = (struct index_segment){.first_block = block,
-                                              .kind = INDEX_FENCES,
-                                              .slope = (uint64_t)*fence_next << 32 | (end - block)};
-        *fence_next += end - block;
-        return end + 1;
-    }
-    while (end < builder->block_count && !is_tied(builder, end)) {
+    while (is_tied(builder, end)) {
         end++;
     }
+    uint32_t count = end - block;
+    *ret_segment = (struct index_segment){.kind = INDEX_FENCES,
+                                          .slope = (uint64_t)output->fence_next << 32 | count};
+    output->fence_next += count;
+    ASSERT(output->fence_next <= builder->fence_count);
+    return end + 1;
+}
+
+/* The segment that starts at `block`; returns the block behind it. */
+static uint32_t make_segment(const struct index_builder *builder, uint32_t block,
+                             struct index_output *output, struct index_segment *ret_segment)
+{
+    ASSERT(block < builder->block_count);
+    const struct walker *walker = &builder->walker;
+    if (is_tied(builder, block)) {
+        return make_fences(builder, block, output, ret_segment);
+    }
+    while (output->start_next < walker->start_count &&
+           (walker->starts[output->start_next].first_block < block ||
+            walk_blocks(builder, output->start_next) == 0)) {
+        output->start_next++;
+    }
+    uint32_t limit = builder->block_count;
+    if (output->start_next < walker->start_count) {
+        const struct walk_start *start = &walker->starts[output->start_next];
+        limit = start->first_block;
+        if (limit == block) {
+            uint32_t count = walk_blocks(builder, output->start_next);
+            *ret_segment = (struct index_segment){.kind = INDEX_WALK,
+                                                  .low = (uint8_t)start->low,
+                                                  .slope = start->cell,
+                                                  .data = output->data_len};
+            walker_write(walker, start, count, output->data + output->data_len, &ret_segment->pace);
+            output->data_len += (uint32_t)walk_bytes(count);
+            return block + count;
+        }
+    }
+    uint32_t end = block;
+    while (end < limit && !is_tied(builder, end)) {
+        end++;
+    }
+    int16_t *corrections = (int16_t *)(void *)(output->data + output->data_len);
     uint32_t served = index_fit(builder->first_codes + block, builder->last_codes + block,
-                                end - block, ret_segment, corrections + block);
+                                end - block, ret_segment, corrections);
     ASSERT(served > 0 && served <= end - block);
-    ret_segment->first_block = block;
+    ret_segment->data = output->data_len;
+    output->data_len += 2 * served;
     return block + served;
 }
 
@@ -464,7 +563,7 @@ uint64_t index_builder_finish(const struct index_builder *builder, uint8_t *ret_
 {
     ASSERT(((uintptr_t)ret_bytes & 7) == 0);
     ASSERT(builder->block_count > 0);
-    uint32_t segment_count = 0, fence_next = 0, block_count = builder->block_count;
+    uint32_t segment_count = 0, block_count = builder->block_count;
     uint64_t steps_bytes = sizeof(struct index_step) * builder->coder.step_count;
     uint64_t tables_bytes = 256ull * builder->coder.table_count;
     uint64_t at = HEADER_BYTES;
@@ -472,21 +571,26 @@ uint64_t index_builder_finish(const struct index_builder *builder, uint8_t *ret_
     at += steps_bytes;
     memcpy(ret_bytes + at, builder->tables, tables_bytes);
     at += tables_bytes;
-    /* The number of segments is known only at the end: they and the corrections are put behind the
-     * room that the most would take, and moved. */
+    /* The number of segments is known only at the end: they and their data are put behind the room
+     * that the most would take, and moved. */
     uint8_t *codes = ret_bytes + at, *segments = codes + 8ull * block_count;
-    int16_t *corrections = (int16_t *)(void *)(segments + (uint64_t)SEGMENT_BYTES * block_count);
+    struct index_output output = {.data = segments + (uint64_t)INDEX_SEGMENT_BYTES * block_count};
     for (uint32_t block = 0; block < block_count; segment_count++) {
-        struct index_segment segment;
+        struct index_segment segment = {0};
+        uint32_t first = block;
         store_u64(codes + 8ull * segment_count, builder->first_codes[block]);
-        block = make_segment(builder, block, &fence_next, corrections, &segment);
+        block = make_segment(builder, block, &output, &segment);
+        segment.first_block = first;
         index_segment_store(segments, segment_count, &segment);
     }
-    ASSERT(fence_next == builder->fence_count);
-    memmove(codes + 8ull * segment_count, segments, (uint64_t)SEGMENT_BYTES * segment_count);
-    at += (8ull + SEGMENT_BYTES) * segment_count;
-    memmove(ret_bytes + at, corrections, 2ull * block_count);
-    at = pad(ret_bytes, at + 2ull * block_count);
+    ASSERT(output.fence_next == builder->fence_count);
+    uint64_t segments_bytes = (uint64_t)INDEX_SEGMENT_BYTES * segment_count;
+    memmove(codes + 8ull * segment_count, segments, segments_bytes);
+    at += 8ull * segment_count + segments_bytes;
+    memmove(ret_bytes + at, output.data, output.data_len);
+    uint32_t data_len = output.data_len + WALK_SLACK_BYTES;
+    memset(ret_bytes + at + output.data_len, 0, WALK_SLACK_BYTES);
+    at = pad(ret_bytes, at + data_len);
     copy_bytes(ret_bytes + at, builder->fence_ends, 4ull * builder->fence_count);
     at = pad(ret_bytes, at + 4ull * builder->fence_count);
     copy_bytes(ret_bytes + at, builder->fences, builder->fence_bytes);
@@ -499,7 +603,7 @@ uint64_t index_builder_finish(const struct index_builder *builder, uint8_t *ret_
     store_u32(ret_bytes + 16, builder->fence_bytes);
     store_u32(ret_bytes + 20, builder->coder.step_count);
     store_u32(ret_bytes + 24, builder->coder.table_count);
-    store_u32(ret_bytes + 28, 0);
+    store_u32(ret_bytes + 28, data_len);
     ASSERT(len <= index_builder_size_max(builder));
     return len;
 }

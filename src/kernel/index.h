@@ -4,22 +4,23 @@
  *    position. Positions are digits of a mixed radix, so what all keys share costs nothing, and
  *    decimal or hexadecimal text is as even as the number it spells. Codes sort as keys do, for
  *    keys that are not in the run too (those count as the next code that could be).
- * 2. Codes are cut into segments, each a line from block to code, and each block has a correction
- * of
- *    two bytes to it. Together they give a *separator* that lies between the last code of one block
- *    and the first of the next: exact for every key of the run, so a lookup reads one block,
- *    whether
- *    it hits or not. (Lines alone, as in the PGM-index or RadixSpline, give a range of positions;
- *    over blocks that is two reads. See docs/decisions/005 for what was measured.)
- * 3. Where one code spans several blocks, a segment lists the first key of each block instead (a
- *    *fence*), which is what a block index does for all blocks. Codes that no line serves cost a
- *    segment a block, which is found by binary search over numbers: the worst case.
+ * 2. Codes are cut into segments. Each gives, for each of its blocks, a *separator* that lies
+ *    between the last code of one block and the first of the next: exact for every key of the run,
+ *    so a lookup reads one block, whether it hits or not. (Lines alone, as in the PGM-index or
+ *    RadixSpline, give a range of positions; over blocks that is two reads. See
+ *    docs/decisions/005 for what was measured.) Three kinds:
+ *    - a *walk* (index_walk.h): where the writer ends blocks so that five bits and a half do;
+ *    - a *line* from block to code, and for each block a correction of two bytes to it;
+ *    - *fences*, where one code spans several blocks: the first key of each, as in a block index.
+ * 3. Codes that none of them serves for long cost a segment a block, which is found by binary
+ *    search over numbers: the worst case.
  *
  * Lines are found in one pass by a cone of slopes (as in FITing-tree). All arithmetic is in
  * integers: the same index on every machine. */
 #pragma once
 
 #include "kernel/bytes.h"
+#include "kernel/index_walk.h"
 
 #define INDEX_POSITIONS 32u
 #define INDEX_TABLES_MAX 4u
@@ -58,9 +59,10 @@ uint64_t index_code(const struct index_coder *coder, struct slice key);
 struct index_view {
     struct index_coder coder;
     uint32_t block_count, segment_count, fence_count;
-    const uint64_t *codes;      /* of the first key of each segment */
-    const uint8_t *segments;    /* 16 bytes each */
-    const int16_t *corrections; /* of each block */
+    const uint64_t *codes;   /* of the first key of each segment */
+    const uint8_t *segments; /* INDEX_SEGMENT_BYTES each */
+    const uint8_t *data;     /* corrections of lines, groups of walks */
+    uint64_t data_len;
     const uint32_t *fence_ends;
     const uint8_t *fences;
 };
@@ -86,6 +88,8 @@ struct index_builder {
     uint32_t *fence_ends;
     uint8_t *fences; /* u64 commit, key */
     uint32_t fence_count, fence_bytes, fence_bytes_max;
+    struct walker walker;
+    bool is_begun; /* the walker knows of the block that comes next */
 };
 
 /* `memory`: index_builder_bytes() of it, 8-byte aligned, stays the caller's. */
@@ -96,6 +100,12 @@ void index_builder_reset(struct index_builder *builder, const struct alphabet *a
 
 /* True if there is room for one more block whatever its keys. */
 bool index_builder_has_room(const struct index_builder *builder);
+
+/* Asked when a block is full: how many of its last keys the next block is to have, so that its end
+ * can be written in few bits. The block begins with `first`; `tail` are some of its last keys and
+ * the one behind it, 2 to WALK_LEAVE_MAX + 1. Blocks are served that were not asked about, too. */
+uint32_t index_builder_leave(struct index_builder *builder, struct slice first,
+                             const struct slice *tail, uint32_t tail_count);
 
 void index_builder_add(struct index_builder *builder, struct slice first_key, uint64_t first_commit,
                        struct slice last_key);

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BLOCKS 20000u
-#define BLOCK_KEYS 22u
-#define KEYS (BLOCKS * BLOCK_KEYS)
+#define BLOCK_KEYS 22u /* at most */
+#define KEYS (20000u * BLOCK_KEYS)
+#define BLOCKS_MAX (KEYS / 2)
 #define KEY_MAX 48u
 #define LOOKUPS 1000000u
 #define ROUNDS 5u
@@ -23,6 +23,8 @@ struct set {
 };
 
 static uint32_t set_len;
+static uint32_t starts[BLOCKS_MAX + 1]; /* the first key of each block */
+static uint32_t block_count;
 
 static int by_key(const void *a, const void *b)
 {
@@ -91,7 +93,7 @@ static const struct {
 static uint32_t search(const struct set *set, const char *key)
 {
     struct slice wanted = {key, set->len};
-    uint32_t low = 0, high = BLOCKS;
+    uint32_t low = 0, high = block_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         uint32_t start = middle == 0 ? 0 : set->ends[middle - 1];
@@ -112,23 +114,41 @@ static void *take(uint64_t bytes)
     return memory;
 }
 
+/* Ends a block as the writer of a run does. */
+static uint32_t end_block(struct index_builder *builder, const struct set *keys, uint32_t first)
+{
+    uint32_t end = first + BLOCK_KEYS;
+    if (end >= KEYS) {
+        return KEYS;
+    }
+    struct slice tail[BLOCK_KEYS / 3 + 2];
+    for (uint32_t i = 0; i < ARRAY_COUNT(tail); i++) {
+        tail[i] = (struct slice){keys->bytes[end + 1 - ARRAY_COUNT(tail) + i], keys->len};
+    }
+    struct slice first_key = {keys->bytes[first], keys->len};
+    return end - index_builder_leave(builder, first_key, tail, ARRAY_COUNT(tail));
+}
+
 static uint64_t build(const struct set *keys, uint8_t **ret_bytes)
 {
     struct index_builder *builder = take(sizeof(*builder));
-    uint32_t fence_bytes = BLOCKS * (KEY_MAX + 8) + 2048;
-    void *memory = take(index_builder_bytes(BLOCKS, fence_bytes));
+    uint32_t fence_bytes = BLOCKS_MAX * (KEY_MAX + 8) + 2048;
+    void *memory = take(index_builder_bytes(BLOCKS_MAX, fence_bytes));
     struct alphabet alphabet = {0};
     for (uint32_t i = 0; i < KEYS; i++) {
         alphabet_add(&alphabet, (struct slice){keys->bytes[i], keys->len});
     }
-    index_builder_init(builder, memory, BLOCKS, fence_bytes);
+    index_builder_init(builder, memory, BLOCKS_MAX, fence_bytes);
     index_builder_reset(builder, &alphabet);
-    for (uint32_t i = 0; i < BLOCKS; i++) {
-        const char *first = keys->bytes[i * BLOCK_KEYS];
-        const char *last = keys->bytes[i * BLOCK_KEYS + BLOCK_KEYS - 1];
-        index_builder_add(builder, (struct slice){first, keys->len}, 1,
-                          (struct slice){last, keys->len});
+    block_count = 0;
+    for (uint32_t i = 0; i < KEYS;) {
+        uint32_t end = end_block(builder, keys, i);
+        index_builder_add(builder, (struct slice){keys->bytes[i], keys->len}, 1,
+                          (struct slice){keys->bytes[end - 1], keys->len});
+        starts[block_count++] = i;
+        i = end;
     }
+    starts[block_count] = KEYS;
     uint8_t *bytes = take(index_builder_size_max(builder));
     uint64_t len = index_builder_finish(builder, bytes);
     mem_free(memory);
@@ -140,19 +160,23 @@ static uint64_t build(const struct set *keys, uint8_t **ret_bytes)
 static void measure(uint32_t shape)
 {
     struct set keys = {take((uint64_t)KEYS * KEY_MAX), shapes[shape].len, NULL};
-    struct set firsts = {take((uint64_t)BLOCKS * KEY_MAX), shapes[shape].len,
-                         take(BLOCKS * sizeof(uint32_t))};
     for (uint32_t i = 0; i < KEYS; i++) {
         shapes[shape].make(i, keys.bytes[i]);
     }
     set_len = keys.len;
     qsort(keys.bytes, KEYS, KEY_MAX, by_key);
-    for (uint32_t i = 0; i < BLOCKS; i++) {
-        memcpy(firsts.bytes[0] + (uint64_t)i * keys.len, keys.bytes[i * BLOCK_KEYS], keys.len);
-        firsts.ends[i] = (i + 1) * keys.len;
-    }
     uint8_t *bytes = NULL;
     uint64_t len = build(&keys, &bytes);
+    struct set firsts = {take((uint64_t)block_count * KEY_MAX), shapes[shape].len,
+                         take(block_count * sizeof(uint32_t))};
+    uint32_t *block_of = take(KEYS * sizeof(uint32_t));
+    for (uint32_t i = 0; i < block_count; i++) {
+        memcpy(firsts.bytes[0] + (uint64_t)i * keys.len, keys.bytes[starts[i]], keys.len);
+        firsts.ends[i] = (i + 1) * keys.len;
+        for (uint32_t k = starts[i]; k < starts[i + 1]; k++) {
+            block_of[k] = i;
+        }
+    }
     struct index_view view;
     ASSERT(index_open(bytes, len, &view));
     uint32_t *order = take(LOOKUPS * sizeof(uint32_t));
@@ -168,16 +192,17 @@ static void measure(uint32_t shape)
             const char *key = keys.bytes[order[i]];
             uint32_t block = round % 2 == 0 ? index_find(&view, (struct slice){key, keys.len}, 1)
                                             : search(&firsts, key);
-            wrong += block != order[i] / BLOCK_KEYS;
+            wrong += block != block_of[order[i]];
         }
         double ns = (double)(clock_mono_us() - start) * 1e3 / LOOKUPS;
         best[round % 2] = ns < best[round % 2] ? ns : best[round % 2];
     }
     ASSERT(wrong == 0);
-    printf("%-14s index %6.1f ns, %6.2f B/block, %5u segments, %5u fences;  binary search %6.1f "
-           "ns, %u B/block;  time ratio %.2f\n",
-           shapes[shape].name, best[0], (double)len / BLOCKS, view.segment_count, view.fence_count,
-           best[1], keys.len + 4, best[0] / best[1]);
+    printf("%-14s index %6.1f ns, %6.3f B/block, %5u segments, %5u fences, %5.2f keys/block;  "
+           "binary search %6.1f ns, %u B/block;  time ratio %.2f\n",
+           shapes[shape].name, best[0], (double)len / block_count, view.segment_count,
+           view.fence_count, (double)KEYS / block_count, best[1], keys.len + 4, best[0] / best[1]);
+    mem_free(block_of);
     mem_free(order);
     mem_free(bytes);
     mem_free(firsts.bytes);

@@ -7,39 +7,50 @@
 #define INDEX_FRACTION_BITS_MAX 20u
 #define INDEX_SEGMENT_BLOCKS_MAX 1024u /* bounds the time to fit one */
 
+#define INDEX_SEGMENT_BYTES 24u
+
 struct index_segment {
     uint32_t first_block;
     uint8_t kind;     /* enum index_segment_kind */
     uint8_t fraction; /* bits of `slope` behind the point */
     uint8_t cell;     /* a correction counts in 2^cell codes */
+    uint8_t low;      /* of a walk */
     uint64_t slope;   /* codes a block */
+    uint32_t data;    /* where its corrections or groups begin */
+    uint32_t pace;    /* of a walk */
 };
 
 enum index_segment_kind {
     INDEX_LINE = 0,
     INDEX_FENCES = 1, /* slope: the first fence << 32 | how many */
+    INDEX_WALK = 2,   /* slope: codes a cell (index_walk.h) */
 };
 
 static inline struct index_segment index_segment_at(const uint8_t *segments, uint32_t index)
 {
-    const uint8_t *at = segments + 16ull * index;
+    const uint8_t *at = segments + (uint64_t)INDEX_SEGMENT_BYTES * index;
     return (struct index_segment){.first_block = load_u32(at),
                                   .kind = at[4],
                                   .fraction = at[5],
                                   .cell = at[6],
-                                  .slope = load_u64(at + 8)};
+                                  .low = at[7],
+                                  .slope = load_u64(at + 8),
+                                  .data = load_u32(at + 16),
+                                  .pace = load_u32(at + 20)};
 }
 
 static inline void index_segment_store(uint8_t *segments, uint32_t index,
                                        const struct index_segment *segment)
 {
-    uint8_t *at = segments + 16ull * index;
-    memset(at, 0, 16);
+    uint8_t *at = segments + (uint64_t)INDEX_SEGMENT_BYTES * index;
     store_u32(at, segment->first_block);
     at[4] = segment->kind;
     at[5] = segment->fraction;
     at[6] = segment->cell;
+    at[7] = segment->low;
     store_u64(at + 8, segment->slope);
+    store_u32(at + 16, segment->data);
+    store_u32(at + 20, segment->pace);
 }
 
 /* How far the line has risen at block `block` of the segment. */

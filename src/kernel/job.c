@@ -78,8 +78,8 @@ static bool is_kept(struct kernel *kernel, struct job *job, const struct entry *
         return false; /* a newer one is at or below the watermark too */
     }
     job->is_covered = true;
-    ASSERT(entry->kind == ENTRY_PUT || entry->kind == ENTRY_DELETE);
-    return entry->kind == ENTRY_PUT || has_older(kernel, job, entry->key);
+    ASSERT(entry->kind <= ENTRY_FAR);
+    return entry->kind != ENTRY_DELETE || has_older(kernel, job, entry->key);
 }
 
 static enum err finish_output(struct job *job)
@@ -88,7 +88,7 @@ static enum err finish_output(struct job *job)
     ASSERT(job->output_count < JOB_OUTPUTS_MAX);
     TRY(run_writer_finish(&job->writer));
     job->outputs[job->output_count++] = job->writer.number;
-    job->output_bytes += job->writer.file_at;
+    job->output_bytes += job->writer.file_at + values_writer_bytes(&job->writer.values);
     return ERR_OK;
 }
 
@@ -111,9 +111,16 @@ static enum err take_entry(struct kernel *kernel, struct job *job, const struct 
         return ERR_OK;
     }
     if (!job->writer.is_open) {
-        TRY(run_writer_begin(&job->writer, kernel->manifest.run_next++, &job->alphabet));
+        TRY(run_writer_begin(&job->writer, kernel->manifest.run_next++, &job->alphabet,
+                             kernel->options.level_codecs[job->level_to]));
     }
-    TRY(run_writer_add(&job->writer, entry, !job->is_key_written));
+    struct entry whole = *entry;
+    if (entry->kind == ENTRY_FAR) {
+        whole.kind = ENTRY_PUT;
+        TRY(run_read_value(source_run(job->merge.current), &kernel->disk, entry, job->value,
+                           &whole.value));
+    }
+    TRY(run_writer_add(&job->writer, &whole, !job->is_key_written));
     job->is_key_written = true;
     ASSERT(job->writer.entry_count > 0);
     return ERR_OK;
@@ -148,7 +155,9 @@ enum err kernel__job_run(struct kernel *kernel, struct job *job, uint64_t *bytes
     }
     while (job->merge.current != NULL && *bytes > 0) {
         const struct entry *entry = &job->merge.current->entry;
-        uint64_t cost = entry->key.len + entry->value.len + ENTRY_COST_BYTES;
+        bool is_far = entry->kind == ENTRY_FAR;
+        uint64_t cost = entry->key.len + ENTRY_COST_BYTES +
+                        (is_far ? value_place_load(entry->value).len : entry->value.len);
         *bytes -= cost < *bytes ? cost : *bytes;
         TRY(take_entry(kernel, job, entry));
         TRY(merge_next(&job->merge));

@@ -18,18 +18,34 @@ static void set_default(uint64_t *option, uint64_t value)
     *option = *option == 0 ? value : *option;
 }
 
+/* Every codec that a level is to have is there. */
+static bool has_codecs(const struct kernel_options *options)
+{
+    ASSERT(options != NULL);
+    ASSERT(options->codecs != NULL || options->codec_count == 0);
+    struct disk disk = {.codecs = options->codecs, .codec_count = options->codec_count};
+    for (uint32_t level = 0; level < KERNEL_LEVELS; level++) {
+        uint32_t id = options->level_codecs[level];
+        if (id != 0 && disk_codec(&disk, id) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool resolve_options(const struct kernel_options *given, struct kernel_options *ret_options)
 {
     ASSERT(given != NULL && ret_options != NULL);
     struct kernel_options o = *given;
-    set_default(&o.memtable_bytes, 16 * MIB);
+    set_default(&o.memtable_bytes, 32 * MIB);
     set_default(&o.memtables, 3);
     set_default(&o.cache_bytes, 64 * MIB);
     set_default(&o.table_bytes, 64 * MIB);
     set_default(&o.run_bytes, 32 * MIB);
     set_default(&o.runs_max, 4096);
     set_default(&o.txns_max, 16);
-    set_default(&o.txn_bytes, MIB);
+    set_default(&o.value_bytes_max, KERNEL_VALUE_BYTES_MAX);
+    set_default(&o.txn_bytes, 2 * MIB);
     set_default(&o.wal_buffer_bytes, 4 * MIB);
     set_default(&o.wal_segment_bytes, 64 * MIB);
     set_default(&o.level_base_bytes, 128 * MIB);
@@ -40,15 +56,18 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
     o.txn_bytes = align_up(o.txn_bytes, 64);
     *ret_options = o;
     ASSERT(o.wal_buffer_bytes % WAL_ALIGN == 0 && o.memtable_bytes % 64 == 0);
-    return o.memtables >= 2 && o.memtables <= MEMTABLES_MAX && o.memtable_bytes >= 2 * WAL_ALIGN &&
-           o.memtable_bytes <= UINT32_MAX / 2 && o.run_bytes >= o.memtable_bytes &&
+    return has_codecs(&o) && o.memtables >= 2 && o.memtables <= MEMTABLES_MAX &&
+           o.memtable_bytes >= 2 * WAL_ALIGN && o.memtable_bytes <= UINT32_MAX / 2 &&
+           o.run_bytes >= o.memtable_bytes &&
            o.run_bytes <= (uint64_t)(RUN_BLOCKS_MAX / 2) * BLOCK_BYTES && o.runs_max >= 64 &&
            o.runs_max < UINT16_MAX && o.txns_max >= 1 && o.txns_max <= 65536 &&
            o.txn_bytes >= WAL_ALIGN && o.txn_bytes <= UINT32_MAX / 2 &&
-           o.wal_buffer_bytes >= 2 * WAL_ALIGN && o.wal_buffer_bytes <= UINT32_MAX / 2 &&
-           o.wal_segment_bytes >= o.wal_buffer_bytes && o.level_base_bytes >= 1024 &&
-           o.level0_runs >= 2 && o.level0_runs <= 5 && o.cache_bytes >= 64 * BLOCK_BYTES &&
-           o.table_bytes >= 64 * BLOCK_BYTES && o.filter_bits_per_key <= 64;
+           o.value_bytes_max >= BLOCK_VALUE_BYTES_MAX &&
+           o.value_bytes_max <= KERNEL_VALUE_BYTES_MAX && o.wal_buffer_bytes >= 2 * WAL_ALIGN &&
+           o.wal_buffer_bytes <= UINT32_MAX / 2 && o.wal_segment_bytes >= o.wal_buffer_bytes &&
+           o.level_base_bytes >= 1024 && o.level0_runs >= 2 && o.level0_runs <= 5 &&
+           o.cache_bytes >= 64 * BLOCK_BYTES && o.table_bytes >= 64 * BLOCK_BYTES &&
+           o.filter_bits_per_key <= 64;
 }
 
 /* Cuts the block of memory; with base NULL it only counts. */
@@ -71,8 +90,8 @@ static void lay_out_txn(struct kernel *kernel, struct cutter *cutter, uint64_t i
     const struct kernel_options *o = &kernel->options;
     void *overlay = cut(cutter, o->txn_bytes);
     void *reads = cut(cutter, o->txn_bytes / 4);
-    char *value = cut(cutter, KERNEL_VALUE_BYTES_MAX);
-    char *scan_value = cut(cutter, KERNEL_VALUE_BYTES_MAX);
+    char *value = cut(cutter, o->value_bytes_max);
+    char *scan_value = cut(cutter, o->value_bytes_max);
     char *scan_last = cut(cutter, KERNEL_KEY_BYTES_MAX);
     uint8_t *scratch = cut(cutter, (uint64_t)BLOCK_BYTES * (SCAN_SOURCES_MAX + 1));
     char *keys = cut(cutter, (uint64_t)KERNEL_KEY_BYTES_MAX * SCAN_SOURCES_MAX);
@@ -108,6 +127,7 @@ static void lay_out_job(struct kernel *kernel, struct cutter *cutter, struct job
     uint16_t *added = cut(cutter, JOB_OUTPUTS_MAX * sizeof(uint16_t));
     uint64_t *outputs = cut(cutter, JOB_OUTPUTS_MAX * sizeof(uint64_t));
     char *key = cut(cutter, KERNEL_KEY_BYTES_MAX);
+    char *value = cut(cutter, o->value_bytes_max);
     char *keys = cut(cutter, (uint64_t)KERNEL_KEY_BYTES_MAX * JOB_SOURCES_MAX);
     uint8_t *scratch = cut(cutter, ahead * JOB_SOURCES_MAX);
     if (cutter->base == NULL) {
@@ -120,6 +140,7 @@ static void lay_out_job(struct kernel *kernel, struct cutter *cutter, struct job
     job->added = added;
     job->outputs = outputs;
     job->key = key;
+    job->value = value;
     for (uint32_t i = 0; i < JOB_SOURCES_MAX; i++) {
         job->sources[i].scratch = scratch + ahead * i;
         job->sources[i].scratch_blocks = JOB_AHEAD_BLOCKS;
@@ -218,6 +239,8 @@ enum err kernel_open(const struct kernel_options *options, const struct kernel_i
     memset(kernel, 0, sizeof(*kernel));
     kernel->options = resolved;
     disk_init(&kernel->disk, io, resolved.has_hardware_crc);
+    kernel->disk.codecs = resolved.codecs;
+    kernel->disk.codec_count = resolved.codec_count;
     lay_out(kernel, &cutter);
     kernel->epoch = 1;
     enum err result = kernel__recover(kernel);
@@ -617,7 +640,12 @@ void kernel_each_file(const struct kernel *kernel, void (*each)(void *ctx, const
     ASSERT(kernel->active->table.entry_count == 0);
     char name[KERNEL_NAME_BYTES];
     for (uint32_t i = 0; i < kernel->view->run_count; i++) {
-        disk_name(RUN_PREFIX, kernel->runs[kernel->view->slots[i]].number, name);
+        const struct run *run = &kernel->runs[kernel->view->slots[i]];
+        if (run->values_bytes > 0) {
+            disk_name(VALUES_PREFIX, run->number, name);
+            each(ctx, name);
+        }
+        disk_name(RUN_PREFIX, run->number, name);
         each(ctx, name);
     }
     each(ctx, MANIFEST_NAME);
@@ -651,6 +679,10 @@ static enum err verify_run(struct kernel *kernel, const struct run *run)
                 index_find(&run->index, entry.key, entry.commit) != block) {
                 return disk_fault(&kernel->disk, KERNEL_FAULT_FORMAT, name,
                                   (uint64_t)block * BLOCK_BYTES);
+            }
+            if (entry.kind == ENTRY_FAR) {
+                struct slice value;
+                TRY(run_read_value(run, &kernel->disk, &entry, kernel->flush.value, &value));
             }
             last = entry;
         }
@@ -697,6 +729,8 @@ void kernel_get_stats(const struct kernel *kernel, struct kernel_stats *ret_stat
             stats.level_blocks[level] += run->block_count;
             stats.run_blocks += run->block_count;
             stats.run_entries += run->entry_count;
+            stats.value_bytes += run->values_bytes;
+            stats.block_bytes += run->blocks_bytes;
             stats.filter_bytes += run->filter_len;
             stats.index_bytes += run->index_len;
             stats.index_segments += run->index.segment_count;

@@ -19,12 +19,24 @@
 #pragma GCC visibility push(default)
 
 #define KERNEL_KEY_BYTES_MAX 1024u
-#define KERNEL_VALUE_BYTES_MAX 1024u
+#define KERNEL_VALUE_BYTES_MAX (1u << 20)
 #define KERNEL_LEVELS 8u
 
 struct kernel;
 struct kernel_txn;
 struct kernel_scan;
+
+/* A way to make blocks smaller; the kernel has none of its own. The same bytes must always give the
+ * same bytes. `decompress` may be called by any number of threads at once. */
+struct kernel_codec {
+    uint8_t id; /* kept in runs: from 1, and never to mean another one */
+    void *ctx;
+    /* Bytes written to `ret_bytes`, or 0 if they are more than `bytes_max`. */
+    size_t (*compress)(void *ctx, const void *bytes, size_t len, void *ret_bytes, size_t bytes_max);
+    /* Likewise, and 0 for what is not sound: bytes may be damaged. */
+    size_t (*decompress)(void *ctx, const void *bytes, size_t len, void *ret_bytes,
+                         size_t bytes_max);
+};
 
 /* Zero means the default. */
 struct kernel_options {
@@ -35,13 +47,18 @@ struct kernel_options {
     uint64_t run_bytes;           /* 32 MiB: a run of a compaction is cut there */
     uint64_t runs_max;            /* 4096 */
     uint64_t txns_max;            /* 16: open transactions */
-    uint64_t txn_bytes;           /* 1 MiB: what one transaction may write */
+    uint64_t txn_bytes;           /* 2 MiB: what one transaction may write */
+    uint64_t value_bytes_max;     /* 1 MiB, at least 1 KiB: of one value; two buffers of it a
+                                     transaction, one a job */
     uint64_t wal_buffer_bytes;    /* 4 MiB: log not yet handed to the disk; there are two */
     uint64_t wal_segment_bytes;   /* 64 MiB */
     uint64_t level_base_bytes;    /* 128 MiB: of level 1; each further one is 8 times as large */
     uint64_t level0_runs;         /* 4: as many are merged into level 1 */
     uint64_t filter_bits_per_key; /* 12 */
-    bool has_hardware_crc;        /* the processor has the CRC32C instruction */
+    const struct kernel_codec *codecs; /* those that runs may use; must outlive the kernel */
+    uint32_t codec_count;
+    uint8_t level_codecs[KERNEL_LEVELS]; /* id for new runs of each level; 0 = none */
+    bool has_hardware_crc;               /* the processor has the CRC32C instruction */
     bool is_work_apart; /* commits do no upkeep: the caller does it, by kernel_work_start */
 };
 
@@ -66,7 +83,8 @@ uint64_t kernel_memory_bytes(const struct kernel_options *options);
 /* Opens or creates the store in the folder behind `io` and recovers it. `memory` (16-byte aligned,
  * kernel_memory_bytes of it) belongs to the kernel until kernel_close; `io` is copied.
  * ERR_INVALID: options. ERR_CORRUPT, ERR_IO: `ret_fault` (may be NULL) says where; nothing was
- * changed on disk that a later open would miss. ERR_LIMIT: does not fit these options. */
+ * changed on disk that a later open would miss. ERR_LIMIT: does not fit these options.
+ * ERR_UNSUPPORTED: a run needs a codec that is not among them. */
 MUST_USE enum err kernel_open(const struct kernel_options *options, const struct kernel_io *io,
                               void *memory, struct kernel **ret_kernel,
                               struct kernel_fault *ret_fault);
@@ -133,7 +151,7 @@ struct kernel_range {
     /* NULL: all pairs. Called inside of kernel_scan_next, before anything is copied; false = this
      * pair is passed over. Neither callback may call the kernel. */
     bool (*wants)(void *ctx, struct slice key, struct slice value);
-    /* NULL: the whole value. Writes what is wanted of it (KERNEL_VALUE_BYTES_MAX at most) and
+    /* NULL: the whole value. Writes what is wanted of it (`value_bytes_max` at most) and
      * returns how much that is. */
     size_t (*project)(void *ctx, struct slice key, struct slice value, char *ret_value);
     void *ctx;
@@ -197,6 +215,10 @@ MUST_USE enum err kernel_work_finish(struct kernel *kernel, const struct kernel_
 /* True if kernel_work_start with 0 would give a job. */
 bool kernel_work_is_owed(const struct kernel *kernel);
 
+/* Bytes of input that are owed now: who lets this grow without end will have commits that must
+ * wait. */
+uint64_t kernel_work_debt(const struct kernel *kernel);
+
 /* Freezes the memtable and flushes all of them; the watermark outlives an opening from here on. */
 MUST_USE enum err kernel_flush(struct kernel *kernel);
 
@@ -217,7 +239,8 @@ MUST_USE enum err kernel_verify(struct kernel *kernel);
 
 struct kernel_stats {
     uint64_t committed, durable, watermark;
-    uint64_t memtable_entries, runs, run_blocks, run_entries;
+    uint64_t memtable_entries, runs, run_blocks, run_entries, value_bytes; /* of those kept apart */
+    uint64_t block_bytes; /* that the blocks take, compressed or not */
     uint64_t level_runs[KERNEL_LEVELS], level_blocks[KERNEL_LEVELS];
     uint64_t filter_bytes, index_bytes, index_segments, index_fences;
     uint64_t flushes, compactions, syncs;

@@ -72,7 +72,7 @@ struct kernel_scan {
     uint32_t passed_over; /* by `wants`, since the view was pinned */
     uint32_t last_len;
     char *last;  /* the key given out last */
-    char *value; /* KERNEL_VALUE_BYTES_MAX: of a backward scan */
+    char *value; /* options.value_bytes_max: of a backward scan, or one kept apart */
 };
 
 struct kernel_txn {
@@ -89,7 +89,7 @@ struct kernel_txn {
     uint8_t *reads;             /* keys and ranges that were read: see txn.c */
     uint32_t reads_used, reads_max;
     bool is_reads_full;
-    char *value;      /* KERNEL_VALUE_BYTES_MAX */
+    char *value;      /* options.value_bytes_max */
     uint8_t *scratch; /* BLOCK_BYTES */
     struct kernel_scan scan;
     uint64_t stat_hits, stat_misses, stat_negatives, stat_false_positives;
@@ -127,6 +127,7 @@ struct job {
     bool is_covered; /* a version of `key` at or below the watermark was seen */
     uint32_t key_len;
     char *key;
+    char *value;         /* options.value_bytes_max: one kept apart */
     bool is_key_written; /* `key` is in the run that is being written */
     bool is_merged;      /* all outputs are written */
     struct view *view;   /* reserved for what will be, while the manifest is written */
@@ -174,6 +175,7 @@ void kernel__view_add_run(struct kernel *kernel, struct view *view, uint16_t slo
 void kernel__view_publish(struct kernel *kernel, struct view *view);
 void kernel__reclaim(struct kernel *kernel);
 void kernel__remove_doomed(struct kernel *kernel);
+void kernel__remove_run(struct kernel *kernel, uint64_t number);
 const struct view *kernel__pin(struct kernel *kernel, struct reader *reader);
 void kernel__unpin(struct reader *reader);
 static inline uint32_t view_level_runs(const struct view *view, uint32_t level)

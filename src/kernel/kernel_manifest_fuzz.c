@@ -8,15 +8,16 @@ static void fuzz_footer(const struct crc32c *crc, const uint8_t *data, size_t si
 {
     uint8_t footer[RUN_FOOTER_BYTES] = {0};
     memcpy(footer, data, size < sizeof(footer) ? size : sizeof(footer));
-    uint64_t number = load_u64(footer + 8), filter_len = 0;
+    uint64_t number = load_u64(footer + 8);
+    struct run_tables tables;
     if (number == 0) {
         return;
     }
     uint32_t seed = crc32c_run(crc, 0, &number, sizeof(number));
     store_u32(footer, crc32c_run(crc, seed, footer + 4, sizeof(footer) - 4));
     struct run run;
-    if (run_parse_footer(crc, footer, number, &run, &filter_len)) {
-        ASSERT(run.file_bytes > filter_len + run.index_len);
+    if (run_parse_footer(crc, footer, number, &run, &tables)) {
+        ASSERT(run.file_bytes > tables.filter_len + run.index_len);
         ASSERT(key_compare(run.smallest, run.largest) <= 0);
     }
 }

@@ -13,7 +13,7 @@ static void drop_block(struct source *source)
     source->bytes = NULL;
 }
 
-static const struct run *current_run(const struct source *source)
+const struct run *source_run(const struct source *source)
 {
     ASSERT(source->slot < source->slot_count);
     const struct run *run = &source->runs[source->slots[source->slot]];
@@ -21,26 +21,45 @@ static const struct run *current_run(const struct source *source)
     return run;
 }
 
+/* Fills scratch with the current block and those behind it. */
+static enum err read_ahead(struct merge *merge, struct source *source, uint64_t offset)
+{
+    const struct run *run = source_run(source);
+    uint32_t block = source->block, left = run->block_count - block, len = 0;
+    uint32_t room = run->codec == NULL ? source->scratch_blocks : source->scratch_blocks - 1;
+    uint32_t count = left < room ? left : room;
+    ASSERT(count > 0);
+    uint64_t last = 0;
+    run_block_place(run, block + count - 1, &last, &len);
+    ASSERT(last + len - offset <= (uint64_t)room * BLOCK_BYTES);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(RUN_PREFIX, run->number, name);
+    source->ahead_count = 0;
+    TRY(disk_read(merge->disk, run->file, name, offset, source->scratch, last + len - offset));
+    source->ahead_first = block;
+    source->ahead_count = count;
+    source->ahead_offset = offset;
+    return ERR_OK;
+}
+
 /* A block of a run that is read from one end to the other: many at once, past the cache. */
 static enum err load_ahead(struct merge *merge, struct source *source)
 {
     ASSERT(source->bytes == NULL);
-    const struct run *run = current_run(source);
+    const struct run *run = source_run(source);
     ASSERT(source->scratch_blocks > 1);
-    uint32_t block = source->block;
+    uint32_t block = source->block, len = 0;
+    uint64_t at = 0;
+    run_block_place(run, block, &at, &len);
     if (block < source->ahead_first || block >= source->ahead_first + source->ahead_count) {
-        uint32_t left = run->block_count - block;
-        uint32_t count = left < source->scratch_blocks ? left : source->scratch_blocks;
-        char name[KERNEL_NAME_BYTES];
-        disk_name(RUN_PREFIX, run->number, name);
-        source->ahead_count = 0;
-        TRY(disk_read(merge->disk, run->file, name, (uint64_t)block * BLOCK_BYTES, source->scratch,
-                      (uint64_t)count * BLOCK_BYTES));
-        source->ahead_first = block;
-        source->ahead_count = count;
+        TRY(read_ahead(merge, source, at));
     }
-    uint8_t *bytes = source->scratch + (uint64_t)(block - source->ahead_first) * BLOCK_BYTES;
-    if (!block_check(&merge->disk->crc, run->number, block, bytes)) {
+    const uint8_t *packed = source->scratch + (at - source->ahead_offset);
+    uint8_t *bytes = source->scratch + (at - source->ahead_offset);
+    if (run->codec != NULL) { /* the last block of scratch is kept for it */
+        bytes = source->scratch + (uint64_t)(source->scratch_blocks - 1) * BLOCK_BYTES;
+    }
+    if (!run_unpack_block(run, merge->disk, block, packed, len, bytes)) {
         TRY(run_read_block(run, merge->disk, block, bytes));
     }
     source->bytes = bytes;
@@ -55,7 +74,7 @@ static enum err load_block(struct merge *merge, struct source *source)
     if (source->scratch_blocks > 1) {
         return load_ahead(merge, source);
     }
-    return cache_get(merge->cache, merge->disk, current_run(source), source->block, source->scratch,
+    return cache_get(merge->cache, merge->disk, source_run(source), source->block, source->scratch,
                      &source->frame, &source->bytes, NULL);
 }
 
@@ -75,7 +94,7 @@ static enum err enter_run(struct merge *merge, struct source *source, uint32_t s
     ASSERT(slot < source->slot_count);
     source->slot = slot;
     source->ahead_count = 0;
-    source->block = merge->is_backward ? current_run(source)->block_count - 1 : 0;
+    source->block = merge->is_backward ? source_run(source)->block_count - 1 : 0;
     TRY(load_block(merge, source));
     source->index = merge->is_backward ? block_entry_count(source->bytes) - 1 : 0;
     show_run_entry(source);
@@ -87,7 +106,7 @@ static enum err cross_block(struct merge *merge, struct source *source)
 {
     ASSERT(source->table == NULL);
     ASSERT(source->bytes != NULL);
-    const struct run *run = current_run(source);
+    const struct run *run = source_run(source);
     bool is_last = merge->is_backward ? source->block == 0 : source->block + 1 == run->block_count;
     if (!is_last) {
         source->block = merge->is_backward ? source->block - 1 : source->block + 1;
@@ -155,7 +174,7 @@ static enum err seek_runs(struct merge *merge, struct source *source, struct sli
     }
     source->slot = begun - 1;
     source->ahead_count = 0;
-    source->block = index_find(&current_run(source)->index, key, commit);
+    source->block = index_find(&source_run(source)->index, key, commit);
     TRY(load_block(merge, source));
     uint32_t index = block_seek(source->bytes, key, commit);
     if (merge->is_backward) {

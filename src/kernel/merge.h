@@ -28,6 +28,7 @@ struct source {
     uint8_t *scratch; /* scratch_blocks of them: more than one means read ahead, no cache */
     uint32_t scratch_blocks;
     uint32_t ahead_first, ahead_count; /* blocks of the current run in scratch */
+    uint64_t ahead_offset;             /* of the first in the file */
     char *key_bytes;                   /* KERNEL_KEY_BYTES_MAX */
 };
 
@@ -39,6 +40,9 @@ struct merge {
     struct source *current; /* NULL at the end */
     bool is_backward;
 };
+
+/* The run that the current entry of a source lies in, which must not be a memtable. */
+const struct run *source_run(const struct source *source);
 
 /* Gives back pinned frames; the sources are empty then. */
 void merge_release(struct merge *merge);

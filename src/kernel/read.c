@@ -8,6 +8,7 @@ struct lookup {
     uint64_t snapshot, hash;
     bool has_hash;
     struct entry found;
+    const struct run *run;     /* where the found value lies, if it is kept apart */
     struct cache_frame *frame; /* where the found value lies, if it is in the cache */
     struct held_block *held;   /* of each level, or NULL: then blocks are let go at once */
 };
@@ -81,6 +82,7 @@ static enum err find_in_run(struct kernel_txn *txn, const struct run *run, uint3
         if (!is_past && block_is_key(bytes, index, lookup->key, &lookup->found)) {
             ASSERT(lookup->found.commit <= lookup->snapshot);
             lookup->frame = frame;
+            lookup->run = run;
             *ret_is_found = true;
             return ERR_OK;
         }
@@ -174,8 +176,11 @@ enum err kernel__read_held(struct kernel_txn *txn, const struct view *view, stru
     struct lookup lookup = {.key = key, .snapshot = txn->snapshot, .held = held};
     bool is_found = false;
     TRY(find(txn, view, &lookup, 0, &is_found));
-    if (!is_found || lookup.found.kind != ENTRY_PUT) {
+    if (!is_found || lookup.found.kind == ENTRY_DELETE) {
         return ERR_NOT_FOUND;
+    }
+    if (lookup.found.kind == ENTRY_FAR) {
+        return run_read_value(lookup.run, &txn->kernel->disk, &lookup.found, txn->value, ret_value);
     }
     *ret_value = lookup.found.value; /* in a memtable, a held block or the scratch block */
     return ERR_OK;
@@ -205,14 +210,18 @@ enum err kernel__read(struct kernel_txn *txn, const struct view *view, struct sl
         *ret_commit = is_found ? lookup.found.commit : 0;
     }
     ASSERT(is_found || lookup.frame == NULL);
-    bool is_value = is_found && lookup.found.kind == ENTRY_PUT;
-    if (is_value && ret_value != NULL) {
-        ASSERT(lookup.found.value.len <= KERNEL_VALUE_BYTES_MAX);
+    bool is_value = is_found && lookup.found.kind != ENTRY_DELETE;
+    enum err result = is_value ? ERR_OK : ERR_NOT_FOUND;
+    if (is_value && ret_value != NULL && lookup.found.kind == ENTRY_FAR) {
+        result =
+            run_read_value(lookup.run, &txn->kernel->disk, &lookup.found, txn->value, ret_value);
+    } else if (is_value && ret_value != NULL) {
+        ASSERT(lookup.found.value.len <= txn->kernel->options.value_bytes_max);
         copy_bytes(txn->value, lookup.found.value.ptr, lookup.found.value.len);
         *ret_value = (struct slice){txn->value, lookup.found.value.len};
     }
     if (lookup.frame != NULL) {
         cache_unpin(lookup.frame);
     }
-    return is_value ? ERR_OK : ERR_NOT_FOUND;
+    return result;
 }

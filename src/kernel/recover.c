@@ -19,7 +19,8 @@ static void see_file(void *ctx, const char *name)
         found->has_wal = true;
         found->wal_last = number > found->wal_last ? number : found->wal_last;
         found->file_count++;
-    } else if (disk_parse_name(RUN_PREFIX, name, &number)) {
+    } else if (disk_parse_name(RUN_PREFIX, name, &number) ||
+               disk_parse_name(VALUES_PREFIX, name, &number)) {
         found->file_count++;
     }
 }
@@ -36,7 +37,7 @@ static enum err open_run(struct kernel *kernel, const struct manifest_run *liste
                           run->file_bytes - RUN_FOOTER_BYTES);
     }
     ASSERT(run->number == listed->number);
-    return ERR_OK;
+    return run->value_len_max <= kernel->options.value_bytes_max ? ERR_OK : ERR_LIMIT;
 }
 
 /* The manifest lists runs level by level, in the order of the level. */
@@ -111,6 +112,9 @@ static enum err apply_group(struct kernel *kernel, const uint8_t *group, uint32_
         for (uint64_t write = 0; write < record.writes_bytes;) {
             struct entry entry;
             write = wal_write_at(&record, write, &entry);
+            if (entry.value.len > kernel->options.value_bytes_max) {
+                return ERR_LIMIT;
+            }
             memtable_put(&kernel->active->table, &entry);
         }
         kernel->committed = record.commit;
@@ -237,7 +241,9 @@ static void remove_unknown(void *ctx, const char *name)
     ASSERT(kernel->manifest.generation > 0);
     bool is_old_wal =
         disk_parse_name(WAL_PREFIX, name, &number) && number < kernel->manifest.wal_first;
-    bool is_unknown = disk_parse_name(RUN_PREFIX, name, &number) && !is_known_run(kernel, number);
+    bool is_run =
+        disk_parse_name(RUN_PREFIX, name, &number) || disk_parse_name(VALUES_PREFIX, name, &number);
+    bool is_unknown = is_run && !is_known_run(kernel, number);
     if (is_old_wal || is_unknown || strcmp(name, MANIFEST_NEW_NAME) == 0) {
         (void)kernel->disk.io.remove(kernel->disk.io.ctx, name); /* the next open tries again */
     }

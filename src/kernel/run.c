@@ -7,6 +7,8 @@
 #define FOOTER_ALPHABET 96u
 #define FOOTER_SMALLEST 1120u
 #define FOOTER_LARGEST 2144u
+#define FOOTER_VALUES 3168u
+#define FOOTER_CODEC 3180u
 
 /* ---- Table memory */
 
@@ -66,9 +68,9 @@ static uint32_t number_seed(const struct crc32c *crc, uint64_t number)
 }
 
 bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t number,
-                      struct run *ret_run, uint64_t *ret_filter_len)
+                      struct run *ret_run, struct run_tables *ret_tables)
 {
-    ASSERT(crc != NULL && ret_filter_len != NULL);
+    ASSERT(crc != NULL && ret_tables != NULL);
     ASSERT(footer != NULL && ret_run != NULL);
     uint32_t checksum = crc32c_run(crc, number_seed(crc, number), footer + 4, RUN_FOOTER_BYTES - 4);
     if (load_u32(footer) != checksum || load_u32(footer + 4) != MAGIC ||
@@ -84,14 +86,27 @@ bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t 
                       .commit_min = load_u64(footer + 40),
                       .commit_max = load_u64(footer + 48),
                       .index_len = load_u64(footer + 64),
-                      .tombstone_count = load_u64(footer + 80)};
+                      .tombstone_count = load_u64(footer + 80),
+                      .values_bytes = load_u64(footer + FOOTER_VALUES),
+                      .value_len_max = load_u32(footer + FOOTER_VALUES + 8),
+                      .blocks_bytes = load_u64(footer + FOOTER_CODEC + 4)};
+    struct run_tables tables = {.codec = load_u32(footer + FOOTER_CODEC),
+                                .places_len = load_u64(footer + FOOTER_CODEC + 12)};
     uint64_t filter_len = load_u64(footer + 56);
     uint16_t smallest_len = load_u16(footer + 88), largest_len = load_u16(footer + 90);
     if (run.block_count == 0 || run.block_count > RUN_BLOCKS_MAX || run.filter_bits_per_key == 0 ||
         run.filter_bits_per_key > 64 || run.commit_min > run.commit_max || run.key_count == 0 ||
         run.key_count > run.entry_count || filter_len == 0 || filter_len % FILTER_LINE_BYTES != 0 ||
         filter_len > UINT32_MAX || run.index_len > UINT32_MAX || run.index_len % 8 != 0 ||
+        run.values_bytes > INT64_MAX / 2 || run.value_len_max > KERNEL_VALUE_BYTES_MAX ||
         smallest_len > KERNEL_KEY_BYTES_MAX || largest_len > KERNEL_KEY_BYTES_MAX) {
+        return false;
+    }
+    uint64_t most = (uint64_t)run.block_count * BLOCK_BYTES;
+    bool is_raw = tables.codec == 0;
+    if (tables.codec > UINT8_MAX || run.blocks_bytes > most ||
+        (is_raw && run.blocks_bytes != most) ||
+        tables.places_len != (is_raw ? 0 : places_bytes(run.block_count))) {
         return false;
     }
     run.smallest = (struct slice){(const char *)footer + FOOTER_SMALLEST, smallest_len};
@@ -100,20 +115,22 @@ bool run_parse_footer(const struct crc32c *crc, const uint8_t *footer, uint64_t 
         return false;
     }
     run.file_bytes =
-        (uint64_t)run.block_count * BLOCK_BYTES + filter_len + run.index_len + RUN_FOOTER_BYTES;
+        run.blocks_bytes + filter_len + run.index_len + tables.places_len + RUN_FOOTER_BYTES;
+    tables.filter_len = filter_len;
     *ret_run = run;
-    *ret_filter_len = filter_len;
+    *ret_tables = tables;
     return true;
 }
 
 /* Brings keys, index and, if there is room, the filter into memory of the pool. */
 static enum err load_tables(struct run *run, struct disk *disk, struct table_pool *pool,
-                            const uint8_t *footer, const char *name, uint64_t filter_len)
+                            const uint8_t *footer, const char *name,
+                            const struct run_tables *tables)
 {
+    uint64_t filter_len = tables->filter_len, filter_at = run->blocks_bytes;
     ASSERT(run->number > 0);
     ASSERT(footer != NULL && filter_len > 0);
-    uint64_t filter_at = (uint64_t)run->block_count * BLOCK_BYTES;
-    uint64_t keys_len = align_up(run->smallest.len + run->largest.len, 8);
+    uint64_t keys_len = align_up(run->smallest.len + run->largest.len, 8) + tables->places_len;
     run->filter_len = filter_len;
     run->table_len = filter_len + run->index_len + keys_len;
     run->table = pool_take(pool, run->table_len);
@@ -127,7 +144,9 @@ static enum err load_tables(struct run *run, struct disk *disk, struct table_poo
     }
     run->filter = run->table;
     uint8_t *index = run->table + run->filter_len;
-    char *keys = (char *)index + run->index_len;
+    uint8_t *places = index + run->index_len;
+    char *keys = (char *)places + tables->places_len;
+    run->places = places;
     copy_bytes(keys, run->smallest.ptr, run->smallest.len);
     copy_bytes(keys + run->smallest.len, run->largest.ptr, run->largest.len);
     run->smallest.ptr = keys;
@@ -147,7 +166,17 @@ static enum err load_tables(struct run *run, struct disk *disk, struct table_poo
         run->index.block_count != run->block_count) {
         return disk_fault(disk, KERNEL_FAULT_FORMAT, name, index_at);
     }
-    return ERR_OK;
+    uint64_t places_at = index_at + run->index_len;
+    if (tables->places_len == 0) {
+        return ERR_OK;
+    }
+    TRY(disk_read(disk, run->file, name, places_at, places, tables->places_len));
+    if (disk_crc(disk, 0, places, tables->places_len) != load_u32(footer + FOOTER_CODEC + 20)) {
+        return disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, places_at);
+    }
+    return places_are_sound(places, run->block_count, run->blocks_bytes)
+               ? ERR_OK
+               : disk_fault(disk, KERNEL_FAULT_FORMAT, name, places_at);
 }
 
 enum err run_open(struct run *run, struct disk *disk, struct table_pool *pool, uint64_t number)
@@ -162,7 +191,8 @@ enum err run_open(struct run *run, struct disk *disk, struct table_pool *pool, u
         return disk_fault(disk, result == ERR_NOT_FOUND ? KERNEL_FAULT_MISSING : KERNEL_FAULT_IO,
                           name, 0);
     }
-    uint64_t size = 0, filter_len = 0;
+    uint64_t size = 0;
+    struct run_tables tables = {0};
     uint8_t footer[RUN_FOOTER_BYTES];
     struct run opened = {0};
     result = disk->io.size(disk->io.ctx, file, &size);
@@ -173,15 +203,21 @@ enum err run_open(struct run *run, struct disk *disk, struct table_pool *pool, u
     } else {
         uint64_t at = size - RUN_FOOTER_BYTES;
         result = disk_read(disk, file, name, at, footer, RUN_FOOTER_BYTES);
-        if (result == ERR_OK &&
-            (!run_parse_footer(&disk->crc, footer, number, &opened, &filter_len) ||
-             opened.file_bytes != size)) {
+        if (result == ERR_OK && (!run_parse_footer(&disk->crc, footer, number, &opened, &tables) ||
+                                 opened.file_bytes != size)) {
             result = disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, at);
         }
     }
+    if (result == ERR_OK && tables.codec != 0) {
+        opened.codec = disk_codec(disk, tables.codec);
+        result = opened.codec == NULL ? ERR_UNSUPPORTED : ERR_OK;
+    }
     if (result == ERR_OK) {
         opened.file = file;
-        result = load_tables(&opened, disk, pool, footer, name, filter_len);
+        result = load_tables(&opened, disk, pool, footer, name, &tables);
+    }
+    if (result == ERR_OK && opened.values_bytes > 0) {
+        result = values_open(disk, number, opened.values_bytes, &opened.values_file);
     }
     if (result != ERR_OK) {
         if (opened.table != NULL) {
@@ -199,8 +235,42 @@ void run_close(struct run *run, struct disk *disk, struct table_pool *pool)
     ASSERT(run->number > 0);
     ASSERT(run->table != NULL);
     disk->io.close(disk->io.ctx, run->file);
+    if (run->values_bytes > 0) {
+        disk->io.close(disk->io.ctx, run->values_file);
+    }
     pool_give(pool, run->table, run->table_len);
     *run = (struct run){0};
+}
+
+void run_block_place(const struct run *run, uint32_t block, uint64_t *ret_offset, uint32_t *ret_len)
+{
+    ASSERT(block < run->block_count);
+    ASSERT(ret_offset != NULL && ret_len != NULL);
+    if (run->codec != NULL) {
+        places_find(run->places, block, ret_offset, ret_len);
+        return;
+    }
+    *ret_offset = (uint64_t)block * BLOCK_BYTES;
+    *ret_len = BLOCK_BYTES;
+}
+
+bool run_unpack_block(const struct run *run, const struct disk *disk, uint32_t block,
+                      const uint8_t *bytes, uint32_t len, uint8_t *ret_block)
+{
+    ASSERT(len >= PLACE_UNIT_BYTES && len <= BLOCK_BYTES);
+    ASSERT(run->codec != NULL || len == BLOCK_BYTES);
+    if (len == BLOCK_BYTES) {
+        if (ret_block != bytes) {
+            memcpy(ret_block, bytes, BLOCK_BYTES);
+        }
+    } else {
+        uint32_t packed = load_u16(bytes);
+        if (packed + 2 > len || run->codec->decompress(run->codec->ctx, bytes + 2, packed,
+                                                       ret_block, BLOCK_BYTES) != BLOCK_BYTES) {
+            return false;
+        }
+    }
+    return block_check(&disk->crc, run->number, block, ret_block);
 }
 
 enum err run_read_block(const struct run *run, struct disk *disk, uint32_t block,
@@ -210,14 +280,33 @@ enum err run_read_block(const struct run *run, struct disk *disk, uint32_t block
     ASSERT(block < run->block_count);
     char name[KERNEL_NAME_BYTES];
     disk_name(RUN_PREFIX, run->number, name);
-    uint64_t at = (uint64_t)block * BLOCK_BYTES;
+    uint64_t at = 0;
+    uint32_t len = 0;
+    run_block_place(run, block, &at, &len);
+    uint8_t packed[BLOCK_BYTES], *bytes = run->codec == NULL ? ret_block : packed;
     for (int attempt = 0; attempt < 2; attempt++) { /* a disk may answer once with another place */
-        TRY(disk_read(disk, run->file, name, at, ret_block, BLOCK_BYTES));
-        if (block_check(&disk->crc, run->number, block, ret_block)) {
+        TRY(disk_read(disk, run->file, name, at, bytes, len));
+        if (run_unpack_block(run, disk, block, bytes, len, ret_block)) {
             return ERR_OK;
         }
     }
     return disk_fault(disk, KERNEL_FAULT_CHECKSUM, name, at);
+}
+
+enum err run_read_value(const struct run *run, struct disk *disk, const struct entry *entry,
+                        char *buffer, struct slice *ret_value)
+{
+    ASSERT(run->number > 0);
+    ASSERT(entry->kind == ENTRY_FAR);
+    struct value_place place = value_place_load(entry->value);
+    if (place.offset > run->values_bytes || place.len > run->values_bytes - place.offset) {
+        char name[KERNEL_NAME_BYTES];
+        disk_name(RUN_PREFIX, run->number, name);
+        return disk_fault(disk, KERNEL_FAULT_FORMAT, name, 0);
+    }
+    TRY(values_read(disk, run->values_file, run->number, &place, run->value_len_max, buffer));
+    *ret_value = (struct slice){buffer, place.len};
+    return ERR_OK;
 }
 
 enum err run_read_alphabet(const struct run *run, struct disk *disk, struct alphabet *ret_alphabet)
@@ -227,11 +316,12 @@ enum err run_read_alphabet(const struct run *run, struct disk *disk, struct alph
     char name[KERNEL_NAME_BYTES];
     disk_name(RUN_PREFIX, run->number, name);
     uint8_t footer[RUN_FOOTER_BYTES];
-    uint64_t at = run->file_bytes - RUN_FOOTER_BYTES, filter_len = 0;
+    uint64_t at = run->file_bytes - RUN_FOOTER_BYTES;
+    struct run_tables tables;
     struct run parsed;
     for (int attempt = 0; attempt < 2; attempt++) {
         TRY(disk_read(disk, run->file, name, at, footer, RUN_FOOTER_BYTES));
-        if (run_parse_footer(&disk->crc, footer, run->number, &parsed, &filter_len)) {
+        if (run_parse_footer(&disk->crc, footer, run->number, &parsed, &tables)) {
             ret_alphabet->ends = load_u32(footer + 92);
             memcpy(ret_alphabet->symbols, footer + FOOTER_ALPHABET, sizeof(ret_alphabet->symbols));
             return ERR_OK;

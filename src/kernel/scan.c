@@ -92,7 +92,7 @@ static enum err is_wanted(struct kernel_scan *scan, struct slice key, struct sli
                           bool *ret_is_wanted)
 {
     ASSERT(scan->is_open);
-    ASSERT(value.len <= KERNEL_VALUE_BYTES_MAX);
+    ASSERT(value.len <= scan->txn->kernel->options.value_bytes_max);
     *ret_is_wanted = scan->range.wants == NULL || scan->range.wants(scan->range.ctx, key, value);
     scan->passed_over += !*ret_is_wanted;
     return scan->passed_over > PASSED_OVER_MAX ? ERR_TIMEOUT : ERR_OK;
@@ -105,7 +105,7 @@ static struct slice project(const struct kernel_scan *scan, struct slice key, st
     ASSERT(buffer != value.ptr);
     if (scan->range.project != NULL) {
         size_t len = scan->range.project(scan->range.ctx, key, value, buffer);
-        ASSERT(len <= KERNEL_VALUE_BYTES_MAX);
+        ASSERT(len <= scan->txn->kernel->options.value_bytes_max);
         return (struct slice){buffer, len};
     }
     if (!is_copied) {
@@ -136,13 +136,19 @@ static enum err next_forward(struct kernel_scan *scan, struct slice *ret_value)
             continue;
         }
         remember_key(scan, entry->key);
-        bool is_pair = entry->kind == ENTRY_PUT;
+        bool is_pair = entry->kind != ENTRY_DELETE, is_far = entry->kind == ENTRY_FAR;
+        struct slice value = entry->value;
+        if (is_far) {
+            TRY(run_read_value(source_run(merge->current), merge->disk, entry, scan->value,
+                               &value));
+        }
         if (is_pair) {
-            TRY(is_wanted(scan, entry->key, entry->value, &is_pair));
+            TRY(is_wanted(scan, entry->key, value, &is_pair));
         }
         if (is_pair) { /* a block stays until the merge moves, a memtable may not */
             bool is_copied = merge->current->table != NULL;
-            *ret_value = project(scan, entry->key, entry->value, is_copied, scan->value);
+            char *buffer = is_far ? scan->txn->value : scan->value;
+            *ret_value = project(scan, entry->key, value, is_copied, buffer);
             return ERR_OK;
         }
         TRY(merge_next(merge));
@@ -164,19 +170,27 @@ static enum err next_backward(struct kernel_scan *scan, struct slice *ret_value)
         remember_key(scan, entry->key);
         bool has_value = false;
         size_t value_len = 0;
+        const struct run *far_run = NULL;
         while (merge->current != NULL) {
             entry = &merge->current->entry;
             if (!slice_equal(entry->key, (struct slice){scan->last, scan->last_len})) {
                 break;
             }
             if (is_visible(scan, entry)) {
-                has_value = entry->kind == ENTRY_PUT;
+                has_value = entry->kind != ENTRY_DELETE;
+                far_run = entry->kind == ENTRY_FAR ? source_run(merge->current) : NULL;
                 value_len = entry->value.len;
                 copy_bytes(scan->value, entry->value.ptr, value_len);
             }
             TRY(merge_next(merge));
         }
         struct slice key = {scan->last, scan->last_len}, value = {scan->value, value_len};
+        if (has_value && far_run != NULL) {
+            char place[VALUE_PLACE_BYTES];
+            memcpy(place, scan->value, sizeof(place));
+            struct entry far = {.kind = ENTRY_FAR, .value = {place, sizeof(place)}};
+            TRY(run_read_value(far_run, merge->disk, &far, scan->value, &value));
+        }
         if (has_value) {
             TRY(is_wanted(scan, key, value, &has_value));
         }

@@ -180,7 +180,7 @@ static enum err write(struct kernel_txn *txn, struct slice key, struct slice val
 {
     ASSERT(txn->is_open);
     ASSERT(txn->isolation != KERNEL_READ_ONLY);
-    if (key.len > KERNEL_KEY_BYTES_MAX || value.len > KERNEL_VALUE_BYTES_MAX) {
+    if (key.len > KERNEL_KEY_BYTES_MAX || value.len > txn->kernel->options.value_bytes_max) {
         return ERR_LIMIT;
     }
     const struct kernel_options *options = &txn->kernel->options;

@@ -33,14 +33,23 @@ static uint64_t lowest_epoch(const struct kernel *kernel)
     return lowest;
 }
 
+/* A file that stays is removed by the next open: no manifest names it. */
+void kernel__remove_run(struct kernel *kernel, uint64_t number)
+{
+    ASSERT(number > 0);
+    ASSERT(number < kernel->manifest.run_next);
+    char name[KERNEL_NAME_BYTES];
+    disk_name(RUN_PREFIX, number, name);
+    (void)kernel->disk.io.remove(kernel->disk.io.ctx, name);
+    disk_name(VALUES_PREFIX, number, name);
+    (void)kernel->disk.io.remove(kernel->disk.io.ctx, name);
+}
+
 void kernel__remove_doomed(struct kernel *kernel)
 {
     ASSERT(kernel->doomed_count <= kernel->options.runs_max);
     while (kernel->doomed_count > 0) {
-        char name[KERNEL_NAME_BYTES];
-        disk_name(RUN_PREFIX, kernel->doomed[--kernel->doomed_count], name);
-        /* A file that stays is removed by the next open: no manifest names it. */
-        (void)kernel->disk.io.remove(kernel->disk.io.ctx, name);
+        kernel__remove_run(kernel, kernel->doomed[--kernel->doomed_count]);
     }
     ASSERT(kernel->doomed_count == 0);
 }

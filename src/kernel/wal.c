@@ -1,6 +1,9 @@
 #include "kernel/wal.h"
 
 #define MAGIC 0x316C774Bu /* "Kwl1" */
+#define FILL_BYTES (64u << 10)
+#define FILLED_BYTES_MAX (16u << 20) /* of a segment: a rotation may wait for it */
+#define FILL_SYNC_BYTES (512u << 10)
 
 void wal_init(struct wal *wal, struct disk *disk, void *memory, uint64_t buffer_bytes,
               uint64_t segment_bytes)
@@ -12,18 +15,35 @@ void wal_init(struct wal *wal, struct disk *disk, void *memory, uint64_t buffer_
     wal->buffers[1] = wal->buffers[0] + buffer_bytes;
 }
 
+static enum err fill(struct disk *disk, kernel_file file, const char *name, uint64_t bytes)
+{
+    static const uint8_t zeros[FILL_BYTES];
+    ASSERT(bytes > 0);
+    ASSERT(name[0] != '\0');
+    for (uint64_t at = 0; at < bytes; at += FILL_BYTES) {
+        TRY(disk_write(disk, file, name, at, zeros,
+                       bytes - at < FILL_BYTES ? bytes - at : FILL_BYTES));
+        if (at % FILL_SYNC_BYTES == 0) { /* not all at once: others sync the log meanwhile */
+            TRY(disk_sync(disk, file, name));
+        }
+    }
+    return ERR_OK;
+}
+
 enum err wal_create_segment(struct disk *disk, uint64_t number, uint64_t segment_bytes,
-                            kernel_file *ret_file)
+                            bool is_filled, kernel_file *ret_file)
 {
     ASSERT(number > 0);
     ASSERT(segment_bytes % WAL_ALIGN == 0 || segment_bytes > WAL_ALIGN);
     char name[KERNEL_NAME_BYTES];
     disk_name(WAL_PREFIX, number, name);
+    uint64_t filled = segment_bytes < FILLED_BYTES_MAX ? segment_bytes : FILLED_BYTES_MAX;
     kernel_file file = 0;
     if (disk->io.open(disk->io.ctx, name, true, &file) != ERR_OK) {
         return disk_fault(disk, KERNEL_FAULT_IO, name, 0);
     }
     if (disk->io.reserve(disk->io.ctx, file, segment_bytes) != ERR_OK ||
+        (is_filled && fill(disk, file, name, filled) != ERR_OK) ||
         disk->io.sync(disk->io.ctx, file) != ERR_OK ||
         disk->io.sync_folder(disk->io.ctx) != ERR_OK) {
         disk->io.close(disk->io.ctx, file);
@@ -58,7 +78,7 @@ enum err wal_start_segment(struct wal *wal, uint64_t number)
         ASSERT(number == wal->segment + 1);
         wal->has_next = false;
     } else {
-        TRY(wal_create_segment(wal->disk, number, wal->segment_bytes, &file));
+        TRY(wal_create_segment(wal->disk, number, wal->segment_bytes, false, &file));
     }
     wal_close(wal);
     wal->file = file;

@@ -56,9 +56,11 @@ struct wal {
 void wal_init(struct wal *wal, struct disk *disk, void *memory, uint64_t buffer_bytes,
               uint64_t segment_bytes);
 
-/* Creates the empty file of segment `number`, there to stay. Touches nothing of a wal. */
+/* Creates the empty file of segment `number`, there to stay. `is_filled`: in part, with zeros, so
+ * that a group is written where something was written before, and a sync of it waits for no
+ * metadata of the file system. Touches nothing of a wal. */
 MUST_USE enum err wal_create_segment(struct disk *disk, uint64_t number, uint64_t segment_bytes,
-                                     kernel_file *ret_file);
+                                     bool is_filled, kernel_file *ret_file);
 
 /* Makes the file of segment `spare`, which no manifest needs, that of segment `number`. What is in
  * it is of another place, so no group of it is sound; and a write to it changes no metadata of the

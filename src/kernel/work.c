@@ -34,6 +34,13 @@ bool kernel_work_is_owed(const struct kernel *kernel)
            (is_owed(kernel, false, kernel->compact_debt) && kernel__compact_wanted(kernel));
 }
 
+uint64_t kernel_work_debt(const struct kernel *kernel)
+{
+    ASSERT(kernel != NULL);
+    ASSERT(kernel->active != NULL);
+    return kernel->flush_debt > kernel->compact_debt ? kernel->flush_debt : kernel->compact_debt;
+}
+
 /* Takes a step of `job`, whose turn it is, out of `debt`. */
 static bool take_step(struct kernel *kernel, struct job *job, uint64_t bytes_max, uint64_t *debt,
                       struct kernel_work_job *work)
@@ -105,7 +112,7 @@ static enum err make_segment(struct kernel *kernel, uint64_t number, kernel_file
     ASSERT(kernel->is_working);
     ASSERT(wal->is_creating);
     if (wal->spare == 0) {
-        return wal_create_segment(&kernel->disk, number, wal->segment_bytes, ret_file);
+        return wal_create_segment(&kernel->disk, number, wal->segment_bytes, true, ret_file);
     }
     uint64_t spare = wal->spare;
     wal->spare = 0;
@@ -117,14 +124,12 @@ void kernel_work_run(struct kernel_work_job *job)
     struct kernel *kernel = job->kernel;
     ASSERT(kernel != NULL);
     ASSERT(kernel->is_working);
-    char name[KERNEL_NAME_BYTES];
     switch ((enum work_kind)job->kind) {
     case WORK_SEGMENT:
         job->result = make_segment(kernel, job->number, &job->file);
         break;
     case WORK_REMOVE:
-        disk_name(RUN_PREFIX, job->number, name);
-        (void)kernel->disk.io.remove(kernel->disk.io.ctx, name); /* else the next open does it */
+        kernel__remove_run(kernel, job->number);
         break;
     case WORK_MERGE:
         job->result = kernel__job_run(kernel, job_of(kernel, job), &job->bytes, &job->is_done);

@@ -116,15 +116,34 @@ void lake__ahead_close(struct lake_ahead *ahead);
 /* Any thread; a job is added once. */
 void lake__ahead_add(struct lake_ahead *ahead, struct lake_ahead_job *job);
 
-/* ---- writing (write_sql.c, write_order.c) ---- */
+/* ---- writing (write_sql.c, write_order.c, write_options.c) ---- */
+
+#define LAKE_WRITE_PART "__moat_part" /* a column that numbers the files of a partition */
 
 struct lake_write;
+struct iceberg_field;
 bool lake__write_is_partitioned(const struct lake_write *write);
 /* Appends the column of row r that has the id. */
 void lake__write_source(const struct lake_write *write, int32_t id, struct buf *out);
 /* Appends what a transform makes of it: values that are equal and follow each other as those do. */
 void lake__write_transform(const struct iceberg_transform *transform,
                            const struct iceberg_type *type, const char *source, struct buf *out);
+/* Whether rows come partition by partition: then LAKE_WRITE_PART ends files. */
+bool lake__write_is_clustered(const struct lake_write *write);
+/* How many rows make a file of the size that the table wants, about. */
+uint64_t lake__write_file_rows(const struct lake_write *write);
+/* Appends "name: id", with those inside of it. */
+void lake__write_field_id(struct slice name, const struct iceberg_field *field, struct buf *out);
+/* Appends the options of COPY, in parentheses. */
+void lake__write_options(const struct lake_write *write, struct buf *out);
+/* A bound of a field out of the text of it; `ret_bound` stays as it is where it is none. */
+struct iceberg_metrics_want;
+MUST_USE enum err lake__write_bound(const struct iceberg_field *field,
+                                    struct iceberg_metrics_want want, struct slice text,
+                                    bool is_upper, struct arena *arena, struct slice *ret_bound,
+                                    struct errinfo *info);
+/* Appends the columns that print_curve reads; nothing without a curve. */
+void lake__write_ranks(const struct lake_write *write, struct buf *out);
 /* Around the rows: sorts them as the table has it, or appends nothing. */
 void lake__write_order_before(const struct lake_write *write, struct buf *out);
 void lake__write_order_after(const struct lake_write *write, struct buf *out);

@@ -100,6 +100,12 @@ enum err lake_rows_add(struct lake_rows *rows, const struct ArrowArray *batch, s
     return ERR_OK;
 }
 
+enum err lake_rows_touch(struct lake_rows *rows, struct slice path, struct errinfo *info)
+{
+    size_t number;
+    return find_file(rows, path, &number, info);
+}
+
 uint64_t lake_rows_added(const struct lake_rows *rows)
 {
     return rows->added;

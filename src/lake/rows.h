@@ -13,6 +13,8 @@ DEFINE_CLEANUP(struct lake_rows, lake_rows_cleanup, lake_rows_close)
 /* A batch whose first two columns are _file and _pos. A row that comes twice counts once. */
 MUST_USE enum err lake_rows_add(struct lake_rows *rows, const struct ArrowArray *batch,
                                 struct errinfo *info);
+/* A file none of whose rows were added, so that lake_rows_add_deleted looks at it. */
+MUST_USE enum err lake_rows_touch(struct lake_rows *rows, struct slice path, struct errinfo *info);
 /* How many were added, also those that came before. */
 uint64_t lake_rows_added(const struct lake_rows *rows);
 /* How many there are. */

@@ -14,7 +14,11 @@ struct lake_write {
     struct slice name; /* of the table, for messages */
     /* v3: behind the kept columns come _row_id and _last_updated_sequence_number. */
     bool keeps_lineage;
+    const struct iceberg_sort_order *order; /* NULL: the table's; it has an id of none of them */
+    const int32_t *curve_ids;               /* instead: columns of a z-order curve */
+    size_t curve_count;                     /* at most LAKE_WRITE_CURVE_MAX */
 };
+#define LAKE_WRITE_CURVE_MAX 8u
 
 /* ERR_UNSUPPORTED names what of the table cannot be written: a type, a property, a transform. */
 MUST_USE enum err lake_write_check(const struct lake_write *write, struct errinfo *info);
@@ -39,8 +43,9 @@ const struct iceberg_sort_order *lake_write_order(const struct lake_write *write
 
 /* A file that the engine has written. */
 struct lake_written {
-    size_t sink;              /* its number */
-    struct iceberg_file file; /* all but the path */
+    size_t sink;                     /* its number */
+    struct iceberg_file file;        /* all but the path */
+    struct iceberg_metrics *metrics; /* the file's own */
 };
 
 /* Appends what a batch of the COPY's result says, in `arena`; files without rows are left out.
@@ -52,5 +57,14 @@ struct lake_written_list {
 MUST_USE enum err lake_write_read(const struct lake_write *write, const struct ArrowSchema *schema,
                                   const struct ArrowArray *batch, struct arena *arena,
                                   struct lake_written_list *list, struct errinfo *info);
+/* Of columns with NaN the engine tells neither how many nor bounds of the others: reads these columns
+ * of the files once more, which have their paths by now. A file that cannot be read stays without.
+ * ERR_NOMEM, ERR_CANCELLED, ERR_TIMEOUT. */
+struct engine;
+struct identity;
+MUST_USE enum err lake_write_count_nans(const struct lake_write *write, struct engine *engine,
+                                        const struct identity *who, const struct iceberg_io *io,
+                                        struct lake_written_list *list, struct arena *arena,
+                                        struct errinfo *info);
 /* When all files of a statement are known: which say that they are sorted. */
 void lake_write_note_order(const struct lake_write *write, struct lake_written_list *list);

@@ -24,6 +24,7 @@ const struct iceberg_sort_order *lake_write_order(const struct lake_write *write
         const struct iceberg_sort_order *order = &metadata->sort_orders[i];
         found = order->id == metadata->default_sort_order_id ? order : found;
     }
+    found = write->order != NULL ? write->order : found;
     bool is_none = found == NULL || found->field_count == 0;
     for (size_t i = 0; !is_none && i < found->field_count; i++) {
         is_none = !can_sort(write, &found->fields[i]);
@@ -48,29 +49,97 @@ static void print_key(const struct lake_write *write, const struct iceberg_sort_
     out->failed = out->failed || buf_failed(&source);
 }
 
+/* By partition, so that each has its rows in a row: an order asks for it, or the table
+ * (write.distribution-mode). */
+bool lake__write_is_clustered(const struct lake_write *write)
+{
+    struct slice mode = iceberg_metadata_property(write->metadata, "write.distribution-mode");
+    bool is_asked = slice_equal_fold(mode, SLICE("hash")) || slice_equal_fold(mode, SLICE("range"));
+    return lake__write_is_partitioned(write) &&
+           (is_asked || write->curve_count > 0 || lake_write_order(write) != NULL);
+}
+
+static bool is_sorted(const struct lake_write *write)
+{
+    return write->curve_count > 0 || lake_write_order(write) != NULL ||
+           lake__write_is_clustered(write);
+}
+
+/* ---- a space-filling curve ---- */
+
+static unsigned curve_bits(const struct lake_write *write)
+{
+    size_t bits = 64 / write->curve_count;
+    return bits < 16 ? (unsigned)bits : 16;
+}
+
+/* Where a row is among all by each column, so that columns of whatever type and distribution count
+ * the same. */
+void lake__write_ranks(const struct lake_write *write, struct buf *out)
+{
+    for (size_t i = 0; i < write->curve_count; i++) {
+        buf_append_str(out, ", CAST(percent_rank() OVER (ORDER BY ");
+        lake__write_source(write, write->curve_ids[i], out);
+        buf_printf(out, " NULLS FIRST) * %u AS UBIGINT) AS __moat_z%zu",
+                   (1u << curve_bits(write)) - 1, i);
+    }
+}
+
+/* Z-order: the ranks' bits in turns, the highest first. */
+static void print_curve(const struct lake_write *write, struct buf *out)
+{
+    size_t count = write->curve_count;
+    for (unsigned bit = 0; bit < curve_bits(write); bit++) {
+        for (size_t i = 0; i < count; i++) {
+            buf_printf(out, "%s(((__moat_z%zu >> %u) & 1) << %zu)", bit + i == 0 ? "" : " | ", i,
+                       bit, bit * count + (count - 1 - i));
+        }
+    }
+}
+
+/* ---- around the rows ---- */
+
 void lake__write_order_before(const struct lake_write *write, struct buf *out)
 {
-    if (lake_write_order(write) != NULL) {
-        buf_append_str(out, "SELECT * EXCLUDE (__moat_n) FROM (SELECT *, row_number() OVER () AS "
-                            "__moat_n FROM (");
+    if (!is_sorted(write)) {
+        return;
     }
+    buf_append_str(out, "SELECT * EXCLUDE (__moat_n");
+    for (size_t i = 0; i < write->curve_count; i++) {
+        buf_printf(out, ", __moat_z%zu", i);
+    }
+    buf_append_char(out, ')');
+    if (lake__write_is_clustered(write)) {
+        /* A file ends after so many rows, wherever in its partition that is. */
+        buf_printf(out, ", (__moat_n - 1) // %llu AS " LAKE_WRITE_PART,
+                   (unsigned long long)lake__write_file_rows(write));
+    }
+    buf_append_str(out, " FROM (SELECT *, row_number() OVER () AS __moat_n FROM (");
+    buf_append_str(out, write->curve_count > 0 ? "SELECT * FROM (" : "");
 }
 
 void lake__write_order_after(const struct lake_write *write, struct buf *out)
 {
-    const struct iceberg_sort_order *order = lake_write_order(write);
-    if (order == NULL) {
+    const char *comma = "";
+    if (!is_sorted(write)) {
         return;
     }
-    buf_append_str(out, " ORDER BY ");
+    buf_append_str(out, write->curve_count > 0 ? ") ORDER BY " : " ORDER BY ");
     for (size_t i = 0; i < write->spec->field_count; i++) {
         if (write->spec->fields[i].transform.kind != TRANSFORM_VOID) {
-            buf_printf(out, "__moat_p%zu, ", i);
+            buf_printf(out, "%s__moat_p%zu", comma, i);
+            comma = ", ";
         }
     }
-    for (size_t i = 0; i < order->field_count; i++) {
-        buf_append_str(out, i == 0 ? "" : ", ");
+    const struct iceberg_sort_order *order = lake_write_order(write);
+    for (size_t i = 0; write->curve_count == 0 && order != NULL && i < order->field_count; i++) {
+        buf_append_str(out, comma);
         print_key(write, &order->fields[i], out);
+        comma = ", ";
+    }
+    if (write->curve_count > 0) {
+        buf_append_str(out, comma);
+        print_curve(write, out);
     }
     buf_append_str(out, ")) WHERE __moat_n > 0");
 }
@@ -78,7 +147,8 @@ void lake__write_order_after(const struct lake_write *write, struct buf *out)
 void lake_write_note_order(const struct lake_write *write, struct lake_written_list *list)
 {
     const struct iceberg_sort_order *order = lake_write_order(write);
-    bool is_certain = order != NULL && !lake__write_is_partitioned(write);
+    bool is_certain = order != NULL && write->order == NULL && write->curve_count == 0 &&
+                      !lake__write_is_partitioned(write);
     for (size_t i = 0; is_certain && i < order->field_count; i++) {
         const struct iceberg_field *column =
             iceberg_schema_find_id(write->schema, order->fields[i].source_ids[0], NULL);

@@ -237,19 +237,19 @@ static enum err read_statistics(struct reader *r, const struct map_cell *texts,
     return ERR_OK;
 }
 
-static enum err set_bound(struct reader *r, const struct iceberg_field *field,
-                          struct iceberg_metrics_want want, struct slice text, bool is_upper,
-                          struct slice *ret_bound)
+enum err lake__write_bound(const struct iceberg_field *field, struct iceberg_metrics_want want,
+                           struct slice text, bool is_upper, struct arena *arena,
+                           struct slice *ret_bound, struct errinfo *info)
 {
     struct iceberg_value value;
-    if (text.ptr == NULL || !parse_value(&field->type, text, r->arena, &value)) {
+    if (text.ptr == NULL || !parse_value(&field->type, text, arena, &value)) {
         return ERR_OK;
     }
     if (value.real != value.real) { /* NaN is no bound */
         return ERR_OK;
     }
     widen_zero(&value, is_upper);
-    return iceberg_metrics_bound(&value, want, is_upper, r->arena, ret_bound, r->info);
+    return iceberg_metrics_bound(&value, want, is_upper, arena, ret_bound, info);
 }
 
 static enum err read_column(struct reader *r, const struct map_cell *columns, int64_t at,
@@ -295,8 +295,8 @@ static enum err read_column(struct reader *r, const struct map_cell *columns, in
     if (found.has_nan) { /* the engine's order puts NaN above all */
         return ERR_OK;
     }
-    TRY(set_bound(r, field, want, found.lower, false, &metrics->lower));
-    return set_bound(r, field, want, found.upper, true, &metrics->upper);
+    TRY(lake__write_bound(field, want, found.lower, false, r->arena, &metrics->lower, r->info));
+    return lake__write_bound(field, want, found.upper, true, r->arena, &metrics->upper, r->info);
 }
 
 static int compare_metrics(const void *a, const void *b)
@@ -307,8 +307,9 @@ static int compare_metrics(const void *a, const void *b)
 }
 
 static enum err read_columns(struct reader *r, const struct ArrowSchema *schema,
-                             const struct ArrowArray *array, int64_t row, struct iceberg_file *file)
+                             const struct ArrowArray *array, int64_t row, struct lake_written *out)
 {
+    struct iceberg_file *file = &out->file;
     struct map_cell columns;
     size_t count = 0;
     TRY(open_map(r, schema, array, row, &columns));
@@ -323,7 +324,7 @@ static enum err read_columns(struct reader *r, const struct ArrowSchema *schema,
         count += is_kept ? 1 : 0;
     }
     qsort(metrics, count, sizeof(*metrics), compare_metrics);
-    file->metrics = metrics;
+    file->metrics = out->metrics = metrics;
     file->metrics_count = count;
     return ERR_OK;
 }
@@ -399,6 +400,9 @@ static enum err read_partition(struct reader *r, const struct ArrowSchema *schem
         size_t index;
         TRY(map_key(r, &keys, i, &key));
         TRY(map_text(r, &keys, i, &text));
+        if (slice_equal(key, SLICE(LAKE_WRITE_PART))) {
+            continue; /* which of its files this is */
+        }
         if (!key_number(key, spec->field_count, &index)) {
             return odd_result(r->info);
         }
@@ -455,7 +459,7 @@ static enum err read_file(struct reader *r, const struct ArrowSchema *schema,
     TRY(read_number(r, schema->children[RESULT_BYTES], batch->children[RESULT_BYTES], at,
                     &file->size_bytes));
     TRY(read_columns(r, schema->children[RESULT_STATISTICS], batch->children[RESULT_STATISTICS], at,
-                     file));
+                     out));
     return read_partition(r, schema->children[RESULT_KEYS], batch->children[RESULT_KEYS], at, file);
 }
 

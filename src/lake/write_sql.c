@@ -4,11 +4,6 @@
 #include "lake/lake_int.h"
 #include "sql/scan.h"
 
-#define FILE_BYTES_DEFAULT (512ull * 1024 * 1024) /* write.target-file-size-bytes */
-#define FILE_BYTES_MIN (64ull * 1024)
-#define FILE_BYTES_MAX (64ull * 1024 * 1024 * 1024)
-#define GROUP_ROWS_MIN 2048
-
 bool lake_write_keeps(const struct iceberg_field *field)
 {
     return field->type.id != ICEBERG_UNKNOWN;
@@ -119,7 +114,7 @@ enum err lake_write_check(const struct lake_write *write, struct errinfo *info)
 
 static void print_field_ids(const struct iceberg_type *type, struct buf *out);
 
-static void print_field_id(struct slice name, const struct iceberg_field *field, struct buf *out)
+void lake__write_field_id(struct slice name, const struct iceberg_field *field, struct buf *out)
 {
     sql_quote_string(out, name);
     if (field->type.field_count == 0) {
@@ -139,7 +134,7 @@ static void print_field_ids(const struct iceberg_type *type, struct buf *out)
                             : type->id == ICEBERG_MAP ? slice_of(map_names[i])
                                                       : type->fields[i].name;
         buf_append_str(out, i == 0 ? "" : ", ");
-        print_field_id(name, &type->fields[i], out);
+        lake__write_field_id(name, &type->fields[i], out);
     }
 }
 
@@ -362,87 +357,16 @@ static void print_partitions(const struct lake_write *write, struct buf *out)
 
 /* ---- the statement ---- */
 
-static const char *codec_of(const struct iceberg_metadata *metadata)
-{
-    static const struct {
-        const char *written;
-        const char *own;
-    } codecs[] = {{"zstd", "zstd"},         {"gzip", "gzip"},
-                  {"snappy", "snappy"},     {"lz4", "lz4_raw"},
-                  {"lz4_raw", "lz4_raw"},   {"brotli", "brotli"},
-                  {"none", "uncompressed"}, {"uncompressed", "uncompressed"}};
-    struct slice name = iceberg_metadata_property(metadata, "write.parquet.compression-codec");
-    for (size_t i = 0; i < ARRAY_COUNT(codecs); i++) {
-        if (slice_equal_fold(name, slice_of(codecs[i].written))) {
-            return codecs[i].own;
-        }
-    }
-    return "zstd";
-}
-
-static uint64_t number_or(const struct iceberg_metadata *metadata, const char *property,
-                          uint64_t least, uint64_t most, uint64_t otherwise)
-{
-    uint64_t value;
-    if (!slice_to_u64(iceberg_metadata_property(metadata, property), &value)) {
-        return otherwise;
-    }
-    return value < least ? least : value > most ? most : value;
-}
-
-static void print_options(const struct lake_write *write, struct buf *out)
-{
-    bool is_first = true;
-    buf_printf(out,
-               " (FORMAT parquet, COMPRESSION %s, RETURN_STATS true, FILENAME_PATTERN 'f{i}', "
-               "FIELD_IDS {",
-               codec_of(write->metadata));
-    for (size_t i = 0; i < write->schema->root.field_count; i++) {
-        const struct iceberg_field *field = &write->schema->root.fields[i];
-        if (lake_write_keeps(field)) {
-            buf_append_str(out, is_first ? "" : ", ");
-            print_field_id(field->name, field, out);
-            is_first = false;
-        }
-    }
-    /* The specification's ids of metadata columns. */
-    buf_append_str(out, write->keeps_lineage ? ", _row_id: 2147483540, "
-                                               "_last_updated_sequence_number: 2147483539"
-                                             : "");
-    buf_append_char(out, '}');
-    struct slice rows = iceberg_metadata_property(write->metadata, "write.parquet.row-group-limit");
-    if (rows.len > 0) {
-        buf_printf(out, ", ROW_GROUP_SIZE %llu",
-                   (unsigned long long)number_or(write->metadata, "write.parquet.row-group-limit",
-                                                 GROUP_ROWS_MIN, 100000000, 122880));
-    }
-    if (!lake__write_is_partitioned(write)) {
-        buf_printf(out, ", WRITE_EMPTY_FILE false, FILE_SIZE_BYTES %llu",
-                   (unsigned long long)number_or(write->metadata, "write.target-file-size-bytes",
-                                                 FILE_BYTES_MIN, FILE_BYTES_MAX,
-                                                 FILE_BYTES_DEFAULT));
-    } else {
-        const char *comma = "";
-        buf_append_str(out, ", HIVE_FILE_PATTERN false, PARTITION_BY (");
-        for (size_t i = 0; i < write->spec->field_count; i++) {
-            if (write->spec->fields[i].transform.kind != TRANSFORM_VOID) {
-                buf_printf(out, "%s__moat_p%zu", comma, i);
-                comma = ", ";
-            }
-        }
-        buf_append_char(out, ')');
-    }
-    buf_append_char(out, ')');
-}
-
 enum err lake_write_sql(const struct lake_write *write, struct slice rows, struct slice folder,
                         struct buf *out, struct errinfo *info)
 {
     buf_append_str(out, "COPY (");
-    if (lake__write_is_partitioned(write) || lake_write_order(write) != NULL) {
+    if (lake__write_is_partitioned(write) || write->curve_count > 0 ||
+        lake_write_order(write) != NULL) {
         lake__write_order_before(write, out);
         buf_append_str(out, "SELECT r.*");
         print_partitions(write, out);
+        lake__write_ranks(write, out);
         buf_append_str(out, " FROM (");
         buf_append_slice(out, rows);
         buf_append_str(out, ") AS r");
@@ -452,6 +376,6 @@ enum err lake_write_sql(const struct lake_write *write, struct slice rows, struc
     }
     buf_append_str(out, ") TO ");
     sql_quote_string(out, folder);
-    print_options(write, out);
+    lake__write_options(write, out);
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }

@@ -13,6 +13,8 @@
 #define RETRIES_MAX 1000
 #define WAIT_MS_FIRST 20
 #define WAIT_MS_MAX 2000
+#define LOOKS_MAX 6 /* for a commit whose outcome was not told: over 3 s */
+#define LOOK_MS_FIRST 100
 
 enum err ddl_target(struct query *query, const struct sql_name *name,
                     const struct attached **ret_attached, struct errinfo *info)
@@ -110,6 +112,7 @@ enum err ddl_open(struct query *query, const struct sql_name *name, struct ddl *
 
 void ddl_close(struct ddl *ddl)
 {
+    catalog_iceberg_return(&ddl->catalog);
     arena_free(TAKE(ddl->loaded));
 }
 
@@ -138,6 +141,28 @@ static enum err wait_before(const struct ddl *ddl, int retry, struct errinfo *in
     struct timespec span = {ms / 1000, ms % 1000 * 1000000};
     (void)nanosleep(&span, NULL);
     return query_check_cancelled(ddl->query, info);
+}
+
+/* The catalog is given some time to answer again, and to be done with what it was asked. What was
+ * said of the failure stays said otherwise. */
+static bool was_committed(struct ddl *ddl, struct slice updates, struct arena *arena)
+{
+    struct errinfo ignored;
+    for (int look = 0; look < LOOKS_MAX; look++) {
+        int64_t ms = (int64_t)LOOK_MS_FIRST << look;
+        struct timespec span = {ms / 1000, ms % 1000 * 1000000};
+        if (ddl_reload(ddl, &ignored) == ERR_OK &&
+            iceberg_update_is_done(ddl->metadata, updates, arena)) {
+            return true;
+        }
+        if (look + 1 < LOOKS_MAX) {
+            (void)nanosleep(&span, NULL);
+        }
+        if (query_check_cancelled(ddl->query, &ignored) != ERR_OK) {
+            return false;
+        }
+    }
+    return false;
 }
 
 static enum err unknown(const struct ddl *ddl, struct errinfo *info)
@@ -196,7 +221,12 @@ static enum err attempt(struct ddl *ddl, const struct ddl_change *change, bool *
     enum err err = catalog_iceberg_commit(&ddl->catalog, ddl->query->session->who, &commit, arena,
                                           &location, &ddl->is_unknown, info);
     if (err != ERR_OK && ddl->is_unknown) {
-        return unknown(ddl, info);
+        if (!was_committed(ddl, updates, arena)) {
+            return unknown(ddl, info);
+        }
+        ddl->is_unknown = false;
+        location = ddl->location;
+        err = ERR_OK;
     }
     if (err != ERR_OK) {
         if (change->undo != NULL) {

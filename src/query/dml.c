@@ -404,6 +404,18 @@ static enum err run_plan(struct dml *dml, struct plan *plan, struct errinfo *inf
     return copy_rows(dml, query->access, plan, info);
 }
 
+static enum err count_nans(struct dml *dml, struct errinfo *info)
+{
+    const struct session *session = dml->query->session;
+    struct errinfo own;
+    enum err err = lake_write_count_nans(&dml->write, session->warehouse->engine, session->who,
+                                         &dml->io, &dml->written, dml->query->arena, &own);
+    if (err != ERR_OK && info != NULL) {
+        *info = own;
+    }
+    return err;
+}
+
 /* The files that have rows stay; an empty one is none. */
 static enum err finish_files(struct dml *dml, struct errinfo *info)
 {
@@ -413,17 +425,19 @@ static enum err finish_files(struct dml *dml, struct errinfo *info)
     }
     lake_write_note_order(&dml->write, &dml->written);
     for (size_t i = 0; i < dml->written.count; i++) {
-        const struct lake_written *written = &dml->written.files[i];
+        struct lake_written *written = &dml->written.files[i];
         struct dml_file *file = written->sink < dml->file_count ? dml->files[written->sink] : NULL;
         if (file == NULL || !file->is_whole) {
             return errinfo_set(info, ERR_INTERNAL, NULL,
                                "the engine says that it wrote a file which it did not");
         }
         file->has_rows = true;
-        struct iceberg_file *added = &dml->added[dml->added_count++];
-        *added = written->file;
-        added->path = file->location;
-        dml->rows += (uint64_t)added->record_count;
+        written->file.path = file->location;
+        dml->rows += (uint64_t)written->file.record_count;
+    }
+    TRY(count_nans(dml, info));
+    for (size_t i = 0; i < dml->written.count; i++) {
+        dml->added[dml->added_count++] = dml->written.files[i].file;
     }
     return ERR_OK;
 }

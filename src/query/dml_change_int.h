@@ -84,6 +84,20 @@ MUST_USE enum err dml_values_print(const struct dml_values *values, size_t index
 MUST_USE enum err dml_remove_whole(struct dml *dml, const struct statement *statement,
                                    bool *ret_is_done, struct errinfo *info);
 
+/* ---- dml_remove.c ---- */
+
+/* The deletes by position of the plan's files that `rows` touches, as new delete files: a file
+ * each, or their vectors. */
+MUST_USE enum err dml_write_deletes_anew(struct dml *dml, struct lake_rows *rows,
+                                         const struct iceberg_scan_plan *plan,
+                                         struct errinfo *info);
+
+/* ---- dml_condition.c: files ---- */
+
+/* What chooses the files that may have rows of a condition; NULL: it is not understood. Points in
+ * time are in UTC. */
+const struct iceberg_expression *dml_file_filter(const struct dml *dml, struct slice where);
+
 /* ---- dml_partial.c ---- */
 
 /* What the person sees of field `index` of the table; NULL: nothing. */

@@ -20,6 +20,7 @@ struct attempt {
     struct dml *dml;
     const char *operation;
     bool removes_all;
+    struct slice wap_id; /* empty: it is published at once */
     int64_t snapshot_id;
     const struct iceberg_metadata *metadata; /* what it is made against */
     struct iceberg_snapshot_written written;
@@ -92,6 +93,7 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         {SLICE("moat.query-id"), slice_of(dml->query->id)},
         {SLICE("engine-name"), SLICE("moat")},
         {SLICE("engine-version"), SLICE(MOAT_VERSION)},
+        {SLICE(ICEBERG_WAP_ID), a->wap_id},
     };
     struct iceberg_snapshot_change change = {
         .io = &dml->io,
@@ -108,8 +110,9 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         .replaced = dml->replaced,
         .replaced_count = dml->replaced_count,
         .removes_all = a->removes_all,
+        .is_staged = a->wap_id.len > 0,
         .summary = summary,
-        .summary_count = ARRAY_COUNT(summary),
+        .summary_count = ARRAY_COUNT(summary) - (a->wap_id.len == 0),
     };
     TRY(iceberg_snapshot_write(&change, arena, &a->written, info));
     a->requirements = a->written.requirements;
@@ -282,6 +285,40 @@ static enum err check_still_right(const struct attempt *a, struct errinfo *info)
     return is_right ? ERR_OK : ERR_BUSY;
 }
 
+/* ---- write, audit, publish ---- */
+
+/* Of main alone: a branch is no less a stage. Two under one name could not be told apart. */
+static enum err find_stage(struct attempt *a, struct errinfo *info)
+{
+    const struct dml *dml = a->dml;
+    const char *id = config_text(dml->query->session->config, CONFIG_LAKE_WAP_ID);
+    bool is_staged = id[0] != '\0' && dml->branch.len == 0 && dml->creation.len == 0 &&
+                     slice_equal_fold(iceberg_metadata_property(a->metadata, "write.wap.enabled"),
+                                      SLICE("true"));
+    a->wap_id = is_staged ? slice_of(id) : (struct slice){"", 0};
+    if (is_staged && iceberg_metadata_find_wap(a->metadata, a->wap_id, 0) != NULL) {
+        (void)errinfo_set(info, ERR_EXISTS, "42710",
+                          "something is staged as \"%s\" in table \"%.*s\" already", id,
+                          SLICE_ARGS(dml->name));
+        errinfo_hint(info, "SET lake.wap_id to another name, or CALL moat.publish_changes first "
+                           "and then SET it.");
+        return ERR_EXISTS;
+    }
+    return ERR_OK;
+}
+
+static void tell_stage(const struct attempt *a)
+{
+    struct query *query = a->dml->query;
+    if (a->wap_id.len > 0) {
+        (void)snprintf(query->notice, sizeof(query->notice),
+                       "staged as snapshot %lld: CALL moat.publish_changes('%.*s', '%.*s') makes "
+                       "it true",
+                       (long long)a->snapshot_id, SLICE_ARGS(a->dml->audit.name),
+                       SLICE_ARGS(a->wap_id));
+    }
+}
+
 static void note_audit(struct attempt *a)
 {
     struct dml *dml = a->dml;
@@ -325,9 +362,11 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
         int64_t now_ms = clock_wall_us() / 1000;
         a.now_ms = now_ms > a.metadata->last_updated_ms ? now_ms : a.metadata->last_updated_ms;
         TRY(query_check_cancelled(dml->query, info));
+        TRY(find_stage(&a, info));
         enum err err = attempt_once(&a, info);
         if (err == ERR_OK) {
             note_audit(&a);
+            tell_stage(&a);
             return ERR_OK;
         }
         if (!may_try_again(err, dml, info) || retry >= retries) {

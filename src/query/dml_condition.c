@@ -11,7 +11,8 @@ struct reader {
     struct arena *arena;
     struct scanner scanner;
     struct token token;
-    bool is_odd; /* something was not understood */
+    bool is_odd;   /* something was not understood */
+    bool is_loose; /* it chooses files, not rows: constants need not compare as in the engine */
 };
 
 static void next(struct reader *r)
@@ -67,6 +68,12 @@ static const struct iceberg_field *read_column(struct reader *r)
     return NULL;
 }
 
+static bool is_constant(const struct token *token)
+{
+    return token->kind == TOKEN_NUMBER || token->kind == TOKEN_STRING || token_is(token, "true") ||
+           token_is(token, "false");
+}
+
 /* Constants whose comparison with the column is the same to the engine and to Iceberg: no floats,
  * no zones, nothing that would be cast on the column's side. */
 static bool takes(enum iceberg_type_id type, const struct token *token, bool is_date)
@@ -108,10 +115,13 @@ static void read_constant(struct reader *r, const struct iceberg_type *type,
                           struct iceberg_value *ret_value)
 {
     bool is_date = type->id == ICEBERG_DATE && accept(r, "date");
+    if (r->is_loose && (type->id == ICEBERG_TIMESTAMP || type->id == ICEBERG_TIMESTAMPTZ)) {
+        (void)(accept(r, "timestamp") || accept(r, "timestamptz"));
+    }
     bool is_negative = accept_operator(r, "-");
     struct slice text = r->token.text;
-    if (r->is_odd || !takes(type->id, &r->token, is_date) ||
-        (is_negative && r->token.kind != TOKEN_NUMBER) ||
+    bool is_taken = r->is_loose ? is_constant(&r->token) : takes(type->id, &r->token, is_date);
+    if (r->is_odd || !is_taken || (is_negative && r->token.kind != TOKEN_NUMBER) ||
         (r->token.kind == TOKEN_STRING &&
          token_string(&r->token, r->arena, &text, NULL) != ERR_OK)) {
         r->is_odd = true;
@@ -203,17 +213,23 @@ static struct iceberg_expression *read_leaf(struct reader *r)
 }
 
 /* NULL: not understood. */
-static const struct iceberg_expression *read_condition(const struct dml *dml,
-                                                       const struct statement *statement)
+static const struct iceberg_expression *read_condition(const struct dml *dml, struct slice alias,
+                                                       struct slice where, bool is_loose)
 {
-    struct reader r = {.dml = dml, .alias = dml_alias(statement), .arena = dml->query->arena};
-    scanner_init(&r.scanner, statement->where);
+    struct reader r = {
+        .dml = dml, .alias = alias, .arena = dml->query->arena, .is_loose = is_loose};
+    scanner_init(&r.scanner, where);
     next(&r);
     struct iceberg_expression *all = read_leaf(&r);
     while (!r.is_odd && accept(&r, "and")) {
         all = both(&r, all, read_leaf(&r));
     }
     return r.is_odd || r.token.kind != TOKEN_END ? NULL : all;
+}
+
+const struct iceberg_expression *dml_file_filter(const struct dml *dml, struct slice where)
+{
+    return read_condition(dml, dml->name, where, true);
 }
 
 /* ---- the files ---- */
@@ -234,7 +250,9 @@ enum err dml_remove_whole(struct dml *dml, const struct statement *statement, bo
     struct iceberg_scan_plan plan;
     *ret_is_done = false;
     const struct iceberg_expression *filter =
-        statement->where.len == 0 ? &always : read_condition(dml, statement);
+        statement->where.len == 0
+            ? &always
+            : read_condition(dml, dml_alias(statement), statement->where, false);
     if (statement->using_list.len > 0 || filter == NULL ||
         iceberg_expression_bind(filter, dml->write.schema, arena, &bound, NULL) != ERR_OK) {
         return ERR_OK;

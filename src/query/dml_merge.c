@@ -46,6 +46,48 @@ static enum err check_clauses(const struct statement *statement, struct errinfo 
     return ERR_OK;
 }
 
+static bool is_volatile(struct slice name)
+{
+    static const char *const names[] = {"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (slice_equal_fold(name, slice_of(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ON is asked for each kind of WHEN: what answers otherwise each time would let a row be matched
+ * and not matched. */
+static enum err check_condition(const struct dml *dml, const struct statement *statement,
+                                struct errinfo *info)
+{
+    struct scanner scanner;
+    struct token token;
+    struct slice name = {"", 0}; /* before this token */
+    int kinds = has(statement, MERGE_MATCHED) + has(statement, MERGE_NOT_MATCHED) +
+                has(statement, MERGE_NOT_MATCHED_BY_SOURCE);
+    scanner_init(&scanner, statement->where);
+    do {
+        TRY(scanner_next(&scanner, &token, info));
+        if (kinds > 1 && token_is_operator(&token, "(") && is_volatile(name)) {
+            (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                              "ON of MERGE cannot call \"%.*s\", which answers otherwise each time",
+                              SLICE_ARGS(name));
+            errinfo_hint(info, "Call it in the source: USING (SELECT *, %.*s(...) AS x FROM ...).",
+                         SLICE_ARGS(name));
+            errinfo_position(info, statement_position(dml->query->statement, name));
+            return ERR_UNSUPPORTED;
+        }
+        bool is_name = token.kind == TOKEN_WORD || token.kind == TOKEN_QUOTED;
+        name = is_name ? token.text : (struct slice){"", 0};
+        if (is_name && token.kind == TOKEN_QUOTED && name.len > 2) {
+            name = (struct slice){name.ptr + 1, name.len - 2};
+        }
+    } while (token.kind != TOKEN_END);
+    return ERR_OK;
+}
+
 /* All columns without their names are those that the person sees raw, if these are all. */
 static enum err check_named(const struct merger *m, const struct statement_merge *clause)
 {
@@ -278,6 +320,7 @@ static enum err merge_rows(struct dml *dml, const struct statement *statement, s
     }
     TRY(open_values(&m));
     TRY(check_clauses(statement, info));
+    TRY(check_condition(dml, statement, info));
     if (!has(statement, MERGE_MATCHED) && !has(statement, MERGE_NOT_MATCHED) &&
         !has(statement, MERGE_NOT_MATCHED_BY_SOURCE)) {
         return errinfo_set(info, ERR_SYNTAX, NULL, "MERGE does nothing in every case");

@@ -151,8 +151,16 @@ static enum err write_vectors(struct dml *dml, const struct touched *touched, si
     return create(dml, slice_of(path), buf_slice(&bytes), info);
 }
 
-static enum err mark(struct dml *dml, struct lake_rows *rows, const struct iceberg_scan_plan *plan,
-                     const struct touched *touched, size_t count, struct errinfo *info)
+static enum err add_deleted(struct dml *dml, struct lake_rows *rows,
+                            const struct iceberg_scan_plan *plan, struct errinfo *info)
+{
+    const struct lake_source *source;
+    TRY(lake_table_source(dml->relation->lake, dml->query->arena, &source, info));
+    return lake_rows_add_deleted(rows, dml->query->session->warehouse->engine, source, plan, info);
+}
+
+static enum err write_deletes(struct dml *dml, const struct touched *touched, size_t count,
+                              struct errinfo *info)
 {
     struct arena *arena = dml->query->arena;
     dml->deletes = arena_calloc(arena, count + 1, sizeof(*dml->deletes));
@@ -162,16 +170,38 @@ static enum err mark(struct dml *dml, struct lake_rows *rows, const struct icebe
         return errinfo_nomem(info);
     }
     if (dml->metadata->format_version > 2) {
-        const struct lake_source *source;
-        TRY(lake_table_source(dml->relation->lake, arena, &source, info));
-        TRY(lake_rows_add_deleted(rows, dml->query->session->warehouse->engine, source, plan,
-                                  info));
         return write_vectors(dml, touched, count, info);
     }
     for (size_t i = 0; i < count; i++) {
         TRY(write_positions(dml, &touched[i], i, info));
     }
     return ERR_OK;
+}
+
+/* A vector is of all rows of its file that are gone. */
+static enum err mark(struct dml *dml, struct lake_rows *rows, const struct iceberg_scan_plan *plan,
+                     const struct touched *touched, size_t count, struct errinfo *info)
+{
+    TRY(dml->metadata->format_version > 2 ? add_deleted(dml, rows, plan, info) : ERR_OK);
+    return write_deletes(dml, touched, count, info);
+}
+
+enum err dml_write_deletes_anew(struct dml *dml, struct lake_rows *rows,
+                                const struct iceberg_scan_plan *plan, struct errinfo *info)
+{
+    struct lake_subset subset;
+    struct touched *touched;
+    size_t kept = 0;
+    TRY(add_deleted(dml, rows, plan, info));
+    TRY(lake_rows_subset(rows, dml->query->arena, &subset, info));
+    TRY(find_touched(dml, &subset, plan, &touched, info));
+    for (size_t i = 0; i < subset.count; i++) {
+        if (iceberg_positions_count(touched[i].dead) >
+            0) { /* its delete files may tell of others */
+            touched[kept++] = touched[i];
+        }
+    }
+    return kept == 0 ? ERR_OK : write_deletes(dml, touched, kept, info);
 }
 
 /* ---- all of them ---- */

@@ -20,6 +20,7 @@
         id, {name, sizeof(name) - 1}, {name, sizeof(name) - 1}, type                               \
     }
 #define COLUMNS_MAX 8
+#define NAME_DISTANCE 3u /* edits up to which a wrong name is taken for another */
 
 /* What all that take a table begin with, and all that change it end with. */
 #define TABLE                                                                                      \
@@ -66,6 +67,11 @@ static const struct procedure {
      {TABLE, {"snapshot_id", MAINTAIN_INTEGER, true}, DRY_RUN},
      {COLUMN(1, "source_snapshot_id", SQL_BIGINT), COLUMN(2, "current_snapshot_id", SQL_BIGINT)},
      "put what a snapshot appended onto the current one"},
+    {"publish_changes",
+     maintain_publish_changes,
+     {TABLE, {"wap_id", MAINTAIN_TEXT, true}, DRY_RUN},
+     {COLUMN(1, "source_snapshot_id", SQL_BIGINT), COLUMN(2, "current_snapshot_id", SQL_BIGINT)},
+     "make true what was staged under a name (lake.wap_id)"},
     {"fast_forward",
      maintain_fast_forward,
      {TABLE, {"branch", MAINTAIN_TEXT, true}, {"to", MAINTAIN_TEXT, true}, DRY_RUN},
@@ -94,15 +100,43 @@ static const struct procedure {
      {TABLE,
       {"rewrite_all", MAINTAIN_BOOLEAN, false},
       {"min_input_files", MAINTAIN_INTEGER, false},
+      {"where", MAINTAIN_TEXT, false},
+      {"strategy", MAINTAIN_TEXT, false},
+      {"sort_order", MAINTAIN_TEXT, false},
+      {"delete_file_threshold", MAINTAIN_INTEGER, false},
       DRY_RUN},
      {COLUMN(1, "rewritten_data_files", SQL_BIGINT), COLUMN(2, "added_data_files", SQL_BIGINT),
       COLUMN(3, "rewritten_bytes", SQL_BIGINT)},
-     "write small data files again as fewer large ones; all of them, without their deletes"},
+     "write small data files again as fewer large ones, or those with deletes, or all; sorted"},
     {"rewrite_manifests",
      maintain_rewrite_manifests,
      {TABLE, DRY_RUN},
      {COLUMN(1, "rewritten_manifests", SQL_BIGINT), COLUMN(2, "added_manifests", SQL_BIGINT)},
      "write small manifests again as fewer large ones"},
+    {"rewrite_position_delete_files",
+     maintain_rewrite_position_deletes,
+     {TABLE, {"rewrite_all", MAINTAIN_BOOLEAN, false}, DRY_RUN},
+     {COLUMN(1, "rewritten_delete_files", SQL_BIGINT), COLUMN(2, "added_delete_files", SQL_BIGINT),
+      COLUMN(3, "rewritten_bytes", SQL_BIGINT), COLUMN(4, "added_bytes", SQL_BIGINT)},
+     "write deletes by position again, one file or vector a data file; drop those of files gone"},
+    {"compute_statistics",
+     maintain_compute_statistics,
+     {TABLE, {"columns", MAINTAIN_TEXT, false}, {"snapshot_id", MAINTAIN_INTEGER, false}, DRY_RUN},
+     {COLUMN(1, "column_name", SQL_VARCHAR), COLUMN(2, "distinct_values", SQL_BIGINT),
+      COLUMN(3, "statistics_file", SQL_VARCHAR)},
+     "count the distinct values of columns into sketches that other engines read"},
+    {"migrate_format",
+     maintain_migrate_format,
+     {TABLE, {"format_version", MAINTAIN_INTEGER, false}, DRY_RUN},
+     {COLUMN(1, "previous_version", SQL_BIGINT), COLUMN(2, "format_version", SQL_BIGINT),
+      COLUMN(3, "rewritten_delete_files", SQL_BIGINT), COLUMN(4, "added_delete_files", SQL_BIGINT)},
+     "bring a table to a newer version of the format (3), and its deletes by position to vectors"},
+    {"advise",
+     maintain_advise,
+     {{"table", MAINTAIN_TEXT, false}, {"catalog", MAINTAIN_TEXT, false}},
+     {COLUMN(1, "table_name", SQL_VARCHAR), COLUMN(2, "procedure", SQL_VARCHAR),
+      COLUMN(3, "reason", SQL_VARCHAR), COLUMN(4, "statement", SQL_VARCHAR)},
+     "say which table needs which of these, and why"},
     {"register_table",
      maintain_register_table,
      {{"table", MAINTAIN_TEXT, true}, {"metadata_file", MAINTAIN_TEXT, true}, DRY_RUN},
@@ -244,6 +278,26 @@ static size_t parameter_count(const struct procedure *procedure)
     return count;
 }
 
+static void hint_argument(const struct procedure *procedure, struct slice name,
+                          struct errinfo *info)
+{
+    const char *nearest = NULL;
+    unsigned limit = NAME_DISTANCE + 1;
+    for (size_t i = 0; i < parameter_count(procedure); i++) {
+        struct slice known = slice_of(procedure->parameters[i].name);
+        unsigned distance = slice_edit_distance(name, known, NAME_DISTANCE);
+        if (name.len > 0 && distance < limit) {
+            nearest = procedure->parameters[i].name;
+            limit = distance;
+        }
+    }
+    if (nearest != NULL) {
+        errinfo_hint(info, "Did you mean \"%s\"?", nearest);
+    } else {
+        errinfo_hint(info, "CALL moat.procedures() lists what there is.");
+    }
+}
+
 static enum err read_argument(struct maintain *call, const struct procedure *procedure,
                               size_t index, bool *is_said, struct errinfo *info)
 {
@@ -257,7 +311,7 @@ static enum err read_argument(struct maintain *call, const struct procedure *pro
     if (at >= count || is_said[at]) {
         (void)errinfo_set(info, ERR_INVALID, "42883", "moat.%s has no%s argument \"%.*s\"",
                           procedure->name, at < count ? " second" : "", SLICE_ARGS(argument->name));
-        errinfo_hint(info, "CALL moat.procedures() lists what there is.");
+        hint_argument(procedure, argument->name, info);
         errinfo_position(info, statement_position(call->query->statement, call->statement->text) +
                                    argument->offset);
         return ERR_INVALID;
@@ -336,15 +390,41 @@ enum err maintain_commit(struct maintain *call, const struct ddl_change *change,
     return err;
 }
 
+/* Not ERR_BUSY to the loop of commits: doing it again would not mend it. */
+enum err maintain_changed(const struct ddl *ddl, struct errinfo *info)
+{
+    (void)errinfo_set(info, ERR_INVALID, "40001",
+                      "somebody else has changed table \"%.*s\" since its files were rewritten",
+                      SLICE_ARGS(ddl->name));
+    errinfo_hint(info, "Call it again.");
+    return ERR_INVALID;
+}
+
+enum err maintain_check_appended(const struct ddl *ddl, int64_t snapshot_id, struct errinfo *info)
+{
+    int64_t id = ddl->metadata->current_snapshot_id;
+    while (id != snapshot_id) {
+        const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(ddl->metadata, id);
+        if (snapshot == NULL || !slice_equal(snapshot->operation, SLICE("append"))) {
+            return maintain_changed(ddl, info);
+        }
+        id = snapshot->parent_id;
+    }
+    return ERR_OK;
+}
+
 static enum err run(struct maintain *call, const struct procedure *procedure, struct errinfo *info)
 {
     TRY(read_arguments(call, procedure, info));
-    bool has_table = procedure->run != list_procedures && procedure->run != maintain_register_table;
+    bool has_table = procedure->run != list_procedures && procedure->run != maintain_advise &&
+                     procedure->run != maintain_register_table;
     if (has_table) {
         struct sql_name name;
         TRY(maintain_name(call, call->values[0].text, &name, info));
         TRY(session_refuse_in_block(call->query->session, info));
         TRY(ddl_open(call->query, &name, &call->ddl, info));
+        TRY(catalog_iceberg_borrow(&call->ddl.catalog, call->query->session->who, call->ddl.ns,
+                                   call->ddl.name, info));
     }
     TRY(procedure->run(call, info));
     size_t columns = 0;
@@ -354,6 +434,24 @@ static enum err run(struct maintain *call, const struct procedure *procedure, st
     return buf_failed(&call->lines) ? errinfo_nomem(info)
                                     : query_run_rows(call->query, procedure->columns, columns,
                                                      buf_slice(&call->lines), info);
+}
+
+static void hint_procedure(struct slice name, struct errinfo *info)
+{
+    const char *nearest = NULL;
+    unsigned limit = NAME_DISTANCE + 1;
+    for (size_t i = 0; i < ARRAY_COUNT(procedures); i++) {
+        unsigned distance = slice_edit_distance(name, slice_of(procedures[i].name), NAME_DISTANCE);
+        if (distance < limit) {
+            nearest = procedures[i].name;
+            limit = distance;
+        }
+    }
+    if (nearest != NULL) {
+        errinfo_hint(info, "Did you mean moat.%s?", nearest);
+    } else {
+        errinfo_hint(info, "CALL moat.procedures() lists what there is.");
+    }
 }
 
 enum err maintain_call(struct query *query, const struct statement *statement, struct errinfo *info)
@@ -368,7 +466,7 @@ enum err maintain_call(struct query *query, const struct statement *statement, s
     if (procedure == NULL) {
         (void)errinfo_set(info, ERR_NOT_FOUND, "42883", "there is no procedure moat.%.*s",
                           SLICE_ARGS(statement->name.name));
-        errinfo_hint(info, "CALL moat.procedures() lists what there is.");
+        hint_procedure(statement->name.name, info);
         errinfo_position(info, statement_position(query->statement, statement->name.name));
         return ERR_NOT_FOUND;
     }

@@ -5,7 +5,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "iceberg/deletes.h"
-#include "query/dml_int.h"
+#include "iceberg/scan.h"
+#include "query/dml_change_int.h"
 #include "sql/scan.h"
 
 #define TARGET_BYTES_DEFAULT (INT64_C(512) << 20) /* write.target-file-size-bytes */
@@ -14,22 +15,27 @@
 enum {
     TABLE,
     REWRITE_ALL,
-    MIN_INPUT_FILES
+    MIN_INPUT_FILES,
+    WHERE,
+    STRATEGY,
+    SORT_ORDER,
+    DELETE_FILES
 };
 
 struct small_file {
     struct slice path;
     uint64_t group; /* hash of spec and partition */
     int64_t bytes;
+    bool is_due; /* whatever else is in its partition */
 };
 
 struct packing {
     struct maintain *call;
     struct dml *dml;
     int64_t snapshot_id; /* that is rewritten */
-    bool is_all;
+    bool is_all;         /* every file */
     struct small_file *files;
-    size_t file_count, file_capacity;
+    size_t file_count;
     struct slice *paths; /* those that are rewritten */
     size_t path_count;
     int64_t bytes;
@@ -51,54 +57,6 @@ static uint64_t group_of(const struct iceberg_file *file, struct errinfo *info, 
     }
     *ret_err = buf_failed(&text) ? errinfo_nomem(info) : ERR_OK;
     return hash_xx64(buf_slice(&text), 0);
-}
-
-static enum err add_file(struct packing *p, const struct iceberg_file *file)
-{
-    struct arena *arena = p->call->query->arena;
-    enum err err;
-    if (p->file_count == p->file_capacity) {
-        size_t capacity = p->file_capacity == 0 ? 64 : p->file_capacity * 2;
-        struct small_file *grown = arena_calloc(arena, capacity, sizeof(*grown));
-        if (grown == NULL) {
-            return errinfo_nomem(p->info);
-        }
-        if (p->file_count > 0) {
-            memcpy(grown, p->files, p->file_count * sizeof(*grown));
-        }
-        p->files = grown;
-        p->file_capacity = capacity;
-    }
-    struct small_file *own = &p->files[p->file_count];
-    own->group = group_of(file, p->info, &err);
-    own->bytes = file->size_bytes;
-    TRY(err);
-    if (!arena_slice(arena, file->path, &own->path)) {
-        return errinfo_nomem(p->info);
-    }
-    p->file_count++;
-    return ERR_OK;
-}
-
-static enum err read_manifest(struct packing *p, const struct iceberg_manifest *manifest,
-                              int64_t bytes_most)
-{
-    static const struct iceberg_manifest_want nothing = {0};
-    const struct ddl *ddl = &p->call->ddl;
-    struct buf bytes CLEANUP(buf_fini) = {0};
-    struct iceberg_manifest_reader *reader CLEANUP(iceberg_manifest_cleanup) = NULL;
-    const struct iceberg_file *file = NULL;
-    TRY(ddl->io.read_all(ddl->io.context, manifest->path, (uint64_t)manifest->length_bytes, 0,
-                         &bytes, p->info));
-    TRY(iceberg_manifest_open(buf_slice(&bytes), manifest, ddl->metadata, &nothing, &reader,
-                              p->info));
-    do {
-        TRY(iceberg_manifest_next(reader, &file, p->info));
-        if (file != NULL && (p->is_all || file->size_bytes < bytes_most)) {
-            TRY(add_file(p, file));
-        }
-    } while (file != NULL);
-    return ERR_OK;
 }
 
 static int compare_groups(const void *a, const void *b)
@@ -124,9 +82,55 @@ static enum err choose_groups(struct packing *p, int64_t least)
         while (end < p->file_count && p->files[end].group == p->files[first].group) {
             end++;
         }
-        for (size_t i = first; i < end && (p->is_all || (int64_t)(end - first) >= least); i++) {
-            p->paths[p->path_count++] = p->files[i].path;
-            p->bytes += p->files[i].bytes;
+        for (size_t i = first; i < end; i++) {
+            if (p->files[i].is_due || (int64_t)(end - first) >= least) {
+                p->paths[p->path_count++] = p->files[i].path;
+                p->bytes += p->files[i].bytes;
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err read_filter(const struct packing *p, const struct iceberg_expression **ret_filter)
+{
+    const struct maintain_value *where = &p->call->values[WHERE];
+    *ret_filter = NULL;
+    if (where->is_given) {
+        *ret_filter = dml_file_filter(p->dml, where->text);
+    }
+    if (where->is_given && *ret_filter == NULL) {
+        (void)errinfo_set(p->info, ERR_UNSUPPORTED, NULL,
+                          "\"where\" of moat.rewrite_data_files is no comparison of columns with "
+                          "constants");
+        errinfo_hint(p->info, "It chooses files, by their partitions and bounds: column = | < | <= "
+                              "| > | >= constant, BETWEEN, IS [NOT] NULL, with AND between.");
+        return ERR_UNSUPPORTED;
+    }
+    return ERR_OK;
+}
+
+static enum err take_candidates(struct packing *p, const struct iceberg_scan_plan *plan,
+                                int64_t bytes_most)
+{
+    const struct maintain_value *deletes = &p->call->values[DELETE_FILES];
+    bool is_every = p->call->values[REWRITE_ALL].is_true;
+    p->files = arena_calloc(p->call->query->arena, plan->file_count + 1, sizeof(*p->files));
+    if (p->files == NULL) {
+        return errinfo_nomem(p->info);
+    }
+    for (size_t i = 0; i < plan->file_count; i++) {
+        const struct iceberg_scan_file *planned = &plan->files[i];
+        size_t count = planned->delete_count + planned->equality_delete_count;
+        bool is_due = is_every || (deletes->is_given && (int64_t)count >= deletes->number);
+        if (is_due || planned->file.size_bytes < bytes_most) {
+            struct small_file *own = &p->files[p->file_count++];
+            enum err err;
+            *own = (struct small_file){.path = planned->file.path,
+                                       .group = group_of(&planned->file, p->info, &err),
+                                       .bytes = planned->file.size_bytes,
+                                       .is_due = is_due};
+            TRY(err);
         }
     }
     return ERR_OK;
@@ -137,8 +141,8 @@ static enum err choose_files(struct packing *p)
     const struct ddl *ddl = &p->call->ddl;
     const struct maintain_value *values = p->call->values;
     int64_t target = TARGET_BYTES_DEFAULT;
-    struct iceberg_manifest *manifests = NULL;
-    size_t count = 0;
+    const struct iceberg_expression *filter;
+    struct iceberg_scan_plan plan;
     struct slice said = iceberg_metadata_property(ddl->metadata, "write.target-file-size-bytes");
     bool is_said = slice_to_i64(said, &target) && target > 0;
     target = is_said ? target : TARGET_BYTES_DEFAULT;
@@ -147,18 +151,17 @@ static enum err choose_files(struct packing *p)
     if (least < 2) {
         return errinfo_set(p->info, ERR_INVALID, "22023", "\"min_input_files\" is 2 or more");
     }
-    p->is_all = values[REWRITE_ALL].is_true;
-    p->snapshot_id = ddl->metadata->current_snapshot_id;
-    const struct iceberg_snapshot *snapshot =
-        iceberg_metadata_snapshot(ddl->metadata, p->snapshot_id);
-    if (snapshot == NULL) {
+    if (values[DELETE_FILES].is_given && values[DELETE_FILES].number < 1) {
+        return errinfo_set(p->info, ERR_INVALID, "22023", "\"delete_file_threshold\" is 1 or more");
+    }
+    p->is_all = values[REWRITE_ALL].is_true && !values[WHERE].is_given;
+    TRY(read_filter(p, &filter));
+    TRY(maintain_read_order(p->call, p->dml, &values[STRATEGY], &values[SORT_ORDER], p->info));
+    if (p->snapshot_id == ICEBERG_NO_ID) {
         return ERR_OK;
     }
-    TRY(iceberg_manifests_load(&ddl->io, ddl->metadata, snapshot, p->call->query->arena, &manifests,
-                               &count, p->info));
-    for (size_t i = 0; i < count; i++) {
-        TRY(manifests[i].is_deletes ? ERR_OK : read_manifest(p, &manifests[i], target / 4 * 3));
-    }
+    TRY(dml_plan_files(p->dml, filter, &plan, p->info));
+    TRY(take_candidates(p, &plan, target / 4 * 3));
     return choose_groups(p, least);
 }
 
@@ -207,30 +210,6 @@ static enum err rewrite(struct packing *p)
 
 /* ---- the commit ---- */
 
-/* What was appended since does no harm; what was deleted might be in the files that are rewritten,
- * and all of them means all. */
-static enum err check_still_right(const struct packing *p, const struct ddl *ddl,
-                                  struct errinfo *info)
-{
-    int64_t id = ddl->metadata->current_snapshot_id;
-    bool is_right = true;
-    while (is_right && id != p->snapshot_id) {
-        const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(ddl->metadata, id);
-        is_right =
-            !p->is_all && snapshot != NULL && slice_equal(snapshot->operation, SLICE("append"));
-        id = is_right ? snapshot->parent_id : id;
-    }
-    if (is_right) {
-        return ERR_OK;
-    }
-    /* Not 40001 to the loop of commits: doing it again would not mend it. */
-    (void)errinfo_set(info, ERR_INVALID, "40001",
-                      "somebody else has changed table \"%.*s\" since its files were rewritten",
-                      SLICE_ARGS(ddl->name));
-    errinfo_hint(info, "Call it again.");
-    return ERR_INVALID;
-}
-
 static void undo(void *context, struct ddl *ddl)
 {
     struct packing *p = context;
@@ -268,7 +247,10 @@ static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary),
     };
-    TRY(check_still_right(p, ddl, info));
+    if (p->is_all && ddl->metadata->current_snapshot_id != p->snapshot_id) {
+        return maintain_changed(ddl, info); /* all of them means all */
+    }
+    TRY(maintain_check_appended(ddl, p->snapshot_id, info));
     TRY(iceberg_snapshot_new_id(ddl->metadata, &change.snapshot_id, info));
     ddl->audit.snapshot_before = ddl->metadata->current_snapshot_id;
     ddl->audit.snapshot_after = change.snapshot_id;
@@ -284,24 +266,31 @@ static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena
     return ERR_OK;
 }
 
+static enum err commit(struct packing *p)
+{
+    struct ddl_change change = {
+        .operation = "rewrite-data-files", .build = build, .undo = undo, .context = p};
+    bool is_changed;
+    TRY(rewrite(p));
+    enum err err = ddl_commit(&p->call->ddl, &change, &is_changed, p->info);
+    p->dml->is_committed = err == ERR_OK;
+    p->dml->is_unknown = p->call->ddl.is_unknown;
+    return err;
+}
+
 static enum err pack(struct packing *p)
 {
     const struct ddl *ddl = &p->call->ddl;
     const struct sql_name name = {ddl->catalog.name, ddl->ns, ddl->name};
-    struct ddl_change change = {
-        .operation = "rewrite-data-files", .build = build, .undo = undo, .context = p};
-    bool is_changed;
     TRY(dml_open(p->call->query, &name, PRIVILEGE_WRITE, true, p->dml, p->info));
+    p->snapshot_id = ddl->metadata->current_snapshot_id;
     if (p->dml->metadata->current_snapshot_id != p->snapshot_id) {
         return errinfo_set(p->info, ERR_BUSY, "40001",
                            "somebody else has changed table \"%.*s\" since it was read",
                            SLICE_ARGS(ddl->name));
     }
-    TRY(rewrite(p));
-    enum err err = ddl_commit(&p->call->ddl, &change, &is_changed, p->info);
-    p->dml->is_committed = err == ERR_OK;
-    p->dml->is_unknown = ddl->is_unknown;
-    return err;
+    TRY(choose_files(p));
+    return p->path_count == 0 || p->call->is_dry_run ? ERR_OK : commit(p);
 }
 
 enum err maintain_rewrite_data_files(struct maintain *call, struct errinfo *info)
@@ -311,12 +300,9 @@ enum err maintain_rewrite_data_files(struct maintain *call, struct errinfo *info
     if (p.dml == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(choose_files(&p));
-    if (p.path_count > 0 && !call->is_dry_run) {
-        enum err err = pack(&p);
-        dml_close(p.dml);
-        TRY(err);
-    }
+    enum err err = pack(&p);
+    dml_close(p.dml);
+    TRY(err);
     maintain_number(call, "rewritten_data_files", (int64_t)p.path_count);
     maintain_number(call, "added_data_files", (int64_t)p.dml->added_count);
     maintain_number(call, "rewritten_bytes", p.bytes);

@@ -6,6 +6,8 @@
 
 #define MAINTAIN_PARAMETERS_MAX 8
 
+struct dml;
+
 enum maintain_type {
     MAINTAIN_TEXT,
     MAINTAIN_INTEGER,
@@ -46,6 +48,13 @@ MUST_USE enum err maintain_name(const struct maintain *call, struct slice text,
 MUST_USE enum err maintain_commit(struct maintain *call, const struct ddl_change *change,
                                   struct errinfo *info);
 
+/* ERR_INVALID (40001): what was read is not what is there. */
+enum err maintain_changed(const struct ddl *ddl, struct errinfo *info);
+/* The same, if others did more than append since a snapshot: what was deleted might be in files
+ * that are rewritten. */
+MUST_USE enum err maintain_check_appended(const struct ddl *ddl, int64_t snapshot_id,
+                                          struct errinfo *info);
+
 /* ---- maintain_ref.c ---- */
 
 MUST_USE enum err maintain_rollback_to_snapshot(struct maintain *call, struct errinfo *info);
@@ -57,6 +66,7 @@ MUST_USE enum err maintain_register_table(struct maintain *call, struct errinfo 
 /* ---- maintain_pick.c ---- */
 
 MUST_USE enum err maintain_cherrypick_snapshot(struct maintain *call, struct errinfo *info);
+MUST_USE enum err maintain_publish_changes(struct maintain *call, struct errinfo *info);
 
 /* ---- maintain_expire.c ---- */
 
@@ -86,6 +96,37 @@ MUST_USE enum err maintain_purge(struct query *query, const struct statement *st
 
 MUST_USE enum err maintain_rewrite_data_files(struct maintain *call, struct errinfo *info);
 
+/* ---- maintain_order.c ---- */
+
+/* Sets what `dml->write` sorts by. */
+MUST_USE enum err maintain_read_order(struct maintain *call, struct dml *dml,
+                                      const struct maintain_value *strategy,
+                                      const struct maintain_value *order, struct errinfo *info);
+
 /* ---- maintain_rewrite.c ---- */
 
 MUST_USE enum err maintain_rewrite_manifests(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_statistics.c ---- */
+
+MUST_USE enum err maintain_compute_statistics(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_advise.c ---- */
+
+MUST_USE enum err maintain_advise(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_migrate.c ---- */
+
+MUST_USE enum err maintain_migrate_format(struct maintain *call, struct errinfo *info);
+
+/* ---- maintain_deletes.c ---- */
+
+struct maintain_deletes { /* files, vectors each counting as one */
+    int64_t rewritten, added;
+    int64_t rewritten_bytes, added_bytes;
+};
+/* `as_vectors`: the table is of version 3, or would be if this was no dry run. */
+MUST_USE enum err maintain_move_deletes(struct maintain *call, bool is_all, bool as_vectors,
+                                        struct maintain_deletes *ret_deletes, struct errinfo *info);
+
+MUST_USE enum err maintain_rewrite_position_deletes(struct maintain *call, struct errinfo *info);

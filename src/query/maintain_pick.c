@@ -1,4 +1,5 @@
-/* cherrypick_snapshot: what a snapshot appended, appended once more to the table as it is now. */
+/* cherrypick_snapshot: what a snapshot appended, appended once more to the table as it is now.
+ * publish_changes: the same of what was staged under a name. */
 #include "query/maintain_int.h"
 
 #include "base/clock.h"
@@ -6,6 +7,8 @@
 
 struct pick {
     struct maintain *call;
+    bool is_staged; /* the source is named by its wap.id */
+    int64_t source_id;
     const struct iceberg_snapshot *source;
     struct iceberg_file *files;
     size_t file_count, file_capacity;
@@ -176,12 +179,34 @@ static enum err forward(const struct pick *pick, const struct ddl *ddl, struct a
                : errinfo_nomem(info);
 }
 
+static enum err find_staged(struct pick *pick, const struct ddl *ddl, struct errinfo *info)
+{
+    struct slice name = pick->call->values[1].text;
+    pick->source = iceberg_metadata_find_wap(ddl->metadata, name, 0);
+    if (pick->source == NULL) {
+        return errinfo_set(info, ERR_NOT_FOUND, "42704",
+                           "nothing is staged as \"%.*s\" in table \"%.*s\"", SLICE_ARGS(name),
+                           SLICE_ARGS(ddl->name));
+    }
+    if (iceberg_metadata_find_wap(ddl->metadata, name, 1) != NULL) {
+        (void)errinfo_set(info, ERR_INVALID, "22023",
+                          "several snapshots of table \"%.*s\" are staged as \"%.*s\"",
+                          SLICE_ARGS(ddl->name), SLICE_ARGS(name));
+        errinfo_hint(info, "CALL moat.cherrypick_snapshot takes one of them by its id.");
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
 static enum err build(void *context, struct ddl *ddl, struct arena *arena,
                       struct slice *ret_requirements, struct slice *ret_updates,
                       struct errinfo *info)
 {
     struct pick *pick = context;
-    TRY(iceberg_travel_to_id(ddl->metadata, pick->call->values[1].number, &pick->source, info));
+    TRY(pick->is_staged ? find_staged(pick, ddl, info)
+                        : iceberg_travel_to_id(ddl->metadata, pick->call->values[1].number,
+                                               &pick->source, info));
+    pick->source_id = pick->source->id;
     TRY(check_new(pick, ddl, info));
     ddl->audit.snapshot_before = ddl->metadata->current_snapshot_id;
     if (pick->source->parent_id == ddl->metadata->current_snapshot_id) {
@@ -206,14 +231,26 @@ static enum err build(void *context, struct ddl *ddl, struct arena *arena,
     return err;
 }
 
+static enum err publish(struct pick *pick, struct errinfo *info)
+{
+    struct maintain *call = pick->call;
+    struct ddl_change change = {
+        .operation = "cherrypick", .build = build, .undo = undo, .context = pick};
+    TRY(maintain_commit(call, &change, info));
+    maintain_id(call, "source_snapshot_id", pick->source_id);
+    maintain_id(call, "current_snapshot_id", pick->after);
+    maintain_end_line(call);
+    return ERR_OK;
+}
+
 enum err maintain_cherrypick_snapshot(struct maintain *call, struct errinfo *info)
 {
     struct pick pick = {.call = call};
-    struct ddl_change change = {
-        .operation = "cherrypick", .build = build, .undo = undo, .context = &pick};
-    TRY(maintain_commit(call, &change, info));
-    maintain_id(call, "source_snapshot_id", call->values[1].number);
-    maintain_id(call, "current_snapshot_id", pick.after);
-    maintain_end_line(call);
-    return ERR_OK;
+    return publish(&pick, info);
+}
+
+enum err maintain_publish_changes(struct maintain *call, struct errinfo *info)
+{
+    struct pick pick = {.call = call, .is_staged = true};
+    return publish(&pick, info);
 }

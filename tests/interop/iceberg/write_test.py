@@ -14,6 +14,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,11 +193,13 @@ def check_column(file, field, values):
     nans = sum(1 for value in present if isinstance(value, float) and math.isnan(value))
     assert file.value_counts[field.field_id] == len(values)
     assert file.null_value_counts[field.field_id] == len(values) - len(present)
-    if (file.nan_value_counts or {}).get(field.field_id) is not None:
-        assert file.nan_value_counts[field.field_id] == nans
+    if str(field.field_type) in ("float", "double") and present:
+        assert file.nan_value_counts[field.field_id] == nans, (field, file.nan_value_counts)
+    present = [value for value in present if not (isinstance(value, float) and math.isnan(value))]
     lower = (file.lower_bounds or {}).get(field.field_id)
     upper = (file.upper_bounds or {}).get(field.field_id)
-    if not present or nans:
+    if not present:
+        assert lower is None and upper is None
         return
     if str(field.field_type) == "uuid":
         present = [getattr(value, "bytes", value) for value in present]
@@ -331,7 +334,7 @@ def refusals_leave_nothing(world):
     world.sql("INSERT INTO lake.s.t SELECT i, CASE WHEN i < 500000 THEN 1 ELSE error('late') END FROM range(1000000) r(i)", error="late")
     world.sql("INSERT INTO lake.s.t VALUES (1, 2, 3)", error="3 values for 2 columns")
     world.sql("INSERT INTO lake.s.t (id, nothing) VALUES (1, 2)", error="42703")
-    world.sql("BEGIN; INSERT INTO lake.s.t VALUES (1, 2); COMMIT", error="25001")
+    world.sql("BEGIN; INSERT INTO lake.s.t VALUES (1, 2); CALL moat.rewrite_manifests('lake.s.t'); COMMIT", error="25001")
     world.sql("CREATE TABLE lake.s.t (a INTEGER)", error="42P07")
     world.sql("CREATE TABLE lake.none.t (a INTEGER)", error="3F000")
     world.sql("CREATE TABLE lake.s.u (a INTEGER DEFAULT 5)", error="format_version = 3")
@@ -629,7 +632,366 @@ def forgotten_metadata_goes(world):
         assert len(read_by_all(world, name, "id")) == 8
 
 
+def data_files(world, name):
+    table = world.table(name)
+    return [entry.data_file for manifest in table.current_snapshot().manifests(table.io) for entry in manifest.fetch_manifest_entry(table.io)]
+
+
+def footer(world, name):
+    """A row for each column of each row group: what the engine's own reader finds."""
+    import duckdb
+
+    paths = [file.file_path.removeprefix("file://") for file in data_files(world, name)]
+    said = duckdb.connect().execute("SELECT path_in_schema AS name, row_group_num_rows AS n, bloom_filter_offset AS bloom, bloom_filter_length AS bytes FROM parquet_metadata(?)", [paths])
+    return said.to_arrow_table().to_pylist()
+
+
+def properties_shape_files(world):
+    """Bloom filters, their size and ratio, levels, row groups, files of partitions: each as its property says, and nothing lost."""
+    rows = "SELECT i AS id, 'text ' || hash(i) AS s, i % 3 AS g FROM range(60000) r(i)"
+
+    def make(name, properties, by=""):
+        text = ", ".join(f"\"{key}\" = '{value}'" for key, value in properties.items())
+        world.sql(f"CREATE TABLE lake.s.{name} (id BIGINT, s VARCHAR, g BIGINT) {by} WITH (\"odd\" = 'x'{', ' if text else ''}{text}); INSERT INTO lake.s.{name} {rows}")
+        assert world.sql(f"SELECT count(*) AS n, sum(id) AS m, count(DISTINCT s) AS d FROM lake.s.{name}") == [{"n": 60000, "m": 1799970000, "d": 60000}]
+        return footer(world, name)
+
+    column, ratio = "write.parquet.bloom-filter-enabled.column.", "write.parquet.bloom-filter-fpp.column."
+    plain_ = {part["name"]: part["bloom"] for part in make("plain", {})}
+    assert plain_["g"] is not None and plain_["s"] is None, plain_  # the engine's own choice: with dictionaries
+    assert all(part["bloom"] is None for part in make("off", {column + "g": "false"}))
+    on = {part["name"]: part for part in make("on", {column + "s": "true"})}
+    assert on["s"]["bloom"] is not None and 60000 <= on["s"]["bytes"] < 140000, on
+    finer = {part["name"]: part for part in make("finer", {column + "s": "true", ratio + "s": "0.0001"})}
+    assert finer["s"]["bytes"] > on["s"]["bytes"], finer
+    small = {part["name"]: part for part in make("small", {column + "s": "true", "write.parquet.bloom-filter-max-bytes": "32768"})}
+    assert small["s"]["bloom"] is None and small["g"]["bloom"] is not None, small  # it would be larger
+    assert {part["n"] for part in make("groups", {"write.parquet.row-group-size-bytes": "491520"})} == {10240, 60000 % 10240}  # 48 bytes a row
+    sizes = [sum(file.file_size_in_bytes for file in data_files(world, name)) for name in ("plain", "level") if name == "plain" or make("level", {"write.parquet.compression-level": "19"})]
+    assert sizes[1] < sizes[0] * 0.98, sizes
+    make("wrong", {"write.parquet.compression-level": "many", column + "s": "perhaps", ratio + "s": "2", "write.parquet.row-group-size-bytes": "-1"})
+    make("gzip", {"write.parquet.compression-level": "9", "write.parquet.compression-codec": "gzip"})
+    # files of partitions end too, where rows come partition by partition
+    for name, by, more in (("sorted", "PARTITIONED BY (g) SORTED BY (s)", {}), ("hash", "PARTITIONED BY (g)", {"write.distribution-mode": "hash"})):
+        make(name, {"write.target-file-size-bytes": "65536", **more}, by)
+        files = data_files(world, name)
+        world.sql(f"INSERT INTO lake.s.{name} {rows}")
+        assert len(files) > 9 and len(data_files(world, name)) > 18, len(files)
+        most = max(file.file_size_in_bytes for file in data_files(world, name))
+        assert most < 3 * 65536, most
+        world.validate(name)
+        assert len(world.table(name).scan().to_arrow()) == 120000
+    make("none", {"write.target-file-size-bytes": "65536"}, "PARTITIONED BY (g)")
+    assert len(data_files(world, "none")) == 3
+
+
+def sketches_are_those_of_the_library(world):
+    """Distinct values by CALL: read by PyIceberg's Puffin, and by the library whose format it is, hash by hash."""
+    import datasketches
+    from pyiceberg.table.puffin import PuffinFile
+
+    world.sql("CREATE TABLE lake.s.t (id BIGINT, s VARCHAR, n DECIMAL(12,2), u UUID, b BOOLEAN, p STRUCT(x BIGINT), l INTEGER[], e VARCHAR) PARTITIONED BY (bucket(4, id)) WITH (format_version = 2)")
+    world.sql("INSERT INTO lake.s.t SELECT i, 'k' || (i % 50000), i % 700, CAST(md5((i % 9)::VARCHAR) AS UUID), i % 2 = 0, {'x': i % 3000}, [], NULL FROM range(120000) r(i); DELETE FROM lake.s.t WHERE id >= 100000")
+    world.sql("CALL moat.compute_statistics('lake.s.t', column => 'id')", error='Did you mean "columns"?')
+    world.sql("CALL moat.compute_statistic('lake.s.t')", error="Did you mean moat.compute_statistics?")
+    world.sql("CALL moat.compute_statistics('lake.s.t', columns => 'id, l')", error='no column "l"')
+    dry = world.sql("CALL moat.compute_statistics('lake.s.t', columns => 's, p.x', dry_run => true)")
+    assert [row["column_name"] for row in dry] == ["s", "p.x"] and not world.table("t").metadata.statistics
+    assert not Path(dry[0]["statistics_file"]).exists() and not world.orphans("t")
+    said = {row["column_name"]: row["distinct_values"] for row in world.sql("CALL moat.compute_statistics('lake.s.t')")}
+    exact = {"n": 700, "u": 9, "b": 2, "p.x": 3000, "e": 0}
+    assert {name: said[name] for name in exact} == exact and abs(said["id"] - 100000) < 5000 and abs(said["s"] - 50000) < 2500, said
+    table = world.table("t")
+    statistics = table.metadata.statistics[0]
+    assert statistics.snapshot_id == table.current_snapshot().snapshot_id and len(table.metadata.statistics) == 1
+    bytes_ = Path(statistics.statistics_path.removeprefix("file://")).read_bytes()
+    assert len(bytes_) == statistics.file_size_in_bytes and bytes_[-statistics.file_footer_size_in_bytes:][:4] == b"PFA1"
+    footer = PuffinFile(bytes_).footer
+    assert [blob.type for blob in footer.blobs] == ["apache-datasketches-theta-v1"] * 7
+    columns = {field.field_id: field.name for field in table.schema().fields}
+    for blob, entry in zip(footer.blobs, statistics.blob_metadata):
+        assert blob.fields == entry.fields and blob.properties == entry.properties, entry
+        sketch = datasketches.compact_theta_sketch.deserialize(bytes_[blob.offset:blob.offset + blob.length])
+        assert round(sketch.get_estimate()) == int(entry.properties["ndv"]), (sketch.get_estimate(), entry)
+        name = columns.get(blob.fields[0])
+        if name in ("id", "s", "e"):
+            theirs = datasketches.update_theta_sketch(12)
+            for i in range(100000 if name != "e" else 0):
+                theirs.update(i if name == "id" else f"k{i % 50000}")
+            theta = min(sketch.theta64, theirs.theta64)
+            left, right = ({hash_ for hash_ in one if hash_ < theta} for one in (sketch, theirs))
+            assert left == right and (left or name == "e"), (name, len(left), len(right))
+            if name != "e":
+                assert sketch.get_lower_bound(3) <= len({f"k{i % 50000}" if name == "s" else i for i in range(100000)}) <= sketch.get_upper_bound(3)
+    world.validate("t")
+    # another time takes its place; the old file goes with its snapshot
+    old = Path(statistics.statistics_path.removeprefix("file://"))
+    world.sql("CALL moat.compute_statistics('lake.s.t', columns => 'id'); INSERT INTO lake.s.t (id) VALUES (-1)")
+    assert len(world.table("t").metadata.statistics[0].blob_metadata) == 1
+    world.sql("CALL moat.expire_snapshots('lake.s.t', older_than => '2999-01-01')")
+    assert not world.table("t").metadata.statistics
+    assert world.orphans("t") <= {str(old)}, world.orphans("t")
+
+
+def rewritten_files_are_those_that_were_meant(world):
+    """rewrite_data_files by condition, by deletes, sorted and along a curve: the same rows, and no other file touched."""
+    def paths(name):
+        return {file.file_path for file in data_files(world, name)}
+
+    world.sql("CREATE TABLE lake.s.t (id BIGINT, d DATE, at TIMESTAMP, f DOUBLE) PARTITIONED BY (month(d)) WITH (format_version = 3, \"write.delete.mode\" = 'merge-on-read')")
+    for number in range(3):
+        world.sql(f"INSERT INTO lake.s.t SELECT i, DATE '2024-01-01' + CAST(i % 120 AS INTEGER), TIMESTAMP '2024-01-01' + to_days(CAST(i % 120 AS INTEGER)), i / 4 FROM range({number * 240}, {number * 240 + 240}) r(i)")
+    content = "SELECT *, _row_id, _last_updated_sequence_number AS n FROM lake.s.t ORDER BY id"
+    rows, before = world.sql(content), paths("t")
+    assert len(before) == 12
+    for wrong, error in (("where => 'id + 1 = 2'", "no comparison"), ("where => 'nothing = 2'", "no comparison"), ("where => 'id = 1 OR id = 2'", "no comparison"), ("strategy => 'best'", "binpack"),
+                         ("strategy => 'sort'", "has no order"), ("sort_order => 'nothing'", "42703"), ("sort_order => 'id; DROP TABLE x'", "no order of rows"), ("sort_order => 'id), SET (\"a\" = 1'", "no order of rows"),
+                         ("sort_order => 'zorder(id)'", "2 to 8"), ("sort_order => 'zorder(id, nothing)'", "42703"), ("strategy => 'binpack', sort_order => 'id'", "for the strategy sort"), ("delete_file_threshold => 0", "1 or more")):
+        world.sql(f"CALL moat.rewrite_data_files('lake.s.t', {wrong})", error=error)
+    assert paths("t") == before and not world.orphans("t")
+    said = world.sql("CALL moat.rewrite_data_files('lake.s.t', min_input_files => 2, where => 'd BETWEEN ''2024-02-01'' AND ''2024-02-29''', dry_run => true)")
+    assert said[0]["rewritten_data_files"] == 3 and paths("t") == before and not world.orphans("t")
+    world.sql("CALL moat.rewrite_data_files('lake.s.t', min_input_files => 2, where => 'd >= ''2024-02-01'' AND d < DATE ''2024-03-01''')")
+    assert len(paths("t") & before) == 9 and len(paths("t")) == 10 and world.sql(content) == rows
+    world.sql("CALL moat.rewrite_data_files('lake.s.t', rewrite_all => true, where => 'at >= TIMESTAMP ''2024-04-01 00:00:00''')")
+    assert len(paths("t") & before) == 6 and len(paths("t")) == 8 and world.sql(content) == rows
+    world.sql("DELETE FROM lake.s.t WHERE id = 7; DELETE FROM lake.s.t WHERE id = 700")
+    rows, now = world.sql(content), paths("t")
+    said = world.sql("CALL moat.rewrite_data_files('lake.s.t', delete_file_threshold => 1)")
+    assert said[0]["rewritten_data_files"] == 2 and len(paths("t") & now) == 6 and world.sql(content) == rows
+    assert len(rows) == 718 and not list(world.table("t").inspect.delete_files().to_pylist())
+    world.sql("CALL moat.rewrite_data_files('lake.s.t', rewrite_all => true, strategy => 'sort', sort_order => 'f DESC')")
+    assert world.sql(content) == rows
+    for path in paths("t"):
+        found = pa.parquet.read_table(path.removeprefix("file://")).column("f").to_pylist()
+        assert found == sorted(found, reverse=True)
+    world.validate("t")
+    # a curve: each file is of a part of both columns
+    world.sql("CREATE TABLE lake.s.z (a BIGINT, b VARCHAR, s STRUCT(c INTEGER)) WITH (\"write.target-file-size-bytes\" = 65536, \"write.parquet.row-group-limit\" = 2048)")
+    world.sql("INSERT INTO lake.s.z SELECT hash(i) % 1000000, CASE WHEN i % 97 > 0 THEN 'k' || (hash(i + 7) % 100000) END, {'c': CAST(i % 5 AS INTEGER)} FROM range(240000) r(i)")
+    content = "SELECT count(*) AS n, sum(a) AS a, count(b) AS b, sum(s.c) AS c, sum(hash(a, b, s)) AS h FROM lake.s.z"
+
+    def shares():
+        """How many of the files a range of a tenth of the values needs, on average, by either column."""
+        import duckdb
+
+        files = [file.file_path.removeprefix("file://") for file in data_files(world, "z")]
+        spans = [duckdb.connect().execute("SELECT min(a), max(a), min(b), max(b) FROM read_parquet(?)", [path]).fetchone() for path in files]
+        total = duckdb.connect().execute("SELECT min(a), max(a) FROM read_parquet(?)", [files]).fetchone()
+        width = (total[1] - total[0]) / 10
+        by_a = sum(sum(1 for span in spans if span[0] <= total[0] + (i + 1) * width and span[1] >= total[0] + i * width) for i in range(10)) / 10
+        by_b = sum(sum(1 for span in spans if span[2] <= f"k{i}9" and span[3] >= f"k{i}") for i in range(10)) / 10
+        return len(files), by_a / len(files), by_b / len(files)
+
+    checked = world.sql(content)
+    assert min(shares()[1:]) > 0.85, shares()
+    world.sql("CALL moat.rewrite_data_files('lake.s.z', rewrite_all => true, sort_order => 'zorder(a, b)')")
+    assert world.sql(content) == checked
+    count, by_a, by_b = shares()
+    assert count > 8 and by_a < 0.6 and by_b < 0.6, shares()
+    world.sql("CALL moat.rewrite_data_files('lake.s.z', rewrite_all => true, sort_order => 'zorder(s.c, a, b)')")
+    assert world.sql(content) == checked
+    world.validate("z")
+
+
+def delete_files(table):
+    return [entry.data_file for manifest in table.current_snapshot().manifests(table.io) if manifest.content == 1 for entry in manifest.fetch_manifest_entry(table.io)]
+
+
+def position_deletes_are_rewritten(world):
+    """Several delete files of a data file as one, those of many data files as one each, of version 3 as vectors; dangling ones go. Rows stay."""
+    world.sql("CREATE TABLE lake.s.t (id BIGINT, g INTEGER) PARTITIONED BY (g) WITH (format_version = 2, \"write.delete.mode\" = 'merge-on-read')")
+    world.sql("INSERT INTO lake.s.t SELECT i, i % 3 FROM range(300) r(i)")
+    for number in range(4):
+        world.sql(f"DELETE FROM lake.s.t WHERE id % 50 = {number * 7} AND g <> 2")
+    rows = read_by_all(world, "t", "id")
+    before = delete_files(world.table("t"))
+    assert len(before) == 8
+    said = world.sql("CALL moat.rewrite_position_delete_files('lake.s.t', dry_run => true)")
+    assert said[0]["rewritten_delete_files"] == 8 and {file.file_path for file in delete_files(world.table("t"))} == {file.file_path for file in before} and not world.orphans("t")
+    said = world.sql("CALL moat.rewrite_position_delete_files('lake.s.t')")[0]
+    after = delete_files(world.table("t"))
+    assert said["rewritten_delete_files"] == 8 and said["added_delete_files"] == 2 and len(after) == 2, said
+    assert sum(file.record_count for file in after) == sum(file.record_count for file in before) and read_by_all(world, "t", "id") == rows
+    summary = world.table("t").current_snapshot().summary
+    assert summary["total-delete-files"] == "2" and summary["removed-delete-files"] == "8" and summary.operation.value == "replace", summary
+    assert world.sql("CALL moat.rewrite_position_delete_files('lake.s.t')")[0]["rewritten_delete_files"] == 0
+    assert world.sql("CALL moat.rewrite_position_delete_files('lake.s.t', rewrite_all => true)")[0]["rewritten_delete_files"] == 2 and not world.orphans("t")
+    world.sql("ALTER TABLE lake.s.t SET ('format-version' = '3')")
+    assert world.sql("CALL moat.rewrite_position_delete_files('lake.s.t')")[0]["added_delete_files"] == 2
+    assert {file.file_format.value for file in delete_files(world.table("t"))} == {"PUFFIN"} and read_by_all(world, "t", "id", with_duckdb=False) == rows
+    world.sql("DELETE FROM lake.s.t WHERE id = 299; DELETE FROM lake.s.t WHERE id = 298")
+    assert world.sql("CALL moat.rewrite_position_delete_files('lake.s.t')")[0]["rewritten_delete_files"] == 0
+    assert len(read_by_all(world, "t", "id", with_duckdb=False)) == len(rows) - 2
+    # tables of another engine, whose delete files are of whole partitions
+    data = Path(__file__).resolve().parents[2] / "data/iceberg"
+    prefix = (data / "prefix").read_text().strip()
+    place = Path("/tmp") / ("moat" + "".join(random.Random(os.getpid()).choices("abcdefghij", k=len(prefix) - 9)))
+    assert len(str(place)) == len(prefix)
+    try:
+        subprocess.run([sys.executable, str(Path(__file__).with_name("relocate.py")), str(data), prefix, str(place)], check=True)
+        world.sql(f"ATTACH '{place}/warehouse/hadoop' AS h (TYPE hadoop)")
+        for name in ("core.v2_none_pos_partition", "core.v2_bucket_id_pos_file", "core.v2_day_ts_pos_partition", "core.v3_none_pos_to_dv", "core.v3_none_dv", "evolution.v2_list_rename_pos", "files.v2_position_shared", "core.v2_bucket_id_pos_eq"):
+            rows = plain(world.sql(f"SELECT * FROM h.{name} ORDER BY ALL"))
+            said = world.sql(f"CALL moat.rewrite_position_delete_files('h.{name}', rewrite_all => true)")[0]
+            assert said["rewritten_delete_files"] > 0 or "_dv" in name, (name, said)
+            folder = place / "warehouse/hadoop" / name.replace(".", "/")
+            assert plain(world.sql(f"SELECT * FROM h.{name} ORDER BY ALL")) == rows, name
+            done = subprocess.run([ARGUMENTS.moat, "iceberg", "validate", str(folder)], capture_output=True, check=False)
+            assert done.returncode == 0, (name, done.stdout.decode())
+            kinds = world.sql(f"SELECT content, file_format, count(*) AS n, count(referenced_data_file) AS m, sum(record_count) AS r FROM h.{name.split('.')[0]}.\"{name.split('.')[1]}$delete_files\" GROUP BY ALL")
+            for kind in kinds:
+                assert kind["content"] == 2 or (kind["n"] == kind["m"] and ("v3" not in name or kind["file_format"].lower() == "puffin")), (name, kinds)
+            # whole data files go: what is of them alone is not left, and of others nothing comes back
+            path = world.sql(f"SELECT min(_file) AS f FROM h.{name}")[0]["f"]
+            world.sql(f"DELETE FROM h.{name} WHERE _file = '{path}'")
+            left = plain(world.sql(f"SELECT * FROM h.{name} ORDER BY ALL"))
+            world.sql(f"CALL moat.rewrite_position_delete_files('h.{name}')")
+            assert plain(world.sql(f"SELECT * FROM h.{name} ORDER BY ALL")) == left and len(left) < len(rows), name
+        # of files that are all gone
+        shutil.rmtree(place)
+        subprocess.run([sys.executable, str(Path(__file__).with_name("relocate.py")), str(data), prefix, str(place)], check=True, stdout=subprocess.DEVNULL)
+        name = "h.files.v2_position_shared"
+        rows = world.sql(f"SELECT id FROM {name} ORDER BY id")
+        world.sql(f"CALL moat.rewrite_data_files('{name}', rewrite_all => true, where => 'id >= 0')")
+        counted = 'SELECT count(*) AS n FROM h.files."v2_position_shared$delete_files"'
+        left = world.sql(counted)[0]["n"]
+        said = world.sql(f"CALL moat.rewrite_position_delete_files('{name}')")[0]
+        assert left > 0 and said["rewritten_delete_files"] == left and said["added_delete_files"] == 0 and world.sql(counted) == [{"n": 0}], (left, said)
+        assert world.sql(f"SELECT id FROM {name} ORDER BY id") == rows
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def what_is_staged_is_published_once(world):
+    """Write, audit, publish: by write.wap.enabled and lake.wap_id, for every statement; nobody sees it until it is published, and that once."""
+    def ids(text="lake.s.t"):
+        return [row["id"] for row in world.sql(f"SELECT id FROM {text} ORDER BY id")]
+
+    stage = "SET lake.wap_id = '{}'; "
+    world.sql("CREATE TABLE lake.s.t (id BIGINT) WITH (format_version = 3, \"write.wap.enabled\" = 'true'); INSERT INTO lake.s.t VALUES (1), (2)")
+    world.sql("CREATE TABLE lake.s.plain (id BIGINT); " + stage.format("a") + "INSERT INTO lake.s.plain VALUES (1)")
+    assert ids("lake.s.plain") == [1]  # which does not take part
+    world.sql(stage.format("first") + "INSERT INTO lake.s.t VALUES (3)")
+    world.sql(stage.format("second") + "INSERT INTO lake.s.t VALUES (4)")
+    world.sql(stage.format("gone") + "DELETE FROM lake.s.t WHERE id = 1")
+    world.sql(stage.format("first") + "INSERT INTO lake.s.t VALUES (9)", error="staged as \"first\"")
+    assert ids() == [1, 2] and len(world.table("t").snapshots()) == 4
+    world.validate("t")
+    by_name = {snapshot.summary["wap.id"]: snapshot for snapshot in world.table("t").snapshots() if "wap.id" in snapshot.summary.additional_properties}
+    assert set(by_name) == {"first", "second", "gone"} and ids(f"lake.s.t AT (VERSION => {by_name['first'].snapshot_id})") == [1, 2, 3]  # the audit
+    world.sql("CALL moat.publish_changes('lake.s.t', 'third')", error="nothing is staged as \"third\"")
+    world.sql("CALL moat.publish_changes('lake.s.t', 'first', dry_run => true)")
+    assert ids() == [1, 2]
+    said = world.sql("CALL moat.publish_changes('lake.s.t', 'first')")[0]  # made of the current snapshot: it becomes current itself
+    assert said["source_snapshot_id"] == said["current_snapshot_id"] == by_name["first"].snapshot_id and ids() == [1, 2, 3]
+    said = world.sql("CALL moat.publish_changes('lake.s.t', wap_id => 'second')")[0]
+    assert said["source_snapshot_id"] == by_name["second"].snapshot_id != said["current_snapshot_id"] and ids() == [1, 2, 3, 4]
+    published = world.table("t").current_snapshot().summary
+    assert published["published-wap-id"] == "second" and published["source-snapshot-id"] == str(by_name["second"].snapshot_id), published
+    for name in ("first", "second"):
+        world.sql(f"CALL moat.publish_changes('lake.s.t', '{name}')", error="is in table \"t\" already")
+    world.sql("CALL moat.publish_changes('lake.s.t', 'gone')", error="did more than append")
+    assert ids() == [1, 2, 3, 4] and read_by_all(world, "t", "id", with_duckdb=False)
+    # each kind of statement, published by being made of the current snapshot
+    for number, statement in enumerate(("DELETE FROM lake.s.t WHERE id = 4", "UPDATE lake.s.t SET id = 30 WHERE id = 3", "INSERT OVERWRITE lake.s.t VALUES (7)", "MERGE INTO lake.s.t USING (VALUES (7), (8)) AS s (k) ON id = k WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (k)", "TRUNCATE lake.s.t")):
+        before = ids()
+        world.sql(stage.format(f"s{number}") + statement)
+        assert ids() == before
+        world.sql(f"CALL moat.publish_changes('lake.s.t', 's{number}')")
+        assert ids() == ([1, 2, 3], [1, 2, 30], [7], [8], [])[number], (statement, ids())
+    world.sql("ALTER TABLE lake.s.t CREATE BRANCH b; " + stage.format("x") + "INSERT INTO lake.s.\"t$branch_b\" VALUES (5)")
+    assert ids("lake.s.t@b") == [5]  # a branch is a stage of its own
+    world.sql("ALTER TABLE lake.s.t UNSET ('write.wap.enabled'); " + stage.format("x") + "INSERT INTO lake.s.t VALUES (6)")
+    assert ids() == [6]
+    world.validate("t")
+
+
+def advice_is_what_helps(world):
+    """A table for each thing that is wrong, and one for none: what is advised ends with no advice."""
+    def advice(text):
+        return [(row["table_name"].split('"')[-2] if '"' in row["table_name"] else row["table_name"].split(".")[-1], row["procedure"]) for row in world.sql(f"CALL moat.advise({text})")]
+
+    delta = "\"write.delete.mode\" = 'merge-on-read'"
+    world.sql("CREATE TABLE lake.s.good AS SELECT i AS id FROM range(1000) r(i); CREATE TABLE lake.s.empty (id BIGINT)")
+    world.sql("CREATE TABLE lake.s.old (id BIGINT) WITH (format_version = 1)")
+    world.sql("CREATE TABLE lake.s.small (id BIGINT); " + "; ".join(f"INSERT INTO lake.s.small VALUES ({i})" for i in range(22)))
+    world.sql(f"CREATE TABLE lake.s.dead WITH ({delta}) AS SELECT i AS id FROM range(1000) r(i); DELETE FROM lake.s.dead WHERE id % 3 = 0")
+    world.sql(f"CREATE TABLE lake.s.marks WITH (format_version = 2, {delta}) AS SELECT i AS id FROM range(1000) r(i); DELETE FROM lake.s.marks WHERE id % 90 = 1; DELETE FROM lake.s.marks WHERE id % 90 = 2")
+    world.sql(f"CREATE TABLE lake.s.form WITH (format_version = 2, {delta}) AS SELECT i AS id FROM range(1000) r(i); DELETE FROM lake.s.form WHERE id % 90 = 1; ALTER TABLE lake.s.form SET ('format-version' = '3')")
+    world.sql("CREATE TABLE lake.s.many WITH (\"history.expire.max-snapshot-age-ms\" = 1) AS SELECT i AS id FROM range(200000) r(i); " + "; ".join(f"DELETE FROM lake.s.many WHERE id = {i}" for i in range(12)))
+    found = advice("catalog => 'lake'")
+    assert found == [("dead", "rewrite_data_files"), ("form", "rewrite_position_delete_files"), ("many", "expire_snapshots"), ("many", "compute_statistics"), ("marks", "rewrite_position_delete_files"), ("old", "migrate_format"),
+                     ("small", "rewrite_data_files"), ("small", "rewrite_manifests")], found
+    assert advice("'lake.s.good'") == [] and advice("'lake.s.empty'") == []
+    world.sql("CALL moat.advise('lake.s.none')", error="42P01")
+    world.sql("CALL moat.advise()", error="attached catalog")
+    row = world.sql("CALL moat.advise('lake.s.small')")[0]
+    assert "22 of 22 data files" in row["reason"], row
+    # what is advised, done
+    for row in world.sql("CALL moat.advise(catalog => 'lake')"):
+        before = world.sql(f"SELECT count(*) AS n, sum(id) AS m FROM {row['table_name']}")
+        world.sql(row["statement"])
+        assert world.sql(f"SELECT count(*) AS n, sum(id) AS m FROM {row['table_name']}") == before
+    assert advice("catalog => 'lake'") == [], advice("catalog => 'lake'")
+    done = subprocess.run([ARGUMENTS.moat, "--warehouse", str(world.folder / "moat"), "-q", "-c", "CREATE USER bob; GRANT SELECT ON lake.s.good TO USER bob"], check=True)
+    done = subprocess.run([ARGUMENTS.moat, "--warehouse", str(world.folder / "moat"), "-q", "--as", "bob", "-c", "CALL moat.advise('lake.s.good')"], capture_output=True, check=False)
+    assert done.returncode != 0 and b"42501" in done.stderr, done.stderr
+    # the version, with what the table has
+    world.sql(f"CREATE TABLE lake.s.m WITH (format_version = 2, {delta}) AS SELECT i AS id FROM range(1000) r(i); DELETE FROM lake.s.m WHERE id % 2 = 0; DELETE FROM lake.s.m WHERE id % 5 = 0")
+    rows = read_by_all(world, "m", "id")
+    said = world.sql("CALL moat.migrate_format('lake.s.m', dry_run => true)")[0]
+    assert said == {"previous_version": 2, "format_version": 3, "rewritten_delete_files": 2, "added_delete_files": 0} and world.table("m").metadata.format_version == 2, said
+    said = world.sql("CALL moat.migrate_format('lake.s.m')")[0]
+    assert said["rewritten_delete_files"] == 2 and said["added_delete_files"] == 1 and world.table("m").metadata.format_version == 3, said
+    assert {file.file_format.value for file in delete_files(world.table("m"))} == {"PUFFIN"} and read_by_all(world, "m", "id", with_duckdb=False) == rows
+    world.sql("CALL moat.migrate_format('lake.s.m', 2)", error="version")
+    world.sql("CALL moat.migrate_format('lake.s.m', 4)", error="format version 4")
+    assert world.sql("CALL moat.migrate_format('lake.s.old', 2)")[0]["previous_version"] == 2
+
+
+def nans_are_counted_and_no_bounds(world):
+    """Columns with NaN, at any depth, in many files: how many, and bounds of the rest; in no mode that asks for neither."""
+    world.sql("CREATE TABLE lake.s.t (g INTEGER, f FLOAT, d DOUBLE, p STRUCT(x DOUBLE, y STRUCT(z FLOAT)), l DOUBLE[], c DOUBLE, n DOUBLE) PARTITIONED BY (g) "
+              "WITH (\"write.metadata.metrics.column.c\" = 'counts', \"write.metadata.metrics.column.n\" = 'none')")
+    world.sql("INSERT INTO lake.s.t SELECT i % 40, CASE WHEN i % 3 = 0 THEN 'nan'::FLOAT ELSE i END, CASE WHEN i % 40 = 7 THEN 'nan'::DOUBLE WHEN i = 0 THEN '-inf'::DOUBLE ELSE -i END, "
+              "{'x': CASE WHEN i % 40 < 5 AND i > 100 THEN 'nan'::DOUBLE ELSE i / 8 END, 'y': {'z': CASE WHEN i % 2 = 0 THEN NULL WHEN i = 399 THEN 'nan'::FLOAT ELSE -0.0 END}}, ['nan'::DOUBLE, 1], 'nan', 'nan' FROM range(400) r(i)")
+    files = data_files(world, "t")
+    assert len(files) == 40
+    names = {"f": lambda row: row["f"], "d": lambda row: row["d"], "p.x": lambda row: row["p"]["x"], "p.y.z": lambda row: row["p"]["y"]["z"]}
+    schema = world.table("t").schema()
+    for file in files:
+        rows = pa.parquet.read_table(file.file_path.removeprefix("file://")).to_pylist()
+        for name, get in names.items():
+            field = schema.find_field(name)
+            values = [get(row) for row in rows if get(row) is not None]
+            left = [value for value in values if not math.isnan(value)]
+            if values:
+                assert file.nan_value_counts[field.field_id] == len(values) - len(left), (name, file.nan_value_counts)
+            for bounds, pick in ((file.lower_bounds, min), (file.upper_bounds, max)):
+                found = from_bytes(field.field_type, bounds[field.field_id]) if field.field_id in bounds else None
+                assert found == (pick(left) if left else None), (name, found, left)
+        c, n, e = (schema.find_field(name).field_id for name in ("c", "n", "l.element"))
+        assert file.nan_value_counts[c] == len(rows) and c not in file.lower_bounds and n not in file.nan_value_counts and e not in file.nan_value_counts
+    world.validate("t")
+    assert world.sql("SELECT count(*) AS n FROM lake.s.t WHERE f > 390") == world.sql("SELECT count(*) AS n FROM (SELECT * FROM lake.s.t OFFSET 0) WHERE f > 390")
+    assert world.sql("SELECT count(*) AS n FROM lake.s.t WHERE isnan(d)") == [{"n": 10}]
+    theirs = world.table("t").scan(row_filter="d < -390").to_arrow()
+    assert len(theirs) == 10
+    world.sql("CREATE TABLE lake.s.u AS SELECT 'nan'::DOUBLE AS x UNION ALL SELECT 2.5")
+    assert data_files(world, "u")[0].nan_value_counts == {1: 1} and from_bytes(world.table("u").schema().find_type("x"), data_files(world, "u")[0].upper_bounds[1]) == 2.5
+    world.sql("BEGIN; INSERT INTO lake.s.u VALUES ('nan'); COMMIT")
+    assert sorted((file.nan_value_counts[1], len(file.lower_bounds or {})) for file in data_files(world, "u")) == [(1, 0), (1, 1)]
+
+
 TESTS = (
+    nans_are_counted_and_no_bounds,
+    advice_is_what_helps,
+    what_is_staged_is_published_once,
+    position_deletes_are_rewritten,
+    rewritten_files_are_those_that_were_meant,
+    sketches_are_those_of_the_library,
+    properties_shape_files,
     forgotten_metadata_goes,
     sorted_tables_are_sorted,
     branches_are_written,
