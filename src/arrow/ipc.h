@@ -19,7 +19,7 @@ MUST_USE enum err ipc_write_batch(const struct ArrowSchema *schema, const struct
 struct ipc_codec {
     uint8_t number; /* CompressionType: 0 LZ4 frames, 1 Zstandard */
     size_t (*bound)(size_t len);
-    /* How long it became; 0: it cannot be compressed, or not now. Called with at least the bound. */
+    /* How long it became; 0: it cannot be compressed, or not now. `room`: at least the bound. */
     size_t (*compress)(char *to, size_t room, struct slice from);
 };
 

@@ -63,7 +63,7 @@ static void put_piece(struct batch_writer *writer, const void *bytes, size_t len
     }
 }
 
-/* Its length before, then the buffer; -1, and the buffer as it is, where it would not get shorter. */
+/* Its length before, then the buffer; -1, and the buffer as it is, if that is not longer. */
 static struct slice compress(struct batch_writer *writer, struct slice plain)
 {
     size_t bound = writer->codec->bound(plain.len);

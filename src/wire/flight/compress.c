@@ -1,5 +1,5 @@
-/* Bodies of batches in LZ4 frames or Zstandard, for clients far away that ask for it: on one machine
- * it costs more than it saves. */
+/* Bodies of batches in LZ4 frames or Zstandard, for clients far away that ask for it: on one
+ * machine it costs more than it saves. */
 #include <lz4frame.h>
 #include <zstd.h>
 
