@@ -333,7 +333,7 @@ static enum err take_parent(struct producer *p)
                                "the table has encrypted manifests, which cannot be written");
         }
     }
-    if (p->change->merged_bytes > 0) {
+    if (p->change->merged_bytes > 0 && count >= p->change->merged_least) {
         return merge_parent(p, manifests, count);
     }
     for (size_t i = 0; i < count; i++) {

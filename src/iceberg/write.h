@@ -105,6 +105,7 @@ struct iceberg_snapshot_change {
     const struct slice *removed_deletes; /* paths of live files of position deletes */
     size_t removed_delete_count;
     int64_t merged_bytes; /* not 0: manifests are written again as ones about that large */
+    size_t merged_least;  /* but only where the parent has as many */
     bool removes_all;     /* instead: every live file, deletes too */
     bool is_staged;       /* no reference is moved to it */
     const struct iceberg_property *summary; /* beside the totals */

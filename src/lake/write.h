@@ -57,9 +57,9 @@ struct lake_written_list {
 MUST_USE enum err lake_write_read(const struct lake_write *write, const struct ArrowSchema *schema,
                                   const struct ArrowArray *batch, struct arena *arena,
                                   struct lake_written_list *list, struct errinfo *info);
-/* Of columns with NaN the engine tells neither how many nor bounds of the others: reads these columns
- * of the files once more, which have their paths by now. A file that cannot be read stays without.
- * ERR_NOMEM, ERR_CANCELLED, ERR_TIMEOUT. */
+/* Of columns with NaN the engine tells neither how many nor bounds of the others: reads these
+ * columns of the files once more, which have their paths by now. A file that cannot be read stays
+ * without. ERR_NOMEM, ERR_CANCELLED, ERR_TIMEOUT. */
 struct engine;
 struct identity;
 MUST_USE enum err lake_write_count_nans(const struct lake_write *write, struct engine *engine,

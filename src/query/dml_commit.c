@@ -13,6 +13,8 @@
 #define WAIT_MS_FIRST 20
 #define WAIT_MS_MAX 2000
 #define WAIT_MS_STEP 100
+#define MANIFEST_BYTES_DEFAULT (INT64_C(8) << 20) /* commit.manifest.target-size-bytes */
+#define MANIFESTS_MERGED_DEFAULT 100              /* commit.manifest.min-count-to-merge */
 #define LOOKS_MAX 6 /* for a commit whose outcome was not told: over 3 s */
 #define LOOK_MS_FIRST 100
 
@@ -86,6 +88,28 @@ static enum err join(struct arena *arena, struct slice a, struct slice b, struct
     return ERR_OK;
 }
 
+static int64_t property_or(const struct iceberg_metadata *metadata, const char *key,
+                           int64_t otherwise)
+{
+    int64_t value;
+    return slice_to_i64(iceberg_metadata_property(metadata, key), &value) && value > 0 ? value
+                                                                                       : otherwise;
+}
+
+/* So that a table of many appends does not get as many manifests. */
+static void set_merging(struct iceberg_snapshot_change *change)
+{
+    const struct iceberg_metadata *metadata = change->metadata;
+    if (slice_equal_fold(iceberg_metadata_property(metadata, "commit.manifest-merge.enabled"),
+                         SLICE("false"))) {
+        return;
+    }
+    change->merged_bytes =
+        property_or(metadata, "commit.manifest.target-size-bytes", MANIFEST_BYTES_DEFAULT);
+    change->merged_least = (size_t)property_or(metadata, "commit.manifest.min-count-to-merge",
+                                               MANIFESTS_MERGED_DEFAULT);
+}
+
 static enum err write_attempt(struct attempt *a, struct arena *arena, struct errinfo *info)
 {
     struct dml *dml = a->dml;
@@ -114,6 +138,7 @@ static enum err write_attempt(struct attempt *a, struct arena *arena, struct err
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary) - (a->wap_id.len == 0),
     };
+    set_merging(&change);
     TRY(iceberg_snapshot_write(&change, arena, &a->written, info));
     a->requirements = a->written.requirements;
     a->updates = a->written.updates;

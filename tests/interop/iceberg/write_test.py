@@ -984,7 +984,29 @@ def nans_are_counted_and_no_bounds(world):
     assert sorted((file.nan_value_counts[1], len(file.lower_bounds or {})) for file in data_files(world, "u")) == [(1, 0), (1, 1)]
 
 
+def manifests_are_merged_as_they_grow(world):
+    """A table of many appends has few manifests, in each version; rows, lineage and files stay; unless it says that it wants none merged."""
+    for version, more in ((1, ""), (2, ""), (3, ""), (2, ", \"commit.manifest-merge.enabled\" = 'false'")):
+        name = f"m{version}{len(more)}"
+        world.sql(f"CREATE TABLE lake.s.{name} (id BIGINT, g INTEGER) PARTITIONED BY (g) WITH (format_version = {version}, \"commit.manifest.min-count-to-merge\" = 5{more})")
+        lineage, said = "SELECT id, _row_id, _last_updated_sequence_number AS n FROM lake.s." + name + " ORDER BY id", []
+        for number in range(14):
+            world.sql(f"INSERT INTO lake.s.{name} VALUES ({number}, {number % 2})")
+            if version == 3:
+                now = world.sql(lineage)
+                assert now[:-1] == said, (said, now)
+                said = now
+            if number == 6:
+                world.sql(f"DELETE FROM lake.s.{name} WHERE id = 2")
+                said = [row for row in said if row["id"] != 2]
+        manifests = world.table(name).current_snapshot().manifests(world.table(name).io)
+        assert len(manifests) < 6 if not more else len(manifests) > 12, len(manifests)
+        assert len(read_by_all(world, name, "id", with_duckdb=version < 3)) == 13 and not world.orphans(name)
+        assert len(data_files(world, name)) == 13
+
+
 TESTS = (
+    manifests_are_merged_as_they_grow,
     nans_are_counted_and_no_bounds,
     advice_is_what_helps,
     what_is_staged_is_published_once,
