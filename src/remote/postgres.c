@@ -2,12 +2,14 @@
  * not to be loaded with each engine host. Rows come one by one, as texts, and become batches. */
 #include <dlfcn.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "remote/remote_int.h"
 
 #define BATCH_ROWS 1024
 #define BATCH_BYTES (4u << 20)
 #define CONNECT_SECONDS "15"
+#define CANCEL_AGAIN_US 500000
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 #define NO_FILE "/dev/null/none"
 
@@ -220,11 +222,15 @@ static enum err postgres_open(struct remote *remote, const struct remote_options
     return connect_(pg, options, info);
 }
 
-static void postgres_cancel(struct remote *remote)
+static void cancel(struct postgres *pg)
 {
-    struct postgres *pg = remote->state;
     char problem[256];
     (void)pg->pq.cancel(pg->cancel, problem, sizeof(problem)); /* if not, it goes on to its end */
+}
+
+static void postgres_cancel(struct remote *remote)
+{
+    cancel(remote->state);
 }
 
 /* ---- a statement ---- */
@@ -247,11 +253,22 @@ static void take_tag(const struct postgres *pg, struct remote_answer *answer, PG
     (void)snprintf(answer->tag, sizeof(answer->tag), "%s", pg->pq.cmdStatus(result));
 }
 
-/* Whatever is left, so that the next statement can be sent. */
-static void drain(struct postgres *pg)
+/* Whatever is left, so that the next statement can be sent. What is not wanted any more is
+ * cancelled until it is heard: the server may have been between two things. */
+static void drain(struct postgres *pg, bool is_unwanted)
 {
     PGresult *result;
-    while ((result = pg->pq.getResult(pg->connection)) != NULL) {
+    int64_t cancelled_us = 0;
+    for (;;) {
+        int64_t now_us = clock_mono_us();
+        if (is_unwanted && now_us - cancelled_us > CANCEL_AGAIN_US) {
+            cancel(pg);
+            cancelled_us = now_us;
+        }
+        result = pg->pq.getResult(pg->connection);
+        if (result == NULL) {
+            return;
+        }
         int status = pg->pq.resultStatus(result);
         pg->pq.clear(result);
         if (status == PGRES_COPY_IN) {
@@ -307,7 +324,7 @@ static enum err advance(struct postgres *pg, struct remote_answer *answer, struc
     }
     pg->pq.clear(result);
     answer->is_over = true;
-    drain(pg);
+    drain(pg, false);
     return err;
 }
 
@@ -373,8 +390,7 @@ static void postgres_end(struct remote *remote, struct remote_answer *answer)
         pg->pq.clear(rows->result);
     }
     if (!answer->is_over) {
-        postgres_cancel(remote);
-        drain(pg);
+        drain(pg, true);
     }
     pg->answer = NULL;
     remote__columns_free(rows->columns);
