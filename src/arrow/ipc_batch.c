@@ -19,6 +19,7 @@ struct batch_writer {
     struct buf buffers; /* struct pair: offset, length */
     struct buf pieces;  /* struct slice */
     struct scratch *scratch;
+    const struct ipc_codec *codec; /* NULL: as it is */
     uint64_t body_len;
     bool has_failed;
     struct errinfo *info;
@@ -62,10 +63,35 @@ static void put_piece(struct batch_writer *writer, const void *bytes, size_t len
     }
 }
 
+/* Its length before, then the buffer; -1, and the buffer as it is, if that is not longer. */
+static struct slice compress(struct batch_writer *writer, struct slice plain)
+{
+    size_t bound = writer->codec->bound(plain.len);
+    size_t room = bound > plain.len ? bound : plain.len;
+    char *out = new_scratch(writer, room + sizeof(int64_t));
+    if (out == NULL) {
+        return (struct slice){"", 0};
+    }
+    size_t len = writer->codec->compress(out + sizeof(int64_t), room, plain);
+    bool is_shorter = len > 0 && len < plain.len;
+    int64_t before = is_shorter ? (int64_t)plain.len : -1;
+    if (!is_shorter) {
+        memcpy(out + sizeof(before), plain.ptr, plain.len);
+        len = plain.len;
+    }
+    memcpy(out, &before, sizeof(before)); /* little-endian */
+    return (struct slice){out, len + sizeof(before)};
+}
+
 static void put_buffer(struct batch_writer *writer, const void *bytes, size_t len)
 {
     static const char zeros[8];
     len = bytes == NULL ? 0 : len;
+    if (writer->codec != NULL && len > 0) {
+        struct slice packed = compress(writer, (struct slice){bytes, len});
+        bytes = packed.ptr;
+        len = packed.len;
+    }
     struct pair place = {(int64_t)writer->body_len, (int64_t)len};
     buf_append(&writer->buffers, &place, sizeof(place));
     put_piece(writer, bytes, len);
@@ -264,6 +290,7 @@ static void put_pairs(struct flat *flat, size_t reference, const struct buf *pai
 struct sink {
     ipc_message_fn fn;
     void *context;
+    const struct ipc_codec *codec;
     struct buf head; /* used again for each */
 };
 
@@ -285,8 +312,14 @@ static enum err finish(struct batch_writer *writer, int64_t rows, int64_t dictio
     }
     struct flat_field fields[] = {{.slot = 0, .size = 8, .value = (uint64_t)rows},
                                   {.slot = 1, .size = 4},
-                                  {.slot = 2, .size = 4}};
-    flat_refer(&message.flat, reference, flat_table(&message.flat, fields, ARRAY_COUNT(fields)));
+                                  {.slot = 2, .size = 4},
+                                  {.slot = 3, .size = 4}};
+    size_t field_count = ARRAY_COUNT(fields) - (writer->codec == NULL);
+    flat_refer(&message.flat, reference, flat_table(&message.flat, fields, field_count));
+    if (writer->codec != NULL) {
+        struct flat_field inner[] = {{.slot = 0, .size = 1, .value = writer->codec->number}};
+        flat_refer(&message.flat, fields[3].at, flat_table(&message.flat, inner, 1));
+    }
     put_pairs(&message.flat, fields[1].at, &writer->nodes);
     put_pairs(&message.flat, fields[2].at, &writer->buffers);
     ipc__end(&message);
@@ -302,7 +335,7 @@ static enum err finish(struct batch_writer *writer, int64_t rows, int64_t dictio
 static enum err write_dictionary(const struct ArrowSchema *schema, const struct ArrowArray *array,
                                  int64_t id, struct sink *sink, struct errinfo *info)
 {
-    struct batch_writer writer CLEANUP(writer_fini) = {.info = info};
+    struct batch_writer writer CLEANUP(writer_fini) = {.info = info, .codec = sink->codec};
     TRY(put_array(&writer, schema, array, 0, array->length, 1));
     return finish(&writer, array->length, id, sink);
 }
@@ -327,11 +360,12 @@ static enum err write_dictionaries(const struct ArrowSchema *schema, const struc
 }
 
 enum err ipc_batch_messages(const struct ArrowSchema *schema, const struct ArrowArray *batch,
-                            ipc_message_fn fn, void *context, struct errinfo *info)
+                            const struct ipc_codec *codec, ipc_message_fn fn, void *context,
+                            struct errinfo *info)
 {
     int64_t next_id = 0;
-    struct sink sink = {.fn = fn, .context = context};
-    struct batch_writer writer CLEANUP(writer_fini) = {.info = info};
+    struct sink sink = {.fn = fn, .context = context, .codec = codec};
+    struct batch_writer writer CLEANUP(writer_fini) = {.info = info, .codec = codec};
     enum err err = write_dictionaries(schema, batch, &next_id, &sink, info);
     for (int64_t i = 0; i < schema->n_children && err == ERR_OK; i++) {
         err = put_array(&writer, schema->children[i], batch->children[i], batch->offset,
@@ -360,7 +394,7 @@ enum err ipc_write_batch(const struct ArrowSchema *schema, const struct ArrowArr
                          struct buf *out, struct errinfo *info)
 {
     size_t start = out->len;
-    enum err err = ipc_batch_messages(schema, batch, append_message, out, info);
+    enum err err = ipc_batch_messages(schema, batch, NULL, append_message, out, info);
     if (err != ERR_OK) {
         out->len = start <= out->len ? start : out->len;
     }

@@ -36,7 +36,7 @@ static void write_sample(struct sample *sample, struct stream *stream)
     CHECK_OK(ipc_write_schema(sample->schema, &schema, NULL));
     struct slice text = buf_slice(&schema);
     CHECK_OK(keep(stream, text, NULL, 0, 0, NULL));
-    CHECK_OK(ipc_batch_messages(sample->schema, sample->batch, keep, stream, NULL));
+    CHECK_OK(ipc_batch_messages(sample->schema, sample->batch, NULL, keep, stream, NULL));
 }
 
 static void stream_fini(struct stream *stream)

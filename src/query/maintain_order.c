@@ -107,9 +107,11 @@ enum err maintain_read_order(struct maintain *call, struct dml *dml,
     size_t count;
     bool is_sort = strategy->is_given && slice_equal_fold(strategy->text, SLICE("sort"));
     if (strategy->is_given && !is_sort && !slice_equal_fold(strategy->text, SLICE("binpack"))) {
-        return errinfo_set(info, ERR_INVALID, "22023",
-                           "\"strategy\" is \"binpack\" or \"sort\", not \"%.*s\"",
-                           SLICE_ARGS(strategy->text));
+        (void)errinfo_set(info, ERR_INVALID, "22023",
+                          "\"strategy\" is \"binpack\" or \"sort\", not \"%.*s\"",
+                          SLICE_ARGS(strategy->text));
+        errinfo_hint(info, "Along a z-order curve: sort_order => 'zorder(a, b)'.");
+        return ERR_INVALID;
     }
     if (!order->is_given) {
         if (is_sort && lake_write_order(&dml->write) == NULL) {

@@ -1,5 +1,5 @@
-/* SQL over HTTP: a statement is a request, its rows an Arrow stream. A cancel is a request that ends
- * early: the server stops what nobody reads any more. */
+/* SQL over HTTP: a statement is a request, its rows an Arrow stream. A cancel is a request that
+ * ends early: the server stops what nobody reads any more. */
 #include <curl/curl.h>
 
 #include "arrow/ipc_read.h"

@@ -1,5 +1,5 @@
 /* PostgreSQL's protocol, by libpq, which is loaded when it is first needed: what it needs itself is
- * not to be loaded with each engine host. Rows come one by one, as texts, and are made batches of. */
+ * not to be loaded with each engine host. Rows come one by one, as texts, and become batches. */
 #include <dlfcn.h>
 
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 /* A server of Moat from outside, by any of its doors: statements in, Arrow batches out.
  *
- * One connection, one statement at a time, from one thread; remote_cancel from any. Nothing is taken
- * from the environment (PGPASSWORD, .pgpass, proxies): who asks and what proves it are given.
+ * One connection, one statement at a time, from one thread; remote_cancel from any. Nothing is
+ * taken from the environment (PGPASSWORD, .pgpass, proxies): who asks is said, and what proves it.
  * Secrets travel over TLS whose certificate names the host, or to this machine. */
 #pragma once
 
@@ -56,7 +56,7 @@ MUST_USE enum err remote_run(struct remote *remote, struct slice statement,
                              struct remote_answer **ret_answer, struct errinfo *info);
 /* NULL: it has no rows. As long as the answer. */
 const struct ArrowSchema *remote_answer_schema(const struct remote_answer *answer);
-/* At the end ret_batch->release is NULL. Batches outlive nothing but are freed before the answer. */
+/* At the end ret_batch->release is NULL. Batches are released before their answer is closed. */
 MUST_USE enum err remote_answer_next(struct remote_answer *answer, struct ArrowArray *ret_batch,
                                      struct errinfo *info);
 const char *remote_answer_tag(const struct remote_answer *answer);    /* "SELECT", "" if unknown */

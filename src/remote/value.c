@@ -269,7 +269,7 @@ static bool take_char(struct slice *rest, char c)
     return true;
 }
 
-/* Days from 1970-01-01 in the Gregorian calendar, before it began too (Hinnant, days_from_civil). */
+/* Days from 1970-01-01 in the Gregorian calendar, also before it began (days_from_civil). */
 static int64_t days_of(int64_t year, int64_t month, int64_t day)
 {
     year -= month <= 2;

@@ -445,6 +445,49 @@ def start(server, text):
     return client
 
 
+class Relay:
+    """Bytes on their way from the server, counted."""
+
+    def __init__(self, port):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self.target, self.count = self.listener.getsockname()[1], port, 0
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client = self.listener.accept()[0]
+            server = socket.create_connection(("127.0.0.1", self.target))
+            for pair, is_counted in (((client, server), False), ((server, client), True)):
+                threading.Thread(target=self.pass_on, args=(*pair, is_counted), daemon=True).start()
+
+    def pass_on(self, source, sink, is_counted):
+        while part := source.recv(65536):
+            self.count += len(part) * is_counted
+            sink.sendall(part)
+
+
+def bodies_may_be_compressed():
+    with served() as server:
+        relay = Relay(server.flight_port)
+        with Door(relay.port) as door:
+            pairs = [(b"authorization", b"Bearer " + door.token.encode())]
+
+            def ask(text, how):
+                options = flight.FlightCallOptions(headers=pairs + ([(b"x-moat-compression", how)] if how else []))
+                info = door.info("CommandStatementQuery", field(1, text), options)
+                before = relay.count
+                return door.get(info, options).read_all(), relay.count - before
+            long = "SELECT i, 'text ' || i % 7 AS t, i % 2 = 0 AS b, [i, i] AS l, CASE WHEN i % 3 = 0 THEN i END AS n FROM range(200000) r(i) ORDER BY i"
+            plain, plain_bytes = ask(long, None)
+            for how in (b"lz4", b"zstd"):
+                packed, packed_bytes = ask(long, how)
+                assert packed.equals(plain) and packed_bytes * 2 < plain_bytes, (how, packed_bytes, plain_bytes)
+                for text in ("SELECT 1 AS x WHERE false", "SELECT NULL AS n", "SELECT 'x' AS t, '' AS e", "SELECT uuid()::VARCHAR IS NOT NULL FROM range(10)"):
+                    assert ask(text, how)[0].equals(ask(text, None)[0]), (how, text)
+            assert ask(long, b"none")[0].equals(plain)
+            refused(pyarrow.ArrowInvalid, "no compression", ask, "SELECT 1", b"gzip")
+
+
 def who_vanishes_frees_the_engine():
     """Connections that are cut in the middle of a statement: their queries end, by themselves long before they would have."""
     with served() as server, server.door() as watcher:
@@ -576,5 +619,5 @@ def a_stop_ends_what_runs():
 if __name__ == "__main__":
     sys.exit(run([every_type, empty_and_huge, errors_say_what, who_asks, a_payload_signs_in_too, in_the_clear_nothing_secret_is_taken, over_tls,
                   tickets_are_of_one_person_and_once, policies_hold, the_catalog, prepared_statements, what_is_put_is_checked,
-                  changes_and_transactions, bulk_ingest, sessions, cancelling_ends_a_query, who_vanishes_frees_the_engine, many_at_once, who_takes_nothing_is_given_up,
+                  changes_and_transactions, bulk_ingest, sessions, cancelling_ends_a_query, who_vanishes_frees_the_engine, bodies_may_be_compressed, many_at_once, who_takes_nothing_is_given_up,
                   bytes_that_are_no_grpc, adbc, a_stop_ends_what_runs], sys.argv[2:]))

@@ -411,6 +411,8 @@ def the_openapi_document_is_true():
         check(server.ask("GET", begun["next"])[1], schemas["Page"], document)
         check(server.ask("GET", "/v1/queries/" + begun["id"])[1], schemas["Query"], document)
         check(server.sql_over("SELECT 1 AS x"), schemas["Result"], document)
+        check(server.ask("GET", "/v1/session", user=None)[1], schemas["Session"], document)
+        check(server.ask("POST", "/v1/session", {"user": "amelia", "password": PASSWORD}, user=None, headers={"X-Moat-CSRF": "x"})[1], schemas["Session"], document)
         check(server.sql_over("SELECT nope", status=400), types_of({"$ref": "#/components/responses/Error"}, document)["content"]["application/json"]["schema"], document)
         # Every member of a request that it names is taken, and no other.
         every = {"sql": "SELECT $1", "parameters": [1], "session": {"catalog": "moat", "schema": "main", "settings": {"query.rows_max": 5}},

@@ -143,6 +143,8 @@ enum err flight__send_schema(struct flight_call *call, const struct ArrowSchema 
     struct buf message CLEANUP(buf_fini) = {0};
     struct buf out CLEANUP(buf_fini) = {0};
     static const struct ArrowSchema none = {.format = "+s", .name = ""};
+    const struct ipc_codec *codec; /* what is no codec is refused before anything is sent */
+    TRY(flight__codec(call, &codec));
     TRY(ipc_write_schema(schema == NULL ? &none : schema, &message, &call->info));
     grpc_begin_message(&out);
     proto_put_bytes(&out, 2,
@@ -153,6 +155,8 @@ enum err flight__send_schema(struct flight_call *call, const struct ArrowSchema 
 enum err flight__send_batch(struct flight_call *call, const struct ArrowSchema *schema,
                             const struct ArrowArray *batch)
 {
+    const struct ipc_codec *codec;
+    TRY(flight__codec(call, &codec));
     struct ArrowArray part = *batch;
     int64_t rows_max = batch->length;
     for (int64_t row = 0; row < batch->length;) {
@@ -160,7 +164,8 @@ enum err flight__send_batch(struct flight_call *call, const struct ArrowSchema *
         part.offset = batch->offset + row;
         part.length = left < rows_max ? left : rows_max;
         struct sending sending = {.call = call, .may_be_cut = part.length > 1};
-        enum err err = ipc_batch_messages(schema, &part, send_message, &sending, &call->info);
+        enum err err =
+            ipc_batch_messages(schema, &part, codec, send_message, &sending, &call->info);
         if (sending.is_too_long) {
             rows_max = (part.length + 1) / 2;
             continue;

@@ -212,6 +212,9 @@ struct flight_info {
 };
 MUST_USE enum err flight__info_put(const struct flight_info *given, struct buf *out,
                                    struct errinfo *info);
+struct ipc_codec;
+/* How the client will have bodies (x-moat-compression); NULL: as they are. ERR_INVALID (22023). */
+MUST_USE enum err flight__codec(struct flight_call *call, const struct ipc_codec **ret_codec);
 /* A schema as a message of FlightData, and a batch. */
 MUST_USE enum err flight__send_schema(struct flight_call *call, const struct ArrowSchema *schema);
 MUST_USE enum err flight__send_batch(struct flight_call *call, const struct ArrowSchema *schema,
