@@ -40,7 +40,7 @@ struct kernel_codec {
 
 /* Zero means the default. */
 struct kernel_options {
-    uint64_t memtable_bytes;      /* 16 MiB: of each memtable; there are `memtables` of them */
+    uint64_t memtable_bytes;      /* 32 MiB: of each memtable; there are `memtables` of them */
     uint64_t memtables;           /* 3, at least 2 */
     uint64_t cache_bytes;         /* 64 MiB: blocks of runs */
     uint64_t table_bytes;         /* 64 MiB: filters and indexes of runs */
