@@ -300,8 +300,7 @@ TEST(lake_crash, statistics_are_there_or_not)
 {
     const char *folder = test_folder();
     prepare(folder, "format_version = 2");
-    sweep_still(folder, "INSERT INTO lake.s.t VALUES (20000)",
-                "CALL moat.compute_statistics('lake.s.t')");
+    sweep_still(folder, "SELECT 1", "CALL moat.compute_statistics('lake.s.t')");
 }
 
 TEST(lake_crash, what_is_staged_is_published_or_not)
@@ -330,7 +329,7 @@ static void leave_orphans(const char *folder)
     const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         char path[512];
-        (void)snprintf(path, sizeof(path), "%s/s/t/%s", folder, names[i]);
+        (void)snprintf(path, sizeof(path), "%s/warehouse/s/t/%s", folder, names[i]);
         FILE *file = fopen(path, "w");
         CHECK(file != NULL && fputs("x", file) >= 0 && fclose(file) == 0);
         CHECK(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
