@@ -1,6 +1,7 @@
 # How one folder of src/ becomes a module.
 #
 #   moat_module(base LIBS Lib::x)
+#   moat_module(query PARTS dml run)        one library, whose files are in folders too
 #
 #   src/base/*.c          static library moat_base (includes start at src/: "base/arena.h")
 #   src/base/*_test.c     one program base_test, cmocka, in CTest as unit.base
@@ -23,8 +24,9 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${MOAT_ARROWS}")
 add_custom_target(benches)
 
 function(moat_module name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBS")
-    moat__sort_sources("${MOAT_SOURCE_ROOT}/${name}" c)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBS;PARTS")
+    list(TRANSFORM arg_PARTS PREPEND "${MOAT_SOURCE_ROOT}/${name}/" OUTPUT_VARIABLE folders)
+    moat__sort_sources(c "${MOAT_SOURCE_ROOT}/${name}" ${folders})
     if(NOT EXISTS "${MOAT_SOURCE_ROOT}/${name}")
         return()
     endif()
@@ -63,7 +65,7 @@ endfunction()
 # export and nothing else: its copy of base stays its own. (gcc's sanitizers answer dlopen() in the program's place, and
 # then the program's rpath is not searched: open it by path.)
 function(moat_engine_module name)
-    moat__sort_sources("${MOAT_SOURCE_ROOT}/${name}" cpp)
+    moat__sort_sources(cpp "${MOAT_SOURCE_ROOT}/${name}")
     if(NOT sources)
         return()
     endif()
@@ -130,13 +132,18 @@ function(moat_add_test)
         LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${MOAT_TEST_ENVIRONMENT}")
 endfunction()
 
-# Sets sources, tests, fuzzers and benches from the files of a folder. `language` is the suffix of the library's own
-# files; tests and their kin are always C.
-macro(moat__sort_sources folder language)
-    file(GLOB sources CONFIGURE_DEPENDS "${folder}/*.${language}")
-    file(GLOB tests CONFIGURE_DEPENDS "${folder}/*_test.c")
-    file(GLOB fuzzers CONFIGURE_DEPENDS "${folder}/*_fuzz.c")
-    file(GLOB benches CONFIGURE_DEPENDS "${folder}/*_bench.c" "${folder}/*_probe.c")
+# moat__sort_sources(<language> <folder>...): sets sources, tests, fuzzers and benches from the files of the folders. `language`
+# is the suffix of the library's own files; tests and their kin are always C.
+macro(moat__sort_sources language)
+    foreach(pair "sources:*.${language}" "tests:*_test.c" "fuzzers:*_fuzz.c" "benches:*_bench.c" "probes:*_probe.c")
+        string(REPLACE ":" ";" pair "${pair}")
+        list(GET pair 0 kind)
+        list(GET pair 1 pattern)
+        set(globs ${ARGN})
+        list(TRANSFORM globs APPEND "/${pattern}")
+        file(GLOB ${kind} CONFIGURE_DEPENDS ${globs})
+    endforeach()
+    list(APPEND benches ${probes})
     list(FILTER sources EXCLUDE REGEX "/([^/]*_(test|fuzz|bench|probe)|test_main|fuzz_main)\\.c$")
 endmacro()
 

@@ -224,10 +224,10 @@ def cycles(tree):
 
 
 def rule_foreign_internals(tree):
-    """x_int.h is for the files of its own folder: what others use belongs into the contract, x.h."""
+    """x_int.h is for the files of its own module: what others use belongs into the contract, x.h."""
     for source in tree.sources.values():
         for line, _, name in source.includes:
-            if name.endswith("_int.h") and PurePosixPath("src", name).parent != source.path.parent:
+            if name.endswith("_int.h") and (source.path.parts[0] != "src" or tree.module_of(f"src/{name}") != tree.module_of(source.path)):
                 yield Finding("foreign-internals", str(source.path), line, name, f'"{name}" is internal to another module')
 
 

@@ -2,7 +2,7 @@
  *
  * One interface, several implementations; this is the first two: `files` (registered globs of
  * Parquet, CSV and JSON; views) and the system tables. Loading does not decide visibility: the
- * planner asks policy for every loaded relation, in one place (query/resolve.c). */
+ * planner asks policy for every loaded relation, in one place (query/plan/resolve.c). */
 #pragma once
 
 #include "base/arena.h"

@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <stdarg.h>
 
-#include "query/lake_int.h"
+#include "query/lake/lake_int.h"
 #include "query/query_int.h"
 #include "system/credentials.h"
 

@@ -4,11 +4,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "query/admission_int.h"
-#include "query/change_int.h"
-#include "query/dml_int.h"
-#include "query/files_int.h"
-#include "query/watchdog_int.h"
+#include "query/admission/admission_int.h"
+#include "query/temp/change_int.h"
+#include "query/dml/dml_int.h"
+#include "query/plan/files_int.h"
+#include "query/admission/watchdog_int.h"
 #include "sql/scan.h"
 
 #define QUERY_ARENA_BYTES_MAX ((size_t)1 << 30)

@@ -1,7 +1,7 @@
 /* Sessions: one person, one engine connection, their settings and prepared statements. */
 #include "base/mem.h"
-#include "query/admission_int.h"
-#include "query/run_int.h"
+#include "query/admission/admission_int.h"
+#include "query/run/run_int.h"
 #include "sql/functions.h"
 #include "sql/scan.h"
 

@@ -5,9 +5,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "query/admission_int.h"
-#include "query/lake_int.h"
-#include "query/watchdog_int.h"
+#include "query/admission/admission_int.h"
+#include "query/lake/lake_int.h"
+#include "query/admission/watchdog_int.h"
 
 typedef enum err (*move_fn)(struct query *query, enum query_state to, struct errinfo *info);
 

@@ -9,12 +9,12 @@
 #include "engine/host/host.h"
 #include "identity/guard.h"
 #include "iceberg/scan.h"
-#include "query/admission_int.h"
-#include "query/login_int.h"
+#include "query/admission/admission_int.h"
+#include "query/login/login_int.h"
 #include "query/spill_int.h"
-#include "query/stores_int.h"
+#include "query/lake/stores_int.h"
 #include "query/trail_int.h"
-#include "query/watchdog_int.h"
+#include "query/admission/watchdog_int.h"
 #include "storage/remote.h"
 
 #define MANIFEST_CACHE_BYTES_MAX (256u * 1024 * 1024)

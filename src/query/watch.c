@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "engine/host/host.h"
-#include "query/admission_int.h"
+#include "query/admission/admission_int.h"
 #include "storage/remote.h"
 
 struct metrics *warehouse_metrics(struct warehouse *warehouse)

@@ -4,7 +4,7 @@
 #include "base/base.h"
 
 struct temp_file;
-struct lake_table; /* an Iceberg table and the snapshot of it to read: query/lake_int.h */
+struct lake_table; /* an Iceberg table and the snapshot of it to read: query/lake/lake_int.h */
 
 /* A possibly qualified name as written; parts not given are empty. Quotes are removed, the case
  * is as written (names compare folding ASCII case). */
@@ -74,7 +74,7 @@ struct relation_object {
     struct slice bytes;
     bool is_bytes;
     const struct temp_file
-        *temp; /* of a temporary table: instead of a location; query/temp_int.h */
+        *temp; /* of a temporary table: instead of a location; query/temp/temp_int.h */
 };
 
 /* What the text of a view reads: what a name in it meant when the view was made. `name` is

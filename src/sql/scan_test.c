@@ -1,4 +1,4 @@
-/* The boundaries that the engine sees are those of the scanner; src/query/agreement_test.c compares
+/* The boundaries that the engine sees are those of the scanner; agreement_test.c of query compares
  * the two over generated texts. Here: each rule by itself, and what the engine has no part in. */
 #include "sql/scan.h"
 

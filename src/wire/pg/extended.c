@@ -472,7 +472,7 @@ static enum err describe_select(struct pg_connection *connection, struct pg_stat
     return keep_description(statement, &d, info);
 }
 
-/* Of CREATE API KEY (query/run_keys.c), which is run once only. */
+/* Of CREATE API KEY (query/run/run_keys.c), which is run once only. */
 static enum err describe_key(struct pg_statement *statement, struct errinfo *info)
 {
     static const struct query_column columns[] = {

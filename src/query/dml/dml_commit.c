@@ -1,0 +1,405 @@
+/* From files to a snapshot: written against the table as it was loaded; if somebody else commits
+ * first, against what it is then, a bounded number of times. A commit whose outcome is not known is
+ * looked for by the snapshot's id, never done again blindly. */
+#include "query/dml/dml_int.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+#define RETRIES_DEFAULT 20 /* commit.retry.num-retries */
+#define RETRIES_MAX 1000
+#define WAIT_MS_FIRST 20
+#define WAIT_MS_MAX 2000
+#define WAIT_MS_STEP 100
+#define MANIFEST_BYTES_DEFAULT (INT64_C(8) << 20) /* commit.manifest.target-size-bytes */
+#define MANIFESTS_MERGED_DEFAULT 100              /* commit.manifest.min-count-to-merge */
+#define LOOKS_MAX 6 /* for a commit whose outcome was not told: over 3 s */
+#define LOOK_MS_FIRST 100
+
+struct attempt {
+    struct dml *dml;
+    const char *operation;
+    bool removes_all;
+    struct slice wap_id; /* empty: it is published at once */
+    int64_t snapshot_id;
+    const struct iceberg_metadata *metadata; /* what it is made against */
+    struct iceberg_snapshot_written written;
+    struct slice requirements, updates;
+    struct arena *loaded; /* what `metadata` lives in since it was loaded again */
+    int64_t now_ms;
+};
+
+static int retries_of(const struct iceberg_metadata *metadata)
+{
+    int64_t count;
+    bool is_said =
+        slice_to_i64(iceberg_metadata_property(metadata, "commit.retry.num-retries"), &count);
+    return !is_said              ? RETRIES_DEFAULT
+           : count < 0           ? 0
+           : count > RETRIES_MAX ? RETRIES_MAX
+                                 : (int)count;
+}
+
+/* Gives up once the statement is cancelled. */
+static enum err wait_at_most(const struct dml *dml, int64_t least_ms, int64_t most_ms,
+                             struct errinfo *info)
+{
+    uint32_t random = 0;
+    if (random_bytes(&random, sizeof(random)) != ERR_OK) {
+        return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
+    }
+    int64_t ms = least_ms + random % (most_ms - least_ms + 1);
+    while (ms > 0) {
+        int64_t part = ms < WAIT_MS_STEP ? ms : WAIT_MS_STEP;
+        struct timespec span = {part / 1000, part % 1000 * 1000000};
+        (void)nanosleep(&span, NULL);
+        TRY(query_check_cancelled(dml->query, info));
+        ms -= part;
+    }
+    return ERR_OK;
+}
+
+/* A random time up to a bound that doubles, so that writers who met do not meet again. */
+static enum err wait_before(const struct dml *dml, int retry, struct errinfo *info)
+{
+    int64_t most = WAIT_MS_FIRST << (retry < 8 ? retry : 8);
+    return wait_at_most(dml, 1, most > WAIT_MS_MAX ? WAIT_MS_MAX : most, info);
+}
+
+/* ---- one attempt ---- */
+
+static struct slice requirements_of(const struct dml *dml)
+{
+    return dml->required.len > 0 ? dml->required : SLICE("[{\"type\":\"assert-create\"}]");
+}
+
+/* Both arrays as one. */
+static enum err join(struct arena *arena, struct slice a, struct slice b, struct slice *ret_all,
+                     struct errinfo *info)
+{
+    char *text =
+        arena_printf(arena, "%.*s,%.*s", (int)(a.len - 1), a.ptr, (int)(b.len - 1), b.ptr + 1);
+    if (text == NULL) {
+        return errinfo_nomem(info);
+    }
+    *ret_all = slice_of(text);
+    return ERR_OK;
+}
+
+static int64_t property_or(const struct iceberg_metadata *metadata, const char *key,
+                           int64_t otherwise)
+{
+    int64_t value;
+    return slice_to_i64(iceberg_metadata_property(metadata, key), &value) && value > 0 ? value
+                                                                                       : otherwise;
+}
+
+/* So that a table of many appends does not get as many manifests. */
+static void set_merging(struct iceberg_snapshot_change *change)
+{
+    const struct iceberg_metadata *metadata = change->metadata;
+    if (slice_equal_fold(iceberg_metadata_property(metadata, "commit.manifest-merge.enabled"),
+                         SLICE("false"))) {
+        return;
+    }
+    change->merged_bytes =
+        property_or(metadata, "commit.manifest.target-size-bytes", MANIFEST_BYTES_DEFAULT);
+    change->merged_least = (size_t)property_or(metadata, "commit.manifest.min-count-to-merge",
+                                               MANIFESTS_MERGED_DEFAULT);
+}
+
+static enum err write_attempt(struct attempt *a, struct arena *arena, struct errinfo *info)
+{
+    struct dml *dml = a->dml;
+    const struct iceberg_property summary[] = {
+        {SLICE("moat.query-id"), slice_of(dml->query->id)},
+        {SLICE("engine-name"), SLICE("moat")},
+        {SLICE("engine-version"), SLICE(MOAT_VERSION)},
+        {SLICE(ICEBERG_WAP_ID), a->wap_id},
+    };
+    struct iceberg_snapshot_change change = {
+        .io = &dml->io,
+        .output = &dml->output,
+        .metadata = a->metadata,
+        .operation = a->operation,
+        .branch = dml->branch,
+        .snapshot_id = a->snapshot_id,
+        .now_ms = a->now_ms,
+        .added = dml->added,
+        .added_count = dml->added_count,
+        .removed = dml->removed,
+        .removed_count = dml->removed_count,
+        .replaced = dml->replaced,
+        .replaced_count = dml->replaced_count,
+        .removes_all = a->removes_all,
+        .is_staged = a->wap_id.len > 0,
+        .summary = summary,
+        .summary_count = ARRAY_COUNT(summary) - (a->wap_id.len == 0),
+    };
+    set_merging(&change);
+    TRY(iceberg_snapshot_write(&change, arena, &a->written, info));
+    a->requirements = a->written.requirements;
+    a->updates = a->written.updates;
+    if (dml->creation.len > 0) {
+        a->requirements = requirements_of(dml);
+        TRY(join(arena, dml->creation, a->written.updates, &a->updates, info));
+    }
+    return ERR_OK;
+}
+
+static enum err try_commit(struct attempt *a, struct arena *arena, struct errinfo *info)
+{
+    struct dml *dml = a->dml;
+    struct slice location;
+    struct catalog_iceberg_change change = {.ns = dml->ns,
+                                            .name = dml->name,
+                                            .requirements = a->requirements,
+                                            .updates = a->updates,
+                                            .creates =
+                                                dml->creation.len > 0 && dml->required.len == 0,
+                                            .now_ms = a->now_ms};
+    return catalog_iceberg_commit(&dml->catalog, dml->query->session->who, &change, arena,
+                                  &location, &dml->is_unknown, info);
+}
+
+static void remove_attempt(const struct attempt *a)
+{
+    for (size_t i = 0; i < a->written.location_count; i++) {
+        dml_discard(a->dml, a->written.locations[i]);
+    }
+}
+
+static enum err load_again(struct attempt *a, struct arena *arena,
+                           struct iceberg_metadata **ret_metadata, struct errinfo *info)
+{
+    struct dml *dml = a->dml;
+    struct catalog_iceberg_table *table = arena_calloc(arena, 1, sizeof(*table));
+    struct catalog_iceberg catalog = dml->catalog;
+    if (table == NULL) {
+        return errinfo_nomem(info);
+    }
+    catalog.wants_history = true; /* others may have committed on top of what is looked for */
+    TRY(catalog_iceberg_load(&catalog, dml->query->session->who, dml->ns, dml->name, arena, table,
+                             info));
+    if (!slice_equal(table->metadata.uuid, a->metadata->uuid)) {
+        return errinfo_set(info, ERR_BUSY, "40001",
+                           "table \"%.*s\" was replaced by another one meanwhile",
+                           SLICE_ARGS(dml->name));
+    }
+    *ret_metadata = &table->metadata;
+    return ERR_OK;
+}
+
+/* True: the snapshot is in the table; of a table that was to be made without one: it is there, by
+ * its uuid. The catalog is given some time to answer again, and to be done with what it was asked.
+ * What was said of the failure stays said otherwise. */
+static bool was_committed(struct attempt *a, struct arena *arena)
+{
+    struct iceberg_metadata *now;
+    struct errinfo ignored;
+    for (int look = 0; look < LOOKS_MAX; look++) {
+        if (load_again(a, arena, &now, &ignored) == ERR_OK &&
+            (a->operation == NULL || iceberg_metadata_snapshot(now, a->snapshot_id) != NULL)) {
+            return true;
+        }
+        if (look + 1 < LOOKS_MAX && wait_at_most(a->dml, LOOK_MS_FIRST << look,
+                                                 LOOK_MS_FIRST << look, &ignored) != ERR_OK) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static enum err unknown(const struct dml *dml, struct errinfo *info)
+{
+    char reason[ERRINFO_DETAIL_BYTES];
+    (void)snprintf(reason, sizeof(reason), "%.900s", info == NULL ? "" : info->message);
+    (void)errinfo_set(info, ERR_IO, "40003",
+                      "it is not known whether the change of table \"%.*s\" was committed",
+                      SLICE_ARGS(dml->name));
+    errinfo_detail(info, "%s", reason);
+    errinfo_hint(info, "Look for this query's id as \"moat.query-id\" in the table's snapshots "
+                       "before it is tried again.");
+    return ERR_IO;
+}
+
+/* ---- all attempts ---- */
+
+static enum err attempt_once(struct attempt *a, struct errinfo *info)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(a->dml->query->arena, "commit", 0);
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    enum err err = write_attempt(a, arena, info);
+    if (err == ERR_OK) {
+        err = try_commit(a, arena, info);
+    }
+    if (err != ERR_OK && a->dml->is_unknown) {
+        if (!was_committed(a, arena)) {
+            return unknown(a->dml, info);
+        }
+        a->dml->is_unknown = false;
+        err = ERR_OK;
+    }
+    if (err != ERR_OK) {
+        remove_attempt(a);
+    }
+    return err;
+}
+
+static enum err take_newer(struct attempt *a, struct errinfo *info)
+{
+    struct iceberg_metadata *now;
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(a->dml->query->arena, "table", 0);
+    if (arena == NULL) {
+        return errinfo_nomem(info);
+    }
+    TRY(load_again(a, arena, &now, info));
+    a->metadata = now;
+    arena_free(a->loaded);
+    a->loaded = TAKE(arena);
+    return ERR_OK;
+}
+
+/* A catalog that does not answer is busy too: that is not for us to wait out. */
+static bool may_try_again(enum err err, const struct dml *dml, const struct errinfo *info)
+{
+    bool is_conflict = err == ERR_BUSY && info != NULL && strcmp(info->sqlstate, "40001") == 0;
+    return is_conflict && !dml->is_unknown && dml->creation.len == 0;
+}
+
+/* The snapshot of the branch that is changed, as the table is now. */
+static int64_t head_of(const struct attempt *a)
+{
+    const struct iceberg_ref *ref = iceberg_metadata_ref(a->metadata, a->dml->branch);
+    return a->dml->branch.len == 0 ? a->metadata->current_snapshot_id
+           : ref == NULL           ? ICEBERG_NO_ID
+                                   : ref->snapshot_id;
+}
+
+/* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
+ * unless all that came since was appended and the table is content with the snapshot that was read
+ * (write.{delete,update,merge}.isolation-level). */
+static enum err check_still_right(const struct attempt *a, struct errinfo *info)
+{
+    const struct dml *dml = a->dml;
+    bool is_right = dml->reads_rows == NULL ||
+                    a->metadata->current_snapshot_id == dml->metadata->current_snapshot_id;
+    char property[64];
+    (void)snprintf(property, sizeof(property), "write.%s.isolation-level",
+                   dml->reads_rows == NULL ? "delete" : dml->reads_rows);
+    if (!is_right &&
+        slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
+        int64_t id = head_of(a);
+        is_right = true;
+        while (is_right && id != dml->head_id) {
+            const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(a->metadata, id);
+            is_right = snapshot != NULL && slice_equal(snapshot->operation, SLICE("append"));
+            id = is_right ? snapshot->parent_id : id;
+        }
+    }
+    if (!is_right) {
+        (void)errinfo_set(info, ERR_BUSY, "40001",
+                          "somebody else has changed table \"%.*s\" since its rows were read",
+                          SLICE_ARGS(dml->name));
+        errinfo_hint(info, "Run the statement again.");
+    }
+    return is_right ? ERR_OK : ERR_BUSY;
+}
+
+/* ---- write, audit, publish ---- */
+
+/* Of main alone: a branch is no less a stage. Two under one name could not be told apart. */
+static enum err find_stage(struct attempt *a, struct errinfo *info)
+{
+    const struct dml *dml = a->dml;
+    const char *id = config_text(dml->query->session->config, CONFIG_LAKE_WAP_ID);
+    bool is_staged = id[0] != '\0' && dml->branch.len == 0 && dml->creation.len == 0 &&
+                     slice_equal_fold(iceberg_metadata_property(a->metadata, "write.wap.enabled"),
+                                      SLICE("true"));
+    a->wap_id = is_staged ? slice_of(id) : (struct slice){"", 0};
+    if (is_staged && iceberg_metadata_find_wap(a->metadata, a->wap_id, 0) != NULL) {
+        (void)errinfo_set(info, ERR_EXISTS, "42710",
+                          "something is staged as \"%s\" in table \"%.*s\" already", id,
+                          SLICE_ARGS(dml->name));
+        errinfo_hint(info, "SET lake.wap_id to another name, or CALL moat.publish_changes first "
+                           "and then SET it.");
+        return ERR_EXISTS;
+    }
+    return ERR_OK;
+}
+
+static void tell_stage(const struct attempt *a)
+{
+    struct query *query = a->dml->query;
+    if (a->wap_id.len > 0) {
+        (void)snprintf(query->notice, sizeof(query->notice),
+                       "staged as snapshot %lld: CALL moat.publish_changes('%.*s', '%.*s') makes "
+                       "it true",
+                       (long long)a->snapshot_id, SLICE_ARGS(a->dml->audit.name),
+                       SLICE_ARGS(a->wap_id));
+    }
+}
+
+static void note_audit(struct attempt *a)
+{
+    struct dml *dml = a->dml;
+    dml->is_committed = true;
+    dml->audit.operation = slice_of(a->operation);
+    dml->audit.snapshot_before = a->written.parent_id;
+    dml->audit.snapshot_after = a->snapshot_id;
+    dml->audit.files = dml->added_count;
+    dml->audit.rows = dml->rows;
+}
+
+enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
+{
+    struct attempt a = {.dml = dml,
+                        .metadata = dml->metadata,
+                        .requirements = requirements_of(dml),
+                        .updates = dml->creation,
+                        .now_ms = clock_wall_us() / 1000};
+    enum err err = try_commit(&a, dml->query->arena, info);
+    if (err != ERR_OK && dml->is_unknown) {
+        if (dml->required.len > 0 || !was_committed(&a, dml->query->arena)) {
+            return unknown(dml, info); /* another table of that name has another uuid */
+        }
+        dml->is_unknown = false;
+        err = ERR_OK;
+    }
+    if (err == ERR_OK) {
+        dml->is_committed = true;
+        dml->audit.operation = dml->required.len > 0 ? SLICE("replace") : SLICE("create");
+    }
+    return err;
+}
+
+enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, struct errinfo *info)
+{
+    struct attempt a = {
+        .dml = dml, .operation = operation, .removes_all = removes_all, .metadata = dml->metadata};
+    int retries = retries_of(dml->metadata);
+    TRY(iceberg_snapshot_new_id(dml->metadata, &a.snapshot_id, info));
+    for (int retry = 0;; retry++) {
+        int64_t now_ms = clock_wall_us() / 1000;
+        a.now_ms = now_ms > a.metadata->last_updated_ms ? now_ms : a.metadata->last_updated_ms;
+        TRY(query_check_cancelled(dml->query, info));
+        TRY(find_stage(&a, info));
+        enum err err = attempt_once(&a, info);
+        if (err == ERR_OK) {
+            note_audit(&a);
+            tell_stage(&a);
+            return ERR_OK;
+        }
+        if (!may_try_again(err, dml, info) || retry >= retries) {
+            return err;
+        }
+        TRY(wait_before(dml, retry, info));
+        TRY(take_newer(&a, info));
+        TRY(check_still_right(&a, info));
+        TRY(dml_check_schema(dml, a.metadata, info));
+    }
+}
