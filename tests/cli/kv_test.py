@@ -58,7 +58,7 @@ class KvTest(unittest.TestCase):
         self.assertIn("moat kv put DIR", self.kv("put", self.store, "k", code=2))
         self.assertIn("moat kv put DIR", self.kv("--help"))
         self.assertIn("line 2", self.kv("load", self.store, stdin="a\tb\nno tab\n", code=1))
-        self.assertIn("line 1", self.kv("load", self.store, stdin="a\t" + "x" * 5000 + "\n", code=1))
+        self.assertIn("line 1", self.kv("load", self.store, stdin="a\t" + "x" * (2**20 + 1) + "\n", code=1))
 
     def test_kill_leaves_whole_batches(self):
         writer = subprocess.Popen([MOAT, "kv", "load", self.store], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
