@@ -197,4 +197,4 @@ def a_shell():
 
 if __name__ == "__main__":
     sys.exit(run([every_format_is_the_same, errors_say_where, state_lasts_where_there_is_some, who_asks, over_tls, ctrl_c_stops_it, a_shell],
-                 sys.argv[2:]))
+                 sys.argv[2:], 2 - len(DOORS)))

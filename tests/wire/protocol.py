@@ -344,8 +344,8 @@ def eventually(condition, seconds=10):
         time.sleep(0.05)
 
 
-def run(cases, names):
-    """Runs functions by name, each with what it prints; ends with "N passed, N failed"."""
+def run(cases, names, skipped=0):
+    """Runs functions by name, each with what it prints; ends with "N passed, N failed", and how many more are skipped, which the caller has named."""
     failed = 0
     for case in cases:
         if names and case.__name__ not in names:
@@ -357,5 +357,5 @@ def run(cases, names):
             failed += 1
             print(f"FAILED  {case.__name__}: {type(error).__name__}: {error}", flush=True)
     count = len([case for case in cases if not names or case.__name__ in names])
-    print(f"{count - failed} passed, {failed} failed")
+    print(f"{count - failed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
