@@ -156,6 +156,11 @@ class World:
             return self.duckdb.execute(f"SELECT {listed} FROM iceberg_scan('{location}')").to_arrow_table().to_pylist()
         return self.spark.sql(f"SELECT {listed} FROM {self.folder.name}.s.{twin.name}").toArrow().to_pylist()
 
+    def is_of_an_older_version(self, name):
+        """The table was upgraded from version 1 and nothing has been written since: the snapshot has no sequence number."""
+        snapshot = (table := self.table(name)).current_snapshot()
+        return table.format_version > 1 and snapshot is not None and not snapshot.sequence_number
+
     def validate(self, name):
         folder = self.folder / "warehouse" / "s" / name
         location = str(folder) if SqlCatalog is None else self.table(name).metadata_location.removeprefix("file://").removeprefix("file:")
@@ -189,6 +194,9 @@ def check(world, twin, readers):
     for reader in readers:
         if reader == "duckdb" and twin.version > 2 and twin.mode == "merge-on-read":
             COUNTS.add("readings left out of vectors by duckdb")  # README.md
+            continue
+        if reader == "duckdb" and world.is_of_an_older_version(twin.name):
+            COUNTS.add("readings left out of upgraded snapshots by duckdb")  # README.md
             continue
         same(reader, twin, world.read(reader, twin), wanted)
 
