@@ -732,7 +732,7 @@ static bool take_pulled(struct query *query, struct ArrowArray *ret_batch)
 
 void query_touch(struct query *query)
 {
-    atomic_store(&query->running.idle_since_us, clock_mono_us());
+    atomic_store(&query->running.idle_since_us, clock_mono_coarse_us());
 }
 
 /* Moves on, and pulls. */

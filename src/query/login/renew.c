@@ -32,7 +32,7 @@ static enum err sign_in_again(struct session *session, struct errinfo *info)
 
 static enum err check_expiry(const struct session *session, struct errinfo *info)
 {
-    if (!identity_is_expired(session->who, clock_wall_us())) {
+    if (!identity_is_expired(session->who, clock_wall_coarse_us())) {
         return ERR_OK;
     }
     (void)errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
@@ -43,7 +43,7 @@ static enum err check_expiry(const struct session *session, struct errinfo *info
 /* Nobody asks on with a sign-in that has expired; one that can be renewed is, before it does. */
 static enum err check_sign_in(struct session *session, struct errinfo *info)
 {
-    int64_t now_us = clock_wall_us();
+    int64_t now_us = clock_wall_coarse_us();
     if (identity_wants_refresh(session->who, now_us)) {
         enum err err = sign_in_again(session, info);
         bool can_wait = err == ERR_BUSY && !identity_is_expired(session->who, now_us);
