@@ -155,7 +155,7 @@ static struct connection *next_job(struct workers *workers)
 }
 
 /* A client that wakes a worker has more to send, or other answers to read: it is left to that, and
- * the worker runs next (docs/decisions/013). Where the kernel does not let us, things are as ever. */
+ * the worker runs next (docs/decisions/013). A kernel that does not allow it changes nothing. */
 static void let_others_go_on(void)
 {
     struct sched_param parameters = {0};
