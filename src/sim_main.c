@@ -16,7 +16,8 @@
 
 static void print_life(const struct sim_report *r)
 {
-    printf("seed %llu: hash %016llx, %llu commits, %llu conflicts, %llu stale, %llu reads, %llu scans, "
+    printf("seed %llu: hash %016llx, %llu commits, %llu conflicts, %llu stale, %llu reads, %llu "
+           "scans, "
            "%llu opens, %llu crashes, %llu faults, %llu flushes, %llu compactions, "
            "%llu corruptions named\n",
            (unsigned long long)r->seed, (unsigned long long)r->hash, (unsigned long long)r->commits,

@@ -22,8 +22,8 @@ struct index_segment {
 
 enum index_segment_kind {
     INDEX_LINE = 0,
-    INDEX_FENCES = 1, /* slope: the first fence << 32 | how many */
-    INDEX_WALK = 2,   /* slope: codes a cell (index_walk.h) */
+    INDEX_FENCES = 1,    /* slope: the first fence << 32 | how many */
+    INDEX_WALK = 2,      /* slope: codes a cell (index_walk.h) */
     INDEX_FENCES_ON = 3, /* as INDEX_FENCES, and its first block has one too: its first code begins
                             in the block before */
 };

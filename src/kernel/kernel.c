@@ -64,8 +64,7 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
            o.run_bytes <= (uint64_t)(RUN_BLOCKS_MAX / 2) * BLOCK_BYTES && o.runs_max >= 64 &&
            o.runs_max < UINT16_MAX && o.txns_max >= 1 && o.txns_max <= 65536 &&
            o.txn_bytes >= WAL_ALIGN && o.txn_bytes <= UINT32_MAX / 2 && o.reads_bytes >= 1024 &&
-           o.reads_bytes <= UINT32_MAX / 2 &&
-           o.value_bytes_max >= BLOCK_VALUE_BYTES_MAX &&
+           o.reads_bytes <= UINT32_MAX / 2 && o.value_bytes_max >= BLOCK_VALUE_BYTES_MAX &&
            o.value_bytes_max <= KERNEL_VALUE_BYTES_MAX && o.wal_buffer_bytes >= 2 * WAL_ALIGN &&
            o.wal_buffer_bytes <= UINT32_MAX / 2 && o.wal_segment_bytes >= o.wal_buffer_bytes &&
            o.level_base_bytes >= 1024 && o.level0_runs >= 2 && o.level0_runs <= 5 &&

@@ -250,8 +250,8 @@ struct kernel_stats {
     uint64_t flushes, compactions, syncs;
     uint64_t first_won;          /* commits refused as another wrote one of their keys */
     uint64_t structures_refused; /* serializable ones, for what they or others have read */
-    uint64_t stale_commits;      /* serializable ones that passed though something read has changed */
-    uint64_t reads_forgotten;    /* transactions over whose reads `reads_bytes` had no room for */
+    uint64_t stale_commits;   /* serializable ones that passed though something read has changed */
+    uint64_t reads_forgotten; /* transactions over whose reads `reads_bytes` had no room for */
     uint64_t wal_bytes, run_bytes_written, user_bytes;
     uint64_t cache_hits, cache_misses, filter_negatives, filter_false_positives;
 };

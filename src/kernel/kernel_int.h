@@ -84,13 +84,13 @@ struct kernel_txn {
     uint64_t snapshot;
     struct memtable overlay; /* its "commits" are the numbers of the writes, from 1 */
     uint64_t overlay_last;
-    uint64_t overlay_truncated; /* how often writes were taken back */
-    uint64_t writes_bytes;      /* of all writes in the log, an upper bound */
-    uint64_t table_bytes;       /* likewise in a memtable */
-    struct read_set reads;      /* of a serializable one */
+    uint64_t overlay_truncated;                 /* how often writes were taken back */
+    uint64_t writes_bytes;                      /* of all writes in the log, an upper bound */
+    uint64_t table_bytes;                       /* likewise in a memtable */
+    struct read_set reads;                      /* of a serializable one */
     struct kernel_txn *ssi_before, *ssi_behind; /* serializable ones that are open */
     char *value;                                /* options.value_bytes_max */
-    uint8_t *scratch; /* BLOCK_BYTES */
+    uint8_t *scratch;                           /* BLOCK_BYTES */
     struct kernel_scan scan;
     uint64_t stat_hits, stat_misses, stat_negatives, stat_false_positives;
 };
@@ -166,7 +166,8 @@ struct kernel {
     uint64_t *doomed; /* numbers of runs whose files are to be removed */
     uint32_t doomed_count;
     uint64_t flush_debt, compact_debt; /* bytes of input that commits owe */
-    uint64_t stat_flushes, stat_compactions, stat_syncs, stat_user_bytes, stat_run_bytes, stat_first_won;
+    uint64_t stat_flushes, stat_compactions, stat_syncs, stat_user_bytes, stat_run_bytes,
+        stat_first_won;
 };
 
 /* view.c */

@@ -153,7 +153,8 @@ void ssi_keep(struct kernel_txn *txn, uint64_t commit, uint64_t out_first)
     ssi->stat_stale += commit > 0 && out_first > 0;
     uint64_t until = commit > 0 ? commit : txn->snapshot;
     const struct kernel_txn *oldest = ssi->oldest == txn ? txn->ssi_behind : ssi->oldest;
-    if (oldest == NULL || oldest->snapshot >= until || (reads->used == 0 && !reads->is_everything)) {
+    if (oldest == NULL || oldest->snapshot >= until ||
+        (reads->used == 0 && !reads->is_everything)) {
         return;
     }
     bool is_everything = reads->is_everything || reads->used > ssi->bytes_max / READS_SHARE;
@@ -198,7 +199,8 @@ static enum err add_edge(struct check *check, uint64_t commit)
     const struct ssi *ssi = &txn->kernel->ssi;
     ASSERT(commit > txn->snapshot);
     ASSERT(commit <= txn->kernel->committed);
-    check->out_first = check->out_first == 0 || commit < check->out_first ? commit : check->out_first;
+    check->out_first =
+        check->out_first == 0 || commit < check->out_first ? commit : check->out_first;
     if (commit <= ssi->forgotten) {
         return ERR_BUSY;
     }
@@ -229,8 +231,7 @@ static enum err check_key(struct check *check, struct slice key)
     ASSERT(key.len <= KERNEL_KEY_BYTES_MAX);
     for (uint32_t i = 0; i <= VERSIONS_MAX; i++) {
         uint64_t found = 0;
-        enum err result =
-            kernel__read(check->txn, check->view, key, bound, snapshot, NULL, &found);
+        enum err result = kernel__read(check->txn, check->view, key, bound, snapshot, NULL, &found);
         if (result != ERR_OK && result != ERR_NOT_FOUND) {
             return result;
         }
@@ -308,8 +309,8 @@ static enum err is_next_version(struct check *check, const struct ssi_record *re
     }
     check->lookups++;
     uint64_t newest = 0;
-    enum err result = kernel__read(check->txn, check->view, key, COMMIT_MAX, record->snapshot, NULL,
-                                   &newest);
+    enum err result =
+        kernel__read(check->txn, check->view, key, COMMIT_MAX, record->snapshot, NULL, &newest);
     *ret_is_next = newest <= record->snapshot;
     return result == ERR_NOT_FOUND ? ERR_OK : result;
 }
@@ -330,9 +331,8 @@ static enum err is_read_by(struct check *check, const struct ssi_record *record,
         memtable_node node = memtable_seek(overlay, read.from, COMMIT_MAX);
         for (; node != 0 && !*ret_is_read; node = memtable_next(overlay, node)) {
             memtable_at(overlay, node, &entry);
-            bool is_in = read.is_range
-                             ? read.to.len == 0 || key_compare(entry.key, read.to) < 0
-                             : slice_equal(entry.key, read.from);
+            bool is_in = read.is_range ? read.to.len == 0 || key_compare(entry.key, read.to) < 0
+                                       : slice_equal(entry.key, read.from);
             if (!is_in) {
                 break;
             }
@@ -370,8 +370,8 @@ enum err ssi_check(struct kernel_txn *txn, const struct view *view, uint64_t *re
     struct check check = {.txn = txn, .view = view};
     bool is_alone = txn->kernel->committed == txn->snapshot;
     /* One that wrote nothing only minds pivots. */
-    if (is_alone || (!is_writer(txn) && ssi->pivot_last <= txn->snapshot &&
-                     ssi->forgotten <= txn->snapshot)) {
+    if (is_alone ||
+        (!is_writer(txn) && ssi->pivot_last <= txn->snapshot && ssi->forgotten <= txn->snapshot)) {
         *ret_out_first = 0;
         return ERR_OK;
     }

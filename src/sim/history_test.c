@@ -308,7 +308,8 @@ TEST(history, the_checker_names_planted_anomalies)
     append(h, 1, 0, true);
     append(h, 1, 1, true);
     append(h, 0, 1, true);
-    check_and_free(h, 1u << ANOMALY_G0 | 1u << ANOMALY_G1C | 1u << ANOMALY_G2 | 1u << ANOMALY_REAL_TIME);
+    check_and_free(h, 1u << ANOMALY_G0 | 1u << ANOMALY_G1C | 1u << ANOMALY_G2 |
+                          1u << ANOMALY_REAL_TIME);
 
     h = new_history(2); /* each sees the other's write */
     append(h, 0, 0, true);
@@ -322,7 +323,8 @@ TEST(history, the_checker_names_planted_anomalies)
     append(h, 0, 1, true);
     see(h, 1, 0, 1);
     see(h, 1, 1, 0);
-    check_and_free(h, 1u << ANOMALY_G_SINGLE | 1u << ANOMALY_NONADJACENT | 1u << ANOMALY_G2 | 1u << ANOMALY_REAL_TIME);
+    check_and_free(h, 1u << ANOMALY_G_SINGLE | 1u << ANOMALY_NONADJACENT | 1u << ANOMALY_G2 |
+                          1u << ANOMALY_REAL_TIME);
 
     h = new_history(2); /* on call: each sees the other there and goes */
     see(h, 0, 1, 0);

@@ -20,8 +20,7 @@ const char *anomaly_name(enum anomaly anomaly)
 {
     static const char *const names[] = {"incompatible order", "lost update", "G1a", "G1b",
                                         "internal",           "G0",          "G1c", "G-single",
-                                        "G-nonadjacent",      "write skew",  "G2",
-                                        "real time"};
+                                        "G-nonadjacent",      "write skew",  "G2",  "real time"};
     ASSERT(anomaly < ANOMALY_COUNT);
     return names[anomaly];
 }

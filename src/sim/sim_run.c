@@ -509,8 +509,9 @@ static enum sim_verdict judge(const struct sim *sim, const struct client *c)
             return SIM_MUST_NOT_PASS;
         }
     }
-    return c->isolation == KERNEL_SERIALIZABLE ? sim_serial_judge(&sim->serial, &sim->model, &c->did)
-                                               : SIM_MUST_PASS;
+    return c->isolation == KERNEL_SERIALIZABLE
+               ? sim_serial_judge(&sim->serial, &sim->model, &c->did)
+               : SIM_MUST_PASS;
 }
 
 /* The kernel could not keep all that was read: then it may refuse whoever has read what changed. */

@@ -20,7 +20,8 @@ struct sim_txn {
         uint32_t from, to; /* indexes of keys, `to` exclusive */
     } reads[SIM_READS_MAX];
     uint32_t read_count;
-    uint64_t out_first; /* of one that is over: the first commit that it has an anti-dependency to */
+    uint64_t
+        out_first; /* of one that is over: the first commit that it has an anti-dependency to */
     bool has_read_much; /* more than is listed, or than the kernel may keep */
 };
 

@@ -597,12 +597,13 @@ static void load_all(const struct engine *e)
     for (uint64_t i = 0; i < pairs; i += BATCH) {
         uint32_t count = (uint32_t)(pairs - i < BATCH ? pairs - i : BATCH);
         for (uint32_t j = 0; j < count; j++) { /* every number once, in no order */
-            numbers[j] = in_order != NULL ? in_order[i + j].number
-                                          : ((i + j) * 0x9E3779B1u) % pairs;
+            numbers[j] =
+                in_order != NULL ? in_order[i + j].number : ((i + j) * 0x9E3779B1u) % pairs;
         }
         e->load(numbers, count);
     }
-    report(e, in_order == NULL ? "load, random order" : "load, in order", (double)pairs / (seconds() - start) / 1e3, "k/s");
+    report(e, in_order == NULL ? "load, random order" : "load, in order",
+           (double)pairs / (seconds() - start) / 1e3, "k/s");
     e->settle();
     report(e, "load until settled", (double)pairs / (seconds() - start) / 1e3, "k/s");
 }
