@@ -564,7 +564,8 @@ static struct slice built_fence(const struct index_builder *builder, uint32_t fe
                           builder->fence_ends[fence] - start - 8};
 }
 
-/* How many blocks from the one behind `block` on begin with one code, each tied to the one before. */
+/* How many blocks from the one behind `block` on begin with one code, each tied to the one before
+ * it. */
 static uint32_t fences_with_one_code(const struct index_builder *builder, uint32_t block)
 {
     ASSERT(is_tied(builder, block));

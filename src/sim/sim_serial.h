@@ -1,5 +1,5 @@
-/* Which commits serializable snapshot isolation must refuse and may refuse, from the model's versions
- * and by the words of the rule: nothing of how the kernel finds out. */
+/* Which commits serializable snapshot isolation must refuse and may refuse, from the model's
+ * versions and by the words of the rule: nothing of how the kernel finds out. */
 #pragma once
 
 #include "sim/sim_model.h"
