@@ -205,7 +205,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1) {
         return 0;
     }
-    now = sound[data[0] & 1];
+    const struct files *from = &sound[data[0] & 1];
+    for (uint32_t file = FILE_RUN; file < FILES; file++) {
+        now.sizes[file] = from->sizes[file];
+        memcpy(now.bytes[file], from->bytes[file], from->sizes[file]);
+    }
     /* Each change: which part, u16 where, the byte. */
     for (size_t at = 1; at + 4 <= size; at += 4) {
         kernel_file file = (data[at] & 7) == 7 ? FILE_VALUES : FILE_RUN;
