@@ -108,6 +108,7 @@ struct flight_call {
     struct flight_server *server;
     struct grpc_call *grpc;
     struct flight_session *session;
+    struct flight_run *given; /* its ticket goes out with this call, or it ends; with a reference */
     struct arena *arena;
     struct errinfo info;
 };

@@ -97,8 +97,10 @@ enum err flight__query_info(struct flight_call *call, const struct flight_comman
     }
     if (err != ERR_OK) {
         flight__run_forget(run);
+        return err;
     }
-    return err;
+    call->given = TAKE(run);
+    return ERR_OK;
 }
 
 enum err flight__query_schema(struct flight_call *call, const struct flight_command *command,
