@@ -16,12 +16,13 @@
 
 static void print_life(const struct sim_report *r)
 {
-    printf("seed %llu: hash %016llx, %llu commits, %llu conflicts, %llu reads, %llu scans, "
+    printf("seed %llu: hash %016llx, %llu commits, %llu conflicts, %llu stale, %llu reads, %llu "
+           "scans, "
            "%llu opens, %llu crashes, %llu faults, %llu flushes, %llu compactions, "
            "%llu corruptions named\n",
            (unsigned long long)r->seed, (unsigned long long)r->hash, (unsigned long long)r->commits,
-           (unsigned long long)r->conflicts, (unsigned long long)r->reads,
-           (unsigned long long)r->scans, (unsigned long long)r->opens,
+           (unsigned long long)r->conflicts, (unsigned long long)r->stale,
+           (unsigned long long)r->reads, (unsigned long long)r->scans, (unsigned long long)r->opens,
            (unsigned long long)r->crashes, (unsigned long long)r->faults,
            (unsigned long long)r->flushes, (unsigned long long)r->compactions,
            (unsigned long long)r->corruptions);
@@ -31,6 +32,7 @@ static void add(struct sim_report *sum, const struct sim_report *one)
 {
     sum->commits += one->commits;
     sum->conflicts += one->conflicts;
+    sum->stale += one->stale;
     sum->crashes += one->crashes;
     sum->opens += one->opens;
     sum->reads += one->reads;

@@ -51,24 +51,6 @@ char *buf_reserve(struct buf *buf, size_t len)
     return buf->ptr + buf->len;
 }
 
-void buf_append(struct buf *buf, const void *bytes, size_t len)
-{
-    char *room = buf_reserve(buf, len);
-    if (room == NULL) {
-        return;
-    }
-    if (len > 0) {
-        memcpy(room, bytes, len);
-    }
-    buf->len += len;
-    buf->ptr[buf->len] = '\0';
-}
-
-void buf_append_char(struct buf *buf, char c)
-{
-    buf_append(buf, &c, 1);
-}
-
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list args;

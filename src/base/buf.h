@@ -19,12 +19,31 @@ void buf_fini(struct buf *buf); /* frees; accepts a zeroed struct */
 /* Empties without freeing and clears the failed flag. */
 void buf_reset(struct buf *buf);
 
-void buf_append(struct buf *buf, const void *bytes, size_t len);
-void buf_append_char(struct buf *buf, char c);
 PRINTF_LIKE(2, 3) void buf_printf(struct buf *buf, const char *format, ...);
 
 /* Room for `len` more bytes: pointer to them (then add to buf->len yourself), or NULL. */
 MUST_USE char *buf_reserve(struct buf *buf, size_t len);
+
+/* Records and messages are put together in dozens of small pieces: no call where there is room. */
+static inline void buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+    bool has_room = buf->capacity > buf->len && len < buf->capacity - buf->len;
+    has_room = has_room && buf->bytes_max == 0 && !buf->failed;
+    char *room = has_room ? buf->ptr + buf->len : buf_reserve(buf, len);
+    if (room == NULL) {
+        return;
+    }
+    if (len > 0) {
+        memcpy(room, bytes, len);
+    }
+    buf->len += len;
+    buf->ptr[buf->len] = '\0';
+}
+
+static inline void buf_append_char(struct buf *buf, char c)
+{
+    buf_append(buf, &c, 1);
+}
 
 static inline void buf_append_slice(struct buf *buf, struct slice text)
 {

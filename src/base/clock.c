@@ -20,6 +20,16 @@ int64_t clock_mono_us(void)
     return read_us(CLOCK_MONOTONIC);
 }
 
+int64_t clock_wall_coarse_us(void)
+{
+    return read_us(CLOCK_REALTIME_COARSE);
+}
+
+int64_t clock_mono_coarse_us(void)
+{
+    return read_us(CLOCK_MONOTONIC_COARSE);
+}
+
 static char *put_digits(char *at, unsigned value, int digits, char end)
 {
     for (int i = digits - 1; i >= 0; i--) {

@@ -6,6 +6,11 @@
 int64_t clock_wall_us(void); /* microseconds since 1970-01-01T00:00:00Z */
 int64_t clock_mono_us(void); /* microseconds, arbitrary origin */
 
+/* The same clocks as they stood at the kernel's last tick, up to 10 ms ago and never ahead: a fifth
+ * of the cost. For what people read, not for durations, nor for what must end at a time. */
+int64_t clock_wall_coarse_us(void);
+int64_t clock_mono_coarse_us(void);
+
 #define CLOCK_TEXT_BYTES 32
 
 /* "2026-11-21T04:05:06.123456Z" into `out`; returns out. */

@@ -6,6 +6,7 @@
 struct crc32c {
     bool is_hardware;
     uint32_t table[8][256];
+    uint32_t lane[4][256]; /* what zeros behind it make of a checksum; for the instruction */
 };
 
 /* `is_hardware`: the host has seen that the processor has SSE 4.2. Ignored on other machines. */

@@ -3,9 +3,10 @@
 #include "kernel/index_fit.h"
 #include "kernel/kernel.h"
 
-#define INDEX_MAGIC 0x3278644Bu /* "Kdx2" */
+#define INDEX_MAGIC 0x3378644Bu /* "Kdx3" */
 #define HEADER_BYTES 32u
 #define CODE_MAX ((uint64_t)1 << 62)
+#define FENCES_APART 16u /* so many with one code get a segment of their own: they share much */
 
 _Static_assert(sizeof(struct index_step) == 16, "steps are stored as they lie in memory");
 
@@ -190,7 +191,12 @@ static bool segment_is_sound(const struct index_view *view, const struct index_s
     uint64_t fence_end = (segment->slope >> 32) + (segment->slope & UINT32_MAX);
     switch (segment->kind) {
     case INDEX_FENCES:
-        return fence_end <= view->fence_count && (segment->slope & UINT32_MAX) == count - 1;
+    case INDEX_FENCES_ON:
+        return fence_end <= view->fence_count &&
+               (segment->slope & UINT32_MAX) == count - (segment->kind == INDEX_FENCES) &&
+               (segment->kind == INDEX_FENCES || segment->first_block > 0) &&
+               segment->pace <= KERNEL_KEY_BYTES_MAX &&
+               (uint64_t)segment->data + segment->pace <= data_len;
     case INDEX_LINE:
         return segment->cell <= 63 && segment->fraction <= INDEX_FRACTION_BITS_MAX &&
                (segment->data & 1) == 0 && segment->data + 2ull * count <= data_len;
@@ -260,7 +266,8 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
     uint64_t codes_at = tables_at + 256u * view.coder.table_count;
     uint64_t segments_at = codes_at + 8ull * view.segment_count;
     uint64_t data_at = segments_at + (uint64_t)INDEX_SEGMENT_BYTES * view.segment_count;
-    uint64_t ends_at = align_up(data_at + view.data_len, 8);
+    uint64_t heads_at = align_up(data_at + view.data_len, 8);
+    uint64_t ends_at = heads_at + 8ull * view.fence_count;
     uint64_t fences_at = align_up(ends_at + 4ull * view.fence_count, 8);
     if (align_up(fences_at + fence_bytes, 8) != len) {
         return false;
@@ -270,6 +277,7 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
     view.codes = (const uint64_t *)(const void *)(bytes + codes_at);
     view.segments = bytes + segments_at;
     view.data = bytes + data_at;
+    view.fence_heads = (const uint64_t *)(const void *)(bytes + heads_at);
     view.fence_ends = (const uint32_t *)(const void *)(bytes + ends_at);
     view.fences = bytes + fences_at;
     if (!steps_are_sound(&view.coder) || !segments_are_sound(&view) ||
@@ -280,19 +288,27 @@ bool index_open(const uint8_t *bytes, uint64_t len, struct index_view *ret_view)
     return true;
 }
 
+/* The last of `count` numbers in order that is not above `number`, or the first one; without a
+ * branch that could be guessed wrong. */
+static inline uint32_t find_last(const uint64_t *numbers, uint32_t count, uint64_t number)
+{
+    ASSERT(numbers != NULL);
+    ASSERT(count > 0);
+    const uint64_t *at = numbers;
+    while (count > 1) {
+        uint32_t half = count / 2;
+        at = at[half] <= number ? at + half : at;
+        count -= half;
+    }
+    return (uint32_t)(at - numbers);
+}
+
 /* The last segment whose first code is not above `code`, or the first one. */
 static inline uint32_t find_segment(const struct index_view *view, uint64_t code)
 {
     ASSERT(view->codes != NULL);
     ASSERT(view->segment_count > 0);
-    const uint64_t *at = view->codes;
-    uint32_t count = view->segment_count;
-    while (count > 1) {
-        uint32_t half = count / 2;
-        at = at[half] <= code ? at + half : at;
-        count -= half;
-    }
-    return (uint32_t)(at - view->codes);
+    return find_last(view->codes, view->segment_count, code);
 }
 
 static struct slice fence_at(const struct index_view *view, uint32_t fence, uint64_t *ret_commit)
@@ -305,24 +321,69 @@ static struct slice fence_at(const struct index_view *view, uint32_t fence, uint
                           view->fence_ends[fence] - start - 8};
 }
 
+static bool is_fences(const struct index_segment *segment)
+{
+    ASSERT(segment != NULL);
+    ASSERT(segment->kind <= INDEX_FENCES_ON);
+    return segment->kind == INDEX_FENCES || segment->kind == INDEX_FENCES_ON;
+}
+
+/* The block for a key before all fences. */
+static uint32_t fences_base(const struct index_segment *segment)
+{
+    ASSERT(segment->kind <= INDEX_FENCES_ON);
+    ASSERT(segment->kind != INDEX_FENCES_ON || segment->first_block > 0);
+    return segment->first_block - (segment->kind == INDEX_FENCES_ON);
+}
+
+/* The key against what all fences of the segment begin with: <0, >0, or 0 and what follows. */
+static int compare_shared(const struct index_view *view, const struct index_segment *segment,
+                          struct slice key, struct slice *ret_rest)
+{
+    ASSERT(is_fences(segment));
+    ASSERT(segment->data + segment->pace <= view->data_len);
+    struct slice shared = {(const char *)view->data + segment->data, segment->pace};
+    struct slice start = {key.ptr, key.len < shared.len ? key.len : shared.len};
+    int order = key_compare(start, shared);
+    if (order == 0) {
+        *ret_rest = (struct slice){key.ptr + shared.len, key.len - shared.len};
+    }
+    return order;
+}
+
 static uint32_t find_fence(const struct index_view *view, const struct index_segment *segment,
                            struct slice key, uint64_t commit)
 {
-    ASSERT(segment->kind == INDEX_FENCES);
-    ASSERT((segment->slope >> 32) + (uint32_t)segment->slope <= view->fence_count);
-    uint32_t first = (uint32_t)(segment->slope >> 32);
-    uint32_t low = 0, high = (uint32_t)segment->slope;
-    while (low < high) { /* how many fences are at or before the key */
+    uint32_t first = (uint32_t)(segment->slope >> 32), count = (uint32_t)segment->slope;
+    ASSERT(count > 0);
+    ASSERT((uint64_t)first + count <= view->fence_count);
+    struct slice rest = key;
+    int order = compare_shared(view, segment, key, &rest);
+    uint32_t base = fences_base(segment);
+    if (order != 0) {
+        return base + (order < 0 ? 0 : count);
+    }
+    const uint64_t *heads = view->fence_heads + first;
+    uint64_t head = key_head(rest.ptr, rest.len);
+    uint32_t last = find_last(heads, count, head);
+    /* How many fences are at or before the key: all up to `last`, but of those with the same head
+     * one must look. */
+    uint32_t high = heads[last] <= head ? last + 1 : 0, low = high;
+    if (heads[last] == head) {
+        low = head == 0 ? 0 : find_last(heads, count, head - 1);
+        low += heads[low] < head;
+    }
+    while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         uint64_t fence_commit = 0;
-        struct slice fence_key = fence_at(view, first + middle, &fence_commit);
-        if (entry_compare(fence_key, fence_commit, key, commit) <= 0) {
+        struct slice fence = fence_at(view, first + middle, &fence_commit);
+        if (entry_compare(fence, fence_commit, rest, commit) <= 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return segment->first_block + low;
+    return base + low;
 }
 
 uint32_t index_find(const struct index_view *view, struct slice key, uint64_t commit)
@@ -331,7 +392,7 @@ uint32_t index_find(const struct index_view *view, struct slice key, uint64_t co
     uint64_t code = index_code(&view->coder, key);
     uint32_t i = find_segment(view, code);
     struct index_segment segment = index_segment_at(view->segments, i);
-    if (segment.kind == INDEX_FENCES) {
+    if (is_fences(&segment)) {
         return find_fence(view, &segment, key, commit);
     }
     uint32_t end = i + 1 < view->segment_count ? index_segment_at(view->segments, i + 1).first_block
@@ -355,13 +416,13 @@ bool index_goes_on(const struct index_view *view, struct slice key, uint32_t blo
     ASSERT(block < view->block_count);
     uint32_t i = find_segment(view, index_code(&view->coder, key));
     struct index_segment segment = index_segment_at(view->segments, i);
-    uint32_t behind = block - segment.first_block;
-    if (segment.kind != INDEX_FENCES || behind >= (uint32_t)segment.slope) {
+    uint32_t behind = block - fences_base(&segment);
+    if (!is_fences(&segment) || behind >= (uint32_t)segment.slope) {
         return false; /* lines and walks never part the versions of a key */
     }
     uint64_t commit = 0;
-    struct slice next = fence_at(view, (uint32_t)(segment.slope >> 32) + behind, &commit);
-    return slice_equal(next, key);
+    struct slice next = fence_at(view, (uint32_t)(segment.slope >> 32) + behind, &commit), rest;
+    return compare_shared(view, &segment, key, &rest) == 0 && slice_equal(next, rest);
 }
 
 /* ---- Building */
@@ -460,7 +521,7 @@ uint64_t index_builder_size_max(const struct index_builder *builder)
     ASSERT(builder->fence_count < builder->block_count);
     ASSERT(builder->block_count > 0);
     return HEADER_BYTES + sizeof(builder->steps) + sizeof(builder->tables) +
-           (8ull + INDEX_SEGMENT_BYTES + 2 + 4) * builder->block_count + builder->fence_bytes +
+           (8ull + INDEX_SEGMENT_BYTES + 2 + 8 + 4) * builder->block_count + builder->fence_bytes +
            WALK_GROUP_BYTES + WALK_SLACK_BYTES + 24;
 }
 
@@ -476,6 +537,7 @@ static bool is_tied(const struct index_builder *builder, uint32_t block)
 struct index_output {
     uint8_t *data;
     uint32_t data_len, fence_next, start_next;
+    bool is_fence_next; /* the next block begins with a code that the one before ends with */
 };
 
 /* How many blocks the walk `start` serves; 0 if too few. */
@@ -491,17 +553,59 @@ static uint32_t walk_blocks(const struct index_builder *builder, uint32_t start)
     return end - first < WALK_BLOCKS_MIN ? 0 : end - first;
 }
 
+static struct slice built_fence(const struct index_builder *builder, uint32_t fence,
+                                uint64_t *ret_commit)
+{
+    ASSERT(fence < builder->fence_count);
+    uint32_t start = fence == 0 ? 0 : builder->fence_ends[fence - 1];
+    ASSERT(builder->fence_ends[fence] >= start + 8);
+    *ret_commit = load_u64(builder->fences + start);
+    return (struct slice){(const char *)builder->fences + start + 8,
+                          builder->fence_ends[fence] - start - 8};
+}
+
+/* How many blocks from the one behind `block` on begin with one code, each tied to the one before
+ * it. */
+static uint32_t fences_with_one_code(const struct index_builder *builder, uint32_t block)
+{
+    ASSERT(is_tied(builder, block));
+    uint64_t code = builder->first_codes[block + 1];
+    uint32_t end = block + 1;
+    while (is_tied(builder, end) && builder->first_codes[end + 1] == code) {
+        end++;
+    }
+    ASSERT(end > block);
+    return end - block;
+}
+
+/* Fences are in order: what the first and the last share, all do. */
 static uint32_t make_fences(const struct index_builder *builder, uint32_t block,
                             struct index_output *output, struct index_segment *ret_segment)
 {
-    ASSERT(is_tied(builder, block));
-    uint32_t end = block;
+    ASSERT(output->is_fence_next || is_tied(builder, block));
+    bool is_on = output->is_fence_next;
+    uint32_t base = is_on ? block - 1 : block, end = base, run = 0;
     while (is_tied(builder, end)) {
-        end++;
+        uint32_t next = fences_with_one_code(builder, end);
+        if (run > 0 && (next >= FENCES_APART || run >= FENCES_APART)) {
+            break;
+        }
+        run = next;
+        end += next;
     }
-    uint32_t count = end - block;
-    *ret_segment = (struct index_segment){.kind = INDEX_FENCES,
-                                          .slope = (uint64_t)output->fence_next << 32 | count};
+    output->is_fence_next = is_tied(builder, end);
+    uint32_t count = end - base;
+    uint64_t commit = 0;
+    struct slice first = built_fence(builder, output->fence_next, &commit);
+    struct slice last = built_fence(builder, output->fence_next + count - 1, &commit);
+    uint32_t shared = (uint32_t)key_common(first, last);
+    *ret_segment = (struct index_segment){.kind = is_on ? INDEX_FENCES_ON : INDEX_FENCES,
+                                          .slope = (uint64_t)output->fence_next << 32 | count,
+                                          .data = output->data_len,
+                                          .pace = shared};
+    copy_bytes(output->data + output->data_len, first.ptr, shared);
+    output->data[output->data_len + shared] = 0;
+    output->data_len += shared + (shared & 1); /* corrections begin at even places */
     output->fence_next += count;
     ASSERT(output->fence_next <= builder->fence_count);
     return end + 1;
@@ -513,7 +617,7 @@ static uint32_t make_segment(const struct index_builder *builder, uint32_t block
 {
     ASSERT(block < builder->block_count);
     const struct walker *walker = &builder->walker;
-    if (is_tied(builder, block)) {
+    if (output->is_fence_next || is_tied(builder, block)) {
         return make_fences(builder, block, output, ret_segment);
     }
     while (output->start_next < walker->start_count &&
@@ -559,6 +663,35 @@ static uint64_t pad(uint8_t *bytes, uint64_t at)
     return end;
 }
 
+/* Heads, ends and the rest of all fences, from `at` on; returns the end. */
+static uint64_t write_fences(const struct index_builder *builder, const uint8_t *segments,
+                             uint32_t segment_count, uint8_t *ret_bytes, uint64_t at,
+                             uint32_t *ret_fence_bytes)
+{
+    uint8_t *heads = ret_bytes + at, *ends = heads + 8ull * builder->fence_count;
+    uint64_t fences_at = pad(ret_bytes, at + 12ull * builder->fence_count);
+    uint32_t used = 0, fence = 0;
+    ASSERT((at & 7) == 0);
+    for (uint32_t i = 0; i < segment_count; i++) {
+        struct index_segment segment = index_segment_at(segments, i);
+        uint32_t count = is_fences(&segment) ? (uint32_t)segment.slope : 0;
+        for (; count > 0; count--, fence++) {
+            uint64_t commit = 0;
+            struct slice key = built_fence(builder, fence, &commit);
+            struct slice rest = {key.ptr + segment.pace, key.len - segment.pace};
+            uint8_t *to = ret_bytes + fences_at + used;
+            store_u64(to, commit);
+            copy_bytes(to + 8, rest.ptr, rest.len);
+            used += 8 + (uint32_t)rest.len;
+            store_u64(heads + 8ull * fence, key_head(rest.ptr, rest.len));
+            store_u32(ends + 4ull * fence, used);
+        }
+    }
+    ASSERT(fence == builder->fence_count);
+    *ret_fence_bytes = used;
+    return pad(ret_bytes, fences_at + used);
+}
+
 uint64_t index_builder_finish(const struct index_builder *builder, uint8_t *ret_bytes)
 {
     ASSERT(((uintptr_t)ret_bytes & 7) == 0);
@@ -585,22 +718,20 @@ uint64_t index_builder_finish(const struct index_builder *builder, uint8_t *ret_
     }
     ASSERT(output.fence_next == builder->fence_count);
     uint64_t segments_bytes = (uint64_t)INDEX_SEGMENT_BYTES * segment_count;
-    memmove(codes + 8ull * segment_count, segments, segments_bytes);
+    segments = memmove(codes + 8ull * segment_count, segments, segments_bytes);
     at += 8ull * segment_count + segments_bytes;
     memmove(ret_bytes + at, output.data, output.data_len);
     uint32_t data_len = output.data_len + WALK_SLACK_BYTES;
     memset(ret_bytes + at + output.data_len, 0, WALK_SLACK_BYTES);
     at = pad(ret_bytes, at + data_len);
-    copy_bytes(ret_bytes + at, builder->fence_ends, 4ull * builder->fence_count);
-    at = pad(ret_bytes, at + 4ull * builder->fence_count);
-    copy_bytes(ret_bytes + at, builder->fences, builder->fence_bytes);
-    uint64_t len = pad(ret_bytes, at + builder->fence_bytes);
+    uint32_t fence_bytes = 0;
+    uint64_t len = write_fences(builder, segments, segment_count, ret_bytes, at, &fence_bytes);
 
     store_u32(ret_bytes, INDEX_MAGIC);
     store_u32(ret_bytes + 4, builder->block_count);
     store_u32(ret_bytes + 8, segment_count);
     store_u32(ret_bytes + 12, builder->fence_count);
-    store_u32(ret_bytes + 16, builder->fence_bytes);
+    store_u32(ret_bytes + 16, fence_bytes);
     store_u32(ret_bytes + 20, builder->coder.step_count);
     store_u32(ret_bytes + 24, builder->coder.table_count);
     store_u32(ret_bytes + 28, data_len);

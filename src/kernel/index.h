@@ -11,7 +11,9 @@
  *    docs/decisions/005 for what was measured.) Three kinds:
  *    - a *walk* (index_walk.h): where the writer ends blocks so that five bits and a half do;
  *    - a *line* from block to code, and for each block a correction of two bytes to it;
- *    - *fences*, where one code spans several blocks: the first key of each, as in a block index.
+ *    - *fences*, where one code spans several blocks: the first key of each, as in a block index,
+ *      without what all of the segment share; their next eight bytes lie side by side, to be
+ *      searched as numbers.
  * 3. Codes that none of them serves for long cost a segment a block, which is found by binary
  *    search over numbers: the worst case.
  *
@@ -61,10 +63,11 @@ struct index_view {
     uint32_t block_count, segment_count, fence_count;
     const uint64_t *codes;   /* of the first key of each segment */
     const uint8_t *segments; /* INDEX_SEGMENT_BYTES each */
-    const uint8_t *data;     /* corrections of lines, groups of walks */
+    const uint8_t *data;     /* corrections of lines, groups of walks, shared starts of fences */
     uint64_t data_len;
+    const uint64_t *fence_heads;
     const uint32_t *fence_ends;
-    const uint8_t *fences;
+    const uint8_t *fences; /* each: u64 commit, the key behind what is shared */
 };
 
 /* Views `bytes` (8-byte aligned), which must stay. False: not an index that can be used safely. */

@@ -16,14 +16,16 @@ struct index_segment {
     uint8_t cell;     /* a correction counts in 2^cell codes */
     uint8_t low;      /* of a walk */
     uint64_t slope;   /* codes a block */
-    uint32_t data;    /* where its corrections or groups begin */
-    uint32_t pace;    /* of a walk */
+    uint32_t data;    /* where its corrections or groups begin, or what fences share */
+    uint32_t pace;    /* of a walk; of fences: how many bytes they share */
 };
 
 enum index_segment_kind {
     INDEX_LINE = 0,
-    INDEX_FENCES = 1, /* slope: the first fence << 32 | how many */
-    INDEX_WALK = 2,   /* slope: codes a cell (index_walk.h) */
+    INDEX_FENCES = 1,    /* slope: the first fence << 32 | how many */
+    INDEX_WALK = 2,      /* slope: codes a cell (index_walk.h) */
+    INDEX_FENCES_ON = 3, /* as INDEX_FENCES, and its first block has one too: its first code begins
+                            in the block before */
 };
 
 static inline struct index_segment index_segment_at(const uint8_t *segments, uint32_t index)

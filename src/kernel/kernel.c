@@ -46,6 +46,7 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
     set_default(&o.txns_max, 16);
     set_default(&o.value_bytes_max, KERNEL_VALUE_BYTES_MAX);
     set_default(&o.txn_bytes, 2 * MIB);
+    set_default(&o.reads_bytes, 4 * MIB);
     set_default(&o.wal_buffer_bytes, 4 * MIB);
     set_default(&o.wal_segment_bytes, 64 * MIB);
     set_default(&o.level_base_bytes, 128 * MIB);
@@ -54,6 +55,7 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
     o.wal_buffer_bytes = align_up(o.wal_buffer_bytes, WAL_ALIGN);
     o.memtable_bytes = align_up(o.memtable_bytes, 64);
     o.txn_bytes = align_up(o.txn_bytes, 64);
+    o.reads_bytes = align_up(o.reads_bytes, 64);
     *ret_options = o;
     ASSERT(o.wal_buffer_bytes % WAL_ALIGN == 0 && o.memtable_bytes % 64 == 0);
     return has_codecs(&o) && o.memtables >= 2 && o.memtables <= MEMTABLES_MAX &&
@@ -61,8 +63,8 @@ static bool resolve_options(const struct kernel_options *given, struct kernel_op
            o.run_bytes >= o.memtable_bytes &&
            o.run_bytes <= (uint64_t)(RUN_BLOCKS_MAX / 2) * BLOCK_BYTES && o.runs_max >= 64 &&
            o.runs_max < UINT16_MAX && o.txns_max >= 1 && o.txns_max <= 65536 &&
-           o.txn_bytes >= WAL_ALIGN && o.txn_bytes <= UINT32_MAX / 2 &&
-           o.value_bytes_max >= BLOCK_VALUE_BYTES_MAX &&
+           o.txn_bytes >= WAL_ALIGN && o.txn_bytes <= UINT32_MAX / 2 && o.reads_bytes >= 1024 &&
+           o.reads_bytes <= UINT32_MAX / 2 && o.value_bytes_max >= BLOCK_VALUE_BYTES_MAX &&
            o.value_bytes_max <= KERNEL_VALUE_BYTES_MAX && o.wal_buffer_bytes >= 2 * WAL_ALIGN &&
            o.wal_buffer_bytes <= UINT32_MAX / 2 && o.wal_segment_bytes >= o.wal_buffer_bytes &&
            o.level_base_bytes >= 1024 && o.level0_runs >= 2 && o.level0_runs <= 5 &&
@@ -104,8 +106,7 @@ static void lay_out_txn(struct kernel *kernel, struct cutter *cutter, uint64_t i
     txn->kernel = kernel;
     txn->reader = &kernel->readers[index];
     memtable_init(&txn->overlay, overlay, (uint32_t)o->txn_bytes);
-    txn->reads = reads;
-    txn->reads_max = (uint32_t)(o->txn_bytes / 4);
+    txn->reads = (struct read_set){.bytes = reads, .max = (uint32_t)(o->txn_bytes / 4)};
     txn->value = value;
     txn->scratch = scratch;
     txn->scan.txn = txn;
@@ -179,6 +180,8 @@ static void lay_out(struct kernel *kernel, struct cutter *cutter)
     lay_out_job(kernel, cutter, &kernel->compact);
     kernel->manifest_bytes_max = align_up(manifest_bytes(o->runs_max), 64);
     kernel->manifest_bytes = cut(cutter, kernel->manifest_bytes_max);
+    void *records = cut(cutter, sizeof(struct ssi_record) * ssi_record_count(o->reads_bytes));
+    void *reads = cut(cutter, o->reads_bytes);
     void *log = cut(cutter, 2 * o->wal_buffer_bytes);
     void *tables = cut(cutter, table_pool_memory_bytes(o->table_bytes));
     void *cache = cut(cutter, cache_memory_bytes(o->cache_bytes));
@@ -187,6 +190,7 @@ static void lay_out(struct kernel *kernel, struct cutter *cutter)
         wal_init(&kernel->wal, &kernel->disk, log, o->wal_buffer_bytes, o->wal_segment_bytes);
         table_pool_init(&kernel->pool, tables, o->table_bytes);
         cache_init(&kernel->cache, cache, o->cache_bytes);
+        ssi_init(&kernel->ssi, records, reads, o->reads_bytes);
     }
 }
 
@@ -718,7 +722,11 @@ void kernel_get_stats(const struct kernel *kernel, struct kernel_stats *ret_stat
                                  .syncs = kernel->stat_syncs,
                                  .wal_bytes = kernel->wal.written_bytes,
                                  .run_bytes_written = kernel->stat_run_bytes,
-                                 .user_bytes = kernel->stat_user_bytes};
+                                 .user_bytes = kernel->stat_user_bytes,
+                                 .first_won = kernel->stat_first_won,
+                                 .structures_refused = kernel->ssi.stat_refused,
+                                 .stale_commits = kernel->ssi.stat_stale,
+                                 .reads_forgotten = kernel->ssi.stat_forgotten};
     for (uint32_t i = 0; i < view->table_count; i++) {
         stats.memtable_entries += view->tables[i]->entry_count;
     }

@@ -48,6 +48,9 @@ struct kernel_options {
     uint64_t runs_max;            /* 4096 */
     uint64_t txns_max;            /* 16: open transactions */
     uint64_t txn_bytes;           /* 2 MiB: what one transaction may write */
+    uint64_t reads_bytes;         /* 4 MiB: what serializable transactions that are over have read,
+                                     while others run beside them; if it is too little, more of
+                                     those are refused */
     uint64_t value_bytes_max;     /* 1 MiB, at least 1 KiB: of one value; two buffers of it a
                                      transaction, one a job */
     uint64_t wal_buffer_bytes;    /* 4 MiB: log not yet handed to the disk; there are two */
@@ -99,13 +102,14 @@ void kernel_last_fault(const struct kernel *kernel, struct kernel_fault *ret_fau
 /* ---- Transactions */
 
 enum kernel_isolation {
-    KERNEL_READ_ONLY,    /* sees what is durable */
+    KERNEL_READ_ONLY,    /* sees what is durable at one moment; never refused */
     KERNEL_SNAPSHOT,     /* first committer wins */
-    KERNEL_SERIALIZABLE, /* and nothing that was read has changed at commit */
+    KERNEL_SERIALIZABLE, /* and no cycle of dependencies among those that are serializable */
 };
 
 /* ERR_BUSY: txns_max are open. ERR_IO: the kernel has stopped. What a writing transaction reads may
- * not be durable yet: it must not be shown to anybody before its commit is. */
+ * not be durable yet: it must not be shown to anybody before its commit is. What a serializable one
+ * has read holds only once it has committed, even if it wrote nothing. */
 MUST_USE enum err kernel_begin(struct kernel *kernel, enum kernel_isolation isolation,
                                struct kernel_txn **ret_txn);
 
@@ -244,6 +248,10 @@ struct kernel_stats {
     uint64_t level_runs[KERNEL_LEVELS], level_blocks[KERNEL_LEVELS];
     uint64_t filter_bytes, index_bytes, index_segments, index_fences;
     uint64_t flushes, compactions, syncs;
+    uint64_t first_won;          /* commits refused as another wrote one of their keys */
+    uint64_t structures_refused; /* serializable ones, for what they or others have read */
+    uint64_t stale_commits;   /* serializable ones that passed though something read has changed */
+    uint64_t reads_forgotten; /* transactions over whose reads `reads_bytes` had no room for */
     uint64_t wal_bytes, run_bytes_written, user_bytes;
     uint64_t cache_hits, cache_misses, filter_negatives, filter_false_positives;
 };

@@ -8,6 +8,7 @@
 #include "kernel/memtable.h"
 #include "kernel/merge.h"
 #include "kernel/run.h"
+#include "kernel/ssi.h"
 #include "kernel/wal.h"
 
 #define MEMTABLES_MAX 8u
@@ -83,14 +84,13 @@ struct kernel_txn {
     uint64_t snapshot;
     struct memtable overlay; /* its "commits" are the numbers of the writes, from 1 */
     uint64_t overlay_last;
-    uint64_t overlay_truncated; /* how often writes were taken back */
-    uint64_t writes_bytes;      /* of all writes in the log, an upper bound */
-    uint64_t table_bytes;       /* likewise in a memtable */
-    uint8_t *reads;             /* keys and ranges that were read: see txn.c */
-    uint32_t reads_used, reads_max;
-    bool is_reads_full;
-    char *value;      /* options.value_bytes_max */
-    uint8_t *scratch; /* BLOCK_BYTES */
+    uint64_t overlay_truncated;                 /* how often writes were taken back */
+    uint64_t writes_bytes;                      /* of all writes in the log, an upper bound */
+    uint64_t table_bytes;                       /* likewise in a memtable */
+    struct read_set reads;                      /* of a serializable one */
+    struct kernel_txn *ssi_before, *ssi_behind; /* serializable ones that are open */
+    char *value;                                /* options.value_bytes_max */
+    uint8_t *scratch;                           /* BLOCK_BYTES */
     struct kernel_scan scan;
     uint64_t stat_hits, stat_misses, stat_negatives, stat_false_positives;
 };
@@ -153,6 +153,7 @@ struct kernel {
     struct reader *readers; /* one for each transaction, and one for work */
     uint64_t epoch;
     struct kernel_txn *txns;
+    struct ssi ssi;
     struct job flush, compact;
     uint8_t *manifest_bytes;
     uint64_t manifest_bytes_max;
@@ -165,7 +166,8 @@ struct kernel {
     uint64_t *doomed; /* numbers of runs whose files are to be removed */
     uint32_t doomed_count;
     uint64_t flush_debt, compact_debt; /* bytes of input that commits owe */
-    uint64_t stat_flushes, stat_compactions, stat_syncs, stat_user_bytes, stat_run_bytes;
+    uint64_t stat_flushes, stat_compactions, stat_syncs, stat_user_bytes, stat_run_bytes,
+        stat_first_won;
 };
 
 /* view.c */
@@ -244,6 +246,7 @@ enum err kernel__read_held(struct kernel_txn *txn, const struct view *view, stru
                            struct held_block *held, struct slice *ret_value);
 void kernel__release_held(struct held_block *held);
 
-/* scan.c */
-uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, struct merge *merge,
-                            struct source *sources);
+/* scan.c: sources for all that the view holds, without overlay, and without runs that have nothing
+ * above `commit_above`. */
+uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, uint64_t commit_above,
+                            struct merge *merge, struct source *sources);

@@ -2,10 +2,21 @@
 
 #define PASSED_OVER_MAX 1024u
 
-/* Sources for all that the view holds, without overlay; those that hold nothing newer than the
- * snapshot are left out if only conflicts are looked for (the transaction has no open scan). */
-uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, struct merge *merge,
-                            struct source *sources)
+static bool has_newer(const struct kernel *kernel, const uint16_t *slots, uint32_t count,
+                      uint64_t commit_above)
+{
+    ASSERT(slots != NULL);
+    ASSERT(commit_above < COMMIT_OVERLAY);
+    for (uint32_t i = 0; i < count; i++) {
+        if (kernel->runs[slots[i]].commit_max > commit_above) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, uint64_t commit_above,
+                            struct merge *merge, struct source *sources)
 {
     const struct kernel *kernel = txn->kernel;
     ASSERT(view != NULL);
@@ -19,7 +30,7 @@ uint32_t kernel__merge_view(struct kernel_txn *txn, const struct view *view, str
     for (uint32_t i = 0; i < level0 + KERNEL_LEVELS - 1; i++) {
         uint32_t start = i < level0 ? i : view->level_start[i - level0 + 1];
         uint32_t end = i < level0 ? i + 1 : view->level_start[i - level0 + 2];
-        if (start == end) {
+        if (!has_newer(kernel, view->slots + start, end - start, commit_above)) {
             continue;
         }
         ASSERT(count < SCAN_SOURCES_MAX - 1);
@@ -48,7 +59,7 @@ static enum err reposition(struct kernel_scan *scan, const struct view *view)
     scan->view_generation = view->generation;
     scan->overlay_truncated = txn->overlay_truncated;
     scan->merge.is_backward = scan->range.is_backward;
-    uint32_t count = kernel__merge_view(txn, view, &scan->merge, scan->sources);
+    uint32_t count = kernel__merge_view(txn, view, 0, &scan->merge, scan->sources);
     if (txn->overlay.entry_count > 0) {
         ASSERT(count < SCAN_SOURCES_MAX);
         struct source *source = &scan->sources[count++];

@@ -1,29 +1,14 @@
 #include "kernel/kernel_int.h"
 
-/* What a serializable transaction has read, for the check at its commit: u16 from_len, u16 to_len,
- * u8 is_range, from, to. A full list counts as everything. */
-#define READ_HEADER_BYTES 5u
 #define MULTI_GET_PINNED_MAX 256u /* keys, then what is pinned is let go */
 
 static void note_read(struct kernel_txn *txn, struct slice from, struct slice to, bool is_range)
 {
-    ASSERT(from.len <= KERNEL_KEY_BYTES_MAX && to.len <= KERNEL_KEY_BYTES_MAX);
-    if (txn->isolation != KERNEL_SERIALIZABLE || txn->is_reads_full) {
-        return;
+    ASSERT(txn->is_open);
+    ASSERT(is_range || to.len == 0);
+    if (txn->isolation == KERNEL_SERIALIZABLE) {
+        ssi_note_read(&txn->reads, from, to, is_range);
     }
-    uint32_t size = READ_HEADER_BYTES + (uint32_t)from.len + (uint32_t)to.len;
-    if (size > txn->reads_max - txn->reads_used) {
-        txn->is_reads_full = true;
-        return;
-    }
-    uint8_t *at = txn->reads + txn->reads_used;
-    store_u16(at, (uint16_t)from.len);
-    store_u16(at + 2, (uint16_t)to.len);
-    at[4] = is_range;
-    copy_bytes(at + READ_HEADER_BYTES, from.ptr, from.len);
-    copy_bytes(at + READ_HEADER_BYTES + from.len, to.ptr, to.len);
-    txn->reads_used += size;
-    ASSERT(txn->reads_used <= txn->reads_max);
 }
 
 /* ---- Begin and end */
@@ -48,8 +33,11 @@ static enum err begin(struct kernel *kernel, enum kernel_isolation isolation, ui
     txn->overlay_truncated = 0;
     txn->writes_bytes = 0;
     txn->table_bytes = 0;
-    txn->reads_used = 0;
-    txn->is_reads_full = false;
+    txn->reads.used = 0;
+    txn->reads.is_everything = false;
+    if (isolation == KERNEL_SERIALIZABLE) {
+        ssi_enter(&kernel->ssi, txn);
+    }
     *ret_txn = txn;
     return ERR_OK;
 }
@@ -80,6 +68,9 @@ void kernel_rollback(struct kernel_txn *txn)
     ASSERT(txn->is_open);
     if (txn->scan.is_open) {
         kernel_scan_close(&txn->scan);
+    }
+    if (txn->isolation == KERNEL_SERIALIZABLE) {
+        ssi_leave(&txn->kernel->ssi, txn);
     }
     txn->is_open = false;
     ASSERT(txn->reader->epoch == 0);
@@ -142,7 +133,7 @@ static enum err get_one_of_many(struct kernel_txn *txn, const struct view *view,
         return own.kind == ENTRY_PUT ? ERR_OK : ERR_NOT_FOUND;
     }
     note_read(txn, key, (struct slice){NULL, 0}, false);
-    ASSERT(txn->reads_used <= txn->reads_max);
+    ASSERT(txn->reads.used <= txn->reads.max);
     return kernel__read_held(txn, view, key, held, ret_value);
 }
 
@@ -242,48 +233,11 @@ static enum err check_key(struct kernel_txn *txn, const struct view *view, struc
     return newest > txn->snapshot ? ERR_BUSY : ERR_OK;
 }
 
-static enum err check_range(struct kernel_txn *txn, const struct view *view, struct slice from,
-                            struct slice to)
-{
-    struct merge merge = {0};
-    ASSERT(!txn->scan.is_open); /* whose sources serve here */
-    ASSERT(view != NULL);
-    merge.source_count = kernel__merge_view(txn, view, &merge, txn->scan.sources);
-    enum err result = merge_seek(&merge, from, COMMIT_MAX, false);
-    while (result == ERR_OK && merge.current != NULL) {
-        const struct entry *entry = &merge.current->entry;
-        if (to.len > 0 && key_compare(entry->key, to) >= 0) {
-            break;
-        }
-        result = entry->commit > txn->snapshot ? ERR_BUSY : merge_next(&merge);
-    }
-    merge_release(&merge);
-    return result;
-}
-
-static enum err check_reads(struct kernel_txn *txn, const struct view *view)
-{
-    ASSERT(txn->reads_used <= txn->reads_max);
-    if (txn->is_reads_full) {
-        return txn->kernel->committed > txn->snapshot ? ERR_BUSY : ERR_OK;
-    }
-    uint32_t at = 0;
-    while (at < txn->reads_used) {
-        const uint8_t *read = txn->reads + at;
-        struct slice from = {(const char *)read + READ_HEADER_BYTES, load_u16(read)};
-        struct slice to = {from.ptr + from.len, load_u16(read + 2)};
-        TRY(read[4] == 0 ? check_key(txn, view, from) : check_range(txn, view, from, to));
-        at += READ_HEADER_BYTES + (uint32_t)(from.len + to.len);
-    }
-    ASSERT(at == txn->reads_used);
-    return ERR_OK;
-}
-
 /* The next write that counts: the newest of each key. 0 at the end. */
 static memtable_node next_write(const struct memtable *overlay, memtable_node node,
                                 struct entry *entry)
 {
-    ASSERT(overlay->entry_count > 0);
+    ASSERT(overlay->entry_count > 0 || node == 0);
     struct slice last = entry->key;
     bool has_last = node != 0;
     node = node == 0 ? memtable_first(overlay) : memtable_next(overlay, node);
@@ -293,45 +247,50 @@ static memtable_node next_write(const struct memtable *overlay, memtable_node no
             break;
         }
     }
-    ASSERT(node != 0 || has_last);
+    ASSERT(node != 0 || has_last || overlay->entry_count == 0);
     return node;
 }
 
-static enum err check_conflicts(struct kernel_txn *txn, uint32_t *ret_write_count,
-                                uint64_t *ret_writes_bytes)
+/* What a commit is made of, found by check_conflicts. */
+struct commit {
+    uint32_t write_count;
+    uint64_t writes_bytes;
+    uint64_t out_first; /* see ssi.h */
+};
+
+static enum err check_conflicts(struct kernel_txn *txn, struct commit *ret_commit)
 {
-    ASSERT(ret_write_count != NULL && ret_writes_bytes != NULL);
+    ASSERT(ret_commit != NULL);
     struct kernel *kernel = txn->kernel;
-    ASSERT(txn->overlay.entry_count > 0);
+    ASSERT(!txn->scan.is_open);
+    *ret_commit = (struct commit){0};
     const struct view *view = kernel__pin(kernel, txn->reader);
     bool is_alone = kernel->committed == txn->snapshot;
     enum err result = ERR_OK;
     struct entry entry = {0};
-    uint32_t count = 0;
-    uint64_t bytes = 0;
     memtable_node node = next_write(&txn->overlay, 0, &entry);
     for (; node != 0 && result == ERR_OK; node = next_write(&txn->overlay, node, &entry)) {
-        count++;
-        bytes += wal_write_bytes(entry.key.len, entry.value.len);
+        ret_commit->write_count++;
+        ret_commit->writes_bytes += wal_write_bytes(entry.key.len, entry.value.len);
         if (!is_alone) {
             result = check_key(txn, view, entry.key);
         }
     }
-    if (result == ERR_OK && !is_alone && txn->isolation == KERNEL_SERIALIZABLE) {
-        result = check_reads(txn, view);
+    kernel->stat_first_won += result == ERR_BUSY;
+    if (result == ERR_OK && txn->isolation == KERNEL_SERIALIZABLE) {
+        result = ssi_check(txn, view, &ret_commit->out_first);
     }
     kernel__unpin(txn->reader);
-    *ret_write_count = count;
-    *ret_writes_bytes = bytes;
     return result;
 }
 
-static void apply(struct kernel_txn *txn, uint32_t write_count, uint64_t writes_bytes)
+static void apply(struct kernel_txn *txn, const struct commit *what)
 {
     struct kernel *kernel = txn->kernel;
     uint64_t commit = kernel->committed + 1;
+    uint32_t write_count = what->write_count;
     ASSERT(commit < COMMIT_OVERLAY);
-    wal_begin_record(&kernel->wal, commit, writes_bytes, write_count);
+    wal_begin_record(&kernel->wal, commit, what->writes_bytes, write_count);
     struct entry entry = {0};
     memtable_node node = next_write(&txn->overlay, 0, &entry);
     for (; node != 0; node = next_write(&txn->overlay, node, &entry)) {
@@ -342,8 +301,22 @@ static void apply(struct kernel_txn *txn, uint32_t write_count, uint64_t writes_
         write_count--;
     }
     ASSERT(write_count == 0);
-    kernel->stat_user_bytes += writes_bytes;
+    kernel->stat_user_bytes += what->writes_bytes;
     __atomic_store_n(&kernel->committed, commit, __ATOMIC_RELEASE);
+}
+
+/* Nothing to write: only what was read may be in the way. */
+static enum err commit_reads(struct kernel_txn *txn)
+{
+    ASSERT(txn->is_open);
+    ASSERT(txn->overlay.entry_count == 0);
+    struct commit commit = {0};
+    if (txn->isolation != KERNEL_SERIALIZABLE) {
+        return ERR_OK;
+    }
+    TRY(check_conflicts(txn, &commit));
+    ssi_keep(txn, 0, commit.out_first);
+    return ERR_OK;
 }
 
 enum err kernel_commit(struct kernel_txn *txn, uint64_t *ret_commit)
@@ -355,32 +328,36 @@ enum err kernel_commit(struct kernel_txn *txn, uint64_t *ret_commit)
         kernel_scan_close(&txn->scan);
     }
     if (txn->overlay.entry_count == 0) {
-        *ret_commit = txn->snapshot;
+        uint64_t snapshot = txn->snapshot;
+        enum err result = commit_reads(txn);
         kernel_rollback(txn);
-        return ERR_OK;
+        *ret_commit = result == ERR_OK ? snapshot : *ret_commit;
+        return result;
     }
-    uint32_t write_count = 0;
-    uint64_t writes_bytes = 0;
+    struct commit commit = {0};
     enum err result = kernel->is_stopped ? ERR_IO : ERR_OK;
     if (result == ERR_OK) {
-        result = check_conflicts(txn, &write_count, &writes_bytes);
+        result = check_conflicts(txn, &commit);
     }
     if (result == ERR_OK && memtable_room(&kernel->active->table) < txn->table_bytes) {
         result = kernel__must_wait(kernel) ? ERR_LIMIT : kernel__rotate(kernel);
     }
     if (result == ERR_OK) {
-        result = kernel__log_room(kernel, writes_bytes);
+        result = kernel__log_room(kernel, commit.writes_bytes);
     }
     if (result == ERR_LIMIT) {
         return result; /* not yet: it stays open */
     }
     if (result == ERR_OK) {
-        apply(txn, write_count, writes_bytes);
+        apply(txn, &commit);
         *ret_commit = kernel->committed;
+        if (txn->isolation == KERNEL_SERIALIZABLE) {
+            ssi_keep(txn, kernel->committed, commit.out_first);
+        }
     }
     kernel_rollback(txn);
     if (result == ERR_OK) {
-        kernel__pace(kernel, writes_bytes);
+        kernel__pace(kernel, commit.writes_bytes);
     }
     return result;
 }

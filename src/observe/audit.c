@@ -377,7 +377,6 @@ static void count_record(struct audit *audit, const struct audit_record *record,
                          enum err err)
 {
     struct metrics *metrics = audit->metrics;
-    metrics_add(metrics, METRIC_AUDIT_BACKLOG, 0, UINT64_MAX);
     metrics_add(metrics, err == ERR_OK ? METRIC_AUDIT_RECORDS : METRIC_AUDIT_FAILURES, 0, 1);
     if (!record->is_lazy) {
         metrics_observe(metrics, METRIC_AUDIT_FLUSH, clock_mono_us() - started_us);
@@ -425,6 +424,8 @@ static void write_now(struct audit *audit, struct waiter *self)
         audit->last->next = self;
     }
     audit->last = self;
+    pthread_cond_init(&self->done, NULL);
+    metrics_add(audit->metrics, METRIC_AUDIT_BACKLOG, 0, 1);
     while (!self->is_done) {
         if (audit->is_committing) {
             pthread_cond_wait(&self->done, &audit->lock);
@@ -432,6 +433,8 @@ static void write_now(struct audit *audit, struct waiter *self)
             lead(audit);
         }
     }
+    metrics_add(audit->metrics, METRIC_AUDIT_BACKLOG, 0, UINT64_MAX);
+    (void)pthread_cond_destroy(&self->done);
 }
 
 enum err audit_write(struct audit *audit, const struct audit_record *record, struct errinfo *info)
@@ -442,15 +445,12 @@ enum err audit_write(struct audit *audit, const struct audit_record *record, str
     struct waiter self = {.fields = buf_slice(&fields),
                           .wall_us = clock_wall_us(),
                           .is_lazy = record->is_lazy,
-                          .info = info,
-                          .done = PTHREAD_COND_INITIALIZER};
-    metrics_add(audit->metrics, METRIC_AUDIT_BACKLOG, 0, 1);
+                          .info = info};
     pthread_mutex_lock(&audit->lock);
     if (!defer(audit, &self)) {
         write_now(audit, &self);
     }
     pthread_mutex_unlock(&audit->lock);
-    (void)pthread_cond_destroy(&self.done);
     count_record(audit, record, started_us, self.err);
     return self.err;
 }

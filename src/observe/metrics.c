@@ -123,7 +123,7 @@ void metrics_free(struct metrics *metrics)
 
 void metrics_add(struct metrics *metrics, enum metric metric, unsigned series, uint64_t count)
 {
-    if (metrics != NULL) {
+    if (metrics != NULL && count != 0) { /* whose cells all threads share */
         ASSERT(series < metrics->series[metric] && table[metric].type != HISTOGRAM);
         atomic_fetch_add_explicit(&metrics->cells[metrics->first[metric] + series], count,
                                   memory_order_relaxed);

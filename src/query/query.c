@@ -166,6 +166,39 @@ void query_clean_error(const struct query *query, bool is_bind_error, struct err
 
 /* ---- running ---- */
 
+static enum err open_engine(struct query *query, struct slice sql,
+                            const struct engine_parameter *parameters, size_t parameter_count,
+                            struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct engine_query *engine;
+    TRY(engine_query_open(session->engine, session->who, sql, parameters, parameter_count, &engine,
+                          info));
+    pthread_mutex_lock(&session->lock);
+    query->engine = engine;
+    pthread_mutex_unlock(&session->lock);
+    return ERR_OK;
+}
+
+enum err query_engine_open(struct query *query, struct slice sql, struct errinfo *info)
+{
+    TRY(query_check_cancelled(query, info));
+    enum err err = open_engine(query, sql, NULL, 0, info);
+    if (err != ERR_OK) {
+        query_clean_error(query, true, info);
+    }
+    return err;
+}
+
+void query_engine_close(struct query *query)
+{
+    struct session *session = query->session;
+    pthread_mutex_lock(&session->lock);
+    struct engine_query *engine = TAKE(query->engine);
+    pthread_mutex_unlock(&session->lock);
+    engine_query_close(engine);
+}
+
 static enum err start_engine(struct query *query, const struct engine_parameter *parameters,
                              size_t parameter_count, struct errinfo *info)
 {
@@ -176,21 +209,15 @@ static enum err start_engine(struct query *query, const struct engine_parameter 
     if (access_bind(query->access, query->plan->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    struct engine_query *engine;
-    enum err err = engine_query_open(session->engine, session->who, buf_slice(&sql), parameters,
-                                     parameter_count, &engine, info);
+    enum err err = open_engine(query, buf_slice(&sql), parameters, parameter_count, info);
     if (err != ERR_OK && files_explain(query, info)) {
         return ERR_INVALID;
     }
     if (err != ERR_OK) {
         query_clean_error(query, true, info);
         files_polish(query, info);
-        return err;
     }
-    pthread_mutex_lock(&session->lock);
-    query->engine = engine;
-    pthread_mutex_unlock(&session->lock);
-    return ERR_OK;
+    return err;
 }
 
 enum err query_run(struct query *query, struct plan *plan,
@@ -740,7 +767,7 @@ static bool take_pulled(struct query *query, struct ArrowArray *ret_batch)
 
 void query_touch(struct query *query)
 {
-    atomic_store(&query->running.idle_since_us, clock_mono_us());
+    atomic_store(&query->running.idle_since_us, clock_mono_coarse_us());
 }
 
 /* Moves on, and pulls. */

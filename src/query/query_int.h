@@ -244,6 +244,11 @@ MUST_USE enum err query_run_rows(struct query *query, const struct relation_colu
 MUST_USE enum err query_pull(struct query *query, struct ArrowArray *ret_batch,
                              struct errinfo *info);
 
+/* Runs `sql`, which is bound and names nothing of the person's own, as the query's engine query:
+ * what a cancel then stops. Without a message that tells more than they may know. */
+MUST_USE enum err query_engine_open(struct query *query, struct slice sql, struct errinfo *info);
+void query_engine_close(struct query *query); /* if it has one */
+
 /* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
 MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
 /* With the session's lock held. */

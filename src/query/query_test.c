@@ -702,6 +702,35 @@ TEST(query, thousands_of_queries_do_not_grow)
     house_close(&house);
 }
 
+TEST(query, a_full_plan_cache_hands_out_the_right_plans)
+{
+    // Goal: plans that make room for others leave none behind and none out of reach. Method: more
+    // texts than the cache holds (256), of two people with different rights, asked in an order that
+    // evicts, repeats and comes back; each answer is counted out here.
+    struct house house;
+    uint64_t seed = test_seed();
+    char text[80];
+    char expected[16];
+    house_open(&house, NULL, 0);
+    write_data(&house, "t.csv", "id,name\n1,ann\n2,bob\n3,cid\n");
+    struct session *owner = sign_in(&house, "");
+    must(owner,
+         arena_printf(house.arena, "CREATE EXTERNAL TABLE t LOCATION '%s/t.csv'", house.folder));
+    must(owner, "CREATE USER ann");
+    must(owner, "GRANT SELECT ON t TO ann ROWS WHERE id < 3");
+    struct session *ann = sign_in(&house, "ann");
+    for (int i = 0; i < 1500 / SLOWNESS; i++) {
+        unsigned n = (unsigned)test_random_below(&seed, i % 3 == 0 ? 20 : 400);
+        bool is_ann = test_random_below(&seed, 2) == 0;
+        (void)snprintf(text, sizeof(text), "SELECT count(*) + %u FROM t", n);
+        (void)snprintf(expected, sizeof(expected), "%u\n", n + (is_ann ? 2 : 3));
+        must_give(is_ann ? ann : owner, text, expected);
+    }
+    session_close(ann);
+    session_close(owner);
+    house_close(&house);
+}
+
 struct asker {
     struct session *session;
     const char *expected;

@@ -169,11 +169,8 @@ static size_t fill_durations(const struct query *query, int64_t until,
 
 static void release(struct query *query)
 {
-    struct session *session = query->session;
-    pthread_mutex_lock(&session->lock);
-    struct engine_query *engine = TAKE(query->engine);
-    pthread_mutex_unlock(&session->lock);
-    engine_query_close(engine);
+    const struct session *session = query->session;
+    query_engine_close(query);
     if (query->ticket != NULL) {
         admission_leave(session->warehouse->admission, query);
     }

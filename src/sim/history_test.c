@@ -15,7 +15,8 @@ struct world {
     void *memory;
     struct kernel *kernel;
     struct history *history;
-    enum kernel_isolation isolation;
+    enum kernel_isolation isolation, reader;
+    uint32_t time;
     struct client {
         struct kernel_txn *txn;
         uint32_t index; /* in the history */
@@ -103,14 +104,16 @@ static void do_scan(struct world *w, struct client *c)
 
 static void step(struct world *w, struct client *c)
 {
+    w->time++;
     if (c->txn == NULL) {
         if (w->history->txn_count == HISTORY_TXNS_MAX) {
             return;
         }
-        enum kernel_isolation isolation = draw(w, 5) == 0 ? KERNEL_READ_ONLY : w->isolation;
-        CHECK_OK(kernel_begin(w->kernel, isolation, &c->txn));
+        bool is_reader = draw(w, 5) == 0;
+        CHECK_OK(kernel_begin(w->kernel, is_reader ? w->reader : w->isolation, &c->txn));
         c->index = w->history->txn_count++;
-        c->writes = isolation == KERNEL_READ_ONLY ? HISTORY_WRITES_EACH : 0;
+        w->history->txns[c->index].begun = w->time;
+        c->writes = is_reader ? HISTORY_WRITES_EACH : 0;
         return;
     }
     uint32_t what = draw(w, 100);
@@ -129,6 +132,7 @@ static void step(struct world *w, struct client *c)
         enum err result = kernel_commit(c->txn, &commit);
         CHECK(result == ERR_OK || result == ERR_BUSY);
         w->history->txns[c->index].is_committed = result == ERR_OK;
+        w->history->txns[c->index].ended = w->time;
         w->refused += result == ERR_BUSY;
         c->txn = NULL;
     }
@@ -141,7 +145,8 @@ static void step(struct world *w, struct client *c)
 }
 
 /* One history of HISTORY_TXNS_MAX transactions; adds its anomalies to `counts`. */
-static uint32_t run(uint64_t seed, enum kernel_isolation isolation, uint32_t *counts)
+static uint32_t run(uint64_t seed, enum kernel_isolation isolation, enum kernel_isolation reader,
+                    uint64_t reads_bytes, uint32_t *counts)
 {
     struct kernel_options options = {.memtable_bytes = 64 << 10,
                                      .cache_bytes = 1 << 20,
@@ -150,11 +155,12 @@ static uint32_t run(uint64_t seed, enum kernel_isolation isolation, uint32_t *co
                                      .runs_max = 256,
                                      .txns_max = CLIENTS + 1,
                                      .txn_bytes = 64 << 10,
+                                     .reads_bytes = reads_bytes,
                                      .wal_buffer_bytes = 64 << 10,
                                      .wal_segment_bytes = 256 << 10};
     struct world *w = mem_calloc(1, sizeof(*w));
     ASSERT(w != NULL);
-    *w = (struct world){.random = seed, .isolation = isolation};
+    *w = (struct world){.random = seed, .isolation = isolation, .reader = reader};
     w->disk = sim_disk_new(seed);
     w->memory = mem_alloc(kernel_memory_bytes(&options));
     w->history = mem_calloc(1, sizeof(*w->history));
@@ -199,7 +205,9 @@ TEST(history, serializable_histories_have_no_cycle)
 {
     uint32_t counts[ANOMALY_COUNT] = {0}, refused = 0;
     for (uint32_t i = 0; i < 6; i++) {
-        refused += run(test_seed() + i, KERNEL_SERIALIZABLE, counts);
+        uint64_t reads_bytes = i < 4 ? 0 : 1024; /* enough, and hardly any */
+        refused +=
+            run(test_seed() + i, KERNEL_SERIALIZABLE, KERNEL_SERIALIZABLE, reads_bytes, counts);
     }
     for (uint32_t i = 0; i < ANOMALY_COUNT; i++) {
         if (counts[i] > 0) {
@@ -213,7 +221,7 @@ TEST(history, snapshot_histories_have_write_skew_and_nothing_else)
 {
     uint32_t counts[ANOMALY_COUNT] = {0};
     for (uint32_t i = 0; i < 6; i++) {
-        (void)run(test_seed() + i, KERNEL_SNAPSHOT, counts);
+        (void)run(test_seed() + i, KERNEL_SNAPSHOT, KERNEL_READ_ONLY, 0, counts);
     }
     CHECK(counts[ANOMALY_WRITE_SKEW] > 0);
     CHECK(counts[ANOMALY_G2] > 0);
@@ -293,33 +301,42 @@ TEST(history, the_checker_names_planted_anomalies)
     append(h, 0, 0, true);
     see(h, 1, 0, 1);
     check_and_free(h, 1u << ANOMALY_G1B | 1u << ANOMALY_G_SINGLE | 1u << ANOMALY_NONADJACENT |
-                          1u << ANOMALY_G2);
+                          1u << ANOMALY_G2 | 1u << ANOMALY_REAL_TIME);
 
     h = new_history(2); /* dirty writes */
     append(h, 0, 0, true);
     append(h, 1, 0, true);
     append(h, 1, 1, true);
     append(h, 0, 1, true);
-    check_and_free(h, 1u << ANOMALY_G0 | 1u << ANOMALY_G1C | 1u << ANOMALY_G2);
+    check_and_free(h, 1u << ANOMALY_G0 | 1u << ANOMALY_G1C | 1u << ANOMALY_G2 |
+                          1u << ANOMALY_REAL_TIME);
 
     h = new_history(2); /* each sees the other's write */
     append(h, 0, 0, true);
     append(h, 1, 1, true);
     see(h, 0, 1, 1);
     see(h, 1, 0, 1);
-    check_and_free(h, 1u << ANOMALY_G1C | 1u << ANOMALY_G2);
+    check_and_free(h, 1u << ANOMALY_G1C | 1u << ANOMALY_G2 | 1u << ANOMALY_REAL_TIME);
 
     h = new_history(2); /* half of another's writes */
     append(h, 0, 0, true);
     append(h, 0, 1, true);
     see(h, 1, 0, 1);
     see(h, 1, 1, 0);
-    check_and_free(h, 1u << ANOMALY_G_SINGLE | 1u << ANOMALY_NONADJACENT | 1u << ANOMALY_G2);
+    check_and_free(h, 1u << ANOMALY_G_SINGLE | 1u << ANOMALY_NONADJACENT | 1u << ANOMALY_G2 |
+                          1u << ANOMALY_REAL_TIME);
 
     h = new_history(2); /* on call: each sees the other there and goes */
     see(h, 0, 1, 0);
     see(h, 1, 0, 0);
     append(h, 0, 0, true);
     append(h, 1, 1, true);
-    check_and_free(h, 1u << ANOMALY_WRITE_SKEW | 1u << ANOMALY_G2);
+    check_and_free(h, 1u << ANOMALY_WRITE_SKEW | 1u << ANOMALY_G2 | 1u << ANOMALY_REAL_TIME);
+
+    h = new_history(2); /* the second begins when the first is over, and does not see it */
+    append(h, 0, 0, true);
+    see(h, 1, 0, 0);
+    h->txns[0].ended = 1;
+    h->txns[1].begun = 2;
+    check_and_free(h, 1u << ANOMALY_REAL_TIME);
 }

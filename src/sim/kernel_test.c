@@ -178,25 +178,6 @@ TEST(kernel, serializable_forbids_write_skew_and_snapshot_does_not)
     CHECK(write_skew(KERNEL_SERIALIZABLE, true) == 1);
 }
 
-TEST(kernel, serializable_sees_phantoms)
-{
-    // Goal: an insert into a range that was scanned empty refuses the commit.
-    struct fixture f;
-    setup(&f);
-    struct kernel_txn *txn = begin(&f, KERNEL_SERIALIZABLE);
-    struct kernel_range range = {.from = SLICE("p"), .to = SLICE("q")};
-    struct kernel_scan *scan = NULL;
-    struct slice key, value;
-    CHECK_OK(kernel_scan_open(txn, &range, &scan));
-    CHECK_ERR(ERR_NOT_FOUND, kernel_scan_next(scan, &key, &value));
-    kernel_scan_close(scan);
-    (void)put_one(&f, "phantom", "x");
-    put(txn, "count", "0");
-    uint64_t number = 0;
-    CHECK_ERR(ERR_BUSY, kernel_commit(txn, &number));
-    teardown(&f);
-}
-
 TEST(kernel, a_watermark_changes_no_read_at_or_above_it)
 {
     // Goal: after merges the newest version at or below the watermark stays, even of cold keys, and

@@ -8,6 +8,7 @@ enum edge {
     EDGE_WW = 1,
     EDGE_WR = 2,
     EDGE_RW = 4,
+    EDGE_TIME = 8, /* ended before the other began */
 };
 
 struct graph {
@@ -19,7 +20,7 @@ const char *anomaly_name(enum anomaly anomaly)
 {
     static const char *const names[] = {"incompatible order", "lost update", "G1a", "G1b",
                                         "internal",           "G0",          "G1c", "G-single",
-                                        "G-nonadjacent",      "write skew",  "G2"};
+                                        "G-nonadjacent",      "write skew",  "G2",  "real time"};
     ASSERT(anomaly < ANOMALY_COUNT);
     return names[anomaly];
 }
@@ -123,6 +124,18 @@ static void build(const struct history *history, struct graph *graph)
     }
 }
 
+static void add_times(const struct history *history, struct graph *graph)
+{
+    for (uint32_t a = 0; a < graph->count; a++) {
+        for (uint32_t b = 0; b < graph->count; b++) {
+            const struct history_txn *one = &history->txns[a], *two = &history->txns[b];
+            if (one->is_committed && two->is_committed && one->ended < two->begun) {
+                add_edge(graph, a, b, EDGE_TIME);
+            }
+        }
+    }
+}
+
 /* True if `to` is reached from `from` by edges of `mask`. With `is_spaced` no two anti-dependencies
  * may follow each other, and `after_rw` says what came before `from`; reaching `to` by one counts
  * only if none went out of it. */
@@ -143,7 +156,7 @@ static bool reaches(const struct graph *graph, uint32_t from, uint32_t to, uint3
         bool was_rw = stack[depth].after_rw;
         for (uint32_t next = 0; next < graph->count; next++) {
             uint32_t edges = graph->edges[node][next] & mask;
-            for (uint32_t edge = EDGE_WW; edge <= EDGE_RW; edge <<= 1) {
+            for (uint32_t edge = EDGE_WW; edge <= EDGE_TIME; edge <<= 1) {
                 bool is_rw = is_spaced && edge == EDGE_RW;
                 if ((edges & edge) == 0 || (is_rw && was_rw)) {
                     continue;
@@ -175,11 +188,14 @@ void history_check(const struct history *history, uint32_t ret_counts[ANOMALY_CO
     struct graph *graph = mem_alloc(sizeof(*graph));
     ASSERT(graph != NULL);
     build(history, graph);
+    add_times(history, graph);
     const uint32_t dependencies = EDGE_WW | EDGE_WR;
     for (uint32_t a = 0; a < graph->count; a++) {
         ret_counts[ANOMALY_G0] += reaches(graph, a, a, EDGE_WW, false, false);
         ret_counts[ANOMALY_G1C] += reaches(graph, a, a, dependencies, false, false);
         ret_counts[ANOMALY_G2] += reaches(graph, a, a, dependencies | EDGE_RW, false, false);
+        ret_counts[ANOMALY_REAL_TIME] +=
+            reaches(graph, a, a, dependencies | EDGE_RW | EDGE_TIME, false, false);
         for (uint32_t b = 0; b < graph->count; b++) {
             if ((graph->edges[a][b] & EDGE_RW) == 0) {
                 continue;

@@ -29,6 +29,7 @@ struct history_op {
 
 struct history_txn {
     bool is_committed;
+    uint32_t begun, ended; /* when, 0 = it does not matter */
     uint32_t op_count;
     struct history_op ops[HISTORY_OPS_MAX];
 };
@@ -51,6 +52,7 @@ enum anomaly {
     ANOMALY_NONADJACENT, /* with several, no two in a row: snapshot isolation forbids it */
     ANOMALY_WRITE_SKEW,  /* two transactions with an anti-dependency each way */
     ANOMALY_G2,          /* any cycle: not serializable */
+    ANOMALY_REAL_TIME,   /* no order of all has those first that ended before others began */
     ANOMALY_COUNT,
 };
 

@@ -7,25 +7,16 @@
 #include "kernel/kernel.h"
 #include "sim/sim_codec.h"
 #include "sim/sim_disk.h"
-#include "sim/sim_model.h"
+#include "sim/sim_serial.h"
 
 #define TXNS_MAX 4u
-#define WRITES_MAX 64u
-#define READS_MAX 64u
 
 /* An open transaction and what the model knows of it. */
 struct client {
     struct kernel_txn *txn;
     enum kernel_isolation isolation;
-    uint64_t snapshot;
-    struct {
-        uint32_t key, value;
-    } writes[WRITES_MAX];
-    uint32_t write_count;
-    struct {
-        uint32_t from, to; /* indexes of keys, `to` exclusive */
-    } reads[READS_MAX];
-    uint32_t read_count;
+    struct sim_txn did;
+    uint64_t read_bytes; /* at most, of the kernel's list */
     uint64_t savepoint;
     uint32_t savepoint_writes; /* UINT32_MAX = none */
 };
@@ -36,6 +27,7 @@ struct sim {
     struct sim_report *report;
     struct sim_disk *disk;
     struct sim_model model;
+    struct sim_serial serial;
     struct kernel_options kernel_options;
     struct kernel_codec codec;
     struct sim_faults faults;
@@ -162,6 +154,7 @@ static void open_store(struct sim *sim)
         return;
     }
     sim_model_cut(&sim->model, committed);
+    sim->serial.count = 0;
     sim->acknowledged = committed;
     sim->acknowledged_before = committed;
     check_all(sim, committed, false);
@@ -206,10 +199,10 @@ static void recover_from(struct sim *sim, enum err result, const char *what)
 static bool expected(const struct sim *sim, const struct client *c, uint32_t key, uint64_t snapshot,
                      uint32_t *ret_value)
 {
-    for (uint32_t i = c == NULL ? 0 : c->write_count; i-- > 0;) {
-        if (c->writes[i].key == key) {
-            *ret_value = c->writes[i].value;
-            return c->writes[i].value != SIM_DELETED;
+    for (uint32_t i = c == NULL ? 0 : c->did.write_count; i-- > 0;) {
+        if (c->did.writes[i].key == key) {
+            *ret_value = c->did.writes[i].value;
+            return c->did.writes[i].value != SIM_DELETED;
         }
     }
     return sim_model_get(&sim->model, key, snapshot, ret_value);
@@ -363,27 +356,33 @@ static void begin_txn(struct sim *sim, struct client *c)
         }
         return;
     }
-    c->snapshot = kernel_txn_snapshot(c->txn);
+    c->did.snapshot = kernel_txn_snapshot(c->txn);
 }
 
-static void note_read(struct client *c, uint32_t from, uint32_t to)
+static void note_read(const struct sim *sim, struct client *c, uint32_t from, uint32_t to)
 {
-    if (c->read_count < READS_MAX) {
-        c->reads[c->read_count].from = from;
-        c->reads[c->read_count].to = to;
-        c->read_count++;
+    const struct sim_model *model = &sim->model;
+    struct sim_txn *did = &c->did;
+    uint64_t most = sim->kernel_options.txn_bytes / 4, shared = sim->kernel_options.reads_bytes / 4;
+    c->read_bytes += 8 + model->keys[from].len + (to < model->key_count ? model->keys[to].len : 0);
+    did->has_read_much = did->has_read_much || did->read_count == SIM_READS_MAX ||
+                         c->read_bytes > (most < shared ? most : shared);
+    if (did->read_count < SIM_READS_MAX) {
+        did->reads[did->read_count].from = from;
+        did->reads[did->read_count].to = to;
+        did->read_count++;
     }
 }
 
 /* What the transaction wrote itself it does not read from the store. */
-static void note_get(struct client *c, uint32_t key)
+static void note_get(const struct sim *sim, struct client *c, uint32_t key)
 {
-    for (uint32_t i = 0; i < c->write_count; i++) {
-        if (c->writes[i].key == key) {
+    for (uint32_t i = 0; i < c->did.write_count; i++) {
+        if (c->did.writes[i].key == key) {
             return;
         }
     }
-    note_read(c, key, key + 1);
+    note_read(sim, c, key, key + 1);
 }
 
 struct many {
@@ -398,7 +397,7 @@ static void check_one_of_many(void *ctx, uint32_t index, bool is_found, struct s
     struct many *many = ctx;
     struct sim *sim = many->sim;
     uint32_t key = many->keys[index], value = 0;
-    bool is_there = expected(sim, many->client, key, many->client->snapshot, &value);
+    bool is_there = expected(sim, many->client, key, many->client->did.snapshot, &value);
     if (index != many->count++ || is_there != is_found) {
         fail(sim, "multi_get: key %u is%s there", key, is_found ? "" : " not");
     } else if (is_found) {
@@ -416,7 +415,7 @@ static void do_multi_get(struct sim *sim, struct client *c)
     for (uint32_t i = 0; i < count; i++) {
         keys[i] = key;
         names[i] = sim->model.keys[key];
-        note_get(c, key);
+        note_get(sim, c, key);
         key += (uint32_t)below(sim, reach);
         key = key < sim->model.key_count ? key : sim->model.key_count - 1;
     }
@@ -439,17 +438,17 @@ static void do_get(struct sim *sim, struct client *c)
     uint32_t key = (uint32_t)below(sim, sim->model.key_count), value = 0;
     struct slice got;
     enum err result = kernel_get(c->txn, sim->model.keys[key], &got);
-    bool is_there = expected(sim, c, key, c->snapshot, &value);
+    bool is_there = expected(sim, c, key, c->did.snapshot, &value);
     sim->report->reads++;
-    note_get(c, key);
+    note_get(sim, c, key);
     if (result == ERR_OK && is_there) {
         (void)check_value(sim, key, value, got, "get");
     } else if (result == ERR_OK) {
-        fail(sim, "get: key %u is there at %llu", key, (unsigned long long)c->snapshot);
+        fail(sim, "get: key %u is there at %llu", key, (unsigned long long)c->did.snapshot);
     } else if (result != ERR_NOT_FOUND) {
         recover_from(sim, result, "get");
     } else if (is_there) {
-        fail(sim, "get: key %u is not there at %llu", key, (unsigned long long)c->snapshot);
+        fail(sim, "get: key %u is not there at %llu", key, (unsigned long long)c->did.snapshot);
     }
 }
 
@@ -458,7 +457,7 @@ static void do_scan(struct sim *sim, struct client *c)
     uint32_t count = sim->model.key_count;
     uint32_t from = (uint32_t)below(sim, count);
     uint32_t to = from + (uint32_t)below(sim, count - from) + 1;
-    note_read(c, from, to);
+    note_read(sim, c, from, to);
     /* One draw a statement: compilers differ in the order of arguments. */
     bool is_backward = below(sim, 2) == 0;
     uint64_t limit = below(sim, 3) == 0 ? 1 + below(sim, 5) : UINT64_MAX;
@@ -470,7 +469,7 @@ static void do_scan(struct sim *sim, struct client *c)
 
 static void do_write(struct sim *sim, struct client *c)
 {
-    if (c->write_count == WRITES_MAX) {
+    if (c->did.write_count == SIM_WRITES_MAX) {
         return;
     }
     uint32_t key = (uint32_t)below(sim, sim->model.key_count);
@@ -483,9 +482,9 @@ static void do_write(struct sim *sim, struct client *c)
                           ? kernel_delete(c->txn, sim->model.keys[key])
                           : kernel_put(c->txn, sim->model.keys[key], sim_model_value(value, buf));
     if (result == ERR_OK) {
-        c->writes[c->write_count].key = key;
-        c->writes[c->write_count].value = value;
-        c->write_count++;
+        c->did.writes[c->did.write_count].key = key;
+        c->did.writes[c->did.write_count].value = value;
+        c->did.write_count++;
     } else if (result != ERR_LIMIT) {
         fail(sim, "write: %s", err_name(result));
     }
@@ -495,47 +494,54 @@ static void do_savepoint(struct sim *sim, struct client *c)
 {
     if (c->savepoint_writes != UINT32_MAX && below(sim, 2) == 0) {
         kernel_rollback_to(c->txn, c->savepoint);
-        c->write_count = c->savepoint_writes;
+        c->did.write_count = c->savepoint_writes;
     } else {
         c->savepoint = kernel_savepoint(c->txn);
-        c->savepoint_writes = c->write_count;
+        c->savepoint_writes = c->did.write_count;
     }
 }
 
-/* True if first-committer-wins, or for a serializable one its reads, forbid the commit. */
-static bool must_conflict(const struct sim *sim, const struct client *c)
+/* Whether the rules let it commit. */
+static enum sim_verdict judge(const struct sim *sim, const struct client *c)
 {
-    for (uint32_t i = 0; i < c->write_count; i++) {
-        if (sim_model_changed(&sim->model, c->writes[i].key) > c->snapshot) {
-            return true;
+    for (uint32_t i = 0; i < c->did.write_count; i++) {
+        if (sim_model_changed(&sim->model, c->did.writes[i].key) > c->did.snapshot) {
+            return SIM_MUST_NOT_PASS;
         }
     }
-    for (uint32_t i = 0; c->isolation == KERNEL_SERIALIZABLE && i < c->read_count; i++) {
-        for (uint32_t key = c->reads[i].from; key < c->reads[i].to; key++) {
-            if (sim_model_changed(&sim->model, key) > c->snapshot) {
-                return true;
-            }
-        }
-    }
-    return false;
+    return c->isolation == KERNEL_SERIALIZABLE
+               ? sim_serial_judge(&sim->serial, &sim->model, &c->did)
+               : SIM_MUST_PASS;
 }
 
-/* Its reads are more than the model's list holds, or may be more than the kernel's: then the kernel
- * takes it for one that has read everything. */
-static bool has_read_much(const struct sim *sim, const struct client *c)
+/* The kernel could not keep all that was read: then it may refuse whoever has read what changed. */
+static bool is_short_of_memory(const struct sim *sim, const struct client *c)
 {
-    const struct sim_model *model = &sim->model;
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < c->read_count; i++) {
-        bytes += 8 + model->keys[c->reads[i].from].len;
-        bytes += c->reads[i].to < model->key_count ? model->keys[c->reads[i].to].len : 0;
+    struct kernel_stats stats;
+    kernel_get_stats(sim->kernel, &stats);
+    bool is_short = stats.reads_forgotten > 0 || c->did.has_read_much;
+    for (uint32_t i = 0; i < sim->serial.count && !is_short; i++) {
+        is_short = sim->serial.txns[i].has_read_much;
     }
-    return c->read_count == READS_MAX || bytes > sim->kernel_options.txn_bytes / 4;
+    return is_short && c->isolation == KERNEL_SERIALIZABLE &&
+           (c->did.has_read_much || sim_serial_is_stale(&sim->model, &c->did));
+}
+
+static void keep_serial(struct sim *sim, const struct sim_txn *did)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (uint32_t i = 0; i < TXNS_MAX; i++) {
+        const struct client *c = &sim->clients[i];
+        oldest = c->txn != NULL && c->did.snapshot < oldest ? c->did.snapshot : oldest;
+    }
+    sim_serial_keep(&sim->serial, &sim->model, did);
+    sim->report->stale += sim->serial.txns[sim->serial.count - 1].out_first < did->commit;
+    sim_serial_forget(&sim->serial, oldest);
 }
 
 static void do_commit(struct sim *sim, struct client *c)
 {
-    bool is_conflict = c->write_count > 0 && must_conflict(sim, c);
+    enum sim_verdict verdict = judge(sim, c);
     uint64_t commit = 0;
     enum err result = kernel_commit(c->txn, &commit);
     for (uint32_t i = 0; i < 1000 && result == ERR_LIMIT; i++) { /* it waits for work */
@@ -555,22 +561,26 @@ static void do_commit(struct sim *sim, struct client *c)
     note_number(sim, commit);
     forget(c);
     if (result == ERR_OK) {
-        sim->report->commits += c->write_count > 0;
-        if (is_conflict) {
+        sim->report->commits += c->did.write_count > 0;
+        if (verdict == SIM_MUST_NOT_PASS) {
             fail(sim, "commit: a conflict passed");
             return;
         }
-        if (c->write_count > 0 && commit != sim->model.committed + 1) {
+        if (c->did.write_count > 0 && commit != sim->model.committed + 1) {
             fail(sim, "commit: number %llu after %llu", (unsigned long long)commit,
                  (unsigned long long)sim->model.committed);
             return;
         }
-        for (uint32_t i = 0; i < c->write_count; i++) {
-            sim_model_put(&sim->model, c->writes[i].key, commit, c->writes[i].value);
+        for (uint32_t i = 0; i < c->did.write_count; i++) {
+            sim_model_put(&sim->model, c->did.writes[i].key, commit, c->did.writes[i].value);
+        }
+        if (c->isolation == KERNEL_SERIALIZABLE) {
+            c->did.commit = c->did.write_count > 0 ? commit : 0;
+            keep_serial(sim, &c->did);
         }
     } else if (result == ERR_BUSY) {
         sim->report->conflicts++;
-        if (!is_conflict && !has_read_much(sim, c)) {
+        if (verdict == SIM_MUST_PASS && !is_short_of_memory(sim, c)) {
             fail(sim, "commit: refused without a conflict");
         }
     } else {
@@ -705,6 +715,7 @@ static void choose_options(struct sim *sim)
     o->runs_max = 256;
     o->txns_max = TXNS_MAX + 1;
     o->txn_bytes = 8192u << below(sim, 2);
+    o->reads_bytes = 1024u << below(sim, 8);
     o->value_bytes_max = 1024u << below(sim, 4);
     o->wal_buffer_bytes = 16384u << below(sim, 3);
     o->wal_segment_bytes = 65536u << below(sim, 3);

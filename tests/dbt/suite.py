@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """dbt-postgres on tables of a lake: a project of seeds, views, tables, three kinds of incremental models, both kinds of snapshots, tests, hooks and
-documentation, built twice, then over other sources.
+documentation, built twice, then over other sources. On a catalog that is a file; and on a real REST catalog, Iceberg's own, as a person whose token goes to it.
 
 suite.py MOAT [CASE...]    ends with "N passed, N failed"; without dbt it says so and counts as skipped.
 """
@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "wire"))
-from protocol import PASSWORD, Server, refused, run
+sys.path[:0] = [os.path.join(HERE, "..", "wire"), os.path.join(HERE, "..", "lake")]
+import world
+from protocol import PASSWORD, Server, run
 
 MOAT = sys.argv[1]
 CACHE = os.environ.get("MOAT_CACHE") or os.path.join(HERE, "..", "..", ".cache", "deps")
@@ -45,22 +47,31 @@ TABLES = {  # what is compared from run to run, in an order of its own
 
 
 class Project:
-    def __init__(self, server, folder, options="", threads=2):
-        self.server, self.folder = server, os.path.join(folder, "project")
+    """A copy of the project beside a server. `connect` gives a client of who builds it; `profile` says how dbt comes in, `environment` what libpq is told."""
+
+    def __init__(self, connect, folder, profile, environment=None):
+        self.connect, self.environment, self.folder = connect, environment or {}, os.path.join(folder, "project")
         shutil.copytree(os.path.join(HERE, "project"), self.folder)
         with open(os.path.join(self.folder, "profiles.yml"), "w") as file:
-            file.write(f"shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, port: {server.port}, user: dana, "
-                       f"password: '{PASSWORD}', dbname: lake, schema: marts, threads: {threads}{options}}}\n")
+            file.write(f"shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, dbname: lake, schema: marts, {profile}}}\n")
 
-    def dbt(self, *arguments, succeeds=True, environment=None):
+    def skip_transactions(self):
+        """The flag that takes `autocommit` of the profile at its word."""
+        path = os.path.join(self.folder, "dbt_project.yml")
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text.replace("flags:\n", "flags:\n  postgres_skip_autocommit_transaction_statements: true\n"))
+
+    def dbt(self, *arguments, succeeds=True):
         done = subprocess.run([DBT, "--no-use-colors", *arguments, "--profiles-dir", self.folder, "--project-dir", self.folder],
                               capture_output=True, text=True, timeout=600,
-                              env={**os.environ, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "0", **(environment or {})})
+                              env={**os.environ, "DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "0", **self.environment})
         assert (done.returncode == 0) == succeeds, done.stdout[-6000:] + done.stderr
         return done.stdout
 
     def query(self, sql):
-        with self.server.connect(user="dana") as client:
+        with self.connect() as client:
             return client.query(sql)
 
     def rows(self):
@@ -75,21 +86,44 @@ def on_files(options="", threads=2):
             client.query(f"ATTACH '{server.folder}/lake.db' AS lake (TYPE iceberg_local, CREATE true)")
             for statement in SOURCES:
                 client.query(statement)
-        yield Project(server, folder, options, threads)
+        yield Project(lambda: server.connect(user="dana"), folder, f"port: {server.port}, user: dana, password: '{PASSWORD}', threads: {threads}{options}")
 
 
-def build_twice_then_after_changes(project, environment=None):
-    project.dbt("build", environment=environment)
+@contextmanager
+def on_rest(options="", libpq="", threads=2):
+    """A lake whose catalog is Iceberg's own REST catalog, behind a gateway that knows who asks; anna comes in with her token."""
+    with tempfile.TemporaryDirectory(prefix="moat-dbt-") as name, ExitStack() as exits:
+        folder = Path(name)
+        issuer = exits.enter_context(world.issuer_of(folder, 7200))
+        inner, files = world.iceberg_servlet(folder)
+        gateway = world.Gateway(folder, inner.url, issuer.url)
+        exits.callback(gateway.close)
+        server = exits.enter_context(world.serve(MOAT, folder, issuer, f"catalog.origins={gateway.url},{issuer.url}", f"catalog.local_folders={files}",
+                                                 setup="CREATE USER anna; GRANT ROLE moat_admin TO anna"))
+        token = issuer.token_of("anna")
+        with world.sign_in(server, issuer, "anna", token) as anna:
+            anna.query(f"ATTACH '{gateway.url}' AS lake (TYPE iceberg_rest)")
+            for statement in SOURCES:
+                anna.query(statement)
+        yield Project(lambda: world.sign_in(server, issuer, "anna", token), name,
+                      f"port: {server.port}, user: anna, password: '{token}', sslmode: require, threads: {threads}{options}",
+                      {"PGOPTIONS": f"{world.WISH_TOKEN} {libpq}"})
+        who = {line["who"] for line in gateway.log()}
+        assert who == {"anna"}, who
+
+
+def build_twice_then_after_changes(project):
+    project.dbt("build")
     first = project.rows()
     assert [row[:2] for row in first["countries"]] == [["DE", "Germany"], ["FR", "France"], ["NO", "Norway, the Kingdom of"], ["SE", "Sweden"],
                                                        ["XX", "it's"]], first["countries"]
     assert [row[0::2] for row in first["country_totals"] if row[2] != "0"] == [["DE", "2"], ["FR", "1"]], first["country_totals"]
     assert len(first["orders_merged"]) == len(first["orders_by_time"]) == 3
-    project.dbt("build", environment=environment)
+    project.dbt("build")
     assert project.rows() == first, (first, project.rows())
     for statement in CHANGES:
         project.query(statement)
-    project.dbt("build", environment=environment)
+    project.dbt("build")
     now = project.rows()
     assert [row[0] for row in now["orders_merged"]] == ["1", "2", "3", "4"] and now["orders_merged"][0][3:5] == ["11.50", "paid"], now["orders_merged"]
     assert [row[:5] for row in now["orders_replaced"]] == [row[:5] for row in now["orders_merged"]]
@@ -110,27 +144,52 @@ def in_transactions():
 def each_statement_by_itself():
     """dbt-postgres without BEGIN and COMMIT: `autocommit` of its profile, and its flag that takes it at its word."""
     with on_files(", autocommit: true") as project:
-        path = os.path.join(project.folder, "dbt_project.yml")
-        with open(path) as file:
-            text = file.read()
-        with open(path, "w") as file:
-            file.write(text.replace("flags:\n", "flags:\n  postgres_skip_autocommit_transaction_statements: true\n"))
+        project.skip_transactions()
         build_twice_then_after_changes(project)
+
+
+def on_a_rest_catalog_each_statement_by_itself():
+    with on_rest(", autocommit: true") as project:
+        project.skip_transactions()
+        build_twice_then_after_changes(project)
+        check_documentation(project)
+
+
+def on_a_rest_catalog_in_steps():
+    """Each COMMIT may take several calls."""
+    with on_rest(libpq="-c lake.commit=steps") as project:
+        build_twice_then_after_changes(project)
+
+
+def what_a_rest_catalog_cannot_is_said():
+    """Neither of the two ways was chosen: a table is made, since that is one call, and not replaced; the catalog is as it was."""
+    with on_rest() as project:
+        project.dbt("build", "--select", "countries", "stg_orders", "country_totals")
+        totals = project.query(TABLES["country_totals"])
+        said = project.dbt("run", "--select", "country_totals", succeeds=False)
+        assert "lake.commit" in said, said
+        assert project.query(TABLES["country_totals"]) == totals
+        names = project.query("SELECT tablename FROM pg_tables UNION ALL SELECT viewname FROM pg_views")
+        assert not [name for name, in names if "__dbt_" in name], names
 
 
 def documentation():
     with on_files() as project:
         project.dbt("build")
-        project.dbt("docs", "generate")
-        with open(os.path.join(project.folder, "target", "catalog.json")) as file:
-            catalog = json.load(file)
-        assert catalog["errors"] is None, catalog["errors"]
-        staged, totals = catalog["nodes"]["model.shop.stg_orders"], catalog["nodes"]["model.shop.country_totals"]
-        assert staged["metadata"]["type"] == "VIEW" and staged["metadata"]["comment"] == "Orders, renamed.", staged
-        assert staged["columns"]["order_id"]["comment"] == "Number of the order.", staged
-        assert totals["metadata"]["type"] == "BASE TABLE" and totals["metadata"]["comment"] == "What each country's orders come to.", totals
-        assert totals["columns"]["code"]["comment"] == "Of ISO 3166.", totals
-        assert "source.shop.raw.orders" in catalog["sources"], catalog["sources"].keys()
+        check_documentation(project)
+
+
+def check_documentation(project):
+    project.dbt("docs", "generate")
+    with open(os.path.join(project.folder, "target", "catalog.json")) as file:
+        catalog = json.load(file)
+    assert catalog["errors"] is None, catalog["errors"]
+    staged, totals = catalog["nodes"]["model.shop.stg_orders"], catalog["nodes"]["model.shop.country_totals"]
+    assert staged["metadata"]["type"] == "VIEW" and staged["metadata"]["comment"] == "Orders, renamed.", staged
+    assert staged["columns"]["order_id"]["comment"] == "Number of the order.", staged
+    assert totals["metadata"]["type"] == "BASE TABLE" and totals["metadata"]["comment"] == "What each country's orders come to.", totals
+    assert totals["columns"]["code"]["comment"] == "Of ISO 3166.", totals
+    assert "source.shop.raw.orders" in catalog["sources"], catalog["sources"].keys()
 
 
 def a_model_that_fails_changes_nothing():
@@ -146,4 +205,13 @@ def a_model_that_fails_changes_nothing():
 if shutil.which(DBT) is None:
     print("skipped: there is no dbt (tools/deps install interop)")
     sys.exit(77)
-sys.exit(run([in_transactions, each_statement_by_itself, documentation, a_model_that_fails_changes_nothing], sys.argv[2:]))
+CASES = [in_transactions, each_statement_by_itself, documentation, a_model_that_fails_changes_nothing]
+REST = [on_a_rest_catalog_each_statement_by_itself, on_a_rest_catalog_in_steps, what_a_rest_catalog_cannot_is_said]
+try:
+    world.spark_home()
+    CASES += REST
+    skipped = 0
+except world.Skip as why:
+    print(f"skipped: {why}")
+    skipped = len(REST)
+sys.exit(run(CASES, sys.argv[2:], skipped))

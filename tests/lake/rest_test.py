@@ -332,7 +332,30 @@ def tables_are_written_over_files():
         anna.query("DROP TABLE lake.sales.back PURGE")
 
 
-CASES = [tables_are_written_over_files, a_person_reads_with_their_own_token, without_a_token_nothing_is_asked, the_catalog_decides_too, names_of_every_kind, lists_are_of_who_asks,
+def a_block_that_is_one_call_too_many_is_told_so():
+    """Also of a view that ALTER TABLE renames: it is there, and is not said to be missing."""
+    with people(grants=()) as (server, anna, bob):
+        anna.query("CREATE VIEW lake.sales.seen AS SELECT 1 AS a")
+        anna.query("CREATE TABLE lake.sales.made AS SELECT 1 AS a")
+        for name in ("seen", "made"):
+            anna.query("BEGIN")
+            anna.query("CREATE VIEW lake.sales.other AS SELECT 2 AS a")
+            fields = refused("0A000", anna.query, f"ALTER TABLE lake.sales.{name} RENAME TO elsewhere")
+            assert "lake.commit" in fields["H"], fields
+            anna.query("ROLLBACK")
+        assert refused("42P01", anna.query, "ALTER TABLE lake.sales.nothing RENAME TO elsewhere")
+        anna.query("SET lake.commit = 'steps'")
+        anna.query("BEGIN")
+        anna.query("CREATE VIEW lake.sales.other AS SELECT 2 AS a")
+        anna.query("ALTER TABLE lake.sales.seen RENAME TO elsewhere")
+        anna.query("ALTER TABLE lake.sales.other RENAME TO seen")
+        anna.query("COMMIT")
+        assert [anna.query(f"SELECT a FROM lake.sales.{name}") for name in ("seen", "elsewhere")] == [[["2"]], [["1"]]]
+        for statement in ("DROP VIEW lake.sales.seen", "DROP VIEW lake.sales.elsewhere", "DROP TABLE lake.sales.made"):
+            anna.query(statement)
+
+
+CASES = [tables_are_written_over_files, a_block_that_is_one_call_too_many_is_told_so, a_person_reads_with_their_own_token, without_a_token_nothing_is_asked, the_catalog_decides_too, names_of_every_kind, lists_are_of_who_asks,
          versions_and_metadata_tables, what_the_catalog_restricts, tokens_are_exchanged, views_of_the_catalog,
          files_of_this_machine_are_allowed_by_its_configuration, a_catalog_that_fails_is_named_and_left_alone, moats_own_token_is_for_development,
          no_token_is_written_down]

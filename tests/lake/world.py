@@ -86,13 +86,19 @@ def issuer_of(folder, life_s=600, kind=identity.oidc_provider):
         yield Issuer(world)
 
 
+def spark_home():
+    """Spark with Iceberg's jars."""
+    home = CACHE / "spark"
+    if not (home / ".complete").exists() or shutil.which("java") is None:
+        raise Skip("Spark with Iceberg is not here; tools/deps interop fetches it")
+    return home
+
+
 def iceberg_servlet(folder):
     """The REST catalog of Iceberg's own tests, in a JVM, over SQLite and files."""
     from rest_catalog import RestCatalog
 
-    spark = CACHE / "spark"
-    if not (spark / ".complete").exists() or shutil.which("java") is None:
-        raise Skip("Iceberg's REST catalog is not here; tools/deps interop fetches it")
+    spark = spark_home()
     lake = folder / "lake"
     lake.mkdir()
     return RestCatalog(spark, folder / "catalog.sqlite", lake), lake

@@ -154,6 +154,26 @@ def simple_queries():
         assert client.query("SELECT 1") == [["1"]]
 
 
+def settings_that_a_client_begins_with():
+    """Those of Moat are as if SET had said them; what is no setting of anybody is PostgreSQL's to pass over."""
+    def begun(server, options):
+        client = server.connect(login=False)
+        client.login("amelia", PASSWORD, parameters={"options": options})
+        return client
+
+    with Server(MOAT, setup=f"ALTER USER amelia PASSWORD '{PASSWORD}'") as server:
+        with begun(server, r"-c lake.commit=steps --lake.wap_id=it\ is -c nobody.knows=it -c statement_timeout=7s") as client:
+            assert client.query("SHOW lake.commit") == [["lake.commit", "steps", "SET"]]
+            assert client.query("SHOW lake.wap_id")[0][1] == "it is"
+            assert client.query("SHOW statement_timeout") == [["7000ms"]]
+            client.query("RESET lake.commit")
+            assert client.query("SHOW lake.commit")[0][1] == "atomic"
+        with begun(server, "-c lake.commit=steps -c lake.commit=atomic") as client:
+            assert client.query("SHOW lake.commit")[0][1] == "atomic", "the last one counts"
+        refused("22023", begun, server, "-c lake.commit=nonsense")
+        refused("55P02", begun, server, "-c server.pg_port=1")
+
+
 def transactions():
     with Server(MOAT, setup="ALTER USER amelia PASSWORD 'correct horse'; GRANT ROLE moat_admin TO amelia") as server, server.connect() as client:
         client.query("BEGIN")
@@ -455,7 +475,7 @@ def a_stop_forgets_no_connection():
 
 
 CASES = [login_and_its_refusals, wrong_passwords_are_limited, versions_are_negotiated, malformed_starts, slow_starts_are_cut,
-         too_many_connections, simple_queries, transactions, extended_protocol, errors_wait_for_sync, malformed_messages,
+         too_many_connections, simple_queries, settings_that_a_client_begins_with, transactions, extended_protocol, errors_wait_for_sync, malformed_messages,
          cursors_and_portals_share_a_connection, cursors_are_listed, a_bound_portal_can_be_moved, a_bad_statement_is_told_when_its_client_waits, a_query_is_cancelled_by_key, a_client_that_goes_ends_its_query,
          a_slow_reader_costs_no_memory, a_drain_lets_statements_end, a_drain_has_a_deadline, the_service_manager_is_told,
          idle_connections_are_closed_when_asked, random_messages_do_no_harm, idle_connections_are_small, a_stop_forgets_no_connection]

@@ -76,7 +76,7 @@ enum err client_open(struct warehouse *warehouse, const struct client_spec *spec
                               .protocol = spec->protocol,
                               .who = identity_ref(spec->who),
                               .address = address,
-                              .connected_wall_us = clock_wall_us(),
+                              .connected_wall_us = clock_wall_coarse_us(),
                               .context = spec->context,
                               .cancel = spec->cancel,
                               .terminate = spec->terminate,
@@ -135,7 +135,7 @@ void client_set_application(struct client *client, struct slice application)
 void client_set_state(struct client *client, enum client_state state)
 {
     if (atomic_exchange(&client->state, (int)state) != (int)state) {
-        atomic_store(&client->state_wall_us, clock_wall_us());
+        atomic_store(&client->state_wall_us, clock_wall_coarse_us());
     }
 }
 
@@ -170,7 +170,7 @@ void clients_add(struct clients *clients, struct query *query)
     running->who = query->session->who; /* does not change while a query is open */
     running->query_id = query->id;
     running->command = "";
-    running->started_wall_us = clock_wall_us();
+    running->started_wall_us = clock_wall_coarse_us();
     pthread_mutex_lock(&clients->lock);
     running->next = clients->running;
     if (running->next != NULL) {

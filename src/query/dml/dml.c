@@ -332,32 +332,6 @@ static enum err pull_results(struct dml *dml, struct errinfo *info)
     return err;
 }
 
-enum err dml_run(struct dml *dml, struct slice sql, struct errinfo *info)
-{
-    struct query *query = dml->query;
-    struct session *session = query->session;
-    struct engine_query *engine;
-    TRY(query_check_cancelled(query, info));
-    enum err err = engine_query_open(session->engine, session->who, sql, NULL, 0, &engine, info);
-    if (err != ERR_OK) {
-        query_clean_error(query, true, info);
-        return err;
-    }
-    pthread_mutex_lock(&session->lock);
-    query->engine = engine;
-    pthread_mutex_unlock(&session->lock);
-    return ERR_OK;
-}
-
-void dml_stop(struct dml *dml)
-{
-    struct session *session = dml->query->session;
-    pthread_mutex_lock(&session->lock);
-    struct engine_query *engine = TAKE(dml->query->engine);
-    pthread_mutex_unlock(&session->lock);
-    engine_query_close(engine);
-}
-
 /* That a column which is hidden from the person lacks a value is nothing that they may be told. */
 static void hide_column(const struct dml *dml, struct errinfo *info)
 {
@@ -383,9 +357,9 @@ static enum err copy_rows(struct dml *dml, const struct access *access, const st
         return errinfo_nomem(info);
     }
     TRY(lake_write_sql(&dml->write, buf_slice(&bound), buf_slice(&uri), &sql, info));
-    TRY(dml_run(dml, buf_slice(&sql), info));
+    TRY(query_engine_open(dml->query, buf_slice(&sql), info));
     enum err err = pull_results(dml, info);
-    dml_stop(dml);
+    query_engine_close(dml->query);
     if (err != ERR_OK) {
         query_clean_error(dml->query, false, info);
         hide_column(dml, info);
@@ -511,7 +485,7 @@ void dml_close(struct dml *dml)
 {
     /* The engine may still write: it is stopped before its sinks go. What was read is in `access`,
      * for the record of the end. */
-    dml_stop(dml);
+    query_engine_close(dml->query);
     access_close(TAKE(dml->rewriting));
     for (size_t i = 0; i < dml->file_count; i++) {
         close_file(dml, dml->files[i]);

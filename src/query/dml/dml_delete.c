@@ -71,9 +71,9 @@ static enum err run_victims(struct dml *dml, struct plan *plan, struct lake_rows
     if (access_bind(query->access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    TRY(dml_run(dml, buf_slice(&bound), info));
+    TRY(query_engine_open(dml->query, buf_slice(&bound), info));
     enum err err = dml_pull_victims(dml, rows, info);
-    dml_stop(dml);
+    query_engine_close(dml->query);
     if (err != ERR_OK) {
         query_clean_error(query, false, info);
     }

@@ -99,9 +99,6 @@ MUST_USE enum err dml_rewrite_plan(struct dml *dml, const struct plan *plan, str
 /* ERR_BUSY (40001) unless the plan reads the table as `metadata` has it. */
 MUST_USE enum err dml_check_plan(const struct dml *dml, const struct plan *plan,
                                  struct errinfo *info);
-/* Opens a query of the engine as the statement's; stops it. */
-MUST_USE enum err dml_run(struct dml *dml, struct slice sql, struct errinfo *info);
-void dml_stop(struct dml *dml);
 /* Removes what was not committed. */
 void dml_close(struct dml *dml);
 

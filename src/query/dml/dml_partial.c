@@ -290,9 +290,9 @@ static enum err count_rows(struct dml *dml, struct temp_table *rows, struct slic
     if (access_bind(access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    TRY(dml_run(dml, buf_slice(&bound), info));
+    TRY(query_engine_open(dml->query, buf_slice(&bound), info));
     enum err err = pull_count(dml, ret_count, info);
-    dml_stop(dml);
+    query_engine_close(dml->query);
     return err;
 }
 

@@ -156,7 +156,7 @@ static enum err keep_rows(struct dml *dml, const struct temp_table *shape, const
     uint64_t bytes_max;
     TRY(run_temp_file(dml->query, &file, &bytes_max, info));
     enum err err = fill(dml->query, plan, access, file, bytes_max, info);
-    dml_stop(dml);
+    query_engine_close(dml->query);
     TRY(err);
     return temp_table_new(shape, false, file->row_count == 0 ? NULL : file, ret_rows, info);
 }
@@ -292,9 +292,9 @@ static enum err read_victims(struct dml *dml, struct temp_table *rows, struct la
     if (access_bind(access, plan->physical_sql, &bound) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    TRY(dml_run(dml, buf_slice(&bound), info));
+    TRY(query_engine_open(dml->query, buf_slice(&bound), info));
     enum err err = dml_pull_victims(dml, victims, info);
-    dml_stop(dml);
+    query_engine_close(dml->query);
     return err;
 }
 
@@ -446,19 +446,14 @@ enum err dml_return(struct dml *dml, const struct statement *statement, struct t
 
 enum err dml_give(struct query *query, struct errinfo *info)
 {
-    struct session *session = query->session;
     struct buf sql CLEANUP(buf_fini) = {0};
-    struct engine_query *engine;
     if (query->returning == NULL) {
         return ERR_OK;
     }
     if (access_bind(query->returning_access, query->returning->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    TRY(engine_query_open(session->engine, session->who, buf_slice(&sql), NULL, 0, &engine, info));
-    pthread_mutex_lock(&session->lock);
-    query->engine = engine;
-    pthread_mutex_unlock(&session->lock);
+    TRY(query_engine_open(query, buf_slice(&sql), info));
     query->has_rows = true;
     return ERR_OK;
 }

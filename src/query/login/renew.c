@@ -30,9 +30,9 @@ static enum err sign_in_again(struct session *session, struct errinfo *info)
     return ERR_OK;
 }
 
-static enum err check_expiry(const struct session *session, struct errinfo *info)
+static enum err check_expiry(const struct session *session, int64_t now_us, struct errinfo *info)
 {
-    if (!identity_is_expired(session->who, clock_wall_us())) {
+    if (!identity_is_expired(session->who, now_us)) {
         return ERR_OK;
     }
     (void)errinfo_set(info, ERR_DENIED, "28000", "the session's sign-in has expired");
@@ -50,8 +50,9 @@ static enum err check_sign_in(struct session *session, struct errinfo *info)
         if (err != ERR_OK && !can_wait) {
             return err;
         }
+        now_us = clock_wall_us();
     }
-    return check_expiry(session, info);
+    return check_expiry(session, now_us, info);
 }
 
 /* Looks the session's person up again if the store has changed: a role or an attribute that was
@@ -80,8 +81,8 @@ static enum err renew(struct session *session, struct errinfo *info)
 
 enum err session_check(struct session *session, struct errinfo *info)
 {
-    enum err err =
-        session->query == NULL ? check_sign_in(session, info) : check_expiry(session, info);
+    enum err err = session->query == NULL ? check_sign_in(session, info)
+                                          : check_expiry(session, clock_wall_us(), info);
     if (err == ERR_OK) {
         err = renew(session, info);
     }

@@ -220,9 +220,9 @@ static enum err count_some(struct statistics *s, size_t first, size_t count)
     for (size_t i = 0; i < count; i++) {
         TRY(iceberg_sketch_open(&s->columns[first + i].sketch, s->info));
     }
-    TRY(dml_run(&dml, buf_slice(&bound), s->info));
+    TRY(query_engine_open(dml.query, buf_slice(&bound), s->info));
     enum err err = pull(s, first, count);
-    dml_stop(&dml);
+    query_engine_close(dml.query);
     return err;
 }
 

@@ -213,15 +213,6 @@ static enum err write_copy(const struct temp_table *table, const struct change_c
     return buf_failed(sql) || buf_failed(&uri) ? errinfo_nomem(info) : ERR_OK;
 }
 
-static void close_engine(struct query *query)
-{
-    struct session *session = query->session;
-    pthread_mutex_lock(&session->lock);
-    struct engine_query *engine = TAKE(query->engine);
-    pthread_mutex_unlock(&session->lock);
-    engine_query_close(engine);
-}
-
 /* Runs `text` into a new file; NULL if it had no rows. The first of a statement takes its query
  * through its states, and is in the trail: it reads all that the statement reads. */
 static enum err run_text(struct query *query, const struct temp_table *table,
@@ -249,7 +240,7 @@ static enum err run_text(struct query *query, const struct temp_table *table,
     query->marker = checks->count == 0 ? NULL : checks->marker;
     err = run_copy_to_end(query, buf_slice(&sql), info);
     query->marker = NULL;
-    close_engine(query);
+    query_engine_close(query);
     TRY(err == ERR_OK ? ERR_OK : change_explain(table, checks, err, info));
     file->row_count = query->rows_out;
     *ret_file = query->rows_out == 0 ? NULL : TAKE(file);
@@ -281,7 +272,7 @@ enum err change_fill_again(struct query *query, const struct temp_table *table,
                            const struct change_source *source, struct temp_file **ret_file,
                            struct errinfo *info)
 {
-    close_engine(query);
+    query_engine_close(query);
     return fill(query, table, source, false, ret_file, info);
 }
 
@@ -367,22 +358,13 @@ static enum err give_rows(struct query *query, const struct statement *statement
 {
     struct session *session = query->session;
     struct buf sql CLEANUP(buf_fini) = {0};
-    struct engine_query *engine;
     TRY(plan_returning(query, statement, rows, &query->returning, info));
     TRY(access_open(session->warehouse, session->who, query->returning, NULL,
                     &query->returning_access, info));
     if (access_bind(query->returning_access, query->returning->physical_sql, &sql) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    enum err err =
-        engine_query_open(session->engine, session->who, buf_slice(&sql), NULL, 0, &engine, info);
-    if (err != ERR_OK) {
-        query_clean_error(query, true, info);
-        return err;
-    }
-    pthread_mutex_lock(&session->lock);
-    query->engine = engine;
-    pthread_mutex_unlock(&session->lock);
+    TRY(query_engine_open(query, buf_slice(&sql), info));
     query->has_rows = true;
     return ERR_OK;
 }

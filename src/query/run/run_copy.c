@@ -163,21 +163,11 @@ static enum err print_query(struct query *query, struct slice physical, struct b
 /* Runs to the end here: a copy has no rows to give. */
 enum err run_copy_to_end(struct query *query, struct slice sql, struct errinfo *info)
 {
-    struct session *session = query->session;
-    struct engine_query *engine;
-    TRY(query_check_cancelled(query, info));
-    enum err err = engine_query_open(session->engine, session->who, sql, NULL, 0, &engine, info);
-    if (err != ERR_OK) {
-        query_clean_error(query, true, info);
-        return err;
-    }
-    pthread_mutex_lock(&session->lock);
-    query->engine = engine;
-    pthread_mutex_unlock(&session->lock);
+    TRY(query_engine_open(query, sql, info));
     for (;;) {
         struct ArrowArray batch = {0};
         TRY(query_check_cancelled(query, info));
-        err = engine_query_next(engine, &batch, info);
+        enum err err = engine_query_next(query->engine, &batch, info);
         if (err != ERR_OK) {
             query_clean_error(query, false, info);
             return err;

@@ -268,7 +268,9 @@ enum err run_lake_rename(struct query *query, const struct statement *statement,
     if (err == ERR_NOT_FOUND) { /* ALTER TABLE also renames views */
         err = catalog_iceberg_rename(&attached->catalog, query->session->who, ns, name->name, true,
                                      statement->new_name, info);
-        err = err == ERR_UNSUPPORTED ? ERR_NOT_FOUND : err; /* a catalog that has no views */
+        if (err == ERR_UNSUPPORTED && attached->catalog.block == NULL) {
+            err = ERR_NOT_FOUND; /* a catalog that has no views; a block says what is too much */
+        }
     }
     if (err == ERR_NOT_FOUND) {
         (void)errinfo_set(info, err, "42P01", "there is no table or view \"%.*s\" in \"%.*s\"",

@@ -3,6 +3,7 @@
  * A fixed number would do for queries, which admission limits, but a worker is also held by each
  * client that is slow to take its rows, and those must not keep others from running. */
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -153,9 +154,18 @@ static struct connection *next_job(struct workers *workers)
     return connection;
 }
 
+/* A client that wakes a worker has more to send, or other answers to read: it is left to that, and
+ * the worker runs next (docs/decisions/013). A kernel that does not allow it changes nothing. */
+static void let_others_go_on(void)
+{
+    struct sched_param parameters = {0};
+    (void)sched_setscheduler(0, SCHED_BATCH, &parameters);
+}
+
 static void *worker_main(void *context)
 {
     struct workers *workers = context;
+    let_others_go_on();
     pthread_mutex_lock(&workers->lock);
     for (struct connection *connection; (connection = next_job(workers)) != NULL;) {
         pthread_mutex_unlock(&workers->lock);

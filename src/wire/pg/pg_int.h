@@ -162,6 +162,13 @@ struct pg_session_slot {
     unsigned generation; /* of the settings it was made with */
 };
 
+/* A setting of Moat's own that the client began with. */
+struct pg_start_setting {
+    const char *name;
+    struct slice value;
+    struct pg_start_setting *next;
+};
+
 struct pg_connection {
     struct pg_server *server;
     struct connection *wire;
@@ -185,6 +192,7 @@ struct pg_connection {
     struct pg_session_slot *sessions; /* SESSIONS_MAX, from the first statement on */
     unsigned generation;              /* raised with each change of the main session */
     char *settings[SETTING_COUNT];    /* NULL: default */
+    struct pg_start_setting *start;   /* the last first; until the login is done; in the arena */
     struct pg_saved_setting *saved;
     char status; /* 'I', 'T', 'E' */
     bool skips_to_sync;

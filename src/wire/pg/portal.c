@@ -28,7 +28,7 @@ enum err pg__portal_new(struct pg_connection *connection, struct slice name,
     }
     portal->arena = arena;
     portal->session = -1;
-    portal->created_wall_us = clock_wall_us();
+    portal->created_wall_us = clock_wall_coarse_us();
     portal->next = connection->portals;
     connection->portals = portal;
     connection->portal_count++;

@@ -1,7 +1,9 @@
 /* Settings that clients of PostgreSQL send. Those with one possible meaning here are checked and
  * told; those that name what Moat does not have are kept as told and change nothing. */
+#include "base/arena.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "sql/scan.h"
 #include "wire/pg/pg_int.h"
 
@@ -426,14 +428,51 @@ enum err pg__setting_set(struct pg_connection *connection, int setting, const st
     return ERR_OK;
 }
 
+/* Of Moat's own: said as SET to the session once there is one. PostgreSQL takes any other name with
+ * a dot. */
+static enum err keep_own(struct pg_connection *connection, struct slice name, struct slice value,
+                         struct errinfo *info)
+{
+    enum config_key key;
+    struct errinfo ignored;
+    if (config_find(name, &key, &ignored) != ERR_OK) {
+        return ERR_OK;
+    }
+    struct pg_start_setting *own = arena_calloc(connection->arena, 1, sizeof(*own));
+    if (own == NULL || !arena_slice(connection->arena, value, &own->value)) {
+        return errinfo_nomem(info);
+    }
+    own->name = config_name(key);
+    own->next = connection->start;
+    connection->start = own;
+    return ERR_OK;
+}
+
 enum err pg__setting_start(struct pg_connection *connection, struct slice name, struct slice value,
                            struct errinfo *info)
 {
     int setting = pg__setting_find(name);
-    if (setting < 0 || settings[setting].check == check_fixed) {
+    if (setting < 0) {
+        return keep_own(connection, name, value, info);
+    }
+    return settings[setting].check == check_fixed
+               ? ERR_OK
+               : pg__setting_set(connection, setting, &value, false, info);
+}
+
+/* In the order they were said in. */
+static enum err apply_own(struct pg_connection *connection, const struct pg_start_setting *own,
+                          struct errinfo *info)
+{
+    struct buf set CLEANUP(buf_fini) = {0};
+    if (own == NULL) {
         return ERR_OK;
     }
-    return pg__setting_set(connection, setting, &value, false, info);
+    TRY(apply_own(connection, own->next, info));
+    buf_printf(&set, "SET %s = ", own->name);
+    sql_quote_string(&set, own->value);
+    return buf_failed(&set) ? errinfo_nomem(info)
+                            : pg__session_run(connection, buf_slice(&set), info);
 }
 
 void pg__settings_print(void *context, struct buf *out)
@@ -459,7 +498,9 @@ enum err pg__setting_apply(struct pg_connection *connection, struct errinfo *inf
             TRY(pg__setting_set(connection, i, &value, false, info));
         }
     }
-    return ERR_OK;
+    const struct pg_start_setting *own = connection->start;
+    connection->start = NULL;
+    return apply_own(connection, own, info);
 }
 
 enum err pg__setting_reset_all(struct pg_connection *connection, struct errinfo *info)

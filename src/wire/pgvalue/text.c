@@ -232,7 +232,9 @@ void pg__print_interval(const struct pg_interval *interval, struct buf *out)
                (unsigned long long)hours);
     struct buf clock CLEANUP(buf_fini) = {0};
     pg__print_time((int64_t)(magnitude % UINT64_C(3600000000)), &clock);
-    buf_append_str(out, buf_failed(&clock) ? "" : buf_cstr(&clock) + 3); /* without its hours */
+    if (!buf_failed(&clock) && clock.len > 3) {
+        buf_append(out, clock.ptr + 3, clock.len - 3); /* without its hours */
+    }
     out->failed = out->failed || buf_failed(&clock);
 }
 

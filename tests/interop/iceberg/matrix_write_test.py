@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The matrix of tables, written by Moat: read row for row by PyIceberg, DuckDB and Spark, changed by Spark, read by Moat.
 
-    matrix_write_test.py MOAT [--tables N] [--sequences N] [--first N] [--seed N] [--spark]
+    matrix_write_test.py MOAT [--tables N] [--sequences N] [--first N] [--seed N] [--spark] [--jobs N]
 
 Table number i is of format version x partition transforms x mode x types x codec x order x what evolves (matrix_write.py); --first
 and --tables say which part of it. Each table has --sequences random sequences of statements; the same statements on a plain
 table of DuckDB say what the rows are. After each sequence Moat and another reader compare, after the last one all do,
 `moat iceberg validate` is clean and no file is left that nothing names. With --spark, Spark (of tools/deps interop) reads
-each table too, then inserts, updates, deletes and merges, and all read again.
+each table too, then inserts, updates, deletes and merges, and all read again. --jobs tables at a time, each job with a warehouse
+and a catalog of its own; what a table goes through depends on the seed and its number alone.
 
 Where PyIceberg is not installed, Moat alone reads. Ends with `N passed, N failed`; exits 1 if any failed.
 """
@@ -23,8 +24,10 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 CACHE = Path(os.environ.get("MOAT_CACHE", Path(__file__).resolve().parents[3] / ".cache/deps"))
@@ -53,9 +56,27 @@ PARSER.add_argument("--sequences", type=int, default=2)
 PARSER.add_argument("--first", type=int, default=0)
 PARSER.add_argument("--seed", type=int, default=int(time.time()))
 PARSER.add_argument("--spark", action="store_true")
+PARSER.add_argument("--jobs", type=int, default=os.cpu_count())
 PARSER.add_argument("--minutes", type=float, default=1e9, help="no new table after that long")
 OPTIONS = PARSER.parse_args()
-COUNTS = collections.Counter()
+
+
+class Counts:
+    """What was done, by all jobs."""
+
+    def __init__(self):
+        self.lock, self.counts = threading.Lock(), collections.Counter()
+
+    def add(self, what, number=1):
+        with self.lock:
+            self.counts[what] += number
+
+    def __str__(self):
+        with self.lock:
+            return ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))
+
+
+COUNTS = Counts()
 
 
 def plain(value):
@@ -81,19 +102,20 @@ def lines(rows, columns):
 
 def same(reader, twin, rows, wanted):
     got = lines(rows, list(twin.columns))
-    COUNTS[f"readings by {reader}"] += 1
+    COUNTS.add(f"readings by {reader}")
     missing = list((collections.Counter(wanted) - collections.Counter(got)).elements())
     more = list((collections.Counter(got) - collections.Counter(wanted)).elements())
     assert got == wanted, f"{reader}: {len(got)} rows, not {len(wanted)}; missing {missing[:3]}, more {more[:3]}"
 
 
 class World:
-    """A warehouse of Moat, an iceberg_local catalog, and who reads it."""
+    """A job's warehouse of Moat, its iceberg_local catalog, and who reads it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, spark):
         self.folder = Path(folder)
+        self.folder.mkdir()
         subprocess.run([OPTIONS.moat, "init", str(self.folder / "moat")], check=True, stdout=subprocess.DEVNULL)
-        self.sql(f"ATTACH '{folder}/cat.sqlite' AS lake (TYPE iceberg_local, CREATE true); CREATE SCHEMA lake.s")
+        self.sql(f"ATTACH '{folder}/cat.sqlite' AS lake (TYPE iceberg_local, CREATE true, CATALOG_NAME '{self.folder.name}'); CREATE SCHEMA lake.s")
         self.readers = ["moat"]
         if SqlCatalog is not None:
             from readers import load
@@ -102,7 +124,11 @@ class World:
             load(self.duckdb)
             self.duckdb.execute("SET TimeZone = 'UTC'")
             self.readers += ["pyiceberg", "duckdb"]
-        self.spark = start_spark(self.folder) if OPTIONS.spark else None
+        self.spark = spark
+        if spark is not None:
+            for key, value in {"": "org.apache.iceberg.spark.SparkCatalog", ".type": "jdbc", ".uri": f"jdbc:sqlite:file:{folder}/cat.sqlite",
+                               ".jdbc.schema-version": "V1", ".warehouse": f"file:{folder}", ".cache-enabled": "false"}.items():
+                spark.conf.set(f"spark.sql.catalog.{self.folder.name}{key}", value)
 
     def run(self, text, form):
         command = [OPTIONS.moat, "--warehouse", str(self.folder / "moat"), "-q", "--format", form, "-c", text]
@@ -116,7 +142,7 @@ class World:
         return pa.ipc.open_stream(answer).read_all().to_pylist() if answer else []
 
     def table(self, name):
-        catalog = SqlCatalog("lake", uri=f"sqlite:///{self.folder}/cat.sqlite", warehouse=f"file://{self.folder}/warehouse")
+        catalog = SqlCatalog(self.folder.name, uri=f"sqlite:///{self.folder}/cat.sqlite", warehouse=f"file://{self.folder}/warehouse")
         return catalog.load_table(f"s.{name}")
 
     def read(self, reader, twin):
@@ -128,14 +154,19 @@ class World:
         if reader == "duckdb":
             location = self.table(twin.name).metadata_location.removeprefix("file://").removeprefix("file:")
             return self.duckdb.execute(f"SELECT {listed} FROM iceberg_scan('{location}')").to_arrow_table().to_pylist()
-        return self.spark.sql(f"SELECT {listed} FROM lake.s.{twin.name}").toArrow().to_pylist()
+        return self.spark.sql(f"SELECT {listed} FROM {self.folder.name}.s.{twin.name}").toArrow().to_pylist()
+
+    def is_of_an_older_version(self, name):
+        """The table was upgraded from version 1 and nothing has been written since: the snapshot has no sequence number."""
+        snapshot = (table := self.table(name)).current_snapshot()
+        return table.format_version > 1 and snapshot is not None and not snapshot.sequence_number
 
     def validate(self, name):
         folder = self.folder / "warehouse" / "s" / name
         location = str(folder) if SqlCatalog is None else self.table(name).metadata_location.removeprefix("file://").removeprefix("file:")
         done = subprocess.run([OPTIONS.moat, "iceberg", "validate", location], capture_output=True, check=False)
         assert done.returncode == 0 and done.stdout.startswith(b"0 problems, 0 warnings"), done.stdout.decode() + done.stderr.decode()
-        COUNTS["validations"] += 1
+        COUNTS.add("validations")
 
     def orphans(self, name):
         """Files of the table's folders that nothing names."""
@@ -155,18 +186,17 @@ def start_spark(folder):
     import world as spark_world
 
     home = CACHE / "spark"
-    session = spark_world.World(folder / "spark", home).spark
-    for key, value in {"": "org.apache.iceberg.spark.SparkCatalog", ".type": "jdbc", ".uri": f"jdbc:sqlite:file:{folder}/cat.sqlite",
-                       ".jdbc.schema-version": "V1", ".warehouse": f"file:{folder}", ".cache-enabled": "false"}.items():
-        session.conf.set(f"spark.sql.catalog.lake{key}", value)
-    return session
+    return spark_world.World(folder / "spark", home).spark
 
 
 def check(world, twin, readers):
     wanted = lines(twin.rows(), list(twin.columns))
     for reader in readers:
         if reader == "duckdb" and twin.version > 2 and twin.mode == "merge-on-read":
-            COUNTS["readings left out of vectors by duckdb"] += 1  # README.md
+            COUNTS.add("readings left out of vectors by duckdb")  # README.md
+            continue
+        if reader == "duckdb" and world.is_of_an_older_version(twin.name):
+            COUNTS.add("readings left out of upgraded snapshots by duckdb")  # README.md
             continue
         same(reader, twin, world.read(reader, twin), wanted)
 
@@ -175,8 +205,8 @@ def run_sequence(world, twin, number):
     name = f"lake.s.{twin.name}"
     statements = [text.format(t=name, b=f'lake.s."{twin.name}$branch_w"') for text in twin.sequence()]
     world.run("; ".join(statements), "jsonl")
-    COUNTS["sequences"] += 1
-    COUNTS["statements"] += len(statements)
+    COUNTS.add("sequences")
+    COUNTS.add("statements", len(statements))
     check(world, twin, ["moat", world.readers[1 + number % 2]] if len(world.readers) > 1 else ["moat"])
     for tag, ids in twin.tags.items():
         found = [row["id"] for row in world.sql(f"SELECT id FROM {name} AT (VERSION => '{tag}') ORDER BY 1")]
@@ -185,14 +215,14 @@ def run_sequence(world, twin, number):
 
 def run_spark(world, twin):
     if not twin.is_for_spark:
-        COUNTS["tables with a type that Spark has not"] += 1
+        COUNTS.add("tables with a type that Spark has not")
         return
     check(world, twin, ["spark"])
     for statement in twin.spark_statements():
         twin.said = [statement]
-        world.spark.sql(statement.format(t=f"lake.s.{twin.name}"))
+        world.spark.sql(statement.format(t=f"{world.folder.name}.s.{twin.name}"))
         twin.db.execute(statement.format(t="t"))
-        COUNTS["statements by Spark"] += 1
+        COUNTS.add("statements by Spark")
         check(world, twin, ["moat"])
     check(world, twin, ["spark", *world.readers])
     world.validate(twin.name)
@@ -231,17 +261,28 @@ def run_table(world, shape):
 
 def main():
     results = collections.Counter()
-    print(f"seed {OPTIONS.seed}")
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(folder)
+    print(f"seed {OPTIONS.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(OPTIONS.jobs) as pool:
+        spark = start_spark(Path(folder)) if OPTIONS.spark else None
         end = time.time() + 60 * OPTIONS.minutes
-        for shape in itertools.islice(itertools.cycle(shapes()), OPTIONS.first, OPTIONS.first + OPTIONS.tables):
-            if time.time() > end:
-                break
-            results[run_table(world, shape)] += 1
-            if sum(results.values()) % 10 == 0:
-                print(f"{results[True]} passed, {results[False]} failed so far;", ", ".join(f"{count} {what}" for what, count in sorted(COUNTS.items())), flush=True)
-    print(", ".join(f"{count} {what}" for what, count in sorted(COUNTS.items())))
+        lock = threading.Lock()
+        todo = itertools.islice(itertools.cycle(shapes()), OPTIONS.first, OPTIONS.first + OPTIONS.tables)
+
+        def next_shape():
+            with lock:
+                return next(todo, None) if time.time() < end else None
+
+        def work(number):
+            world = World(f"{folder}/job{number}", spark)
+            while (shape := next_shape()) is not None:
+                passed = run_table(world, shape)
+                with lock:
+                    results[passed] += 1
+                    if sum(results.values()) % 10 == 0:
+                        print(f"{results[True]} passed, {results[False]} failed so far; {COUNTS}", flush=True)
+
+        list(pool.map(work, range(OPTIONS.jobs)))
+    print(COUNTS)
     print(f"{results[True]} passed, {results[False]} failed")
     return 1 if results[False] else 0
 
