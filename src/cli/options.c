@@ -201,7 +201,9 @@ static enum err take_option(struct parser *parser, enum option_id id, const char
                    : usage(parser, "--as needs a name, not", value, "name a user of the warehouse");
     case OPTION_CONNECT:
         options->connect = value;
-        break;
+        return value[0] != '-' ? ERR_OK
+                               : usage(parser, "--connect needs an address, not", value,
+                                       "name it: --connect postgres://amelia@moat.example.com");
     case OPTION_PASSWORD_FILE:
         options->password = value;
         break;

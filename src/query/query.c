@@ -21,21 +21,26 @@ enum err query_check_cancelled(struct query *query, struct errinfo *info)
         errinfo_hint(info, "SET query.timeout changes the limit for this session.");
         return ERR_TIMEOUT;
     }
-    if (atomic_load(&query->is_cancelled)) {
+    if (atomic_load(&query->is_cancelled) || atomic_load(&query->session->is_stopped)) {
         return errinfo_set(info, ERR_CANCELLED, NULL, "the statement was cancelled");
     }
     return ERR_OK;
 }
 
-void query_cancel(struct query *query)
+void query_cancel_locked(struct query *query)
 {
     struct session *session = query->session;
     atomic_store(&query->is_cancelled, true);
-    pthread_mutex_lock(&session->lock);
     engine_session_cancel(session->engine);
     copy_in_stop(query->copy_in);
-    pthread_mutex_unlock(&session->lock);
-    admission_wake(session->warehouse->admission);
+    admission_drop(session->warehouse->admission, query);
+}
+
+void query_cancel(struct query *query)
+{
+    pthread_mutex_lock(&query->session->lock);
+    query_cancel_locked(query);
+    pthread_mutex_unlock(&query->session->lock);
 }
 
 double query_progress(struct query *query)
@@ -584,7 +589,9 @@ static void query_free(struct query *query)
     clients_remove(&session->warehouse->clients, query);
     pthread_mutex_lock(&session->lock);
     session->query = NULL;
-    engine_session_ready(session->engine); /* a cancel was for this query */
+    if (!atomic_load(&session->is_stopped)) {
+        engine_session_ready(session->engine); /* a cancel was for this query */
+    }
     pthread_mutex_unlock(&session->lock);
     if (query->pulled.release != NULL) {
         query->pulled.release(&query->pulled);
@@ -645,7 +652,8 @@ enum err query_open(struct session *session, struct slice statement,
     clients_add(&session->warehouse->clients, query);
     watchdog_add(session->warehouse->watchdog, query);
     const struct cancellation *before = cancellation_enter(&query->cancellation);
-    enum err err = rate != ERR_OK ? rate : run_statement(query, parameters, parameter_count, info);
+    enum err err = rate != ERR_OK ? rate : query_check_cancelled(query, info);
+    err = err != ERR_OK ? err : run_statement(query, parameters, parameter_count, info);
     (void)cancellation_enter(before);
     if (err == ERR_OK && !query->has_rows && query->copy_in == NULL) {
         err = query_move(query, QUERY_DONE, info);

@@ -213,6 +213,12 @@ DEFINE_CLEANUP(struct query, query_cleanup, query_close)
  * Any thread, async-signal-unsafe. */
 void session_cancel(struct session *session);
 
+/* As session_cancel, and for what would come next: until session_resume, or the session's end,
+ * every statement fails as cancelled. For clients that are gone, since a cancel between two calls
+ * would be lost. Any thread. */
+void session_stop(struct session *session);
+void session_resume(struct session *session);
+
 /* Progress of whatever the session runs now: percent, or -1. Any thread. */
 double session_progress(struct session *session);
 

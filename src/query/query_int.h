@@ -94,6 +94,7 @@ struct session {
     const struct resolve_wanted *wanted; /* what the statement can be about; NULL: anything */
     struct rest_ahead *ahead;            /* tables on their way while names are resolved; or NULL */
     struct query *query; /* the open one, or NULL; under lock for readers on other threads */
+    atomic_bool is_stopped;
     pthread_mutex_t lock;
 };
 
@@ -250,6 +251,8 @@ void query_engine_close(struct query *query); /* if it has one */
 
 /* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
 MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
+/* With the session's lock held. */
+void query_cancel_locked(struct query *query);
 void query_explain_principal(const struct query *query, struct errinfo *info); /* is not there */
 /* What may be told about a failure where a policy applies. */
 void query_clean_error(const struct query *query, bool is_bind_error, struct errinfo *info);

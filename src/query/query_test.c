@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/test.h"
 #include "engine/host/testing.h"
+#include "query/admission/admission_int.h"
 #include "query/query_int.h"
 
 /* How much more time a sanitizer may take. */
@@ -406,6 +407,32 @@ TEST(query, session_cancel_reaches_every_kind_of_statement)
     house_close(&house);
 }
 
+TEST(query, a_stopped_session_runs_nothing_until_it_goes_on)
+{
+    // Goal: a stop counts for what runs and for what comes after it, until session_resume; and the
+    // session is as before then. Method: a stop while a query runs, and one between two.
+    struct house house;
+    struct errinfo info;
+    struct query *query;
+    struct ArrowArray batch = {0};
+    house_open(&house, NULL, 0);
+    struct session *session = sign_in(&house, "");
+    CHECK_OK(query_open(session, SLICE(ENDLESS), NULL, 0, &query, &info));
+    session_stop(session);
+    CHECK_ERR(ERR_CANCELLED, query_next(query, &batch, &info));
+    query_close(query);
+    for (int i = 0; i < 2; i++) { /* also those that need no engine, and what is planned already */
+        CHECK_ERR(ERR_CANCELLED, ask(session, "SELECT 42", NULL, &info));
+        CHECK_STR("57014", info.sqlstate);
+        CHECK_ERR(ERR_CANCELLED, ask(session, "SHOW TABLES", NULL, &info));
+        session_resume(session);
+        must_give(session, "SELECT 42", "42\n");
+        session_stop(session);
+    }
+    session_close(session);
+    house_close(&house);
+}
+
 struct striker {
     struct session *session;
     atomic_bool is_over;
@@ -572,7 +599,10 @@ TEST(query, places_and_queue_of_one_person)
     CHECK(pthread_create(&thread, NULL, ask_one, &waiter) == 0);
     usleep(100000);
     int64_t start_us = clock_mono_us();
+    struct admission *admission = waiter.session->warehouse->admission;
+    assert_int_equal(1, admission_count(admission, SLICE("")).queued);
     session_cancel(waiter.session);
+    assert_int_equal(0, admission_count(admission, SLICE("")).queued); /* its thread still sleeps */
     pthread_join(thread, NULL);
     CHECK_ERR(ERR_CANCELLED, waiter.err);
     assert_in_range((clock_mono_us() - start_us) / 1000, 0, 200);

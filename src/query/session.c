@@ -82,6 +82,9 @@ void session_close(struct session *session)
         return;
     }
     ASSERT(session->query == NULL);
+    if (session->engine != NULL) {
+        session_resume(session); /* its last statement is ours */
+    }
     roll_back(session);
     session_drop_prepared(session, (struct slice){"", 0});
     engine_session_close(session->engine);
@@ -126,14 +129,31 @@ struct slice session_schema(const struct session *session)
 void session_cancel(struct session *session)
 {
     pthread_mutex_lock(&session->lock);
-    struct query *query = session->query;
-    if (query != NULL) {
-        atomic_store(&query->is_cancelled, true);
-        engine_session_cancel(session->engine);
-        copy_in_stop(query->copy_in);
+    if (session->query != NULL) {
+        query_cancel_locked(session->query);
     }
     pthread_mutex_unlock(&session->lock);
-    admission_wake(session->warehouse->admission);
+}
+
+void session_stop(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    atomic_store(&session->is_stopped, true);
+    if (session->query != NULL) {
+        query_cancel_locked(session->query);
+    } else {
+        engine_session_cancel(session->engine); /* of what is asked beside queries */
+    }
+    pthread_mutex_unlock(&session->lock);
+}
+
+void session_resume(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    if (atomic_exchange(&session->is_stopped, false) && session->query == NULL) {
+        engine_session_ready(session->engine);
+    }
+    pthread_mutex_unlock(&session->lock);
 }
 
 double session_progress(struct session *session)

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "remote/remote_int.h"
 
+#define ADDRESS_BYTES_MAX 2048
+
 /* ---- addresses ---- */
 
 static const struct {
@@ -163,6 +165,11 @@ enum err remote_address_parse(const char *url, struct arena *arena,
 {
     struct remote_address address = {0};
     struct slice rest = slice_of(url);
+    if (rest.len > ADDRESS_BYTES_MAX) {
+        return errinfo_set(info, ERR_LIMIT, "54000",
+                           "the address of the server has %zu bytes, and may have %d", rest.len,
+                           ADDRESS_BYTES_MAX);
+    }
     size_t at = slice_find(rest, SLICE("://"));
     if (at == SIZE_MAX) {
         return wrong(info, "begins with none of postgres://, http:// and https://");

@@ -76,6 +76,13 @@ TEST(remote, what_is_no_address_is_refused)
             fail_msg("%s: %s", cases[i].url, err_name(err));
         }
     }
+    char longest[2048 + 2] = "https://";
+    struct remote_address address = {0};
+    memset(longest + strlen(longest), 'a', sizeof(longest) - 1 - strlen(longest));
+    longest[sizeof(longest) - 1] = '\0';
+    CHECK_ERR(ERR_LIMIT, parse(arena, longest, &address));
+    longest[sizeof(longest) - 2] = '\0';
+    CHECK_OK(parse(arena, longest, &address));
 }
 
 TEST(remote, addresses_without_memory)

@@ -120,6 +120,10 @@ def who_asks():
         for arguments in (["--as", "eve"], ["--warehouse", "/x"], ["--set", "query.rows_max=1"], ["serve"], ["--token-file", "x", "--password-file", "y"]):
             done = subprocess.run([MOAT, "--connect", "http://localhost:1", *arguments], capture_output=True, text=True)
             assert done.returncode == 2, (arguments, done)
+        done = subprocess.run([MOAT, "--connect", "-c", "SELECT 1"], capture_output=True, text=True)
+        assert done.returncode == 2 and "--connect needs an address" in done.stderr, done
+        done = subprocess.run([MOAT, "--connect", "https://" + "a" * 5000, "-c", "SELECT 1"], capture_output=True, text=True)
+        assert done.returncode == 3 and "has 5008 bytes" in done.stderr, done
         for url, code, says in (("http://moat.example.com", 3, "in the clear"), ("http://a:b@localhost", 3, "may not hold a password"), ("grpc://localhost", 3, "Flight"),
                                 ("http://localhost:1", 3, "cannot be asked"), (f"http://localhost:{server.port}", 3, "")):
             done = subprocess.run([MOAT, "--connect", url, "--password-file", "-", "-c", "SELECT 1"], input="x\n", capture_output=True, text=True)

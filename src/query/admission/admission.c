@@ -9,22 +9,24 @@
 #include "base/mem.h"
 
 struct waiter {
-    struct waiter *next;
     pthread_cond_t changed;
+    bool is_dropped;
 };
 
 struct admission {
     pthread_mutex_t lock;
     struct fair *fair;
-    struct waiter *waiters;
+    size_t waiter_count;
     struct fair_limits limits;
     int64_t wait_max_us;
     int64_t idle_max_us; /* 0 = idle queries keep their places */
     struct admission_counts refused;
 };
 
-/* A deadline of the statement wakes nobody here, nor does a client that falls idle. */
+/* A deadline of the statement may wake nobody here (watchdog.c), nor does a client that falls idle:
+ * each waiter looks, the more of them the less often. */
 #define LOOK_US 100000
+#define LOOKERS 16 /* who look each LOOK_US, about */
 
 enum err admission_new(const struct config *config, uint64_t memory_bytes_max,
                        uint64_t ask_bytes_max, struct admission **ret_admission,
@@ -54,7 +56,7 @@ enum err admission_new(const struct config *config, uint64_t memory_bytes_max,
 void admission_free(struct admission *admission)
 {
     if (admission != NULL) {
-        ASSERT(admission->waiters == NULL);
+        ASSERT(admission->waiter_count == 0);
         fair_free(admission->fair);
         pthread_mutex_destroy(&admission->lock);
         mem_free(admission);
@@ -194,14 +196,19 @@ static enum err wait_for_place(struct admission *admission, struct waiter *waite
                                struct query *query, struct errinfo *info)
 {
     int64_t give_up_us = clock_mono_us() + admission->wait_max_us;
-    while (!fair_has_place(query->ticket)) {
+    while (waiter->is_dropped || !fair_has_place(query->ticket)) {
         int64_t now_us = clock_mono_us();
         TRY(query_check_cancelled(query, info));
+        ASSERT(!waiter->is_dropped); /* or there is a reason */
         if (now_us >= give_up_us) {
             admission->refused.refused_wait++;
             return say_waited(admission, query->ticket, info);
         }
-        int64_t look_us = give_up_us - now_us < LOOK_US ? give_up_us : now_us + LOOK_US;
+        int64_t look_us =
+            now_us + LOOK_US * (int64_t)((admission->waiter_count + LOOKERS - 1) / LOOKERS);
+        look_us = look_us > give_up_us ? give_up_us : look_us;
+        look_us = query->deadline_us != 0 && look_us > query->deadline_us ? query->deadline_us + 1
+                                                                          : look_us;
         struct timespec until = {look_us / 1000000, look_us % 1000000 * 1000};
         if (pthread_cond_timedwait(&waiter->changed, &admission->lock, &until) == ETIMEDOUT) {
             end_idle(admission, query);
@@ -223,15 +230,10 @@ static void waiter_init(struct waiter *waiter)
 static enum err stand_in_line(struct admission *admission, struct waiter *waiter,
                               struct query *query, struct errinfo *info)
 {
-    waiter->next = admission->waiters;
-    admission->waiters = waiter;
+    admission->waiter_count++;
     give_places(admission);
     enum err err = wait_for_place(admission, waiter, query, info);
-    struct waiter **link = &admission->waiters;
-    while (*link != waiter) {
-        link = &(*link)->next;
-    }
-    *link = waiter->next;
+    admission->waiter_count--;
     return err;
 }
 
@@ -244,11 +246,17 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
                              ? 0
                              : config_bytes(query->session->config, CONFIG_QUERY_MEMORY);
     struct fair_refusal refusal;
-    struct waiter waiter;
+    struct waiter waiter = {0};
     waiter_init(&waiter);
     asker.context = &waiter;
     pthread_mutex_lock(&admission->lock);
-    enum err err = fair_ask(admission->fair, &asker, clock_mono_us(), &query->ticket, &refusal);
+    enum err err = query_check_cancelled(query, info);
+    if (err != ERR_OK) { /* before its ticket was there to be dropped */
+        pthread_mutex_unlock(&admission->lock);
+        pthread_cond_destroy(&waiter.changed);
+        return err;
+    }
+    err = fair_ask(admission->fair, &asker, clock_mono_us(), &query->ticket, &refusal);
     if (err == ERR_NOMEM) {
         err = errinfo_nomem(info);
     } else if (err != ERR_OK) {
@@ -257,10 +265,10 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
         err = say_refused(query, &refusal, info);
     } else {
         err = stand_in_line(admission, &waiter, query, info);
-        if (err != ERR_OK) {
+        if (err != ERR_OK && !waiter.is_dropped) {
             fair_leave(admission->fair, TAKE(query->ticket), clock_mono_us());
             give_places(admission);
-        } else {
+        } else if (err == ERR_OK) {
             query->memory_bytes = fair_memory(query->ticket);
         }
     }
@@ -277,11 +285,15 @@ void admission_leave(struct admission *admission, struct query *query)
     pthread_mutex_unlock(&admission->lock);
 }
 
-void admission_wake(struct admission *admission)
+void admission_drop(struct admission *admission, struct query *query)
 {
     pthread_mutex_lock(&admission->lock);
-    for (struct waiter *waiter = admission->waiters; waiter != NULL; waiter = waiter->next) {
+    if (query->ticket != NULL && !fair_has_place(query->ticket)) {
+        struct waiter *waiter = fair_context(query->ticket);
+        waiter->is_dropped = true;
         pthread_cond_signal(&waiter->changed);
+        fair_leave(admission->fair, TAKE(query->ticket), clock_mono_us());
+        give_places(admission);
     }
     pthread_mutex_unlock(&admission->lock);
 }

@@ -32,6 +32,12 @@ enum err flight__begin(struct flight_call *call, struct flight_server *server,
 
 void flight__end(struct flight_call *call)
 {
+    bool is_late;
+    if (call->given != NULL && grpc_is_cancelled(call->grpc, &is_late)) {
+        flight__run_stop(call->given); /* nobody has heard of its ticket */
+        flight__run_forget(call->given);
+    }
+    flight__run_unref(call->given);
     flight__session_unref(call->session);
     arena_free(call->arena);
 }

@@ -77,7 +77,7 @@ struct flight_run {
     unsigned refs; /* the list's, and of each call */
     bool is_listed;
     bool is_taken;      /* DoGet has it */
-    int64_t expires_us; /* until it is taken */
+    int64_t expires_us; /* from flight__run_hold until it is taken */
     bool is_apart;      /* a session of its own: needs no turn */
     bool is_main;
     struct session *session;
@@ -85,8 +85,9 @@ struct flight_run {
     struct query *query;
     struct ArrowSchema schema; /* without release: no rows */
     int64_t changed_rows;      /* -1: not known */
-    pthread_mutex_t stop_lock; /* of the two below */
+    pthread_mutex_t stop_lock; /* of the three below */
     bool is_stopped;
+    bool is_opening; /* its query may not be there yet to be cancelled */
     struct session *active;
 };
 
@@ -107,6 +108,7 @@ struct flight_call {
     struct flight_server *server;
     struct grpc_call *grpc;
     struct flight_session *session;
+    struct flight_run *given; /* its ticket goes out with this call, or it ends; with a reference */
     struct arena *arena;
     struct errinfo info;
 };
@@ -168,6 +170,9 @@ MUST_USE enum err flight__run_next(struct flight_run *run, struct ArrowArray *re
 /* That the person may still ask: between the call that began it and the one that reads. */
 MUST_USE enum err flight__run_check(struct flight_run *run, struct errinfo *info);
 void flight__run_touch(struct flight_run *run);
+/* Its ticket goes out: from now on somebody must come for it within the time that it gives, wall
+ * clock. Until then it lives as long as its call. */
+int64_t flight__run_hold(struct flight_run *run);
 void flight__run_stop(struct flight_run *run); /* any thread */
 /* Off the list: closed with the last reference. */
 void flight__run_forget(struct flight_run *run);

@@ -22,19 +22,37 @@ void flight__run_stop(struct flight_run *run)
     pthread_mutex_lock(&run->stop_lock);
     run->is_stopped = true;
     if (run->active != NULL) {
-        session_cancel(run->active);
+        (run->is_opening ? session_stop : session_cancel)(run->active);
     }
     pthread_mutex_unlock(&run->stop_lock);
 }
 
-static void set_active(struct flight_run *run, struct session *session)
+static void be_inactive(struct flight_run *run)
 {
     pthread_mutex_lock(&run->stop_lock);
-    run->active = session;
-    if (run->is_stopped && session != NULL) {
-        session_cancel(session);
-    }
+    run->active = NULL;
     pthread_mutex_unlock(&run->stop_lock);
+}
+
+/* A stop that comes before the query is there must not be lost, and must not be of what the session
+ * runs next. */
+static enum err open_query(struct flight_run *run, struct slice text,
+                           const struct query_parameter *parameters, size_t parameter_count,
+                           struct errinfo *info)
+{
+    pthread_mutex_lock(&run->stop_lock);
+    bool is_stopped = run->is_stopped;
+    run->active = run->session;
+    run->is_opening = true;
+    pthread_mutex_unlock(&run->stop_lock);
+    enum err err =
+        is_stopped ? check_stopped(run, info)
+                   : query_open(run->session, text, parameters, parameter_count, &run->query, info);
+    pthread_mutex_lock(&run->stop_lock);
+    run->is_opening = false;
+    session_resume(run->session);
+    pthread_mutex_unlock(&run->stop_lock);
+    return err;
 }
 
 /* The right to call `query` for it. */
@@ -106,7 +124,7 @@ static void close_run(struct flight_run *run)
     if (run->schema.release != NULL) {
         run->schema.release(&run->schema);
     }
-    set_active(run, NULL);
+    be_inactive(run);
     if (!run->is_apart) { /* whatever was stopped: its end must be told */
         pthread_mutex_lock(&session->lock);
         while (session->is_turn_taken) {
@@ -164,6 +182,14 @@ struct flight_run *flight__run_find(struct flight_session *session, const struct
     return run;
 }
 
+int64_t flight__run_hold(struct flight_run *run)
+{
+    pthread_mutex_lock(&run->on->lock);
+    run->expires_us = clock_mono_us() + HELD_US;
+    pthread_mutex_unlock(&run->on->lock);
+    return clock_wall_us() + HELD_US;
+}
+
 /* An error in a transaction leaves nothing of it. */
 static enum err note_failure(struct flight_run *run, enum err err)
 {
@@ -187,7 +213,7 @@ static struct flight_run *new_run(struct flight_session *session)
     run->on = session;
     run->is_apart = true;
     run->changed_rows = -1;
-    run->expires_us = clock_mono_us() + HELD_US;
+    run->expires_us = INT64_MAX; /* while a call is at it */
     pthread_mutex_init(&run->stop_lock, NULL);
     flight__session_ref(session);
     return run;
@@ -288,9 +314,7 @@ static enum err start(struct flight_run *run, const struct flight_statement *sta
     if (copy_statement(run, statement, &text, &parameters) != ERR_OK) {
         return errinfo_nomem(info);
     }
-    set_active(run, run->session);
-    TRY(check_stopped(run, info));
-    TRY(query_open(run->session, text, parameters, statement->parameter_count, &run->query, info));
+    TRY(open_query(run, text, parameters, statement->parameter_count, info));
     if (query_has_rows(run->query)) {
         return query_schema(run->query, &run->schema, info);
     }
@@ -314,7 +338,7 @@ static enum err finish_change(struct flight_run *run, enum statement_kind kind,
     pthread_mutex_unlock(&session->lock);
     if (!run->schema.release) {
         query_close(TAKE(run->query));
-        set_active(run, NULL);
+        be_inactive(run);
         session->main_run = NULL;
     }
     bool changes_session = kind == STATEMENT_SET || kind == STATEMENT_USE;

@@ -90,15 +90,17 @@ enum err flight__query_info(struct flight_call *call, const struct flight_comman
             .schema = has_rows ? &run->schema : NULL,
             .descriptor = descriptor,
             .ticket = buf_slice(&ticket),
-            .expires_wall_us = clock_wall_us() + (run->expires_us - clock_mono_us()),
+            .expires_wall_us = flight__run_hold(run),
             .rows = run->changed_rows,
         };
         err = flight__info_put(&info, out, &call->info);
     }
     if (err != ERR_OK) {
         flight__run_forget(run);
+        return err;
     }
-    return err;
+    call->given = TAKE(run);
+    return ERR_OK;
 }
 
 enum err flight__query_schema(struct flight_call *call, const struct flight_command *command,

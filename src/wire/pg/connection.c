@@ -152,7 +152,7 @@ void pg__stop(void *state)
     pthread_mutex_lock(&connection->cancel_lock);
     connection->is_stopped = true;
     if (connection->active != NULL) {
-        session_cancel(connection->active);
+        session_stop(connection->active);
     }
     pthread_mutex_unlock(&connection->cancel_lock);
 }

@@ -155,6 +155,10 @@ void session_set_client(UNUSED struct session *session, UNUSED struct client *cl
 {
 }
 
+void session_stop(UNUSED struct session *session)
+{
+}
+
 void session_cancel(UNUSED struct session *session)
 {
 }

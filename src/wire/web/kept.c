@@ -16,7 +16,6 @@
 #define KEPT_MAX 2000u
 #define KEPT_PERSON_MAX 200u
 #define ENDED_US (10 * 1000000LL) /* a last page can be asked for again */
-#define STOP_AGAIN_NS 20000000L   /* until who was told to stop has */
 #define SECRET_BYTES 16
 #define SECRET_TEXT_BYTES (2 * SECRET_BYTES + 1)
 
@@ -580,7 +579,6 @@ static void *mind(void *context)
     struct web_server *server = context;
     pthread_mutex_lock(&server->lock);
     for (;;) {
-        bool is_urgent = web__runs_stop_again(server);
         web__sockets_mind(server);
         struct web_kept *kept = find_abandoned(server);
         if (kept != NULL) {
@@ -603,9 +601,7 @@ static void *mind(void *context)
         }
         struct timespec until;
         (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += is_urgent ? STOP_AGAIN_NS : 1000000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
+        until.tv_sec++;
         (void)pthread_cond_timedwait(&server->tick, &server->lock, &until);
     }
     while (atomic_load(&server->puller_count) > 0) {

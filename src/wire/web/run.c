@@ -32,10 +32,9 @@ static void stop(struct web_run *run, int why)
     run->why = run->is_stopped ? run->why : (unsigned)why;
     run->is_stopped = true;
     if (run->active != NULL) {
-        session_cancel(run->active);
+        session_stop(run->active);
     }
     pthread_mutex_unlock(&run->lock);
-    pthread_cond_signal(&run->server->tick); /* to be told again, if it was between two things */
 }
 
 void web_run_stop(struct web_run *run)
@@ -49,20 +48,6 @@ bool web__run_is_stopped(struct web_run *run)
     bool is = run->is_stopped;
     pthread_mutex_unlock(&run->lock);
     return is;
-}
-
-bool web__runs_stop_again(struct web_server *server)
-{
-    bool has_any = false;
-    for (struct web_run *run = server->runs; run != NULL; run = run->next) {
-        pthread_mutex_lock(&run->lock);
-        if (run->is_stopped && run->active != NULL) {
-            session_cancel(run->active);
-            has_any = true;
-        }
-        pthread_mutex_unlock(&run->lock);
-    }
-    return has_any;
 }
 
 void web__runs_stop_of(struct web_server *server, const struct web_login *login)

@@ -109,9 +109,6 @@ bool web__run_is_stopped(struct web_run *run);
 MUST_USE enum err web__run_check(struct web_run *run, struct errinfo *info);
 struct identity *web__run_who(const struct web_run *run);
 const char *web__run_protocol(const struct web_run *run);
-/* With the server's lock held. Those that were told to stop are told once more: they may have been
- * between two things. False: there are none. */
-bool web__runs_stop_again(struct web_server *server);
 
 /* ---- a request for a statement ---- */
 
