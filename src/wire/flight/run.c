@@ -45,9 +45,9 @@ static enum err open_query(struct flight_run *run, struct slice text,
     run->active = run->session;
     run->is_opening = true;
     pthread_mutex_unlock(&run->stop_lock);
-    enum err err = is_stopped ? check_stopped(run, info)
-                              : query_open(run->session, text, parameters, parameter_count,
-                                           &run->query, info);
+    enum err err =
+        is_stopped ? check_stopped(run, info)
+                   : query_open(run->session, text, parameters, parameter_count, &run->query, info);
     pthread_mutex_lock(&run->stop_lock);
     run->is_opening = false;
     session_resume(run->session);
