@@ -53,7 +53,10 @@ static enum err rows_tables(const struct catalog_system_input *input, struct are
         }
         catalog__row_begin(out);
         print_name(out, listed);
-        catalog__row_text(out, "table_type", listed->is_view ? SLICE("VIEW") : SLICE("BASE TABLE"));
+        catalog__row_text(out, "table_type",
+                          listed->is_view               ? SLICE("VIEW")
+                          : catalog__pg_is_temp(listed) ? SLICE("LOCAL TEMPORARY")
+                                                        : SLICE("BASE TABLE"));
         catalog__row_end(out);
     }
     return catalog__pg_rows_finish(out, info);
@@ -109,31 +112,6 @@ static void print_column(struct buf *out, const struct pg_listed *listed, size_t
     catalog__row_end(out);
 }
 
-/* In the database that is connected to, as PostgreSQL has them. */
-static enum err print_temp(const struct catalog_system_input *input, const struct relation *table,
-                           struct arena *arena, struct buf *out, struct errinfo *info)
-{
-    const struct relation_column **columns =
-        arena_calloc(arena, table->column_count + 1, sizeof(*columns));
-    if (columns == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (size_t i = 0; i < table->column_count; i++) {
-        columns[i] = &table->columns[i];
-    }
-    const struct pg_schema schema = {.name = {input->default_catalog, table->name.schema, {0}}};
-    const struct catalog_visible visible = {
-        .relation = table, .columns = columns, .column_count = table->column_count};
-    const struct pg_listed listed = {.schema = &schema,
-                                     .name = table->name.name,
-                                     .visible = &visible,
-                                     .column_count = table->column_count};
-    for (size_t c = 0; c < table->column_count; c++) {
-        print_column(out, &listed, c);
-    }
-    return ERR_OK;
-}
-
 static enum err rows_columns(const struct catalog_system_input *input, struct arena *arena,
                              struct buf *out, struct errinfo *info)
 {
@@ -143,9 +121,6 @@ static enum err rows_columns(const struct catalog_system_input *input, struct ar
         for (size_t c = 0; is_shown && c < model->relations[i].column_count; c++) {
             print_column(out, &model->relations[i], c);
         }
-    }
-    for (size_t i = 0; i < input->temp_count; i++) {
-        TRY(print_temp(input, &input->temps[i], arena, out, info));
     }
     return catalog__pg_rows_finish(out, info);
 }

@@ -157,6 +157,12 @@ MUST_USE enum err catalog__pg_model_get(const struct catalog_system_input *input
                                         struct arena *arena, const struct pg_model **ret_model,
                                         struct errinfo *info);
 
+/* A temporary table of the session that asks. */
+static inline bool catalog__pg_is_temp(const struct pg_listed *listed)
+{
+    return listed->visible != NULL && listed->visible->relation->kind == RELATION_TEMP;
+}
+
 /* A column of what is listed, from 0. */
 struct pg_field {
     struct slice name;

@@ -54,19 +54,26 @@ static enum err add_schemas(struct pg_model *model, struct numbers *numbers, str
 {
     const struct catalog_system_input *input = model->input;
     struct catalog_namespace *known;
-    TRY(catalog__known_schemas(input, arena, &known, &model->schema_count, info));
+    size_t known_count;
+    TRY(catalog__known_schemas(input, arena, &known, &known_count, info));
+    model->schema_count = known_count + (input->temp_count > 0);
     model->schemas = arena_calloc(arena, model->schema_count + 1, sizeof(*model->schemas));
     if (model->schemas == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < model->schema_count; i++) {
         struct pg_schema *schema = &model->schemas[i];
-        *schema = (struct pg_schema){
-            .name = known[i].name, .shown = known[i].name.schema, .owner = known[i].owner};
-        bool is_here = is_shared(schema->shown) ||
+        bool is_temp = i == known_count;
+        struct catalog_namespace own =
+            is_temp ? (struct catalog_namespace){input->temps[0].name, identity_subject(input->who)}
+                    : known[i];
+        *schema =
+            (struct pg_schema){.name = own.name, .shown = own.name.schema, .owner = own.owner};
+        bool is_here = is_temp || is_shared(schema->shown) ||
                        slice_equal_fold(schema->name.catalog, input->default_catalog);
-        schema->is_on_path = is_here && (slice_equal(schema->shown, SLICE(SQL_SCHEMA_PG)) ||
-                                         slice_equal_fold(schema->shown, input->default_schema));
+        schema->is_on_path =
+            is_temp || (is_here && (slice_equal(schema->shown, SLICE(SQL_SCHEMA_PG)) ||
+                                    slice_equal_fold(schema->shown, input->default_schema)));
         char *full = arena_printf(arena, "%.*s.%.*s", SLICE_ARGS(schema->name.catalog),
                                   SLICE_ARGS(schema->name.schema));
         if (full == NULL) {
@@ -204,32 +211,57 @@ static int compare_uuid(const void *a, const void *b)
     return slice_compare((*left)->relation->uuid, (*right)->relation->uuid);
 }
 
+/* Whose session it is may do all with it. */
+static enum err see_temp(const struct relation *table, struct arena *arena,
+                         struct catalog_visible *ret_visible, struct errinfo *info)
+{
+    const struct relation_column **columns =
+        arena_calloc(arena, table->column_count + 1, sizeof(*columns));
+    if (columns == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < table->column_count; i++) {
+        columns[i] = &table->columns[i];
+    }
+    *ret_visible = (struct catalog_visible){.relation = table,
+                                            .columns = columns,
+                                            .column_count = table->column_count,
+                                            .writes = PRIVILEGE_WRITE};
+    return ERR_OK;
+}
+
 static enum err add_visible(struct pg_model *model, struct numbers *numbers, struct arena *arena,
                             struct errinfo *info)
 {
     const struct catalog_system_input *input = model->input;
-    const struct catalog_visible **sorted =
-        arena_calloc(arena, input->visible_count + 1, sizeof(*sorted));
-    if (sorted == NULL) {
+    size_t count = input->visible_count + input->temp_count;
+    const struct catalog_visible **sorted = arena_calloc(arena, count + 1, sizeof(*sorted));
+    struct catalog_visible *temps = arena_calloc(arena, input->temp_count + 1, sizeof(*temps));
+    if (sorted == NULL || temps == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < input->visible_count; i++) {
         sorted[i] = &input->visible[i];
     }
-    qsort(sorted, input->visible_count, sizeof(*sorted), compare_uuid);
-    for (size_t i = 0; i < input->visible_count; i++) {
+    for (size_t i = 0; i < input->temp_count; i++) {
+        TRY(see_temp(&input->temps[i], arena, &temps[i], info));
+        sorted[input->visible_count + i] = &temps[i];
+    }
+    qsort(sorted, count, sizeof(*sorted), compare_uuid);
+    for (size_t i = 0; i < count; i++) {
         const struct relation *relation = sorted[i]->relation;
         const struct pg_schema *schema = find_schema(model, &relation->name);
         if (schema == NULL) {
             continue; /* its catalog could not be asked for its namespaces */
         }
         bool is_view = relation->kind == RELATION_VIEW;
+        struct slice owner = relation->kind == RELATION_TEMP ? schema->owner : relation->owner;
         model->relations[model->relation_count++] =
             (struct pg_listed){.oid = give_number(numbers, "relation", relation->uuid),
                                .schema = schema,
                                .name = relation->name.name,
-                               .owner = catalog__pg_person_find(model, relation->owner, true),
-                               .owner_name = relation->owner,
+                               .owner = catalog__pg_person_find(model, owner, true),
+                               .owner_name = owner,
                                .visible = sorted[i],
                                .is_view = is_view,
                                .rule = is_view ? give_number(numbers, "rule", relation->uuid) : 0,
@@ -346,17 +378,18 @@ static enum err build(const struct catalog_system_input *input, struct arena *ar
     while (catalog__pg_relation_at(own_count - catalog__shape_count) != NULL) {
         own_count++;
     }
-    model->relations =
-        arena_calloc(arena, input->visible_count + own_count, sizeof(*model->relations));
+    model->relations = arena_calloc(arena, input->visible_count + input->temp_count + own_count,
+                                    sizeof(*model->relations));
     struct system_user *users;
     size_t user_count = 0;
     struct slice *roles;
     size_t role_count = 0;
     TRY(system_users(input->system, input->who, arena, &users, &user_count, info));
     TRY(system_roles(input->system, input->who, arena, &roles, &role_count, info));
-    struct numbers numbers = {
-        .slot_count = 1024 + 4 * (3 * input->visible_count + own_count + input->namespace_count +
-                                  user_count + role_count + identity_role_count(input->who))};
+    struct numbers numbers = {.slot_count =
+                                  1024 + 4 * (3 * (input->visible_count + input->temp_count) +
+                                              own_count + input->namespace_count + user_count +
+                                              role_count + identity_role_count(input->who))};
     numbers.slots = arena_calloc(arena, numbers.slot_count, sizeof(*numbers.slots));
     if (model->relations == NULL || numbers.slots == NULL) {
         return errinfo_nomem(info);

@@ -42,6 +42,8 @@ static enum err rows_class(const struct catalog_system_input *input, struct aren
         catalog__row_bool(out, "relhasrules", listed->is_view);
         bool is_plain = !listed->is_view && listed->relation == NULL;
         catalog__row_text(out, "relreplident", is_plain ? SLICE("d") : SLICE("n"));
+        catalog__row_text(out, "relpersistence",
+                          catalog__pg_is_temp(listed) ? SLICE("t") : SLICE("p"));
         catalog__row_end(out);
     }
     return catalog__pg_rows_finish(out, info);
@@ -507,8 +509,8 @@ static enum err rows_proc(UNUSED const struct catalog_system_input *input,
 
 /* ---- the table of all ---- */
 
-static const char *const class_constants[] = {
-    "relpersistence", "'p'", "relispopulated", "true", "reltuples", "-1", "relfilenode", "0", NULL};
+static const char *const class_constants[] = {"relispopulated", "true", "reltuples", "-1",
+                                              "relfilenode",    "0",    NULL};
 static const char *const attribute_constants[] = {"attstattarget", "-1",   "attcacheoff", "-1",
                                                   "attislocal",    "true", NULL};
 static const char *const description_constants[] = {"classoid", "1259", NULL};
@@ -567,7 +569,8 @@ static const char *const activity_constants[] = {"backend_type", "'client backen
 const struct pg_source catalog__pg_sources[] = {
     {SQL_SCHEMA_PG, "pg_namespace", "oid nspname nspowner ", NULL, rows_namespace},
     {SQL_SCHEMA_PG, "pg_class",
-     "oid relname relnamespace relowner relam relkind relnatts relhasrules relreplident ",
+     "oid relname relnamespace relowner relam relkind relnatts relhasrules relreplident "
+     "relpersistence ",
      class_constants, rows_class},
     {SQL_SCHEMA_PG, "pg_attribute",
      "attrelid attname atttypid attlen attnum attndims atttypmod attbyval attalign attstorage "

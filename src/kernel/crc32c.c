@@ -75,9 +75,8 @@ static inline uint32_t behind_lane(const struct crc32c *crc, uint64_t value)
 }
 
 /* The instruction takes three cycles and one can begin in each: three lanes side by side. */
-__attribute__((target("sse4.2"))) static uint32_t run_hardware(const struct crc32c *crc,
-                                                               uint32_t value, const uint8_t *at,
-                                                               size_t len)
+__attribute__((target("sse4.2"))) static uint32_t
+run_hardware(const struct crc32c *crc, uint32_t value, const uint8_t *at, size_t len)
 {
     ASSERT(at != NULL || len == 0);
     ASSERT(len < UINT64_MAX / 2);

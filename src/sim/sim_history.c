@@ -156,6 +156,9 @@ static bool reaches(const struct graph *graph, uint32_t from, uint32_t to, uint3
         bool was_rw = stack[depth].after_rw;
         for (uint32_t next = 0; next < graph->count; next++) {
             uint32_t edges = graph->edges[node][next] & mask;
+            if (edges == 0) {
+                continue;
+            }
             for (uint32_t edge = EDGE_WW; edge <= EDGE_TIME; edge <<= 1) {
                 bool is_rw = is_spaced && edge == EDGE_RW;
                 if ((edges & edge) == 0 || (is_rw && was_rw)) {

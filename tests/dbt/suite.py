@@ -53,7 +53,7 @@ class Project:
         self.connect, self.environment, self.folder = connect, environment or {}, os.path.join(folder, "project")
         shutil.copytree(os.path.join(HERE, "project"), self.folder)
         with open(os.path.join(self.folder, "profiles.yml"), "w") as file:
-            file.write(f"shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, dbname: lake, schema: marts, {profile}}}\n")
+            file.write(f"shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, dbname: lake, schema: marts, connect_timeout: 60, {profile}}}\n")
 
     def skip_transactions(self):
         """The flag that takes `autocommit` of the profile at its word."""
@@ -98,7 +98,7 @@ def on_rest(options="", libpq="", threads=2):
         inner, files = world.iceberg_servlet(folder)
         gateway = world.Gateway(folder, inner.url, issuer.url)
         exits.callback(gateway.close)
-        server = exits.enter_context(world.serve(MOAT, folder, issuer, f"catalog.origins={gateway.url},{issuer.url}", f"catalog.local_folders={files}",
+        server = exits.enter_context(world.serve(MOAT, folder, issuer, f"catalog.origins={gateway.url},{issuer.url}", f"catalog.local_folders={files}", "catalog.timeout=60s",
                                                  setup="CREATE USER anna; GRANT ROLE moat_admin TO anna"))
         token = issuer.token_of("anna")
         with world.sign_in(server, issuer, "anna", token) as anna:

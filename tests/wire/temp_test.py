@@ -170,6 +170,37 @@ def failed(client):
         refused("0A000", client.query, statement)
 
 
+def listed(client):
+    """In the catalog's views as long as it is there, for those whose it is."""
+    ask = client.query
+    seen = "SELECT relkind, relpersistence, relnatts, pg_table_is_visible(oid) FROM pg_class WHERE relname = 'seen'"
+    ask("CREATE TEMP TABLE seen (a INTEGER, b VARCHAR(5))")
+    assert ask(seen) == [["r", "t", "2", "t"]]
+    assert ask("SELECT attname, attnum, atttypid = 23 FROM pg_attribute WHERE attrelid = 'seen'::regclass AND attnum > 0 ORDER BY attnum") == [
+        ["a", "1", "t"], ["b", "2", "f"]]
+    assert ask("SELECT table_type FROM information_schema.tables WHERE table_name = 'seen'") == [["LOCAL TEMPORARY"]]
+    assert ask("SELECT column_name FROM information_schema.columns WHERE table_name = 'seen' ORDER BY ordinal_position") == [["a"], ["b"]]
+    assert ask("SELECT has_table_privilege('seen', 'INSERT'), to_regclass('pg_temp.seen') IS NOT NULL") == [["t", "t"]]
+    ask("BEGIN")
+    ask("DROP TABLE seen")
+    ask("CREATE TEMP TABLE later (a INTEGER)")
+    assert ask(seen) == [] and ask(seen.replace("seen", "later")) == [["r", "t", "1", "t"]]
+    ask("ROLLBACK")
+    assert ask(seen) == [["r", "t", "2", "t"]] and ask(seen.replace("seen", "later")) == []
+    ask("DROP TABLE seen")
+    assert ask(seen) == [] and ask("SELECT to_regclass('seen') IS NULL") == [["t"]]
+
+
+def listed_to_nobody_else():
+    with Server(MOAT) as server, server.connect() as client, server.connect() as other:
+        client.query("CREATE TEMP TABLE mine (secret_name INTEGER)")
+        for statement in ("SELECT oid FROM pg_class WHERE relname = 'mine'", "SELECT attnum FROM pg_attribute WHERE attname = 'secret_name'",
+                          "SELECT 1 FROM information_schema.tables WHERE table_name = 'mine'", "SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg_temp%'",
+                          "SELECT 1 FROM information_schema.columns WHERE column_name = 'secret_name'", "SELECT relid FROM pg_stat_user_tables WHERE relname = 'mine'"):
+            assert len(client.query(statement)) == 1 and other.query(statement) == [], statement
+        refused("42P01", other.query, "SELECT 'mine'::regclass")
+
+
 def limits():
     """What is only held by a savepoint or a cursor counts as well; a small statement makes no large text."""
     with Server(MOAT, "session.temp_disk=2MiB") as server, server.connect() as client:
@@ -305,8 +336,8 @@ def if_there(case, module):
     return maybe
 
 
-CASES = [on_both(case) for case in (rules, lengths, numbers, transactions, copied, prepared, failed)]
-CASES += [limits]
+CASES = [on_both(case) for case in (rules, lengths, numbers, transactions, copied, prepared, failed, listed)]
+CASES += [listed_to_nobody_else, limits]
 CASES += [if_there(psycopg_3, "psycopg"), if_there(psycopg_2, "psycopg2"), if_there(asyncpg_, "asyncpg")]
 
 if __name__ == "__main__":

@@ -555,6 +555,30 @@ static void print_settings(void *context, struct buf *out)
     client_print_settings(session->client, out);
 }
 
+/* Whoever a view reads as has none. */
+static enum err list_temps(struct session *session, struct arena *arena,
+                           struct catalog_system_input *input, struct errinfo *info)
+{
+    const struct temp_set *set = input->who == session->who ? session_temp_set(session) : NULL;
+    size_t count = set == NULL ? 0 : set->count;
+    struct relation *temps = arena_calloc(arena, count + 1, sizeof(*temps));
+    if (temps == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        temps[i] = (struct relation){.kind = RELATION_TEMP,
+                                     .name = {.catalog = input->default_catalog,
+                                              .schema = SLICE(TEMP_SCHEMA),
+                                              .name = set->tables[i]->name},
+                                     .uuid = set->tables[i]->uuid,
+                                     .columns = set->tables[i]->columns,
+                                     .column_count = set->tables[i]->column_count};
+    }
+    input->temps = temps;
+    input->temp_count = count;
+    return ERR_OK;
+}
+
 static enum err make_input(struct session *session, const struct identity *who, struct arena *arena,
                            struct resolve_memo *memo, struct errinfo *info)
 {
@@ -591,11 +615,11 @@ static enum err make_input(struct session *session, const struct identity *who, 
         .activity_context = session,
         .model = &memo->model,
     };
-    return arena_slice(arena, slice_of(session->default_catalog), &memo->input.default_catalog) &&
-                   arena_slice(arena, slice_of(session->default_schema),
-                               &memo->input.default_schema)
-               ? ERR_OK
-               : errinfo_nomem(info);
+    if (!arena_slice(arena, slice_of(session->default_catalog), &memo->input.default_catalog) ||
+        !arena_slice(arena, slice_of(session->default_schema), &memo->input.default_schema)) {
+        return errinfo_nomem(info);
+    }
+    return list_temps(session, arena, &memo->input, info);
 }
 
 /* A statement that joins many system relations asks for all that is visible once. */
@@ -622,28 +646,6 @@ static enum err find_memo(struct session *session, const struct identity *who, s
     return ERR_OK;
 }
 
-static enum err list_temps(struct session *session, struct arena *arena,
-                           struct catalog_system_input *input, struct errinfo *info)
-{
-    const struct temp_set *set = session_temp_set(session);
-    size_t count = set == NULL ? 0 : set->count;
-    struct relation *temps = arena_calloc(arena, count + 1, sizeof(*temps));
-    if (temps == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (size_t i = 0; i < count; i++) {
-        temps[i] =
-            (struct relation){.kind = RELATION_TEMP,
-                              .name = {.schema = SLICE(TEMP_SCHEMA), .name = set->tables[i]->name},
-                              .uuid = set->tables[i]->uuid,
-                              .columns = set->tables[i]->columns,
-                              .column_count = set->tables[i]->column_count};
-    }
-    input->temps = temps;
-    input->temp_count = count;
-    return ERR_OK;
-}
-
 /* Everybody's rows of a system relation, as far as `who` may see them. */
 static enum err load_system(struct session *session, const struct identity *who,
                             const struct sql_name *name, struct slice only, struct arena *arena,
@@ -658,7 +660,6 @@ static enum err load_system(struct session *session, const struct identity *who,
     TRY(find_memo(session, who, arena, &memo, info));
     input = memo->input;
     input.only_catalog = only;
-    TRY(list_temps(session, arena, &input, info));
     TRY(catalog_system_load(name, &input, arena, ret_relation, info));
     ret_relation->version ^= only.len == 0 ? 0 : hash_xx64(only, 1);
     return ERR_OK;

@@ -55,9 +55,7 @@ void pg__key_cancel(struct pg_server *server, uint32_t process_id, struct slice 
 
 /* ---- setting.c ---- */
 
-enum {
-    SETTING_COUNT = 32
-};
+#define SETTING_COUNT 32
 
 struct pg_saved_setting {
     struct pg_saved_setting *next;
@@ -160,13 +158,6 @@ struct pg_session_slot {
     struct session *session;
     bool is_busy;
     unsigned generation; /* of the settings it was made with */
-};
-
-/* A setting of Moat's own that the client began with. */
-struct pg_start_setting {
-    const char *name;
-    struct slice value;
-    struct pg_start_setting *next;
 };
 
 struct pg_connection {

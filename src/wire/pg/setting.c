@@ -428,6 +428,13 @@ enum err pg__setting_set(struct pg_connection *connection, int setting, const st
     return ERR_OK;
 }
 
+/* A setting of Moat's own that the client began with. */
+struct pg_start_setting {
+    const char *name;
+    struct slice value;
+    struct pg_start_setting *next;
+};
+
 /* Of Moat's own: said as SET to the session once there is one. PostgreSQL takes any other name with
  * a dot. */
 static enum err keep_own(struct pg_connection *connection, struct slice name, struct slice value,
