@@ -544,6 +544,21 @@ def who_takes_nothing_is_given_up():
         assert watcher.rows("SELECT 1") == [(1,)]
 
 
+def who_waits_for_a_place_keeps_it():
+    """A ticket lives for a minute from when it is given out: a statement that waits longer for its place is not ended by that."""
+    with served("query.concurrent_max=1", "query.queue_timeout=10m", "query.idle_timeout=0", "server.message_timeout=10m") as server, server.door() as door, server.door() as other:
+        reader = door.get(door.info("CommandStatementQuery", field(1, "SELECT i, repeat('x', 1000) FROM range(10000000) r(i) WHERE i < 100000000000")))
+        reader.read_chunk()
+        got = []
+        waiting = threading.Thread(target=lambda: got.append(other.rows("SELECT count(*) FROM range(3)")))
+        waiting.start()
+        waiting.join(65)
+        assert waiting.is_alive() and not got
+        reader.cancel()
+        waiting.join(30)
+        assert got == [[(3,)]], got
+
+
 def bytes_that_are_no_grpc():
     with served() as server:
         preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -619,5 +634,5 @@ def a_stop_ends_what_runs():
 if __name__ == "__main__":
     sys.exit(run([every_type, empty_and_huge, errors_say_what, who_asks, a_payload_signs_in_too, in_the_clear_nothing_secret_is_taken, over_tls,
                   tickets_are_of_one_person_and_once, policies_hold, the_catalog, prepared_statements, what_is_put_is_checked,
-                  changes_and_transactions, bulk_ingest, sessions, cancelling_ends_a_query, who_vanishes_frees_the_engine, bodies_may_be_compressed, many_at_once, who_takes_nothing_is_given_up,
+                  changes_and_transactions, bulk_ingest, sessions, cancelling_ends_a_query, who_vanishes_frees_the_engine, bodies_may_be_compressed, many_at_once, who_takes_nothing_is_given_up, who_waits_for_a_place_keeps_it,
                   bytes_that_are_no_grpc, adbc, a_stop_ends_what_runs], sys.argv[2:]))

@@ -37,9 +37,9 @@ void admission_leave(struct admission *admission, struct query *query);
  * waits for. */
 bool admission_blocks(struct admission *admission, const struct query *placed,
                       const struct query *waiting);
-/* One that waits for a place waits no longer: its place in the queue is free at once, and its thread
- * wakes and says why (query_check_cancelled, of which the reason is set before). One that runs stays.
- * With the session's lock held. */
+/* One that waits for a place waits no longer: its place in the queue is free at once, and its
+ * thread wakes and says why (query_check_cancelled, of which the reason is set before). One that
+ * runs stays. With the session's lock held. */
 void admission_drop(struct admission *admission, struct query *query);
 
 struct fair_limits admission_server_limits(const struct admission *admission);
