@@ -155,8 +155,9 @@ void session_set_client(UNUSED struct session *session, UNUSED struct client *cl
 {
 }
 
-void session_stop(UNUSED struct session *session) {}
-void session_cancel(UNUSED struct session *session) {}
+void session_cancel(UNUSED struct session *session)
+{
+}
 
 /* ---- query: statements with two columns, up to 7 rows ---- */
 

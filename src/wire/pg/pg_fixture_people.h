@@ -110,3 +110,7 @@ void client_set_application(UNUSED struct client *client, UNUSED struct slice ap
 void client_set_state(UNUSED struct client *client, UNUSED enum client_state state)
 {
 }
+
+void session_stop(UNUSED struct session *session)
+{
+}
