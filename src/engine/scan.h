@@ -101,6 +101,15 @@ typedef enum err (*engine_scan_files_fn)(void *context, const struct engine_pred
 typedef enum err (*engine_scan_read_fn)(void *context, size_t object, uint64_t offset,
                                         void *ret_bytes, size_t len, struct errinfo *info);
 
+/* Parts of a file that will be read soon, as far as it can be told. Never waits; whatever is not
+ * fetched ahead is read when it is asked for. */
+struct engine_scan_extent {
+    uint64_t offset;
+    uint64_t len;
+};
+typedef void (*engine_scan_advise_fn)(void *context, size_t object,
+                                      const struct engine_scan_extent *extents, size_t count);
+
 /* Which of the rows at positions first .. first + count - 1 of `file` are deleted, as offsets from
  * `first`, ascending: there is room for `count`. Many threads at once. */
 typedef enum err (*engine_scan_dead_fn)(void *context, const struct engine_scan_file *file,
@@ -139,6 +148,7 @@ struct engine_scan_spec {
     engine_scan_files_fn files;
     engine_scan_ranges_fn ranges; /* NULL: nothing is told; not asked where rows are hidden */
     engine_scan_read_fn read;
-    engine_scan_dead_fn dead; /* NULL: no file has deletes */
-    void *context;            /* outlives the grant */
+    engine_scan_dead_fn dead;     /* NULL: no file has deletes */
+    engine_scan_advise_fn advise; /* NULL: nothing is gained by reading ahead */
+    void *context;                /* outlives the grant */
 };

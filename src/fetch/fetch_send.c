@@ -15,6 +15,8 @@
 #define POLL_MS 1000
 #define CANCEL_POLL_MS 50
 #define ROOM_BYTES_FIRST 8192u
+#define BUFFER_BYTES 262144L /* what the library reads at once, where the answer may be long */
+#define BUFFER_BYTES_MIN 16384L
 
 struct transfer {
     const struct fetch_request *request;
@@ -210,7 +212,9 @@ static bool set_limits(const struct fetch_request *request, CURL *easy)
     int64_t connect_ms = request->connect_ms > 0 ? request->connect_ms : CONNECT_MS_DEFAULT;
     connect_ms = connect_ms < request->timeout_ms ? connect_ms : request->timeout_ms;
     long stall_s = (long)((request->stall_ms + 999) / 1000);
-    return curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) == CURLE_OK &&
+    long buffer_bytes = request->body_bytes_max > BUFFER_BYTES ? BUFFER_BYTES : BUFFER_BYTES_MIN;
+    return curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, buffer_bytes) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms) == CURLE_OK &&
            (stall_s == 0 ||
             (curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&

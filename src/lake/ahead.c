@@ -8,7 +8,6 @@
 #include "lake/lake_int.h"
 
 struct lake_ahead {
-    lake_ahead_fn run;
     void *context;
     pthread_mutex_t lock;
     pthread_cond_t has_work;
@@ -28,8 +27,7 @@ static bool is_cancelled(void *context)
     return atomic_load(&ahead->is_over) || cancellation_is_set(ahead->opener);
 }
 
-enum err lake__ahead_open(lake_ahead_fn run, void *context, struct lake_ahead **ret_ahead,
-                          struct errinfo *info)
+enum err lake__ahead_open(void *context, struct lake_ahead **ret_ahead, struct errinfo *info)
 {
     struct lake_ahead *ahead = mem_calloc(1, sizeof(*ahead));
     if (ahead == NULL) {
@@ -37,7 +35,6 @@ enum err lake__ahead_open(lake_ahead_fn run, void *context, struct lake_ahead **
     }
     pthread_mutex_init(&ahead->lock, NULL);
     pthread_cond_init(&ahead->has_work, NULL);
-    ahead->run = run;
     ahead->context = context;
     ahead->cancellation = (struct cancellation){is_cancelled, ahead};
     ahead->opener = cancellation_here();
@@ -56,6 +53,13 @@ void lake__ahead_close(struct lake_ahead *ahead)
     pthread_mutex_unlock(&ahead->lock);
     for (unsigned i = 0; i < ahead->thread_count; i++) {
         (void)pthread_join(ahead->threads[i], NULL);
+    }
+    for (struct lake_ahead_job *job = ahead->first; job != NULL;) {
+        struct lake_ahead_job *next = job->next;
+        if (job->drop != NULL) {
+            job->drop(ahead->context, job);
+        }
+        job = next;
     }
     pthread_cond_destroy(&ahead->has_work);
     pthread_mutex_destroy(&ahead->lock);
@@ -85,7 +89,7 @@ static void *work(void *context)
     struct lake_ahead_job *job;
     (void)cancellation_enter(&ahead->cancellation);
     while ((job = next_job(ahead)) != NULL) {
-        ahead->run(ahead->context, job);
+        job->run(ahead->context, job);
     }
     return NULL;
 }

@@ -105,11 +105,14 @@ MUST_USE enum err lake__equality_ids(const struct lake_source *table, struct are
 #define LAKE_AHEAD_MAX 4 /* at once */
 
 struct lake_ahead;
-struct lake_ahead_job { /* part of what it is about, which outlives `ahead` */
+/* Part of what it is about. Either is called once: `run` by a thread, or `drop` (may be NULL) when
+ * it was closed before. */
+struct lake_ahead_job {
     struct lake_ahead_job *next;
+    void (*run)(void *context, struct lake_ahead_job *job);
+    void (*drop)(void *context, struct lake_ahead_job *job);
 };
-typedef void (*lake_ahead_fn)(void *context, struct lake_ahead_job *job);
-MUST_USE enum err lake__ahead_open(lake_ahead_fn run, void *context, struct lake_ahead **ret_ahead,
+MUST_USE enum err lake__ahead_open(void *context, struct lake_ahead **ret_ahead,
                                    struct errinfo *info);
 /* Waits for what runs; the rest is not begun. */
 void lake__ahead_close(struct lake_ahead *ahead);

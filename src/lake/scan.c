@@ -13,6 +13,8 @@
 #include "storage/storage.h"
 
 #define PLAN_THREADS 2
+#define FOOTER_BYTES 65536u /* of a file's end, which are read first */
+#define FETCHES_MAX 64u     /* ahead, waiting or running, of one scan */
 
 enum part_kind {
     PART_PLAIN,   /* data files without equality deletes (or all, when the table has none) */
@@ -67,9 +69,12 @@ struct lake_scan {
     struct errinfo failure;
     _Atomic uint64_t files_opened;
     _Atomic uint64_t bytes_read;
+    atomic_uint fetches; /* ahead */
 };
 
 /* ---- objects ---- */
+
+static void open_ahead(void *context, struct lake_ahead_job *job);
 
 static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t size_bytes,
                            size_t *ret_object, bool *ret_is_new, struct errinfo *info)
@@ -99,6 +104,7 @@ static enum err add_object(struct lake_scan *scan, struct slice path, uint64_t s
     object->path = path;
     object->size_bytes = size_bytes;
     object->is_remote = storage_is_remote(path);
+    object->job.run = open_ahead;
     pthread_mutex_init(&object->lock, NULL);
     scan->objects[*ret_object] = object;
     return ERR_OK;
@@ -135,8 +141,60 @@ static enum err open_once(struct lake_scan *scan, struct opened *object, struct 
 /* Whoever reads it opens it again, and learns why not. */
 static void open_ahead(void *context, struct lake_ahead_job *job)
 {
-    enum err err = open_once(context, (struct opened *)job, NULL);
-    (void)err;
+    struct opened *object = (struct opened *)job;
+    enum err err = open_once(context, object, NULL);
+    if (err == ERR_OK) {
+        uint64_t at = object->size_bytes > FOOTER_BYTES ? object->size_bytes - FOOTER_BYTES : 0;
+        storage_prefetch(atomic_load(&object->open), at, object->size_bytes - at);
+    }
+}
+
+/* Parts of a file that the engine says it will read. */
+struct fetch {
+    struct lake_ahead_job job;   /* first, so that either is the other */
+    struct storage_object *open; /* as long as the scan */
+    struct engine_scan_extent extent;
+};
+
+static void fetch_drop(void *context, struct lake_ahead_job *job)
+{
+    struct lake_scan *scan = context;
+    atomic_fetch_sub(&scan->fetches, 1);
+    mem_free(job);
+}
+
+static void fetch_ahead(void *context, struct lake_ahead_job *job)
+{
+    struct fetch *fetch = (struct fetch *)job;
+    storage_prefetch(fetch->open, fetch->extent.offset, fetch->extent.len);
+    fetch_drop(context, job);
+}
+
+static void advise(void *context, size_t index, const struct engine_scan_extent *extents,
+                   size_t count)
+{
+    struct part *part = context;
+    struct lake_scan *scan = part->scan;
+    pthread_mutex_lock(&scan->lock);
+    struct opened *object = index < scan->paths.count ? scan->objects[index] : NULL;
+    pthread_mutex_unlock(&scan->lock);
+    struct storage_object *open = object == NULL ? NULL : atomic_load(&object->open);
+    if (open == NULL) { /* or it has not been read of yet */
+        return;
+    }
+    for (size_t i = 0; i < count && atomic_load(&scan->fetches) < FETCHES_MAX; i++) {
+        if (!storage_prefetch_is_useful(open, extents[i].offset, extents[i].len)) {
+            continue;
+        }
+        struct fetch *fetch = mem_alloc(sizeof(*fetch));
+        if (fetch == NULL) {
+            return; /* it is read when it is asked for */
+        }
+        *fetch = (struct fetch){
+            .job = {.run = fetch_ahead, .drop = fetch_drop}, .open = open, .extent = extents[i]};
+        atomic_fetch_add(&scan->fetches, 1);
+        lake__ahead_add(scan->ahead, &fetch->job);
+    }
 }
 
 /* A store is asked before each file is read, and an engine's thread reads nothing meanwhile: so
@@ -530,6 +588,8 @@ static enum err open_part(struct lake_scan *scan, size_t index, const int32_t *e
     part->spec.context = part;
     part->spec.files = ask_files;
     part->spec.read = read_object;
+    bool may_be_remote = source->from.grant != NULL || source->from.open_remote != NULL;
+    part->spec.advise = may_be_remote || scan->run != NULL ? advise : NULL;
     part->spec.ranges = part->set == NULL && scan->run == NULL ? ask_ranges : NULL;
     part->spec.dead = source->has_position_deletes && part->set == NULL ? ask_dead : NULL;
     part->spec.field_id_max = source->from.metadata->last_column_id;
@@ -572,7 +632,7 @@ enum err lake_scan_open(struct engine *engine, const struct lake_source *source,
     }
     int32_t *ids;
     size_t id_count;
-    TRY(lake__ahead_open(open_ahead, scan, &scan->ahead, info));
+    TRY(lake__ahead_open(scan, &scan->ahead, info));
     if (source->is_planned_elsewhere) {
         TRY(source->from.planner->open(source->from.context, &scan->run, info));
         if (scan->cancellation != NULL) {

@@ -19,7 +19,7 @@
 #include "storage/s3_int.h"
 #include "storage/storage_int.h"
 
-#define WINDOW_BLOCKS 16u /* looked at together: what one read holds in memory beside the result */
+#define WINDOW_BLOCKS 32u /* looked at together: what one read holds in memory beside the result */
 #define RUN_BYTES_MAX (8u * 1024 * 1024)
 #define BUCKETS_MIN 1024u
 #define WAIT_NS 50000000 /* for another thread, before looking whether somebody waits still */
@@ -282,7 +282,7 @@ enum want {
 struct wanted {
     struct block *block;
     uint64_t number;
-    char *out;    /* where its part of the result goes */
+    char *out;    /* where its part of the result goes; NULL: nowhere, it is only fetched */
     size_t start; /* in the block */
     size_t len;
     enum want want;
@@ -377,7 +377,9 @@ static void abandon(struct reading *reading)
 /* Without the lock, from here on. */
 static void serve(struct wanted *wanted, const char *bytes)
 {
-    memcpy(wanted->out, bytes + wanted->start, wanted->len);
+    if (wanted->out != NULL) {
+        memcpy(wanted->out, bytes + wanted->start, wanted->len);
+    }
     wanted->is_served = true;
 }
 
@@ -436,8 +438,22 @@ static enum err serve_disk(struct reading *reading, struct errinfo *info)
     return ERR_OK;
 }
 
-/* Neighbours that are missing are one range. */
-static size_t find_runs(const struct reading *reading, struct s3_range *ranges)
+/* Rooms of the blocks that are missing, side by side. */
+struct rooms {
+    char *bytes[WINDOW_BLOCKS];
+    size_t count;
+};
+
+static void rooms_fini(struct rooms *rooms)
+{
+    for (size_t i = 0; i < rooms->count; i++) {
+        mem_free(rooms->bytes[i]);
+    }
+}
+
+/* Neighbours that are missing are one range, straight into the blocks. */
+static enum err find_runs(const struct reading *reading, struct rooms *rooms,
+                          struct s3_range *ranges, size_t *ret_count, struct errinfo *info)
 {
     size_t count = 0;
     size_t run_last = SIZE_MAX;
@@ -446,64 +462,55 @@ static size_t find_runs(const struct reading *reading, struct s3_range *ranges)
         if (wanted->want != FROM_STORE) {
             continue;
         }
+        char *bytes = mem_alloc(wanted->block->len + 1); /* as serve_disk */
+        if (bytes == NULL) {
+            return errinfo_nomem(info);
+        }
+        rooms->bytes[rooms->count++] = bytes;
         if (run_last != SIZE_MAX && run_last + 1 == i &&
             ranges[count - 1].len + wanted->block->len <= RUN_BYTES_MAX) {
             ranges[count - 1].len += wanted->block->len;
         } else {
-            ranges[count++] = (struct s3_range){
-                .offset = wanted->number * reading->cache->block_bytes, .len = wanted->block->len};
+            ranges[count++] =
+                (struct s3_range){.offset = wanted->number * reading->cache->block_bytes,
+                                  .len = wanted->block->len,
+                                  .blocks = &rooms->bytes[rooms->count - 1],
+                                  .block_bytes = reading->cache->block_bytes};
         }
         run_last = i;
     }
-    return count;
-}
-
-static enum err fetch_into(const struct reading *reading, char *room, struct s3_range *ranges,
-                           size_t count, struct errinfo *info)
-{
-    for (size_t i = 0; i < count; i++) {
-        ranges[i].out = room;
-        room += ranges[i].len;
-    }
-    return s3__read_ranges(reading->object, ranges, count, info);
+    *ret_count = count;
+    return ERR_OK;
 }
 
 static enum err serve_store(struct reading *reading, struct errinfo *info)
 {
     struct storage_cache *cache = reading->cache;
     struct s3_range ranges[WINDOW_BLOCKS];
-    size_t count = find_runs(reading, ranges);
-    size_t size = 0;
+    struct rooms rooms CLEANUP(rooms_fini) = {0};
+    size_t count = 0;
+    size_t at = 0;
+    TRY(find_runs(reading, &rooms, ranges, &count, info));
     if (count == 0) {
         return ERR_OK;
     }
-    for (size_t i = 0; i < count; i++) {
-        size += ranges[i].len;
-    }
-    char *room CLEANUP(mem_free_cleanup) = mem_alloc(size);
-    if (room == NULL) {
-        return errinfo_nomem(info);
-    }
-    TRY(fetch_into(reading, room, ranges, count, info));
-    const char *at = room;
+    TRY(s3__read_ranges(reading->object, ranges, count, info));
     for (size_t i = 0; i < reading->count; i++) {
         struct wanted *wanted = &reading->wanted[i];
         if (wanted->want != FROM_STORE) {
             continue;
         }
-        char *bytes = mem_alloc(wanted->block->len + 1);
-        if (bytes == NULL) {
-            return errinfo_nomem(info);
-        }
-        memcpy(bytes, at, wanted->block->len);
+        char *bytes = TAKE(rooms.bytes[at]);
+        at++;
         serve(wanted, bytes);
-        at += wanted->block->len;
         pthread_mutex_lock(&cache->lock);
         publish(cache, wanted->block, bytes);
         wanted->want = DONE;
-        pthread_cond_broadcast(&cache->changed);
         pthread_mutex_unlock(&cache->lock);
     }
+    pthread_mutex_lock(&cache->lock);
+    pthread_cond_broadcast(&cache->changed);
+    pthread_mutex_unlock(&cache->lock);
     return ERR_OK;
 }
 
@@ -589,6 +596,80 @@ enum err storage__cache_read(struct storage_cache *cache, const struct storage_o
             done += part;
         }
         TRY(read_window(reading, info));
+    }
+    return ERR_OK;
+}
+
+/* ---- ahead of anybody's read ---- */
+
+static bool is_nowhere(struct storage_cache *cache, const struct storage_object *object,
+                       uint64_t number)
+{
+    struct name name = {.number = number};
+    memcpy(name.object, object->s3->cache_key, SHA256_BYTES);
+    return find(cache, &name) == NULL;
+}
+
+/* The number behind the last block. */
+static uint64_t end_of(const struct storage_cache *cache, uint64_t offset, uint64_t len)
+{
+    return len == 0 ? 0 : (offset + len - 1) / cache->block_bytes + 1;
+}
+
+bool storage__cache_is_missing(struct storage_cache *cache, const struct storage_object *object,
+                               uint64_t offset, uint64_t len)
+{
+    uint64_t end = end_of(cache, offset, len);
+    bool is_missing = false;
+    pthread_mutex_lock(&cache->lock);
+    for (uint64_t number = offset / cache->block_bytes; number < end && !is_missing; number++) {
+        is_missing = is_nowhere(cache, object, number);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return is_missing;
+}
+
+/* Claims those that are nowhere: what is on disk is near enough, and others fetch the rest. */
+static enum err claim_missing(struct reading *reading, struct errinfo *info)
+{
+    struct storage_cache *cache = reading->cache;
+    enum err err = ERR_OK;
+    pthread_mutex_lock(&cache->lock);
+    for (size_t i = 0; i < reading->count && err == ERR_OK; i++) {
+        bool is_ready;
+        if (is_nowhere(cache, reading->object, reading->wanted[i].number)) {
+            err = claim(reading, &reading->wanted[i], &is_ready, info);
+        }
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return err;
+}
+
+enum err storage__cache_fill(struct storage_cache *cache, const struct storage_object *object,
+                             uint64_t offset, uint64_t len)
+{
+    const struct storage_s3 *s3 = object->s3;
+    struct reading *reading CLEANUP(mem_free_cleanup) = mem_alloc(sizeof(*reading));
+    uint64_t end = end_of(cache, offset, len);
+    if (reading == NULL) {
+        return ERR_NOMEM;
+    }
+    if (len > cache->memory_max / 4) {
+        return ERR_LIMIT;
+    }
+    for (uint64_t number = offset / cache->block_bytes; number < end;) {
+        *reading = (struct reading){.cache = cache, .object = object};
+        while (number < end && reading->count < WINDOW_BLOCKS) {
+            reading->wanted[reading->count++] = (struct wanted){.number = number++};
+        }
+        enum err err = storage__grant_check(s3->grant, s3->who, NULL);
+        err = err == ERR_OK ? claim_missing(reading, NULL) : err;
+        err = err == ERR_OK ? serve_store(reading, NULL) : err;
+        pthread_mutex_lock(&cache->lock);
+        abandon(reading);
+        evict(cache);
+        pthread_mutex_unlock(&cache->lock);
+        TRY(err);
     }
     return ERR_OK;
 }

@@ -23,6 +23,16 @@ MUST_USE enum err storage__cache_read(struct storage_cache *cache,
                                       const struct storage_object *object, uint64_t offset,
                                       void *ret_bytes, size_t len, struct errinfo *info);
 
+/* The same for what is nowhere yet, without waiting for anybody. ERR_LIMIT: it would take more than
+ * a quarter of the memory. */
+MUST_USE enum err storage__cache_fill(struct storage_cache *cache,
+                                      const struct storage_object *object, uint64_t offset,
+                                      uint64_t len);
+
+/* Any block of it is nowhere. */
+bool storage__cache_is_missing(struct storage_cache *cache, const struct storage_object *object,
+                               uint64_t offset, uint64_t len);
+
 /* Adds to `counts`. */
 void storage__cache_count(struct storage_cache *cache, struct storage_counts *counts);
 

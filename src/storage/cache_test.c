@@ -72,7 +72,7 @@ static enum err read_as(struct world *w, int who, uint64_t offset, size_t len)
 TEST(cache, keeps_blocks_and_joins_neighbours)
 {
     struct world w;
-    world_open(&w, 1024 * KIB, 0, 100 * KIB + 7);
+    world_open(&w, 1024 * KIB, 0, 200 * KIB + 7);
     CHECK_OK(read_as(&w, 0, 5000, 10));
     assert_int_equal(1, w.store.gets);
     assert_int_equal(1, w.counts.misses);
@@ -87,6 +87,84 @@ TEST(cache, keeps_blocks_and_joins_neighbours)
     CHECK_OK(read_as(&w, 0, w.len - 1, 1));
     assert_int_equal(5, w.store.gets);
     assert_int_equal(w.len, w.counts.memory_bytes);
+    world_close(&w);
+}
+
+TEST(cache, what_is_fetched_ahead_waits_for_its_reader)
+{
+    /* Goal: only what is missing is asked for, once, and only for whom it may be. */
+    struct world w;
+    world_open(&w, 1024 * KIB, 0, 200 * KIB + 7);
+    CHECK_OK(read_as(&w, 0, 8192, 10));
+    CHECK(!storage_prefetch_is_useful(w.objects[0], 8192, 4096));
+    CHECK(storage_prefetch_is_useful(w.objects[0], 8192, 4097));
+    storage_prefetch(w.objects[0], 5000, 20 * KIB); /* blocks 1 and 3..6: two ranges */
+    assert_int_equal(3, w.store.gets);
+    CHECK(!storage_prefetch_is_useful(w.objects[0], 4096, 24 * KIB));
+    CHECK_OK(read_as(&w, 0, 4096, 24 * KIB));
+    CHECK_OK(read_as(&w, 1, 4096, 24 * KIB));
+    storage_prefetch(w.objects[0], 4096, 24 * KIB);
+    assert_int_equal(3, w.store.gets);
+    storage_prefetch(w.objects[0], 0, 0);
+    storage_prefetch(w.objects[0], w.len, 1);         /* behind its end */
+    storage_prefetch(w.objects[0], w.len - 1, 10000); /* over it */
+    assert_int_equal(4, w.store.gets);
+    CHECK_OK(read_as(&w, 0, w.len - 7, 7));
+    assert_int_equal(4, w.store.gets);
+    storage_grant_revoke(w.grants[1]);
+    storage_prefetch(w.objects[1], 100 * KIB, 4096);
+    assert_int_equal(4, w.store.gets);
+    world_close(&w);
+}
+
+TEST(cache, fetches_ahead_no_more_than_it_has_room_for)
+{
+    struct world w;
+    world_open(&w, 64 * KIB, 0, 200 * KIB);
+    storage_prefetch(w.objects[0], 0, 17 * KIB);
+    assert_int_equal(0, w.store.gets);
+    storage_prefetch(w.objects[0], 0, 16 * KIB);
+    assert_int_equal(1, w.store.gets);
+    world_close(&w);
+}
+
+static void *fetch_ahead(void *context)
+{
+    struct world *w = context;
+    storage_prefetch(w->objects[0], 0, 40 * KIB);
+    return NULL;
+}
+
+TEST(cache, a_reader_waits_for_what_is_on_its_way)
+{
+    struct world w;
+    pthread_t thread;
+    world_open(&w, 1024 * KIB, 0, 40 * KIB);
+    w.store.delay_ms = 50;
+    CHECK(pthread_create(&thread, NULL, fetch_ahead, &w) == 0);
+    while (w.counts.misses == 0) { /* until it has the blocks */
+        storage_remote_counts(w.lender.remote, &w.counts);
+    }
+    CHECK_OK(read_as(&w, 1, 0, 40 * KIB));
+    CHECK(pthread_join(thread, NULL) == 0);
+    assert_int_equal(1, w.store.gets);
+    world_close(&w);
+}
+
+TEST(cache, what_cannot_be_fetched_ahead_is_read)
+{
+    struct world w;
+    world_open(&w, 1024 * KIB, 0, 40 * KIB);
+    w.store.accepted = "Credential=KEY1/";
+    storage_prefetch(w.objects[0], 0, 8 * KIB); /* refused, and nobody is told */
+    CHECK_OK(read_as(&w, 1, 0, 8 * KIB));
+    CHECK_ERR(ERR_DENIED, read_as(&w, 0, 8 * KIB, 8 * KIB));
+    w.store.accepted = NULL;
+    SWEEP_ALLOC(fault)
+    {
+        storage_prefetch(w.objects[0], 8 * KIB, 32 * KIB);
+    }
+    CHECK_OK(read_as(&w, 0, 0, w.len));
     world_close(&w);
 }
 

@@ -10,7 +10,7 @@
 #define TIMEOUT_MS 30000
 #define PATIENCE_MS 60000
 #define CONNECTIONS_MAX 8u
-#define BLOCK_BYTES (1024u * 1024)
+#define BLOCK_BYTES (256u * 1024)
 #define BLOCK_BYTES_MIN 4096u
 
 static bool copy_text(struct slice *text)

@@ -27,7 +27,7 @@ struct storage_remote_options {
     uint64_t cache_memory_bytes; /* 0 = no cache */
     uint64_t cache_disk_bytes;   /* 0 = none on disk; needs `cache_folder` and a memory cache */
     struct slice cache_folder;
-    size_t cache_block_bytes; /* [1 MiB] */
+    size_t cache_block_bytes; /* [256 KiB] */
 };
 
 struct storage_remote;

@@ -217,14 +217,19 @@ struct storage_s3 {
 };
 MUST_USE enum err storage__s3_read(const struct storage_object *object, uint64_t offset,
                                    void *ret_bytes, size_t len, struct errinfo *info);
-/* One range, or the ranges of several holes, side by side. */
+/* One range, or the ranges of several holes, side by side. What comes goes to `out`, or in turn to
+ * `blocks` of `block_bytes`. */
 struct s3_range {
     uint64_t offset;
     char *out;
     size_t len;
+    char *const *blocks; /* NULL: `out` */
+    size_t block_bytes;
 };
 MUST_USE enum err s3__read_ranges(const struct storage_object *object, struct s3_range *ranges,
                                   size_t count, struct errinfo *info);
+void storage__s3_prefetch(const struct storage_object *object, uint64_t offset, uint64_t len);
+bool storage__s3_is_missing(const struct storage_object *object, uint64_t offset, uint64_t len);
 void storage__s3_close(struct storage_s3 *s3);
 
 /* "\"abc\"" -> "abc". */

@@ -155,14 +155,30 @@ void storage__s3_close(struct storage_s3 *s3)
 /* One request of a read. */
 struct part {
     const struct storage_object *object;
+    const struct s3_range *into;
     uint64_t offset;
-    char *out;
     size_t len;
     uint64_t received;
     char range[RANGE_TEXT_BYTES];
     char content_range[RANGE_TEXT_BYTES]; /* what the answer must say */
     struct fetch_header headers[2];
 };
+
+/* `at`: in the range. */
+static void put(const struct s3_range *range, size_t at, struct slice bytes)
+{
+    if (range->blocks == NULL) {
+        memcpy(range->out + at, bytes.ptr, bytes.len);
+        return;
+    }
+    for (size_t done = 0; done < bytes.len;) {
+        size_t start = (at + done) % range->block_bytes;
+        size_t room = range->block_bytes - start;
+        size_t part = bytes.len - done < room ? bytes.len - done : room;
+        memcpy(range->blocks[(at + done) / range->block_bytes] + start, bytes.ptr + done, part);
+        done += part;
+    }
+}
 
 static bool receive(void *context, uint64_t at, struct slice bytes)
 {
@@ -171,7 +187,7 @@ static bool receive(void *context, uint64_t at, struct slice bytes)
         part->received = UINT64_MAX;
         return true;
     }
-    memcpy(part->out + at, bytes.ptr, bytes.len);
+    put(part->into, (size_t)(part->offset - part->into->offset + at), bytes);
     part->received = at + bytes.len;
     return true;
 }
@@ -246,8 +262,8 @@ enum err s3__read_ranges(const struct storage_object *object, struct s3_range *r
             size_t left = ranges[i].len - done;
             struct part *part = &parts[at];
             *part = (struct part){.object = object,
+                                  .into = &ranges[i],
                                   .offset = ranges[i].offset + done,
-                                  .out = ranges[i].out + done,
                                   .len = left < PART_BYTES_MAX ? left : PART_BYTES_MAX};
             make_call(part, &calls[at++]);
             done += part->len;
@@ -276,6 +292,35 @@ enum err storage__s3_read(const struct storage_object *object, uint64_t offset, 
     if (cache != NULL) {
         return storage__cache_read(cache, object, offset, ret_bytes, len, info);
     }
-    struct s3_range range = {offset, ret_bytes, len};
+    struct s3_range range = {.offset = offset, .out = ret_bytes, .len = len};
     return s3__read_ranges(object, &range, 1, info);
+}
+
+/* ---- ahead of reading ---- */
+
+/* 0: nothing of it is in the object, or there is nowhere to keep it. */
+static uint64_t len_inside(const struct storage_object *object, uint64_t offset, uint64_t len)
+{
+    if (object->s3->grant->remote->cache == NULL || offset >= object->size_bytes) {
+        return 0;
+    }
+    uint64_t left = object->size_bytes - offset;
+    return len < left ? len : left;
+}
+
+bool storage__s3_is_missing(const struct storage_object *object, uint64_t offset, uint64_t len)
+{
+    uint64_t inside = len_inside(object, offset, len);
+    struct storage_cache *cache = object->s3->grant->remote->cache;
+    return inside > 0 && storage__cache_is_missing(cache, object, offset, inside);
+}
+
+void storage__s3_prefetch(const struct storage_object *object, uint64_t offset, uint64_t len)
+{
+    uint64_t inside = len_inside(object, offset, len);
+    struct storage_cache *cache = object->s3->grant->remote->cache;
+    if (inside > 0) {
+        enum err err = storage__cache_fill(cache, object, offset, inside);
+        (void)err;
+    }
 }

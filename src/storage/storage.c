@@ -107,6 +107,18 @@ enum err storage_read(struct storage_object *object, uint64_t offset, void *ret_
     return ERR_OK;
 }
 
+void storage_prefetch(struct storage_object *object, uint64_t offset, uint64_t len)
+{
+    if (object->s3 != NULL) {
+        storage__s3_prefetch(object, offset, len);
+    }
+}
+
+bool storage_prefetch_is_useful(struct storage_object *object, uint64_t offset, uint64_t len)
+{
+    return object->s3 != NULL && storage__s3_is_missing(object, offset, len);
+}
+
 uint64_t storage_size(const struct storage_object *object)
 {
     return object->size_bytes;

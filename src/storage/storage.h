@@ -66,6 +66,13 @@ MUST_USE enum err storage_open_bytes(struct slice bytes, struct storage_object *
 MUST_USE enum err storage_read(struct storage_object *object, uint64_t offset, void *ret_bytes,
                                size_t len, struct errinfo *info);
 
+/* Fetches what is not in the process's cache of remote objects yet, as far as the range is in the
+ * object; whoever reads it meanwhile waits for it. Nothing where there is no cache, and nobody is
+ * told of errors: reading meets them again. */
+void storage_prefetch(struct storage_object *object, uint64_t offset, uint64_t len);
+/* Whether that would fetch anything. Never waits for a store. */
+bool storage_prefetch_is_useful(struct storage_object *object, uint64_t offset, uint64_t len);
+
 uint64_t storage_size(const struct storage_object *object);
 int64_t storage_modified_us(const struct storage_object *object);
 

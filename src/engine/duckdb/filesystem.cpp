@@ -145,7 +145,7 @@ class object_handle : public FileHandle
         if (scan == SIZE_MAX) {
             found.grant->read_at(index, offset, ret_bytes, len);
         } else {
-            found.grant->read_scan_at(scan, index, offset, ret_bytes, len);
+            found.grant->read_scan_at(scan, index, found.size_bytes, offset, ret_bytes, len);
         }
     }
 

@@ -4,6 +4,7 @@
  * the registry is the only way from a name to a grant. A file handle holds the grant's state, not
  * the right to use it: every call asks again whether the grant is open and has not expired. */
 #include "engine/duckdb/module.hpp"
+#include "engine/duckdb/readahead.hpp"
 
 extern "C" {
 #include "base/clock.h"
@@ -40,6 +41,9 @@ grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
       context(spec.context), expires_wall_us(spec.expires_wall_us),
       taken(spec.write == nullptr ? 0 : spec.writable_count, false)
 {
+    for (size_t i = 0; i < scan_count; i++) {
+        offers[i].ahead = std::make_shared<read_ahead>();
+    }
 }
 
 void grant_state::check_usable(UNUSED const std::unique_lock<std::mutex> &held) const
@@ -125,18 +129,33 @@ bool grant_state::find_offered(size_t scan_index, size_t object, uint64_t *ret_s
     return true;
 }
 
-void grant_state::read_scan_at(size_t scan_index, size_t object, uint64_t offset, void *ret_bytes,
-                               size_t len)
+static void advise(const struct engine_scan_spec &spec, size_t object,
+                   const std::vector<struct engine_scan_extent> &extents)
+{
+    if (!extents.empty()) {
+        spec.advise(spec.context, object, extents.data(), extents.size());
+    }
+}
+
+void grant_state::read_scan_at(size_t scan_index, size_t object, uint64_t size_bytes,
+                               uint64_t offset, void *ret_bytes, size_t len)
 {
     use in_use(*this);
     struct errinfo info;
     errinfo_init(&info);
     const struct engine_scan_spec &spec = *scans[scan_index];
+    read_ahead &ahead = *offers[scan_index].ahead;
+    if (spec.advise != nullptr) {
+        advise(spec, object, ahead.before(object, offset, len));
+    }
     enum err err = spec.read(spec.context, object, offset, ret_bytes, len, &info);
     if (err != ERR_OK) {
         throw_errinfo(err, info);
     }
     bytes_read += len;
+    if (spec.advise != nullptr) {
+        advise(spec, object, ahead.after(object, size_bytes, offset, ret_bytes, len));
+    }
 }
 
 const struct engine_rows &grant_state::the_rows(UNUSED const use &in_use) const

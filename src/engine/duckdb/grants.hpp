@@ -22,6 +22,8 @@ extern "C" {
 namespace moat
 {
 
+class read_ahead;
+
 struct grant_object {
     uint64_t size_bytes;
     int64_t modified_us;
@@ -34,6 +36,7 @@ struct grant_object {
 struct scan_offers {
     std::mutex lock;
     std::unordered_map<size_t, const struct engine_scan_file *> files;
+    std::shared_ptr<read_ahead> ahead; /* has a lock of its own */
 };
 
 class grant_state
@@ -64,8 +67,8 @@ class grant_state
     void offer(size_t scan_index, const struct engine_scan_file *files, size_t count);
     bool find_offered(size_t scan_index, size_t object, uint64_t *ret_size_bytes,
                       std::string *ret_etag);
-    void read_scan_at(size_t scan_index, size_t object, uint64_t offset, void *ret_bytes,
-                      size_t len);
+    void read_scan_at(size_t scan_index, size_t object, uint64_t size_bytes, uint64_t offset,
+                      void *ret_bytes, size_t len);
 
     /* The rows of the grant; throws if there are none. */
     const struct engine_rows &the_rows(const use &in_use) const;

@@ -2,10 +2,13 @@
  * with field ids of our choosing, and the program's side of their scans. */
 #pragma once
 
+#include <pthread.h>
+
 #include "engine/duckdb/fixture.h"
 #include "engine/scan.h"
 
 #define FILES_MAX MEMORY_OBJECTS
+#define TOLD_MAX 512
 
 /* A table of files in memory and the program's side of its scan. */
 struct table {
@@ -24,6 +27,13 @@ struct table {
         *ranges; /* what ranges() says; NULL: there is no such function */
     enum err fail_ranges;
     _Atomic unsigned asked_ranges;
+    bool takes_advice;           /* of what is read ahead: then the following is kept */
+    pthread_mutex_t advice_lock; /* initialised by who takes it */
+    struct engine_scan_extent told[TOLD_MAX];
+    size_t told_objects[TOLD_MAX];
+    size_t told_count;
+    uint64_t read_bytes;
+    uint64_t told_bytes; /* of them, in one extent that was told before */
 };
 
 /* Adds `select` as a file of the table; `options` are those of COPY beside the format. */

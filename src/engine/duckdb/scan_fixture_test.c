@@ -75,10 +75,42 @@ static enum err table_dead(void *context, const struct engine_scan_file *file, i
     return ERR_OK;
 }
 
+static void table_advise(void *context, size_t object, const struct engine_scan_extent *extents,
+                         size_t count)
+{
+    struct table *table = context;
+    pthread_mutex_lock(&table->advice_lock);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(table->told_count < TOLD_MAX);
+        CHECK(extents[i].len > 0 &&
+              extents[i].offset + extents[i].len <= table->files[object].size_bytes);
+        table->told_objects[table->told_count] = object;
+        table->told[table->told_count++] = extents[i];
+    }
+    pthread_mutex_unlock(&table->advice_lock);
+}
+
+static void count_told(struct table *table, size_t object, uint64_t offset, size_t len)
+{
+    bool is_told = false;
+    pthread_mutex_lock(&table->advice_lock);
+    for (size_t i = 0; i < table->told_count; i++) {
+        const struct engine_scan_extent *told = &table->told[i];
+        is_told = is_told || (table->told_objects[i] == object && told->offset <= offset &&
+                              offset + len <= told->offset + told->len);
+    }
+    table->read_bytes += len;
+    table->told_bytes += is_told ? len : 0;
+    pthread_mutex_unlock(&table->advice_lock);
+}
+
 static enum err table_read(void *context, size_t object, uint64_t offset, void *ret_bytes,
                            size_t len, struct errinfo *info)
 {
     struct table *table = context;
+    if (table->takes_advice) {
+        count_told(table, object, offset, len);
+    }
     return store_read(&table->store, object, offset, ret_bytes, len, info);
 }
 
@@ -114,6 +146,7 @@ struct engine_grant *table_grant(struct fixture *fixture, struct table *table)
     table->spec.files = table_files;
     table->spec.read = table_read;
     table->spec.dead = table_dead;
+    table->spec.advise = table->takes_advice ? table_advise : NULL;
     table->spec.ranges = table->ranges == NULL ? NULL : table_ranges;
     table->spec.context = table;
     if (table->spec.row_count_estimate == 0) {

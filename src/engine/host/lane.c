@@ -192,6 +192,41 @@ static bool handle_files(struct lane_request *r)
     return is_sane;
 }
 
+/* A grant that has ended needs nothing any more. */
+static bool handle_advice(struct lane_request *r)
+{
+    struct engine_scan_extent extents[HOST_EXTENTS_MAX];
+    struct wire in = wire_of(r->body);
+    uint64_t number = wire_u64(&in);
+    uint64_t index = wire_u64(&in);
+    uint64_t object = wire_u64(&in);
+    size_t count;
+    host_take_advice(&in, extents, &count);
+    r->has_no_answer = true;
+    if (!wire_is_done(&in)) {
+        return false;
+    }
+    struct engine_grant *grant = grant__find(r->host, number);
+    if (grant == NULL) {
+        return true;
+    }
+    bool is_sane = true;
+    if (grant__use(grant, NULL) == ERR_OK) {
+        const struct engine_scan_file *file = grant__offered(grant, index, object);
+        is_sane = file != NULL && grant->spec.scans[index]->advise != NULL;
+        for (size_t i = 0; is_sane && i < count; i++) {
+            is_sane = is_inside(extents[i].offset, extents[i].len, file->size_bytes);
+        }
+        if (is_sane) {
+            const struct engine_scan_spec *scan = grant->spec.scans[index];
+            scan->advise(scan->context, object, extents, count);
+        }
+        grant__done(grant);
+    }
+    grant__unref(grant);
+    return is_sane;
+}
+
 struct positions {
     int64_t first;
     uint64_t count;
@@ -422,6 +457,8 @@ bool lane__handle(struct lane_request *request)
     case MESSAGE_FILES:
     case MESSAGE_RANGES:
         return handle_files(request);
+    case MESSAGE_ADVISE:
+        return handle_advice(request);
     case MESSAGE_DEAD:
         return handle_dead(request);
     case MESSAGE_HASH:
@@ -470,7 +507,9 @@ static enum err serve_one(struct lane_thread *lane, struct buf *body, struct buf
     errinfo_init(&request.info);
     buf_reset(out);
     bool is_sane = lane__handle(&request);
-    enum err err = is_sane ? answer(&lane->channel, &request) : ERR_CORRUPT;
+    enum err err = !is_sane                ? ERR_CORRUPT
+                   : request.has_no_answer ? ERR_OK
+                                           : answer(&lane->channel, &request);
     if (request.fd >= 0) {
         (void)close(request.fd);
     }

@@ -166,5 +166,6 @@ struct lane_request {
     enum err err; /* with `info` */
     struct errinfo info;
     int fd; /* to send with the answer; -1 = none */
+    bool has_no_answer;
 };
 MUST_USE bool lane__handle(struct lane_request *request);

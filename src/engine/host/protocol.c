@@ -113,6 +113,12 @@ static enum err no_ranges(UNUSED void *context, UNUSED const struct engine_predi
     return ERR_INTERNAL;
 }
 
+/* `advise` likewise. */
+static void no_advice(UNUSED void *context, UNUSED size_t object,
+                      UNUSED const struct engine_scan_extent *extents, UNUSED size_t count)
+{
+}
+
 static void put_scan(struct buf *out, const struct engine_scan_spec *scan)
 {
     put_scan_columns(out, scan->columns, scan->column_count);
@@ -123,6 +129,7 @@ static void put_scan(struct buf *out, const struct engine_scan_spec *scan)
     wire_put_u8(out, scan->has_hidden);
     wire_put_u8(out, scan->dead != NULL);
     wire_put_u8(out, scan->ranges != NULL);
+    wire_put_u8(out, scan->advise != NULL);
 }
 
 static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_spec *scan)
@@ -135,6 +142,7 @@ static void take_scan(struct wire *in, struct arena *arena, struct engine_scan_s
     scan->has_hidden = wire_bool(in);
     scan->dead = wire_bool(in) ? no_dead : NULL;
     scan->ranges = wire_bool(in) ? no_ranges : NULL;
+    scan->advise = wire_bool(in) ? no_advice : NULL;
 }
 
 enum err host_put_grant(struct buf *out, uint64_t number, const char *address,
@@ -446,6 +454,26 @@ void host_take_read(struct wire *in, struct host_read *ret_read)
     ret_read->offset = wire_u64(in);
     ret_read->len = wire_u64(in);
     ret_read->buffer_at = wire_u64(in);
+}
+
+void host_put_advice(struct buf *out, const struct engine_scan_extent *extents, size_t count)
+{
+    wire_put_u64(out, count);
+    for (size_t i = 0; i < count; i++) {
+        wire_put_u64(out, extents[i].offset);
+        wire_put_u64(out, extents[i].len);
+    }
+}
+
+void host_take_advice(struct wire *in, struct engine_scan_extent *ret_extents, size_t *ret_count)
+{
+    size_t count = wire_count(in, 2 * sizeof(uint64_t));
+    in->is_bad = in->is_bad || count > HOST_EXTENTS_MAX;
+    for (size_t i = 0; i < count && !in->is_bad; i++) {
+        ret_extents[i].offset = wire_u64(in);
+        ret_extents[i].len = wire_u64(in);
+    }
+    *ret_count = in->is_bad ? 0 : count;
 }
 
 bool host_name_is_valid(struct slice name)

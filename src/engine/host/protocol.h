@@ -16,6 +16,7 @@ enum {
     HOST_HALF_BYTES = HOST_LANE_BYTES / 2,
     HOST_DEAD_MAX = 65536,    /* positions asked about at once */
     HOST_SPILL_NAME_MAX = 64, /* of a spill file */
+    HOST_EXTENTS_MAX = 256,   /* told of at once */
 };
 
 #define HOST_ARGUMENT "--engine-host"
@@ -60,6 +61,7 @@ enum host_message {
     MESSAGE_SPILL_OPEN,
     MESSAGE_SPILL_REMOVE,
     MESSAGE_ROWS,
+    MESSAGE_ADVISE, /* the one that is not answered */
 };
 
 /* At the start of the shared memory. The host writes, the broker reads and believes nothing. */
@@ -146,6 +148,11 @@ struct host_read {
 };
 void host_put_read(struct buf *out, const struct host_read *read);
 void host_take_read(struct wire *in, struct host_read *ret_read);
+
+/* What will be read soon of a scan's file; HOST_EXTENTS_MAX at most. */
+void host_put_advice(struct buf *out, const struct engine_scan_extent *extents, size_t count);
+/* The extents are in `ret_extents`, which has room for HOST_EXTENTS_MAX. */
+void host_take_advice(struct wire *in, struct engine_scan_extent *ret_extents, size_t *ret_count);
 
 /* "a-Z09._-", not ".": the name of a spill file. */
 bool host_name_is_valid(struct slice name);

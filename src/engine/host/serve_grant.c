@@ -254,6 +254,23 @@ static enum err scan_read(void *context, size_t object, uint64_t offset, void *r
     return read_place(scan->grant->server, place, offset, ret_bytes, len, info);
 }
 
+/* Not answered: what is asked next on the lane comes behind it. */
+static void scan_advise(void *context, size_t object, const struct engine_scan_extent *extents,
+                        size_t count)
+{
+    struct served_scan *scan = context;
+    struct buf body CLEANUP(buf_fini) = {0};
+    wire_put_u64(&body, scan->grant->from.number);
+    wire_put_u64(&body, scan->index);
+    wire_put_u64(&body, object);
+    host_put_advice(&body, extents, count < HOST_EXTENTS_MAX ? count : (size_t)HOST_EXTENTS_MAX);
+    if (!buf_failed(&body)) {
+        struct lane *lane = take_lane(scan->grant->server);
+        send_request(lane, MESSAGE_ADVISE, buf_slice(&body));
+        give_lane(scan->grant->server, lane);
+    }
+}
+
 /* A bit for each of `count` positions from `first`, at most HOST_DEAD_MAX: set for the dead. */
 static enum err ask_dead(struct served_scan *scan, size_t object, int64_t first, size_t count,
                          uint8_t *ret_bits, struct errinfo *info)
@@ -427,6 +444,7 @@ static enum err open_scan(struct served_grant *grant, size_t index, struct arena
     spec->files = scan_files;
     spec->read = scan_read;
     spec->ranges = spec->ranges != NULL ? scan_ranges : NULL;
+    spec->advise = spec->advise != NULL ? scan_advise : NULL;
     if (scan->arena == NULL) {
         return errinfo_nomem(info);
     }
