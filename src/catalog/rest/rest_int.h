@@ -75,7 +75,15 @@ struct rest {
     char *origins;
     struct rest_cache *cache;
     struct rest_breakers breakers;
+    struct rest_reporter *reporter;
 };
+
+/* ---- reports (rest_report.c) ---- */
+
+MUST_USE enum err rest_reporter__new(struct rest *rest, struct rest_reporter **ret_reporter,
+                                     struct errinfo *info);
+void rest_reporter__free(
+    struct rest_reporter *reporter); /* waits for its thread, not for requests */
 
 /* ---- one request (rest_call.c) ---- */
 
@@ -105,6 +113,14 @@ enum rest_endpoint {
     REST_RENAME_VIEW = 1 << 22,
     REST_COMMIT_ALL = 1 << 23,
     REST_UPDATE_VIEW = 1 << 24,
+    REST_REPORT = 1 << 25,
+};
+
+/* "rest-metrics-reporting-enabled" */
+enum rest_reports {
+    REST_REPORTS_UNSAID,
+    REST_REPORTS_WANTED,
+    REST_REPORTS_UNWANTED,
 };
 
 /* What the catalog told this person of itself. */
@@ -115,6 +131,7 @@ struct rest_config {
     unsigned endpoints;
     bool takes_keys;             /* Idempotency-Key */
     enum rest_planning planning; /* of tables that say nothing of it */
+    enum rest_reports reports;
     int64_t fetched_us;
 };
 
