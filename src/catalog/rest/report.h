@@ -1,12 +1,13 @@
-/* Metrics reports of the Iceberg REST specification (ReportMetricsRequest): what a statement read of
- * a table, and what it committed to one, told to the catalog as the person whose statement it was.
+/* Metrics reports of the Iceberg REST specification (ReportMetricsRequest): what a statement read
+ * of a table, and what it committed to one, told to the catalog as the person whose statement it
+ * was.
  *
  * Told after the statement has ended, by a thread of the hub: nobody waits for it, and nothing that
  * becomes of it reaches the statement. Only where the catalog lists the endpoint, and says
- * "rest-metrics-reporting-enabled": "true" or says nothing while rest_options.sends_reports is set.
- * Conditions are not told (the filter of a report is always TRUE): their constants are the person's.
+ * "rest-metrics-reporting-enabled": "true" or nothing while rest_options.sends_reports is set.
+ * Conditions are not told (a report's filter is TRUE): their constants are the person's.
  *
- * A report for which there is no room is dropped. After one that failed none is sent for a minute. */
+ * A report for which there is no room is dropped. After one that failed none goes for a minute. */
 #pragma once
 
 #include "catalog/rest/rest.h"

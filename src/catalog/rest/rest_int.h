@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "catalog/rest/rest.h"
+#include "catalog/rest/rest_report_int.h"
 #include "storage/remote.h"
 
 #define REST_NAMES_MAX 1000000
@@ -78,13 +79,6 @@ struct rest {
     struct rest_reporter *reporter;
 };
 
-/* ---- reports (rest_report.c) ---- */
-
-MUST_USE enum err rest_reporter__new(struct rest *rest, struct rest_reporter **ret_reporter,
-                                     struct errinfo *info);
-void rest_reporter__free(
-    struct rest_reporter *reporter); /* waits for its thread, not for requests */
-
 /* ---- one request (rest_call.c) ---- */
 
 enum rest_endpoint {
@@ -114,13 +108,6 @@ enum rest_endpoint {
     REST_COMMIT_ALL = 1 << 23,
     REST_UPDATE_VIEW = 1 << 24,
     REST_REPORT = 1 << 25,
-};
-
-/* "rest-metrics-reporting-enabled" */
-enum rest_reports {
-    REST_REPORTS_UNSAID,
-    REST_REPORTS_WANTED,
-    REST_REPORTS_UNWANTED,
 };
 
 /* What the catalog told this person of itself. */
