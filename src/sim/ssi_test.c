@@ -136,6 +136,28 @@ TEST(ssi, a_structure_is_dangerous_if_its_end_commits_first)
     }
 }
 
+TEST(ssi, reads_that_have_no_room_are_counted_as_forgotten)
+{
+    // Goal: of the memory for reads nothing is written over while it counts as kept. A ring of 1 KiB
+    // holds four reads of keys this long, and room for eight records.
+    char key[221];
+    struct fixture f;
+    setup(&f, 1024);
+    struct kernel_txn *oldest = begin(&f, KERNEL_SERIALIZABLE);
+    get(oldest, "x");
+    for (int i = 0; i < 8; i++) {
+        struct kernel_txn *txn = begin(&f, KERNEL_SERIALIZABLE);
+        memset(key, 'a' + i, sizeof(key) - 1);
+        key[sizeof(key) - 1] = '\0';
+        get(txn, key);
+        put(txn, "y");
+        CHECK(commits(txn));
+        CHECK(stats(&f).reads_forgotten == (uint64_t)(i < 4 ? 0 : i - 3));
+    }
+    kernel_rollback(oldest);
+    teardown(&f);
+}
+
 /* The end of a cycle through what is not there: each scans for the other's key. */
 TEST(ssi, a_key_that_was_not_there_counts_as_read)
 {
