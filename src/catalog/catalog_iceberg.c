@@ -14,9 +14,11 @@ static const struct {
     {"iceberg_hadoop", CATALOG_ICEBERG_HADOOP},
     {"iceberg_static", CATALOG_ICEBERG_STATIC},
     {"iceberg_rest", CATALOG_ICEBERG_REST},
+    {"iceberg_hive", CATALOG_ICEBERG_HIVE},
     {"hadoop", CATALOG_ICEBERG_HADOOP},
     {"static", CATALOG_ICEBERG_STATIC},
     {"rest", CATALOG_ICEBERG_REST},
+    {"hive", CATALOG_ICEBERG_HIVE},
 };
 
 bool catalog_iceberg_kind_parse(struct slice text, enum catalog_iceberg_kind *ret_kind)
@@ -143,6 +145,7 @@ enum err catalog_iceberg_check(const struct catalog_iceberg *catalog, const stru
     case CATALOG_ICEBERG_STATIC:
         return iceberg_static__name(catalog, who, arena, &name, info);
     case CATALOG_ICEBERG_REST:
+    case CATALOG_ICEBERG_HIVE:
         return rest_check(catalog->rest, &catalog->remote, who, info);
     }
     return ERR_OK;
@@ -163,6 +166,7 @@ static enum err list_names(const struct catalog_iceberg *catalog, const struct i
         TRY(iceberg_static__name(catalog, who, list->arena, &only, info));
         return iceberg_catalog__add(list, &only, info);
     case CATALOG_ICEBERG_REST:
+    case CATALOG_ICEBERG_HIVE:
         return iceberg_rest__names(catalog, who, ns, list, info);
     }
     return ERR_OK;
@@ -188,7 +192,7 @@ enum err catalog_iceberg_namespaces(const struct catalog_iceberg *catalog,
     struct iceberg_name_list found = {.arena = arena};
     struct iceberg_name_list levels = {.arena = arena};
     TRY(catalog->kind == CATALOG_ICEBERG_LOCAL ? iceberg_local__namespaces(catalog, &found, info)
-        : catalog->kind == CATALOG_ICEBERG_REST
+        : catalog_iceberg_is_remote(catalog)
             ? iceberg_rest__namespaces(catalog, who, &found, info)
             : list_names(catalog, who, SLICE(""), SLICE(""), &found, info));
     for (size_t i = 0; i < found.count; i++) {
@@ -232,7 +236,7 @@ enum err catalog_iceberg_properties(const struct catalog_iceberg *catalog,
     if (catalog->kind == CATALOG_ICEBERG_LOCAL) {
         return iceberg_local__properties(catalog, ns, arena, ret_properties, ret_count, info);
     }
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__properties(catalog, who, ns, arena, ret_properties, ret_count, info);
     }
     TRY(check_namespace(catalog, who, ns, arena, info));
@@ -345,7 +349,7 @@ static enum err load(const struct catalog_iceberg *catalog, const struct identit
     struct catalog_iceberg_table table = {0};
     struct iceberg_io io;
     struct buf bytes CLEANUP(buf_fini) = {0};
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__load(catalog, who, ns, name, arena, ret_table, info);
     }
     TRY(catalog_iceberg_io_of(catalog, who, NULL, arena, &io, info));

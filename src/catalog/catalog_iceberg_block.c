@@ -379,10 +379,10 @@ static enum err check_whole(struct catalog_iceberg_block *block, struct slice na
     }
     TRY(iceberg_block__effects(block, arena, &effects, &count, info));
     calls = count;
-    if (block->catalog.kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(&block->catalog)) {
         TRY(iceberg_block__calls(block, effects, count, &calls, info));
     }
-    bool may = block->in_steps && block->catalog.kind == CATALOG_ICEBERG_REST;
+    bool may = block->in_steps && catalog_iceberg_is_remote(&block->catalog);
     return calls <= 1 || may ? ERR_OK : not_at_once(block, name, info);
 }
 

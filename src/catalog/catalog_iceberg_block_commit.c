@@ -392,7 +392,7 @@ static enum err commit(struct catalog_iceberg_block *block, struct arena *arena,
         return ERR_OK;
     }
     bool is_remote = block->catalog.kind != CATALOG_ICEBERG_LOCAL;
-    if (block->catalog.kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(&block->catalog)) {
         TRY(iceberg_block__calls(block, effects, count, &calls, info));
     }
     enum err err = is_remote ? iceberg_rest__commit_steps(block, effects, count, ret_notice,

@@ -2,27 +2,15 @@
  *
  * iceberg_local: a new document, then one row of SQLite is turned to it, if it still names the
  * document that was changed. iceberg_hadoop: the document is the next vN itself, which is made only
- * if there is none; the hint follows, and may lag. iceberg_rest: the catalog does it
+ * if there is none; the hint follows, and may lag. iceberg_hive: a new document, to which the
+ * metastore turns the table (catalog_iceberg_hive.c). iceberg_rest: the catalog does it
  * (catalog_iceberg_rest_write.c). */
 #include "catalog/catalog_iceberg_block_int.h"
-#include "catalog/iceberg_commit.h"
+#include "catalog/catalog_iceberg_commit_int.h"
 
 #include "base/hash.h"
 #include "identity/identity.h"
 #include "storage/output.h"
-
-struct commit {
-    const struct catalog_iceberg *catalog;
-    const struct identity *who;
-    const struct catalog_iceberg_change *change;
-    struct arena *arena;
-    struct slice base;     /* location of the document as it is; empty: a new table */
-    struct slice document; /* its text */
-    struct slice location; /* of the new one */
-    struct buf text;
-    struct iceberg_output output;
-    struct errinfo *info;
-};
 
 enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, struct errinfo *info)
 {
@@ -30,6 +18,7 @@ enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, s
     case CATALOG_ICEBERG_LOCAL:
     case CATALOG_ICEBERG_HADOOP:
     case CATALOG_ICEBERG_REST:
+    case CATALOG_ICEBERG_HIVE:
         return ERR_OK;
     case CATALOG_ICEBERG_STATIC:
         break;
@@ -39,11 +28,12 @@ enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, s
                       "are not there",
                       SLICE_ARGS(catalog->name), catalog_iceberg_kind_name(catalog->kind));
     errinfo_hint(info,
-                 "Catalogs of type iceberg_rest, iceberg_local and iceberg_hadoop can be written.");
+                 "Catalogs of type iceberg_rest, iceberg_hive, iceberg_local and iceberg_hadoop "
+                 "can be written.");
     return ERR_UNSUPPORTED;
 }
 
-static enum err conflict(const struct commit *c)
+enum err iceberg_commit__conflict(const struct iceberg_commit *c)
 {
     return errinfo_set(c->info, ERR_BUSY, "40001",
                        "somebody else has changed table \"%.*s\" since it was read",
@@ -52,16 +42,17 @@ static enum err conflict(const struct commit *c)
 
 /* ---- the document ---- */
 
-static enum err read_base(struct commit *c)
+enum err iceberg_commit__read_base(struct iceberg_commit *c)
 {
     struct iceberg_io io;
     struct buf bytes CLEANUP(buf_fini) = {0};
-    TRY(catalog_iceberg_io_of(c->catalog, c->who, NULL, c->arena, &io, c->info));
+    const struct catalog_iceberg_name name = {.ns = c->change->ns, .name = c->change->name};
+    TRY(catalog_iceberg_io_of(c->catalog, c->who, &name, c->arena, &io, c->info));
     TRY(io.read_all(io.context, c->base, 0, 0, &bytes, c->info));
     return iceberg_document_text(buf_slice(&bytes), c->arena, &c->document, c->info);
 }
 
-static enum err apply(struct commit *c)
+enum err iceberg_commit__apply(struct iceberg_commit *c)
 {
     struct iceberg_update update = {.document = c->document,
                                     .location = c->base,
@@ -69,7 +60,7 @@ static enum err apply(struct commit *c)
                                     .updates = c->change->updates,
                                     .now_ms = c->change->now_ms};
     if (c->base.len > 0) {
-        TRY(read_base(c));
+        TRY(iceberg_commit__read_base(c));
         update.document = c->document;
     }
     return iceberg_update_apply(&update, &c->text, c->info);
@@ -96,7 +87,7 @@ static int64_t leading_number(struct slice name)
 }
 
 /* "<metadata folder>/00012-<uuid>.metadata.json", as PyIceberg and Java count. */
-static enum err choose_location(struct commit *c)
+enum err iceberg_commit__choose_location(struct iceberg_commit *c)
 {
     char uuid[UUID_TEXT_BYTES];
     struct iceberg_metadata metadata;
@@ -118,7 +109,7 @@ static enum err choose_location(struct commit *c)
 
 /* ---- iceberg_local ---- */
 
-static enum err find_row(struct commit *c, struct iceberg_db *db)
+static enum err find_row(struct iceberg_commit *c, struct iceberg_db *db)
 {
     sqlite3_stmt *stmt CLEANUP(iceberg_db__finalize) = NULL;
     struct slice texts[] = {db->catalog_name, c->change->ns, c->change->name};
@@ -138,7 +129,7 @@ static enum err find_row(struct commit *c, struct iceberg_db *db)
                                                                            : errinfo_nomem(c->info);
 }
 
-static enum err find_base_local(struct commit *c)
+static enum err find_base_local(struct iceberg_commit *c)
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(iceberg_db__open(c->catalog, false, &db, c->info));
@@ -155,7 +146,7 @@ static enum err find_base_local(struct commit *c)
                              SLICE_ARGS(c->change->name));
 }
 
-static enum err turn_row(struct commit *c, struct iceberg_db *db)
+static enum err turn_row(struct iceberg_commit *c, struct iceberg_db *db)
 {
     struct slice texts[] = {db->catalog_name, c->change->ns, c->change->name, c->location, c->base};
     struct catalog_iceberg_name row = {
@@ -168,15 +159,15 @@ static enum err turn_row(struct commit *c, struct iceberg_db *db)
                         "previous_metadata_location = ?5 WHERE catalog_name = ?1 AND "
                         "table_namespace = ?2 AND table_name = ?3 AND metadata_location = ?5",
                         texts, ARRAY_COUNT(texts), c->info));
-    return sqlite3_changes(db->db) == 1 ? ERR_OK : conflict(c);
+    return sqlite3_changes(db->db) == 1 ? ERR_OK : iceberg_commit__conflict(c);
 }
 
-static enum err commit_local(struct commit *c, bool *ret_is_unknown)
+static enum err commit_local(struct iceberg_commit *c, bool *ret_is_unknown)
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(find_base_local(c));
-    TRY(apply(c));
-    TRY(choose_location(c));
+    TRY(iceberg_commit__apply(c));
+    TRY(iceberg_commit__choose_location(c));
     enum err err = c->output.create(c->output.context, c->location, buf_slice(&c->text), c->info);
     if (err == ERR_OK) {
         err = iceberg_db__open(c->catalog, true, &db, c->info);
@@ -197,19 +188,19 @@ static enum err commit_local(struct commit *c, bool *ret_is_unknown)
 /* ---- a transaction of iceberg_local ---- */
 
 /* What an effect needs to have before the file is locked: the document as it is, and its next. */
-static enum err prepare(struct commit *c, const struct iceberg_effect *effect)
+static enum err prepare(struct iceberg_commit *c, const struct iceberg_effect *effect)
 {
     struct iceberg_metadata metadata;
     struct iceberg_view view;
     if (effect->born == 0) {
         TRY(find_base_local(c));
-        TRY(read_base(c));
+        TRY(iceberg_commit__read_base(c));
     }
     if (effect->born == 0 && effect->uuid.len > 0) {
         TRY(effect->is_view ? iceberg_view_parse(c->document, c->arena, &view, c->info)
                             : iceberg_metadata_parse(c->document, c->arena, &metadata, c->info));
         if (!slice_equal(effect->is_view ? view.uuid : metadata.uuid, effect->uuid)) {
-            return conflict(c);
+            return iceberg_commit__conflict(c);
         }
     }
     if (effect->is_dropped || !effect->is_changed) {
@@ -227,8 +218,8 @@ static enum err prepare(struct commit *c, const struct iceberg_effect *effect)
         c->location = slice_of(path == NULL ? "" : path);
         TRY(path == NULL || buf_failed(&c->text) ? errinfo_nomem(c->info) : ERR_OK);
     } else {
-        TRY(apply(c));
-        TRY(choose_location(c));
+        TRY(iceberg_commit__apply(c));
+        TRY(iceberg_commit__choose_location(c));
     }
     struct slice location = c->location;
     c->location = (struct slice){0};
@@ -238,12 +229,12 @@ static enum err prepare(struct commit *c, const struct iceberg_effect *effect)
 }
 
 /* `sql` about the row of ?3 as it was found: ?4 its document, ?5 a text. */
-static enum err change_row(struct commit *c, struct iceberg_db *db, const char *sql,
+static enum err change_row(struct iceberg_commit *c, struct iceberg_db *db, const char *sql,
                            struct slice name, struct slice text)
 {
     struct slice texts[] = {db->catalog_name, c->change->ns, name, c->base, text};
     TRY(iceberg_db__run(c->catalog, db, sql, texts, ARRAY_COUNT(texts), c->info));
-    return sqlite3_changes(db->db) == 1 ? ERR_OK : conflict(c);
+    return sqlite3_changes(db->db) == 1 ? ERR_OK : iceberg_commit__conflict(c);
 }
 
 #define OF_ROW                                                                                     \
@@ -251,7 +242,7 @@ static enum err change_row(struct commit *c, struct iceberg_db *db, const char *
     "metadata_location = ?4"
 
 /* Old names first: what is dropped goes, what moves stands aside. */
-static enum err leave_name(struct commit *c, struct iceberg_db *db,
+static enum err leave_name(struct iceberg_commit *c, struct iceberg_db *db,
                            const struct iceberg_effect *effect, struct slice aside)
 {
     if (effect->born > 0) {
@@ -265,7 +256,7 @@ static enum err leave_name(struct commit *c, struct iceberg_db *db,
                       slice_equal(effect->final, effect->name) ? effect->name : aside);
 }
 
-static enum err take_name(struct commit *c, struct iceberg_db *db,
+static enum err take_name(struct iceberg_commit *c, struct iceberg_db *db,
                           const struct iceberg_effect *effect, struct slice aside)
 {
     struct catalog_iceberg_name row = {.ns = effect->ns,
@@ -285,7 +276,7 @@ static enum err take_name(struct commit *c, struct iceberg_db *db,
                             "SELECT 1 FROM iceberg_tables WHERE catalog_name = ?1 AND "
                             "table_namespace = ?2 AND table_name = ?3",
                             texts, ARRAY_COUNT(texts), &exists, c->info));
-        TRY(exists ? conflict(c) : ERR_OK);
+        TRY(exists ? iceberg_commit__conflict(c) : ERR_OK);
         TRY(change_row(c, db, "UPDATE iceberg_tables SET table_name = ?5" OF_ROW, aside,
                        effect->final));
     }
@@ -296,7 +287,7 @@ static enum err take_name(struct commit *c, struct iceberg_db *db,
                                             effect->final, c->location);
 }
 
-static enum err turn_rows(struct commit *commits, struct iceberg_db *db,
+static enum err turn_rows(struct iceberg_commit *commits, struct iceberg_db *db,
                           const struct iceberg_effect *effects, size_t count)
 {
     for (int phase = 0; phase < 2; phase++) {
@@ -313,7 +304,7 @@ static enum err turn_rows(struct commit *commits, struct iceberg_db *db,
     return ERR_OK;
 }
 
-static enum err commit_rows(struct commit *commits, const struct iceberg_effect *effects,
+static enum err commit_rows(struct iceberg_commit *commits, const struct iceberg_effect *effects,
                             size_t count, bool *ret_is_unknown)
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
@@ -332,7 +323,8 @@ enum err iceberg_local__commit_all(const struct catalog_iceberg *catalog,
                                    size_t count, bool *ret_is_unknown, struct errinfo *info)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "lake rows", 0);
-    struct commit *commits = arena == NULL ? NULL : arena_calloc(arena, count, sizeof(*commits));
+    struct iceberg_commit *commits =
+        arena == NULL ? NULL : arena_calloc(arena, count, sizeof(*commits));
     struct catalog_iceberg_change *changes =
         arena == NULL ? NULL : arena_calloc(arena, count, sizeof(*changes));
     struct iceberg_output output;
@@ -348,12 +340,12 @@ enum err iceberg_local__commit_all(const struct catalog_iceberg *catalog,
                                                      .updates = effects[i].updates,
                                                      .creates = effects[i].born > 0,
                                                      .now_ms = effects[i].now_ms};
-        commits[i] = (struct commit){.catalog = catalog,
-                                     .who = who,
-                                     .change = &changes[i],
-                                     .arena = arena,
-                                     .output = output,
-                                     .info = info};
+        commits[i] = (struct iceberg_commit){.catalog = catalog,
+                                             .who = who,
+                                             .change = &changes[i],
+                                             .arena = arena,
+                                             .output = output,
+                                             .info = info};
     }
     enum err err = commit_rows(commits, effects, count, &is_unknown);
     for (size_t i = 0; i < count; i++) {
@@ -371,7 +363,7 @@ enum err iceberg_local__commit_all(const struct catalog_iceberg *catalog,
 /* ---- iceberg_hadoop ---- */
 
 /* The next version of "v12.metadata.json"; 1 for a new table. */
-static enum err next_version(struct commit *c, int64_t *ret_version)
+static enum err next_version(struct iceberg_commit *c, int64_t *ret_version)
 {
     struct slice name = last_of(c->base);
     *ret_version = 1;
@@ -393,7 +385,7 @@ static enum err next_version(struct commit *c, int64_t *ret_version)
     return ERR_OK;
 }
 
-static enum err write_hint(struct commit *c, struct slice folder, int64_t version,
+static enum err write_hint(struct iceberg_commit *c, struct slice folder, int64_t version,
                            struct errinfo *info)
 {
     struct storage_output *output CLEANUP(storage_output_cleanup) = NULL;
@@ -411,7 +403,7 @@ static enum err write_hint(struct commit *c, struct slice folder, int64_t versio
     return storage_output_finish(output, true, info);
 }
 
-static enum err find_base_hadoop(struct commit *c, struct slice folder)
+static enum err find_base_hadoop(struct iceberg_commit *c, struct slice folder)
 {
     enum err err = iceberg_hadoop__current(c->who, folder, c->arena, &c->base, c->info);
     if (err == ERR_NOT_FOUND && c->change->creates) {
@@ -425,14 +417,14 @@ static enum err find_base_hadoop(struct commit *c, struct slice folder)
     return err;
 }
 
-static enum err commit_hadoop(struct commit *c, bool *ret_is_unknown)
+static enum err commit_hadoop(struct iceberg_commit *c, bool *ret_is_unknown)
 {
     struct slice folder;
     int64_t version = 0;
     TRY(iceberg_hadoop__folder(c->catalog, c->change->ns, c->change->name, c->arena, &folder,
                                c->info));
     TRY(find_base_hadoop(c, folder));
-    TRY(apply(c));
+    TRY(iceberg_commit__apply(c));
     TRY(next_version(c, &version));
     char *path = arena_printf(c->arena, "%.*s/metadata/v%lld.metadata.json", (int)folder.len,
                               folder.ptr, (long long)version);
@@ -442,7 +434,7 @@ static enum err commit_hadoop(struct commit *c, bool *ret_is_unknown)
     c->location = slice_of(path);
     enum err err = c->output.create(c->output.context, c->location, buf_slice(&c->text), c->info);
     if (err == ERR_EXISTS) {
-        return conflict(c);
+        return iceberg_commit__conflict(c);
     }
     *ret_is_unknown = *ret_is_unknown || err == ERR_IO;
     TRY(err);
@@ -472,7 +464,7 @@ static bool has_in_log(const struct iceberg_metadata *metadata, struct slice fil
 
 /* After the commit: whoever still reads by such a document has opened it. What cannot be removed
  * is an orphan. */
-static void remove_forgotten(struct commit *c)
+static void remove_forgotten(struct iceberg_commit *c)
 {
     struct iceberg_metadata now;
     struct iceberg_metadata before;
@@ -503,7 +495,7 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
                                 struct slice *ret_metadata_location, bool *ret_is_unknown,
                                 struct errinfo *info)
 {
-    struct commit c = {
+    struct iceberg_commit c = {
         .catalog = catalog, .who = who, .change = change, .arena = arena, .info = info};
     TRY(catalog_iceberg_check_writable(catalog, info));
     TRY(iceberg_catalog__check_name(change->name, false, info));
@@ -516,7 +508,9 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
     }
     TRY(catalog_iceberg_output(catalog, who, arena, &c.output, info));
     enum err err = catalog->kind == CATALOG_ICEBERG_LOCAL ? commit_local(&c, ret_is_unknown)
-                                                          : commit_hadoop(&c, ret_is_unknown);
+                   : catalog->kind == CATALOG_ICEBERG_HIVE
+                       ? iceberg_hive__commit(&c, ret_is_unknown)
+                       : commit_hadoop(&c, ret_is_unknown);
     if (err == ERR_OK) {
         remove_forgotten(&c);
         *ret_metadata_location = c.location;
@@ -531,10 +525,10 @@ enum err iceberg_catalog__document(const struct catalog_iceberg *catalog,
                                    struct slice *ret_document, struct errinfo *info)
 {
     const struct catalog_iceberg_change none = {.ns = ns, .name = name};
-    struct commit c = {
+    struct iceberg_commit c = {
         .catalog = catalog, .who = who, .change = &none, .arena = arena, .info = info};
     struct slice folder;
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__document(catalog, who, ns, name, arena, ret_location, ret_document,
                                       info);
     }
@@ -544,7 +538,7 @@ enum err iceberg_catalog__document(const struct catalog_iceberg *catalog,
         TRY(iceberg_hadoop__folder(catalog, ns, name, arena, &folder, info));
         TRY(find_base_hadoop(&c, folder));
     }
-    TRY(read_base(&c));
+    TRY(iceberg_commit__read_base(&c));
     *ret_location = c.base;
     *ret_document = c.document;
     return ERR_OK;
@@ -583,6 +577,11 @@ static enum err local_location(const struct catalog_iceberg *catalog, const stru
             return path == NULL ? errinfo_nomem(info) : ERR_OK;
         }
     }
+    if (catalog->kind == CATALOG_ICEBERG_HIVE) { /* a database always has one */
+        return errinfo_set(info, ERR_CORRUPT, "08P01",
+                           "namespace \"%.*s\" of catalog \"%.*s\" lies nowhere", SLICE_ARGS(ns),
+                           SLICE_ARGS(catalog->name));
+    }
     TRY(find_warehouse(catalog, arena, &folder, info));
     struct catalog_iceberg below = *catalog;
     below.location = folder;
@@ -600,7 +599,7 @@ enum err catalog_iceberg_new_location(const struct catalog_iceberg *catalog,
         *ret_location = (struct slice){0};
         return ERR_OK;
     }
-    return catalog->kind == CATALOG_ICEBERG_LOCAL
+    return catalog->kind != CATALOG_ICEBERG_HADOOP
                ? local_location(catalog, who, ns, name, arena, ret_location, info)
                : iceberg_hadoop__folder(catalog, ns, name, arena, ret_location, info);
 }

@@ -129,6 +129,24 @@ MUST_USE enum err iceberg_rest__commit(const struct catalog_iceberg *catalog,
                                        struct arena *arena, struct slice *ret_metadata_location,
                                        bool *ret_is_unknown, struct errinfo *info);
 
+/* The document at a place, as the files of that table are read. */
+MUST_USE enum err iceberg_catalog__read(const struct catalog_iceberg *catalog,
+                                        const struct identity *who, struct slice ns,
+                                        struct slice name, struct slice location,
+                                        struct arena *arena, struct slice *ret_document,
+                                        struct errinfo *info);
+/* What was lent, for the statement's own copy of a catalog. */
+struct rest_lent;
+void iceberg_rest__take(struct catalog_iceberg *catalog, const struct rest_lent *lent);
+/* Lends what the files of a new table are written with, where its updates say that it is to lie. */
+MUST_USE enum err iceberg_hive__stage(struct catalog_iceberg *catalog, const struct identity *who,
+                                      struct slice ns, struct slice name, struct slice updates,
+                                      struct errinfo *info);
+MUST_USE enum err iceberg_hive__register(const struct catalog_iceberg *catalog,
+                                         const struct identity *who, struct slice ns,
+                                         struct slice name, struct slice location,
+                                         struct errinfo *info);
+
 /* As those of iceberg.h; the catalog says who may. */
 MUST_USE enum err iceberg_rest__create_namespace(const struct catalog_iceberg *catalog,
                                                  const struct identity *who, struct slice ns,

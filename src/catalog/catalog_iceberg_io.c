@@ -30,7 +30,7 @@ enum err catalog_iceberg_path(struct slice location, struct slice *ret_path, str
 
 enum err catalog_iceberg_check_local(const struct catalog_iceberg *catalog, struct errinfo *info)
 {
-    if (catalog == NULL || catalog->kind != CATALOG_ICEBERG_REST || catalog->folder_count > 0) {
+    if (catalog == NULL || !catalog_iceberg_is_remote(catalog) || catalog->folder_count > 0) {
         return ERR_OK;
     }
     (void)errinfo_set(info, ERR_DENIED, NULL, "catalog \"%.*s\" names a file of this machine",

@@ -5,6 +5,7 @@
 #include "catalog/catalog_iceberg_int.h"
 #include "catalog/rest/plan.h"
 #include "catalog/rest/report.h"
+#include "iceberg/write.h"
 
 bool iceberg_rest__split(struct slice ns, struct slice *levels, struct rest_namespace *ret_ns)
 {
@@ -160,7 +161,7 @@ enum err catalog_iceberg_open_remote(const struct catalog_iceberg *catalog,
 {
     struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace ns;
-    if (catalog->kind != CATALOG_ICEBERG_REST) {
+    if (!catalog_iceberg_is_remote(catalog)) {
         (void)errinfo_set(
             info, ERR_UNSUPPORTED, NULL,
             "catalog \"%.*s\" names files elsewhere and vends no credentials for them",
@@ -181,7 +182,7 @@ enum err catalog_iceberg_planner(const struct catalog_iceberg *catalog, const st
 {
     struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace ns;
-    ASSERT(catalog->kind == CATALOG_ICEBERG_REST);
+    ASSERT(catalog_iceberg_is_remote(catalog));
     if (!iceberg_rest__split(table->ns, levels, &ns)) {
         return iceberg_catalog__no_namespace(catalog, table->ns, info);
     }
@@ -196,7 +197,7 @@ void catalog_iceberg_load_ahead(const struct catalog_iceberg *catalog, const str
 {
     struct slice levels[ICEBERG_LEVELS_MAX];
     struct rest_namespace asked;
-    if (catalog->kind == CATALOG_ICEBERG_REST && catalog->remote.ahead != NULL &&
+    if (catalog_iceberg_is_remote(catalog) && catalog->remote.ahead != NULL &&
         iceberg_rest__split(ns, levels, &asked) &&
         iceberg_catalog__check_name(name, false, NULL) == ERR_OK) {
         rest_ahead_load(catalog->remote.ahead, &catalog->remote, who, &asked, name,
@@ -229,6 +230,24 @@ static enum err name_location(const struct rest_loaded *loaded, struct arena *ar
     return ERR_OK;
 }
 
+enum err iceberg_catalog__read(const struct catalog_iceberg *catalog, const struct identity *who,
+                               struct slice ns, struct slice name, struct slice location,
+                               struct arena *arena, struct slice *ret_document,
+                               struct errinfo *info)
+{
+    const struct catalog_iceberg_name table = {.ns = ns, .name = name};
+    struct iceberg_io io;
+    struct buf bytes CLEANUP(buf_fini) = {0};
+    TRY(catalog_iceberg_io_of(catalog, who, &table, arena, &io, info));
+    enum err err = io.read_all(io.context, location, 0, 0, &bytes, info);
+    if (err == ERR_NOT_FOUND) {
+        return errinfo_set(info, ERR_INVALID, "58P01",
+                           "the metadata file of table \"%.*s\" is gone", SLICE_ARGS(name));
+    }
+    TRY(err);
+    return iceberg_document_text(buf_slice(&bytes), arena, ret_document, info);
+}
+
 static enum err load_exact(const struct catalog_iceberg *catalog, const struct identity *who,
                            struct slice ns, struct slice name, struct arena *arena,
                            struct catalog_iceberg_table *ret_table, struct errinfo *info)
@@ -250,6 +269,10 @@ static enum err load_exact(const struct catalog_iceberg *catalog, const struct i
         return errinfo_nomem(info);
     }
     TRY(name_location(&loaded, arena, &table.name.metadata_location, info));
+    if (catalog->kind == CATALOG_ICEBERG_HIVE) {
+        TRY(iceberg_catalog__read(catalog, who, ns, name, loaded.metadata_location, arena,
+                                  &loaded.metadata, info));
+    }
     TRY(loaded.is_view ? iceberg_view_parse(loaded.metadata, arena, &table.view, info)
                        : iceberg_metadata_parse(loaded.metadata, arena, &table.metadata, info));
     *ret_table = table;

@@ -17,7 +17,7 @@ static enum err split(const struct catalog_iceberg *catalog, struct slice ns, st
 
 /* ---- what is lent ---- */
 
-static void take(struct catalog_iceberg *catalog, const struct rest_lent *lent)
+void iceberg_rest__take(struct catalog_iceberg *catalog, const struct rest_lent *lent)
 {
     catalog_iceberg_return(catalog);
     catalog->lent = lent->grant;
@@ -31,17 +31,17 @@ enum err catalog_iceberg_borrow(struct catalog_iceberg *catalog, const struct id
     struct rest_namespace asked;
     struct rest_lent lent = {0};
     TRY(iceberg_block__admit(catalog, ns, name, info));
-    if (catalog->kind != CATALOG_ICEBERG_REST) {
+    if (!catalog_iceberg_is_remote(catalog)) {
         return ERR_OK;
     }
     struct rest_lent made = {0};
     if (iceberg_block__lent(catalog, ns, name, &made.grant, &made.who)) {
-        take(catalog, &made);
+        iceberg_rest__take(catalog, &made);
         return ERR_OK;
     }
     TRY(split(catalog, ns, levels, &asked, info));
     TRY(rest_borrow(catalog->rest, &catalog->remote, who, &asked, name, &lent, info));
-    take(catalog, &lent);
+    iceberg_rest__take(catalog, &lent);
     return ERR_OK;
 }
 
@@ -211,7 +211,7 @@ static enum err stage(struct catalog_iceberg *catalog, const struct identity *wh
     struct json *metadata;
     TRY(rest_create_table(catalog->rest, &catalog->remote, who, ns, name, request, arena, &loaded,
                           &lent, info));
-    take(catalog, &lent);
+    iceberg_rest__take(catalog, &lent);
     TRY(json_parse(arena, loaded.metadata, NULL, &metadata, info));
     return print_updates(catalog, metadata, out, info);
 }
@@ -227,7 +227,9 @@ enum err catalog_iceberg_stage(struct catalog_iceberg *catalog, const struct ide
     struct json *root;
     if (catalog->kind != CATALOG_ICEBERG_REST) {
         *ret_updates = updates;
-        return ERR_OK;
+        return catalog->kind == CATALOG_ICEBERG_HIVE
+                   ? iceberg_hive__stage(catalog, who, ns, name, updates, info)
+                   : ERR_OK;
     }
     TRY(split(catalog, ns, levels, &asked, info));
     TRY(json_parse(arena, updates, NULL, &root, info));
@@ -277,6 +279,10 @@ enum err iceberg_rest__document(const struct catalog_iceberg *catalog, const str
     struct rest_loaded loaded;
     TRY(split(catalog, ns, levels, &asked, info));
     TRY(rest_load(catalog->rest, &catalog->remote, who, &asked, name, false, arena, &loaded, info));
+    if (catalog->kind == CATALOG_ICEBERG_HIVE) {
+        TRY(iceberg_catalog__read(catalog, who, ns, name, loaded.metadata_location, arena,
+                                  &loaded.metadata, info));
+    }
     *ret_location = loaded.metadata_location;
     *ret_document = loaded.metadata;
     return ERR_OK;
@@ -396,6 +402,9 @@ enum err iceberg_rest__register(const struct catalog_iceberg *catalog, const str
                            SLICE_ARGS(catalog->name));
     }
     TRY(iceberg_catalog__check_name(name, false, info));
+    if (catalog->kind == CATALOG_ICEBERG_HIVE) {
+        return iceberg_hive__register(catalog, who, ns, name, metadata_location, info);
+    }
     TRY(split(catalog, ns, levels, &asked, info));
     return rest_register_table(catalog->rest, &catalog->remote, who, &asked, name,
                                metadata_location, info);

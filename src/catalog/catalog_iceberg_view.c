@@ -128,7 +128,7 @@ static enum err document_of(const struct catalog_iceberg *catalog, const struct 
     if (iceberg_block__document(catalog, change->ns, change->name, ret_document)) {
         return ERR_OK;
     }
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         TRY(iceberg_view_write_of(change->before, SLICE("moat"), arena, &now, info));
         iceberg_view_print(&now, &bytes);
         return !buf_failed(&bytes) && arena_slice(arena, buf_slice(&bytes), ret_document)
@@ -197,6 +197,6 @@ enum err catalog_iceberg_put_view(const struct catalog_iceberg *catalog, const s
     if (catalog->block != NULL) {
         return put_in_block(catalog, who, change, arena, info);
     }
-    return catalog->kind == CATALOG_ICEBERG_REST ? put_rest(catalog, who, change, info)
-                                                 : put_local(catalog, who, change, arena, info);
+    return catalog_iceberg_is_remote(catalog) ? put_rest(catalog, who, change, info)
+                                              : put_local(catalog, who, change, arena, info);
 }

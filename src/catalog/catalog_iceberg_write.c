@@ -15,7 +15,7 @@
 enum err iceberg_catalog__may_write(const struct catalog_iceberg *catalog,
                                     const struct identity *who, struct errinfo *info)
 {
-    if (catalog->kind != CATALOG_ICEBERG_LOCAL && catalog->kind != CATALOG_ICEBERG_REST) {
+    if (catalog->kind != CATALOG_ICEBERG_LOCAL && !catalog_iceberg_is_remote(catalog)) {
         (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "catalog \"%.*s\" is read-only",
                           SLICE_ARGS(catalog->name));
         errinfo_detail(info, "Catalogs of type %s are only read.",
@@ -157,7 +157,7 @@ enum err catalog_iceberg_create_namespace(const struct catalog_iceberg *catalog,
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(iceberg_catalog__may_write(catalog, who, info));
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__create_namespace(catalog, who, ns, properties, property_count, info);
     }
     TRY(iceberg_catalog__check_name(ns, true, info));
@@ -202,7 +202,7 @@ enum err catalog_iceberg_drop_namespace(const struct catalog_iceberg *catalog,
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(iceberg_catalog__may_write(catalog, who, info));
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__drop_namespace(catalog, who, ns, info);
     }
     TRY(iceberg_db__open(catalog, true, &db, info));
@@ -238,7 +238,7 @@ enum err catalog_iceberg_set_properties(const struct catalog_iceberg *catalog,
 {
     struct iceberg_db db CLEANUP(iceberg_db__close) = {0};
     TRY(iceberg_catalog__may_write(catalog, who, info));
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__set_properties(catalog, who, ns, properties, property_count, info);
     }
     TRY(check_properties(properties, property_count, info));
@@ -319,7 +319,7 @@ enum err catalog_iceberg_register(const struct catalog_iceberg *catalog, const s
     struct catalog_iceberg_name row = {
         .ns = ns, .name = name, .is_view = is_view, .metadata_location = metadata_location};
     TRY(iceberg_catalog__may_write(catalog, who, info));
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__register(catalog, who, ns, name, is_view, metadata_location, info);
     }
     TRY(iceberg_catalog__check_name(name, false, info));
@@ -332,7 +332,7 @@ enum err catalog_iceberg_purge(const struct catalog_iceberg *catalog, const stru
                                struct slice ns, struct slice name, struct errinfo *info)
 {
     TRY(iceberg_catalog__may_write(catalog, who, info));
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__drop(catalog, who, ns, name, false, true, info);
     }
     (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
@@ -385,7 +385,7 @@ enum err catalog_iceberg_unregister(const struct catalog_iceberg *catalog,
     if (catalog->block != NULL) {
         return iceberg_block__name(catalog, who, ns, name, is_view, NULL, info);
     }
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__drop(catalog, who, ns, name, is_view, false, info);
     }
     TRY(iceberg_db__open(catalog, true, &db, info));
@@ -417,7 +417,7 @@ enum err catalog_iceberg_rename(const struct catalog_iceberg *catalog, const str
         TRY(iceberg_catalog__check_name(new_name, false, info));
         return iceberg_block__name(catalog, who, ns, name, is_view, &new_name, info);
     }
-    if (catalog->kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(catalog)) {
         return iceberg_rest__rename(catalog, who, ns, name, is_view, new_name, info);
     }
     TRY(iceberg_catalog__check_name(new_name, false, info));

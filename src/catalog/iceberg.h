@@ -5,6 +5,7 @@
  *   iceberg_hadoop  a warehouse folder: version-hint.text, metadata/vN.metadata.json; read only
  *   iceberg_static  one metadata file, or one table's folder; read only
  *   iceberg_rest    a catalog that is asked over HTTP, as the person
+ *   iceberg_hive    a Hive metastore, likewise; this program writes the tables' metadata
  *
  * Nothing is cached: each call looks again, as the identity it is given. Visibility is decided by
  * policy, not here. Namespaces are dotted texts ("a.b"), as the SQLite layout keeps them; a level
@@ -26,6 +27,7 @@ enum catalog_iceberg_kind {
     CATALOG_ICEBERG_HADOOP,
     CATALOG_ICEBERG_STATIC,
     CATALOG_ICEBERG_REST,
+    CATALOG_ICEBERG_HIVE,
 };
 
 /* An attached catalog: plain data, kept by whoever attached it. */
@@ -41,7 +43,7 @@ struct catalog_iceberg {
      * they: a manifest that names /etc/passwd must not be a way to it. None: wherever it is. */
     const struct slice *folders;
     size_t folder_count;
-    struct rest *rest;          /* REST only, as what follows */
+    struct rest *rest;          /* catalogs elsewhere only, as what follows */
     struct rest_catalog remote; /* its name and uri are `name` and `location` */
     bool wants_history;         /* with snapshots that no branch or tag names */
     /* What was lent for new objects of the one table that a statement writes, in the statement's
@@ -52,8 +54,14 @@ struct catalog_iceberg {
     struct catalog_iceberg_block *block;
 };
 
+/* Elsewhere: asked over the network, as the person. */
+static inline bool catalog_iceberg_is_remote(const struct catalog_iceberg *catalog)
+{
+    return catalog->kind == CATALOG_ICEBERG_REST || catalog->kind == CATALOG_ICEBERG_HIVE;
+}
+
 /* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static",
- * "iceberg_rest" or "rest". */
+ * "iceberg_rest" or "rest", "iceberg_hive" or "hive". */
 bool catalog_iceberg_kind_parse(struct slice text, enum catalog_iceberg_kind *ret_kind);
 const char *catalog_iceberg_kind_name(enum catalog_iceberg_kind kind);
 

@@ -121,7 +121,7 @@ static void check_catalog(struct session *session, const struct system_catalog *
             SLICE_ARGS(kept->name), info.message);
         return;
     }
-    if (attached.catalog.kind != CATALOG_ICEBERG_REST) {
+    if (!catalog_iceberg_is_remote(&attached.catalog)) {
         return; /* files of this machine, which the grants of this warehouse guard */
     }
     if (attached.catalog.remote.auth == REST_AUTH_CLIENT) {

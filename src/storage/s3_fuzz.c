@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "storage/s3_int.h"
 #include "storage/storage_int.h"
+#include "storage/sts.h"
 
 static bool see(void *context, struct slice path, struct slice text)
 {
@@ -55,6 +56,20 @@ static void read_endpoint(struct slice text)
     ASSERT(slice_ends_with(buf_slice(&address.base), buf_slice(&address.host)));
 }
 
+static void read_credentials(struct slice text)
+{
+    struct storage_sts_answer answer;
+    struct buf policy CLEANUP(buf_fini) = {0};
+    if (storage_sts_parse(text, &answer, NULL) == ERR_OK) {
+        ASSERT(strpbrk(answer.secret_key.ptr, "<>&\"'\\ \n") == NULL);
+        ASSERT(strlen(answer.session_token.ptr) == answer.session_token.len);
+        storage_sts_fini(&answer);
+    }
+    if (storage_sts_policy(text, &policy, NULL) == ERR_OK) {
+        ASSERT(memchr(text.ptr, '*', text.len) == NULL && memchr(text.ptr, '"', text.len) == NULL);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0) {
@@ -62,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct slice text = {(const char *)data + 1, size - 1};
     struct buf decoded CLEANUP(buf_fini) = {0};
-    switch (data[0] % 4) {
+    switch (data[0] % 8) {
     case 0:
         read_document(text);
         break;
@@ -76,6 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (s3__decode(text, &decoded)) {
             ASSERT(decoded.len <= text.len);
         }
+        break;
+    default:
+        read_credentials(text);
         break;
     }
     return 0;

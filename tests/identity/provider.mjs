@@ -48,6 +48,7 @@ function makeProvider(issuer) {
             preferred_username: token.accountId ?? token.clientId,
             realm_access: { roles: roles[token.accountId] ?? [] },
             org: { region: 'EU' },
+            policy: token.accountId === 'bob' ? 'readonly' : 'readwrite', // what MinIO then lets them do
         }),
         rotateRefreshToken: true,
         ttl: { RefreshToken: 600, Grant: 600, ClientCredentials: lifeS },

@@ -179,7 +179,7 @@ class Nessie:
         return told
 
 
-def minio_of(folder, stack, program, keeper):
+def minio_of(folder, stack, program, keeper, **settings):
     """MinIO with one bucket; its audit log, as it comes."""
     class Log(BaseHTTPRequestHandler):
         lines = []
@@ -198,7 +198,7 @@ def minio_of(folder, stack, program, keeper):
     stack.callback(log.shutdown)
     port = identity.free_port()
     environment = {**os.environ, "MINIO_ROOT_USER": keeper[0], "MINIO_ROOT_PASSWORD": keeper[1], "MINIO_BROWSER": "off", "MINIO_UPDATE": "off",
-                   "MINIO_AUDIT_WEBHOOK_ENABLE_SUITE": "on", "MINIO_AUDIT_WEBHOOK_ENDPOINT_SUITE": f"http://127.0.0.1:{log.server_port}/"}
+                   **settings, "MINIO_AUDIT_WEBHOOK_ENABLE_SUITE": "on", "MINIO_AUDIT_WEBHOOK_ENDPOINT_SUITE": f"http://127.0.0.1:{log.server_port}/"}
     (folder / "minio/lake").mkdir(parents=True)
     out = stack.enter_context(open(folder / "minio.log", "wb"))
     minio = subprocess.Popen([program, "server", "--quiet", "--address", f"127.0.0.1:{port}", folder / "minio"], env=environment,

@@ -34,10 +34,11 @@ class Way:
     rewrite   pairs of bytes, the one of which stands in bodies for the other
     other     what gives the answer of something else: of the handler, (status, headers, data)
     elsewhere where redirections point
+    change    of the headers of a request, before it is passed on
     """
 
     def __init__(self, target, seed=0, tls=None):
-        self.delay_s, self.life_s, self.rewrite, self.other, self.elsewhere = 0, 0, [], None, None
+        self.delay_s, self.life_s, self.rewrite, self.other, self.elsewhere, self.change = 0, 0, [], None, None, None
         self.expired, self.sessions = 0, set()
         self.random, self.lock, self.over = random.Random(seed), threading.Lock(), threading.Event()
         self.strike(None)
@@ -117,6 +118,8 @@ class Way:
         if client.command == "GET" and self.delay_s:
             time.sleep(self.delay_s)
         inner = http.client.HTTPConnection(self.target, timeout=120)
+        if self.change:
+            self.change(client.headers)
         try:
             inner.putrequest(client.command, client.path, skip_host=True, skip_accept_encoding=True)
             for name, value in client.headers.items():

@@ -1,6 +1,7 @@
 #include "catalog/rest/rest.h"
 
 #include "base/mem.h"
+#include "catalog/rest/hive/hive_int.h"
 #include "catalog/rest/rest_int.h"
 #include "fetch/fetch.h"
 
@@ -111,5 +112,6 @@ enum err rest_check(struct rest *rest, const struct rest_catalog *catalog,
                     const struct identity *who, struct errinfo *info)
 {
     struct rest_call call CLEANUP(rest_call__close) = {0};
-    return rest_call__open(rest, catalog, who, &call, info);
+    TRY(rest_call__open(rest, catalog, who, &call, info));
+    return catalog->protocol == REST_PROTOCOL_HIVE ? hive__check(&call) : ERR_OK;
 }

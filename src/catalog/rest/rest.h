@@ -61,10 +61,17 @@ enum rest_planning {
     REST_PLANNING_UNKNOWN, /* another word */
 };
 
+/* What is spoken to a catalog. */
+enum rest_protocol {
+    REST_PROTOCOL_ICEBERG, /* the REST specification */
+    REST_PROTOCOL_HIVE,    /* a Hive metastore's calls: hive.h */
+};
+
 /* As ATTACH says it; plain data, kept by the caller. */
 struct rest_catalog {
+    enum rest_protocol protocol;
     struct slice name; /* in SQL, for messages */
-    struct slice uri;  /* what "/v1/config" is appended to */
+    struct slice uri;  /* what "/v1/config" is appended to; of a metastore: where calls go */
     struct slice warehouse;
     enum rest_auth auth;
     struct slice token_uri; /* exchange, client: where tokens are asked for; empty: of the identity
@@ -73,9 +80,14 @@ struct rest_catalog {
     struct slice scope;
     struct slice client_id;
     struct slice client_secret_file; /* absolute */
-    enum rest_planning planning;     /* asked for by ATTACH; UNSAID: as the table says */
-    bool has_etags;                  /* what the catalog says of a person is covered by its ETags */
-    struct slice request_id;         /* of the query that asks: X-Request-ID */
+    struct slice sts_uri;   /* metastore: where people's tokens are given for credentials of the
+                               store; empty: nowhere */
+    struct slice role;      /* which that service then gives; empty: it knows */
+    struct slice store_uri; /* of the object store; empty: the cloud's own */
+    struct slice region;
+    enum rest_planning planning; /* asked for by ATTACH; UNSAID: as the table says */
+    bool has_etags;              /* what the catalog says of a person is covered by its ETags */
+    struct slice request_id;     /* of the query that asks: X-Request-ID */
     bool (*is_cancelled)(void *context); /* asked while something waits; NULL = never */
     void *cancel_context;
     struct rest_ahead
@@ -147,7 +159,7 @@ MUST_USE enum err rest_names(struct rest *rest, const struct rest_catalog *catal
 struct rest_loaded {
     bool is_view;
     struct slice metadata_location; /* empty: not said */
-    struct slice metadata;          /* JSON */
+    struct slice metadata;          /* JSON; empty: of a metastore, read it at its location */
     struct slice restrictions;      /* "read-restrictions" as JSON; empty: none */
     enum rest_planning planning;    /* tables */
 };

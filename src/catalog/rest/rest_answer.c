@@ -1,4 +1,5 @@
 /* Answers: bytes of a server that is asked with people's tokens, and trusted with nothing else. */
+#include "catalog/rest/rest_answer_int.h"
 #include "catalog/rest/rest_plan_int.h"
 
 #include <ctype.h>
@@ -210,13 +211,14 @@ struct told {
 static bool is_telling(struct slice word)
 {
     return word.len > 40 || slice_find(word, SLICE("://")) != SIZE_MAX ||
-           slice_find(word, SLICE("=")) != SIZE_MAX || slice_find(word, SLICE("@")) != SIZE_MAX;
+           slice_find(word, SLICE("=")) != SIZE_MAX || slice_find(word, SLICE("@")) != SIZE_MAX ||
+           slice_find(word, SLICE(":/")) != SIZE_MAX || (word.len > 0 && word.ptr[0] == '/');
 }
 
-static void tell(struct slice text, char *out, size_t out_size)
+void rest_answer__tell(struct slice text, char *out, size_t out_size)
 {
     size_t len = 0;
-    for (size_t start = 0, i = 0; i <= text.len; i++) {
+    for (size_t start = 0, i = 0; text.len > 0 && i <= text.len; i++) {
         bool is_end = i == text.len || isspace((unsigned char)text.ptr[i]) != 0;
         if (!is_end) {
             continue;
@@ -251,9 +253,11 @@ static void read_told(struct slice body, struct told *out)
     }
     const struct json *error = json_get(root, "error");
     bool is_word = error != NULL && error->type == JSON_STRING;
-    tell(is_word ? error->text : json_get_text(error, "type"), out->type, sizeof(out->type));
-    tell(is_word ? json_get_text(root, "error_description") : json_get_text(error, "message"),
-         out->message, sizeof(out->message));
+    rest_answer__tell(is_word ? error->text : json_get_text(error, "type"), out->type,
+                      sizeof(out->type));
+    rest_answer__tell(is_word ? json_get_text(root, "error_description")
+                              : json_get_text(error, "message"),
+                      out->message, sizeof(out->message));
 }
 
 static bool is_type(const struct told *told, const char *type)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "catalog/rest/rest_http.h"
+#include "catalog/rest/rest_answer_int.h"
 #include "catalog/rest/rest_int.h"
 #include "fetch/fetch.h"
 #include "identity/identity.h"
@@ -36,9 +37,10 @@ enum err rest_call__key(const struct rest_call *call, const char *kind, const st
     const struct slice fixed[] = {
         slice_of(kind),         catalog->uri,        catalog->warehouse, catalog->token_uri,
         catalog->audience,      catalog->scope,      catalog->client_id, identity_subject(who),
-        identity_provider(who), identity_actor(who),
+        identity_provider(who), identity_actor(who), catalog->sts_uri,   catalog->role,
+        catalog->store_uri,     catalog->region,
     };
-    buf_printf(&text, "%d %llu %llu %lld|", (int)catalog->auth,
+    buf_printf(&text, "%d %d %llu %llu %lld|", (int)catalog->protocol, (int)catalog->auth,
                (unsigned long long)identity_credential_number(who),
                (unsigned long long)identity_fingerprint(who), (long long)identity_principal(who));
     for (size_t i = 0; i < ARRAY_COUNT(fixed) + part_count; i++) {
@@ -127,6 +129,7 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
     struct rest_request request = {.method = question->method,
                                    .url = buf_slice(&url),
                                    .body = question->body,
+                                   .content_type = question->content_type,
                                    .key = question->key,
                                    .is_once = is_single(question),
                                    .authorization = &token,
@@ -250,6 +253,12 @@ enum err rest_call__open(struct rest *rest, const struct rest_catalog *catalog,
     ASSERT(who != NULL);
     struct rest_call call = {.rest = rest, .catalog = catalog, .who = who, .info = info};
     struct rest_key key;
+    if (catalog->protocol == REST_PROTOCOL_HIVE) { /* which has none */
+        TRY(rest_parse__config(&call, SLICE("{}"), &call.config));
+        call.config->endpoints = 0;
+        *ret_call = call;
+        return ERR_OK;
+    }
     TRY(rest_call__key(&call, "config", NULL, 0, &key));
     struct rest_config *config = (struct rest_config *)rest_cache__get(rest->cache, &key);
     if (config != NULL &&

@@ -213,9 +213,10 @@ static bool copy_texts(struct arena *arena, const struct rest_call *call,
     catalog->is_cancelled = NULL;
     catalog->cancel_context = NULL;
     struct slice *texts[] = {
-        &catalog->name,      &catalog->uri,   &catalog->warehouse, &catalog->token_uri,
-        &catalog->audience,  &catalog->scope, &catalog->client_id, &catalog->client_secret_file,
-        &catalog->request_id};
+        &catalog->name,       &catalog->uri,     &catalog->warehouse, &catalog->token_uri,
+        &catalog->audience,   &catalog->scope,   &catalog->client_id, &catalog->client_secret_file,
+        &catalog->request_id, &catalog->sts_uri, &catalog->role,      &catalog->store_uri,
+        &catalog->region};
     bool is_copied = arena_slice(arena, name, &lender->name) &&
                      arena_slice(arena, plan_id, &lender->plan_id) &&
                      arena_slice(arena, call->staged, &lender->staged);

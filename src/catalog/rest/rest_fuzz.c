@@ -2,6 +2,7 @@
  * what is told of an error is short and printable. The first byte chooses the parser. */
 #include "base/fuzz.h"
 #include "base/mem.h"
+#include "catalog/rest/rest_answer_int.h"
 #include "catalog/rest/rest_plan_int.h"
 
 static void fuzz_members(struct slice text)

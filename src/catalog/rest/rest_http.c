@@ -111,7 +111,9 @@ enum err rest_http__send(const struct rest_call *call, const struct rest_request
     struct fetch_header headers[HEADERS_MAX];
     size_t count = 0;
     TRY(find_pool(call, false, &pool));
-    add(headers, &count, SLICE("Accept"), SLICE("application/json"));
+    add(headers, &count, SLICE("Accept"),
+        request->content_type == NULL ? SLICE("application/json")
+                                      : slice_of(request->content_type));
     add(headers, &count, SLICE("Authorization"), secret_slice(request->authorization));
     if (request->request_id.len > 0) {
         add(headers, &count, SLICE("X-Request-ID"), request->request_id);
@@ -124,7 +126,9 @@ enum err rest_http__send(const struct rest_call *call, const struct rest_request
             SLICE("vended-credentials,remote-signing"));
     }
     if (request->body.ptr != NULL) {
-        add(headers, &count, SLICE("Content-Type"), SLICE("application/json"));
+        add(headers, &count, SLICE("Content-Type"),
+            request->content_type == NULL ? SLICE("application/json")
+                                          : slice_of(request->content_type));
     }
     if (request->key.len > 0) {
         add(headers, &count, SLICE("Idempotency-Key"), request->key);

@@ -6,8 +6,9 @@
 struct rest_request {
     struct slice method; /* empty = GET */
     struct slice url;
-    struct slice body; /* JSON; `ptr` NULL = none */
-    struct slice key;  /* Idempotency-Key; empty = none */
+    struct slice body; /* JSON, if nothing else is said; `ptr` NULL = none */
+    const char *content_type;
+    struct slice key; /* Idempotency-Key; empty = none */
     bool is_once;
     const struct secret *authorization; /* "Bearer ..." */
     struct slice request_id;            /* empty = none */

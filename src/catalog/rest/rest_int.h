@@ -153,16 +153,17 @@ struct rest_answer {
 void rest_answer__fini(struct rest_answer *answer);
 
 struct rest_question {
-    struct slice method; /* empty = GET */
-    struct slice path;   /* behind the catalog's address, encoded, with its query */
-    struct slice url;    /* in the place of both; people's tokens go there */
-    struct slice body;   /* JSON; `ptr` NULL = none */
-    struct slice key;    /* Idempotency-Key; empty = none */
-    bool changes;        /* may be done once only, unless it has a key */
-    const char *etag;    /* If-None-Match; NULL = none */
-    bool delegates;      /* asks for vended credentials */
-    const char *what;    /* "table", "namespace" ...; for messages */
-    struct slice name;   /* of it */
+    struct slice method;      /* empty = GET */
+    struct slice path;        /* behind the catalog's address, encoded, with its query */
+    struct slice url;         /* in the place of both; people's tokens go there */
+    struct slice body;        /* JSON; `ptr` NULL = none */
+    const char *content_type; /* of a body that is something else; NULL = JSON */
+    struct slice key;         /* Idempotency-Key; empty = none */
+    bool changes;             /* may be done once only, unless it has a key */
+    const char *etag;         /* If-None-Match; NULL = none */
+    bool delegates;           /* asks for vended credentials */
+    const char *what;         /* "table", "namespace" ...; for messages */
+    struct slice name;        /* of it */
 };
 /* What is no 200 (or 304 where an etag is given, or 204 to another method than GET) is an error. */
 MUST_USE enum err rest_call__ask(const struct rest_call *call, const struct rest_question *question,
@@ -192,13 +193,6 @@ MUST_USE enum err rest_answer__json(const struct rest_call *call, struct slice t
                                     struct arena *arena, struct json **ret_root);
 enum err(rest_answer__wrong)(const struct rest_call *call, const char *what);
 #define rest_answer__wrong(...) ((void)(rest_answer__wrong)(__VA_ARGS__), (enum err)ERR_CORRUPT)
-
-/* What an answer that is an error means. `retry_after_s` 0: not said. */
-MUST_USE enum err rest_answer__error(const struct rest_catalog *catalog,
-                                     const struct rest_question *question, long status,
-                                     struct slice body, int64_t retry_after_s,
-                                     struct errinfo *info);
-bool rest_answer__is_said(struct slice body); /* an error in the form of the specification */
 
 /* ---- parsers of answers: text that others wrote ---- */
 

@@ -82,6 +82,10 @@ enum err rest_probe(struct rest *rest, const struct rest_catalog *catalog,
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
+    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+        *ret_lends = catalog->sts_uri.len > 0 ? REST_LENDS : REST_LENDS_NOTHING;
+        return ERR_OK;
+    }
     TRY(rest_call__open(rest, catalog, who, &call, info));
     if ((call.config->endpoints & needed) == needed) {
         enum err err = look(&probe);

@@ -5,6 +5,7 @@
  * "as before" (304). That says nothing of a policy or a right that the catalog does not put into
  * its ETags, so it is asked that way only where ATTACH says that it may (ETAG true). */
 #include "base/mem.h"
+#include "catalog/rest/hive/hive_int.h"
 #include "catalog/rest/rest_ahead_int.h"
 #include "catalog/rest/rest_plan_int.h"
 #include "identity/identity.h"
@@ -130,11 +131,10 @@ static enum err fill(const struct rest_call *call, const struct rest_namespace *
     return is_kept ? ERR_OK : errinfo_nomem(call->info);
 }
 
-static enum err make_table(const struct rest_call *call, const struct rest_namespace *ns,
-                           struct slice name, const struct rest_answer *answer,
-                           const struct rest_key *key, bool is_view, struct rest_table **ret_table)
+static enum err new_table(const struct rest_call *call, const struct rest_key *key,
+                          struct rest_table **ret_table)
 {
-    struct rest_table *table CLEANUP(unref_table) = mem_calloc(1, sizeof(*table));
+    struct rest_table *table = mem_calloc(1, sizeof(*table));
     if (table == NULL) {
         return errinfo_nomem(call->info);
     }
@@ -142,8 +142,41 @@ static enum err make_table(const struct rest_call *call, const struct rest_names
     table->who = identity_ref((struct identity *)(uintptr_t)call->who);
     table->item.key = *key;
     table->item.fini = table_fini;
+    *ret_table = table;
+    return ERR_OK;
+}
+
+static enum err make_table(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, const struct rest_answer *answer,
+                           const struct rest_key *key, bool is_view, struct rest_table **ret_table)
+{
+    struct rest_table *table CLEANUP(unref_table) = NULL;
+    TRY(new_table(call, key, &table));
     table->is_view = is_view;
     TRY(fill(call, ns, name, answer, table));
+    rest_cache__put(call->rest->cache, &table->item);
+    *ret_table = TAKE(table);
+    return ERR_OK;
+}
+
+/* Of a metastore there is nothing to keep but what its files are opened with. */
+static enum err make_hive(const struct rest_call *call, const struct rest_namespace *ns,
+                          struct slice name, const struct rest_key *key,
+                          struct rest_table **ret_table)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "location", 0);
+    struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
+    struct rest_table *table CLEANUP(unref_table) = NULL;
+    struct slice location;
+    if (arena == NULL) {
+        return errinfo_nomem(call->info);
+    }
+    TRY(hive__locate(call, ns, name, arena, &location));
+    TRY(hive__vended(call, location, &vended));
+    TRY(new_table(call, key, &table));
+    TRY(rest_lend(call, ns, name, (struct slice){0}, &vended, (struct slice){0}, &table->grant,
+                  &table->lent_to));
+    table->item.bytes = sizeof(*table) + 1024;
     rest_cache__put(call->rest->cache, &table->item);
     *ret_table = TAKE(table);
     return ERR_OK;
@@ -173,6 +206,9 @@ static enum err ask(const struct rest_call *call, const struct rest_namespace *n
     struct buf path CLEANUP(buf_fini) = {0};
     struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
     TRY(key_of(call, ns, name, kind_of(is_view, all_snapshots), &key));
+    if (call->catalog->protocol == REST_PROTOCOL_HIVE) {
+        return make_hive(call, ns, name, &key, ret_table);
+    }
     rest_url__namespace(&path, call->config, ns);
     buf_append_str(&path, is_view ? "/views/" : "/tables/");
     rest_url__encode(&path, name);
@@ -243,6 +279,17 @@ enum err rest_load__give(const struct rest_table *table, struct arena *arena,
     return ERR_OK;
 }
 
+/* Whatever was right then. */
+static enum err forget(const struct rest_call *call, const struct rest_namespace *ns,
+                       struct slice name, enum err err)
+{
+    struct rest_key key;
+    if (key_of(call, ns, name, kind_of(false, false), &key) == ERR_OK) {
+        rest_cache__drop(call->rest->cache, &key);
+    }
+    return err;
+}
+
 enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
                    const struct identity *who, const struct rest_namespace *ns, struct slice name,
                    bool all_snapshots, struct arena *arena, struct rest_loaded *ret_loaded,
@@ -255,6 +302,10 @@ enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
         return err;
     }
     TRY(rest_call__open(rest, catalog, who, &call, info));
+    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+        err = hive__load(&call, ns, name, arena, ret_loaded);
+        return err == ERR_OK ? ERR_OK : forget(&call, ns, name, err);
+    }
     TRY(ask_either(&call, ns, name, all_snapshots, &table));
     return rest_load__give(table, arena, ret_loaded, info);
 }
@@ -296,6 +347,19 @@ enum err rest_load__made(const struct rest_call *call, const struct rest_namespa
     return make_table(call, ns, name, answer, &key, false, ret_table);
 }
 
+/* Of a metastore's table, where it lies now. */
+static enum err vended_now(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, struct rest_vended *ret_vended)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "location", 0);
+    struct slice location;
+    if (arena == NULL) {
+        return errinfo_nomem(call->info);
+    }
+    TRY(hive__locate(call, ns, name, arena, &location));
+    return hive__vended(call, location, ret_vended);
+}
+
 /* By the endpoint for it, or, where there is none, by loading the table again. */
 enum err rest_load__vended(const struct rest_call *call, const struct rest_namespace *ns,
                            struct slice name, struct slice plan_id, struct rest_vended *ret_vended)
@@ -304,6 +368,9 @@ enum err rest_load__vended(const struct rest_call *call, const struct rest_names
     struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
     struct buf path CLEANUP(buf_fini) = {0};
     struct slice values[ARRAY_COUNT(wanted)];
+    if (call->catalog->protocol == REST_PROTOCOL_HIVE) {
+        return vended_now(call, ns, name, ret_vended);
+    }
     bool has_endpoint = (call->config->endpoints & REST_LOAD_CREDENTIALS) != 0;
     rest_url__namespace(&path, call->config, ns);
     buf_append_str(&path, "/tables/");
@@ -330,6 +397,9 @@ enum err rest_load__staged(const struct rest_call *call, const struct rest_names
     struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
     struct buf path CLEANUP(buf_fini) = {0};
     struct slice values[ARRAY_COUNT(wanted)];
+    if (call->catalog->protocol == REST_PROTOCOL_HIVE) {
+        return hive__vended(call, request, ret_vended);
+    }
     rest_url__namespace(&path, call->config, ns);
     buf_append_str(&path, "/tables");
     /* Staging changes nothing: it may be asked for again. */
@@ -352,8 +422,12 @@ static enum err nothing_vended(const struct rest_call *call, struct slice name)
     (void)errinfo_set(call->info, ERR_DENIED, "42501",
                       "catalog \"%.*s\" vends no credentials for the files of table \"%.*s\"",
                       SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
-    errinfo_hint(call->info, "Moat has none of its own: the catalog must vend them (\"vended "
-                             "credentials\") to who may read the table.");
+    errinfo_hint(call->info,
+                 call->catalog->protocol == REST_PROTOCOL_HIVE
+                     ? "Moat has none of its own: ATTACH OR REPLACE it with the STS of the store, "
+                       "where people's own tokens are given for them."
+                     : "Moat has none of its own: the catalog must vend them (\"vended "
+                       "credentials\") to who may read the table.");
     return ERR_DENIED;
 }
 

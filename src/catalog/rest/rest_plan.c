@@ -3,6 +3,7 @@
  *
  * A plan's own credentials are kept beside the table's, newest first: a catalog may lend for the
  * files of one plan only. */
+#include "catalog/rest/rest_answer_int.h"
 #include "catalog/rest/plan.h"
 
 #include <time.h>

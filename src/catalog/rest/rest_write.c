@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "catalog/rest/hive/hive_int.h"
+#include "catalog/rest/rest_answer_int.h"
 #include "catalog/rest/rest_int.h"
 
 #define STATE_UNKNOWN "08007" /* "transaction resolution unknown" */
@@ -56,14 +58,18 @@ static enum err begin(struct change *change, struct rest *rest, const struct res
     return change->call.config->takes_keys ? make_key(change->key, info) : ERR_OK;
 }
 
+enum err rest_answer__unknown(const struct rest_call *call, const char *what, struct slice name)
+{
+    (void)errinfo_set(call->info, ERR_BUSY, STATE_UNKNOWN,
+                      "nobody knows whether %s \"%.*s\" was changed: catalog \"%.*s\" did not say",
+                      what, SLICE_ARGS(name), SLICE_ARGS(call->catalog->name));
+    errinfo_hint(call->info, "Look at it before trying again.");
+    return ERR_BUSY;
+}
+
 static enum err unknown(const struct change *change, const char *what, struct slice name)
 {
-    struct errinfo *info = change->call.info;
-    (void)errinfo_set(info, ERR_BUSY, STATE_UNKNOWN,
-                      "nobody knows whether %s \"%.*s\" was changed: catalog \"%.*s\" did not say",
-                      what, SLICE_ARGS(name), SLICE_ARGS(change->call.catalog->name));
-    errinfo_hint(info, "Look at it before trying again.");
-    return ERR_BUSY;
+    return rest_answer__unknown(&change->call, what, name);
 }
 
 static enum err send(struct change *change, const char *method, const char *what, struct slice name)
@@ -296,6 +302,10 @@ enum err rest_drop_table(struct rest *rest, const struct rest_catalog *catalog,
                          struct slice name, bool purges, struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
+    if (catalog->protocol == REST_PROTOCOL_HIVE && !purges) {
+        TRY(rest_call__open(rest, catalog, who, &change.call, info));
+        return hive__drop_table(&change.call, ns, name);
+    }
     TRY(begin(&change, rest, catalog, who, REST_DROP_TABLE, info));
     add_table(&change, ns, name);
     buf_append_str(&change.path, purges ? "?purgeRequested=true" : "?purgeRequested=false");
@@ -321,6 +331,10 @@ enum err rest_rename_table(struct rest *rest, const struct rest_catalog *catalog
                            struct slice new_name, struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
+    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+        TRY(rest_call__open(rest, catalog, who, &change.call, info));
+        return hive__rename_table(&change.call, ns, name, new_name);
+    }
     TRY(begin(&change, rest, catalog, who, REST_RENAME_TABLE, info));
     return rename_to(&change, "table", ns, name, new_ns, new_name);
 }
@@ -382,6 +396,10 @@ enum err rest_create_namespace(struct rest *rest, const struct rest_catalog *cat
                                struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
+    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+        TRY(rest_call__open(rest, catalog, who, &change.call, info));
+        return hive__create_namespace(&change.call, ns, properties, property_count);
+    }
     TRY(begin(&change, rest, catalog, who, REST_CREATE_NAMESPACE, info));
     buf_printf(&change.path, "v1/%snamespaces", change.call.config->prefix);
     buf_append_str(&change.body, "{\"namespace\":");
@@ -402,6 +420,10 @@ enum err rest_drop_namespace(struct rest *rest, const struct rest_catalog *catal
                              struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
+    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+        TRY(rest_call__open(rest, catalog, who, &change.call, info));
+        return hive__drop_namespace(&change.call, ns);
+    }
     TRY(begin(&change, rest, catalog, who, REST_DROP_NAMESPACE, info));
     rest_url__namespace(&change.path, change.call.config, ns);
     return send(&change, "DELETE", "namespace", last_level(ns));
@@ -414,6 +436,10 @@ enum err rest_set_properties(struct rest *rest, const struct rest_catalog *catal
 {
     struct change change CLEANUP(change_fini) = {0};
     struct buf updates CLEANUP(buf_fini) = {0};
+    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+        TRY(rest_call__open(rest, catalog, who, &change.call, info));
+        return hive__set_properties(&change.call, ns, properties, property_count);
+    }
     TRY(begin(&change, rest, catalog, who, REST_UPDATE_NAMESPACE, info));
     rest_url__namespace(&change.path, change.call.config, ns);
     buf_append_str(&change.path, "/properties");

@@ -80,7 +80,7 @@ enum err ddl_open(struct query *query, const struct sql_name *name, struct ddl *
     ddl->attached = table->attached;
     ddl->catalog = table->attached->catalog;
     ddl->catalog.wants_history = true;
-    if (ddl->catalog.kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(&ddl->catalog)) {
         ddl->catalog.remote.request_id = slice_of(query->id);
     }
     ddl->ns = table->loaded.name.ns;

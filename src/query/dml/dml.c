@@ -23,7 +23,7 @@ static enum err open_catalog(struct dml *dml, struct errinfo *info)
 {
     struct session *session = dml->query->session;
     dml->catalog = dml->attached->catalog;
-    if (dml->catalog.kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(&dml->catalog)) {
         dml->catalog.remote.request_id = slice_of(dml->query->id);
     }
     TRY(catalog_iceberg_check_writable(&dml->catalog, info));

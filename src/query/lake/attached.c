@@ -64,6 +64,7 @@ static struct slice home_of(const struct catalog_iceberg *catalog)
         return catalog->warehouse.len > 0 ? catalog->warehouse : parent_of(folder);
     case CATALOG_ICEBERG_HADOOP:
     case CATALOG_ICEBERG_REST:
+    case CATALOG_ICEBERG_HIVE:
         break;
     case CATALOG_ICEBERG_STATIC:
         if (slice_ends_with(folder, SLICE(".json")) || slice_ends_with(folder, SLICE(".gz"))) {
@@ -88,7 +89,7 @@ static enum err list_folders(struct catalog_iceberg *catalog, struct slice allow
     if (folders == NULL) {
         return errinfo_nomem(info);
     }
-    if (catalog->kind != CATALOG_ICEBERG_REST) {
+    if (!catalog_iceberg_is_remote(catalog)) {
         folders[catalog->folder_count++] = home_of(catalog);
     }
     for (size_t start = 0, i = 0; allow.len > 0 && i <= allow.len; i++) {
@@ -98,8 +99,8 @@ static enum err list_folders(struct catalog_iceberg *catalog, struct slice allow
         struct slice folder = slice_trim((struct slice){allow.ptr + start, i - start});
         if (folder.len == 0) {
             return errinfo_set(info, ERR_INVALID, "22023", "%s has an empty folder",
-                               catalog->kind == CATALOG_ICEBERG_REST ? "\"catalog.local_folders\""
-                                                                     : "the option \"ALLOW\"");
+                               catalog_iceberg_is_remote(catalog) ? "\"catalog.local_folders\""
+                                                                  : "the option \"ALLOW\"");
         }
         folders[catalog->folder_count++] = folder;
         start = i + 1;
@@ -122,6 +123,10 @@ enum option {
     OPTION_CLIENT_SECRET_FILE,
     OPTION_ETAG,
     OPTION_PLANNING,
+    OPTION_STS,
+    OPTION_ROLE,
+    OPTION_STORE,
+    OPTION_REGION,
     OPTION_LENDS, /* written by ATTACH itself */
     OPTION_COUNT
 };
@@ -140,6 +145,10 @@ static const char *const option_names[OPTION_COUNT] = {
     [OPTION_CLIENT_SECRET_FILE] = "CLIENT_SECRET_FILE",
     [OPTION_ETAG] = "ETAG",
     [OPTION_PLANNING] = "PLANNING",
+    [OPTION_STS] = "STS",
+    [OPTION_ROLE] = "ROLE",
+    [OPTION_STORE] = "STORE",
+    [OPTION_REGION] = "REGION",
     [OPTION_LENDS] = ATTACHED_LENDS,
 };
 
@@ -242,6 +251,48 @@ static enum err read_auth(const struct slice *values, struct rest_catalog *remot
     return ERR_OK;
 }
 
+/* Of what is written between quotes as it is: a role, a region. */
+static bool is_word(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_letter && strchr(":/._@=+,-", c) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What people's tokens are given for: credentials of the object store. */
+static enum err read_store(const struct slice *values, struct arena *arena,
+                           struct catalog_iceberg *catalog, struct errinfo *info)
+{
+    struct rest_catalog *remote = &catalog->remote;
+    bool is_hive = catalog->kind == CATALOG_ICEBERG_HIVE;
+    for (size_t i = OPTION_STS; i <= OPTION_REGION; i++) {
+        if (values[i].len > 0 && (!is_hive || values[OPTION_STS].len == 0)) {
+            return errinfo_set(info, ERR_INVALID, "22023", "%s belongs to %s", option_names[i],
+                               is_hive ? "an STS" : "TYPE iceberg_hive");
+        }
+    }
+    if (values[OPTION_STS].len == 0) {
+        return ERR_OK;
+    }
+    if (!is_word(values[OPTION_ROLE]) || !is_word(values[OPTION_REGION]) ||
+        !is_word(values[OPTION_STORE])) {
+        return errinfo_set(info, ERR_INVALID, "22023",
+                           "ROLE is the name of a role (an ARN), REGION one of a region, STORE an "
+                           "address");
+    }
+    remote->role = values[OPTION_ROLE];
+    remote->region = values[OPTION_REGION].len > 0 ? values[OPTION_REGION] : SLICE("us-east-1");
+    if (values[OPTION_STORE].len > 0) {
+        TRY(rest_uri_check(catalog->rest, values[OPTION_STORE], arena, &remote->store_uri, info));
+    }
+    return rest_uri_check(catalog->rest, values[OPTION_STS], arena, &remote->sts_uri, info);
+}
+
 static enum err read_remote(struct session *session, const struct system_catalog *kept,
                             const struct slice *values, struct arena *arena,
                             struct catalog_iceberg *catalog, struct errinfo *info)
@@ -249,10 +300,18 @@ static enum err read_remote(struct session *session, const struct system_catalog
     struct rest_catalog *remote = &catalog->remote;
     if (values[OPTION_ALLOW].len + values[OPTION_CATALOG].len + values[OPTION_CREATE].len > 0) {
         return errinfo_set(info, ERR_INVALID, "22023",
-                           "ALLOW, CATALOG_NAME and CREATE do not belong to TYPE iceberg_rest");
+                           "ALLOW, CATALOG_NAME and CREATE do not belong to TYPE %s",
+                           catalog_iceberg_kind_name(catalog->kind));
     }
     TRY(warehouse_rest(session->warehouse, &catalog->rest, info));
+    if (catalog->kind == CATALOG_ICEBERG_HIVE &&
+        values[OPTION_WAREHOUSE].len + values[OPTION_ETAG].len + values[OPTION_PLANNING].len > 0) {
+        return errinfo_set(info, ERR_INVALID, "22023",
+                           "WAREHOUSE, ETAG and PLANNING belong to TYPE iceberg_rest");
+    }
     *remote = (struct rest_catalog){
+        .protocol =
+            catalog->kind == CATALOG_ICEBERG_HIVE ? REST_PROTOCOL_HIVE : REST_PROTOCOL_ICEBERG,
         .name = kept->name,
         .uri = kept->location,
         .warehouse = values[OPTION_WAREHOUSE],
@@ -264,6 +323,7 @@ static enum err read_remote(struct session *session, const struct system_catalog
         .has_etags = slice_equal_fold(values[OPTION_ETAG], SLICE("true")),
     };
     TRY(read_planning(values[OPTION_PLANNING], &remote->planning, info));
+    TRY(read_store(values, arena, catalog, info));
     if (remote->token_uri.len > 0) {
         TRY(rest_uri_check(catalog->rest, remote->token_uri, arena, &remote->token_uri, info));
     }
@@ -293,8 +353,8 @@ static enum err check_local(const struct catalog_iceberg *catalog, const struct 
     }
     for (size_t i = OPTION_AUTH; i < OPTION_COUNT; i++) {
         if (values[i].len > 0) {
-            return errinfo_set(info, ERR_INVALID, "22023", "%s belongs to TYPE iceberg_rest",
-                               option_names[i]);
+            return errinfo_set(info, ERR_INVALID, "22023", "%s belongs to TYPE %s", option_names[i],
+                               i < OPTION_STS ? "iceberg_rest" : "iceberg_hive");
         }
     }
     return ERR_OK;
@@ -303,16 +363,17 @@ static enum err check_local(const struct catalog_iceberg *catalog, const struct 
 enum err attached_read(struct session *session, const struct system_catalog *kept,
                        struct arena *arena, struct attached *ret_attached, struct errinfo *info)
 {
-    static const char *const types[] = {"iceberg_local",  "iceberg_hadoop", "hadoop",
-                                        "iceberg_static", "static",         "iceberg_rest"};
+    static const char *const types[] = {"iceberg_local", "iceberg_hadoop", "hadoop",
+                                        "hive",          "iceberg_static", "static",
+                                        "iceberg_rest",  "iceberg_hive"};
     struct slice values[OPTION_COUNT] = {{0}};
     struct attached out = {.owner = kept->owner};
     TRY(read_options(kept, arena, values, info));
     struct slice type = kept->type.len > 0 ? kept->type : values[OPTION_TYPE];
     if (type.len == 0) {
         (void)errinfo_set(info, ERR_INVALID, "22023", "ATTACH wants the TYPE of the catalog");
-        errinfo_hint(info, "Write (TYPE iceberg_local), (TYPE hadoop), (TYPE static) or (TYPE "
-                           "iceberg_rest).");
+        errinfo_hint(info, "Write (TYPE iceberg_local), (TYPE hadoop), (TYPE static), (TYPE "
+                           "iceberg_rest) or (TYPE iceberg_hive).");
         return ERR_INVALID;
     }
     if (!catalog_iceberg_kind_parse(type, &out.catalog.kind)) {
@@ -321,7 +382,7 @@ enum err attached_read(struct session *session, const struct system_catalog *kep
     out.creates = slice_equal_fold(values[OPTION_CREATE], SLICE("true"));
     out.catalog.name = kept->name;
     out.catalog.location = kept->location;
-    if (out.catalog.kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(&out.catalog)) {
         TRY(read_remote(session, kept, values, arena, &out.catalog, info));
         struct slice lends = values[OPTION_LENDS];
         out.lends = lends.len == 0                           ? REST_LENDS_UNKNOWN

@@ -80,7 +80,7 @@ static enum err choose_planner(const struct lake_table *table,
     const struct catalog_iceberg *catalog = &table->attached->catalog;
     enum rest_planning planning = catalog->remote.planning;
     *ret_planner = NULL;
-    if (catalog->kind != CATALOG_ICEBERG_REST) {
+    if (!catalog_iceberg_is_remote(catalog)) {
         return ERR_OK;
     }
     planning = planning == REST_PLANNING_UNSAID ? table->loaded.planning : planning;

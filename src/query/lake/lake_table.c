@@ -316,7 +316,7 @@ static enum err make_view(struct lake_table *table, struct arena *arena,
 /* What a plan keeps lives on when the statement that loaded it is over. */
 static const struct attached *kept_of(const struct attached *attached, struct arena *arena)
 {
-    if (attached->catalog.kind != CATALOG_ICEBERG_REST && attached->catalog.block == NULL) {
+    if (!catalog_iceberg_is_remote(&attached->catalog) && attached->catalog.block == NULL) {
         return attached;
     }
     struct attached *kept = arena_alloc(arena, sizeof(*kept));
@@ -474,7 +474,7 @@ static struct catalog_iceberg catalog_now(struct session *session, const struct 
     struct catalog_iceberg catalog = table->attached->catalog;
     catalog.wants_history = table->wants_history;
     catalog.block = session == NULL ? NULL : session_lake(session);
-    if (catalog.kind == CATALOG_ICEBERG_REST && session->query != NULL) {
+    if (catalog_iceberg_is_remote(&catalog) && session->query != NULL) {
         catalog.remote.request_id = slice_of(session->query->id);
         catalog.remote.ahead = session->ahead;
     }
@@ -484,7 +484,7 @@ static struct catalog_iceberg catalog_now(struct session *session, const struct 
 void lake_check_ahead(struct session *session, const struct relation *relation)
 {
     const struct lake_table *table = relation->lake;
-    if (table->attached->catalog.kind == CATALOG_ICEBERG_REST && session->query != NULL &&
+    if (catalog_iceberg_is_remote(&table->attached->catalog) && session->query != NULL &&
         identity_credential_number(table->who) == identity_credential_number(session->who)) {
         struct catalog_iceberg catalog = catalog_now(session, table);
         catalog_iceberg_load_ahead(&catalog, table->who, table->loaded.name.ns,
@@ -501,7 +501,7 @@ bool lake_is_current(struct session *session, const struct relation *relation)
     struct errinfo ignored;
     /* A plan of another sign-in would ask with its token. */
     bool is_same_sign_in =
-        catalog.kind != CATALOG_ICEBERG_REST ||
+        !catalog_iceberg_is_remote(&catalog) ||
         identity_credential_number(table->who) == identity_credential_number(session->who);
     return is_same_sign_in && arena != NULL &&
            catalog_iceberg_load(&catalog, table->who, table->loaded.name.ns,

@@ -1,5 +1,6 @@
 /* DROP TABLE ... PURGE: the name goes first, then what only this table referred to. */
 #include "query/maintain/maintain_int.h"
+#include "storage/remote.h"
 
 struct purge {
     struct ddl ddl;
@@ -19,6 +20,14 @@ static enum err find_garbage(struct purge *p, struct errinfo *info)
     }
     for (size_t i = 0; i < metadata->snapshot_count; i++) {
         all[i] = metadata->snapshots[i].id;
+    }
+    if (storage_is_remote(metadata->location)) {
+        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                          "the files of table \"%.*s\" lie in an object store, where this program "
+                          "does not remove them",
+                          SLICE_ARGS(p->ddl.name));
+        errinfo_hint(info, "DROP TABLE without PURGE forgets the name alone.");
+        return ERR_UNSUPPORTED;
     }
     TRY(catalog_iceberg_path(metadata->location, &p->folder, info));
     p->folder = maintain_without_slash(p->folder);

@@ -201,7 +201,7 @@ static enum err add_some(struct visible_list *list, const struct attached *attac
     struct rest_ahead *ahead = NULL;
     struct attached asked = *attached;
     enum err err = ERR_OK;
-    bool is_remote = attached->catalog.kind == CATALOG_ICEBERG_REST;
+    bool is_remote = catalog_iceberg_is_remote(&attached->catalog);
     if (is_remote && count > 1 && rest_ahead_new(attached->catalog.rest, &ahead, NULL) == ERR_OK) {
         begin_loads(list, attached, names, count, ahead);
     }
@@ -237,7 +237,7 @@ static enum err add_attached(struct visible_list *list, const struct attached *a
             names[kept++] = names[i];
         }
     }
-    bool is_remote = attached->catalog.kind == CATALOG_ICEBERG_REST;
+    bool is_remote = catalog_iceberg_is_remote(&attached->catalog);
     size_t room = is_remote ? rest_ahead_room(attached->catalog.rest) : 0;
     room = room == 0 ? 1 : room;
     for (size_t i = 0; err == ERR_OK && i < kept; i += room) {
@@ -291,7 +291,7 @@ static enum err list_visible(struct session *session, const struct identity *who
     TRY(attached_all(session, who, arena, &attached, &attached_count, info));
     TRY(has_grants(session, who, arena, &looks, info));
     for (size_t i = 0; looks && i < attached_count; i++) {
-        if (asks_remote || attached[i].catalog.kind != CATALOG_ICEBERG_REST) {
+        if (asks_remote || !catalog_iceberg_is_remote(&attached[i].catalog)) {
             TRY(add_attached(&list, &attached[i], info));
         }
     }
@@ -325,7 +325,7 @@ enum err resolve_catalogs(struct session *session, const struct identity *who, s
     }
     names[count++] = SLICE(SQL_CATALOG_DEFAULT);
     for (size_t i = 0; i < attached_count; i++) {
-        bool is_remote = attached[i].catalog.kind == CATALOG_ICEBERG_REST;
+        bool is_remote = catalog_iceberg_is_remote(&attached[i].catalog);
         bool knows = resolve_is_admin(who) || (is_remote && has_some);
         for (size_t v = 0; !knows && v < visible_count; v++) {
             knows = slice_equal(visible[v].relation->name.catalog, attached[i].catalog.name);
@@ -369,7 +369,7 @@ enum err resolve_namespaces(struct session *session, const struct identity *who,
     }
     for (size_t i = 0; i < attached_count; i++) {
         struct errinfo ignored;
-        if (!may_ask && attached[i].catalog.kind == CATALOG_ICEBERG_REST) {
+        if (!may_ask && catalog_iceberg_is_remote(&attached[i].catalog)) {
             continue;
         }
         enum err err = catalog_iceberg_namespaces(&attached[i].catalog, who, arena, &lists[i],
@@ -455,7 +455,7 @@ static bool knows_remote(struct session *session, const struct identity *who, st
     struct errinfo ignored;
     bool has_some = false;
     return attached_find(session, who, name, arena, &attached, &ignored) == ERR_OK &&
-           attached != NULL && attached->catalog.kind == CATALOG_ICEBERG_REST &&
+           attached != NULL && catalog_iceberg_is_remote(&attached->catalog) &&
            has_grants(session, who, arena, &has_some, &ignored) == ERR_OK && has_some;
 }
 
@@ -773,7 +773,7 @@ static enum err resolve_attached(struct session *session, const struct identity 
 {
     struct lake_open open;
     struct policy_effective now;
-    bool is_remote = place->attached->catalog.kind == CATALOG_ICEBERG_REST;
+    bool is_remote = catalog_iceberg_is_remote(&place->attached->catalog);
     bool may_ask = true;
     if (is_remote) { /* no catalog hears of what somebody without any grant asks */
         TRY(has_grants(session, who, arena, &may_ask, info));
@@ -822,7 +822,7 @@ void resolve_ahead(struct session *session, const struct identity *who,
     for (size_t i = 0; places != NULL && i < count; i++) {
         if (find_place(session, who, &names[i].name, arena, &places[i], NULL) != ERR_OK ||
             places[i].attached == NULL ||
-            places[i].attached->catalog.kind != CATALOG_ICEBERG_REST) {
+            !catalog_iceberg_is_remote(&places[i].attached->catalog)) {
             places[i].attached = NULL;
         }
         remote_count += places[i].attached != NULL;

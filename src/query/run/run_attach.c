@@ -56,7 +56,7 @@ static enum err keep_options(struct query *query, const struct statement *statem
         }
         struct relation_option *out = &options[kept->option_count++];
         *out = *option;
-        if (attached->catalog.kind == CATALOG_ICEBERG_REST) {
+        if (catalog_iceberg_is_remote(&attached->catalog)) {
             continue; /* no option is a folder */
         }
         if (slice_equal_fold(option->name, SLICE("warehouse"))) {
@@ -146,6 +146,7 @@ static enum err check_remote(struct query *query, const struct attached *attache
     if (!is_owner) {
         TRY(check_origin(query, catalog->remote.uri, info));
         TRY(check_origin(query, catalog->remote.token_uri, info));
+        TRY(check_origin(query, catalog->remote.sts_uri, info));
     }
     if (is_ours && !is_owner) {
         (void)errinfo_set(info, ERR_DENIED, NULL,
@@ -173,14 +174,14 @@ static enum err check(struct query *query, const struct statement *statement,
                                    .option_count = statement->option_count};
     TRY(attached_read(query->session, &asked, query->arena, &written, info));
     kept->name = statement->name.name;
-    TRY(written.catalog.kind == CATALOG_ICEBERG_REST
+    TRY(catalog_iceberg_is_remote(&written.catalog)
             ? rest_uri_check(written.catalog.rest, statement->location, query->arena,
                              &kept->location, info)
             : catalog_iceberg_locate(query->session->who, statement->location, query->arena,
                                      &kept->location, info));
     TRY(keep_options(query, statement, &written, kept, info));
     TRY(attached_read(query->session, kept, query->arena, &attached, info));
-    if (written.catalog.kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(&written.catalog)) {
         return check_remote(query, &attached, kept, info);
     }
     enum err err = written.creates

@@ -201,7 +201,7 @@ enum err run_lake_register(struct query *query, const struct statement *statemen
                      "ICEBERG. Other files are registered in catalog \"" SQL_CATALOG_DEFAULT "\".");
         return at_name(query, statement, ERR_INVALID, info);
     }
-    if (attached->catalog.kind == CATALOG_ICEBERG_REST) {
+    if (catalog_iceberg_is_remote(&attached->catalog)) {
         location = statement->location; /* the catalog reads it, not this machine */
     } else {
         TRY(catalog_iceberg_locate(query->session->who, statement->location, query->arena,
@@ -227,8 +227,8 @@ enum err run_lake_drop(struct query *query, const struct statement *statement,
                                                             : at_name(query, statement, err, info);
     }
     struct slice ns = namespace_of(query, name);
-    bool is_remote = attached->catalog.kind == CATALOG_ICEBERG_REST;
-    if (statement->is_purge && !is_remote) {
+    bool purges_itself = attached->catalog.kind == CATALOG_ICEBERG_REST;
+    if (statement->is_purge && !purges_itself) {
         enum err err = maintain_purge(query, statement, info);
         bool is_absent = err == ERR_NOT_FOUND && statement->if_exists;
         return is_absent ? say(query, "it does not exist") : at_name(query, statement, err, info);
@@ -242,7 +242,7 @@ enum err run_lake_drop(struct query *query, const struct statement *statement,
     if (err == ERR_NOT_FOUND && statement->if_exists) {
         return say(query, "it does not exist");
     }
-    if (err == ERR_OK && is_remote) {
+    if (err == ERR_OK && purges_itself) {
         return say(query, statement->is_purge ? "the catalog was asked to delete the files"
                                               : "the catalog has dropped it");
     }
