@@ -138,8 +138,8 @@ TEST(ssi, a_structure_is_dangerous_if_its_end_commits_first)
 
 TEST(ssi, reads_that_have_no_room_are_counted_as_forgotten)
 {
-    // Goal: of the memory for reads nothing is written over while it counts as kept. A ring of 1 KiB
-    // holds four reads of keys this long, and room for eight records.
+    // Goal: of the memory for reads nothing is written over while it counts as kept. A ring of
+    // 1 KiB holds four reads of keys this long, and room for eight records.
     char key[221];
     struct fixture f;
     setup(&f, 1024);
