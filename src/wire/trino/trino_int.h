@@ -4,6 +4,7 @@
 #include "arrow/arrow.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "sql/scan.h"
 #include "wire/trino/trino.h"
 
 /* ---- types ---- */
@@ -17,6 +18,7 @@ enum trino_kind {
     TRINO_ARRAY,
     TRINO_MAP,
     TRINO_ROW,
+    TRINO_WIDE, /* an integer of 128 bits, which must be one of 64 */
 };
 
 struct trino_type {
@@ -89,6 +91,7 @@ struct trino_plan {
     struct slice describes; /* DESCRIBE INPUT and OUTPUT: of this */
     bool is_input;
     bool is_explain;
+    bool is_values; /* columns have no names but their numbers */
 };
 
 /* The byte at `to` of what runs is the one at `from` of the origin, and so on up to the next. */
@@ -120,12 +123,54 @@ struct trino_rewrite {
     size_t value_count;
     size_t *ordinals;      /* of each token that is a "?" */
     bool keeps_parameters; /* "?" stays: it is described, not run */
+    unsigned *names;       /* of each token before which a column's alias ends: its number + 1 */
     struct arena *arena;
     struct buf out;
     struct trino_move *moves;
     size_t move_count;
 };
 MUST_USE enum err trino_rewrite(struct trino_rewrite *rewrite, struct errinfo *info);
+
+/* Of its parts, each a file: what stands at a token, and what is behind a group. */
+const struct token *trino__at(const struct trino_rewrite *rewrite, size_t i);
+bool trino__is_op(const struct trino_rewrite *rewrite, size_t i, const char *text);
+bool trino__is_word(const struct trino_rewrite *rewrite, size_t i, const char *word);
+/* The token behind the ")" that belongs to the "(" at `open`, or `end`. */
+size_t trino__behind(const struct trino_rewrite *rewrite, size_t open, size_t end);
+/* The first comma from `from` on outside of all parentheses, or `end`. */
+size_t trino__comma(const struct trino_rewrite *rewrite, size_t from, size_t end);
+/* Tokens [from, to) in our dialect, appended to `out`. */
+MUST_USE enum err trino__emit(struct trino_rewrite *rewrite, size_t from, size_t to, unsigned depth,
+                              struct errinfo *info);
+
+/* A space, where the last thing written needs one. */
+void trino__space(struct trino_rewrite *rewrite);
+/* What is written next is what the text has at `offset`. */
+void trino__mark(struct trino_rewrite *rewrite, size_t offset);
+
+/* A literal that is written differently, if one is at `*i`, which goes behind it (literals.c). */
+MUST_USE enum err trino__put_literal(struct trino_rewrite *rewrite, size_t *i, bool *ret_done,
+                                     struct errinfo *info);
+
+/* Finds the columns without a name (names.c). */
+MUST_USE enum err trino__name_columns(struct trino_rewrite *rewrite, struct errinfo *info);
+/* "_col" and a number. */
+bool trino_is_column(struct slice name);
+
+/* Where in `out` the chain of * / % began that is being written, at each level of parentheses;
+ * SIZE_MAX: none (operators.c). */
+#define TRINO_CHAIN_DEPTH 100u
+struct trino_chain {
+    size_t start[TRINO_CHAIN_DEPTH];
+    unsigned depth;
+};
+/* Before token `i` is written. */
+MUST_USE enum err trino__chain_note(struct trino_rewrite *rewrite, struct trino_chain *chain,
+                                    size_t i, struct errinfo *info);
+/* A division at `*i`, which goes behind its right side. */
+MUST_USE enum err trino__put_division(struct trino_rewrite *rewrite,
+                                      const struct trino_chain *chain, size_t *i, size_t to,
+                                      unsigned depth, bool *ret_done, struct errinfo *info);
 
 /* SHOW, DESCRIBE: as a query over what the person may see. False: it is none of these. */
 MUST_USE enum err trino_show(const struct trino_request *request, const struct trino_tokens *tokens,
