@@ -32,7 +32,7 @@ except ImportError:
 MOAT = sys.argv[1]
 for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # requests would heed them more than what it is told
     os.environ.pop(name, None)
-LONG = "SELECT count(*) FROM range(100000000000) a, range(100000000000) b"
+LONG = "SELECT count(*) AS n FROM range(100000000000) a, range(100000000000) b"
 SETUP = "CREATE VIEW v AS SELECT 1 AS x, 'a' AS y; GRANT SELECT ON v TO USER amelia"
 FOLDER = tempfile.mkdtemp(prefix="moat-trino-")
 CERTIFICATE = authority.certificate(FOLDER, "server")
@@ -87,7 +87,7 @@ def documents():
         assert rows == [[1, "x", "1.50", [1]]] and last["stats"]["state"] == "FINISHED" and last["warnings"] == []
         assert columns[0] == {"name": "a", "type": "integer", "typeSignature": {"rawType": "integer", "arguments": []}}
         assert columns[1]["typeSignature"]["arguments"] == [{"kind": "LONG", "value": 2147483647}]
-        assert columns[2]["type"] == "decimal(3,2)" and [a["value"] for a in columns[2]["typeSignature"]["arguments"]] == [3, 2]
+        assert columns[2]["type"] == "decimal(3, 2)" and [a["value"] for a in columns[2]["typeSignature"]["arguments"]] == [3, 2]
         assert columns[3]["typeSignature"] == {"rawType": "array", "arguments": [{"kind": "TYPE", "value": columns[0]["typeSignature"]}]}
         for name in ("state", "queued", "scheduled", "nodes", "totalSplits", "queuedSplits", "runningSplits", "completedSplits", "cpuTimeMillis",
                      "wallTimeMillis", "queuedTimeMillis", "elapsedTimeMillis", "processedRows", "processedBytes", "peakMemoryBytes"):

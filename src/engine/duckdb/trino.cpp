@@ -4,16 +4,24 @@
  *                        behind the point as the longer one, half up; by zero an error but of floats
  *   trino_modulo(a, b)   what is left of that, with the sign of a
  *   trino_average(sum, count, like)  of decimals one with the scale of `like`, half up
+ *   trino_round(x)       of floats to a whole number, half away from zero; all else as it is
+ *   trino_text(x)        of floats 1.0E10, of moments with " UTC", of JSON texts the text, of
+ *                        intervals 1 02:03:04.000 or 1-2; all else as it is
  *   trino_as(x, like)    x in the type of `like`, whose value does not matter
  *
  * Functions rather than a setting of the session: a view keeps its meaning on every door. */
 #include "engine/duckdb/module.hpp"
 
+#include <charconv>
 #include <cmath>
+#include <cstdio>
 
 #include <duckdb/common/types/decimal.hpp>
 #include <duckdb/common/types/hugeint.hpp>
+#include <duckdb/common/types/interval.hpp>
+#include <duckdb/common/types/timestamp.hpp>
 #include <duckdb/common/vector_operations/binary_executor.hpp>
+#include <duckdb/common/vector_operations/unary_executor.hpp>
 #include <duckdb/function/scalar_function.hpp>
 #include <duckdb/planner/expression.hpp>
 
@@ -184,6 +192,31 @@ static void run_divide_decimal(DataChunk &args, ExpressionState &, Vector &resul
     }
 }
 
+template <class T> static void run_left_decimals(DataChunk &args, Vector &result)
+{
+    BinaryExecutor::Execute<hugeint_t, hugeint_t, T>(
+        args.data[0], args.data[1], result, args.size(),
+        [&](hugeint_t a, hugeint_t b) { return duckdb::Hugeint::Cast<T>(modulo_huge(a, b)); });
+}
+
+static void run_left_decimal(DataChunk &args, ExpressionState &, Vector &result)
+{
+    switch (result.GetType().InternalType()) {
+    case duckdb::PhysicalType::INT16:
+        run_left_decimals<int16_t>(args, result);
+        break;
+    case duckdb::PhysicalType::INT32:
+        run_left_decimals<int32_t>(args, result);
+        break;
+    case duckdb::PhysicalType::INT64:
+        run_left_decimals<int64_t>(args, result);
+        break;
+    default:
+        run_left_decimals<hugeint_t>(args, result);
+        break;
+    }
+}
+
 /* Days are 24 hours; months stay whole. */
 static void run_divide_interval(DataChunk &args, ExpressionState &, Vector &result)
 {
@@ -301,12 +334,14 @@ static void settle_divided_decimals(ScalarFunction &function, const side &a, con
            run_divide_decimal);
 }
 
-/* Of the engine's physical type for a result of so many digits, all at 38. */
+/* p = min(p1 - s1, p2 - s2) + max(s1, s2), s = max(s1, s2). */
 static void settle_left_decimals(ScalarFunction &function, const side &a, const side &b)
 {
     uint8_t scale = std::max(a.scale, b.scale);
+    int width = std::min(a.width - a.scale, b.width - b.scale) + scale;
     LogicalType type = LogicalType::DECIMAL(WIDTH, scale);
-    settle(function, type, type, type, run<hugeint_t, modulo_huge>);
+    settle(function, type, type,
+           LogicalType::DECIMAL(static_cast<uint8_t>(std::max(width, 1)), scale), run_left_decimal);
 }
 
 static duckdb::unique_ptr<duckdb::FunctionData>
@@ -421,6 +456,128 @@ bind_average(duckdb::ClientContext &, ScalarFunction &function,
     return nullptr;
 }
 
+/* ---- before casts ---- */
+
+template <class T> static void run_round(DataChunk &args, ExpressionState &, Vector &result)
+{
+    duckdb::UnaryExecutor::Execute<T, T>(args.data[0], result, args.size(),
+                                         [](T value) { return std::round(value); });
+}
+
+static void run_same(DataChunk &args, ExpressionState &, Vector &result)
+{
+    result.Reference(args.data[0]);
+}
+
+static duckdb::unique_ptr<duckdb::FunctionData>
+bind_round(duckdb::ClientContext &, ScalarFunction &function,
+           duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> &arguments)
+{
+    LogicalType type = arguments[0]->return_type;
+    function.arguments[0] = type;
+    function.SetReturnType(type);
+    function.SetFunctionCallback(type.id() == LogicalTypeId::DOUBLE  ? run_round<double>
+                                 : type.id() == LogicalTypeId::FLOAT ? run_round<float>
+                                                                     : run_same);
+    return nullptr;
+}
+
+/* The fewest digits that are this number, one in front of the point, and the exponent. */
+template <class T> static std::string text_of_float(T value)
+{
+    if (std::isnan(value)) {
+        return "NaN";
+    }
+    if (std::isinf(value)) {
+        return value > 0 ? "Infinity" : "-Infinity";
+    }
+    char buffer[64];
+    auto end = std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
+    std::string text(buffer, end.ptr);
+    size_t e = text.find('e');
+    std::string mantissa = text.substr(0, e);
+    if (mantissa.find('.') == std::string::npos) {
+        mantissa += ".0";
+    }
+    return mantissa + "E" + std::to_string(std::stoi(text.substr(e + 1)));
+}
+
+static std::string text_of_interval(duckdb::interval_t value)
+{
+    char buffer[96];
+    int64_t us = value.days * int64_t(86400000000) + value.micros;
+    if (value.months != 0 && us == 0) {
+        int months = value.months < 0 ? -value.months : value.months;
+        snprintf(buffer, sizeof(buffer), "%s%d-%d", value.months < 0 ? "-" : "", months / 12,
+                 months % 12);
+        return buffer;
+    }
+    if (value.months != 0) {
+        return duckdb::Interval::ToString(value);
+    }
+    long long ms = (us < 0 ? -us : us) / 1000;
+    snprintf(buffer, sizeof(buffer), "%s%lld %02lld:%02lld:%02lld.%03lld", us < 0 ? "-" : "",
+             ms / 86400000, ms / 3600000 % 24, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+    return buffer;
+}
+
+/* Without zeros behind a point that say nothing, as the engine writes them. */
+static std::string text_of_moment(duckdb::timestamp_tz_t value)
+{
+    return duckdb::Timestamp::ToString(duckdb::timestamp_t(value.value)) +
+           (duckdb::Timestamp::IsFinite(duckdb::timestamp_t(value.value)) ? " UTC" : "");
+}
+
+/* A text without its quotes; what is no text stays JSON. */
+static std::string text_of_json(duckdb::string_t value)
+{
+    struct slice text = slice_trim({value.GetData(), value.GetSize()});
+    bool is_plain =
+        text.len >= 2 && text.ptr[0] == '"' && memchr(text.ptr, '\\', text.len) == nullptr;
+    return is_plain ? std::string(text.ptr + 1, text.len - 2) : std::string(text.ptr, text.len);
+}
+
+template <class T, class F> static void put_texts(DataChunk &args, Vector &result, F text_of)
+{
+    duckdb::UnaryExecutor::Execute<T, duckdb::string_t>(
+        args.data[0], result, args.size(),
+        [&](T value) { return duckdb::StringVector::AddString(result, text_of(value)); });
+}
+
+static void run_text(DataChunk &args, ExpressionState &, Vector &result)
+{
+    switch (args.data[0].GetType().id()) {
+    case LogicalTypeId::DOUBLE:
+        put_texts<double>(args, result, text_of_float<double>);
+        break;
+    case LogicalTypeId::FLOAT:
+        put_texts<float>(args, result, text_of_float<float>);
+        break;
+    case LogicalTypeId::INTERVAL:
+        put_texts<duckdb::interval_t>(args, result, text_of_interval);
+        break;
+    case LogicalTypeId::TIMESTAMP_TZ:
+        put_texts<duckdb::timestamp_tz_t>(args, result, text_of_moment);
+        break;
+    default:
+        put_texts<duckdb::string_t>(args, result, text_of_json);
+        break;
+    }
+}
+
+static duckdb::unique_ptr<duckdb::FunctionData>
+bind_text(duckdb::ClientContext &, ScalarFunction &function,
+          duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> &arguments)
+{
+    LogicalType type = arguments[0]->return_type;
+    bool is_written = is_float(type) || type.id() == LogicalTypeId::INTERVAL ||
+                      type.id() == LogicalTypeId::TIMESTAMP_TZ || type.IsJSONType();
+    function.arguments[0] = type;
+    function.SetReturnType(is_written ? LogicalType::VARCHAR : type);
+    function.SetFunctionCallback(is_written ? run_text : run_same);
+    return nullptr;
+}
+
 /* The cast is the binder's: both arguments are of the type of the second. */
 static duckdb::unique_ptr<duckdb::FunctionData>
 bind_as(duckdb::ClientContext &, ScalarFunction &function,
@@ -436,11 +593,6 @@ bind_as(duckdb::ClientContext &, ScalarFunction &function,
     return nullptr;
 }
 
-static void run_as(DataChunk &args, ExpressionState &, Vector &result)
-{
-    result.Reference(args.data[0]);
-}
-
 std::vector<ScalarFunction> trino_functions()
 {
     std::vector<ScalarFunction> functions;
@@ -454,8 +606,12 @@ std::vector<ScalarFunction> trino_functions()
                                           {LogicalType::ANY, LogicalType::ANY, LogicalType::ANY},
                                           LogicalType::ANY, run_mean, bind_average));
     functions.emplace_back(ScalarFunction("trino_as", {LogicalType::ANY, LogicalType::ANY},
-                                          LogicalType::ANY, run_as, bind_as));
+                                          LogicalType::ANY, run_same, bind_as));
     functions.back().SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+    functions.emplace_back(
+        ScalarFunction("trino_round", {LogicalType::ANY}, LogicalType::ANY, run_same, bind_round));
+    functions.emplace_back(
+        ScalarFunction("trino_text", {LogicalType::ANY}, LogicalType::ANY, run_same, bind_text));
     for (ScalarFunction &function : functions) {
         function.SetFallible();
     }

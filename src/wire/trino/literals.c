@@ -247,6 +247,131 @@ static enum err put_interval(struct trino_rewrite *r, size_t *i, bool *ret_done,
 
 /* ---- what a word says of the text behind it ---- */
 
+/* A number with a point is a decimal of its digits; without zeros in front also to the engine. */
+static void put_decimal(struct trino_rewrite *r, struct slice text, size_t digits, size_t scale)
+{
+    size_t at = text.ptr[0] == '-' || text.ptr[0] == '+' ? 1 : 0;
+    size_t first = at;
+    while (first < text.len && text.ptr[first] == '0') {
+        first++;
+    }
+    if (scale > 0) {
+        buf_printf(&r->out, "(%.*s%.*s)", (int)at, text.ptr, (int)(text.len - first),
+                   text.ptr + first);
+    } else {
+        buf_printf(&r->out, "CAST('%.*s' AS DECIMAL(%zu, %zu))", SLICE_ARGS(text), digits, scale);
+    }
+}
+
+static bool read_day(struct slice text, int *ret_year, int *ret_month, int *ret_day)
+{
+    uint64_t parts[3];
+    size_t at = 0;
+    for (int p = 0; p < 3; p++) {
+        size_t from = at;
+        while (at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9') {
+            at++;
+        }
+        if (!slice_to_u64((struct slice){text.ptr + from, at - from}, &parts[p]) ||
+            parts[p] > 9999 || (p < 2 ? at == text.len || text.ptr[at] != '-' : at != text.len)) {
+            return false;
+        }
+        at++;
+    }
+    *ret_year = (int)parts[0];
+    *ret_month = (int)parts[1];
+    *ret_day = (int)parts[2];
+    return parts[0] > 0 && parts[1] >= 1 && parts[1] <= 12 && parts[2] >= 1;
+}
+
+static int days_of_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && is_leap);
+}
+
+/* The day `count` units later; false where the year leaves 1 to 9999. */
+static bool shift_day(int *year, int *month, int *day, int64_t count, bool is_days)
+{
+    if (!is_days) {
+        int64_t months = (int64_t)*year * 12 + *month - 1 + count;
+        *year = (int)(months / 12);
+        *month = (int)(months % 12) + 1;
+        if (months < 12 || *year > 9999) {
+            return false;
+        }
+        *day = *day < days_of_month(*year, *month) ? *day : days_of_month(*year, *month);
+        return true;
+    }
+    for (; count != 0; count -= count > 0 ? 1 : -1) {
+        *day += count > 0 ? 1 : -1;
+        bool is_over = *day > days_of_month(*year, *month);
+        if (is_over || *day == 0) {
+            *month += is_over ? 1 : -1;
+            *year += *month > 12 ? 1 : *month < 1 ? -1 : 0;
+            *month = *month > 12 ? 1 : *month < 1 ? 12 : *month;
+            if (*year < 1 || *year > 9999) {
+                return false;
+            }
+            *day = is_over ? 1 : days_of_month(*year, *month);
+        }
+    }
+    return true;
+}
+
+/* (+|-) INTERVAL 'n' DAY|WEEK|MONTH|YEAR at `at`: how many days or months. */
+static bool read_shift(const struct trino_rewrite *r, size_t at, int64_t *ret_count,
+                       bool *ret_is_days)
+{
+    bool is_minus = trino__is_op(r, at, "-");
+    const struct token *string = trino__at(r, at + 2);
+    if ((!is_minus && !trino__is_op(r, at, "+")) || !trino__is_word(r, at + 1, "interval") ||
+        string->kind != TOKEN_STRING || string->text.len < 3 || trino__is_word(r, at + 4, "to") ||
+        !slice_to_i64((struct slice){string->text.ptr + 1, string->text.len - 2}, ret_count) ||
+        *ret_count > 100000 || *ret_count < -100000) {
+        return false;
+    }
+    bool is_week = trino__is_word(r, at + 3, "week");
+    bool is_year = trino__is_word(r, at + 3, "year");
+    *ret_is_days = is_week || trino__is_word(r, at + 3, "day");
+    *ret_count *= (is_minus ? -1 : 1) * (is_week ? 7 : is_year ? 12 : 1);
+    return *ret_is_days || is_year || trino__is_word(r, at + 3, "month");
+}
+
+/* DATE 'x' + INTERVAL 'n' MONTH is a date, and one that is known now: what prunes files sees it. */
+static bool put_shifted_date(struct trino_rewrite *r, size_t *i)
+{
+    static const char *const operators[] = {"+", "-", "*", "/", "%"};
+    const struct token *string = trino__at(r, *i + 1);
+    int year, month, day;
+    int64_t count;
+    bool is_days;
+    size_t at = *i + 2;
+    if (!trino__is_word(r, *i, "date") || string->kind != TOKEN_STRING || string->text.len < 3 ||
+        !read_day((struct slice){string->text.ptr + 1, string->text.len - 2}, &year, &month,
+                  &day) ||
+        day > days_of_month(year, month) || !read_shift(r, at, &count, &is_days)) {
+        return false;
+    }
+    for (size_t o = 0; *i > 0 && o < ARRAY_COUNT(operators); o++) {
+        if (trino__is_op(r, *i - 1, operators[o])) {
+            return false;
+        }
+    }
+    while (read_shift(r, at, &count, &is_days)) {
+        if (!shift_day(&year, &month, &day, count, is_days)) {
+            return false;
+        }
+        at += 4;
+    }
+    trino__space(r);
+    trino__mark(r, trino__at(r, *i)->offset);
+    buf_printf(&r->out, "DATE '%04d-%02d-%02d'", year, month, day);
+    *i = at;
+    return true;
+}
+
 static enum err put_typed(struct trino_rewrite *r, size_t *i, bool *ret_done, struct errinfo *info)
 {
     const struct token *word = trino__at(r, *i);
@@ -265,7 +390,7 @@ static enum err put_typed(struct trino_rewrite *r, size_t *i, bool *ret_done, st
     trino__space(r);
     trino__mark(r, word->offset);
     if (is_decimal) {
-        buf_printf(&r->out, "CAST('%.*s' AS DECIMAL(%zu, %zu))", SLICE_ARGS(text), digits, scale);
+        put_decimal(r, text, digits, scale);
     } else if (is_zoned) {
         buf_append_str(&r->out, "TIMESTAMPTZ ");
         put_zoned(r, text);
@@ -283,7 +408,7 @@ enum err trino__put_literal(struct trino_rewrite *r, size_t *i, bool *ret_done,
                             struct errinfo *info)
 {
     const struct token *token = trino__at(r, *i);
-    *ret_done = put_number(r, i);
+    *ret_done = put_number(r, i) || put_shifted_date(r, i);
     if (*ret_done) {
         return ERR_OK;
     }

@@ -614,6 +614,39 @@ static enum err put_json_cast(struct trino_rewrite *r, size_t *i, size_t to, uns
     return ERR_OK;
 }
 
+/* CAST(x AS integer) rounds a half up, CAST(x AS varchar) writes 1.0E10. */
+static enum err put_cast(struct trino_rewrite *r, size_t *i, size_t to, unsigned depth,
+                         bool *ret_done, struct errinfo *info)
+{
+    static const char *const whole[] = {"tinyint", "smallint", "integer", "int", "bigint"};
+    size_t end = trino__behind(r, *i + 1, to);
+    size_t as = *i + 2;
+    while (as < end && !trino__is_word(r, as, "as")) { /* none of a query inside parentheses */
+        as = trino__is_op(r, as, "(") || trino__is_op(r, as, "[") ? trino__behind(r, as, end)
+                                                                  : as + 1;
+    }
+    bool is_text = trino__is_word(r, as + 1, "varchar");
+    bool is_whole = false;
+    for (size_t w = 0; w < ARRAY_COUNT(whole); w++) {
+        is_whole = is_whole || trino__is_word(r, as + 1, whole[w]);
+    }
+    bool is_cast = trino__is_word(r, *i, "cast") || trino__is_word(r, *i, "try_cast");
+    *ret_done = is_cast && as + 1 < end && as > *i + 2 &&
+                ((is_whole && as + 3 == end) ||
+                 (is_text && (as + 3 == end || trino__is_op(r, as + 2, "("))));
+    if (!*ret_done) {
+        return ERR_OK;
+    }
+    copy(r, *i);
+    buf_append_str(&r->out, is_text ? "(trino_text(" : "(trino_round(");
+    TRY(trino__emit(r, *i + 2, as, depth + 1, info));
+    buf_append_char(&r->out, ')');
+    TRY(trino__emit(r, as, end - 1, depth + 1, info));
+    buf_append_char(&r->out, ')');
+    *i = end;
+    return ERR_OK;
+}
+
 /* extract(field FROM x), whose fields have names and numbers of their own. */
 static bool put_extract(struct trino_rewrite *r, size_t *i)
 {
@@ -705,7 +738,7 @@ static enum err put_call_form(struct trino_rewrite *r, size_t *i, size_t to, uns
 {
     static enum err (*const forms[])(struct trino_rewrite * r, size_t * i, size_t to,
                                      unsigned depth, bool *ret_done, struct errinfo *info) = {
-        put_listagg, put_nulls, put_json_cast, put_average, put_unnest, put_call};
+        put_listagg, put_nulls, put_json_cast, put_cast, put_average, put_unnest, put_call};
     *ret_done = put_extract(r, i);
     for (size_t f = 0; f < ARRAY_COUNT(forms) && !*ret_done; f++) {
         TRY(forms[f](r, i, to, depth, ret_done, info));

@@ -58,7 +58,7 @@ TEST(trino, functions_are_told_in_ours)
 TEST(trino, literals_and_types_are_told_in_ours)
 {
     check_text("SELECT X'00ff', DECIMAL '1.50', TIMESTAMP '2024-01-01 00:00:00 +01:00'",
-               "SELECT unhex('00ff') AS _col0, CAST('1.50' AS DECIMAL(3, 2)) AS _col1, "
+               "SELECT unhex('00ff') AS _col0, (1.50) AS _col1, "
                "TIMESTAMPTZ '2024-01-01 00:00:00+01:00' AS _col2");
     check_text("SELECT CAST(a AS timestamp(3)), CAST(b AS array(timestamp(6) with time zone))",
                "SELECT CAST(a AS TIMESTAMP_MS) AS _col0, CAST(b AS TIMESTAMPTZ[]) AS _col1");
@@ -125,6 +125,20 @@ TEST(trino, forms_are_told_in_ours)
     check_text("CREATE TABLE x AS SELECT a FROM t WITH NO DATA",
                "CREATE TABLE x AS SELECT a FROM t LIMIT 0");
     check_text("ALTER TABLE a.b RENAME TO a.c", "ALTER TABLE a.b RENAME TO c");
+    check_text("SELECT DATE '2024-01-31' + INTERVAL '1' MONTH - INTERVAL '2' DAY a",
+               "SELECT DATE '2024-02-27' a");
+    check_text(
+        "SELECT DATE '2000-03-01' - INTERVAL '1' DAY a, DATE '2023-02-29' + INTERVAL '1' DAY b",
+        "SELECT DATE '2000-02-29' a, DATE '2023-02-29' + INTERVAL '1' DAY b");
+    check_text(
+        "SELECT DATE '1999-12-31' + INTERVAL '1' WEEK a, c - DATE '2024-01-01' + INTERVAL '1' DAY",
+        "SELECT DATE '2000-01-07' a, c - DATE '2024-01-01' + INTERVAL '1' DAY AS _col1");
+    check_text("SELECT CAST(a AS bigint) b, CAST(c + 1 AS varchar(9)) d, CAST(e AS date) f",
+               "SELECT CAST(trino_round(a) AS bigint) b, CAST(trino_text(c + 1) AS varchar(9)) d, "
+               "CAST(e AS date) f");
+    check_text("SELECT CAST(a AS int)", "SELECT CAST(trino_round(a) AS int) AS _col0");
+    check_text("SELECT DECIMAL '-00.50' a, DECIMAL '12' b",
+               "SELECT (-.50) a, CAST('12' AS DECIMAL(2, 0)) b");
     struct fixture fixture CLEANUP(fixture_fini) = {0};
     CHECK_ERR(ERR_UNSUPPORTED, plan(&fixture, "ALTER TABLE a.b RENAME TO x.c"));
     CHECK_ERR(ERR_SYNTAX, plan(&fixture, "SELECT X'0'"));

@@ -70,6 +70,9 @@ class Trino:
             time.sleep(1)
         raise AssertionError("Trino did not start: " + (self.folder / "log").read_text()[-3000:])
 
+    def version(self):
+        return Session(self.port).ask("GET", "/v1/info")["nodeVersion"]["version"]
+
     def close(self):
         self.process.send_signal(signal.SIGTERM)
         try:
