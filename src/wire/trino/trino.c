@@ -160,7 +160,9 @@ static void send_answer(struct ask *ask, struct trino_answer *answer)
         http_reply(ask->exchange, 503, "text/plain", SLICE("out of memory\n"));
         return;
     }
-    http_compress(ask->exchange);
+    if (answer->encoding == NULL) { /* segments are compressed, or wanted as they are */
+        http_compress(ask->exchange);
+    }
     http_reply(ask->exchange, 200, JSON, buf_slice(&out));
 }
 
@@ -183,7 +185,8 @@ static void add_headers(struct ask *ask, const struct trino_plan *plan)
     }
 }
 
-/* What changes rows answers with how many; anything else without rows has no columns at all. */
+/* What changes rows answers with how many; anything else without rows has a list of no
+ * columns, which clients wait for. */
 static const struct slice count_columns = {
     "[{\"name\":\"rows\",\"type\":\"bigint\",\"typeSignature\":{\"rawType\":\"bigint\","
     "\"arguments\":[]}}]",
@@ -195,6 +198,7 @@ static void send_done(struct ask *ask, const struct trino_plan *plan)
 {
     struct trino_answer answer = {.id = ask->id,
                                   .state = "FINISHED",
+                                  .columns = SLICE("[]"),
                                   .update_type = slice_of(plan->update_type),
                                   .update_count = -1};
     add_headers(ask, plan);
@@ -236,6 +240,7 @@ static void fill_answer(const struct web_page *page, struct result *result,
     answer->queued_us = page->queued_us;
     answer->elapsed_us = page->elapsed_us;
     answer->row_count = page->rows_total;
+    answer->rows_given = page->row_count;
     answer->warning = slice_of(page->notice);
     answer->update_count = -1;
     if (page->has_columns) {
@@ -250,6 +255,7 @@ static void fill_answer(const struct web_page *page, struct result *result,
     if (result->plan.update_type != NULL) {
         answer->update_type = slice_of(result->plan.update_type);
     }
+    answer->columns = SLICE("[]");
     if (answer->update_count >= 0) {
         (void)snprintf(result->count, sizeof(result->count), "[%lld]",
                        (long long)answer->update_count);
@@ -273,6 +279,9 @@ static void send_page(struct ask *ask, struct web_kept *kept, uint64_t token)
         return;
     }
     fill_answer(&page, result, &answer);
+    if (page.has_columns && token > 0) { /* clients look for no segments in the first answer */
+        answer.encoding = result->request.encoding;
+    }
     if (why.code != ERR_OK) {
         why.position = trino_plan_position(&result->plan, why.position);
         answer.error = &why;

@@ -62,6 +62,7 @@ struct trino_request {
     const struct trino_pair *properties;
     size_t property_count;
     bool is_parametric;
+    const struct trino_encoding *encoding; /* of rows; NULL: they stand in the document */
 };
 
 /* From the fields of the request; all in `arena` or views of it. */
@@ -188,6 +189,15 @@ struct trino_error {
 };
 struct trino_error trino_error_of(const struct errinfo *info);
 
+/* ---- rows in segments ---- */
+
+struct trino_encoding;
+/* The first that is known of a list in a field, or NULL. */
+const struct trino_encoding *trino_encoding_of(struct slice wanted);
+/* "data" as an object with one segment: rows `row_offset` and on. */
+void trino_data_print(const struct trino_encoding *encoding, struct slice rows, uint64_t row_offset,
+                      uint64_t row_count, struct buf *out);
+
 /* ---- answers ---- */
 
 /* What of an answer is known; the rest is said as of one that is over. */
@@ -198,7 +208,9 @@ struct trino_answer {
     const char *state;    /* "QUEUED", "RUNNING", "FINISHED", "FAILED" */
     struct slice columns; /* as JSON; empty: none yet */
     struct slice rows;    /* likewise, without the outer brackets */
-    uint64_t row_count;
+    uint64_t row_count;   /* so far */
+    uint64_t rows_given;  /* in this answer */
+    const struct trino_encoding *encoding;
     int64_t queued_us, elapsed_us;
     double progress; /* percent, or below 0 */
     struct slice update_type;
