@@ -67,6 +67,45 @@ const struct iceberg_expression *iceberg__leaf(struct arena *arena, enum iceberg
     return node;
 }
 
+const struct iceberg_expression *iceberg_expression_or(const struct iceberg_expression *left,
+                                                       const struct iceberg_expression *right,
+                                                       struct arena *arena)
+{
+    return iceberg__or(arena, left, right);
+}
+
+static bool copy_values(struct iceberg_expression *node, struct arena *arena)
+{
+    struct iceberg_value *values = arena_calloc(arena, node->value_count + 1, sizeof(*values));
+    bool is_copied = values != NULL;
+    for (size_t i = 0; is_copied && i < node->value_count; i++) {
+        values[i] = node->values[i];
+        is_copied = iceberg_value_copy(&node->values[i], arena, &values[i]);
+    }
+    node->values = values;
+    return is_copied;
+}
+
+/* As deep as the tree, whose depth its maker bounds. */
+const struct iceberg_expression *
+iceberg_expression_copy(const struct iceberg_expression *expression, struct arena *arena)
+{
+    struct iceberg_expression *node = arena_calloc(arena, 1, sizeof(*node));
+    if (node == NULL) {
+        return NULL;
+    }
+    *node = *expression;
+    if (expression->left != NULL) {
+        node->left = iceberg_expression_copy(expression->left, arena);
+    }
+    if (expression->right != NULL) {
+        node->right = iceberg_expression_copy(expression->right, arena);
+    }
+    bool is_whole = (node->left == NULL) == (expression->left == NULL) &&
+                    (node->right == NULL) == (expression->right == NULL);
+    return is_whole && copy_values(node, arena) ? node : NULL;
+}
+
 /* ---- fields ---- */
 
 static size_t count_leaves(const struct iceberg_expression *node)

@@ -53,6 +53,13 @@ MUST_USE enum err iceberg_expression_bind(const struct iceberg_expression *expre
                                           const struct iceberg_schema *schema, struct arena *arena,
                                           const struct iceberg_expression **ret_bound,
                                           struct errinfo *info);
+/* A copy that owns all of it in `arena`, bound or not; NULL without memory. */
+const struct iceberg_expression *
+iceberg_expression_copy(const struct iceberg_expression *expression, struct arena *arena);
+/* Either; NULL without memory. */
+const struct iceberg_expression *iceberg_expression_or(const struct iceberg_expression *left,
+                                                       const struct iceberg_expression *right,
+                                                       struct arena *arena);
 /* As SQL, for people; `schema` NULL or without the field prints "#id". */
 void iceberg_expression_print(const struct iceberg_expression *expression,
                               const struct iceberg_schema *schema, struct buf *out);

@@ -419,6 +419,27 @@ TEST(expression, fields_inside_of_lists_and_deep_trees_are_refused)
     CHECK_OK(iceberg_expression_bind(chain + 2, &schema, arena, &bound, &info));
 }
 
+TEST(expression, a_copy_says_the_same_when_the_original_is_gone)
+{
+    struct world world = {.seed = test_seed()};
+    struct arena *kept CLEANUP(arena_cleanup) = arena_new(NULL, "kept", 0);
+    for (unsigned round = 0; round < 300; round++) {
+        struct arena *arena = arena_new(NULL, "gone", 0);
+        struct buf before CLEANUP(buf_fini) = {0};
+        struct buf after CLEANUP(buf_fini) = {0};
+        world.arena = arena;
+        make_schema(&world);
+        const struct iceberg_expression *tree =
+            oracle_tree(&world.seed, arena, &world.schema, round % 5);
+        iceberg_expression_print(tree, NULL, &before);
+        const struct iceberg_expression *copy = iceberg_expression_copy(tree, kept);
+        CHECK(copy != NULL);
+        arena_free(arena);
+        iceberg_expression_print(copy, NULL, &after);
+        CHECK_STR(buf_cstr(&before), buf_cstr(&after));
+    }
+}
+
 TEST(expression, every_failed_allocation_is_a_clean_error)
 {
     struct world world = {.seed = 7};
@@ -450,6 +471,9 @@ TEST(expression, every_failed_allocation_is_a_clean_error)
             enum err err = arena == NULL
                                ? ERR_NOMEM
                                : iceberg_expression_bind(tree, &schema, arena, &bound, &info);
+            if (err == ERR_OK) {
+                err = iceberg_expression_copy(bound, arena) == NULL ? ERR_NOMEM : ERR_OK;
+            }
             if (err == ERR_OK) {
                 err = iceberg_project_inclusive(bound, &spec, arena, &projected, &info);
             }

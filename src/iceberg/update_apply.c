@@ -225,8 +225,13 @@ static enum err add_snapshot(struct updater *u, const struct json *node)
     int64_t version = update__number(u->root, "format-version", 2);
     TRY(add_numbered(u, node, "snapshot", "snapshots", "snapshot-id", &id, &snapshot));
     int64_t sequence = update__number(snapshot, "sequence-number", 0);
-    if (version > 1 && sequence <= update__number(u->root, "last-sequence-number", 0)) {
+    if (version > 1 && sequence < 1) {
         return update__bad(u, "sequence-number");
+    }
+    if (version > 1 && sequence <= update__number(u->root, "last-sequence-number", 0)) {
+        /* Somebody has taken it, on another branch than the one that is required to be as it was. */
+        return errinfo_set(u->info, ERR_BUSY, "40001",
+                           "another snapshot of the table has this sequence number already");
     }
     if (version > 1) {
         TRY(update__set_number(u, u->root, "last-sequence-number", sequence));

@@ -30,6 +30,7 @@ struct part {
     struct engine_scan_spec spec;
     const struct engine_scan_file *files; /* as they were told last; under the scan's lock */
     size_t file_count;
+    const struct iceberg_expression *condition; /* that it was asked by; NULL: it was not */
 };
 
 struct opened {
@@ -499,9 +500,48 @@ static enum err list_data(struct lake_scan *scan, enum part_kind kind,
     return ERR_OK;
 }
 
+/* Whoever asks again for what they know by now asks for less: the first such question counts. */
+static enum err note_condition(struct part *part, const struct iceberg_expression *filter,
+                               bool is_dynamic, struct errinfo *info)
+{
+    static const struct iceberg_expression always = {.op = ICEBERG_TRUE};
+    const struct iceberg_expression *asked = filter == NULL ? &always : filter;
+    if (part->condition == NULL) {
+        part->condition = asked;
+    } else if (!is_dynamic) {
+        part->condition = iceberg_expression_or(part->condition, asked, part->scan->arena);
+    }
+    return part->condition == NULL ? errinfo_nomem(info) : ERR_OK;
+}
+
+static enum err read_condition(const struct lake_scan *scan, struct arena *arena,
+                               const struct iceberg_expression **ret_condition,
+                               struct errinfo *info)
+{
+    static const struct iceberg_expression never = {.op = ICEBERG_FALSE};
+    const struct iceberg_expression *all = &never;
+    for (size_t i = 0; i < scan->part_count && all != NULL; i++) {
+        if (scan->parts[i].condition != NULL) {
+            all = iceberg_expression_or(all, scan->parts[i].condition, arena);
+        }
+    }
+    *ret_condition = all == NULL ? NULL : iceberg_expression_copy(all, arena);
+    return *ret_condition == NULL ? errinfo_nomem(info) : ERR_OK;
+}
+
+enum err lake_scan_condition(struct lake_scan *scan, struct arena *arena,
+                             const struct iceberg_expression **ret_condition, struct errinfo *info)
+{
+    pthread_mutex_lock(&scan->lock);
+    enum err err = read_condition(scan, arena, ret_condition, info);
+    pthread_mutex_unlock(&scan->lock);
+    return err;
+}
+
 static enum err list_files(struct part *part, const struct engine_predicate *const *all,
-                           size_t predicate_count, struct engine_scan_file **ret_files,
-                           size_t *ret_count, struct errinfo *info)
+                           size_t predicate_count, bool is_dynamic,
+                           struct engine_scan_file **ret_files, size_t *ret_count,
+                           struct errinfo *info)
 {
     struct lake_scan *scan = part->scan;
     const struct iceberg_expression *filter;
@@ -510,6 +550,7 @@ static enum err list_files(struct part *part, const struct engine_predicate *con
     }
     TRY(lake__predicates(all, predicate_count, scan->source->from.schema, scan->arena, &filter,
                          info));
+    TRY(note_condition(part, filter, is_dynamic, info));
     enum err err = list_data(scan, part->kind, filter, ret_files, ret_count, info);
     return lake__named(scan->source, err, info);
 }
@@ -527,7 +568,7 @@ static void keep_files(struct part *part, const struct engine_scan_file *files, 
 /* Of one snapshot and with more predicates, an answer can only be smaller than the one before: so
  * whether there was one does not matter, and often there was none. */
 static enum err ask_files(void *context, const struct engine_predicate *const *all,
-                          size_t predicate_count, UNUSED bool is_dynamic,
+                          size_t predicate_count, bool is_dynamic,
                           const struct engine_scan_file **ret_files, size_t *ret_count,
                           struct errinfo *info)
 {
@@ -538,7 +579,8 @@ static enum err ask_files(void *context, const struct engine_predicate *const *a
     const struct cancellation *before = cancellation_enter(scan->cancellation);
     pthread_mutex_lock(&scan->lock);
     if (scan->failed == ERR_OK) {
-        scan->failed = list_files(part, all, predicate_count, &files, &count, &scan->failure);
+        scan->failed =
+            list_files(part, all, predicate_count, is_dynamic, &files, &count, &scan->failure);
     }
     enum err err = scan->failed;
     if (err == ERR_OK) {
@@ -566,6 +608,9 @@ static enum err ask_ranges(void *context, const struct engine_predicate *const *
     pthread_mutex_lock(&scan->lock);
     enum err err = lake__predicates(all, predicate_count, scan->source->from.schema, scan->arena,
                                     &filter, info);
+    if (err == ERR_OK) { /* what the ranges say may be all that is read */
+        err = note_condition(part, filter, false, info);
+    }
     if (err == ERR_OK) {
         struct iceberg_scan_options options = options_of(scan, filter);
         err = lake__ranges(&options, part->spec.columns, part->spec.column_count, scan->arena,

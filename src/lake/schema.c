@@ -26,6 +26,16 @@ static enum err no_type(const struct parser *p)
     return ERR_UNSUPPORTED;
 }
 
+static enum err no_type_yet(const struct parser *p)
+{
+    (void)errinfo_set(p->info, ERR_UNSUPPORTED, NULL,
+                      "a table of format version %u cannot keep column \"%.*s\" of type %.*s",
+                      p->format_version, SLICE_ARGS(p->column), SLICE_ARGS(p->whole));
+    errinfo_hint(p->info, "Version 3 can: CREATE TABLE ... WITH (format_version = 3), or ALTER "
+                          "TABLE ... SET ('format-version' = '3') first.");
+    return ERR_UNSUPPORTED;
+}
+
 static enum err step(struct parser *p)
 {
     return scanner_next(&p->scanner, &p->token, p->info);
@@ -130,6 +140,7 @@ static const struct {
     {"json", ICEBERG_STRING},
     {"uuid", ICEBERG_UUID},
     {"blob", ICEBERG_BINARY},
+    {"variant", ICEBERG_VARIANT},
 };
 
 static enum err parse_word(struct parser *p, struct iceberg_type *out)
@@ -137,8 +148,8 @@ static enum err parse_word(struct parser *p, struct iceberg_type *out)
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (token_is(&p->token, words[i].word)) {
             *out = (struct iceberg_type){.id = words[i].id};
-            return words[i].id == ICEBERG_TIMESTAMP_NS && p->format_version < 3 ? no_type(p)
-                                                                                : step(p);
+            bool is_new = words[i].id == ICEBERG_TIMESTAMP_NS || words[i].id == ICEBERG_VARIANT;
+            return is_new && p->format_version < 3 ? no_type_yet(p) : step(p);
         }
     }
     if (p->token.kind == TOKEN_QUOTED && slice_equal(p->token.text, SLICE("\"NULL\""))) {

@@ -26,6 +26,13 @@ MUST_USE enum err lake_write_check(const struct lake_write *write, struct errinf
 /* Whether the field has values in files: one of type unknown has none. */
 bool lake_write_keeps(const struct iceberg_field *field);
 
+/* Whether the file's rows can be written again as they are. The engine tells no null of a variant
+ * from the value null, and writes the value: only of a file whose metrics say that it has no null
+ * nothing is lost. The file has its metrics (iceberg_scan_options.want_metrics). */
+bool lake_write_is_lossless(const struct iceberg_schema *schema, const struct iceberg_file *file);
+/* Whether there is a column for which that can be false. */
+bool lake_write_has_variant(const struct iceberg_schema *schema);
+
 /* A constant as SQL writes it, without quotes, as a value of exactly this type; false when it is
  * none. */
 bool lake_value_parse(const struct iceberg_type *type, struct slice text, struct arena *arena,

@@ -131,7 +131,8 @@ static const struct iceberg_field *child_of(const struct iceberg_type *type, str
 }
 
 /* The field that a path names; `ret_is_repeated`: it is inside of a list or map, where a row has
- * any number of values; `dotted` is its name in table properties. */
+ * any number of values; `dotted` is its name in table properties. Of the parts of a variant its
+ * metadata stands for it: every value has them. */
 static const struct iceberg_field *find_field(const struct lake_write *write, struct slice path,
                                               bool *ret_is_repeated, struct buf *dotted)
 {
@@ -140,6 +141,9 @@ static const struct iceberg_field *find_field(const struct lake_write *write, st
     const struct iceberg_field *field = NULL;
     *ret_is_repeated = false;
     while (next_name(&path, &name)) {
+        if (type->id == ICEBERG_VARIANT) {
+            return path.len == 0 && slice_equal(buf_slice(&name), SLICE("metadata")) ? field : NULL;
+        }
         field = child_of(type, buf_slice(&name));
         if (field == NULL) {
             return NULL;
@@ -285,6 +289,10 @@ static enum err read_column(struct reader *r, const struct map_cell *columns, in
     struct iceberg_metrics_want want =
         iceberg_metrics_wanted(r->write->metadata, buf_slice(&dotted));
     *ret_is_kept = want.mode != ICEBERG_METRICS_NONE;
+    if (field->type.id == ICEBERG_VARIANT) { /* what is known of a part */
+        metrics->size_bytes = ICEBERG_NO_ID;
+        return ERR_OK;
+    }
     if (is_repeated) { /* as other writers: counts and bounds are of rows */
         metrics->value_count = metrics->null_count = ICEBERG_NO_ID;
         return ERR_OK;

@@ -35,13 +35,36 @@ bool lake__write_is_partitioned(const struct lake_write *write)
 
 /* ---- what can be written ---- */
 
+static bool is_written(enum iceberg_type_id id)
+{
+    return id != ICEBERG_FIXED && id != ICEBERG_TIMESTAMPTZ_NS && id != ICEBERG_GEOMETRY &&
+           id != ICEBERG_GEOGRAPHY;
+}
+
+/* The engine writes a VARIANT that is a column, and a NULL in one as the value null: nothing could
+ * be said of a column that has none. */
+static enum err check_variant(const struct lake_write *write, const struct iceberg_field *field,
+                              bool is_column, struct errinfo *info)
+{
+    if (field->type.id == ICEBERG_VARIANT && !is_column) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "table \"%.*s\" cannot be written: values of type variant inside of "
+                           "another (field \"%.*s\") are not there",
+                           SLICE_ARGS(write->name), SLICE_ARGS(field->name));
+    }
+    if (field->type.id == ICEBERG_VARIANT && field->is_required) {
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                           "table \"%.*s\" cannot be written: NOT NULL of a variant (column "
+                           "\"%.*s\") is not checked",
+                           SLICE_ARGS(write->name), SLICE_ARGS(field->name));
+    }
+    return ERR_OK;
+}
+
 static enum err check_type(const struct lake_write *write, struct slice column,
                            const struct iceberg_type *type, struct errinfo *info)
 {
-    bool is_written = type->id != ICEBERG_FIXED && type->id != ICEBERG_VARIANT &&
-                      type->id != ICEBERG_TIMESTAMPTZ_NS && type->id != ICEBERG_GEOMETRY &&
-                      type->id != ICEBERG_GEOGRAPHY;
-    if (!is_written) {
+    if (!is_written(type->id)) {
         struct buf text CLEANUP(buf_fini) = {0};
         iceberg_type_print(type, &text);
         return errinfo_set(info, ERR_UNSUPPORTED, NULL,
@@ -56,6 +79,7 @@ static enum err check_type(const struct lake_write *write, struct slice column,
                                "column has no type",
                                SLICE_ARGS(write->name), SLICE_ARGS(type->fields[i].name));
         }
+        TRY(check_variant(write, &type->fields[i], false, info));
         TRY(check_type(write, column, &type->fields[i].type, info));
     }
     return ERR_OK;
@@ -100,6 +124,7 @@ enum err lake_write_check(const struct lake_write *write, struct errinfo *info)
     for (size_t i = 0; i < write->schema->root.field_count; i++) {
         const struct iceberg_field *field = &write->schema->root.fields[i];
         has_any = has_any || lake_write_keeps(field);
+        TRY(check_variant(write, field, true, info));
         TRY(check_type(write, field->name, &field->type, info));
     }
     for (size_t i = 0; i < write->spec->field_count; i++) {
@@ -108,6 +133,37 @@ enum err lake_write_check(const struct lake_write *write, struct errinfo *info)
     return has_any ? ERR_OK
                    : errinfo_set(info, ERR_UNSUPPORTED, NULL,
                                  "table \"%.*s\" has no columns to write", SLICE_ARGS(write->name));
+}
+
+bool lake_write_has_variant(const struct iceberg_schema *schema)
+{
+    for (size_t i = 0; i < schema->root.field_count; i++) {
+        if (schema->root.fields[i].type.id == ICEBERG_VARIANT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_no_null(const struct iceberg_file *file, int32_t field_id)
+{
+    for (size_t i = 0; i < file->metrics_count; i++) {
+        if (file->metrics[i].field_id == field_id) {
+            return file->metrics[i].null_count == 0;
+        }
+    }
+    return false;
+}
+
+bool lake_write_is_lossless(const struct iceberg_schema *schema, const struct iceberg_file *file)
+{
+    for (size_t i = 0; i < schema->root.field_count; i++) {
+        const struct iceberg_field *field = &schema->root.fields[i];
+        if (field->type.id == ICEBERG_VARIANT && !has_no_null(file, field->id)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- field ids ---- */

@@ -43,11 +43,26 @@ void query_cancel(struct query *query)
     pthread_mutex_unlock(&query->session->lock);
 }
 
+void query_note_step(struct query *query, uint64_t step, uint64_t count)
+{
+    atomic_store(&query->step, step);
+    atomic_store(&query->step_count, count);
+}
+
+double query_percent(struct query *query)
+{
+    uint64_t count = atomic_load(&query->step_count);
+    if (query->engine != NULL) {
+        return engine_query_progress(query->engine);
+    }
+    return count == 0 ? -1 : 100 * (double)atomic_load(&query->step) / (double)count;
+}
+
 double query_progress(struct query *query)
 {
     struct session *session = query->session;
     pthread_mutex_lock(&session->lock);
-    double progress = query->engine == NULL ? -1 : engine_query_progress(query->engine);
+    double progress = query_percent(query);
     pthread_mutex_unlock(&session->lock);
     return progress;
 }

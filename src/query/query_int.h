@@ -223,6 +223,7 @@ struct query {
     atomic_bool is_timed_out;
     int64_t deadline_us;              /* monotonic; 0 = none */
     struct cancellation cancellation; /* of the threads that work for it, by these */
+    _Atomic uint64_t step, step_count; /* of work that no engine does; a count of 0: there is none */
     uint64_t rows_out;
     uint64_t bytes_out;
     uint64_t rows_max, bytes_max;
@@ -251,6 +252,10 @@ void query_engine_close(struct query *query); /* if it has one */
 
 /* ERR_CANCELLED or ERR_TIMEOUT if somebody asked for it. */
 MUST_USE enum err query_check_cancelled(struct query *query, struct errinfo *info);
+/* Of work that takes `count` steps, `step` are done: who asks for the query's progress is told. */
+void query_note_step(struct query *query, uint64_t step, uint64_t count);
+/* percent, or -1; the session's lock is held */
+double query_percent(struct query *query);
 /* With the session's lock held. */
 void query_cancel_locked(struct query *query);
 void query_explain_principal(const struct query *query, struct errinfo *info); /* is not there */

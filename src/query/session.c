@@ -160,8 +160,7 @@ double session_progress(struct session *session)
 {
     pthread_mutex_lock(&session->lock);
     struct query *query = session->query;
-    double progress =
-        query == NULL || query->engine == NULL ? -1 : engine_query_progress(query->engine);
+    double progress = query == NULL ? -1 : query_percent(query);
     pthread_mutex_unlock(&session->lock);
     return progress;
 }

@@ -27,7 +27,8 @@ bool shape_is_type_id(struct slice id)
                           "DOUBLE", "DECIMAL", "VARCHAR", "BLOB", "BIT", "BIGNUM", "DATE", "TIME",
                           "TIME_NS", "TIME WITH TIME ZONE", "TIMESTAMP", "TIMESTAMP_S",
                           "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "INTERVAL",
-                          "UUID", "STRUCT", "LIST", "ARRAY", "MAP", "UNION", "ENUM", "UNBOUND"),
+                          "UUID", "STRUCT", "LIST", "ARRAY", "MAP", "UNION", "ENUM", "VARIANT",
+                          "UNBOUND"),
                     id);
 }
 
@@ -46,7 +47,7 @@ bool shape_is_type_name(struct slice name)
         "timestamp", "timetz",  "tinyint",   "ubigint", "timestamp_ms", "timestamp_ns",
         "uhugeint",  "uint128", "uint16",    "uint32",  "timestamp_s",  "timestamp_us",
         "uint64",    "uint8",   "uinteger",  "union",   "timestamptz",  "usmallint",
-        "utinyint",  "uuid",    "varbinary", "varchar", "varint"};
+        "utinyint",  "uuid",    "varbinary", "varchar", "variant",      "varint"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (slice_equal_fold(slice_of(names[i]), name)) {
             return true;

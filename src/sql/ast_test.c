@@ -159,7 +159,7 @@ TEST(ast, refuses_what_is_not_allowed)
         {"select a as __moat_c1 from t", "42501", "reserved"},
         {"select \"__MOAT_c1\" from t", "42501", "reserved"},
         {"with __moat_x as (select 1) select * from __moat_x", "42501", "reserved"},
-        {"select a::variant from t", "0A000", "VARIANT"},
+        {"select a::geometry from t", "0A000", "GEOMETRY"},
         {"select * from (show tables)", "0A000", "SHOW"},
         {"select * from repeat(1, 3), repeat_row(1, 2, num_rows=3)", "0A000", "\"repeat\""},
         {"select * from t, read_parquet(t.path)", "0A000", "constant path"},

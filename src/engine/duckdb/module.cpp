@@ -94,6 +94,7 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
     register_functions(connection, engine.key);
     register_casts(connection);
     guard_statistics(connection);
+    guard_variants(connection);
     register_scan(connection);
     register_rows(connection);
     /* Only now: the engine forgets this limit when it is given before there is a database. */

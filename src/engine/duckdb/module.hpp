@@ -119,6 +119,11 @@ duckdb::LogicalType numeric_type();
 /* From text, for the types whose casts in the engine are lax. */
 void register_casts(duckdb::Connection &connection);
 
+/* ---- VARIANT (variant.cpp) ---- */
+
+/* Before the database is shared: none loses a field when it is written to Parquet. */
+void guard_variants(duckdb::Connection &connection);
+
 /* ---- statements (session.cpp) ---- */
 
 /* Our own flag, since the engine clears its own at the start of each statement: a cancel that comes

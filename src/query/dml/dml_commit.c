@@ -280,36 +280,6 @@ static int64_t head_of(const struct attempt *a)
                                    : ref->snapshot_id;
 }
 
-/* Rows that are added stay right whatever others did. Rows that were read to be changed are not,
- * unless all that came since was appended and the table is content with the snapshot that was read
- * (write.{delete,update,merge}.isolation-level). */
-static enum err check_still_right(const struct attempt *a, struct errinfo *info)
-{
-    const struct dml *dml = a->dml;
-    bool is_right = dml->reads_rows == NULL ||
-                    a->metadata->current_snapshot_id == dml->metadata->current_snapshot_id;
-    char property[64];
-    (void)snprintf(property, sizeof(property), "write.%s.isolation-level",
-                   dml->reads_rows == NULL ? "delete" : dml->reads_rows);
-    if (!is_right &&
-        slice_equal_fold(iceberg_metadata_property(dml->metadata, property), SLICE("snapshot"))) {
-        int64_t id = head_of(a);
-        is_right = true;
-        while (is_right && id != dml->head_id) {
-            const struct iceberg_snapshot *snapshot = iceberg_metadata_snapshot(a->metadata, id);
-            is_right = snapshot != NULL && slice_equal(snapshot->operation, SLICE("append"));
-            id = is_right ? snapshot->parent_id : id;
-        }
-    }
-    if (!is_right) {
-        (void)errinfo_set(info, ERR_BUSY, "40001",
-                          "somebody else has changed table \"%.*s\" since its rows were read",
-                          SLICE_ARGS(dml->name));
-        errinfo_hint(info, "Run the statement again.");
-    }
-    return is_right ? ERR_OK : ERR_BUSY;
-}
-
 /* ---- write, audit, publish ---- */
 
 /* Of main alone: a branch is no less a stage. Two under one name could not be told apart. */
@@ -399,7 +369,7 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
         }
         TRY(wait_before(dml, retry, info));
         TRY(take_newer(&a, info));
-        TRY(check_still_right(&a, info));
+        TRY(dml_check_reads(dml, a.metadata, head_of(&a), removes_all, info));
         TRY(dml_check_schema(dml, a.metadata, info));
     }
 }

@@ -271,6 +271,7 @@ enum err dml_remove_whole(struct dml *dml, const struct statement *statement, bo
         removed[i] = plan.files[i].file.path;
         dml->rows += (uint64_t)plan.files[i].file.record_count;
     }
+    dml->condition = filter;
     dml->removed = removed;
     dml->removed_count = plan.file_count;
     *ret_is_done = true;

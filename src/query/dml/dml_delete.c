@@ -73,6 +73,9 @@ static enum err run_victims(struct dml *dml, struct plan *plan, struct lake_rows
     }
     TRY(query_engine_open(dml->query, buf_slice(&bound), info));
     enum err err = dml_pull_victims(dml, rows, info);
+    if (err == ERR_OK) {
+        err = dml_note_reads(dml, query->access, plan, info);
+    }
     query_engine_close(dml->query);
     if (err != ERR_OK) {
         query_clean_error(query, false, info);

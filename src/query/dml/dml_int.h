@@ -36,6 +36,8 @@ struct dml {
     struct access *rewriting;         /* its access */
     const char
         *reads_rows; /* delete, update, merge: which properties say how; NULL: it only adds */
+    /* What the rows of it satisfy that the statement has read; NULL: nobody noted it. */
+    const struct iceberg_expression *condition;
     const struct slice *removed; /* data files that the commit takes away */
     size_t removed_count;
     struct iceberg_file *deletes; /* delete files that it brings */
@@ -117,6 +119,14 @@ MUST_USE enum err dml_commit(struct dml *dml, const char *operation, bool remove
 
 /* The same, with the operation that it comes to; nothing where nothing changes. */
 MUST_USE enum err dml_commit_rows(struct dml *dml, struct errinfo *info);
+
+/* dml_conflict.c: what was read of the table by a plan of this statement, whose access is open. */
+MUST_USE enum err dml_note_reads(struct dml *dml, const struct access *access,
+                                 const struct plan *plan, struct errinfo *info);
+/* ERR_BUSY (40001) unless what the statement has read is still so in the table of `now`, at the
+ * snapshot `head_id` of its branch, as far as the table's isolation level asks for it. */
+MUST_USE enum err dml_check_reads(const struct dml *dml, const struct iceberg_metadata *now,
+                                  int64_t head_id, bool removes_all, struct errinfo *info);
 
 /* dml_schema.c: ERR_BUSY (40001) when `added` lacks what the schema of now demands of all rows. */
 MUST_USE enum err dml_check_schema(const struct dml *dml, const struct iceberg_metadata *now,

@@ -11,13 +11,14 @@ enum err dml_plan_files(struct dml *dml, const struct iceberg_expression *filter
                         struct iceberg_scan_plan *ret_plan, struct errinfo *info)
 {
     const struct lake_table *table = dml->relation->lake;
-    struct iceberg_scan_options options = {.io = &dml->io,
-                                           .metadata = dml->metadata,
-                                           .snapshot = table->snapshot,
-                                           .schema = dml->write.schema,
-                                           .filter = filter,
-                                           .want_metrics = filter != NULL,
-                                           .thread_count = 1};
+    struct iceberg_scan_options options = {
+        .io = &dml->io,
+        .metadata = dml->metadata,
+        .snapshot = table->snapshot,
+        .schema = dml->write.schema,
+        .filter = filter,
+        .want_metrics = filter != NULL || lake_write_has_variant(dml->write.schema),
+        .thread_count = 1};
     return iceberg_scan_plan(&options, dml->query->arena, ret_plan, info);
 }
 
@@ -72,6 +73,17 @@ static bool is_whole(const struct touched *touched)
 }
 
 /* ---- merge on read ---- */
+
+/* Where a file's other rows could not be written as they are, the table's mode does not count. */
+static bool is_lossless(const struct dml *dml, const struct touched *touched, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!lake_write_is_lossless(dml->write.schema, &touched[i].file->file)) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static bool merges_on_read(const struct dml *dml)
 {
@@ -236,10 +248,10 @@ enum err dml_remove(struct dml *dml, struct lake_rows *rows, struct errinfo *inf
     if (subset.count == 0) {
         return ERR_OK;
     }
-    bool is_marked = merges_on_read(dml);
     struct slice *removed = arena_calloc(dml->query->arena, subset.count + 1, sizeof(*removed));
     TRY(removed == NULL ? errinfo_nomem(info) : dml_plan_files(dml, NULL, &plan, info));
     TRY(find_touched(dml, &subset, &plan, &touched, info));
+    bool is_marked = merges_on_read(dml) || !is_lossless(dml, touched, subset.count);
     for (size_t i = 0; i < subset.count; i++) {
         bool goes = is_whole(&touched[i]);
         if (goes || !is_marked) {

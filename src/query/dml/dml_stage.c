@@ -156,6 +156,9 @@ static enum err keep_rows(struct dml *dml, const struct temp_table *shape, const
     uint64_t bytes_max;
     TRY(run_temp_file(dml->query, &file, &bytes_max, info));
     enum err err = fill(dml->query, plan, access, file, bytes_max, info);
+    if (err == ERR_OK) {
+        err = dml_note_reads(dml, *access, plan, info);
+    }
     query_engine_close(dml->query);
     TRY(err);
     return temp_table_new(shape, false, file->row_count == 0 ? NULL : file, ret_rows, info);

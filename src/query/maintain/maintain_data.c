@@ -123,7 +123,9 @@ static enum err take_candidates(struct packing *p, const struct iceberg_scan_pla
         const struct iceberg_scan_file *planned = &plan->files[i];
         size_t count = planned->delete_count + planned->equality_delete_count;
         bool is_due = is_every || (deletes->is_given && (int64_t)count >= deletes->number);
-        if (is_due || planned->file.size_bytes < bytes_most) {
+        if (!lake_write_is_lossless(p->dml->write.schema, &planned->file)) {
+            p->is_all = false; /* it stays as it is */
+        } else if (is_due || planned->file.size_bytes < bytes_most) {
             struct small_file *own = &p->files[p->file_count++];
             enum err err;
             *own = (struct small_file){.path = planned->file.path,

@@ -216,6 +216,7 @@ static enum err remove_all(struct expiry *e, const struct iceberg_garbage *garba
     const struct iceberg_output *output = &e->call->ddl.output;
     for (size_t i = 0; i < garbage->count; i++) {
         struct errinfo ignored;
+        query_note_step(e->call->query, i, garbage->count);
         enum err err = is_own(&e->call->ddl, garbage->objects[i].path) ? ERR_OK : ERR_DENIED;
         if (err == ERR_OK && !e->call->is_dry_run) {
             TRY(query_check_cancelled(e->call->query, info));

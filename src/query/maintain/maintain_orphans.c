@@ -151,6 +151,7 @@ static enum err remove_orphans(struct orphans *o)
     TRY(list_files(o));
     TRY(add_references(o));
     for (size_t i = 0; i < o->entry_count; i++) {
+        query_note_step(o->call->query, i, o->entry_count);
         TRY(remove_one(o, &o->entries[i]));
     }
     return ERR_OK;

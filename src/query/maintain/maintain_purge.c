@@ -47,6 +47,7 @@ static enum err drop(struct purge *p, struct errinfo *info)
     TRY(catalog_iceberg_unregister(&ddl->catalog, ddl->query->session->who, ddl->ns, ddl->name,
                                    false, info));
     for (size_t i = 0; i < p->garbage.count; i++) {
+        query_note_step(ddl->query, i, p->garbage.count);
         remove_one(p, p->garbage.objects[i].path);
     }
     for (size_t i = 0; i < ddl->metadata->metadata_log_count; i++) {

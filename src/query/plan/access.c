@@ -346,6 +346,26 @@ enum err access_plan_lakes(struct access *access, struct errinfo *info)
     return ERR_OK;
 }
 
+enum err access_condition(const struct access *access, const struct plan *plan, struct slice uuid,
+                          struct arena *arena, const struct iceberg_expression **ret_condition,
+                          struct errinfo *info)
+{
+    static const struct iceberg_expression never = {.op = ICEBERG_FALSE};
+    *ret_condition = &never;
+    for (size_t i = 0; i < access->lake_count; i++) {
+        const struct iceberg_expression *own;
+        if (!slice_equal(plan->lakes[i].source->from.metadata->uuid, uuid)) {
+            continue;
+        }
+        TRY(lake_scan_condition(access->lakes[i], arena, &own, info));
+        *ret_condition = iceberg_expression_or(*ret_condition, own, arena);
+        if (*ret_condition == NULL) {
+            return errinfo_nomem(info);
+        }
+    }
+    return ERR_OK;
+}
+
 struct lake_scan_counts access_lake_work(const struct access *access, size_t lake)
 {
     return lake_scan_work(access->lakes[lake]);

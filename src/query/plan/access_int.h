@@ -53,6 +53,13 @@ uint64_t access_bytes_read(const struct access *access, size_t object_first, siz
 /* For EXPLAIN: the files of each lake whose files nobody has asked for yet. */
 MUST_USE enum err access_plan_lakes(struct access *access, struct errinfo *info);
 struct lake_scan_counts access_lake_work(const struct access *access, size_t lake);
+/* What the rows satisfy that were read of the table with this uuid, as lake_scan_condition says it;
+ * of the plan that the access was opened for, while it lives. */
+struct iceberg_expression;
+MUST_USE enum err access_condition(const struct access *access, const struct plan *plan,
+                                   struct slice uuid, struct arena *arena,
+                                   const struct iceberg_expression **ret_condition,
+                                   struct errinfo *info);
 void access_sink_uri(const struct access *access, struct buf *ret_uri);
 void access_rows_uri(const struct access *access, struct buf *ret_uri);
 MUST_USE enum err access_sink_finish(struct access *access, struct errinfo *info);

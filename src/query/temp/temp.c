@@ -264,7 +264,8 @@ bool temp_keeps_type(struct slice type, bool *ret_as_text)
     static const char *const exact[] = {
         "BOOLEAN",   "TINYINT",  "SMALLINT", "INTEGER",   "BIGINT", "UTINYINT",
         "USMALLINT", "UINTEGER", "UBIGINT",  "FLOAT",     "DOUBLE", "BLOB",
-        "DATE",      "VARCHAR",  "TIME",     "TIMESTAMP", "UUID",   "TIMESTAMP WITH TIME ZONE"};
+        "DATE",      "VARCHAR",  "TIME",     "TIMESTAMP", "UUID",   "TIMESTAMP WITH TIME ZONE",
+        "VARIANT"};
     /* The engine's writer makes something else of these, and the text of each is exact. */
     static const char *const texts[] = {
         "HUGEINT",     "UHUGEINT",     "INTERVAL",     "BIT",

@@ -231,7 +231,7 @@ select * from 'dir/file.parquet' where file.a = 1
 select finalize(x) from t
 select a collate nocase, b collate de from t
 select sum(l_extendedprice * (1 - l_discount)) from lineitem
-select a::variant from t
+select a::geometry from t
 select stddev(a) over (order by b) from t
 select range(1) over () from t
 select row_number() from t

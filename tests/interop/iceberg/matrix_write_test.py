@@ -157,9 +157,11 @@ class World:
         return self.spark.sql(f"SELECT {listed} FROM {self.folder.name}.s.{twin.name}").toArrow().to_pylist()
 
     def is_of_an_older_version(self, name):
-        """The table was upgraded from version 1 and nothing has been written since: the snapshot has no sequence number."""
+        """The table was upgraded from version 1, and the snapshot has no sequence number, or a manifest whose entries have none but are kept."""
         snapshot = (table := self.table(name)).current_snapshot()
-        return table.format_version > 1 and snapshot is not None and not snapshot.sequence_number
+        if table.format_version == 1 or snapshot is None:
+            return False
+        return not snapshot.sequence_number or any(not m.sequence_number and m.existing_files_count for m in snapshot.manifests(table.io))
 
     def validate(self, name):
         folder = self.folder / "warehouse" / "s" / name
@@ -266,7 +268,8 @@ def main():
         spark = start_spark(Path(folder)) if OPTIONS.spark else None
         end = time.time() + 60 * OPTIONS.minutes
         lock = threading.Lock()
-        todo = itertools.islice(itertools.cycle(shapes()), OPTIONS.first, OPTIONS.first + OPTIONS.tables)
+        every = ({**shape, "name": f"m{number}"} for number, shape in enumerate(itertools.cycle(shapes())))
+        todo = itertools.islice(every, OPTIONS.first, OPTIONS.first + OPTIONS.tables)
 
         def next_shape():
             with lock:
