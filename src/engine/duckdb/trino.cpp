@@ -1,7 +1,8 @@
 /* What Trino has and the engine has otherwise, for statements of its dialect (wire/trino).
  *
  *   trino_divide(a, b)   of integers an integer, cut; of decimals a decimal with as many digits
- *                        behind the point as the longer one, half up; by zero an error but of floats
+ *                        behind the point as the longer one, half up; by zero an error, but of
+ *                        floats
  *   trino_modulo(a, b)   what is left of that, with the sign of a
  *   trino_average(sum, count, like)  of decimals one with the scale of `like`, half up
  *   trino_round(x)       of floats to a whole number, half away from zero; all else as it is
@@ -15,6 +16,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include <duckdb/common/types/decimal.hpp>
 #include <duckdb/common/types/hugeint.hpp>
@@ -56,12 +58,8 @@ template <class T> static T divide_integer(T a, T b)
     if (b == 0) {
         throw_zero();
     }
-    if (b == T(-1)) {
-        T result = static_cast<T>(-a);
-        if (a < 0 && result < 0) {
-            throw_range("a number is too large for its type");
-        }
-        return result;
+    if (b == T(-1) && a == std::numeric_limits<T>::min()) {
+        throw_range("a number is too large for its type");
     }
     return static_cast<T>(a / b);
 }
@@ -155,7 +153,7 @@ static hugeint_t divide_decimal(hugeint_t a, hugeint_t b, unsigned shift)
     return of_magnitude(quotient, (a < hugeint_t(0)) != (b < hugeint_t(0)));
 }
 
-/* What both are at 38 digits; the scales are those of the arguments, the result has its own width. */
+/* Both are at 38 digits; the scales are those of the arguments, the result has its own width. */
 template <class T> static void run_divide_decimals(DataChunk &args, Vector &result)
 {
     uint8_t to = duckdb::DecimalType::GetScale(result.GetType());

@@ -1,4 +1,5 @@
-/* Literals that Trino writes or types otherwise: bytes, numbers, decimals, moments, JSON, intervals. */
+/* Literals that Trino writes or types otherwise: bytes, numbers, decimals, dates, moments, JSON,
+ * intervals. */
 #include "sql/scan.h"
 #include "wire/trino/trino_int.h"
 

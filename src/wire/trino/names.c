@@ -123,7 +123,8 @@ static size_t list_end(const struct trino_rewrite *r, size_t from, size_t to)
     return i;
 }
 
-/* Trino makes no table of columns without names. */
+/* Trino makes no table or view of columns without names: those of the first list outside of all
+ * parentheses, unless they are given in front of AS. */
 static bool must_name(const struct trino_rewrite *r, size_t select)
 {
     size_t i = 1;
@@ -133,12 +134,7 @@ static bool must_name(const struct trino_rewrite *r, size_t select)
     while (i < select && !trino__is_word(r, i, "as") && !trino__is_op(r, i, "(")) {
         i++;
     }
-    bool has_names = trino__is_op(r, i, "(");
-    int depth = 0;
-    for (size_t at = 0; at < select; at++) {
-        depth += trino__is_op(r, at, "(") - trino__is_op(r, at, ")");
-    }
-    return !has_names && depth == 0;
+    return !trino__is_op(r, i, "(");
 }
 
 static enum err name_list(struct trino_rewrite *r, size_t select, bool is_checked,
@@ -168,16 +164,18 @@ static enum err name_list(struct trino_rewrite *r, size_t select, bool is_checke
 
 enum err trino__name_columns(struct trino_rewrite *r, struct errinfo *info)
 {
-    bool is_checked = false; /* the first list of what is created has been */
+    bool has_outer = false; /* a list outside of all parentheses */
+    int depth = 0;
     r->names = arena_calloc(r->arena, r->tokens.count + 1, sizeof(*r->names));
     if (r->names == NULL) {
         return errinfo_nomem(info);
     }
     for (size_t i = 0; i < r->tokens.count; i++) {
+        depth += trino__is_op(r, i, "(") - trino__is_op(r, i, ")");
         if (trino__is_word(r, i, "select") && (i == 0 || !trino__is_op(r, i - 1, "."))) {
-            bool must = !is_checked && must_name(r, i);
-            is_checked = is_checked || must;
-            TRY(name_list(r, i, must, info));
+            bool is_first = depth == 0 && !has_outer;
+            has_outer = has_outer || is_first;
+            TRY(name_list(r, i, is_first && must_name(r, i), info));
         }
     }
     return ERR_OK;

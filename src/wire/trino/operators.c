@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "wire/trino/trino_int.h"
 
+#define MOVED_BYTES_MAX (256u << 20) /* a tenth of a second */
+
 static bool is_any(const struct trino_rewrite *r, size_t i, const char *const *words, size_t count)
 {
     for (size_t w = 0; w < count; w++) {
@@ -118,6 +120,7 @@ static void insert(struct trino_rewrite *r, size_t at, const char *text)
 {
     size_t len = strlen(text);
     size_t moved = r->out.len - at;
+    r->moved_bytes += moved + r->move_count;
     buf_append_str(&r->out, text);
     if (buf_failed(&r->out)) {
         return;
@@ -137,6 +140,9 @@ enum err trino__put_division(struct trino_rewrite *r, const struct trino_chain *
     *ret_done = false;
     if ((!is_division && !trino__is_op(r, *i, "%")) || start == SIZE_MAX) {
         return ERR_OK;
+    }
+    if (r->moved_bytes > MOVED_BYTES_MAX) {
+        return errinfo_set(info, ERR_LIMIT, "54000", "the statement has too many divisions");
     }
     size_t end = operand_end(r, *i + 1, to);
     if (end == *i + 1 || buf_failed(&r->out)) {

@@ -129,8 +129,13 @@ struct trino_rewrite {
     struct buf out;
     struct trino_move *moves;
     size_t move_count;
+    size_t moved_bytes; /* by what was put into `out` */
 };
 MUST_USE enum err trino_rewrite(struct trino_rewrite *rewrite, struct errinfo *info);
+
+struct trino_range { /* of tokens */
+    size_t from, to;
+};
 
 /* Of its parts, each a file: what stands at a token, and what is behind a group. */
 const struct token *trino__at(const struct trino_rewrite *rewrite, size_t i);
@@ -152,6 +157,15 @@ void trino__mark(struct trino_rewrite *rewrite, size_t offset);
 /* A literal that is written differently, if one is at `*i`, which goes behind it (literals.c). */
 MUST_USE enum err trino__put_literal(struct trino_rewrite *rewrite, size_t *i, bool *ret_done,
                                      struct errinfo *info);
+
+/* Token `i` as it is, with the white space before it. */
+void trino__copy(struct trino_rewrite *rewrite, size_t i);
+
+/* A call whose name is at `*i`, if it is one that is told differently (calls.c). */
+MUST_USE enum err trino__put_call(struct trino_rewrite *rewrite, size_t *i, size_t to,
+                                  unsigned depth, bool *ret_done, struct errinfo *info);
+/* The head of a lambda: x ->, (x, y) -> */
+bool trino__put_lambda(struct trino_rewrite *rewrite, size_t *i, size_t to);
 
 /* Finds the columns without a name (names.c). */
 MUST_USE enum err trino__name_columns(struct trino_rewrite *rewrite, struct errinfo *info);

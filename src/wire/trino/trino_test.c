@@ -1,4 +1,5 @@
 /* The dialect, the types and the fields; what clients make of it all: tests/trino. */
+#include "base/clock.h"
 #include "base/test.h"
 #include "sql/scan.h"
 #include "wire/trino/trino_int.h"
@@ -80,6 +81,15 @@ TEST(trino, division_is_a_call_of_its_chain_so_far)
                "WHEN trino_divide(d, 2) = 1 THEN 1 END");
     check_text("SELECT count(*), a / b FROM t",
                "SELECT count(*) AS _col0, trino_divide(a, b) AS _col1 FROM t");
+    check_text("SELECT transform(a, x -> x / 2) b, reduce(a, 0, (s, x) -> s + x / 2, s -> s / 2) c",
+               "SELECT list_transform(a, lambda x: trino_divide(x, 2)) b, "
+               "list_transform([list_reduce(a, lambda s, x: s + trino_divide(x, 2), 0)], "
+               "lambda s: trino_divide(s, 2))[1] c");
+    check_text("SELECT (a * extract(dow FROM d) / 2) b",
+               "SELECT (trino_divide(a * extract(isodow FROM d), 2)) b");
+    check_text("SELECT (a * extract(year FROM d / 2) / 2) % CAST(b / 2 AS decimal(5, 2)) c",
+               "SELECT trino_modulo((trino_divide(a * extract(year FROM trino_divide(d, 2)), 2)), "
+               "CAST(trino_divide(b, 2) AS decimal(5, 2))) c");
     check_text("SELECT a / DOUBLE '2' c", "SELECT trino_divide(a, DOUBLE '2') c");
     struct fixture fixture CLEANUP(fixture_fini) = {0};
     const char *text = "SELECT a / nope FROM t";
@@ -88,6 +98,31 @@ TEST(trino, division_is_a_call_of_its_chain_so_far)
     assert_int_equal(strstr(text, "nope") - text + 1, trino_plan_position(&fixture.plan, ran + 1));
     ran = slice_find(fixture.plan.text, SLICE("a, nope"));
     assert_int_equal(8, trino_plan_position(&fixture.plan, ran + 1));
+}
+
+/* Statements of the greatest length that would cost the square of it: refused, or done at once. */
+TEST(trino, what_is_repeated_costs_no_more_than_its_length)
+{
+    static const struct {
+        const char *first, *part;
+        size_t count;
+    } texts[] = {{"SELECT 1", "/1", 99000},
+                 {"SELECT ", "(SELECT ", 60000},
+                 {"CREATE TABLE x (a) AS SELECT 1 AS a", " UNION SELECT 1", 60000},
+                 {"SELECT ", "avg(", 190},
+                 {"SELECT 1", ", CASE WHEN a / 2 THEN 1 END", 20000},
+                 {"SELECT ", "[", 100000}};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        struct fixture fixture CLEANUP(fixture_fini) = {0};
+        struct buf text CLEANUP(buf_fini) = {0};
+        buf_append_str(&text, texts[i].first);
+        for (size_t n = 0; n < texts[i].count; n++) {
+            buf_append_str(&text, texts[i].part);
+        }
+        int64_t begun_us = clock_mono_us();
+        (void)plan(&fixture, buf_cstr(&text));
+        CHECK(clock_mono_us() - begun_us < 10000000);
+    }
 }
 
 TEST(trino, what_has_no_name_is_numbered)
