@@ -133,6 +133,7 @@ static void write_type(struct flat *flat, size_t reference, const struct arrow_t
         fields[count++] = (struct flat_field){.slot = 0, .size = 1, .value = keys_sorted};
         break;
     case ARROW_UNION:
+        fields[count++] = (struct flat_field){.slot = 1, .size = 4}; /* what Arrow's Java needs */
         fields[count++] = (struct flat_field){.slot = 0, .size = 2, .value = type->is_large};
         break;
     case ARROW_NULL:
@@ -146,6 +147,12 @@ static void write_type(struct flat *flat, size_t reference, const struct arrow_t
     flat_refer(flat, reference, flat_table(flat, fields, count));
     if (has_timezone) {
         flat_string(flat, fields[0].at, slice_of(type->timezone));
+    }
+    if (type->kind == ARROW_UNION) { /* the type of a cell is the number of its child */
+        size_t at = flat_vector(flat, fields[0].at, (size_t)type->size, 4, 4);
+        for (unsigned i = 0; i < unsigned_of(type->size); i++) {
+            flat_put(flat, at + 4u * i, i, 4);
+        }
     }
 }
 

@@ -223,7 +223,8 @@ struct query {
     atomic_bool is_timed_out;
     int64_t deadline_us;              /* monotonic; 0 = none */
     struct cancellation cancellation; /* of the threads that work for it, by these */
-    _Atomic uint64_t step, step_count; /* of work that no engine does; a count of 0: there is none */
+    _Atomic uint64_t step,
+        step_count; /* of work that no engine does; a count of 0: there is none */
     uint64_t rows_out;
     uint64_t bytes_out;
     uint64_t rows_max, bytes_max;
