@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "catalog/catalog_iceberg_int.h"
 #include "catalog/rest/plan.h"
+#include "catalog/rest/report.h"
 
 bool iceberg_rest__split(struct slice ns, struct slice *levels, struct rest_namespace *ret_ns)
 {
@@ -122,6 +123,31 @@ enum err iceberg_rest__properties(const struct catalog_iceberg *catalog, const s
     *ret_properties = properties;
     *ret_count = count;
     return ERR_OK;
+}
+
+/* ---- reports ---- */
+
+void catalog_iceberg_report_scan(const struct catalog_iceberg *catalog, const struct identity *who,
+                                 const struct catalog_iceberg_name *table,
+                                 const struct rest_scan_report *report)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace ns;
+    if (catalog->kind == CATALOG_ICEBERG_REST && iceberg_rest__split(table->ns, levels, &ns)) {
+        rest_report_scan(catalog->rest, &catalog->remote, who, &ns, table->name, report);
+    }
+}
+
+void catalog_iceberg_report_commit(const struct catalog_iceberg *catalog,
+                                   const struct identity *who,
+                                   const struct catalog_iceberg_name *table,
+                                   const struct rest_commit_report *report)
+{
+    struct slice levels[ICEBERG_LEVELS_MAX];
+    struct rest_namespace ns;
+    if (catalog->kind == CATALOG_ICEBERG_REST && iceberg_rest__split(table->ns, levels, &ns)) {
+        rest_report_commit(catalog->rest, &catalog->remote, who, &ns, table->name, report);
+    }
 }
 
 /* ---- files ---- */

@@ -86,6 +86,18 @@ MUST_USE enum err catalog_iceberg_io_of(const struct catalog_iceberg *catalog,
                                         struct arena *arena, struct iceberg_io *ret_io,
                                         struct errinfo *info);
 
+/* What a statement read of a table or committed to it, told to a catalog that takes such reports
+ * (catalog/rest/report.h); nothing for the others. */
+struct rest_scan_report;
+struct rest_commit_report;
+void catalog_iceberg_report_scan(const struct catalog_iceberg *catalog, const struct identity *who,
+                                 const struct catalog_iceberg_name *table,
+                                 const struct rest_scan_report *report);
+void catalog_iceberg_report_commit(const struct catalog_iceberg *catalog,
+                                   const struct identity *who,
+                                   const struct catalog_iceberg_name *table,
+                                   const struct rest_commit_report *report);
+
 /* Opens a file of a table that lies elsewhere (storage_is_remote), with what the catalog vended to
  * `who` for it. ERR_UNSUPPORTED for a catalog that vends nothing. */
 struct storage_object;

@@ -229,7 +229,7 @@ static enum err add_snapshot(struct updater *u, const struct json *node)
         return update__bad(u, "sequence-number");
     }
     if (version > 1 && sequence <= update__number(u->root, "last-sequence-number", 0)) {
-        /* Somebody has taken it, on another branch than the one that is required to be as it was. */
+        /* Somebody has taken it, on another branch than the one that must be as it was. */
         return errinfo_set(u->info, ERR_BUSY, "40001",
                            "another snapshot of the table has this sequence number already");
     }

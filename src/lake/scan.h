@@ -51,8 +51,8 @@ MUST_USE enum err lake_scan_restrict(struct lake_scan *scan, const struct lake_s
 
 const struct engine_scan_spec *lake_scan_spec(const struct lake_scan *scan, size_t index);
 
-/* What the rows satisfy that the engine has been given so far, going by the files it asked for: TRUE
- * when it is nothing, FALSE when it asked for none. Rows for which it is false have told the
+/* What the rows satisfy that the engine has been given so far, going by the files it asked for:
+ * TRUE when it is nothing, FALSE when it asked for none. Rows for which it is false have told the
  * statement nothing, nor would others that come. In `arena`. ERR_NOMEM. */
 MUST_USE enum err lake_scan_condition(struct lake_scan *scan, struct arena *arena,
                                       const struct iceberg_expression **ret_condition,

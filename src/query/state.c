@@ -263,6 +263,9 @@ static enum err finish(struct query *query, enum query_state to, struct errinfo 
                   trouble.message);
     }
     count_end(query, to, now_us, &record);
+    if (to == QUERY_DONE) {
+        lake_report_scans(query);
+    }
     access_close(TAKE(query->access));
     return ERR_OK;
 }

@@ -139,6 +139,10 @@ const server = createServer(async (request, response) => {
         id: request.headers['x-request-id'] ?? null, delegation: request.headers['x-iceberg-access-delegation'] ?? null,
         agent: request.headers['user-agent'] ?? null };
     log.push(line);
+    if (path.endsWith('/metrics')) {
+        const parts = [];
+        request.on('data', (part) => parts.push(part)).on('end', () => { line.report = Buffer.concat(parts).toString(); });
+    }
     response.on('finish', () => {
         line.status ??= response.statusCode;
         if (file) appendFileSync(file, JSON.stringify({ time: new Date().toISOString(), ...line }) + '\n');

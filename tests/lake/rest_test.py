@@ -332,6 +332,54 @@ def tables_are_written_over_files():
         anna.query("DROP TABLE lake.sales.back PURGE")
 
 
+def reports(seconds=10):
+    """Those that the catalog is sent, once it has answered."""
+    found = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not found:
+        found = [{**line, "report": json.loads(line["report"])} for line in gateway.log() if line["path"].endswith("/metrics") and line.get("status")]
+        time.sleep(0.05)
+    return found
+
+
+def what_statements_did_is_reported():
+    """Where it is wanted: as the person, with the query's id, in words that the catalog's own parser takes, and without a constant of theirs."""
+    with people() as (_, _, bob):
+        bob.query("SELECT id FROM lake.sales.orders")
+        assert not (told := reports(seconds=1)), told
+    with people("catalog.metrics_reports=true") as (server, anna, bob):
+        assert bob.query("SELECT count(region) FROM lake.sales.orders WHERE id < 12345") == [["100"]]
+        [line] = reports()
+        read = line["report"]
+        assert line["who"] == "bob" and line["status"] == 204, line
+        assert read["report-type"] == "scan-report" and read["table-name"] == "lake.sales.orders" and read["filter"] is True, read
+        assert sorted(read["projected-field-names"]) == ["id", "region"] and sorted(read["projected-field-ids"]) == [1, 2], read
+        assert read["snapshot-id"] == pyiceberg.load_table("sales.orders").current_snapshot().snapshot_id
+        assert read["metrics"]["result-data-files"] == {"unit": "count", "value": 1} and "12345" not in json.dumps(read), read
+        assert line["id"] == read["metadata"]["moat.query-id"]
+        assert line["id"] in server.sql("SELECT query_id FROM moat_system.audit WHERE \"user\" = 'bob' AND kind = 'query_start'").split()
+        bob.query("SELECT id FROM lake.sales.orders")
+        bob.query("SELECT id FROM lake.sales.orders")  # of a plan that is kept
+        assert len(ids := {line["id"] for line in reports() + reports()}) == 2, ids
+        anna.query("CREATE TABLE lake.sales.told AS SELECT i AS id FROM range(7) t(i)")
+        made = next(line for line in reports() if line["report"]["report-type"] == "commit-report")
+        assert made["who"] == "anna" and made["status"] == 204, made
+        assert made["report"]["operation"] == "append" and made["report"]["metrics"]["added-records"]["value"] == 7, made
+        assert made["report"]["snapshot-id"] == pyiceberg.load_table("sales.told").current_snapshot().snapshot_id
+        anna.query("BEGIN")
+        anna.query("INSERT INTO lake.sales.told VALUES (8)")
+        anna.query("ROLLBACK")
+        assert not (told := [line for line in reports(seconds=1) if line["report"]["report-type"] == "commit-report"]), told
+        gateway.tell(deny={"bob": ["/metrics"]})
+        bob.query("SELECT id FROM lake.sales.orders")
+        refusals = reports()
+        assert refusals and refusals[0]["status"] == 403, refusals
+        bob.query("SELECT id FROM lake.sales.orders")  # nobody minds, and nobody asks again soon
+        assert not (told := reports(seconds=1)), told
+        gateway.tell(deny={})
+        anna.query("DROP TABLE lake.sales.told PURGE")
+
+
 def a_block_that_is_one_call_too_many_is_told_so():
     """Also of a view that ALTER TABLE renames: it is there, and is not said to be missing."""
     with people(grants=()) as (server, anna, bob):
@@ -355,7 +403,7 @@ def a_block_that_is_one_call_too_many_is_told_so():
             anna.query(statement)
 
 
-CASES = [tables_are_written_over_files, a_block_that_is_one_call_too_many_is_told_so, a_person_reads_with_their_own_token, without_a_token_nothing_is_asked, the_catalog_decides_too, names_of_every_kind, lists_are_of_who_asks,
+CASES = [tables_are_written_over_files, a_block_that_is_one_call_too_many_is_told_so, what_statements_did_is_reported, a_person_reads_with_their_own_token, without_a_token_nothing_is_asked, the_catalog_decides_too, names_of_every_kind, lists_are_of_who_asks,
          versions_and_metadata_tables, what_the_catalog_restricts, tokens_are_exchanged, views_of_the_catalog,
          files_of_this_machine_are_allowed_by_its_configuration, a_catalog_that_fails_is_named_and_left_alone, moats_own_token_is_for_development,
          no_token_is_written_down]

@@ -47,6 +47,7 @@ enum err rest_open(const struct rest_options *options, struct rest **ret_rest, s
         }
     }
     TRY(rest_cache__new(options->cache_bytes_max, &rest->cache, info));
+    TRY(rest_reporter__new(rest, &rest->reporter, info));
     *ret_rest = TAKE(rest);
     return ERR_OK;
 }
@@ -54,6 +55,7 @@ enum err rest_open(const struct rest_options *options, struct rest **ret_rest, s
 void rest_close(struct rest *rest)
 {
     if (rest != NULL) {
+        rest_reporter__free(rest->reporter);
         rest_cache__free(rest->cache);
         pthread_mutex_destroy(&rest->breakers.lock);
         mem_free(rest->ca_file);

@@ -37,6 +37,7 @@ struct rest_options {
     const char *origins; /* where people's tokens may go beside a catalog's own address: with commas
                           * between; NULL = nowhere */
     bool allow_loopback_http;
+    bool sends_reports;             /* to catalogs that do not say whether they want any */
     bool is_production;             /* no credential that is not the person's */
     struct storage_remote *storage; /* outlives it; NULL: no tables elsewhere can be read */
 };

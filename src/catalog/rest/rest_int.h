@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "catalog/rest/rest.h"
+#include "catalog/rest/rest_report_int.h"
 #include "storage/remote.h"
 
 #define REST_NAMES_MAX 1000000
@@ -75,6 +76,7 @@ struct rest {
     char *origins;
     struct rest_cache *cache;
     struct rest_breakers breakers;
+    struct rest_reporter *reporter;
 };
 
 /* ---- one request (rest_call.c) ---- */
@@ -105,6 +107,7 @@ enum rest_endpoint {
     REST_RENAME_VIEW = 1 << 22,
     REST_COMMIT_ALL = 1 << 23,
     REST_UPDATE_VIEW = 1 << 24,
+    REST_REPORT = 1 << 25,
 };
 
 /* What the catalog told this person of itself. */
@@ -115,6 +118,7 @@ struct rest_config {
     unsigned endpoints;
     bool takes_keys;             /* Idempotency-Key */
     enum rest_planning planning; /* of tables that say nothing of it */
+    enum rest_reports reports;
     int64_t fetched_us;
 };
 

@@ -43,6 +43,7 @@ static const struct {
     {"GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/plan/{plan-id}", REST_FETCH_PLAN},
     {"DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}/plan/{plan-id}", REST_CANCEL_PLAN},
     {"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/tasks", REST_FETCH_TASKS},
+    {"POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics", REST_REPORT},
 };
 
 /* ---- lists ---- */
@@ -217,6 +218,13 @@ enum rest_planning rest_planning_of(struct slice mode)
                                                      : REST_PLANNING_UNKNOWN;
 }
 
+static enum rest_reports reports_of(struct slice word)
+{
+    return slice_equal_fold(word, SLICE("true"))    ? REST_REPORTS_WANTED
+           : slice_equal_fold(word, SLICE("false")) ? REST_REPORTS_UNWANTED
+                                                    : REST_REPORTS_UNSAID;
+}
+
 enum err rest_parse__config(const struct rest_call *call, struct slice text,
                             struct rest_config **ret_config)
 {
@@ -248,6 +256,7 @@ enum err rest_parse__config(const struct rest_call *call, struct slice text,
     config->endpoints = read_endpoints(root);
     config->takes_keys = json_get_text(root, "idempotency-key-lifetime").len > 0;
     config->planning = rest_planning_of(property(root, "scan-planning-mode"));
+    config->reports = reports_of(property(root, "rest-metrics-reporting-enabled"));
     config->fetched_us = clock_mono_us();
     if (buf_failed(&prefix) || config->separator == NULL || config->prefix == NULL) {
         rest_item__unref(&config->item);

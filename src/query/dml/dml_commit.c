@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "catalog/rest/report.h"
 #include "base/hash.h"
 
 #define RETRIES_DEFAULT 20 /* commit.retry.num-retries */
@@ -325,6 +326,33 @@ static void note_audit(struct attempt *a)
     dml->audit.rows = dml->rows;
 }
 
+/* In a block nothing is committed yet. */
+static void tell_catalog(const struct attempt *a, int64_t begun_us, int retry)
+{
+    const struct dml *dml = a->dml;
+    if (dml->catalog.block != NULL) {
+        return;
+    }
+    struct rest_commit_report report = {
+        .snapshot_id = a->snapshot_id,
+        .sequence_number = a->metadata->last_sequence_number + 1,
+        .operation = slice_of(a->operation),
+        .attempts = (uint64_t)retry + 1,
+        .duration_us = clock_mono_us() - begun_us,
+        .removed_data_files = dml->removed_count,
+    };
+    for (size_t i = 0; i < dml->added_count; i++) {
+        const struct iceberg_file *file = &dml->added[i];
+        bool is_data = file->content == ICEBERG_DATA;
+        report.added_data_files += is_data ? 1 : 0;
+        report.added_delete_files += is_data ? 0 : 1;
+        report.added_rows += is_data ? (uint64_t)file->record_count : 0;
+        report.added_bytes += (uint64_t)file->size_bytes;
+    }
+    const struct catalog_iceberg_name name = {.ns = dml->ns, .name = dml->name};
+    catalog_iceberg_report_commit(&dml->catalog, dml->query->session->who, &name, &report);
+}
+
 enum err dml_commit_creation(struct dml *dml, struct errinfo *info)
 {
     struct attempt a = {.dml = dml,
@@ -352,6 +380,7 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
     struct attempt a = {
         .dml = dml, .operation = operation, .removes_all = removes_all, .metadata = dml->metadata};
     int retries = retries_of(dml->metadata);
+    int64_t begun_us = clock_mono_us();
     TRY(iceberg_snapshot_new_id(dml->metadata, &a.snapshot_id, info));
     for (int retry = 0;; retry++) {
         int64_t now_ms = clock_wall_us() / 1000;
@@ -362,6 +391,7 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
         if (err == ERR_OK) {
             note_audit(&a);
             tell_stage(&a);
+            tell_catalog(&a, begun_us, retry);
             return ERR_OK;
         }
         if (!may_try_again(err, dml, info) || retry >= retries) {

@@ -3,7 +3,7 @@
  *
  * `serializable`: all that the statement has read must still be so. It has read the rows of those
  * files that may hold rows of its condition, which is what the engine chose files by. So the files
- * that this condition chooses are compared, as the table was and as it is: the same files, each with
+ * that this condition chooses are compared, as the table was and is: the same files, each with
  * the same deletes. A new file that no row of which can satisfy it has told the statement nothing.
  * (The specification's "conflict detection filter", with deletes and removed files besides.)
  *

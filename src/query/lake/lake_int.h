@@ -142,6 +142,12 @@ MUST_USE enum err lake_choose_version(struct lake_table *table, const struct lak
 MUST_USE enum err lake_restrict(const struct relation *relation, struct arena *arena,
                                 struct policy_effective *effective, struct errinfo *info);
 
+/* ---- reports (lake_report.c) ---- */
+
+/* Of what a statement read, whose access is still open, to catalogs that want to know. */
+struct query;
+void lake_report_scans(const struct query *query);
+
 /* ---- metadata tables (lake_metadata.c) ---- */
 
 /* "snapshots", "files" and their like, folding case. */

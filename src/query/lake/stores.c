@@ -86,6 +86,7 @@ static enum err open_rest(struct warehouse *warehouse, struct storage_remote *st
         .loads_at_once = (unsigned)config_integer(config, CONFIG_CATALOG_LOADS),
         .ca_file = ca_file[0] == '\0' ? NULL : ca_file,
         .origins = config_text(config, CONFIG_CATALOG_ORIGINS),
+        .sends_reports = config_bool(config, CONFIG_CATALOG_REPORTS),
         .allow_loopback_http = config_bool(config, CONFIG_CATALOG_INSECURE_LOOPBACK),
         .is_production = config_bool(config, CONFIG_SERVER_PRODUCTION),
         .storage = stores,
