@@ -138,13 +138,15 @@ const server = createServer(async (request, response) => {
     const line = { who: who?.name ?? null, audience: who?.audience ?? null, method: request.method, path, query: request.url.split('?')[1] ?? '',
         id: request.headers['x-request-id'] ?? null, delegation: request.headers['x-iceberg-access-delegation'] ?? null,
         agent: request.headers['user-agent'] ?? null };
-    log.push(line);
-    if (path.endsWith('/metrics')) {
+    const isReport = path.endsWith('/metrics'); // told once it is answered
+    if (!isReport) log.push(line);
+    if (isReport) {
         const parts = [];
         request.on('data', (part) => parts.push(part)).on('end', () => { line.report = Buffer.concat(parts).toString(); });
     }
     response.on('finish', () => {
         line.status ??= response.statusCode;
+        if (isReport) log.push(line);
         if (file) appendFileSync(file, JSON.stringify({ time: new Date().toISOString(), ...line }) + '\n');
     });
     const is = (rule) => who && (rules[rule][who.name] ?? []).some((text) => path.includes(text));

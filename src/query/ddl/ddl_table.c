@@ -1,20 +1,11 @@
 /* The table that is changed, and commits of changes that write no rows. */
 #include "query/ddl/ddl_int.h"
 
-#include <time.h>
-
 #include "base/clock.h"
-#include "base/hash.h"
+#include "query/dml/commit_retry.h"
 #include "query/dml/dml_int.h"
 #include "query/plan/resolve_int.h"
 #include "sql/scan.h"
-
-#define RETRIES_DEFAULT 20 /* commit.retry.num-retries */
-#define RETRIES_MAX 1000
-#define WAIT_MS_FIRST 20
-#define WAIT_MS_MAX 2000
-#define LOOKS_MAX 6 /* for a commit whose outcome was not told: over 3 s */
-#define LOOK_MS_FIRST 100
 
 enum err ddl_target(struct query *query, const struct sql_name *name,
                     const struct attached **ret_attached, struct errinfo *info)
@@ -118,64 +109,19 @@ void ddl_close(struct ddl *ddl)
 
 /* ---- commits ---- */
 
-static int retries_of(const struct iceberg_metadata *metadata)
-{
-    int64_t count;
-    bool is_said =
-        slice_to_i64(iceberg_metadata_property(metadata, "commit.retry.num-retries"), &count);
-    return !is_said              ? RETRIES_DEFAULT
-           : count < 0           ? 0
-           : count > RETRIES_MAX ? RETRIES_MAX
-                                 : (int)count;
-}
+struct searched {
+    struct ddl *ddl;
+    struct slice updates;
+    struct arena *arena;
+};
 
-static enum err wait_before(const struct ddl *ddl, int retry, struct errinfo *info)
+/* What was said of the failure stays said otherwise. */
+static bool is_done(void *context)
 {
-    uint32_t random = 0;
-    int64_t most = WAIT_MS_FIRST << (retry < 8 ? retry : 8);
-    most = most > WAIT_MS_MAX ? WAIT_MS_MAX : most;
-    if (random_bytes(&random, sizeof(random)) != ERR_OK) {
-        return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
-    }
-    int64_t ms = 1 + random % most;
-    struct timespec span = {ms / 1000, ms % 1000 * 1000000};
-    (void)nanosleep(&span, NULL);
-    return query_check_cancelled(ddl->query, info);
-}
-
-/* The catalog is given some time to answer again, and to be done with what it was asked. What was
- * said of the failure stays said otherwise. */
-static bool was_committed(struct ddl *ddl, struct slice updates, struct arena *arena)
-{
+    const struct searched *searched = context;
     struct errinfo ignored;
-    for (int look = 0; look < LOOKS_MAX; look++) {
-        int64_t ms = (int64_t)LOOK_MS_FIRST << look;
-        struct timespec span = {ms / 1000, ms % 1000 * 1000000};
-        if (ddl_reload(ddl, &ignored) == ERR_OK &&
-            iceberg_update_is_done(ddl->metadata, updates, arena)) {
-            return true;
-        }
-        if (look + 1 < LOOKS_MAX) {
-            (void)nanosleep(&span, NULL);
-        }
-        if (query_check_cancelled(ddl->query, &ignored) != ERR_OK) {
-            return false;
-        }
-    }
-    return false;
-}
-
-static enum err unknown(const struct ddl *ddl, struct errinfo *info)
-{
-    char reason[ERRINFO_DETAIL_BYTES];
-    (void)snprintf(reason, sizeof(reason), "%.900s", info == NULL ? "" : info->message);
-    (void)errinfo_set(info, ERR_IO, "40003",
-                      "it is not known whether the change of table \"%.*s\" was committed",
-                      SLICE_ARGS(ddl->name));
-    errinfo_detail(info, "%s", reason);
-    errinfo_hint(info, "Look at the table (SHOW CREATE TABLE, its \"$refs\" and \"$snapshots\") "
-                       "before it is tried again. No file was removed.");
-    return ERR_IO;
+    return ddl_reload(searched->ddl, &ignored) == ERR_OK &&
+           iceberg_update_is_done(searched->ddl->metadata, searched->updates, searched->arena);
 }
 
 static enum err note_audit(struct ddl *ddl, const char *operation, struct slice location,
@@ -221,8 +167,13 @@ static enum err attempt(struct ddl *ddl, const struct ddl_change *change, bool *
     enum err err = catalog_iceberg_commit(&ddl->catalog, ddl->query->session->who, &commit, arena,
                                           &location, &ddl->is_unknown, info);
     if (err != ERR_OK && ddl->is_unknown) {
-        if (!was_committed(ddl, updates, arena)) {
-            return unknown(ddl, info);
+        struct searched searched = {ddl, updates, arena};
+        if (!commit_was_made(ddl->query, is_done, &searched)) {
+            return commit_is_unknown(ddl->name,
+                                     "Look at the table (SHOW CREATE TABLE, its \"$refs\" and "
+                                     "\"$snapshots\") before it is tried again. No file was "
+                                     "removed.",
+                                     info);
         }
         ddl->is_unknown = false;
         location = ddl->location;
@@ -240,14 +191,14 @@ static enum err attempt(struct ddl *ddl, const struct ddl_change *change, bool *
 enum err ddl_commit(struct ddl *ddl, const struct ddl_change *change, bool *ret_is_changed,
                     struct errinfo *info)
 {
-    int retries = retries_of(ddl->metadata);
+    int retries = commit_retries(ddl->metadata);
     for (int retry = 0;; retry++) {
         TRY(query_check_cancelled(ddl->query, info));
         enum err err = attempt(ddl, change, ret_is_changed, info);
         if (err != ERR_BUSY || ddl->is_unknown || retry >= retries) {
             return err;
         }
-        TRY(wait_before(ddl, retry, info));
+        TRY(commit_wait(ddl->query, retry, info));
         TRY(ddl_reload(ddl, info));
     }
 }

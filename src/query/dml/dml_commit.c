@@ -3,21 +3,12 @@
  * looked for by the snapshot's id, never done again blindly. */
 #include "query/dml/dml_int.h"
 
-#include <time.h>
-
 #include "base/clock.h"
 #include "catalog/rest/report.h"
-#include "base/hash.h"
+#include "query/dml/commit_retry.h"
 
-#define RETRIES_DEFAULT 20 /* commit.retry.num-retries */
-#define RETRIES_MAX 1000
-#define WAIT_MS_FIRST 20
-#define WAIT_MS_MAX 2000
-#define WAIT_MS_STEP 100
 #define MANIFEST_BYTES_DEFAULT (INT64_C(8) << 20) /* commit.manifest.target-size-bytes */
 #define MANIFESTS_MERGED_DEFAULT 100              /* commit.manifest.min-count-to-merge */
-#define LOOKS_MAX 6 /* for a commit whose outcome was not told: over 3 s */
-#define LOOK_MS_FIRST 100
 
 struct attempt {
     struct dml *dml;
@@ -31,43 +22,6 @@ struct attempt {
     struct arena *loaded; /* what `metadata` lives in since it was loaded again */
     int64_t now_ms;
 };
-
-static int retries_of(const struct iceberg_metadata *metadata)
-{
-    int64_t count;
-    bool is_said =
-        slice_to_i64(iceberg_metadata_property(metadata, "commit.retry.num-retries"), &count);
-    return !is_said              ? RETRIES_DEFAULT
-           : count < 0           ? 0
-           : count > RETRIES_MAX ? RETRIES_MAX
-                                 : (int)count;
-}
-
-/* Gives up once the statement is cancelled. */
-static enum err wait_at_most(const struct dml *dml, int64_t least_ms, int64_t most_ms,
-                             struct errinfo *info)
-{
-    uint32_t random = 0;
-    if (random_bytes(&random, sizeof(random)) != ERR_OK) {
-        return errinfo_set(info, ERR_INTERNAL, NULL, "there are no random numbers");
-    }
-    int64_t ms = least_ms + random % (most_ms - least_ms + 1);
-    while (ms > 0) {
-        int64_t part = ms < WAIT_MS_STEP ? ms : WAIT_MS_STEP;
-        struct timespec span = {part / 1000, part % 1000 * 1000000};
-        (void)nanosleep(&span, NULL);
-        TRY(query_check_cancelled(dml->query, info));
-        ms -= part;
-    }
-    return ERR_OK;
-}
-
-/* A random time up to a bound that doubles, so that writers who met do not meet again. */
-static enum err wait_before(const struct dml *dml, int retry, struct errinfo *info)
-{
-    int64_t most = WAIT_MS_FIRST << (retry < 8 ? retry : 8);
-    return wait_at_most(dml, 1, most > WAIT_MS_MAX ? WAIT_MS_MAX : most, info);
-}
 
 /* ---- one attempt ---- */
 
@@ -193,37 +147,35 @@ static enum err load_again(struct attempt *a, struct arena *arena,
     return ERR_OK;
 }
 
-/* True: the snapshot is in the table; of a table that was to be made without one: it is there, by
- * its uuid. The catalog is given some time to answer again, and to be done with what it was asked.
- * What was said of the failure stays said otherwise. */
-static bool was_committed(struct attempt *a, struct arena *arena)
+struct searched {
+    struct attempt *attempt;
+    struct arena *arena;
+};
+
+/* The snapshot is in the table; of a table that was to be made without one: it is there, by its
+ * uuid. What was said of the failure stays said otherwise. */
+static bool is_there(void *context)
 {
+    const struct searched *searched = context;
+    const struct attempt *a = searched->attempt;
     struct iceberg_metadata *now;
     struct errinfo ignored;
-    for (int look = 0; look < LOOKS_MAX; look++) {
-        if (load_again(a, arena, &now, &ignored) == ERR_OK &&
-            (a->operation == NULL || iceberg_metadata_snapshot(now, a->snapshot_id) != NULL)) {
-            return true;
-        }
-        if (look + 1 < LOOKS_MAX && wait_at_most(a->dml, LOOK_MS_FIRST << look,
-                                                 LOOK_MS_FIRST << look, &ignored) != ERR_OK) {
-            return false;
-        }
-    }
-    return false;
+    return load_again(searched->attempt, searched->arena, &now, &ignored) == ERR_OK &&
+           (a->operation == NULL || iceberg_metadata_snapshot(now, a->snapshot_id) != NULL);
+}
+
+static bool was_committed(struct attempt *a, struct arena *arena)
+{
+    struct searched searched = {a, arena};
+    return commit_was_made(a->dml->query, is_there, &searched);
 }
 
 static enum err unknown(const struct dml *dml, struct errinfo *info)
 {
-    char reason[ERRINFO_DETAIL_BYTES];
-    (void)snprintf(reason, sizeof(reason), "%.900s", info == NULL ? "" : info->message);
-    (void)errinfo_set(info, ERR_IO, "40003",
-                      "it is not known whether the change of table \"%.*s\" was committed",
-                      SLICE_ARGS(dml->name));
-    errinfo_detail(info, "%s", reason);
-    errinfo_hint(info, "Look for this query's id as \"moat.query-id\" in the table's snapshots "
-                       "before it is tried again.");
-    return ERR_IO;
+    return commit_is_unknown(dml->name,
+                             "Look for this query's id as \"moat.query-id\" in the table's "
+                             "snapshots before it is tried again.",
+                             info);
 }
 
 /* ---- all attempts ---- */
@@ -379,7 +331,7 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
 {
     struct attempt a = {
         .dml = dml, .operation = operation, .removes_all = removes_all, .metadata = dml->metadata};
-    int retries = retries_of(dml->metadata);
+    int retries = commit_retries(dml->metadata);
     int64_t begun_us = clock_mono_us();
     TRY(iceberg_snapshot_new_id(dml->metadata, &a.snapshot_id, info));
     for (int retry = 0;; retry++) {
@@ -397,7 +349,7 @@ enum err dml_commit(struct dml *dml, const char *operation, bool removes_all, st
         if (!may_try_again(err, dml, info) || retry >= retries) {
             return err;
         }
-        TRY(wait_before(dml, retry, info));
+        TRY(commit_wait(dml->query, retry, info));
         TRY(take_newer(&a, info));
         TRY(dml_check_reads(dml, a.metadata, head_of(&a), removes_all, info));
         TRY(dml_check_schema(dml, a.metadata, info));
