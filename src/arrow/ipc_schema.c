@@ -79,6 +79,20 @@ static uint64_t unsigned_of(int32_t value)
     return (uint32_t)value;
 }
 
+/* What the first field of a type's table refers to, if it has such a one. */
+static void write_reference(struct flat *flat, size_t reference, const struct arrow_type *type)
+{
+    if (type->kind == ARROW_TIMESTAMP && type->timezone[0] != '\0') {
+        flat_string(flat, reference, slice_of(type->timezone));
+    }
+    if (type->kind == ARROW_UNION) { /* the type of a cell is the number of its child */
+        size_t at = flat_vector(flat, reference, (size_t)type->size, 4, 4);
+        for (unsigned i = 0; i < unsigned_of(type->size); i++) {
+            flat_put(flat, at + 4u * i, i, 4);
+        }
+    }
+}
+
 static void write_type(struct flat *flat, size_t reference, const struct arrow_type *type,
                        bool keys_sorted)
 {
@@ -133,6 +147,7 @@ static void write_type(struct flat *flat, size_t reference, const struct arrow_t
         fields[count++] = (struct flat_field){.slot = 0, .size = 1, .value = keys_sorted};
         break;
     case ARROW_UNION:
+        fields[count++] = (struct flat_field){.slot = 1, .size = 4}; /* what Arrow's Java needs */
         fields[count++] = (struct flat_field){.slot = 0, .size = 2, .value = type->is_large};
         break;
     case ARROW_NULL:
@@ -144,9 +159,7 @@ static void write_type(struct flat *flat, size_t reference, const struct arrow_t
         break;
     }
     flat_refer(flat, reference, flat_table(flat, fields, count));
-    if (has_timezone) {
-        flat_string(flat, fields[0].at, slice_of(type->timezone));
-    }
+    write_reference(flat, fields[0].at, type);
 }
 
 /* The C data interface's metadata block: int32 count, then length-prefixed key and value. */

@@ -32,7 +32,7 @@ except ImportError:
 MOAT = sys.argv[1]
 for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # requests would heed them more than what it is told
     os.environ.pop(name, None)
-LONG = "SELECT count(*) FROM range(100000000000) a, range(100000000000) b"
+LONG = "SELECT count(*) AS n FROM range(100000000000) a, range(100000000000) b"
 SETUP = "CREATE VIEW v AS SELECT 1 AS x, 'a' AS y; GRANT SELECT ON v TO USER amelia"
 FOLDER = tempfile.mkdtemp(prefix="moat-trino-")
 CERTIFICATE = authority.certificate(FOLDER, "server")
@@ -87,7 +87,7 @@ def documents():
         assert rows == [[1, "x", "1.50", [1]]] and last["stats"]["state"] == "FINISHED" and last["warnings"] == []
         assert columns[0] == {"name": "a", "type": "integer", "typeSignature": {"rawType": "integer", "arguments": []}}
         assert columns[1]["typeSignature"]["arguments"] == [{"kind": "LONG", "value": 2147483647}]
-        assert columns[2]["type"] == "decimal(3,2)" and [a["value"] for a in columns[2]["typeSignature"]["arguments"]] == [3, 2]
+        assert columns[2]["type"] == "decimal(3, 2)" and [a["value"] for a in columns[2]["typeSignature"]["arguments"]] == [3, 2]
         assert columns[3]["typeSignature"] == {"rawType": "array", "arguments": [{"kind": "TYPE", "value": columns[0]["typeSignature"]}]}
         for name in ("state", "queued", "scheduled", "nodes", "totalSplits", "queuedSplits", "runningSplits", "completedSplits", "cpuTimeMillis",
                      "wallTimeMillis", "queuedTimeMillis", "elapsedTimeMillis", "processedRows", "processedBytes", "peakMemoryBytes"):
@@ -127,7 +127,8 @@ def pages_belong_to_their_person():
 
 def session_is_the_clients():
     with served() as server:
-        headers = post(server, "SET SESSION query_max_run_time = '300ms'")[2]
+        _, document, headers = post(server, "SET SESSION query_max_run_time = '300ms'")
+        assert document["columns"] == [] and document["updateType"] == "SET SESSION" and "data" not in document, document
         assert headers.getheader("X-Trino-Set-Session") == "query_max_run_time=300ms"
         _, document, _ = post(server, LONG, Session="query_max_run_time=300ms")
         assert read(server, document)[2]["error"]["errorName"] == "EXCEEDED_TIME_LIMIT"
@@ -152,7 +153,7 @@ def session_is_the_clients():
             assert "error" in document, field
 
 
-# What each means in Trino, as SQL and as its client has it. Written down by hand: no Trino server was asked.
+# What each means in Trino, as SQL and as its client has it. More, and measured: tests/interop/trino/corpus.
 DIALECT = [
     ("approx_distinct(x)", 1), ("if(true, 'a', 'b')", "a"), ("if(false, 'a')", None), ("concat('a', NULL)", None), ("concat('a', 'b', 'c')", "abc"),
     ("cardinality(ARRAY[1, 2, 3])", 3), ("element_at(ARRAY[1, 2], 3)", None), ("element_at(ARRAY[1, 2], -1)", 2),
@@ -212,6 +213,39 @@ def values():
             assert got == [value, value is None], (value, got)
         connection = connect(server, legacy_prepared_statements=True)
         assert query(connection, "SELECT ? + x FROM v WHERE y = ?", [41, "a"]) == [[42]]
+
+
+def rows_in_segments():
+    """The spooling protocol, each encoding, against the same rows without it; few rows are not compressed, and no rows have no segment."""
+    many = "SELECT i, repeat('é', i % 50) AS t, [i, NULL] AS l FROM range(60000) r(i)"
+    with served() as server:
+        want = {sql: query(connect(server, encoding=None), sql) for sql in (many, "SELECT 1, 'a'", "SELECT x FROM v WHERE false")}
+        for encoding in ("json", "json+lz4", "json+zstd", ["json+zstd", "json"]):
+            connection = connect(server, encoding=encoding)
+            for sql, rows in want.items():
+                assert query(connection, sql) == rows, (encoding, sql)
+            refused("COLUMN_NOT_FOUND", connection, "SELECT nope FROM v")
+            query(connection, "SET SESSION query_max_run_time = '10m'")
+        _, document, answer = post(server, many, Query_Data_Encoding="json+snappy, json+zstd")
+        assert answer.getheader("Content-Encoding") is None
+        segments, count = [], 0
+        while True:
+            data = document.get("data") or []
+            if isinstance(data, list):  # the first answer, where clients look for no segments
+                count += len(data)
+            else:
+                assert data["encoding"] == "json+zstd" and len(data["segments"]) == 1
+                metadata = data["segments"][0]["metadata"]
+                assert metadata["rowOffset"] == count and metadata["uncompressedSize"] > metadata["segmentSize"], metadata
+                count += metadata["rowsCount"]
+                segments.append(metadata)
+            if "nextUri" not in document:
+                break
+            document = server.ask("GET", urllib.parse.urlparse(document["nextUri"]).path)[1]
+        assert count == 60000 and len(segments) > 1, (count, len(segments))
+        # What is not known is done without.
+        _, document, _ = post(server, "SELECT 1", Query_Data_Encoding="json+snappy")
+        assert read(server, document)[1] == [[1]]
 
 
 def names_are_shown():
@@ -352,7 +386,7 @@ def fifty_people_with_different_rights():
 
 
 PLAIN = [documents, pages_belong_to_their_person, session_is_the_clients]
-WITH_CLIENT = [dialect, values, names_are_shown, sqlalchemy_reflects, keys_and_other_peoples_names, a_cancel_frees_the_engine,
+WITH_CLIENT = [dialect, values, rows_in_segments, names_are_shown, sqlalchemy_reflects, keys_and_other_peoples_names, a_cancel_frees_the_engine,
                half_read_results_hold_back_the_scan, fifty_people_with_different_rights]
 if trino is None:
     for case in WITH_CLIENT:

@@ -7,6 +7,7 @@
  *   __moat_barrier(ANY)               the value, flat and volatile
  *   __moat_cap(BIGINT, BIGINT)        the first argument, or an error if it exceeds the second
  *   __moat_numeric(ANY)               PostgreSQL's numeric without digits (numeric.cpp)
+ *   trino_divide(ANY, ANY), _modulo   division as Trino has it; _as(ANY, ANY) (trino.cpp)
  *   __moat_murmur_long(BIGINT), _text(VARCHAR), _blob(BLOB), _uuid(UUID), _decimal(HUGEINT)
  *                                     Iceberg's 32-bit hash of a value (its appendix B)
  *   __moat_unreadable(VARCHAR)        an error of this text: in the place of values without a type
@@ -374,6 +375,9 @@ void register_functions(duckdb::Connection &connection, const std::shared_ptr<ma
     cap.SetFallible();
     add(connection, cap);
     add(connection, numeric_function());
+    for (const ScalarFunction &function : trino_functions()) {
+        add(connection, function);
+    }
 
     /* Volatile, so that it is not folded while the statement is planned: who does not ask for the
      * column must not meet its error. */

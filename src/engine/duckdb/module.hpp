@@ -106,6 +106,9 @@ struct mask_key {
 
 void register_functions(duckdb::Connection &connection, const std::shared_ptr<mask_key> &key);
 
+/* trino.cpp */
+std::vector<duckdb::ScalarFunction> trino_functions();
+
 /* numeric.cpp */
 duckdb::ScalarFunction numeric_function();
 /* Of what has no scale of its own. */

@@ -187,8 +187,9 @@ static enum err run_change(struct flight_call *call, const struct flight_stateme
         batch.release(&batch);
     }
     bool has_rows = run->schema.release != NULL;
-    int64_t changed = has_rows ? (int64_t)given : run->changed_rows;
-    *rows = changed < 0 || *rows < 0 ? -1 : *rows + changed;
+    /* Not -1 for what changes no rows: Arrow's JDBC driver takes that for a query, and asks for its
+     * rows, so that it runs twice. */
+    *rows += has_rows ? (int64_t)given : run->changed_rows > 0 ? run->changed_rows : 0;
     grpc_on_cancel(call->grpc, NULL, NULL);
     flight__run_forget(run);
     return err;

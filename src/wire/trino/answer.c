@@ -89,7 +89,11 @@ void trino_answer_print(const struct trino_answer *answer, struct buf *out)
         buf_append_str(out, ",\"columns\":");
         buf_append_slice(out, answer->columns);
     }
-    if (answer->rows.len > 0) {
+    if (answer->rows.len > 0 && answer->encoding != NULL) {
+        buf_append_str(out, ",\"data\":");
+        trino_data_print(answer->encoding, answer->rows, answer->row_count - answer->rows_given,
+                         answer->rows_given, out);
+    } else if (answer->rows.len > 0) {
         buf_append_str(out, ",\"data\":[");
         buf_append_slice(out, answer->rows);
         buf_append_char(out, ']');

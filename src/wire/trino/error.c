@@ -14,6 +14,7 @@ static const struct {
     {"21000", {28, "SUBQUERY_MULTIPLE_ROWS", USER}},
     {"22003", {19, "NUMERIC_VALUE_OUT_OF_RANGE", USER}},
     {"22007", {9, "INVALID_CAST_ARGUMENT", USER}},
+    {"22008", {9, "INVALID_CAST_ARGUMENT", USER}},
     {"22012", {8, "DIVISION_BY_ZERO", USER}},
     {"22018", {9, "INVALID_CAST_ARGUMENT", USER}},
     {"22023", {7, "INVALID_FUNCTION_ARGUMENT", USER}},
@@ -22,14 +23,17 @@ static const struct {
     {"25006", {23, "READ_ONLY_VIOLATION", USER}},
     {"25P01", {21, "NOT_IN_TRANSACTION", USER}},
     {"25P03", {2, "ABANDONED_QUERY", USER}},
+    {"2BP01", {34, "SCHEMA_NOT_EMPTY", USER}},
     {"3D000", {44, "CATALOG_NOT_FOUND", USER}},
     {"3F000", {45, "SCHEMA_NOT_FOUND", USER}},
     {"40001", {17, "TRANSACTION_CONFLICT", USER}},
     {"42501", {4, "PERMISSION_DENIED", USER}},
     {"42601", {1, "SYNTAX_ERROR", USER}},
+    {"42611", {55, "MISSING_COLUMN_NAME", USER}},
     {"42702", {62, "AMBIGUOUS_NAME", USER}},
     {"42703", {47, "COLUMN_NOT_FOUND", USER}},
     {"42704", {43, "TYPE_NOT_FOUND", USER}},
+    {"42701", {54, "DUPLICATE_COLUMN_NAME", USER}},
     {"42710", {12, "ALREADY_EXISTS", USER}},
     {"42803", {73, "EXPRESSION_NOT_AGGREGATE", USER}},
     {"42804", {58, "TYPE_MISMATCH", USER}},
@@ -45,8 +49,21 @@ static const struct {
     {"57P01", {38, "ADMINISTRATIVELY_KILLED", USER}},
 };
 
+/* What takes no such arguments: a function is not found, an operator's types do not match. The
+ * message names it first in quotes. */
+static struct trino_error no_such_form(const struct errinfo *info)
+{
+    const char *quote = strchr(info->message, '"');
+    bool is_operator = quote != NULL && strchr("+-*/%=<>|~", quote[1]) != NULL && quote[1] != '\0';
+    return is_operator ? (struct trino_error){58, "TYPE_MISMATCH", USER}
+                       : (struct trino_error){6, "FUNCTION_NOT_FOUND", USER};
+}
+
 struct trino_error trino_error_of(const struct errinfo *info)
 {
+    if (strcmp(info->sqlstate, "42725") == 0 || strcmp(info->sqlstate, "42883") == 0) {
+        return no_such_form(info);
+    }
     for (size_t i = 0; i < ARRAY_COUNT(by_sqlstate); i++) {
         if (strcmp(by_sqlstate[i].sqlstate, info->sqlstate) == 0) {
             return by_sqlstate[i].error;

@@ -93,6 +93,61 @@ static enum err find_prepared(struct reader *reader, struct slice name, struct s
 
 /* ---- what runs ---- */
 
+static bool is_at(const struct trino_tokens *tokens, size_t i, const char *word)
+{
+    return i < tokens->count && token_is(&tokens->all[i], word);
+}
+
+static bool is_create_table(const struct trino_tokens *tokens)
+{
+    size_t at = is_at(tokens, 1, "or") && is_at(tokens, 2, "replace") ? 3 : 1;
+    return is_at(tokens, 0, "create") && is_at(tokens, at, "table");
+}
+
+/* CREATE TABLE ... AS query WITH [NO] DATA: true if it has none. */
+static bool cut_no_data(struct trino_tokens *tokens)
+{
+    size_t count = tokens->count;
+    if (!is_create_table(tokens) || count < 6 || !is_at(tokens, count - 1, "data")) {
+        return false;
+    }
+    bool has_none = is_at(tokens, count - 2, "no") && is_at(tokens, count - 3, "with");
+    tokens->count -= has_none ? 3 : is_at(tokens, count - 2, "with") ? 2 : 0;
+    return has_none;
+}
+
+/* ALTER TABLE a.b.c RENAME TO a.b.d: ours takes the name alone, as it cannot move elsewhere. */
+static enum err unqualify_target(struct trino_tokens *tokens, struct arena *arena,
+                                 struct errinfo *info)
+{
+    size_t source = is_at(tokens, 2, "if") ? 4 : 2;
+    size_t to = source;
+    while (to < tokens->count && !(is_at(tokens, to, "rename") && is_at(tokens, to + 1, "to"))) {
+        to++;
+    }
+    bool is_rename = is_at(tokens, 0, "alter") && to + 3 < tokens->count && to > source &&
+                     tokens->count - (to + 2) == to - source;
+    if (!is_rename) {
+        return ERR_OK;
+    }
+    size_t more = to - source - 1; /* words of what qualifies it */
+    for (size_t i = 0; i < more; i++) {
+        if (!slice_equal_fold(tokens->all[source + i].text, tokens->all[to + 2 + i].text)) {
+            return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                               "a table is not renamed into another schema");
+        }
+    }
+    struct token *all = arena_calloc(arena, tokens->count + 1, sizeof(*all));
+    if (all == NULL) {
+        return errinfo_nomem(info);
+    }
+    memcpy(all, tokens->all, (to + 2) * sizeof(*all));
+    memcpy(all + to + 2, tokens->all + to + 2 + more,
+           (tokens->count - to - 2 - more) * sizeof(*all));
+    *tokens = (struct trino_tokens){all, tokens->count - more};
+    return ERR_OK;
+}
+
 static enum err plan_text(const struct trino_request *request, struct slice text,
                           const struct slice *values, size_t value_count, bool keeps_parameters,
                           struct arena *arena, struct trino_plan *plan, struct errinfo *info)
@@ -112,10 +167,17 @@ static enum err plan_text(const struct trino_request *request, struct slice text
     if (is_show) {
         return ERR_OK;
     }
+    bool is_empty = cut_no_data(&rewrite.tokens);
+    TRY(unqualify_target(&rewrite.tokens, arena, info));
+    if (is_create_table(&rewrite.tokens)) {
+        plan->update_type = "CREATE TABLE"; /* also of one that is filled by a query */
+    }
     enum err err = trino_rewrite(&rewrite, info);
+    buf_append_str(&rewrite.out, is_empty ? " LIMIT 0" : "");
     if (err == ERR_OK && !arena_slice(arena, buf_slice(&rewrite.out), &plan->text)) {
         err = errinfo_nomem(info);
     }
+    plan->is_values = rewrite.tokens.count > 0 && token_is(&rewrite.tokens.all[0], "values");
     plan->moves = rewrite.moves;
     plan->move_count = rewrite.move_count;
     buf_fini(&rewrite.out);
@@ -304,6 +366,10 @@ static enum err plan_reset_session(struct reader *reader)
     }
     TRY(take_property(reader, &name));
     TRY(end(reader));
+    struct trino_pair property = {name, SLICE("")};
+    struct web_setting setting;
+    bool is_setting;
+    TRY(trino_property(&property, &is_setting, &setting, reader->info));
     reader->plan->update_type = "RESET SESSION";
     add_header(reader->plan, "X-Trino-Clear-Session", name);
     return ERR_OK;

@@ -132,6 +132,7 @@ enum err trino_request_read(const struct http_exchange *exchange, struct arena *
                    &request.prepared_count, info));
     TRY(read_pairs(exchange, SLICE("x-trino-session"), arena, &request.properties,
                    &request.property_count, info));
+    request.encoding = trino_encoding_of(field(exchange, SLICE("x-trino-query-data-encoding")));
     struct slice able = field(exchange, SLICE("x-trino-client-capabilities"));
     request.is_parametric = slice_find(able, SLICE("PARAMETRIC_DATETIME")) != SIZE_MAX;
     *ret_request = request;

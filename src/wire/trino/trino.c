@@ -27,6 +27,7 @@ struct result {
     const struct ArrowSchema *schema;
     struct buf columns;
     struct buf scratch;
+    char count[24]; /* how many rows were changed, as a row */
 };
 
 static void result_close(void *context)
@@ -56,11 +57,18 @@ static enum err result_new(struct result **ret_result, struct errinfo *info)
 
 /* ---- rows ---- */
 
+/* A person may call a column so, too: then they all stay. */
+static bool has_own_names(const struct result *result)
+{
+    return slice_find(result->plan.origin, SLICE("_col")) != SIZE_MAX;
+}
+
 static enum err begin(void *context, struct query *query, const struct ArrowSchema *schema,
                       struct errinfo *info)
 {
     struct result *result = context;
     size_t count = query_column_count(query);
+    char number[32];
     result->schema = schema;
     result->types = arena_calloc(result->arena, count + 1, sizeof(*result->types));
     if (result->types == NULL) {
@@ -73,6 +81,10 @@ static enum err begin(void *context, struct query *query, const struct ArrowSche
                              &result->types[i], info));
         buf_append_str(&result->columns, i == 0 ? "" : ",");
         column.name = result->plan.is_explain ? SLICE("Query Plan") : column.name;
+        if (result->plan.is_values || (trino_is_column(column.name) && !has_own_names(result))) {
+            (void)snprintf(number, sizeof(number), "_col%zu", i);
+            column.name = slice_of(number);
+        }
         trino_column_print(column.name, &result->types[i], &result->columns);
     }
     buf_append_char(&result->columns, ']');
@@ -148,7 +160,9 @@ static void send_answer(struct ask *ask, struct trino_answer *answer)
         http_reply(ask->exchange, 503, "text/plain", SLICE("out of memory\n"));
         return;
     }
-    http_compress(ask->exchange);
+    if (answer->encoding == NULL) { /* segments are compressed, or wanted as they are */
+        http_compress(ask->exchange);
+    }
     http_reply(ask->exchange, 200, JSON, buf_slice(&out));
 }
 
@@ -171,11 +185,12 @@ static void add_headers(struct ask *ask, const struct trino_plan *plan)
     }
 }
 
-/* What has no rows is one of its own: true. */
-static const struct slice done_columns = {
-    "[{\"name\":\"result\",\"type\":\"boolean\",\"typeSignature\":{\"rawType\":\"boolean\","
+/* What changes rows answers with how many; anything else without rows has a list of no
+ * columns, which clients wait for. */
+static const struct slice count_columns = {
+    "[{\"name\":\"rows\",\"type\":\"bigint\",\"typeSignature\":{\"rawType\":\"bigint\","
     "\"arguments\":[]}}]",
-    sizeof("[{\"name\":\"result\",\"type\":\"boolean\",\"typeSignature\":{\"rawType\":\"boolean\","
+    sizeof("[{\"name\":\"rows\",\"type\":\"bigint\",\"typeSignature\":{\"rawType\":\"bigint\","
            "\"arguments\":[]}}]") -
         1};
 
@@ -183,9 +198,7 @@ static void send_done(struct ask *ask, const struct trino_plan *plan)
 {
     struct trino_answer answer = {.id = ask->id,
                                   .state = "FINISHED",
-                                  .columns = done_columns,
-                                  .rows = SLICE("[true]"),
-                                  .row_count = 1,
+                                  .columns = SLICE("[]"),
                                   .update_type = slice_of(plan->update_type),
                                   .update_count = -1};
     add_headers(ask, plan);
@@ -219,7 +232,7 @@ static const char *state_of(const struct web_page *page)
     return "";
 }
 
-static void fill_answer(const struct web_page *page, const struct result *result,
+static void fill_answer(const struct web_page *page, struct result *result,
                         struct trino_answer *answer)
 {
     answer->state = state_of(page);
@@ -227,6 +240,7 @@ static void fill_answer(const struct web_page *page, const struct result *result
     answer->queued_us = page->queued_us;
     answer->elapsed_us = page->elapsed_us;
     answer->row_count = page->rows_total;
+    answer->rows_given = page->row_count;
     answer->warning = slice_of(page->notice);
     answer->update_count = -1;
     if (page->has_columns) {
@@ -241,16 +255,21 @@ static void fill_answer(const struct web_page *page, const struct result *result
     if (result->plan.update_type != NULL) {
         answer->update_type = slice_of(result->plan.update_type);
     }
-    answer->columns = done_columns;
-    answer->rows = SLICE("[true]");
-    answer->row_count = 1;
+    answer->columns = SLICE("[]");
+    if (answer->update_count >= 0) {
+        (void)snprintf(result->count, sizeof(result->count), "[%lld]",
+                       (long long)answer->update_count);
+        answer->columns = count_columns;
+        answer->rows = slice_of(result->count);
+        answer->row_count = 1;
+    }
 }
 
 static void send_page(struct ask *ask, struct web_kept *kept, uint64_t token)
 {
     struct web_page page CLEANUP(web_page_fini) = {0};
     struct errinfo why;
-    const struct result *result = web_kept_printer(kept);
+    struct result *result = web_kept_printer(kept);
     struct trino_answer answer = {.id = web_kept_id(kept)};
     char next[sizeof(PATH) + 2 * ID_BYTES + 32];
     errinfo_init(&why);
@@ -260,6 +279,9 @@ static void send_page(struct ask *ask, struct web_kept *kept, uint64_t token)
         return;
     }
     fill_answer(&page, result, &answer);
+    if (page.has_columns && token > 0) { /* clients look for no segments in the first answer */
+        answer.encoding = result->request.encoding;
+    }
     if (why.code != ERR_OK) {
         why.position = trino_plan_position(&result->plan, why.position);
         answer.error = &why;
@@ -384,9 +406,9 @@ static void put_columns(const struct trino_plan *plan, struct buf *out)
     static const struct {
         const char *name;
         const char *type;
-    } columns[] = {{"Position", "bigint"}, {"Type", "varchar"},     {"Column Name", "varchar"},
-                   {"Catalog", "varchar"}, {"Schema", "varchar"},   {"Table", "varchar"},
-                   {"Type", "varchar"},    {"Type Size", "bigint"}, {"Aliased", "boolean"}};
+    } columns[] = {{"Position", "integer"}, {"Type", "varchar"},      {"Column Name", "varchar"},
+                   {"Catalog", "varchar"},  {"Schema", "varchar"},    {"Table", "varchar"},
+                   {"Type", "varchar"},     {"Type Size", "integer"}, {"Aliased", "boolean"}};
     size_t from = plan->is_input ? 0 : 2;
     size_t to = plan->is_input ? 2 : ARRAY_COUNT(columns);
     for (size_t i = from; i < to; i++) {

@@ -4,6 +4,7 @@
 #include "arrow/arrow.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "sql/scan.h"
 #include "wire/trino/trino.h"
 
 /* ---- types ---- */
@@ -17,6 +18,7 @@ enum trino_kind {
     TRINO_ARRAY,
     TRINO_MAP,
     TRINO_ROW,
+    TRINO_WIDE, /* an integer of 128 bits, which must be one of 64 */
 };
 
 struct trino_type {
@@ -60,6 +62,7 @@ struct trino_request {
     const struct trino_pair *properties;
     size_t property_count;
     bool is_parametric;
+    const struct trino_encoding *encoding; /* of rows; NULL: they stand in the document */
 };
 
 /* From the fields of the request; all in `arena` or views of it. */
@@ -89,6 +92,7 @@ struct trino_plan {
     struct slice describes; /* DESCRIBE INPUT and OUTPUT: of this */
     bool is_input;
     bool is_explain;
+    bool is_values; /* columns have no names but their numbers */
 };
 
 /* The byte at `to` of what runs is the one at `from` of the origin, and so on up to the next. */
@@ -120,12 +124,68 @@ struct trino_rewrite {
     size_t value_count;
     size_t *ordinals;      /* of each token that is a "?" */
     bool keeps_parameters; /* "?" stays: it is described, not run */
+    unsigned *names;       /* of each token before which a column's alias ends: its number + 1 */
     struct arena *arena;
     struct buf out;
     struct trino_move *moves;
     size_t move_count;
+    size_t moved_bytes; /* by what was put into `out` */
 };
 MUST_USE enum err trino_rewrite(struct trino_rewrite *rewrite, struct errinfo *info);
+
+struct trino_range { /* of tokens */
+    size_t from, to;
+};
+
+/* Of its parts, each a file: what stands at a token, and what is behind a group. */
+const struct token *trino__at(const struct trino_rewrite *rewrite, size_t i);
+bool trino__is_op(const struct trino_rewrite *rewrite, size_t i, const char *text);
+bool trino__is_word(const struct trino_rewrite *rewrite, size_t i, const char *word);
+/* The token behind the ")" that belongs to the "(" at `open`, or `end`. */
+size_t trino__behind(const struct trino_rewrite *rewrite, size_t open, size_t end);
+/* The first comma from `from` on outside of all parentheses, or `end`. */
+size_t trino__comma(const struct trino_rewrite *rewrite, size_t from, size_t end);
+/* Tokens [from, to) in our dialect, appended to `out`. */
+MUST_USE enum err trino__emit(struct trino_rewrite *rewrite, size_t from, size_t to, unsigned depth,
+                              struct errinfo *info);
+
+/* A space, where the last thing written needs one. */
+void trino__space(struct trino_rewrite *rewrite);
+/* What is written next is what the text has at `offset`. */
+void trino__mark(struct trino_rewrite *rewrite, size_t offset);
+
+/* A literal that is written differently, if one is at `*i`, which goes behind it (literals.c). */
+MUST_USE enum err trino__put_literal(struct trino_rewrite *rewrite, size_t *i, bool *ret_done,
+                                     struct errinfo *info);
+
+/* Token `i` as it is, with the white space before it. */
+void trino__copy(struct trino_rewrite *rewrite, size_t i);
+
+/* A call whose name is at `*i`, if it is one that is told differently (calls.c). */
+MUST_USE enum err trino__put_call(struct trino_rewrite *rewrite, size_t *i, size_t to,
+                                  unsigned depth, bool *ret_done, struct errinfo *info);
+/* The head of a lambda: x ->, (x, y) -> */
+bool trino__put_lambda(struct trino_rewrite *rewrite, size_t *i, size_t to);
+
+/* Finds the columns without a name (names.c). */
+MUST_USE enum err trino__name_columns(struct trino_rewrite *rewrite, struct errinfo *info);
+/* "_col" and a number. */
+bool trino_is_column(struct slice name);
+
+/* Where in `out` the chain of * / % began that is being written, at each level of parentheses;
+ * SIZE_MAX: none (operators.c). */
+#define TRINO_CHAIN_DEPTH 100u
+struct trino_chain {
+    size_t start[TRINO_CHAIN_DEPTH];
+    unsigned depth;
+};
+/* Before token `i` is written. */
+MUST_USE enum err trino__chain_note(struct trino_rewrite *rewrite, struct trino_chain *chain,
+                                    size_t i, struct errinfo *info);
+/* A division at `*i`, which goes behind its right side. */
+MUST_USE enum err trino__put_division(struct trino_rewrite *rewrite,
+                                      const struct trino_chain *chain, size_t *i, size_t to,
+                                      unsigned depth, bool *ret_done, struct errinfo *info);
 
 /* SHOW, DESCRIBE: as a query over what the person may see. False: it is none of these. */
 MUST_USE enum err trino_show(const struct trino_request *request, const struct trino_tokens *tokens,
@@ -143,6 +203,15 @@ struct trino_error {
 };
 struct trino_error trino_error_of(const struct errinfo *info);
 
+/* ---- rows in segments ---- */
+
+struct trino_encoding;
+/* The first that is known of a list in a field, or NULL. */
+const struct trino_encoding *trino_encoding_of(struct slice wanted);
+/* "data" as an object with one segment: rows `row_offset` and on. */
+void trino_data_print(const struct trino_encoding *encoding, struct slice rows, uint64_t row_offset,
+                      uint64_t row_count, struct buf *out);
+
 /* ---- answers ---- */
 
 /* What of an answer is known; the rest is said as of one that is over. */
@@ -153,7 +222,9 @@ struct trino_answer {
     const char *state;    /* "QUEUED", "RUNNING", "FINISHED", "FAILED" */
     struct slice columns; /* as JSON; empty: none yet */
     struct slice rows;    /* likewise, without the outer brackets */
-    uint64_t row_count;
+    uint64_t row_count;   /* so far */
+    uint64_t rows_given;  /* in this answer */
+    const struct trino_encoding *encoding;
     int64_t queued_us, elapsed_us;
     double progress; /* percent, or below 0 */
     struct slice update_type;

@@ -21,7 +21,7 @@ static const struct {
     {"USMALLINT", {.name = "integer"}},
     {"UINTEGER", {.name = "bigint"}},
     {"UBIGINT", {TRINO_QUOTED, "decimal", 20, 0, 2, NULL, NULL, 0}},
-    {"HUGEINT", {TRINO_QUOTED, "decimal", 38, 0, 2, NULL, NULL, 0}},
+    {"HUGEINT", {.kind = TRINO_WIDE, .name = "bigint"}}, /* what a sum of integers is */
     {"UHUGEINT", {TRINO_QUOTED, "decimal", 38, 0, 2, NULL, NULL, 0}},
     {"FLOAT", {.name = "real"}},
     {"DOUBLE", {.name = "double"}},
@@ -275,7 +275,8 @@ static void print_field_name(struct slice name, struct buf *out)
     buf_append_char(out, '"');
 }
 
-void trino_type_print(const struct trino_type *type, struct buf *out)
+/* Trino writes decimal(9,2) in texts and decimal(9, 2) of a column. */
+static void print_type(const struct trino_type *type, const char *comma, struct buf *out)
 {
     static const char zone[] = "timestamp with time zone";
     if (strcmp(type->name, zone) == 0 && type->parameter_count > 0) {
@@ -284,7 +285,7 @@ void trino_type_print(const struct trino_type *type, struct buf *out)
     }
     buf_append_str(out, type->name);
     if (type->parameter_count == 2) {
-        buf_printf(out, "(%u,%u)", type->precision, type->scale);
+        buf_printf(out, "(%u%s%u)", type->precision, comma, type->scale);
     } else if (type->parameter_count == 1) {
         buf_printf(out, "(%u)", type->precision);
     }
@@ -294,9 +295,14 @@ void trino_type_print(const struct trino_type *type, struct buf *out)
             print_field_name(type->names[i], out);
             buf_append_char(out, ' ');
         }
-        trino_type_print(&type->children[i], out);
+        print_type(&type->children[i], comma, out);
     }
     buf_append_str(out, type->child_count > 0 ? ")" : "");
+}
+
+void trino_type_print(const struct trino_type *type, struct buf *out)
+{
+    print_type(type, ",", out);
 }
 
 static void print_signature(const struct trino_type *type, struct buf *out)
@@ -335,7 +341,7 @@ static void print_signature(const struct trino_type *type, struct buf *out)
 void trino_column_print(struct slice name, const struct trino_type *type, struct buf *out)
 {
     struct buf text CLEANUP(buf_fini) = {0};
-    trino_type_print(type, &text);
+    print_type(type, ", ", &text);
     buf_append_str(out, "{\"name\":");
     json_write_string(out, name);
     buf_append_str(out, ",\"type\":");
@@ -482,6 +488,19 @@ static enum err print_row(const struct trino_type *type, const struct ArrowSchem
     return ERR_OK;
 }
 
+/* Trino's sums are bigint, and one that is too large an error. */
+static enum err print_bigint(struct slice digits, struct buf *out, struct errinfo *info)
+{
+    int64_t value;
+    if (!slice_to_i64(digits, &value)) {
+        (void)errinfo_set(info, ERR_INVALID, "22003", "bigint overflow: %.*s", SLICE_ARGS(digits));
+        errinfo_hint(info, "CAST it AS decimal(38, 0).");
+        return ERR_INVALID;
+    }
+    buf_append_slice(out, digits);
+    return ERR_OK;
+}
+
 enum err trino_cell_print(const struct trino_type *type, const struct ArrowSchema *schema,
                           const struct ArrowArray *array, int64_t row, struct buf *scratch,
                           struct buf *out, struct errinfo *info)
@@ -503,10 +522,14 @@ enum err trino_cell_print(const struct trino_type *type, const struct ArrowSchem
     case TRINO_BINARY:
     case TRINO_TIME:
     case TRINO_INSTANT:
+    case TRINO_WIDE:
         break;
     }
     buf_reset(scratch);
     TRY(arrow_print(schema, array, row, scratch, info));
+    if (type->kind == TRINO_WIDE) {
+        return print_bigint(buf_slice(scratch), out, info);
+    }
     if (type->kind == TRINO_QUOTED) {
         json_write_string(out, buf_slice(scratch));
     } else if (type->kind == TRINO_BINARY) {

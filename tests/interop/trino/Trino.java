@@ -23,8 +23,12 @@ public class Trino {
         properties.setProperty("SSL", "true");
         properties.setProperty("SSLTrustStorePath", arguments[2]);
         String url = "jdbc:trino://127.0.0.1:" + arguments[0] + "/moat/main";
-        for (String explicit : new String[] {"true", "false"}) {
-            properties.setProperty("explicitPrepare", explicit);
+        for (String[] way : new String[][] {{"true", "none"}, {"false", "json+zstd"}, {"true", "json+lz4"}, {"false", "json"}}) {
+            properties.setProperty("explicitPrepare", way[0]);
+            properties.remove("encoding");
+            if (!way[1].equals("none")) {
+                properties.setProperty("encoding", way[1]);
+            }
             try (Connection connection = DriverManager.getConnection(url, properties)) {
                 values(connection);
                 parameters(connection);

@@ -46,6 +46,8 @@ def the_shell():
         assert code != 0 and "nope" in err, (code, out, err)
         code, out, err = shell(server, "SELECT i FROM range(100000) t(i)", "--output-format", "TSV")
         assert code == 0 and len(out.splitlines()) == 100000, err
+        code, out, err = shell(server, "SELECT i FROM range(100000) t(i)", "--output-format", "TSV", "--encoding", "json+zstd")
+        assert code == 0 and [int(line) for line in out.splitlines()] == list(range(100000)), err
 
 
 if not JARS.exists() or not shutil.which("java"):
