@@ -125,7 +125,9 @@ static hugeint_t of_magnitude(unsigned __int128 value, bool is_negative)
  * what does not fit the result. */
 static hugeint_t divide_decimal(hugeint_t a, hugeint_t b, unsigned shift)
 {
-    static const unsigned __int128 most = ~static_cast<unsigned __int128>(0) / 10;
+    /* 10^37: with one digit more than that nothing is a decimal. */
+    static const unsigned __int128 most =
+        static_cast<unsigned __int128>(10000000000000000000u) * 1000000000000000000u;
     unsigned __int128 divisor = magnitude(b);
     if (divisor == 0) {
         throw_zero();
@@ -134,7 +136,7 @@ static hugeint_t divide_decimal(hugeint_t a, hugeint_t b, unsigned shift)
     unsigned __int128 rest = magnitude(a) % divisor;
     for (unsigned i = 0; i < shift; i++) {
         unsigned digit = 0;
-        if (quotient > most / 10) {
+        if (quotient >= most) {
             throw_range("decimal overflow");
         }
         for (unsigned __int128 sum = 0, n = 0; n < 10; n++) { /* rest * 10, a part at a time */
@@ -503,17 +505,17 @@ template <class T> static std::string text_of_float(T value)
 static std::string text_of_interval(duckdb::interval_t value)
 {
     char buffer[96];
-    int64_t us = value.days * int64_t(86400000000) + value.micros;
+    __int128 us = static_cast<__int128>(value.days) * 86400000000 + value.micros;
     if (value.months != 0 && us == 0) {
-        int months = value.months < 0 ? -value.months : value.months;
-        snprintf(buffer, sizeof(buffer), "%s%d-%d", value.months < 0 ? "-" : "", months / 12,
-                 months % 12);
+        int64_t months = std::abs(static_cast<int64_t>(value.months));
+        snprintf(buffer, sizeof(buffer), "%s%lld-%lld", value.months < 0 ? "-" : "",
+                 static_cast<long long>(months / 12), static_cast<long long>(months % 12));
         return buffer;
     }
     if (value.months != 0) {
         return duckdb::Interval::ToString(value);
     }
-    long long ms = (us < 0 ? -us : us) / 1000;
+    auto ms = static_cast<long long>((us < 0 ? -us : us) / 1000);
     snprintf(buffer, sizeof(buffer), "%s%lld %02lld:%02lld:%02lld.%03lld", us < 0 ? "-" : "",
              ms / 86400000, ms / 3600000 % 24, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
     return buffer;
