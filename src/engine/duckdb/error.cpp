@@ -463,6 +463,8 @@ static const struct {
     {"Delta Length Byte Array", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
     {"BYTE_STREAM_SPLIT", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
     {"RLE encoding is only", ERR_CORRUPT, "XX001", damaged_parquet, damaged_parquet_hint},
+    {"Information loss on integer cast", ERR_CORRUPT, "XX001", damaged_parquet,
+     damaged_parquet_hint}, /* a negative length or count */
     {"Struct child row count mismatch", ERR_CORRUPT, "XX001", damaged_parquet,
      damaged_parquet_hint},
 };
