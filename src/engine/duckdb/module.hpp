@@ -121,7 +121,8 @@ void register_casts(duckdb::Connection &connection);
 
 /* ---- VARIANT (variant.cpp) ---- */
 
-/* Before the database is shared: none loses a field when it is written to Parquet. */
+/* Before the database is shared: none loses a field when it is written to Parquet, and none is made
+ * of JSON that is deeper than the stack. */
 void guard_variants(duckdb::Connection &connection);
 
 /* ---- statements (session.cpp) ---- */

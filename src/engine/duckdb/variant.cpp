@@ -1,6 +1,9 @@
-/* How VARIANTs are written to Parquet.
+/* VARIANTs, where the engine alone would lose or crash.
  *
- * The engine's writer finds a shape that fits the values and gives each of its fields a column
+ * How they are made of JSON: its cast goes as deep as the text does, on the thread's stack. One that
+ * is deeper than DEPTH_MAX is an error.
+ *
+ * How they are written to Parquet: the engine's writer finds a shape that fits the values and gives each of its fields a column
  * ("shredding"). Names of such fields it compares without case: of {"a": 1} and {"A": 2} in one row
  * group it writes {"a": 1} and {}. A value that is silently lost is not to be had for a smaller
  * file: every VARIANT is written with the one shape that has no fields, BOOLEAN, in which truth
@@ -12,6 +15,7 @@
 
 #include <duckdb/catalog/catalog.hpp>
 #include <duckdb/catalog/catalog_entry/copy_function_catalog_entry.hpp>
+#include <duckdb/function/cast/cast_function_set.hpp>
 #include <duckdb/function/copy_function.hpp>
 
 namespace moat
@@ -35,6 +39,138 @@ struct inner_bind : duckdb::CopyFunctionInfo {
 };
 
 } // namespace
+
+/* ---- of JSON ---- */
+
+static constexpr size_t DEPTH_MAX = 1000;
+
+static bool is_deep(struct slice text)
+{
+    size_t depth = 0;
+    bool is_text = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (is_text) {
+            is_text = c != '"';
+            i += c == '\\' ? 1 : 0;
+        } else if (c == '"') {
+            is_text = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > DEPTH_MAX) {
+                return true;
+            }
+        } else if (c == ']' || c == '}') {
+            depth -= depth > 0 ? 1 : 0;
+        }
+    }
+    return false;
+}
+
+namespace
+{
+
+/* The engine's own cast. */
+struct inner_cast : duckdb::BoundCastData {
+    explicit inner_cast(duckdb::BoundCastInfo given) : cast(std::move(given))
+    {
+    }
+
+    duckdb::unique_ptr<duckdb::BoundCastData> Copy() const override
+    {
+        return duckdb::make_uniq<inner_cast>(cast.Copy());
+    }
+
+    duckdb::BoundCastInfo cast;
+};
+
+} // namespace
+
+static void check_texts(duckdb::Vector &texts, duckdb::idx_t count)
+{
+    duckdb::UnifiedVectorFormat format;
+    texts.ToUnifiedFormat(count, format);
+    auto values = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
+    for (duckdb::idx_t i = 0; i < count; i++) {
+        auto at = format.sel->get_index(i);
+        if (format.validity.RowIsValid(at) &&
+            is_deep({values[at].GetData(), values[at].GetSize()})) {
+            throw_err(ERR_LIMIT, "54001", "JSON is nested too deeply for a VARIANT",
+                      "1000 arrays and objects may be inside of each other.");
+        }
+    }
+}
+
+/* JSON anywhere in the values; as deep as their type. */
+static void check_depth(duckdb::Vector &values, duckdb::idx_t count)
+{
+    const LogicalType &type = values.GetType();
+    if (type.IsJSONType()) {
+        check_texts(values, count);
+        return;
+    }
+    if (!type.IsNested()) {
+        return;
+    }
+    values.Flatten(count);
+    switch (type.InternalType()) {
+    case duckdb::PhysicalType::LIST:
+        check_depth(duckdb::ListVector::GetEntry(values), duckdb::ListVector::GetListSize(values));
+        break;
+    case duckdb::PhysicalType::ARRAY:
+        check_depth(duckdb::ArrayVector::GetEntry(values),
+                    count * duckdb::ArrayType::GetSize(type));
+        break;
+    default:
+        for (auto &child : duckdb::StructVector::GetEntries(values)) {
+            check_depth(*child, count);
+        }
+        break;
+    }
+}
+
+static bool cast_checked(duckdb::Vector &source, duckdb::Vector &result, duckdb::idx_t count,
+                         duckdb::CastParameters &parameters)
+{
+    auto &inner = parameters.cast_data->Cast<inner_cast>().cast;
+    check_depth(source, count);
+    duckdb::CastParameters own(parameters, inner.cast_data.get(), parameters.local_state);
+    return inner.function(source, result, count, own);
+}
+
+static duckdb::unique_ptr<duckdb::FunctionLocalState>
+open_cast(duckdb::CastLocalStateParameters &parameters)
+{
+    auto &inner = parameters.cast_data->Cast<inner_cast>().cast;
+    duckdb::CastLocalStateParameters own(parameters, inner.cast_data.get());
+    return inner.init_local_state == nullptr ? nullptr : inner.init_local_state(own);
+}
+
+static duckdb::BoundCastInfo bind_checked(duckdb::BindCastInput &input, const LogicalType &source,
+                                          const LogicalType &target)
+{
+    auto inner = duckdb::DefaultCasts::GetDefaultCastFunction(input, source, target);
+    return {cast_checked, duckdb::make_uniq<inner_cast>(std::move(inner)), open_cast};
+}
+
+static void guard_casts(duckdb::ClientContext &context)
+{
+    auto &casts = duckdb::CastFunctionSet::Get(context);
+    const LogicalType any = LogicalType::ANY;
+    const LogicalType variant = LogicalType::VARIANT();
+    const LogicalType sources[] = {LogicalType::JSON(),
+                                   LogicalType::LIST(LogicalType::JSON()),
+                                   LogicalType::LIST(any),
+                                   LogicalType::ARRAY(any, duckdb::optional_idx()),
+                                   LogicalType::MAP(any, any),
+                                   LogicalType::STRUCT({{"any", any}}),
+                                   LogicalType::UNION({{"any", any}})};
+    int64_t cost = casts.ImplicitCastCost(context, LogicalType::JSON(), variant);
+    for (const LogicalType &source : sources) {
+        casts.RegisterCastFunction(source, variant, bind_checked, cost);
+    }
+}
+
+/* ---- to Parquet ---- */
 
 static constexpr const char *OPTION = "shredding";
 
@@ -65,6 +201,7 @@ void guard_variants(duckdb::Connection &connection)
 {
     duckdb::ClientContext &context = *connection.context;
     context.RunFunctionInTransaction([&] {
+        guard_casts(context);
         auto &function = duckdb::Catalog::GetEntry<duckdb::CopyFunctionCatalogEntry>(
                              context, SYSTEM_CATALOG, DEFAULT_SCHEMA, "parquet")
                              .function;
