@@ -1,14 +1,14 @@
-/* VARIANTs, where the engine alone would lose or crash.
+/* VARIANTs, where the engine alone would crash or lose something.
  *
- * How they are made of JSON: its cast goes as deep as the text does, on the thread's stack. One that
- * is deeper than DEPTH_MAX is an error.
+ * How they are made of JSON: its cast goes as deep as the text does, on the thread's stack. One
+ * that is deeper than DEPTH_MAX is an error, wherever in a value it stands.
  *
- * How they are written to Parquet: the engine's writer finds a shape that fits the values and gives each of its fields a column
- * ("shredding"). Names of such fields it compares without case: of {"a": 1} and {"A": 2} in one row
- * group it writes {"a": 1} and {}. A value that is silently lost is not to be had for a smaller
- * file: every VARIANT is written with the one shape that has no fields, BOOLEAN, in which truth
- * values have their column, and all others are whole. (Told another way, not to shred, it still
- * looks for a shape: 1.5.6, measured.)
+ * How they are written to Parquet: the engine's writer finds a shape that fits the values and gives
+ * each of its fields a column ("shredding"). Names of such fields it compares without case: of
+ * {"a": 1} and {"A": 2} in one row group it writes {"a": 1} and {}. A value that is silently lost
+ * is not to be had for a smaller file: every VARIANT is written with the one shape that has no
+ * fields, BOOLEAN, in which truth values have their column, and all others are whole. (Told another
+ * way, not to shred, it still looks for a shape: 1.5.6, measured.)
  *
  * Source: Parquet's VariantShredding.md, "typed_value". */
 #include "engine/duckdb/module.hpp"
