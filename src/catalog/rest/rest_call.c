@@ -240,6 +240,9 @@ static enum err fetch_config(struct rest_call *call, const struct rest_key *key)
     }
     TRY(rest_call__ask(call, &question, &answer));
     TRY(rest_parse__config(call, secret_slice(&answer.body), &config));
+    if (config->reports == REST_REPORTS_WANTED) {
+        rest_reporter__want(call->rest->reporter);
+    }
     config->item.key = *key;
     rest_cache__put(call->rest->cache, &config->item);
     call->config = config;

@@ -28,6 +28,7 @@ struct rest_reporter {
     pthread_cond_t changed;
     bool is_begun; /* the thread is there */
     atomic_bool is_stopping;
+    atomic_bool is_wanted;              /* by a catalog, or by configuration */
     struct report waiting[WAITING_MAX]; /* a ring */
     size_t first, count;
     int64_t paused_until_us;
@@ -196,10 +197,16 @@ enum err rest_reporter__new(struct rest *rest, struct rest_reporter **ret_report
         return errinfo_nomem(info);
     }
     reporter->rest = rest;
+    atomic_init(&reporter->is_wanted, rest->options.sends_reports);
     pthread_mutex_init(&reporter->lock, NULL);
     pthread_cond_init(&reporter->changed, NULL);
     *ret_reporter = reporter;
     return ERR_OK;
+}
+
+void rest_reporter__want(struct rest_reporter *reporter)
+{
+    atomic_store(&reporter->is_wanted, true);
 }
 
 void rest_reporter__free(struct rest_reporter *reporter)
@@ -289,6 +296,9 @@ void rest_report_scan(struct rest *rest, const struct rest_catalog *catalog,
                       const struct identity *who, const struct rest_namespace *ns,
                       struct slice name, const struct rest_scan_report *report)
 {
+    if (!atomic_load(&rest->reporter->is_wanted)) {
+        return;
+    }
     struct buf body CLEANUP(buf_fini) = {0};
     begin(&body, "scan-report", catalog, ns, name);
     print_scan(report, &body);
@@ -302,6 +312,9 @@ void rest_report_commit(struct rest *rest, const struct rest_catalog *catalog,
                         const struct identity *who, const struct rest_namespace *ns,
                         struct slice name, const struct rest_commit_report *report)
 {
+    if (!atomic_load(&rest->reporter->is_wanted)) {
+        return;
+    }
     struct buf body CLEANUP(buf_fini) = {0};
     begin(&body, "commit-report", catalog, ns, name);
     print_commit(report, &body);

@@ -15,5 +15,7 @@ struct rest_reporter;
 
 MUST_USE enum err rest_reporter__new(struct rest *rest, struct rest_reporter **ret_reporter,
                                      struct errinfo *info);
+/* A catalog wants reports: until one does, or rest_options.sends_reports is set, none is made. */
+void rest_reporter__want(struct rest_reporter *reporter);
 /* Waits for its thread, and for no request. */
 void rest_reporter__free(struct rest_reporter *reporter);
