@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from door import WebServer, basic
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../wire"))
 import authority
+import processes
 from protocol import PASSWORD, eventually, run
 
 MOAT = sys.argv[1]
@@ -203,16 +204,7 @@ def running(server):
 
 def hosts_at_work(server):
     """Processor time of the engine's hosts, in ticks."""
-    total = 0
-    for pid in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                fields = file.read().rpartition(")")[2].split()
-        except (OSError, ValueError):
-            continue
-        if fields[1] == str(server.process.pid):
-            total += int(fields[11]) + int(fields[12])
-    return total
+    return sum(map(processes.processor_ticks, processes.children(server.process.pid)))
 
 
 def is_quiet(server):

@@ -26,6 +26,7 @@ from pathlib import Path
 import needles
 import stack
 import world
+from processes import descendants
 from protocol import Refused, run
 from way import Way
 
@@ -42,29 +43,29 @@ def search(what, data):
     assert at < 0, f"{what} holds a secret: ...{data[max(0, at - 80):at]!r}"
 
 
-def children(pid):
-    found = [pid]
-    for one in found:
-        for task in Path(f"/proc/{one}/task").glob("*/children"):
-            found += map(int, task.read_text().split())
-    return found
-
-
 def look_at_processes(said):
     """Command line and environment of the server and all its children, and the memory of those that run SQL."""
-    pids = children(server.process.pid)
-    assert len(pids) > 1, "no engine host"
-    for pid in pids:
-        for name in ("cmdline", "environ"):
-            said.append((f"{name} of process {pid}", Path(f"/proc/{pid}/{name}").read_bytes()))
-    return pids[1:]
+    hosts = []
+    for pid in (server.process.pid, *descendants(server.process.pid)):
+        try:
+            said += [(f"{name} of process {pid}", Path(f"/proc/{pid}/{name}").read_bytes()) for name in ("cmdline", "environ")]
+            hosts.append(pid)
+        except OSError:
+            assert pid != server.process.pid
+    assert len(hosts) > 1, "no engine host"
+    return hosts[1:]
 
 
 def memory_of(pid):
-    """All that may be read of it."""
+    """All that may be read of it; nothing of who ended."""
     parts = []
-    with open(f"/proc/{pid}/mem", "rb") as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+    try:
+        spans = Path(f"/proc/{pid}/maps").read_text().splitlines()
+        memory = open(f"/proc/{pid}/mem", "rb")
+    except OSError:
+        return b""
+    with memory:
+        for line in spans:
             span, rights = line.split()[:2]
             if not rights.startswith("r") or "/" in line or "[v" in line:
                 continue
@@ -155,8 +156,8 @@ def children_get_nothing():
 
 
 def nothing_is_on_disk():
-    for pid in children(server.process.pid):  # files without a name too: the block cache is one
-        for fd in Path(f"/proc/{pid}/fd").iterdir():
+    for pid in (server.process.pid, *descendants(server.process.pid)):  # files without a name too: the block cache is one
+        for fd in Path(f"/proc/{pid}/fd").glob("*"):
             try:
                 if fd.is_file():
                     search(f"{fd} ({os.readlink(fd)})", fd.read_bytes())
@@ -173,10 +174,12 @@ def nothing_is_on_disk():
 
 def a_crash_leaves_no_dump():
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
-    pids = children(server.process.pid)
     before = set(places())
-    for pid in (*pids[1:], pids[0]):
-        limits = Path(f"/proc/{pid}/limits").read_text()
+    for pid in (*descendants(server.process.pid), server.process.pid):
+        try:
+            limits = Path(f"/proc/{pid}/limits").read_text()
+        except OSError:
+            continue  # it ended
         assert re.search(r"Max core file size +0 ", limits), f"process {pid} may dump"
         # A collector of dumps is given them whatever the limit says, but not of who is not dumpable; whose files in /proc are root's.
         try:

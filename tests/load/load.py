@@ -23,6 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/wire"))
+import processes
 from protocol import PASSWORD, Server
 
 CACHE = Path(os.environ.get("MOAT_CACHE", ROOT / ".cache/deps"))
@@ -73,27 +74,9 @@ class Watch(threading.Thread):
         except (OSError, StopIteration):
             return 0  # it ended
 
-    def hosts(self):
-        try:
-            with open(f"/proc/{self.pid}/task/{self.pid}/children") as file:
-                first = file.read().split()
-        except OSError:
-            return []
-        found = []
-        for task in os.listdir(f"/proc/{self.pid}/task"):  # the keeper's children, not the first thread's
-            try:
-                with open(f"/proc/{self.pid}/task/{task}/children") as file:
-                    found += file.read().split()
-            except OSError:
-                pass
-        return sorted(set(first + found))
-
     def run(self):
         while not self.is_done.wait(0.25):
-            try:
-                hosts = self.hosts()
-            except OSError:
-                continue
+            hosts = processes.children(self.pid)
             broker = self.pss(self.pid)
             engines = sum(self.pss(pid) for pid in hosts)
             self.most = max(self.most, broker + engines)

@@ -15,6 +15,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../wire"))
+import processes
+from processes import processor_ticks
 from protocol import PASSWORD, Refused, Server, eventually, message, refused, run, text
 
 MOAT = sys.argv[1]
@@ -25,17 +27,7 @@ hashlib.pbkdf2_hmac = functools.lru_cache(hashlib.pbkdf2_hmac)  # of one passwor
 
 def hosts(server):
     """Process ids of the engine hosts."""
-    found = set()
-    for task in os.listdir(f"/proc/{server.process.pid}/task"):
-        with open(f"/proc/{server.process.pid}/task/{task}/children") as file:
-            found |= {int(pid) for pid in file.read().split()}
-    return found
-
-
-def processor_ticks(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    return processes.children(server.process.pid)
 
 
 def in_thread(function, *arguments):

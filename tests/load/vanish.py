@@ -24,6 +24,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../wire"), os.path.join(HERE, "../http")]
+import processes
 from door import basic
 from protocol import PASSWORD, Client, Server, message, text
 from websocket import WebSocket, frame
@@ -61,24 +62,9 @@ class Doors(Server):
 
     def processor(self):
         """Seconds of the server, of its hosts (also of those that ended)."""
-        def of(pid):
-            with open(f"/proc/{pid}/stat") as file:
-                return [int(word) / TICK for word in file.read().rpartition(")")[2].split()[11:15]]
-        children = []
-        for task in os.listdir(f"/proc/{self.process.pid}/task"):
-            try:
-                with open(f"/proc/{self.process.pid}/task/{task}/children") as file:
-                    children += file.read().split()
-            except OSError:
-                pass  # a thread that ended meanwhile
-        own = of(self.process.pid)
-        hosts = own[2] + own[3]
-        for pid in children:
-            try:
-                hosts += sum(of(pid)[:2])
-            except OSError:
-                pass  # ended meanwhile, and counted with the next look
-        return own[0] + own[1], hosts
+        own = processes.times(self.process.pid)
+        hosts = own[2] + own[3] + sum(map(processes.processor_ticks, processes.children(self.process.pid)))
+        return (own[0] + own[1]) / TICK, hosts / TICK
 
 
 def http_request(server, path, body, user="amelia", kind="application/json", **more):
