@@ -31,7 +31,7 @@ void ipc_reader_free(struct ipc_reader *reader)
         return;
     }
     for (struct ipc_dictionary *d = reader->dictionaries; d != NULL; d = d->next) {
-        arena_free(d->arena);
+        ipc__arrays_unref(d->values);
     }
     arena_free(reader->arena);
     mem_free(reader);
@@ -42,12 +42,10 @@ const struct ArrowSchema *ipc_reader_schema(const struct ipc_reader *reader)
     return reader->schema;
 }
 
-/* All arrays of a batch are in its arena. */
 static void release_batch(struct ArrowArray *batch)
 {
-    struct arena *arena = batch->private_data;
     batch->release = NULL;
-    arena_free(arena);
+    ipc__arrays_unref(batch->private_data);
 }
 
 static enum err read_dictionary(struct ipc_reader *reader, const struct flat_view *header,
@@ -66,20 +64,9 @@ static enum err read_dictionary(struct ipc_reader *reader, const struct flat_vie
         if (d->id != (int64_t)id) {
             continue;
         }
-        struct arena *arena = arena_new(NULL, "arrow dictionary", 0);
-        struct ArrowArray *values;
-        enum err err = arena == NULL
-                           ? errinfo_nomem(info)
-                           : ipc__read_batch(reader, &batch, body, d, arena, &values, info);
-        if (err == ERR_OK && d->arena != NULL) {
-            err = errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                              "a dictionary that takes another's place is not taken");
-        }
-        if (err != ERR_OK) {
-            arena_free(arena);
-            return err;
-        }
-        d->arena = arena;
+        struct ipc_arrays *values;
+        TRY(ipc__read_batch(reader, &batch, body, d, &values, info));
+        ipc__arrays_unref(d->values);
         d->values = values;
     }
     return ERR_OK;
@@ -88,16 +75,10 @@ static enum err read_dictionary(struct ipc_reader *reader, const struct flat_vie
 static enum err read_batch(struct ipc_reader *reader, const struct flat_view *header,
                            struct slice body, struct ArrowArray *ret_batch, struct errinfo *info)
 {
-    struct ArrowArray *array;
-    struct arena *arena = arena_new(NULL, "arrow batch", 0);
-    enum err err = arena == NULL ? errinfo_nomem(info)
-                                 : ipc__read_batch(reader, header, body, NULL, arena, &array, info);
-    if (err != ERR_OK) {
-        arena_free(arena);
-        return err;
-    }
-    *ret_batch = *array;
-    ret_batch->private_data = arena;
+    struct ipc_arrays *arrays;
+    TRY(ipc__read_batch(reader, header, body, NULL, &arrays, info));
+    *ret_batch = *arrays->array;
+    ret_batch->private_data = arrays;
     ret_batch->release = release_batch;
     return ERR_OK;
 }

@@ -9,7 +9,7 @@
 struct ipc_reader;
 
 MUST_USE enum err ipc_reader_new(struct ipc_reader **ret_reader, struct errinfo *info);
-/* After all batches that came from it: dictionaries are its own. */
+/* Batches that came from it stay; their schema does not. */
 void ipc_reader_free(struct ipc_reader *reader);
 DEFINE_CLEANUP(struct ipc_reader, ipc_reader_cleanup, ipc_reader_free)
 

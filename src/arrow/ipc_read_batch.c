@@ -9,7 +9,8 @@ struct batch_reader {
     struct flat_items nodes, buffers; /* pairs of int64 */
     size_t next_node, next_buffer;
     struct slice body;
-    struct arena *arena;
+    struct ipc_arrays *arrays;
+    struct arena *arena; /* of the arrays */
     struct errinfo *info;
 };
 
@@ -204,6 +205,29 @@ static enum err read_below(struct batch_reader *in, const struct ArrowSchema *sc
     return read_children(in, schema, last, type->kind == ARROW_STRUCT, array);
 }
 
+static enum err use(struct batch_reader *in, struct ipc_arrays *values)
+{
+    struct ipc_arrays_link *link = arena_alloc(in->arena, sizeof(*link));
+    if (link == NULL) {
+        return errinfo_nomem(in->info);
+    }
+    atomic_fetch_add(&values->refs, 1);
+    *link = (struct ipc_arrays_link){in->arrays->used, values};
+    in->arrays->used = link;
+    return ERR_OK;
+}
+
+void ipc__arrays_unref(struct ipc_arrays *arrays)
+{
+    if (arrays == NULL || atomic_fetch_sub(&arrays->refs, 1) > 1) {
+        return;
+    }
+    for (struct ipc_arrays_link *link = arrays->used; link != NULL; link = link->next) {
+        ipc__arrays_unref(link->arrays);
+    }
+    arena_free(arrays->arena);
+}
+
 static enum err check_indices(struct batch_reader *in, const struct ArrowSchema *schema,
                               const struct arrow_type *type, struct ArrowArray *array)
 {
@@ -214,11 +238,12 @@ static enum err check_indices(struct batch_reader *in, const struct ArrowSchema 
     if (d == NULL || d->values == NULL) {
         return ipc__wrong(in->info, "a batch came before its dictionary");
     }
-    array->dictionary = d->values;
+    array->dictionary = d->values->array;
+    TRY(use(in, d->values));
     for (int64_t i = 0; i < array->length; i++) {
         bool is_null = array->buffers[0] != NULL && !arrow__bit(array->buffers[0], i);
         int64_t index = is_null ? 0 : arrow__int(type, array->buffers[1], i);
-        if (!is_null && (index < 0 || index >= d->values->length)) {
+        if (!is_null && (index < 0 || index >= array->dictionary->length)) {
             return wrong(in);
         }
     }
@@ -256,34 +281,62 @@ static enum err read_columns(struct batch_reader *in, int64_t rows, struct Arrow
                                   : read_children(in, in->reader->schema, rows, true, batch);
 }
 
-enum err ipc__read_batch(struct ipc_reader *reader, const struct flat_view *header,
-                         struct slice body, const struct ipc_dictionary *dictionary,
-                         struct arena *arena, struct ArrowArray **ret_array, struct errinfo *info)
+static enum err read_header(struct batch_reader *in, const struct flat_view *header,
+                            uint64_t *ret_rows)
 {
-    struct batch_reader in = {.reader = reader, .arena = arena, .info = info};
     struct flat_view compression;
-    uint64_t rows;
-    if (!flat_view_number(header, 0, 8, 0, &rows) || rows > INT32_MAX ||
-        !flat_view_items(header, 1, 16, &in.nodes) ||
-        !flat_view_items(header, 2, 16, &in.buffers) || !flat_view_table(header, 3, &compression)) {
-        return wrong(&in);
+    if (!flat_view_number(header, 0, 8, 0, ret_rows) || *ret_rows > INT32_MAX ||
+        !flat_view_items(header, 1, 16, &in->nodes) ||
+        !flat_view_items(header, 2, 16, &in->buffers) ||
+        !flat_view_table(header, 3, &compression)) {
+        return wrong(in);
     }
     if (compression.at != 0) {
-        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL, "compressed batches are not taken");
-        errinfo_hint(info, "Write them without compression.");
+        (void)errinfo_set(in->info, ERR_UNSUPPORTED, NULL, "compressed batches are not taken");
+        errinfo_hint(in->info, "Write them without compression.");
         return ERR_UNSUPPORTED;
     }
-    struct ArrowArray *array = arena_calloc(arena, 1, sizeof(*array));
-    char *copy = arena_alloc(arena, body.len + 8);
+    return ERR_OK;
+}
+
+static enum err read_whole(struct batch_reader *in, const struct flat_view *header,
+                           struct slice body, const struct ipc_dictionary *dictionary)
+{
+    uint64_t rows;
+    TRY(read_header(in, header, &rows));
+    struct ArrowArray *array = arena_calloc(in->arena, 1, sizeof(*array));
+    char *copy = arena_alloc(in->arena, body.len + 8);
     if (array == NULL || copy == NULL) {
-        return errinfo_nomem(info);
+        return errinfo_nomem(in->info);
     }
     if (body.len > 0) {
         memcpy(copy, body.ptr, body.len);
     }
-    in.body = (struct slice){copy, body.len};
-    TRY(dictionary == NULL ? read_columns(&in, (int64_t)rows, array)
-                           : read_array(&in, dictionary->column->dictionary, (int64_t)rows, array));
-    *ret_array = array;
+    in->body = (struct slice){copy, body.len};
+    in->arrays->array = array;
+    return dictionary == NULL
+               ? read_columns(in, (int64_t)rows, array)
+               : read_array(in, dictionary->column->dictionary, (int64_t)rows, array);
+}
+
+enum err ipc__read_batch(struct ipc_reader *reader, const struct flat_view *header,
+                         struct slice body, const struct ipc_dictionary *dictionary,
+                         struct ipc_arrays **ret_arrays, struct errinfo *info)
+{
+    struct arena *arena = arena_new(NULL, "arrow batch", 0);
+    struct ipc_arrays *arrays = arena == NULL ? NULL : arena_calloc(arena, 1, sizeof(*arrays));
+    if (arrays == NULL) {
+        arena_free(arena);
+        return errinfo_nomem(info);
+    }
+    atomic_init(&arrays->refs, 1);
+    arrays->arena = arena;
+    struct batch_reader in = {.reader = reader, .arrays = arrays, .arena = arena, .info = info};
+    enum err err = read_whole(&in, header, body, dictionary);
+    if (err != ERR_OK) {
+        ipc__arrays_unref(arrays);
+        return err;
+    }
+    *ret_arrays = arrays;
     return ERR_OK;
 }

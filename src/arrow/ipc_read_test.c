@@ -139,3 +139,36 @@ TEST(ipc_read, changed_bytes_are_refused_or_harmless)
     }
     CHECK(refused > 100 && read > 100);
 }
+
+TEST(ipc_read, dictionaries_take_the_place_of_others)
+{
+    // Goal: a batch keeps the dictionary that it came with, whatever comes later. Method: the
+    // messages again on the same reader, with all allocations failing in turn; the first batch is
+    // looked at last.
+    struct sample sample;
+    struct stream stream CLEANUP(stream_fini) = {.count = 0};
+    write_sample(&sample, &stream);
+    CHECK(stream.count > 2);
+    SWEEP_ALLOC(fault)
+    {
+        struct ipc_reader *reader CLEANUP(ipc_reader_cleanup) = NULL;
+        struct ArrowArray first = {.release = NULL}, second = {.release = NULL};
+        struct errinfo info;
+        errinfo_init(&info);
+        enum err err = ipc_reader_new(&reader, &info);
+        err = err != ERR_OK ? err : read_stream(&stream, reader, &first, &info);
+        for (size_t i = 1; err == ERR_OK && i < stream.count; i++) {
+            err = ipc_reader_feed(reader, buf_slice(&stream.heads[i]), buf_slice(&stream.bodies[i]),
+                                  &second, &info);
+        }
+        fault_disarm();
+        if (second.release != NULL) {
+            second.release(&second);
+        }
+        if (first.release != NULL) {
+            check_same(ipc_reader_schema(reader), &first, &sample);
+            first.release(&first);
+        }
+        CHECK(err == ERR_OK || fault.fired);
+    }
+}

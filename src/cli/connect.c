@@ -33,7 +33,15 @@ static enum err sign_in(struct cli *cli, struct errinfo *info)
 static enum err try_out(struct cli *cli, struct errinfo *info)
 {
     struct remote_answer *answer CLEANUP(remote_answer_cleanup) = NULL;
-    return remote_run(cli->remote, SLICE("SELECT 1"), &answer, info);
+    struct ArrowArray batch;
+    TRY(remote_run(cli->remote, SLICE("SELECT 1"), &answer, info));
+    for (;;) { /* to its end: what is left unread would be cancelled */
+        TRY(remote_answer_next(answer, &batch, info));
+        if (batch.release == NULL) {
+            return ERR_OK;
+        }
+        batch.release(&batch);
+    }
 }
 
 enum cli_exit cli_connect(struct cli *cli)

@@ -1,16 +1,11 @@
 /* SQL over HTTP: a statement is a request, its rows an Arrow stream. A cancel is a request that
  * ends early: the server stops what nobody reads any more. */
-#include <curl/curl.h>
-
 #include "arrow/ipc_read.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "remote/remote_int.h"
+#include "remote/transfer.h"
 
-#define CONNECT_MS 15000L
 #define ERROR_BYTES_MAX 65536u
-#define MESSAGE_BYTES_MAX (1ull << 30)
-#define POLL_MS 1000
 #define FRAME_BYTES 8u /* of a message: a mark, and how long its metadata is */
 
 struct http {
@@ -23,15 +18,9 @@ struct http {
 
 /* One request. */
 struct call {
-    struct curl_slist *headers;
-    struct buf body; /* of the request */
-    struct buf in;   /* what came and was not read */
-    size_t in_at;
+    struct transfer transfer;
     struct ipc_reader *reader;
     char type[64];
-    bool is_sent; /* the handle is with the multi */
-    bool is_done;
-    CURLcode code;
 };
 
 /* ---- the connection ---- */
@@ -83,13 +72,6 @@ static enum err http_open(struct remote *remote, const struct remote_options *op
 
 /* ---- what comes ---- */
 
-static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
-{
-    struct call *call = context;
-    buf_append(&call->in, bytes, size * count);
-    return buf_failed(&call->in) ? 0 : size * count;
-}
-
 static bool take_header(struct slice line, struct slice name, char *ret_text, size_t room)
 {
     if (!slice_starts_with_fold(line, name)) {
@@ -100,87 +82,13 @@ static bool take_header(struct slice line, struct slice name, char *ret_text, si
     return true;
 }
 
-static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+static void on_header(void *context, struct slice line)
 {
     struct remote_answer *answer = context;
     struct call *call = answer->state;
-    struct slice line = {bytes, size * count};
     (void)(take_header(line, SLICE("x-moat-tag:"), answer->tag, sizeof(answer->tag)) ||
            take_header(line, SLICE("x-moat-notice:"), answer->notice, sizeof(answer->notice)) ||
            take_header(line, SLICE("content-type:"), call->type, sizeof(call->type)));
-    return line.len;
-}
-
-static enum err cancelled(struct errinfo *info)
-{
-    return errinfo_set(info, ERR_CANCELLED, "57014", "the query was cancelled");
-}
-
-static enum err broken(struct http *http, const struct call *call, struct errinfo *info)
-{
-    long status = 0;
-    (void)curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 200) {
-        (void)errinfo_set(info, ERR_IO, "08006",
-                          "the rows ended before their end: the statement failed behind them, or "
-                          "the connection was lost");
-        errinfo_hint(info, "moat_system.queries says which, to who may read it.");
-        return ERR_IO;
-    }
-    return errinfo_set(info, ERR_IO, "08001", "the server cannot be asked: %s",
-                       curl_easy_strerror(call->code));
-}
-
-/* Goes on until more has come, or the end. */
-static enum err pump(struct remote *remote, struct call *call, struct errinfo *info)
-{
-    struct http *http = remote->state;
-    size_t before = call->in.len;
-    while (!call->is_done && call->in.len == before) {
-        int running, left;
-        CURLMsg *message;
-        if (atomic_load(&remote->is_cancelled)) {
-            return cancelled(info);
-        }
-        if (curl_multi_perform(http->multi, &running) != CURLM_OK) {
-            return errinfo_set(info, ERR_INTERNAL, NULL, "curl does not go on");
-        }
-        while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
-            if (message->msg == CURLMSG_DONE) {
-                call->is_done = true;
-                call->code = message->data.result;
-            }
-        }
-        if (!call->is_done && call->in.len == before &&
-            curl_multi_poll(http->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK) {
-            return errinfo_set(info, ERR_INTERNAL, NULL, "curl does not wait");
-        }
-    }
-    if (buf_failed(&call->in)) {
-        return errinfo_nomem(info);
-    }
-    return call->is_done && call->code != CURLE_OK ? broken(http, call, info) : ERR_OK;
-}
-
-static struct slice unread(const struct call *call)
-{
-    return (struct slice){buf_cstr(&call->in) + call->in_at, call->in.len - call->in_at};
-}
-
-static enum err want(struct remote *remote, struct call *call, uint64_t bytes, struct errinfo *info)
-{
-    if (bytes > MESSAGE_BYTES_MAX) {
-        return errinfo_set(info, ERR_LIMIT, NULL, "a batch of rows is too large");
-    }
-    if (call->in_at > 0) {
-        memmove(call->in.ptr, call->in.ptr + call->in_at, call->in.len - call->in_at);
-        call->in.len -= call->in_at;
-        call->in_at = 0;
-    }
-    while (call->in.len < bytes && !call->is_done) {
-        TRY(pump(remote, call, info));
-    }
-    return ERR_OK;
 }
 
 static uint32_t number_at(const char *bytes)
@@ -190,35 +98,36 @@ static uint32_t number_at(const char *bytes)
 }
 
 /* The next message of the stream; `ret_is_end`: there is none. */
-static enum err next_message(struct remote *remote, struct call *call, struct ArrowArray *ret_batch,
-                             bool *ret_is_end, struct errinfo *info)
+static enum err next_message(struct call *call, struct ArrowArray *ret_batch, bool *ret_is_end,
+                             struct errinfo *info)
 {
+    struct transfer *transfer = &call->transfer;
     uint64_t body_len;
     ret_batch->release = NULL;
-    TRY(want(remote, call, FRAME_BYTES, info));
-    struct slice in = unread(call);
+    TRY(transfer_want(transfer, FRAME_BYTES, info));
+    struct slice in = transfer_unread(transfer);
     *ret_is_end = in.len == 0 || (in.len >= FRAME_BYTES && number_at(in.ptr + 4) == 0);
     if (*ret_is_end) {
         return ERR_OK;
     }
     size_t metadata_len = in.len < FRAME_BYTES ? 0 : number_at(in.ptr + 4);
-    TRY(want(remote, call, (uint64_t)metadata_len + FRAME_BYTES, info));
-    in = unread(call);
+    TRY(transfer_want(transfer, (uint64_t)metadata_len + FRAME_BYTES, info));
+    in = transfer_unread(transfer);
     if (metadata_len == 0 || in.len < metadata_len + FRAME_BYTES ||
         number_at(in.ptr) != UINT32_MAX) {
         return errinfo_set(info, ERR_IO, "08P01", "the server's answer is no Arrow stream");
     }
     TRY(ipc_body_bytes((struct slice){in.ptr + FRAME_BYTES, metadata_len}, &body_len, info));
     uint64_t total = metadata_len + FRAME_BYTES + body_len;
-    TRY(want(remote, call, total, info));
-    in = unread(call);
+    TRY(transfer_want(transfer, total, info));
+    in = transfer_unread(transfer);
     if (in.len < total) {
         return errinfo_set(info, ERR_IO, "08P01", "the server's answer ends within a message");
     }
     struct slice metadata = {in.ptr + FRAME_BYTES, metadata_len};
     struct slice body = {metadata.ptr + metadata_len, (size_t)body_len};
     TRY(ipc_reader_feed(call->reader, metadata, body, ret_batch, info));
-    call->in_at += (size_t)total;
+    transfer_take(transfer, (size_t)total);
     return ERR_OK;
 }
 
@@ -242,49 +151,6 @@ static void print_request(struct buf *out, const struct remote_answer *answer)
     buf_append_char(out, '}');
 }
 
-static bool set_options(struct remote *remote, struct remote_answer *answer)
-{
-    struct http *http = remote->state;
-    struct call *call = answer->state;
-    const struct remote_address *address = remote->address;
-    CURL *easy = http->easy;
-    curl_easy_reset(easy);
-    CURLcode code = CURLE_OK;
-#define SET(option, value)                                                                         \
-    code = code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_##option, value)
-    SET(URL, http->url);
-    SET(PROTOCOLS_STR, "http,https");
-    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(FOLLOWLOCATION, 0L);
-    SET(PROXY, ""); /* none, whatever the environment says */
-    SET(NETRC, (long)CURL_NETRC_IGNORED);
-    SET(NOSIGNAL, 1L);
-    SET(CONNECTTIMEOUT_MS, CONNECT_MS);
-    SET(SSL_VERIFYPEER, 1L);
-    SET(SSL_VERIFYHOST, 2L);
-    if (address->ca_file != NULL) {
-        SET(CAINFO, address->ca_file);
-    }
-    if (http->user == NULL) {
-        SET(HTTPAUTH, (long)CURLAUTH_BEARER);
-        SET(XOAUTH2_BEARER, http->sign_in.ptr);
-    } else {
-        SET(HTTPAUTH, (long)CURLAUTH_BASIC);
-        SET(USERNAME, http->user);
-        SET(PASSWORD, http->sign_in.ptr);
-    }
-    SET(USERAGENT, "moat");
-    SET(HTTPHEADER, call->headers);
-    SET(POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
-    SET(POSTFIELDS, call->body.ptr);
-    SET(WRITEFUNCTION, on_bytes);
-    SET(WRITEDATA, call);
-    SET(HEADERFUNCTION, on_header);
-    SET(HEADERDATA, answer);
-#undef SET
-    return code == CURLE_OK;
-}
-
 static enum err begin(struct remote *remote, struct remote_answer *answer, struct errinfo *info)
 {
     struct http *http = remote->state;
@@ -293,33 +159,34 @@ static enum err begin(struct remote *remote, struct remote_answer *answer, struc
         return errinfo_nomem(info);
     }
     answer->state = call;
-    print_request(&call->body, answer);
-    call->headers = curl_slist_append(NULL, "Content-Type: application/json");
-    if (buf_failed(&call->body) || call->headers == NULL || !set_options(remote, answer)) {
+    struct transfer *transfer = &call->transfer;
+    *transfer = (struct transfer){.remote = remote,
+                                  .multi = http->multi,
+                                  .easy = http->easy,
+                                  .on_header = on_header,
+                                  .context = answer};
+    print_request(&transfer->body, answer);
+    if (!transfer_add_header(transfer, "Content-Type: application/json")) {
         return errinfo_nomem(info);
     }
     TRY(ipc_reader_new(&call->reader, info));
-    if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK) {
-        return errinfo_nomem(info);
-    }
-    call->is_sent = true;
-    return ERR_OK;
+    const struct transfer_sign_in sign_in = {http->user, http->sign_in.ptr};
+    return transfer_begin(transfer, http->url, CURL_HTTP_VERSION_1_1, &sign_in, info);
 }
 
 /* {"error": {"sqlstate", "message", "detail", "hint", "position"}} */
-static enum err report(struct remote *remote, struct remote_answer *answer, long status,
-                       struct errinfo *info)
+static enum err report(struct remote_answer *answer, long status, struct errinfo *info)
 {
     struct call *call = answer->state;
+    struct transfer *transfer = &call->transfer;
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "error", 1 << 20);
     struct json *root = NULL;
     uint64_t character;
-    while (!call->is_done && call->in.len < ERROR_BYTES_MAX) {
-        TRY(pump(remote, call, info));
-    }
+    TRY(transfer_want(transfer, ERROR_BYTES_MAX, info));
     bool is_json = slice_starts_with_fold(slice_of(call->type), SLICE("application/json"));
     const struct json *error = NULL;
-    if (arena != NULL && is_json && json_parse(arena, unread(call), NULL, &root, NULL) == ERR_OK) {
+    if (arena != NULL && is_json &&
+        json_parse(arena, transfer_unread(transfer), NULL, &root, NULL) == ERR_OK) {
         error = json_get(root, "error");
     }
     struct slice sqlstate = json_get_text(error, "sqlstate");
@@ -348,53 +215,45 @@ static enum err report(struct remote *remote, struct remote_answer *answer, long
 
 static enum err http_run(struct remote *remote, struct remote_answer *answer, struct errinfo *info)
 {
-    struct http *http = remote->state;
     struct ArrowArray none;
     bool is_end;
-    long status = 0;
     TRY(begin(remote, answer, info));
     struct call *call = answer->state;
-    TRY(pump(remote, call, info));
-    (void)curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+    TRY(transfer_pump(&call->transfer, info));
+    long status = transfer_status(&call->transfer);
     if (status != 200) {
-        return report(remote, answer, status, info);
+        return report(answer, status, info);
     }
-    TRY(next_message(remote, call, &none, &is_end, info));
+    TRY(next_message(call, &none, &is_end, info));
     answer->is_over = is_end; /* a statement without rows */
     answer->schema = is_end ? NULL : ipc_reader_schema(call->reader);
     return ERR_OK;
 }
 
-static enum err http_next(struct remote *remote, struct remote_answer *answer,
+static enum err http_next(UNUSED struct remote *remote, struct remote_answer *answer,
                           struct ArrowArray *ret_batch, struct errinfo *info)
 {
     struct call *call = answer->state;
     bool is_end = false;
     do { /* dictionaries are messages too */
-        TRY(next_message(remote, call, ret_batch, &is_end, info));
+        TRY(next_message(call, ret_batch, &is_end, info));
     } while (!is_end && ret_batch->release == NULL);
-    while (is_end && !call->is_done) { /* so that the connection can be used again */
-        TRY(pump(remote, call, info));
+    while (is_end && !call->transfer.is_done) { /* so that the connection can be used again */
+        TRY(transfer_pump(&call->transfer, info));
     }
     answer->is_over = is_end;
     return ERR_OK;
 }
 
-static void http_end(struct remote *remote, struct remote_answer *answer)
+/* What is not over is cut, and cancelled by that. */
+static void http_end(UNUSED struct remote *remote, struct remote_answer *answer)
 {
-    struct http *http = remote->state;
     struct call *call = answer->state;
-    if (call == NULL) {
-        return;
+    if (call != NULL) {
+        transfer_fini(&call->transfer);
+        ipc_reader_free(call->reader);
+        mem_free(call);
     }
-    if (call->is_sent) { /* what is not over is cut, and cancelled by that */
-        (void)curl_multi_remove_handle(http->multi, http->easy);
-    }
-    ipc_reader_free(call->reader);
-    curl_slist_free_all(call->headers);
-    buf_fini(&call->body);
-    buf_fini(&call->in);
-    mem_free(call);
 }
 
 static void http_cancel(struct remote *remote)

@@ -6,6 +6,8 @@
 #include "remote/remote_int.h"
 
 #define ADDRESS_BYTES_MAX 2048
+#define HOST_BYTES_MAX 253 /* RFC 1035, as text */
+#define TIMEOUT_S_MAX 99999
 
 /* ---- addresses ---- */
 
@@ -16,16 +18,19 @@ static const struct {
     uint16_t port;
 } schemes[] = {
     {"postgres", REMOTE_POSTGRES, false, 5433}, /* TLS wherever it is not this machine */
-    {"postgresql", REMOTE_POSTGRES, false, 5433},
-    {"http", REMOTE_HTTP, false, 5435},
-    {"https", REMOTE_HTTP, true, 5435},
+    {"postgresql", REMOTE_POSTGRES, false, 5433}, {"http", REMOTE_HTTP, false, 5435},
+    {"https", REMOTE_HTTP, true, 5435},           {"grpc", REMOTE_FLIGHT, false, 5436},
+    {"grpc+tcp", REMOTE_FLIGHT, false, 5436},     {"grpc+tls", REMOTE_FLIGHT, true, 5436},
+    {"grpcs", REMOTE_FLIGHT, true, 5436},
 };
+#define SCHEMES "begins with none of postgres://, http://, https://, grpc:// and grpc+tls://"
 
 static enum err wrong(struct errinfo *info, const char *what)
 {
     (void)errinfo_set(info, ERR_INVALID, "22023", "the address of the server %s", what);
-    errinfo_hint(info, "Such as postgres://amelia@moat.example.com:5433 or "
-                       "https://amelia@moat.example.com:5435.");
+    errinfo_hint(info, "Such as postgres://amelia@moat.example.com:5433, "
+                       "https://amelia@moat.example.com:5435 or "
+                       "grpc+tls://amelia@moat.example.com:5436.");
     return ERR_INVALID;
 }
 
@@ -106,6 +111,11 @@ static enum err read_place(struct slice place, struct arena *arena, struct remot
     }
     address->port = rest.len > 0 ? (uint16_t)port : address->port;
     address->host = decode(arena, host);
+    if (address->host != NULL && strlen(address->host) > HOST_BYTES_MAX) {
+        return errinfo_set(info, ERR_LIMIT, "54000",
+                           "the name of the host has %zu bytes, and may have %d",
+                           strlen(address->host), HOST_BYTES_MAX);
+    }
     return host.len == 0 || address->host == NULL ? wrong(info, "names no host") : ERR_OK;
 }
 
@@ -115,11 +125,20 @@ static enum err read_query(struct slice query, struct arena *arena, struct remot
     while (query.len > 0) {
         struct slice value = take_until(&query, '&');
         struct slice key = take_until(&value, '=');
+        uint64_t seconds;
+        bool is_flight = address->door == REMOTE_FLIGHT;
         if (slice_equal(key, SLICE("ca")) && value.len > 0) {
             address->ca_file = decode(arena, value);
             address->is_tls = true;
+        } else if (is_flight && slice_equal(key, SLICE("timeout"))) {
+            if (!slice_to_u64(value, &seconds) || seconds == 0 || seconds > TIMEOUT_S_MAX) {
+                return wrong(info, "has a timeout that is no number of seconds");
+            }
+            address->timeout_s = (uint32_t)seconds;
         } else {
-            return wrong(info, "has a setting that there is not; allowed: ca=FILE");
+            return wrong(info, is_flight ? "has a setting that there is not; allowed: ca=FILE and "
+                                           "timeout=SECONDS"
+                                         : "has a setting that there is not; allowed: ca=FILE");
         }
     }
     return ERR_OK;
@@ -151,13 +170,7 @@ static enum err find_scheme(struct slice scheme, struct remote_address *address,
             return ERR_OK;
         }
     }
-    if (slice_starts_with_fold(scheme, SLICE("grpc"))) {
-        (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                          "this program has no client of Arrow Flight SQL (grpc://)");
-        errinfo_hint(info, "Ask postgres:// or https://, or use ADBC's driver for Flight SQL.");
-        return ERR_UNSUPPORTED;
-    }
-    return wrong(info, "begins with none of postgres://, http:// and https://");
+    return wrong(info, SCHEMES);
 }
 
 enum err remote_address_parse(const char *url, struct arena *arena,
@@ -172,9 +185,10 @@ enum err remote_address_parse(const char *url, struct arena *arena,
     }
     size_t at = slice_find(rest, SLICE("://"));
     if (at == SIZE_MAX) {
-        return wrong(info, "begins with none of postgres://, http:// and https://");
+        return wrong(info, SCHEMES);
     }
-    TRY(find_scheme((struct slice){url, at}, &address, info));
+    struct slice scheme = {url, at};
+    TRY(find_scheme(scheme, &address, info));
     struct slice query = {rest.ptr + at + 3, rest.len - at - 3};
     struct slice path = take_until(&query, '?');
     struct slice place = take_until(&path, '/');
@@ -202,12 +216,14 @@ enum err remote_address_parse(const char *url, struct arena *arena,
     if (!address.is_tls && !address.is_loopback) {
         (void)errinfo_set(info, ERR_DENIED, "28000",
                           "passwords and tokens are not sent to \"%s\" in the clear", address.host);
-        errinfo_hint(info, "Ask https://.");
+        errinfo_hint(info, "Ask %s.", address.door == REMOTE_FLIGHT ? "grpc+tls://" : "https://");
         return ERR_DENIED;
     }
-    if (address.door == REMOTE_HTTP && address.ca_file != NULL &&
-        !slice_starts_with_fold(rest, SLICE("https"))) {
-        return wrong(info, "names a certificate authority, but not https://");
+    bool is_clear = slice_equal_fold(scheme, SLICE("http")) ||
+                    slice_equal_fold(scheme, SLICE("grpc")) ||
+                    slice_equal_fold(scheme, SLICE("grpc+tcp"));
+    if (is_clear && address.ca_file != NULL) {
+        return wrong(info, "names a certificate authority, but neither https:// nor grpc+tls://");
     }
     *ret_address = address;
     return ERR_OK;
@@ -248,6 +264,12 @@ size_t remote__position(struct slice statement, size_t character)
 
 /* ---- what doors have in common ---- */
 
+static const struct remote_ops *const doors[] = {
+    [REMOTE_POSTGRES] = &remote_postgres,
+    [REMOTE_HTTP] = &remote_http,
+    [REMOTE_FLIGHT] = &remote_flight,
+};
+
 enum err remote_open(const struct remote_options *options, struct remote **ret_remote,
                      struct errinfo *info)
 {
@@ -258,7 +280,7 @@ enum err remote_open(const struct remote_options *options, struct remote **ret_r
     pthread_mutex_init(&remote->lock, NULL);
     atomic_init(&remote->is_cancelled, false);
     remote->address = options->address;
-    remote->ops = options->address->door == REMOTE_HTTP ? &remote_http : &remote_postgres;
+    remote->ops = doors[options->address->door];
     enum err err = remote->ops->open(remote, options, info);
     if (err != ERR_OK) {
         remote_close(remote);

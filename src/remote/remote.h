@@ -16,10 +16,12 @@ struct remote_answer;
 enum remote_door {
     REMOTE_POSTGRES,
     REMOTE_HTTP,
+    REMOTE_FLIGHT,
 };
 
-/* postgres://person@host:5433/catalog?ca=FILE, https://person@host:5435/catalog/schema?ca=FILE.
- * Texts are decoded and in the arena. */
+/* postgres://person@host:5433/catalog?ca=FILE, https://person@host:5435/catalog/schema?ca=FILE,
+ * grpc+tls://person@host:5436/catalog/schema?ca=FILE&timeout=SECONDS. Texts are decoded and in the
+ * arena. */
 struct remote_address {
     enum remote_door door;
     bool is_tls; /* a certificate that names the host is asked for */
@@ -29,7 +31,8 @@ struct remote_address {
     uint16_t port;
     char *catalog; /* NULL: the default */
     char *schema;
-    char *ca_file; /* NULL: the system's */
+    char *ca_file;      /* NULL: the system's */
+    uint32_t timeout_s; /* of a statement, where the door has deadlines; 0: none */
 };
 
 /* ERR_INVALID (22023): it is none, or holds a password; ERR_UNSUPPORTED: a door that this program

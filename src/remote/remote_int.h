@@ -43,7 +43,7 @@ struct remote_answer {
     char notice[REMOTE_NOTICE_BYTES];
 };
 
-extern const struct remote_ops remote_postgres, remote_http;
+extern const struct remote_ops remote_postgres, remote_http, remote_flight;
 
 /* The code for an SQLSTATE. */
 enum err remote__code(const char *sqlstate);

@@ -1,7 +1,9 @@
 /* Addresses and values; the doors themselves: tests/cli/connect_test.py, against a server. */
 #include "arrow/value.h"
+#include "base/proto.h"
 #include "base/sweep.h"
 #include "base/test.h"
+#include "remote/flight_reply.h"
 #include "remote/remote_int.h"
 
 static enum err parse(struct arena *arena, const char *url, struct remote_address *ret_address)
@@ -38,6 +40,20 @@ TEST(remote, addresses_are_read)
     CHECK(!a.is_tls);
 }
 
+TEST(remote, addresses_of_flight)
+{
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    struct remote_address a;
+    CHECK_OK(parse(arena, "grpc+tls://amelia@h/lake/sales?ca=/x.pem&timeout=7", &a));
+    CHECK(a.door == REMOTE_FLIGHT && a.is_tls && a.port == 5436 && a.timeout_s == 7);
+    CHECK_STR("sales", a.schema);
+    CHECK_STR("/x.pem", a.ca_file);
+    CHECK_OK(parse(arena, "grpcs://h", &a));
+    CHECK(a.is_tls && a.timeout_s == 0);
+    CHECK_OK(parse(arena, "grpc://localhost:1", &a));
+    CHECK(!a.is_tls && a.door == REMOTE_FLIGHT);
+}
+
 TEST(remote, what_is_no_address_is_refused)
 {
     static const struct {
@@ -65,8 +81,14 @@ TEST(remote, what_is_no_address_is_refused)
         {ERR_INVALID, "https://[::1]x"},
         {ERR_DENIED, "http://moat.example.com"},
         {ERR_DENIED, "http://127.example.com"},
-        {ERR_UNSUPPORTED, "grpc://localhost"},
-        {ERR_UNSUPPORTED, "grpc+tls://h"},
+        {ERR_DENIED, "grpc://moat.example.com"},
+        {ERR_DENIED, "grpc+tcp://h"},
+        {ERR_INVALID, "grpc+udp://localhost"},
+        {ERR_INVALID, "grpc://localhost?ca=x"},
+        {ERR_INVALID, "grpc://moat.example.com?ca=x"},
+        {ERR_INVALID, "grpc://localhost?timeout=0"},
+        {ERR_INVALID, "grpc://localhost?timeout=100000"},
+        {ERR_INVALID, "https://h?timeout=1"},
     };
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -76,8 +98,13 @@ TEST(remote, what_is_no_address_is_refused)
             fail_msg("%s: %s", cases[i].url, err_name(err));
         }
     }
-    char longest[2048 + 2] = "https://";
+    char host[8 + 254 + 1] = "https://";
     struct remote_address address = {0};
+    memset(host + 8, 'a', 254);
+    CHECK_ERR(ERR_LIMIT, parse(arena, host, &address));
+    host[8 + 253] = '\0';
+    CHECK_OK(parse(arena, host, &address));
+    char longest[2048 + 2] = "https://h/";
     memset(longest + strlen(longest), 'a', sizeof(longest) - 1 - strlen(longest));
     longest[sizeof(longest) - 1] = '\0';
     CHECK_ERR(ERR_LIMIT, parse(arena, longest, &address));
@@ -214,4 +241,137 @@ TEST(remote, positions_are_bytes)
 {
     CHECK(remote__position(SLICE("a\xC3\xA9x"), 3) == 4);
     CHECK(remote__position(SLICE("abc"), 0) == 0 && remote__position(SLICE("abc"), 9) == 0);
+}
+
+/* ---- Flight (flight_reply.c) ---- */
+
+TEST(remote, statements_go_the_way_of_their_first_words)
+{
+    static const struct {
+        enum flight_way way;
+        const char *text;
+    } cases[] = {
+        {FLIGHT_QUERY, "SELECT 1"},
+        {FLIGHT_QUERY, ""},
+        {FLIGHT_QUERY, "/* INSERT */ (SELECT 1)"},
+        {FLIGHT_QUERY, "-- DELETE"},
+        {FLIGHT_QUERY, "/* not closed INSERT INTO t"},
+        {FLIGHT_UPDATE, "-- why\n /* so */ insert into t values (1)"},
+        {FLIGHT_QUERY, "INSERT INTO t VALUES (1) returning a"},
+        {FLIGHT_UPDATE, "INSERT INTO t VALUES ('x') -- returnings"},
+        {FLIGHT_UPDATE, "CREATE OR REPLACE TEMP VIEW v AS SELECT 1"},
+        {FLIGHT_QUERY, "CREATE API KEY k FOR USER u"},
+        {FLIGHT_QUERY, "CREATE USER u"},
+        {FLIGHT_UPDATE, "drop table t"},
+        {FLIGHT_BEGIN, "begin"},
+        {FLIGHT_BEGIN, "START TRANSACTION"},
+        {FLIGHT_QUERY, "START"},
+        {FLIGHT_COMMIT, " COMMIT WORK"},
+        {FLIGHT_ROLLBACK, "ROLLBACK"},
+        {FLIGHT_QUERY, "ROLLBACK TO s"},
+        {FLIGHT_QUERY, "INSERTS"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct slice word;
+        if (flight_way_of(slice_of(cases[i].text), &word) != cases[i].way) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+}
+
+TEST(remote, statuses_become_errors)
+{
+    struct errinfo info;
+    errinfo_init(&info);
+    struct slice text = SLICE("\"a [42601] b\" is wrong [42703] at byte 9\nDETAIL: why\nHINT: so");
+    CHECK_ERR(ERR_INVALID, flight_error(3, "42703", text, 20, &info));
+    CHECK_STR("\"a [42601] b\" is wrong", info.message);
+    CHECK_STR("42703", info.sqlstate);
+    CHECK_STR("why", info.detail);
+    CHECK_STR("so", info.hint);
+    CHECK(info.position == 9);
+    CHECK_ERR(ERR_INVALID, flight_error(3, "42703", SLICE("x [42703] at byte 99"), 20, &info));
+    CHECK(info.position == 0 && info.detail[0] == '\0');
+    CHECK_ERR(ERR_TIMEOUT, flight_error(4, "57014", SLICE("late [57014]"), 0, &info));
+    CHECK_ERR(ERR_DENIED, flight_error(16, "", SLICE("no"), 0, &info));
+    CHECK_STR("28000", info.sqlstate);
+    CHECK_ERR(ERR_UNSUPPORTED, flight_error(12, "", SLICE(""), 0, &info));
+    CHECK(info.message[0] != '\0');
+    CHECK_ERR(ERR_ENGINE, flight_error(99, "", SLICE("x"), 0, &info));
+    CHECK_ERR(ERR_ENGINE, flight_error(-1, "toolong", SLICE("x"), 0, &info));
+    struct buf out CLEANUP(buf_fini) = {0};
+    flight_decode(SLICE("a%20b%zz%C3%A9%"), &out);
+    CHECK_STR("a b%zz\xC3\xA9%", buf_cstr(&out));
+}
+
+/* A FlightInfo with one endpoint a location; NULL: one without any. */
+static void put_info(struct buf *out, const char *const *locations, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct buf endpoint CLEANUP(buf_fini) = {0};
+        struct buf part CLEANUP(buf_fini) = {0};
+        proto_put_bytes(&part, 1, SLICE("ticket"));
+        proto_put_bytes(&endpoint, 1, buf_slice(&part));
+        if (locations[i] != NULL) {
+            buf_reset(&part);
+            proto_put_bytes(&part, 1, slice_of(locations[i]));
+            proto_put_bytes(&endpoint, 2, buf_slice(&part));
+        }
+        proto_put_bytes(out, 3, buf_slice(&endpoint));
+    }
+}
+
+TEST(remote, rows_elsewhere_are_not_asked_for)
+{
+    static const struct {
+        const char *address;
+        const char *location;
+        bool is_elsewhere;
+    } cases[] = {
+        {"grpc://localhost:7", NULL, false},
+        {"grpc://localhost:7", "grpc://LOCALHOST:7", false},
+        {"grpc://localhost:7", "grpc+tcp://localhost:7/", false},
+        {"grpc://localhost:7", "grpc+tls://localhost:7", true},
+        {"grpc+tls://h:7", "grpc+tls://h:7", false},
+        {"grpc+tls://h:7", "grpc://h:7", true},
+        {"grpc+tls://h:7", "grpc+tls://h.evil:7", true},
+        {"grpc+tls://h:7", "grpc+tls://h:77", true},
+        {"grpc+tls://h:7", "", true},
+        {"grpc+tls://[::1]:7", "grpc+tls://[::1]:7", false},
+        {"grpc+tls://h:7", "arrow-flight-reuse-connection://?", false},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        SWEEP_ALLOC(fault)
+        {
+            struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+            struct buf message CLEANUP(buf_fini) = {0};
+            struct remote_address address;
+            struct flight_endpoint *endpoints;
+            size_t count;
+            put_info(&message, &cases[i].location, 1);
+            enum err err = arena == NULL || buf_failed(&message)
+                               ? ERR_NOMEM
+                               : parse(arena, cases[i].address, &address);
+            err = err != ERR_OK
+                      ? err
+                      : flight_info(buf_slice(&message), &address, arena, &endpoints, &count, NULL);
+            if (fault.fired) {
+                continue;
+            }
+            CHECK_OK(err);
+            CHECK(count == 1 && slice_equal(endpoints[0].ticket, SLICE("ticket")));
+            if (endpoints[0].is_elsewhere != cases[i].is_elsewhere) {
+                fail_msg("%s", cases[i].location);
+            }
+        }
+    }
+}
+
+TEST(remote, prefixes_of_messages)
+{
+    uint64_t len;
+    CHECK_OK(flight_frame("\0\1\2\3\4", &len, NULL));
+    CHECK(len == 0x01020304);
+    CHECK_ERR(ERR_UNSUPPORTED, flight_frame("\1\0\0\0\0", &len, NULL));
+    CHECK_ERR(ERR_IO, flight_frame("\2\0\0\0\0", &len, NULL));
 }

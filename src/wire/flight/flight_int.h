@@ -8,7 +8,7 @@
 #include "base/secret.h"
 #include "query/query.h"
 #include "wire/flight/flight.h"
-#include "wire/flight/proto.h"
+#include "base/proto.h"
 #include "wire/grpc/grpc.h"
 
 struct client;
@@ -108,6 +108,7 @@ struct flight_call {
     struct flight_server *server;
     struct grpc_call *grpc;
     struct flight_session *session;
+    bool is_told;             /* what a statement has to say is on its way */
     struct flight_run *given; /* its ticket goes out with this call, or it ends; with a reference */
     struct arena *arena;
     struct errinfo info;

@@ -322,6 +322,18 @@ static enum err start(struct flight_run *run, const struct flight_statement *sta
     return ERR_OK;
 }
 
+/* For who shows it to people: once a call, however many sets of parameters it runs. */
+static void tell(struct flight_call *call, const struct flight_run *run)
+{
+    if (!call->is_told) {
+        call->is_told = true;
+        grpc_trailer_text(call->grpc, "moat-tag", slice_of(query_tag(run->query)));
+        if (query_notice(run->query)[0] != '\0') {
+            grpc_trailer_text(call->grpc, "moat-notice", slice_of(query_notice(run->query)));
+        }
+    }
+}
+
 static void on_gone(void *context)
 {
     flight__run_stop(context);
@@ -375,6 +387,9 @@ enum err flight__run_open(struct flight_call *call, const struct flight_statemen
         client_set_state(session->client, CLIENT_ACTIVE);
         err = run->is_apart ? open_apart(run, &call->info) : open_beside(run, is_read, &call->info);
         err = err != ERR_OK ? err : start(run, statement, text, &call->info);
+        if (err == ERR_OK) {
+            tell(call, run);
+        }
         err = err != ERR_OK || is_read ? err : finish_change(run, kind, &call->info);
         leave(run);
     }

@@ -133,7 +133,9 @@ static void on_cancel(void *state)
     struct grpc_connection *on = state;
     pthread_mutex_lock(&on->lock);
     for (struct grpc_call *call = on->calls; call != NULL; call = call->next) {
-        grpc__call_end(call, GRPC_END_CLIENT);
+        if (!call->is_end_out) { /* else its client may have all of it: who sends knows */
+            grpc__call_end(call, GRPC_END_CLIENT);
+        }
     }
     pthread_mutex_unlock(&on->lock);
 }
@@ -162,7 +164,9 @@ static void on_close(void *state)
         for (struct grpc_call *call = on->calls; call != NULL; call = next) {
             next = call->next;
             call->is_closed = true;
-            grpc__call_end(call, GRPC_END_CLIENT);
+            if (!call->is_end_out) {
+                grpc__call_end(call, GRPC_END_CLIENT);
+            }
             (void)nghttp2_session_set_stream_user_data(on->session, call->stream_id, NULL);
             grpc__call_settle(call);
         }

@@ -80,6 +80,8 @@ MUST_USE enum err grpc_read(struct grpc_call *call, struct buf *message, bool *r
 void grpc_header(struct grpc_call *call, const char *name, struct slice value);
 /* A field behind the last message. Copied. */
 void grpc_trailer(struct grpc_call *call, const char *name, struct slice value);
+/* Likewise, of any text: what is not printable goes as %XX, as in grpc-message. */
+void grpc_trailer_text(struct grpc_call *call, const char *name, struct slice text);
 /* Room for a message's length at the start of a buffer; then the message is appended to it. */
 void grpc_begin_message(struct buf *out);
 /* Takes the buffer, which is empty afterwards. Waits until the client has taken enough of what was

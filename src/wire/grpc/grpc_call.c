@@ -365,6 +365,29 @@ void grpc_trailer(struct grpc_call *call, const char *name, struct slice value)
     pthread_mutex_unlock(&call->on->lock);
 }
 
+/* What is not printable, and '%', as %XX. */
+static char *encode_status(struct slice text)
+{
+    struct buf out CLEANUP(buf_fini) = {0};
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c >= 0x20 && c <= 0x7E && c != '%') {
+            buf_append_char(&out, (char)c);
+        } else {
+            buf_printf(&out, "%%%02X", c);
+        }
+    }
+    return buf_take(&out);
+}
+
+void grpc_trailer_text(struct grpc_call *call, const char *name, struct slice text)
+{
+    char *encoded CLEANUP(mem_free_cleanup) = encode_status(text);
+    if (encoded != NULL) {
+        grpc_trailer(call, name, slice_of(encoded));
+    }
+}
+
 void grpc_begin_message(struct buf *out)
 {
     ASSERT(out->len == 0);
@@ -420,21 +443,6 @@ enum err grpc_write(struct grpc_call *call, struct buf *message, struct errinfo 
 }
 
 /* ---- the end ---- */
-
-/* What is not printable, and '%', as %XX. */
-static char *encode_status(struct slice text)
-{
-    struct buf out CLEANUP(buf_fini) = {0};
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c >= 0x20 && c <= 0x7E && c != '%') {
-            buf_append_char(&out, (char)c);
-        } else {
-            buf_printf(&out, "%%%02X", c);
-        }
-    }
-    return buf_take(&out);
-}
 
 void grpc__finish_locked(struct grpc_call *call, enum grpc_status status, struct slice message)
 {

@@ -104,6 +104,8 @@ struct grpc_call {
     bool is_in_ended;
     bool is_begun;    /* the answer's head was submitted */
     bool is_finished; /* the status is known */
+    bool is_end_out;  /* the end of the answer is with who sends */
+    bool is_sent;     /* and has been written: that its client leaves is no end before its time */
     struct buf in;
     size_t in_at;
     size_t unconsumed; /* of the windows */

@@ -230,6 +230,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     struct grpc_call *call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     bool is_end =
         frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (call != NULL && is_end) {
+        call->is_end_out = true;
+    }
     if (call != NULL && is_end && !call->is_in_ended) {
         (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                         NGHTTP2_NO_ERROR);
@@ -309,6 +312,13 @@ static bool has_room(struct grpc_connection *on)
     return has;
 }
 
+static void note_sent(struct grpc_connection *on, bool is_written)
+{
+    for (struct grpc_call *call = on->calls; is_written && call != NULL; call = call->next) {
+        call->is_sent = call->is_end_out;
+    }
+}
+
 void grpc__flush(struct grpc_connection *on, bool may_wait)
 {
     if (on->is_sending) {
@@ -330,10 +340,11 @@ void grpc__flush(struct grpc_connection *on, bool may_wait)
         buf_reset(&on->out);
         pthread_mutex_lock(&on->lock);
         on->is_broken = on->is_broken || err != ERR_OK;
+        note_sent(on, err == ERR_OK);
     }
     on->is_sending = false;
-    if (on->is_broken) {
-        for (struct grpc_call *call = on->calls; call != NULL; call = call->next) {
+    for (struct grpc_call *call = on->calls; on->is_broken && call != NULL; call = call->next) {
+        if (!call->is_sent) {
             grpc__call_end(call, GRPC_END_CLIENT);
         }
     }

@@ -1,4 +1,4 @@
-#include "wire/flight/proto.h"
+#include "base/proto.h"
 
 bool proto_varint(struct slice *rest, uint64_t *ret_value)
 {

@@ -1,4 +1,4 @@
-/* Protocol buffers' wire format, as much as Flight's messages need: fields in and out. Internal.
+/* Protocol buffers' wire format, as much as Flight's messages need: fields in and out.
  *
  * By hand, since the messages are a few dozen fields: what is read are views of the input, so a
  * batch of rows is never copied, and a generated parser would have made a tree of each message. */

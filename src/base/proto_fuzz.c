@@ -1,6 +1,6 @@
 /* Messages of anybody: fields stay inside of them, and what was read is the same when written. */
 #include "base/fuzz.h"
-#include "wire/flight/proto.h"
+#include "base/proto.h"
 
 static void walk(struct slice message, unsigned depth)
 {
