@@ -89,6 +89,7 @@ struct catalog_running {
     struct slice statement;
     int64_t started_wall_us;
     uint64_t rows_out;
+    double progress; /* percent; below 0: not known */
 };
 
 struct catalog_activity {

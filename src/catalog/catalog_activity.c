@@ -93,6 +93,7 @@ enum err catalog__rows_running(const struct catalog_system_input *input, struct 
         catalog__row_text(out, "state", running->state);
         catalog__row_text(out, "command", running->command);
         print_query(out, running);
+        catalog__row_percent(out, "progress", running->progress);
         if (client != NULL) {
             catalog__row_number(out, "pid", client->id);
             print_client(out, client);

@@ -99,6 +99,7 @@ void catalog__row_text_or_null(struct buf *out, const char *name, struct slice t
 void catalog__row_bool(struct buf *out, const char *name, bool value);
 void catalog__row_number(struct buf *out, const char *name, uint64_t value);
 void catalog__row_integer(struct buf *out, const char *name, int64_t value);
+void catalog__row_percent(struct buf *out, const char *name, double value); /* below 0: nothing */
 
 enum err catalog__rows_tables(const struct catalog_system_input *, struct arena *, struct buf *,
                               struct errinfo *);

@@ -51,6 +51,14 @@ void catalog__row_number(struct buf *out, const char *name, uint64_t value)
     buf_append(out, digits + at, sizeof(digits) - at);
 }
 
+void catalog__row_percent(struct buf *out, const char *name, double value)
+{
+    if (value >= 0 && value <= 100) { /* neither is a NaN */
+        catalog__row_key(out, name);
+        buf_printf(out, "%.2f", value);
+    }
+}
+
 void catalog__row_integer(struct buf *out, const char *name, int64_t value)
 {
     if (value >= 0) {

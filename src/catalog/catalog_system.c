@@ -64,17 +64,10 @@ static const struct system_column sessions_columns[] = {
 };
 
 static const struct system_column running_columns[] = {
-    {"query_id", "VARCHAR"},
-    {"user", "VARCHAR"},
-    {"state", "VARCHAR"},
-    {"command", "VARCHAR"},
-    {"statement", "VARCHAR"},
-    {"started_at", "TIMESTAMP WITH TIME ZONE"},
-    {"rows_out", "UBIGINT"},
-    {"pid", "INTEGER"},
-    {"provider", "VARCHAR"},
-    {"client", "VARCHAR"},
-    {"application_name", "VARCHAR"},
+    {"query_id", "VARCHAR"}, {"user", "VARCHAR"},      {"state", "VARCHAR"},
+    {"command", "VARCHAR"},  {"statement", "VARCHAR"}, {"started_at", "TIMESTAMP WITH TIME ZONE"},
+    {"rows_out", "UBIGINT"}, {"progress", "DOUBLE"},   {"pid", "INTEGER"},
+    {"provider", "VARCHAR"}, {"client", "VARCHAR"},    {"application_name", "VARCHAR"},
     {"protocol", "VARCHAR"},
 };
 

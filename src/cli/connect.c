@@ -25,7 +25,8 @@ static enum err sign_in(struct cli *cli, struct errinfo *info)
     struct remote_options remote = {.address = &cli->address,
                                     .user = user,
                                     .secret = secret_slice(&secret),
-                                    .is_token = options->token != NULL};
+                                    .is_token = options->token != NULL,
+                                    .is_watched = cli->err.is_terminal && !options->is_quiet};
     return remote_open(&remote, &cli->remote, info);
 }
 

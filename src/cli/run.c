@@ -173,10 +173,9 @@ static void cancel_remote(void *context)
     remote_cancel(context);
 }
 
-/* The doors do not say how far they are. */
-static double progress_of_remote(UNUSED void *context)
+static double progress_of_remote(void *context)
 {
-    return -1;
+    return remote_progress(context);
 }
 
 struct watched cli_watched(struct cli *cli)

@@ -395,7 +395,9 @@ static enum err flight_open(struct remote *remote, const struct remote_options *
     }
     remote->state = flight;
     TRY(open_handles(flight, options, info));
-    TRY(shake_hands(remote, info));
+    if (!options->is_session) {
+        TRY(shake_hands(remote, info));
+    }
     return choose_schema(remote, info);
 }
 
@@ -723,6 +725,22 @@ static void flight_cancel(struct remote *remote)
     (void)curl_multi_wakeup(flight->multi);
 }
 
+/* Calls of one session are one client. What runs longest is not the question itself. */
+static void flight_print_own(const struct remote *remote, struct buf *out)
+{
+    (void)remote;
+    buf_append_str(out, "pid = (SELECT pid FROM moat.moat_system.sessions WHERE is_self LIMIT 1)");
+}
+
+static void flight_sign_in_aside(const struct remote *remote, struct remote_options *options)
+{
+    const struct flight *flight = remote->state;
+    if (flight->session.ptr != NULL) {
+        options->secret = secret_slice(&flight->session);
+        options->is_token = options->is_session = true;
+    }
+}
+
 const struct remote_ops remote_flight = {
     .open = flight_open,
     .close = flight_close,
@@ -730,4 +748,6 @@ const struct remote_ops remote_flight = {
     .next = flight_next,
     .end = flight_end,
     .cancel = flight_cancel,
+    .print_own = flight_print_own,
+    .sign_in_aside = flight_sign_in_aside,
 };

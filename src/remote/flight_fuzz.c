@@ -39,7 +39,7 @@ static void read_status(struct slice message)
     int status = message.len == 0 ? 0 : (signed char)message.ptr[0];
     ASSERT(flight_error(status, message.len % 2 == 0 ? "42601" : "", buf_slice(&text), 10, &info) !=
            ERR_OK);
-    ASSERT(info.message[0] != '\0' || text.len > 0);
+    ASSERT(info.message[0] != '\0');
     ASSERT(info.position <= 11);
     (void)flight_way_of(message, &word);
     check_inside(message, word);

@@ -220,14 +220,19 @@ static struct slice cut_off(struct slice *text, struct slice mark)
     return part;
 }
 
+static struct slice reason(struct slice text)
+{
+    return text.len > 0 && text.ptr[0] != '\0' ? text : SLICE("the server gives no reason");
+}
+
 enum err flight_error(int status, const char *sqlstate, struct slice text, size_t statement_len,
                       struct errinfo *info)
 {
     size_t index = status > 0 && status < (int)ARRAY_COUNT(statuses) ? (size_t)status : 2;
     if (strlen(sqlstate) != 5) {
         enum err code = statuses[index].code;
-        (void)errinfo_set(info, code, statuses[index].sqlstate, "%.*s",
-                          SLICE_ARGS(text.len > 0 ? text : SLICE("the server gives no reason")));
+        text = reason(text);
+        (void)errinfo_set(info, code, statuses[index].sqlstate, "%.*s", SLICE_ARGS(text));
         return code;
     }
     /* "message [SQLSTATE] at byte N\nDETAIL: ...\nHINT: ..." */
@@ -239,6 +244,7 @@ enum err flight_error(int status, const char *sqlstate, struct slice text, size_
     struct slice place = cut_off(&text, slice_of(mark));
     enum err code = remote__code(sqlstate);
     code = code == ERR_CANCELLED && status == 4 ? ERR_TIMEOUT : code;
+    text = reason(text);
     (void)errinfo_set(info, code, sqlstate, "%.*s", SLICE_ARGS(text));
     if (detail.len > 0) {
         errinfo_detail(info, "%.*s", SLICE_ARGS(detail));

@@ -1,11 +1,13 @@
 /* SQL over HTTP: a statement is a request, its rows an Arrow stream. A cancel is a request that
  * ends early: the server stops what nobody reads any more. */
 #include "arrow/ipc_read.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "remote/transfer.h"
 
 #define ERROR_BYTES_MAX 65536u
+#define AGENT_BYTES 8u
 #define FRAME_BYTES 8u /* of a message: a mark, and how long its metadata is */
 
 struct http {
@@ -14,6 +16,7 @@ struct http {
     struct secret sign_in; /* of Authorization */
     char *user;            /* NULL: a token */
     char *url;
+    char agent[sizeof("moat ") + 2 * AGENT_BYTES]; /* by which its statements are found */
 };
 
 /* One request. */
@@ -52,6 +55,12 @@ static enum err open_handles(struct http *http, const struct remote_options *opt
     http->user = options->is_token ? NULL : mem_slicedup(options->user);
     http->multi = curl_multi_init();
     http->easy = curl_easy_init();
+    uint8_t random[AGENT_BYTES];
+    (void)snprintf(http->agent, sizeof(http->agent), "moat");
+    if (options->is_watched && random_bytes(random, sizeof(random)) == ERR_OK) {
+        http->agent[4] = ' ';
+        hash_hex(random, sizeof(random), http->agent + 5);
+    }
     bool has_all = http->url != NULL && http->multi != NULL && http->easy != NULL &&
                    (options->is_token || http->user != NULL) &&
                    secret_copy(options->secret, &http->sign_in);
@@ -163,6 +172,7 @@ static enum err begin(struct remote *remote, struct remote_answer *answer, struc
     *transfer = (struct transfer){.remote = remote,
                                   .multi = http->multi,
                                   .easy = http->easy,
+                                  .agent = http->agent,
                                   .on_header = on_header,
                                   .context = answer};
     print_request(&transfer->body, answer);
@@ -262,6 +272,13 @@ static void http_cancel(struct remote *remote)
     (void)curl_multi_wakeup(http->multi);
 }
 
+/* Each statement has a session of its own, so they are found by what this program calls itself. */
+static void http_print_own(const struct remote *remote, struct buf *out)
+{
+    const struct http *http = remote->state;
+    buf_printf(out, "application_name = '%s'", http->agent);
+}
+
 const struct remote_ops remote_http = {
     .open = http_open,
     .close = http_close,
@@ -269,4 +286,5 @@ const struct remote_ops remote_http = {
     .next = http_next,
     .end = http_end,
     .cancel = http_cancel,
+    .print_own = http_print_own,
 };

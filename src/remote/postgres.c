@@ -49,6 +49,7 @@ enum {
     X(char *, getvalue, (const PGresult *, int, int))                                              \
     X(int, getlength, (const PGresult *, int, int))                                                \
     X(char *, cmdStatus, (PGresult *))                                                             \
+    X(int, backendPID, (const PGconn *))                                                           \
     X(PGcancel *, getCancel, (PGconn *))                                                           \
     X(void, freeCancel, (PGcancel *))                                                              \
     X(int, cancel, (PGcancel *, char *, int))                                                      \
@@ -397,6 +398,12 @@ static void postgres_end(struct remote *remote, struct remote_answer *answer)
     mem_free(rows);
 }
 
+static void postgres_print_own(const struct remote *remote, struct buf *out)
+{
+    const struct postgres *pg = remote->state;
+    buf_printf(out, "pid = %d", pg->pq.backendPID(pg->connection));
+}
+
 const struct remote_ops remote_postgres = {
     .open = postgres_open,
     .close = postgres_close,
@@ -404,4 +411,5 @@ const struct remote_ops remote_postgres = {
     .next = postgres_next,
     .end = postgres_end,
     .cancel = postgres_cancel,
+    .print_own = postgres_print_own,
 };

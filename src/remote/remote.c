@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "remote/remote_int.h"
 
@@ -270,6 +271,15 @@ static const struct remote_ops *const doors[] = {
     [REMOTE_FLIGHT] = &remote_flight,
 };
 
+static enum err keep_secret(struct remote *remote, const struct remote_options *options,
+                            struct errinfo *info)
+{
+    remote->user = mem_slicedup(options->user);
+    return remote->user != NULL && secret_copy(options->secret, &remote->secret)
+               ? ERR_OK
+               : errinfo_nomem(info);
+}
+
 enum err remote_open(const struct remote_options *options, struct remote **ret_remote,
                      struct errinfo *info)
 {
@@ -279,9 +289,14 @@ enum err remote_open(const struct remote_options *options, struct remote **ret_r
     }
     pthread_mutex_init(&remote->lock, NULL);
     atomic_init(&remote->is_cancelled, false);
+    atomic_init(&remote->statement_number, 0);
+    atomic_init(&remote->begun_us, 0);
     remote->address = options->address;
+    remote->is_watched = options->is_watched;
+    remote->is_token = options->is_token;
     remote->ops = doors[options->address->door];
-    enum err err = remote->ops->open(remote, options, info);
+    enum err err = options->is_watched ? keep_secret(remote, options, info) : ERR_OK;
+    err = err != ERR_OK ? err : remote->ops->open(remote, options, info);
     if (err != ERR_OK) {
         remote_close(remote);
         return err;
@@ -293,9 +308,12 @@ enum err remote_open(const struct remote_options *options, struct remote **ret_r
 void remote_close(struct remote *remote)
 {
     if (remote != NULL) {
+        remote__progress_stop(remote->progress);
         if (remote->state != NULL) {
             remote->ops->close(remote);
         }
+        secret_fini(&remote->secret);
+        mem_free(remote->user);
         pthread_mutex_destroy(&remote->lock);
         mem_free(remote);
     }
@@ -332,6 +350,8 @@ enum err remote_run(struct remote *remote, struct slice statement,
         return errinfo_nomem(info);
     }
     atomic_store(&remote->is_cancelled, false);
+    atomic_store(&remote->begun_us, clock_mono_us());
+    (void)atomic_fetch_add(&remote->statement_number, 1);
     set_running(remote, true);
     TRY(remote->ops->run(remote, answer, info));
     *ret_answer = TAKE(answer);

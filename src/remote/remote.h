@@ -44,7 +44,9 @@ struct remote_options {
     const struct remote_address *address; /* as long as the remote */
     struct slice user;
     struct slice secret;
-    bool is_token; /* the secret is a token or an API key */
+    bool is_token;   /* the secret is a token or an API key */
+    bool is_session; /* a token that this server gave: it is not shown to Handshake. Internal */
+    bool is_watched; /* remote_progress will be asked: the secret is kept for a second sign-in */
 };
 
 /* Signs in. ERR_DENIED (28...): refused; ERR_IO (08...): it does not answer. */
@@ -67,6 +69,10 @@ const char *remote_answer_notice(const struct remote_answer *answer); /* or "" *
 /* Before its end this cancels. NULL is allowed. */
 void remote_answer_close(struct remote_answer *answer);
 DEFINE_CLEANUP(struct remote_answer, remote_answer_cleanup, remote_answer_close)
+
+/* How far what runs now is: percent, or below 0 where that is not known (yet). Never waits. One
+ * thread, as long as the remote; without `is_watched` it is never known. */
+double remote_progress(struct remote *remote);
 
 /* What runs now fails with ERR_CANCELLED (57014). Any thread, as long as the remote. */
 void remote_cancel(struct remote *remote);

@@ -21,7 +21,13 @@ struct remote_ops {
     /* The answer is not read on. */
     void (*end)(struct remote *remote, struct remote_answer *answer);
     void (*cancel)(struct remote *remote); /* with the remote's lock held */
+    /* Of the server's running queries those of this connection: a condition. Any thread. */
+    void (*print_own)(const struct remote *remote, struct buf *out);
+    /* Whom a second connection signs in as, if not as this one did. NULL: likewise. Any thread. */
+    void (*sign_in_aside)(const struct remote *remote, struct remote_options *options);
 };
+
+struct remote_progress;
 
 struct remote {
     const struct remote_ops *ops;
@@ -30,6 +36,14 @@ struct remote {
     pthread_mutex_t lock;
     bool is_running; /* under the lock: there is something to cancel */
     atomic_bool is_cancelled;
+    /* For who looks how far it is. */
+    bool is_watched;
+    char *user;
+    struct secret secret; /* empty unless it is watched, like the name */
+    bool is_token;
+    atomic_ullong statement_number;
+    atomic_llong begun_us; /* of the statement */
+    struct remote_progress *progress;
 };
 
 struct remote_answer {
@@ -44,6 +58,8 @@ struct remote_answer {
 };
 
 extern const struct remote_ops remote_postgres, remote_http, remote_flight;
+
+void remote__progress_stop(struct remote_progress *progress); /* NULL is allowed */
 
 /* The code for an SQLSTATE. */
 enum err remote__code(const char *sqlstate);

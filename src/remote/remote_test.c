@@ -298,6 +298,8 @@ TEST(remote, statuses_become_errors)
     CHECK_ERR(ERR_UNSUPPORTED, flight_error(12, "", SLICE(""), 0, &info));
     CHECK(info.message[0] != '\0');
     CHECK_ERR(ERR_ENGINE, flight_error(99, "", SLICE("x"), 0, &info));
+    CHECK_ERR(ERR_SYNTAX, flight_error(3, "42601", SLICE(" [42601]\nHINT: x"), 0, &info));
+    CHECK_STR("the server gives no reason", info.message);
     CHECK_ERR(ERR_ENGINE, flight_error(-1, "toolong", SLICE("x"), 0, &info));
     struct buf out CLEANUP(buf_fini) = {0};
     flight_decode(SLICE("a%20b%zz%C3%A9%"), &out);

@@ -59,7 +59,7 @@ static bool set_options(struct transfer *transfer, const char *url, long version
         SET(USERNAME, sign_in->user);
         SET(PASSWORD, sign_in->secret);
     }
-    SET(USERAGENT, "moat");
+    SET(USERAGENT, transfer->agent == NULL ? "moat" : transfer->agent);
     SET(HTTPHEADER, transfer->headers);
     SET(POST, 1L);
     SET(POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body.len);

@@ -14,6 +14,7 @@
 
 struct transfer {
     struct remote *remote; /* a cancel of it ends this */
+    const char *agent;     /* NULL: "moat" */
     bool is_deaf;          /* to cancels: what tidies up behind one */
     CURLM *multi;
     CURL *easy;

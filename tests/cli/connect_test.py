@@ -4,6 +4,7 @@
 connect_test.py MOAT [CASE...]    ends with "N passed, N failed"; exits 1 if any failed.
 """
 
+import array
 import ctypes.util
 import json
 import os
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -64,7 +66,7 @@ class Doors(WebServer):
 
 
 try:
-    import pyarrow
+    import pyarrow.parquet
     from pyarrow import flight
 except ImportError:
     pyarrow = None
@@ -72,7 +74,7 @@ DOORS = ["http", "grpc"] + (["postgres"] if ctypes.util.find_library("pq") else 
 if "postgres" not in DOORS:
     print("skipped: postgres:// for want of libpq")
 if pyarrow is None:
-    print("skipped: other servers for want of pyarrow")
+    print("skipped: progress and other servers for want of pyarrow")
 
 
 def served(*settings, **options):
@@ -187,6 +189,65 @@ def ipc(batch, change=lambda body: body):
 
 def of_schema(schema):
     return hostile.field(2, schema.serialize().to_pybytes()[8:])
+
+
+def on_a_terminal(server, door, statement, until):
+    """What the program shows of that statement up to there, on a terminal; then Ctrl-C."""
+    process, master = pty.fork()
+    if process == 0:
+        os.execve(MOAT, [MOAT, "--connect", server.url(door), "--password-file", server.folder + "/password", "-c", statement], {**server.environment, "TERM": "xterm"})
+    seen, end = b"", time.monotonic() + 60
+    try:
+        while not re.search(until, seen):
+            assert time.monotonic() < end, (door, seen[-2000:])
+            if select.select([master], [], [], 0.2)[0]:
+                seen += os.read(master, 65536)
+        os.write(master, b"\x03")
+        while b"57014" not in seen:
+            assert time.monotonic() < end, (door, seen[-2000:])
+            seen += os.read(master, 65536)
+        return seen
+    finally:
+        os.close(master)
+        os.waitpid(process, 0)
+
+
+def progress_is_shown():
+    with tempfile.TemporaryDirectory(prefix="moat-connect-") as folder:
+        data = folder + "/big.parquet"
+        pyarrow.parquet.write_table(pyarrow.table({"i": pyarrow.Array.from_buffers(pyarrow.int64(), 6000000, [None, pyarrow.py_buffer(array.array("q", range(6000000)))])}), data, row_group_size=50000)
+        slow = "SELECT sum(len(list_filter(range(20), x -> md5(x::VARCHAR || i::VARCHAR) LIKE 'ff%'))) FROM big"
+        with served(setup=f"CREATE EXTERNAL TABLE big LOCATION '{data}'; GRANT SELECT ON big TO USER amelia") as server:
+            for door in DOORS:
+                seen = on_a_terminal(server, door, slow, rb"\[#* *\] +[1-9][0-9]* %, \d+ s, about \d+ s left")
+                assert b"running, 1 s" in seen, seen
+                eventually(lambda: server.sql_over("SELECT count(*) FROM moat_system.running_queries WHERE progress >= 0")["rows"] == [[0]])
+            # It is there for all who may see the statement. Where there is no terminal nothing is shown.
+            process = subprocess.Popen([MOAT, "--connect", server.url("grpc"), "--password-file", server.folder + "/password", "-o", "/dev/null", "-c", slow],
+                                       env=server.environment, stderr=subprocess.PIPE, text=True)
+            eventually(lambda: (server.sql_over("SELECT max(progress) FROM moat_system.running_queries WHERE protocol = 'flight'")["rows"][0][0] or 0) > 0, 60)
+            said = process.communicate()[1]
+            assert said == "" and process.returncode == 0, (said, process.returncode)
+    # A server that has no such list: time alone.
+    over = threading.Event()
+
+    class Slow(flight.FlightServerBase):
+        def get_flight_info(self, context, descriptor):
+            if b"running_queries" in descriptor.command:
+                raise KeyError("no such table")
+            return flight.FlightInfo(pyarrow.schema([]), descriptor, [flight.FlightEndpoint(b"slow" if b"1000" in descriptor.command else b"", [])], -1, -1)
+
+        def do_get(self, context, ticket):
+            if ticket.ticket == b"slow":
+                over.wait(60)
+            return flight.RecordBatchStream(pyarrow.table({"x": [1]}))
+
+    with Slow("grpc://127.0.0.1:0") as other, served() as server:
+        server.flight_port = other.port
+        try:
+            assert b"%" not in on_a_terminal(server, "grpc", LONG, rb"running, 3 s")
+        finally:
+            over.set()
 
 
 def calls_that_are_answered_wrong():
@@ -380,7 +441,7 @@ def a_shell():
             os.close(master)
 
 
-OTHERS = [calls_that_are_answered_wrong, statements_that_are_answered_wrong, rows_that_are_not_as_they_must_be, rows_in_parts, a_server_of_arrows_own] if pyarrow else []
+OTHERS = [progress_is_shown, calls_that_are_answered_wrong, statements_that_are_answered_wrong, rows_that_are_not_as_they_must_be, rows_in_parts, a_server_of_arrows_own] if pyarrow else []
 OTHERS += [another_implementation] if os.path.exists(SQLITE) else []
 
 if __name__ == "__main__":

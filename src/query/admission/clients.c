@@ -200,10 +200,9 @@ void clients_remove(struct clients *clients, struct query *query)
 }
 
 /* Of one that is in the list. */
-static const struct query *query_of(const struct running *running)
+static struct query *query_of(struct running *running)
 {
-    return (const struct query *)(const void *)((const char *)running -
-                                                offsetof(struct query, running));
+    return (struct query *)(void *)((char *)running - offsetof(struct query, running));
 }
 
 void clients_end_idle(struct clients *clients, const struct query *waiting, int64_t since_us)
@@ -311,7 +310,7 @@ static enum err list_client(struct client *client, const struct client *self, st
     return is_copied ? ERR_OK : errinfo_nomem(info);
 }
 
-static enum err list_running(const struct running *running, enum sight sight, struct arena *arena,
+static enum err list_running(struct running *running, enum sight sight, struct arena *arena,
                              struct catalog_running *ret, struct errinfo *info)
 {
     enum query_state state = (enum query_state)atomic_load(&running->state);
@@ -319,7 +318,8 @@ static enum err list_running(const struct running *running, enum sight sight, st
                                     .state = slice_of(query_state_name(state)),
                                     .command = slice_of(running->command),
                                     .started_wall_us = running->started_wall_us,
-                                    .rows_out = atomic_load(&running->rows_out)};
+                                    .rows_out = atomic_load(&running->rows_out),
+                                    .progress = query_progress(query_of(running))};
     if (!arena_slice(arena, slice_of(running->query_id), &ret->query_id) ||
         !arena_slice(arena, identity_subject(running->who), &ret->user)) {
         return errinfo_nomem(info);
