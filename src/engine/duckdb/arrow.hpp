@@ -1,6 +1,7 @@
 /* Chunks of the engine gathered into Arrow batches. */
 #pragma once
 
+#include "engine/duckdb/column_writer.hpp"
 #include "engine/duckdb/module.hpp"
 
 #include <duckdb/common/arrow/arrow_appender.hpp>
@@ -30,15 +31,21 @@ class batch_builder
     struct ArrowArray finish();
 
   private:
+    void append_others(duckdb::DataChunk &chunk, duckdb::idx_t first, duckdb::idx_t end);
+    void fill_columns(struct ArrowArray **columns);
+
     duckdb::ClientContext &context;
     duckdb::ClientProperties properties;
     duckdb::vector<duckdb::LogicalType> types; /* as given out */
     std::vector<duckdb::idx_t> cast_columns;
+    std::vector<std::unique_ptr<column_writer>> writers; /* null: of the others */
+    std::vector<duckdb::idx_t> other_columns;            /* which the engine's appender writes */
+    duckdb::vector<duckdb::LogicalType> other_types;
     duckdb::unordered_map<duckdb::idx_t, const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>
-        extensions;
+        extensions; /* by their places among the others */
     std::vector<duckdb::idx_t> text_columns;
     duckdb::idx_t fixed_row_bytes = 0;
-    duckdb::unique_ptr<duckdb::ArrowAppender> appender; /* null between batches */
+    duckdb::unique_ptr<duckdb::ArrowAppender> appender; /* of the others; null between batches */
     duckdb::idx_t rows = 0;
     duckdb::idx_t bytes = 0;
     duckdb::idx_t rows_expected; /* of the next batch, as the last one had */
