@@ -320,8 +320,7 @@ void lake__write_options(const struct lake_write *write, struct buf *out)
     } else if (lake__write_is_partitioned(write)) {
         print_partitions(write, out);
     } else {
-        buf_printf(out,
-                   ", FILENAME_PATTERN 'f{i}', WRITE_EMPTY_FILE false, FILE_SIZE_BYTES %llu",
+        buf_printf(out, ", FILENAME_PATTERN 'f{i}', WRITE_EMPTY_FILE false, FILE_SIZE_BYTES %llu",
                    (unsigned long long)target_bytes(write));
     }
     buf_append_char(out, ')');

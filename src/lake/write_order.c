@@ -58,8 +58,7 @@ static bool is_clustered(const struct lake_write *write)
 
 bool lake__write_is_sorted(const struct lake_write *write)
 {
-    return write->curve_count > 0 || lake_write_order(write) != NULL ||
-           is_clustered(write);
+    return write->curve_count > 0 || lake_write_order(write) != NULL || is_clustered(write);
 }
 
 /* ---- a space-filling curve ---- */

@@ -30,6 +30,8 @@
 #include <duckdb/planner/operator/logical_copy_to_file.hpp>
 #include <duckdb/planner/operator/logical_extension_operator.hpp>
 
+#include <functional>
+
 namespace moat
 {
 
@@ -45,6 +47,7 @@ using duckdb::unique_ptr;
 using duckdb::Value;
 
 static constexpr const char *FORMAT = "moat_files";
+static constexpr size_t PIECES_MAX = 16; /* of a batch that are encoded at once */
 
 namespace
 {
@@ -80,8 +83,11 @@ struct piece {
     unique_ptr<duckdb::PreparedBatchData> group;
 };
 
+/* What is encoded takes a megabyte or so, however few its rows are: of a batch of many partitions
+ * most rows stay as they are until they are written. */
 struct files_batch : duckdb::PreparedBatchData {
     std::vector<piece> pieces;
+    unique_ptr<ColumnDataCollection> rest; /* behind them; may be NULL */
 };
 
 struct files_state : GlobalFunctionData {
@@ -142,67 +148,84 @@ static idx_t end_of(const files_bind &bind, const duckdb::vector<Value> &keys,
 namespace
 {
 
-/* Cuts the rows of a batch. */
+/* Cuts rows where their partition changes. */
 struct cutter {
     ClientContext &context;
     files_bind &bind;
     files_state &state;
-    files_batch &batch;
-    duckdb::vector<Value> keys;
-    unique_ptr<ColumnDataCollection> rows;
+    std::function<void(piece &&)> give;
+    duckdb::vector<Value> keys = {};
+    unique_ptr<ColumnDataCollection> rows = nullptr;
 
+    /* The piece that is begun. */
     void finish()
     {
         if (rows == nullptr) {
             return;
         }
         uint64_t count = rows->Count();
-        auto group = bind.parquet.prepare_batch(context, *bind.parquet_bind, *state.first,
-                                                std::move(rows));
-        batch.pieces.push_back({std::move(keys), count, std::move(group)});
-        rows = nullptr;
+        auto group =
+            bind.parquet.prepare_batch(context, *bind.parquet_bind, *state.first, std::move(rows));
+        give({std::move(keys), count, std::move(group)});
     }
 
-    void add(DataChunk &chunk)
+    /* Those that are of one partition from row `at` on; returns the row behind them. */
+    idx_t take(DataChunk &chunk, idx_t at)
     {
-        DataChunk part;
-        for (idx_t at = 0; at < chunk.size();) {
-            if (rows != nullptr &&
-                (rows->Count() >= bind.file_rows || !same_keys(bind, keys, chunk, at))) {
-                finish();
-            }
-            if (rows == nullptr) {
-                keys = keys_of(bind, chunk, at);
-                rows = duckdb::make_uniq<ColumnDataCollection>(context, bind.kept_types);
-            }
-            idx_t left = bind.file_rows - rows->Count();
-            idx_t count = std::min<idx_t>(end_of(bind, keys, chunk, at) - at, left);
-            part.Destroy();
-            part.InitializeEmpty(bind.kept_types);
-            part.ReferenceColumns(chunk, bind.kept);
-            if (count < chunk.size()) {
-                part.Slice(at, count);
-            }
-            rows->Append(part);
-            at += count;
+        if (rows != nullptr &&
+            (rows->Count() >= bind.file_rows || !same_keys(bind, keys, chunk, at))) {
+            finish();
         }
+        if (rows == nullptr) {
+            keys = keys_of(bind, chunk, at);
+            rows = duckdb::make_uniq<ColumnDataCollection>(context, bind.kept_types);
+        }
+        idx_t left = bind.file_rows - rows->Count();
+        idx_t count = std::min<idx_t>(end_of(bind, keys, chunk, at) - at, left);
+        DataChunk part;
+        part.InitializeEmpty(bind.kept_types);
+        part.ReferenceColumns(chunk, bind.kept);
+        if (count < chunk.size()) {
+            part.Slice(at, count);
+        }
+        rows->Append(part);
+        return at + count;
     }
 };
 
 } // namespace
+
+static void keep_rest(ClientContext &context, files_batch &batch, DataChunk &chunk, idx_t at)
+{
+    if (batch.rest == nullptr) {
+        batch.rest = duckdb::make_uniq<ColumnDataCollection>(context, chunk.GetTypes());
+    }
+    if (at > 0) {
+        chunk.Slice(at, chunk.size() - at);
+    }
+    batch.rest->Append(chunk);
+}
 
 static unique_ptr<duckdb::PreparedBatchData>
 prepare_batch(ClientContext &context, FunctionData &bind_data, GlobalFunctionData &global,
               unique_ptr<ColumnDataCollection> collection)
 {
     auto batch = duckdb::make_uniq<files_batch>();
-    cutter cut = {context, bind_data.Cast<files_bind>(), global.Cast<files_state>(), *batch, {},
-                  nullptr};
+    auto &pieces = batch->pieces;
+    cutter cut = {context, bind_data.Cast<files_bind>(), global.Cast<files_state>(),
+                  [&](piece &&made) { pieces.push_back(std::move(made)); }};
     if (cut.bind.keys.empty() && collection->Count() <= cut.bind.file_rows) {
         cut.rows = std::move(collection);
-    } else {
-        for (auto &chunk : collection->Chunks()) {
-            cut.add(chunk);
+        cut.finish();
+        return std::move(batch);
+    }
+    for (auto &chunk : collection->Chunks()) {
+        idx_t at = 0;
+        while (at < chunk.size() && pieces.size() < PIECES_MAX) {
+            at = cut.take(chunk, at);
+        }
+        if (at < chunk.size()) {
+            keep_rest(context, *batch, chunk, at);
         }
     }
     cut.finish();
@@ -235,8 +258,8 @@ static void set_keys(files_bind &bind, const duckdb::vector<Value> &keys)
     for (const Value &key : keys) {
         texts.push_back(key.DefaultCastAs(LogicalType::VARCHAR));
     }
-    bind.written.back()->partition_keys = Value::MAP(LogicalType::VARCHAR, LogicalType::VARCHAR,
-                                                     bind.key_names, std::move(texts));
+    bind.written.back()->partition_keys =
+        Value::MAP(LogicalType::VARCHAR, LogicalType::VARCHAR, bind.key_names, std::move(texts));
 }
 
 static bool is_other_file(const files_bind &bind, files_state &state, const piece &piece)
@@ -253,30 +276,45 @@ static bool is_other_file(const files_bind &bind, files_state &state, const piec
     return false;
 }
 
+static void write_piece(ClientContext &context, files_bind &bind, files_state &state, piece &&piece)
+{
+    bool is_first = state.rows == 0;
+    if (!is_first && is_other_file(bind, state, piece)) {
+        bind.parquet.copy_to_finalize(context, *bind.parquet_bind, *state.open);
+        state.later = open_file(context, bind, state.folder);
+        state.open = state.later.get();
+        state.rows = 0;
+        is_first = true;
+    }
+    if (is_first) {
+        set_keys(bind, piece.keys);
+        state.keys = std::move(piece.keys);
+    }
+    bind.parquet.flush_batch(context, *bind.parquet_bind, *state.open, *piece.group);
+    state.rows += piece.rows;
+}
+
 /* Called for one batch after the other, in their order. */
-static void flush_batch(ClientContext &context, FunctionData &bind_data,
-                        GlobalFunctionData &global, duckdb::PreparedBatchData &batch)
+static void flush_batch(ClientContext &context, FunctionData &bind_data, GlobalFunctionData &global,
+                        duckdb::PreparedBatchData &prepared)
 {
     auto &bind = bind_data.Cast<files_bind>();
     auto &state = global.Cast<files_state>();
-    for (piece &piece : batch.Cast<files_batch>().pieces) {
-        bool is_first = state.rows == 0;
-        if (!is_first && is_other_file(bind, state, piece)) {
-            bind.parquet.copy_to_finalize(context, *bind.parquet_bind, *state.open);
-            state.open = nullptr;
-            state.later = open_file(context, bind, state.folder);
-            state.open = state.later.get();
-            state.rows = 0;
-            is_first = true;
-        }
-        if (is_first) {
-            set_keys(bind, piece.keys);
-            state.keys = std::move(piece.keys);
-        }
-        bind.parquet.flush_batch(context, *bind.parquet_bind, *state.open, *piece.group);
-        piece.group.reset();
-        state.rows += piece.rows;
+    auto &batch = prepared.Cast<files_batch>();
+    for (piece &piece : batch.pieces) {
+        write_piece(context, bind, state, std::move(piece));
     }
+    if (batch.rest == nullptr) {
+        return;
+    }
+    cutter cut = {context, bind, state,
+                  [&](piece &&made) { write_piece(context, bind, state, std::move(made)); }};
+    for (auto &chunk : batch.rest->Chunks()) {
+        for (idx_t at = 0; at < chunk.size();) {
+            at = cut.take(chunk, at);
+        }
+    }
+    cut.finish();
 }
 
 static unique_ptr<GlobalFunctionData> open_files(ClientContext &context, FunctionData &bind_data,
@@ -380,8 +418,7 @@ static unique_ptr<FunctionData> bind_files(ClientContext &context,
     }
     duckdb::CopyFunctionBindInput of_parquet(*info, parquet.function_info);
     of_parquet.file_extension = parquet.extension;
-    bind->parquet_bind =
-        parquet.copy_to_bind(context, of_parquet, kept_names, bind->kept_types);
+    bind->parquet_bind = parquet.copy_to_bind(context, of_parquet, kept_names, bind->kept_types);
     return std::move(bind);
 }
 
@@ -511,10 +548,9 @@ void register_files(duckdb::Connection &connection)
     ClientContext &context = *connection.context;
     context.RunFunctionInTransaction([&] {
         auto &catalog = duckdb::Catalog::GetSystemCatalog(context);
-        auto &parquet = catalog
-                            .GetEntry<duckdb::CopyFunctionCatalogEntry>(context, DEFAULT_SCHEMA,
-                                                                        "parquet")
-                            .function;
+        auto &parquet =
+            catalog.GetEntry<duckdb::CopyFunctionCatalogEntry>(context, DEFAULT_SCHEMA, "parquet")
+                .function;
         CopyFunction function(FORMAT);
         function.copy_to_select = parquet.copy_to_select;
         function.copy_to_bind = bind_files;
