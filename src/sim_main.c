@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -148,6 +149,7 @@ static uint64_t live_all(const struct run *run)
     for (uint32_t job = 0; job < run->jobs; job++) {
         processes[job] = fork();
         if (processes[job] == 0) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
             live(run, job);
             _exit(0);
         }
