@@ -106,9 +106,8 @@ static void show(const struct run *run, double seconds)
     for (uint32_t job = 0; job < run->jobs; job++) {
         failed += run->sums[job].seed;
     }
-    fprintf(stderr, "\r%llu of %llu lives, %llu failed, %.0f a second ",
-            (unsigned long long)lives, (unsigned long long)run->count, (unsigned long long)failed,
-            (double)lives / seconds);
+    fprintf(stderr, "\r%llu of %llu lives, %llu failed, %.0f a second ", (unsigned long long)lives,
+            (unsigned long long)run->count, (unsigned long long)failed, (double)lives / seconds);
 }
 
 /* Waits for all of them; whoever is told to end tells them. Returns how many did not end well. */

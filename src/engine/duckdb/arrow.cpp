@@ -53,6 +53,7 @@ batch_builder::batch_builder(duckdb::ClientContext &context_,
     properties.produce_arrow_string_view = false;
     properties.arrow_lossless_conversion = false;
     properties.arrow_output_version = duckdb::ArrowFormatVersion::V1_0;
+    text_sizes.resize(types.size());
     auto extended = duckdb::ArrowTypeExtensionData::GetExtensionTypes(context, types);
     for (idx_t i = 0; i < types.size(); i++) {
         if (types[i].InternalType() == duckdb::PhysicalType::VARCHAR) {
@@ -132,18 +133,24 @@ void batch_builder::write_schema(const duckdb::vector<std::string> &names,
 }
 
 /* Bytes of the strings of rows [first, end); the chunk is flat, as fetched chunks are. */
-static idx_t text_bytes(duckdb::DataChunk &chunk, const std::vector<idx_t> &columns, idx_t first,
-                        idx_t end)
+static idx_t text_bytes(duckdb::Vector &vector, idx_t first, idx_t end)
+{
+    ASSERT(vector.GetVectorType() == duckdb::VectorType::FLAT_VECTOR);
+    idx_t sum = 0;
+    auto strings = duckdb::FlatVector::GetData<duckdb::string_t>(vector);
+    auto &validity = duckdb::FlatVector::Validity(vector);
+    for (idx_t row = first; row < end; row++) {
+        sum += validity.RowIsValid(row) ? strings[row].GetSize() : 0;
+    }
+    return sum;
+}
+
+idx_t batch_builder::measure(duckdb::DataChunk &chunk, idx_t first, idx_t end)
 {
     idx_t sum = 0;
-    for (idx_t column : columns) {
-        auto &vector = chunk.data[column];
-        ASSERT(vector.GetVectorType() == duckdb::VectorType::FLAT_VECTOR);
-        auto strings = duckdb::FlatVector::GetData<duckdb::string_t>(vector);
-        auto &validity = duckdb::FlatVector::Validity(vector);
-        for (idx_t row = first; row < end; row++) {
-            sum += validity.RowIsValid(row) ? strings[row].GetSize() : 0;
-        }
+    for (idx_t column : text_columns) {
+        text_sizes[column] = text_bytes(chunk.data[column], first, end);
+        sum += text_sizes[column];
     }
     return sum;
 }
@@ -151,18 +158,20 @@ static idx_t text_bytes(duckdb::DataChunk &chunk, const std::vector<idx_t> &colu
 idx_t batch_builder::append(duckdb::DataChunk &chunk, idx_t first)
 {
     idx_t end = chunk.size();
-    idx_t size = text_bytes(chunk, text_columns, first, end);
+    idx_t size = measure(chunk, first, end);
     if (size > BATCH_BYTES_MAX) { /* long strings: row by row, at least one */
         size = 0;
         end = first;
         do {
-            size += text_bytes(chunk, text_columns, end, end + 1);
+            size += measure(chunk, end, end + 1);
             end++;
         } while (end < chunk.size() && bytes + size < BATCH_BYTES_MAX);
+        size = measure(chunk, first, end);
     }
     for (idx_t i = 0; i < types.size(); i++) {
         if (writers[i]) {
-            writers[i]->append(chunk.data[i], first, end, chunk.size(), rows_expected);
+            writers[i]->append(
+                {chunk.data[i], first, end, chunk.size(), rows_expected, text_sizes[i]});
         }
     }
     append_others(chunk, first, end);

@@ -31,6 +31,8 @@ class batch_builder
     struct ArrowArray finish();
 
   private:
+    /* Sets text_sizes; gives their sum. */
+    duckdb::idx_t measure(duckdb::DataChunk &chunk, duckdb::idx_t first, duckdb::idx_t end);
     void append_others(duckdb::DataChunk &chunk, duckdb::idx_t first, duckdb::idx_t end);
     void fill_columns(struct ArrowArray **columns);
 
@@ -44,6 +46,7 @@ class batch_builder
     duckdb::unordered_map<duckdb::idx_t, const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>
         extensions; /* by their places among the others */
     std::vector<duckdb::idx_t> text_columns;
+    std::vector<duckdb::idx_t> text_sizes; /* of the rows at hand, by column */
     duckdb::idx_t fixed_row_bytes = 0;
     duckdb::unique_ptr<duckdb::ArrowAppender> appender; /* of the others; null between batches */
     duckdb::idx_t rows = 0;

@@ -1,5 +1,5 @@
-/* A text's bytes are looked at once, to be copied; their sum is known before, so that no buffer grows
- * while they are. */
+/* A text is looked at once, to be copied; the sum of their lengths is known before, so that no buffer
+ * grows meanwhile. */
 #include "engine/duckdb/column_writer.hpp"
 
 #include <duckdb/common/exception.hpp>
@@ -79,16 +79,15 @@ void release_column(struct ArrowArray *array)
 class writer : public column_writer
 {
   public:
-    void append(duckdb::Vector &vector, idx_t first, idx_t end, idx_t count,
-                idx_t rows_expected) override
+    void append(const column_rows &given) override
     {
-        vector.Flatten(count); /* nothing to do for what was fetched */
-        auto &validity = duckdb::FlatVector::Validity(vector);
-        idx_t expected =
-            rows + (end - first) > rows_expected ? rows + (end - first) : rows_expected;
-        append_values(vector, first, end, expected);
-        append_validity(validity, first, end, expected);
-        rows += end - first;
+        column_rows added = given;
+        idx_t total = rows + (added.end - added.first);
+        added.vector.Flatten(added.count); /* nothing to do for what was fetched */
+        added.expected = total > added.expected ? total : added.expected;
+        append_values(added);
+        append_validity(added);
+        rows = total;
     }
 
     void finish(struct ArrowArray *ret_column) override
@@ -112,28 +111,29 @@ class writer : public column_writer
     }
 
   protected:
-    virtual void append_values(duckdb::Vector &vector, idx_t first, idx_t end, idx_t expected) = 0;
+    virtual void append_values(const column_rows &added) = 0;
     virtual int64_t give_values(const void *(&buffers)[3]) = 0;
 
     idx_t rows = 0;
 
   private:
     /* Bits are there from the first NULL of a batch on. */
-    void append_validity(const duckdb::ValidityMask &mask, idx_t first, idx_t end, idx_t expected)
+    void append_validity(const column_rows &added)
     {
+        auto &mask = duckdb::FlatVector::Validity(added.vector);
         if (mask.AllValid() && null_count == 0) {
             return;
         }
-        idx_t total = rows + (end - first);
-        uint8_t *bits = valid.reserve((expected + 7) / 8 + 8);
+        idx_t total = rows + (added.end - added.first);
+        uint8_t *bits = valid.reserve((added.expected + 7) / 8);
         idx_t from = (valid_rows + 7) / 8, to = (total + 7) / 8;
         if (to > from) {
             std::memset(bits + from, 0xFF, to - from);
         }
         valid_rows = total;
-        for (idx_t i = first; i < end; i++) {
+        for (idx_t i = added.first; i < added.end; i++) {
             if (!mask.RowIsValid(i)) {
-                idx_t at = rows + i - first;
+                idx_t at = rows + i - added.first;
                 bits[at / 8] = static_cast<uint8_t>(bits[at / 8] & ~(1u << (at % 8)));
                 null_count++;
             }
@@ -154,10 +154,11 @@ class plain_writer final : public writer
     }
 
   protected:
-    void append_values(duckdb::Vector &vector, idx_t first, idx_t end, idx_t expected) override
+    void append_values(const column_rows &added) override
     {
-        uint8_t *to = values.reserve(expected * width) + rows * width;
-        std::memcpy(to, duckdb::FlatVector::GetData(vector) + first * width, (end - first) * width);
+        uint8_t *to = values.reserve(added.expected * width) + rows * width;
+        std::memcpy(to, duckdb::FlatVector::GetData(added.vector) + added.first * width,
+                    (added.end - added.first) * width);
     }
 
     int64_t give_values(const void *(&buffers)[3]) override
@@ -175,11 +176,11 @@ class plain_writer final : public writer
 template <class T> class decimal_writer final : public writer
 {
   protected:
-    void append_values(duckdb::Vector &vector, idx_t first, idx_t end, idx_t expected) override
+    void append_values(const column_rows &added) override
     {
-        auto to = reinterpret_cast<int64_t *>(values.reserve(expected * 16) + rows * 16);
-        auto from = duckdb::FlatVector::GetData<T>(vector);
-        for (idx_t i = first; i < end; i++) {
+        auto to = reinterpret_cast<int64_t *>(values.reserve(added.expected * 16) + rows * 16);
+        auto from = duckdb::FlatVector::GetData<T>(added.vector);
+        for (idx_t i = added.first; i < added.end; i++) {
             to[0] = from[i];
             to[1] = from[i] < 0 ? -1 : 0;
             to += 2;
@@ -199,21 +200,18 @@ template <class T> class decimal_writer final : public writer
 class text_writer final : public writer
 {
   protected:
-    void append_values(duckdb::Vector &vector, idx_t first, idx_t end, idx_t expected) override
+    void append_values(const column_rows &added) override
     {
-        auto strings = duckdb::FlatVector::GetData<duckdb::string_t>(vector);
-        auto &validity = duckdb::FlatVector::Validity(vector);
-        idx_t sum = 0;
-        for (idx_t i = first; i < end; i++) {
-            sum += validity.RowIsValid(i) ? strings[i].GetSize() : 0;
-        }
-        if (len + sum > static_cast<idx_t>(std::numeric_limits<int32_t>::max())) {
+        auto strings = duckdb::FlatVector::GetData<duckdb::string_t>(added.vector);
+        auto &validity = duckdb::FlatVector::Validity(added.vector);
+        idx_t bytes = len + added.text_bytes;
+        if (bytes > static_cast<idx_t>(std::numeric_limits<int32_t>::max())) {
             throw duckdb::OutOfRangeException("a text of the result is longer than 2 GiB");
         }
-        auto offset = reinterpret_cast<int32_t *>(offsets.reserve((expected + 1) * 4)) + rows;
-        uint8_t *to = texts.reserve(len + sum + duckdb::string_t::INLINE_LENGTH) + len;
+        auto offset = reinterpret_cast<int32_t *>(offsets.reserve((added.expected + 1) * 4)) + rows;
+        uint8_t *to = texts.reserve(bytes + duckdb::string_t::INLINE_LENGTH) + len;
         *offset = static_cast<int32_t>(len); /* which it is already, but for the first */
-        for (idx_t i = first; i < end; i++) {
+        for (idx_t i = added.first; i < added.end; i++) {
             if (validity.RowIsValid(i)) {
                 idx_t size = strings[i].GetSize();
                 if (size <= duckdb::string_t::INLINE_LENGTH) { /* of one length, so inline */
@@ -226,6 +224,7 @@ class text_writer final : public writer
             }
             *++offset = static_cast<int32_t>(len);
         }
+        ASSERT(len == bytes);
     }
 
     int64_t give_values(const void *(&buffers)[3]) override

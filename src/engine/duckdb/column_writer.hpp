@@ -1,7 +1,10 @@
 /* Columns of plain values and texts as Arrow, several rows at a time. */
 #pragma once
 
+extern "C" {
 #include "arrow/arrow.h"
+#include "base/base.h"
+}
 
 #include <duckdb/common/types/vector.hpp>
 
@@ -9,6 +12,14 @@
 
 namespace moat
 {
+
+/* Rows [first, end) of a vector of `count`. */
+struct column_rows {
+    duckdb::Vector &vector;
+    duckdb::idx_t first, end, count;
+    duckdb::idx_t expected;   /* rows of a batch, as the one before had */
+    duckdb::idx_t text_bytes; /* of a column of texts: theirs, in these rows */
+};
 
 class column_writer
 {
@@ -19,9 +30,7 @@ class column_writer
      * engine, or that have others inside. */
     static std::unique_ptr<column_writer> make(const duckdb::LogicalType &type);
 
-    /* Rows [first, end) of a vector of `count`. `rows_expected`: how many a batch had before. */
-    virtual void append(duckdb::Vector &vector, duckdb::idx_t first, duckdb::idx_t end,
-                        duckdb::idx_t count, duckdb::idx_t rows_expected) = 0;
+    virtual void append(const column_rows &added) = 0;
     /* What was appended; the next begins with nothing. Released by its own `release`. */
     virtual void finish(struct ArrowArray *ret_column) = 0;
 };
