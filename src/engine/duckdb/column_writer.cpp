@@ -1,5 +1,5 @@
-/* A text is looked at once, to be copied; the sum of their lengths is known before, so that no buffer
- * grows meanwhile. */
+/* A text is looked at once, to be copied; the sum of their lengths is known before, so that no
+ * buffer grows meanwhile. */
 #include "engine/duckdb/column_writer.hpp"
 
 #include <duckdb/common/exception.hpp>
