@@ -105,7 +105,10 @@ static void look_once(struct remote_progress *progress, struct slice statement)
     uint64_t number = atomic_load(&progress->remote->statement_number);
     pthread_mutex_unlock(&progress->lock);
     enum err err = progress->aside == NULL ? connect_aside(progress) : ERR_OK;
-    err = err != ERR_OK ? err : look(progress->aside, statement, &percent);
+    pthread_mutex_lock(&progress->lock);
+    bool is_over = progress->is_over; /* while it connected */
+    pthread_mutex_unlock(&progress->lock);
+    err = err != ERR_OK || is_over ? err : look(progress->aside, statement, &percent);
     pthread_mutex_lock(&progress->lock);
     progress->is_hopeless = err != ERR_OK;
     progress->number = number;
