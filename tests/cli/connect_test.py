@@ -92,7 +92,7 @@ def every_format_is_the_same():
                 "".join(f"{i},{i}\n" for i in range(50000)).replace("\n", server.here("--format", "csv", "--no-header", "-c", "SELECT 0")[1:]), door
             assert server.over(door, "--format", "csv", "-c", "SELECT 1 AS x WHERE false").strip() == "x"
             # A dictionary with each batch, and one within a list.
-            moods = "SELECT (['a', 'b'][i % 2 + 1])::ENUM('a', 'b') AS e, [e] AS l FROM range(10000) r(i)"
+            moods = "SELECT (['a', 'b'][i % 2 + 1])::ENUM('a', 'b') AS e, [e] AS l FROM range(100000) r(i)"
             assert server.over(door, "--format", "csv", "-c", moods) == server.here("--format", "csv", "-c", moods), door
             assert "3 rows" in server.over(door, "--format", "table", stdin="SELECT * FROM range(3);\n")
             assert "parquet" in server.over(door, "--format", "parquet", "-o", "x.parquet", "-c", "SELECT 1", code=1)
