@@ -159,6 +159,7 @@ static enum err plan_text(const struct trino_request *request, struct slice text
         .values = values,
         .value_count = value_count,
         .keeps_parameters = keeps_parameters,
+        .properties = SIZE_MAX,
         .arena = arena,
     };
     plan->origin = text;
@@ -171,6 +172,7 @@ static enum err plan_text(const struct trino_request *request, struct slice text
     TRY(unqualify_target(&rewrite.tokens, arena, info));
     if (is_create_table(&rewrite.tokens)) {
         plan->update_type = "CREATE TABLE"; /* also of one that is filled by a query */
+        rewrite.properties = trino__find_properties(&rewrite, 2);
     }
     enum err err = trino_rewrite(&rewrite, info);
     buf_append_str(&rewrite.out, is_empty ? " LIMIT 0" : "");

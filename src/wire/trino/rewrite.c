@@ -356,6 +356,9 @@ static enum err emit_one(struct trino_rewrite *r, size_t *i, size_t to, unsigned
 {
     const struct token *token = trino__at(r, *i);
     bool is_done = false;
+    if (*i == r->properties) {
+        return trino__put_properties(r, i, info);
+    }
     if (token->kind == TOKEN_PARAMETER) {
         put_parameter(r, (*i)++);
         return ERR_OK;

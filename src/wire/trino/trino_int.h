@@ -125,6 +125,7 @@ struct trino_rewrite {
     size_t *ordinals;      /* of each token that is a "?" */
     bool keeps_parameters; /* "?" stays: it is described, not run */
     unsigned *names;       /* of each token before which a column's alias ends: its number + 1 */
+    size_t properties;     /* the WITH of a CREATE TABLE, or SIZE_MAX */
     struct arena *arena;
     struct buf out;
     struct trino_move *moves;
@@ -186,6 +187,13 @@ MUST_USE enum err trino__chain_note(struct trino_rewrite *rewrite, struct trino_
 MUST_USE enum err trino__put_division(struct trino_rewrite *rewrite,
                                       const struct trino_chain *chain, size_t *i, size_t to,
                                       unsigned depth, bool *ret_done, struct errinfo *info);
+
+/* Of CREATE TABLE, whose name is behind `from`: where its WITH (...) begins, or SIZE_MAX
+ * (properties.c). */
+size_t trino__find_properties(const struct trino_rewrite *rewrite, size_t from);
+/* It as our clauses; `*i` goes behind it. */
+MUST_USE enum err trino__put_properties(struct trino_rewrite *rewrite, size_t *i,
+                                        struct errinfo *info);
 
 /* SHOW, DESCRIBE: as a query over what the person may see. False: it is none of these. */
 MUST_USE enum err trino_show(const struct trino_request *request, const struct trino_tokens *tokens,

@@ -68,6 +68,59 @@ TEST(trino, literals_and_types_are_told_in_ours)
                "SELECT 1 AS _col0 LIMIT 3 OFFSET 2");
 }
 
+/* WITH (...) of Trino's connector for Iceberg; what it says goes into clauses as a text only if it
+ * cannot end one. */
+TEST(trino, properties_of_tables_are_clauses)
+{
+    check_text("CREATE TABLE l.s.t (a bigint, d date) WITH (format = 'PARQUET', partitioning = "
+               "ARRAY['month(d)', 'bucket(a, 4)'], sorted_by = ARRAY['a DESC NULLS LAST'], "
+               "compression_codec = 'ZSTD', format_version = 2)",
+               "CREATE TABLE l.s.t (a bigint, d date) PARTITIONED BY (month(d), bucket(a, 4)) "
+               "SORTED BY (a DESC NULLS LAST) WITH (\"write.parquet.compression-codec\" = 'zstd', "
+               "\"format_version\" = 2)");
+    check_text(
+        "create or replace table t comment 'c' with (parquet_bloom_filter_columns = "
+        "ARRAY['a'], extra_properties = MAP(ARRAY['x.y'], ARRAY['z'])) as with q as (select "
+        "1 AS a) select * from q",
+        "create or replace table t comment 'c' WITH "
+        "(\"write.parquet.bloom-filter-enabled.column.a\" = 'true', \"x.y\" = 'z') as with q "
+        "as (select 1 AS a) select * from q");
+    check_text("CREATE TABLE t WITH (\"commit.retry.num-retries\" = '3') AS SELECT 1 AS a",
+               "CREATE TABLE t WITH (\"commit.retry.num-retries\" = '3') AS SELECT 1 AS a");
+    check_text("CREATE TABLE t (a bigint) WITH (format = 'parquet')", "CREATE TABLE t (a bigint)");
+    check_text("CREATE TABLE t (a bigint) WITH ()", "CREATE TABLE t (a bigint)");
+    static const struct {
+        const char *properties;
+        const char *at; /* where the error is; NULL: it says none */
+    } wrong[] = {
+        {"nope = 1", "nope"},
+        {"format = 'ORC'", NULL},
+        {"format = 1", "1"},
+        {"partitioning = 'a'", "'a'"},
+        {"partitioning = ARRAY['a) AS SELECT (1']", "ARRAY"},
+        {"partitioning = ARRAY['a', 'b' 'c']", "ARRAY"},
+        {"partitioning = ARRAY['a, b']", "ARRAY"},
+        {"partitioning = ARRAY['']", "ARRAY"},
+        {"partitioning = ARRAY['a(']", "ARRAY"},
+        {"partitioning = ARRAY['''']", "ARRAY"},
+        {"sorted_by = ARRAY[a]", "ARRAY"},
+        {"compression_codec = 'a''b'", "'a"},
+        {"extra_properties = MAP(ARRAY['a'], ARRAY[])", "MAP"},
+        {"extra_properties = MAP(ARRAY['a'])", "MAP"},
+        {"format", "format"},
+        {"format =", "format"},
+        {"= 1", "= 1"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        struct fixture fixture CLEANUP(fixture_fini) = {0};
+        char text[256];
+        (void)snprintf(text, sizeof(text), "CREATE TABLE t(a) WITH (%s)", wrong[i].properties);
+        assert_int_not_equal(ERR_OK, plan(&fixture, text));
+        const char *at = wrong[i].at == NULL ? NULL : strstr(text, wrong[i].at);
+        assert_int_equal(at == NULL ? 0 : at - text + 1, fixture.info.position);
+    }
+}
+
 TEST(trino, division_is_a_call_of_its_chain_so_far)
 {
     check_text("SELECT a / b AS x", "SELECT trino_divide(a, b) AS x");
