@@ -126,6 +126,7 @@ static bool begin_ask(struct ask *ask, struct trino_server *server, struct http_
     ask->server = server;
     ask->exchange = exchange;
     ask->visitor.protocol = "trino";
+    ask->visitor.shows_browser = true;
     if (!http_field(exchange, SLICE("x-trino-source"), &ask->visitor.application) &&
         !http_field(exchange, SLICE("user-agent"), &ask->visitor.application)) {
         ask->visitor.application = SLICE("");

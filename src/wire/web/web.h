@@ -37,6 +37,7 @@ struct warehouse *web_warehouse(const struct web_server *server);
 struct web_visitor {
     const char *protocol;     /* literal: "http", "trino" */
     struct slice application; /* what the program calls itself; views of the request */
+    bool shows_browser;       /* it can send its person to an address, and wait */
 };
 
 /* Whose request it is, good until the exchange ends, or NULL: then it has been answered (401, 403,

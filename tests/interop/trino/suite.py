@@ -2,6 +2,7 @@
 """Trino's own driver and shell over `moat serve`: suite.py MOAT. Counted as skipped where Java or they are not there (tools/deps interop)."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,9 +51,53 @@ def the_shell():
         assert code == 0 and [int(line) for line in out.splitlines()] == list(range(100000)), err
 
 
+def by_browser(world, command):
+    """What it prints, whose person opens the address that it shows and signs in there."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+                               env={**os.environ, "HOME": FOLDER})
+    lines, opened = [], []
+    for line in process.stdout:
+        lines.append(line)
+        found = re.search(r"https://\S+/oauth2/sign-in/\w+", line)
+        if found:
+            opened.append(found.group(0))
+            done = world.browser().sign_in(found.group(0), "bob")
+            assert "signed in" in done.text, done.text
+    assert process.wait(60) == 0, "".join(lines)
+    assert len(opened) == 1, lines
+    return lines
+
+
+def the_jdbc_driver_by_browser():
+    """Its second connection goes without: it has kept the token."""
+    with browser.served(MOAT) as world:
+        lines = by_browser(world, ["java", "-cp", JARS / "trino-jdbc.jar", Path(__file__).parent / "External.java", str(world.server.web_port), world.certificate])
+        assert [line for line in lines if line.startswith("I am")] == ["I am bob 1\n"] * 2, lines
+
+
+def the_shell_by_browser():
+    with browser.served(MOAT) as world:
+        lines = by_browser(world, ["java", "-jar", JARS / "trino-cli.jar", "--server", world.url, "--user", "bob", "--truststore-path", world.certificate,
+                                   "--external-authentication", "--external-authentication-redirect-handler", "PRINT", "--catalog", "moat", "--schema", "main",
+                                   "--execute", "SELECT x, current_user FROM v"])
+        assert '"1","bob"\n' in lines, lines
+
+
 if not JARS.exists() or not shutil.which("java"):
     print("skipped: Trino's driver and shell are not installed")
     print("0 passed, 0 failed, 1 skipped")
     sys.exit(0)
 CERTIFICATE = authority.certificate(FOLDER, "server")
-sys.exit(run([the_jdbc_driver, the_shell], sys.argv[2:]))
+CASES = [the_jdbc_driver, the_shell]
+BY_BROWSER = [the_jdbc_driver_by_browser, the_shell_by_browser]
+try:
+    sys.path.insert(0, str(ROOT / "tests/trino"))
+    import browser
+    skipped = 0
+    if not (browser.identity.CACHE / "oidc-provider").exists():
+        raise ImportError("oidc-provider of npm is not here")
+    CASES += BY_BROWSER
+except ImportError as why:
+    print(f"skipped: {why}")
+    skipped = len(BY_BROWSER)
+sys.exit(run(CASES, sys.argv[2:], skipped))
