@@ -121,8 +121,6 @@ void lake__ahead_add(struct lake_ahead *ahead, struct lake_ahead_job *job);
 
 /* ---- writing (write_sql.c, write_order.c, write_options.c) ---- */
 
-#define LAKE_WRITE_PART "__moat_part" /* a column that numbers the files of a partition */
-
 struct lake_write;
 struct iceberg_field;
 bool lake__write_is_partitioned(const struct lake_write *write);
@@ -131,8 +129,8 @@ void lake__write_source(const struct lake_write *write, int32_t id, struct buf *
 /* Appends what a transform makes of it: values that are equal and follow each other as those do. */
 void lake__write_transform(const struct iceberg_transform *transform,
                            const struct iceberg_type *type, const char *source, struct buf *out);
-/* Whether rows come partition by partition: then LAKE_WRITE_PART ends files. */
-bool lake__write_is_clustered(const struct lake_write *write);
+/* Whether rows come in an order, which is by partition first. */
+bool lake__write_is_sorted(const struct lake_write *write);
 /* How many rows make a file of the size that the table wants, about. */
 uint64_t lake__write_file_rows(const struct lake_write *write);
 /* Appends "name: id", with those inside of it. */

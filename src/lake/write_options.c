@@ -244,7 +244,7 @@ static void print_codec(const struct lake_write *write, struct buf *out)
 {
     const char *codec = codec_of(write->metadata);
     uint64_t level = number_or(write->metadata, "write.parquet.compression-level", 1, LEVEL_MAX, 0);
-    buf_printf(out, " (FORMAT parquet, COMPRESSION %s", codec);
+    buf_printf(out, ", COMPRESSION %s", codec);
     if (level > 0 && strcmp(codec, "zstd") == 0) {
         buf_printf(out, ", COMPRESSION_LEVEL %llu", (unsigned long long)level);
     }
@@ -269,34 +269,58 @@ static void print_ids(const struct lake_write *write, struct buf *out)
     buf_append_char(out, '}');
 }
 
+static size_t partition_columns(const struct lake_write *write)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < write->spec->field_count; i++) {
+        count += write->spec->fields[i].transform.kind != TRANSFORM_VOID ? 1 : 0;
+    }
+    return count;
+}
+
+/* Of rows that come in no order, where the engine has a file open for each partition. */
 static void print_partitions(const struct lake_write *write, struct buf *out)
 {
     const char *comma = "";
-    buf_append_str(out, ", HIVE_FILE_PATTERN false, PARTITION_BY (");
+    buf_append_str(out, ", FILENAME_PATTERN 'f{i}', HIVE_FILE_PATTERN false, PARTITION_BY (");
     for (size_t i = 0; i < write->spec->field_count; i++) {
         if (write->spec->fields[i].transform.kind != TRANSFORM_VOID) {
             buf_printf(out, "%s__moat_p%zu", comma, i);
             comma = ", ";
         }
     }
-    buf_append_str(out, lake__write_is_clustered(write) ? ", " LAKE_WRITE_PART : "");
     buf_append_char(out, ')');
+}
+
+/* Of rows that come in order. A file ends with a row group: groups are as small as it. */
+static void print_sorted(const struct lake_write *write, uint64_t rows, struct buf *out)
+{
+    uint64_t file_rows = lake__write_file_rows(write);
+    buf_printf(out, ", WRITE_EMPTY_FILE false, PARTITION_COLUMNS %zu, FILE_BYTES %llu",
+               partition_columns(write), (unsigned long long)target_bytes(write));
+    if (file_rows < rows) {
+        buf_printf(out, ", FILE_ROWS %llu", (unsigned long long)file_rows);
+    }
 }
 
 void lake__write_options(const struct lake_write *write, struct buf *out)
 {
     uint64_t rows = group_rows(write);
+    bool is_sorted = lake__write_is_sorted(write);
+    buf_printf(out, " (FORMAT %s", is_sorted ? "moat_files" : "parquet");
     print_codec(write, out);
-    buf_append_str(out, ", RETURN_STATS true, FILENAME_PATTERN 'f{i}'");
+    buf_append_str(out, ", RETURN_STATS true");
     print_ids(write, out);
     print_bloom(write, rows > 0 ? rows : GROUP_ROWS_DEFAULT, out);
     if (rows > 0) {
         buf_printf(out, ", ROW_GROUP_SIZE %llu", (unsigned long long)rows);
     }
-    if (lake__write_is_partitioned(write)) {
+    if (is_sorted) {
+        print_sorted(write, rows > 0 ? rows : GROUP_ROWS_DEFAULT, out);
+    } else if (lake__write_is_partitioned(write)) {
         print_partitions(write, out);
     } else {
-        buf_printf(out, ", WRITE_EMPTY_FILE false, FILE_SIZE_BYTES %llu",
+        buf_printf(out, ", FILENAME_PATTERN 'f{i}', WRITE_EMPTY_FILE false, FILE_SIZE_BYTES %llu",
                    (unsigned long long)target_bytes(write));
     }
     buf_append_char(out, ')');

@@ -1,11 +1,8 @@
 /* Rows in the table's order: the engine sorts them (and spills), by partition first, so that at
- * most one file at a time is written to. What is behind the sort must not run in several threads,
- * which would take its rows in turns: a running number over all of them cannot, and a condition on
- * it keeps the number alive.
+ * most one file at a time is written to, and writes them in that order (engine/duckdb/files.cpp).
  *
- * Files say that they are sorted only where that is certain (sort_order_id): where a partition
- * begins, the engine holds some dozens of rows back and appends them out of turn, and two zeros of
- * different sign are equal to it. */
+ * Files say that they are sorted only where that is certain (sort_order_id): two zeros of different
+ * sign are equal to the engine. */
 #include "lake/write.h"
 
 #include "lake/lake_int.h"
@@ -51,7 +48,7 @@ static void print_key(const struct lake_write *write, const struct iceberg_sort_
 
 /* By partition, so that each has its rows in a row: an order asks for it, or the table
  * (write.distribution-mode). */
-bool lake__write_is_clustered(const struct lake_write *write)
+static bool is_clustered(const struct lake_write *write)
 {
     struct slice mode = iceberg_metadata_property(write->metadata, "write.distribution-mode");
     bool is_asked = slice_equal_fold(mode, SLICE("hash")) || slice_equal_fold(mode, SLICE("range"));
@@ -59,10 +56,9 @@ bool lake__write_is_clustered(const struct lake_write *write)
            (is_asked || write->curve_count > 0 || lake_write_order(write) != NULL);
 }
 
-static bool is_sorted(const struct lake_write *write)
+bool lake__write_is_sorted(const struct lake_write *write)
 {
-    return write->curve_count > 0 || lake_write_order(write) != NULL ||
-           lake__write_is_clustered(write);
+    return write->curve_count > 0 || lake_write_order(write) != NULL || is_clustered(write);
 }
 
 /* ---- a space-filling curve ---- */
@@ -101,27 +97,19 @@ static void print_curve(const struct lake_write *write, struct buf *out)
 
 void lake__write_order_before(const struct lake_write *write, struct buf *out)
 {
-    if (!is_sorted(write)) {
-        return;
+    if (write->curve_count > 0) {
+        buf_append_str(out, "SELECT * EXCLUDE (__moat_z0");
+        for (size_t i = 1; i < write->curve_count; i++) {
+            buf_printf(out, ", __moat_z%zu", i);
+        }
+        buf_append_str(out, ") FROM (");
     }
-    buf_append_str(out, "SELECT * EXCLUDE (__moat_n");
-    for (size_t i = 0; i < write->curve_count; i++) {
-        buf_printf(out, ", __moat_z%zu", i);
-    }
-    buf_append_char(out, ')');
-    if (lake__write_is_clustered(write)) {
-        /* A file ends after so many rows, wherever in its partition that is. */
-        buf_printf(out, ", (__moat_n - 1) // %llu AS " LAKE_WRITE_PART,
-                   (unsigned long long)lake__write_file_rows(write));
-    }
-    buf_append_str(out, " FROM (SELECT *, row_number() OVER () AS __moat_n FROM (");
-    buf_append_str(out, write->curve_count > 0 ? "SELECT * FROM (" : "");
 }
 
 void lake__write_order_after(const struct lake_write *write, struct buf *out)
 {
     const char *comma = "";
-    if (!is_sorted(write)) {
+    if (!lake__write_is_sorted(write)) {
         return;
     }
     buf_append_str(out, write->curve_count > 0 ? ") ORDER BY " : " ORDER BY ");
@@ -141,14 +129,12 @@ void lake__write_order_after(const struct lake_write *write, struct buf *out)
         buf_append_str(out, comma);
         print_curve(write, out);
     }
-    buf_append_str(out, ")) WHERE __moat_n > 0");
 }
 
 void lake_write_note_order(const struct lake_write *write, struct lake_written_list *list)
 {
     const struct iceberg_sort_order *order = lake_write_order(write);
-    bool is_certain = order != NULL && write->order == NULL && write->curve_count == 0 &&
-                      !lake__write_is_partitioned(write);
+    bool is_certain = order != NULL && write->order == NULL && write->curve_count == 0;
     for (size_t i = 0; is_certain && i < order->field_count; i++) {
         const struct iceberg_field *column =
             iceberg_schema_find_id(write->schema, order->fields[i].source_ids[0], NULL);

@@ -408,9 +408,6 @@ static enum err read_partition(struct reader *r, const struct ArrowSchema *schem
         size_t index;
         TRY(map_key(r, &keys, i, &key));
         TRY(map_text(r, &keys, i, &text));
-        if (slice_equal(key, SLICE(LAKE_WRITE_PART))) {
-            continue; /* which of its files this is */
-        }
         if (!key_number(key, spec->field_count, &index)) {
             return odd_result(r->info);
         }

@@ -417,8 +417,7 @@ enum err lake_write_sql(const struct lake_write *write, struct slice rows, struc
                         struct buf *out, struct errinfo *info)
 {
     buf_append_str(out, "COPY (");
-    if (lake__write_is_partitioned(write) || write->curve_count > 0 ||
-        lake_write_order(write) != NULL) {
+    if (lake__write_is_partitioned(write) || lake__write_is_sorted(write)) {
         lake__write_order_before(write, out);
         buf_append_str(out, "SELECT r.*");
         print_partitions(write, out);

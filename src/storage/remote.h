@@ -21,7 +21,7 @@ struct storage_remote_options {
     struct slice proxy;    /* empty = none */
     bool allow_plain_http; /* http:// beyond loopback, whose secrets everybody on the way reads */
     int64_t connect_ms;    /* [5 s] */
-    int64_t timeout_ms;    /* [30 s] of one request */
+    int64_t timeout_ms;    /* [30 s] of one request; without a byte, a third of it */
     int64_t patience_ms;   /* [60 s] of one read or write with all that is tried again */
     unsigned connections_max;    /* [8] of one read */
     uint64_t cache_memory_bytes; /* 0 = no cache */

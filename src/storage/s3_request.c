@@ -16,7 +16,7 @@
 #define ATTEMPTS_MAX 12u
 #define BACKOFF_MS 50
 #define BACKOFF_MS_MAX 5000
-#define STALL_MS 10000
+#define STALL_PART 3 /* of the time for a request: that long without a byte is no answer */
 #define REGION_FIRST "us-east-1" /* answers for any bucket, naming its region */
 #define ERROR_XML_BYTES_MAX 65536u
 
@@ -216,7 +216,7 @@ static enum err prepare(struct storage_grant *grant, struct attempt *attempt, in
         .body = call->body,
         .connect_ms = grant->remote->options.connect_ms,
         .timeout_ms = timeout_ms,
-        .stall_ms = STALL_MS,
+        .stall_ms = grant->remote->options.timeout_ms / STALL_PART,
         .body_bytes_max = call->body_bytes_max,
         .is_once = call->is_once,
         .sink = call->sink,

@@ -48,6 +48,9 @@ enum err storage__local_report(struct errinfo *info, int error, const char *verb
                       verb, SLICE_ARGS(name), strerror_r(error, text, sizeof(text)));
     if (code == ERR_DENIED) {
         errinfo_hint(info, "The operating system's user who runs this program may not read it.");
+    } else if (error == EMFILE) {
+        errinfo_hint(info, "Each file of a statement is open while it runs: raise this program's "
+                           "limit (ulimit -n), or compact tables of that many small files.");
     }
     return code;
 }

@@ -31,7 +31,7 @@ let log = [];
 const secrets = new Set();
 let file = null;
 let endpoint = null;
-let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {} };
+let rules = { deny: {}, hide: {}, restrict: {}, credentials: {}, lend: {}, overrides: {} };
 let fault = { kind: null, times: 0, on: /./ };
 let delay = 0;
 let keptBack = 0;
@@ -113,9 +113,10 @@ const parse = (text) => JSON.parse(text.replace(/([:[,]\s*)(-?\d{16,})(?=\s*[,}\
 const write = (answer) => JSON.stringify(answer).replace(/"@number@(-?\d+)"/g, '$1');
 
 function change(body, who, path, line) {
-    if (more && path.endsWith('/v1/config')) {
+    if (path.endsWith('/v1/config')) {
         const answer = JSON.parse(body);
-        answer.endpoints = [...(answer.endpoints ?? usual), ...more];
+        if (more) answer.endpoints = [...(answer.endpoints ?? usual), ...more];
+        answer.overrides = { ...answer.overrides, ...rules.overrides };
         return JSON.stringify(answer);
     }
     if (!/\/(tables|views)(\/[^/]+(\/credentials)?)?$/.test(path)) return body;

@@ -24,7 +24,7 @@ from world import identity
 MOAT, LONG = sys.argv[1], sys.argv[2] == "long"
 TABLE = "v2_day_ts_pos_partition"  # of 31 files
 LIFE_S, SCAN_S, DELAY_S = (60, 300, 25) if LONG else (4, 15, 1.5)  # files are fetched ahead, four at a time
-PATIENT = ("storage.request_timeout=60s", "storage.patience=10m", "engine.threads=1")
+PATIENT = ("storage.request_timeout=90s", "storage.patience=10m", "engine.threads=1")
 
 
 def slow():

@@ -378,6 +378,14 @@ def what_statements_did_is_reported():
         assert not (told := reports(seconds=1)), told
         gateway.tell(deny={})
         anna.query("DROP TABLE lake.sales.told PURGE")
+    for said, setting, is_told in (("true", "false", True), ("false", "true", False)):  # the catalog's word counts before ours
+        gateway.tell(overrides={"rest-metrics-reporting-enabled": said})
+        with people(f"catalog.metrics_reports={setting}") as (_, _, bob):
+            bob.query("SELECT id FROM lake.sales.orders")  # that the catalog wishes it may be heard only now
+            bob.query("SELECT id FROM lake.sales.orders")
+            told = reports(seconds=30 if is_told else 1)
+            assert bool(told) == is_told and all(line["who"] == "bob" for line in told), (said, setting, told)
+    gateway.tell(overrides={})
 
 
 def a_block_that_is_one_call_too_many_is_told_so():

@@ -95,6 +95,7 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
     register_casts(connection);
     guard_statistics(connection);
     guard_variants(connection);
+    register_files(connection);
     register_scan(connection);
     register_rows(connection);
     /* Only now: the engine forgets this limit when it is given before there is a database. */

@@ -125,6 +125,11 @@ void register_casts(duckdb::Connection &connection);
  * of JSON that is deeper than the stack. */
 void guard_variants(duckdb::Connection &connection);
 
+/* ---- files in order (files.cpp) ---- */
+
+/* FORMAT moat_files, made of the engine's own Parquet writer: after guard_variants. */
+void register_files(duckdb::Connection &connection);
+
 /* ---- statements (session.cpp) ---- */
 
 /* Our own flag, since the engine clears its own at the start of each statement: a cancel that comes

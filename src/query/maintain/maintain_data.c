@@ -215,12 +215,7 @@ static enum err rewrite(struct packing *p)
 static void undo(void *context, struct ddl *ddl)
 {
     struct packing *p = context;
-    struct errinfo ignored;
-    for (size_t i = 0; i < p->written.location_count; i++) {
-        enum err err = ddl->output.remove(ddl->output.context, p->written.locations[i], &ignored);
-        (void)err; /* an orphan: nothing names it */
-    }
-    p->written = (struct iceberg_snapshot_written){0};
+    maintain_snapshot_undo(ddl, &p->written);
 }
 
 static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena,
@@ -228,41 +223,21 @@ static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena
                       struct errinfo *info)
 {
     struct packing *p = context;
-    const struct iceberg_property summary[] = {
-        {SLICE("moat.query-id"), slice_of(ddl->query->id)},
-        {SLICE("engine-name"), SLICE("moat")},
-        {SLICE("engine-version"), SLICE(MOAT_VERSION)},
-    };
-    int64_t now_ms = clock_wall_us() / 1000;
-    int64_t last_ms = ddl->metadata->last_updated_ms;
     struct iceberg_snapshot_change change = {
-        .io = &ddl->io,
-        .output = &ddl->output,
-        .metadata = ddl->metadata,
         .operation = "replace",
-        .now_ms = now_ms > last_ms ? now_ms : last_ms,
         .added = p->dml->added,
         .added_count = p->dml->added_count,
         .removed = p->is_all ? NULL : p->paths,
         .removed_count = p->is_all ? 0 : p->path_count,
         .removes_all = p->is_all,
-        .summary = summary,
-        .summary_count = ARRAY_COUNT(summary),
     };
     if (p->is_all && ddl->metadata->current_snapshot_id != p->snapshot_id) {
         return maintain_changed(ddl, info); /* all of them means all */
     }
     TRY(maintain_check_appended(ddl, p->snapshot_id, info));
-    TRY(iceberg_snapshot_new_id(ddl->metadata, &change.snapshot_id, info));
-    ddl->audit.snapshot_before = ddl->metadata->current_snapshot_id;
-    ddl->audit.snapshot_after = change.snapshot_id;
     ddl->audit.files = p->dml->added_count;
     ddl->audit.rows = p->dml->rows;
-    enum err err = iceberg_snapshot_write(&change, ddl->query->arena, &p->written, info);
-    if (err != ERR_OK) {
-        undo(p, ddl);
-        return err;
-    }
+    TRY(maintain_snapshot_write(ddl, &change, &p->written, info));
     *ret_requirements = p->written.requirements;
     *ret_updates = p->written.updates;
     return ERR_OK;

@@ -252,43 +252,7 @@ static enum err write_anew(struct thinning *t)
 static void undo(void *context, struct ddl *ddl)
 {
     struct thinning *t = context;
-    struct errinfo ignored;
-    for (size_t i = 0; i < t->written.location_count; i++) {
-        enum err err = ddl->output.remove(ddl->output.context, t->written.locations[i], &ignored);
-        (void)err; /* an orphan: nothing names it */
-    }
-    t->written = (struct iceberg_snapshot_written){0};
-}
-
-static enum err write_snapshot(struct thinning *t, struct ddl *ddl, struct errinfo *info)
-{
-    const struct iceberg_property summary[] = {
-        {SLICE("moat.query-id"), slice_of(ddl->query->id)},
-        {SLICE("engine-name"), SLICE("moat")},
-        {SLICE("engine-version"), SLICE(MOAT_VERSION)},
-    };
-    int64_t now_ms = clock_wall_us() / 1000;
-    int64_t last_ms = ddl->metadata->last_updated_ms;
-    struct iceberg_snapshot_change change = {
-        .io = &ddl->io,
-        .output = &ddl->output,
-        .metadata = ddl->metadata,
-        .operation = "replace",
-        .now_ms = now_ms > last_ms ? now_ms : last_ms,
-        .added = t->dml->deletes,
-        .added_count = t->dml->delete_count,
-        .replaced = t->dangling,
-        .replaced_count = t->dangling_count,
-        .removed_deletes = t->removed,
-        .removed_delete_count = t->removed_count,
-        .summary = summary,
-        .summary_count = ARRAY_COUNT(summary),
-    };
-    TRY(iceberg_snapshot_new_id(ddl->metadata, &change.snapshot_id, info));
-    ddl->audit.snapshot_before = ddl->metadata->current_snapshot_id;
-    ddl->audit.snapshot_after = change.snapshot_id;
-    ddl->audit.files = t->dml->delete_count;
-    return iceberg_snapshot_write(&change, ddl->query->arena, &t->written, info);
+    maintain_snapshot_undo(ddl, &t->written);
 }
 
 static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena,
@@ -296,12 +260,18 @@ static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena
                       struct errinfo *info)
 {
     struct thinning *t = context;
+    struct iceberg_snapshot_change change = {
+        .operation = "replace",
+        .added = t->dml->deletes,
+        .added_count = t->dml->delete_count,
+        .replaced = t->dangling,
+        .replaced_count = t->dangling_count,
+        .removed_deletes = t->removed,
+        .removed_delete_count = t->removed_count,
+    };
     TRY(maintain_check_appended(ddl, t->snapshot_id, info));
-    enum err err = write_snapshot(t, ddl, info);
-    if (err != ERR_OK) {
-        undo(t, ddl);
-        return err;
-    }
+    ddl->audit.files = t->dml->delete_count;
+    TRY(maintain_snapshot_write(ddl, &change, &t->written, info));
     *ret_requirements = t->written.requirements;
     *ret_updates = t->written.updates;
     return ERR_OK;

@@ -55,6 +55,19 @@ enum err maintain_changed(const struct ddl *ddl, struct errinfo *info);
 MUST_USE enum err maintain_check_appended(const struct ddl *ddl, int64_t snapshot_id,
                                           struct errinfo *info);
 
+/* ---- maintain_snapshot.c ---- */
+
+/* Writes what becomes a snapshot of the table as it is now, under a new id, with the query and the
+ * engine in its summary before what the change says itself; fills in all that follows from the
+ * table. What is written of one that fails is removed. */
+struct iceberg_snapshot_change;
+struct iceberg_snapshot_written;
+MUST_USE enum err maintain_snapshot_write(struct ddl *ddl, struct iceberg_snapshot_change *change,
+                                          struct iceberg_snapshot_written *written,
+                                          struct errinfo *info);
+/* Removes what was written; what cannot be removed is an orphan. */
+void maintain_snapshot_undo(struct ddl *ddl, struct iceberg_snapshot_written *written);
+
 /* ---- maintain_ref.c ---- */
 
 MUST_USE enum err maintain_rollback_to_snapshot(struct maintain *call, struct errinfo *info);

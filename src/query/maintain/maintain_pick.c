@@ -120,27 +120,17 @@ static enum err append(struct pick *pick, struct ddl *ddl, struct arena *arena,
         return errinfo_nomem(info);
     }
     const struct iceberg_property summary[] = {
-        {SLICE("moat.query-id"), slice_of(ddl->query->id)},
-        {SLICE("engine-name"), SLICE("moat")},
-        {SLICE("engine-version"), SLICE(MOAT_VERSION)},
         {SLICE("source-snapshot-id"), slice_of(source)},
         {SLICE("published-wap-id"), wap},
     };
-    int64_t now_ms = clock_wall_us() / 1000;
-    int64_t last_ms = ddl->metadata->last_updated_ms;
     struct iceberg_snapshot_change change = {
-        .io = &ddl->io,
-        .output = &ddl->output,
-        .metadata = ddl->metadata,
         .operation = "append",
-        .now_ms = now_ms > last_ms ? now_ms : last_ms,
         .added = pick->files,
         .added_count = pick->file_count,
         .summary = summary,
         .summary_count = ARRAY_COUNT(summary) - (wap.len == 0),
     };
-    TRY(iceberg_snapshot_new_id(ddl->metadata, &change.snapshot_id, info));
-    TRY(iceberg_snapshot_write(&change, ddl->query->arena, &pick->written, info));
+    TRY(maintain_snapshot_write(ddl, &change, &pick->written, info));
     pick->after = change.snapshot_id;
     *ret_requirements = pick->written.requirements;
     *ret_updates = pick->written.updates;
@@ -150,13 +140,7 @@ static enum err append(struct pick *pick, struct ddl *ddl, struct arena *arena,
 static void undo(void *context, struct ddl *ddl)
 {
     struct pick *pick = context;
-    struct errinfo ignored;
-    for (size_t i = 0; i < pick->written.location_count; i++) {
-        enum err err =
-            ddl->output.remove(ddl->output.context, pick->written.locations[i], &ignored);
-        (void)err; /* an orphan: nothing names it */
-    }
-    pick->written = (struct iceberg_snapshot_written){0};
+    maintain_snapshot_undo(ddl, &pick->written);
 }
 
 static enum err forward(const struct pick *pick, const struct ddl *ddl, struct arena *arena,

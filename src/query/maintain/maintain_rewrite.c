@@ -1,7 +1,6 @@
 /* rewrite_manifests: the same files, named by fewer manifests. */
 #include "query/maintain/maintain_int.h"
 
-#include "base/clock.h"
 #include "iceberg/write.h"
 
 #define BYTES_DEFAULT (INT64_C(8) << 20) /* commit.manifest.target-size-bytes */
@@ -14,41 +13,7 @@ struct rewrite {
 static void undo(void *context, struct ddl *ddl)
 {
     struct rewrite *rewrite = context;
-    struct errinfo ignored;
-    for (size_t i = 0; i < rewrite->written.location_count; i++) {
-        enum err err =
-            ddl->output.remove(ddl->output.context, rewrite->written.locations[i], &ignored);
-        (void)err; /* an orphan: nothing names it */
-    }
-    rewrite->written = (struct iceberg_snapshot_written){0};
-}
-
-static enum err write_snapshot(struct rewrite *rewrite, struct ddl *ddl, struct errinfo *info)
-{
-    const struct iceberg_property summary[] = {
-        {SLICE("moat.query-id"), slice_of(ddl->query->id)},
-        {SLICE("engine-name"), SLICE("moat")},
-        {SLICE("engine-version"), SLICE(MOAT_VERSION)},
-    };
-    int64_t bytes = BYTES_DEFAULT;
-    int64_t now_ms = clock_wall_us() / 1000;
-    int64_t last_ms = ddl->metadata->last_updated_ms;
-    struct slice said =
-        iceberg_metadata_property(ddl->metadata, "commit.manifest.target-size-bytes");
-    bool is_said = slice_to_i64(said, &bytes) && bytes > 0;
-    struct iceberg_snapshot_change change = {
-        .io = &ddl->io,
-        .output = &ddl->output,
-        .metadata = ddl->metadata,
-        .operation = "replace",
-        .now_ms = now_ms > last_ms ? now_ms : last_ms,
-        .summary = summary,
-        .summary_count = ARRAY_COUNT(summary),
-        .merged_bytes = is_said ? bytes : BYTES_DEFAULT,
-    };
-    TRY(iceberg_snapshot_new_id(ddl->metadata, &change.snapshot_id, info));
-    ddl->audit.snapshot_after = change.snapshot_id;
-    return iceberg_snapshot_write(&change, ddl->query->arena, &rewrite->written, info);
+    maintain_snapshot_undo(ddl, &rewrite->written);
 }
 
 static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena,
@@ -56,18 +21,26 @@ static enum err build(void *context, struct ddl *ddl, UNUSED struct arena *arena
                       struct errinfo *info)
 {
     struct rewrite *rewrite = context;
+    int64_t bytes = BYTES_DEFAULT;
+    struct slice said =
+        iceberg_metadata_property(ddl->metadata, "commit.manifest.target-size-bytes");
+    bool is_said = slice_to_i64(said, &bytes) && bytes > 0;
+    struct iceberg_snapshot_change change = {
+        .operation = "replace",
+        .merged_bytes = is_said ? bytes : BYTES_DEFAULT,
+    };
     ddl->audit.snapshot_before = ddl->metadata->current_snapshot_id;
+    rewrite->rewritten = rewrite->added = 0;
     if (ddl->metadata->current_snapshot_id == ICEBERG_NO_ID) {
         return ERR_OK;
     }
-    enum err err = write_snapshot(rewrite, ddl, info);
+    TRY(maintain_snapshot_write(ddl, &change, &rewrite->written, info));
+    if (rewrite->written.merged_count == 0) {
+        undo(rewrite, ddl);
+        return ERR_OK;
+    }
     rewrite->rewritten = (int64_t)rewrite->written.merged_count;
     rewrite->added = (int64_t)rewrite->written.location_count - 1; /* and the list */
-    if (err != ERR_OK || rewrite->rewritten == 0) {
-        rewrite->added = 0;
-        undo(rewrite, ddl);
-        return err;
-    }
     *ret_requirements = rewrite->written.requirements;
     *ret_updates = rewrite->written.updates;
     return ERR_OK;
