@@ -79,7 +79,8 @@ class World:
         return requests.request(method, url, verify=self.certificate, timeout=30, allow_redirects=False, **options)
 
     def statement(self, token, sql="SELECT current_user"):
-        answer = requests.post(f"{self.url}/v1/statement", sql, headers={"Authorization": f"Bearer {token}"}, verify=self.certificate, timeout=30)
+        answer = requests.post(f"{self.url}/v1/statement", sql, headers={"Authorization": f"Bearer {token}", "User-Agent": "StatementClientV1/476"},
+                               verify=self.certificate, timeout=30)
         return answer.status_code, answer.json().get("data") if answer.status_code == 200 else answer.text
 
 

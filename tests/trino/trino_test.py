@@ -64,6 +64,7 @@ def refused(name, connection, sql, params=None):
 
 def post(server, sql, user="amelia", connection=None, **headers):
     fields = {"X-Trino-" + name.replace("_", "-"): value for name, value in headers.items()}
+    fields["User-Agent"] = "StatementClientV1/476"  # reads the first answer
     return server.ask("POST", "/v1/statement", sql.encode(), user=user, connection=connection, headers=fields)
 
 

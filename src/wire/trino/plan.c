@@ -223,6 +223,9 @@ void trino_plan_error(const struct trino_plan *plan, struct errinfo *info)
     }
     struct slice word = token_at(plan->origin, info->position);
     int len = word.len < WORD_BYTES_MAX ? (int)word.len : WORD_BYTES_MAX;
+    while (len > 0 && (size_t)len < word.len && ((unsigned char)word.ptr[len] & 0xC0) == 0x80) {
+        len--; /* not within a character */
+    }
     if (word.len == 0) {
         (void)snprintf(info->message, sizeof(info->message), "%s", end);
     } else {
