@@ -25,14 +25,14 @@ static void print_life(const struct sim_report *r)
 {
     printf("seed %llu: hash %016llx, %llu commits, %llu conflicts, %llu stale, %llu reads, %llu "
            "scans, "
-           "%llu opens, %llu crashes, %llu faults, %llu flushes, %llu compactions, "
+           "%llu opens, %llu crashes, %llu faults, %llu flushes, %llu compactions, %llu moves, "
            "%llu corruptions named\n",
            (unsigned long long)r->seed, (unsigned long long)r->hash, (unsigned long long)r->commits,
            (unsigned long long)r->conflicts, (unsigned long long)r->stale,
            (unsigned long long)r->reads, (unsigned long long)r->scans, (unsigned long long)r->opens,
            (unsigned long long)r->crashes, (unsigned long long)r->faults,
            (unsigned long long)r->flushes, (unsigned long long)r->compactions,
-           (unsigned long long)r->corruptions);
+           (unsigned long long)r->moves, (unsigned long long)r->corruptions);
 }
 
 static void add(struct sim_report *sum, const struct sim_report *one)
@@ -48,6 +48,7 @@ static void add(struct sim_report *sum, const struct sim_report *one)
     sum->corruptions += one->corruptions;
     sum->flushes += one->flushes;
     sum->compactions += one->compactions;
+    sum->moves += one->moves;
 }
 
 struct run {
@@ -106,9 +107,8 @@ static void show(const struct run *run, double seconds)
     for (uint32_t job = 0; job < run->jobs; job++) {
         failed += run->sums[job].seed;
     }
-    fprintf(stderr, "\r%llu of %llu lives, %llu failed, %.0f a second ",
-            (unsigned long long)lives, (unsigned long long)run->count, (unsigned long long)failed,
-            (double)lives / seconds);
+    fprintf(stderr, "\r%llu of %llu lives, %llu failed, %.0f a second ", (unsigned long long)lives,
+            (unsigned long long)run->count, (unsigned long long)failed, (double)lives / seconds);
 }
 
 /* Waits for all of them; whoever is told to end tells them. Returns how many did not end well. */

@@ -1,6 +1,7 @@
 /* Levelled compaction. Level 0 holds flushed memtables, which overlap; each other level is sorted
  * and eight times as large as the one above. What is merged next depends on the runs alone, so it
- * is the same on every replica. */
+ * is the same on every replica. Runs that would come out of a merge as they went in are not
+ * written again: they are moved, which is a manifest. */
 #include "kernel/kernel_int.h"
 
 #define LEVEL_FACTOR 8u
@@ -114,6 +115,59 @@ static struct source run_source(const struct kernel *kernel, struct source *old,
                            .key_bytes = old->key_bytes};
 }
 
+/* Nothing in it could be dropped, now or later, and what a merge writes would be as it is. Small
+ * ones are merged: else there were ever more of them. */
+static bool is_final(const struct kernel *kernel, const struct run *run, uint32_t level_to)
+{
+    ASSERT(run->number > 0);
+    ASSERT(run->key_count <= run->entry_count);
+    uint8_t codec = kernel->options.level_codecs[level_to];
+    return run->tombstone_count == 0 && run->entry_count == run->key_count &&
+           run->codec == (codec == 0 ? NULL : disk_codec(&kernel->disk, codec)) &&
+           run->file_bytes + run->values_bytes >= kernel->options.run_bytes / 2;
+}
+
+/* Puts the inputs into `added` in the order of their keys; false if they must be merged, as some
+ * overlap or are not final. */
+static bool take_moved(const struct kernel *kernel, struct job *job)
+{
+    ASSERT(job->slot_count_from > 0);
+    ASSERT(job->level_to > 0);
+    if (job->slot_count > job->slot_count_from || job->slot_count > JOB_OUTPUTS_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < job->slot_count; i++) {
+        const struct run *run = &kernel->runs[job->slots[i]];
+        uint32_t at = i;
+        if (!is_final(kernel, run, job->level_to)) {
+            return false;
+        }
+        for (; at > 0; at--) {
+            const struct run *before = &kernel->runs[job->added[at - 1]];
+            if (key_compare(before->largest, run->smallest) < 0) {
+                break;
+            }
+            if (key_compare(run->largest, before->smallest) >= 0) {
+                return false;
+            }
+            job->added[at] = job->added[at - 1];
+        }
+        job->added[at] = job->slots[i];
+    }
+    return true;
+}
+
+static void begin_move(struct kernel *kernel, struct job *job)
+{
+    ASSERT(job->slot_count == job->slot_count_from);
+    job->merge.source_count = 0;
+    kernel__job_begin(kernel, job, JOB_COMPACT);
+    job->is_move = true;
+    job->is_merged = true;
+    job->output_count = job->slot_count;
+    ASSERT(job->output_count > 0);
+}
+
 static void begin_compaction(struct kernel *kernel, uint32_t level)
 {
     ASSERT(level + 1 < KERNEL_LEVELS);
@@ -124,6 +178,10 @@ static void begin_compaction(struct kernel *kernel, uint32_t level)
     take_overlapping(kernel, job, level + 1, smallest, largest);
     job->level_to = level + 1;
     job->table = NULL;
+    if (take_moved(kernel, job)) {
+        begin_move(kernel, job);
+        return;
+    }
     uint32_t count = 0;
     for (uint32_t i = 0; i < job->slot_count_from; i++, count++) {
         ASSERT(count < JOB_SOURCES_MAX);
@@ -172,7 +230,12 @@ enum err kernel__compact_step(struct kernel *kernel, uint64_t *bytes)
 {
     ASSERT(!kernel->is_stopped);
     ASSERT(*bytes > 0);
-    return kernel__compact_begin(kernel)
-               ? kernel__job_step(kernel, &kernel->compact, bytes, &kernel->stat_compactions)
-               : ERR_OK;
+    if (!kernel__compact_begin(kernel)) {
+        return ERR_OK;
+    }
+    bool is_move = kernel->compact.is_move;
+    enum err err = kernel__job_step(kernel, &kernel->compact, bytes,
+                                    is_move ? &kernel->stat_moves : &kernel->stat_compactions);
+    *bytes = is_move ? 0 : *bytes; /* a manifest is enough for one commit to pay */
+    return err;
 }

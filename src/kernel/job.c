@@ -38,6 +38,7 @@ void kernel__job_begin(struct kernel *kernel, struct job *job, enum job_kind kin
     job->is_covered = false;
     job->is_key_written = false;
     job->is_merged = false;
+    job->is_move = false;
     job->view = NULL;
     job->output_bytes = 0;
     job->merge.disk = &kernel->disk;
@@ -143,6 +144,10 @@ enum err kernel__job_run(struct kernel *kernel, struct job *job, uint64_t *bytes
 {
     ASSERT(job->kind != JOB_NONE);
     ASSERT(ret_is_done != NULL);
+    if (job->is_move) {
+        *ret_is_done = true;
+        return ERR_OK;
+    }
     if (!job->is_started) {
         memset(&job->alphabet, 0, sizeof(job->alphabet));
         if (job->kind == JOB_FLUSH) {
@@ -259,7 +264,7 @@ enum err kernel__job_prepare(struct kernel *kernel, struct job *job)
         return ERR_BUSY;
     }
     job->view = view;
-    TRY(open_outputs(kernel, job, job->added));
+    TRY(job->is_move ? ERR_OK : open_outputs(kernel, job, job->added));
     kernel__view_fill(kernel, view, job, job->added);
     if (job->kind == JOB_FLUSH) {
         ASSERT(job->table->state == TABLE_FROZEN);
@@ -296,7 +301,7 @@ void kernel__job_publish(struct kernel *kernel, struct job *job)
     /* Once more: a memtable may have been rotated while the manifest was written. */
     kernel__view_renew(kernel, job->view);
     kernel__view_fill(kernel, job->view, job, job->added);
-    for (uint32_t i = 0; i < job->slot_count; i++) {
+    for (uint32_t i = 0; i < job->slot_count && !job->is_move; i++) {
         struct run_state *state = &kernel->run_states[job->slots[i]];
         state->is_retired = true;
         state->retired_epoch = kernel->epoch;

@@ -719,6 +719,7 @@ void kernel_get_stats(const struct kernel *kernel, struct kernel_stats *ret_stat
                                  .runs = view->run_count,
                                  .flushes = kernel->stat_flushes,
                                  .compactions = kernel->stat_compactions,
+                                 .moves = kernel->stat_moves,
                                  .syncs = kernel->stat_syncs,
                                  .wal_bytes = kernel->wal.written_bytes,
                                  .run_bytes_written = kernel->stat_run_bytes,

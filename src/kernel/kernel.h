@@ -248,7 +248,8 @@ struct kernel_stats {
     uint64_t level_runs[KERNEL_LEVELS], level_blocks[KERNEL_LEVELS];
     uint64_t filter_bytes, index_bytes, index_segments, index_fences;
     uint64_t flushes, compactions, syncs;
-    uint64_t first_won;          /* commits refused as another wrote one of their keys */
+    uint64_t moves;     /* runs that compaction had to take only to another level, at a time */
+    uint64_t first_won; /* commits refused as another wrote one of their keys */
     uint64_t structures_refused; /* serializable ones, for what they or others have read */
     uint64_t stale_commits;   /* serializable ones that passed though something read has changed */
     uint64_t reads_forgotten; /* transactions over whose reads `reads_bytes` had no room for */

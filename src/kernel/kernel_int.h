@@ -130,8 +130,9 @@ struct job {
     char *value;         /* options.value_bytes_max: one kept apart */
     bool is_key_written; /* `key` is in the run that is being written */
     bool is_merged;      /* all outputs are written */
+    bool is_move;        /* the outputs are the inputs, in another level */
     struct view *view;   /* reserved for what will be, while the manifest is written */
-    uint16_t *added;     /* slots of the opened outputs */
+    uint16_t *added;     /* slots of the opened outputs, or of what is moved */
     uint64_t output_bytes;
     struct manifest manifest_next;
 };
@@ -166,8 +167,8 @@ struct kernel {
     uint64_t *doomed; /* numbers of runs whose files are to be removed */
     uint32_t doomed_count;
     uint64_t flush_debt, compact_debt; /* bytes of input that commits owe */
-    uint64_t stat_flushes, stat_compactions, stat_syncs, stat_user_bytes, stat_run_bytes,
-        stat_first_won;
+    uint64_t stat_flushes, stat_compactions, stat_moves, stat_syncs, stat_user_bytes,
+        stat_run_bytes, stat_first_won;
 };
 
 /* view.c */

@@ -156,7 +156,8 @@ enum err kernel_work_finish(struct kernel *kernel, const struct kernel_work_job 
     if (job->kind == WORK_INSTALL && !kernel->is_stopped) {
         struct job *installed = job_of(kernel, job);
         kernel->stat_flushes += installed->kind == JOB_FLUSH;
-        kernel->stat_compactions += installed->kind == JOB_COMPACT;
+        kernel->stat_compactions += installed->kind == JOB_COMPACT && !installed->is_move;
+        kernel->stat_moves += installed->kind == JOB_COMPACT && installed->is_move;
         kernel__job_publish(kernel, installed);
     }
     return kernel->is_stopped ? ERR_IO : ERR_OK;

@@ -226,6 +226,83 @@ TEST(kernel, a_watermark_changes_no_read_at_or_above_it)
     teardown(&f);
 }
 
+/* Puts keys from `first` on, each once, and does all upkeep. */
+static void load_in_order(struct fixture *f, int first, int count, struct kernel_stats *ret_stats)
+{
+    char key[32], value[200];
+    bool is_more = true;
+    memset(value, 'v', sizeof(value));
+    value[sizeof(value) - 1] = '\0';
+    for (int i = first; i < first + count; i++) {
+        (void)snprintf(key, sizeof(key), "key%08d", i);
+        (void)put_one(f, key, value);
+    }
+    CHECK_OK(kernel_flush(f->kernel));
+    while (is_more) {
+        CHECK_OK(kernel_work(f->kernel, 1 << 20, &is_more));
+    }
+    kernel_get_stats(f->kernel, ret_stats);
+}
+
+TEST(kernel, a_load_in_order_is_written_once)
+{
+    // Goal: runs that overlap none are moved, not written again; what is found is the same, also
+    // after an opening, and a later load over it is merged. Method: 6,000 new keys in order, twice.
+    struct fixture f;
+    struct kernel_stats loaded, again;
+    char key[32];
+    setup(&f);
+    load_in_order(&f, 0, 6000, &loaded);
+    CHECK(loaded.moves > 2);
+    CHECK(loaded.run_bytes_written < loaded.user_bytes * 3 / 2);
+    CHECK_OK(kernel_verify(f.kernel));
+    reopen(&f);
+    struct kernel_txn *txn = begin(&f, KERNEL_READ_ONLY);
+    for (int i = 0; i < 6000; i += 7) {
+        struct slice got;
+        (void)snprintf(key, sizeof(key), "key%08d", i);
+        CHECK_OK(kernel_get(txn, slice_of(key), &got));
+        CHECK(got.len == 199);
+    }
+    kernel_rollback(txn);
+    load_in_order(&f, 0, 6000, &again);
+    CHECK(again.compactions > 0);
+    kernel_set_watermark(f.kernel, kernel_durable(f.kernel));
+    CHECK_OK(kernel_verify(f.kernel));
+    teardown(&f);
+}
+
+TEST(kernel, deletions_are_not_moved_past_what_they_delete)
+{
+    // Goal: tombstones are merged, so that they go: a store of which all was deleted becomes empty.
+    struct fixture f;
+    struct kernel_stats stats;
+    char key[32];
+    bool is_more = true;
+    setup(&f);
+    load_in_order(&f, 0, 3000, &stats);
+    for (int i = 0; i < 3000; i++) {
+        struct kernel_txn *txn = begin(&f, KERNEL_SNAPSHOT);
+        (void)snprintf(key, sizeof(key), "key%08d", i);
+        CHECK_OK(kernel_delete(txn, slice_of(key)));
+        (void)commit(txn);
+    }
+    CHECK_OK(kernel_flush(f.kernel));
+    kernel_set_watermark(f.kernel, kernel_durable(f.kernel));
+    load_in_order(&f, 3000, 6000, &stats);
+    while (is_more) {
+        CHECK_OK(kernel_work(f.kernel, 1 << 20, &is_more));
+    }
+    struct kernel_txn *txn = begin(&f, KERNEL_READ_ONLY);
+    for (int i = 0; i < 3000; i += 11) {
+        (void)snprintf(key, sizeof(key), "key%08d", i);
+        check_get(txn, key, NULL);
+    }
+    kernel_rollback(txn);
+    CHECK_OK(kernel_verify(f.kernel));
+    teardown(&f);
+}
+
 TEST(kernel, fifty_openings_lose_nothing)
 {
     // Goal: numbers go on after an opening, and every acknowledged commit is there (the failure

@@ -41,6 +41,8 @@ struct sim {
     uint64_t faults_at_open; /* of the world: what stops the kernel may show only in a later call */
     uint64_t watermark;
     uint32_t next_value;
+    bool is_ordered; /* most writes are of the next key, as when a table is loaded */
+    uint32_t next_key;
     bool is_over;
 };
 
@@ -107,6 +109,7 @@ static void shut(struct sim *sim)
         kernel_get_stats(sim->kernel, &stats);
         sim->report->flushes += stats.flushes;
         sim->report->compactions += stats.compactions;
+        sim->report->moves += stats.moves;
         drop_clients(sim);
         kernel_close(sim->kernel);
         sim->kernel = NULL;
@@ -476,7 +479,12 @@ static void do_write(struct sim *sim, struct client *c)
     if (below(sim, 3) == 0) { /* some keys are hot */
         key = (uint32_t)below(sim, 1 + sim->model.key_count / 16);
     }
-    uint32_t value = below(sim, 5) == 0 ? SIM_DELETED : sim->next_value++;
+    bool is_next = sim->is_ordered && below(sim, 100) != 0;
+    if (is_next) {
+        key = sim->next_key++ % sim->model.key_count;
+    }
+    bool is_delete = below(sim, 5) == 0 && !is_next;
+    uint32_t value = is_delete ? SIM_DELETED : sim->next_value++;
     char buf[SIM_VALUE_BYTES_MAX];
     enum err result = value == SIM_DELETED
                           ? kernel_delete(c->txn, sim->model.keys[key])
@@ -863,7 +871,9 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_report
     sim->random = seed;
     sim->options = options;
     sim->report = ret_report;
-    sim_model_init(&sim->model, &sim->random, (uint32_t)(16 + below(sim, 600)));
+    sim->is_ordered = below(sim, 4) == 0;
+    uint32_t key_count = sim->is_ordered ? SIM_KEYS_MAX : (uint32_t)(16 + below(sim, 600));
+    sim_model_init(&sim->model, &sim->random, key_count);
     choose_options(sim);
     choose_faults(sim);
     sim->disk = sim_disk_new(sim_random(&sim->random));

@@ -6,7 +6,7 @@
 struct sim_report {
     uint64_t seed, hash; /* of all answers and of the disk at the end */
     uint64_t commits, conflicts, stale, crashes, opens, reads, scans, faults, corruptions;
-    uint64_t flushes, compactions;
+    uint64_t flushes, compactions, moves;
     bool is_failed;
     char text[512]; /* why */
 };
