@@ -101,6 +101,9 @@ void catalog__row_number(struct buf *out, const char *name, uint64_t value);
 void catalog__row_integer(struct buf *out, const char *name, int64_t value);
 void catalog__row_percent(struct buf *out, const char *name, double value); /* below 0: nothing */
 
+/* What the relation itself says of a column, or nothing. */
+struct slice catalog__column_comment(const struct relation *relation, uint32_t id);
+
 enum err catalog__rows_tables(const struct catalog_system_input *, struct arena *, struct buf *,
                               struct errinfo *);
 enum err catalog__rows_columns(const struct catalog_system_input *, struct arena *, struct buf *,

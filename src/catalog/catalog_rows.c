@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "catalog/catalog_int.h"
 #include "sql/functions.h"
+#include "system/transaction.h"
 
 static enum err finish(const struct buf *out, struct errinfo *info)
 {
@@ -150,9 +151,8 @@ enum err catalog__rows_tables(const struct catalog_system_input *input, struct a
         catalog__row_text(out, "kind", kind_name(relation));
         catalog__row_text_or_null(out, "format", format_name(relation));
         catalog__row_text(out, "owner", relation->owner);
-        if (registered != NULL) {
-            catalog__row_text_or_null(out, "comment", registered->comment);
-        }
+        catalog__row_text_or_null(out, "comment",
+                                  registered != NULL ? registered->comment : relation->comment);
         catalog__row_text(out, "uuid", relation->uuid);
         catalog__row_text(out, "catalog", relation->name.catalog);
         catalog__row_end(out);
@@ -160,11 +160,35 @@ enum err catalog__rows_tables(const struct catalog_system_input *input, struct a
     return finish(out, info);
 }
 
-enum err catalog__rows_columns(const struct catalog_system_input *input, UNUSED struct arena *arena,
+struct slice catalog__column_comment(const struct relation *relation, uint32_t id)
+{
+    for (size_t i = 0; relation->column_comments != NULL && i < relation->column_count; i++) {
+        if (relation->columns[i].id == id) {
+            return relation->column_comments[i];
+        }
+    }
+    return (struct slice){0};
+}
+
+/* Those of one relation stand together. */
+static size_t first_comment(const struct system_comment *comments, size_t count, struct slice uuid)
+{
+    size_t i = 0;
+    while (i < count && !slice_equal(comments[i].uuid, uuid)) {
+        i++;
+    }
+    return i;
+}
+
+enum err catalog__rows_columns(const struct catalog_system_input *input, struct arena *arena,
                                struct buf *out, struct errinfo *info)
 {
+    struct system_comment *comments;
+    size_t comment_count;
+    TRY(system_column_comments(input->system, input->who, arena, &comments, &comment_count, info));
     for (size_t i = 0; i < input->visible_count; i++) {
         const struct catalog_visible *visible = &input->visible[i];
+        size_t first = first_comment(comments, comment_count, visible->relation->uuid);
         for (size_t c = 0; c < visible->column_count; c++) {
             catalog__row_begin(out);
             catalog__row_text(out, "schema", visible->relation->name.schema);
@@ -173,6 +197,14 @@ enum err catalog__rows_columns(const struct catalog_system_input *input, UNUSED 
             catalog__row_text(out, "name", visible->columns[c]->name);
             catalog__row_text(out, "type", visible->columns[c]->type);
             catalog__row_text(out, "catalog", visible->relation->name.catalog);
+            struct slice comment =
+                catalog__column_comment(visible->relation, visible->columns[c]->id);
+            for (size_t k = first;
+                 k < comment_count && slice_equal(comments[k].uuid, visible->relation->uuid); k++) {
+                bool is_of = comments[k].column_id == visible->columns[c]->id;
+                comment = is_of ? comments[k].comment : comment;
+            }
+            catalog__row_text_or_null(out, "comment", comment);
             catalog__row_end(out);
         }
     }

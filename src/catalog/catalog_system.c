@@ -8,8 +8,8 @@ static const struct system_column tables_columns[] = {
     {"owner", "VARCHAR"},  {"comment", "VARCHAR"}, {"uuid", "VARCHAR"}, {"catalog", "VARCHAR"}};
 
 static const struct system_column columns_columns[] = {
-    {"schema", "VARCHAR"}, {"table_name", "VARCHAR"}, {"position", "INTEGER"},
-    {"name", "VARCHAR"},   {"type", "VARCHAR"},       {"catalog", "VARCHAR"}};
+    {"schema", "VARCHAR"}, {"table_name", "VARCHAR"}, {"position", "INTEGER"}, {"name", "VARCHAR"},
+    {"type", "VARCHAR"},   {"catalog", "VARCHAR"},    {"comment", "VARCHAR"}};
 
 static const struct system_column schemas_columns[] = {
     {"name", "VARCHAR"}, {"owner", "VARCHAR"}, {"catalog", "VARCHAR"}};

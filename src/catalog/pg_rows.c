@@ -94,21 +94,11 @@ static void print_comment(struct buf *out, const struct pg_listed *listed, size_
     }
 }
 
-static struct slice column_comment(const struct relation *relation, uint32_t id)
-{
-    for (size_t i = 0; relation->column_comments != NULL && i < relation->column_count; i++) {
-        if (relation->columns[i].id == id) {
-            return relation->column_comments[i];
-        }
-    }
-    return (struct slice){0};
-}
-
 static void print_comments(struct buf *out, const struct pg_listed *listed)
 {
     for (size_t c = 0; listed->visible != NULL && c < listed->column_count; c++) {
         struct slice comment =
-            column_comment(listed->visible->relation, listed->visible->columns[c]->id);
+            catalog__column_comment(listed->visible->relation, listed->visible->columns[c]->id);
         for (size_t i = 0; i < listed->comment_count; i++) {
             if (listed->comments[i].column_id == listed->visible->columns[c]->id) {
                 comment = listed->comments[i].comment;

@@ -126,14 +126,19 @@ void identity_chain_close(struct identity_chain *chain)
     mem_free(chain);
 }
 
-bool chain__has(const struct identity_chain *chain, const char *provider)
+void *chain__find(const struct identity_chain *chain, const char *provider)
 {
     for (size_t i = 0; i < chain->count; i++) {
         if (strcmp(chain->providers[i].methods->name, provider) == 0) {
-            return true;
+            return chain->providers[i].self;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool chain__has(const struct identity_chain *chain, const char *provider)
+{
+    return chain__find(chain, provider) != NULL;
 }
 
 bool identity_chain_takes_tokens(const struct identity_chain *chain)

@@ -30,7 +30,7 @@ void oidc__unref(struct oidc *oidc)
         return;
     }
     jwks_unref(oidc->keys.jwks);
-    mem_free(oidc->token_endpoint);
+    oidc__document_fini(&oidc->document);
     secret_fini(&oidc->client_secret);
     pthread_cond_destroy(&oidc->changed);
     pthread_mutex_destroy(&oidc->lock);

@@ -18,6 +18,15 @@ struct oidc_keys {
     bool is_fetching; /* by one thread; the others wait for `changed` if they have to */
 };
 
+/* What the issuer says of itself beside its keys; addresses are on the heap, NULL = not known yet,
+ * or there is none. */
+struct oidc_document {
+    char *token_endpoint;
+    char *authorization_endpoint;
+    bool names_itself; /* in answers that come by a browser (RFC 9207) */
+};
+void oidc__document_fini(struct oidc_document *document);
+
 struct oidc { /* counted: the credentials of its people hold it */
     atomic_uint references;
     struct arena *arena;
@@ -29,7 +38,7 @@ struct oidc { /* counted: the credentials of its people hold it */
     pthread_cond_t changed;
     /* under `lock` */
     struct oidc_keys keys;
-    char *token_endpoint; /* heap; NULL = not known yet, or there is none */
+    struct oidc_document document;
 };
 
 struct oidc *oidc__ref(struct oidc *oidc);
@@ -67,6 +76,9 @@ MUST_USE enum err oidc_get_keys(struct oidc *oidc, const struct jwks *than, stru
                                 struct errinfo *info);
 /* On the heap. ERR_BUSY, or ERR_UNSUPPORTED where the issuer has none. */
 MUST_USE enum err oidc_get_token_endpoint(struct oidc *oidc, char **ret_url, struct errinfo *info);
+/* Where a browser is sent. Likewise. */
+MUST_USE enum err oidc_get_authorization_endpoint(struct oidc *oidc, char **ret_url,
+                                                  bool *ret_names_itself, struct errinfo *info);
 
 /* ---- tokens (oidc_verify.c) ---- */
 
@@ -83,6 +95,11 @@ MUST_USE enum err oidc_verify(struct oidc *oidc, struct slice token, struct aren
 MUST_USE enum err oidc_login_of(struct oidc *oidc, const struct oidc_token *token,
                                 struct arena *arena, struct login *ret_login, struct errinfo *info);
 #define OIDC_PROVIDER_NAME "oidc"
+/* That an ID token answers the sign-in of this `nonce`, by this client, of whom `access` is: ID
+ * tokens say who has signed in, and open nothing here. ERR_DENIED (28000). */
+MUST_USE enum err oidc_verify_id(struct oidc *oidc, struct slice token, struct slice nonce,
+                                 const struct oidc_token *access, struct arena *arena,
+                                 struct errinfo *info);
 
 /* ---- the token endpoint (oidc_token.c) ---- */
 
@@ -90,19 +107,23 @@ enum oidc_grant {
     OIDC_PASSWORD,
     OIDC_CLIENT_CREDENTIALS,
     OIDC_REFRESH,
-    OIDC_EXCHANGE
+    OIDC_EXCHANGE,
+    OIDC_CODE
 };
 
 struct oidc_grant_request {
     enum oidc_grant grant;
     struct slice user;     /* PASSWORD: name; CLIENT_CREDENTIALS: id of the client */
     struct slice password; /* likewise: password, secret */
-    struct slice token;    /* REFRESH, EXCHANGE */
+    struct slice token;    /* REFRESH, EXCHANGE, CODE */
+    struct slice redirect; /* CODE: where it came to */
+    struct slice verifier; /* CODE: RFC 7636 */
 };
 
 struct oidc_grant_response {
     struct secret access;
     struct secret refresh; /* empty: none */
+    struct secret id;      /* likewise */
     int64_t expires_in_s;  /* 0 = not said */
 };
 void oidc_grant_response_fini(struct oidc_grant_response *response);

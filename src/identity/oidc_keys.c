@@ -15,13 +15,19 @@
 
 struct document {
     char *jwks_uri; /* heap */
-    char *token_endpoint;
+    struct oidc_document kept;
 };
+
+void oidc__document_fini(struct oidc_document *document)
+{
+    mem_free(document->token_endpoint);
+    mem_free(document->authorization_endpoint);
+}
 
 static void free_document(struct document *document)
 {
     mem_free(document->jwks_uri);
-    mem_free(document->token_endpoint);
+    oidc__document_fini(&document->kept);
 }
 
 static enum err bad_document(struct errinfo *info, const char *why)
@@ -87,7 +93,11 @@ static enum err fetch_document(struct oidc *oidc, struct document *ret_document,
         return bad_document(info, "it is another issuer's");
     }
     TRY(take_address(oidc, json, "jwks_uri", &document.jwks_uri, info));
-    TRY(take_address(oidc, json, "token_endpoint", &document.token_endpoint, info));
+    TRY(take_address(oidc, json, "token_endpoint", &document.kept.token_endpoint, info));
+    TRY(take_address(oidc, json, "authorization_endpoint", &document.kept.authorization_endpoint,
+                     info));
+    const struct json *names = json_get(json, "authorization_response_iss_parameter_supported");
+    document.kept.names_itself = names != NULL && names->type == JSON_BOOL && names->boolean;
     if (document.jwks_uri == NULL) {
         return bad_document(info, "it names no keys");
     }
@@ -96,7 +106,7 @@ static enum err fetch_document(struct oidc *oidc, struct document *ret_document,
     return ERR_OK;
 }
 
-static enum err fetch(struct oidc *oidc, struct jwks **ret_jwks, char **ret_token_endpoint,
+static enum err fetch(struct oidc *oidc, struct jwks **ret_jwks, struct oidc_document *ret_document,
                       struct errinfo *info)
 {
     struct document document CLEANUP(free_document) = {0};
@@ -107,7 +117,8 @@ static enum err fetch(struct oidc *oidc, struct jwks **ret_jwks, char **ret_toke
     if (err != ERR_OK) {
         return err == ERR_NOMEM ? err : bad_document(info, "its keys are none that verify tokens");
     }
-    *ret_token_endpoint = TAKE(document.token_endpoint);
+    *ret_document = document.kept;
+    document.kept = (struct oidc_document){0};
     return ERR_OK;
 }
 
@@ -141,10 +152,10 @@ static enum err refetch(struct oidc *oidc, struct errinfo *info)
 {
     struct oidc_keys *keys = &oidc->keys;
     struct jwks *jwks = NULL;
-    char *token_endpoint = NULL;
+    struct oidc_document document = {0};
     keys->is_fetching = true;
     pthread_mutex_unlock(&oidc->lock);
-    enum err err = fetch(oidc, &jwks, &token_endpoint, info);
+    enum err err = fetch(oidc, &jwks, &document, info);
     pthread_mutex_lock(&oidc->lock);
     keys->is_fetching = false;
     keys->has_tried = true;
@@ -153,8 +164,8 @@ static enum err refetch(struct oidc *oidc, struct errinfo *info)
         jwks_unref(keys->jwks);
         keys->jwks = jwks;
         keys->fetched_us = keys->tried_us;
-        mem_free(oidc->token_endpoint);
-        oidc->token_endpoint = token_endpoint;
+        oidc__document_fini(&oidc->document);
+        oidc->document = document;
     }
     pthread_cond_broadcast(&oidc->changed);
     return err;
@@ -212,22 +223,46 @@ enum err oidc_get_keys(struct oidc *oidc, const struct jwks *than, struct jwks *
     return err;
 }
 
-enum err oidc_get_token_endpoint(struct oidc *oidc, char **ret_url, struct errinfo *info)
+/* `ret_url` is on the heap; NULL where the issuer names none. */
+static enum err get_address(struct oidc *oidc, char *const *address, char **ret_url,
+                            bool *ret_names_itself, struct errinfo *info)
 {
     char *url = NULL;
     pthread_mutex_lock(&oidc->lock);
     enum err err = ensure(oidc, NULL, info);
-    bool has_one = err == ERR_OK && oidc->token_endpoint != NULL;
+    bool has_one = err == ERR_OK && *address != NULL;
     if (has_one) {
-        url = mem_strdup(oidc->token_endpoint);
+        url = mem_strdup(*address);
+        *ret_names_itself = oidc->document.names_itself;
     }
     pthread_mutex_unlock(&oidc->lock);
     TRY(err);
-    if (!has_one) {
+    if (has_one && url == NULL) {
+        return errinfo_nomem(info);
+    }
+    *ret_url = url;
+    return ERR_OK;
+}
+
+enum err oidc_get_token_endpoint(struct oidc *oidc, char **ret_url, struct errinfo *info)
+{
+    bool ignored;
+    char *url = NULL;
+    TRY(get_address(oidc, &oidc->document.token_endpoint, &url, &ignored, info));
+    if (url == NULL) {
         return errinfo_set(info, ERR_UNSUPPORTED, NULL, "the issuer has no token endpoint");
     }
+    *ret_url = url;
+    return ERR_OK;
+}
+
+enum err oidc_get_authorization_endpoint(struct oidc *oidc, char **ret_url, bool *ret_names_itself,
+                                         struct errinfo *info)
+{
+    char *url = NULL;
+    TRY(get_address(oidc, &oidc->document.authorization_endpoint, &url, ret_names_itself, info));
     if (url == NULL) {
-        return errinfo_nomem(info);
+        return errinfo_set(info, ERR_UNSUPPORTED, NULL, "nobody signs in at the issuer by browser");
     }
     *ret_url = url;
     return ERR_OK;

@@ -577,6 +577,157 @@ TEST(oidc, stops_the_start_on_settings_that_would_open_it)
     world_close(&w);
 }
 
+/* ---- sign-in by a browser ---- */
+
+#define NONCE "\"nonce\":\"n0123456789\","
+
+static const struct identity_browser browser = {
+    .redirect = {"https://moat.example.com/oauth2/callback", 40},
+    .state = {"s&s", 3},
+    .nonce = {"n0123456789", 11},
+    .verifier = {"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", 43}}; /* RFC 7636, appendix B */
+
+static void set_browser_document(struct world *w, const char *more)
+{
+    char document[512];
+    (void)snprintf(document, sizeof(document),
+                   "{\"issuer\":\"%s\",\"jwks_uri\":\"%s/keys\",\"token_endpoint\":\"%s/token\"%s}",
+                   w->url, w->url, w->url, more);
+    web_set(w->web, "/.well-known/openid-configuration", 200, document);
+}
+
+/* `id` NULL: the answer has no ID token. */
+static void set_id(struct world *w, EVP_PKEY *key, const char *id)
+{
+    struct buf body CLEANUP(buf_fini) = {0};
+    struct buf token CLEANUP(buf_fini) = {0};
+    char claims[512];
+    buf_printf(&body, "{\"access_token\":\"%s\",\"token_type\":\"Bearer\"",
+               make_token(w, w->key, "k1", ""));
+    if (id != NULL) {
+        (void)snprintf(claims, sizeof(claims), "{%s,\"iat\":%lld}", id,
+                       (long long)(w->wall_us / SECOND));
+        fixture_sign(key, "ES256", "{\"alg\":\"ES256\",\"kid\":\"k1\"}", claims, &token);
+        buf_printf(&body, ",\"id_token\":\"%s\"", buf_cstr(&token));
+    }
+    buf_append_char(&body, '}');
+    web_set(w->web, "/token", 200, buf_cstr(&body));
+}
+
+TEST(oidc, sends_browsers_with_what_binds_the_answer)
+{
+    struct world w;
+    struct secret address CLEANUP(secret_fini) = {0};
+    world_open(&w);
+    w.options.oidc.scope = SLICE("read write");
+    world_start(&w);
+    CHECK_ERR(ERR_UNSUPPORTED, identity_browser_address(w.chain, &browser, &address, &w.info));
+    world_close(&w);
+    world_open(&w);
+    w.options.oidc.scope = SLICE("read write");
+    set_browser_document(&w, ",\"authorization_endpoint\":\"http://127.0.0.1:1/auth?tenant=1\"");
+    world_start(&w);
+    CHECK_OK(identity_browser_address(w.chain, &browser, &address, &w.info));
+    CHECK_STR("http://127.0.0.1:1/auth?tenant=1&response_type=code&client_id=moat&redirect_uri="
+              "https%3A%2F%2Fmoat.example.com%2Foauth2%2Fcallback&scope=openid%20read%20write&"
+              "state=s%26s&nonce=n0123456789&code_challenge="
+              "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+              address.ptr);
+    world_close(&w);
+    world_open(&w); /* an address without TLS, elsewhere */
+    set_browser_document(&w, ",\"authorization_endpoint\":\"http://evil.example.com/auth\"");
+    world_start(&w);
+    CHECK_ERR(ERR_BUSY, identity_browser_address(w.chain, &browser, &address, &w.info));
+    world_close(&w);
+}
+
+TEST(oidc, takes_a_code_for_the_sign_in_that_was_begun_only)
+{
+    struct world w;
+    struct secret token CLEANUP(secret_fini) = {0};
+    char good[256], claims[300];
+    world_open(&w);
+    set_browser_document(&w, ",\"authorization_endpoint\":\"http://127.0.0.1:1/auth\"");
+    world_start(&w);
+    long long end = (long long)(w.wall_us / SECOND + 300);
+    (void)snprintf(good, sizeof(good),
+                   "\"iss\":\"%s\",\"sub\":\"bob\",\"exp\":%lld,\"nonce\":\"n0123456789\"", w.url,
+                   end);
+    (void)snprintf(claims, sizeof(claims), "%s,\"aud\":\"moat\"", good);
+    set_id(&w, w.key, claims);
+    CHECK_OK(identity_browser_token(w.chain, &browser, SLICE("c d"), SLICE(""), &token, &w.info));
+    CHECK_SLICE(buf_cstr(&w.token), secret_slice(&token));
+    CHECK(last_request_has(&w, "grant_type=authorization_code") &&
+          last_request_has(&w,
+                           "code=c%20d&redirect_uri=https%3A%2F%2Fmoat.example.com%2Foauth2%2F"
+                           "callback&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"));
+    CHECK_OK(identity_browser_token(w.chain, &browser, SLICE("c"), slice_of(w.url), &token, NULL));
+    (void)snprintf(claims, sizeof(claims), "%s,\"aud\":[\"moat\",\"x\"],\"azp\":\"moat\"", good);
+    set_id(&w, w.key, claims);
+    CHECK_OK(identity_browser_token(w.chain, &browser, SLICE("c"), SLICE(""), &token, NULL));
+    unsigned asked = web_count(w.web, "/token");
+    CHECK_ERR(ERR_DENIED, identity_browser_token(w.chain, &browser, SLICE("c"),
+                                                 SLICE("https://evil.example.com"), &token, NULL));
+    assert_int_equal(asked, web_count(w.web, "/token")); /* the code goes nowhere */
+    static const struct {
+        const char *issuer_end; /* behind the issuer's name */
+        const char *more;
+        const char *reason;
+    } wrong[] = {
+        {"", "\"sub\":\"bob\",\"aud\":\"moat\"", "another sign-in"},
+        {"", "\"sub\":\"bob\",\"aud\":\"moat\",\"nonce\":\"n0123456780\"", "another sign-in"},
+        {"", "\"sub\":\"bob\",\"aud\":\"moat\",\"nonce\":\"n012345678\"", "another sign-in"},
+        {"/x", NONCE "\"sub\":\"bob\",\"aud\":\"moat\"", "another issuer"},
+        {"", NONCE "\"sub\":\"anna\",\"aud\":\"moat\"", "another person"},
+        {"", NONCE "\"aud\":\"moat\"", "another person"},
+        {"", NONCE "\"sub\":\"bob\",\"aud\":\"other\"", "another client"},
+        {"", NONCE "\"sub\":\"bob\"", "another client"},
+        {"", NONCE "\"sub\":\"bob\",\"aud\":[\"moat\",\"x\"]", "another client"},
+        {"", NONCE "\"sub\":\"bob\",\"aud\":[\"moat\",\"x\"],\"azp\":\"x\"", "another client"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        (void)snprintf(claims, sizeof(claims), "\"iss\":\"%s%s\",\"exp\":%lld,%s", w.url,
+                       wrong[i].issuer_end, end, wrong[i].more);
+        set_id(&w, w.key, claims);
+        CHECK_ERR(ERR_DENIED, identity_browser_token(w.chain, &browser, SLICE("c"), SLICE(""),
+                                                     &token, &w.info));
+        CHECK(strstr(w.info.message, wrong[i].reason) != NULL);
+    }
+    (void)snprintf(claims, sizeof(claims),
+                   "\"iss\":\"%s\",\"exp\":%lld," NONCE "\"sub\":\"bob\",\"aud\":\"moat\"", w.url,
+                   end - 400);
+    set_id(&w, w.key, claims);
+    CHECK_ERR(ERR_DENIED,
+              identity_browser_token(w.chain, &browser, SLICE("c"), SLICE(""), &token, &w.info));
+    CHECK_STR(IDENTITY_TOKEN_EXPIRED, w.info.message);
+    (void)snprintf(claims, sizeof(claims), "%s,\"aud\":\"moat\"", good);
+    EVP_PKEY *other = fixture_key("ES256");
+    set_id(&w, other, claims);
+    CHECK_ERR(ERR_DENIED,
+              identity_browser_token(w.chain, &browser, SLICE("c"), SLICE(""), &token, &w.info));
+    EVP_PKEY_free(other);
+    set_id(&w, w.key, NULL);
+    CHECK_ERR(ERR_DENIED,
+              identity_browser_token(w.chain, &browser, SLICE("c"), SLICE(""), &token, &w.info));
+    CHECK_STR("the issuer gave no ID token", w.info.message);
+    world_close(&w);
+}
+
+/* RFC 9207: who says that answers name their issuer must do so. */
+TEST(oidc, wants_the_issuers_name_where_it_was_announced)
+{
+    struct world w;
+    struct secret token CLEANUP(secret_fini) = {0};
+    world_open(&w);
+    set_browser_document(&w, ",\"authorization_endpoint\":\"http://127.0.0.1:1/auth\","
+                             "\"authorization_response_iss_parameter_supported\":true");
+    world_start(&w);
+    CHECK_ERR(ERR_DENIED,
+              identity_browser_token(w.chain, &browser, SLICE("c"), SLICE(""), &token, &w.info));
+    CHECK_STR("the browser comes from another issuer", w.info.message);
+    world_close(&w);
+}
+
 /* Many sign in at once with keys that nobody has fetched yet: one does, and all get in. */
 static void *sign_in_often(void *context)
 {

@@ -13,6 +13,7 @@ void oidc_grant_response_fini(struct oidc_grant_response *response)
 {
     secret_fini(&response->access);
     secret_fini(&response->refresh);
+    secret_fini(&response->id);
 }
 
 static const char *grant_type(enum oidc_grant grant)
@@ -26,6 +27,8 @@ static const char *grant_type(enum oidc_grant grant)
         return "refresh_token";
     case OIDC_EXCHANGE:
         return "urn:ietf:params:oauth:grant-type:token-exchange";
+    case OIDC_CODE:
+        return "authorization_code";
     }
     return "";
 }
@@ -36,6 +39,7 @@ static bool make_form(const struct oidc *oidc, const struct oidc_grant_request *
     const struct oidc_options *options = &oidc->options;
     bool is_password = request->grant == OIDC_PASSWORD;
     bool is_exchange = request->grant == OIDC_EXCHANGE;
+    bool is_code = request->grant == OIDC_CODE;
     bool is_in_body = options->client_secret_in_body || secret.len == 0;
     struct slice none = {NULL, 0};
     struct slice access_type = SLICE(TOKEN_TYPE_ACCESS);
@@ -50,7 +54,10 @@ static bool make_form(const struct oidc *oidc, const struct oidc_grant_request *
         {"subject_token_type", is_exchange ? access_type : none},
         {"requested_token_type", is_exchange ? access_type : none},
         {"audience", is_exchange ? options->exchange_audience : none},
-        {"scope", is_exchange ? none : options->scope},
+        {"scope", is_exchange || is_code ? none : options->scope},
+        {"code", is_code ? request->token : none},
+        {"redirect_uri", is_code ? request->redirect : none},
+        {"code_verifier", is_code ? request->verifier : none},
     };
     return fetch_form(fields, ARRAY_COUNT(fields), ret_form);
 }
@@ -101,14 +108,17 @@ static enum err read_response(struct slice body, struct arena *arena,
                            "the identity provider's answer holds no bearer token");
     }
     struct slice refresh = json_get_text(json, "refresh_token");
+    struct slice id = json_get_text(json, "id_token");
     bool is_kept = secret_copy(access, &response.access) &&
-                   (refresh.len == 0 || secret_copy(refresh, &response.refresh));
+                   (refresh.len == 0 || secret_copy(refresh, &response.refresh)) &&
+                   (id.len == 0 || id.len > JWT_BYTES_MAX || secret_copy(id, &response.id));
     int64_t expires_in;
     if (json_to_i64(json_get(json, "expires_in"), &expires_in) && expires_in > 0) {
         response.expires_in_s = expires_in < EXPIRES_IN_MAX ? expires_in : EXPIRES_IN_MAX;
     }
     wipe_slice(access); /* decoded copies, where the text had escapes */
     wipe_slice(refresh);
+    wipe_slice(id);
     if (!is_kept) {
         return errinfo_nomem(info);
     }

@@ -1,4 +1,5 @@
 /* What makes a token one that we act on: RFC 7519, 8725, 9068; OpenID Connect Core, 3.1.3.7. */
+#include "base/hash.h"
 #include "identity/oidc_int.h"
 
 #define LIST_MAX 64u
@@ -139,19 +140,56 @@ static enum err check_signature(struct oidc *oidc, const struct jwt *jwt, struct
     return wrong(info, "the token's signature or algorithm is wrong");
 }
 
-enum err oidc_verify(struct oidc *oidc, struct slice token, struct arena *arena,
-                     struct oidc_token *ret_token, struct errinfo *info)
+static enum err read_genuine(struct oidc *oidc, struct slice token, struct arena *arena,
+                             struct jwt *ret_jwt, struct errinfo *info)
 {
-    struct jwt jwt;
-    enum err err = jwt_parse(token, arena, &jwt, info);
+    enum err err = jwt_parse(token, arena, ret_jwt, info);
     if (err == ERR_INVALID && info != NULL) {
         info->code = ERR_DENIED;
     }
     if (err != ERR_OK) {
         return err == ERR_INVALID ? ERR_DENIED : err;
     }
-    TRY(check_signature(oidc, &jwt, info));
+    return check_signature(oidc, ret_jwt, info);
+}
+
+enum err oidc_verify(struct oidc *oidc, struct slice token, struct arena *arena,
+                     struct oidc_token *ret_token, struct errinfo *info)
+{
+    struct jwt jwt;
+    TRY(read_genuine(oidc, token, arena, &jwt, info));
     return check_claims(oidc, &jwt, ret_token, info);
+}
+
+/* OpenID Connect Core, 3.1.3.7: 2 to 5, 9 and 11. */
+enum err oidc_verify_id(struct oidc *oidc, struct slice token, struct slice nonce,
+                        const struct oidc_token *access, struct arena *arena, struct errinfo *info)
+{
+    struct jwt jwt;
+    int64_t ignored;
+    TRY(read_genuine(oidc, token, arena, &jwt, info));
+    const struct json *audience = json_get(jwt.claims, "aud");
+    const struct json *party = json_get(jwt.claims, "azp");
+    struct slice client = oidc->options.client_id;
+    struct slice shown = json_get_text(jwt.claims, "nonce");
+    struct slice subject = json_get_text(jwt.claims, "sub");
+    if (!slice_equal(json_get_text(jwt.claims, "iss"), oidc->options.issuer)) {
+        return wrong(info, "the ID token is another issuer's");
+    }
+    bool is_shared = audience != NULL && audience->type == JSON_ARRAY && audience->count > 1;
+    bool is_ours =
+        party == NULL ? !is_shared : party->type == JSON_STRING && slice_equal(party->text, client);
+    if (!is_for_us(audience, client) || !is_ours) {
+        return wrong(info, "the ID token is for another client");
+    }
+    TRY(check_times(oidc, jwt.claims, &ignored, info));
+    if (shown.len != nonce.len || !hash_equal(shown.ptr, nonce.ptr, nonce.len)) {
+        return wrong(info, "the ID token answers another sign-in");
+    }
+    if (subject.len == 0 || !slice_equal(subject, json_get_text(access->claims, "sub"))) {
+        return wrong(info, "the ID token is another person's than the token");
+    }
+    return ERR_OK;
 }
 
 enum err oidc_login_of(struct oidc *oidc, const struct oidc_token *token, struct arena *arena,

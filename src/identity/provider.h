@@ -149,6 +149,34 @@ MUST_USE enum err identity_chain_login(struct identity_chain *chain,
                                        struct login *ret_login, struct refusal *ret_refusal,
                                        struct errinfo *info);
 
+/* ---- sign-in by a browser, at the issuer (OpenID Connect Core, 3.1; RFC 7636, 9207) ---- */
+
+/* One sign-in. State, nonce and verifier are unguessable, the last of 43 to 128 letters, digits,
+ * "-._~"; who comes back has to show that the first two are theirs. */
+struct identity_browser {
+    struct slice redirect; /* where the browser comes back to */
+    struct slice state;
+    struct slice nonce;
+    struct slice verifier;
+};
+
+/* That browsers may be sent on by what is at `url`. ERR_INVALID (22023): it is no origin with TLS
+ * (or of this machine), or the configuration lacks provider oidc, or oidc.client_id. */
+MUST_USE enum err identity_browser_check(const struct identity_chain *chain, struct slice url,
+                                         bool allows_loopback, struct errinfo *info);
+/* The issuer's address that the browser is sent to. ERR_BUSY (57P03): it does not answer.
+ * ERR_UNSUPPORTED: it has none. ERR_INVALID as above. */
+MUST_USE enum err identity_browser_address(struct identity_chain *chain,
+                                           const struct identity_browser *browser,
+                                           struct secret *ret_address, struct errinfo *info);
+/* The token that the issuer gives for what the browser came back with. `issuer` is what it said of
+ * where it comes from, or empty. ERR_DENIED (28000), with a reason for the trail: the issuer
+ * refuses, or its answer is another sign-in's, person's or issuer's. ERR_BUSY (57P03). */
+MUST_USE enum err identity_browser_token(struct identity_chain *chain,
+                                         const struct identity_browser *browser, struct slice code,
+                                         struct slice issuer, struct secret *ret_token,
+                                         struct errinfo *info);
+
 /* ---- what a client is asked for, before it has shown anything ---- */
 
 struct login_hello {

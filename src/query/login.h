@@ -33,8 +33,10 @@ DEFINE_CLEANUP(struct password_login, password_login_cleanup, password_login_clo
 /* ---- sign-in from outside (identity/provider.h): from worker threads ---- */
 
 struct credential;
+struct identity_browser;
 struct login_hello;
 struct login_offer;
+struct secret;
 
 /* Makes the providers of the configuration, if that is not done: a server does at its start, so
  * that what is wrong with them stops it there. */
@@ -61,6 +63,16 @@ MUST_USE enum err warehouse_login_credential(struct warehouse *warehouse,
                                              const struct credential *credential,
                                              struct slice client, struct identity **ret_identity,
                                              struct errinfo *info);
+
+/* Sign-in by a browser (identity/provider.h), whose errors these have. A token that comes of it is
+ * a credential like any other: nobody has signed in yet. */
+MUST_USE enum err warehouse_browser_address(struct warehouse *warehouse,
+                                            const struct identity_browser *browser,
+                                            struct secret *ret_address, struct errinfo *info);
+MUST_USE enum err warehouse_browser_token(struct warehouse *warehouse,
+                                          const struct identity_browser *browser, struct slice code,
+                                          struct slice issuer, struct secret *ret_token,
+                                          struct errinfo *info);
 
 /* Whose token it is, for a program that holds no other person's: as above, and catalogs are asked
  * with it. `refresh` (may be empty) renews it. The trail has the OS user who runs the program

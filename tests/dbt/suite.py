@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""dbt-postgres on tables of a lake: a project of seeds, views, tables, three kinds of incremental models, both kinds of snapshots, tests, hooks and
-documentation, built twice, then over other sources. On a catalog that is a file; and on a real REST catalog, Iceberg's own, as a person whose token goes to it.
+"""dbt on tables of a lake, by dbt-postgres and by dbt-trino: a project of seeds, views, tables, three kinds of incremental models, both kinds of snapshots, tests,
+hooks and documentation, built twice, then over other sources. On a catalog that is a file; and on a real REST catalog, Iceberg's own, as a person whose token goes to it.
 
 suite.py MOAT [CASE...]    ends with "N passed, N failed"; without dbt it says so and counts as skipped.
 """
 
+import importlib.metadata
 import json
 import os
 import shutil
@@ -15,11 +16,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "..", "wire"), os.path.join(HERE, "..", "lake")]
+sys.path[:0] = [os.path.join(HERE, "..", "wire"), os.path.join(HERE, "..", "http"), os.path.join(HERE, "..", "lake")]
+from door import WebServer  # before `world`, which looks for one of another kind
+import authority
 import world
 from protocol import PASSWORD, Server, run
 
 MOAT = sys.argv[1]
+for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # requests would heed them more than what it is told
+    os.environ.pop(name, None)
 CACHE = os.environ.get("MOAT_CACHE") or os.path.join(HERE, "..", "..", ".cache", "deps")
 DBT = os.environ.get("MOAT_DBT", os.path.join(CACHE, "venv-dbt", "bin", "dbt"))
 SETUP = f"CREATE USER dana PASSWORD '{PASSWORD}'; GRANT ROLE moat_admin TO dana"
@@ -47,21 +52,30 @@ TABLES = {  # what is compared from run to run, in an order of its own
 
 
 class Project:
-    """A copy of the project beside a server. `connect` gives a client of who builds it; `profile` says how dbt comes in, `environment` what libpq is told."""
+    """A copy of the project beside a server. `connect` gives a client of who builds it; `profile` says how dbt comes in, `environment` what it is told beside."""
 
     def __init__(self, connect, folder, profile, environment=None):
         self.connect, self.environment, self.folder = connect, environment or {}, os.path.join(folder, "project")
         shutil.copytree(os.path.join(HERE, "project"), self.folder)
         with open(os.path.join(self.folder, "profiles.yml"), "w") as file:
-            file.write(f"shop:\n  target: dev\n  outputs:\n    dev: {{type: postgres, host: 127.0.0.1, dbname: lake, schema: marts, connect_timeout: 60, {profile}}}\n")
+            file.write(f"shop:\n  target: dev\n  outputs:\n    dev: {{host: 127.0.0.1, schema: marts, {profile}}}\n")
 
-    def skip_transactions(self):
-        """The flag that takes `autocommit` of the profile at its word."""
+    def configure(self, section, line):
+        """One line more in a section of the project's own settings."""
         path = os.path.join(self.folder, "dbt_project.yml")
         with open(path) as file:
             text = file.read()
+        assert f"\n{section}:\n" in text, section
         with open(path, "w") as file:
-            file.write(text.replace("flags:\n", "flags:\n  postgres_skip_autocommit_transaction_statements: true\n"))
+            file.write(text.replace(f"\n{section}:\n", f"\n{section}:\n  {line}\n"))
+
+    def add(self, path, text):
+        with open(os.path.join(self.folder, path), "w") as file:
+            file.write(text)
+
+    def skip_transactions(self):
+        """The flag that takes `autocommit` of the profile at its word."""
+        self.configure("flags", "postgres_skip_autocommit_transaction_statements: true")
 
     def dbt(self, *arguments, succeeds=True):
         done = subprocess.run([DBT, "--no-use-colors", *arguments, "--profiles-dir", self.folder, "--project-dir", self.folder],
@@ -78,15 +92,36 @@ class Project:
         return {name: self.query(sql) for name, sql in TABLES.items()}
 
 
+POSTGRES = "type: postgres, dbname: lake, connect_timeout: 60"
+
+
+def make_sources(client, folder):
+    client.query(f"ATTACH '{folder}/lake.db' AS lake (TYPE iceberg_local, CREATE true)")
+    for statement in SOURCES:
+        client.query(statement)
+
+
 @contextmanager
 def on_files(options="", threads=2):
     """A lake whose catalog is a file."""
     with tempfile.TemporaryDirectory(prefix="moat-dbt-") as folder, Server(MOAT, setup=SETUP) as server:
         with server.connect(user="dana") as client:
-            client.query(f"ATTACH '{server.folder}/lake.db' AS lake (TYPE iceberg_local, CREATE true)")
-            for statement in SOURCES:
-                client.query(statement)
-        yield Project(lambda: server.connect(user="dana"), folder, f"port: {server.port}, user: dana, password: '{PASSWORD}', threads: {threads}{options}")
+            make_sources(client, server.folder)
+        yield Project(lambda: server.connect(user="dana"), folder, f"{POSTGRES}, port: {server.port}, user: dana, password: '{PASSWORD}', threads: {threads}{options}")
+
+
+@contextmanager
+def by_trino(threads=2):
+    """The same through the door for Trino's clients, with a password over TLS. What is not of Trino, as attaching, goes through the other door."""
+    with tempfile.TemporaryDirectory(prefix="moat-dbt-") as folder:
+        certificate = authority.certificate(folder, "server")
+        with WebServer(MOAT, *authority.tls_settings(*certificate), setup=SETUP) as server:
+            with server.connect(user="dana") as client:
+                make_sources(client, server.folder)
+            project = Project(lambda: server.connect(user="dana"), folder, f"type: trino, method: ldap, port: {server.web_port}, user: dana, password: '{PASSWORD}', "
+                              f"cert: '{certificate[0]}', database: lake, threads: {threads}")
+            project.configure("models", "+view_security: invoker")
+            yield project
 
 
 @contextmanager
@@ -106,7 +141,7 @@ def on_rest(options="", libpq="", threads=2):
             for statement in SOURCES:
                 anna.query(statement)
         yield Project(lambda: world.sign_in(server, issuer, "anna", token), name,
-                      f"port: {server.port}, user: anna, password: '{token}', sslmode: require, threads: {threads}{options}",
+                      f"{POSTGRES}, port: {server.port}, user: anna, password: '{token}', sslmode: require, threads: {threads}{options}",
                       {"PGOPTIONS": f"{world.WISH_TOKEN} {libpq}"})
         who = {line["who"] for line in gateway.log()}
         assert who == {"anna"}, who
@@ -173,6 +208,49 @@ def what_a_rest_catalog_cannot_is_said():
         assert not [name for name, in names if "__dbt_" in name], names
 
 
+def by_trinos_adapter():
+    with by_trino() as project:
+        build_twice_then_after_changes(project)
+        check_documentation(project)
+
+
+SHAPED = """
+{{ config(materialized='table', on_table_exists='replace', properties={'format': "'PARQUET'", 'compression_codec': "'GZIP'",
+          'partitioning': "ARRAY['country', 'bucket(order_id, 4)']", 'sorted_by': "ARRAY['order_id DESC']"}) }}
+select order_id, country, amount / 2 as half from {{ ref('stg_orders') }}
+"""
+AGREED = """
+version: 2
+models:
+  - name: agreed
+    description: It's as agreed.
+    config: {contract: {enforced: true}, materialized: table}
+    columns:
+      - {name: order_id, data_type: bigint, constraints: [{type: not_null}]}
+      - {name: half, data_type: "decimal(13,2)"}
+"""
+
+
+def what_trinos_adapter_alone_has():
+    """Properties of Trino's connector for Iceberg, tables that are replaced where they are, and contracts."""
+    with by_trino() as project:
+        project.add("models/marts/shaped.sql", SHAPED)
+        project.add("models/marts/agreed.sql", "select order_id, half from {{ ref('shaped') }}")
+        project.add("models/marts/agreed.yml", AGREED)
+        for _ in range(2):
+            said = project.dbt("run", "--select", "+agreed")
+            assert "ERROR=0" in said, said
+            assert project.query("SELECT * FROM lake.marts.agreed ORDER BY 1") == [["1", "5.25"], ["2", "10.00"], ["3", "2.50"]]
+        made = project.query("SHOW CREATE TABLE lake.marts.shaped")[0][-1]
+        for part in ("PARTITIONED BY (country, bucket(4, order_id))", "SORTED BY (order_id DESC", "gzip"):
+            assert part.replace(" ", "") in made.replace(" ", "").replace('"', ""), (part, made)
+        agreed = project.query("SHOW CREATE TABLE lake.marts.agreed")[0][-1]
+        assert "NOT NULL" in agreed and "It''s as agreed." in agreed, agreed
+        project.add("models/marts/agreed.sql", "select order_id, 'x' as half from {{ ref('shaped') }}")
+        said = project.dbt("run", "--select", "agreed", succeeds=False)
+        assert "data type mismatch" in said.lower(), said
+
+
 def documentation():
     with on_files() as project:
         project.dbt("build")
@@ -196,8 +274,7 @@ def a_model_that_fails_changes_nothing():
     with on_files() as project:
         project.dbt("build")
         first = project.rows()
-        with open(os.path.join(project.folder, "models/marts/country_totals.sql"), "w") as file:
-            file.write("{{ config(post_hook='select nonsense') }} select 'ZZ' as code, 'none' as name, 1 as orders, 1 as total")
+        project.add("models/marts/country_totals.sql", "{{ config(post_hook='select nonsense') }} select 'ZZ' as code, 'none' as name, 1 as orders, 1 as total")
         project.dbt("run", "--select", "country_totals", succeeds=False)
         assert project.rows() == first
 
@@ -205,7 +282,7 @@ def a_model_that_fails_changes_nothing():
 if shutil.which(DBT) is None:
     print("skipped: there is no dbt (tools/deps install interop)")
     sys.exit(77)
-CASES = [in_transactions, each_statement_by_itself, documentation, a_model_that_fails_changes_nothing]
+CASES = [by_trinos_adapter, what_trinos_adapter_alone_has, in_transactions, each_statement_by_itself, documentation, a_model_that_fails_changes_nothing]
 REST = [on_a_rest_catalog_each_statement_by_itself, on_a_rest_catalog_in_steps, what_a_rest_catalog_cannot_is_said]
 try:
     world.spark_home()

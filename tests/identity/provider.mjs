@@ -1,6 +1,7 @@
 // npm's oidc-provider as an issuer for tests: JWT access tokens for "moat", passwords, client credentials, exchange, refresh, and
 // POST /rotate, which replaces the signing key, POST /life/N, after which tokens live N seconds, and POST /banish/NAME, who gets none
-// any more. Prints its port. Lives until its standard input closes.  node provider.mjs [LIFE_S [PORT]]
+// any more; POST /browser has the address to which browsers come back with a code, whose person they are by a form that any password
+// will do for. Prints its port. Lives until its standard input closes.  node provider.mjs [LIFE_S [PORT]]
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
@@ -12,6 +13,7 @@ const roles = { bob: ['moat-analyst', 'offline_access'], anna: ['moat-steward', 
 let generation = 0;
 let handle;
 let banished = null;
+let redirects = [];
 
 function makeKey() {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -22,17 +24,18 @@ const server = (audience) => ({
     scope: 'read', audience, accessTokenFormat: 'jwt', accessTokenTTL: lifeS, jwt: { sign: { alg: 'ES256' } },
 });
 
-const client = (client_id, grant_types) => ({
-    client_id, client_secret: `${client_id}-secret`, grant_types, redirect_uris: [], response_types: [],
+const client = (client_id, grant_types, redirect_uris = []) => ({
+    client_id, client_secret: `${client_id}-secret`, grant_types: [...grant_types, ...(redirect_uris.length ? ['authorization_code'] : [])],
+    redirect_uris, response_types: redirect_uris.length ? ['code'] : [],
     token_endpoint_auth_method: 'client_secret_basic', id_token_signed_response_alg: 'ES256',
 });
 
 function makeProvider(issuer) {
     const provider = new Provider(issuer, {
-        clients: [client('moat', ['password', 'refresh_token', EXCHANGE]), client('etl', ['client_credentials'])],
+        clients: [client('moat', ['password', 'refresh_token', EXCHANGE], redirects), client('etl', ['client_credentials'])],
         jwks: { keys: [makeKey()] },
         features: {
-            devInteractions: { enabled: false },
+            devInteractions: { enabled: redirects.length > 0 },
             clientCredentials: { enabled: true },
             resourceIndicators: {
                 enabled: true,
@@ -90,6 +93,15 @@ const web = createServer((request, response) => {
     if (request.method === 'POST' && request.url === '/rotate') {
         handle = makeProvider(`http://127.0.0.1:${web.address().port}`);
         response.end('rotated');
+        return;
+    }
+    if (request.method === 'POST' && request.url === '/browser') {
+        let body = '';
+        request.on('data', (part) => { body += part; }).on('end', () => {
+            redirects = [body];
+            handle = makeProvider(`http://127.0.0.1:${web.address().port}`);
+            response.end('so be it');
+        });
         return;
     }
     if (request.method === 'POST' && request.url.startsWith('/banish/')) {

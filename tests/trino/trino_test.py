@@ -64,6 +64,7 @@ def refused(name, connection, sql, params=None):
 
 def post(server, sql, user="amelia", connection=None, **headers):
     fields = {"X-Trino-" + name.replace("_", "-"): value for name, value in headers.items()}
+    fields["User-Agent"] = "StatementClientV1/476"  # reads the first answer
     return server.ask("POST", "/v1/statement", sql.encode(), user=user, connection=connection, headers=fields)
 
 
@@ -92,6 +93,11 @@ def documents():
         for name in ("state", "queued", "scheduled", "nodes", "totalSplits", "queuedSplits", "runningSplits", "completedSplits", "cpuTimeMillis",
                      "wallTimeMillis", "queuedTimeMillis", "elapsedTimeMillis", "processedRows", "processedBytes", "peakMemoryBytes"):
             assert name in document["stats"], name
+        # Rows in the first answer: for clients alone that are known to read it.
+        for agent, has_rows in (("StatementClientV1/476", True), ("Trino Python Client/0.340.0", True), ("trino-go/1.1.0", False)):
+            _, document, _ = server.ask("POST", "/v1/statement", b"SELECT 1", headers={"User-Agent": agent})
+            assert ("data" in document) == has_rows and ("columns" in document) == has_rows and ("nextUri" in document) != has_rows, (agent, document)
+            assert read(server, document)[1] == [[1]]
         # Times without the capability: three digits, and no parameter.
         _, document, _ = post(server, "SELECT TIMESTAMP '2024-01-02 03:04:05.678901' AS t")
         columns, rows, _ = read(server, document)
@@ -107,6 +113,35 @@ def documents():
         assert server.ask("GET", "/v1/statement/executing/x/y/0")[0] == 404
 
 
+# Statements that are wrong, the word that is, and where; what they become for the engine is nothing that their writer has seen.
+WRONG = [("SELECT 7/", None, 1, 10), ("SELECT 7/ FROM v", "FROM", 1, 11), ("SELECT 7 %\nFROM v", "FROM", 2, 1), ("SELECT x,, y FROM v", ",", 1, 10),
+         ("SELECT (1", None, 1, 10), ("SELECT 1 + FROM v", "FROM", 1, 12), ("SELECT 'é', x / 2 2 FROM v", "2", 1, 19), ("EXPLAIN SELECT 7/", None, 1, 18),
+         ("SELECT if(x > 0, 1 2) FROM v", "2", 1, 20), ("SELECT x FROM v WHERE x / = 1", "=", 1, 27), ("SELECT date_add('day', 1, ) FROM v", None, None, None),
+         ("SELECT * FROM (VALUES 1, 2 3) AS t(a)", "3", 1, 28), ("SELECT CAST(x AS array(bigint) FROM v", "FROM", 1, 32), ("SELECT x FROM v LIMIT 1 2", "2", 1, 25),
+         ("SELECT x FROM v OFFSET 1 ROWS FETCH FIRST 2 ROWS ONLY 3", "3", 1, 55), ("SELECT transform(ARRAY[1], e -> e /) FROM v", ")", 1, 36),
+         ("CREATE TABLE t (a bigint,) WITH (format = 'PARQUET')", ")", 1, 26), ("SELECT TIMESTAMP '2024-01-01 00:00:00' 5 FROM v", "5", 1, 40)]
+OURS = ("_col", "trino_", "list_", "lambda", " AS", "unnest", "strftime", "moat.")
+
+
+def errors_are_of_what_was_sent():
+    with served() as server:
+        wrong = []
+        for sql, word, line, column in WRONG:
+            _, document, _ = post(server, sql, Catalog="moat", Schema="main")
+            error = read(server, document)[2]["error"]
+            where = error.get("errorLocation", {})
+            want = "end of input" if word is None else f'"{word}"'
+            is_right = line is None or (want in error["message"] and (where.get("lineNumber"), where.get("columnNumber")) == (line, column))
+            if not is_right or any(ours in error["message"] for ours in OURS):
+                wrong.append((sql, error["message"], where))
+        assert not wrong, "\n".join(map(str, wrong))
+        _, document, headers = post(server, "PREPARE p FROM SELECT ? / 2 2 FROM v")
+        prepared = headers.getheader("X-Trino-Added-Prepare")
+        for sql in ("EXECUTE p USING 1", "DESCRIBE INPUT p", "DESCRIBE OUTPUT p"):
+            error = read(server, post(server, sql, Prepared_Statement=prepared)[1])[2]["error"]
+            assert 'near "2"' in error["message"] and error["errorLocation"] == {"lineNumber": 1, "columnNumber": 14}, (sql, error)
+
+
 def pages_belong_to_their_person():
     with served(setup=SETUP + f"; CREATE USER eve PASSWORD '{PASSWORD}'") as server:
         _, document, _ = post(server, "SELECT i, repeat('x', 100) AS t FROM range(100000) r(i)")
@@ -116,6 +151,9 @@ def pages_belong_to_their_person():
         other = path.split("/")
         other[-2] = "0" * 32
         assert server.ask("GET", "/".join(other))[0] == 404
+        query = "/v1/query/" + document["id"]  # its person may see that it runs; others do not find it, nor end it
+        assert server.ask("GET", query)[1]["state"] == "RUNNING" and server.ask("GET", query, user="eve")[0] == 410
+        assert server.ask("DELETE", query, user="eve")[0] == 204 and server.ask("GET", query)[0] == 200 and server.ask("GET", query, user=None)[0] == 401
         assert server.ask("HEAD", path)[0] == 200  # it is alive, and nothing was taken
         first = server.ask("GET", path)[1]
         assert server.ask("GET", path)[1]["data"] == first["data"]  # an answer that was lost
@@ -385,7 +423,7 @@ def fifty_people_with_different_rights():
     assert not wrong, wrong[:3]
 
 
-PLAIN = [documents, pages_belong_to_their_person, session_is_the_clients]
+PLAIN = [documents, errors_are_of_what_was_sent, pages_belong_to_their_person, session_is_the_clients]
 WITH_CLIENT = [dialect, values, rows_in_segments, names_are_shown, sqlalchemy_reflects, keys_and_other_peoples_names, a_cancel_frees_the_engine,
                half_read_results_hold_back_the_scan, fifty_people_with_different_rights]
 if trino is None:

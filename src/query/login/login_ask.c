@@ -38,3 +38,22 @@ enum err warehouse_login_discovery(struct warehouse *warehouse, struct buf *ret_
                         slice_of(config_text(config, CONFIG_OIDC_SCOPE)), ret_answer);
     return buf_failed(ret_answer) ? errinfo_nomem(info) : ERR_OK;
 }
+
+enum err warehouse_browser_address(struct warehouse *warehouse,
+                                   const struct identity_browser *browser,
+                                   struct secret *ret_address, struct errinfo *info)
+{
+    struct login_setup *setup CLEANUP(login_setup_cleanup) = NULL;
+    TRY(login_setup_take(warehouse, &setup, info));
+    return identity_browser_address(login_setup_chain(setup), browser, ret_address, info);
+}
+
+enum err warehouse_browser_token(struct warehouse *warehouse,
+                                 const struct identity_browser *browser, struct slice code,
+                                 struct slice issuer, struct secret *ret_token,
+                                 struct errinfo *info)
+{
+    struct login_setup *setup CLEANUP(login_setup_cleanup) = NULL;
+    TRY(login_setup_take(warehouse, &setup, info));
+    return identity_browser_token(login_setup_chain(setup), browser, code, issuer, ret_token, info);
+}

@@ -126,6 +126,17 @@ static enum err open_chain(struct warehouse *warehouse, const struct config *con
     return err;
 }
 
+static enum err check_browser(const struct config *config, const struct identity_chain *chain,
+                              struct errinfo *info)
+{
+    struct slice url = text_of(config, CONFIG_LOGIN_BROWSER_URL);
+    if (url.len == 0) {
+        return ERR_OK;
+    }
+    bool allows_loopback = config_bool(config, CONFIG_LOGIN_INSECURE_LOOPBACK);
+    return identity_browser_check(chain, url, allows_loopback, info);
+}
+
 /* ---- life ---- */
 
 void login_setup_unref(struct login_setup *setup)
@@ -147,6 +158,7 @@ static enum err setup_new(struct warehouse *warehouse, const struct config *conf
     atomic_init(&setup->references, 1);
     TRY(config_copy(config, &setup->config, info));
     TRY(open_chain(warehouse, setup->config, &setup->chain, info));
+    TRY(check_browser(setup->config, setup->chain, info));
     *ret_setup = TAKE(setup);
     return ERR_OK;
 }

@@ -3,6 +3,7 @@
  *
  * By rows and not by columns, since a message is one row: columns first would write each byte
  * twice. */
+#include "base/digits.h"
 #include "wire/pgvalue/pgvalue_int.h"
 
 #define NUMERIC_NEGATIVE 0x4000u
@@ -223,40 +224,16 @@ static char *put_numeric(char *at, uint64_t magnitude, bool is_negative, int32_t
     return at;
 }
 
-static char *put_decimal_digits(char *at, uint64_t value, int digits_min)
-{
-    char text[24];
-    char *end = text + sizeof(text);
-    char *start = end;
-    do {
-        *--start = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    while (end - start < digits_min) {
-        *--start = '0';
-    }
-    memcpy(at, start, (size_t)(end - start));
-    return at + (end - start);
-}
-
-static char *put_text_int(char *at, int64_t value)
-{
-    if (value < 0) {
-        *at++ = '-';
-    }
-    return put_decimal_digits(at, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 1);
-}
-
 static char *put_text_numeric(char *at, uint64_t magnitude, bool is_negative, int32_t scale)
 {
     if (is_negative) {
         *at++ = '-';
     }
     uint64_t whole = magnitude / powers[scale];
-    at = put_decimal_digits(at, whole, 1);
+    at = digits_put(at, whole, 1);
     if (scale > 0) {
         *at++ = '.';
-        at = put_decimal_digits(at, magnitude - whole * powers[scale], scale);
+        at = digits_put(at, magnitude - whole * powers[scale], (unsigned)scale);
     }
     return at;
 }
@@ -303,9 +280,9 @@ static char *put_small(const struct pg_row_column *column, int64_t i, char *at)
                    ? put_numeric(at, magnitude, is_negative, scale)
                    : NULL;
     case WAY_TEXT_32:
-        return put_text_int(at, ((const int32_t *)values)[i]);
+        return digits_put_signed(at, ((const int32_t *)values)[i]);
     case WAY_TEXT_64:
-        return put_text_int(at, ((const int64_t *)values)[i]);
+        return digits_put_signed(at, ((const int64_t *)values)[i]);
     case WAY_TEXT_DATE: {
         int32_t day = ((const int32_t *)values)[i];
         char *end = pg__put_days(day, at, &is_negative);

@@ -47,6 +47,7 @@ static const struct {
     {"54000", {35, "QUERY_TEXT_TOO_LARGE", USER}},
     {"55P02", {14, "INVALID_SESSION_PROPERTY", USER}},
     {"57P01", {38, "ADMINISTRATIVELY_KILLED", USER}},
+    {"HV00D", {18, "INVALID_TABLE_PROPERTY", USER}},
 };
 
 /* What takes no such arguments: a function is not found, an operator's types do not match. The

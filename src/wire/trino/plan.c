@@ -4,6 +4,8 @@
 #include "sql/scan.h"
 #include "wire/trino/trino_int.h"
 
+#define WORD_BYTES_MAX 100 /* of a token that an error names */
+
 struct reader {
     const struct trino_request *request;
     struct slice text;
@@ -159,6 +161,7 @@ static enum err plan_text(const struct trino_request *request, struct slice text
         .values = values,
         .value_count = value_count,
         .keeps_parameters = keeps_parameters,
+        .properties = SIZE_MAX,
         .arena = arena,
     };
     plan->origin = text;
@@ -171,6 +174,7 @@ static enum err plan_text(const struct trino_request *request, struct slice text
     TRY(unqualify_target(&rewrite.tokens, arena, info));
     if (is_create_table(&rewrite.tokens)) {
         plan->update_type = "CREATE TABLE"; /* also of one that is filled by a query */
+        rewrite.properties = trino__find_properties(&rewrite, 2);
     }
     enum err err = trino_rewrite(&rewrite, info);
     buf_append_str(&rewrite.out, is_empty ? " LIMIT 0" : "");
@@ -186,14 +190,47 @@ static enum err plan_text(const struct trino_request *request, struct slice text
 
 size_t trino_plan_position(const struct trino_plan *plan, size_t position)
 {
-    size_t from = 0;
+    size_t from = SIZE_MAX;
     for (size_t i = 0; i < plan->move_count && plan->moves[i].to < position; i++) {
-        from = plan->moves[i].from + (position - 1 - plan->moves[i].to);
+        const struct trino_move *move = &plan->moves[i];
+        from = move->from + (move->is_copy ? position - 1 - move->to : 0);
     }
-    if (position == 0 || plan->move_count == 0 || from >= plan->origin.len) {
-        return 0;
+    return position == 0 || from > plan->origin.len ? 0 : from + 1;
+}
+
+/* The token of the origin that is there, or none. */
+static struct slice token_at(struct slice origin, size_t position)
+{
+    struct scanner scanner;
+    struct token token;
+    scanner_init(&scanner, origin);
+    while (scanner_next(&scanner, &token, NULL) == ERR_OK && token.kind != TOKEN_END) {
+        if (token.offset + token.text.len >= position) {
+            return token.text;
+        }
     }
-    return from + 1;
+    return (struct slice){"", 0};
+}
+
+void trino_plan_error(const struct trino_plan *plan, struct errinfo *info)
+{
+    static const char near[] = "syntax error at or near \"";
+    static const char end[] = "syntax error at end of input";
+    bool is_near = strncmp(info->message, near, sizeof(near) - 1) == 0;
+    info->position = trino_plan_position(plan, info->position);
+    if (info->position == 0 || (!is_near && strcmp(info->message, end) != 0)) {
+        return;
+    }
+    struct slice word = token_at(plan->origin, info->position);
+    int len = word.len < WORD_BYTES_MAX ? (int)word.len : WORD_BYTES_MAX;
+    while (len > 0 && (size_t)len < word.len && ((unsigned char)word.ptr[len] & 0xC0) == 0x80) {
+        len--; /* not within a character */
+    }
+    if (word.len == 0) {
+        (void)snprintf(info->message, sizeof(info->message), "%s", end);
+    } else {
+        (void)snprintf(info->message, sizeof(info->message), "%s%.*s\"", near, len, word.ptr);
+    }
 }
 
 /* ---- prepared statements ---- */
@@ -303,7 +340,10 @@ static enum err plan_described(struct reader *reader, bool is_input)
     TRY(take_name(reader, &name));
     TRY(end(reader));
     TRY(find_prepared(reader, name, &text));
+    reader->plan->origin = text;
     TRY(plan_text(reader->request, text, NULL, 0, true, reader->arena, &inner, reader->info));
+    reader->plan->moves = inner.moves;
+    reader->plan->move_count = inner.move_count;
     reader->plan->describes = inner.text;
     reader->plan->is_input = is_input;
     return ERR_OK;
@@ -502,10 +542,22 @@ static enum err plan_explain(struct reader *reader, const struct slice *values, 
         reader->at = is_options ? at + 1 : reader->at;
     }
     struct trino_plan inner = {.update_type = NULL};
-    TRY(plan_text(reader->request, rest(reader), values, value_count, false, reader->arena, &inner,
-                  reader->info));
+    enum err err = plan_text(reader->request, rest(reader), values, value_count, false,
+                             reader->arena, &inner, reader->info);
+    size_t before = (size_t)(rest(reader).ptr - reader->text.ptr);
+    if (err != ERR_OK) {
+        bool has_place = reader->info != NULL && reader->info->position > 0;
+        errinfo_position(reader->info, has_place ? reader->info->position + before : 0);
+        return err;
+    }
     struct buf whole CLEANUP(buf_fini) = {0};
     buf_append_str(&whole, is_analyze ? "EXPLAIN ANALYZE " : "EXPLAIN ");
+    for (size_t i = 0; i < inner.move_count; i++) {
+        inner.moves[i].to += whole.len;
+        inner.moves[i].from += before;
+    }
+    reader->plan->moves = inner.moves;
+    reader->plan->move_count = inner.move_count;
     buf_append_slice(&whole, inner.text);
     return !buf_failed(&whole) && arena_slice(reader->arena, buf_slice(&whole), &reader->plan->text)
                ? ERR_OK

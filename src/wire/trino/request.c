@@ -134,6 +134,9 @@ enum err trino_request_read(const struct http_exchange *exchange, struct arena *
                    &request.property_count, info));
     request.encoding = trino_encoding_of(field(exchange, SLICE("x-trino-query-data-encoding")));
     struct slice able = field(exchange, SLICE("x-trino-client-capabilities"));
+    struct slice agent = field(exchange, SLICE("user-agent"));
+    request.reads_first = slice_starts_with(agent, SLICE("StatementClientV1/")) ||
+                          slice_starts_with(agent, SLICE("Trino Python Client/"));
     request.is_parametric = slice_find(able, SLICE("PARAMETRIC_DATETIME")) != SIZE_MAX;
     *ret_request = request;
     return ERR_OK;

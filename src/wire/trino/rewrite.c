@@ -114,11 +114,16 @@ void trino__space(struct trino_rewrite *r)
     }
 }
 
+static void mark(struct trino_rewrite *r, size_t offset, bool is_copy)
+{
+    if (r->move_count < 2 * r->tokens.count) { /* more only from what is written twice */
+        r->moves[r->move_count++] = (struct trino_move){r->out.len, offset, is_copy};
+    }
+}
+
 void trino__mark(struct trino_rewrite *r, size_t offset)
 {
-    if (r->move_count < r->tokens.count) { /* more only from arguments that are written twice */
-        r->moves[r->move_count++] = (struct trino_move){r->out.len, offset};
-    }
+    mark(r, offset, false);
 }
 
 /* With the white space that was before it, or one space where something was put in between. */
@@ -130,8 +135,10 @@ void trino__copy(struct trino_rewrite *r, size_t i)
     if (!is_glued) {
         trino__space(r);
     }
-    trino__mark(r, token->offset);
+    mark(r, token->offset, true);
     buf_append_slice(&r->out, token->text);
+    bool is_last = i + 1 >= r->tokens.count;
+    mark(r, is_last ? r->text.len : trino__at(r, i + 1)->offset, false);
 }
 
 /* ---- types ---- */
@@ -356,6 +363,9 @@ static enum err emit_one(struct trino_rewrite *r, size_t *i, size_t to, unsigned
 {
     const struct token *token = trino__at(r, *i);
     bool is_done = false;
+    if (*i == r->properties) {
+        return trino__put_properties(r, i, info);
+    }
     if (token->kind == TOKEN_PARAMETER) {
         put_parameter(r, (*i)++);
         return ERR_OK;
@@ -463,7 +473,7 @@ static enum err count_parameters(struct trino_rewrite *r, struct errinfo *info)
 enum err trino_rewrite(struct trino_rewrite *rewrite, struct errinfo *info)
 {
     rewrite->moves =
-        arena_calloc(rewrite->arena, rewrite->tokens.count + 1, sizeof(*rewrite->moves));
+        arena_calloc(rewrite->arena, 2 * rewrite->tokens.count + 1, sizeof(*rewrite->moves));
     if (rewrite->moves == NULL) {
         return errinfo_nomem(info);
     }

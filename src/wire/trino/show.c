@@ -148,7 +148,7 @@ static enum err show_columns(struct reader *reader, struct buf *out)
     struct slice schema = name.count >= 2 ? name.parts[name.count - 2] : schema_of(reader);
     struct slice table = name.parts[name.count - 1];
     buf_append_str(out, "SELECT c.column_name AS \"Column\", c.data_type AS \"Type\", '' AS "
-                        "\"Extra\", '' AS \"Comment\" FROM (");
+                        "\"Extra\", coalesce(c.comment, '') AS \"Comment\" FROM (");
     for (const char *c = trino_table(SLICE("information_schema"), SLICE("columns"), true);
          *c != '\0'; c++) {
         if (c[0] == '%' && c[1] == 'c') {

@@ -10,6 +10,7 @@
 
 #define WAIT_MS 1000 /* as Trino's: clients ask again */
 #define PATH "/v1/statement/executing/"
+#define QUERY_PATH "/v1/query/"
 #define ID_BYTES 32u
 #define JSON "application/json"
 
@@ -23,8 +24,8 @@ struct result {
     struct arena *arena; /* of all of it */
     struct trino_request request;
     struct trino_plan plan;
-    struct trino_type *types;
-    const struct ArrowSchema *schema;
+    struct trino_column *cells;
+    size_t column_count;
     struct buf columns;
     struct buf scratch;
     char count[24]; /* how many rows were changed, as a row */
@@ -69,39 +70,42 @@ static enum err begin(void *context, struct query *query, const struct ArrowSche
     struct result *result = context;
     size_t count = query_column_count(query);
     char number[32];
-    result->schema = schema;
-    result->types = arena_calloc(result->arena, count + 1, sizeof(*result->types));
-    if (result->types == NULL) {
+    struct trino_type *types = arena_calloc(result->arena, count + 1, sizeof(*types));
+    result->cells = arena_calloc(result->arena, count + 1, sizeof(*result->cells));
+    result->column_count = count;
+    if (types == NULL || result->cells == NULL) {
         return errinfo_nomem(info);
     }
     buf_append_char(&result->columns, '[');
     for (size_t i = 0; i < count; i++) {
         struct query_column column = query_column(query, i);
-        TRY(trino_type_parse(column.type, result->request.is_parametric, result->arena,
-                             &result->types[i], info));
+        TRY(trino_type_parse(column.type, result->request.is_parametric, result->arena, &types[i],
+                             info));
         buf_append_str(&result->columns, i == 0 ? "" : ",");
         column.name = result->plan.is_explain ? SLICE("Query Plan") : column.name;
         if (result->plan.is_values || (trino_is_column(column.name) && !has_own_names(result))) {
             (void)snprintf(number, sizeof(number), "_col%zu", i);
             column.name = slice_of(number);
         }
-        trino_column_print(column.name, &result->types[i], &result->columns);
+        trino_column_print(column.name, &types[i], &result->columns);
     }
+    trino_columns_begin(result->cells, types, schema);
     buf_append_char(&result->columns, ']');
     return buf_failed(&result->columns) ? errinfo_nomem(info) : ERR_OK;
+}
+
+static void take_batch(void *context, const struct ArrowArray *batch)
+{
+    struct result *result = context;
+    trino_columns_take(result->cells, batch);
 }
 
 static enum err print_row(void *context, const struct ArrowArray *batch, int64_t row,
                           struct buf *out, struct errinfo *info)
 {
     struct result *result = context;
-    for (int64_t c = 0; c < result->schema->n_children; c++) {
-        buf_append_char(out, c == 0 ? '[' : ',');
-        TRY(trino_cell_print(&result->types[c], result->schema->children[c], batch->children[c],
-                             batch->offset + row, &result->scratch, out, info));
-    }
-    buf_append_char(out, ']');
-    return ERR_OK;
+    return trino_row_print(result->cells, result->column_count, batch->offset + row,
+                           &result->scratch, out, info);
 }
 
 /* ---- answers ---- */
@@ -126,6 +130,7 @@ static bool begin_ask(struct ask *ask, struct trino_server *server, struct http_
     ask->server = server;
     ask->exchange = exchange;
     ask->visitor.protocol = "trino";
+    ask->visitor.shows_browser = true;
     if (!http_field(exchange, SLICE("x-trino-source"), &ask->visitor.application) &&
         !http_field(exchange, SLICE("user-agent"), &ask->visitor.application)) {
         ask->visitor.application = SLICE("");
@@ -265,7 +270,25 @@ static void fill_answer(const struct web_page *page, struct result *result,
     }
 }
 
-static void send_page(struct ask *ask, struct web_kept *kept, uint64_t token)
+static void put_next(char *text, size_t bytes, struct web_kept *kept, uint64_t token)
+{
+    (void)snprintf(text, bytes, PATH "%s/%s/%llu", web_kept_id(kept), web_kept_secret(kept),
+                   (unsigned long long)token);
+}
+
+/* To whom nothing but the way to the first page is said. */
+static void send_begun(struct ask *ask, struct web_kept *kept)
+{
+    char next[sizeof(PATH) + 2 * ID_BYTES + 32];
+    struct trino_answer answer = {
+        .id = web_kept_id(kept), .state = "QUEUED", .progress = -1, .update_count = -1};
+    put_next(next, sizeof(next), kept, 0);
+    answer.next = slice_of(next);
+    send_answer(ask, &answer);
+}
+
+/* `is_first`: it answers what was posted. */
+static void send_page(struct ask *ask, struct web_kept *kept, uint64_t token, bool is_first)
 {
     struct web_page page CLEANUP(web_page_fini) = {0};
     struct errinfo why;
@@ -279,23 +302,21 @@ static void send_page(struct ask *ask, struct web_kept *kept, uint64_t token)
         return;
     }
     fill_answer(&page, result, &answer);
-    if (page.has_columns && token > 0) { /* clients look for no segments in the first answer */
+    if (page.has_columns && !is_first) { /* clients look for no segments in the first answer */
         answer.encoding = result->request.encoding;
     }
     if (why.code != ERR_OK) {
-        why.position = trino_plan_position(&result->plan, why.position);
+        trino_plan_error(&result->plan, &why);
         answer.error = &why;
         answer.statement = result->plan.origin;
     } else if (!page.is_last) {
-        (void)snprintf(next, sizeof(next), PATH "%s/%s/%llu", web_kept_id(kept),
-                       web_kept_secret(kept),
-                       (unsigned long long)(page.is_known ? token + 1 : token));
+        put_next(next, sizeof(next), kept, page.is_known ? token + 1 : token);
         answer.next = slice_of(next);
     } else {
         add_headers(ask, &result->plan);
     }
     send_answer(ask, &answer);
-    if (token == 0 && page.is_last) { /* all in the first answer: nobody asks again */
+    if (is_first && page.is_last) { /* all in the first answer: nobody asks again */
         web_kept_stop(kept);
     }
 }
@@ -357,7 +378,7 @@ static enum err start(struct ask *ask, struct result *result, struct web_kept **
         return err;
     }
     struct web_kept_spec spec = {.statement = result->plan.text,
-                                 .printer = {result, begin, print_row, result_close}};
+                                 .printer = {result, begin, take_batch, print_row, result_close}};
     return web_kept_open(ask->server->web, run, &spec, ret_kept, info);
 }
 
@@ -478,13 +499,18 @@ static void run_statement(struct ask *ask, struct result *given)
     }
     if (err == ERR_OK && plan->describes.len > 0) {
         err = describe(ask, result, &info);
-        errinfo_position(&info, 0);
+        trino_plan_error(plan, &info);
     } else if (err == ERR_OK && plan->text.len == 0) {
         send_done(ask, plan);
     } else if (err == ERR_OK) {
         err = start(ask, TAKE(result), &kept, &info);
         if (err == ERR_OK) {
-            send_page(ask, kept, 0);
+            const struct result *run = web_kept_printer(kept);
+            if (run->request.reads_first) {
+                send_page(ask, kept, 0, true);
+            } else {
+                send_begun(ask, kept);
+            }
             return;
         }
         send_error(ask, &info, SLICE(""));
@@ -551,7 +577,7 @@ static void on_page(void *context, struct http_exchange *exchange)
         web_kept_look(kept, &page, &ignored);
         http_reply(exchange, 200, JSON, SLICE(""));
     } else {
-        send_page(&ask, kept, token);
+        send_page(&ask, kept, token, false);
     }
 }
 
@@ -563,6 +589,56 @@ static void on_cancel(void *context, struct http_exchange *exchange)
         return;
     }
     struct web_kept *kept CLEANUP(web_kept_cleanup) = find(&ask, &token);
+    if (kept != NULL) {
+        web_kept_stop(kept);
+    }
+    http_reply(exchange, 204, NULL, SLICE(""));
+}
+
+/* ---- GET and DELETE of a query by its id ---- */
+
+static struct web_kept *find_own(struct ask *ask)
+{
+    struct slice path = http_path(ask->exchange);
+    struct slice id = {path.ptr + sizeof(QUERY_PATH) - 1, path.len - (sizeof(QUERY_PATH) - 1)};
+    return web_kept_find_own(ask->server->web, ask->who, "trino", id);
+}
+
+/* The little of QueryInfo that clients read. */
+static void on_query(void *context, struct http_exchange *exchange)
+{
+    struct ask ask CLEANUP(ask_fini) = {.server = context};
+    struct buf out CLEANUP(buf_fini) = {0};
+    struct web_page page CLEANUP(web_page_fini) = {0};
+    struct errinfo why;
+    errinfo_init(&why);
+    if (!begin_ask(&ask, context, exchange)) {
+        return;
+    }
+    struct web_kept *kept CLEANUP(web_kept_cleanup) = find_own(&ask);
+    if (kept == NULL) {
+        http_reply(exchange, 410, "text/plain", SLICE("there is no such query\n"));
+        return;
+    }
+    web_kept_look(kept, &page, &why);
+    buf_printf(&out,
+               "{\"queryId\":\"%s\",\"state\":\"%s\",\"session\":{\"user\":", web_kept_id(kept),
+               state_of(&page));
+    json_write_string(&out, identity_subject(ask.who));
+    buf_append_str(&out, "},\"query\":");
+    const struct result *result = web_kept_printer(kept);
+    json_write_string(&out, result->plan.origin);
+    buf_append_str(&out, "}\n");
+    http_reply(exchange, buf_failed(&out) ? 503 : 200, JSON, buf_slice(&out));
+}
+
+static void on_kill(void *context, struct http_exchange *exchange)
+{
+    struct ask ask CLEANUP(ask_fini) = {.server = context};
+    if (!begin_ask(&ask, context, exchange)) {
+        return;
+    }
+    struct web_kept *kept CLEANUP(web_kept_cleanup) = find_own(&ask);
     if (kept != NULL) {
         web_kept_stop(kept);
     }
@@ -601,6 +677,8 @@ enum err trino_open(struct web_server *web, struct trino_server **ret_server, st
     } routes[] = {{"POST", "/v1/statement", on_statement},
                   {"GET", PATH, on_page},
                   {"DELETE", PATH, on_cancel},
+                  {"GET", QUERY_PATH, on_query},
+                  {"DELETE", QUERY_PATH, on_kill},
                   {"GET", "/v1/info", on_info},
                   {"GET", "/v1/info/state", on_info_state}};
     server->web = web;

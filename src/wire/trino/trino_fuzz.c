@@ -22,7 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     err = trino_plan(&request, input, arena, &plan, NULL);
     if (err == ERR_OK) {
         for (size_t i = 0; i <= plan.text.len && i < 1000; i++) {
-            ASSERT(trino_plan_position(&plan, i) <= plan.origin.len);
+            struct errinfo why;
+            errinfo_init(&why);
+            (void)errinfo_set(&why, ERR_SYNTAX, "42601", "syntax error at or near \"x\"");
+            errinfo_position(&why, i);
+            trino_plan_error(&plan, &why);
+            ASSERT(why.position <= plan.origin.len + 1); /* behind its end: something is missing */
+            ASSERT(slice_is_utf8(slice_of(why.message), NULL) || !slice_is_utf8(plan.origin, NULL));
         }
     }
     if (trino_type_parse(input, true, arena, &type, NULL) == ERR_OK) {

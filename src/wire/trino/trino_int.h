@@ -45,6 +45,26 @@ MUST_USE enum err trino_cell_print(const struct trino_type *type, const struct A
                                    const struct ArrowArray *array, int64_t row, struct buf *scratch,
                                    struct buf *out, struct errinfo *info);
 
+/* How the cells of one column are written (rows.c): found once a query, `array` and what is behind
+ * it once a batch. */
+struct trino_column {
+    const struct trino_type *type;
+    const struct ArrowSchema *schema;
+    int way;
+    const struct ArrowArray *array;
+    const uint8_t *validity; /* NULL: nothing is NULL, or the slow way looks */
+    const void *values;
+    const void *offsets;
+};
+/* One for each child of `schema`; types and schema outlive them. */
+void trino_columns_begin(struct trino_column *columns, const struct trino_type *types,
+                         const struct ArrowSchema *schema);
+/* The rows that follow are of this batch. */
+void trino_columns_take(struct trino_column *columns, const struct ArrowArray *batch);
+/* A row of it as an array. */
+MUST_USE enum err trino_row_print(const struct trino_column *columns, size_t count, int64_t row,
+                                  struct buf *scratch, struct buf *out, struct errinfo *info);
+
 /* ---- what a request brings along ---- */
 
 struct trino_pair {
@@ -62,6 +82,8 @@ struct trino_request {
     const struct trino_pair *properties;
     size_t property_count;
     bool is_parametric;
+    bool reads_first; /* Java's and Python's clients: rows of the first answer, which Trino's never
+                       * has; those for Go and Node pass over it */
     const struct trino_encoding *encoding; /* of rows; NULL: they stand in the document */
 };
 
@@ -84,7 +106,7 @@ MUST_USE enum err trino_property(const struct trino_pair *property, bool *ret_is
 struct trino_plan {
     struct slice text;   /* what runs; empty: nothing, it is answered at once */
     struct slice origin; /* what positions of errors are of: the statement, or the prepared one */
-    const struct trino_move *moves;
+    struct trino_move *moves;
     size_t move_count;
     const char *update_type;                      /* NULL: by the tag of what runs, or a query */
     struct trino_pair headers[TRINO_HEADERS_MAX]; /* of the answer, once it has succeeded */
@@ -95,18 +117,23 @@ struct trino_plan {
     bool is_values; /* columns have no names but their numbers */
 };
 
-/* The byte at `to` of what runs is the one at `from` of the origin, and so on up to the next. */
+/* The byte at `to` of what runs is the one at `from` of the origin, and so on up to the next; or
+ * what is at `to` was put there instead of what is at `from`, or before it. */
 struct trino_move {
     size_t to;
     size_t from;
+    bool is_copy;
 };
 
 /* Reads what Trino alone has (SHOW, PREPARE, SET SESSION ...) and rewrites the rest. */
 MUST_USE enum err trino_plan(const struct trino_request *request, struct slice statement,
                              struct arena *arena, struct trino_plan *ret_plan,
                              struct errinfo *info);
-/* Byte position (1-based) in the origin for one in what ran. */
+/* Byte position (1-based) in the origin for one in what ran: behind its end for what is missing
+ * there; 0: not known. */
 size_t trino_plan_position(const struct trino_plan *plan, size_t position);
+/* An error of what ran as one of the origin: its position, and the word that it is near. */
+void trino_plan_error(const struct trino_plan *plan, struct errinfo *info);
 
 struct trino_tokens {
     const struct token *all;
@@ -125,6 +152,7 @@ struct trino_rewrite {
     size_t *ordinals;      /* of each token that is a "?" */
     bool keeps_parameters; /* "?" stays: it is described, not run */
     unsigned *names;       /* of each token before which a column's alias ends: its number + 1 */
+    size_t properties;     /* the WITH of a CREATE TABLE, or SIZE_MAX */
     struct arena *arena;
     struct buf out;
     struct trino_move *moves;
@@ -151,7 +179,7 @@ MUST_USE enum err trino__emit(struct trino_rewrite *rewrite, size_t from, size_t
 
 /* A space, where the last thing written needs one. */
 void trino__space(struct trino_rewrite *rewrite);
-/* What is written next is what the text has at `offset`. */
+/* What is written next stands for what the text has at `offset`. */
 void trino__mark(struct trino_rewrite *rewrite, size_t offset);
 
 /* A literal that is written differently, if one is at `*i`, which goes behind it (literals.c). */
@@ -186,6 +214,13 @@ MUST_USE enum err trino__chain_note(struct trino_rewrite *rewrite, struct trino_
 MUST_USE enum err trino__put_division(struct trino_rewrite *rewrite,
                                       const struct trino_chain *chain, size_t *i, size_t to,
                                       unsigned depth, bool *ret_done, struct errinfo *info);
+
+/* Of CREATE TABLE, whose name is behind `from`: where its WITH (...) begins, or SIZE_MAX
+ * (properties.c). */
+size_t trino__find_properties(const struct trino_rewrite *rewrite, size_t from);
+/* It as our clauses; `*i` goes behind it. */
+MUST_USE enum err trino__put_properties(struct trino_rewrite *rewrite, size_t *i,
+                                        struct errinfo *info);
 
 /* SHOW, DESCRIBE: as a query over what the person may see. False: it is none of these. */
 MUST_USE enum err trino_show(const struct trino_request *request, const struct trino_tokens *tokens,

@@ -68,6 +68,59 @@ TEST(trino, literals_and_types_are_told_in_ours)
                "SELECT 1 AS _col0 LIMIT 3 OFFSET 2");
 }
 
+/* WITH (...) of Trino's connector for Iceberg; what it says goes into clauses as a text only if it
+ * cannot end one. */
+TEST(trino, properties_of_tables_are_clauses)
+{
+    check_text("CREATE TABLE l.s.t (a bigint, d date) WITH (format = 'PARQUET', partitioning = "
+               "ARRAY['month(d)', 'bucket(a, 4)'], sorted_by = ARRAY['a DESC NULLS LAST'], "
+               "compression_codec = 'ZSTD', format_version = 2)",
+               "CREATE TABLE l.s.t (a bigint, d date) PARTITIONED BY (month(d), bucket(a, 4)) "
+               "SORTED BY (a DESC NULLS LAST) WITH (\"write.parquet.compression-codec\" = 'zstd', "
+               "\"format_version\" = 2)");
+    check_text(
+        "create or replace table t comment 'c' with (parquet_bloom_filter_columns = "
+        "ARRAY['a'], extra_properties = MAP(ARRAY['x.y'], ARRAY['z'])) as with q as (select "
+        "1 AS a) select * from q",
+        "create or replace table t comment 'c' WITH "
+        "(\"write.parquet.bloom-filter-enabled.column.a\" = 'true', \"x.y\" = 'z') as with q "
+        "as (select 1 AS a) select * from q");
+    check_text("CREATE TABLE t WITH (\"commit.retry.num-retries\" = '3') AS SELECT 1 AS a",
+               "CREATE TABLE t WITH (\"commit.retry.num-retries\" = '3') AS SELECT 1 AS a");
+    check_text("CREATE TABLE t (a bigint) WITH (format = 'parquet')", "CREATE TABLE t (a bigint)");
+    check_text("CREATE TABLE t (a bigint) WITH ()", "CREATE TABLE t (a bigint)");
+    static const struct {
+        const char *properties;
+        const char *at; /* where the error is; NULL: it says none */
+    } wrong[] = {
+        {"nope = 1", "nope"},
+        {"format = 'ORC'", NULL},
+        {"format = 1", "1"},
+        {"partitioning = 'a'", "'a'"},
+        {"partitioning = ARRAY['a) AS SELECT (1']", "ARRAY"},
+        {"partitioning = ARRAY['a', 'b' 'c']", "ARRAY"},
+        {"partitioning = ARRAY['a, b']", "ARRAY"},
+        {"partitioning = ARRAY['']", "ARRAY"},
+        {"partitioning = ARRAY['a(']", "ARRAY"},
+        {"partitioning = ARRAY['''']", "ARRAY"},
+        {"sorted_by = ARRAY[a]", "ARRAY"},
+        {"compression_codec = 'a''b'", "'a"},
+        {"extra_properties = MAP(ARRAY['a'], ARRAY[])", "MAP"},
+        {"extra_properties = MAP(ARRAY['a'])", "MAP"},
+        {"format", "format"},
+        {"format =", "format"},
+        {"= 1", "= 1"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        struct fixture fixture CLEANUP(fixture_fini) = {0};
+        char text[256];
+        (void)snprintf(text, sizeof(text), "CREATE TABLE t(a) WITH (%s)", wrong[i].properties);
+        assert_int_not_equal(ERR_OK, plan(&fixture, text));
+        const char *at = wrong[i].at == NULL ? NULL : strstr(text, wrong[i].at);
+        assert_int_equal(at == NULL ? 0 : at - text + 1, fixture.info.position);
+    }
+}
+
 TEST(trino, division_is_a_call_of_its_chain_so_far)
 {
     check_text("SELECT a / b AS x", "SELECT trino_divide(a, b) AS x");
@@ -201,6 +254,52 @@ TEST(trino, positions_are_of_what_was_sent)
     assert_int_equal(0, trino_plan_position(&fixture.plan, 0));
 }
 
+/* What is wrong with what ran is said of what was sent: where it is, and its word. */
+static void check_error(const char *sent, const char *ours, const char *word, size_t position)
+{
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    CHECK_OK(plan(&fixture, sent));
+    struct errinfo info;
+    char message[160];
+    errinfo_init(&info);
+    size_t at = slice_find(fixture.plan.text, slice_of(ours));
+    assert_int_not_equal(SIZE_MAX, at);
+    (void)errinfo_set(&info, ERR_SYNTAX, "42601", "syntax error at or near \"%s\"", ours);
+    errinfo_position(&info, at + 1);
+    trino_plan_error(&fixture.plan, &info);
+    (void)snprintf(message, sizeof(message), "syntax error at or near \"%s\"", word);
+    assert_string_equal(word[0] == '\0' ? "syntax error at end of input" : message, info.message);
+    assert_int_equal(position, info.position);
+}
+
+TEST(trino, errors_name_words_that_were_sent)
+{
+    check_error("SELECT 7/", "AS", "", 10);
+    check_error("SELECT 7/ -- ?", "AS", "", 10);
+    check_error("SELECT 7/ FROM t", "AS", "FROM", 11);
+    check_error("SELECT a + 1 1 FROM t", "AS", "FROM", 16);
+    check_error("EXPLAIN  SELECT 7/ FROM t", "AS", "FROM", 20);
+    check_error("EXPLAIN ANALYZE SELECT 7/", "AS", "", 26);
+    check_error("SELECT a / b FROM t", "trino_divide", "a", 8);
+    check_error("SELECT approx_distinct(a, b) FROM t", "approx_count", "approx_distinct", 8);
+    check_error("SELECT 1 FROM system.runtime.queries LIMIT", "moat_system", "system", 15);
+    check_error("SELECT \"\xC3\xBC x\" \"y z\" FROM t", "y z", "\"y z\"", 16);
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    struct errinfo info;
+    CHECK_OK(plan(&fixture, "SELECT a FROM t"));
+    errinfo_init(&info);
+    (void)errinfo_set(&info, ERR_NOT_FOUND, "42703", "column \"a\" does not exist");
+    errinfo_position(&info, 8);
+    trino_plan_error(&fixture.plan, &info);
+    assert_string_equal("column \"a\" does not exist", info.message);
+    assert_int_equal(8, info.position);
+    (void)errinfo_set(&info, ERR_SYNTAX, "42601", "syntax error at or near \"x\"");
+    errinfo_position(&info, 0);
+    trino_plan_error(&fixture.plan, &info);
+    assert_string_equal("syntax error at or near \"x\"", info.message);
+    assert_int_equal(0, info.position);
+}
+
 TEST(trino, what_clients_keep_is_said_in_fields)
 {
     struct fixture fixture CLEANUP(fixture_fini) = {0};
@@ -238,6 +337,145 @@ static void check_type(const char *engine, const char *want)
     CHECK_OK(trino_type_parse(slice_of(engine), true, arena, &type, NULL));
     trino_type_print(&type, &text);
     assert_string_equal(want, buf_cstr(&text));
+}
+
+/* ---- rows ---- */
+
+#define CELLS 64
+
+struct column_case {
+    const char *format;
+    const char *engine;
+    size_t width; /* of a value in bytes; 0: texts; 1 with "b": bits */
+};
+
+/* A column of random values, small and large ones, beside each format's ends; a fifth is NULL. */
+struct random_column {
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+    const void *buffers[3];
+    uint8_t validity[CELLS / 8 + 1];
+    uint64_t values[2 * CELLS + 2];
+    int64_t large_offsets[CELLS + 2];
+    int32_t offsets[CELLS + 2];
+    char text[CELLS * 32];
+};
+
+static void fill_texts(struct random_column *c, uint64_t *random)
+{
+    static const char *const pieces[] = {
+        "plain", "\"",   "\\",      "\n", "\xC3\xBC",
+        "\x7F",  "\x1F", "\xFF",    " ",  "longer than eight bytes",
+        "",      "/",    "12345678"};
+    size_t len = 0;
+    for (size_t i = 0; i <= CELLS; i++) {
+        c->offsets[i] = (int32_t)len;
+        c->large_offsets[i] = (int64_t)len;
+        for (uint64_t n = test_random_below(random, 3); n > 0; n--) {
+            const char *piece = pieces[test_random_below(random, ARRAY_COUNT(pieces))];
+            size_t more = strlen(piece);
+            if (len + more < sizeof(c->text)) {
+                memcpy(c->text + len, piece, more);
+                len += more;
+            }
+        }
+    }
+    c->offsets[CELLS + 1] = (int32_t)len;
+    c->large_offsets[CELLS + 1] = (int64_t)len;
+}
+
+static void fill_values(struct random_column *c, size_t width, uint64_t *random)
+{
+    for (size_t i = 0; i <= CELLS; i++) {
+        uint64_t words[2] = {test_random(random), 0};
+        words[0] >>= test_random_below(random, 64);
+        words[0] = test_random_below(random, 2) == 0 ? words[0] : 0 - words[0];
+        words[1] = (int64_t)words[0] < 0 ? UINT64_MAX : 0;
+        if (width == 16 && test_random_below(random, 4) == 0) { /* of more than 64 bits */
+            words[1] = (uint64_t)test_random_below(random, 1000);
+        }
+        memcpy((char *)c->values + i * width, words, width);
+    }
+}
+
+static void make_column(struct random_column *c, const struct column_case *is, uint64_t *random)
+{
+    bool is_large = strcmp(is->format, "U") == 0;
+    *c = (struct random_column){.schema = {.format = is->format, .name = ""}};
+    for (size_t i = 0; i < sizeof(c->validity); i++) {
+        c->validity[i] = (uint8_t)(test_random(random) | test_random(random));
+    }
+    if (is->width == 0) {
+        fill_texts(c, random);
+    } else {
+        fill_values(c, is->width, random);
+    }
+    c->buffers[0] = c->validity;
+    c->buffers[1] = is->width > 0 ? (const void *)c->values
+                    : is_large    ? (const void *)c->large_offsets
+                                  : (const void *)c->offsets;
+    c->buffers[2] = c->text;
+    c->array = (struct ArrowArray){.length = CELLS,
+                                   .null_count = -1,
+                                   .offset = 1,
+                                   .n_buffers = is->width == 0 ? 3 : 2,
+                                   .buffers = c->buffers};
+}
+
+/* The quick ways write what trino_cell_print writes, whatever the values. */
+TEST(trino, rows_are_what_cells_say)
+{
+    static const struct column_case cases[] = {
+        {"b", "BOOLEAN", 1},
+        {"c", "TINYINT", 1},
+        {"s", "SMALLINT", 2},
+        {"i", "INTEGER", 4},
+        {"l", "BIGINT", 8},
+        {"L", "UBIGINT", 8},
+        {"C", "UTINYINT", 1},
+        {"tdD", "DATE", 4},
+        {"tsu:", "TIMESTAMP", 8},
+        {"tsm:", "TIMESTAMP_MS", 8},
+        {"tsu:UTC", "TIMESTAMP WITH TIME ZONE", 8},
+        {"d:38,0", "HUGEINT", 16},
+        {"d:38,3", "DECIMAL(38,3)", 16},
+        {"d:38,30", "DECIMAL(38,30)", 16},
+        {"d:18,18,64", "DECIMAL(18,18)", 8},
+        {"d:9,2,32", "DECIMAL(9,2)", 4},
+        {"d:9,0,32", "DECIMAL(9,0)", 4},
+        {"g", "DOUBLE", 8},
+        {"u", "VARCHAR", 0},
+        {"U", "VARCHAR", 0},
+    };
+    struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "test", 0);
+    uint64_t random = test_seed();
+    struct buf scratch CLEANUP(buf_fini) = {0};
+    for (size_t round = 0; round < 200 * ARRAY_COUNT(cases); round++) {
+        const struct column_case *is = &cases[round % ARRAY_COUNT(cases)];
+        struct random_column c;
+        struct trino_type type;
+        struct trino_column column;
+        make_column(&c, is, &random);
+        struct ArrowSchema *children[] = {&c.schema};
+        struct ArrowArray *arrays[] = {&c.array};
+        struct ArrowSchema schema = {.format = "+s", .n_children = 1, .children = children};
+        struct ArrowArray batch = {.length = CELLS, .n_children = 1, .children = arrays};
+        bool is_parametric = test_random_below(&random, 2) == 0;
+        CHECK_OK(trino_type_parse(slice_of(is->engine), is_parametric, arena, &type, NULL));
+        trino_columns_begin(&column, &type, &schema);
+        trino_columns_take(&column, &batch);
+        for (int64_t row = 0; row < CELLS; row++) {
+            struct buf whole CLEANUP(buf_fini) = {0};
+            struct buf cell CLEANUP(buf_fini) = {0};
+            enum err err = trino_cell_print(&type, &c.schema, &c.array, row, &scratch, &cell, NULL);
+            enum err other = trino_row_print(&column, 1, row, &scratch, &whole, NULL);
+            assert_int_equal(err, other);
+            if (err == ERR_OK) {
+                assert_int_equal(cell.len + 2, whole.len);
+                assert_memory_equal(cell.ptr, whole.ptr + 1, cell.len);
+            }
+        }
+    }
 }
 
 TEST(trino, types_have_their_names)

@@ -244,14 +244,16 @@ static bool is_secret(const char *secret, struct slice text)
     return difference == 0;
 }
 
-struct web_kept *web_kept_find(struct web_server *server, const struct identity *who,
-                               const char *protocol, struct slice id, struct slice secret)
+/* `secret` NULL: whatever it is. */
+static struct web_kept *find(struct web_server *server, const struct identity *who,
+                             const char *protocol, struct slice id, const struct slice *secret)
 {
     pthread_mutex_lock(&server->lock);
     struct web_kept *kept = server->kept;
     while (kept != NULL &&
            !(slice_equal(slice_of(kept->id), id) && strcmp(kept->protocol, protocol) == 0 &&
-             is_secret(kept->secret, secret) && is_same_person(kept->who, who))) {
+             (secret == NULL || is_secret(kept->secret, *secret)) &&
+             is_same_person(kept->who, who))) {
         kept = kept->next;
     }
     if (kept != NULL) {
@@ -259,6 +261,18 @@ struct web_kept *web_kept_find(struct web_server *server, const struct identity 
     }
     pthread_mutex_unlock(&server->lock);
     return kept;
+}
+
+struct web_kept *web_kept_find(struct web_server *server, const struct identity *who,
+                               const char *protocol, struct slice id, struct slice secret)
+{
+    return find(server, who, protocol, id, &secret);
+}
+
+struct web_kept *web_kept_find_own(struct web_server *server, const struct identity *who,
+                                   const char *protocol, struct slice id)
+{
+    return find(server, who, protocol, id, NULL);
 }
 
 const char *web_kept_id(const struct web_kept *kept)
@@ -330,11 +344,18 @@ static enum err print_some(struct web_kept *kept, bool *ret_is_full, struct erri
     }
     pthread_mutex_lock(&kept->lock);
     struct page *ahead = &kept->ahead; /* it may have been given out meanwhile */
-    buf_append_str(&ahead->rows, ahead->row_count == 0 || count == 0 ? "" : ",");
-    buf_append_slice(&ahead->rows, buf_slice(&rows));
+    bool has_failed = buf_failed(&rows);
+    if (ahead->row_count == 0) {
+        buf_fini(&ahead->rows);
+        ahead->rows = rows;
+        rows = (struct buf){0};
+    } else if (count > 0) {
+        buf_append_char(&ahead->rows, ',');
+        buf_append_slice(&ahead->rows, buf_slice(&rows));
+    }
     ahead->row_count += count;
     *ret_is_full = ahead->rows.len >= PAGE_BYTES;
-    bool has_failed = buf_failed(&ahead->rows) || buf_failed(&rows);
+    has_failed = has_failed || buf_failed(&ahead->rows);
     pthread_cond_broadcast(&kept->changed);
     pthread_mutex_unlock(&kept->lock);
     return has_failed ? errinfo_nomem(info) : ERR_OK;
@@ -356,6 +377,9 @@ static enum err fill(struct web_kept *kept, bool *ret_is_end, struct errinfo *in
         }
         if (kept->batch.release == NULL) {
             break;
+        }
+        if (kept->batch_row == 0 && kept->printer.batch != NULL) {
+            kept->printer.batch(kept->printer.context, &kept->batch);
         }
         TRY(print_some(kept, &is_full, info));
         query_touch(web_run_query(kept->run));

@@ -197,11 +197,11 @@ static struct slice cookie_name(const struct http_exchange *exchange)
     return connection_is_tls(http_connection(exchange)) ? SLICE(COOKIE_TLS) : SLICE(COOKIE_CLEAR);
 }
 
-/* The value of ours in "a=b; c=d" of all such fields (RFC 6265, 5.4). */
-static bool find_cookie(const struct http_exchange *exchange, struct slice *ret_value)
+/* In "a=b; c=d" of all such fields (RFC 6265, 5.4). */
+bool web__find_cookie(const struct http_exchange *exchange, struct slice name,
+                      struct slice *ret_value)
 {
     struct slice field;
-    struct slice name = cookie_name(exchange);
     for (size_t i = 0; http_field_at(exchange, SLICE("cookie"), i, &field); i++) {
         while (field.len > 0) {
             const char *end = memchr(field.ptr, ';', field.len);
@@ -216,6 +216,11 @@ static bool find_cookie(const struct http_exchange *exchange, struct slice *ret_
         }
     }
     return false;
+}
+
+static bool find_cookie(const struct http_exchange *exchange, struct slice *ret_value)
+{
+    return web__find_cookie(exchange, cookie_name(exchange), ret_value);
 }
 
 bool web__has_cookie(const struct http_exchange *exchange)

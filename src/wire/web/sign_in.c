@@ -215,6 +215,9 @@ struct identity *web__sign_in_by(struct web_server *server, struct http_exchange
     struct identity *who;
     errinfo_init(&info);
     if (sign_in_by(server, exchange, visitor, proof, &who, &info) != ERR_OK) {
+        if (visitor->shows_browser && web_status(&info) == 401) {
+            web__browser_challenge(server, exchange, visitor);
+        }
         web_reply_error(exchange, &info, SLICE(""));
         return NULL;
     }

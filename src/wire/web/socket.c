@@ -289,7 +289,7 @@ static enum err open_run(struct socket_query *query, struct errinfo *info)
     const struct web_request *request = &query->request;
     struct web_run_spec spec = {
         .protocol = SESSION_HTTP,
-        .visitor = {"http", slice_of(socket->application)},
+        .visitor = {.protocol = "http", .application = slice_of(socket->application)},
         .who = socket->who,
         .address = slice_of(connection_peer(socket->wire)),
         .catalog = request->catalog,

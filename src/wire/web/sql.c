@@ -303,7 +303,7 @@ static enum err answer_later(struct ask *ask, struct errinfo *info)
         .statement = ask->request.statement,
         .parameters = ask->request.parameters,
         .parameter_count = ask->request.parameter_count,
-        .printer = {writer, kept_begin, kept_row, kept_close},
+        .printer = {writer, kept_begin, NULL, kept_row, kept_close},
     };
     TRY(web_kept_open(ask->server, run, &how, &kept, info));
     struct buf out CLEANUP(buf_fini) = {0};

@@ -32,6 +32,7 @@ enum err web_open(const struct web_options *options, struct web_server **ret_ser
     err = err != ERR_OK ? err : web__sql_routes(server, info);
     err = err != ERR_OK ? err : web__openapi_route(server, info);
     err = err != ERR_OK ? err : web__login_routes(server, info);
+    err = err != ERR_OK ? err : web__browser_routes(server, info);
     err = err != ERR_OK ? err : web__console_routes(server, info);
     err = err != ERR_OK ? err : web__socket_route(server, info);
     if (err != ERR_OK) {
@@ -50,6 +51,7 @@ void web_close(struct web_server *server)
     web__keeper_close(server);
     http_server_close(server->http);
     web__logins_close(server);
+    web__browser_close(server);
     buf_fini(&server->console);
     buf_fini(&server->policy);
     pthread_cond_destroy(&server->tick);

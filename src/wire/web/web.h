@@ -37,6 +37,7 @@ struct warehouse *web_warehouse(const struct web_server *server);
 struct web_visitor {
     const char *protocol;     /* literal: "http", "trino" */
     struct slice application; /* what the program calls itself; views of the request */
+    bool shows_browser;       /* it can send its person to an address, and wait */
 };
 
 /* Whose request it is, good until the exchange ends, or NULL: then it has been answered (401, 403,
@@ -96,12 +97,13 @@ void web_run_stop(struct web_run *run);
 
 struct web_kept;
 
-/* What one door makes of rows. `begin` when the columns are known, `row` for each; they run on the
- * thread that pulls. */
+/* What one door makes of rows. `begin` when the columns are known, `batch` (or NULL) for each batch
+ * of rows before the first of them, `row` for each; they run on the thread that pulls. */
 struct web_printer {
     void *context;
     enum err (*begin)(void *context, struct query *query, const struct ArrowSchema *schema,
                       struct errinfo *info);
+    void (*batch)(void *context, const struct ArrowArray *batch);
     enum err (*row)(void *context, const struct ArrowArray *batch, int64_t row, struct buf *out,
                     struct errinfo *info);
     void (*close)(void *context);
@@ -122,6 +124,9 @@ MUST_USE enum err web_kept_open(struct web_server *server, struct web_run *run,
 /* The one of that id and secret whose person `who` is; NULL: there is none, or it is another's. */
 struct web_kept *web_kept_find(struct web_server *server, const struct identity *who,
                                const char *protocol, struct slice id, struct slice secret);
+/* By its id alone: to look at it and to stop it, not for its rows. */
+struct web_kept *web_kept_find_own(struct web_server *server, const struct identity *who,
+                                   const char *protocol, struct slice id);
 void web_kept_unref(struct web_kept *kept);
 DEFINE_CLEANUP(struct web_kept, web_kept_cleanup, web_kept_unref)
 const char *web_kept_id(const struct web_kept *kept);     /* names it, and tells nothing */

@@ -10,6 +10,7 @@
 
 struct credential;
 struct json;
+struct web_browser;
 struct web_login;
 struct web_socket;
 
@@ -27,8 +28,9 @@ struct web_server {
     struct web_kept *kept;
     size_t kept_count;
     struct web_run *runs;
-    atomic_size_t puller_count; /* threads that pull rows for kept runs */
-    struct web_login *logins;   /* of the console, newest first */
+    atomic_size_t puller_count;  /* threads that pull rows for kept runs */
+    struct web_login *logins;    /* of the console, newest first */
+    struct web_browser *browser; /* NULL: nobody signs in by one */
     struct web_socket *sockets;
     atomic_size_t socket_query_count;
     struct buf console; /* the page */
@@ -66,6 +68,9 @@ enum web_proof {
     WEB_PROOF_READ,   /* for what changes nothing and tells only the page */
 };
 
+/* The value of the first cookie of this name. */
+bool web__find_cookie(const struct http_exchange *exchange, struct slice name,
+                      struct slice *ret_value);
 /* True: the request carries a cookie of ours, and no Authorization. */
 bool web__has_cookie(const struct http_exchange *exchange);
 /* Counted; ERR_DENIED (28000) if it is none that stands, or the proof is missing. */
@@ -88,6 +93,14 @@ struct identity *web__sign_in_by(struct web_server *server, struct http_exchange
                                  const struct web_visitor *visitor, enum web_proof proof);
 /* Of the request that is answered now; NULL: no cookie said who asks. */
 struct web_login *web__login_of(const struct http_exchange *exchange);
+
+/* ---- sign-in by a browser (browser.c) ---- */
+
+MUST_USE enum err web__browser_routes(struct web_server *server, struct errinfo *info);
+void web__browser_close(struct web_server *server);
+/* Before a 401: where the program's person may sign in, if that is configured. */
+void web__browser_challenge(struct web_server *server, struct http_exchange *exchange,
+                            const struct web_visitor *visitor);
 
 /* ---- the console ---- */
 

@@ -37,6 +37,24 @@ ALTER TABLE memory.work.t ADD COLUMN extra bigint
 ALTER TABLE memory.work.t RENAME TO memory.work.t2
 SELECT count(*) FROM memory.work.t2
 COMMENT ON TABLE memory.work.t2 IS 'told'
+CREATE TABLE memory.work.p (a bigint) WITH (nosuch = 1)
+CREATE TABLE memory.work.p (a bigint) WITH (nosuch = 1
+CREATE TABLE memory.work.p COMMENT 'of p' AS SELECT 1 AS a
+CREATE TABLE memory.work.c (a bigint COMMENT 'of a', b varchar)
+COMMENT ON COLUMN memory.work.c.b IS 'of b'
+COMMENT ON COLUMN memory.work.c.nosuch IS 'x'
+SHOW COLUMNS FROM memory.work.c
+SELECT column_name, comment FROM memory.information_schema.columns WHERE table_schema = 'work' AND table_name = 'c' ORDER BY ordinal_position
+SELECT table_name, comment FROM system.metadata.table_comments WHERE catalog_name = 'memory' AND schema_name = 'work' AND table_name IN ('c', 'p') ORDER BY 1
+CREATE OR REPLACE VIEW memory.work.vi SECURITY INVOKER AS SELECT a FROM memory.work.p
+SELECT * FROM memory.work.vi
+DROP VIEW memory.work.vi
+DROP TABLE memory.work.p
+INSERT INTO memory.work.c VALUES (1, 'a'), (2, 'b')
+MERGE INTO memory.work.c AS d USING (VALUES (2, 'z'), (3, 'y')) AS s(a, b) ON d.a = s.a WHEN MATCHED THEN UPDATE SET b = s.b WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.a, s.b)
+SELECT * FROM memory.work.c ORDER BY a
+DELETE FROM memory.work.c WHERE (a) IN (SELECT 3)
+DROP TABLE memory.work.c
 TRUNCATE TABLE memory.work.u
 SELECT count(*) FROM memory.work.u
 DROP VIEW memory.work.vw
