@@ -155,7 +155,8 @@ static enum err check_rest(struct kernel *kernel, kernel_file file, uint64_t seg
     for (; at + WAL_ALIGN <= file_bytes; at += WAL_ALIGN) {
         struct wal_group group;
         bool is_sound = false;
-        TRY(wal_read_group(&kernel->wal, file, segment, at, file_bytes, buffer, &group, &is_sound));
+        TRY(wal_read_group(&kernel->wal, file, segment, at, file_bytes, 2, buffer, &group,
+                           &is_sound));
         if (is_sound && group.durable > kernel->committed) {
             char name[KERNEL_NAME_BYTES];
             disk_name(WAL_PREFIX, segment, name);
@@ -178,7 +179,8 @@ static enum err replay_file(struct kernel *kernel, kernel_file file, uint64_t se
     while (at + WAL_ALIGN <= file_bytes) {
         struct wal_group group;
         bool is_sound = false;
-        TRY(wal_read_group(&kernel->wal, file, segment, at, file_bytes, buffer, &group, &is_sound));
+        TRY(wal_read_group(&kernel->wal, file, segment, at, file_bytes, WAL_TAIL_READS, buffer,
+                           &group, &is_sound));
         if (!is_sound) {
             return check_rest(kernel, file, segment, at, file_bytes);
         }

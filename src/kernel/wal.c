@@ -283,16 +283,15 @@ uint64_t wal_write_at(const struct wal_record *record, uint64_t at, struct entry
 }
 
 enum err wal_read_group(const struct wal *wal, kernel_file file, uint64_t segment, uint64_t offset,
-                        uint64_t file_bytes, uint8_t *buffer, struct wal_group *ret_group,
-                        bool *ret_is_sound)
+                        uint64_t file_bytes, uint32_t reads, uint8_t *buffer,
+                        struct wal_group *ret_group, bool *ret_is_sound)
 {
-    ASSERT(offset % WAL_ALIGN == 0);
+    ASSERT(offset % WAL_ALIGN == 0 && reads > 0);
     ASSERT(offset + WAL_ALIGN <= file_bytes);
     char name[KERNEL_NAME_BYTES];
     disk_name(WAL_PREFIX, segment, name);
     *ret_is_sound = false;
-    /* Twice: a disk that answers once with other bytes must not look like the end of the log. */
-    for (int attempt = 0; attempt < 2 && !*ret_is_sound; attempt++) {
+    for (uint32_t i = 0; i < reads && !*ret_is_sound; i++) {
         TRY(disk_read(wal->disk, file, name, offset, buffer, WAL_ALIGN));
         uint64_t len = load_u32(buffer + 8);
         if (load_u32(buffer + 4) != MAGIC || len < WAL_HEADER_BYTES || len > wal->buffer_bytes ||

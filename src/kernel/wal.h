@@ -29,6 +29,7 @@
 #define WAL_HEADER_BYTES 40u
 #define WAL_RECORD_BYTES 16u
 #define WAL_WRITE_BYTES 8u
+#define WAL_TAIL_READS 4u /* a disk that errs thrice running must not look like the log's end */
 
 struct wal {
     struct disk *disk;
@@ -116,8 +117,8 @@ uint64_t wal_record_at(const uint8_t *group, uint64_t at, struct wal_record *ret
 /* One write of a record at `at` (0 for the first); returns where the next one is. */
 uint64_t wal_write_at(const struct wal_record *record, uint64_t at, struct entry *ret_entry);
 
-/* The sound group at `offset` into `buffer` (wal->buffer_bytes); `ret_is_sound` false if there is
- * none. ERR_IO. */
+/* The sound group at `offset` into `buffer` (wal->buffer_bytes); `ret_is_sound` false if none of so
+ * many `reads` gave one. ERR_IO. */
 MUST_USE enum err wal_read_group(const struct wal *wal, kernel_file file, uint64_t segment,
-                                 uint64_t offset, uint64_t file_bytes, uint8_t *buffer,
-                                 struct wal_group *ret_group, bool *ret_is_sound);
+                                 uint64_t offset, uint64_t file_bytes, uint32_t reads,
+                                 uint8_t *buffer, struct wal_group *ret_group, bool *ret_is_sound);
