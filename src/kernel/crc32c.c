@@ -9,16 +9,22 @@
 #define POLYNOMIAL 0x82F63B78u /* Castagnoli's, reflected */
 #define LANE_BYTES 1360u       /* three of them and twelve bytes are a block without its checksum */
 
-/* What a lane of zeros makes of a checksum: linear, so the sum of what it makes of each bit. */
+static inline uint32_t step(uint32_t value)
+{
+    return (value >> 1) ^ (POLYNOMIAL & (0u - (value & 1)));
+}
+
+/* What a lane of zeros makes of a checksum: linear, so the sum of what it makes of each bit. A bit is
+ * the one above it a step later, before the lane as behind it. */
 static void fill_lane(struct crc32c *crc)
 {
     ASSERT(crc->table[0][128] == POLYNOMIAL);
     memset(crc->lane, 0, sizeof(crc->lane));
-    for (uint32_t bit = 0; bit < 32; bit++) {
-        uint32_t value = (uint32_t)1 << bit;
-        for (uint32_t i = 0; i < LANE_BYTES; i++) {
-            value = (value >> 8) ^ crc->table[0][value & 255];
-        }
+    uint32_t value = 1u << 31;
+    for (uint32_t i = 0; i < LANE_BYTES; i++) {
+        value = (value >> 8) ^ crc->table[0][value & 255];
+    }
+    for (uint32_t bit = 32; bit-- > 0; value = step(value)) {
         for (uint32_t n = 0; n < 256; n++) {
             crc->lane[bit / 8][n] ^= (n >> (bit % 8) & 1) != 0 ? value : 0;
         }
@@ -33,7 +39,7 @@ void crc32c_init(struct crc32c *crc, bool is_hardware)
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t value = i;
         for (int bit = 0; bit < 8; bit++) {
-            value = (value >> 1) ^ (POLYNOMIAL & (0u - (value & 1)));
+            value = step(value);
         }
         crc->table[0][i] = value;
     }

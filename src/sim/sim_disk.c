@@ -39,20 +39,6 @@ struct sim_disk {
     struct sim_file *handles[HANDLES_MAX];
 };
 
-uint64_t sim_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
-uint64_t sim_random_below(uint64_t *state, uint64_t bound)
-{
-    ASSERT(bound > 0);
-    return sim_random(state) % bound;
-}
-
 static bool happens(struct sim_disk *disk, uint32_t one_in)
 {
     if (one_in == 0 || sim_random_below(&disk->random, one_in) != 0) {

@@ -52,5 +52,16 @@ uint64_t sim_disk_ticks(const struct sim_disk *disk);
 uint64_t sim_disk_fault_count(const struct sim_disk *disk);
 
 /* SplitMix64. */
-uint64_t sim_random(uint64_t *state);
-uint64_t sim_random_below(uint64_t *state, uint64_t bound);
+static inline uint64_t sim_random(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static inline uint64_t sim_random_below(uint64_t *state, uint64_t bound)
+{
+    ASSERT(bound > 0);
+    return sim_random(state) % bound;
+}

@@ -122,8 +122,9 @@ struct slice sim_model_value(uint32_t value, char *buf)
                  : kind == 1 ? 1020 + sim_random_below(&random, 10)
                  : kind == 2 ? sim_random_below(&random, SIM_VALUE_BYTES_MAX)
                              : sim_random_below(&random, 200);
-    for (size_t i = 0; i < len; i++) {
-        buf[i] = (char)(sim_random(&random) >> 13);
+    for (size_t i = 0; i < len; i += 8) {
+        uint64_t word = sim_random(&random);
+        memcpy(buf + i, &word, len - i < 8 ? len - i : 8);
     }
     return (struct slice){buf, len};
 }
