@@ -11,6 +11,7 @@
 #define FILE_BYTES_MIN (64ull * 1024)
 #define FILE_BYTES_MAX (64ull * 1024 * 1024 * 1024)
 #define GROUP_ROWS_DEFAULT 122880ull /* the engine's */
+#define SHRED_ROWS_DEFAULT 100ull    /* write.parquet.variant-inference-buffer-size */
 #define GROUP_ROWS_MIN 2048ull
 #define GROUP_ROWS_MAX 100000000ull
 #define LEVEL_MAX 22ull                        /* zstd */
@@ -292,7 +293,8 @@ static void print_partitions(const struct lake_write *write, struct buf *out)
     buf_append_char(out, ')');
 }
 
-/* Of rows that come in order. A file ends with a row group: groups are as small as it. */
+/* Of rows that come in order, or are shredded. A file ends with a row group: groups are as small as
+ * it. */
 static void print_sorted(const struct lake_write *write, uint64_t rows, struct buf *out)
 {
     uint64_t file_rows = lake__write_file_rows(write);
@@ -306,7 +308,8 @@ static void print_sorted(const struct lake_write *write, uint64_t rows, struct b
 void lake__write_options(const struct lake_write *write, struct buf *out)
 {
     uint64_t rows = group_rows(write);
-    bool is_sorted = lake__write_is_sorted(write);
+    bool is_shredded = lake__write_is_shredded(write);
+    bool is_sorted = lake__write_is_sorted(write) || is_shredded;
     buf_printf(out, " (FORMAT %s", is_sorted ? "moat_files" : "parquet");
     print_codec(write, out);
     buf_append_str(out, ", RETURN_STATS true");
@@ -314,6 +317,12 @@ void lake__write_options(const struct lake_write *write, struct buf *out)
     print_bloom(write, rows > 0 ? rows : GROUP_ROWS_DEFAULT, out);
     if (rows > 0) {
         buf_printf(out, ", ROW_GROUP_SIZE %llu", (unsigned long long)rows);
+    }
+    if (is_shredded) {
+        buf_printf(out, ", SHRED_ROWS %llu",
+                   (unsigned long long)number_or(write->metadata,
+                                                 "write.parquet.variant-inference-buffer-size", 1,
+                                                 GROUP_ROWS_DEFAULT, SHRED_ROWS_DEFAULT));
     }
     if (is_sorted) {
         print_sorted(write, rows > 0 ? rows : GROUP_ROWS_DEFAULT, out);

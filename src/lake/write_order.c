@@ -46,14 +46,23 @@ static void print_key(const struct lake_write *write, const struct iceberg_sort_
     out->failed = out->failed || buf_failed(&source);
 }
 
+bool lake__write_is_shredded(const struct lake_write *write)
+{
+    return lake_write_has_variant(write->schema) &&
+           slice_equal_fold(
+               iceberg_metadata_property(write->metadata, "write.parquet.shred-variants"),
+               SLICE("true"));
+}
+
 /* By partition, so that each has its rows in a row: an order asks for it, or the table
- * (write.distribution-mode). */
+ * (write.distribution-mode), or the writer that shreds. */
 static bool is_clustered(const struct lake_write *write)
 {
     struct slice mode = iceberg_metadata_property(write->metadata, "write.distribution-mode");
     bool is_asked = slice_equal_fold(mode, SLICE("hash")) || slice_equal_fold(mode, SLICE("range"));
     return lake__write_is_partitioned(write) &&
-           (is_asked || write->curve_count > 0 || lake_write_order(write) != NULL);
+           (is_asked || write->curve_count > 0 || lake_write_order(write) != NULL ||
+            lake__write_is_shredded(write));
 }
 
 bool lake__write_is_sorted(const struct lake_write *write)

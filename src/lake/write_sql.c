@@ -413,6 +413,23 @@ static void print_partitions(const struct lake_write *write, struct buf *out)
 
 /* ---- the statement ---- */
 
+/* After the star: each VARIANT as Parquet has it (engine/duckdb/variant.cpp). */
+static void print_variants(const struct lake_write *write, struct buf *out)
+{
+    const char *before = " REPLACE (";
+    for (size_t i = 0; i < write->schema->root.field_count; i++) {
+        const struct iceberg_field *field = &write->schema->root.fields[i];
+        if (field->type.id == ICEBERG_VARIANT) {
+            buf_printf(out, "%s__moat_variant(", before);
+            sql_quote_name(out, field->name);
+            buf_append_str(out, ") AS ");
+            sql_quote_name(out, field->name);
+            before = ", ";
+        }
+    }
+    buf_append_str(out, lake_write_has_variant(write->schema) ? ")" : "");
+}
+
 enum err lake_write_sql(const struct lake_write *write, struct slice rows, struct slice folder,
                         struct buf *out, struct errinfo *info)
 {
@@ -420,12 +437,19 @@ enum err lake_write_sql(const struct lake_write *write, struct slice rows, struc
     if (lake__write_is_partitioned(write) || lake__write_is_sorted(write)) {
         lake__write_order_before(write, out);
         buf_append_str(out, "SELECT r.*");
+        print_variants(write, out);
         print_partitions(write, out);
         lake__write_ranks(write, out);
         buf_append_str(out, " FROM (");
         buf_append_slice(out, rows);
         buf_append_str(out, ") AS r");
         lake__write_order_after(write, out);
+    } else if (lake_write_has_variant(write->schema)) {
+        buf_append_str(out, "SELECT *");
+        print_variants(write, out);
+        buf_append_str(out, " FROM (");
+        buf_append_slice(out, rows);
+        buf_append_char(out, ')');
     } else {
         buf_append_slice(out, rows);
     }

@@ -12,11 +12,17 @@
  *     PARTITION_COLUMNS n   the last n columns say the partition, and are not written
  *     FILE_ROWS n           a file ends after at least so many rows
  *     FILE_BYTES n          or bytes, whichever is first
+ *     SHRED_ROWS n          VARIANTs are shredded, by a layout that the first n rows decide
+ *
+ * A layout (shredding.hpp) is decided by the batch that is encoded first. A later batch with a
+ * value that the engine would write wrongly under it is written whole, and so is what is encoded
+ * from then on: files of the two do not mix.
  *
  * Files are f0.parquet and so on in the folder that is the target. The result is that of
  * RETURN_STATS, a row for each file. The engine's operator answers with one row: an optimizer
  * extension puts a kind of it in its place that answers with all. */
 #include "engine/duckdb/module.hpp"
+#include "engine/duckdb/shredding.hpp"
 
 #include <duckdb/catalog/catalog.hpp>
 #include <duckdb/catalog/catalog_entry/copy_function_catalog_entry.hpp>
@@ -31,6 +37,7 @@
 #include <duckdb/planner/operator/logical_extension_operator.hpp>
 
 #include <functional>
+#include <mutex>
 
 namespace moat
 {
@@ -45,6 +52,7 @@ using duckdb::idx_t;
 using duckdb::LogicalType;
 using duckdb::unique_ptr;
 using duckdb::Value;
+using duckdb::Vector;
 
 static constexpr const char *FORMAT = "moat_files";
 static constexpr size_t PIECES_MAX = 16; /* of a batch that are encoded at once */
@@ -66,14 +74,27 @@ struct files_bind : duckdb::TableFunctionData {
     }
 
     CopyFunction parquet;
-    unique_ptr<FunctionData> parquet_bind;
+    unique_ptr<duckdb::CopyInfo> parquet_info;
+    unique_ptr<FunctionData> parquet_bind; /* VARIANTs whole */
+    duckdb::vector<duckdb::string> kept_names;
     duckdb::vector<idx_t> kept; /* columns that are written */
     duckdb::vector<LogicalType> kept_types;
     duckdb::vector<idx_t> keys; /* columns that say the partition */
     duckdb::vector<Value> key_names;
     uint64_t file_rows = UINT64_MAX;
     uint64_t file_bytes = UINT64_MAX;
+    uint64_t shred_rows = 0; /* 0: none */
     std::vector<unique_ptr<duckdb::CopyToFileInfo>> written;
+};
+
+/* How files are written that can hold the same row groups. */
+struct files_layout {
+    FunctionData *bind = nullptr;
+    unique_ptr<FunctionData> own_bind; /* or NULL: the statement's */
+    /* Any file's writer encodes for all of them; the first one's stays for that. */
+    unique_ptr<GlobalFunctionData> first;
+    size_t first_number = 0;
+    bool is_first_taken = false; /* rows go to it, or went */
 };
 
 /* Rows of one partition, encoded. */
@@ -81,6 +102,7 @@ struct piece {
     duckdb::vector<Value> keys;
     uint64_t rows;
     unique_ptr<duckdb::PreparedBatchData> group;
+    files_layout *layout;
 };
 
 /* What is encoded takes a megabyte or so, however few its rows are: of a batch of many partitions
@@ -92,12 +114,19 @@ struct files_batch : duckdb::PreparedBatchData {
 
 struct files_state : GlobalFunctionData {
     std::string folder;
-    /* Any file's writer encodes for all of them; the first one's stays for that. */
-    unique_ptr<GlobalFunctionData> first;
     unique_ptr<GlobalFunctionData> later;
     GlobalFunctionData *open = nullptr;
-    duckdb::vector<Value> keys; /* of the open file */
-    uint64_t rows = 0;          /* in it */
+    files_layout *layout = nullptr; /* of the open file */
+    size_t number = 0;              /* its */
+    duckdb::vector<Value> keys;
+    uint64_t rows = 0; /* in it */
+
+    std::mutex lock; /* of what follows, and of the list of files */
+    files_layout whole;
+    files_layout shredded;
+    bool is_decided = false;
+    bool is_whole = false;                                /* from now on */
+    std::vector<std::pair<idx_t, variant_layout>> shapes; /* by column; not changed once decided */
 };
 
 struct files_local : duckdb::LocalFunctionData {
@@ -105,6 +134,124 @@ struct files_local : duckdb::LocalFunctionData {
 };
 
 } // namespace
+
+/* ---- layouts ---- */
+
+/* The state is locked. */
+static unique_ptr<GlobalFunctionData> open_file(ClientContext &context, files_bind &bind,
+                                                const files_state &state, files_layout &layout,
+                                                size_t *ret_number)
+{
+    *ret_number = bind.written.size();
+    auto info = duckdb::make_uniq<duckdb::CopyToFileInfo>(state.folder + "/f" +
+                                                          std::to_string(*ret_number) + ".parquet");
+    info->file_stats = duckdb::make_uniq<duckdb::CopyFunctionFileStatistics>();
+    auto file = bind.parquet.copy_to_initialize_global(context, *layout.bind, info->file_path);
+    bind.parquet.copy_to_get_written_statistics(context, *layout.bind, *file, *info->file_stats);
+    /* A writer that encodes nothing itself has no schema to keep statistics by until it tries. */
+    (void)bind.parquet.prepare_batch(
+        context, *layout.bind, *file,
+        duckdb::make_uniq<ColumnDataCollection>(context, bind.kept_types));
+    bind.written.push_back(std::move(info));
+    return file;
+}
+
+/* Calls `found` with the column's values, row by row, until it says false. */
+template <class Found>
+static void each_variant(ColumnDataCollection &rows, idx_t column, Found found)
+{
+    for (auto &chunk : rows.Chunks({column})) {
+        duckdb::RecursiveUnifiedVectorFormat format;
+        Vector::RecursiveToUnifiedFormat(chunk.data[0], chunk.size(), format);
+        duckdb::UnifiedVariantVectorData values(format);
+        for (idx_t row = 0; row < chunk.size(); row++) {
+            if (!found(values, row)) {
+                return;
+            }
+        }
+    }
+}
+
+static variant_layout decide_shape(const files_bind &bind, ColumnDataCollection &rows, idx_t column)
+{
+    variant_layout shape;
+    uint64_t seen = 0;
+    each_variant(rows, column, [&](auto &values, idx_t row) {
+        shape.see(values, row);
+        return ++seen < bind.shred_rows;
+    });
+    shape.settle();
+    each_variant(rows, column, [&](auto &values, idx_t row) {
+        shape.make_fit(values, row);
+        return true;
+    });
+    shape.settle();
+    return shape;
+}
+
+/* The state is locked. */
+static void decide_layout(ClientContext &context, files_bind &bind, files_state &state,
+                          ColumnDataCollection &rows)
+{
+    duckdb::child_list_t<Value> options;
+    bool is_any = false;
+    state.is_decided = true;
+    for (idx_t i = 0; i < bind.kept_types.size(); i++) {
+        if (bind.kept_types[i].id() != duckdb::LogicalTypeId::VARIANT) {
+            continue;
+        }
+        auto shape = decide_shape(bind, rows, i);
+        bool is_shredded = shape.type().id() != duckdb::LogicalTypeId::INVALID;
+        options.emplace_back(bind.kept_names[i],
+                             Value(is_shredded ? shape.type().ToString() : "BOOLEAN"));
+        is_any = is_any || is_shredded;
+        state.shapes.emplace_back(i, std::move(shape));
+    }
+    state.is_whole = !is_any;
+    if (!is_any) {
+        return;
+    }
+    auto info = bind.parquet_info->Copy();
+    info->options["shredding"] = {Value::STRUCT(std::move(options))};
+    duckdb::CopyFunctionBindInput input(*info, bind.parquet.function_info);
+    input.file_extension = bind.parquet.extension;
+    state.shredded.own_bind =
+        bind.parquet.copy_to_bind(context, input, bind.kept_names, bind.kept_types);
+    state.shredded.bind = state.shredded.own_bind.get();
+}
+
+static bool do_fit(const files_state &state, ColumnDataCollection &rows)
+{
+    bool does_fit = true;
+    for (const auto &[column, shape] : state.shapes) {
+        each_variant(rows, column, [&](auto &values, idx_t row) {
+            does_fit = does_fit && shape.fits(values, row);
+            return does_fit;
+        });
+    }
+    return does_fit;
+}
+
+/* The layout that the rows can be written in, and a writer that encodes for it. */
+static files_layout &layout_of(ClientContext &context, files_bind &bind, files_state &state,
+                               ColumnDataCollection &rows)
+{
+    std::unique_lock<std::mutex> guard(state.lock);
+    if (!state.is_decided) {
+        decide_layout(context, bind, state, rows);
+    }
+    if (!state.is_whole) {
+        guard.unlock(); /* the shapes stay as they are */
+        bool does_fit = do_fit(state, rows);
+        guard.lock();
+        state.is_whole = state.is_whole || !does_fit;
+    }
+    files_layout &layout = state.is_whole ? state.whole : state.shredded;
+    if (layout.first == nullptr) {
+        layout.first = open_file(context, bind, state, layout, &layout.first_number);
+    }
+    return layout;
+}
 
 /* ---- pieces ---- */
 
@@ -164,9 +311,10 @@ struct cutter {
             return;
         }
         uint64_t count = rows->Count();
+        files_layout &layout = layout_of(context, bind, state, *rows);
         auto group =
-            bind.parquet.prepare_batch(context, *bind.parquet_bind, *state.first, std::move(rows));
-        give({std::move(keys), count, std::move(group)});
+            bind.parquet.prepare_batch(context, *layout.bind, *layout.first, std::move(rows));
+        give({std::move(keys), count, std::move(group), &layout});
     }
 
     /* Those that are of one partition from row `at` on; returns the row behind them. */
@@ -234,38 +382,20 @@ prepare_batch(ClientContext &context, FunctionData &bind_data, GlobalFunctionDat
 
 /* ---- files ---- */
 
-static unique_ptr<GlobalFunctionData> open_file(ClientContext &context, files_bind &bind,
-                                                const std::string &folder)
-{
-    auto info = duckdb::make_uniq<duckdb::CopyToFileInfo>(
-        folder + "/f" + std::to_string(bind.written.size()) + ".parquet");
-    info->file_stats = duckdb::make_uniq<duckdb::CopyFunctionFileStatistics>();
-    auto file =
-        bind.parquet.copy_to_initialize_global(context, *bind.parquet_bind, info->file_path);
-    bind.parquet.copy_to_get_written_statistics(context, *bind.parquet_bind, *file,
-                                                *info->file_stats);
-    /* A writer that encodes nothing itself has no schema to keep statistics by until it tries. */
-    (void)bind.parquet.prepare_batch(
-        context, *bind.parquet_bind, *file,
-        duckdb::make_uniq<ColumnDataCollection>(context, bind.kept_types));
-    bind.written.push_back(std::move(info));
-    return file;
-}
-
-static void set_keys(files_bind &bind, const duckdb::vector<Value> &keys)
+static void set_keys(files_bind &bind, size_t number, const duckdb::vector<Value> &keys)
 {
     duckdb::vector<Value> texts;
     for (const Value &key : keys) {
         texts.push_back(key.DefaultCastAs(LogicalType::VARCHAR));
     }
-    bind.written.back()->partition_keys =
+    bind.written[number]->partition_keys =
         Value::MAP(LogicalType::VARCHAR, LogicalType::VARCHAR, bind.key_names, std::move(texts));
 }
 
 static bool is_other_file(const files_bind &bind, files_state &state, const piece &piece)
 {
-    if (state.rows >= bind.file_rows ||
-        bind.parquet.rotate_next_file(*state.open, *bind.parquet_bind, bind.file_bytes)) {
+    if (state.open == nullptr || state.layout != piece.layout || state.rows >= bind.file_rows ||
+        bind.parquet.rotate_next_file(*state.open, *state.layout->bind, bind.file_bytes)) {
         return true;
     }
     for (size_t i = 0; i < piece.keys.size(); i++) {
@@ -276,21 +406,40 @@ static bool is_other_file(const files_bind &bind, files_state &state, const piec
     return false;
 }
 
+static void close_file(ClientContext &context, files_bind &bind, files_state &state)
+{
+    if (state.open != nullptr) {
+        bind.parquet.copy_to_finalize(context, *state.layout->bind, *state.open);
+        state.open = nullptr;
+    }
+}
+
+/* The file that a piece begins. */
+static void begin_file(ClientContext &context, files_bind &bind, files_state &state, piece &piece)
+{
+    std::lock_guard<std::mutex> guard(state.lock);
+    files_layout &layout = *piece.layout;
+    if (layout.is_first_taken) {
+        state.later = open_file(context, bind, state, layout, &state.number);
+        state.open = state.later.get();
+    } else {
+        layout.is_first_taken = true;
+        state.number = layout.first_number;
+        state.open = layout.first.get();
+    }
+    state.layout = &layout;
+    state.rows = 0;
+    set_keys(bind, state.number, piece.keys);
+    state.keys = std::move(piece.keys);
+}
+
 static void write_piece(ClientContext &context, files_bind &bind, files_state &state, piece &&piece)
 {
-    bool is_first = state.rows == 0;
-    if (!is_first && is_other_file(bind, state, piece)) {
-        bind.parquet.copy_to_finalize(context, *bind.parquet_bind, *state.open);
-        state.later = open_file(context, bind, state.folder);
-        state.open = state.later.get();
-        state.rows = 0;
-        is_first = true;
+    if (is_other_file(bind, state, piece)) {
+        close_file(context, bind, state);
+        begin_file(context, bind, state, piece);
     }
-    if (is_first) {
-        set_keys(bind, piece.keys);
-        state.keys = std::move(piece.keys);
-    }
-    bind.parquet.flush_batch(context, *bind.parquet_bind, *state.open, *piece.group);
+    bind.parquet.flush_batch(context, *state.layout->bind, *state.open, *piece.group);
     state.rows += piece.rows;
 }
 
@@ -317,22 +466,20 @@ static void flush_batch(ClientContext &context, FunctionData &bind_data, GlobalF
     cut.finish();
 }
 
-static unique_ptr<GlobalFunctionData> open_files(ClientContext &context, FunctionData &bind_data,
+static unique_ptr<GlobalFunctionData> open_files(ClientContext &, FunctionData &bind_data,
                                                  const duckdb::string &folder)
 {
     auto &bind = bind_data.Cast<files_bind>();
     auto state = duckdb::make_uniq<files_state>();
     state->folder = folder;
-    state->first = open_file(context, bind, folder);
-    state->open = state->first.get();
+    state->whole.bind = bind.parquet_bind.get();
+    state->is_decided = state->is_whole = bind.shred_rows == 0;
     return std::move(state);
 }
 
 static void close_files(ClientContext &context, FunctionData &bind_data, GlobalFunctionData &global)
 {
-    auto &bind = bind_data.Cast<files_bind>();
-    auto &state = global.Cast<files_state>();
-    bind.parquet.copy_to_finalize(context, *bind.parquet_bind, *state.open);
+    close_file(context, bind_data.Cast<files_bind>(), global.Cast<files_state>());
 }
 
 /* ---- rows of a plan that has no batches: one thread ---- */
@@ -402,15 +549,15 @@ static unique_ptr<FunctionData> bind_files(ClientContext &context,
     uint64_t key_count = take_option(*info, "partition_columns", 0);
     bind->file_rows = std::max<uint64_t>(take_option(*info, "file_rows", UINT64_MAX), 1);
     bind->file_bytes = take_option(*info, "file_bytes", UINT64_MAX);
+    bind->shred_rows = take_option(*info, "shred_rows", 0);
     if (key_count >= names.size()) {
         throw_err(ERR_INVALID, nullptr, "a file needs a column beside those of its partition", "");
     }
-    duckdb::vector<duckdb::string> kept_names;
     for (idx_t i = 0; i < names.size(); i++) {
         if (i + key_count < names.size()) {
             bind->kept.push_back(i);
             bind->kept_types.push_back(types[i]);
-            kept_names.push_back(names[i]);
+            bind->kept_names.push_back(names[i]);
         } else {
             bind->keys.push_back(i);
             bind->key_names.emplace_back(names[i]);
@@ -418,7 +565,9 @@ static unique_ptr<FunctionData> bind_files(ClientContext &context,
     }
     duckdb::CopyFunctionBindInput of_parquet(*info, parquet.function_info);
     of_parquet.file_extension = parquet.extension;
-    bind->parquet_bind = parquet.copy_to_bind(context, of_parquet, kept_names, bind->kept_types);
+    bind->parquet_bind =
+        parquet.copy_to_bind(context, of_parquet, bind->kept_names, bind->kept_types);
+    bind->parquet_info = std::move(info);
     return std::move(bind);
 }
 

@@ -3,20 +3,33 @@
  * How they are made of JSON: its cast goes as deep as the text does, on the thread's stack. One
  * that is deeper than DEPTH_MAX is an error, wherever in a value it stands.
  *
+ * What they are before they are written: Parquet's encoding wants the fields of an object in the
+ * order of their names and each once, since readers search for them; the engine keeps both as they
+ * came (and of JSON a name twice), and has whole numbers without a sign, which Parquet has not and
+ * the writer's columns do not take. __moat_variant(v) is the same value as Parquet has it; of a
+ * name that is there twice it keeps the last, as the engine's own reading of JSON does.
+ *
  * How they are written to Parquet: the engine's writer finds a shape that fits the values and gives
  * each of its fields a column ("shredding"). Names of such fields it compares without case: of
  * {"a": 1} and {"A": 2} in one row group it writes {"a": 1} and {}. A value that is silently lost
- * is not to be had for a smaller file: every VARIANT is written with the one shape that has no
- * fields, BOOLEAN, in which truth values have their column, and all others are whole. (Told another
- * way, not to shred, it still looks for a shape: 1.5.6, measured.)
+ * is not to be had for a smaller file: unless told otherwise by who has looked at all values
+ * (shredding.hpp), every VARIANT is written with the one shape that has no fields, BOOLEAN, in
+ * which truth values have their column, and all others are whole. (Told another way, not to shred,
+ * it still looks for a shape: 1.5.6, measured.)
  *
- * Source: Parquet's VariantShredding.md, "typed_value". */
+ * Source: Parquet's VariantEncoding.md and VariantShredding.md, "typed_value". */
 #include "engine/duckdb/module.hpp"
 
 #include <duckdb/catalog/catalog.hpp>
 #include <duckdb/catalog/catalog_entry/copy_function_catalog_entry.hpp>
+#include <duckdb/common/serializer/varint.hpp>
+#include <duckdb/common/vector_operations/vector_operations.hpp>
 #include <duckdb/function/cast/cast_function_set.hpp>
 #include <duckdb/function/copy_function.hpp>
+#include <duckdb/function/scalar_function.hpp>
+#include <duckdb/parser/parsed_data/create_scalar_function_info.hpp>
+
+#include <algorithm>
 
 namespace moat
 {
@@ -170,6 +183,115 @@ static void guard_casts(duckdb::ClientContext &context)
     }
 }
 
+/* ---- as Parquet has them ---- */
+
+namespace
+{
+
+/* A field of an object. */
+struct variant_field {
+    duckdb::string_t name;
+    uint32_t keys_index;
+    uint32_t values_index;
+};
+
+} // namespace
+
+/* A number in as many bytes as it had, or more than it needs. */
+static void write_varint(duckdb::data_ptr_t at, size_t bytes, uint32_t number)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        at[i] = static_cast<uint8_t>((number & 0x7F) | (i + 1 < bytes ? 0x80 : 0));
+        number >>= 7;
+    }
+}
+
+static bool is_in_order(const std::vector<variant_field> &fields)
+{
+    for (size_t i = 1; i < fields.size(); i++) {
+        if (!(fields[i - 1].name < fields[i].name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The object whose header is at `at`; a name that is there twice goes by its last value. */
+static void order_object(duckdb::VariantVectorData &data, duckdb::idx_t row, duckdb::data_ptr_t at)
+{
+    duckdb::const_data_ptr_t behind = at;
+    auto count = duckdb::VarintDecode<uint32_t>(behind);
+    auto count_bytes = static_cast<size_t>(behind - at);
+    if (count == 0) {
+        return;
+    }
+    auto first = data.children_data[row].offset + duckdb::VarintDecode<uint32_t>(behind);
+    auto names =
+        duckdb::FlatVector::GetData<duckdb::string_t>(duckdb::ListVector::GetEntry(data.keys));
+    std::vector<variant_field> fields;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t key = data.keys_index_data[first + i];
+        fields.push_back(
+            {names[data.keys_data[row].offset + key], key, data.values_index_data[first + i]});
+    }
+    if (is_in_order(fields)) {
+        return;
+    }
+    std::stable_sort(fields.begin(), fields.end(),
+                     [](const auto &a, const auto &b) { return a.name < b.name; });
+    uint32_t kept = 0;
+    for (size_t i = 0; i < fields.size(); i++) {
+        bool is_last = i + 1 == fields.size() || fields[i].name != fields[i + 1].name;
+        if (is_last) {
+            data.keys_index_data[first + kept] = fields[i].keys_index;
+            data.values_index_data[first + kept] = fields[i].values_index;
+            kept++;
+        }
+    }
+    write_varint(at, count_bytes, kept);
+}
+
+static void settle_row(duckdb::VariantVectorData &data, duckdb::idx_t row)
+{
+    auto &blob = data.blob_data[row];
+    auto bytes = duckdb::data_ptr_cast(blob.GetDataWriteable());
+    const auto &values = data.values_data[row];
+    for (auto i = values.offset; i < values.offset + values.length; i++) {
+        auto type = static_cast<duckdb::VariantLogicalType>(data.type_ids_data[i]);
+        auto at = bytes + data.byte_offset_data[i];
+        if (type == duckdb::VariantLogicalType::OBJECT) {
+            order_object(data, row, at);
+        } else if (type == duckdb::VariantLogicalType::UINT64 &&
+                   duckdb::Load<uint64_t>(at) <= static_cast<uint64_t>(INT64_MAX)) {
+            data.type_ids_data[i] = static_cast<uint8_t>(duckdb::VariantLogicalType::INT64);
+        }
+    }
+    blob.Finalize();
+}
+
+static void run_variant(duckdb::DataChunk &args, duckdb::ExpressionState &, duckdb::Vector &result)
+{
+    auto count = args.size();
+    duckdb::VectorOperations::Copy(args.data[0], result, count, 0, 0); /* which is flat, and ours */
+    duckdb::VariantVectorData data(result);
+    for (duckdb::idx_t row = 0; row < count; row++) {
+        if (!duckdb::FlatVector::IsNull(result, row)) {
+            settle_row(data, row);
+        }
+    }
+    if (args.AllConstant()) {
+        result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
+    }
+}
+
+static void add_function(duckdb::Connection &connection)
+{
+    duckdb::CreateScalarFunctionInfo info(duckdb::ScalarFunction(
+        "__moat_variant", {LogicalType::VARIANT()}, LogicalType::VARIANT(), run_variant));
+    info.schema = DEFAULT_SCHEMA;
+    connection.context->RegisterFunction(info);
+}
+
 /* ---- to Parquet ---- */
 
 static constexpr const char *OPTION = "shredding";
@@ -179,6 +301,9 @@ bind_whole(duckdb::ClientContext &context, CopyFunctionBindInput &input,
            const duckdb::vector<duckdb::string> &names, const duckdb::vector<LogicalType> &types)
 {
     const auto bind = input.function_info->Cast<inner_bind>().bind;
+    if (input.info.options.count(OPTION) > 0) { /* of files.cpp */
+        return bind(context, input, names, types);
+    }
     duckdb::child_list_t<Value> shapes;
     for (size_t i = 0; i < types.size(); i++) {
         if (types[i].id() == LogicalTypeId::VARIANT) {
@@ -200,6 +325,7 @@ bind_whole(duckdb::ClientContext &context, CopyFunctionBindInput &input,
 void guard_variants(duckdb::Connection &connection)
 {
     duckdb::ClientContext &context = *connection.context;
+    add_function(connection);
     context.RunFunctionInTransaction([&] {
         guard_casts(context);
         auto &function = duckdb::Catalog::GetEntry<duckdb::CopyFunctionCatalogEntry>(

@@ -3,8 +3,10 @@
 
     variant_test.py MOAT [--seed N] [--values N]
 
-Random JSON goes into a table of version 3 as variants; Spark and DuckDB read each value as it was, plain or shredded
-into columns of its own (the engine chooses). Spark writes its own, NULLs among them; what Moat then changes leaves the
+Random JSON goes into a table of version 3 as variants; Spark reads each value as it was. The same values shredded
+(write.parquet.shred-variants) are the same values to Moat, to Spark and to DuckDB, whatever names and types meet: names
+that differ in case only, names twice, none, long ones, unlike types and decimals, NULL and what is not there; and the
+files have the columns that they should. Fields of objects stand in order, where Spark looks for them. Spark writes its own, NULLs among them; what Moat then changes leaves the
 others as Spark wrote them, and `moat iceberg validate` is clean. A NULL that Moat writes is the value null for Spark:
 held here, so that it is noticed when the engine learns to tell the two.
 """
@@ -17,7 +19,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 import world as spark_world
 
@@ -110,6 +114,111 @@ def values_are_read_as_they_were(moat, spark, rng):
     return len(families) * OPTIONS.values
 
 
+def typed_literal(rng):
+    """A value of SQL that has no form in JSON."""
+    def decimal():
+        return f"{rng.randint(-(10**rng.choice((2, 6, 15, 30))), 10**rng.choice((2, 6, 15)))}e-{rng.choice((0, 1, 2, 5))}"
+
+    number = decimal().split("e-")
+    digits, scale = int(number[0]), int(number[1])
+    width = rng.choice([w for w in (4, 9, 18, 38) if 10 ** (w - 1) > abs(digits)])
+    text = f"{'-' if digits < 0 else ''}{abs(digits) // 10**scale}" + (f".{abs(digits) % 10**scale:0{scale}d}" if scale else "")
+    return rng.choice((f"({text})::DECIMAL({width},{min(scale, width)})", f"({rng.randint(-128, 127)})::TINYINT", f"({rng.randint(-(2**31), 2**31 - 1)})::INTEGER", f"({rng.randint(-(2**63) + 1, 2**63 - 1)})::BIGINT",
+                       f"{rng.random()}::FLOAT", f"DATE '2024-01-01' + {rng.randrange(20000)}", f"TIMESTAMP '2024-01-01 00:00:00' + INTERVAL {rng.randrange(10**9)} MICROSECOND",
+                       f"TIMESTAMPTZ '2024-01-01 00:00:00+00' + INTERVAL {rng.randrange(10**9)} MICROSECOND", f"'\\x{rng.randrange(256):02X}'::BLOB", "TIME '10:11:12.123456'",
+                       f"make_timestamp_ns({rng.randrange(10**18)})", f"'00000000-0000-0000-0000-{rng.randrange(2**40):012x}'::UUID", "true", "'x'", "[1, 2]", "NULL"))
+
+
+def shredding_families(rng):
+    """name: (id -> SQL of the value, the file has more columns than a whole VARIANT: True, False, or None where it is left to chance)"""
+    def of_json(value):
+        return lambda i: literal(value(i))
+
+    names = ("a", "A", "b", "B", "", "value", "typed_value", "metadata", "list", "element", "k." + "long" * 60, "k" * 5000, "é", "É", 'q"u\'o', "c d")
+    return {
+        "random": (of_json(lambda i: random_value(rng)), None),
+        "objects": (of_json(lambda i: {"a": i, "b": f"x{i}", "c": [i, None], "d": {"e": i / 2, "f": None}}), True),
+        "mostly": (of_json(lambda i: {"a": i if i % 5 else "five", "b": i, f"rare{i}": 1} if i % 7 else [i]), False),
+        "missing": (of_json(lambda i: {k: v for k, v in (("a", i), ("b", None), ("c", {}), ("d", {"e": 1})) if rng.random() < 0.6}), True),
+        "names": (of_json(lambda i: {name: rng.choice((i, f"t{i}", None, {"A": i})) if rng.random() < 0.3 else i for name in rng.sample(names, rng.randrange(6))}), None),
+        # After the rows that decide the layout, within the batch.
+        "case": (of_json(lambda i: {"A" if i == OPTIONS.values - 1 else "a": i, "b": {"c": 1, "C": 2} if i == OPTIONS.values - 2 else {"c": 3}, "d": i}), True),
+        "twice": (lambda i: f"""'{{"b": 1, "a": {i}, "b": {{"x": {i}}}, "a": "last{i}"}}'::JSON""", True),
+        "arrays": (of_json(lambda i: [{"a": i, "b": [[i], []]} for _ in range(i % 4)]), True),
+        "deep": (of_json(lambda i: json.loads('{"a":' * 40 + str(i) + "}" * 40)), True),
+        "unordered": (of_json(lambda i: {f"f{(j * 37 + i) % 101}": j for j in range(80)}), True),
+        "decimals": (lambda i: f"{{'same': {i}.25::DECIMAL(9,2), 'scales': {i}.{'5' if i % 2 else '55'}::DECIMAL(9,{1 + (i + 1) % 2})}}::VARIANT", True),
+        "late_decimal": (lambda i: f"{{'d': {f'{i}.5::DECIMAL(9,1)' if i != OPTIONS.values - 1 else '9.505::DECIMAL(9,3)'}}}::VARIANT", False),
+        "typed": (lambda i: typed_literal(rng) + "::VARIANT", None),
+        "typed_fields": (lambda i: f"{{'a': {typed_literal(rng)}, 'b': {typed_literal(rng)}, 'l': [{i}::SMALLINT]}}::VARIANT", None),
+        "typed_each": (lambda i: f"{{'i': {i}::INTEGER, 'l': {i}::BIGINT, 'f': {i}.5::FLOAT, 't': TIMESTAMP '2024-01-01' + INTERVAL {i} MICROSECOND, 'z': TIMESTAMPTZ '2024-01-01 00:00:00+00', "
+                                 f"'n': make_timestamp_ns({i}), 'u': '00000000-0000-0000-0000-{i:012x}'::UUID, 'x': '\\x00\\xFF'::BLOB, 'd': DATE '2024-01-01' + {i}, 'c': TIME '10:11:12', 'o': {i % 2 == 0}, "
+                                 f"'big': {i}.5::DECIMAL(38,1)}}::VARIANT", True),
+    }
+
+
+def shredded_columns(folder, table):
+    """How many Parquet columns of the table's files are parts of a shredded VARIANT."""
+    files = list(Path(f"{folder}/warehouse/s/{table}/data").rglob("*.parquet"))
+    paths = [column.path for file in files for column in pq.ParquetFile(file).schema]
+    return len([path for path in paths if path.startswith("v.typed_value.")]), files
+
+
+def shredded_is_as_whole(moat, spark, rng, folder):
+    """The same rows in two tables, and then changed in both: no reader sees a difference."""
+    other = duckdb.connect()
+    # Spark marks what it deletes: a file that it writes anew has other decimals, 1.50 for 1.5.
+    shred = ", 'write.parquet.shred-variants' = 'true', 'write.delete.mode' = 'merge-on-read'"
+    families = shredding_families(rng)
+    for name, (value, is_shredded) in families.items():
+        moat.sql(f"CREATE TABLE lake.s.source_{name} {SHAPE.format(more='')}")
+        texts = [value(i) for i in range(OPTIONS.values)]
+        if all(text == "NULL" or text.endswith("::JSON") for text in texts):  # values of one type; the engine folds none of them
+            moat.sql(f"INSERT INTO lake.s.source_{name} SELECT id, v::VARIANT FROM (VALUES {', '.join(f'({i}, {text})' for i, text in enumerate(texts))}) AS x(id, v)")
+        else:
+            for begin in range(0, len(texts), 50):
+                moat.sql(f"INSERT INTO lake.s.source_{name} " + " UNION ALL ".join(f"SELECT {i}, {text}" for i, text in list(enumerate(texts))[begin:begin + 50]))
+        for kind, more in (("whole", ""), ("shred", shred + (", 'write.parquet.variant-inference-buffer-size' = '50'" if name in ("random", "case", "late_decimal") else ""))):
+            moat.sql(f"CREATE TABLE lake.s.{kind}_{name} {SHAPE.format(more=more)}")
+            moat.sql(f"INSERT INTO lake.s.{kind}_{name} SELECT * FROM lake.s.source_{name} ORDER BY id")
+        compare(moat, spark, other, folder, name)
+        count, _ = shredded_columns(folder, f"shred_{name}")
+        assert is_shredded is None or (count > 0) == is_shredded, f"{name}: {count} shredded columns"
+        for kind in ("whole", "shred"):
+            moat.sql(f"UPDATE lake.s.{kind}_{name} SET v = CASE WHEN id % 2 = 0 THEN {{'a': id}}::VARIANT ELSE {{'A': v}}::VARIANT END WHERE id % 11 = 0")
+            moat.sql(f"DELETE FROM lake.s.{kind}_{name} WHERE id % 13 = 0")
+        compare(moat, spark, other, folder, name)
+        spark.sql(f"DELETE FROM lake.s.shred_{name} WHERE id % 17 = 0")
+        moat.sql(f"DELETE FROM lake.s.whole_{name} WHERE id % 17 = 0")
+        moat.sql(f"CALL moat.rewrite_data_files('lake.s.shred_{name}', rewrite_all => true)")
+        compare(moat, spark, other, folder, name)
+    return len(families) * OPTIONS.values
+
+
+def compare(moat, spark, other, folder, name):
+    typed = "regexp_replace(variant_typeof(v), 'DECIMAL\\(\\d+', 'DECIMAL(', 'g')"  # digits are not part of a value
+    zero = "regexp_replace(v::JSON::VARCHAR, '([^0-9])([.][0-9])', '\\10\\2', 'g')"  # the engine leaves it out where there are as many digits as behind the point
+    questions = [f"SELECT id, {zero} AS v, {typed} AS t FROM {{}}", "SELECT id, v.a::JSON::VARCHAR AS v, v.b.c::JSON::VARCHAR AS t FROM {}",
+                 "SELECT id, v.A::JSON::VARCHAR AS v FROM {} WHERE v.a IS NULL", "SELECT id FROM {} WHERE CASE WHEN variant_typeof(v.a) = 'INT64' THEN v.a::BIGINT END > 30", "SELECT id FROM {} WHERE CASE WHEN variant_typeof(v) = 'VARCHAR' THEN v::VARCHAR END >= 't2'"]
+    for question in questions:
+        whole, shred = (sorted(moat.sql(question.format(f"lake.s.{kind}_{name}")), key=lambda row: row["id"]) for kind in ("whole", "shred"))
+        assert whole == shred, f"{name}: {question}: {[(a, b) for a, b in zip(whole, shred) if a != b][:3]}"
+    if not name.startswith("typed"):  # Spark 4 knows no TIME, UUID and nanoseconds in a VARIANT
+        whole, shred = spark.values(f"whole_{name}"), spark.values(f"shred_{name}")
+        assert whole == shred, f"{name}: spark reads others: {[(whole[i], shred.get(i)) for i in whole if whole[i] != shred.get(i)][:3]}"
+        assert whole, name
+    if name == "unordered":  # found where a reader looks for it, by halves
+        rows = spark.sql(f"SELECT count(*) AS n FROM lake.s.shred_{name} WHERE variant_get(v, '$.f50', 'int') IS NOT NULL")
+        also = spark.sql(f"SELECT count(*) AS n FROM lake.s.shred_{name} WHERE get_json_object(to_json(v), '$.f50') IS NOT NULL")
+        assert rows == also and rows[0]["n"] > 0, (rows, also)
+    # DuckDB reads the files; rows that are marked as deleted it does not know.
+    alive = {row["id"] for row in moat.sql(f"SELECT id FROM lake.s.shred_{name}")}
+    paths = {kind: [row["file_path"] for row in moat.sql(f'SELECT file_path FROM lake.s."{kind}_{name}$data_files"')] for kind in ("whole", "shred")}
+    found = {kind: {row for row in other.execute(f"SELECT id, {zero}, {typed} FROM read_parquet(?)", [files]).fetchall() if row[0] in alive} for kind, files in paths.items()}
+    assert found["whole"] == found["shred"], f"{name}: duckdb reads others: {list(found['whole'] ^ found['shred'])[:4]}"
+    moat.validate(f"shred_{name}")
+
+
 def types_are_kept(moat, spark):
     """Spark's names of what SQL put in."""
     typed = {"5::TINYINT": "BIGINT", "5::BIGINT": "BIGINT", "1.50::DECIMAL(9,2)": "DECIMAL(2,1)", "1.5::FLOAT": "FLOAT", "1.5::DOUBLE": "DOUBLE",
@@ -165,6 +274,7 @@ def main():
         moat, spark = Moat(folder), Spark(folder)
         print(f"{values_are_read_as_they_were(moat, spark, rng)} values read as they were", flush=True)
         print(f"{types_are_kept(moat, spark)} types kept", flush=True)
+        print(f"{shredded_is_as_whole(moat, spark, rng, folder)} values shredded and whole are the same", flush=True)
         for mode in ("copy-on-write", "merge-on-read"):
             print(f"{sparks_nulls_stay(moat, spark, mode)} changes beside Spark's NULLs, {mode}", flush=True)
     print("passed")
