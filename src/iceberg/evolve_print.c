@@ -217,9 +217,10 @@ void iceberg_sort_write_fields(const struct iceberg_sort_field *fields, size_t c
         const struct iceberg_sort_field *field = &fields[i];
         buf_append_str(out, i == 0 ? "{\"transform\":\"" : ",{\"transform\":\"");
         iceberg_transform_print(&field->transform, out);
-        buf_printf(out, "\",\"source-id\":%d,\"direction\":\"%s\",\"null-order\":\"nulls-%s\"}",
-                   field->source_ids[0], field->is_descending ? "desc" : "asc",
-                   field->is_nulls_last ? "last" : "first");
+        buf_append_char(out, '"');
+        iceberg_sources_write(field->source_ids, field->source_count, out);
+        buf_printf(out, ",\"direction\":\"%s\",\"null-order\":\"nulls-%s\"}",
+                   field->is_descending ? "desc" : "asc", field->is_nulls_last ? "last" : "first");
     }
     buf_append_char(out, ']');
 }

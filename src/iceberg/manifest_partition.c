@@ -24,7 +24,8 @@ static enum err type_of(const struct iceberg_metadata *metadata,
                    {"uuid", ICEBERG_UUID}};
     const struct iceberg_field *source =
         field->source_count == 0 ? NULL : iceberg_metadata_field(metadata, field->source_ids[0]);
-    if (source != NULL) {
+    /* What a transform that is not known gives, its writer says alone. */
+    if (source != NULL && field->transform.kind != TRANSFORM_OTHER) {
         return iceberg_transform_result(&field->transform, &source->type, ret_type, info);
     }
     *ret_type = (struct iceberg_type){.id = ICEBERG_UNKNOWN};

@@ -572,6 +572,15 @@ enum err write__partition_types(const struct iceberg_metadata *metadata,
     return ERR_OK;
 }
 
+void iceberg_sources_write(const int32_t *ids, size_t count, struct buf *out)
+{
+    buf_append_str(out, count == 1 ? ",\"source-id\":" : ",\"source-ids\":[");
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(out, i == 0 ? "%d" : ",%d", ids[i]);
+    }
+    buf_append_str(out, count == 1 ? "" : "]");
+}
+
 void iceberg_spec_write_fields(const struct iceberg_spec *spec, struct buf *out)
 {
     buf_append_char(out, '[');
@@ -581,11 +590,8 @@ void iceberg_spec_write_fields(const struct iceberg_spec *spec, struct buf *out)
         json_write_string(out, field->name);
         buf_append_str(out, ",\"transform\":\"");
         iceberg_transform_print(&field->transform, out);
-        buf_append_str(out, field->source_count == 1 ? "\",\"source-id\":" : "\",\"source-ids\":[");
-        for (size_t s = 0; s < field->source_count; s++) {
-            buf_printf(out, s == 0 ? "%d" : ",%d", field->source_ids[s]);
-        }
-        buf_append_str(out, field->source_count == 1 ? "" : "]");
+        buf_append_char(out, '"');
+        iceberg_sources_write(field->source_ids, field->source_count, out);
         buf_printf(out, ",\"field-id\":%d}", field->field_id);
     }
     buf_append_char(out, ']');

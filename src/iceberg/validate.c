@@ -154,16 +154,47 @@ static void check_evolution(struct validation *v, const struct iceberg_type *typ
     }
 }
 
-static void check_spec(struct validation *v, const struct iceberg_spec *spec)
+static void check_source(struct validation *v, const struct iceberg_spec *spec,
+                         const struct iceberg_partition_field *field, int32_t id)
 {
     const struct iceberg_metadata *m = v->metadata;
     const struct iceberg_schema *current = iceberg_metadata_current_schema(m);
+    const struct iceberg_field *source = iceberg_metadata_field(m, id);
+    struct iceberg_type result;
+    struct errinfo inner;
+    errinfo_init(&inner);
+    EXPECT(v, source != NULL || field->transform.kind == TRANSFORM_VOID, ICEBERG_PROBLEM,
+           "partition-source", SLICE("$.partition-specs"),
+           "spec %d is of field %d, which no schema has", spec->id, id);
+    if (source != NULL) {
+        EXPECT(v,
+               iceberg_transform_result(&field->transform, &source->type, &result, &inner) ==
+                   ERR_OK,
+               ICEBERG_PROBLEM, "transform", SLICE("$.partition-specs"), "spec %d: %s", spec->id,
+               inner.message);
+    }
+    bool is_dropped = source != NULL && field->transform.kind != TRANSFORM_VOID &&
+                      iceberg_schema_find_id(current, source->id, NULL) == NULL;
+    EXPECT(v, !is_dropped || spec->id != m->default_spec_id, ICEBERG_WARNING, "partition-source",
+           SLICE("$.partition-specs"),
+           "the default spec %d is of field %d, which the current schema has not", spec->id, id);
+}
+
+static bool has_same_sources(const struct iceberg_partition_field *a,
+                             const struct iceberg_partition_field *b)
+{
+    bool is_same = a->source_count == b->source_count;
+    for (size_t i = 0; is_same && i < a->source_count; i++) {
+        is_same = a->source_ids[i] == b->source_ids[i];
+    }
+    return is_same;
+}
+
+static void check_spec(struct validation *v, const struct iceberg_spec *spec)
+{
+    const struct iceberg_metadata *m = v->metadata;
     for (size_t i = 0; i < spec->field_count; i++) {
         const struct iceberg_partition_field *field = &spec->fields[i];
-        const struct iceberg_field *source = iceberg_metadata_field(m, field->source_ids[0]);
-        struct iceberg_type result;
-        struct errinfo inner;
-        errinfo_init(&inner);
         EXPECT(v, field->field_id <= m->last_partition_id, ICEBERG_PROBLEM, "partition-ids",
                SLICE("$.last-partition-id"), "is %d, but spec %d has a field with id %d",
                m->last_partition_id, spec->id, field->field_id);
@@ -172,22 +203,9 @@ static void check_spec(struct validation *v, const struct iceberg_spec *spec)
                               "spec %d has transform \"%.*s\", which is not known", spec->id,
                               SLICE_ARGS(field->transform.text));
         }
-        EXPECT(v, source != NULL || field->transform.kind == TRANSFORM_VOID, ICEBERG_PROBLEM,
-               "partition-source", SLICE("$.partition-specs"),
-               "spec %d is of field %d, which no schema has", spec->id, field->source_ids[0]);
-        if (source != NULL) {
-            EXPECT(v,
-                   iceberg_transform_result(&field->transform, &source->type, &result, &inner) ==
-                       ERR_OK,
-                   ICEBERG_PROBLEM, "transform", SLICE("$.partition-specs"), "spec %d: %s",
-                   spec->id, inner.message);
+        for (size_t s = 0; s < field->source_count; s++) {
+            check_source(v, spec, field, field->source_ids[s]);
         }
-        bool is_dropped = source != NULL && field->transform.kind != TRANSFORM_VOID &&
-                          iceberg_schema_find_id(current, source->id, NULL) == NULL;
-        EXPECT(v, !is_dropped || spec->id != m->default_spec_id, ICEBERG_WARNING,
-               "partition-source", SLICE("$.partition-specs"),
-               "the default spec %d is of field %d, which the current schema has not", spec->id,
-               field->source_ids[0]);
     }
 }
 
@@ -204,7 +222,7 @@ static void check_partition_ids(struct validation *v, const struct iceberg_spec 
                 continue;
             }
             EXPECT(v,
-                   left->source_ids[0] == right->source_ids[0] &&
+                   has_same_sources(left, right) &&
                        slice_equal_fold(left->transform.text, right->transform.text),
                    ICEBERG_WARNING, "partition-ids", SLICE("$.partition-specs"),
                    "partition field %d is one thing in spec %d and another in spec %d",

@@ -166,6 +166,8 @@ bool iceberg_update_is_done(const struct iceberg_metadata *now, struct slice upd
 MUST_USE enum err iceberg_document_text(struct slice bytes, struct arena *arena,
                                         struct slice *ret_text, struct errinfo *info);
 
+/* Appends ,"source-id":1 or, of a transform of several columns, ,"source-ids":[1,2]. */
+void iceberg_sources_write(const int32_t *ids, size_t count, struct buf *out);
 /* JSON of a spec's fields, an array, appended. */
 void iceberg_spec_write_fields(const struct iceberg_spec *spec, struct buf *out);
 /* The same of a sort order's. */

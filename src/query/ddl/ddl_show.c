@@ -51,19 +51,36 @@ static void print_path(struct buf *out, const struct iceberg_type *type, int32_t
     }
 }
 
-static void print_transform(struct shower *s, const struct iceberg_transform *transform, int32_t id)
+/* One that is not known, as its text over its columns: such a table is made by nothing of ours. */
+static void print_unknown(struct shower *s, const struct iceberg_transform *transform,
+                          const int32_t *ids, size_t count)
+{
+    sql_quote_name(s->out, transform->text);
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(s->out, i == 0 ? "(" : ", ");
+        print_path(s->out, &s->schema->root, ids[i]);
+    }
+    buf_append_char(s->out, ')');
+}
+
+static void print_transform(struct shower *s, const struct iceberg_transform *transform,
+                            const int32_t *ids, size_t count)
 {
     static const char *const words[] = {
         [TRANSFORM_IDENTITY] = "", [TRANSFORM_BUCKET] = "bucket", [TRANSFORM_TRUNCATE] = "truncate",
         [TRANSFORM_YEAR] = "year", [TRANSFORM_MONTH] = "month",   [TRANSFORM_DAY] = "day",
-        [TRANSFORM_HOUR] = "hour", [TRANSFORM_VOID] = "void",     [TRANSFORM_OTHER] = "unknown",
+        [TRANSFORM_HOUR] = "hour", [TRANSFORM_VOID] = "void",
     };
+    if (transform->kind == TRANSFORM_OTHER) {
+        print_unknown(s, transform, ids, count);
+        return;
+    }
     bool is_call = transform->kind != TRANSFORM_IDENTITY;
     buf_printf(s->out, "%s%s", words[transform->kind], is_call ? "(" : "");
     if (transform->width > 0) {
         buf_printf(s->out, "%u, ", transform->width);
     }
-    print_path(s->out, &s->schema->root, id);
+    print_path(s->out, &s->schema->root, ids[0]);
     buf_append_str(s->out, is_call ? ")" : "");
 }
 
@@ -73,7 +90,8 @@ static void print_partitions(struct shower *s)
         iceberg_metadata_spec(s->metadata, s->metadata->default_spec_id);
     for (size_t i = 0; i < spec->field_count; i++) {
         buf_append_str(s->out, i == 0 ? " PARTITIONED BY (" : ", ");
-        print_transform(s, &spec->fields[i].transform, spec->fields[i].source_ids[0]);
+        print_transform(s, &spec->fields[i].transform, spec->fields[i].source_ids,
+                        spec->fields[i].source_count);
     }
     buf_append_str(s->out, spec->field_count > 0 ? ")" : "");
 }
@@ -86,7 +104,7 @@ static void print_order(struct shower *s)
         for (size_t f = 0; is_default && f < order->field_count; f++) {
             const struct iceberg_sort_field *field = &order->fields[f];
             buf_append_str(s->out, f == 0 ? " SORTED BY (" : ", ");
-            print_transform(s, &field->transform, field->source_ids[0]);
+            print_transform(s, &field->transform, field->source_ids, field->source_count);
             buf_append_str(s->out, field->is_descending ? " DESC" : " ASC");
             buf_append_str(s->out, field->is_nulls_last ? " NULLS LAST" : " NULLS FIRST");
         }

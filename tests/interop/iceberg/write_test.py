@@ -399,6 +399,58 @@ def hadoop_tables_are_versioned(world):
     assert world.sql("SELECT sum(id) AS n FROM h.a.t") == [{"n": 21}]
 
 
+def transforms_of_several_columns_are_kept(world):
+    """Version 3 has fields of several columns (source-ids), and no transform that takes them: read without pruning by them, kept as they
+    are in whatever metadata is written, and nothing is written by them. By hand, since no writer makes one: rows lie by a bucket of `other`,
+    and the spec says that it is one of both, so who took it for a bucket of `id`, the first, would pass over rows."""
+    world.sql("CREATE TABLE lake.s.t (id BIGINT, other BIGINT, t VARCHAR) PARTITIONED BY (bucket(4, other)) SORTED BY (other) WITH (format_version = 3)")
+    world.sql("INSERT INTO lake.s.t SELECT i, 1000 - i * 7, 'x' FROM range(40) r(i)")
+    folder = world.folder / "warehouse/s/t"
+    several = {"spec-id": 0, "fields": [{"name": "both", "transform": "bucket[4]", "source-ids": [1, 2], "field-id": 1000}]}
+    order = {"order-id": 1, "fields": [{"transform": "zorder", "source-ids": [1, 2], "direction": "asc", "null-order": "nulls-first"}]}
+
+    def current():
+        with sqlite3.connect(world.folder / "cat.sqlite") as catalog:
+            return Path(catalog.execute("SELECT metadata_location FROM iceberg_tables").fetchone()[0].removeprefix("file://"))
+
+    document = json.loads(current().read_text())
+    document["partition-specs"], document["sort-orders"], document["default-sort-order-id"] = [several], [order], 1
+    current().write_text(json.dumps(document))
+
+    def kept():
+        document = json.loads(current().read_text())
+        assert several in document["partition-specs"] and order in document["sort-orders"], document
+        checked = subprocess.run([ARGUMENTS.moat, "iceberg", "validate", str(current())], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0 and "0 problems" in checked.stdout and "not known" in checked.stdout, checked.stdout
+
+    def rows(condition="true"):
+        return [row["id"] for row in world.sql(f"SELECT id FROM lake.s.t WHERE {condition} ORDER BY id")]
+
+    assert rows() == list(range(40)) and all(rows(f"id = {i}") == [i] and rows(f"other = {1000 - i * 7}") == [i] for i in range(40))
+    assert {row["p"] for row in world.sql('SELECT partition."both"::VARCHAR AS p FROM lake.s."t$data_files"')} == {"0", "1", "2", "3"}
+    assert len(world.sql('SELECT * FROM lake.s."t$partitions"')) == 4
+    subprocess.run([ARGUMENTS.moat, "iceberg", "inspect", str(current())], check=True, stdout=subprocess.DEVNULL)
+    shown = list(world.sql("SHOW CREATE TABLE lake.s.t")[0].values())[0]
+    assert 'PARTITIONED BY ("bucket[4]"("id", "other"))' in shown and 'SORTED BY ("zorder"("id", "other") ASC' in shown, shown
+    kept()
+    before = current()
+    for text in ("INSERT INTO lake.s.t VALUES (1, 1, 'y')", "DELETE FROM lake.s.t WHERE id = 3", "UPDATE lake.s.t SET t = 'z'", "CALL moat.rewrite_data_files('lake.s.t', rewrite_all => true)",
+                 "MERGE INTO lake.s.t USING (SELECT 1 AS i) AS s ON id = i WHEN MATCHED THEN DELETE"):
+        world.sql(text, error="bucket[4]")
+    world.sql("ALTER TABLE lake.s.t DROP COLUMN other", error="partitioned by it")
+    world.sql("CREATE TABLE lake.s.u LIKE lake.s.t", error="bucket[4]")
+    assert current() == before and len(list((folder / "data").rglob("*.parquet"))) == 4
+    world.sql("ALTER TABLE lake.s.t SET ('owner' = 'ann')")
+    world.sql("ALTER TABLE lake.s.t ADD COLUMN added INTEGER, RENAME COLUMN other TO another")
+    kept()
+    world.sql("ALTER TABLE lake.s.t DROP PARTITION FIELD \"both\"")
+    kept()
+    world.sql("INSERT INTO lake.s.t VALUES (100, 100, 'new', 1)")  # in no order: none can be computed
+    world.sql("ALTER TABLE lake.s.t SET UNORDERED")
+    kept()
+    assert rows() == [*range(40), 100] and rows("another >= 979") == [0, 1, 2, 3]
+
+
 def many_writers_lose_nothing(world):
     """Processes of Moat, one of PyIceberg's commits between, and kills: what was acknowledged is there once, what was not at most once."""
     rng = random.Random(ARGUMENTS.seed)
@@ -1060,6 +1112,7 @@ TESTS = (
     defaults_are_written,
     both_write_one_table,
     hadoop_tables_are_versioned,
+    transforms_of_several_columns_are_kept,
     many_writers_lose_nothing,
     altered_tables_are_read_by_all,
     maintenance_keeps_all_that_lives,
