@@ -110,6 +110,14 @@ static bool is_algorithm(struct slice text)
     return false;
 }
 
+/* PyIceberg writes them, the specification does not. */
+static struct slice without_quotes(struct slice text)
+{
+    bool is_quoted = text.len >= 2 && (text.ptr[0] == '\'' || text.ptr[0] == '"') &&
+                     text.ptr[text.len - 1] == text.ptr[0];
+    return is_quoted ? (struct slice){text.ptr + 1, text.len - 2} : text;
+}
+
 /* "(crs)" or "(crs, algorithm)", or nothing. */
 static bool parse_geo(struct slice text, struct iceberg_type *type)
 {
@@ -123,7 +131,8 @@ static bool parse_geo(struct slice text, struct iceberg_type *type)
     struct slice crs = slice_trim((struct slice){text.ptr + 1, text.len - 2});
     size_t comma = type->id == ICEBERG_GEOGRAPHY ? slice_find(crs, SLICE(",")) : SIZE_MAX;
     if (comma != SIZE_MAX) {
-        type->algorithm = slice_trim((struct slice){crs.ptr + comma + 1, crs.len - comma - 1});
+        type->algorithm =
+            without_quotes(slice_trim((struct slice){crs.ptr + comma + 1, crs.len - comma - 1}));
         crs = slice_trim((struct slice){crs.ptr, comma});
         if (!is_algorithm(type->algorithm)) {
             return false;
@@ -132,6 +141,7 @@ static bool parse_geo(struct slice text, struct iceberg_type *type)
             type->algorithm = (struct slice){0};
         }
     }
+    crs = without_quotes(crs);
     if (crs.len == 0 || slice_find(crs, SLICE(")")) != SIZE_MAX) {
         return false;
     }

@@ -49,6 +49,8 @@ TEST(type, texts_of_the_spec)
         {"geometry", "geometry"},
         {"geometry(srid:4326)", "geometry(srid:4326)"},
         {"geometry(OGC:CRS84)", "geometry"},
+        {"geometry('srid:3857')", "geometry(srid:3857)"},
+        {"geography('OGC:CRS84', \"karney\")", "geography(OGC:CRS84, karney)"},
         {"geography", "geography"},
         {"geography(srid:4326, karney)", "geography(srid:4326, karney)"},
         {"geography(srid:4326,spherical)", "geography(srid:4326)"},

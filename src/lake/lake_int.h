@@ -131,8 +131,10 @@ void lake__write_transform(const struct iceberg_transform *transform,
                            const struct iceberg_type *type, const char *source, struct buf *out);
 /* Whether rows come in an order, which is by partition first. */
 bool lake__write_is_sorted(const struct lake_write *write);
-/* Whether VARIANTs are shredded: its files, too, are written by moat_files. */
+/* Whether VARIANTs are shredded. */
 bool lake__write_is_shredded(const struct lake_write *write);
+/* Whether files are written by moat_files (engine/duckdb/files.cpp), rows by partition. */
+bool lake__write_is_ours(const struct lake_write *write);
 /* How many rows make a file of the size that the table wants, about. */
 uint64_t lake__write_file_rows(const struct lake_write *write);
 /* Appends "name: id", with those inside of it. */

@@ -102,6 +102,8 @@ TEST(lake, types_have_the_engines_names)
         {"fixed[3]", "BLOB"},
         {"binary", "BLOB"},
         {"variant", "VARIANT"},
+        {"geometry(srid:3857)", "BLOB"},
+        {"geography(OGC:CRS84, karney)", "BLOB"},
         {"unknown", "INTEGER"},
     };
     struct fixture fixture;
@@ -124,19 +126,15 @@ TEST(lake, types_have_the_engines_names)
 TEST(lake, types_without_a_counterpart_are_named)
 {
     /* Goal: at any depth the error names the column and the type. */
-    static const char *const refused[] = {"timestamptz_ns", "geometry", "geography"};
-    for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
-        struct buf out CLEANUP(buf_fini) = {0};
-        struct errinfo info;
-        struct iceberg_field element = {.id = 2, .type = type_of(refused[i])};
-        struct iceberg_type list = {.id = ICEBERG_LIST, .fields = &element, .field_count = 1};
-        errinfo_init(&info);
-        CHECK_ERR(ERR_UNSUPPORTED, lake_type_print(&list, SLICE("where"), &out, &info));
-        CHECK(strstr(info.message, "\"where\"") != NULL);
-        CHECK(strstr(info.message, refused[i]) != NULL);
-    }
+    struct errinfo info;
+    struct iceberg_field element = {.id = 2, .type = type_of("timestamptz_ns")};
+    struct iceberg_type list = {.id = ICEBERG_LIST, .fields = &element, .field_count = 1};
     struct iceberg_type empty = {.id = ICEBERG_STRUCT};
     struct buf out CLEANUP(buf_fini) = {0};
+    errinfo_init(&info);
+    CHECK_ERR(ERR_UNSUPPORTED, lake_type_print(&list, SLICE("where"), &out, &info));
+    CHECK(strstr(info.message, "\"where\"") != NULL);
+    CHECK(strstr(info.message, "timestamptz_ns") != NULL);
     CHECK_ERR(ERR_UNSUPPORTED, lake_type_print(&empty, SLICE("c"), &out, NULL));
 }
 

@@ -143,6 +143,38 @@ static const struct {
     {"variant", ICEBERG_VARIANT},
 };
 
+/* What a reference system is called: the type's text has no quotes. */
+static bool is_system(struct slice name)
+{
+    bool is_name = name.len > 0;
+    for (size_t i = 0; i < name.len; i++) {
+        is_name = is_name && name.ptr[i] > ' ' && strchr("\"\\'(),<>", name.ptr[i]) == NULL;
+    }
+    return is_name;
+}
+
+/* GEOMETRY ['(' 'crs' ')'] */
+static enum err parse_geometry(struct parser *p, struct iceberg_type *out)
+{
+    struct slice system;
+    *out = (struct iceberg_type){.id = ICEBERG_GEOMETRY};
+    if (p->format_version < 3) {
+        return no_type_yet(p);
+    }
+    TRY(step(p));
+    if (!token_is_operator(&p->token, "(")) {
+        return ERR_OK;
+    }
+    TRY(step(p));
+    if (p->token.kind != TOKEN_STRING ||
+        token_string(&p->token, p->arena, &system, NULL) != ERR_OK || !is_system(system)) {
+        return no_type(p);
+    }
+    out->crs = slice_equal_fold(system, SLICE("OGC:CRS84")) ? (struct slice){0} : system;
+    TRY(step(p));
+    return take(p, ")");
+}
+
 static enum err parse_word(struct parser *p, struct iceberg_type *out)
 {
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
@@ -202,6 +234,9 @@ static enum err parse_base(struct parser *p, unsigned depth, struct iceberg_type
             TRY(step(p));
         }
         return take(p, ")");
+    }
+    if (token_is(&p->token, "geometry")) {
+        return parse_geometry(p, out);
     }
     return parse_word(p, out);
 }

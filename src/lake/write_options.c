@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lake/lake_int.h"
+#include "sql/scan.h"
 
 #define FILE_BYTES_DEFAULT (512ull * 1024 * 1024) /* write.target-file-size-bytes */
 #define FILE_BYTES_MIN (64ull * 1024)
@@ -293,8 +294,7 @@ static void print_partitions(const struct lake_write *write, struct buf *out)
     buf_append_char(out, ')');
 }
 
-/* Of rows that come in order, or are shredded. A file ends with a row group: groups are as small as
- * it. */
+/* Of rows that come by partition. A file ends with a row group: groups are as small as it. */
 static void print_sorted(const struct lake_write *write, uint64_t rows, struct buf *out)
 {
     uint64_t file_rows = lake__write_file_rows(write);
@@ -305,26 +305,44 @@ static void print_sorted(const struct lake_write *write, uint64_t rows, struct b
     }
 }
 
+/* The reference systems of geometries, where they are not the default. */
+static void print_systems(const struct lake_write *write, struct buf *out)
+{
+    const char *before = ", GEOMETRY_SYSTEMS {";
+    for (size_t i = 0; i < write->schema->root.field_count; i++) {
+        const struct iceberg_field *field = &write->schema->root.fields[i];
+        if (field->type.id == ICEBERG_GEOMETRY && field->type.crs.len > 0) {
+            buf_append_str(out, before);
+            sql_quote_name(out, field->name);
+            buf_append_str(out, ": ");
+            sql_quote_string(out, field->type.crs);
+            before = ", ";
+        }
+    }
+    buf_append_str(out, before[2] == '\0' ? "}" : "");
+}
+
 void lake__write_options(const struct lake_write *write, struct buf *out)
 {
     uint64_t rows = group_rows(write);
-    bool is_shredded = lake__write_is_shredded(write);
-    bool is_sorted = lake__write_is_sorted(write) || is_shredded;
-    buf_printf(out, " (FORMAT %s", is_sorted ? "moat_files" : "parquet");
+    bool is_ours = lake__write_is_ours(write);
+    buf_printf(out, " (FORMAT %s", is_ours ? "moat_files" : "parquet");
     print_codec(write, out);
-    buf_append_str(out, ", RETURN_STATS true");
+    /* Geometries by Parquet's own type, not by GeoParquet's metadata. */
+    buf_append_str(out, ", RETURN_STATS true, GEOPARQUET_VERSION 'NONE'");
     print_ids(write, out);
     print_bloom(write, rows > 0 ? rows : GROUP_ROWS_DEFAULT, out);
     if (rows > 0) {
         buf_printf(out, ", ROW_GROUP_SIZE %llu", (unsigned long long)rows);
     }
-    if (is_shredded) {
+    if (lake__write_is_shredded(write)) {
         buf_printf(out, ", SHRED_ROWS %llu",
                    (unsigned long long)number_or(write->metadata,
                                                  "write.parquet.variant-inference-buffer-size", 1,
                                                  GROUP_ROWS_DEFAULT, SHRED_ROWS_DEFAULT));
     }
-    if (is_sorted) {
+    print_systems(write, out);
+    if (is_ours) {
         print_sorted(write, rows > 0 ? rows : GROUP_ROWS_DEFAULT, out);
     } else if (lake__write_is_partitioned(write)) {
         print_partitions(write, out);

@@ -54,20 +54,36 @@ bool lake__write_is_shredded(const struct lake_write *write)
                SLICE("true"));
 }
 
+/* Whether only the writer of ours can: it shreds, and says of a geometry which system it is of. */
+static bool needs_ours(const struct lake_write *write)
+{
+    bool is_needed = lake__write_is_shredded(write);
+    for (size_t i = 0; i < write->schema->root.field_count; i++) {
+        const struct iceberg_type *type = &write->schema->root.fields[i].type;
+        is_needed = is_needed || (type->id == ICEBERG_GEOMETRY && type->crs.len > 0);
+    }
+    return is_needed;
+}
+
 /* By partition, so that each has its rows in a row: an order asks for it, or the table
- * (write.distribution-mode), or the writer that shreds. */
+ * (write.distribution-mode), or the writer. */
 static bool is_clustered(const struct lake_write *write)
 {
     struct slice mode = iceberg_metadata_property(write->metadata, "write.distribution-mode");
     bool is_asked = slice_equal_fold(mode, SLICE("hash")) || slice_equal_fold(mode, SLICE("range"));
     return lake__write_is_partitioned(write) &&
            (is_asked || write->curve_count > 0 || lake_write_order(write) != NULL ||
-            lake__write_is_shredded(write));
+            needs_ours(write));
 }
 
 bool lake__write_is_sorted(const struct lake_write *write)
 {
     return write->curve_count > 0 || lake_write_order(write) != NULL || is_clustered(write);
+}
+
+bool lake__write_is_ours(const struct lake_write *write)
+{
+    return lake__write_is_sorted(write) || needs_ours(write);
 }
 
 /* ---- a space-filling curve ---- */

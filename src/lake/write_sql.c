@@ -37,8 +37,7 @@ bool lake__write_is_partitioned(const struct lake_write *write)
 
 static bool is_written(enum iceberg_type_id id)
 {
-    return id != ICEBERG_FIXED && id != ICEBERG_TIMESTAMPTZ_NS && id != ICEBERG_GEOMETRY &&
-           id != ICEBERG_GEOGRAPHY;
+    return id != ICEBERG_FIXED && id != ICEBERG_TIMESTAMPTZ_NS && id != ICEBERG_GEOGRAPHY;
 }
 
 /* The engine writes a VARIANT that is a column, and a NULL in one as the value null: nothing could
@@ -61,6 +60,19 @@ static enum err check_variant(const struct lake_write *write, const struct icebe
     return ERR_OK;
 }
 
+/* A file says of a geometry which system its coordinates are of: of a column, that is (files.cpp). */
+static enum err check_geometry(const struct lake_write *write, const struct iceberg_field *field,
+                               struct errinfo *info)
+{
+    if (field->type.id != ICEBERG_GEOMETRY) {
+        return ERR_OK;
+    }
+    return errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                       "table \"%.*s\" cannot be written: values of type geometry inside of "
+                       "another (field \"%.*s\") are not there",
+                       SLICE_ARGS(write->name), SLICE_ARGS(field->name));
+}
+
 static enum err check_type(const struct lake_write *write, struct slice column,
                            const struct iceberg_type *type, struct errinfo *info)
 {
@@ -80,6 +92,7 @@ static enum err check_type(const struct lake_write *write, struct slice column,
                                SLICE_ARGS(write->name), SLICE_ARGS(type->fields[i].name));
         }
         TRY(check_variant(write, &type->fields[i], false, info));
+        TRY(check_geometry(write, &type->fields[i], info));
         TRY(check_type(write, column, &type->fields[i].type, info));
     }
     return ERR_OK;
@@ -413,21 +426,39 @@ static void print_partitions(const struct lake_write *write, struct buf *out)
 
 /* ---- the statement ---- */
 
-/* After the star: each VARIANT as Parquet has it (engine/duckdb/variant.cpp). */
-static void print_variants(const struct lake_write *write, struct buf *out)
+/* What makes of a row's value the file's: a VARIANT as Parquet has it (engine/duckdb/variant.cpp),
+ * a geometry of bytes that are one. NULL: nothing. */
+static const char *stored_by(const struct iceberg_field *field)
+{
+    return field->type.id == ICEBERG_VARIANT    ? "__moat_variant"
+           : field->type.id == ICEBERG_GEOMETRY ? "st_geomfromwkb"
+                                                : NULL;
+}
+
+static bool has_stored(const struct lake_write *write)
+{
+    bool has_any = false;
+    for (size_t i = 0; i < write->schema->root.field_count; i++) {
+        has_any = has_any || stored_by(&write->schema->root.fields[i]) != NULL;
+    }
+    return has_any;
+}
+
+/* After the star. */
+static void print_stored(const struct lake_write *write, struct buf *out)
 {
     const char *before = " REPLACE (";
     for (size_t i = 0; i < write->schema->root.field_count; i++) {
         const struct iceberg_field *field = &write->schema->root.fields[i];
-        if (field->type.id == ICEBERG_VARIANT) {
-            buf_printf(out, "%s__moat_variant(", before);
+        if (stored_by(field) != NULL) {
+            buf_printf(out, "%s%s(", before, stored_by(field));
             sql_quote_name(out, field->name);
             buf_append_str(out, ") AS ");
             sql_quote_name(out, field->name);
             before = ", ";
         }
     }
-    buf_append_str(out, lake_write_has_variant(write->schema) ? ")" : "");
+    buf_append_str(out, has_stored(write) ? ")" : "");
 }
 
 enum err lake_write_sql(const struct lake_write *write, struct slice rows, struct slice folder,
@@ -437,16 +468,16 @@ enum err lake_write_sql(const struct lake_write *write, struct slice rows, struc
     if (lake__write_is_partitioned(write) || lake__write_is_sorted(write)) {
         lake__write_order_before(write, out);
         buf_append_str(out, "SELECT r.*");
-        print_variants(write, out);
+        print_stored(write, out);
         print_partitions(write, out);
         lake__write_ranks(write, out);
         buf_append_str(out, " FROM (");
         buf_append_slice(out, rows);
         buf_append_str(out, ") AS r");
         lake__write_order_after(write, out);
-    } else if (lake_write_has_variant(write->schema)) {
+    } else if (has_stored(write)) {
         buf_append_str(out, "SELECT *");
-        print_variants(write, out);
+        print_stored(write, out);
         buf_append_str(out, " FROM (");
         buf_append_slice(out, rows);
         buf_append_char(out, ')');

@@ -13,6 +13,7 @@
  *     FILE_ROWS n           a file ends after at least so many rows
  *     FILE_BYTES n          or bytes, whichever is first
  *     SHRED_ROWS n          VARIANTs are shredded, by a layout that the first n rows decide
+ *     GEOMETRY_SYSTEMS {c: 's'}   the file says of GEOMETRY column c that its system is s
  *
  * A layout (shredding.hpp) is decided by the batch that is encoded first. A later batch with a
  * value that the engine would write wrongly under it is written whole, and so is what is encoded
@@ -77,7 +78,8 @@ struct files_bind : duckdb::TableFunctionData {
     unique_ptr<duckdb::CopyInfo> parquet_info;
     unique_ptr<FunctionData> parquet_bind; /* VARIANTs whole */
     duckdb::vector<duckdb::string> kept_names;
-    duckdb::vector<idx_t> kept; /* columns that are written */
+    duckdb::vector<LogicalType> file_types; /* of kept columns, as the file has them */
+    duckdb::vector<idx_t> kept;             /* columns that are written */
     duckdb::vector<LogicalType> kept_types;
     duckdb::vector<idx_t> keys; /* columns that say the partition */
     duckdb::vector<Value> key_names;
@@ -216,7 +218,7 @@ static void decide_layout(ClientContext &context, files_bind &bind, files_state 
     duckdb::CopyFunctionBindInput input(*info, bind.parquet.function_info);
     input.file_extension = bind.parquet.extension;
     state.shredded.own_bind =
-        bind.parquet.copy_to_bind(context, input, bind.kept_names, bind.kept_types);
+        bind.parquet.copy_to_bind(context, input, bind.kept_names, bind.file_types);
     state.shredded.bind = state.shredded.own_bind.get();
 }
 
@@ -538,6 +540,29 @@ static uint64_t take_option(duckdb::CopyInfo &info, const char *name, uint64_t o
     return value;
 }
 
+/* The engine knows few reference systems by name, and a file may say any: the values are the
+ * same, so only the writer is told of another type. */
+static void set_systems(files_bind &bind, duckdb::CopyInfo &info)
+{
+    bind.file_types = bind.kept_types;
+    auto found = info.options.find("geometry_systems");
+    if (found == info.options.end() || found->second.size() != 1) {
+        return;
+    }
+    const Value &systems = found->second[0];
+    auto &fields = duckdb::StructType::GetChildTypes(systems.type());
+    auto &values = duckdb::StructValue::GetChildren(systems);
+    for (idx_t i = 0; i < bind.kept_names.size(); i++) {
+        for (idx_t k = 0; k < fields.size(); k++) {
+            if (fields[k].first == bind.kept_names[i] &&
+                bind.kept_types[i].id() == duckdb::LogicalTypeId::GEOMETRY) {
+                bind.file_types[i] = LogicalType::GEOMETRY(values[k].GetValue<duckdb::string>());
+            }
+        }
+    }
+    info.options.erase(found);
+}
+
 static unique_ptr<FunctionData> bind_files(ClientContext &context,
                                            duckdb::CopyFunctionBindInput &input,
                                            const duckdb::vector<duckdb::string> &names,
@@ -563,10 +588,11 @@ static unique_ptr<FunctionData> bind_files(ClientContext &context,
             bind->key_names.emplace_back(names[i]);
         }
     }
+    set_systems(*bind, *info);
     duckdb::CopyFunctionBindInput of_parquet(*info, parquet.function_info);
     of_parquet.file_extension = parquet.extension;
     bind->parquet_bind =
-        parquet.copy_to_bind(context, of_parquet, bind->kept_names, bind->kept_types);
+        parquet.copy_to_bind(context, of_parquet, bind->kept_names, bind->file_types);
     bind->parquet_info = std::move(info);
     return std::move(bind);
 }

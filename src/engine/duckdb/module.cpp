@@ -4,6 +4,7 @@
  * Order matters (what is set too late is refused): spill folder and limits, our file system, our
  * functions, the fence (only moat:// may be opened), and last the lock on all settings. */
 #include "engine/duckdb/module.hpp"
+#include "engine/duckdb/geometry.hpp"
 
 #include <duckdb/main/database.hpp>
 #include <duckdb/main/valid_checker.hpp>
@@ -95,6 +96,7 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
     register_casts(connection);
     guard_statistics(connection);
     guard_variants(connection);
+    register_geometry(connection);
     register_files(connection);
     register_scan(connection);
     register_rows(connection);

@@ -201,12 +201,14 @@ static bool is_widening(const LogicalType &from, const LogicalType &to)
     }
 }
 
-/* Both are microseconds since 1970; INT96 and old writers do not say whether of UTC. */
+/* Both are microseconds since 1970; INT96 and old writers do not say whether of UTC. A geometry is
+ * its well-known binary, which the reader has checked. */
 static bool is_same_bytes(const LogicalType &from, const LogicalType &to)
 {
     return (from.id() == LogicalTypeId::TIMESTAMP && to.id() == LogicalTypeId::TIMESTAMP_TZ) ||
            (from.id() == LogicalTypeId::TIMESTAMP_TZ && to.id() == LogicalTypeId::TIMESTAMP) ||
            (from.id() == LogicalTypeId::VARCHAR && to.id() == LogicalTypeId::BLOB) ||
+           (from.id() == LogicalTypeId::GEOMETRY && to.id() == LogicalTypeId::BLOB) ||
            (from.id() == LogicalTypeId::VARCHAR && to.id() == LogicalTypeId::VARCHAR);
 }
 

@@ -4,6 +4,7 @@
 
 #include "lake/schema.h"
 #include "lake/write.h"
+#include "query/dml/dml_int.h"
 #include "query/plan/policy_int.h"
 #include "query/plan/resolve_int.h"
 #include "sql/scan.h"
@@ -351,7 +352,7 @@ static enum err find_types(struct query *query, const struct statement *statemen
         const struct statement one = {
             .columns = &name, .types = &statement->alters[i].type, .column_count = 1};
         if (statement->alters[i].type.len > 0) {
-            TRY(run_declared_types(query, &one, &found, &count, info));
+            TRY(dml_declared_types(query, &one, &found, &count, info));
             types[i] = found[0].type;
         }
     }

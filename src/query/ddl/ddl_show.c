@@ -12,13 +12,40 @@ struct shower {
     struct errinfo *info;
 };
 
+/* GEOMETRY, or GEOGRAPHY('crs', 'algorithm'). */
+static void print_geo(struct shower *s, const struct iceberg_type *type)
+{
+    struct slice crs = type->crs.len > 0 ? type->crs : SLICE("OGC:CRS84");
+    buf_append_str(s->out, type->id == ICEBERG_GEOMETRY ? "GEOMETRY" : "GEOGRAPHY");
+    if (type->crs.len == 0 && type->algorithm.len == 0) {
+        return;
+    }
+    buf_append_char(s->out, '(');
+    sql_quote_string(s->out, crs);
+    if (type->algorithm.len > 0) {
+        buf_append_str(s->out, ", ");
+        sql_quote_string(s->out, type->algorithm);
+    }
+    buf_append_char(s->out, ')');
+}
+
+static enum err print_type(struct shower *s, const struct iceberg_type *type)
+{
+    struct slice text;
+    if (type->id == ICEBERG_GEOMETRY || type->id == ICEBERG_GEOGRAPHY) {
+        print_geo(s, type);
+        return ERR_OK;
+    }
+    TRY(lake_type_name(type, s->arena, &text, s->info));
+    buf_append_slice(s->out, text);
+    return ERR_OK;
+}
+
 static enum err print_column(struct shower *s, const struct iceberg_field *field)
 {
-    struct slice type;
-    TRY(lake_type_name(&field->type, s->arena, &type, s->info));
     sql_quote_name(s->out, field->name);
     buf_append_char(s->out, ' ');
-    buf_append_slice(s->out, type);
+    TRY(print_type(s, &field->type));
     buf_append_str(s->out, field->is_required ? " NOT NULL" : "");
     if (field->write_default != NULL && !field->write_default->is_null &&
         field->type.id < ICEBERG_VARIANT) {

@@ -140,11 +140,49 @@ static enum err set_column(struct creator *c, size_t index, struct slice name, s
     return ERR_OK;
 }
 
+/* Types of tables of a lake alone: the engine has none that holds their values. */
+static bool is_of_a_lake(struct slice type)
+{
+    static const char *const names[] = {"geometry", "geography"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        struct slice name = slice_of(names[i]);
+        bool is_it = type.len >= name.len &&
+                     slice_equal_fold((struct slice){type.ptr, name.len}, name) &&
+                     (type.len == name.len || strchr(" \t\r\n(", type.ptr[name.len]) != NULL);
+        if (is_it) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err dml_declared_types(struct query *query, const struct statement *statement,
+                            struct engine_column **ret_columns, size_t *ret_count,
+                            struct errinfo *info)
+{
+    struct statement known = *statement;
+    struct slice *types = arena_calloc(query->arena, statement->column_count + 1, sizeof(*types));
+    if (types == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < statement->column_count; i++) {
+        types[i] = is_of_a_lake(statement->types[i]) ? SLICE("BLOB") : statement->types[i];
+    }
+    known.types = types;
+    TRY(run_declared_types(query, &known, ret_columns, ret_count, info));
+    for (size_t i = 0; i < *ret_count; i++) {
+        if (is_of_a_lake(statement->types[i])) {
+            (*ret_columns)[i].type = statement->types[i];
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err declared(struct creator *c)
 {
     struct engine_column *found;
     size_t count;
-    TRY(run_declared_types(c->query, c->statement, &found, &count, c->info));
+    TRY(dml_declared_types(c->query, c->statement, &found, &count, c->info));
     c->column_count = count;
     c->fields = arena_calloc(c->query->arena, count + 1, sizeof(*c->fields));
     if (c->fields == NULL) {

@@ -148,6 +148,12 @@ MUST_USE enum err dml_create(struct query *query, const struct statement *statem
 
 /* ---- dml_insert.c ---- */
 
+/* run_declared_types, with types that only tables of a lake have (geometry, geography) as they are
+ * written. */
+MUST_USE enum err dml_declared_types(struct query *query, const struct statement *statement,
+                                     struct engine_column **ret_columns, size_t *ret_count,
+                                     struct errinfo *info);
+
 /* The columns of a query, by binding it; errors point into the statement. */
 MUST_USE enum err dml_describe(struct query *query, struct slice text,
                                struct engine_column **ret_columns, size_t *ret_count,

@@ -82,7 +82,7 @@ def read(program, template, attach, sql):
 
 
 # Types that the engine has not, and no other holds all values of.
-UNREADABLE = ("timestamptz_ns", "geometry", "geography")
+UNREADABLE = ("timestamptz_ns",)
 
 
 def unreadable(type_):

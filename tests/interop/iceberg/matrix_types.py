@@ -174,7 +174,7 @@ def register():
                     twin="types.v3_timestamp_ns_month" if (name, transform) == ("timestamp_ns", "identity") else "")
     add("types.v3_variant", variant(), version=3, features=("v3", "types:variant"), columns="id, to_json(v) AS v")
     add("types.v3_variant_shredded", shredded, version=3, features=("v3", "types:variant_shredded"), columns="id, to_json(v) AS v")
-    add("types.v3_geo", geo, version=3, features=("v3", "types:geo"), unsupported="geometry", oracle=(("current", "SELECT 1 AS id, NULL AS g, NULL AS h WHERE false", "by hand"),))
+    add("types.v3_geo", geo, version=3, features=("v3", "types:geo"), oracle=(("current", "SELECT 1 AS id, NULL AS g, NULL AS h WHERE false", "by hand"),))
     add("types.v3_date_to_timestamp", promoted, version=3, features=("v3", "evolution:date_to_timestamp"),
         oracle=(("current", "SELECT id, CAST(d AS TIMESTAMP_NTZ) AS d FROM base WHERE id < 10 UNION ALL SELECT id, tn FROM base WHERE id >= 10 AND id < 15", "by hand"),))
     add("types.v3_unknown_to_int", revealed, version=3, features=("v3", "evolution:unknown_to_int"),

@@ -17,6 +17,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -397,6 +398,110 @@ def hadoop_tables_are_versioned(world):
     static = StaticTable.from_metadata(str(folder / "a/t/metadata/v3.metadata.json"))
     assert sorted(static.scan().to_arrow().column("id").to_pylist()) == list(range(7))
     assert world.sql("SELECT sum(id) AS n FROM h.a.t") == [{"n": 21}]
+
+
+class WellKnownBinary(pa.ExtensionType):
+    """By its name pyarrow gives a column Parquet's type GEOMETRY, or GEOGRAPHY where it has edges."""
+
+    def __init__(self, said):
+        self.said = said
+        super().__init__(pa.binary(), "geoarrow.wkb")
+
+    def __arrow_ext_serialize__(self):
+        return self.said.encode()
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, _, said):
+        return cls(said.decode())
+
+
+def random_shape(rng):
+    dimension = rng.choice(("", " Z", " M", " ZM"))
+
+    def point():
+        return " ".join(str(rng.choice((rng.randint(-180, 180), rng.uniform(-90, 90)))) for _ in range(1 + len(dimension.strip()) + 1))
+
+    def points(least=2):
+        return f"({', '.join(point() for _ in range(rng.randint(least, 4)))})"
+
+    first = point()
+    return rng.choice((f"POINT{dimension} ({point()})", f"LINESTRING{dimension} {points()}", f"POLYGON{dimension} (({first}, {point()}, {point()}, {first}))", f"MULTIPOINT{dimension} {points(1)}",
+                       f"MULTILINESTRING{dimension} ({points()}, {points()})", f"GEOMETRYCOLLECTION{dimension} (POINT{dimension} ({point()}), LINESTRING{dimension} {points()})", "POINT EMPTY", "POLYGON EMPTY", None))
+
+
+def geometries_are_read_by_all(world):
+    """Columns of type geometry: the values by DuckDB, Parquet's type and reference system by pyarrow, through changes of rows. (PyIceberg
+    0.12 reads none, nor Spark 4.0.) And files of others, whatever they call such a column, as a geometry and as a geography."""
+    import duckdb
+
+    rng = random.Random(ARGUMENTS.seed)
+    world.sql("CREATE TABLE lake.s.t (id INTEGER, g GEOMETRY, far GEOMETRY('srid:3857')) WITH (format_version = 3, 'write.delete.mode' = 'merge-on-read')")
+    world.sql("CREATE TABLE lake.s.parted (id INTEGER, g GEOMETRY('EPSG:25832') NOT NULL) PARTITIONED BY (bucket(3, id)) SORTED BY (id) WITH (format_version = 3)")
+    wanted = {i: (random_shape(rng), random_shape(rng)) for i in range(60)}
+
+    def value(text):
+        return "NULL" if text is None else f"ST_GeomFromText('{text}')"
+
+    world.sql("INSERT INTO lake.s.t VALUES " + ", ".join(f"({i}, {value(a)}, {value(b)})" for i, (a, b) in wanted.items()))
+    world.sql("UPDATE lake.s.t SET g = far, far = g WHERE id % 5 = 0")
+    world.sql("DELETE FROM lake.s.t WHERE id % 7 = 0")
+    wanted = {i: (b, a) if i % 5 == 0 else (a, b) for i, (a, b) in wanted.items() if i % 7}
+    world.sql("INSERT INTO lake.s.parted SELECT id, g FROM lake.s.t WHERE g IS NOT NULL")
+    own = {row["id"]: (row["g"], row["far"]) for row in world.sql("SELECT id, ST_AsText(g) AS g, ST_AsText(far) AS far FROM lake.s.t")}
+    for call in (None, "CALL moat.rewrite_data_files('lake.s.t', rewrite_all => true)"):
+        world.sql(call or "SELECT 1")
+        for name, systems in (("t", {"g": "", "far": "srid:3857"}), ("parted", {"g": "EPSG:25832"})):
+            files = [row["file_path"] for row in world.sql(f'SELECT file_path FROM lake.s."{name}$data_files"')]
+            for file in files:
+                schema = pa.parquet.ParquetFile(file).schema
+                assert {column.name: str(column.logical_type) for column in schema if column.name in systems} == {key: f"Geometry(crs={system})" for key, system in systems.items()}, schema
+            columns = ", ".join(f"ST_AsText({key})" for key in systems)
+            rows = {row[0]: row[1:] for row in duckdb.execute(f"SELECT id, {columns} FROM read_parquet(?)", [files]).fetchall()}
+            assert all(rows[i] == own[i][:len(systems)] for i in own if i in rows) and len(set(rows) & set(own)) >= 40, name
+            world.validate(name)
+    given = duckdb.execute("SELECT i, ST_AsText(a::GEOMETRY), ST_AsText(b::GEOMETRY) FROM (SELECT unnest(?) AS i, unnest(?) AS a, unnest(?) AS b)", [list(wanted), [a for a, _ in wanted.values()], [b for _, b in wanted.values()]]).fetchall()
+    assert own == {row[0]: row[1:] for row in given}
+    assert {row["id"] for row in world.sql("SELECT id FROM lake.s.t WHERE g = ST_GeomFromText('POINT EMPTY')")} == {i for i, (a, _) in wanted.items() if a == "POINT EMPTY"}
+    assert world.sql("SELECT count(*) AS n FROM lake.s.t WHERE g IS NULL")[0]["n"] == sum(a is None for a, _ in wanted.values())
+    files_of_others_hold_geometries(world)
+
+
+def files_of_others_hold_geometries(world):
+    import duckdb
+
+    shapes = ["POINT (1 2)", None, "LINESTRING Z (0 0 1, 5 -7 2)"]
+    bytes_ = [row[0] for row in duckdb.execute("SELECT ST_AsWKB(t::GEOMETRY) FROM (SELECT unnest(?) AS t)", [shapes]).fetchall()]
+    big_endian = b"\x00\x00\x00\x00\x01" + struct.pack(">dd", 1, 2)
+    ids = [pa.field("id", pa.int32(), metadata={"PARQUET:field_id": "1"})]
+    for number, (type_, said) in enumerate((("geography", '{"edges":"spherical"}'), ("geography(OGC:CRS84, karney)", None), ("geometry(srid:3857)", '{"crs":"srid:3857"}'), ("geometry", "geoparquet"))):
+        name = f"foreign{number}"
+        world.sql(f"CREATE TABLE lake.s.{name} (id INTEGER, g GEOMETRY) WITH (format_version = 3)")
+        long = ", ".join(f"{random.random()} {random.random()}" for _ in range(200))
+        world.sql(f"INSERT INTO lake.s.{name} VALUES (1, ST_GeomFromText('LINESTRING ({long})')), (2, NULL), (3, NULL)")
+        file = world.sql(f'SELECT file_path FROM lake.s."{name}$data_files"')[0]["file_path"]
+        values = [big_endian if said == '{"crs":"srid:3857"}' else bytes_[0], *bytes_[1:]]
+        size, pad, written = os.path.getsize(file), 1000, 0
+        while written != size:  # the manifest knows it
+            pad += size - written if written else 0
+            if said == "geoparquet":
+                rows = pa.table({"id": [1, 2, 3], "w": pa.array(values, pa.binary())})
+                duckdb.from_arrow(rows).query("rows", f"COPY (SELECT id::INTEGER AS id, ST_GeomFromWKB(w) AS g FROM rows) TO '{file}' (FORMAT parquet, FIELD_IDS {{id: 1, g: 2}}, KV_METADATA {{pad: '{'x' * pad}'}})")
+            else:
+                stored = pa.array(values, pa.binary())
+                column = stored if said is None else pa.ExtensionArray.from_storage(WellKnownBinary(said), stored)
+                schema = pa.schema([*ids, pa.field("g", column.type, metadata={"PARQUET:field_id": "2"})])
+                with pa.parquet.ParquetWriter(file, schema, store_schema=False) as writer:
+                    writer.write_table(pa.Table.from_arrays([pa.array([1, 2, 3], pa.int32()), column], schema=schema))
+                    writer.add_key_value_metadata({"pad": "x" * pad})
+            written = os.path.getsize(file)
+        with sqlite3.connect(world.folder / "cat.sqlite") as catalog:
+            location, = catalog.execute("SELECT metadata_location FROM iceberg_tables WHERE table_name = ?", [name]).fetchone()
+        path = Path(location.removeprefix("file://"))
+        path.write_text(path.read_text().replace('"geometry"', json.dumps(type_)))
+        found = world.sql(f"SELECT id, g, ST_AsText(g) AS t FROM lake.s.{name} ORDER BY id")
+        assert [row["t"] for row in found] == shapes, (type_, said, found)
+        assert [row["g"] for row in found] == bytes_ or said is None, (type_, said, found)
+        world.sql(f"INSERT INTO lake.s.{name} VALUES (4, NULL)", error="geography" if type_.startswith("geography") else None)
 
 
 def transforms_of_several_columns_are_kept(world):
@@ -1113,6 +1218,7 @@ TESTS = (
     both_write_one_table,
     hadoop_tables_are_versioned,
     transforms_of_several_columns_are_kept,
+    geometries_are_read_by_all,
     many_writers_lose_nothing,
     altered_tables_are_read_by_all,
     maintenance_keeps_all_that_lives,

@@ -1,0 +1,67 @@
+/* Geometries.
+ *
+ * Columns of type geometry and geography are BLOBs of well-known binary: the engine's GEOMETRY has
+ * no edges, and of reference systems only those that it has a definition of. It is a type of files
+ * alone: their Parquet type says what the bytes are. So the functions are over bytes, and check
+ * them: st_astext(BLOB), which takes the place of the engine's own, st_geomfromtext(VARCHAR). */
+#include "engine/duckdb/geometry.hpp"
+
+#include "engine/duckdb/module.hpp"
+
+#include <duckdb/catalog/catalog.hpp>
+#include <duckdb/catalog/catalog_entry/scalar_function_catalog_entry.hpp>
+#include <duckdb/common/types/geometry.hpp>
+#include <duckdb/common/vector_operations/unary_executor.hpp>
+#include <duckdb/function/scalar_function.hpp>
+#include <duckdb/parser/parsed_data/create_scalar_function_info.hpp>
+
+namespace moat
+{
+
+using duckdb::Geometry;
+using duckdb::LogicalType;
+using duckdb::string_t;
+using duckdb::UnaryExecutor;
+using duckdb::Vector;
+
+static void run_text(duckdb::DataChunk &args, duckdb::ExpressionState &, Vector &result)
+{
+    Vector checked(LogicalType::BLOB, args.size());
+    UnaryExecutor::Execute<string_t, string_t>(
+        args.data[0], result, args.size(), [&](string_t bytes) {
+            string_t geometry;
+            (void)Geometry::FromBinary(bytes, geometry, checked, true); /* throws */
+            return Geometry::ToString(result, geometry);
+        });
+}
+
+static void run_geometry(duckdb::DataChunk &args, duckdb::ExpressionState &, Vector &result)
+{
+    UnaryExecutor::Execute<string_t, string_t>(
+        args.data[0], result, args.size(), [&](string_t text) {
+            string_t geometry;
+            (void)Geometry::FromString(text, geometry, result, true); /* throws */
+            return geometry;
+        });
+}
+
+void register_geometry(duckdb::Connection &connection)
+{
+    duckdb::ClientContext &context = *connection.context;
+    duckdb::ScalarFunction text("st_astext", {LogicalType::BLOB}, LogicalType::VARCHAR, run_text);
+    text.SetFallible();
+    context.RunFunctionInTransaction([&] {
+        auto &functions = duckdb::Catalog::GetEntry<duckdb::ScalarFunctionCatalogEntry>(
+                              context, SYSTEM_CATALOG, DEFAULT_SCHEMA, "st_astext")
+                              .functions;
+        functions = duckdb::ScalarFunctionSet(text);
+    });
+    duckdb::ScalarFunction geometry("st_geomfromtext", {LogicalType::VARCHAR}, LogicalType::BLOB,
+                                    run_geometry);
+    geometry.SetFallible();
+    duckdb::CreateScalarFunctionInfo info(geometry);
+    info.schema = DEFAULT_SCHEMA;
+    context.RegisterFunction(info);
+}
+
+} // namespace moat
