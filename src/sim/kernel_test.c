@@ -37,7 +37,7 @@ static void setup(struct fixture *f)
                                       .wal_segment_bytes = 128 << 10,
                                       .level_base_bytes = 256 << 10}};
     f->disk = sim_disk_new(test_seed());
-    f->memory = mem_alloc(kernel_memory_bytes(&f->options));
+    f->memory = mem_alloc(kernel_memory_bytes(&f->options, NULL));
     CHECK(f->disk != NULL && f->memory != NULL);
     reopen(f);
 }

@@ -877,7 +877,7 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_report
     choose_options(sim);
     choose_faults(sim);
     sim->disk = sim_disk_new(sim_random(&sim->random));
-    uint64_t bytes = kernel_memory_bytes(&sim->kernel_options);
+    uint64_t bytes = kernel_memory_bytes(&sim->kernel_options, NULL);
     sim->memory = mem_alloc(bytes);
     ASSERT(sim->disk != NULL && bytes > 0 && sim->memory != NULL);
     live(sim, options->steps == 0 ? 2000 : options->steps);
