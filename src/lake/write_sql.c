@@ -60,7 +60,7 @@ static enum err check_variant(const struct lake_write *write, const struct icebe
     return ERR_OK;
 }
 
-/* A file says of a geometry which system its coordinates are of: of a column, that is (files.cpp). */
+/* Only of a column does a file say which system its coordinates are of (duckdb/files.cpp). */
 static enum err check_geometry(const struct lake_write *write, const struct iceberg_field *field,
                                struct errinfo *info)
 {
