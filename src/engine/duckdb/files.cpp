@@ -225,9 +225,9 @@ static void decide_layout(ClientContext &context, files_bind &bind, files_state 
 static bool do_fit(const files_state &state, ColumnDataCollection &rows)
 {
     bool does_fit = true;
-    for (const auto &[column, shape] : state.shapes) {
-        each_variant(rows, column, [&](auto &values, idx_t row) {
-            does_fit = does_fit && shape.fits(values, row);
+    for (const auto &entry : state.shapes) {
+        each_variant(rows, entry.first, [&](auto &values, idx_t row) {
+            does_fit = does_fit && entry.second.fits(values, row);
             return does_fit;
         });
     }

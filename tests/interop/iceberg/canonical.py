@@ -100,7 +100,7 @@ def primitive(array, name):
         return [None if v is None else decimal_text(v, int(match.group(2))) for v in values]
     if name == "uuid":
         return [None if v is None else uuid_text(v) for v in values]
-    if name == "binary" or name.startswith("fixed["):
+    if name == "binary" or name.startswith(("fixed[", "geometry", "geography")):
         return [None if v is None else v.hex() for v in values]
     if name == "variant":
         return [None if v is None else json.loads(v) for v in values]
