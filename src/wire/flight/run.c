@@ -339,6 +339,15 @@ static void on_gone(void *context)
     flight__run_stop(context);
 }
 
+/* With the turn, when it has no more rows: the session may be changed again, whoever still holds
+ * the run. */
+static void release_main(struct flight_run *run)
+{
+    query_close(TAKE(run->query));
+    be_inactive(run);
+    run->on->main_run = NULL;
+}
+
 /* What was changed is seen by what runs apart from now on. */
 static enum err finish_change(struct flight_run *run, enum statement_kind kind,
                               struct errinfo *info)
@@ -349,9 +358,7 @@ static enum err finish_change(struct flight_run *run, enum statement_kind kind,
     session->has_temps = session->has_temps || makes_temps;
     pthread_mutex_unlock(&session->lock);
     if (!run->schema.release) {
-        query_close(TAKE(run->query));
-        be_inactive(run);
-        session->main_run = NULL;
+        release_main(run);
     }
     bool changes_session = kind == STATEMENT_SET || kind == STATEMENT_USE;
     return changes_session ? flight__template_renew(session, info) : ERR_OK;
@@ -413,7 +420,10 @@ enum err flight__run_next(struct flight_run *run, struct ArrowArray *ret_batch,
     }
     for (;;) {
         TRY(enter(run, info));
-        enum err err = query_next(run->query, ret_batch, info);
+        enum err err = run->query == NULL ? ERR_OK : query_next(run->query, ret_batch, info);
+        if (err == ERR_OK && ret_batch->release == NULL && run->is_main && run->query != NULL) {
+            release_main(run);
+        }
         leave(run);
         TRY(note_failure(run, err));
         if (ret_batch->release == NULL || ret_batch->length > 0) {
