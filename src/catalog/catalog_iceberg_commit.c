@@ -2,8 +2,8 @@
  *
  * iceberg_local: a new document, then one row of SQLite is turned to it, if it still names the
  * document that was changed. iceberg_hadoop: the document is the next vN itself, which is made only
- * if there is none; the hint follows, and may lag. iceberg_hive: a new document, to which the
- * metastore turns the table (catalog_iceberg_hive.c). iceberg_rest: the catalog does it
+ * if there is none; the hint follows, and may lag. iceberg_hive, iceberg_glue: a new document, to which the
+ * metastore turns the table (catalog_iceberg_metastore.c). iceberg_rest: the catalog does it
  * (catalog_iceberg_rest_write.c). */
 #include "catalog/catalog_iceberg_block_int.h"
 #include "catalog/catalog_iceberg_commit_int.h"
@@ -19,6 +19,7 @@ enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, s
     case CATALOG_ICEBERG_HADOOP:
     case CATALOG_ICEBERG_REST:
     case CATALOG_ICEBERG_HIVE:
+    case CATALOG_ICEBERG_GLUE:
         return ERR_OK;
     case CATALOG_ICEBERG_STATIC:
         break;
@@ -28,8 +29,8 @@ enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, s
                       "are not there",
                       SLICE_ARGS(catalog->name), catalog_iceberg_kind_name(catalog->kind));
     errinfo_hint(info,
-                 "Catalogs of type iceberg_rest, iceberg_hive, iceberg_local and iceberg_hadoop "
-                 "can be written.");
+                 "Catalogs of type iceberg_rest, iceberg_hive, iceberg_glue, iceberg_local and "
+                 "iceberg_hadoop can be written.");
     return ERR_UNSUPPORTED;
 }
 
@@ -508,8 +509,8 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
     }
     TRY(catalog_iceberg_output(catalog, who, arena, &c.output, info));
     enum err err = catalog->kind == CATALOG_ICEBERG_LOCAL ? commit_local(&c, ret_is_unknown)
-                   : catalog->kind == CATALOG_ICEBERG_HIVE
-                       ? iceberg_hive__commit(&c, ret_is_unknown)
+                   : catalog_iceberg_is_metastore(catalog)
+                       ? iceberg_metastore__commit(&c, ret_is_unknown)
                        : commit_hadoop(&c, ret_is_unknown);
     if (err == ERR_OK) {
         remove_forgotten(&c);
@@ -577,10 +578,8 @@ static enum err local_location(const struct catalog_iceberg *catalog, const stru
             return path == NULL ? errinfo_nomem(info) : ERR_OK;
         }
     }
-    if (catalog->kind == CATALOG_ICEBERG_HIVE) { /* a database always has one */
-        return errinfo_set(info, ERR_CORRUPT, "08P01",
-                           "namespace \"%.*s\" of catalog \"%.*s\" lies nowhere", SLICE_ARGS(ns),
-                           SLICE_ARGS(catalog->name));
+    if (catalog_iceberg_is_metastore(catalog)) {
+        return iceberg_metastore__location(catalog, ns, name, arena, ret_location, info);
     }
     TRY(find_warehouse(catalog, arena, &folder, info));
     struct catalog_iceberg below = *catalog;

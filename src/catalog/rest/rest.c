@@ -1,8 +1,7 @@
 #include "catalog/rest/rest.h"
 
 #include "base/mem.h"
-#include "catalog/rest/hive/hive_int.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_metastore_int.h"
 #include "fetch/fetch.h"
 
 static const char *const auth_names[] = {[REST_AUTH_SESSION] = "session",
@@ -113,5 +112,5 @@ enum err rest_check(struct rest *rest, const struct rest_catalog *catalog,
 {
     struct rest_call call CLEANUP(rest_call__close) = {0};
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    return catalog->protocol == REST_PROTOCOL_HIVE ? hive__check(&call) : ERR_OK;
+    return metastore_is(catalog->protocol) ? rest_metastore__of(catalog)->check(&call) : ERR_OK;
 }

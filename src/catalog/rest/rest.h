@@ -64,7 +64,8 @@ enum rest_planning {
 /* What is spoken to a catalog. */
 enum rest_protocol {
     REST_PROTOCOL_ICEBERG, /* the REST specification */
-    REST_PROTOCOL_HIVE,    /* a Hive metastore's calls: hive.h */
+    REST_PROTOCOL_HIVE,    /* a Hive metastore's calls: metastore.h */
+    REST_PROTOCOL_GLUE,    /* AWS Glue's: likewise */
 };
 
 /* As ATTACH says it; plain data, kept by the caller. */

@@ -158,6 +158,7 @@ struct rest_question {
     struct slice url;         /* in the place of both; people's tokens go there */
     struct slice body;        /* JSON; `ptr` NULL = none */
     const char *content_type; /* of a body that is something else; NULL = JSON */
+    const char *action;       /* Glue: of the metastore's */
     struct slice key;         /* Idempotency-Key; empty = none */
     bool changes;             /* may be done once only, unless it has a key */
     const char *etag;         /* If-None-Match; NULL = none */
