@@ -491,6 +491,47 @@ static void remove_forgotten(struct iceberg_commit *c)
 
 /* ---- all ---- */
 
+/* What is not written with what the statement has borrowed (ALTER, a transaction's end) still needs
+ * something to write the document with, where it lies elsewhere. */
+static enum err lend(const struct iceberg_commit *c, struct catalog_iceberg *own)
+{
+    const struct catalog_iceberg_change *change = c->change;
+    bool is_lent = own->lent != NULL || own->remote.sts_uri.len == 0;
+    if (!catalog_iceberg_is_metastore(own) || is_lent) {
+        return ERR_OK;
+    }
+    return change->creates ? iceberg_metastore__stage(own, c->who, change->ns, change->name,
+                                                      change->updates, c->info)
+                           : catalog_iceberg_borrow(own, c->who, change->ns, change->name, c->info);
+}
+
+static enum err put_document(struct iceberg_commit *c, bool *ret_is_unknown)
+{
+    TRY(catalog_iceberg_output(c->catalog, c->who, c->arena, &c->output, c->info));
+    return c->catalog->kind == CATALOG_ICEBERG_LOCAL  ? commit_local(c, ret_is_unknown)
+           : catalog_iceberg_is_metastore(c->catalog) ? iceberg_metastore__commit(c, ret_is_unknown)
+                                                      : commit_hadoop(c, ret_is_unknown);
+}
+
+static enum err commit_document(struct iceberg_commit *c, struct slice *ret_metadata_location,
+                                bool *ret_is_unknown)
+{
+    struct catalog_iceberg own = *c->catalog;
+    bool is_borrowed = own.lent == NULL;
+    TRY(lend(c, &own));
+    c->catalog = &own;
+    enum err err = put_document(c, ret_is_unknown);
+    if (err == ERR_OK) {
+        remove_forgotten(c);
+        *ret_metadata_location = c->location;
+    }
+    if (is_borrowed) {
+        catalog_iceberg_return(&own);
+    }
+    buf_fini(&c->text);
+    return err;
+}
+
 enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const struct identity *who,
                                 const struct catalog_iceberg_change *change, struct arena *arena,
                                 struct slice *ret_metadata_location, bool *ret_is_unknown,
@@ -507,17 +548,7 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
         return iceberg_rest__commit(catalog, who, change, arena, ret_metadata_location,
                                     ret_is_unknown, info);
     }
-    TRY(catalog_iceberg_output(catalog, who, arena, &c.output, info));
-    enum err err = catalog->kind == CATALOG_ICEBERG_LOCAL ? commit_local(&c, ret_is_unknown)
-                   : catalog_iceberg_is_metastore(catalog)
-                       ? iceberg_metastore__commit(&c, ret_is_unknown)
-                       : commit_hadoop(&c, ret_is_unknown);
-    if (err == ERR_OK) {
-        remove_forgotten(&c);
-        *ret_metadata_location = c.location;
-    }
-    buf_fini(&c.text);
-    return err;
+    return commit_document(&c, ret_metadata_location, ret_is_unknown);
 }
 
 enum err iceberg_catalog__document(const struct catalog_iceberg *catalog,

@@ -24,6 +24,27 @@ const char *rest_auth_name(enum rest_auth auth)
     return auth_names[auth];
 }
 
+bool rest_catalog_copy(const struct rest_catalog *from, struct arena *arena,
+                       struct rest_catalog *ret_copy)
+{
+    struct rest_catalog copy = *from;
+    copy.is_cancelled = NULL;
+    copy.cancel_context = NULL;
+    copy.ahead = NULL;
+    struct slice *texts[] = {
+        &copy.name,       &copy.uri,     &copy.warehouse, &copy.token_uri,
+        &copy.audience,   &copy.scope,   &copy.client_id, &copy.client_secret_file,
+        &copy.request_id, &copy.sts_uri, &copy.role,      &copy.store_uri,
+        &copy.region};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        if (!arena_slice(arena, *texts[i], texts[i])) {
+            return false;
+        }
+    }
+    *ret_copy = copy;
+    return true;
+}
+
 enum err rest_open(const struct rest_options *options, struct rest **ret_rest, struct errinfo *info)
 {
     struct rest *rest CLEANUP(rest_cleanup) = mem_calloc(1, sizeof(*rest));

@@ -95,6 +95,11 @@ struct rest_catalog {
         *ahead; /* of the statement that asks: tables that are on their way; or NULL */
 };
 
+/* All of its texts in the arena; waits for nobody, and nothing is on its way for it. False: memory is
+ * exhausted. */
+MUST_USE bool rest_catalog_copy(const struct rest_catalog *from, struct arena *arena,
+                                struct rest_catalog *ret_copy);
+
 /* "session", "exchange", "client". */
 bool rest_auth_parse(struct slice text, enum rest_auth *ret_auth);
 const char *rest_auth_name(enum rest_auth auth);
