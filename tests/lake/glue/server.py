@@ -30,6 +30,7 @@ from moto.glue.responses import GlueResponse
 from moto.iam import access_control
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 from moto.sts.responses import TokenResponse
@@ -124,8 +125,17 @@ def session_of(request):
     return next((one for one in sts_backends[ACCOUNT]["aws"].assumed_roles if one.access_key_id == key), None)
 
 
+class Expired(S3ClientError):
+    code = 400
+
+    def __init__(self):
+        super().__init__("ExpiredToken", "The provided token has expired.")
+
+
 def refuse(service, name, message):
-    raise JsonRESTError(name, message) if service == "glue" else access_control.S3AccessDeniedError()
+    if service == "glue":
+        raise JsonRESTError(name, message)
+    raise Expired() if name == "ExpiredTokenException" else access_control.S3AccessDeniedError()
 
 
 def target_of(request):
