@@ -4,6 +4,7 @@
 #include "catalog/catalog_iceberg_commit_int.h"
 #include "catalog/rest/metastore.h"
 #include "catalog/rest/write.h"
+#include "storage/remote.h"
 
 /* ---- columns, as Hive names their types ---- */
 
@@ -248,6 +249,45 @@ enum err iceberg_metastore__stage(struct catalog_iceberg *catalog, const struct 
     return ERR_OK;
 }
 
+/* "<folder of a table>/metadata/<document>" */
+static struct slice folder_of(struct slice location)
+{
+    for (unsigned up = 0; up < 2; up++) {
+        while (location.len > 0 && location.ptr[location.len - 1] != '/') {
+            location.len--;
+        }
+        location.len -= location.len > 0 ? 1 : 0;
+    }
+    return location;
+}
+
+/* A document that is no table's yet, with what is lent for the folder that it is in. */
+static enum err read_document(const struct catalog_iceberg *catalog, const struct identity *who,
+                              const struct rest_namespace *ns, struct slice name,
+                              struct slice location, struct arena *arena,
+                              struct slice *ret_document, struct errinfo *info)
+{
+    struct rest_lent lent = {0};
+    struct catalog_iceberg own = *catalog;
+    struct iceberg_io io;
+    struct buf bytes CLEANUP(buf_fini) = {0};
+    own.lent = NULL;
+    if (storage_is_remote(location)) {
+        TRY(metastore_lend(catalog->rest, &catalog->remote, who, ns, name, folder_of(location),
+                           &lent, info));
+        iceberg_rest__take(&own, &lent);
+    }
+    enum err err = own.lent == NULL
+                       ? catalog_iceberg_io_of(catalog, who, NULL, arena, &io, info)
+                       : catalog_iceberg_io_lent(own.lent, own.lent_to, arena, &io, info);
+    if (err == ERR_OK) {
+        err = io.read_all(io.context, location, 0, 0, &bytes, info);
+    }
+    catalog_iceberg_return(&own);
+    TRY(err);
+    return iceberg_document_text(buf_slice(&bytes), arena, ret_document, info);
+}
+
 enum err iceberg_metastore__register(const struct catalog_iceberg *catalog,
                                      const struct identity *who, struct slice ns, struct slice name,
                                      struct slice location, struct errinfo *info)
@@ -261,7 +301,7 @@ enum err iceberg_metastore__register(const struct catalog_iceberg *catalog,
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    TRY(iceberg_catalog__read(catalog, who, ns, name, location, arena, &document, info));
+    TRY(read_document(catalog, who, &asked, name, location, arena, &document, info));
     TRY(describe(catalog->kind, document, location, arena, &table, info));
     return metastore_create_table(catalog->rest, &catalog->remote, who, &asked, name, &table, info);
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """AWS Glue's data catalog behind SQL, as the person who asks.
 
-    glue_test.py MOAT [CASE ...]
+    glue_test.py MOAT [light|neighbours] [CASE ...]
 
 Amazon's service cannot be run here: glue/server.py is moto's Glue, S3, IAM and token service in one process, made strict, which compares the
 signature of each request with one of its own (botocore's). Keys are lent for tokens of npm's oidc-provider, so each call is of a person.
-Cases with PyIceberg in their names want PyIceberg, which `make interop` has; without it they are skipped by name.
+Cases that name PyIceberg or Spark want those, which `make interop` has; without them they are skipped by name.
 
 Ends with `N passed, N failed`; exits 1 if any failed.
 """
@@ -399,6 +399,12 @@ def names_and_options():
         anna.query("CREATE TABLE bare.placed.t AS SELECT 1 AS a")
         glue = account.client("glue")
         assert glue.get_table(DatabaseName="placed", Name="t")["Table"]["StorageDescriptor"]["Location"] == "s3://lake/placed/t"
+        anna.query("CREATE TABLE lake.sales.moved AS SELECT 1 AS a")
+        assert anna.query("SELECT a FROM lake.sales.moved") == [["1"]]
+        anna.query("DROP TABLE lake.sales.moved")
+        anna.query("ALTER SCHEMA lake.sales SET (location = 's3://lake/elsewhere')")
+        anna.query("CREATE TABLE lake.sales.moved AS SELECT 2 AS a")  # which is not where the one before was
+        assert anna.query("SELECT a FROM lake.sales.moved") == [["2"]]
         anna.query("CREATE SCHEMA bare.nowhere")
         fields = refused("22023", anna.query, "CREATE TABLE bare.nowhere.t AS SELECT 1 AS a")
         assert "lies nowhere" in fields["M"] and "WAREHOUSE" in fields["H"], fields
@@ -504,9 +510,9 @@ def answers_that_lie_are_refused():
                         assert error.code in states, (body, error.fields)
                     way.strike(None)
                 assert elsewhere.heard == []
-                way.other = json_of({"DatabaseList": [{"Name": "a"}], "NextToken": "again"})
+                way.other = json_of({"TableList": [], "NextToken": "again"})
                 way.strike("of another")
-                assert "same page" in refused("08P01", client.query, "SHOW SCHEMAS FROM lake")["M"]
+                assert "same page" in refused("08P01", client.query, "DROP SCHEMA lake.sales")["M"]
                 way.strike(None)
                 assert client.query("SELECT count(*) FROM lake.sales.orders") == [["100"]]
         finally:
@@ -584,11 +590,11 @@ def a_service_that_lends_nothing_is_told():
 
 
 def pyiceberg_writes_what_is_read():
-    """Tables of versions 2 and 3, row for row."""
+    """Tables of versions 1 and 2, row for row; version 3 is Spark's to write, as PyIceberg 0.12 only reads it."""
     with people() as (server, anna, bob):
         theirs = account.pyiceberg()
         theirs.create_namespace("sales")
-        for version in ("2", "3"):
+        for version in ("1", "2"):
             rows = pa.table({"id": pa.array(range(50), pa.int64()), "name": [f"n{i}" if i % 7 else None for i in range(50)],
                              "price": pa.array([i / 4 for i in range(50)], pa.float64()), "moment": pa.array([i * 1000000 for i in range(50)], pa.timestamp("us", "UTC")),
                              "tags": pa.array([[f"t{j}" for j in range(i % 3)] for i in range(50)], pa.list_(pa.string())),
@@ -659,11 +665,101 @@ def writers_and_pyiceberg_at_once_lose_nothing():
         assert account.pyiceberg().load_table("sales.orders").scan().to_arrow().num_rows == 100 + len(done)
 
 
+# ---- Spark's GlueCatalog, as anna
+
+
+class Spark:
+    def __init__(self, stack):
+        home, bundle = world.spark_home(), CACHE / "iceberg-aws-bundle.jar"
+        if not bundle.exists():
+            raise world.Skip("Iceberg's parts for AWS are not here; tools/deps interop fetches them")
+        key, secret, token = account.keys_of("anna")
+        environment = {**os.environ, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token, "AWS_REGION": REGION}
+        jars = ":".join(map(str, [*sorted((home / "extra-jars").glob("iceberg-*.jar")), bundle]))
+        log = stack.enter_context(open(folder / "spark.log", "wb"))
+        self.process = subprocess.Popen([sys.executable, Path(__file__).resolve().parent / "glue/spark.py", home, jars, folder, account.url, REGION],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
+        stack.callback(self.close)
+        if self.process.stdout.readline().strip() != '"ready"':
+            raise RuntimeError((folder / "spark.log").read_text(errors="replace")[-3000:])
+
+    def sql(self, text):
+        self.process.stdin.write(json.dumps(text) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        if isinstance(answer, dict):
+            raise RuntimeError(answer["error"])
+        return answer
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+        self.process.stdout.close()
+
+
+def spark_and_moat_write_the_same_tables():
+    """Of versions 2 and 3: each reads what the other wrote, row for row, and writes on."""
+    with ExitStack() as stack, people() as (server, anna, bob):
+        spark = Spark(stack)
+        anna.query("CREATE SCHEMA lake.sales")
+        expected = lambda numbers: [[str(i), f"n{i}", f"{i}.50"] for i in numbers]
+        read = "SELECT id, name, price FROM lake.sales.{} ORDER BY id"
+        for version in ("2", "3"):
+            ours, theirs = f"ours{version}", f"theirs{version}"
+            merge = f"'format-version' = '{version}', 'write.delete.mode' = 'merge-on-read'"
+            spark.sql(f"CREATE TABLE lake.sales.{theirs} (id BIGINT, name STRING, price DECIMAL(10, 2)) USING iceberg PARTITIONED BY (bucket(2, id)) TBLPROPERTIES ({merge})")
+            spark.sql(f"INSERT INTO lake.sales.{theirs} SELECT id, concat('n', id), id + 0.5 FROM range(30)")
+            spark.sql(f"DELETE FROM lake.sales.{theirs} WHERE id % 3 = 0")
+            anna.query(f"CREATE TABLE lake.sales.{ours} (id BIGINT, name VARCHAR, price DECIMAL(10, 2)) PARTITIONED BY (bucket(2, id)) TBLPROPERTIES ({merge})")
+            anna.query(f"INSERT INTO lake.sales.{ours} SELECT i, 'n' || i, i + 0.5 FROM range(30) t(i)")
+            anna.query(f"DELETE FROM lake.sales.{ours} WHERE id % 3 = 0")
+            for table in (ours, theirs):
+                numbers = [i for i in range(30) if i % 3]
+                assert anna.query(read.format(table)) == spark.sql(read.format(table)) == expected(numbers), table
+                spark.sql(f"INSERT INTO lake.sales.{table} VALUES (100, 'n100', 100.5)")
+                anna.query(f"INSERT INTO lake.sales.{table} VALUES (101, 'n101', 101.5)")
+                spark.sql(f"DELETE FROM lake.sales.{table} WHERE id < 5")
+                anna.query(f"DELETE FROM lake.sales.{table} WHERE id BETWEEN 10 AND 14")
+                numbers = [i for i in numbers if i >= 5 and not 10 <= i <= 14] + [100, 101]
+                assert anna.query(read.format(table)) == spark.sql(read.format(table)) == expected(numbers), table
+                anna.query(f"MERGE INTO lake.sales.{table} o USING (VALUES (100, 'x'), (102, 'n102')) AS v(id, name) ON o.id = v.id "
+                           "WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.name, 102.5)")
+                spark.sql(f"UPDATE lake.sales.{table} SET name = 'n7' WHERE id = 7")
+                spark.sql(f"ALTER TABLE lake.sales.{table} ADD COLUMN more INT")
+                anna.query(f"ALTER TABLE lake.sales.{table} RENAME COLUMN more TO less")
+                assert spark.sql(f"SELECT count(less) FROM lake.sales.{table}") == [["0"]]
+                numbers = [i for i in numbers if i != 100] + [102]
+                assert anna.query(read.format(table)) == spark.sql(read.format(table)) == expected(numbers), table
+                spark.sql(f"ALTER TABLE lake.sales.{table} RENAME TO sales.{table}_x")
+                anna.query(f"ALTER TABLE lake.sales.{table}_x RENAME TO {table}")
+                assert spark.sql(f"SELECT count(*) FROM lake.sales.{table}") == [[str(len(numbers))]]
+        assert sorted(row[1] for row in spark.sql("SHOW TABLES IN lake.sales")) == ["ours2", "ours3", "theirs2", "theirs3"]
+
+
 CASES = [tables_live, transactions_and_changes_of_shape, pages_are_turned, each_call_is_of_who_asks, the_account_decides_too,
          keys_that_ended_are_asked_for_anew, keys_are_of_one_person_and_one_task, wrong_signatures_are_refused, others_tables_are_left_alone,
          names_and_options, lose_a_rename, writers_at_once_lose_nothing, what_does_not_answer_is_named, answers_that_lie_are_refused,
          an_answer_that_is_lost_is_looked_for, a_service_that_lends_nothing_is_told, pyiceberg_writes_what_is_read, pyiceberg_reads_what_is_written,
-         writers_and_pyiceberg_at_once_lose_nothing]
+         writers_and_pyiceberg_at_once_lose_nothing, spark_and_moat_write_the_same_tables]
+
+def missing(case):
+    """What a case wants and is not here."""
+    if "pyiceberg" in case.__name__ and GlueCatalog is None:
+        return "PyIceberg is not here; tools/deps interop installs it"
+    if "spark" in case.__name__ and not (CACHE / "iceberg-aws-bundle.jar").exists():
+        return "Spark and Iceberg's parts for AWS are not here; tools/deps interop fetches them"
+    return None
+
+
+def run_all(names):
+    """`light`: those that `make check` runs; `neighbours`: the others."""
+    heavy = [case for case in CASES if "pyiceberg" in case.__name__ or "spark" in case.__name__]
+    cases = {"light": [case for case in CASES if case not in heavy], "neighbours": heavy}.get(names[0] if names else "", CASES)
+    skipped = [case for case in cases if missing(case)]
+    for case in skipped:
+        print(f"skipped {case.__name__}: {missing(case)}")
+    return run([case for case in cases if case not in skipped], [name for name in names if name not in ("light", "neighbours")], len(skipped))
+
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="moat-glue-") as name, ExitStack() as exits:
@@ -671,11 +767,7 @@ if __name__ == "__main__":
         try:
             issuer = exits.enter_context(world.issuer_of(folder, 7200))
             account = Account(folder, exits, issuer)
-            wanted = [case for case in CASES if GlueCatalog is not None or "pyiceberg" not in case.__name__]
-            for case in CASES:
-                if case not in wanted:
-                    print(f"skipped {case.__name__}: PyIceberg is not here; tools/deps interop installs it")
-            code = run(wanted, sys.argv[2:], len(CASES) - len(wanted))
+            code = run_all(sys.argv[2:])
             if code:
                 print((folder / "moto.log").read_text(errors="replace")[-3000:], (folder / "account/calls").read_text()[-2000:])
         except world.Skip as why:

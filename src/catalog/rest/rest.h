@@ -166,6 +166,7 @@ struct rest_loaded {
     bool is_view;
     struct slice metadata_location; /* empty: not said */
     struct slice metadata;          /* JSON; empty: of a metastore, read it at its location */
+    struct slice folder;            /* of a metastore: where it says that the table lies */
     struct slice restrictions;      /* "read-restrictions" as JSON; empty: none */
     enum rest_planning planning;    /* tables */
 };

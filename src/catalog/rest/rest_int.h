@@ -266,6 +266,7 @@ struct rest_table {
     enum rest_planning planning;
     char *etag;
     char *metadata_location;
+    char *folder;           /* of a metastore: what the grant is for */
     struct secret metadata; /* wiped with the rest: column bounds are data too */
     struct secret restrictions;
 };

@@ -38,6 +38,7 @@ static void table_fini(struct rest_item *item)
     secret_fini(&table->restrictions);
     mem_free(table->etag);
     mem_free(table->metadata_location);
+    mem_free(table->folder);
 }
 
 static void unref_table(struct rest_table **table)
@@ -176,7 +177,11 @@ static enum err make_metastore(const struct rest_call *call, const struct rest_n
     TRY(new_table(call, key, &table));
     TRY(rest_lend(call, ns, name, (struct slice){0}, &vended, (struct slice){0}, &table->grant,
                   &table->lent_to));
-    table->item.bytes = sizeof(*table) + 1024;
+    table->folder = mem_slicedup(location);
+    if (table->folder == NULL) {
+        return errinfo_nomem(call->info);
+    }
+    table->item.bytes = sizeof(*table) + location.len + 1024;
     rest_cache__put(call->rest->cache, &table->item);
     *ret_table = TAKE(table);
     return ERR_OK;
@@ -290,6 +295,20 @@ static enum err forget(const struct rest_call *call, const struct rest_namespace
     return err;
 }
 
+/* A table of the name that lies elsewhere by now is another: what is kept opens none of its files. */
+static enum err forget_moved(const struct rest_call *call, const struct rest_namespace *ns,
+                             struct slice name, struct slice folder)
+{
+    struct rest_key key;
+    TRY(key_of(call, ns, name, kind_of(false, false), &key));
+    struct rest_table *kept CLEANUP(unref_table) =
+        (struct rest_table *)rest_cache__get(call->rest->cache, &key);
+    if (kept != NULL && !slice_equal(slice_of(kept->folder), folder)) {
+        rest_cache__drop(call->rest->cache, &key);
+    }
+    return ERR_OK;
+}
+
 enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
                    const struct identity *who, const struct rest_namespace *ns, struct slice name,
                    bool all_snapshots, struct arena *arena, struct rest_loaded *ret_loaded,
@@ -304,7 +323,8 @@ enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
     TRY(rest_call__open(rest, catalog, who, &call, info));
     if (metastore_is(catalog->protocol)) {
         err = rest_metastore__of(catalog)->load(&call, ns, name, arena, ret_loaded);
-        return err == ERR_OK ? ERR_OK : forget(&call, ns, name, err);
+        return err == ERR_OK ? forget_moved(&call, ns, name, ret_loaded->folder)
+                             : forget(&call, ns, name, err);
     }
     TRY(ask_either(&call, ns, name, all_snapshots, &table));
     return rest_load__give(table, arena, ret_loaded, info);

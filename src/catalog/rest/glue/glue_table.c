@@ -37,7 +37,8 @@ static enum err load(const struct rest_call *call, const struct rest_namespace *
     if (found.metadata_location.len == 0) {
         return rest_answer__wrong(call, "an Iceberg table without \"metadata_location\"");
     }
-    if (!arena_slice(arena, found.metadata_location, &loaded.metadata_location)) {
+    if (!arena_slice(arena, found.metadata_location, &loaded.metadata_location) ||
+        !arena_slice(arena, found.location, &loaded.folder)) {
         return errinfo_nomem(call->info);
     }
     *ret_loaded = loaded;
