@@ -306,6 +306,25 @@ def keys_that_ended_are_asked_for_anew():
         assert bob.query("SELECT count(*) FROM lake.sales.orders") == [["101"]]
 
 
+def a_session_that_is_over_signs_nothing():
+    """Though its keys would be good for an hour."""
+    with orders() as (server, anna, bob):
+        issuer.live(4)
+        try:
+            with world.sign_in(server, issuer, "bob") as short:
+                assert short.query("SELECT count(*) FROM lake.sales.orders") == [["100"]]
+                time.sleep(5)
+                account.calls()
+                try:
+                    raise AssertionError(short.query("SELECT count(*) FROM lake.sales.orders"))
+                except Refused as error:
+                    assert error.code in ("28000", "57P01"), error.fields
+                assert account.calls() == []
+        finally:
+            issuer.live(7200)
+        assert bob.query("SELECT count(*) FROM lake.sales.orders") == [["100"]]
+
+
 def keys_are_of_one_person_and_one_task():
     """What signs requests to Glue opens no file, and what opens the files of one table signs nothing; both are the person's."""
     with orders() as (server, anna, bob):
@@ -412,7 +431,7 @@ def names_and_options():
         assert anna.query("SELECT count(*) FROM numbered.sales.orders") == [["100"]]
 
 
-def lose_a_rename():
+def a_rename_loses_nothing():
     """Somebody commits by the old name while the table is renamed: nothing is lost."""
     with orders() as (server, anna, bob):
         way = Way(account.url, seed=1)
@@ -737,8 +756,8 @@ def spark_and_moat_write_the_same_tables():
 
 
 CASES = [tables_live, transactions_and_changes_of_shape, pages_are_turned, each_call_is_of_who_asks, the_account_decides_too,
-         keys_that_ended_are_asked_for_anew, keys_are_of_one_person_and_one_task, wrong_signatures_are_refused, others_tables_are_left_alone,
-         names_and_options, lose_a_rename, writers_at_once_lose_nothing, what_does_not_answer_is_named, answers_that_lie_are_refused,
+         keys_that_ended_are_asked_for_anew, a_session_that_is_over_signs_nothing, keys_are_of_one_person_and_one_task, wrong_signatures_are_refused, others_tables_are_left_alone,
+         names_and_options, a_rename_loses_nothing, writers_at_once_lose_nothing, what_does_not_answer_is_named, answers_that_lie_are_refused,
          an_answer_that_is_lost_is_looked_for, a_service_that_lends_nothing_is_told, pyiceberg_writes_what_is_read, pyiceberg_reads_what_is_written,
          writers_and_pyiceberg_at_once_lose_nothing, spark_and_moat_write_the_same_tables]
 
