@@ -418,17 +418,26 @@ def names_and_options():
         anna.query("CREATE TABLE bare.placed.t AS SELECT 1 AS a")
         glue = account.client("glue")
         assert glue.get_table(DatabaseName="placed", Name="t")["Table"]["StorageDescriptor"]["Location"] == "s3://lake/placed/t"
-        anna.query("CREATE TABLE lake.sales.moved AS SELECT 1 AS a")
-        assert anna.query("SELECT a FROM lake.sales.moved") == [["1"]]
-        anna.query("DROP TABLE lake.sales.moved")
-        anna.query("ALTER SCHEMA lake.sales SET (location = 's3://lake/elsewhere')")
-        anna.query("CREATE TABLE lake.sales.moved AS SELECT 2 AS a")  # which is not where the one before was
-        assert anna.query("SELECT a FROM lake.sales.moved") == [["2"]]
         anna.query("CREATE SCHEMA bare.nowhere")
         fields = refused("22023", anna.query, "CREATE TABLE bare.nowhere.t AS SELECT 1 AS a")
         assert "lies nowhere" in fields["M"] and "WAREHOUSE" in fields["H"], fields
         anna.query(attach_text(name="numbered", CATALOG_NAME="123456789012"))
         assert anna.query("SELECT count(*) FROM numbered.sales.orders") == [["100"]]
+
+
+def a_table_made_anew_elsewhere_is_another():
+    """What was lent for the folder of the one before opens nothing, and is not tried."""
+    with orders() as (server, anna, bob):
+        anna.query("ALTER SCHEMA lake.sales SET (location = 's3://lake/elsewhere')")
+        anna.query("CREATE TABLE lake.sales.other AS SELECT 2 AS a")
+        for client in (anna, bob):
+            assert client.query("SELECT count(*) FROM lake.sales.orders") == [["100"]]
+        glue = account.client("glue")
+        table = glue.get_table(DatabaseName="sales", Name="other")["Table"]
+        glue.delete_table(DatabaseName="sales", Name="orders")
+        glue.create_table(DatabaseName="sales", TableInput={"Name": "orders", **{key: table[key] for key in ("TableType", "StorageDescriptor", "Parameters")}})
+        assert anna.query("SELECT * FROM lake.sales.orders") == [["2"]]
+        assert "does not exist" in refused("42P01", bob.query, "SELECT * FROM lake.sales.orders")["M"]  # whose grant is of the other
 
 
 def a_rename_loses_nothing():
@@ -568,6 +577,41 @@ def an_answer_that_is_lost_is_looked_for():
                 assert client.tag("INSERT INTO lake.sales.orders VALUES (1, 'found')") == "INSERT 0 1", struck
                 assert struck and anna.query("SELECT count(*) FROM lake.sales.orders") == [[str(before + 1)]]
         assert found > 0
+        way.close()
+
+
+def a_rename_whose_answer_is_lost_loses_nothing():
+    """It is known under one of the names, or said that nobody knows; what is under both is the same, and what is left over is no Iceberg table."""
+    with orders() as (server, anna, bob):
+        way, names = Way(account.url, seed=1), ["orders", "sold"]
+        glue = account.client("glue")
+        with world.serve(MOAT, folder, issuer, f"catalog.origins={way.url},{account.url}", setup=SETUP) as other, world.sign_in(other, issuer, "anna") as client:
+            client.query(attach_text(way.url))
+            seen = set()
+            for fault in ("truncate", 500, 403):
+                for skip in range(9):
+                    way.strike(fault, method="POST", skip=skip, times=1)
+                    try:
+                        client.query(f"ALTER TABLE lake.sales.{names[0]} RENAME TO {names[1]}")
+                        code = None
+                    except Refused as error:
+                        code = error.code
+                    is_struck = way.struck
+                    way.strike(None)
+                    tables = {table["Name"]: table["Parameters"] for table in glue.get_tables(DatabaseName="sales")["TableList"]}
+                    good = [name for name, marks in tables.items() if marks.get("table_type") == "ICEBERG"]
+                    assert good and set(good) <= set(names) and len({tables[name]["metadata_location"] for name in good}) == 1, (fault, skip, code, tables)
+                    assert code is not None or good == [names[1]], (fault, skip, tables)
+                    assert fault != 403 or not is_struck or code is None or good == [names[0]], (skip, code, tables)  # said before anything was done, or taken back
+                    for name in good:
+                        assert anna.query(f"SELECT count(*) FROM lake.sales.{name}") == [["100"]], (fault, skip, code)
+                    seen.add((fault, code, tuple(sorted(good)) == tuple(sorted(names))))
+                    kept = names[1] if names[1] in good else names[0]
+                    for name in tables:
+                        if name != kept:
+                            glue.delete_table(DatabaseName="sales", Name=name)
+                    names = [kept, names[0] if kept == names[1] else names[1]]
+            print(f"        {sorted(map(str, seen))}")
         way.close()
 
 
@@ -757,8 +801,9 @@ def spark_and_moat_write_the_same_tables():
 
 CASES = [tables_live, transactions_and_changes_of_shape, pages_are_turned, each_call_is_of_who_asks, the_account_decides_too,
          keys_that_ended_are_asked_for_anew, a_session_that_is_over_signs_nothing, keys_are_of_one_person_and_one_task, wrong_signatures_are_refused, others_tables_are_left_alone,
-         names_and_options, a_rename_loses_nothing, writers_at_once_lose_nothing, what_does_not_answer_is_named, answers_that_lie_are_refused,
-         an_answer_that_is_lost_is_looked_for, a_service_that_lends_nothing_is_told, pyiceberg_writes_what_is_read, pyiceberg_reads_what_is_written,
+         names_and_options, a_table_made_anew_elsewhere_is_another,
+         a_rename_loses_nothing, writers_at_once_lose_nothing, what_does_not_answer_is_named, answers_that_lie_are_refused,
+         an_answer_that_is_lost_is_looked_for, a_rename_whose_answer_is_lost_loses_nothing, a_service_that_lends_nothing_is_told, pyiceberg_writes_what_is_read, pyiceberg_reads_what_is_written,
          writers_and_pyiceberg_at_once_lose_nothing, spark_and_moat_write_the_same_tables]
 
 def missing(case):

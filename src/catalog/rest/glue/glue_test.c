@@ -181,6 +181,8 @@ struct world {
     const char *table;    /* what GetTable answers */
     bool is_lost;         /* the answer of UpdateTable */
     bool has_expired;     /* the keys that were lent first are refused */
+    bool has_no_tokens;   /* any more, for the next who asks */
+    int token_life_s;
     unsigned lent;
     unsigned updates;
     unsigned unsigned_count; /* requests whose signature is not what it must be */
@@ -272,8 +274,10 @@ static void answer(void *context, const struct fetch_peer_request *request,
     struct world *w = context;
     pthread_mutex_lock(&w->lock);
     if (slice_ends_with(request->target, SLICE("/tokens"))) {
-        buf_append_str(&reply->body,
-                       "{\"access_token\":\"t\",\"token_type\":\"bearer\",\"expires_in\":600}");
+        reply->status = w->has_no_tokens ? 401 : 200;
+        buf_printf(&reply->body,
+                   "{\"access_token\":\"t\",\"token_type\":\"bearer\",\"expires_in\":%d}",
+                   w->token_life_s);
     } else if (slice_ends_with(request->target, SLICE("/sts"))) {
         put_keys(w, reply);
     } else {
@@ -286,7 +290,7 @@ static void world_open(struct world *w, char sts[80])
 {
     const struct storage_remote_options store = {.timeout_ms = 3000};
     struct identity_spec spec = {.subject = SLICE("anna"), .provider = SLICE("test")};
-    *w = (struct world){.table = table_text};
+    *w = (struct world){.table = table_text, .token_life_s = 600};
     pthread_mutex_init(&w->lock, NULL);
     w->peer = fetch_peer_open(answer, w, w->url);
     CHECK_OK(storage_remote_open(&store, &w->storage, NULL));
@@ -433,6 +437,20 @@ TEST(glue, nobody_signs_with_the_keys_of_another)
     assert_int_equal(updates, w.updates);
     w.who = anna;
     identity_unref(bob);
+    world_close(&w);
+}
+
+TEST(glue, who_has_no_token_any_more_signs_nothing)
+{
+    struct world w;
+    char sts[80];
+    world_open(&w, sts);
+    w.token_life_s = 1; /* so that one is asked for each time */
+    CHECK_OK(swap_from(&w, SLICE("s3://lake/t/1.json")));
+    w.has_no_tokens = true; /* while the keys that were lent are good for long */
+    CHECK(swap_from(&w, SLICE("s3://lake/t/1.json")) != ERR_OK);
+    assert_int_equal(1, w.updates);
+    assert_int_equal(1, w.lent);
     world_close(&w);
 }
 
