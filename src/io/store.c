@@ -17,6 +17,8 @@
     ((uint64_t)4 << 20) /* owed work with which a commit waits for a piece of it to be done */
 #define COMPRESSED_FROM_LEVEL 2u /* what lies above is written and read most */
 #define THROTTLE_NS 1000000
+#define PAGE_BYTES 4096u
+#define WORKER_NICENESS 5 /* whoever waits for a commit comes first */
 #define WORKER_STACK_BYTES ((size_t)256 << 10)
 #define URGENT_BYTES                                                                               \
     ((uint64_t)1 << 20) /* of work at a time, when a commit can not go on without */
@@ -119,11 +121,13 @@ enum err store_report(const struct store *store, enum err result, struct errinfo
     return report_fault(&fault, result, error);
 }
 
-/* Of the OS, page by page: what is not used is never there. */
+/* Of the OS, page by page: what is not used is never there. Large pages, which spare TLB misses,
+ * where readers read at random; not where commits write, as those would wait for milliseconds while
+ * the OS fills two megabytes with zeros. */
 static enum err take_memory(struct store *store, const struct kernel_options *options,
                             struct errinfo *error)
 {
-    uint64_t bytes = kernel_memory_bytes(options);
+    uint64_t cached = 0, bytes = kernel_memory_bytes(options, &cached);
     if (bytes == 0) {
         return errinfo_set(error, ERR_INVALID, NULL, "the store's options are out of bounds");
     }
@@ -132,7 +136,9 @@ static enum err take_memory(struct store *store, const struct kernel_options *op
     if (memory == MAP_FAILED) {
         return errinfo_nomem(error);
     }
-    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* fewer TLB misses where the OS has them */
+    cached = (cached + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+    (void)madvise(memory, cached, MADV_NOHUGEPAGE);
+    (void)madvise((uint8_t *)memory + cached, bytes - cached, MADV_HUGEPAGE);
     store->memory = memory;
     store->memory_bytes = bytes;
     return ERR_OK;
@@ -438,6 +444,8 @@ static bool work_once(struct store *store, uint64_t bytes_max)
 static void *work_on(void *arg)
 {
     struct store *store = arg;
+    int niceness = nice(WORKER_NICENESS); /* of this thread alone; to be nicer is always granted */
+    (void)niceness;
     lock(store);
     while (!store->is_closing) {
         if (store->idle_wanted == 0 && work_once(store, 0)) {

@@ -149,7 +149,8 @@ static void lay_out_job(struct kernel *kernel, struct cutter *cutter, struct job
     }
 }
 
-static void lay_out(struct kernel *kernel, struct cutter *cutter)
+/* Returns where what is read from everywhere begins. */
+static uint64_t lay_out(struct kernel *kernel, struct cutter *cutter)
 {
     const struct kernel_options *o = &kernel->options;
     ASSERT(o->runs_max > 0 && o->txns_max > 0);
@@ -183,6 +184,7 @@ static void lay_out(struct kernel *kernel, struct cutter *cutter)
     void *records = cut(cutter, sizeof(struct ssi_record) * ssi_record_count(o->reads_bytes));
     void *reads = cut(cutter, o->reads_bytes);
     void *log = cut(cutter, 2 * o->wal_buffer_bytes);
+    uint64_t cached = cutter->used;
     void *tables = cut(cutter, table_pool_memory_bytes(o->table_bytes));
     void *cache = cut(cutter, cache_memory_bytes(o->cache_bytes));
     ASSERT(cutter->used > small_bytes);
@@ -192,9 +194,10 @@ static void lay_out(struct kernel *kernel, struct cutter *cutter)
         cache_init(&kernel->cache, cache, o->cache_bytes);
         ssi_init(&kernel->ssi, records, reads, o->reads_bytes);
     }
+    return cached;
 }
 
-uint64_t kernel_memory_bytes(const struct kernel_options *options)
+uint64_t kernel_memory_bytes(const struct kernel_options *options, uint64_t *ret_cached)
 {
     ASSERT(options != NULL);
     struct kernel kernel;
@@ -204,8 +207,11 @@ uint64_t kernel_memory_bytes(const struct kernel_options *options)
     }
     struct cutter cutter = {0};
     (void)cut(&cutter, sizeof(struct kernel) + 64);
-    lay_out(&kernel, &cutter);
-    ASSERT(cutter.used > 0);
+    uint64_t cached = lay_out(&kernel, &cutter);
+    ASSERT(cached < cutter.used);
+    if (ret_cached != NULL) {
+        *ret_cached = cached;
+    }
     return cutter.used;
 }
 
@@ -245,7 +251,7 @@ enum err kernel_open(const struct kernel_options *options, const struct kernel_i
     disk_init(&kernel->disk, io, resolved.has_hardware_crc);
     kernel->disk.codecs = resolved.codecs;
     kernel->disk.codec_count = resolved.codec_count;
-    lay_out(kernel, &cutter);
+    (void)lay_out(kernel, &cutter);
     kernel->epoch = 1;
     enum err result = kernel__recover(kernel);
     if (result != ERR_OK) {
@@ -422,11 +428,35 @@ static enum err publish_same_runs(struct kernel *kernel)
     return ERR_OK;
 }
 
+static bool is_late(const struct kernel *kernel)
+{
+    ASSERT(kernel->view != NULL);
+    ASSERT(kernel->options.level0_runs > 0);
+    return view_level_runs(kernel->view, 0) >= kernel->options.level0_runs * LEVEL0_STOP_FACTOR;
+}
+
+/* Level 0 has room for a few runs more than commits fill it with: whoever flushes beside them (each
+ * opening does) merges first. */
+static enum err catch_up(struct kernel *kernel)
+{
+    ASSERT(!kernel->is_working);
+    while (is_late(kernel)) {
+        uint64_t bytes = UINT64_MAX, done = kernel->stat_compactions + kernel->stat_moves;
+        TRY(kernel__compact_step(kernel, &bytes));
+        if (kernel->stat_compactions + kernel->stat_moves == done) {
+            return ERR_LIMIT; /* readers hold what the merge needs */
+        }
+    }
+    ASSERT(!kernel->is_stopped);
+    return ERR_OK;
+}
+
 enum err kernel__flush_all(struct kernel *kernel)
 {
     ASSERT(!kernel->is_stopped);
     while (kernel__flush_wanted(kernel)) {
         uint64_t bytes = UINT64_MAX;
+        TRY(catch_up(kernel));
         TRY(kernel__flush_step(kernel, &bytes));
         if (bytes == 0) {
             return ERR_LIMIT; /* readers hold what the flush needs */
@@ -545,13 +575,6 @@ enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *ret_is_mor
     kernel__remove_doomed(kernel);
     *ret_is_more = kernel__flush_wanted(kernel) || kernel__compact_wanted(kernel);
     return ERR_OK;
-}
-
-static bool is_late(const struct kernel *kernel)
-{
-    ASSERT(kernel->view != NULL);
-    ASSERT(kernel->options.level0_runs > 0);
-    return view_level_runs(kernel->view, 0) >= kernel->options.level0_runs * LEVEL0_STOP_FACTOR;
 }
 
 /* True if the memtable may not be rotated before some work is done apart from commits. */

@@ -80,8 +80,10 @@ struct kernel_fault {
     uint64_t offset;
 };
 
-/* Bytes of memory that a kernel with these options needs; 0 if the options are out of bounds. */
-uint64_t kernel_memory_bytes(const struct kernel_options *options);
+/* Bytes of memory that a kernel with these options needs; 0 if the options are out of bounds. From
+ * `ret_cached` (an offset; may be NULL) to their end lies what is read from everywhere: filters,
+ * indexes, cached blocks. */
+uint64_t kernel_memory_bytes(const struct kernel_options *options, uint64_t *ret_cached);
 
 /* Opens or creates the store in the folder behind `io` and recovers it. `memory` (16-byte aligned,
  * kernel_memory_bytes of it) belongs to the kernel until kernel_close; `io` is copied.

@@ -162,7 +162,7 @@ static uint32_t run(uint64_t seed, enum kernel_isolation isolation, enum kernel_
     ASSERT(w != NULL);
     *w = (struct world){.random = seed, .isolation = isolation, .reader = reader};
     w->disk = sim_disk_new(seed);
-    w->memory = mem_alloc(kernel_memory_bytes(&options));
+    w->memory = mem_alloc(kernel_memory_bytes(&options, NULL));
     w->history = mem_calloc(1, sizeof(*w->history));
     ASSERT(w->disk != NULL && w->memory != NULL && w->history != NULL);
     w->history->key_count = KEYS;

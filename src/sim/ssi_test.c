@@ -24,7 +24,7 @@ static void setup(struct fixture *f, uint64_t reads_bytes)
                                      .wal_buffer_bytes = 64 << 10,
                                      .wal_segment_bytes = 256 << 10};
     f->disk = sim_disk_new(test_seed());
-    f->memory = mem_alloc(kernel_memory_bytes(&options));
+    f->memory = mem_alloc(kernel_memory_bytes(&options, NULL));
     CHECK(f->disk != NULL && f->memory != NULL);
     struct kernel_io io = sim_disk_io(f->disk);
     CHECK_OK(kernel_open(&options, &io, f->memory, &f->kernel, NULL));

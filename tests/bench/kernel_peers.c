@@ -1,4 +1,5 @@
-/* The kernel beside LMDB, RocksDB and SQLite: the same pairs, cache and durability, one process.
+/* The kernel beside LMDB, RocksDB, SQLite and (built with WITH_REDB) redb: the same pairs, cache
+ * and durability, one process.
  *
  *     kernel_peers FOLDER PAIRS CACHE_MIB [ENGINE...]
  *
@@ -541,6 +542,70 @@ static void sqlite_commit(uint64_t n)
     sqlite_write(sqlite_thread, &n, 1);
 }
 
+#ifdef WITH_REDB /* tests/bench/redb/lib.rs */
+void *redb_peer_open(const char *path, uint64_t cache_bytes);
+void redb_peer_close(void *database);
+void redb_peer_write(const void *database, const char *keys, size_t key_bytes, const char *values,
+                     size_t value_bytes, size_t count, bool is_durable);
+void *redb_peer_reader(const void *database);
+void redb_peer_reader_done(void *reader);
+bool redb_peer_get(const void *reader, const char *key, size_t key_bytes, char *ret_value);
+uint64_t redb_peer_scan(const void *reader, const char *key, size_t key_bytes, uint64_t limit);
+
+static void *redb;
+
+static void redb_open(const char *path)
+{
+    redb = redb_peer_open(path, cache_bytes);
+}
+
+static void redb_close(void)
+{
+    redb_peer_close(redb);
+}
+
+static void redb_write(const uint64_t *numbers, uint32_t count, bool is_durable)
+{
+    static __thread char keys[1000 * KEY_BYTES], values[1000 * VALUE_BYTES];
+    must(count <= 1000, "a batch");
+    for (uint32_t i = 0; i < count; i++) {
+        make_key(numbers[i], keys + i * KEY_BYTES);
+        make_value(numbers[i], values + i * VALUE_BYTES);
+    }
+    redb_peer_write(redb, keys, KEY_BYTES, values, VALUE_BYTES, count, is_durable);
+}
+
+static void redb_load(const uint64_t *numbers, uint32_t count)
+{
+    redb_write(numbers, count, false);
+}
+
+static void redb_settle(void)
+{
+    redb_write(NULL, 0, true);
+}
+
+static void *redb_reader_new(void)
+{
+    return redb_peer_reader(redb);
+}
+
+static bool redb_get(void *reader, const char *key, char *value)
+{
+    return redb_peer_get(reader, key, KEY_BYTES, value);
+}
+
+static uint64_t redb_scan(void *reader, const char *key, uint64_t limit)
+{
+    return redb_peer_scan(reader, key, KEY_BYTES, limit);
+}
+
+static void redb_commit(uint64_t n)
+{
+    redb_write(&n, 1, true);
+}
+#endif
+
 static const struct engine engines[] = {
     {"moat", moat_open, moat_close, moat_load, moat_settle, moat_reader, moat_get, moat_scan,
      moat_reader_done, moat_commit},
@@ -550,6 +615,10 @@ static const struct engine engines[] = {
      lmdb_reader_done, lmdb_commit},
     {"sqlite", sqlite_open, sqlite_close_all, sqlite_load, sqlite_settle, sqlite_reader_new,
      sqlite_get, sqlite_scan, sqlite_reader_done, sqlite_commit},
+#ifdef WITH_REDB
+    {"redb", redb_open, redb_close, redb_load, redb_settle, redb_reader_new, redb_get, redb_scan,
+     redb_peer_reader_done, redb_commit},
+#endif
 };
 
 /* ---- Measurements */

@@ -171,7 +171,7 @@ int main(void)
                                      .run_bytes = 1 << 20,
                                      .level_base_bytes = 1 << 20,
                                      .wal_segment_bytes = 1 << 22};
-    void *memory = aligned_alloc(64, (kernel_memory_bytes(&options) + 63) / 64 * 64);
+    void *memory = aligned_alloc(64, (kernel_memory_bytes(&options, NULL) + 63) / 64 * 64);
     struct kernel *kernel = NULL;
     must(memory != NULL, "memory");
     must(kernel_open(&options, &io, memory, &kernel, NULL) == ERR_OK, "open");
