@@ -2,9 +2,9 @@
  *
  * iceberg_local: a new document, then one row of SQLite is turned to it, if it still names the
  * document that was changed. iceberg_hadoop: the document is the next vN itself, which is made only
- * if there is none; the hint follows, and may lag. iceberg_hive, iceberg_glue: a new document, to which the
- * metastore turns the table (catalog_iceberg_metastore.c). iceberg_rest: the catalog does it
- * (catalog_iceberg_rest_write.c). */
+ * if there is none; the hint follows, and may lag. iceberg_hive, iceberg_glue: a new document, to
+ * which the metastore turns the table (catalog_iceberg_metastore.c). iceberg_rest: the catalog does
+ * it (catalog_iceberg_rest_write.c). */
 #include "catalog/catalog_iceberg_block_int.h"
 #include "catalog/catalog_iceberg_commit_int.h"
 

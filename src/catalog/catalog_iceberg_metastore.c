@@ -1,5 +1,5 @@
-/* Tables of a metastore, Hive's or AWS Glue's: this program writes the document, the metastore turns
- * the table to it if it still is at the one before. */
+/* Tables of a metastore, Hive's or AWS Glue's: this program writes the document, the metastore
+ * turns the table to it if it still is at the one before. */
 #include "base/json.h"
 #include "catalog/catalog_iceberg_commit_int.h"
 #include "catalog/rest/metastore.h"

@@ -1,4 +1,5 @@
-/* Goal: addresses, grants and requests as their headers say. Method: a store of the tests that misbehaves on demand. */
+/* Goal: addresses, grants and requests as their headers say. Method: a store of the tests that
+ * misbehaves on demand. */
 #include <stdio.h>
 #include <unistd.h>
 

@@ -3,8 +3,8 @@
  * REST_PROTOCOL_HIVE: Hive's, by Thrift calls over HTTP (its transport mode "http"), each with the
  * person's token as a bearer (its authentication "JWT"). Over its older transport a metastore
  * believes who one says one is; there is no client for that.
- * REST_PROTOCOL_GLUE: AWS Glue's data catalog, by its own requests (JSON 1.1), each signed with keys
- * that a token service lent for the person's token.
+ * REST_PROTOCOL_GLUE: AWS Glue's data catalog, by its own requests (JSON 1.1), each signed with
+ * keys that a token service lent for the person's token.
  *
  * A metastore keeps where a table's metadata lies; the metadata is written by who changes the
  * table, as Iceberg's own catalogs for them do. So these are here beside those of write.h, which

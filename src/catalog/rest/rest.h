@@ -95,8 +95,8 @@ struct rest_catalog {
         *ahead; /* of the statement that asks: tables that are on their way; or NULL */
 };
 
-/* All of its texts in the arena; waits for nobody, and nothing is on its way for it. False: memory is
- * exhausted. */
+/* All of its texts in the arena; nobody cancels it, and nothing is on its way for it. False: memory
+ * is exhausted. */
 MUST_USE bool rest_catalog_copy(const struct rest_catalog *from, struct arena *arena,
                                 struct rest_catalog *ret_copy);
 

@@ -295,7 +295,7 @@ static enum err forget(const struct rest_call *call, const struct rest_namespace
     return err;
 }
 
-/* A table of the name that lies elsewhere by now is another: what is kept opens none of its files. */
+/* A table of the name that lies elsewhere is another: what is kept opens none of its files. */
 static enum err forget_moved(const struct rest_call *call, const struct rest_namespace *ns,
                              struct slice name, struct slice folder)
 {

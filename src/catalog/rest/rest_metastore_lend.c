@@ -1,6 +1,7 @@
 /* What reads and writes the files of a metastore's tables, and signs requests to one that wants
- * that. A metastore lends nothing itself: where ATTACH names a token service (STS), the person's own token is given for a session's credentials there,
- * narrowed to the one table's folder. */
+ * that. A metastore lends nothing itself: where ATTACH names a token service (STS), the person's
+ * own token is given for a session's credentials there, narrowed to the one table's folder, or to
+ * requests to the metastore. */
 #include "base/mem.h"
 #include "catalog/rest/rest_metastore_int.h"
 #include "fetch/fetch.h"

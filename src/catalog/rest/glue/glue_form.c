@@ -1,5 +1,5 @@
 /* Tables and databases as Glue has them, and as it wants them back: an input has fewer members than
- * what is answered, and no member that is null. What is not ours of one is kept as it is written. */
+ * what is answered, and none that is null. What is not ours of one is kept as it is written. */
 #include "catalog/rest/glue/glue_int.h"
 
 #define COMMENT_CHARACTERS_MAX 255 /* of a column */

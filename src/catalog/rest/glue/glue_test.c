@@ -1,7 +1,7 @@
 /* Goal: requests are signed for who asks and said as Glue has them, answers and errors are told for
  * what they are; a table is turned only from what it was; nothing leaks where memory runs out.
- * Method: forms by hand, and a peer on the loopback that lends keys and keeps one table. As Amazon's
- * clients see it: tests/lake/glue_test.py. */
+ * Method: forms by hand, and a peer on the loopback that lends keys and keeps one table. As others
+ * see it: tests/lake/glue_test.py. */
 #include <stdio.h>
 
 #include "base/clock.h"
