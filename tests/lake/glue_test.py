@@ -350,6 +350,23 @@ def keys_are_of_one_person_and_one_task():
         way.close()
 
 
+def keys_are_written_nowhere():
+    log = folder / "keys.log"
+    with orders("log.level=debug", stderr=str(log)) as (server, anna, bob):
+        anna.query("INSERT INTO lake.sales.orders VALUES (1, 'x')")
+        told = [refused("42P01", bob.query, "SELECT * FROM lake.sales.nothing"), refused("42P07", anna.query, "CREATE TABLE lake.sales.orders (a INT)")]
+        account.end_sessions()
+        account.deny("anna sales")
+        told.append(refused("42501", anna.query, "SELECT * FROM lake.sales.orders"))
+        account.deny()
+        secrets = [line.encode() for line in (account.folder / "lent").read_text().split()] + [token.encode() for token in issuer.issued]
+        assert len(secrets) > 10
+        files = [path for path in [log, *Path(server.folder).rglob("*")] if path.is_file()]
+        assert log in files and any("audit" in str(path) for path in files), files
+        for data in [str(told).encode(), *(path.read_bytes() for path in files)]:
+            assert not [secret for secret in secrets if secret in data]
+
+
 def wrong_signatures_are_refused():
     """By moto, with botocore's arithmetic; and told as what they are."""
     with orders() as (server, anna, bob):
@@ -800,7 +817,8 @@ def spark_and_moat_write_the_same_tables():
 
 
 CASES = [tables_live, transactions_and_changes_of_shape, pages_are_turned, each_call_is_of_who_asks, the_account_decides_too,
-         keys_that_ended_are_asked_for_anew, a_session_that_is_over_signs_nothing, keys_are_of_one_person_and_one_task, wrong_signatures_are_refused, others_tables_are_left_alone,
+         keys_that_ended_are_asked_for_anew, a_session_that_is_over_signs_nothing, keys_are_of_one_person_and_one_task,
+         keys_are_written_nowhere, wrong_signatures_are_refused, others_tables_are_left_alone,
          names_and_options, a_table_made_anew_elsewhere_is_another,
          a_rename_loses_nothing, writers_at_once_lose_nothing, what_does_not_answer_is_named, answers_that_lie_are_refused,
          an_answer_that_is_lost_is_looked_for, a_rename_whose_answer_is_lost_loses_nothing, a_service_that_lends_nothing_is_told, pyiceberg_writes_what_is_read, pyiceberg_reads_what_is_written,

@@ -168,20 +168,20 @@ static enum err make_metastore(const struct rest_call *call, const struct rest_n
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "location", 0);
     struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
     struct rest_table *table CLEANUP(unref_table) = NULL;
-    struct slice location;
+    struct metastore_place place;
     if (arena == NULL) {
         return errinfo_nomem(call->info);
     }
-    TRY(rest_metastore__of(call->catalog)->locate(call, ns, name, arena, &location));
-    TRY(rest_metastore__vended(call, location, &vended));
+    TRY(rest_metastore__of(call->catalog)->find(call, ns, name, arena, &place));
+    TRY(rest_metastore__vended(call, place.folder, &vended));
     TRY(new_table(call, key, &table));
     TRY(rest_lend(call, ns, name, (struct slice){0}, &vended, (struct slice){0}, &table->grant,
                   &table->lent_to));
-    table->folder = mem_slicedup(location);
+    table->folder = mem_slicedup(place.folder);
     if (table->folder == NULL) {
         return errinfo_nomem(call->info);
     }
-    table->item.bytes = sizeof(*table) + location.len + 1024;
+    table->item.bytes = sizeof(*table) + place.folder.len + 1024;
     rest_cache__put(call->rest->cache, &table->item);
     *ret_table = TAKE(table);
     return ERR_OK;
@@ -322,7 +322,7 @@ enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
     }
     TRY(rest_call__open(rest, catalog, who, &call, info));
     if (metastore_is(catalog->protocol)) {
-        err = rest_metastore__of(catalog)->load(&call, ns, name, arena, ret_loaded);
+        err = rest_metastore__load(&call, ns, name, arena, ret_loaded);
         return err == ERR_OK ? forget_moved(&call, ns, name, ret_loaded->folder)
                              : forget(&call, ns, name, err);
     }
@@ -372,12 +372,12 @@ static enum err vended_now(const struct rest_call *call, const struct rest_names
                            struct slice name, struct rest_vended *ret_vended)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "location", 0);
-    struct slice location;
+    struct metastore_place place;
     if (arena == NULL) {
         return errinfo_nomem(call->info);
     }
-    TRY(rest_metastore__of(call->catalog)->locate(call, ns, name, arena, &location));
-    return rest_metastore__vended(call, location, ret_vended);
+    TRY(rest_metastore__of(call->catalog)->find(call, ns, name, arena, &place));
+    return rest_metastore__vended(call, place.folder, ret_vended);
 }
 
 /* By the endpoint for it, or, where there is none, by loading the table again. */

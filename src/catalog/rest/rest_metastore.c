@@ -90,7 +90,38 @@ const struct rest_property *metastore__property(const struct rest_property *prop
     return found;
 }
 
-/* ---- what only metastores have ---- */
+/* ---- tables ---- */
+
+enum err metastore__place(const struct rest_call *call, struct slice folder,
+                          struct slice metadata_location, struct arena *arena,
+                          struct metastore_place *ret_place)
+{
+    struct metastore_place place;
+    if (!arena_slice(arena, folder, &place.folder) ||
+        !arena_slice(arena, metadata_location, &place.metadata_location)) {
+        return errinfo_nomem(call->info);
+    }
+    *ret_place = place;
+    return ERR_OK;
+}
+
+enum err rest_metastore__load(const struct rest_call *call, const struct rest_namespace *ns,
+                              struct slice name, struct arena *arena,
+                              struct rest_loaded *ret_loaded)
+{
+    struct metastore_place place;
+    TRY(rest_metastore__of(call->catalog)->find(call, ns, name, arena, &place));
+    if (place.metadata_location.len == 0) {
+        return errinfo_set(call->info, ERR_CORRUPT, "08P01",
+                           "catalog \"%.*s\" has an Iceberg table \"%.*s\" without "
+                           "\"metadata_location\"",
+                           SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
+    }
+    *ret_loaded = (struct rest_loaded){.metadata_location = place.metadata_location,
+                                       .folder = place.folder,
+                                       .planning = REST_PLANNING_CLIENT};
+    return ERR_OK;
+}
 
 enum err metastore_create_table(struct rest *rest, const struct rest_catalog *catalog,
                                 const struct identity *who, const struct rest_namespace *ns,

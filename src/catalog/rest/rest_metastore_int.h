@@ -5,6 +5,11 @@
 #include "catalog/rest/rest_int.h"
 #include "storage/sts.h"
 
+struct metastore_place {
+    struct slice folder;
+    struct slice metadata_location; /* empty: it does not say */
+};
+
 /* What rest.h, write.h and metastore.h are of one kind. */
 struct metastore_calls {
     enum err (*check)(const struct rest_call *call);
@@ -15,12 +20,9 @@ struct metastore_calls {
                            size_t *ret_count);
     enum err (*names)(const struct rest_call *call, const struct rest_namespace *ns,
                       struct arena *arena, struct rest_name **ret_names, size_t *ret_count);
-    /* `metadata` stays empty: it is read where it lies. */
-    enum err (*load)(const struct rest_call *call, const struct rest_namespace *ns,
-                     struct slice name, struct arena *arena, struct rest_loaded *ret_loaded);
-    /* Where the table lies now, for who asks. */
-    enum err (*locate)(const struct rest_call *call, const struct rest_namespace *ns,
-                       struct slice name, struct arena *arena, struct slice *ret_location);
+    /* Where the table lies now, for who asks; ERR_UNSUPPORTED: it is none of Iceberg's. */
+    enum err (*find)(const struct rest_call *call, const struct rest_namespace *ns,
+                     struct slice name, struct arena *arena, struct metastore_place *ret_place);
     enum err (*create_namespace)(const struct rest_call *call, const struct rest_namespace *ns,
                                  const struct rest_property *properties, size_t property_count);
     enum err (*drop_namespace)(const struct rest_call *call, const struct rest_namespace *ns);
@@ -62,6 +64,14 @@ MUST_USE enum err metastore__moved(const struct rest_call *call, struct slice na
 const struct rest_property *metastore__property(const struct rest_property *properties,
                                                 size_t count, struct slice key);
 
+/* `metadata` stays empty: it is read where it lies. */
+MUST_USE enum err rest_metastore__load(const struct rest_call *call,
+                                       const struct rest_namespace *ns, struct slice name,
+                                       struct arena *arena, struct rest_loaded *ret_loaded);
+/* Of texts that will be gone: into the arena. */
+MUST_USE enum err metastore__place(const struct rest_call *call, struct slice folder,
+                                   struct slice metadata_location, struct arena *arena,
+                                   struct metastore_place *ret_place);
 /* Credentials for what lies there; none, if nothing lends any. */
 MUST_USE enum err rest_metastore__vended(const struct rest_call *call, struct slice location,
                                          struct rest_vended *ret_vended);

@@ -8,7 +8,7 @@ signature; what a role may do is moto's own IAM. Beside it, what Amazon does and
     server.py PORT JWKS_URL FOLDER
 
 FOLDER/rules has lines "WHO DATABASE", who may not touch what of Glue; FOLDER/ended a time before which sessions are over; FOLDER/calls gets
-a line "WHO SERVICE ACTION STATUS TARGET" for each request.
+a line "WHO SERVICE ACTION STATUS TARGET" for each request; FOLDER/lent the secrets of all sessions.
 """
 
 import base64
@@ -95,6 +95,8 @@ def lend(self):
         region_name=REGION, role_session_name=self._get_param("RoleSessionName"), role_arn=f"arn:aws:iam::{ACCOUNT}:role/{who}",
         policy=self._get_param("Policy"), duration=LIFE_S, external_id=None)
     session.begun, session.who = time.time(), who
+    with LOCK, open(FOLDER / "lent", "a", encoding="utf-8") as out:
+        out.write(f"{session.secret_access_key}\n{session.session_token}\n")
     note(who, "sts", "AssumeRoleWithWebIdentity", 200, "-")
     return ActionResult({"Credentials": session, "AssumedRoleUser": {"AssumedRoleId": f"ARO123EXAMPLE123:{session.session_name}", "Arn": session.arn},
                          "PackedPolicySize": 6})

@@ -27,31 +27,14 @@ static enum err find(const struct rest_call *call, const struct rest_namespace *
     return ret_found->is_iceberg ? ERR_OK : metastore__not_iceberg(call, name);
 }
 
-static enum err load(const struct rest_call *call, const struct rest_namespace *ns,
-                     struct slice name, struct arena *arena, struct rest_loaded *ret_loaded)
-{
-    struct glue_reply reply CLEANUP(glue_reply__fini) = {0};
-    struct glue_found found;
-    struct rest_loaded loaded = {.planning = REST_PLANNING_CLIENT};
-    TRY(find(call, ns, name, &reply, &found));
-    if (found.metadata_location.len == 0) {
-        return rest_answer__wrong(call, "an Iceberg table without \"metadata_location\"");
-    }
-    if (!arena_slice(arena, found.metadata_location, &loaded.metadata_location) ||
-        !arena_slice(arena, found.location, &loaded.folder)) {
-        return errinfo_nomem(call->info);
-    }
-    *ret_loaded = loaded;
-    return ERR_OK;
-}
-
-static enum err locate(const struct rest_call *call, const struct rest_namespace *ns,
-                       struct slice name, struct arena *arena, struct slice *ret_location)
+static enum err find_place(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, struct arena *arena,
+                           struct metastore_place *ret_place)
 {
     struct glue_reply reply CLEANUP(glue_reply__fini) = {0};
     struct glue_found found;
     TRY(find(call, ns, name, &reply, &found));
-    return arena_slice(arena, found.location, ret_location) ? ERR_OK : errinfo_nomem(call->info);
+    return metastore__place(call, found.location, found.metadata_location, arena, ret_place);
 }
 
 /* ---- changes ---- */
@@ -214,8 +197,7 @@ const struct metastore_calls glue_calls = {
     .namespaces = glue__namespaces,
     .properties = glue__properties,
     .names = glue__names,
-    .load = load,
-    .locate = locate,
+    .find = find_place,
     .create_namespace = glue__create_namespace,
     .drop_namespace = glue__drop_namespace,
     .set_properties = glue__set_properties,
