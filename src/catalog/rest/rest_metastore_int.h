@@ -57,7 +57,7 @@ MUST_USE enum err metastore__wrong_name(const struct rest_call *call);
 MUST_USE enum err metastore__not_iceberg(const struct rest_call *call, struct slice name);
 MUST_USE enum err metastore__moved(const struct rest_call *call, struct slice name);
 
-/* Properties of a database that are fields of their own: empty for another. */
+/* Properties of a database that metastores keep apart from the others. */
 #define METASTORE_LOCATION "location"
 #define METASTORE_COMMENT "comment"
 /* The last of a key, or NULL. */
