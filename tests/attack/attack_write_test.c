@@ -203,7 +203,7 @@ TEST(attack, a_right_that_is_taken_away_is_gone_at_once)
     fixture_must(f.owner, "REVOKE SELECT ON lake.s.t FROM eve");
     /* What nobody shows her is not there, whatever she may do to it. */
     struct outcome outcome = fixture_run(f.eve, SLICE("DELETE FROM lake.s.t"));
-    CHECK_STR("42P01", outcome.sqlstate);
+    CHECK_STR("3D000", outcome.sqlstate);
     outcome_fini(&outcome);
     check_untouched(&f);
     fixture_close(&f);

@@ -242,7 +242,23 @@ static void add_rows(struct outcome *outcome, const struct json *document)
     }
 }
 
-/* One document. What it gives away beside rows is told, too. */
+/* What else is told; not the ids and addresses, which are of random digits. */
+static void add_leaks(struct outcome *outcome, const struct json *document)
+{
+    static const char *const members[] = {"columns", "error", "warnings", "updateType"};
+    struct buf told CLEANUP(buf_fini) = {0};
+    for (size_t i = 0; i < ARRAY_COUNT(members); i++) {
+        const struct json *member = json_get(document, members[i]);
+        if (member != NULL) {
+            json_write(&told, member);
+        }
+    }
+    if (fixture_leaks(buf_cstr(&told))) {
+        buf_append_slice(&outcome->text, buf_slice(&told));
+    }
+}
+
+/* One document. */
 static enum err ask(struct visitor *visitor, struct slice method, struct slice url,
                     struct slice body, struct outcome *outcome, struct json **ret_document,
                     struct errinfo *info)
@@ -268,12 +284,8 @@ static enum err ask(struct visitor *visitor, struct slice method, struct slice u
         err = json_parse(visitor->arena, text, &limits, ret_document, info);
     }
     if (err == ERR_OK) {
-        char *copy = arena_slicedup(visitor->arena, text);
-        CHECK(copy != NULL);
         add_rows(outcome, *ret_document);
-        if (fixture_leaks(copy)) {
-            buf_append_slice(&outcome->text, text);
-        }
+        add_leaks(outcome, *ret_document);
     }
     fetch_answer_fini(&answer);
     return err;

@@ -421,12 +421,16 @@ enum err flight__run_next(struct flight_run *run, struct ArrowArray *ret_batch,
     for (;;) {
         TRY(enter(run, info));
         enum err err = run->query == NULL ? ERR_OK : query_next(run->query, ret_batch, info);
-        if (err == ERR_OK && ret_batch->release == NULL && run->is_main && run->query != NULL) {
+        bool is_over = ret_batch->release == NULL; /* with an error, or the last row */
+        if (is_over && run->is_main && run->query != NULL) {
             release_main(run);
         }
         leave(run);
+        if (is_over && err != ERR_OK) {
+            flight__run_stop(run); /* who asks for more after an error is not told of an end */
+        }
         TRY(note_failure(run, err));
-        if (ret_batch->release == NULL || ret_batch->length > 0) {
+        if (is_over || ret_batch->length > 0) {
             return ERR_OK;
         }
         ret_batch->release(ret_batch); /* one without rows */
