@@ -15,7 +15,7 @@ void doors_close(struct doors *doors); /* after its visitors; NULL is allowed */
 /* Trino's protocol translates what is asked: what somebody may not do is refused there too, but in
  * which words, and what it can say at all, is its own. */
 bool doors_translate(const struct doors *doors);
-/* Transactions, prepared statements and temporary tables outlive a statement. True without doors. */
+/* Transactions, prepared statements and temporary tables outlive a statement. True of no doors. */
 bool doors_have_sessions(const struct doors *doors);
 /* A text may be of several statements. */
 bool doors_take_scripts(const struct doors *doors);
