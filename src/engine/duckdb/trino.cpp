@@ -10,8 +10,10 @@
  *                        intervals 1 02:03:04.000 or 1-2; all else as it is
  *   trino_as(x, like)    x in the type of `like`, whose value does not matter
  *
+ * The others are in trino_text.cpp, _bytes, _numbers, _times and _lists.
+ *
  * Functions rather than a setting of the session: a view keeps its meaning on every door. */
-#include "engine/duckdb/module.hpp"
+#include "engine/duckdb/trino.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -537,13 +539,6 @@ static std::string text_of_json(duckdb::string_t value)
     return is_plain ? std::string(text.ptr + 1, text.len - 2) : std::string(text.ptr, text.len);
 }
 
-template <class T, class F> static void put_texts(DataChunk &args, Vector &result, F text_of)
-{
-    duckdb::UnaryExecutor::Execute<T, duckdb::string_t>(
-        args.data[0], result, args.size(),
-        [&](T value) { return duckdb::StringVector::AddString(result, text_of(value)); });
-}
-
 static void run_text(DataChunk &args, ExpressionState &, Vector &result)
 {
     switch (args.data[0].GetType().id()) {
@@ -612,6 +607,11 @@ std::vector<ScalarFunction> trino_functions()
         ScalarFunction("trino_round", {LogicalType::ANY}, LogicalType::ANY, run_same, bind_round));
     functions.emplace_back(
         ScalarFunction("trino_text", {LogicalType::ANY}, LogicalType::ANY, run_same, bind_text));
+    add_trino_text(functions);
+    add_trino_bytes(functions);
+    add_trino_numbers(functions);
+    add_trino_times(functions);
+    add_trino_lists(functions);
     for (ScalarFunction &function : functions) {
         function.SetFallible();
     }
