@@ -10,7 +10,8 @@
  *                        intervals 1 02:03:04.000 or 1-2; all else as it is
  *   trino_as(x, like)    x in the type of `like`, whose value does not matter
  *
- * The others are in trino_text.cpp, _bytes, _numbers, _times and _lists.
+ * The others are in trino_text.cpp, _bytes, _numbers, _times, _lists
+ * and _dispatch.
  *
  * Functions rather than a setting of the session: a view keeps its meaning on every door. */
 #include "engine/duckdb/trino.hpp"
@@ -432,11 +433,12 @@ static void run_average(DataChunk &args, ExpressionState &, Vector &result)
     }
 }
 
-static void run_mean(DataChunk &args, ExpressionState &, Vector &result)
+template <class T> static void run_mean(DataChunk &args, ExpressionState &, Vector &result)
 {
-    BinaryExecutor::Execute<double, int64_t, double>(
-        args.data[0], args.data[1], result, args.size(),
-        [](double sum, int64_t rows) { return sum / static_cast<double>(rows); });
+    BinaryExecutor::Execute<double, int64_t, T>(
+        args.data[0], args.data[1], result, args.size(), [](double sum, int64_t rows) {
+            return static_cast<T>(sum / static_cast<double>(rows));
+        });
 }
 
 static duckdb::unique_ptr<duckdb::FunctionData>
@@ -453,8 +455,11 @@ bind_average(duckdb::ClientContext &, ScalarFunction &function,
         is_decimal ? LogicalType::DECIMAL(WIDTH, like.scale) : LogicalType::DOUBLE;
     function.arguments[1] = LogicalType::BIGINT;
     function.arguments[2] = type;
-    function.SetReturnType(is_decimal ? type : LogicalType::DOUBLE);
-    function.SetFunctionCallback(is_decimal ? run_average : run_mean);
+    bool is_real = type.id() == LogicalTypeId::FLOAT;
+    function.SetReturnType(is_decimal || is_real ? type : LogicalType::DOUBLE);
+    function.SetFunctionCallback(is_decimal ? run_average
+                                 : is_real  ? run_mean<float>
+                                            : run_mean<double>);
     return nullptr;
 }
 
@@ -599,7 +604,7 @@ std::vector<ScalarFunction> trino_functions()
                                           bind_modulo));
     functions.emplace_back(ScalarFunction("trino_average",
                                           {LogicalType::ANY, LogicalType::ANY, LogicalType::ANY},
-                                          LogicalType::ANY, run_mean, bind_average));
+                                          LogicalType::ANY, run_mean<double>, bind_average));
     functions.emplace_back(ScalarFunction("trino_as", {LogicalType::ANY, LogicalType::ANY},
                                           LogicalType::ANY, run_same, bind_as));
     functions.back().SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
@@ -612,6 +617,7 @@ std::vector<ScalarFunction> trino_functions()
     add_trino_numbers(functions);
     add_trino_times(functions);
     add_trino_lists(functions);
+    add_trino_dispatch(functions);
     for (ScalarFunction &function : functions) {
         function.SetFallible();
     }

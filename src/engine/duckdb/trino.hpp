@@ -15,6 +15,7 @@ void add_trino_bytes(trino_list &functions);
 void add_trino_numbers(trino_list &functions);
 void add_trino_times(trino_list &functions);
 void add_trino_lists(trino_list &functions);
+void add_trino_dispatch(trino_list &functions);
 
 [[noreturn]] inline void throw_argument(const std::string &message)
 {

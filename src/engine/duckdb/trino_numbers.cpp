@@ -56,7 +56,7 @@ static double inverse_erf(double x)
     double y = std::copysign(std::sqrt(std::sqrt(half * half - logarithm / a) - half), x);
     for (int i = 0; i < 4 && std::fabs(x) < 1; i++) {
         double error = y > 0 ? (1 - x) - std::erfc(y) : std::erfc(-y) - (1 + x);
-        double step = -error / (2 / std::sqrt(pi) * std::exp(-y * y));
+        double step = error / (2 / std::sqrt(pi) * std::exp(-y * y));
         y -= step / (1 + y * step);
     }
     return y;

@@ -346,7 +346,11 @@ static enum err put_call(struct trino_rewrite *r, size_t *i, size_t to, unsigned
             trino__mark(r, trino__at(r, *i)->offset);
             *ret_done = true;
             *i = call.behind.to;
-            return put_template(r, &call, depth, info);
+            unsigned name = r->names[*i]; /* of the whole: not where each of its ends is written */
+            r->names[*i] = 0;
+            enum err err = put_template(r, &call, depth, info);
+            r->names[*i] = name;
+            return err;
         }
     }
     return ERR_OK;
