@@ -607,7 +607,6 @@ std::vector<ScalarFunction> trino_functions()
                                           LogicalType::ANY, run_mean<double>, bind_average));
     functions.emplace_back(ScalarFunction("trino_as", {LogicalType::ANY, LogicalType::ANY},
                                           LogicalType::ANY, run_same, bind_as));
-    functions.back().SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
     functions.emplace_back(
         ScalarFunction("trino_round", {LogicalType::ANY}, LogicalType::ANY, run_same, bind_round));
     functions.emplace_back(
@@ -620,6 +619,7 @@ std::vector<ScalarFunction> trino_functions()
     add_trino_dispatch(functions);
     for (ScalarFunction &function : functions) {
         function.SetFallible();
+        function.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING); /* has a type */
     }
     return functions;
 }

@@ -465,7 +465,6 @@ void add_trino_bytes(trino_list &functions)
     add("trino_checksum", {LogicalType::HUGEINT}, bytes, run_checksum);
     functions.emplace_back("trino_hash", duckdb::vector<LogicalType>{LogicalType::ANY},
                            LogicalType::UBIGINT, run_hash, bind_hash);
-    functions.back().SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
 }
 
 } // namespace moat

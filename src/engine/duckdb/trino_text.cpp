@@ -7,6 +7,7 @@
  *   trino_parse_data_size(text)    bytes of "2.3MB", units are powers of 1024
  *   trino_from_base(text, radix), trino_to_base(number, radix)
  *   trino_from_utf8(bytes [, in place of what is no UTF-8])
+ *   trino_levenshtein(a, b), trino_hamming(a, b)   in code points
  *   trino_split_to_map(text, between entries, between key and value), _multimap */
 #include "engine/duckdb/trino.hpp"
 
@@ -419,6 +420,68 @@ static void run_from_utf8_or(DataChunk &args, ExpressionState &, Vector &result)
         [&](string_t value, T instead) { return put_text(result, FROM(value, instead)); });
 }
 
+/* ---- distances ---- */
+
+static std::vector<int> codepoints_of(const string_t &value)
+{
+    std::vector<int> codepoints;
+    auto text = reinterpret_cast<const unsigned char *>(value.GetData());
+    auto len = static_cast<ptrdiff_t>(value.GetSize());
+    for (ptrdiff_t at = 0; at < len;) {
+        int codepoint = 0;
+        ptrdiff_t step = duckdb::utf8proc_iterate(text + at, len - at, &codepoint);
+        at += step > 0 ? step : 1;
+        codepoints.push_back(codepoint);
+    }
+    return codepoints;
+}
+
+static constexpr size_t CELLS_MAX = 1000000; /* as many pairs of characters are compared */
+
+static int64_t levenshtein(string_t left, string_t right)
+{
+    std::vector<int> a = codepoints_of(left);
+    std::vector<int> b = codepoints_of(right);
+    if (a.size() > 0 && b.size() > CELLS_MAX / a.size()) {
+        throw_argument("the texts are too long to be compared");
+    }
+    std::vector<int64_t> row(b.size() + 1);
+    for (size_t j = 0; j <= b.size(); j++) {
+        row[j] = static_cast<int64_t>(j);
+    }
+    for (size_t i = 0; i < a.size(); i++) {
+        int64_t above_left = row[0]++;
+        for (size_t j = 0; j < b.size(); j++) {
+            int64_t above = row[j + 1];
+            int64_t changed = above_left + (a[i] == b[j] ? 0 : 1);
+            row[j + 1] = std::min(changed, std::min(above, row[j]) + 1);
+            above_left = above;
+        }
+    }
+    return row[b.size()];
+}
+
+static int64_t hamming(string_t left, string_t right)
+{
+    std::vector<int> a = codepoints_of(left);
+    std::vector<int> b = codepoints_of(right);
+    if (a.size() != b.size()) {
+        throw_argument("the texts have not as many characters");
+    }
+    int64_t count = 0;
+    for (size_t i = 0; i < a.size(); i++) {
+        count += a[i] == b[i] ? 0 : 1;
+    }
+    return count;
+}
+
+template <int64_t (*DISTANCE)(string_t, string_t)>
+static void run_distance(DataChunk &args, ExpressionState &, Vector &result)
+{
+    BinaryExecutor::Execute<string_t, string_t, int64_t>(args.data[0], args.data[1], result,
+                                                         args.size(), DISTANCE);
+}
+
 /* ---- texts that are maps ---- */
 
 struct entries {
@@ -510,6 +573,10 @@ void add_trino_text(trino_list &functions)
                            run_from_utf8_or<string_t, from_utf8_text>);
     functions.emplace_back("trino_from_utf8", duckdb::vector<LogicalType>{bytes, number}, text,
                            run_from_utf8_or<int64_t, from_utf8_codepoint>);
+    functions.emplace_back("trino_levenshtein", duckdb::vector<LogicalType>{text, text}, number,
+                           run_distance<levenshtein>);
+    functions.emplace_back("trino_hamming", duckdb::vector<LogicalType>{text, text}, number,
+                           run_distance<hamming>);
     functions.emplace_back("trino_split_to_map", duckdb::vector<LogicalType>{text, text, text},
                            LogicalType::MAP(text, text), run_split<false>);
     functions.emplace_back("trino_split_to_multimap",

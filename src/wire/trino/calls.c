@@ -133,10 +133,15 @@ struct call {
     struct trino_range behind; /* FILTER (...), OVER ... */
 };
 
-static enum err no_lambda(const struct call *call, struct errinfo *info)
+/* Where a lambda, or one of so many names, is wanted. */
+static enum err no_lambda(const struct call *call, bool is_lambda, struct errinfo *info)
 {
-    return errinfo_set(info, ERR_INVALID, "42883", "no form of \"%s\" takes these arguments",
-                       call->function->name);
+    return is_lambda ? errinfo_set(info, ERR_INVALID, "07001",
+                                   "the lambda of %s has too many or too few names",
+                                   call->function->name)
+                     : errinfo_set(info, ERR_INVALID, "42883",
+                                   "no form of \"%s\" takes these arguments",
+                                   call->function->name);
 }
 
 /* Name `index` of the lambda that is an argument. */
@@ -147,7 +152,7 @@ static enum err put_lambda_name(struct trino_rewrite *r, const struct call *call
     bool is_list = trino__is_op(r, argument.from, "(");
     size_t name = argument.from + is_list + 2 * index;
     if (body == 0 || name >= body - 1 - is_list) {
-        return no_lambda(call, info);
+        return no_lambda(call, body > 0, info);
     }
     trino__mark(r, trino__at(r, name)->offset);
     buf_append_slice(&r->out, trino__at(r, name)->text);
@@ -163,7 +168,7 @@ static enum err put_lambda_body(struct trino_rewrite *r, const struct call *call
     bool is_list = trino__is_op(r, argument.from, "(");
     size_t has = body == 0 ? 0 : (body - 1 - argument.from - is_list) / 2 + !is_list;
     if (has != names) {
-        return no_lambda(call, info);
+        return no_lambda(call, body > 0, info);
     }
     buf_append_char(&r->out, '(');
     TRY(trino__emit(r, body, argument.to, depth + 1, info));
@@ -437,6 +442,29 @@ static enum err put_extract(struct trino_rewrite *r, size_t *i, size_t to, unsig
     return ERR_OK;
 }
 
+/* A path of SQL/JSON ('lax $.a') means something else to the engine's functions of these names. */
+static enum err check_json_path(struct trino_rewrite *r, size_t *i, size_t to, unsigned depth,
+                                bool *ret_done, struct errinfo *info)
+{
+    size_t end = trino__behind(r, *i + 1, to);
+    size_t path = trino__comma(r, *i + 2, end - 1) + 1;
+    bool is_one = trino__is_word(r, *i, "json_value") || trino__is_word(r, *i, "json_exists");
+    struct slice text;
+    (void)depth;
+    *ret_done = false;
+    if (!is_one || path >= end || trino__at(r, path)->kind != TOKEN_STRING) {
+        return ERR_OK;
+    }
+    TRY(token_string(trino__at(r, path), r->arena, &text, info));
+    text = slice_trim(text);
+    if (slice_starts_with_fold(text, SLICE("lax")) || slice_starts_with_fold(text, SLICE("strict"))) {
+        return errinfo_set(info, ERR_UNSUPPORTED, "42883",
+                           "function \"%.*s\" does not exist for paths of SQL/JSON",
+                           SLICE_ARGS(trino__at(r, *i)->text));
+    }
+    return ERR_OK;
+}
+
 /* UNNEST(a, b) AS t(x, y): the engine takes one list there, and any number behind SELECT. */
 static enum err put_unnest(struct trino_rewrite *r, size_t *i, size_t to, unsigned depth,
                            bool *ret_done, struct errinfo *info)
@@ -478,7 +506,7 @@ enum err trino__put_call(struct trino_rewrite *r, size_t *i, size_t to, unsigned
 {
     static enum err (*const forms[])(struct trino_rewrite * r, size_t * i, size_t to,
                                      unsigned depth, bool *ret_done, struct errinfo *info) = {
-        put_extract, put_listagg, put_nulls,  put_json_cast,
+        check_json_path, put_extract, put_listagg, put_nulls,  put_json_cast,
         put_cast,    put_unnest,  put_call};
     *ret_done = false;
     for (size_t f = 0; f < ARRAY_COUNT(forms) && !*ret_done; f++) {

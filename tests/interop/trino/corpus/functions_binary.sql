@@ -28,3 +28,10 @@ SELECT substr(X'010203', 2), substr(X'010203', 2, 1), substr(X'010203', -1)
 SELECT concat(X'01', X'02', X''), X'01' || X'02'
 SELECT to_base64(X''), from_base64(''), to_hex(X''), from_hex('')
 SELECT from_base64('!!')
+SELECT from_base32('a'), from_base32('MFRGG')
+SELECT from_base32('M')
+SELECT from_base32('M!======')
+SELECT to_base32(X'ff'), to_base32(X'ffff'), to_base32(X'ffffffff'), to_base32(X'ffffffffff'), from_base32('')
+SELECT from_base32('MFRGG=====')
+SELECT x, crc32(x), murmur3(x) FROM (VALUES X'00', X'0102030405060708090a', NULL) AS t(x) ORDER BY x
+SELECT reverse(X''), reverse(CAST(NULL AS varbinary)), length(CAST(NULL AS varbinary))
