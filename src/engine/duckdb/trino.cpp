@@ -436,9 +436,8 @@ static void run_average(DataChunk &args, ExpressionState &, Vector &result)
 template <class T> static void run_mean(DataChunk &args, ExpressionState &, Vector &result)
 {
     BinaryExecutor::Execute<double, int64_t, T>(
-        args.data[0], args.data[1], result, args.size(), [](double sum, int64_t rows) {
-            return static_cast<T>(sum / static_cast<double>(rows));
-        });
+        args.data[0], args.data[1], result, args.size(),
+        [](double sum, int64_t rows) { return static_cast<T>(sum / static_cast<double>(rows)); });
 }
 
 static duckdb::unique_ptr<duckdb::FunctionData>

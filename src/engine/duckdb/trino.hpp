@@ -33,8 +33,7 @@ inline std::string text_of(duckdb::string_t value)
 }
 
 /* `one` of each value, or of each pair of them, as a text or bytes. */
-template <class T, class F>
-void put_texts(duckdb::DataChunk &args, duckdb::Vector &result, F one)
+template <class T, class F> void put_texts(duckdb::DataChunk &args, duckdb::Vector &result, F one)
 {
     duckdb::UnaryExecutor::Execute<T, duckdb::string_t>(
         args.data[0], result, args.size(), [&](T value) { return put_text(result, one(value)); });

@@ -1,6 +1,6 @@
 /* Functions of bytes as Trino has them.
  *
- *   trino_sha512(bytes), trino_crc32, trino_xxhash64 (seed 0), trino_murmur3 (128 bits, x64, seed 0)
+ *   trino_sha512(bytes), trino_crc32, trino_xxhash64, trino_murmur3   (128 bits, x64; seeds are 0)
  *   trino_hmac(bytes, key, digest)     digest is md5, sha1, sha256 or sha512
  *   trino_to_big_endian(number)        4 bytes of an integer, 8 of a bigint or double, 4 of a real
  *   trino_from_big_endian(bytes, like) the number again, of the type of `like`

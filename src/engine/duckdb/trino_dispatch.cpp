@@ -81,8 +81,8 @@ template <int SIGN> static date_t moved(date_t date, interval_t interval)
 
 template <int SIGN> static void run_moved(DataChunk &args, ExpressionState &, Vector &result)
 {
-    duckdb::BinaryExecutor::Execute<date_t, interval_t, date_t>(
-        args.data[0], args.data[1], result, args.size(), moved<SIGN>);
+    duckdb::BinaryExecutor::Execute<date_t, interval_t, date_t>(args.data[0], args.data[1], result,
+                                                                args.size(), moved<SIGN>);
 }
 
 template <int SIGN> static expression bind_sum(bind_input &input)
@@ -193,7 +193,11 @@ static expression bind_concat_ws(bind_input &input)
 
 /* ---- whole numbers and digits ---- */
 
-enum class whole { CEIL, FLOOR, TRUNCATE };
+enum class whole {
+    CEIL,
+    FLOOR,
+    TRUNCATE
+};
 
 template <whole TO> static expression bind_whole(bind_input &input)
 {
@@ -214,8 +218,7 @@ template <whole TO> static expression bind_whole(bind_input &input)
 }
 
 /* Digits behind the `digits`-th are 0: half up, away from zero, or cut. */
-template <bool ROUNDS>
-static hugeint_t shortened(hugeint_t value, int64_t digits, int64_t scale)
+template <bool ROUNDS> static hugeint_t shortened(hugeint_t value, int64_t digits, int64_t scale)
 {
     if (digits >= scale) {
         return value;
@@ -228,12 +231,11 @@ static hugeint_t shortened(hugeint_t value, int64_t digits, int64_t scale)
     hugeint_t half = unit / hugeint_t(2);
     hugeint_t cut = value - rest;
     return !ROUNDS || (rest < half && rest > -half) ? cut
-           : rest > hugeint_t(0)                     ? cut + unit
-                                                     : cut - unit;
+           : rest > hugeint_t(0)                    ? cut + unit
+                                                    : cut - unit;
 }
 
-template <bool ROUNDS>
-static void run_shortened(DataChunk &args, ExpressionState &, Vector &result)
+template <bool ROUNDS> static void run_shortened(DataChunk &args, ExpressionState &, Vector &result)
 {
     int64_t scale = duckdb::DecimalType::GetScale(args.data[0].GetType());
     hugeint_t limit = duckdb::Hugeint::POWERS_OF_TEN[38];

@@ -109,7 +109,11 @@ static void run_combinations(DataChunk &args, ExpressionState &, Vector &result)
 
 /* ---- maps ---- */
 
-enum class keep { ALL, EACH, FIRST };
+enum class keep {
+    ALL,
+    EACH,
+    FIRST
+};
 
 /* Where the values of each key are in a list, keys in the order in which they come. */
 struct groups {
@@ -212,7 +216,7 @@ template <keep KEEP> static void run_map(DataChunk &args, ExpressionState &, Vec
             append(ListVector::GetEntry(to), from, values, found.values[k]);
             ListVector::SetListSize(to, from + found.values[k].size());
             duckdb::FlatVector::GetData<list_entry_t>(to)[offset + k] = {from,
-                                                                       found.values[k].size()};
+                                                                         found.values[k].size()};
         }
         if (KEEP == keep::FIRST) {
             append(to, offset, values, picked);
@@ -226,8 +230,8 @@ template <keep KEEP> static void run_map(DataChunk &args, ExpressionState &, Vec
 }
 
 template <keep KEEP>
-static duckdb::unique_ptr<duckdb::FunctionData>
-bind_map(duckdb::ClientContext &, ScalarFunction &function, arguments &lists)
+static duckdb::unique_ptr<duckdb::FunctionData> bind_map(duckdb::ClientContext &,
+                                                         ScalarFunction &function, arguments &lists)
 {
     for (int side = 0; side < 2; side++) {
         LogicalType type = lists[side]->return_type;
@@ -240,8 +244,9 @@ bind_map(duckdb::ClientContext &, ScalarFunction &function, arguments &lists)
         function.arguments[side] = type;
     }
     const LogicalType &value = duckdb::ListType::GetChildType(function.arguments[1]);
-    function.SetReturnType(LogicalType::MAP(duckdb::ListType::GetChildType(function.arguments[0]),
-                                            KEEP == keep::FIRST ? value : LogicalType::LIST(value)));
+    function.SetReturnType(
+        LogicalType::MAP(duckdb::ListType::GetChildType(function.arguments[0]),
+                         KEEP == keep::FIRST ? value : LogicalType::LIST(value)));
     return nullptr;
 }
 
@@ -260,14 +265,14 @@ static bool has_null(const values &numbers)
     return false;
 }
 
-static double length_of(const values &numbers)
+static double squares_of(const values &numbers)
 {
     double sum = 0;
     for (const duckdb::Value &number : numbers) {
         double value = duckdb::DoubleValue::Get(number);
         sum += value * value;
     }
-    return std::sqrt(sum);
+    return sum;
 }
 
 static duckdb::Value similarity(const duckdb::Value &left, const duckdb::Value &right)
@@ -284,11 +289,11 @@ static duckdb::Value similarity(const duckdb::Value &left, const duckdb::Value &
     for (size_t i = 0; i < a.size(); i++) {
         product += duckdb::DoubleValue::Get(a[i]) * duckdb::DoubleValue::Get(b[i]);
     }
-    double lengths[2] = {length_of(a), length_of(b)};
-    if (lengths[0] == 0 || lengths[1] == 0) {
+    double squares[2] = {squares_of(a), squares_of(b)};
+    if (squares[0] == 0 || squares[1] == 0) {
         throw_argument("an array of zeros has no direction");
     }
-    return duckdb::Value::DOUBLE(product / (lengths[0] * lengths[1]));
+    return duckdb::Value::DOUBLE(product / std::sqrt(squares[0] * squares[1]));
 }
 
 /* What is not in a map is 0 there. */
@@ -316,7 +321,8 @@ static duckdb::Value similarity_of_maps(const duckdb::Value &left, const duckdb:
             }
         }
     }
-    return duckdb::Value::DOUBLE(product / (length_of(numbers[0]) * length_of(numbers[1])));
+    return duckdb::Value::DOUBLE(product /
+                                 std::sqrt(squares_of(numbers[0]) * squares_of(numbers[1])));
 }
 
 template <duckdb::Value (*OF)(const duckdb::Value &, const duckdb::Value &)>

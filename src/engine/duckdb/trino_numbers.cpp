@@ -111,8 +111,8 @@ static double incomplete_beta(double a, double b, double x)
     if (x <= 0 || x >= 1) {
         return x <= 0 ? 0 : 1;
     }
-    double front = std::exp(a * std::log(x) + b * std::log1p(-x) + log_gamma(a + b) -
-                            log_gamma(a) - log_gamma(b));
+    double front = std::exp(a * std::log(x) + b * std::log1p(-x) + log_gamma(a + b) - log_gamma(a) -
+                            log_gamma(b));
     return x <= (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a
                                       : 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
@@ -149,8 +149,7 @@ static double t_pdf(double x, double degrees)
     const double pi = 3.14159265358979323846;
     double half = (degrees + 1) / 2;
     return std::exp(log_gamma(half) - log_gamma(degrees / 2) -
-                    0.5 * (std::log(pi) + std::log(degrees)) -
-                    half * std::log1p(x * x / degrees));
+                    0.5 * (std::log(pi) + std::log(degrees)) - half * std::log1p(x * x / degrees));
 }
 
 template <double (*OF)(double, double, double)>
@@ -187,7 +186,11 @@ template <int SIGN> static void run_wilson(DataChunk &args, ExpressionState &, V
 
 /* ---- bits ---- */
 
-enum class shift { LEFT, RIGHT, ARITHMETIC };
+enum class shift {
+    LEFT,
+    RIGHT,
+    ARITHMETIC
+};
 
 template <class T, class BITS, shift TO> static T shifted(T value, int64_t bits)
 {
@@ -256,9 +259,7 @@ static void run_sign_of_decimal(DataChunk &args, ExpressionState &, Vector &resu
 {
     UnaryExecutor::Execute<hugeint_t, int16_t>(
         args.data[0], result, args.size(), [](hugeint_t value) {
-            return static_cast<int16_t>(value > hugeint_t(0)   ? 1
-                                        : value < hugeint_t(0) ? -1
-                                                               : 0);
+            return static_cast<int16_t>(value > hugeint_t(0) ? 1 : value < hugeint_t(0) ? -1 : 0);
         });
 }
 
@@ -320,7 +321,8 @@ static int64_t bucket(double x, double from, double to, int64_t buckets)
     if (x >= upper) {
         return from < to ? buckets + 1 : 0;
     }
-    auto place = static_cast<int64_t>(static_cast<double>(buckets) * (x - lower) / (upper - lower)) + 1;
+    auto place =
+        static_cast<int64_t>(static_cast<double>(buckets) * (x - lower) / (upper - lower)) + 1;
     return from < to ? place : buckets - place + 1;
 }
 
@@ -331,7 +333,8 @@ static void run_bucket(DataChunk &args, ExpressionState &, Vector &result)
         args.data[i].ToUnifiedFormat(args.size(), formats[i]);
     }
     auto number = [&](int i, duckdb::idx_t row) {
-        return duckdb::UnifiedVectorFormat::GetData<double>(formats[i])[formats[i].sel->get_index(row)];
+        return duckdb::UnifiedVectorFormat::GetData<double>(
+            formats[i])[formats[i].sel->get_index(row)];
     };
     result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
     for (duckdb::idx_t row = 0; row < args.size(); row++) {

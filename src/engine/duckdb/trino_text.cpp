@@ -23,7 +23,12 @@
 /* Of the engine's own copy of utf8proc, which it exports and has no header for. */
 namespace duckdb
 {
-enum utf8proc_option_t { MOAT_STABLE = 1 << 1, MOAT_COMPAT = 1 << 2, MOAT_COMPOSE = 1 << 3, MOAT_DECOMPOSE = 1 << 4 };
+enum utf8proc_option_t {
+    MOAT_STABLE = 1 << 1,
+    MOAT_COMPAT = 1 << 2,
+    MOAT_COMPOSE = 1 << 3,
+    MOAT_DECOMPOSE = 1 << 4
+};
 ptrdiff_t utf8proc_map(const unsigned char *text, ptrdiff_t len, unsigned char **ret,
                        utf8proc_option_t options);
 ptrdiff_t utf8proc_iterate(const unsigned char *text, ptrdiff_t len, int *ret);
@@ -136,10 +141,9 @@ static std::string normalize(string_t value, string_t form)
     int options = duckdb::MOAT_STABLE | (composes ? duckdb::MOAT_COMPOSE : duckdb::MOAT_DECOMPOSE) |
                   (is_compatible ? duckdb::MOAT_COMPAT : 0);
     unsigned char *normal = nullptr;
-    ptrdiff_t len = duckdb::utf8proc_map(
-        reinterpret_cast<const unsigned char *>(value.GetData()),
-        static_cast<ptrdiff_t>(value.GetSize()), &normal,
-        static_cast<duckdb::utf8proc_option_t>(options));
+    ptrdiff_t len = duckdb::utf8proc_map(reinterpret_cast<const unsigned char *>(value.GetData()),
+                                         static_cast<ptrdiff_t>(value.GetSize()), &normal,
+                                         static_cast<duckdb::utf8proc_option_t>(options));
     std::unique_ptr<unsigned char, decltype(&free)> owner(normal, free);
     if (len < 0 || normal == nullptr) {
         throw_err(ERR_NOMEM, nullptr, "out of memory", "");
@@ -162,7 +166,8 @@ static std::string rounded(double value, int digits)
 {
     double scaled = std::fabs(value) * std::pow(10, digits);
     double whole = std::floor(scaled);
-    bool is_half = scaled - whole == 0.5 && std::fma(std::fabs(value), std::pow(10, digits), -scaled) == 0;
+    bool is_half =
+        scaled - whole == 0.5 && std::fma(std::fabs(value), std::pow(10, digits), -scaled) == 0;
     if (is_half) { /* else printf rounds it to the even one */
         value = std::copysign((whole + 1) / std::pow(10, digits), value);
     }
@@ -191,11 +196,10 @@ static std::string format_number(int64_t number)
 /* The whole part, as far as there is one. */
 static int64_t whole_of(double value)
 {
-    return std::isnan(value)          ? 0
-           : value >= 9223372036854775807.0 ? std::numeric_limits<int64_t>::max()
-           : value <= -9223372036854775808.0
-               ? std::numeric_limits<int64_t>::min()
-               : static_cast<int64_t>(value);
+    return std::isnan(value)                 ? 0
+           : value >= 9223372036854775807.0  ? std::numeric_limits<int64_t>::max()
+           : value <= -9223372036854775808.0 ? std::numeric_limits<int64_t>::min()
+                                             : static_cast<int64_t>(value);
 }
 
 static void run_format_number(DataChunk &args, ExpressionState &, Vector &result)
@@ -268,8 +272,7 @@ static hugeint_t parse_data_size(string_t value)
 
 static void run_parse_data_size(DataChunk &args, ExpressionState &, Vector &result)
 {
-    UnaryExecutor::Execute<string_t, hugeint_t>(args.data[0], result, args.size(),
-                                                parse_data_size);
+    UnaryExecutor::Execute<string_t, hugeint_t>(args.data[0], result, args.size(), parse_data_size);
 }
 
 /* ---- other bases ---- */
@@ -380,7 +383,8 @@ static std::string from_utf8_text(string_t value, string_t instead)
 {
     auto text = reinterpret_cast<const unsigned char *>(instead.GetData());
     bool is_one = true;
-    if (instead.GetSize() > 0 && character_at(text, instead.GetSize(), &is_one) != instead.GetSize()) {
+    if (instead.GetSize() > 0 &&
+        character_at(text, instead.GetSize(), &is_one) != instead.GetSize()) {
         throw_argument("what stands for bytes that are no UTF-8 is one character, or none");
     }
     return from_utf8(value, text_of(instead));
@@ -519,7 +523,8 @@ static entries split_entries(const std::string &text, const std::string &between
     return found;
 }
 
-template <bool IS_MULTIMAP> static void run_split(DataChunk &args, ExpressionState &, Vector &result)
+template <bool IS_MULTIMAP>
+static void run_split(DataChunk &args, ExpressionState &, Vector &result)
 {
     const LogicalType text = LogicalType::VARCHAR;
     for (duckdb::idx_t i = 0; i < args.size(); i++) {
@@ -530,8 +535,9 @@ template <bool IS_MULTIMAP> static void run_split(DataChunk &args, ExpressionSta
             result.SetValue(i, Value(result.GetType()));
             continue;
         }
-        entries found = split_entries(duckdb::StringValue::Get(whole), duckdb::StringValue::Get(between),
-                                      duckdb::StringValue::Get(equals), IS_MULTIMAP);
+        entries found =
+            split_entries(duckdb::StringValue::Get(whole), duckdb::StringValue::Get(between),
+                          duckdb::StringValue::Get(equals), IS_MULTIMAP);
         duckdb::vector<Value> keys;
         duckdb::vector<Value> values;
         for (size_t e = 0; e < found.keys.size(); e++) {
@@ -579,8 +585,7 @@ void add_trino_text(trino_list &functions)
                            run_distance<hamming>);
     functions.emplace_back("trino_split_to_map", duckdb::vector<LogicalType>{text, text, text},
                            LogicalType::MAP(text, text), run_split<false>);
-    functions.emplace_back("trino_split_to_multimap",
-                           duckdb::vector<LogicalType>{text, text, text},
+    functions.emplace_back("trino_split_to_multimap", duckdb::vector<LogicalType>{text, text, text},
                            LogicalType::MAP(text, LogicalType::LIST(text)), run_split<true>);
 }
 

@@ -6,10 +6,10 @@
  *   trino_from_unixtime(seconds, hours, minutes)   a moment; the offset is only checked
  *   trino_format_datetime(timestamp, format), trino_parse_datetime(text, format)
  *
- * Formats of the last two are those of Joda-Time's DateTimeFormat: a letter, as often as it says how
- * many digits or how long a word there are; all else stands for itself, and so does what is in
- * quotes. Words are English. What is parsed without a year is of 2000, without a date of 1970-01-01,
- * without an offset in UTC. */
+ * Formats of the last two are those of Joda-Time's DateTimeFormat: a letter, as often as it says
+ * how many digits or how long a word there are; all else stands for itself, and so does what is in
+ * quotes. Words are English. What is parsed without a year is of 2000, without a date of the first
+ * of 1970, without an offset in UTC. */
 #include "engine/duckdb/trino.hpp"
 
 #include <cmath>
@@ -91,7 +91,7 @@ static interval_t parse_duration(string_t value)
     static const struct {
         const char *name;
         double milliseconds;
-    } units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"ms", 1},    {"s", 1000},
+    } units[] = {{"ns", 1e-6}, {"us", 1e-3},  {"ms", 1},     {"s", 1000},
                  {"m", 60e3},  {"h", 3600e3}, {"d", 86400e3}};
     struct slice text = slice_trim({value.GetData(), value.GetSize()});
     size_t end = 0;
@@ -101,8 +101,9 @@ static interval_t parse_duration(string_t value)
     std::string number(text.ptr, end);
     struct slice unit = slice_trim({text.ptr + end, text.len - end});
     size_t point = number.find('.');
-    bool is_number = end > 0 && end < 100 && is_digit(number.front()) && is_digit(number.back()) &&
-                     (point == std::string::npos || number.find('.', point + 1) == std::string::npos);
+    bool is_number =
+        end > 0 && end < 100 && is_digit(number.front()) && is_digit(number.back()) &&
+        (point == std::string::npos || number.find('.', point + 1) == std::string::npos);
     double scale = 0;
     for (const auto &known : units) {
         scale = slice_equal(unit, slice_of(known.name)) ? known.milliseconds : scale;
@@ -238,8 +239,9 @@ static std::vector<part> read_format(const std::string &format)
     return parts;
 }
 
-static const char *const MONTHS[] = {"January", "February", "March",     "April",   "May",      "June",
-                                     "July",    "August",   "September", "October", "November", "December"};
+static const char *const MONTHS[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
 static const char *const DAYS[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
                                    "Friday", "Saturday", "Sunday"};
 
@@ -451,8 +453,8 @@ static int64_t read_offset(reader &r)
     size_t begin = r.at;
     parts[0] = r.number(2);
     bool has_colons = r.peek() == ':';
-    for (int i = 1; i < 3 && r.at - begin >= 2 && (has_colons ? r.peek() == ':' : is_digit(r.peek()));
-         i++) {
+    for (int i = 1;
+         i < 3 && r.at - begin >= 2 && (has_colons ? r.peek() == ':' : is_digit(r.peek())); i++) {
         r.at += has_colons;
         size_t from = r.at;
         parts[i] = r.number(2);
@@ -494,7 +496,8 @@ static int64_t in_range(int64_t value, int64_t least, int64_t most)
 
 static void read_part(reader &r, const part &p, const part *next, fields *f)
 {
-    bool is_followed = is_number(next) || (next != nullptr && next->letter == 'M' && next->count < 3);
+    bool is_followed =
+        is_number(next) || (next != nullptr && next->letter == 'M' && next->count < 3);
     static const char *const halves[] = {"AM", "PM"};
     switch (p.letter) {
     case 0:
@@ -504,9 +507,9 @@ static void read_part(reader &r, const part &p, const part *next, fields *f)
         break;
     case 'y':
     case 'Y':
-        f->year = p.count == 2 ? read_short_year(r, is_followed)
-                               : r.number(is_followed ? std::min<size_t>(p.count, 9) : 9,
-                                          p.letter == 'y');
+        f->year = p.count == 2
+                      ? read_short_year(r, is_followed)
+                      : r.number(is_followed ? std::min<size_t>(p.count, 9) : 9, p.letter == 'y');
         f->has_year = true;
         if (p.letter == 'Y') {
             in_range(f->year, 1, INT64_MAX);
@@ -556,8 +559,8 @@ static void read_part(reader &r, const part &p, const part *next, fields *f)
             f->offset_s = read_offset(r);
             break;
         }
-        throw_err(ERR_UNSUPPORTED, "0A000",
-                  "a format with G, C, x, w, e, z or ZZZ is not parsed", "");
+        throw_err(ERR_UNSUPPORTED, "0A000", "a format with G, C, x, w, e, z or ZZZ is not parsed",
+                  "");
     }
 }
 

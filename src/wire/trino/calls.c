@@ -129,19 +129,18 @@ struct call {
     const struct function *function;
     struct trino_range arguments[ARGUMENTS_MAX];
     unsigned count;
-    bool is_distinct;         /* f(DISTINCT x) */
+    bool is_distinct;          /* f(DISTINCT x) */
     struct trino_range behind; /* FILTER (...), OVER ... */
 };
 
 /* Where a lambda, or one of so many names, is wanted. */
 static enum err no_lambda(const struct call *call, bool is_lambda, struct errinfo *info)
 {
-    return is_lambda ? errinfo_set(info, ERR_INVALID, "07001",
-                                   "the lambda of %s has too many or too few names",
-                                   call->function->name)
-                     : errinfo_set(info, ERR_INVALID, "42883",
-                                   "no form of \"%s\" takes these arguments",
-                                   call->function->name);
+    return is_lambda
+               ? errinfo_set(info, ERR_INVALID, "07001",
+                             "the lambda of %s has too many or too few names", call->function->name)
+               : errinfo_set(info, ERR_INVALID, "42883", "no form of \"%s\" takes these arguments",
+                             call->function->name);
 }
 
 /* Name `index` of the lambda that is an argument. */
@@ -457,7 +456,8 @@ static enum err check_json_path(struct trino_rewrite *r, size_t *i, size_t to, u
     }
     TRY(token_string(trino__at(r, path), r->arena, &text, info));
     text = slice_trim(text);
-    if (slice_starts_with_fold(text, SLICE("lax")) || slice_starts_with_fold(text, SLICE("strict"))) {
+    if (slice_starts_with_fold(text, SLICE("lax")) ||
+        slice_starts_with_fold(text, SLICE("strict"))) {
         return errinfo_set(info, ERR_UNSUPPORTED, "42883",
                            "function \"%.*s\" does not exist for paths of SQL/JSON",
                            SLICE_ARGS(trino__at(r, *i)->text));
@@ -506,8 +506,8 @@ enum err trino__put_call(struct trino_rewrite *r, size_t *i, size_t to, unsigned
 {
     static enum err (*const forms[])(struct trino_rewrite * r, size_t * i, size_t to,
                                      unsigned depth, bool *ret_done, struct errinfo *info) = {
-        check_json_path, put_extract, put_listagg, put_nulls,  put_json_cast,
-        put_cast,    put_unnest,  put_call};
+        check_json_path, put_extract, put_listagg, put_nulls,
+        put_json_cast,   put_cast,    put_unnest,  put_call};
     *ret_done = false;
     for (size_t f = 0; f < ARRAY_COUNT(forms) && !*ret_done; f++) {
         TRY(forms[f](r, i, to, depth, ret_done, info));

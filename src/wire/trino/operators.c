@@ -1,5 +1,5 @@
-/* Division, whose meaning differs: a / b is trino_divide(a, b), a % b is trino_modulo(a, b). So does
- * that of a sum of a date and an interval: a + INTERVAL '1' DAY is trino_add(a, INTERVAL '1' DAY).
+/* Division, whose meaning differs: a / b is trino_divide(a, b), a % b is trino_modulo(a, b). So
+ * does that of a date and an interval: a + INTERVAL '1' DAY is trino_add(a, INTERVAL '1' DAY).
  *
  * The operators bind from the left, as * does, so what stands to the left of one is all of its
  * chain so far: where that began in what has been written is kept for each level of parentheses,
@@ -210,15 +210,16 @@ enum err trino__put_division(struct trino_rewrite *r, const struct trino_chain *
 }
 
 /* One term of a sum: operands with * / % between them. */
-static size_t term_end(const struct trino_rewrite *r, size_t from, size_t to, bool *ret_has_interval)
+static size_t term_end(const struct trino_rewrite *r, size_t from, size_t to,
+                       bool *ret_has_interval)
 {
     size_t i = from;
     *ret_has_interval = false;
     for (;;) {
         size_t end = operand_end(r, i, to);
         *ret_has_interval = *ret_has_interval || interval_end(r, i) > i;
-        bool goes_on = trino__is_op(r, end, "*") || trino__is_op(r, end, "/") ||
-                       trino__is_op(r, end, "%");
+        bool goes_on =
+            trino__is_op(r, end, "*") || trino__is_op(r, end, "/") || trino__is_op(r, end, "%");
         if (end == i || !goes_on || end + 1 >= to) {
             return end;
         }

@@ -178,11 +178,12 @@ TEST(trino, sums_with_an_interval_are_calls)
 
 TEST(trino, aggregates_take_what_follows_them_along)
 {
-    check_text("SELECT avg(a), avg(DISTINCT a + 1) FILTER (WHERE b) OVER (ORDER BY c) / 2 x FROM t",
-               "SELECT trino_average(sum(a), count(a), max(a)) AS _col0, "
-               "trino_divide(trino_average(sum(DISTINCT (a + 1)) FILTER (WHERE b) OVER (ORDER BY c), "
-               "count(DISTINCT (a + 1)) FILTER (WHERE b) OVER (ORDER BY c), max(a + 1) FILTER (WHERE "
-               "b) OVER (ORDER BY c)), 2) x FROM t");
+    check_text(
+        "SELECT avg(a), avg(DISTINCT a + 1) FILTER (WHERE b) OVER (ORDER BY c) / 2 x FROM t",
+        "SELECT trino_average(sum(a), count(a), max(a)) AS _col0, "
+        "trino_divide(trino_average(sum(DISTINCT (a + 1)) FILTER (WHERE b) OVER (ORDER BY c), "
+        "count(DISTINCT (a + 1)) FILTER (WHERE b) OVER (ORDER BY c), max(a + 1) FILTER (WHERE "
+        "b) OVER (ORDER BY c)), 2) x FROM t");
     check_text("SELECT avg(a) OVER w, checksum(b) FROM t WINDOW w AS (ORDER BY a)",
                "SELECT trino_average(sum(a) OVER w, count(a) OVER w, max(a) OVER w) AS _col0, "
                "trino_checksum(sum(trino_hash(b))) AS _col1 FROM t WINDOW w AS (ORDER BY a)");
