@@ -1,8 +1,17 @@
-/* Digits into room that is there, for what is written a hundred million times: no formats, and no
- * byte beyond the last digit. */
+/* Digits: what one is worth, and numbers written into room that is there, for what is written a
+ * hundred million times: no formats, and no byte beyond the last digit. */
 #pragma once
 
 #include "base/base.h"
+
+/* What a hexadecimal digit of either case is worth; -1: it is none. */
+static inline int digits_hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
 
 #define DIGITS_U64_MAX 20u /* of the greatest number */
 

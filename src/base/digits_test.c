@@ -35,3 +35,13 @@ TEST(digits, are_those_of_printf)
     check(0);
     check(UINT64_MAX);
 }
+
+TEST(digits, hexadecimal_ones_are_worth_what_strtol_says)
+{
+    for (int c = 0; c < 256; c++) {
+        char text[2] = {(char)c, '\0'};
+        char *end = text;
+        long worth = c == ' ' || c == '+' || c == '-' ? 0 : strtol(text, &end, 16);
+        assert_int_equal(end == text + 1 ? worth : -1, digits_hex((char)c));
+    }
+}

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/mem.h"
 
 static EVP_MD *sha256_md;
@@ -106,25 +107,14 @@ void hash_hex(const uint8_t *bytes, size_t len, char *ret_text)
     ret_text[2 * len] = '\0';
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool hash_unhex(struct slice text, uint8_t *ret_bytes)
 {
     if (text.len % 2 != 0) {
         return false;
     }
     for (size_t i = 0; i < text.len; i += 2) {
-        int high = hex_digit(text.ptr[i]);
-        int low = hex_digit(text.ptr[i + 1]);
+        int high = digits_hex(text.ptr[i]);
+        int low = digits_hex(text.ptr[i + 1]);
         if (high < 0 || low < 0) {
             return false;
         }

@@ -1,6 +1,8 @@
 /* Recursive descent with an explicit depth limit; one pass, no look-back. */
 #include "base/json.h"
 
+#include "base/digits.h"
+
 #define JSON_DEPTH_DEFAULT 512u
 
 struct json_parser {
@@ -31,17 +33,6 @@ static void skip_space(struct json_parser *p)
     }
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool read_hex4(struct json_parser *p, uint32_t *ret_value)
 {
     if (p->end - p->at < 4) {
@@ -49,7 +40,7 @@ static bool read_hex4(struct json_parser *p, uint32_t *ret_value)
     }
     uint32_t value = 0;
     for (int i = 0; i < 4; i++) {
-        int digit = hex_value(p->at[i]);
+        int digit = digits_hex(p->at[i]);
         if (digit < 0) {
             return false;
         }

@@ -14,8 +14,8 @@ static inline uint32_t step(uint32_t value)
     return (value >> 1) ^ (POLYNOMIAL & (0u - (value & 1)));
 }
 
-/* What a lane of zeros makes of a checksum: linear, so the sum of what it makes of each bit. A bit is
- * the one above it a step later, before the lane as behind it. */
+/* What a lane of zeros makes of a checksum: linear, so the sum of what it makes of each bit. A bit
+ * is the one above it a step later, before the lane as behind it. */
 static void fill_lane(struct crc32c *crc)
 {
     ASSERT(crc->table[0][128] == POLYNOMIAL);

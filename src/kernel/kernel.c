@@ -428,11 +428,35 @@ static enum err publish_same_runs(struct kernel *kernel)
     return ERR_OK;
 }
 
+static bool is_late(const struct kernel *kernel)
+{
+    ASSERT(kernel->view != NULL);
+    ASSERT(kernel->options.level0_runs > 0);
+    return view_level_runs(kernel->view, 0) >= kernel->options.level0_runs * LEVEL0_STOP_FACTOR;
+}
+
+/* Level 0 has room for a few runs more than commits fill it with: whoever flushes beside them (each
+ * opening does) merges first. */
+static enum err catch_up(struct kernel *kernel)
+{
+    ASSERT(!kernel->is_working);
+    while (is_late(kernel)) {
+        uint64_t bytes = UINT64_MAX, done = kernel->stat_compactions + kernel->stat_moves;
+        TRY(kernel__compact_step(kernel, &bytes));
+        if (kernel->stat_compactions + kernel->stat_moves == done) {
+            return ERR_LIMIT; /* readers hold what the merge needs */
+        }
+    }
+    ASSERT(!kernel->is_stopped);
+    return ERR_OK;
+}
+
 enum err kernel__flush_all(struct kernel *kernel)
 {
     ASSERT(!kernel->is_stopped);
     while (kernel__flush_wanted(kernel)) {
         uint64_t bytes = UINT64_MAX;
+        TRY(catch_up(kernel));
         TRY(kernel__flush_step(kernel, &bytes));
         if (bytes == 0) {
             return ERR_LIMIT; /* readers hold what the flush needs */
@@ -551,13 +575,6 @@ enum err kernel_work(struct kernel *kernel, uint64_t bytes_max, bool *ret_is_mor
     kernel__remove_doomed(kernel);
     *ret_is_more = kernel__flush_wanted(kernel) || kernel__compact_wanted(kernel);
     return ERR_OK;
-}
-
-static bool is_late(const struct kernel *kernel)
-{
-    ASSERT(kernel->view != NULL);
-    ASSERT(kernel->options.level0_runs > 0);
-    return view_level_runs(kernel->view, 0) >= kernel->options.level0_runs * LEVEL0_STOP_FACTOR;
 }
 
 /* True if the memtable may not be rotated before some work is done apart from commits. */

@@ -75,6 +75,13 @@ static enum err open_runs(struct kernel *kernel, struct view *view)
 
 /* ---- The log */
 
+/* A segment that is read. */
+struct replay {
+    kernel_file file;
+    uint64_t segment, file_bytes;
+    char name[KERNEL_NAME_BYTES];
+};
+
 static enum err make_room(struct kernel *kernel, const struct wal_record *record)
 {
     struct table_slot *active = kernel->active;
@@ -144,73 +151,85 @@ static bool is_ordered(const uint8_t *group, uint32_t group_len)
     return true;
 }
 
-/* Behind the end of what could be read: a sound group that knows of durable commits which are
- * missing means that the log is corrupt, not torn. */
-static enum err check_rest(struct kernel *kernel, kernel_file file, uint64_t segment, uint64_t at,
-                           uint64_t file_bytes)
+/* A sound group at `at` that knows of durable commits which are missing means that the log is
+ * corrupt, not torn at `end`. */
+static enum err check_group(struct kernel *kernel, const struct replay *replay, uint64_t at,
+                            uint64_t end)
 {
-    ASSERT(at % WAL_ALIGN == 0);
-    uint8_t *buffer = kernel->wal.buffers[0];
-    uint64_t end = at;
-    for (; at + WAL_ALIGN <= file_bytes; at += WAL_ALIGN) {
-        struct wal_group group;
-        bool is_sound = false;
-        TRY(wal_read_group(&kernel->wal, file, segment, at, file_bytes, 2, buffer, &group,
-                           &is_sound));
-        if (is_sound && group.durable > kernel->committed) {
-            char name[KERNEL_NAME_BYTES];
-            disk_name(WAL_PREFIX, segment, name);
-            return disk_fault(&kernel->disk, KERNEL_FAULT_CHECKSUM, name, end);
+    struct wal_group group;
+    bool is_sound = false;
+    ASSERT(at >= end);
+    TRY(wal_read_group(&kernel->wal, replay->file, replay->segment, at, replay->file_bytes, 2,
+                       kernel->wal.buffers[0], &group, &is_sound));
+    ASSERT(kernel->durable <= kernel->committed);
+    return is_sound && group.durable > kernel->committed
+               ? disk_fault(&kernel->disk, KERNEL_FAULT_CHECKSUM, replay->name, end)
+               : ERR_OK;
+}
+
+/* What is behind the end of what could be read, a buffer at a time: most of it was never written.
+ * Each twice, as a disk that errs once must not hide what is there. */
+static enum err check_rest(struct kernel *kernel, const struct replay *replay, uint64_t end)
+{
+    ASSERT(end % WAL_ALIGN == 0);
+    uint8_t *bytes = kernel->wal.buffers[1];
+    uint64_t step = 0;
+    for (uint64_t at = end; at + WAL_ALIGN <= replay->file_bytes; at += step) {
+        step = (replay->file_bytes - at) / WAL_ALIGN * WAL_ALIGN;
+        step = step < kernel->wal.buffer_bytes ? step : kernel->wal.buffer_bytes;
+        for (uint32_t i = 0; i < 2; i++) {
+            TRY(disk_read(&kernel->disk, replay->file, replay->name, at, bytes, step));
+            for (uint64_t in = 0; in < step; in += WAL_ALIGN) {
+                TRY(wal_may_begin(bytes + in) ? check_group(kernel, replay, at + in, end) : ERR_OK);
+            }
         }
     }
-    ASSERT(at >= end);
+    ASSERT(step <= kernel->wal.buffer_bytes);
     return ERR_OK;
 }
 
-static enum err replay_file(struct kernel *kernel, kernel_file file, uint64_t segment,
-                            const char *name)
+static enum err replay_file(struct kernel *kernel, const struct replay *replay)
 {
-    uint64_t file_bytes = 0, at = 0;
+    uint64_t at = 0;
     ASSERT(kernel->active != NULL);
-    if (kernel->disk.io.size(kernel->disk.io.ctx, file, &file_bytes) != ERR_OK) {
-        return disk_fault(&kernel->disk, KERNEL_FAULT_IO, name, 0);
-    }
     uint8_t *buffer = kernel->wal.buffers[0];
-    while (at + WAL_ALIGN <= file_bytes) {
+    while (at + WAL_ALIGN <= replay->file_bytes) {
         struct wal_group group;
         bool is_sound = false;
-        TRY(wal_read_group(&kernel->wal, file, segment, at, file_bytes, WAL_TAIL_READS, buffer,
-                           &group, &is_sound));
+        TRY(wal_read_group(&kernel->wal, replay->file, replay->segment, at, replay->file_bytes,
+                           WAL_TAIL_READS, buffer, &group, &is_sound));
         if (!is_sound) {
-            return check_rest(kernel, file, segment, at, file_bytes);
+            return check_rest(kernel, replay, at);
         }
         if (group.commit_first > kernel->committed + 1 || !is_ordered(buffer, group.len)) {
             /* A hole in the numbers: what is missing was lost before this group was written. */
-            return disk_fault(&kernel->disk, KERNEL_FAULT_MISSING, name, at);
+            return disk_fault(&kernel->disk, KERNEL_FAULT_MISSING, replay->name, at);
         }
         TRY(apply_group(kernel, buffer, group.len));
         at += align_up(group.len, WAL_ALIGN);
     }
-    ASSERT(at <= align_up(file_bytes, WAL_ALIGN));
+    ASSERT(at <= align_up(replay->file_bytes, WAL_ALIGN));
     return ERR_OK;
 }
 
 static enum err replay_segment(struct kernel *kernel, uint64_t segment, bool is_last)
 {
     ASSERT(segment > 0);
-    char name[KERNEL_NAME_BYTES];
-    disk_name(WAL_PREFIX, segment, name);
-    kernel_file file = 0;
-    enum err result = kernel->disk.io.open(kernel->disk.io.ctx, name, false, &file);
+    const struct kernel_io *io = &kernel->disk.io;
+    struct replay replay = {.segment = segment};
+    disk_name(WAL_PREFIX, segment, replay.name);
+    enum err result = io->open(io->ctx, replay.name, false, &replay.file);
     if (result != ERR_OK) {
         return disk_fault(&kernel->disk,
-                          result == ERR_NOT_FOUND ? KERNEL_FAULT_MISSING : KERNEL_FAULT_IO, name,
-                          is_last);
+                          result == ERR_NOT_FOUND ? KERNEL_FAULT_MISSING : KERNEL_FAULT_IO,
+                          replay.name, is_last);
     }
     kernel->active->wal_segment =
         kernel->active->table.entry_count == 0 ? segment : kernel->active->wal_segment;
-    result = replay_file(kernel, file, segment, name);
-    kernel->disk.io.close(kernel->disk.io.ctx, file);
+    result = io->size(io->ctx, replay.file, &replay.file_bytes) == ERR_OK
+                 ? replay_file(kernel, &replay)
+                 : disk_fault(&kernel->disk, KERNEL_FAULT_IO, replay.name, 0);
+    io->close(io->ctx, replay.file);
     ASSERT(result != ERR_NOT_FOUND);
     return result;
 }

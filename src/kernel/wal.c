@@ -234,6 +234,14 @@ static bool records_are_sound(const uint8_t *bytes, const struct wal_group *grou
     return at == group->len;
 }
 
+bool wal_may_begin(const uint8_t *bytes)
+{
+    ASSERT(bytes != NULL);
+    uint32_t len = load_u32(bytes + 8);
+    ASSERT(WAL_ALIGN > WAL_HEADER_BYTES);
+    return load_u32(bytes + 4) == MAGIC && len >= WAL_HEADER_BYTES;
+}
+
 bool wal_parse_group(const struct crc32c *crc, uint64_t segment, uint64_t offset,
                      const uint8_t *bytes, uint64_t len, struct wal_group *ret_group)
 {
@@ -294,8 +302,7 @@ enum err wal_read_group(const struct wal *wal, kernel_file file, uint64_t segmen
     for (uint32_t i = 0; i < reads && !*ret_is_sound; i++) {
         TRY(disk_read(wal->disk, file, name, offset, buffer, WAL_ALIGN));
         uint64_t len = load_u32(buffer + 8);
-        if (load_u32(buffer + 4) != MAGIC || len < WAL_HEADER_BYTES || len > wal->buffer_bytes ||
-            len > file_bytes - offset) {
+        if (!wal_may_begin(buffer) || len > wal->buffer_bytes || len > file_bytes - offset) {
             continue;
         }
         if (len > WAL_ALIGN) {

@@ -100,6 +100,9 @@ struct wal_group {
     uint64_t commit_first, commit_last, durable;
 };
 
+/* Nothing but what is like this (WAL_HEADER_BYTES) begins a group. */
+bool wal_may_begin(const uint8_t *bytes);
+
 /* True if `bytes` (len of them) begin with a sound group of that place; records are checked too. */
 MUST_USE bool wal_parse_group(const struct crc32c *crc, uint64_t segment, uint64_t offset,
                               const uint8_t *bytes, uint64_t len, struct wal_group *ret_group);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "arrow/value.h"
+#include "base/digits.h"
 #include "lake/lake_int.h"
 
 enum result_column {
@@ -156,13 +157,6 @@ static const struct iceberg_field *find_field(const struct lake_write *write, st
     return path.len == 0 ? field : NULL;
 }
 
-static unsigned hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-           : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                  : 16;
-}
-
 static bool parse_hex(struct slice text, struct arena *arena, struct slice *ret_bytes)
 {
     char *bytes = arena_alloc(arena, text.len / 2 + 1);
@@ -170,9 +164,9 @@ static bool parse_hex(struct slice text, struct arena *arena, struct slice *ret_
         return false;
     }
     for (size_t i = 0; i < text.len; i += 2) {
-        unsigned high = hex_digit(text.ptr[i]);
-        unsigned low = hex_digit(text.ptr[i + 1]);
-        if (high > 15 || low > 15) {
+        int high = digits_hex(text.ptr[i]);
+        int low = digits_hex(text.ptr[i + 1]);
+        if (high < 0 || low < 0) {
             return false;
         }
         bytes[i / 2] = (char)(high << 4 | low);

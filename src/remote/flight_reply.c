@@ -1,5 +1,6 @@
 #include "remote/flight_reply.h"
 
+#include "base/digits.h"
 #include "base/proto.h"
 #include "remote/remote_int.h"
 
@@ -148,19 +149,11 @@ enum err flight_result(struct slice message, bool is_any, struct slice *ret_body
 
 /* ---- errors ---- */
 
-static int hex_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 void flight_decode(struct slice text, struct buf *out)
 {
     for (size_t i = 0; i < text.len; i++) {
-        int high = text.ptr[i] == '%' && i + 2 < text.len ? hex_of(text.ptr[i + 1]) : -1;
-        int low = high >= 0 ? hex_of(text.ptr[i + 2]) : -1;
+        int high = text.ptr[i] == '%' && i + 2 < text.len ? digits_hex(text.ptr[i + 1]) : -1;
+        int low = high >= 0 ? digits_hex(text.ptr[i + 2]) : -1;
         if (low >= 0) {
             buf_append_char(out, (char)(high * 16 + low));
             i += 2;

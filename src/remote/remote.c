@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/mem.h"
 #include "remote/remote_int.h"
 
@@ -35,14 +36,6 @@ static enum err wrong(struct errinfo *info, const char *what)
     return ERR_INVALID;
 }
 
-static int hex_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* A part with its "%xx" decoded; NULL for one that is none, or holds a control character. */
 static char *decode(struct arena *arena, struct slice part)
 {
@@ -51,8 +44,8 @@ static char *decode(struct arena *arena, struct slice part)
     for (size_t i = 0; text != NULL && i < part.len; i++) {
         char c = part.ptr[i];
         if (c == '%') {
-            int high = i + 2 < part.len ? hex_of(part.ptr[i + 1]) : -1;
-            int low = i + 2 < part.len ? hex_of(part.ptr[i + 2]) : -1;
+            int high = i + 2 < part.len ? digits_hex(part.ptr[i + 1]) : -1;
+            int low = i + 2 < part.len ? digits_hex(part.ptr[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return NULL;
             }

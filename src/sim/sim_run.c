@@ -42,6 +42,7 @@ struct sim {
     uint64_t watermark;
     uint32_t next_value;
     bool is_ordered; /* most writes are of the next key, as when a table is loaded */
+    bool is_brief;   /* closed and opened again before anything could be merged, again and again */
     uint32_t next_key;
     bool is_over;
 };
@@ -692,10 +693,18 @@ static void do_upkeep(struct sim *sim)
     }
 }
 
+static void open_again(struct sim *sim)
+{
+    shut(sim);
+    open_store(sim);
+}
+
 static void step_world(struct sim *sim)
 {
     uint64_t what = below(sim, 100);
-    if (what < 40) {
+    if (sim->is_brief) {
+        what < 30 ? do_sync(sim) : what < 60 ? power_cut(sim) : open_again(sim);
+    } else if (what < 40) {
         do_sync(sim);
     } else if (what < 85) {
         do_upkeep(sim);
@@ -707,8 +716,7 @@ static void step_world(struct sim *sim)
     } else if (what < 96) {
         power_cut(sim);
     } else if (what < 98) {
-        shut(sim);
-        open_store(sim);
+        open_again(sim);
     }
 }
 
@@ -872,6 +880,7 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_report
     sim->options = options;
     sim->report = ret_report;
     sim->is_ordered = below(sim, 4) == 0;
+    sim->is_brief = below(sim, 16) == 0;
     uint32_t key_count = sim->is_ordered ? SIM_KEYS_MAX : (uint32_t)(16 + below(sim, 600));
     sim_model_init(&sim->model, &sim->random, key_count);
     choose_options(sim);

@@ -8,6 +8,7 @@
 #include "sql/scan.h"
 
 #include "base/buf.h"
+#include "base/digits.h"
 
 void scanner_init(struct scanner *scanner, struct slice text)
 {
@@ -377,15 +378,11 @@ static size_t read_number_escape(const char *at, const char *end, unsigned base,
     size_t count = 0;
     uint32_t value = 0;
     while (count < digits_max && at + count < end) {
-        char c = at[count];
-        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-                                                : 99;
-        if (digit >= base) {
+        int digit = digits_hex(at[count]);
+        if (digit < 0 || (unsigned)digit >= base) {
             break;
         }
-        value = value * base + digit;
+        value = value * base + (unsigned)digit;
         count++;
     }
     *ret_value = value;

@@ -1,6 +1,8 @@
 /* Locations, and the addresses that requests for them go to. */
 #include "storage/s3_int.h"
 
+#include "base/digits.h"
+
 #include "storage/storage_int.h"
 
 /* Beyond these a key is none of S3, and a bucket's name would be no part of a host. */
@@ -118,14 +120,6 @@ void s3__encode(struct slice text, bool keeps_slashes, struct buf *out)
     }
 }
 
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 bool s3__decode(struct slice text, struct buf *out)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -134,8 +128,8 @@ bool s3__decode(struct slice text, struct buf *out)
         } else if (text.ptr[i] != '%') {
             buf_append_char(out, text.ptr[i]);
         } else {
-            int high = i + 1 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_value(text.ptr[i + 2]) : -1;
+            int high = i + 1 < text.len ? digits_hex(text.ptr[i + 1]) : -1;
+            int low = i + 2 < text.len ? digits_hex(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return false;
             }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/digits.h"
 #include "storage/s3_int.h"
 
 struct slice storage__base_name(struct slice location)
@@ -59,14 +60,6 @@ static void append_literals(struct buf *out, const char *text)
     }
 }
 
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static enum err bad_percent(struct errinfo *info)
 {
     (void)errinfo_set(info, ERR_INVALID, "22023", "the location has a wrong percent code");
@@ -91,8 +84,8 @@ static enum err decode_file(struct slice rest, struct buf *out, struct errinfo *
             buf_append_char(out, rest.ptr[i]);
             continue;
         }
-        int high = i + 1 < rest.len ? hex_value(rest.ptr[i + 1]) : -1;
-        int low = i + 2 < rest.len ? hex_value(rest.ptr[i + 2]) : -1;
+        int high = i + 1 < rest.len ? digits_hex(rest.ptr[i + 1]) : -1;
+        int low = i + 2 < rest.len ? digits_hex(rest.ptr[i + 2]) : -1;
         int value = high * 16 + low;
         if (high < 0 || low < 0 || value == 0 || value == '/') {
             return bad_percent(info);

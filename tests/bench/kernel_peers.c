@@ -1,5 +1,5 @@
-/* The kernel beside LMDB, RocksDB, SQLite and (built with WITH_REDB) redb: the same pairs, cache and
- * durability, one process.
+/* The kernel beside LMDB, RocksDB, SQLite and (built with WITH_REDB) redb: the same pairs, cache
+ * and durability, one process.
  *
  *     kernel_peers FOLDER PAIRS CACHE_MIB [ENGINE...]
  *

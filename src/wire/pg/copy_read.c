@@ -6,6 +6,8 @@
  * stopped. */
 #include "wire/pg/copy_read.h"
 
+#include "base/digits.h"
+
 #include "wire/pg/message.h"
 
 #define VALUE_CHARACTERS_MAX 100 /* of one that a message quotes */
@@ -118,14 +120,6 @@ static struct copy_cell *next_cell(struct copy_reader *reader, size_t *count)
 
 /* ---- text ---- */
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* Up to three octal or two hexadecimal digits at *at. */
 static bool take_code(struct slice text, size_t *at, char *ret_byte)
 {
@@ -136,7 +130,7 @@ static bool take_code(struct slice text, size_t *at, char *ret_byte)
     size_t end = i + (is_hex ? 2 : 3);
     size_t start = i;
     for (; i < end && i < text.len; i++) {
-        int digit = hex_digit(text.ptr[i]);
+        int digit = digits_hex(text.ptr[i]);
         if (digit < 0 || (!is_hex && digit > 7)) {
             break;
         }

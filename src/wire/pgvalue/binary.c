@@ -1,6 +1,8 @@
 /* Bytes of the binary format: network order, epochs of the year 2000, numerics in base 10,000. */
 #include "wire/pgvalue/pgvalue_int.h"
 
+#include "base/digits.h"
+
 #define NUMERIC_NEGATIVE 0x4000u
 #define NUMERIC_GROUPS_MAX 24
 
@@ -62,10 +64,7 @@ bool pg__parse_uuid(struct slice text, uint8_t ret_bytes[16])
         if (c == '-') {
             continue;
         }
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
+        int digit = digits_hex(c);
         if (digit < 0 || count == 32) {
             return false;
         }

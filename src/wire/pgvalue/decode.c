@@ -4,6 +4,8 @@
 
 #include "wire/pgvalue/pgvalue_int.h"
 
+#include "base/digits.h"
+
 #define ARRAY_DIMENSIONS_MAX 6
 #define NUMERIC_GROUPS_WIDE_MAX 40 /* more than any number of the engine has */
 
@@ -31,14 +33,6 @@ static void append_blob(struct slice bytes, struct buf *out)
     }
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* PostgreSQL's texts of bytea: \x4142, or with \ooo and \\ escapes. */
 static enum err bytea_text(struct slice text, struct buf *out, struct errinfo *info)
 {
@@ -51,8 +45,8 @@ static enum err bytea_text(struct slice text, struct buf *out, struct errinfo *i
             continue;
         }
         if (is_hex) {
-            int high = hex_digit(text.ptr[i]);
-            int low = i + 1 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
+            int high = digits_hex(text.ptr[i]);
+            int low = i + 1 < text.len ? digits_hex(text.ptr[i + 1]) : -1;
             if (high < 0 || low < 0) {
                 return errinfo_set(info, ERR_INVALID, "22P02",
                                    "invalid hexadecimal digits for type bytea");

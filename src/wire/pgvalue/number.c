@@ -4,6 +4,8 @@
 
 #include "wire/pgvalue/pgvalue_int.h"
 
+#include "base/digits.h"
+
 const char *pg_type_title(uint32_t oid)
 {
     switch (oid) {
@@ -84,12 +86,6 @@ static bool is_wide(uint32_t oid, int64_t value)
            (oid == PG_INT4 && value != (int32_t)value);
 }
 
-static int digit_of(char c)
-{
-    char lower = (char)(c | 0x20);
-    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : 99;
-}
-
 /* 0x and 0b, and single underscores between digits, as PostgreSQL 16 has it. */
 enum err pg_read_integer(uint32_t oid, struct slice text, int64_t *ret_value, struct errinfo *info)
 {
@@ -108,8 +104,8 @@ enum err pg_read_integer(uint32_t oid, struct slice text, int64_t *ret_value, st
     }
     for (size_t i = 0; i < digits.len; i++) {
         bool is_gap = digits.ptr[i] == '_' && was_digit;
-        int digit = is_gap ? 0 : digit_of(digits.ptr[i]);
-        if (digit >= base) {
+        int digit = is_gap ? 0 : digits_hex(digits.ptr[i]);
+        if (digit < 0 || digit >= base) {
             return malformed(oid, text, info);
         }
         was_digit = !is_gap;

@@ -1,5 +1,6 @@
 /* Literals that Trino writes or types otherwise: bytes, numbers, decimals, dates, moments, JSON,
  * intervals. */
+#include "base/digits.h"
 #include "sql/scan.h"
 #include "wire/trino/trino_int.h"
 
@@ -80,15 +81,11 @@ static bool read_based(const struct trino_rewrite *r, size_t i, uint64_t *ret_va
     unsigned shift = base == 'x' ? 4 : base == 'o' ? 3 : base == 'b' ? 1 : 0;
     *ret_value = 0;
     for (size_t c = 1; c < word->text.len && shift > 0; c++) {
-        char digit = word->text.ptr[c];
-        unsigned value = digit >= '0' && digit <= '9' ? (unsigned)(digit - '0')
-                         : (digit | 0x20) >= 'a' && (digit | 0x20) <= 'f'
-                             ? (unsigned)((digit | 0x20) - 'a' + 10)
-                             : 16;
-        if (value >= 1u << shift || *ret_value >> (63 - shift) != 0) {
+        int digit = digits_hex(word->text.ptr[c]);
+        if (digit < 0 || digit >= 1 << shift || *ret_value >> (63 - shift) != 0) {
             return false;
         }
-        *ret_value = *ret_value << shift | value;
+        *ret_value = *ret_value << shift | (unsigned)digit;
     }
     return shift > 0 && word->text.len > 1;
 }

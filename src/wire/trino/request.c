@@ -1,16 +1,9 @@
 /* What Trino's clients say in the fields of a request, beside who they are. */
+#include "base/digits.h"
 #include "base/mem.h"
 #include "wire/trino/trino_int.h"
 
 #define PAIRS_MAX 1000u
-
-static int digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
 
 /* Of application/x-www-form-urlencoded. */
 static enum err decode(struct slice text, struct arena *arena, struct slice *ret_text,
@@ -24,8 +17,8 @@ static enum err decode(struct slice text, struct arena *arena, struct slice *ret
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len + 0 ? digit(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.len ? digit(text.ptr[i + 2]) : -1;
+            int high = i + 2 < text.len + 0 ? digits_hex(text.ptr[i + 1]) : -1;
+            int low = i + 2 < text.len ? digits_hex(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return errinfo_set(info, ERR_INVALID, "22023",
                                    "a field of the request has a "

@@ -2,6 +2,7 @@
 #include "wire/web/browser.h"
 
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/mem.h"
 
 #define TIME_BYTES 8
@@ -223,14 +224,6 @@ enum err browser_derive(const struct browser_key *key, const char *what,
 
 /* ---- the query of an answer ---- */
 
-static int digit_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* Of application/x-www-form-urlencoded; what is not printable ASCII is none of these values. */
 static bool decode(struct slice text, struct arena *arena, struct slice *ret_text)
 {
@@ -239,8 +232,8 @@ static bool decode(struct slice text, struct arena *arena, struct slice *ret_tex
     for (size_t i = 0; plain != NULL && i < text.len; i++) {
         int c = (unsigned char)text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len ? digit_of(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.len ? digit_of(text.ptr[i + 2]) : -1;
+            int high = i + 2 < text.len ? digits_hex(text.ptr[i + 1]) : -1;
+            int low = i + 2 < text.len ? digits_hex(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return false;
             }
