@@ -166,10 +166,9 @@ template <keep KEEP> static void run_map(DataChunk &args, ExpressionState &, Vec
     idx_t rows = args.size();
     duckdb::UnifiedVectorFormat formats[2];
     idx_t sizes[2];
-    for (int side = 0; side < 2; side++) {
+    for (size_t side = 0; side < 2; side++) {
         args.data[side].ToUnifiedFormat(rows, formats[side]);
         sizes[side] = ListVector::GetListSize(args.data[side]);
-        ListVector::GetEntry(args.data[side]).Flatten(sizes[side]);
     }
     Vector &keys = ListVector::GetEntry(args.data[0]);
     Vector &values = ListVector::GetEntry(args.data[1]);
@@ -233,7 +232,7 @@ template <keep KEEP>
 static duckdb::unique_ptr<duckdb::FunctionData> bind_map(duckdb::ClientContext &,
                                                          ScalarFunction &function, arguments &lists)
 {
-    for (int side = 0; side < 2; side++) {
+    for (size_t side = 0; side < 2; side++) {
         LogicalType type = lists[side]->return_type;
         if (type.id() == LogicalTypeId::SQLNULL || type.id() == LogicalTypeId::UNKNOWN) {
             type = LogicalType::LIST(LogicalType::INTEGER);
@@ -302,7 +301,7 @@ static duckdb::Value similarity_of_maps(const duckdb::Value &left, const duckdb:
     values numbers[2];
     std::unordered_map<std::string, double> found;
     double product = 0;
-    for (int side = 0; side < 2; side++) {
+    for (size_t side = 0; side < 2; side++) {
         for (const duckdb::Value &entry : duckdb::MapValue::GetChildren(side == 0 ? left : right)) {
             const values &pair = duckdb::StructValue::GetChildren(entry);
             numbers[side].push_back(pair[1]);

@@ -92,11 +92,11 @@ static double beta_fraction(double a, double b, double x)
             change = c * d;
             value *= change;
         }
-        if (std::fabs(change - 1) < 1e-16) {
-            break;
+        if (std::fabs(change - 1) < 3e-16) {
+            return value;
         }
     }
-    return value;
+    throw_argument("the distribution is too narrow to be computed");
 }
 
 /* Without the sign that the C library's lgamma() writes to where all threads see it. */
@@ -329,10 +329,10 @@ static int64_t bucket(double x, double from, double to, int64_t buckets)
 static void run_bucket(DataChunk &args, ExpressionState &, Vector &result)
 {
     duckdb::UnifiedVectorFormat formats[4];
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         args.data[i].ToUnifiedFormat(args.size(), formats[i]);
     }
-    auto number = [&](int i, duckdb::idx_t row) {
+    auto number = [&](size_t i, duckdb::idx_t row) {
         return duckdb::UnifiedVectorFormat::GetData<double>(
             formats[i])[formats[i].sel->get_index(row)];
     };
