@@ -15,10 +15,12 @@ static const struct {
     {"iceberg_static", CATALOG_ICEBERG_STATIC},
     {"iceberg_rest", CATALOG_ICEBERG_REST},
     {"iceberg_hive", CATALOG_ICEBERG_HIVE},
+    {"iceberg_glue", CATALOG_ICEBERG_GLUE},
     {"hadoop", CATALOG_ICEBERG_HADOOP},
     {"static", CATALOG_ICEBERG_STATIC},
     {"rest", CATALOG_ICEBERG_REST},
     {"hive", CATALOG_ICEBERG_HIVE},
+    {"glue", CATALOG_ICEBERG_GLUE},
 };
 
 bool catalog_iceberg_kind_parse(struct slice text, enum catalog_iceberg_kind *ret_kind)
@@ -146,6 +148,7 @@ enum err catalog_iceberg_check(const struct catalog_iceberg *catalog, const stru
         return iceberg_static__name(catalog, who, arena, &name, info);
     case CATALOG_ICEBERG_REST:
     case CATALOG_ICEBERG_HIVE:
+    case CATALOG_ICEBERG_GLUE:
         return rest_check(catalog->rest, &catalog->remote, who, info);
     }
     return ERR_OK;
@@ -167,6 +170,7 @@ static enum err list_names(const struct catalog_iceberg *catalog, const struct i
         return iceberg_catalog__add(list, &only, info);
     case CATALOG_ICEBERG_REST:
     case CATALOG_ICEBERG_HIVE:
+    case CATALOG_ICEBERG_GLUE:
         return iceberg_rest__names(catalog, who, ns, list, info);
     }
     return ERR_OK;

@@ -18,15 +18,10 @@ static bool copy_catalog(struct arena *arena, const struct catalog_iceberg *from
     out->lent = NULL;
     out->lent_to = NULL;
     out->block = NULL;
-    struct rest_catalog *remote = &out->remote;
-    remote->is_cancelled = NULL;
-    remote->cancel_context = NULL;
-    remote->ahead = NULL;
-    struct slice *texts[] = {&out->name,         &out->location,     &out->catalog_name,
-                             &out->warehouse,    &remote->name,      &remote->uri,
-                             &remote->warehouse, &remote->token_uri, &remote->audience,
-                             &remote->scope,     &remote->client_id, &remote->client_secret_file,
-                             &remote->request_id};
+    if (!rest_catalog_copy(&from->remote, arena, &out->remote)) {
+        return false;
+    }
+    struct slice *texts[] = {&out->name, &out->location, &out->catalog_name, &out->warehouse};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         if (!arena_slice(arena, *texts[i], texts[i])) {
             return false;

@@ -2,9 +2,9 @@
  *
  * iceberg_local: a new document, then one row of SQLite is turned to it, if it still names the
  * document that was changed. iceberg_hadoop: the document is the next vN itself, which is made only
- * if there is none; the hint follows, and may lag. iceberg_hive: a new document, to which the
- * metastore turns the table (catalog_iceberg_hive.c). iceberg_rest: the catalog does it
- * (catalog_iceberg_rest_write.c). */
+ * if there is none; the hint follows, and may lag. iceberg_hive, iceberg_glue: a new document, to
+ * which the metastore turns the table (catalog_iceberg_metastore.c). iceberg_rest: the catalog does
+ * it (catalog_iceberg_rest_write.c). */
 #include "catalog/catalog_iceberg_block_int.h"
 #include "catalog/catalog_iceberg_commit_int.h"
 
@@ -19,6 +19,7 @@ enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, s
     case CATALOG_ICEBERG_HADOOP:
     case CATALOG_ICEBERG_REST:
     case CATALOG_ICEBERG_HIVE:
+    case CATALOG_ICEBERG_GLUE:
         return ERR_OK;
     case CATALOG_ICEBERG_STATIC:
         break;
@@ -28,8 +29,8 @@ enum err catalog_iceberg_check_writable(const struct catalog_iceberg *catalog, s
                       "are not there",
                       SLICE_ARGS(catalog->name), catalog_iceberg_kind_name(catalog->kind));
     errinfo_hint(info,
-                 "Catalogs of type iceberg_rest, iceberg_hive, iceberg_local and iceberg_hadoop "
-                 "can be written.");
+                 "Catalogs of type iceberg_rest, iceberg_hive, iceberg_glue, iceberg_local and "
+                 "iceberg_hadoop can be written.");
     return ERR_UNSUPPORTED;
 }
 
@@ -490,6 +491,47 @@ static void remove_forgotten(struct iceberg_commit *c)
 
 /* ---- all ---- */
 
+/* What is not written with what the statement has borrowed (ALTER, a transaction's end) still needs
+ * something to write the document with, where it lies elsewhere. */
+static enum err lend(const struct iceberg_commit *c, struct catalog_iceberg *own)
+{
+    const struct catalog_iceberg_change *change = c->change;
+    bool is_lent = own->lent != NULL || own->remote.sts_uri.len == 0;
+    if (!catalog_iceberg_is_metastore(own) || is_lent) {
+        return ERR_OK;
+    }
+    return change->creates ? iceberg_metastore__stage(own, c->who, change->ns, change->name,
+                                                      change->updates, c->info)
+                           : catalog_iceberg_borrow(own, c->who, change->ns, change->name, c->info);
+}
+
+static enum err put_document(struct iceberg_commit *c, bool *ret_is_unknown)
+{
+    TRY(catalog_iceberg_output(c->catalog, c->who, c->arena, &c->output, c->info));
+    return c->catalog->kind == CATALOG_ICEBERG_LOCAL  ? commit_local(c, ret_is_unknown)
+           : catalog_iceberg_is_metastore(c->catalog) ? iceberg_metastore__commit(c, ret_is_unknown)
+                                                      : commit_hadoop(c, ret_is_unknown);
+}
+
+static enum err commit_document(struct iceberg_commit *c, struct slice *ret_metadata_location,
+                                bool *ret_is_unknown)
+{
+    struct catalog_iceberg own = *c->catalog;
+    bool is_borrowed = own.lent == NULL;
+    TRY(lend(c, &own));
+    c->catalog = &own;
+    enum err err = put_document(c, ret_is_unknown);
+    if (err == ERR_OK) {
+        remove_forgotten(c);
+        *ret_metadata_location = c->location;
+    }
+    if (is_borrowed) {
+        catalog_iceberg_return(&own);
+    }
+    buf_fini(&c->text);
+    return err;
+}
+
 enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const struct identity *who,
                                 const struct catalog_iceberg_change *change, struct arena *arena,
                                 struct slice *ret_metadata_location, bool *ret_is_unknown,
@@ -506,17 +548,7 @@ enum err catalog_iceberg_commit(const struct catalog_iceberg *catalog, const str
         return iceberg_rest__commit(catalog, who, change, arena, ret_metadata_location,
                                     ret_is_unknown, info);
     }
-    TRY(catalog_iceberg_output(catalog, who, arena, &c.output, info));
-    enum err err = catalog->kind == CATALOG_ICEBERG_LOCAL ? commit_local(&c, ret_is_unknown)
-                   : catalog->kind == CATALOG_ICEBERG_HIVE
-                       ? iceberg_hive__commit(&c, ret_is_unknown)
-                       : commit_hadoop(&c, ret_is_unknown);
-    if (err == ERR_OK) {
-        remove_forgotten(&c);
-        *ret_metadata_location = c.location;
-    }
-    buf_fini(&c.text);
-    return err;
+    return commit_document(&c, ret_metadata_location, ret_is_unknown);
 }
 
 enum err iceberg_catalog__document(const struct catalog_iceberg *catalog,
@@ -577,10 +609,8 @@ static enum err local_location(const struct catalog_iceberg *catalog, const stru
             return path == NULL ? errinfo_nomem(info) : ERR_OK;
         }
     }
-    if (catalog->kind == CATALOG_ICEBERG_HIVE) { /* a database always has one */
-        return errinfo_set(info, ERR_CORRUPT, "08P01",
-                           "namespace \"%.*s\" of catalog \"%.*s\" lies nowhere", SLICE_ARGS(ns),
-                           SLICE_ARGS(catalog->name));
+    if (catalog_iceberg_is_metastore(catalog)) {
+        return iceberg_metastore__location(catalog, ns, name, arena, ret_location, info);
     }
     TRY(find_warehouse(catalog, arena, &folder, info));
     struct catalog_iceberg below = *catalog;

@@ -28,5 +28,5 @@ MUST_USE enum err iceberg_commit__apply(struct iceberg_commit *c);
 /* Where that goes. */
 MUST_USE enum err iceberg_commit__choose_location(struct iceberg_commit *c);
 
-/* iceberg_hive. */
-MUST_USE enum err iceberg_hive__commit(struct iceberg_commit *c, bool *ret_is_unknown);
+/* iceberg_hive and iceberg_glue. */
+MUST_USE enum err iceberg_metastore__commit(struct iceberg_commit *c, bool *ret_is_unknown);

@@ -139,13 +139,20 @@ MUST_USE enum err iceberg_catalog__read(const struct catalog_iceberg *catalog,
 struct rest_lent;
 void iceberg_rest__take(struct catalog_iceberg *catalog, const struct rest_lent *lent);
 /* Lends what the files of a new table are written with, where its updates say that it is to lie. */
-MUST_USE enum err iceberg_hive__stage(struct catalog_iceberg *catalog, const struct identity *who,
-                                      struct slice ns, struct slice name, struct slice updates,
-                                      struct errinfo *info);
-MUST_USE enum err iceberg_hive__register(const struct catalog_iceberg *catalog,
-                                         const struct identity *who, struct slice ns,
-                                         struct slice name, struct slice location,
-                                         struct errinfo *info);
+MUST_USE enum err iceberg_metastore__stage(struct catalog_iceberg *catalog,
+                                           const struct identity *who, struct slice ns,
+                                           struct slice name, struct slice updates,
+                                           struct errinfo *info);
+/* Where a new table lies whose namespace does not say: "<warehouse>/<namespace>.db/<table>".
+ * ERR_INVALID: there is no warehouse. */
+MUST_USE enum err iceberg_metastore__location(const struct catalog_iceberg *catalog,
+                                              struct slice ns, struct slice name,
+                                              struct arena *arena, struct slice *ret_location,
+                                              struct errinfo *info);
+MUST_USE enum err iceberg_metastore__register(const struct catalog_iceberg *catalog,
+                                              const struct identity *who, struct slice ns,
+                                              struct slice name, struct slice location,
+                                              struct errinfo *info);
 
 /* As those of iceberg.h; the catalog says who may. */
 MUST_USE enum err iceberg_rest__create_namespace(const struct catalog_iceberg *catalog,

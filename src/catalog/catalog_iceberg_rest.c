@@ -269,7 +269,7 @@ static enum err load_exact(const struct catalog_iceberg *catalog, const struct i
         return errinfo_nomem(info);
     }
     TRY(name_location(&loaded, arena, &table.name.metadata_location, info));
-    if (catalog->kind == CATALOG_ICEBERG_HIVE) {
+    if (catalog_iceberg_is_metastore(catalog)) {
         TRY(iceberg_catalog__read(catalog, who, ns, name, loaded.metadata_location, arena,
                                   &loaded.metadata, info));
     }

@@ -227,8 +227,8 @@ enum err catalog_iceberg_stage(struct catalog_iceberg *catalog, const struct ide
     struct json *root;
     if (catalog->kind != CATALOG_ICEBERG_REST) {
         *ret_updates = updates;
-        return catalog->kind == CATALOG_ICEBERG_HIVE
-                   ? iceberg_hive__stage(catalog, who, ns, name, updates, info)
+        return catalog_iceberg_is_metastore(catalog)
+                   ? iceberg_metastore__stage(catalog, who, ns, name, updates, info)
                    : ERR_OK;
     }
     TRY(split(catalog, ns, levels, &asked, info));
@@ -279,7 +279,7 @@ enum err iceberg_rest__document(const struct catalog_iceberg *catalog, const str
     struct rest_loaded loaded;
     TRY(split(catalog, ns, levels, &asked, info));
     TRY(rest_load(catalog->rest, &catalog->remote, who, &asked, name, false, arena, &loaded, info));
-    if (catalog->kind == CATALOG_ICEBERG_HIVE) {
+    if (catalog_iceberg_is_metastore(catalog)) {
         TRY(iceberg_catalog__read(catalog, who, ns, name, loaded.metadata_location, arena,
                                   &loaded.metadata, info));
     }
@@ -402,8 +402,8 @@ enum err iceberg_rest__register(const struct catalog_iceberg *catalog, const str
                            SLICE_ARGS(catalog->name));
     }
     TRY(iceberg_catalog__check_name(name, false, info));
-    if (catalog->kind == CATALOG_ICEBERG_HIVE) {
-        return iceberg_hive__register(catalog, who, ns, name, metadata_location, info);
+    if (catalog_iceberg_is_metastore(catalog)) {
+        return iceberg_metastore__register(catalog, who, ns, name, metadata_location, info);
     }
     TRY(split(catalog, ns, levels, &asked, info));
     return rest_register_table(catalog->rest, &catalog->remote, who, &asked, name,

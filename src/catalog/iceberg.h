@@ -6,6 +6,7 @@
  *   iceberg_static  one metadata file, or one table's folder; read only
  *   iceberg_rest    a catalog that is asked over HTTP, as the person
  *   iceberg_hive    a Hive metastore, likewise; this program writes the tables' metadata
+ *   iceberg_glue    AWS Glue's data catalog, likewise
  *
  * Nothing is cached: each call looks again, as the identity it is given. Visibility is decided by
  * policy, not here. Namespaces are dotted texts ("a.b"), as the SQLite layout keeps them; a level
@@ -28,6 +29,7 @@ enum catalog_iceberg_kind {
     CATALOG_ICEBERG_STATIC,
     CATALOG_ICEBERG_REST,
     CATALOG_ICEBERG_HIVE,
+    CATALOG_ICEBERG_GLUE,
 };
 
 /* An attached catalog: plain data, kept by whoever attached it. */
@@ -37,7 +39,8 @@ struct catalog_iceberg {
     struct slice location;     /* absolute path: SQLite file, warehouse folder, metadata file */
     struct slice catalog_name; /* local: `catalog_name` in the file; empty: the only one there, or
                                   `name` while the file is empty */
-    struct slice warehouse;    /* local: folder of new tables; empty: "warehouse" beside the file */
+    struct slice warehouse;    /* local: folder of new tables; empty: "warehouse" beside the file;
+                                  glue: of those whose database lies nowhere */
     /* Absolute: what metadata names is read only if it really is in one of them. Metadata is
      * written by whoever may write to the lake, and this process may be allowed to read more than
      * they: a manifest that names /etc/passwd must not be a way to it. None: wherever it is. */
@@ -54,14 +57,20 @@ struct catalog_iceberg {
     struct catalog_iceberg_block *block;
 };
 
+/* Elsewhere, and keeps but the places of tables' metadata, which this program writes. */
+static inline bool catalog_iceberg_is_metastore(const struct catalog_iceberg *catalog)
+{
+    return catalog->kind == CATALOG_ICEBERG_HIVE || catalog->kind == CATALOG_ICEBERG_GLUE;
+}
+
 /* Elsewhere: asked over the network, as the person. */
 static inline bool catalog_iceberg_is_remote(const struct catalog_iceberg *catalog)
 {
-    return catalog->kind == CATALOG_ICEBERG_REST || catalog->kind == CATALOG_ICEBERG_HIVE;
+    return catalog->kind == CATALOG_ICEBERG_REST || catalog_iceberg_is_metastore(catalog);
 }
 
 /* "iceberg_local", "iceberg_hadoop" or "hadoop", "iceberg_static" or "static",
- * "iceberg_rest" or "rest", "iceberg_hive" or "hive". */
+ * "iceberg_rest" or "rest", "iceberg_hive" or "hive", "iceberg_glue" or "glue". */
 bool catalog_iceberg_kind_parse(struct slice text, enum catalog_iceberg_kind *ret_kind);
 const char *catalog_iceberg_kind_name(enum catalog_iceberg_kind kind);
 

@@ -339,9 +339,6 @@ static enum err postgres_run(struct remote *remote, struct remote_answer *answer
     }
     answer->state = rows;
     pg->answer = answer;
-    if (memchr(answer->statement, '\0', answer->statement_len) != NULL) {
-        return errinfo_set(info, ERR_INVALID, "22021", "a statement holds no NUL");
-    }
     if (pg->pq.sendQuery(pg->connection, answer->statement) != 1) {
         return lost(pg, info);
     }

@@ -329,9 +329,25 @@ void remote_cancel(struct remote *remote)
     pthread_mutex_unlock(&remote->lock);
 }
 
+/* Documents and messages of protocols cannot carry it, or would carry something else. */
+static enum err check_text(struct slice statement, struct errinfo *info)
+{
+    const char *nul = statement.len == 0 ? NULL : memchr(statement.ptr, '\0', statement.len);
+    size_t bad = nul == NULL ? 0 : (size_t)(nul - statement.ptr);
+    if (nul == NULL && slice_is_utf8(statement, &bad)) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_INVALID, "22021",
+                      nul != NULL ? "the statement holds a NUL byte"
+                                  : "the statement is not valid UTF-8");
+    errinfo_position(info, bad + 1);
+    return ERR_INVALID;
+}
+
 enum err remote_run(struct remote *remote, struct slice statement,
                     struct remote_answer **ret_answer, struct errinfo *info)
 {
+    TRY(check_text(statement, info));
     struct remote_answer *answer CLEANUP(remote_answer_cleanup) = mem_calloc(1, sizeof(*answer));
     if (answer == NULL) {
         return errinfo_nomem(info);

@@ -173,17 +173,14 @@ static bool split_endpoint(struct slice endpoint, struct slice *ret_scheme, stru
     struct slice scheme = {endpoint.ptr, mark};
     struct slice rest = {endpoint.ptr + mark + 3, endpoint.len - mark - 3};
     const char *slash = rest.len == 0 ? NULL : memchr(rest.ptr, '/', rest.len);
-    struct slice host = {rest.ptr, slash == NULL ? rest.len : (size_t)(slash - rest.ptr)};
-    struct slice base = {rest.ptr + host.len, rest.len - host.len};
-    struct slice port = slice_equal_fold(scheme, SLICE("https")) ? SLICE(":443") : SLICE(":80");
-    if (slice_ends_with(host, port)) {
-        host.len -= port.len;
-    }
+    size_t past = slash == NULL ? rest.len : (size_t)(slash - rest.ptr);
+    struct slice host = sigv4_host(endpoint);
+    struct slice base = {rest.ptr + past, rest.len - past};
     while (base.len > 0 && base.ptr[base.len - 1] == '/') {
         base.len--;
     }
-    for (size_t i = 0; i < host.len + base.len; i++) {
-        char c = host.ptr[i];
+    for (size_t i = 0; i < past + base.len; i++) {
+        char c = rest.ptr[i];
         if (!is_unreserved(c) && c != ':' && c != '[' && c != ']' && c != '/') {
             return false;
         }

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/secret.h"
 #include "fetch/fetch.h"
+#include "fetch/sigv4.h"
 #include "storage/remote.h"
 
 /* ---- locations and addresses (s3_address.c) ---- */
@@ -47,29 +48,10 @@ void s3__address_fini(struct s3_address *address);
 MUST_USE enum err s3__address_of(const struct s3_target *target, const struct s3_place *place,
                                  struct s3_address *ret_address, struct errinfo *info);
 
-/* ---- signatures (s3_sign.c) ---- */
+/* ---- headers ---- */
 
 #define S3_HEADERS_MAX 40
 #define S3_SIGNED_HEADERS_MAX 20 /* of a signer's answer */
-#define S3_TIME_BYTES 17         /* "20130524T000000Z" */
-
-struct s3_signing {
-    struct slice method;
-    struct slice path;                  /* encoded */
-    struct slice query;                 /* canonical: sorted, encoded */
-    const struct fetch_header *headers; /* names in lower case, sorted; "host" is one */
-    size_t header_count;
-    const char *payload_hash; /* hexadecimal SHA-256 of the body */
-    const char *time;         /* S3_TIME_BYTES */
-    struct slice region;
-    struct slice service;
-    struct slice access_key;
-    struct slice secret_key;
-};
-void s3__format_time(int64_t wall_us, char ret_time[S3_TIME_BYTES]);
-/* The value of the Authorization header. */
-MUST_USE enum err s3__sign(const struct s3_signing *signing, struct secret *ret_authorization,
-                           struct errinfo *info);
 
 /* ---- keys (grant.c) ---- */
 

@@ -32,7 +32,7 @@ struct attempt {
     struct storage_signed *signature; /* where somebody else signs */
     bool has_kept_signature;          /* that went out before */
     bool is_signature_refused;
-    char time[S3_TIME_BYTES];
+    char time[SIGV4_TIME_BYTES];
     char payload_hash[SHA256_HEX_BYTES];
     struct fetch_header headers[S3_HEADERS_MAX];
     size_t header_count;
@@ -89,7 +89,7 @@ static enum err sign(struct attempt *attempt, struct errinfo *info)
         add_header(attempt, SLICE("x-amz-security-token"), attempt->keys->session_token);
     }
     qsort(attempt->headers, attempt->header_count, sizeof(attempt->headers[0]), compare_headers);
-    struct s3_signing signing = {
+    struct sigv4_request signing = {
         .method = call->method,
         .path = buf_slice(&attempt->address.path),
         .query = buf_slice(&attempt->query),
@@ -102,7 +102,7 @@ static enum err sign(struct attempt *attempt, struct errinfo *info)
         .access_key = attempt->keys->access_key,
         .secret_key = attempt->keys->secret_key,
     };
-    TRY(s3__sign(&signing, &attempt->authorization, info));
+    TRY(sigv4_sign(&signing, &attempt->authorization, info));
     for (size_t i = 0; i < attempt->header_count; i++) { /* libcurl writes it */
         if (slice_equal(attempt->headers[i].name, SLICE("host"))) {
             attempt->headers[i] = (struct fetch_header){SLICE("Authorization"),
@@ -204,7 +204,7 @@ static enum err prepare(struct storage_grant *grant, struct attempt *attempt, in
     if (buf_failed(&attempt->query) || buf_failed(&attempt->url)) {
         return errinfo_nomem(info);
     }
-    s3__format_time(grant->remote->wall_us(), attempt->time);
+    sigv4_format_time(grant->remote->wall_us(), attempt->time);
     TRY(hash_sha256(call->body, digest));
     hash_hex(digest, sizeof(digest), attempt->payload_hash);
     TRY(attempt->keys->is_signed ? have_signed(grant, attempt, info) : sign(attempt, info));

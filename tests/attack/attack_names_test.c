@@ -1,6 +1,6 @@
 /* Goal: nobody learns of what they may not read, and identity outlives names and sessions.
  * Method: lists, renames, views, shared caches and a broken store, with eve and bob. */
-#include "fixture.h"
+#include "doors.h"
 
 #include "base/io.h"
 #include "base/json.h"
@@ -209,6 +209,7 @@ TEST(attack, a_file_replaced_under_a_table_shows_no_more)
 {
     struct fixture f;
     fixture_open(&f);
+    DOORS_NEED_SESSION(&f);
     char sql[768];
     fixture_attack(&f, "PREPARE p AS SELECT * FROM people", NULL, -1);
     fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
@@ -343,6 +344,7 @@ TEST(attack, roles_and_attributes_taken_away_end_in_open_sessions)
 {
     struct fixture f;
     fixture_open(&f);
+    DOORS_NEED_SESSION(&f);
     fixture_attack(&f, "PREPARE p AS SELECT * FROM people", NULL, -1);
     fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
     fixture_must(f.owner, "ALTER USER eve SET ATTRIBUTE dept = 'nowhere'");
@@ -376,10 +378,8 @@ TEST(attack, a_user_made_anew_is_somebody_else)
     fixture_must(f.owner, "GRANT SELECT ON vault TO USER eve");
     fixture_attack(&f, "SELECT * FROM vault", "28000", 0);
     fixture_attack(&f, "SHOW TABLES", "28000", 0);
-    session_close(f.eve);
-    struct identity *eve CLEANUP(identity_cleanup) = NULL;
-    CHECK_OK(warehouse_login_local(f.warehouse, SLICE("eve"), &eve, NULL));
-    CHECK_OK(session_open(f.warehouse, eve, &f.eve, NULL));
+    fixture_leave(&f);
+    fixture_enter(&f);
     fixture_attack(&f, "SELECT * FROM people", "42P01", 0);
     fixture_attack(&f, "SELECT * FROM people_csv", "42P01", 0);
     fixture_close(&f);
@@ -389,6 +389,7 @@ TEST(attack, a_table_made_anew_has_no_grants)
 {
     struct fixture f;
     fixture_open(&f);
+    DOORS_NEED_SESSION(&f);
     char sql[512];
     fixture_attack(&f, "PREPARE p AS SELECT * FROM people", NULL, -1);
     fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
@@ -411,10 +412,7 @@ TEST(attack, a_store_that_cannot_be_read_gives_no_rows)
     struct fixture f;
     fixture_open(&f);
     fixture_attack(&f, "SELECT * FROM people", NULL, FIXTURE_SALES);
-    session_close(f.bob);
-    session_close(f.eve);
-    session_close(f.owner);
-    warehouse_close(f.warehouse);
+    fixture_end(&f);
     char path[256];
     (void)snprintf(path, sizeof(path), "%s/wh/system.db", f.folder);
     struct arena *arena = arena_new(NULL, "test", 0);

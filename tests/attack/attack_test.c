@@ -1,6 +1,6 @@
 /* Goal: nothing that policy hides can be had through SQL. Method: eve tries; whatever comes back
  * (rows, names, messages, hints) is searched for what she may not see, and the outcome is fixed. */
-#include "fixture.h"
+#include "doors.h"
 
 #define RUN(...)                                                                                   \
     do {                                                                                           \
@@ -222,11 +222,21 @@ TEST(attack, aggregates_never_count_hidden_rows)
 
 TEST(attack, prepared_parameters_are_values_only)
 {
-    RUN({"PREPARE p AS SELECT count(*) FROM people WHERE dept = $1", NULL, -1},
-        {"EXECUTE p('board'' OR ''1''=''1')", NULL, 1}, {"EXECUTE p", "08P01", -1},
-        {"EXECUTE p('a', 'b')", "08P01", -1}, {"DEALLOCATE p", NULL, -1},
+    static const struct attack attacks[] = {
+        {"PREPARE p AS SELECT count(*) FROM people WHERE dept = $1", NULL, -1},
+        {"EXECUTE p('board'' OR ''1''=''1')", NULL, 1},
+        {"EXECUTE p", "08P01", -1},
+        {"EXECUTE p('a', 'b')", "08P01", -1},
+        {"DEALLOCATE p", NULL, -1},
         {"PREPARE q AS SELECT * FROM vault", "42P01", -1},
-        {"PREPARE r AS SELECT * FROM read_parquet($1)", "*", -1}, {"SELECT $1", "08P01", -1});
+        {"PREPARE r AS SELECT * FROM read_parquet($1)", "*", -1},
+        {"SELECT $1", "08P01", -1},
+    };
+    struct fixture f;
+    fixture_open(&f);
+    DOORS_NEED_SESSION(&f);
+    fixture_attack_all(&f, attacks, ARRAY_COUNT(attacks));
+    fixture_close(&f);
 }
 
 TEST(attack, a_parameter_in_any_clause_is_a_value_only)
@@ -267,6 +277,7 @@ TEST(attack, a_parameter_in_any_clause_is_a_value_only)
         "1",        "-1",      "99999999999999999", "NULL"};
     struct fixture f;
     fixture_open(&f);
+    DOORS_NEED_SESSION(&f);
     for (size_t i = 0; i < ARRAY_COUNT(statements); i++) {
         char sql[512];
         (void)snprintf(sql, sizeof(sql), "PREPARE p AS %s", statements[i]);
@@ -284,6 +295,7 @@ TEST(attack, rights_changed_between_prepare_and_execute_count)
 {
     struct fixture f;
     fixture_open(&f);
+    DOORS_NEED_SESSION(&f);
     fixture_attack(&f, "PREPARE p AS SELECT id, name FROM people", NULL, -1);
     fixture_attack(&f, "EXECUTE p", NULL, FIXTURE_SALES);
     fixture_must(f.owner, "DENY SELECT (name) ON people TO staff");

@@ -17,6 +17,7 @@ struct fixture {
     struct session *owner;
     struct session *eve;
     struct session *bob; /* dept 'board': the same grant, other rows */
+    struct doors *doors; /* doors.h: eve and bob come in by one; NULL: they do not */
 };
 
 struct outcome {
@@ -31,10 +32,20 @@ struct outcome {
 
 void fixture_open(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);
+/* All but the folder and the configuration. */
+void fixture_end(struct fixture *fixture);
+/* Eve and bob leave, and come again as who has their names now. */
+void fixture_leave(struct fixture *fixture);
+void fixture_enter(struct fixture *fixture);
 
 /* Runs one statement and gathers all that comes back. The caller ends it with outcome_fini. */
 struct outcome fixture_run(struct session *session, struct slice sql);
 void outcome_fini(struct outcome *outcome);
+void outcome_add_names(struct outcome *outcome, const struct ArrowSchema *schema);
+void outcome_add_batch(struct outcome *outcome, const struct ArrowSchema *schema,
+                       const struct ArrowArray *batch);
+/* With the error of `info`, or the notice if there is none. */
+void outcome_end(struct outcome *outcome, const struct errinfo *info, const char *notice);
 
 /* As above, must succeed. */
 bool fixture_fails(struct session *session, struct slice sql);

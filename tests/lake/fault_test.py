@@ -22,6 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import needles
+import doors
 import stack
 import way
 import world
@@ -94,7 +95,7 @@ def attempt(door, statement):
         return Outcome(None, error, time.monotonic() - begun)
 
 
-class Patient(stack.Psql):
+class Patient(doors.Psql):
     """A psql that says all it is told, and is ended if it waits for ever."""
 
     def __init__(self, server, person):
@@ -293,7 +294,7 @@ def what_happens_once_is_mended():
 
 def the_program_is_told_too():
     at_once(lanes, some([for_good(place, fault) for place in ("catalog", "store") for fault in faults_of(place)], 8),
-            lambda _: stack.Program(server, "anna", lake.issuer.token_of("anna")))
+            lambda _: doors.Program(server, "anna", lake.issuer.token_of("anna")))
     assert not elsewhere.heard, f"somebody followed a redirection: {elsewhere.heard[:1]}"
 
 

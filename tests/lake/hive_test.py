@@ -356,6 +356,10 @@ def tables_in_a_store_are_each_persons():
         lines = [line for line in asked() if line[1] != "AssumeRoleWithWebIdentity"]
         assert lines and {who for who, _, _ in lines} == {"anna"} and any(name.startswith("Put") for _, name, _ in lines), lines
         assert anna.query("SELECT count(*), sum(id) FROM lake.away.orders") == [["51", "3825"]]
+        for statement in ("ALTER TABLE lake.away.orders ADD COLUMN at DATE", "BEGIN", "CREATE TABLE lake.away.made AS SELECT 1 AS a", "COMMIT",
+                          "BEGIN", "INSERT INTO lake.away.made VALUES (2)", "COMMIT", "ALTER TABLE lake.away.orders DROP COLUMN at"):
+            anna.query(statement)  # which borrow nothing for files
+        assert anna.query("SELECT count(*), sum(a) FROM lake.away.made") == [["2", "3"]]
         anna.query("GRANT SELECT, INSERT ON lake.away.orders TO ROLE reader")
         asked()
         for _ in range(2):

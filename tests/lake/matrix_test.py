@@ -6,7 +6,7 @@
 For each door, cell and person the statement is run and both logs are read: each request made meanwhile is that person's, none is
 anonymous or Moat's own, and the query ids of all three logs join. Then everything that the statement needs is taken away in turn,
 while metadata and blocks are cached: it fails, with the right SQLSTATE, no row comes, and nothing is read. A later door is a class
-more in stack.DOORS, a later kind of reading a line more in CELLS.
+more in doors.DOORS, a later kind of reading a line more in CELLS.
 
 Prints the matrix; ends with `N passed, N failed, N skipped`; a cell is a case. Exits 1 if any failed.
 """
@@ -21,6 +21,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import doors
 import stack
 import world
 from protocol import Refused
@@ -227,7 +228,7 @@ class Matrix:
 
     def show(self, missing, cells=CELLS):
         rows = [["door", "person", *(cell[0] for cell in cells)]]
-        for door in stack.DOORS:
+        for door in doors.DOORS:
             for person in stack.PEOPLE:
                 rows.append([door.name, person, *(self.told.get((door.name, person, cell[0]), "-") for cell in cells)])
         print("requests to the catalog + to the store (that gave or took data); in how many ways it was shut\n")
@@ -239,27 +240,28 @@ class Matrix:
 
 
 def main():
-    missing = {door.name: why for door in stack.DOORS if (why := door.missing(MOAT))}
+    missing = {door.name: why for door in doors.DOORS if (why := door.missing(MOAT))}
     table, snapshots = lake.table(TABLE)
     lake.table(OTHER)
     lake.tables.here(TABLE, local)
     names = {"table": table, "schema": f"lake.{NAMESPACE}", "name": TABLE, "other": OTHER, "old": snapshots[1]}
     people = CHOSEN or stack.PEOPLE
-    with stack.served(MOAT, folder, lake, tables=[table, f"lake.{NAMESPACE}.{OTHER}"]) as (server, olga):
+    with stack.served(MOAT, folder, lake, *doors.SETTINGS, tables=[table, f"lake.{NAMESPACE}.{OTHER}"]) as (server, olga):
+        doors.find(server)
         olga.query(f"CREATE VIEW totals AS SELECT count(*) AS n, min(s) AS m FROM {table}; GRANT SELECT ON totals TO ROLE reader")
         server.sql(f"ATTACH '{local}/warehouse/hadoop' AS disk (TYPE hadoop); CREATE VIEW disk_totals AS SELECT count(*) AS n, min(s) AS m FROM disk.core.{TABLE}")
         here = names | {"table": f"disk.core.{TABLE}", "schema": "disk.core"}
         oracle = {cell[0]: list(csv.reader(server.sql(cell[1].format(**here).replace("totals", "disk_totals")).splitlines()))[1:] for cell in CELLS[:-1]}
         matrix = Matrix(server, oracle, names)
-        doors = [door for door in stack.DOORS if door.name not in missing]
-        matrix.lend_time(doors, people)
-        for door in doors:
+        used = [door for door in doors.DOORS if door.name not in missing]
+        matrix.lend_time(used, people)
+        for door in used:
             for person in people:
                 matrix.run(door, person)
         matrix.expired()
         matrix.joined()
         matrix.show(missing)
-    changes = change_things(names, doors, people, missing)
+    changes = change_things(names, used, people, missing)
     told, failures = len(matrix.told) + len(changes.told), matrix.failures + changes.failures
     cells = (len(CELLS) + len(CHANGES)) * len(people)
     failed = min(len(failures), told) or len(failures)
@@ -267,16 +269,17 @@ def main():
     return 1 if failures else 0
 
 
-def change_things(names, doors, people, missing):
+def change_things(names, used, people, missing):
     """The same two as people who may write."""
     setup = "; GRANT ROLE moat_admin TO anna; GRANT ROLE moat_admin TO bob"
-    with stack.served(MOAT, folder, lake, setup=setup) as (server, olga):
+    with stack.served(MOAT, folder, lake, *doors.SETTINGS, setup=setup) as (server, olga):
+        doors.find(server)
         names = names | {"written": f"lake.{NAMESPACE}.written"}
         olga.query(f"CREATE TABLE {names['written']} (id BIGINT)")
         olga.query(f"GRANT SELECT ON {names['written']} TO ROLE reader")
         matrix = Matrix(server, None, names)
         matrix.keeper = olga
-        for door in doors:
+        for door in used:
             for person in people:
                 olga.query(f"TRUNCATE {names['written']}")
                 matrix.run(door, person, CHANGES)

@@ -1,12 +1,8 @@
 """A lake for suites: issuer, catalog, store and a Moat server in front, with what each of them wrote down about whom."""
 
-import csv
 import json
 import os
-import re
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 import urllib.error
@@ -14,7 +10,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import world
-from protocol import Refused
 from spark_tables import NAMESPACE, SparkFiles, SparkTables
 from world import identity
 
@@ -250,94 +245,6 @@ def served(moat, folder, world_of, *settings, tables=(), grants="SELECT", origin
             world_of.catalog_log()
             world_of.store_log()
             yield server, olga
-
-
-# ---- doors: how somebody comes in. Each gives run(statement): rows of texts, or Refused
-
-
-class Psql:
-    """One psql, kept open."""
-
-    name = "psql"
-
-    @staticmethod
-    def missing(_moat):
-        return None if shutil.which("psql") else "psql is not here"
-
-    def __init__(self, server, person, token, verbosity="sqlstate"):
-        parts = f"host=127.0.0.1 port={server.port} user={person} dbname=moat sslmode=require"
-        environment = {**os.environ, "PGPASSWORD": token, "PGOPTIONS": world.WISH_TOKEN}
-        command = ["psql", "-XAtq", "-F", "\t", "-v", f"VERBOSITY={verbosity}", parts]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-        try:
-            self.run("SELECT 1")
-        except Refused as error:
-            self.close()
-            if "FATAL" in error.fields["M"] or "no answer" in error.fields["M"]:
-                raise Refused({"C": "28000", "M": error.fields["M"]}) from None
-            raise
-
-    def run(self, statement, times=1):
-        for _ in range(times - 1):
-            self.run(statement)
-        try:
-            self.process.stdin.write(f"{statement};\n\\echo -- :LAST_ERROR_SQLSTATE :ERROR\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
-        lines = []
-        while line := self.process.stdout.readline():
-            if line.startswith("-- "):
-                state, failed = line.split()[1:]
-                if failed == "true":
-                    raise Refused({"C": state, "M": "".join(lines)})
-                return [row.split("\t") for row in "".join(lines).splitlines()]
-            lines.append(line)
-        text = "".join(lines)  # the connection has ended
-        state = next((word for word in text.replace(":", " ").split() if len(word) == 5 and word[:2].isdigit()), "08006")
-        raise Refused({"C": state, "M": text or "no answer"})
-
-    def close(self):
-        try:
-            self.process.stdin.close()
-        except BrokenPipeError:
-            pass  # it has ended with the session
-        self.process.wait(timeout=20)
-        self.process.stdout.close()
-
-
-class Program:
-    """The program itself, which holds a token and runs the engine in its own process."""
-
-    name = "moat"
-
-    @staticmethod
-    def missing(moat):
-        told = subprocess.run([moat, "--help"], capture_output=True, text=True, check=False).stdout
-        return None if "--token-file" in told else "the program takes no token yet"
-
-    def __init__(self, server, person, token):
-        self.server, self.person = server, person
-        descriptor, self.token = tempfile.mkstemp(prefix=f"token-{person}-", dir=server.folder)  # closed to all others
-        with open(descriptor, "w") as file:
-            file.write(token)
-
-    def run(self, statement, times=1):
-        command = [self.server.moat, "--warehouse", self.server.folder + "/warehouse", "--token-file", self.token, "--format", "csv", "--no-header"]
-        for setting in self.server.settings:
-            command += ["--set", setting]
-        done = subprocess.run([*command, *["-c", statement] * times], capture_output=True, text=True, env=self.server.environment, check=False)
-        if done.returncode != 0:
-            state = re.search(r"ERROR ([0-9A-Z]{5})", done.stderr)
-            raise Refused({"C": state.group(1) if state else "?", "M": done.stderr + done.stdout})
-        rows = list(csv.reader(done.stdout.splitlines()))
-        return rows[-(len(rows) // times):]
-
-    def close(self):
-        os.unlink(self.token)
-
-
-DOORS = [Psql, Program]
 
 
 def table_of(rows):

@@ -1,8 +1,7 @@
 #include "catalog/rest/rest.h"
 
 #include "base/mem.h"
-#include "catalog/rest/hive/hive_int.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_metastore_int.h"
 #include "fetch/fetch.h"
 
 static const char *const auth_names[] = {[REST_AUTH_SESSION] = "session",
@@ -23,6 +22,27 @@ bool rest_auth_parse(struct slice text, enum rest_auth *ret_auth)
 const char *rest_auth_name(enum rest_auth auth)
 {
     return auth_names[auth];
+}
+
+bool rest_catalog_copy(const struct rest_catalog *from, struct arena *arena,
+                       struct rest_catalog *ret_copy)
+{
+    struct rest_catalog copy = *from;
+    copy.is_cancelled = NULL;
+    copy.cancel_context = NULL;
+    copy.ahead = NULL;
+    struct slice *texts[] = {
+        &copy.name,       &copy.uri,     &copy.warehouse, &copy.token_uri,
+        &copy.audience,   &copy.scope,   &copy.client_id, &copy.client_secret_file,
+        &copy.request_id, &copy.sts_uri, &copy.role,      &copy.store_uri,
+        &copy.region};
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        if (!arena_slice(arena, *texts[i], texts[i])) {
+            return false;
+        }
+    }
+    *ret_copy = copy;
+    return true;
 }
 
 enum err rest_open(const struct rest_options *options, struct rest **ret_rest, struct errinfo *info)
@@ -113,5 +133,5 @@ enum err rest_check(struct rest *rest, const struct rest_catalog *catalog,
 {
     struct rest_call call CLEANUP(rest_call__close) = {0};
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    return catalog->protocol == REST_PROTOCOL_HIVE ? hive__check(&call) : ERR_OK;
+    return metastore_is(catalog->protocol) ? rest_metastore__of(catalog)->check(&call) : ERR_OK;
 }

@@ -64,7 +64,8 @@ enum rest_planning {
 /* What is spoken to a catalog. */
 enum rest_protocol {
     REST_PROTOCOL_ICEBERG, /* the REST specification */
-    REST_PROTOCOL_HIVE,    /* a Hive metastore's calls: hive.h */
+    REST_PROTOCOL_HIVE,    /* a Hive metastore's calls: metastore.h */
+    REST_PROTOCOL_GLUE,    /* AWS Glue's: likewise */
 };
 
 /* As ATTACH says it; plain data, kept by the caller. */
@@ -93,6 +94,11 @@ struct rest_catalog {
     struct rest_ahead
         *ahead; /* of the statement that asks: tables that are on their way; or NULL */
 };
+
+/* All of its texts in the arena; nobody cancels it, and nothing is on its way for it. False: memory
+ * is exhausted. */
+MUST_USE bool rest_catalog_copy(const struct rest_catalog *from, struct arena *arena,
+                                struct rest_catalog *ret_copy);
 
 /* "session", "exchange", "client". */
 bool rest_auth_parse(struct slice text, enum rest_auth *ret_auth);
@@ -160,6 +166,7 @@ struct rest_loaded {
     bool is_view;
     struct slice metadata_location; /* empty: not said */
     struct slice metadata;          /* JSON; empty: of a metastore, read it at its location */
+    struct slice folder;            /* of a metastore: where it says that the table lies */
     struct slice restrictions;      /* "read-restrictions" as JSON; empty: none */
     enum rest_planning planning;    /* tables */
 };

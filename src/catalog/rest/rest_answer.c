@@ -1,5 +1,6 @@
 /* Answers: bytes of a server that is asked with people's tokens, and trusted with nothing else. */
 #include "catalog/rest/rest_answer_int.h"
+#include "catalog/rest/glue/glue_int.h"
 #include "catalog/rest/rest_plan_int.h"
 
 #include <ctype.h>
@@ -9,11 +10,16 @@
 #define TYPE_BYTES_MAX 64
 #define TOLD_BYTES_MAX 200
 
+static const char *specification(const struct rest_catalog *catalog)
+{
+    return catalog->protocol == REST_PROTOCOL_GLUE ? "AWS Glue" : "the REST specification";
+}
+
 enum err(rest_answer__wrong)(const struct rest_call *call, const char *what)
 {
     return errinfo_set(call->info, ERR_CORRUPT, "08P01",
-                       "catalog \"%.*s\" answers what the REST specification does not know: %s",
-                       SLICE_ARGS(call->catalog->name), what);
+                       "catalog \"%.*s\" answers what %s does not know: %s",
+                       SLICE_ARGS(call->catalog->name), specification(call->catalog), what);
 }
 
 enum err rest_answer__json(const struct rest_call *call, struct slice text, struct arena *arena,
@@ -240,7 +246,8 @@ void rest_answer__tell(struct slice text, char *out, size_t out_size)
     out[len] = '\0';
 }
 
-/* {"error": {"message", "type", "code"}}, or the OAuth2 form {"error": "...", ...}. */
+/* {"error": {"message", "type", "code"}}, or the OAuth2 form {"error": "...", ...}, or that of AWS:
+ * {"__type", "message" or "Message"}. */
 static void read_told(struct slice body, struct told *out)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "error", 0);
@@ -249,6 +256,14 @@ static void read_told(struct slice body, struct told *out)
     *out = (struct told){{0}, {0}};
     if (arena == NULL || body.len > 65536 ||
         json_parse(arena, body, &limits, &root, NULL) != ERR_OK) {
+        return;
+    }
+    struct slice type = glue__type(json_get_text(root, "__type"));
+    if (type.len > 0) {
+        struct slice message = json_get_text(root, "message");
+        message = message.len > 0 ? message : json_get_text(root, "Message");
+        rest_answer__tell(type, out->type, sizeof(out->type));
+        rest_answer__tell(message, out->message, sizeof(out->message));
         return;
     }
     const struct json *error = json_get(root, "error");
@@ -386,9 +401,8 @@ static enum err by_status(const struct rest_catalog *catalog, const struct rest_
         return busy(catalog, status, retry_after_s, info);
     }
     return errinfo_set(info, ERR_CORRUPT, "08P01",
-                       "catalog \"%.*s\" answers with status %ld, which the REST specification "
-                       "does not know",
-                       SLICE_ARGS(catalog->name), status);
+                       "catalog \"%.*s\" answers with status %ld, which %s does not know",
+                       SLICE_ARGS(catalog->name), status, specification(catalog));
 }
 
 enum err rest_answer__error(const struct rest_catalog *catalog,

@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "catalog/rest/glue/glue_int.h"
 #include "catalog/rest/rest_http.h"
 #include "catalog/rest/rest_answer_int.h"
-#include "catalog/rest/rest_int.h"
 #include "fetch/fetch.h"
 #include "identity/identity.h"
 #include "identity/provider.h"
@@ -93,6 +93,26 @@ static bool is_single(const struct rest_question *question)
     return question->changes && question->key.len == 0;
 }
 
+/* That it is this person who asks: a token, or a signature by keys that were lent for it. */
+struct proof {
+    struct secret token;
+    struct glue_signed made;
+};
+
+static void proof_fini(struct proof *proof)
+{
+    secret_fini(&proof->token);
+    glue_signed__fini(&proof->made);
+}
+
+static enum err prove(const struct rest_call *call, const struct rest_question *question,
+                      bool is_again, struct proof *ret_proof)
+{
+    return call->catalog->protocol == REST_PROTOCOL_GLUE
+               ? glue__sign(call, question, is_again, &ret_proof->made)
+               : rest_token__header(call, is_again, &ret_proof->token);
+}
+
 /* `ret_is_shut`: it was not asked at all. */
 static enum err try_once(const struct rest_call *call, const struct rest_question *question,
                          bool is_again, int64_t timeout_ms, struct rest_reply *ret_reply,
@@ -100,10 +120,11 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
 {
     const struct rest_catalog *catalog = call->catalog;
     const struct rest_options *options = &call->rest->options;
-    struct secret token CLEANUP(secret_fini) = {0};
+    bool is_glue = catalog->protocol == REST_PROTOCOL_GLUE;
+    struct proof proof CLEANUP(proof_fini) = {0};
     struct buf url CLEANUP(buf_fini) = {0};
     int64_t wait_us = 0;
-    TRY(rest_token__header(call, is_again, &token));
+    TRY(prove(call, question, is_again, &proof));
     struct slice site = question->url.len > 0 ? question->url : catalog->uri;
     buf_append_slice(&url, site);
     if (question->url.len == 0) {
@@ -132,12 +153,18 @@ static enum err try_once(const struct rest_call *call, const struct rest_questio
                                    .content_type = question->content_type,
                                    .key = question->key,
                                    .is_once = is_single(question),
-                                   .authorization = &token,
+                                   .authorization =
+                                       is_glue ? &proof.made.authorization : &proof.token,
+                                   .headers = proof.made.headers,
+                                   .header_count = proof.made.header_count,
                                    .request_id = catalog->request_id,
                                    .etag = question->etag,
                                    .delegates = question->delegates,
                                    .timeout_ms = timeout_ms};
     enum err err = rest_http__send(call, &request, ret_reply, call->info);
+    if (is_glue) {
+        ret_reply->status = glue__status(ret_reply->status, secret_slice(&ret_reply->body));
+    }
     rest_breaker__leave(&call->rest->breakers, site, clock_mono_us(), is_answer(err, ret_reply),
                         ret_reply->is_late ? 1 : options->breaker_failures,
                         options->breaker_pause_ms * 1000);
@@ -256,7 +283,7 @@ enum err rest_call__open(struct rest *rest, const struct rest_catalog *catalog,
     ASSERT(who != NULL);
     struct rest_call call = {.rest = rest, .catalog = catalog, .who = who, .info = info};
     struct rest_key key;
-    if (catalog->protocol == REST_PROTOCOL_HIVE) { /* which has none */
+    if (metastore_is(catalog->protocol)) { /* which has none */
         TRY(rest_parse__config(&call, SLICE("{}"), &call.config));
         call.config->endpoints = 0;
         *ret_call = call;

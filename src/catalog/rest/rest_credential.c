@@ -208,21 +208,10 @@ static bool copy_texts(struct arena *arena, const struct rest_call *call,
                        const struct rest_namespace *ns, struct slice name, struct slice plan_id,
                        struct lender *lender)
 {
-    struct rest_catalog *catalog = &lender->catalog;
-    *catalog = *call->catalog;
-    catalog->is_cancelled = NULL;
-    catalog->cancel_context = NULL;
-    struct slice *texts[] = {
-        &catalog->name,       &catalog->uri,     &catalog->warehouse, &catalog->token_uri,
-        &catalog->audience,   &catalog->scope,   &catalog->client_id, &catalog->client_secret_file,
-        &catalog->request_id, &catalog->sts_uri, &catalog->role,      &catalog->store_uri,
-        &catalog->region};
-    bool is_copied = arena_slice(arena, name, &lender->name) &&
+    bool is_copied = rest_catalog_copy(call->catalog, arena, &lender->catalog) &&
+                     arena_slice(arena, name, &lender->name) &&
                      arena_slice(arena, plan_id, &lender->plan_id) &&
                      arena_slice(arena, call->staged, &lender->staged);
-    for (size_t i = 0; is_copied && i < ARRAY_COUNT(texts); i++) {
-        is_copied = arena_slice(arena, *texts[i], texts[i]);
-    }
     struct slice *levels = arena_calloc(arena, ns->level_count + 1, sizeof(*levels));
     for (size_t i = 0; is_copied && levels != NULL && i < ns->level_count; i++) {
         is_copied = arena_slice(arena, ns->levels[i], &levels[i]);

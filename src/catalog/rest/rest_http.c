@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "fetch/fetch.h"
 
-#define HEADERS_MAX 8
+#define HEADERS_MAX 12
 #define POOL_BYTES 65536 /* about what idle connections of one person take */
 
 void rest_reply__fini(struct rest_reply *reply)
@@ -115,6 +115,9 @@ enum err rest_http__send(const struct rest_call *call, const struct rest_request
         request->content_type == NULL ? SLICE("application/json")
                                       : slice_of(request->content_type));
     add(headers, &count, SLICE("Authorization"), secret_slice(request->authorization));
+    for (size_t i = 0; i < request->header_count; i++) {
+        add(headers, &count, request->headers[i].name, request->headers[i].value);
+    }
     if (request->request_id.len > 0) {
         add(headers, &count, SLICE("X-Request-ID"), request->request_id);
     }

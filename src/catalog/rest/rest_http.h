@@ -2,6 +2,7 @@
 #pragma once
 
 #include "catalog/rest/rest_int.h"
+#include "fetch/fetch.h"
 
 struct rest_request {
     struct slice method; /* empty = GET */
@@ -10,9 +11,11 @@ struct rest_request {
     const char *content_type;
     struct slice key; /* Idempotency-Key; empty = none */
     bool is_once;
-    const struct secret *authorization; /* "Bearer ..." */
-    struct slice request_id;            /* empty = none */
-    const char *etag;                   /* NULL = none */
+    const struct secret *authorization; /* "Bearer ...", or a signature */
+    const struct fetch_header *headers; /* that the signature covers */
+    size_t header_count;
+    struct slice request_id; /* empty = none */
+    const char *etag;        /* NULL = none */
     bool delegates;
     int64_t timeout_ms;
 };

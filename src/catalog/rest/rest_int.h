@@ -158,6 +158,7 @@ struct rest_question {
     struct slice url;         /* in the place of both; people's tokens go there */
     struct slice body;        /* JSON; `ptr` NULL = none */
     const char *content_type; /* of a body that is something else; NULL = JSON */
+    const char *action;       /* Glue: of the metastore's */
     struct slice key;         /* Idempotency-Key; empty = none */
     bool changes;             /* may be done once only, unless it has a key */
     const char *etag;         /* If-None-Match; NULL = none */
@@ -265,6 +266,7 @@ struct rest_table {
     enum rest_planning planning;
     char *etag;
     char *metadata_location;
+    char *folder;           /* of a metastore: what the grant is for */
     struct secret metadata; /* wiped with the rest: column bounds are data too */
     struct secret restrictions;
 };

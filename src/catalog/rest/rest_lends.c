@@ -1,5 +1,6 @@
 /* Whether a catalog lends anything for the files of its tables: only a table can tell, so the first
  * few that the person may load are asked for, and the first that comes decides. */
+#include "catalog/rest/metastore.h"
 #include "catalog/rest/rest_int.h"
 
 #define NAMESPACES_MAX 16u
@@ -82,7 +83,7 @@ enum err rest_probe(struct rest *rest, const struct rest_catalog *catalog,
     if (arena == NULL) {
         return errinfo_nomem(info);
     }
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+    if (metastore_is(catalog->protocol)) {
         *ret_lends = catalog->sts_uri.len > 0 ? REST_LENDS : REST_LENDS_NOTHING;
         return ERR_OK;
     }

@@ -5,8 +5,8 @@
  * "as before" (304). That says nothing of a policy or a right that the catalog does not put into
  * its ETags, so it is asked that way only where ATTACH says that it may (ETAG true). */
 #include "base/mem.h"
-#include "catalog/rest/hive/hive_int.h"
 #include "catalog/rest/rest_ahead_int.h"
+#include "catalog/rest/rest_metastore_int.h"
 #include "catalog/rest/rest_plan_int.h"
 #include "identity/identity.h"
 
@@ -38,6 +38,7 @@ static void table_fini(struct rest_item *item)
     secret_fini(&table->restrictions);
     mem_free(table->etag);
     mem_free(table->metadata_location);
+    mem_free(table->folder);
 }
 
 static void unref_table(struct rest_table **table)
@@ -160,23 +161,27 @@ static enum err make_table(const struct rest_call *call, const struct rest_names
 }
 
 /* Of a metastore there is nothing to keep but what its files are opened with. */
-static enum err make_hive(const struct rest_call *call, const struct rest_namespace *ns,
-                          struct slice name, const struct rest_key *key,
-                          struct rest_table **ret_table)
+static enum err make_metastore(const struct rest_call *call, const struct rest_namespace *ns,
+                               struct slice name, const struct rest_key *key,
+                               struct rest_table **ret_table)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "location", 0);
     struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
     struct rest_table *table CLEANUP(unref_table) = NULL;
-    struct slice location;
+    struct metastore_place place;
     if (arena == NULL) {
         return errinfo_nomem(call->info);
     }
-    TRY(hive__locate(call, ns, name, arena, &location));
-    TRY(hive__vended(call, location, &vended));
+    TRY(rest_metastore__of(call->catalog)->find(call, ns, name, arena, &place));
+    TRY(rest_metastore__vended(call, place.folder, &vended));
     TRY(new_table(call, key, &table));
     TRY(rest_lend(call, ns, name, (struct slice){0}, &vended, (struct slice){0}, &table->grant,
                   &table->lent_to));
-    table->item.bytes = sizeof(*table) + 1024;
+    table->folder = mem_slicedup(place.folder);
+    if (table->folder == NULL) {
+        return errinfo_nomem(call->info);
+    }
+    table->item.bytes = sizeof(*table) + place.folder.len + 1024;
     rest_cache__put(call->rest->cache, &table->item);
     *ret_table = TAKE(table);
     return ERR_OK;
@@ -206,8 +211,8 @@ static enum err ask(const struct rest_call *call, const struct rest_namespace *n
     struct buf path CLEANUP(buf_fini) = {0};
     struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
     TRY(key_of(call, ns, name, kind_of(is_view, all_snapshots), &key));
-    if (call->catalog->protocol == REST_PROTOCOL_HIVE) {
-        return make_hive(call, ns, name, &key, ret_table);
+    if (metastore_is(call->catalog->protocol)) {
+        return make_metastore(call, ns, name, &key, ret_table);
     }
     rest_url__namespace(&path, call->config, ns);
     buf_append_str(&path, is_view ? "/views/" : "/tables/");
@@ -290,6 +295,20 @@ static enum err forget(const struct rest_call *call, const struct rest_namespace
     return err;
 }
 
+/* A table of the name that lies elsewhere is another: what is kept opens none of its files. */
+static enum err forget_moved(const struct rest_call *call, const struct rest_namespace *ns,
+                             struct slice name, struct slice folder)
+{
+    struct rest_key key;
+    TRY(key_of(call, ns, name, kind_of(false, false), &key));
+    struct rest_table *kept CLEANUP(unref_table) =
+        (struct rest_table *)rest_cache__get(call->rest->cache, &key);
+    if (kept != NULL && !slice_equal(slice_of(kept->folder), folder)) {
+        rest_cache__drop(call->rest->cache, &key);
+    }
+    return ERR_OK;
+}
+
 enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
                    const struct identity *who, const struct rest_namespace *ns, struct slice name,
                    bool all_snapshots, struct arena *arena, struct rest_loaded *ret_loaded,
@@ -302,9 +321,10 @@ enum err rest_load(struct rest *rest, const struct rest_catalog *catalog,
         return err;
     }
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
-        err = hive__load(&call, ns, name, arena, ret_loaded);
-        return err == ERR_OK ? ERR_OK : forget(&call, ns, name, err);
+    if (metastore_is(catalog->protocol)) {
+        err = rest_metastore__load(&call, ns, name, arena, ret_loaded);
+        return err == ERR_OK ? forget_moved(&call, ns, name, ret_loaded->folder)
+                             : forget(&call, ns, name, err);
     }
     TRY(ask_either(&call, ns, name, all_snapshots, &table));
     return rest_load__give(table, arena, ret_loaded, info);
@@ -352,12 +372,12 @@ static enum err vended_now(const struct rest_call *call, const struct rest_names
                            struct slice name, struct rest_vended *ret_vended)
 {
     struct arena *arena CLEANUP(arena_cleanup) = arena_new(NULL, "location", 0);
-    struct slice location;
+    struct metastore_place place;
     if (arena == NULL) {
         return errinfo_nomem(call->info);
     }
-    TRY(hive__locate(call, ns, name, arena, &location));
-    return hive__vended(call, location, ret_vended);
+    TRY(rest_metastore__of(call->catalog)->find(call, ns, name, arena, &place));
+    return rest_metastore__vended(call, place.folder, ret_vended);
 }
 
 /* By the endpoint for it, or, where there is none, by loading the table again. */
@@ -368,7 +388,7 @@ enum err rest_load__vended(const struct rest_call *call, const struct rest_names
     struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
     struct buf path CLEANUP(buf_fini) = {0};
     struct slice values[ARRAY_COUNT(wanted)];
-    if (call->catalog->protocol == REST_PROTOCOL_HIVE) {
+    if (metastore_is(call->catalog->protocol)) {
         return vended_now(call, ns, name, ret_vended);
     }
     bool has_endpoint = (call->config->endpoints & REST_LOAD_CREDENTIALS) != 0;
@@ -397,8 +417,8 @@ enum err rest_load__staged(const struct rest_call *call, const struct rest_names
     struct rest_answer answer CLEANUP(rest_answer__fini) = {0};
     struct buf path CLEANUP(buf_fini) = {0};
     struct slice values[ARRAY_COUNT(wanted)];
-    if (call->catalog->protocol == REST_PROTOCOL_HIVE) {
-        return hive__vended(call, request, ret_vended);
+    if (metastore_is(call->catalog->protocol)) {
+        return rest_metastore__vended(call, request, ret_vended);
     }
     rest_url__namespace(&path, call->config, ns);
     buf_append_str(&path, "/tables");
@@ -423,7 +443,7 @@ static enum err nothing_vended(const struct rest_call *call, struct slice name)
                       "catalog \"%.*s\" vends no credentials for the files of table \"%.*s\"",
                       SLICE_ARGS(call->catalog->name), SLICE_ARGS(name));
     errinfo_hint(call->info,
-                 call->catalog->protocol == REST_PROTOCOL_HIVE
+                 metastore_is(call->catalog->protocol)
                      ? "Moat has none of its own: ATTACH OR REPLACE it with the STS of the store, "
                        "where people's own tokens are given for them."
                      : "Moat has none of its own: the catalog must vend them (\"vended "

@@ -1,6 +1,5 @@
 /* What there is: namespaces, tables and views, page by page. */
-#include "catalog/rest/hive/hive_int.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_metastore_int.h"
 
 #define PAGE_SIZE "1000"
 
@@ -134,8 +133,8 @@ enum err rest_namespaces(struct rest *rest, const struct rest_catalog *catalog,
     struct rest_call call CLEANUP(rest_call__close) = {0};
     struct namespaces list = {0};
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
-        return hive__namespaces(&call, arena, ret_namespaces, ret_count);
+    if (metastore_is(catalog->protocol)) {
+        return rest_metastore__of(catalog)->namespaces(&call, arena, ret_namespaces, ret_count);
     }
     TRY(list_namespaces(&call, arena, &list));
     *ret_namespaces = list.items;
@@ -153,8 +152,8 @@ enum err rest_namespace_properties(struct rest *rest, const struct rest_catalog 
     struct buf path CLEANUP(buf_fini) = {0};
     struct json *root;
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
-        return hive__properties(&call, ns, arena, ret_properties, ret_count);
+    if (metastore_is(catalog->protocol)) {
+        return rest_metastore__of(catalog)->properties(&call, ns, arena, ret_properties, ret_count);
     }
     rest_url__namespace(&path, call.config, ns);
     TRY(ask(&call, &path, "namespace", ns->levels[ns->level_count - 1], &answer));
@@ -246,8 +245,8 @@ enum err rest_names(struct rest *rest, const struct rest_catalog *catalog,
     struct names list = {0};
     ASSERT(ns->level_count > 0);
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
-        return hive__names(&call, ns, arena, ret_names, ret_count);
+    if (metastore_is(catalog->protocol)) {
+        return rest_metastore__of(catalog)->names(&call, ns, arena, ret_names, ret_count);
     }
     if ((call.config->endpoints & REST_LIST_TABLES) != 0) {
         TRY(list_names(&call, ns, false, arena, &list));

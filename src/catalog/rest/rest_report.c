@@ -246,17 +246,9 @@ static bool copy_levels(const struct rest_namespace *ns, struct arena *arena,
 static bool copy_catalog(const struct rest_catalog *catalog, struct rest_reporter *reporter,
                          struct arena *arena, struct rest_catalog *ret)
 {
-    *ret = *catalog;
-    ret->ahead = NULL;
+    bool is_copied = rest_catalog_copy(catalog, arena, ret);
     ret->is_cancelled = is_stopping;
     ret->cancel_context = reporter;
-    struct slice *const texts[] = {
-        &ret->name,  &ret->uri,       &ret->warehouse,          &ret->token_uri, &ret->audience,
-        &ret->scope, &ret->client_id, &ret->client_secret_file, &ret->request_id};
-    bool is_copied = true;
-    for (size_t i = 0; is_copied && i < ARRAY_COUNT(texts); i++) {
-        is_copied = arena_slice(arena, *texts[i], texts[i]);
-    }
     return is_copied;
 }
 

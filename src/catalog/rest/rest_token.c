@@ -174,5 +174,6 @@ enum err rest_token__header(const struct rest_call *call, bool is_again, struct 
 
 bool rest_token__can_change(const struct rest_call *call)
 {
-    return call->catalog->auth != REST_AUTH_SESSION;
+    return call->catalog->auth != REST_AUTH_SESSION ||
+           call->catalog->protocol == REST_PROTOCOL_GLUE; /* other keys for the same token */
 }

@@ -2,9 +2,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "catalog/rest/hive/hive_int.h"
 #include "catalog/rest/rest_answer_int.h"
-#include "catalog/rest/rest_int.h"
+#include "catalog/rest/rest_metastore_int.h"
 
 #define STATE_UNKNOWN "08007" /* "transaction resolution unknown" */
 
@@ -302,9 +301,9 @@ enum err rest_drop_table(struct rest *rest, const struct rest_catalog *catalog,
                          struct slice name, bool purges, struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
-    if (catalog->protocol == REST_PROTOCOL_HIVE && !purges) {
+    if (metastore_is(catalog->protocol) && !purges) {
         TRY(rest_call__open(rest, catalog, who, &change.call, info));
-        return hive__drop_table(&change.call, ns, name);
+        return rest_metastore__of(catalog)->drop_table(&change.call, ns, name);
     }
     TRY(begin(&change, rest, catalog, who, REST_DROP_TABLE, info));
     add_table(&change, ns, name);
@@ -331,9 +330,9 @@ enum err rest_rename_table(struct rest *rest, const struct rest_catalog *catalog
                            struct slice new_name, struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+    if (metastore_is(catalog->protocol)) {
         TRY(rest_call__open(rest, catalog, who, &change.call, info));
-        return hive__rename_table(&change.call, ns, name, new_name);
+        return rest_metastore__of(catalog)->rename_table(&change.call, ns, name, new_name);
     }
     TRY(begin(&change, rest, catalog, who, REST_RENAME_TABLE, info));
     return rename_to(&change, "table", ns, name, new_ns, new_name);
@@ -396,9 +395,10 @@ enum err rest_create_namespace(struct rest *rest, const struct rest_catalog *cat
                                struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+    if (metastore_is(catalog->protocol)) {
         TRY(rest_call__open(rest, catalog, who, &change.call, info));
-        return hive__create_namespace(&change.call, ns, properties, property_count);
+        return rest_metastore__of(catalog)->create_namespace(&change.call, ns, properties,
+                                                             property_count);
     }
     TRY(begin(&change, rest, catalog, who, REST_CREATE_NAMESPACE, info));
     buf_printf(&change.path, "v1/%snamespaces", change.call.config->prefix);
@@ -420,9 +420,9 @@ enum err rest_drop_namespace(struct rest *rest, const struct rest_catalog *catal
                              struct errinfo *info)
 {
     struct change change CLEANUP(change_fini) = {0};
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+    if (metastore_is(catalog->protocol)) {
         TRY(rest_call__open(rest, catalog, who, &change.call, info));
-        return hive__drop_namespace(&change.call, ns);
+        return rest_metastore__of(catalog)->drop_namespace(&change.call, ns);
     }
     TRY(begin(&change, rest, catalog, who, REST_DROP_NAMESPACE, info));
     rest_url__namespace(&change.path, change.call.config, ns);
@@ -436,9 +436,10 @@ enum err rest_set_properties(struct rest *rest, const struct rest_catalog *catal
 {
     struct change change CLEANUP(change_fini) = {0};
     struct buf updates CLEANUP(buf_fini) = {0};
-    if (catalog->protocol == REST_PROTOCOL_HIVE) {
+    if (metastore_is(catalog->protocol)) {
         TRY(rest_call__open(rest, catalog, who, &change.call, info));
-        return hive__set_properties(&change.call, ns, properties, property_count);
+        return rest_metastore__of(catalog)->set_properties(&change.call, ns, properties,
+                                                           property_count);
     }
     TRY(begin(&change, rest, catalog, who, REST_UPDATE_NAMESPACE, info));
     rest_url__namespace(&change.path, change.call.config, ns);

@@ -582,10 +582,11 @@ static enum err no_place(struct query *query, const struct statement *statement,
         info, ERR_UNSUPPORTED, NULL,
         "CREATE TABLE without EXTERNAL needs a catalog of tables that you administer");
     errinfo_hint(
-        info, "Name a table of an attached iceberg_rest, iceberg_hive, iceberg_local or "
-              "iceberg_hadoop catalog (catalog.namespace.table), or use CREATE VIEW ... AS, CREATE "
-              "EXTERNAL TABLE ... LOCATION 'files', or CREATE TEMP TABLE. In dbt: +materialized: "
-              "view.");
+        info,
+        "Name a table of an attached iceberg_rest, iceberg_hive, iceberg_glue, iceberg_local or "
+        "iceberg_hadoop catalog (catalog.namespace.table), or use CREATE VIEW ... AS, CREATE "
+        "EXTERNAL TABLE ... LOCATION 'files', or CREATE TEMP TABLE. In dbt: +materialized: "
+        "view.");
     errinfo_position(info, statement_position(query->statement, statement->name.name));
     return ERR_UNSUPPORTED;
 }

@@ -65,6 +65,7 @@ static struct slice home_of(const struct catalog_iceberg *catalog)
     case CATALOG_ICEBERG_HADOOP:
     case CATALOG_ICEBERG_REST:
     case CATALOG_ICEBERG_HIVE:
+    case CATALOG_ICEBERG_GLUE:
         break;
     case CATALOG_ICEBERG_STATIC:
         if (slice_ends_with(folder, SLICE(".json")) || slice_ends_with(folder, SLICE(".gz"))) {
@@ -264,17 +265,42 @@ static bool is_word(struct slice text)
     return true;
 }
 
+/* Requests are signed for a host and a region, by keys that somebody must lend. */
+static enum err check_glue(const struct slice *values, const struct catalog_iceberg *catalog,
+                           struct errinfo *info)
+{
+    struct slice uri = catalog->location;
+    size_t mark = slice_find(uri, SLICE("://"));
+    if (values[OPTION_STS].len == 0 || values[OPTION_REGION].len == 0) {
+        (void)errinfo_set(info, ERR_INVALID, "22023", "TYPE iceberg_glue wants %s",
+                          values[OPTION_STS].len == 0 ? "an STS" : "a REGION");
+        errinfo_hint(info, "Requests are signed for the REGION with keys that the STS lends for "
+                           "people's own tokens: STS 'https://sts.eu-west-1.amazonaws.com', REGION "
+                           "'eu-west-1'.");
+        return ERR_INVALID;
+    }
+    if (mark != SIZE_MAX && memchr(uri.ptr + mark + 3, '/', uri.len - mark - 3) != NULL) {
+        (void)errinfo_set(info, ERR_INVALID, "22023", "the address of AWS Glue has no path");
+        errinfo_hint(info, "Write 'https://glue.eu-west-1.amazonaws.com'.");
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
 /* What people's tokens are given for: credentials of the object store. */
 static enum err read_store(const struct slice *values, struct arena *arena,
                            struct catalog_iceberg *catalog, struct errinfo *info)
 {
     struct rest_catalog *remote = &catalog->remote;
-    bool is_hive = catalog->kind == CATALOG_ICEBERG_HIVE;
+    bool is_metastore = catalog_iceberg_is_metastore(catalog);
     for (size_t i = OPTION_STS; i <= OPTION_REGION; i++) {
-        if (values[i].len > 0 && (!is_hive || values[OPTION_STS].len == 0)) {
+        if (values[i].len > 0 && (!is_metastore || values[OPTION_STS].len == 0)) {
             return errinfo_set(info, ERR_INVALID, "22023", "%s belongs to %s", option_names[i],
-                               is_hive ? "an STS" : "TYPE iceberg_hive");
+                               is_metastore ? "an STS" : "TYPE iceberg_hive and iceberg_glue");
         }
+    }
+    if (catalog->kind == CATALOG_ICEBERG_GLUE) {
+        TRY(check_glue(values, catalog, info));
     }
     if (values[OPTION_STS].len == 0) {
         return ERR_OK;
@@ -293,28 +319,40 @@ static enum err read_store(const struct slice *values, struct arena *arena,
     return rest_uri_check(catalog->rest, values[OPTION_STS], arena, &remote->sts_uri, info);
 }
 
+/* Those that this kind does not have. */
+static enum err check_remote_options(const struct slice *values,
+                                     const struct catalog_iceberg *catalog, struct errinfo *info)
+{
+    static const enum option options[] = {OPTION_ALLOW,     OPTION_CREATE, OPTION_CATALOG,
+                                          OPTION_WAREHOUSE, OPTION_ETAG,   OPTION_PLANNING};
+    bool is_rest = catalog->kind == CATALOG_ICEBERG_REST;
+    bool is_glue = catalog->kind == CATALOG_ICEBERG_GLUE;
+    const bool has[] = {false, false, is_glue, is_rest || is_glue, is_rest, is_rest};
+    for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
+        if (values[options[i]].len > 0 && !has[i]) {
+            return errinfo_set(info, ERR_INVALID, "22023", "%s does not belong to TYPE %s",
+                               option_names[options[i]], catalog_iceberg_kind_name(catalog->kind));
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err read_remote(struct session *session, const struct system_catalog *kept,
                             const struct slice *values, struct arena *arena,
                             struct catalog_iceberg *catalog, struct errinfo *info)
 {
     struct rest_catalog *remote = &catalog->remote;
-    if (values[OPTION_ALLOW].len + values[OPTION_CATALOG].len + values[OPTION_CREATE].len > 0) {
-        return errinfo_set(info, ERR_INVALID, "22023",
-                           "ALLOW, CATALOG_NAME and CREATE do not belong to TYPE %s",
-                           catalog_iceberg_kind_name(catalog->kind));
-    }
+    bool is_glue = catalog->kind == CATALOG_ICEBERG_GLUE;
+    TRY(check_remote_options(values, catalog, info));
     TRY(warehouse_rest(session->warehouse, &catalog->rest, info));
-    if (catalog->kind == CATALOG_ICEBERG_HIVE &&
-        values[OPTION_WAREHOUSE].len + values[OPTION_ETAG].len + values[OPTION_PLANNING].len > 0) {
-        return errinfo_set(info, ERR_INVALID, "22023",
-                           "WAREHOUSE, ETAG and PLANNING belong to TYPE iceberg_rest");
-    }
+    catalog->warehouse = is_glue ? values[OPTION_WAREHOUSE] : (struct slice){0};
     *remote = (struct rest_catalog){
-        .protocol =
-            catalog->kind == CATALOG_ICEBERG_HIVE ? REST_PROTOCOL_HIVE : REST_PROTOCOL_ICEBERG,
+        .protocol = is_glue                                 ? REST_PROTOCOL_GLUE
+                    : catalog->kind == CATALOG_ICEBERG_HIVE ? REST_PROTOCOL_HIVE
+                                                            : REST_PROTOCOL_ICEBERG,
         .name = kept->name,
         .uri = kept->location,
-        .warehouse = values[OPTION_WAREHOUSE],
+        .warehouse = values[is_glue ? OPTION_CATALOG : OPTION_WAREHOUSE],
         .token_uri = values[OPTION_TOKEN_URI],
         .audience = values[OPTION_AUDIENCE],
         .scope = values[OPTION_SCOPE],
@@ -354,7 +392,7 @@ static enum err check_local(const struct catalog_iceberg *catalog, const struct 
     for (size_t i = OPTION_AUTH; i < OPTION_COUNT; i++) {
         if (values[i].len > 0) {
             return errinfo_set(info, ERR_INVALID, "22023", "%s belongs to TYPE %s", option_names[i],
-                               i < OPTION_STS ? "iceberg_rest" : "iceberg_hive");
+                               i < OPTION_STS ? "iceberg_rest" : "iceberg_hive and iceberg_glue");
         }
     }
     return ERR_OK;
@@ -363,9 +401,9 @@ static enum err check_local(const struct catalog_iceberg *catalog, const struct 
 enum err attached_read(struct session *session, const struct system_catalog *kept,
                        struct arena *arena, struct attached *ret_attached, struct errinfo *info)
 {
-    static const char *const types[] = {"iceberg_local", "iceberg_hadoop", "hadoop",
-                                        "hive",          "iceberg_static", "static",
-                                        "iceberg_rest",  "iceberg_hive"};
+    static const char *const types[] = {
+        "iceberg_local", "iceberg_hadoop", "hadoop",       "hive",         "iceberg_static",
+        "static",        "iceberg_rest",   "iceberg_hive", "iceberg_glue", "glue"};
     struct slice values[OPTION_COUNT] = {{0}};
     struct attached out = {.owner = kept->owner};
     TRY(read_options(kept, arena, values, info));
@@ -373,7 +411,7 @@ enum err attached_read(struct session *session, const struct system_catalog *kep
     if (type.len == 0) {
         (void)errinfo_set(info, ERR_INVALID, "22023", "ATTACH wants the TYPE of the catalog");
         errinfo_hint(info, "Write (TYPE iceberg_local), (TYPE hadoop), (TYPE static), (TYPE "
-                           "iceberg_rest) or (TYPE iceberg_hive).");
+                           "iceberg_rest), (TYPE iceberg_hive) or (TYPE iceberg_glue).");
         return ERR_INVALID;
     }
     if (!catalog_iceberg_kind_parse(type, &out.catalog.kind)) {

@@ -339,6 +339,15 @@ static void on_gone(void *context)
     flight__run_stop(context);
 }
 
+/* With the turn, when it has no more rows: the session may be changed again, whoever still holds
+ * the run. */
+static void release_main(struct flight_run *run)
+{
+    query_close(TAKE(run->query));
+    be_inactive(run);
+    run->on->main_run = NULL;
+}
+
 /* What was changed is seen by what runs apart from now on. */
 static enum err finish_change(struct flight_run *run, enum statement_kind kind,
                               struct errinfo *info)
@@ -349,9 +358,7 @@ static enum err finish_change(struct flight_run *run, enum statement_kind kind,
     session->has_temps = session->has_temps || makes_temps;
     pthread_mutex_unlock(&session->lock);
     if (!run->schema.release) {
-        query_close(TAKE(run->query));
-        be_inactive(run);
-        session->main_run = NULL;
+        release_main(run);
     }
     bool changes_session = kind == STATEMENT_SET || kind == STATEMENT_USE;
     return changes_session ? flight__template_renew(session, info) : ERR_OK;
@@ -413,10 +420,17 @@ enum err flight__run_next(struct flight_run *run, struct ArrowArray *ret_batch,
     }
     for (;;) {
         TRY(enter(run, info));
-        enum err err = query_next(run->query, ret_batch, info);
+        enum err err = run->query == NULL ? ERR_OK : query_next(run->query, ret_batch, info);
+        bool is_over = ret_batch->release == NULL; /* with an error, or the last row */
+        if (is_over && run->is_main && run->query != NULL) {
+            release_main(run);
+        }
         leave(run);
+        if (is_over && err != ERR_OK) {
+            flight__run_stop(run); /* who asks for more after an error is not told of an end */
+        }
         TRY(note_failure(run, err));
-        if (ret_batch->release == NULL || ret_batch->length > 0) {
+        if (is_over || ret_batch->length > 0) {
             return ERR_OK;
         }
         ret_batch->release(ret_batch); /* one without rows */

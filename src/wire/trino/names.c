@@ -170,7 +170,10 @@ enum err trino__name_columns(struct trino_rewrite *r, struct errinfo *info)
     if (r->names == NULL) {
         return errinfo_nomem(info);
     }
-    for (size_t i = 0; i < r->tokens.count; i++) {
+    /* of these SELECT is a right, not a query */
+    bool is_grant = trino__is_word(r, 0, "grant") || trino__is_word(r, 0, "revoke") ||
+                    trino__is_word(r, 0, "deny");
+    for (size_t i = 0; i < r->tokens.count && !is_grant; i++) {
         depth += trino__is_op(r, i, "(") - trino__is_op(r, i, ")");
         if (trino__is_word(r, i, "select") && (i == 0 || !trino__is_op(r, i - 1, "."))) {
             bool is_first = depth == 0 && !has_outer;

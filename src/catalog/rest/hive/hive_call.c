@@ -163,24 +163,3 @@ enum err hive_call__do(struct hive_call *hive, struct hive_reply *ret_reply)
     TRY(hive_call__send(hive, ret_reply));
     return ret_reply->fault == HIVE_FINE ? ERR_OK : hive_call__fault(hive, ret_reply);
 }
-
-/* ---- names ---- */
-
-bool hive_name__is(struct slice name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.ptr[i] >= 'A' && name.ptr[i] <= 'Z') {
-            return false;
-        }
-    }
-    return name.len > 0;
-}
-
-bool hive_name__of(const struct rest_namespace *ns, struct slice *ret_database)
-{
-    if (ns->level_count != 1 || !hive_name__is(ns->levels[0])) {
-        return false;
-    }
-    *ret_database = ns->levels[0];
-    return true;
-}

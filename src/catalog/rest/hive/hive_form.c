@@ -75,7 +75,7 @@ static void copy(struct buf *out, const struct thrift_field *field)
     buf_append_slice(out, field->value);
 }
 
-static void write_columns(struct buf *out, const struct hive_table *table)
+static void write_columns(struct buf *out, const struct metastore_table *table)
 {
     thrift_field(out, THRIFT_LIST, STORAGE_COLUMNS);
     thrift_list(out, THRIFT_STRUCT, table->column_count);
@@ -95,7 +95,7 @@ static bool is_ours(struct slice key)
            slice_equal(key, SLICE("previous_metadata_location")) || slice_equal(key, SLICE("uuid"));
 }
 
-static size_t write_ours(struct buf *out, const struct hive_table *table, struct slice before)
+static size_t write_ours(struct buf *out, const struct metastore_table *table, struct slice before)
 {
     const struct slice pairs[][2] = {{SLICE("metadata_location"), table->metadata_location},
                                      {SLICE("uuid"), table->uuid},
@@ -135,7 +135,8 @@ static void rewrite_parameters(struct slice map, const struct hive_change *chang
     }
 }
 
-static void rewrite_storage(struct slice storage, const struct hive_table *table, struct buf *out)
+static void rewrite_storage(struct slice storage, const struct metastore_table *table,
+                            struct buf *out)
 {
     struct thrift_reader reader = {.left = storage};
     struct thrift_field field;
@@ -169,7 +170,7 @@ void hive_table__rewrite(struct slice raw, const struct hive_change *change, str
 }
 
 /* With the classes that Hive itself reads Iceberg's tables by. */
-static void write_storage(const struct hive_table *table, struct buf *out)
+static void write_storage(const struct metastore_table *table, struct buf *out)
 {
     thrift_field(out, THRIFT_STRUCT, TABLE_STORAGE);
     write_columns(out, table);
@@ -189,7 +190,7 @@ static void write_storage(const struct hive_table *table, struct buf *out)
 }
 
 void hive_table__write(struct slice database, struct slice name, struct slice owner,
-                       const struct hive_table *table, struct buf *out)
+                       const struct metastore_table *table, struct buf *out)
 {
     static const char *const fixed[][2] = {
         {"EXTERNAL", "TRUE"},

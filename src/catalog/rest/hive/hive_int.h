@@ -1,10 +1,8 @@
 /* For the files of the Hive metastore's client. */
 #pragma once
 
-#include "catalog/rest/hive.h"
 #include "catalog/rest/hive/thrift.h"
-#include "catalog/rest/rest_int.h"
-#include "catalog/rest/write.h"
+#include "catalog/rest/rest_metastore_int.h"
 
 /* What a call may throw, by the classes that the metastore has for it. */
 enum hive_fault {
@@ -51,11 +49,6 @@ MUST_USE enum err hive_call__do(struct hive_call *hive, struct hive_reply *ret_r
 enum err(hive_call__wrong)(const struct rest_call *call, const char *what);
 #define hive_call__wrong(...) ((void)(hive_call__wrong)(__VA_ARGS__), (enum err)ERR_CORRUPT)
 
-/* A namespace of one level, and a name, as the metastore writes them: in small letters. False for
- * what it cannot have. */
-bool hive_name__is(struct slice name);
-bool hive_name__of(const struct rest_namespace *ns, struct slice *ret_database);
-
 /* What a metastore says of a table. */
 struct hive_found {
     struct slice raw; /* the struct, as it is written */
@@ -70,16 +63,16 @@ bool hive_table__read(struct slice raw, struct hive_found *ret_found);
 /* What is to be another; empty: stays. */
 struct hive_change {
     struct slice name;
-    const struct hive_table *table;
+    const struct metastore_table *table;
     struct slice before;
 };
 /* The Table with all that is not changed as it is written. */
 void hive_table__rewrite(struct slice raw, const struct hive_change *change, struct buf *out);
 /* A new one. */
 void hive_table__write(struct slice database, struct slice name, struct slice owner,
-                       const struct hive_table *table, struct buf *out);
+                       const struct metastore_table *table, struct buf *out);
 
-/* ---- what rest.h and write.h are of a metastore ---- */
+/* ---- what struct metastore_calls has of databases (hive_names.c) ---- */
 
 MUST_USE enum err hive__check(const struct rest_call *call);
 MUST_USE enum err hive__namespaces(const struct rest_call *call, struct arena *arena,
@@ -89,16 +82,6 @@ MUST_USE enum err hive__properties(const struct rest_call *call, const struct re
                                    size_t *ret_count);
 MUST_USE enum err hive__names(const struct rest_call *call, const struct rest_namespace *ns,
                               struct arena *arena, struct rest_name **ret_names, size_t *ret_count);
-/* `metadata` stays empty: it is read where it lies. */
-MUST_USE enum err hive__load(const struct rest_call *call, const struct rest_namespace *ns,
-                             struct slice name, struct arena *arena,
-                             struct rest_loaded *ret_loaded);
-/* Where the table lies now, for who asks. */
-MUST_USE enum err hive__locate(const struct rest_call *call, const struct rest_namespace *ns,
-                               struct slice name, struct arena *arena, struct slice *ret_location);
-/* Credentials for what lies there; none, if nothing lends any. */
-MUST_USE enum err hive__vended(const struct rest_call *call, struct slice location,
-                               struct rest_vended *ret_vended);
 MUST_USE enum err hive__create_namespace(const struct rest_call *call,
                                          const struct rest_namespace *ns,
                                          const struct rest_property *properties,
@@ -109,7 +92,3 @@ MUST_USE enum err hive__set_properties(const struct rest_call *call,
                                        const struct rest_namespace *ns,
                                        const struct rest_property *properties,
                                        size_t property_count);
-MUST_USE enum err hive__drop_table(const struct rest_call *call, const struct rest_namespace *ns,
-                                   struct slice name);
-MUST_USE enum err hive__rename_table(const struct rest_call *call, const struct rest_namespace *ns,
-                                     struct slice name, struct slice new_name);

@@ -27,13 +27,6 @@ enum {
     OWNER_IS_USER = 1,
 };
 
-static enum err no_namespace(const struct rest_call *call, const struct rest_namespace *ns)
-{
-    return errinfo_set(
-        call->info, ERR_NOT_FOUND, "3F000", "namespace \"%.*s\" does not exist in catalog \"%.*s\"",
-        SLICE_ARGS(ns->levels[ns->level_count - 1]), SLICE_ARGS(call->catalog->name));
-}
-
 /* A list of texts, as the answer has it. */
 static enum err read_texts(const struct rest_call *call, const struct hive_reply *reply,
                            struct arena *arena, struct slice **ret_texts, size_t *ret_count)
@@ -147,8 +140,8 @@ enum err hive__names(const struct rest_call *call, const struct rest_namespace *
     struct slice *names;
     size_t count;
     size_t found = 0;
-    if (!hive_name__of(ns, &database)) {
-        return no_namespace(call, ns);
+    if (!metastore_name__of(ns, &database)) {
+        return metastore__no_namespace(call, ns);
     }
     struct hive_call hive CLEANUP(hive_call__fini) = {0};
     struct hive_reply reply CLEANUP(hive_reply__fini) = {0};
@@ -175,8 +168,8 @@ static enum err ask_database(const struct rest_call *call, const struct rest_nam
                              struct hive_reply *reply)
 {
     struct slice database;
-    if (!hive_name__of(ns, &database)) {
-        return no_namespace(call, ns);
+    if (!metastore_name__of(ns, &database)) {
+        return metastore__no_namespace(call, ns);
     }
     struct hive_call hive CLEANUP(hive_call__fini) = {0};
     hive_call__begin(&hive, call, &get_database, "namespace", database);
@@ -196,8 +189,8 @@ static enum err add_property(const struct rest_call *call, struct arena *arena, 
 /* The property that a field of a database is; empty: none. */
 static struct slice key_of(int16_t id)
 {
-    return id == DATABASE_LOCATION  ? SLICE("location")
-           : id == DATABASE_COMMENT ? SLICE("comment")
+    return id == DATABASE_LOCATION  ? SLICE(METASTORE_LOCATION)
+           : id == DATABASE_COMMENT ? SLICE(METASTORE_COMMENT)
                                     : (struct slice){0};
 }
 
@@ -239,16 +232,6 @@ enum err hive__properties(const struct rest_call *call, const struct rest_namesp
     return reader.is_bad ? hive_call__wrong(call, "a database that is none") : ERR_OK;
 }
 
-static const struct rest_property *find(const struct rest_property *properties, size_t count,
-                                        struct slice key)
-{
-    const struct rest_property *found = NULL;
-    for (size_t i = 0; i < count; i++) {
-        found = slice_equal(properties[i].key, key) ? &properties[i] : found;
-    }
-    return found;
-}
-
 /* Those that are fields of their own are none of the map. */
 static bool is_field(struct slice key)
 {
@@ -260,7 +243,7 @@ static void write_texts(struct buf *out, const struct rest_property *properties,
 {
     static const int16_t ids[] = {DATABASE_COMMENT, DATABASE_LOCATION};
     for (size_t i = 0; i < ARRAY_COUNT(ids); i++) {
-        const struct rest_property *given = find(properties, count, key_of(ids[i]));
+        const struct rest_property *given = metastore__property(properties, count, key_of(ids[i]));
         if (given != NULL && given->value.ptr != NULL) {
             thrift_string_field(out, ids[i], given->value);
         }
@@ -278,14 +261,14 @@ static void write_map(struct buf *out, struct slice before, const struct rest_pr
     for (size_t i = 0; i < old && !reader.is_bad; i++) {
         struct slice key = thrift_read_string(&reader);
         struct slice value = thrift_read_string(&reader);
-        if (!reader.is_bad && find(properties, count, key) == NULL) {
+        if (!reader.is_bad && metastore__property(properties, count, key) == NULL) {
             thrift_string(&entries, key);
             thrift_string(&entries, value);
             total++;
         }
     }
     for (size_t i = 0; i < count; i++) {
-        bool is_last = find(properties, count, properties[i].key) == &properties[i];
+        bool is_last = metastore__property(properties, count, properties[i].key) == &properties[i];
         if (properties[i].value.ptr != NULL && !is_field(properties[i].key) && is_last) {
             thrift_string(&entries, properties[i].key);
             thrift_string(&entries, properties[i].value);
@@ -305,7 +288,7 @@ enum err hive__create_namespace(const struct rest_call *call, const struct rest_
 {
     struct slice database;
     struct hive_reply reply CLEANUP(hive_reply__fini) = {0};
-    if (!hive_name__of(ns, &database)) {
+    if (!metastore_name__of(ns, &database)) {
         (void)errinfo_set(call->info, ERR_INVALID, "42602",
                           "a namespace of catalog \"%.*s\" is one name in small letters",
                           SLICE_ARGS(call->catalog->name));
@@ -328,8 +311,8 @@ enum err hive__drop_namespace(const struct rest_call *call, const struct rest_na
 {
     struct slice database;
     struct hive_reply reply CLEANUP(hive_reply__fini) = {0};
-    if (!hive_name__of(ns, &database)) {
-        return no_namespace(call, ns);
+    if (!metastore_name__of(ns, &database)) {
+        return metastore__no_namespace(call, ns);
     }
     struct hive_call hive CLEANUP(hive_call__fini) = {0};
     hive_call__begin(&hive, call, &drop_database, "namespace", database);
@@ -354,7 +337,7 @@ static void write_altered(struct buf *out, struct slice before,
         struct slice key = key_of(field.id);
         if (field.id == DATABASE_PROPERTIES && field.type == THRIFT_MAP) {
             map = field.value;
-        } else if (key.len == 0 || find(properties, count, key) == NULL) {
+        } else if (key.len == 0 || metastore__property(properties, count, key) == NULL) {
             thrift_field(out, field.type, field.id);
             buf_append_slice(out, field.value);
         }

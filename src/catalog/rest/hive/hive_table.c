@@ -31,21 +31,14 @@ enum {
     SHOWN_AGENT = 13,
 };
 
-static enum err no_table(const struct rest_call *call, struct slice name)
-{
-    return errinfo_set(call->info, ERR_NOT_FOUND, "42P01",
-                       "table \"%.*s\" does not exist in catalog \"%.*s\"", SLICE_ARGS(name),
-                       SLICE_ARGS(call->catalog->name));
-}
-
 /* As the metastore has it; `reply` holds it. */
 static enum err find(const struct rest_call *call, const struct rest_namespace *ns,
                      struct slice name, struct hive_reply *reply, struct hive_found *ret_found)
 {
     struct slice database;
     struct thrift_field field;
-    if (!hive_name__of(ns, &database) || !hive_name__is(name)) {
-        return no_table(call, name);
+    if (!metastore_name__of(ns, &database) || !metastore_name__is(name)) {
+        return metastore__no_table(call, name);
     }
     struct hive_call hive CLEANUP(hive_call__fini) = {0};
     hive_call__begin(&hive, call, &get_table, "table", name);
@@ -60,42 +53,23 @@ static enum err find(const struct rest_call *call, const struct rest_namespace *
         return hive_call__wrong(call, "a table that is none");
     }
     if (!ret_found->is_iceberg) {
-        (void)errinfo_set(call->info, ERR_UNSUPPORTED, NULL,
-                          "\"%.*s\" of catalog \"%.*s\" is no Iceberg table", SLICE_ARGS(name),
-                          SLICE_ARGS(call->catalog->name));
-        return ERR_UNSUPPORTED;
+        return metastore__not_iceberg(call, name);
     }
     return ERR_OK;
 }
 
-enum err hive__load(const struct rest_call *call, const struct rest_namespace *ns,
-                    struct slice name, struct arena *arena, struct rest_loaded *ret_loaded)
-{
-    struct hive_reply reply CLEANUP(hive_reply__fini) = {0};
-    struct hive_found found;
-    struct rest_loaded loaded = {.planning = REST_PLANNING_CLIENT};
-    TRY(find(call, ns, name, &reply, &found));
-    if (found.metadata_location.len == 0) {
-        return hive_call__wrong(call, "an Iceberg table without \"metadata_location\"");
-    }
-    if (!arena_slice(arena, found.metadata_location, &loaded.metadata_location)) {
-        return errinfo_nomem(call->info);
-    }
-    *ret_loaded = loaded;
-    return ERR_OK;
-}
-
-enum err hive__locate(const struct rest_call *call, const struct rest_namespace *ns,
-                      struct slice name, struct arena *arena, struct slice *ret_location)
+static enum err find_place(const struct rest_call *call, const struct rest_namespace *ns,
+                           struct slice name, struct arena *arena,
+                           struct metastore_place *ret_place)
 {
     struct hive_reply reply CLEANUP(hive_reply__fini) = {0};
     struct hive_found found;
     TRY(find(call, ns, name, &reply, &found));
-    return arena_slice(arena, found.location, ret_location) ? ERR_OK : errinfo_nomem(call->info);
+    return metastore__place(call, found.location, found.metadata_location, arena, ret_place);
 }
 
-enum err hive__drop_table(const struct rest_call *call, const struct rest_namespace *ns,
-                          struct slice name)
+static enum err drop(const struct rest_call *call, const struct rest_namespace *ns,
+                     struct slice name)
 {
     struct hive_reply before CLEANUP(hive_reply__fini) = {0};
     struct hive_reply reply CLEANUP(hive_reply__fini) = {0};
@@ -314,12 +288,6 @@ static void write_context(struct buf *out, int16_t id, struct slice expected)
     thrift_stop(out);
 }
 
-static enum err moved(const struct rest_call *call, struct slice name)
-{
-    return errinfo_set(call->info, ERR_BUSY, "40001", "table \"%.*s\" was changed by somebody else",
-                       SLICE_ARGS(name));
-}
-
 /* The metastore's words for it: there is no class. */
 static bool is_moved(struct slice message)
 {
@@ -340,13 +308,13 @@ static enum err alter(const struct rest_call *call, const struct rest_namespace 
     write_context(&hive.body, 4, expected);
     TRY(hive_call__send(&hive, &reply));
     if (reply.fault == HIVE_FAILS && is_moved(reply.message)) {
-        return moved(call, name);
+        return metastore__moved(call, name);
     }
     return reply.fault == HIVE_FINE ? ERR_OK : hive_call__fault(&hive, &reply);
 }
 
-enum err hive__rename_table(const struct rest_call *call, const struct rest_namespace *ns,
-                            struct slice name, struct slice new_name)
+static enum err rename_to(const struct rest_call *call, const struct rest_namespace *ns,
+                          struct slice name, struct slice new_name)
 {
     struct hive_reply before CLEANUP(hive_reply__fini) = {0};
     struct hive_reply other CLEANUP(hive_reply__fini) = {0};
@@ -357,49 +325,34 @@ enum err hive__rename_table(const struct rest_call *call, const struct rest_name
     const struct hive_change change = {.name = new_name};
     quiet.info = &told;
     TRY(find(call, ns, name, &before, &found));
-    if (!hive_name__is(new_name)) {
-        return errinfo_set(call->info, ERR_INVALID, "42602",
-                           "names of catalog \"%.*s\" are in small letters",
-                           SLICE_ARGS(call->catalog->name));
+    if (!metastore_name__is(new_name)) {
+        return metastore__wrong_name(call);
     }
     enum err err = find(&quiet, ns, new_name, &other, &ignored);
     if (err == ERR_OK || err == ERR_UNSUPPORTED) {
-        return errinfo_set(call->info, ERR_EXISTS, "42P07",
-                           "table \"%.*s\" exists in catalog \"%.*s\"", SLICE_ARGS(new_name),
-                           SLICE_ARGS(call->catalog->name));
+        return metastore__table_exists(call, new_name);
     }
     return alter(call, ns, name, &found, &change, found.metadata_location);
 }
 
-enum err hive_create_table(struct rest *rest, const struct rest_catalog *catalog,
-                           const struct identity *who, const struct rest_namespace *ns,
-                           struct slice name, const struct hive_table *table, struct errinfo *info)
+static enum err create(const struct rest_call *call, const struct rest_namespace *ns,
+                       struct slice name, const struct metastore_table *table)
 {
-    struct rest_call call CLEANUP(rest_call__close) = {0};
-    struct hive_reply reply CLEANUP(hive_reply__fini) = {0};
-    struct slice database;
-    TRY(rest_call__open(rest, catalog, who, &call, info));
-    if (!hive_name__of(ns, &database) || !hive_name__is(name)) {
-        return errinfo_set(info, ERR_INVALID, "42602",
-                           "names of catalog \"%.*s\" are in small letters",
-                           SLICE_ARGS(catalog->name));
-    }
     struct hive_call hive CLEANUP(hive_call__fini) = {0};
-    hive_call__begin(&hive, &call, &create_table, "table", name);
+    struct hive_reply reply CLEANUP(hive_reply__fini) = {0};
+    hive_call__begin(&hive, call, &create_table, "table", name);
     thrift_field(&hive.body, THRIFT_STRUCT, 1);
-    hive_table__write(database, name, identity_subject(who), table, &hive.body);
+    hive_table__write(ns->levels[0], name, identity_subject(call->who), table, &hive.body);
     write_context(&hive.body, 2, (struct slice){0});
     TRY(hive_call__send(&hive, &reply));
     if (reply.fault == HIVE_MISSING) { /* the namespace: the table is to be made */
-        return errinfo_set(info, ERR_NOT_FOUND, "3F000",
-                           "namespace \"%.*s\" does not exist in catalog \"%.*s\"",
-                           SLICE_ARGS(database), SLICE_ARGS(catalog->name));
+        return metastore__no_namespace(call, ns);
     }
     return reply.fault == HIVE_FINE ? ERR_OK : hive_call__fault(&hive, &reply);
 }
 
 static enum err swap(const struct rest_call *call, const struct rest_namespace *ns,
-                     struct slice name, const struct hive_table *table, struct slice before)
+                     struct slice name, const struct metastore_table *table, struct slice before)
 {
     struct hive_reply now CLEANUP(hive_reply__fini) = {0};
     struct hive_found found;
@@ -407,26 +360,34 @@ static enum err swap(const struct rest_call *call, const struct rest_namespace *
     TRY(find(call, ns, name, &now, &found));
     return slice_equal(found.metadata_location, before)
                ? alter(call, ns, name, &found, &change, before)
-               : moved(call, name);
+               : metastore__moved(call, name);
 }
 
-enum err hive_swap_table(struct rest *rest, const struct rest_catalog *catalog,
-                         const struct identity *who, const struct rest_namespace *ns,
-                         struct slice name, const struct hive_table *table, struct slice before,
-                         struct errinfo *info)
+static enum err swap_locked(const struct rest_call *call, const struct rest_namespace *ns,
+                            struct slice name, const struct metastore_table *table,
+                            struct slice before)
 {
-    struct rest_call call CLEANUP(rest_call__close) = {0};
-    struct slice database;
     int64_t id;
-    TRY(rest_call__open(rest, catalog, who, &call, info));
-    if (!hive_name__of(ns, &database)) {
-        return no_table(&call, name);
-    }
     if (table->is_unlocked) {
-        return swap(&call, ns, name, table, before);
+        return swap(call, ns, name, table, before);
     }
-    TRY(take_lock(&call, database, name, &id));
-    enum err err = swap(&call, ns, name, table, before);
-    give_up(&call, name, id);
+    TRY(take_lock(call, ns->levels[0], name, &id));
+    enum err err = swap(call, ns, name, table, before);
+    give_up(call, name, id);
     return err;
 }
+
+const struct metastore_calls hive_calls = {
+    .check = hive__check,
+    .namespaces = hive__namespaces,
+    .properties = hive__properties,
+    .names = hive__names,
+    .find = find_place,
+    .create_namespace = hive__create_namespace,
+    .drop_namespace = hive__drop_namespace,
+    .set_properties = hive__set_properties,
+    .create_table = create,
+    .swap_table = swap_locked,
+    .drop_table = drop,
+    .rename_table = rename_to,
+};

@@ -13,13 +13,14 @@
 
 static void put_table(struct buf *out)
 {
-    static const struct hive_column columns[] = {{{"id", 2}, {"bigint", 6}, {"", 0}},
-                                                 {{"name", 4}, {"string", 6}, {"whose", 5}}};
-    const struct hive_table table = {.location = SLICE("file:/t"),
-                                     .metadata_location = SLICE("file:/t/1.json"),
-                                     .uuid = SLICE("u"),
-                                     .columns = columns,
-                                     .column_count = 2};
+    static const struct metastore_column columns[] = {
+        {.name = {"id", 2}, .type = {"bigint", 6}},
+        {.name = {"name", 4}, .type = {"string", 6}, .doc = {"whose", 5}}};
+    const struct metastore_table table = {.location = SLICE("file:/t"),
+                                          .metadata_location = SLICE("file:/t/1.json"),
+                                          .uuid = SLICE("u"),
+                                          .columns = columns,
+                                          .column_count = 2};
     hive_table__write(SLICE("sales"), SLICE("orders"), SLICE("anna"), &table, out);
 }
 
@@ -63,9 +64,9 @@ TEST(hive, a_table_keeps_what_is_not_changed)
     hive_table__rewrite(found.raw, &renamed, &out);
     CHECK(slice_find(buf_slice(&out), SLICE("kept")) != SIZE_MAX);
     CHECK(hive_table__read(buf_slice(&out), &found) && slice_equal(found.name, SLICE("sold")));
-    const struct hive_table next = {.location = SLICE("file:/t"),
-                                    .metadata_location = SLICE("file:/t/2.json"),
-                                    .uuid = SLICE("u")};
+    const struct metastore_table next = {.location = SLICE("file:/t"),
+                                         .metadata_location = SLICE("file:/t/2.json"),
+                                         .uuid = SLICE("u")};
     const struct hive_change turned = {.table = &next, .before = SLICE("file:/t/1.json")};
     buf_reset(&out);
     hive_table__rewrite(buf_slice(&raw), &turned, &out);
@@ -218,12 +219,12 @@ static enum err swap_from(struct world *w, struct slice before)
 {
     static const struct slice levels[] = {{"sales", 5}};
     static const struct rest_namespace ns = {levels, 1};
-    const struct hive_table next = {.location = SLICE("file:/t"),
-                                    .metadata_location = SLICE("file:/t/2.json"),
-                                    .uuid = SLICE("u")};
+    const struct metastore_table next = {.location = SLICE("file:/t"),
+                                         .metadata_location = SLICE("file:/t/2.json"),
+                                         .uuid = SLICE("u")};
     errinfo_init(&w->info);
-    return hive_swap_table(w->rest, &w->catalog, w->who, &ns, SLICE("orders"), &next, before,
-                           &w->info);
+    return metastore_swap_table(w->rest, &w->catalog, w->who, &ns, SLICE("orders"), &next, before,
+                                &w->info);
 }
 
 TEST(hive, a_table_is_turned_from_what_it_was_only)

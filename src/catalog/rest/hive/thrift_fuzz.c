@@ -29,12 +29,12 @@ static void fuzz_reply(struct slice bytes)
 
 static void fuzz_table(struct slice bytes)
 {
-    const struct hive_column column = {SLICE("id"), SLICE("bigint"), SLICE("")};
-    const struct hive_table table = {.location = SLICE("file:/t"),
-                                     .metadata_location = SLICE("file:/t/metadata/2.json"),
-                                     .uuid = SLICE("u"),
-                                     .columns = &column,
-                                     .column_count = 1};
+    const struct metastore_column column = {.name = SLICE("id"), .type = SLICE("bigint")};
+    const struct metastore_table table = {.location = SLICE("file:/t"),
+                                          .metadata_location = SLICE("file:/t/metadata/2.json"),
+                                          .uuid = SLICE("u"),
+                                          .columns = &column,
+                                          .column_count = 1};
     const struct hive_change change = {.table = &table, .before = SLICE("file:/t/metadata/1.json")};
     struct hive_found found;
     struct hive_found again;

@@ -1,27 +1,44 @@
 /* AWS Signature Version 4 (AWS General Reference, "Signing AWS API requests"). Ours, because
  * libcurl's CURLOPT_AWS_SIGV4 of 7.88 signs neither a session token nor a query in its order. */
-#include "storage/s3_int.h"
+#include "fetch/sigv4.h"
 
 #include <stdio.h>
 #include <time.h>
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
-void s3__format_time(int64_t wall_us, char ret_time[S3_TIME_BYTES])
+struct slice sigv4_host(struct slice url)
+{
+    size_t mark = slice_find(url, SLICE("://"));
+    if (mark == SIZE_MAX) {
+        return (struct slice){0};
+    }
+    struct slice scheme = {url.ptr, mark};
+    struct slice host = {url.ptr + mark + 3, 0};
+    while (host.len < url.len - mark - 3 && strchr("/?#", host.ptr[host.len]) == NULL) {
+        host.len++;
+    }
+    struct slice port = slice_equal_fold(scheme, SLICE("https")) ? SLICE(":443") : SLICE(":80");
+    host.len -= slice_ends_with(host, port) ? port.len : 0;
+    return host;
+}
+
+void sigv4_format_time(int64_t wall_us, char ret_time[SIGV4_TIME_BYTES])
 {
     time_t seconds = (time_t)(wall_us / 1000000);
     struct tm parts;
     ASSERT(gmtime_r(&seconds, &parts) != NULL);
-    ASSERT(strftime(ret_time, S3_TIME_BYTES, "%Y%m%dT%H%M%SZ", &parts) == S3_TIME_BYTES - 1);
+    ASSERT(strftime(ret_time, SIGV4_TIME_BYTES, "%Y%m%dT%H%M%SZ", &parts) == SIGV4_TIME_BYTES - 1);
 }
 
 /* Names joined by ";". */
-static void append_names(const struct s3_signing *signing, struct buf *out)
+static void append_names(const struct sigv4_request *request, struct buf *out)
 {
-    for (size_t i = 0; i < signing->header_count; i++) {
+    for (size_t i = 0; i < request->header_count; i++) {
         buf_append_str(out, i == 0 ? "" : ";");
-        buf_append_slice(out, signing->headers[i].name);
+        buf_append_slice(out, request->headers[i].name);
     }
 }
 
@@ -44,34 +61,34 @@ static void wipe_buf(struct buf *buf)
     buf_fini(buf);
 }
 
-static enum err hash_request(const struct s3_signing *signing, char ret_hex[SHA256_HEX_BYTES],
+static enum err hash_request(const struct sigv4_request *request, char ret_hex[SHA256_HEX_BYTES],
                              struct errinfo *info)
 {
     struct buf text CLEANUP(wipe_buf) = {0}; /* a session token is in it */
     uint8_t digest[SHA256_BYTES];
-    size_t size = 256 + signing->method.len + signing->path.len + signing->query.len;
-    for (size_t i = 0; i < signing->header_count; i++) {
-        size += 2 * signing->headers[i].name.len + signing->headers[i].value.len + 4;
+    size_t size = 256 + request->method.len + request->path.len + request->query.len;
+    for (size_t i = 0; i < request->header_count; i++) {
+        size += 2 * request->headers[i].name.len + request->headers[i].value.len + 4;
     }
     if (buf_reserve(&text, size) == NULL) { /* all at once: growing would leave copies behind */
         return errinfo_nomem(info);
     }
-    buf_append_slice(&text, signing->method);
+    buf_append_slice(&text, request->method);
     buf_append_char(&text, '\n');
-    buf_append_slice(&text, signing->path);
+    buf_append_slice(&text, request->path);
     buf_append_char(&text, '\n');
-    buf_append_slice(&text, signing->query);
+    buf_append_slice(&text, request->query);
     buf_append_char(&text, '\n');
-    for (size_t i = 0; i < signing->header_count; i++) {
-        buf_append_slice(&text, signing->headers[i].name);
+    for (size_t i = 0; i < request->header_count; i++) {
+        buf_append_slice(&text, request->headers[i].name);
         buf_append_char(&text, ':');
-        append_value(signing->headers[i].value, &text);
+        append_value(request->headers[i].value, &text);
         buf_append_char(&text, '\n');
     }
     buf_append_char(&text, '\n');
-    append_names(signing, &text);
+    append_names(request, &text);
     buf_append_char(&text, '\n');
-    buf_append_str(&text, signing->payload_hash);
+    buf_append_str(&text, request->payload_hash);
     if (buf_failed(&text)) {
         return errinfo_nomem(info);
     }
@@ -86,26 +103,26 @@ static struct slice bytes_of(const uint8_t digest[SHA256_BYTES])
 }
 
 /* HMAC(HMAC(HMAC(HMAC("AWS4" + secret, date), region), service), "aws4_request") */
-static enum err derive_key(const struct s3_signing *signing, uint8_t ret_key[SHA256_BYTES],
+static enum err derive_key(const struct sigv4_request *request, uint8_t ret_key[SHA256_BYTES],
                            struct errinfo *info)
 {
     struct secret first CLEANUP(secret_fini) = {0};
-    struct slice parts[] = {SLICE("AWS4"), signing->secret_key};
-    struct slice date = {signing->time, 8};
+    struct slice parts[] = {SLICE("AWS4"), request->secret_key};
+    struct slice date = {request->time, 8};
     uint8_t key[SHA256_BYTES];
     if (!secret_join(parts, ARRAY_COUNT(parts), &first)) {
         return errinfo_nomem(info);
     }
     TRY(hash_hmac_sha256(secret_slice(&first), date, key));
-    enum err err = hash_hmac_sha256(bytes_of(key), signing->region, ret_key);
-    err = err == ERR_OK ? hash_hmac_sha256(bytes_of(ret_key), signing->service, key) : err;
+    enum err err = hash_hmac_sha256(bytes_of(key), request->region, ret_key);
+    err = err == ERR_OK ? hash_hmac_sha256(bytes_of(ret_key), request->service, key) : err;
     err = err == ERR_OK ? hash_hmac_sha256(bytes_of(key), SLICE("aws4_request"), ret_key) : err;
     mem_wipe(key, sizeof(key));
     return err;
 }
 
-enum err s3__sign(const struct s3_signing *signing, struct secret *ret_authorization,
-                  struct errinfo *info)
+enum err sigv4_sign(const struct sigv4_request *request, struct secret *ret_authorization,
+                    struct errinfo *info)
 {
     char request_hash[SHA256_HEX_BYTES];
     char signature[SHA256_HEX_BYTES];
@@ -113,23 +130,23 @@ enum err s3__sign(const struct s3_signing *signing, struct secret *ret_authoriza
     uint8_t digest[SHA256_BYTES];
     struct buf scope CLEANUP(buf_fini) = {0};
     struct buf text CLEANUP(buf_fini) = {0};
-    TRY(hash_request(signing, request_hash, info));
-    buf_printf(&scope, "%.8s/%.*s/%.*s/aws4_request", signing->time, SLICE_ARGS(signing->region),
-               SLICE_ARGS(signing->service));
-    buf_printf(&text, "AWS4-HMAC-SHA256\n%s\n%s\n%s", signing->time, buf_cstr(&scope),
+    TRY(hash_request(request, request_hash, info));
+    buf_printf(&scope, "%.8s/%.*s/%.*s/aws4_request", request->time, SLICE_ARGS(request->region),
+               SLICE_ARGS(request->service));
+    buf_printf(&text, "AWS4-HMAC-SHA256\n%s\n%s\n%s", request->time, buf_cstr(&scope),
                request_hash);
     if (buf_failed(&scope) || buf_failed(&text)) {
         return errinfo_nomem(info);
     }
-    TRY(derive_key(signing, key, info));
+    TRY(derive_key(request, key, info));
     enum err err = hash_hmac_sha256(bytes_of(key), buf_slice(&text), digest);
     mem_wipe(key, sizeof(key));
     TRY(err);
     hash_hex(digest, sizeof(digest), signature);
     struct buf names CLEANUP(buf_fini) = {0};
-    append_names(signing, &names);
+    append_names(request, &names);
     struct slice parts[] = {SLICE("AWS4-HMAC-SHA256 Credential="),
-                            signing->access_key,
+                            request->access_key,
                             SLICE("/"),
                             buf_slice(&scope),
                             SLICE(", SignedHeaders="),

@@ -1,11 +1,11 @@
-/* What reads and writes the files of a metastore's tables. It lends nothing itself: where ATTACH
- * names a token service (STS), the person's own token is given for a session's credentials there,
- * narrowed to the one table's folder. */
+/* What reads and writes the files of a metastore's tables, and signs requests to one that wants
+ * that. A metastore lends nothing itself: where ATTACH names a token service (STS), the person's
+ * own token is given for a session's credentials there, narrowed to the one table's folder, or to
+ * requests to the metastore. */
 #include "base/mem.h"
-#include "catalog/rest/hive/hive_int.h"
+#include "catalog/rest/rest_metastore_int.h"
 #include "fetch/fetch.h"
 #include "identity/identity.h"
-#include "storage/sts.h"
 
 /* The token out of "Bearer ...". */
 static enum err read_token(const struct rest_call *call, struct secret *ret_header,
@@ -22,22 +22,20 @@ static enum err read_token(const struct rest_call *call, struct secret *ret_head
     return ERR_OK;
 }
 
-static enum err ask(const struct rest_call *call, struct slice location,
-                    struct storage_sts_answer *ret_answer)
+enum err rest_metastore__keys(const struct rest_call *call, struct slice policy,
+                              struct storage_sts_answer *ret_answer)
 {
     const struct rest_catalog *catalog = call->catalog;
     struct fetch_pool *pool CLEANUP(fetch_pool_cleanup) = NULL;
     struct secret header CLEANUP(secret_fini) = {0};
-    struct buf policy CLEANUP(buf_fini) = {0};
     struct slice token;
-    TRY(storage_sts_policy(location, &policy, call->info));
     TRY(read_token(call, &header, &token));
     TRY(rest_http__store_pool(call, &pool));
     const struct storage_sts_request request = {.url = catalog->sts_uri,
                                                 .role = catalog->role,
                                                 .session_name = identity_subject(call->who),
                                                 .token = token,
-                                                .policy = buf_slice(&policy),
+                                                .policy = policy,
                                                 .timeout_ms = call->rest->options.timeout_ms,
                                                 .is_cancelled = catalog->is_cancelled,
                                                 .cancel_context = catalog->cancel_context};
@@ -75,11 +73,12 @@ static bool write_vended(const struct rest_catalog *catalog, struct slice locati
     return secret_join(parts, ARRAY_COUNT(parts), ret_text);
 }
 
-enum err hive__vended(const struct rest_call *call, struct slice location,
-                      struct rest_vended *ret_vended)
+enum err rest_metastore__vended(const struct rest_call *call, struct slice location,
+                                struct rest_vended *ret_vended)
 {
     struct storage_sts_answer answer CLEANUP(storage_sts_fini) = {0};
     struct secret text CLEANUP(secret_fini) = {0};
+    struct buf policy CLEANUP(buf_fini) = {0};
     while (location.len > 0 && location.ptr[location.len - 1] == '/') {
         location.len--;
     }
@@ -87,22 +86,24 @@ enum err hive__vended(const struct rest_call *call, struct slice location,
         *ret_vended = (struct rest_vended){0};
         return ERR_OK;
     }
-    TRY(ask(call, location, &answer));
+    TRY(storage_sts_policy(location, &policy, call->info));
+    TRY(rest_metastore__keys(call, buf_slice(&policy), &answer));
     if (!write_vended(call->catalog, location, &answer, &text)) {
         return errinfo_nomem(call->info);
     }
     return rest_vended__parse(call, secret_slice(&text), (struct slice){0}, ret_vended);
 }
 
-enum err hive_lend(struct rest *rest, const struct rest_catalog *catalog,
-                   const struct identity *who, const struct rest_namespace *ns, struct slice name,
-                   struct slice location, struct rest_lent *ret_lent, struct errinfo *info)
+enum err metastore_lend(struct rest *rest, const struct rest_catalog *catalog,
+                        const struct identity *who, const struct rest_namespace *ns,
+                        struct slice name, struct slice location, struct rest_lent *ret_lent,
+                        struct errinfo *info)
 {
     struct rest_call call CLEANUP(rest_call__close) = {0};
     struct rest_vended vended CLEANUP(rest_vended__fini) = {0};
     struct rest_lent lent = {0};
     TRY(rest_call__open(rest, catalog, who, &call, info));
-    TRY(hive__vended(&call, location, &vended));
+    TRY(rest_metastore__vended(&call, location, &vended));
     call.staged = location; /* where renewals find no table yet */
     TRY(rest_lend(&call, ns, name, (struct slice){0}, &vended, (struct slice){0}, &lent.grant,
                   &lent.who));
