@@ -65,6 +65,7 @@ endfunction()
 # export and nothing else: its copy of base stays its own. (gcc's sanitizers answer dlopen() in the program's place, and
 # then the program's rpath is not searched: open it by path.)
 function(moat_engine_module name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBS")
     moat__sort_sources(cpp "${MOAT_SOURCE_ROOT}/${name}")
     if(NOT sources)
         return()
@@ -73,7 +74,7 @@ function(moat_engine_module name)
     moat__arrows(deps ${name})
     add_library(moat_engine_duckdb SHARED ${sources})
     target_include_directories(moat_engine_duckdb PUBLIC "${MOAT_SOURCE_ROOT}")
-    target_link_libraries(moat_engine_duckdb PRIVATE moat_flags ${deps} DuckDB::DuckDB)
+    target_link_libraries(moat_engine_duckdb PRIVATE moat_flags ${deps} DuckDB::DuckDB ${arg_LIBS})
     target_link_options(moat_engine_duckdb PRIVATE LINKER:--exclude-libs,ALL)
     set_target_properties(moat_engine_duckdb PROPERTIES
         OUTPUT_NAME moat_engine

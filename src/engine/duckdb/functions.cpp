@@ -7,7 +7,7 @@
  *   __moat_barrier(ANY)               the value, flat and volatile
  *   __moat_cap(BIGINT, BIGINT)        the first argument, or an error if it exceeds the second
  *   __moat_numeric(ANY)               PostgreSQL's numeric without digits (numeric.cpp)
- *   trino_divide(ANY, ANY), _modulo   division as Trino has it; _as(ANY, ANY) (trino.cpp)
+ *   trino_*                           what Trino has (trino.cpp)
  *   __moat_murmur_long(BIGINT), _text(VARCHAR), _blob(BLOB), _uuid(UUID), _decimal(HUGEINT)
  *                                     Iceberg's 32-bit hash of a value (its appendix B)
  *   __moat_unreadable(VARCHAR)        an error of this text: in the place of values without a type
@@ -16,9 +16,12 @@
  * dictionary; __moat_cap and __moat_unreadable can, and say so. */
 #include "engine/duckdb/module.hpp"
 
+#include <map>
+
 #include <duckdb/common/vector_operations/binary_executor.hpp>
 #include <duckdb/common/vector_operations/unary_executor.hpp>
 #include <duckdb/common/vector_operations/vector_operations.hpp>
+#include <duckdb/function/function_set.hpp>
 #include <duckdb/function/scalar_function.hpp>
 #include <duckdb/parser/parsed_data/create_scalar_function_info.hpp>
 
@@ -331,6 +334,20 @@ static void add(duckdb::Connection &connection, const ScalarFunction &function)
     connection.context->RegisterFunction(info);
 }
 
+/* Forms of one name are one function. */
+static void add_forms(duckdb::Connection &connection, const std::vector<ScalarFunction> &forms)
+{
+    std::map<std::string, duckdb::ScalarFunctionSet> functions;
+    for (const ScalarFunction &form : forms) {
+        functions.emplace(form.name, form.name).first->second.AddFunction(form);
+    }
+    for (const auto &function : functions) {
+        duckdb::CreateScalarFunctionInfo info(function.second);
+        info.schema = DEFAULT_SCHEMA;
+        connection.context->RegisterFunction(info);
+    }
+}
+
 void register_functions(duckdb::Connection &connection, const std::shared_ptr<mask_key> &key)
 {
     const LogicalType text = LogicalType::VARCHAR;
@@ -375,9 +392,7 @@ void register_functions(duckdb::Connection &connection, const std::shared_ptr<ma
     cap.SetFallible();
     add(connection, cap);
     add(connection, numeric_function());
-    for (const ScalarFunction &function : trino_functions()) {
-        add(connection, function);
-    }
+    add_forms(connection, trino_functions());
 
     /* Volatile, so that it is not folded while the statement is planned: who does not ask for the
      * column must not meet its error. */

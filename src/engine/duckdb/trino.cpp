@@ -10,8 +10,11 @@
  *                        intervals 1 02:03:04.000 or 1-2; all else as it is
  *   trino_as(x, like)    x in the type of `like`, whose value does not matter
  *
+ * The others are in trino_text.cpp, _bytes, _numbers, _times, _lists
+ * and _dispatch.
+ *
  * Functions rather than a setting of the session: a view keeps its meaning on every door. */
-#include "engine/duckdb/module.hpp"
+#include "engine/duckdb/trino.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -430,11 +433,11 @@ static void run_average(DataChunk &args, ExpressionState &, Vector &result)
     }
 }
 
-static void run_mean(DataChunk &args, ExpressionState &, Vector &result)
+template <class T> static void run_mean(DataChunk &args, ExpressionState &, Vector &result)
 {
-    BinaryExecutor::Execute<double, int64_t, double>(
+    BinaryExecutor::Execute<double, int64_t, T>(
         args.data[0], args.data[1], result, args.size(),
-        [](double sum, int64_t rows) { return sum / static_cast<double>(rows); });
+        [](double sum, int64_t rows) { return static_cast<T>(sum / static_cast<double>(rows)); });
 }
 
 static duckdb::unique_ptr<duckdb::FunctionData>
@@ -451,8 +454,11 @@ bind_average(duckdb::ClientContext &, ScalarFunction &function,
         is_decimal ? LogicalType::DECIMAL(WIDTH, like.scale) : LogicalType::DOUBLE;
     function.arguments[1] = LogicalType::BIGINT;
     function.arguments[2] = type;
-    function.SetReturnType(is_decimal ? type : LogicalType::DOUBLE);
-    function.SetFunctionCallback(is_decimal ? run_average : run_mean);
+    bool is_real = type.id() == LogicalTypeId::FLOAT;
+    function.SetReturnType(is_decimal || is_real ? type : LogicalType::DOUBLE);
+    function.SetFunctionCallback(is_decimal ? run_average
+                                 : is_real  ? run_mean<float>
+                                            : run_mean<double>);
     return nullptr;
 }
 
@@ -537,13 +543,6 @@ static std::string text_of_json(duckdb::string_t value)
     return is_plain ? std::string(text.ptr + 1, text.len - 2) : std::string(text.ptr, text.len);
 }
 
-template <class T, class F> static void put_texts(DataChunk &args, Vector &result, F text_of)
-{
-    duckdb::UnaryExecutor::Execute<T, duckdb::string_t>(
-        args.data[0], result, args.size(),
-        [&](T value) { return duckdb::StringVector::AddString(result, text_of(value)); });
-}
-
 static void run_text(DataChunk &args, ExpressionState &, Vector &result)
 {
     switch (args.data[0].GetType().id()) {
@@ -604,16 +603,22 @@ std::vector<ScalarFunction> trino_functions()
                                           bind_modulo));
     functions.emplace_back(ScalarFunction("trino_average",
                                           {LogicalType::ANY, LogicalType::ANY, LogicalType::ANY},
-                                          LogicalType::ANY, run_mean, bind_average));
+                                          LogicalType::ANY, run_mean<double>, bind_average));
     functions.emplace_back(ScalarFunction("trino_as", {LogicalType::ANY, LogicalType::ANY},
                                           LogicalType::ANY, run_same, bind_as));
-    functions.back().SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
     functions.emplace_back(
         ScalarFunction("trino_round", {LogicalType::ANY}, LogicalType::ANY, run_same, bind_round));
     functions.emplace_back(
         ScalarFunction("trino_text", {LogicalType::ANY}, LogicalType::ANY, run_same, bind_text));
+    add_trino_text(functions);
+    add_trino_bytes(functions);
+    add_trino_numbers(functions);
+    add_trino_times(functions);
+    add_trino_lists(functions);
+    add_trino_dispatch(functions);
     for (ScalarFunction &function : functions) {
         function.SetFallible();
+        function.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING); /* has a type */
     }
     return functions;
 }

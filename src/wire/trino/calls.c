@@ -124,6 +124,71 @@ static enum err put_argument(struct trino_rewrite *r, struct trino_range argumen
     return ERR_OK;
 }
 
+/* A call that is told by a template. */
+struct call {
+    const struct function *function;
+    struct trino_range arguments[ARGUMENTS_MAX];
+    unsigned count;
+    bool is_distinct;          /* f(DISTINCT x) */
+    struct trino_range behind; /* FILTER (...), OVER ... */
+};
+
+/* Where a lambda, or one of so many names, is wanted. */
+static enum err no_lambda(const struct call *call, bool is_lambda, struct errinfo *info)
+{
+    return is_lambda
+               ? errinfo_set(info, ERR_INVALID, "07001",
+                             "the lambda of %s has too many or too few names", call->function->name)
+               : errinfo_set(info, ERR_INVALID, "42883", "no form of \"%s\" takes these arguments",
+                             call->function->name);
+}
+
+/* Name `index` of the lambda that is an argument. */
+static enum err put_lambda_name(struct trino_rewrite *r, const struct call *call,
+                                struct trino_range argument, size_t index, struct errinfo *info)
+{
+    size_t body = lambda_body(r, argument.from, argument.to);
+    bool is_list = trino__is_op(r, argument.from, "(");
+    size_t name = argument.from + is_list + 2 * index;
+    if (body == 0 || name >= body - 1 - is_list) {
+        return no_lambda(call, body > 0, info);
+    }
+    trino__mark(r, trino__at(r, name)->offset);
+    buf_append_slice(&r->out, trino__at(r, name)->text);
+    return ERR_OK;
+}
+
+/* The body of the lambda that is an argument and has so many names. */
+static enum err put_lambda_body(struct trino_rewrite *r, const struct call *call,
+                                struct trino_range argument, size_t names, unsigned depth,
+                                struct errinfo *info)
+{
+    size_t body = lambda_body(r, argument.from, argument.to);
+    bool is_list = trino__is_op(r, argument.from, "(");
+    size_t has = body == 0 ? 0 : (body - 1 - argument.from - is_list) / 2 + !is_list;
+    if (has != names) {
+        return no_lambda(call, body > 0, info);
+    }
+    buf_append_char(&r->out, '(');
+    TRY(trino__emit(r, body, argument.to, depth + 1, info));
+    buf_append_char(&r->out, ')');
+    return ERR_OK;
+}
+
+/* A normal form of Unicode, which is a word. */
+static enum err put_normal_form(struct trino_rewrite *r, struct trino_range argument,
+                                struct errinfo *info)
+{
+    static const char *const forms[] = {"NFC", "NFD", "NFKC", "NFKD"};
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+        if (argument.to == argument.from + 1 && trino__is_word(r, argument.from, forms[i])) {
+            buf_printf(&r->out, "'%s'", forms[i]);
+            return ERR_OK;
+        }
+    }
+    return errinfo_set(info, ERR_SYNTAX, NULL, "a normal form is one of NFC, NFD, NFKC, NFKD");
+}
+
 static enum err put_all(struct trino_rewrite *r, const struct trino_range *arguments,
                         unsigned count, const char *between, unsigned depth, struct errinfo *info)
 {
@@ -134,10 +199,45 @@ static enum err put_all(struct trino_rewrite *r, const struct trino_range *argum
     return ERR_OK;
 }
 
-static enum err put_template(struct trino_rewrite *r, const char *text,
-                             const struct trino_range *arguments, unsigned count, unsigned depth,
+/* What stands for `$` and the letter at `c`; *c is its last letter then. */
+static enum err put_letter(struct trino_rewrite *r, const struct call *call, const char **c,
+                           unsigned depth, struct errinfo *info)
+{
+    const struct trino_range *arguments = call->arguments;
+    char letter = **c;
+    if (letter == '$') {
+        buf_append_char(&r->out, '$');
+        return ERR_OK;
+    }
+    if (letter == '*' || letter == '|') {
+        return put_all(r, arguments, call->count, letter == '*' ? ", " : " || ", depth, info);
+    }
+    if (letter == 'D') {
+        buf_append_str(&r->out, call->is_distinct ? "DISTINCT " : "");
+        return ERR_OK;
+    }
+    if (letter == 'W') {
+        return trino__emit(r, call->behind.from, call->behind.to, depth + 1, info);
+    }
+    struct trino_range argument = arguments[*++*c - '1'];
+    switch (letter) {
+    case 'U':
+        return put_unit(r, argument, info);
+    case 'F':
+        return put_format(r, argument, info);
+    case 'N':
+        return put_normal_form(r, argument, info);
+    case 'L':
+        return put_lambda_name(r, call, argument, (size_t)(*++*c - '1'), info);
+    default: /* B */
+        return put_lambda_body(r, call, argument, (size_t)(*++*c - '0'), depth, info);
+    }
+}
+
+static enum err put_template(struct trino_rewrite *r, const struct call *call, unsigned depth,
                              struct errinfo *info)
 {
+    const char *text = call->function->text;
     trino__space(r);
     for (const char *c = text; *c != '\0'; c++) {
         if (*c != '$') {
@@ -145,21 +245,27 @@ static enum err put_template(struct trino_rewrite *r, const char *text,
             continue;
         }
         c++;
-        if (*c == '*') {
-            TRY(put_all(r, arguments, count, ", ", depth, info));
-        } else if (*c == '|') {
-            TRY(put_all(r, arguments, count, " || ", depth, info));
-        } else if (*c == 'U') {
-            TRY(put_unit(r, arguments[*++c - '1'], info));
-        } else if (*c == 'F') {
-            TRY(put_format(r, arguments[*++c - '1'], info));
-        } else if (*c == '$') {
-            buf_append_char(&r->out, '$');
+        if (*c >= '1' && *c <= '9') {
+            bool is_alone = c - text > 1 && (c[-2] == '(' || c[-2] == '[') &&
+                            (c[1] == ')' || c[1] == ']' || c[1] == ',');
+            TRY(put_argument(r, call->arguments[*c - '1'], depth, is_alone, info));
         } else {
-            TRY(put_argument(r, arguments[*c - '1'], depth, false, info));
+            TRY(put_letter(r, call, &c, depth, info));
         }
     }
     return ERR_OK;
+}
+
+/* Behind FILTER (...) and OVER (...) or OVER name, from `end`. */
+static size_t behind_suffix(const struct trino_rewrite *r, size_t end, size_t to)
+{
+    if (trino__is_word(r, end, "filter") && trino__is_op(r, end + 1, "(")) {
+        end = trino__behind(r, end + 1, to);
+    }
+    if (trino__is_word(r, end, "over")) {
+        end = trino__is_op(r, end + 1, "(") ? trino__behind(r, end + 1, to) : end + 2;
+    }
+    return end < to ? end : to;
 }
 
 /* f(x) IGNORE NULLS is f(x IGNORE NULLS); RESPECT NULLS says what is so without it. */
@@ -208,8 +314,7 @@ static enum err put_listagg(struct trino_rewrite *r, size_t *i, size_t to, unsig
 static enum err put_call(struct trino_rewrite *r, size_t *i, size_t to, unsigned depth,
                          bool *ret_done, struct errinfo *info)
 {
-    struct trino_range arguments[ARGUMENTS_MAX];
-    unsigned count = 0;
+    struct call call = {0};
     size_t end = trino__behind(r, *i + 1, to);
     size_t from = *i + 2;
     bool is_known = false;
@@ -221,22 +326,35 @@ static enum err put_call(struct trino_rewrite *r, size_t *i, size_t to, unsigned
         (*i > 0 && trino__is_op(r, *i - 1, "."))) {
         return ERR_OK;
     }
+    call.is_distinct = trino__is_word(r, from, "distinct");
     while (from < end - 1) {
         size_t comma = trino__comma(r, from, end - 1);
-        if (count == ARGUMENTS_MAX) {
+        if (call.count == ARGUMENTS_MAX) {
             return ERR_OK;
         }
-        arguments[count++] = (struct trino_range){from, comma};
+        call.arguments[call.count++] = (struct trino_range){from, comma};
         from = comma + 1;
     }
     for (size_t f = 0; f < ARRAY_COUNT(functions); f++) {
         const struct function *function = &functions[f];
-        if (token_is(trino__at(r, *i), function->name) && count >= function->fewest &&
-            count <= function->most) {
+        if (token_is(trino__at(r, *i), function->name) && call.count >= function->fewest &&
+            call.count <= function->most) {
+            bool takes_distinct = strstr(function->text, "$D") != NULL;
+            call.function = function;
+            call.is_distinct = call.is_distinct && takes_distinct;
+            call.arguments[0].from += call.is_distinct;
+            call.behind = (struct trino_range){end, end};
+            if (strstr(function->text, "$W") != NULL) {
+                call.behind.to = behind_suffix(r, end, to);
+            }
             trino__mark(r, trino__at(r, *i)->offset);
             *ret_done = true;
-            *i = end;
-            return put_template(r, function->text, arguments, count, depth, info);
+            *i = call.behind.to;
+            unsigned name = r->names[*i]; /* of the whole: not where each of its ends is written */
+            r->names[*i] = 0;
+            enum err err = put_template(r, &call, depth, info);
+            r->names[*i] = name;
+            return err;
         }
     }
     return ERR_OK;
@@ -323,26 +441,27 @@ static enum err put_extract(struct trino_rewrite *r, size_t *i, size_t to, unsig
     return ERR_OK;
 }
 
-/* avg of decimals is one; where a window or a filter follows it stays the engine's. */
-static enum err put_average(struct trino_rewrite *r, size_t *i, size_t to, unsigned depth,
-                            bool *ret_done, struct errinfo *info)
+/* A path of SQL/JSON ('lax $.a') means something else to the engine's functions of these names. */
+static enum err check_json_path(struct trino_rewrite *r, size_t *i, size_t to, unsigned depth,
+                                bool *ret_done, struct errinfo *info)
 {
     size_t end = trino__behind(r, *i + 1, to);
-    *ret_done = trino__is_word(r, *i, "avg") && !trino__is_word(r, *i + 2, "distinct") &&
-                !trino__is_word(r, end, "over") && !trino__is_word(r, end, "filter") &&
-                end > *i + 3 && (*i == 0 || !trino__is_op(r, *i - 1, "."));
-    if (!*ret_done) {
+    size_t path = trino__comma(r, *i + 2, end - 1) + 1;
+    bool is_one = trino__is_word(r, *i, "json_value") || trino__is_word(r, *i, "json_exists");
+    struct slice text;
+    (void)depth;
+    *ret_done = false;
+    if (!is_one || path >= end || trino__at(r, path)->kind != TOKEN_STRING) {
         return ERR_OK;
     }
-    static const char *const parts[] = {"trino_average(sum(", "), count(", "), max("};
-    trino__space(r);
-    trino__mark(r, trino__at(r, *i)->offset);
-    for (size_t p = 0; p < ARRAY_COUNT(parts); p++) {
-        buf_append_str(&r->out, parts[p]);
-        TRY(trino__emit(r, *i + 2, end - 1, depth + 1, info));
+    TRY(token_string(trino__at(r, path), r->arena, &text, info));
+    text = slice_trim(text);
+    if (slice_starts_with_fold(text, SLICE("lax")) ||
+        slice_starts_with_fold(text, SLICE("strict"))) {
+        return errinfo_set(info, ERR_UNSUPPORTED, "42883",
+                           "function \"%.*s\" does not exist for paths of SQL/JSON",
+                           SLICE_ARGS(trino__at(r, *i)->text));
     }
-    buf_append_str(&r->out, "))");
-    *i = end;
     return ERR_OK;
 }
 
@@ -387,8 +506,8 @@ enum err trino__put_call(struct trino_rewrite *r, size_t *i, size_t to, unsigned
 {
     static enum err (*const forms[])(struct trino_rewrite * r, size_t * i, size_t to,
                                      unsigned depth, bool *ret_done, struct errinfo *info) = {
-        put_extract, put_listagg, put_nulls,  put_json_cast,
-        put_cast,    put_average, put_unnest, put_call};
+        check_json_path, put_extract, put_listagg, put_nulls,
+        put_json_cast,   put_cast,    put_unnest,  put_call};
     *ret_done = false;
     for (size_t f = 0; f < ARRAY_COUNT(forms) && !*ret_done; f++) {
         TRY(forms[f](r, i, to, depth, ret_done, info));

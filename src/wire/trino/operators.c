@@ -1,4 +1,5 @@
-/* Division, whose meaning differs: a / b is trino_divide(a, b), a % b is trino_modulo(a, b).
+/* Division, whose meaning differs: a / b is trino_divide(a, b), a % b is trino_modulo(a, b). So
+ * does that of a date and an interval: a + INTERVAL '1' DAY is trino_add(a, INTERVAL '1' DAY).
  *
  * The operators bind from the left, as * does, so what stands to the left of one is all of its
  * chain so far: where that began in what has been written is kept for each level of parentheses,
@@ -41,10 +42,33 @@ static bool closes(const struct trino_rewrite *r, size_t i)
     return trino__is_op(r, i, ")") || trino__is_op(r, i, "]") || trino__is_word(r, i, "end");
 }
 
+static bool is_sign(const struct trino_rewrite *r, size_t i)
+{
+    return trino__is_op(r, i, "+") || trino__is_op(r, i, "-");
+}
+
+/* Behind INTERVAL [-] 'text' unit [TO unit], or `i`. */
+static size_t interval_end(const struct trino_rewrite *r, size_t i)
+{
+    size_t text = i + 1 + is_sign(r, i + 1);
+    if (!trino__is_word(r, i, "interval") || trino__at(r, text)->kind != TOKEN_STRING) {
+        return i;
+    }
+    return text + 2 + (trino__is_word(r, text + 2, "to") ? 2 : 0);
+}
+
+void trino__chain_cut(struct trino_chain *chain)
+{
+    chain->start[chain->depth] = SIZE_MAX;
+    chain->sum[chain->depth] = SIZE_MAX;
+    chain->has_interval[chain->depth] = false;
+}
+
 enum err trino__chain_note(struct trino_rewrite *r, struct trino_chain *chain, size_t i,
                            struct errinfo *info)
 {
     size_t *start = &chain->start[chain->depth];
+    size_t *sum = &chain->sum[chain->depth];
     if (closes(r, i)) {
         chain->depth -= chain->depth > 0;
         return ERR_OK;
@@ -56,11 +80,18 @@ enum err trino__chain_note(struct trino_rewrite *r, struct trino_chain *chain, s
             return errinfo_set(info, ERR_LIMIT, "54001", "the statement is nested too deeply");
         }
         *start = *start == SIZE_MAX ? r->out.len : *start;
-        chain->start[++chain->depth] = SIZE_MAX;
-    } else if (is_boundary(r, i) || (trino__at(r, i)->kind == TOKEN_OPERATOR && !goes_on)) {
+        *sum = *sum == SIZE_MAX ? r->out.len : *sum;
+        chain->depth++;
+        trino__chain_cut(chain);
+    } else if (is_sign(r, i)) {
         *start = SIZE_MAX;
-    } else if (!goes_on && *start == SIZE_MAX) {
-        *start = r->out.len;
+        *sum = *sum == SIZE_MAX ? r->out.len : *sum;
+    } else if (is_boundary(r, i) || (trino__at(r, i)->kind == TOKEN_OPERATOR && !goes_on)) {
+        trino__chain_cut(chain);
+    } else if (!goes_on) {
+        *start = *start == SIZE_MAX ? r->out.len : *start;
+        *sum = *sum == SIZE_MAX ? r->out.len : *sum;
+        chain->has_interval[chain->depth] |= interval_end(r, i) > i;
     }
     return ERR_OK;
 }
@@ -91,6 +122,8 @@ static size_t operand_end(const struct trino_rewrite *r, size_t from, size_t to)
         bool is_group = trino__is_op(r, i, "(") || trino__is_op(r, i, "[");
         if (is_group) {
             i = trino__behind(r, i, to);
+        } else if (!has_value && interval_end(r, i) > i) {
+            i = interval_end(r, i);
         } else if (kind == TOKEN_OPERATOR && trino__is_op(r, i, ".")) {
             i += 2;
         } else if (kind == TOKEN_OPERATOR) {
@@ -132,6 +165,32 @@ static void insert(struct trino_rewrite *r, size_t at, const char *text)
     }
 }
 
+/* From `start` in what has been written to `end` as a call of `function`, whose second argument is
+ * behind the operator at `*i`. */
+static enum err put_binary(struct trino_rewrite *r, size_t start, const char *function, size_t *i,
+                           size_t end, unsigned depth, struct errinfo *info)
+{
+    if (r->moved_bytes > MOVED_BYTES_MAX) {
+        return errinfo_set(info, ERR_LIMIT, "54000", "the statement has too many divisions");
+    }
+    while (start < r->out.len && r->out.ptr[start] == ' ') {
+        start++;
+    }
+    if (start > 0 && is_of_word(r->out.ptr[start - 1])) {
+        insert(r, start, " ");
+        start++;
+    }
+    insert(r, start, function);
+    buf_append_str(&r->out, ", ");
+    unsigned name = r->names[end]; /* of the whole, which may end here too */
+    r->names[end] = 0;
+    enum err err = trino__emit(r, *i + 1, end, depth + 1, info);
+    r->names[end] = name;
+    buf_append_char(&r->out, ')');
+    *i = end;
+    return err;
+}
+
 enum err trino__put_division(struct trino_rewrite *r, const struct trino_chain *chain, size_t *i,
                              size_t to, unsigned depth, bool *ret_done, struct errinfo *info)
 {
@@ -141,31 +200,57 @@ enum err trino__put_division(struct trino_rewrite *r, const struct trino_chain *
     if ((!is_division && !trino__is_op(r, *i, "%")) || start == SIZE_MAX) {
         return ERR_OK;
     }
-    if (r->moved_bytes > MOVED_BYTES_MAX) {
-        return errinfo_set(info, ERR_LIMIT, "54000", "the statement has too many divisions");
-    }
     size_t end = operand_end(r, *i + 1, to);
     if (end == *i + 1 || buf_failed(&r->out)) {
         return ERR_OK;
     }
-    while (start < r->out.len && r->out.ptr[start] == ' ') {
-        start++;
-    }
-    if (start > 0 && is_of_word(r->out.ptr[start - 1])) {
-        insert(r, start, " ");
-        start++;
-    }
-    insert(r, start, is_division ? "trino_divide(" : "trino_modulo(");
-    buf_append_str(&r->out, ", ");
-    unsigned name = r->names[end]; /* of the whole, which may end here too */
-    r->names[end] = 0;
-    enum err err = trino__emit(r, *i + 1, end, depth + 1, info);
-    r->names[end] = name;
-    if (err != ERR_OK) {
-        return err;
-    }
-    buf_append_char(&r->out, ')');
-    *i = end;
     *ret_done = true;
-    return ERR_OK;
+    return put_binary(r, start, is_division ? "trino_divide(" : "trino_modulo(", i, end, depth,
+                      info);
+}
+
+/* One term of a sum: operands with * / % between them. */
+static size_t term_end(const struct trino_rewrite *r, size_t from, size_t to,
+                       bool *ret_has_interval)
+{
+    size_t i = from;
+    *ret_has_interval = false;
+    for (;;) {
+        size_t end = operand_end(r, i, to);
+        *ret_has_interval = *ret_has_interval || interval_end(r, i) > i;
+        bool goes_on =
+            trino__is_op(r, end, "*") || trino__is_op(r, end, "/") || trino__is_op(r, end, "%");
+        if (end == i || !goes_on || end + 1 >= to) {
+            return end;
+        }
+        i = end + 1;
+    }
+}
+
+/* Whether the sign at `i` stands between two values. */
+static bool is_between(const struct trino_rewrite *r, size_t i)
+{
+    return i > 0 && !is_boundary(r, i - 1) &&
+           (trino__at(r, i - 1)->kind != TOKEN_OPERATOR || closes(r, i - 1));
+}
+
+enum err trino__put_sum(struct trino_rewrite *r, struct trino_chain *chain, size_t *i, size_t to,
+                        unsigned depth, bool *ret_done, struct errinfo *info)
+{
+    size_t sum = chain->sum[chain->depth];
+    bool is_plus = trino__is_op(r, *i, "+");
+    bool has_interval;
+    *ret_done = false;
+    if (!is_sign(r, *i) || sum == SIZE_MAX || !is_between(r, *i)) {
+        return ERR_OK;
+    }
+    size_t end = term_end(r, *i + 1, to, &has_interval);
+    if (end == *i + 1 || buf_failed(&r->out) ||
+        (!has_interval && !chain->has_interval[chain->depth])) {
+        return ERR_OK;
+    }
+    chain->has_interval[chain->depth] = true; /* to its left and right is one operand now */
+    chain->start[chain->depth] = sum;
+    *ret_done = true;
+    return put_binary(r, sum, is_plus ? "trino_add(" : "trino_subtract(", i, end, depth, info);
 }

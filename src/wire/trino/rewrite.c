@@ -385,6 +385,10 @@ static enum err emit_one(struct trino_rewrite *r, size_t *i, size_t to, unsigned
         if (!is_done && trino__is_op(r, *i + 1, "(")) {
             TRY(trino__put_call(r, i, to, depth, &is_done, info));
         }
+        if (!is_done && token_is(token, "at") && trino__is_word(r, *i + 1, "time") &&
+            trino__is_word(r, *i + 2, "zone")) { /* what has no zone is in the session's */
+            buf_append_str(&r->out, "::TIMESTAMPTZ");
+        }
         if (!is_done && token_is(token, "values")) {
             return put_values(r, i, to, depth, info);
         }
@@ -411,16 +415,19 @@ static void put_name(struct trino_rewrite *r, size_t i)
 enum err trino__emit(struct trino_rewrite *r, size_t from, size_t to, unsigned depth,
                      struct errinfo *info)
 {
-    struct trino_chain chain = {.start = {SIZE_MAX}};
+    struct trino_chain chain = {.start = {SIZE_MAX}, .sum = {SIZE_MAX}};
     if (depth > DEPTH_MAX) {
         return errinfo_set(info, ERR_LIMIT, "54001", "the statement is nested too deeply");
     }
     for (size_t i = from; i < to;) {
         bool is_done;
         TRY(trino__put_division(r, &chain, &i, to, depth, &is_done, info));
+        if (!is_done) {
+            TRY(trino__put_sum(r, &chain, &i, to, depth, &is_done, info));
+        }
         bool is_lambda = !is_done && trino__put_lambda(r, &i, to);
         if (is_lambda) {
-            chain.start[chain.depth] = SIZE_MAX; /* its body begins */
+            trino__chain_cut(&chain); /* its body begins */
         } else if (!is_done) {
             TRY(trino__chain_note(r, &chain, i, info));
             TRY(emit_one(r, &i, to, depth, info));

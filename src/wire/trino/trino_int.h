@@ -200,16 +200,24 @@ MUST_USE enum err trino__name_columns(struct trino_rewrite *rewrite, struct erri
 /* "_col" and a number. */
 bool trino_is_column(struct slice name);
 
-/* Where in `out` the chain of * / % began that is being written, at each level of parentheses;
- * SIZE_MAX: none (operators.c). */
+/* Where in `out` the chain of * / % began that is being written, and the sum that it is of, at each
+ * level of parentheses; SIZE_MAX: none (operators.c). */
 #define TRINO_CHAIN_DEPTH 100u
 struct trino_chain {
     size_t start[TRINO_CHAIN_DEPTH];
+    size_t sum[TRINO_CHAIN_DEPTH];
+    bool has_interval[TRINO_CHAIN_DEPTH]; /* the sum so far has a literal of one */
     unsigned depth;
 };
 /* Before token `i` is written. */
 MUST_USE enum err trino__chain_note(struct trino_rewrite *rewrite, struct trino_chain *chain,
                                     size_t i, struct errinfo *info);
+/* A sum with an interval at `*i`, which goes behind its right side. */
+MUST_USE enum err trino__put_sum(struct trino_rewrite *rewrite, struct trino_chain *chain,
+                                 size_t *i, size_t to, unsigned depth, bool *ret_done,
+                                 struct errinfo *info);
+/* What follows belongs to another chain. */
+void trino__chain_cut(struct trino_chain *chain);
 /* A division at `*i`, which goes behind its right side. */
 MUST_USE enum err trino__put_division(struct trino_rewrite *rewrite,
                                       const struct trino_chain *chain, size_t *i, size_t to,

@@ -51,8 +51,11 @@ TEST(trino, functions_are_told_in_ours)
     check_text("SELECT if(a > 1, concat(b, 'x'), c)",
                "SELECT CASE WHEN (a > 1) THEN ((b || 'x')) ELSE c END AS _col0");
     check_text("SELECT date_add('day', 2 + 1, t)",
-               "SELECT trino_as(t + ((2 + 1)) * INTERVAL 1 day, t) AS _col0");
+               "SELECT trino_as(t + (2 + 1) * INTERVAL 1 day, t) AS _col0");
     check_text("SELECT date_format(t, '%H:%i')", "SELECT strftime(t, '%H:%M') AS _col0");
+    check_text("SELECT length(a || b), trim_array(a, 1 + 1)",
+               "SELECT trino_length(a || b) AS _col0, list_slice(a, 1, len(a) - "
+               "trino_checked(1 + 1, 0, len(a))) AS _col1");
     struct fixture fixture CLEANUP(fixture_fini) = {0};
     CHECK_ERR(ERR_UNSUPPORTED, plan(&fixture, "SELECT date_format(t, f)"));
     CHECK_ERR(ERR_INVALID, plan(&fixture, "SELECT date_add('fortnight', 1, t)"));
@@ -155,6 +158,66 @@ TEST(trino, division_is_a_call_of_its_chain_so_far)
     assert_int_equal(8, trino_plan_position(&fixture.plan, ran + 1));
 }
 
+TEST(trino, sums_with_an_interval_are_calls)
+{
+    check_text("SELECT a + INTERVAL '1' DAY x", "SELECT trino_add(a, INTERVAL '1' DAY) x");
+    check_text("SELECT t.a - 1 - 2 * INTERVAL '1' DAY + b x, a + b AS y, -a - b z",
+               "SELECT trino_add(trino_subtract(t.a - 1, 2 * INTERVAL '1' DAY), b) x, a + b AS y, "
+               "-a - b z");
+    check_text("SELECT INTERVAL '1' DAY + f(a) x, (a) - INTERVAL '1' DAY, -INTERVAL '1' DAY y",
+               "SELECT trino_add(INTERVAL '1' DAY, f(a)) x, trino_subtract((a), INTERVAL '1' DAY) "
+               "AS _col1, -INTERVAL '1' DAY y");
+    check_text("SELECT 1 AS x FROM t WHERE d BETWEEN a - INTERVAL '1' DAY AND b AND c = "
+               "CASE WHEN e + INTERVAL '1' MONTH > f THEN g END",
+               "SELECT 1 AS x FROM t WHERE d BETWEEN trino_subtract(a, INTERVAL '1' DAY) AND b AND "
+               "c = CASE WHEN trino_add(e, INTERVAL '1' MONTH) > f THEN g END");
+    check_text("SELECT transform(a, x -> x + INTERVAL '1' DAY / 2) b",
+               "SELECT list_transform(a, lambda x: trino_add(x, trino_divide(INTERVAL '1' DAY, "
+               "2))) b");
+    check_text("SELECT a AT TIME ZONE 'UTC' b, at.time FROM at",
+               "SELECT a::TIMESTAMPTZ AT TIME ZONE 'UTC' b, at.time FROM at");
+}
+
+TEST(trino, aggregates_take_what_follows_them_along)
+{
+    check_text(
+        "SELECT avg(a), avg(DISTINCT a + 1) FILTER (WHERE b) OVER (ORDER BY c) / 2 x FROM t",
+        "SELECT trino_average(sum(a), count(a), max(a)) AS _col0, "
+        "trino_divide(trino_average(sum(DISTINCT (a + 1)) FILTER (WHERE b) OVER (ORDER BY c), "
+        "count(DISTINCT (a + 1)) FILTER (WHERE b) OVER (ORDER BY c), max(a + 1) FILTER (WHERE "
+        "b) OVER (ORDER BY c)), 2) x FROM t");
+    check_text("SELECT avg(a) OVER w, checksum(b) FROM t WINDOW w AS (ORDER BY a)",
+               "SELECT trino_average(sum(a) OVER w, count(a) OVER w, max(a) OVER w) AS _col0, "
+               "trino_checksum(sum(trino_hash(b))) AS _col1 FROM t WINDOW w AS (ORDER BY a)");
+}
+
+TEST(trino, lambdas_of_several_names_are_nested)
+{
+    check_text("SELECT map_filter(m, (k, \"v 1\") -> k > 1 OR \"v 1\" / 2 = 1) a",
+               "SELECT map_from_entries(list_filter(map_entries(m), lambda __trino_e: "
+               "list_transform([struct_extract(__trino_e, 'key')], lambda k: "
+               "list_transform([struct_extract(__trino_e, 'value')], lambda \"v 1\": (k > 1 OR "
+               "trino_divide(\"v 1\", 2) = 1))[1])[1])) a");
+    check_text("SELECT normalize(a), normalize(a, nfkd)",
+               "SELECT trino_normalize(a, 'NFC') AS _col0, trino_normalize(a, 'NFKD') AS _col1");
+    static const struct {
+        const char *text, *sqlstate;
+    } wrong[] = {{"SELECT map_filter(m, k -> true)", "07001"},
+                 {"SELECT map_filter(m, (k, v, w) -> true)", "07001"},
+                 {"SELECT map_filter(m, () -> true)", "07001"},
+                 {"SELECT transform_values(m, 1)", "42883"},
+                 {"SELECT map_zip_with(a, b, (k, v) -> v)", "07001"},
+                 {"SELECT normalize(a, 'NFC')", "42601"},
+                 {"SELECT json_value(a, ' lax $.b')", "42883"},
+                 {"SELECT json_exists(a, 'STRICT $')", "42883"}};
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        struct fixture fixture CLEANUP(fixture_fini) = {0};
+        assert_int_not_equal(ERR_OK, plan(&fixture, wrong[i].text));
+        assert_string_equal(wrong[i].sqlstate, fixture.info.sqlstate);
+    }
+    check_text("SELECT json_exists(a, '$.b') c", "SELECT json_exists(a, '$.b') c");
+}
+
 /* Statements of the greatest length that would cost the square of it: refused, or done at once. */
 TEST(trino, what_is_repeated_costs_no_more_than_its_length)
 {
@@ -165,6 +228,8 @@ TEST(trino, what_is_repeated_costs_no_more_than_its_length)
                  {"SELECT ", "(SELECT ", 60000},
                  {"CREATE TABLE x (a) AS SELECT 1 AS a", " UNION SELECT 1", 60000},
                  {"SELECT ", "avg(", 190},
+                 {"SELECT ", "map_union(", 190},
+                 {"SELECT a", " + INTERVAL '1' DAY", 24000},
                  {"SELECT 1", ", CASE WHEN a / 2 THEN 1 END", 20000},
                  {"SELECT ", "[", 100000}};
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
@@ -219,10 +284,10 @@ TEST(trino, forms_are_told_in_ours)
                "SELECT DATE '2024-02-27' a");
     check_text(
         "SELECT DATE '2000-03-01' - INTERVAL '1' DAY a, DATE '2023-02-29' + INTERVAL '1' DAY b",
-        "SELECT DATE '2000-02-29' a, DATE '2023-02-29' + INTERVAL '1' DAY b");
+        "SELECT DATE '2000-02-29' a, trino_add(DATE '2023-02-29', INTERVAL '1' DAY) b");
     check_text(
         "SELECT DATE '1999-12-31' + INTERVAL '1' WEEK a, c - DATE '2024-01-01' + INTERVAL '1' DAY",
-        "SELECT DATE '2000-01-07' a, c - DATE '2024-01-01' + INTERVAL '1' DAY AS _col1");
+        "SELECT DATE '2000-01-07' a, trino_add(c - DATE '2024-01-01', INTERVAL '1' DAY) AS _col1");
     check_text("SELECT CAST(a AS bigint) b, CAST(c + 1 AS varchar(9)) d, CAST(e AS date) f",
                "SELECT CAST(trino_round(a) AS bigint) b, CAST(trino_text(c + 1) AS varchar(9)) d, "
                "CAST(e AS date) f");

@@ -1,0 +1,15 @@
+-- Functions of JSON by themselves, at their edges.
+SELECT json_array_get('[1, "a"]', 1), json_array_get('[1, "a"]', 0), json_array_get('[1, "a"]', -1), json_array_get('[1, "a"]', 5), json_array_get('[1, [2, 3]]', 1), json_array_get('[1, {"a": 1}]', 1)
+SELECT json_array_get('{}', 0), json_array_get('[null]', 0), json_array_get('rubbish', 0), json_array_get('[]', 0), json_array_get(NULL, 0), json_array_get('[1, 2, 3]', -3), json_array_get('[1, 2]', -3)
+SELECT json_array_get('[1.50, true]', 0), json_array_get('[1.50, true]', 1)
+SELECT json_value('{"a": 5}', 'lax $.a'), json_value('{"a": "x"}', 'lax $.a'), json_value('{"a": true}', 'lax $.a'), json_value('{"a": null}', 'lax $.a'), json_value('{"a": [1]}', 'lax $.a'), json_value('{}', 'lax $.a')
+SELECT json_query('{"a": [1, 2]}', 'lax $.a'), json_query('{"a": 1}', 'lax $.a'), json_query('{"a": {"b": "x"}}', 'lax $.a')
+SELECT json_exists('{"a": 1}', 'lax $.a'), json_exists('{"a": 1}', 'lax $.b'), json_exists('[1, 2]', 'lax $[1]'), json_exists('[1, 2]', 'lax $[5]')
+SELECT is_json_scalar('true'), is_json_scalar('1.5'), is_json_scalar(CAST(NULL AS json)), is_json_scalar(JSON '{}')
+SELECT is_json_scalar('rubbish')
+SELECT json_extract_scalar('rubbish', '$.a'), json_extract('rubbish', '$.a'), json_size('rubbish', '$.a'), json_array_length('rubbish'), json_array_contains('rubbish', 1)
+SELECT json_extract_scalar('{"a b": {"c": [1, "x"]}}', '$["a b"].c[1]'), json_extract_scalar('[1, 2]', '$[0]'), json_extract('{"a": [1, 2]}', '$.a[1]'), json_extract_scalar('{"a": 1.50}', '$.a')
+SELECT json_array_contains('[1, 2.5, "x", null, true]', 2.5e0), json_array_contains('["1"]', 1), json_array_contains('[true]', true), json_array_contains('[1]', NULL)
+SELECT json_array_contains('[1, 2]', 2), json_array_contains('[1.5]', 1.5e0), json_array_contains('["a"]', 'a'), json_array_contains('[null]', 'null'), json_array_contains('[1.0]', 1)
+SELECT x, json_extract_scalar(x, '$.a') FROM (VALUES '{"a": 1}', 'broken', NULL) AS t(x) ORDER BY x
+SELECT json_object('a': 1, 'b': 'x'), json_array(1, 'a', true)
