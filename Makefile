@@ -18,7 +18,7 @@ help:
 	@echo '  make check-fast   what to run before each commit (under 2 minutes)'
 	@echo '  make interop      against the heavy neighbours: other engines, real services'
 	@echo '  make bench        measure; prints a table and writes JSON under build/'
-	@echo '  make bench-kernel the storage kernel beside LMDB, RocksDB and SQLite'
+	@echo '  make bench-kernel the storage kernel beside LMDB, RocksDB, SQLite and redb'
 	@echo '  make kernel-mutants  planted bugs in the storage kernel, each of which a simulated life must find'
 	@echo '  make kernel-lives a million simulated lives of the storage kernel (SEEDS=1000000)'
 	@echo '  make fuzz         all fuzz targets, 10 million executions each; stop it and call it again (tools/fuzz --help)'
