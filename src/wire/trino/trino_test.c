@@ -46,8 +46,8 @@ TEST(trino, what_it_does_not_know_goes_through)
 TEST(trino, functions_are_told_in_ours)
 {
     check_text("SELECT approx_distinct(a)", "SELECT approx_count_distinct(a) AS _col0");
-    check_text("GRANT SELECT ON t TO ROLE r", "GRANT SELECT ON t TO ROLE r"); /* no query */
-    check_text("REVOKE SELECT, INSERT ON t FROM u", "REVOKE SELECT, INSERT ON t FROM u");
+    check_text("GRANT SELECT ON lens TO bob", "GRANT SELECT ON lens TO bob"); /* no query */
+    check_text("DENY SELECT, UPDATE ON lens TO bob", "DENY SELECT, UPDATE ON lens TO bob");
     check_text("SELECT if(a > 1, concat(b, 'x'), c)",
                "SELECT CASE WHEN (a > 1) THEN ((b || 'x')) ELSE c END AS _col0");
     check_text("SELECT date_add('day', 2 + 1, t)",

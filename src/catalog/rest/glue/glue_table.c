@@ -90,13 +90,15 @@ static enum err swap_table(const struct rest_call *call, const struct rest_names
                                                         : metastore__moved(call, name);
 }
 
-static enum err delete (const struct rest_call *call, const struct rest_namespace *ns,
-                        struct slice name) {
+static enum err delete_table(const struct rest_call *call, const struct rest_namespace *ns,
+                             struct slice name)
+{
     struct glue_call glue CLEANUP(glue_call__fini) = {0};
-        struct glue_reply reply CLEANUP(glue_reply__fini) = {0};
-        glue_call__begin(&glue, call, "DeleteTable", true, "table", name);
-        glue__write_text(&glue.body, true, "DatabaseName", ns->levels[0]);
-        glue__write_text(&glue.body, false, "Name", name); return glue_call__do(&glue, &reply);
+    struct glue_reply reply CLEANUP(glue_reply__fini) = {0};
+    glue_call__begin(&glue, call, "DeleteTable", true, "table", name);
+    glue__write_text(&glue.body, true, "DatabaseName", ns->levels[0]);
+    glue__write_text(&glue.body, false, "Name", name);
+    return glue_call__do(&glue, &reply);
 }
 
 static enum err drop_table(const struct rest_call *call, const struct rest_namespace *ns,
@@ -105,7 +107,7 @@ static enum err drop_table(const struct rest_call *call, const struct rest_names
     struct glue_reply before CLEANUP(glue_reply__fini) = {0};
     struct glue_found found;
     TRY(find(call, ns, name, &before, &found));
-    return delete (call, ns, name);
+    return delete_table(call, ns, name);
 }
 
 /* ---- names: Glue has no request for another, and a table cannot be in two places ----
@@ -134,7 +136,7 @@ static void take_back(const struct rest_call *call, const struct rest_namespace 
         }
     }
     if (err == ERR_OK) {
-        err = delete (&quiet, ns, new_name);
+        err = delete_table(&quiet, ns, new_name);
     }
     (void)err;
 }
@@ -162,7 +164,7 @@ static enum err rename_as(const struct rest_call *call, const struct rest_namesp
     err = update(call, ns, old, &marked);
     bool is_marked = err == ERR_OK;
     if (is_marked) {
-        err = delete (call, ns, old->name);
+        err = delete_table(call, ns, old->name);
     }
     if (err != ERR_OK && !rest_is_unknown(call->info)) {
         take_back(call, ns, old, new_name, is_marked);
