@@ -2,6 +2,8 @@
  * after a store; tables of the warehouse are not reached this way. */
 #include "cli/kv.h"
 
+#include <unistd.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/kv_measure.h"
@@ -237,16 +239,17 @@ static enum err bench(struct kv *kv)
 static const struct verb {
     const char *name;
     int words_min, words_max;
+    bool makes_store; /* where there is none yet */
     bool is_backward;
     enum err (*run)(struct kv *kv);
     enum err (*scan)(struct kv *kv, bool is_backward);
 } verbs[] = {
-    {"put", 2, 2, false, kv_put, NULL},     {"get", 1, 2, false, kv_get, NULL},
-    {"delete", 1, 1, false, kv_put, NULL},  {"scan", 0, 2, false, NULL, kv_scan},
-    {"rscan", 0, 2, true, NULL, kv_scan},   {"load", 0, 0, false, kv_load, NULL},
-    {"stats", 0, 0, false, kv_stats, NULL}, {"verify", 0, 0, false, kv_verify, NULL},
-    {"trim", 0, 0, false, kv_trim, NULL},   {"backup", 1, 1, false, kv_backup, NULL},
-    {"bench", 0, 1, false, bench, NULL},
+    {"put", 2, 2, true, false, kv_put, NULL},      {"get", 1, 2, false, false, kv_get, NULL},
+    {"delete", 1, 1, false, false, kv_put, NULL},  {"scan", 0, 2, false, false, NULL, kv_scan},
+    {"rscan", 0, 2, false, true, NULL, kv_scan},   {"load", 0, 0, true, false, kv_load, NULL},
+    {"stats", 0, 0, false, false, kv_stats, NULL}, {"verify", 0, 0, false, false, kv_verify, NULL},
+    {"trim", 0, 0, false, false, kv_trim, NULL},   {"backup", 1, 1, false, false, kv_backup, NULL},
+    {"bench", 0, 1, true, false, bench, NULL},
 };
 
 enum cli_exit kv_main(int argc, char **argv)
@@ -267,7 +270,13 @@ enum cli_exit kv_main(int argc, char **argv)
     for (int i = 3; i < argc; i++) {
         kv.words[i - 3] = argv[i];
     }
-    enum err result = store_open(argv[2], NULL, &kv.store, &kv.info);
+    enum err result = verb->makes_store || access(argv[2], F_OK) == 0 ? ERR_OK : ERR_NOT_FOUND;
+    if (result == ERR_OK) {
+        result = store_open(argv[2], NULL, &kv.store, &kv.info);
+    } else {
+        (void)errinfo_set(&kv.info, result, NULL, "there is no store \"%s\"", argv[2]);
+        errinfo_hint(&kv.info, "\"moat kv put DIR KEY VALUE\" makes one.");
+    }
     bool is_open = result == ERR_OK;
     if (is_open) {
         result = verb->run != NULL ? verb->run(&kv) : verb->scan(&kv, verb->is_backward);
@@ -276,6 +285,9 @@ enum cli_exit kv_main(int argc, char **argv)
     if (result != ERR_OK) {
         fprintf(stderr, "moat: %s\n",
                 kv.info.message[0] == '\0' ? err_name(result) : kv.info.message);
+        if (kv.info.hint[0] != '\0') {
+            fprintf(stderr, "hint: %s\n", kv.info.hint);
+        }
     }
     return result == ERR_OK ? EXIT_OK : is_open ? EXIT_STATEMENT : EXIT_WAREHOUSE;
 }

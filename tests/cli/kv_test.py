@@ -57,6 +57,10 @@ class KvTest(unittest.TestCase):
         self.assertIn("moat kv put DIR", self.kv("nonsense", code=2))
         self.assertIn("moat kv put DIR", self.kv("put", self.store, "k", code=2))
         self.assertIn("moat kv put DIR", self.kv("--help"))
+        nothing = Path(self.folder.name, "nothing")
+        for verb in (("get", "k"), ("delete", "k"), ("scan",), ("verify",), ("trim",)):
+            self.assertIn("there is no store", self.kv(verb[0], str(nothing), *verb[1:], code=3))
+        self.assertFalse(nothing.exists())
         self.assertIn("line 2", self.kv("load", self.store, stdin="a\tb\nno tab\n", code=1))
         self.assertIn("line 1", self.kv("load", self.store, stdin="a\t" + "x" * (2**20 + 1) + "\n", code=1))
 
