@@ -133,6 +133,8 @@ void lake__write_transform(const struct iceberg_transform *transform,
 bool lake__write_is_sorted(const struct lake_write *write);
 /* Whether VARIANTs are shredded. */
 bool lake__write_is_shredded(const struct lake_write *write);
+/* Of a schema's root: whether anything in it is of timestamptz_ns. */
+bool lake__write_has_instants(const struct iceberg_type *type);
 /* Whether files are written by moat_files (engine/duckdb/files.cpp), rows by partition. */
 bool lake__write_is_ours(const struct lake_write *write);
 /* How many rows make a file of the size that the table wants, about. */

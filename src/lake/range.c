@@ -13,6 +13,7 @@ static bool number_of(const struct iceberg_value *value, int64_t *ret_number)
     case ICEBERG_TIMESTAMP:
     case ICEBERG_TIMESTAMPTZ:
     case ICEBERG_TIMESTAMP_NS:
+    case ICEBERG_TIMESTAMPTZ_NS:
         *ret_number = value->integer;
         return true;
     case ICEBERG_DECIMAL:
@@ -22,7 +23,6 @@ static bool number_of(const struct iceberg_value *value, int64_t *ret_number)
     case ICEBERG_BOOLEAN:
     case ICEBERG_FLOAT:
     case ICEBERG_DOUBLE:
-    case ICEBERG_TIMESTAMPTZ_NS: /* of other units in the engine */
     case ICEBERG_STRING:
     case ICEBERG_UUID:
     case ICEBERG_FIXED:

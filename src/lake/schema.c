@@ -136,6 +136,7 @@ static const struct {
     {"timestamp_s", ICEBERG_TIMESTAMP},
     {"timestamp_ms", ICEBERG_TIMESTAMP},
     {"timestamp_ns", ICEBERG_TIMESTAMP_NS},
+    {"timestamptz_ns", ICEBERG_TIMESTAMPTZ_NS},
     {"varchar", ICEBERG_STRING},
     {"json", ICEBERG_STRING},
     {"uuid", ICEBERG_UUID},
@@ -180,7 +181,8 @@ static enum err parse_word(struct parser *p, struct iceberg_type *out)
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (token_is(&p->token, words[i].word)) {
             *out = (struct iceberg_type){.id = words[i].id};
-            bool is_new = words[i].id == ICEBERG_TIMESTAMP_NS || words[i].id == ICEBERG_VARIANT;
+            bool is_new = words[i].id == ICEBERG_TIMESTAMP_NS ||
+                          words[i].id == ICEBERG_TIMESTAMPTZ_NS || words[i].id == ICEBERG_VARIANT;
             return is_new && p->format_version < 3 ? no_type_yet(p) : step(p);
         }
     }

@@ -9,8 +9,7 @@ bool lake_sketch_takes(const struct iceberg_type *type)
 {
     return type->field_count == 0 && type->id != ICEBERG_UNKNOWN && type->id != ICEBERG_STRUCT &&
            type->id != ICEBERG_FIXED && type->id != ICEBERG_VARIANT &&
-           type->id != ICEBERG_TIMESTAMPTZ_NS && type->id != ICEBERG_GEOMETRY &&
-           type->id != ICEBERG_GEOGRAPHY;
+           type->id != ICEBERG_GEOMETRY && type->id != ICEBERG_GEOGRAPHY;
 }
 
 /* Bytes of each value; 0: not of a fixed width, or of another one than Arrow's. */
@@ -27,11 +26,11 @@ static size_t width_of(enum iceberg_type_id type)
     case ICEBERG_TIMESTAMP:
     case ICEBERG_TIMESTAMPTZ:
     case ICEBERG_TIMESTAMP_NS:
+    case ICEBERG_TIMESTAMPTZ_NS:
         return 8;
     case ICEBERG_UNKNOWN:
     case ICEBERG_BOOLEAN:
     case ICEBERG_DECIMAL:
-    case ICEBERG_TIMESTAMPTZ_NS:
     case ICEBERG_STRING:
     case ICEBERG_UUID:
     case ICEBERG_FIXED:

@@ -15,6 +15,7 @@ static const char *const plain_types[] = {
     [ICEBERG_TIMESTAMP] = "TIMESTAMP",
     [ICEBERG_TIMESTAMPTZ] = "TIMESTAMP WITH TIME ZONE",
     [ICEBERG_TIMESTAMP_NS] = "TIMESTAMP_NS",
+    [ICEBERG_TIMESTAMPTZ_NS] = "TIMESTAMPTZ_NS", /* Moat's own (engine/duckdb/instants.hpp) */
     [ICEBERG_STRING] = "VARCHAR",
     [ICEBERG_UUID] = "UUID",
     [ICEBERG_FIXED] = "BLOB",
@@ -47,16 +48,13 @@ static enum err no_type(const struct iceberg_type *type, struct slice column, st
     (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
                       "column \"%.*s\" has the Iceberg type %s, which cannot be read",
                       SLICE_ARGS(column), buf_cstr(&text));
-    errinfo_hint(info, "Types that have no counterpart here: timestamptz_ns, and structs without "
-                       "fields.");
+    errinfo_hint(info, "A struct without fields has no counterpart here.");
     return ERR_UNSUPPORTED;
 }
 
 bool lake_type_is_readable(const struct iceberg_type *type)
 {
     switch (type->id) {
-    case ICEBERG_TIMESTAMPTZ_NS:
-        return false;
     case ICEBERG_STRUCT:
     case ICEBERG_LIST:
     case ICEBERG_MAP:
@@ -73,6 +71,7 @@ bool lake_type_is_readable(const struct iceberg_type *type)
     case ICEBERG_TIMESTAMP:
     case ICEBERG_TIMESTAMPTZ:
     case ICEBERG_TIMESTAMP_NS:
+    case ICEBERG_TIMESTAMPTZ_NS:
     case ICEBERG_STRING:
     case ICEBERG_UUID:
     case ICEBERG_FIXED:
@@ -111,8 +110,6 @@ enum err lake_type_print(const struct iceberg_type *type, struct slice column, s
         TRY(lake_type_print(&type->fields[1].type, column, out, info));
         buf_append_char(out, ')');
         return ERR_OK;
-    case ICEBERG_TIMESTAMPTZ_NS:
-        return no_type(type, column, info);
     case ICEBERG_UNKNOWN:
     case ICEBERG_BOOLEAN:
     case ICEBERG_INT:
@@ -124,6 +121,7 @@ enum err lake_type_print(const struct iceberg_type *type, struct slice column, s
     case ICEBERG_TIMESTAMP:
     case ICEBERG_TIMESTAMPTZ:
     case ICEBERG_TIMESTAMP_NS:
+    case ICEBERG_TIMESTAMPTZ_NS:
     case ICEBERG_STRING:
     case ICEBERG_UUID:
     case ICEBERG_FIXED:

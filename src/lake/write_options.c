@@ -322,6 +322,18 @@ static void print_systems(const struct lake_write *write, struct buf *out)
     buf_append_str(out, before[2] == '\0' ? "}" : "");
 }
 
+static void print_instants(const struct iceberg_type *type, const char **before, struct buf *out)
+{
+    for (size_t i = 0; i < type->field_count; i++) {
+        const struct iceberg_field *field = &type->fields[i];
+        if (field->type.id == ICEBERG_TIMESTAMPTZ_NS) {
+            buf_printf(out, "%s%d", *before, field->id);
+            *before = ", ";
+        }
+        print_instants(&field->type, before, out);
+    }
+}
+
 void lake__write_options(const struct lake_write *write, struct buf *out)
 {
     uint64_t rows = group_rows(write);
@@ -342,6 +354,11 @@ void lake__write_options(const struct lake_write *write, struct buf *out)
                                                  GROUP_ROWS_DEFAULT, SHRED_ROWS_DEFAULT));
     }
     print_systems(write, out);
+    if (lake__write_has_instants(&write->schema->root)) {
+        const char *before = ", INSTANT_FIELDS (";
+        print_instants(&write->schema->root, &before, out);
+        buf_append_char(out, ')');
+    }
     if (is_ours) {
         print_sorted(write, rows > 0 ? rows : GROUP_ROWS_DEFAULT, out);
     } else if (lake__write_is_partitioned(write)) {

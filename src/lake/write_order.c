@@ -54,10 +54,21 @@ bool lake__write_is_shredded(const struct lake_write *write)
                SLICE("true"));
 }
 
-/* Whether only the writer of ours can: it shreds, and says of a geometry which system it is of. */
+bool lake__write_has_instants(const struct iceberg_type *type)
+{
+    bool has_any = type->id == ICEBERG_TIMESTAMPTZ_NS;
+    for (size_t i = 0; i < type->field_count && !has_any; i++) {
+        has_any = lake__write_has_instants(&type->fields[i].type);
+    }
+    return has_any;
+}
+
+/* Whether only the writer of ours can: it shreds, says of a geometry which system it is of, and of
+ * nanoseconds that they are of UTC. */
 static bool needs_ours(const struct lake_write *write)
 {
-    bool is_needed = lake__write_is_shredded(write);
+    bool is_needed =
+        lake__write_is_shredded(write) || lake__write_has_instants(&write->schema->root);
     for (size_t i = 0; i < write->schema->root.field_count; i++) {
         const struct iceberg_type *type = &write->schema->root.fields[i].type;
         is_needed = is_needed || (type->id == ICEBERG_GEOMETRY && type->crs.len > 0);

@@ -37,7 +37,7 @@ bool lake__write_is_partitioned(const struct lake_write *write)
 
 static bool is_written(enum iceberg_type_id id)
 {
-    return id != ICEBERG_FIXED && id != ICEBERG_TIMESTAMPTZ_NS && id != ICEBERG_GEOGRAPHY;
+    return id != ICEBERG_FIXED && id != ICEBERG_GEOGRAPHY;
 }
 
 /* The engine writes a VARIANT that is a column, and a NULL in one as the value null: nothing could
@@ -238,10 +238,15 @@ static void print_rest(const char *number, int64_t width, struct buf *out)
                (long long)width);
 }
 
+static bool is_nanos(enum iceberg_type_id type)
+{
+    return type == ICEBERG_TIMESTAMP_NS || type == ICEBERG_TIMESTAMPTZ_NS;
+}
+
 /* Microseconds since 1970 in UTC. */
 static void print_micros(enum iceberg_type_id type, const char *source, struct buf *out)
 {
-    if (type == ICEBERG_TIMESTAMP_NS) {
+    if (is_nanos(type)) {
         struct buf nanos CLEANUP(buf_fini) = {0};
         buf_printf(&nanos, "epoch_ns(%s)", source);
         buf_printf(out, "((%s - ", buf_cstr(&nanos));
@@ -295,7 +300,7 @@ static void print_bucket(const struct iceberg_type *type, const char *source, ui
     } else if (type->id == ICEBERG_TIME) {
         buf_printf(out, "__moat_murmur_long(CAST(epoch_us(%s) AS BIGINT))", source);
     } else if (type->id == ICEBERG_TIMESTAMP || type->id == ICEBERG_TIMESTAMPTZ ||
-               type->id == ICEBERG_TIMESTAMP_NS) {
+               is_nanos(type->id)) {
         buf_append_str(out, "__moat_murmur_long(");
         print_micros(type->id, source, out);
         buf_append_char(out, ')');
@@ -338,7 +343,7 @@ static void print_identity(enum iceberg_type_id type, const char *source, struct
 {
     if (type == ICEBERG_DATE) {
         buf_printf(out, "datediff('day', DATE '1970-01-01', %s)", source);
-    } else if (type == ICEBERG_TIMESTAMP_NS) {
+    } else if (is_nanos(type)) {
         buf_printf(out, "epoch_ns(%s)", source);
     } else if (type == ICEBERG_TIMESTAMP || type == ICEBERG_TIMESTAMPTZ) {
         buf_printf(out, "epoch_us(%s)", source);

@@ -35,19 +35,20 @@ bool shape_is_type_id(struct slice id)
 bool shape_is_type_name(struct slice name)
 {
     static const char *const names[] = {
-        "json",      "array",   "bigint",    "bignum",  "binary",       "bit",
-        "bitstring", "blob",    "bool",      "boolean", "bpchar",       "bytea",
-        "char",      "date",    "datetime",  "dec",     "decimal",      "double",
-        "enum",      "float",   "float4",    "float8",  "guid",         "hugeint",
-        "int",       "int1",    "int128",    "int16",   "int2",         "int32",
-        "int4",      "int64",   "int8",      "integer", "integral",     "interval",
-        "list",      "logical", "long",      "map",     "null",         "numeric",
-        "nvarchar",  "oid",     "real",      "row",     "short",        "signed",
-        "smallint",  "string",  "struct",    "text",    "time",         "time_ns",
-        "timestamp", "timetz",  "tinyint",   "ubigint", "timestamp_ms", "timestamp_ns",
-        "uhugeint",  "uint128", "uint16",    "uint32",  "timestamp_s",  "timestamp_us",
-        "uint64",    "uint8",   "uinteger",  "union",   "timestamptz",  "usmallint",
-        "utinyint",  "uuid",    "varbinary", "varchar", "variant",      "varint"};
+        "json",          "array",   "bigint",    "bignum",  "binary",       "bit",
+        "bitstring",     "blob",    "bool",      "boolean", "bpchar",       "bytea",
+        "char",          "date",    "datetime",  "dec",     "decimal",      "double",
+        "enum",          "float",   "float4",    "float8",  "guid",         "hugeint",
+        "int",           "int1",    "int128",    "int16",   "int2",         "int32",
+        "int4",          "int64",   "int8",      "integer", "integral",     "interval",
+        "list",          "logical", "long",      "map",     "null",         "numeric",
+        "nvarchar",      "oid",     "real",      "row",     "short",        "signed",
+        "smallint",      "string",  "struct",    "text",    "time",         "time_ns",
+        "timestamp",     "timetz",  "tinyint",   "ubigint", "timestamp_ms", "timestamp_ns",
+        "uhugeint",      "uint128", "uint16",    "uint32",  "timestamp_s",  "timestamp_us",
+        "uint64",        "uint8",   "uinteger",  "union",   "timestamptz",  "usmallint",
+        "utinyint",      "uuid",    "varbinary", "varchar", "variant",      "varint",
+        "timestamptz_ns"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (slice_equal_fold(slice_of(names[i]), name)) {
             return true;

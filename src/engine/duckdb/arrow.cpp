@@ -12,6 +12,7 @@
  * The engine has no Arrow form of VARIANT. It goes out as JSON text: what every client can show,
  * where few readers know Arrow's extension of it yet. */
 #include "engine/duckdb/arrow.hpp"
+#include "engine/duckdb/instants.hpp"
 
 #include <duckdb/common/arrow/arrow_converter.hpp>
 #include <duckdb/common/arrow/arrow_type_extension.hpp>
@@ -126,10 +127,43 @@ batch_builder::convert(duckdb::unique_ptr<duckdb::DataChunk> chunk) const
     return converted;
 }
 
+/* Instants are of UTC, where the engine knows of no zone. */
+static void set_zones(const duckdb::LogicalType &type, struct ArrowSchema *schema)
+{
+    if (is_instant(type)) {
+        schema->format = "tsn:UTC"; /* which is nobody's to free */
+        return;
+    }
+    switch (type.id()) {
+    case duckdb::LogicalTypeId::STRUCT:
+        for (idx_t i = 0; i < duckdb::StructType::GetChildCount(type); i++) {
+            set_zones(duckdb::StructType::GetChildType(type, i), schema->children[i]);
+        }
+        return;
+    case duckdb::LogicalTypeId::LIST:
+    case duckdb::LogicalTypeId::MAP: /* whose child is a struct of key and value */
+        set_zones(duckdb::ListType::GetChildType(type), schema->children[0]);
+        return;
+    case duckdb::LogicalTypeId::ARRAY:
+        set_zones(duckdb::ArrayType::GetChildType(type), schema->children[0]);
+        return;
+    case duckdb::LogicalTypeId::UNION:
+        for (idx_t i = 0; i < duckdb::UnionType::GetMemberCount(type); i++) {
+            set_zones(duckdb::UnionType::GetMemberType(type, i), schema->children[i]);
+        }
+        return;
+    default: /* a foreign enum: nothing inside */
+        return;
+    }
+}
+
 void batch_builder::write_schema(const duckdb::vector<std::string> &names,
                                  struct ArrowSchema *ret_schema)
 {
     duckdb::ArrowConverter::ToArrowSchema(ret_schema, types, names, properties);
+    for (idx_t i = 0; i < types.size(); i++) {
+        set_zones(types[i], ret_schema->children[i]);
+    }
 }
 
 /* Bytes of the strings of rows [first, end); the chunk is flat, as fetched chunks are. */

@@ -13,6 +13,7 @@
  *     FILE_ROWS n           a file ends after at least so many rows
  *     FILE_BYTES n          or bytes, whichever is first
  *     SHRED_ROWS n          VARIANTs are shredded, by a layout that the first n rows decide
+ *     INSTANT_FIELDS (i, ...)     field ids of TIMESTAMPTZ_NS, at any depth
  *     GEOMETRY_SYSTEMS {c: 's'}   the file says of GEOMETRY column c that its system is s
  *
  * A layout (shredding.hpp) is decided by the batch that is encoded first. A later batch with a
@@ -22,6 +23,8 @@
  * Files are f0.parquet and so on in the folder that is the target. The result is that of
  * RETURN_STATS, a row for each file. The engine's operator answers with one row: an optimizer
  * extension puts a kind of it in its place that answers with all. */
+#include "engine/duckdb/held.hpp"
+#include "engine/duckdb/instant_footers.hpp"
 #include "engine/duckdb/module.hpp"
 #include "engine/duckdb/shredding.hpp"
 
@@ -38,6 +41,7 @@
 #include <duckdb/planner/operator/logical_extension_operator.hpp>
 
 #include <functional>
+#include <map>
 #include <mutex>
 
 namespace moat
@@ -81,6 +85,7 @@ struct files_bind : duckdb::TableFunctionData {
     duckdb::vector<LogicalType> file_types; /* of kept columns, as the file has them */
     duckdb::vector<idx_t> kept;             /* columns that are written */
     duckdb::vector<LogicalType> kept_types;
+    std::vector<int32_t> instant_fields;
     duckdb::vector<idx_t> keys; /* columns that say the partition */
     duckdb::vector<Value> key_names;
     uint64_t file_rows = UINT64_MAX;
@@ -121,7 +126,8 @@ struct files_state : GlobalFunctionData {
     files_layout *layout = nullptr; /* of the open file */
     size_t number = 0;              /* its */
     duckdb::vector<Value> keys;
-    uint64_t rows = 0; /* in it */
+    uint64_t rows = 0;                                /* in it */
+    std::map<size_t, std::shared_ptr<held_end>> ends; /* of files by number, until closed */
 
     std::mutex lock; /* of what follows, and of the list of files */
     files_layout whole;
@@ -139,15 +145,29 @@ struct files_local : duckdb::LocalFunctionData {
 
 /* ---- layouts ---- */
 
+/* Before the file is opened; null where its end stays as it is written. */
+static std::shared_ptr<held_end> make_end(ClientContext &context, const files_bind &bind,
+                                          const std::string &path)
+{
+    std::shared_ptr<held_end> end;
+    if (!bind.instant_fields.empty()) {
+        end = std::make_shared<held_end>(
+            [&bind](const std::string &held) { return with_instants(held, bind.instant_fields); });
+        hold_end(context, path, end);
+    }
+    return end;
+}
+
 /* The state is locked. */
 static unique_ptr<GlobalFunctionData> open_file(ClientContext &context, files_bind &bind,
-                                                const files_state &state, files_layout &layout,
+                                                files_state &state, files_layout &layout,
                                                 size_t *ret_number)
 {
     *ret_number = bind.written.size();
     auto info = duckdb::make_uniq<duckdb::CopyToFileInfo>(state.folder + "/f" +
                                                           std::to_string(*ret_number) + ".parquet");
     info->file_stats = duckdb::make_uniq<duckdb::CopyFunctionFileStatistics>();
+    state.ends[*ret_number] = make_end(context, bind, info->file_path);
     auto file = bind.parquet.copy_to_initialize_global(context, *layout.bind, info->file_path);
     bind.parquet.copy_to_get_written_statistics(context, *layout.bind, *file, *info->file_stats);
     /* A writer that encodes nothing itself has no schema to keep statistics by until it tries. */
@@ -410,9 +430,20 @@ static bool is_other_file(const files_bind &bind, files_state &state, const piec
 
 static void close_file(ClientContext &context, files_bind &bind, files_state &state)
 {
-    if (state.open != nullptr) {
-        bind.parquet.copy_to_finalize(context, *state.layout->bind, *state.open);
-        state.open = nullptr;
+    if (state.open == nullptr) {
+        return;
+    }
+    std::unique_lock<std::mutex> guard(state.lock);
+    auto end = std::move(state.ends[state.number]);
+    state.ends.erase(state.number);
+    guard.unlock();
+    if (end != nullptr) {
+        end->begin();
+    }
+    bind.parquet.copy_to_finalize(context, *state.layout->bind, *state.open);
+    state.open = nullptr;
+    if (end != nullptr && !end->is_finished()) {
+        throw_err(ERR_INTERNAL, nullptr, "the end of a file was not written as it was to be", "");
     }
 }
 
@@ -540,6 +571,19 @@ static uint64_t take_option(duckdb::CopyInfo &info, const char *name, uint64_t o
     return value;
 }
 
+static std::vector<int32_t> take_fields(duckdb::CopyInfo &info)
+{
+    std::vector<int32_t> fields;
+    auto found = info.options.find("instant_fields");
+    if (found != info.options.end()) {
+        for (const Value &field : found->second) {
+            fields.push_back(field.GetValue<int32_t>());
+        }
+        info.options.erase(found);
+    }
+    return fields;
+}
+
 /* The engine knows few reference systems by name, and a file may say any: the values are the
  * same, so only the writer is told of another type. */
 static void set_systems(files_bind &bind, duckdb::CopyInfo &info)
@@ -575,6 +619,7 @@ static unique_ptr<FunctionData> bind_files(ClientContext &context,
     bind->file_rows = std::max<uint64_t>(take_option(*info, "file_rows", UINT64_MAX), 1);
     bind->file_bytes = take_option(*info, "file_bytes", UINT64_MAX);
     bind->shred_rows = take_option(*info, "shred_rows", 0);
+    bind->instant_fields = take_fields(*info);
     if (key_count >= names.size()) {
         throw_err(ERR_INVALID, nullptr, "a file needs a column beside those of its partition", "");
     }

@@ -3,6 +3,8 @@
  * The name of a grant is 128 random bits, so that holding an address is as good as being allowed;
  * the registry is the only way from a name to a grant. A file handle holds the grant's state, not
  * the right to use it: every call asks again whether the grant is open and has not expired. */
+#include "engine/duckdb/instant_footers.hpp"
+#include "engine/duckdb/instants.hpp"
 #include "engine/duckdb/module.hpp"
 #include "engine/duckdb/readahead.hpp"
 
@@ -33,6 +35,16 @@ static std::vector<grant_object> copy_objects(const struct engine_grant_spec &sp
     return objects;
 }
 
+static bool has_instants(const struct engine_scan_spec &spec)
+{
+    for (size_t i = 0; i < spec.column_count; i++) {
+        if (slice_find(spec.columns[i].type, slice_of(INSTANT_NAME)) != SIZE_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
 grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
     : id(std::move(id_)), objects(copy_objects(spec)),
       writable_count(spec.write == nullptr ? 0 : spec.writable_count), scan_count(spec.scan_count),
@@ -43,6 +55,9 @@ grant_state::grant_state(const struct engine_grant_spec &spec, string id_)
 {
     for (size_t i = 0; i < scan_count; i++) {
         offers[i].ahead = std::make_shared<read_ahead>();
+        if (has_instants(*scans[i])) {
+            offers[i].instants = std::make_shared<instant_footers>();
+        }
     }
 }
 
@@ -155,6 +170,17 @@ void grant_state::read_scan_at(size_t scan_index, size_t object, uint64_t size_b
     bytes_read += len;
     if (spec.advise != nullptr) {
         advise(spec, object, ahead.after(object, size_bytes, offset, ret_bytes, len));
+    }
+    if (offers[scan_index].instants != nullptr) {
+        offers[scan_index].instants->show(
+            object, size_bytes, offset, ret_bytes, len,
+            [&](uint64_t from, void *ret_more, size_t more) {
+                enum err failed = spec.read(spec.context, object, from, ret_more, more, &info);
+                if (failed != ERR_OK) {
+                    throw_errinfo(failed, info);
+                }
+                bytes_read += more;
+            });
     }
 }
 

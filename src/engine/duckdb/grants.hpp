@@ -22,6 +22,7 @@ extern "C" {
 namespace moat
 {
 
+class instant_footers;
 class read_ahead;
 
 struct grant_object {
@@ -36,7 +37,8 @@ struct grant_object {
 struct scan_offers {
     std::mutex lock;
     std::unordered_map<size_t, const struct engine_scan_file *> files;
-    std::shared_ptr<read_ahead> ahead; /* has a lock of its own */
+    std::shared_ptr<read_ahead> ahead;         /* has a lock of its own */
+    std::shared_ptr<instant_footers> instants; /* the same; null: the scan has none */
 };
 
 class grant_state

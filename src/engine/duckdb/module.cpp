@@ -5,6 +5,7 @@
  * functions, the fence (only moat:// may be opened), and last the lock on all settings. */
 #include "engine/duckdb/module.hpp"
 #include "engine/duckdb/geometry.hpp"
+#include "engine/duckdb/instants.hpp"
 
 #include <duckdb/main/database.hpp>
 #include <duckdb/main/valid_checker.hpp>
@@ -97,6 +98,7 @@ std::shared_ptr<duckdb::DuckDB> open_database(const struct engine &engine)
     guard_statistics(connection);
     guard_variants(connection);
     register_geometry(connection);
+    register_instants(connection);
     register_files(connection);
     register_scan(connection);
     register_rows(connection);

@@ -3,6 +3,7 @@
  * Where a column was widened, a condition moves into the file only if its constant can be said in
  * the file's type: widening keeps order and equality, so it is then true of the same rows. All
  * other conditions are checked on the values as the scan shows them (scan_reader.cpp). */
+#include "engine/duckdb/instants.hpp"
 #include "engine/duckdb/scan.hpp"
 
 #include <duckdb/execution/expression_executor.hpp>
@@ -21,6 +22,18 @@ using duckdb::TableFilterType;
 using duckdb::unique_ptr;
 using duckdb::Value;
 
+/* The constant as the file has it: its bytes under another type. */
+static bool rename(const Value &value, const LogicalType &local_type, Value *ret_value)
+{
+    if (!is_instant(value.type()) || local_type.id() != value.type().id()) {
+        return false;
+    }
+    Value local = value;
+    local.Reinterpret(local_type);
+    *ret_value = std::move(local);
+    return true;
+}
+
 /* False if the constant has no equal in the file's type. */
 static bool narrow(const Value &value, const LogicalType &local_type, Value *ret_value)
 {
@@ -34,6 +47,13 @@ static bool narrow(const Value &value, const LogicalType &local_type, Value *ret
     }
     *ret_value = std::move(local);
     return true;
+}
+
+static bool to_local(const Value &value, const mapping &how, const LogicalType &local_type,
+                     Value *ret_value)
+{
+    return how.kind == mapping::CAST ? narrow(value, local_type, ret_value)
+                                     : rename(value, local_type, ret_value);
 }
 
 template <class Conjunction>
@@ -67,7 +87,7 @@ unique_ptr<TableFilter> convert_filter(const TableFilter &filter, const mapping 
     case TableFilterType::CONSTANT_COMPARISON: {
         auto &comparison = filter.Cast<duckdb::ConstantFilter>();
         Value local;
-        return how.kind == mapping::CAST && narrow(comparison.constant, local_type, &local)
+        return to_local(comparison.constant, how, local_type, &local)
                    ? make_uniq<duckdb::ConstantFilter>(comparison.comparison_type, local)
                    : nullptr;
     }
@@ -75,7 +95,7 @@ unique_ptr<TableFilter> convert_filter(const TableFilter &filter, const mapping 
         duckdb::vector<Value> values;
         for (auto &value : filter.Cast<duckdb::InFilter>().values) {
             Value local;
-            if (how.kind == mapping::CAST && narrow(value, local_type, &local)) {
+            if (to_local(value, how, local_type, &local)) {
                 values.push_back(std::move(local)); /* the others equal nothing in the file */
             }
         }

@@ -4,6 +4,7 @@
  * was added a value where the struct around it is NULL, and turns a condition on a widened column
  * into one on the file's by rounding the constant (a condition on 0.1 as double is another one on
  * 0.1 as float). Here a mapping is a tree of positions, run by one function over vectors. */
+#include "engine/duckdb/instants.hpp"
 #include "engine/duckdb/scan.hpp"
 
 #include <duckdb/common/string_util.hpp>
@@ -178,6 +179,9 @@ void apply_names(const std::vector<scan_name> &names, local_columns &columns, co
 
 static bool is_widening(const LogicalType &from, const LogicalType &to)
 {
+    if (is_instant(to)) {
+        return from.id() == LogicalTypeId::TIMESTAMP_TZ;
+    }
     switch (to.id()) {
     case LogicalTypeId::INTEGER:
         return from.id() == LogicalTypeId::TINYINT || from.id() == LogicalTypeId::SMALLINT ||
@@ -201,12 +205,14 @@ static bool is_widening(const LogicalType &from, const LogicalType &to)
     }
 }
 
-/* Both are microseconds since 1970; INT96 and old writers do not say whether of UTC. A geometry is
- * its well-known binary, which the reader has checked. */
+/* Both are microseconds since 1970; INT96 and old writers do not say whether of UTC. Instants of
+ * nanoseconds are shown to the engine as local times (parquet_instants.h). A geometry is its
+ * well-known binary, which the reader has checked. */
 static bool is_same_bytes(const LogicalType &from, const LogicalType &to)
 {
     return (from.id() == LogicalTypeId::TIMESTAMP && to.id() == LogicalTypeId::TIMESTAMP_TZ) ||
            (from.id() == LogicalTypeId::TIMESTAMP_TZ && to.id() == LogicalTypeId::TIMESTAMP) ||
+           (from.id() == LogicalTypeId::TIMESTAMP_NS && is_instant(to)) ||
            (from.id() == LogicalTypeId::VARCHAR && to.id() == LogicalTypeId::BLOB) ||
            (from.id() == LogicalTypeId::GEOMETRY && to.id() == LogicalTypeId::BLOB) ||
            (from.id() == LogicalTypeId::VARCHAR && to.id() == LogicalTypeId::VARCHAR);
@@ -332,6 +338,9 @@ mapping map_column(const scan_column &column, const duckdb::MultiFileColumnDefin
         how.kind = mapping::TEXT;
     } else if (local.type.id() == LogicalTypeId::BLOB && id == LogicalTypeId::UUID) {
         how.kind = mapping::UUID; /* old writers do not say that it is one */
+    } else if (local.type.id() == LogicalTypeId::TIMESTAMP_NS &&
+               id == LogicalTypeId::TIMESTAMP_TZ) {
+        how.kind = mapping::CONVERT; /* another writer's, of too many digits */
     } else if (local.type.id() == LogicalTypeId::TIME_TZ && id == LogicalTypeId::TIME) {
         how.kind = mapping::CONVERT; /* Arrow says "of UTC" of every time */
     } else {

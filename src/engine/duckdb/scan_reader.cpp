@@ -1,6 +1,7 @@
 /* One file of a scan: its columns mapped, its deleted rows left out, its virtual columns made. The
  * engine's Parquet reader does the reading, and prunes row groups with the conditions that it is
  * given here. */
+#include "engine/duckdb/instants.hpp"
 #include "engine/duckdb/scan.hpp"
 
 #include <algorithm>
@@ -329,7 +330,7 @@ unique_ptr<Expression> file_mapper::held_to_promise(const scan_column &column, c
     if (!range.has_bounds) {
         return values;
     }
-    if (how.kind == mapping::SAME) {
+    if (how.kind == mapping::SAME || (how.kind == mapping::REINTERPRET && is_instant(how.type))) {
         auto own = reader.GetStatistics(context, local_name);
         if (own && range_holds(range, *own)) {
             return values;

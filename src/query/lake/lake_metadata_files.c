@@ -163,14 +163,10 @@ static enum err list_metrics(const struct lake_table *table, struct arena *arena
     "equality_ids INTEGER[], sort_order_id INTEGER, first_row_id BIGINT, "                         \
     "referenced_data_file VARCHAR, content_offset BIGINT, content_size_in_bytes BIGINT"
 
-/* A bound of a type that the engine has not is shown as it is written: a text, or bytes. */
+/* A bound of a type that the engine has not is shown as it is written: as bytes. */
 static enum err bound_type(const struct iceberg_type *type, struct arena *arena,
                            struct slice *ret_type, struct errinfo *info)
 {
-    if (type->id == ICEBERG_TIMESTAMPTZ_NS) {
-        *ret_type = SLICE("VARCHAR");
-        return ERR_OK;
-    }
     if (type->id == ICEBERG_GEOMETRY || type->id == ICEBERG_GEOGRAPHY ||
         type->id == ICEBERG_VARIANT) {
         *ret_type = SLICE("BLOB");
@@ -260,8 +256,10 @@ static void put_bytes(struct buf *out, struct slice bytes)
  * text: such a bound is not shown. */
 static bool is_beyond_text(const struct iceberg_value *value)
 {
-    return value->type == ICEBERG_TIMESTAMP_NS &&
-           (value->integer < -9223286400000000000 || value->integer == INT64_MAX);
+    bool is_last = value->integer == INT64_MAX;
+    return (value->type == ICEBERG_TIMESTAMP_NS &&
+            (is_last || value->integer < -9223286400000000000)) ||
+           (value->type == ICEBERG_TIMESTAMPTZ_NS && (is_last || value->integer == -INT64_MAX));
 }
 
 static void put_value(struct buf *out, const struct iceberg_value *value)

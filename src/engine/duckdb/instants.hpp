@@ -1,0 +1,21 @@
+/* TIMESTAMPTZ_NS: a point in time to the nanosecond (instants.cpp). The engine has no such type:
+ * it is its TIMESTAMP_NS under a name, with casts and functions of its own. */
+#pragma once
+
+#include <duckdb/common/types.hpp>
+#include <duckdb/main/connection.hpp>
+
+namespace moat
+{
+
+static constexpr const char *INSTANT_NAME = "TIMESTAMPTZ_NS";
+
+duckdb::LogicalType instant_type();
+bool is_instant(const duckdb::LogicalType &type);
+/* The type, or one inside of it, is. */
+bool has_instants(const duckdb::LogicalType &type);
+
+/* Before the database is shared, and after its ICU is there. */
+void register_instants(duckdb::Connection &connection);
+
+} // namespace moat
