@@ -117,6 +117,7 @@ struct pg_typed catalog__pg_type_of(struct slice engine_type)
                  {"TIMESTAMP_MS", 1114},
                  {"TIMESTAMP_NS", 1114},
                  {"TIMESTAMP WITH TIME ZONE", 1184},
+                 {"TIMESTAMPTZ_NS", 1184},
                  {"INTERVAL", 1186},
                  {"UUID", 2950},
                  {"BIT", 1562},

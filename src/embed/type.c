@@ -118,6 +118,7 @@ static const struct plain {
     {"TIMESTAMP_MS", "tsm:"},
     {"TIMESTAMP_NS", "tsn:"},
     {"TIMESTAMP WITH TIME ZONE", "tsu:UTC"},
+    {"TIMESTAMPTZ_NS", "tsn:UTC"},
     {"INTERVAL", "tin"},
     {"NULL", "n"},
     {"UNKNOWN", "n"},

@@ -282,9 +282,10 @@ static bool cast_out(Vector &source, Vector &result, idx_t count, CastParameters
     return run_inner(micros, result, count, parameters);
 }
 
+/* A local time, or the time of its day, in nanoseconds. */
 static bool cast_to_local(Vector &source, Vector &result, idx_t count, CastParameters &parameters)
 {
-    Vector local(LogicalType::TIMESTAMP, count);
+    Vector local(parameters.cast_data->Cast<inner_casts>().types.back(), count);
     Vector rests(LogicalType::BIGINT, count);
     bool is_whole = cast_out(source, local, count, parameters);
     take_rests(source, rests, count);
@@ -376,6 +377,8 @@ static BoundCastInfo bind_out(BindCastInput &input, const LogicalType &, const L
     switch (target.id()) {
     case LogicalTypeId::TIMESTAMP_NS:
         return bind_steps(input, cast_to_local, moment, {local});
+    case LogicalTypeId::TIME_NS:
+        return bind_steps(input, cast_to_local, moment, {local, LogicalType::TIME});
     case LogicalTypeId::VARCHAR:
         return bind_steps(input, cast_to_text, moment, {LogicalType::VARCHAR});
     case LogicalTypeId::TIME_TZ:
@@ -401,13 +404,18 @@ static BoundCastInfo bind_in(BindCastInput &input, const LogicalType &source, co
     }
 }
 
+void refuse_variant(const LogicalType &type)
+{
+    throw_err(ERR_UNSUPPORTED, nullptr,
+              "a VARIANT keeps no instants of nanoseconds, so none is made of or into " +
+                  type.ToString(),
+              "Cast it to TIMESTAMPTZ, which keeps microseconds, or to VARCHAR.");
+}
+
 static BoundCastInfo refuse_cast(BindCastInput &, const LogicalType &source,
                                  const LogicalType &target)
 {
-    throw_err(ERR_UNSUPPORTED, nullptr,
-              "a " + source.ToString() + " cannot be made a " + target.ToString() +
-                  ": a VARIANT keeps no instants of nanoseconds",
-              "Cast it to TIMESTAMPTZ, which keeps microseconds, or to VARCHAR.");
+    refuse_variant(is_instant(source) ? source : target);
 }
 
 static void register_casts_of(duckdb::ClientContext &context)

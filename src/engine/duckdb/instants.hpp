@@ -15,6 +15,9 @@ bool is_instant(const duckdb::LogicalType &type);
 /* The type, or one inside of it, is. */
 bool has_instants(const duckdb::LogicalType &type);
 
+/* Throws: such a value is none of a VARIANT. */
+[[noreturn]] void refuse_variant(const duckdb::LogicalType &type);
+
 /* Before the database is shared, and after its ICU is there. */
 void register_instants(duckdb::Connection &connection);
 

@@ -18,6 +18,7 @@
  * it still looks for a shape: 1.5.6, measured.)
  *
  * Source: Parquet's VariantEncoding.md and VariantShredding.md, "typed_value". */
+#include "engine/duckdb/instants.hpp"
 #include "engine/duckdb/module.hpp"
 
 #include <duckdb/catalog/catalog.hpp>
@@ -161,6 +162,9 @@ open_cast(duckdb::CastLocalStateParameters &parameters)
 static duckdb::BoundCastInfo bind_checked(duckdb::BindCastInput &input, const LogicalType &source,
                                           const LogicalType &target)
 {
+    if (has_instants(source)) {
+        refuse_variant(source);
+    }
     auto inner = duckdb::DefaultCasts::GetDefaultCastFunction(input, source, target);
     return {cast_checked, duckdb::make_uniq<inner_cast>(std::move(inner)), open_cast};
 }

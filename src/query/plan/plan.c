@@ -811,7 +811,10 @@ static void write_source_column(const struct relation *relation,
     bool is_text = lake_metadata_is_text(relation, column);
     bool as_text = false;
     if (relation->kind == RELATION_TEMP) {
-        is_text = temp_keeps_type(column->type, &as_text) && as_text;
+        /* A file of the engine's own says of instants inside of others that they are local times,
+         * which a session's are: of UTC. */
+        is_text = (temp_keeps_type(column->type, &as_text) && as_text) ||
+                  slice_find(column->type, SLICE("TIMESTAMPTZ_NS")) != SIZE_MAX;
     }
     if (relation->kind == RELATION_SYSTEM && slice_starts_with(column->source, SLICE("="))) {
         buf_append(out, column->source.ptr + 1, column->source.len - 1);

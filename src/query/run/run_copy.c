@@ -158,6 +158,27 @@ static enum err print_query(struct query *query, struct slice physical, struct b
     return buf_failed(&wrapped) ? errinfo_nomem(info) : ERR_OK;
 }
 
+/* The engine's writer would say of them that they are local times. */
+static enum err check_instants(struct query *query, struct slice physical, struct errinfo *info)
+{
+    struct session *session = query->session;
+    struct engine_column *columns;
+    size_t count;
+    TRY(engine_describe(session->engine, session->who, physical, query->arena, &columns, &count,
+                        info));
+    for (size_t i = 0; i < count; i++) {
+        if (slice_find(columns[i].type, SLICE("TIMESTAMPTZ_NS")) != SIZE_MAX) {
+            (void)errinfo_set(info, ERR_UNSUPPORTED, NULL,
+                              "column \"%.*s\" of type %.*s cannot be copied to a Parquet file",
+                              SLICE_ARGS(columns[i].name), SLICE_ARGS(columns[i].type));
+            errinfo_hint(info, "Cast it to TIMESTAMPTZ, which keeps microseconds, or say the zone "
+                               "of a TIMESTAMP_NS: c AT TIME ZONE 'UTC'.");
+            return ERR_UNSUPPORTED;
+        }
+    }
+    return ERR_OK;
+}
+
 /* ---- running ---- */
 
 /* Runs to the end here: a copy has no rows to give. */
@@ -214,6 +235,7 @@ enum err run_copy(struct query *query, const struct statement *statement, struct
     if (format->is_text) {
         TRY(print_query(query, buf_slice(&bound), &sql, info));
     } else {
+        TRY(check_instants(query, buf_slice(&bound), info));
         buf_append_slice(&sql, buf_slice(&bound));
     }
     buf_append_str(&sql, ") TO ");

@@ -270,7 +270,7 @@ bool temp_keeps_type(struct slice type, bool *ret_as_text)
     static const char *const texts[] = {
         "HUGEINT",     "UHUGEINT",     "INTERVAL",     "BIT",
         "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIME WITH TIME ZONE",
-        "JSON"};
+        "JSON",        "TIMESTAMPTZ_NS"};
     bool is_list = slice_ends_with(type, SLICE("[]"));
     if (is_list) { /* of what is kept as it is, however deep */
         bool as_text = false;

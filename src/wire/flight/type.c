@@ -36,6 +36,7 @@ static const struct {
     {"TIMESTAMP_MS", "tsm:"},
     {"TIMESTAMP_NS", "tsn:"},
     {"TIMESTAMP WITH TIME ZONE", "tsu:UTC"},
+    {"TIMESTAMPTZ_NS", "tsn:UTC"},
     {"INTERVAL", "tin"},
     {"\"NULL\"", "n"},
     {"NULL", "n"},

@@ -35,6 +35,7 @@ static const struct {
     {"TIMESTAMP_NS", {TRINO_TIME, "timestamp", 9, 0, 1, NULL, NULL, 0}},
     {"TIMESTAMP WITH TIME ZONE",
      {TRINO_INSTANT, "timestamp with time zone", 6, 0, 1, NULL, NULL, 0}},
+    {"TIMESTAMPTZ_NS", {TRINO_INSTANT, "timestamp with time zone", 9, 0, 1, NULL, NULL, 0}},
     {"UUID", {.kind = TRINO_QUOTED, .name = "uuid"}},
     {"JSON", {.kind = TRINO_QUOTED, .name = "json"}},
 };
