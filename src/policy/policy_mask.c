@@ -188,7 +188,8 @@ static enum err expand_text(const struct call *call, enum text_mask mask,
 
 bool policy__mask_plain(enum mask_part part, const struct relation_column *column, struct buf *out)
 {
-    bool is_zoned = slice_equal_fold(column->type, SLICE("TIMESTAMP WITH TIME ZONE"));
+    bool is_zoned = slice_equal_fold(column->type, SLICE("TIMESTAMP WITH TIME ZONE")) ||
+                    slice_equal_fold(column->type, SLICE("TIMESTAMPTZ_NS"));
     if (part == MASK_NULL) {
         buf_append_str(out, "CAST(NULL AS ");
     } else if (slice_equal_fold(column->type, SLICE("DATE")) ||

@@ -13,6 +13,10 @@
  *                 strftime (%n).
  *   JSON          as text with the zone. VARIANT: refused, the engine's has no such value.
  *
+ * What is compared with an instant and lies beyond all of them is taken for an infinity: it compares
+ * as it would, and hidden rows cannot be told by an error that the engine does not expect of a cast
+ * to a type of more digits.
+ *
  * Two parts of the engine look below the name and would be wrong: its optimizer takes casts
  * between TIMESTAMP_NS, DATE and the like for ones that no time zone bears upon (it moves them to
  * the constant of a comparison, and runs them over the bounds of a column), and its JSON functions
@@ -36,7 +40,11 @@
 #include <duckdb/planner/expression/bound_aggregate_expression.hpp>
 #include <duckdb/planner/expression/bound_cast_expression.hpp>
 #include <duckdb/planner/expression/bound_function_expression.hpp>
+#include <duckdb/planner/expression/bound_between_expression.hpp>
+#include <duckdb/planner/expression/bound_comparison_expression.hpp>
+#include <duckdb/planner/expression/bound_operator_expression.hpp>
 #include <duckdb/planner/logical_operator_visitor.hpp>
+#include <duckdb/planner/operator/logical_comparison_join.hpp>
 
 namespace moat
 {
@@ -659,6 +667,41 @@ static unique_ptr<Expression> as_call(BoundCastExpression &cast)
         make_uniq<cast_call>(cast.bound_cast.Copy(), cast.try_cast));
 }
 
+static void run_near(DataChunk &args, duckdb::ExpressionState &, Vector &result)
+{
+    UnaryExecutor::Execute<int64_t, int64_t>(args.data[0], result, args.size(), [](int64_t micros) {
+        int64_t nanos;
+        return nanos_of(micros, 0, &nanos) ? nanos : micros < 0 ? -INFINITE : INFINITE;
+    });
+}
+
+/* One side of a comparison with an instant: a cast to it that cannot fail. */
+static void soften(duckdb::ClientContext &context, unique_ptr<Expression> *side)
+{
+    if (!is_instant((*side)->return_type) ||
+        (*side)->GetExpressionClass() != duckdb::ExpressionClass::BOUND_CAST) {
+        return;
+    }
+    auto &cast = (*side)->Cast<BoundCastExpression>();
+    switch (cast.child->return_type.id()) {
+    case LogicalTypeId::DATE:
+    case LogicalTypeId::TIMESTAMP:
+    case LogicalTypeId::TIMESTAMP_SEC:
+    case LogicalTypeId::TIMESTAMP_MS:
+    case LogicalTypeId::TIMESTAMP_TZ:
+        break;
+    default: /* a foreign enum: values that are instants, and texts */
+        return;
+    }
+    ScalarFunction function("__moat_instant_near", {LogicalType::TIMESTAMP_TZ}, instant_type(),
+                            run_near);
+    duckdb::vector<unique_ptr<Expression>> arguments;
+    arguments.push_back(BoundCastExpression::AddCastToType(context, std::move(cast.child),
+                                                           LogicalType::TIMESTAMP_TZ));
+    *side = make_uniq<duckdb::BoundFunctionExpression>(instant_type(), std::move(function),
+                                                       std::move(arguments), nullptr);
+}
+
 /* Instants as texts, at any depth. */
 static void make_text(duckdb::ClientContext &context, unique_ptr<Expression> *value)
 {
@@ -687,6 +730,19 @@ class rewriting : public duckdb::LogicalOperatorVisitor
     {
     }
 
+    void VisitOperator(duckdb::LogicalOperator &op) override
+    {
+        if (op.type == duckdb::LogicalOperatorType::LOGICAL_COMPARISON_JOIN ||
+            op.type == duckdb::LogicalOperatorType::LOGICAL_DELIM_JOIN ||
+            op.type == duckdb::LogicalOperatorType::LOGICAL_ASOF_JOIN) {
+            for (auto &condition : op.Cast<duckdb::LogicalComparisonJoin>().conditions) {
+                soften(context, &condition.left);
+                soften(context, &condition.right);
+            }
+        }
+        duckdb::LogicalOperatorVisitor::VisitOperator(op);
+    }
+
   protected:
     unique_ptr<Expression> VisitReplace(BoundCastExpression &cast,
                                         unique_ptr<Expression> *) override
@@ -706,6 +762,34 @@ class rewriting : public duckdb::LogicalOperatorVisitor
         }
         VisitExpression(&cast.child);
         return as_call(cast);
+    }
+
+    unique_ptr<Expression> VisitReplace(duckdb::BoundComparisonExpression &compared,
+                                        unique_ptr<Expression> *) override
+    {
+        soften(context, &compared.left);
+        soften(context, &compared.right);
+        return nullptr;
+    }
+
+    unique_ptr<Expression> VisitReplace(duckdb::BoundBetweenExpression &compared,
+                                        unique_ptr<Expression> *) override
+    {
+        soften(context, &compared.input);
+        soften(context, &compared.lower);
+        soften(context, &compared.upper);
+        return nullptr;
+    }
+
+    unique_ptr<Expression> VisitReplace(duckdb::BoundOperatorExpression &compared,
+                                        unique_ptr<Expression> *) override
+    {
+        bool is_in = compared.type == duckdb::ExpressionType::COMPARE_IN ||
+                     compared.type == duckdb::ExpressionType::COMPARE_NOT_IN;
+        for (size_t i = 0; i < compared.children.size() && is_in; i++) {
+            soften(context, &compared.children[i]);
+        }
+        return nullptr;
     }
 
     unique_ptr<Expression> VisitReplace(duckdb::BoundFunctionExpression &call,

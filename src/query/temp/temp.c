@@ -268,8 +268,8 @@ bool temp_keeps_type(struct slice type, bool *ret_as_text)
         "VARIANT"};
     /* The engine's writer makes something else of these, and the text of each is exact. */
     static const char *const texts[] = {
-        "HUGEINT",     "UHUGEINT",     "INTERVAL",     "BIT",
-        "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIME WITH TIME ZONE",
+        "HUGEINT",     "UHUGEINT",      "INTERVAL",     "BIT",
+        "TIMESTAMP_S", "TIMESTAMP_MS",  "TIMESTAMP_NS", "TIME WITH TIME ZONE",
         "JSON",        "TIMESTAMPTZ_NS"};
     bool is_list = slice_ends_with(type, SLICE("[]"));
     if (is_list) { /* of what is kept as it is, however deep */

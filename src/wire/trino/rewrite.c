@@ -168,8 +168,8 @@ static bool put_time_type(struct trino_rewrite *r, size_t *i)
                         : digits <= 6 ? "TIMESTAMP"
                                       : "TIMESTAMP_NS";
     const char *zoned = digits <= 6 ? "TIMESTAMPTZ" : "TIMESTAMPTZ_NS";
-    buf_append_str(&r->out, is_timestamp ? (with_zone ? zoned : plain)
-                                         : (with_zone ? "TIMETZ" : "TIME"));
+    buf_append_str(&r->out,
+                   is_timestamp ? (with_zone ? zoned : plain) : (with_zone ? "TIMETZ" : "TIME"));
     *i = next + (with_zone ? 3 : 0);
     return true;
 }
