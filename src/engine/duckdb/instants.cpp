@@ -145,6 +145,11 @@ static string with_digits(const string &text, int64_t nanos)
     return text.substr(0, FRACTION_AT) + string(digits, len) + text.substr(end);
 }
 
+string text_of_nanos(int64_t nanos)
+{
+    return with_digits(duckdb::Timestamp::ToString(timestamp_t(micros_of(nanos))), nanos);
+}
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

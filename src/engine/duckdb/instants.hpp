@@ -15,6 +15,9 @@ bool is_instant(const duckdb::LogicalType &type);
 /* The type, or one inside of it, is. */
 bool has_instants(const duckdb::LogicalType &type);
 
+/* "2020-01-31 12:34:56.000000001": nanoseconds since 1970, in UTC. */
+std::string text_of_nanos(int64_t nanos);
+
 /* Throws: such a value is none of a VARIANT. */
 [[noreturn]] void refuse_variant(const duckdb::LogicalType &type);
 

@@ -3,6 +3,7 @@
  *
  * The engine holds 0.0 and -0.0 for equal; a file's bounds may tell them apart. So a zero says
  * which of the two makes the condition weaker, and equality with one names both. */
+#include "engine/duckdb/instants.hpp"
 #include "engine/duckdb/scan.hpp"
 
 #include <duckdb/common/types/date.hpp>
@@ -97,10 +98,8 @@ static bool constant_text(const Value &value, string *ret_text)
                            ret_text);
     case LogicalTypeId::TIMESTAMP_NS: {
         duckdb::timestamp_ns_t moment = duckdb::TimestampNSValue::Get(value);
-        *ret_text = value.ToString();
-        return duckdb::Timestamp::IsFinite(moment) &&
-               is_plain(duckdb::Timestamp::GetDate(
-                   duckdb::Timestamp::FromEpochNanoSeconds(moment.value)));
+        *ret_text = text_of_nanos(moment.value); /* the engine's fails on the first day of all */
+        return duckdb::Timestamp::IsFinite(moment); /* years of four digits are all there are */
     }
     case LogicalTypeId::VARCHAR:
     case LogicalTypeId::BLOB:
