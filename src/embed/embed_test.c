@@ -27,6 +27,7 @@ TEST(embed, types_have_their_form_in_arrow)
     check_type("INTEGER", "i", 0);
     check_type("DECIMAL(38,10)", "d:38,10", 0);
     check_type("TIMESTAMP WITH TIME ZONE", "tsu:UTC", 0);
+    check_type("TIMESTAMPTZ_NS", "tsn:UTC", 0);
     check_type("\"NULL\"", "n", 0);
     check_type("", "n", 0);
     check_type("VARCHAR[]", "+l", 1);

@@ -97,6 +97,7 @@ TEST(lake, types_have_the_engines_names)
         {"timestamp", "TIMESTAMP"},
         {"timestamptz", "TIMESTAMP WITH TIME ZONE"},
         {"timestamp_ns", "TIMESTAMP_NS"},
+        {"timestamptz_ns", "TIMESTAMPTZ_NS"},
         {"string", "VARCHAR"},
         {"uuid", "UUID"},
         {"fixed[3]", "BLOB"},
@@ -127,14 +128,14 @@ TEST(lake, types_without_a_counterpart_are_named)
 {
     /* Goal: at any depth the error names the column and the type. */
     struct errinfo info;
-    struct iceberg_field element = {.id = 2, .type = type_of("timestamptz_ns")};
+    struct iceberg_field element = {.id = 2, .type = {.id = ICEBERG_STRUCT}};
     struct iceberg_type list = {.id = ICEBERG_LIST, .fields = &element, .field_count = 1};
     struct iceberg_type empty = {.id = ICEBERG_STRUCT};
     struct buf out CLEANUP(buf_fini) = {0};
     errinfo_init(&info);
     CHECK_ERR(ERR_UNSUPPORTED, lake_type_print(&list, SLICE("where"), &out, &info));
     CHECK(strstr(info.message, "\"where\"") != NULL);
-    CHECK(strstr(info.message, "timestamptz_ns") != NULL);
+    CHECK(strstr(info.message, "struct") != NULL);
     CHECK_ERR(ERR_UNSUPPORTED, lake_type_print(&empty, SLICE("c"), &out, NULL));
 }
 

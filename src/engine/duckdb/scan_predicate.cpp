@@ -98,7 +98,7 @@ static bool constant_text(const Value &value, string *ret_text)
                            ret_text);
     case LogicalTypeId::TIMESTAMP_NS: {
         duckdb::timestamp_ns_t moment = duckdb::TimestampNSValue::Get(value);
-        *ret_text = text_of_nanos(moment.value); /* the engine's fails on the first day of all */
+        *ret_text = text_of_nanos(moment.value);    /* the engine's fails on the first day of all */
         return duckdb::Timestamp::IsFinite(moment); /* years of four digits are all there are */
     }
     case LogicalTypeId::VARCHAR:

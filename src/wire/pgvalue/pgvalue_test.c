@@ -56,6 +56,7 @@ TEST(pgvalue, types_have_their_oids_and_modifiers)
         {"VARCHAR", PG_TEXT, -1},
         {"TIMESTAMP_NS", PG_TIMESTAMP, -1},
         {"TIMESTAMP WITH TIME ZONE", PG_TIMESTAMPTZ, -1},
+        {"TIMESTAMPTZ_NS", PG_TIMESTAMPTZ, -1},
         {"INTEGER[]", 1007, -1},
         {"INTEGER[3]", 1007, -1},
         {"DECIMAL(9,2)[]", 1231, (9 << 16 | 2) + 4},
@@ -122,6 +123,7 @@ TEST(pgvalue, times_print_as_in_postgresql)
     prints("1970-01-01 00:00:01.5+00", "tsm:UTC", "TIMESTAMP WITH TIME ZONE",
            &(const int64_t){1500});
     prints("1969-12-31 23:59:59.999999", "tsn:", "TIMESTAMP_NS", &(const int64_t){-1});
+    prints("1969-12-31 23:59:59.999999+00", "tsn:UTC", "TIMESTAMPTZ_NS", &(const int64_t){-1});
     prints("infinity", "tsu:", "TIMESTAMP", &(const int64_t){INT64_MAX});
     prints("24:00:00", "ttu", "TIME", &(const int64_t){US_PER_DAY});
     prints("01:02:03.00045", "ttu", "TIME", &(const int64_t){3723000450});

@@ -504,6 +504,7 @@ TEST(trino, rows_are_what_cells_say)
         {"tsu:", "TIMESTAMP", 8},
         {"tsm:", "TIMESTAMP_MS", 8},
         {"tsu:UTC", "TIMESTAMP WITH TIME ZONE", 8},
+        {"tsn:UTC", "TIMESTAMPTZ_NS", 8},
         {"d:38,0", "HUGEINT", 16},
         {"d:38,3", "DECIMAL(38,3)", 16},
         {"d:38,30", "DECIMAL(38,30)", 16},
@@ -549,6 +550,7 @@ TEST(trino, types_have_their_names)
 {
     check_type("DECIMAL(9,2)", "decimal(9,2)");
     check_type("TIMESTAMP WITH TIME ZONE", "timestamp(6) with time zone");
+    check_type("TIMESTAMPTZ_NS", "timestamp(9) with time zone");
     check_type("INTEGER[][3]", "array(array(integer))");
     check_type("STRUCT(a INTEGER, \"b \"\"c\" VARCHAR[])",
                "row(a integer, \"b \"\"c\" array(varchar))");
