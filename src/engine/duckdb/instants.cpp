@@ -707,6 +707,15 @@ static void soften(duckdb::ClientContext &context, unique_ptr<Expression> *side)
                                                        std::move(arguments), nullptr);
 }
 
+/* The engine's rules call what has no name by its text, and the engine's own text of nanoseconds
+ * fails on the first day that they reach. */
+static void name_constant(Expression &value)
+{
+    if (!value.HasAlias() && has_instants(value.return_type)) {
+        value.SetAlias("instant");
+    }
+}
+
 /* Instants as texts, at any depth. */
 static void make_text(duckdb::ClientContext &context, unique_ptr<Expression> *value)
 {
@@ -743,6 +752,11 @@ class rewriting : public duckdb::LogicalOperatorVisitor
             for (auto &condition : op.Cast<duckdb::LogicalComparisonJoin>().conditions) {
                 soften(context, &condition.left);
                 soften(context, &condition.right);
+            }
+        }
+        if (op.type == duckdb::LogicalOperatorType::LOGICAL_PROJECTION) {
+            for (auto &value : op.expressions) {
+                name_constant(*value);
             }
         }
         duckdb::LogicalOperatorVisitor::VisitOperator(op);

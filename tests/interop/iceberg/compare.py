@@ -5,8 +5,7 @@
 
 The program is run once a case, in a warehouse of its own, and must print one Arrow stream. Templates are SQL in which {root},
 {location}, {metadata}, {namespace}, {table} are replaced. A table passes when all its cases do. A case marked `unsupported` passes when the program fails with a message that names what is missing, and
-fails when it gives rows. A column of a type in UNREADABLE must be refused by name and type, and the others must be right without it. DIFFERENCES
-are the places where Moat means to differ, each checked for exactly that difference. Ends with `N passed, N failed, N skipped` (tables) and exits 1 if
+fails when it gives rows. DIFFERENCES are the places where Moat means to differ, each checked for exactly that difference. Ends with `N passed, N failed, N skipped` (tables) and exits 1 if
 any failed.
 """
 
@@ -81,18 +80,6 @@ def read(program, template, attach, sql):
         return None, f"no Arrow stream: {error}"
 
 
-# Types that the engine has not, and no other holds all values of.
-UNREADABLE = ("timestamptz_ns",)
-
-
-def unreadable(type_):
-    """The first type inside that cannot be read."""
-    if isinstance(type_, str):
-        return next((name for name in UNREADABLE if type_.split("(")[0] == name), None)
-    inner = [field["type"] for field in type_["fields"]] if type_["type"] == "struct" else [type_[key] for key in ("element", "key", "value") if key in type_]
-    return next(filter(None, map(unreadable, inner)), None)
-
-
 def nan_is_greatest(case, by_case, root, wanted):
     """Spark says that NaN is greater than any other value, and where nothing is skipped it gives such rows: `f + 0 > 1.0` does, on these
     tables too. `f > 1.0` does not, because Iceberg's Java library leaves out files and partitions of nothing but NaN: one condition, two
@@ -110,12 +97,9 @@ def lines_of(case, root):
     return (root / case["rows_file"]).read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def compare(case, root, table, without=()):
+def compare(case, root, table):
     """What is wrong, as lines; none when all is right."""
-    wanted = lines_of(case, root)
-    if without:
-        wanted = sorted((canonical.text({k: v for k, v in json.loads(line).items() if k not in without}) for line in wanted), key=str.encode)
-    return compare_rows(wanted, [column for column in case["columns"] if column["name"] not in without], table)
+    return compare_rows(lines_of(case, root), case["columns"], table)
 
 
 def compare_rows(wanted, columns, table):
@@ -129,21 +113,6 @@ def compare_rows(wanted, columns, table):
     shown = [f"{len(got)} rows, expected {len(wanted)}"]
     shown += [f"  missing {line}" for line in missing[:DIFFERENCES_SHOWN]] + [f"  extra   {line}" for line in extra[:DIFFERENCES_SHOWN]]
     return shown
-
-
-def check_readable(case, arguments, attach, sql, bad):
-    """Columns of `bad` cannot be read: each by itself is refused, the others are right."""
-    found = []
-    for column in bad:
-        table, problem = read(arguments.moat, arguments.warehouse, attach, sql.replace("SELECT *", f'SELECT "{column["name"]}"', 1))
-        named = problem and column["name"] in problem and unreadable(column["type"]) in problem
-        # No rows, no value that could not be read.
-        if not named and (problem or table.num_rows > 0):
-            found.append(problem or f"gave {table.num_rows} rows of \"{column['name']}\"")
-    names = [column["name"] for column in bad]
-    excluded = ", ".join(f'"{name}"' for name in names)
-    table, problem = read(arguments.moat, arguments.warehouse, attach, sql.replace("SELECT *", f"SELECT * EXCLUDE ({excluded})", 1))
-    return found + ([problem] if problem else compare(case, arguments.root, table, names))
 
 
 def check(case, by_case, arguments):
@@ -161,10 +130,6 @@ def check(case, by_case, arguments):
               "namespace": namespace, "table": name}
     attach = (arguments.attach or ATTACH[style]).format(**values)
     sql = statement(case, arguments.table or TABLE[style])
-    bad = [column for column in case["columns"] if unreadable(column["type"])] if case.get("select", "*") == "*" else []
-    if bad:
-        found = check_readable(case, arguments, attach, sql, bad)
-        return [f"{sql}", *found] if found else []
     table, problem = read(arguments.moat, arguments.warehouse, attach, sql)
     if "unsupported" in case:
         if problem and case["unsupported"] in problem.lower():
