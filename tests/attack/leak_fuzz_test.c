@@ -465,6 +465,7 @@ static void write_cast(struct fuzz *fuzz, struct buf *out)
                                         "TIMESTAMP_MS",
                                         "TIMESTAMP_NS",
                                         "TIMESTAMPTZ",
+                                        "TIMESTAMPTZ_NS",
                                         "TIMETZ",
                                         "INTERVAL",
                                         "UUID",

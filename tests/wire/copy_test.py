@@ -400,6 +400,7 @@ TYPES = {
     "TIMESTAMP WITH TIME ZONE": lambda r: r.choice(["'infinity'", "'1969-12-31 23:59:59.999999+00'", "'2024-02-29 12:00:00+05:30'"]),
     "UUID": lambda r: f"'{uuid.UUID(int=r.getrandbits(128))}'", "INTERVAL": lambda r: f"'{r.randint(-20, 20)} months {r.randint(-40, 40)} days {r.randint(-10**6, 10**6)} seconds'",
     "TIMESTAMP_S": lambda r: "'2024-02-29 12:00:01'", "TIMESTAMP_NS": lambda r: "'2024-02-29 12:00:01.000001'",
+    "TIMESTAMPTZ_NS": lambda r: r.choice(["'2024-02-29 12:00:01.000001+02'", "'1969-12-31 23:59:59.999999+00'"]),
     "INTEGER[]": lambda r: str([r.randint(-9, 9) for _ in range(r.randint(0, 4))] + [None] * r.randint(0, 1)).replace("None", "NULL"),
     "VARCHAR[]": lambda r: "[" + ", ".join(r.choice(["'a'", "''", "NULL", "'NULL'", "'b,\"c\"'", "'d\\e'", "'{f}'", "'it''s'"]) for _ in range(r.randint(0, 4))) + "]",
     "DOUBLE[]": lambda r: f"[{r.uniform(-1, 1)!r}, NULL]", "DATE[]": lambda r: "[DATE '2020-01-01', NULL]", "BIGINT[][]": lambda r: "[[1, 2], NULL, []]",

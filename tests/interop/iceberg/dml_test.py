@@ -165,9 +165,11 @@ def returned_rows_are_duckdbs(world):
 
 def every_type_survives_a_change(world):
     """Rows that are changed go through a file of the session: each value comes out as it went in."""
-    kinds = {**{name: kind for name, (kind, _) in write_test.TYPES.items()}, "ns": "TIMESTAMP_NS", "lns": "TIMESTAMP_NS[]"}
+    kinds = {**{name: kind for name, (kind, _) in write_test.TYPES.items()}, "ns": "TIMESTAMP_NS", "lns": "TIMESTAMP_NS[]",
+             "zns": "TIMESTAMPTZ_NS", "lzns": "TIMESTAMPTZ_NS[]"}
     texts = {**{name: values for name, (_, values) in write_test.TYPES.items()},
-             "ns": ["TIMESTAMP_NS '1969-12-31 23:59:59.999999999'", "NULL"], "lns": ["[TIMESTAMP_NS '2024-02-29 12:00:00.000000001', NULL]", "NULL"]}
+             "ns": ["TIMESTAMP_NS '1969-12-31 23:59:59.999999999'", "NULL"], "lns": ["[TIMESTAMP_NS '2024-02-29 12:00:00.000000001', NULL]", "NULL"],
+             "zns": ["'1969-12-31 23:59:59.999999999+02'", "NULL"], "lzns": ["['2024-02-29 12:00:00.000000001+02', NULL]", "NULL"]}
     for version in (1, 2, 3):
         names = [name for name in kinds if version == 3 or "ns" not in name]
         table = f"types{version}"
@@ -175,7 +177,7 @@ def every_type_survives_a_change(world):
         world.sql(f"CREATE TABLE lake.s.{table} (id BIGINT NOT NULL, {columns}) WITH (format_version = {version}, \"write.merge.mode\" = 'merge-on-read')")
         rows = ", ".join(f"({i}, " + ", ".join(f"CAST({texts[name][i % len(texts[name])]} AS {kinds[name]})" for name in names) + ")" for i in range(6))
         world.sql(f"INSERT INTO lake.s.{table} VALUES {rows}")
-        exact = ", epoch_ns(ns) AS exact, list_transform(lns, x -> epoch_ns(x)) AS exacts" if version == 3 else ""
+        exact = ", epoch_ns(ns) AS exact, list_transform(lns, x -> epoch_ns(x)) AS exacts, epoch_ns(zns) AS z, list_transform(lzns, x -> epoch_ns(x)) AS zs, CAST(lzns AS VARCHAR) AS zt" if version == 3 else ""
         shown = ", ".join(name for name in names if "ns" not in name) + exact
         read = f"SELECT {shown} FROM lake.s.{table} ORDER BY id"
         before = str(plain(world.sql(read)))
