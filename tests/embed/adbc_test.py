@@ -285,6 +285,30 @@ def rows_go_to_a_lake():
             assert connection.adbc_get_table_schema("orders", catalog_filter="lake", db_schema_filter="shop").names == ["i", "s"]
 
 
+def instants_keep_their_nanoseconds():
+    """On their way out, also inside of others. Rows that are handed in have microseconds, as what Arrow calls a timestamp with a zone always
+    was."""
+    with Warehouse("SELECT 1") as warehouse:
+        lake = warehouse.folder.name + "/lake"
+        os.mkdir(lake)
+        warehouse.sql(f"ATTACH '{lake}/catalog.sqlite' AS lake (TYPE iceberg_local, CREATE true)")
+        with warehouse.connect() as connection, connection.cursor() as cursor:
+            rows(connection, "CREATE SCHEMA lake.s")
+            rows(connection, "CREATE TABLE lake.s.t (c TIMESTAMPTZ_NS, l TIMESTAMPTZ_NS[], s STRUCT(a TIMESTAMPTZ_NS)) WITH (format_version = 3)")
+            rows(connection, "INSERT INTO lake.s.t SELECT c, [c, NULL], {'a': c} FROM (SELECT TIMESTAMPTZ_NS '2017-11-16 22:31:08.000001001' AS c)")
+            cursor.execute("SELECT c, l, s FROM lake.s.t WHERE c = '2017-11-16 22:31:08.000001001'")
+            out = cursor.fetch_arrow_table()
+            utc = pa.timestamp("ns", "UTC")
+            assert [field.type for field in out.schema] == [utc, pa.list_(pa.field("l", utc)), pa.struct([("a", utc)])], out.schema
+            assert out.column("c").cast(pa.int64()).to_pylist() == [1510871468000001001]
+            assert out.column("s").combine_chunks().field("a").cast(pa.int64()).to_pylist() == [1510871468000001001]
+            given = pa.table({"c": pa.array([1510871468000001001, None], pa.timestamp("ns", "Europe/Berlin"))})
+            assert cursor.adbc_ingest("u", given, catalog_name="lake", db_schema_name="s") == 2
+            got = rows(connection, "SELECT typeof(c), epoch_us(c) FROM lake.s.u ORDER BY c")
+            assert got == [
+                ("TIMESTAMP WITH TIME ZONE", 1510871468000001), ("TIMESTAMP WITH TIME ZONE", None)], got
+
+
 def results_live_side_by_side():
     with Warehouse() as warehouse, warehouse.connect("amelia") as connection:
         with connection.cursor() as one, connection.cursor() as two:
@@ -412,7 +436,7 @@ def tpch():
 
 
 CASES = [all_types_and_nulls, parameters_are_of_all_types, errors_say_what_and_where, two_people_in_one_process, a_cancel_ends_it,
-         transactions, rows_come_in, rows_go_to_a_lake, results_live_side_by_side, threads_of_one_connection_wait_for_each_other,
+         transactions, rows_come_in, rows_go_to_a_lake, instants_keep_their_nanoseconds, results_live_side_by_side, threads_of_one_connection_wait_for_each_other,
          an_open_warehouse_is_shared, the_engine_can_be_elsewhere, an_owner_acts_for_another, cancels_rain_down, neighbours_read_it, tpch]
 
 
