@@ -25,6 +25,7 @@
  * extension puts a kind of it in its place that answers with all. */
 #include "engine/duckdb/held.hpp"
 #include "engine/duckdb/instant_footers.hpp"
+#include "engine/duckdb/instants.hpp"
 #include "engine/duckdb/module.hpp"
 #include "engine/duckdb/shredding.hpp"
 
@@ -636,6 +637,9 @@ static unique_ptr<FunctionData> bind_files(ClientContext &context,
     set_systems(*bind, *info);
     duckdb::CopyFunctionBindInput of_parquet(*info, parquet.function_info);
     of_parquet.file_extension = parquet.extension;
+    if (bind->instant_fields.size() != count_instants(bind->kept_types)) {
+        throw_err(ERR_INTERNAL, nullptr, "instants of a file are not those it was told of", "");
+    }
     bind->parquet_bind =
         parquet.copy_to_bind(context, of_parquet, bind->kept_names, bind->file_types);
     bind->parquet_info = std::move(info);

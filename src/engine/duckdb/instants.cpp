@@ -13,9 +13,9 @@
  *                 strftime (%n).
  *   JSON          as text with the zone. VARIANT: refused, the engine's has no such value.
  *
- * What is compared with an instant and lies beyond all of them is taken for an infinity: it compares
- * as it would, and hidden rows cannot be told by an error that the engine does not expect of a cast
- * to a type of more digits.
+ * What is compared with an instant and lies beyond all of them is taken for an infinity: it
+ * compares as it would, and hidden rows cannot be told by an error that the engine does not expect
+ * of a cast to a type of more digits.
  *
  * Two parts of the engine look below the name and would be wrong: its optimizer takes casts
  * between TIMESTAMP_NS, DATE and the like for ones that no time zone bears upon (it moves them to
@@ -87,6 +87,18 @@ bool is_instant(const LogicalType &type)
 bool has_instants(const LogicalType &type)
 {
     return duckdb::TypeVisitor::Contains(type, is_instant);
+}
+
+size_t count_instants(const duckdb::vector<LogicalType> &types)
+{
+    size_t count = 0;
+    for (const LogicalType &type : types) {
+        (void)duckdb::TypeVisitor::Contains(type, [&](const LogicalType &part) {
+            count += is_instant(part) ? 1 : 0;
+            return false;
+        });
+    }
+    return count;
 }
 
 /* ---- values ---- */

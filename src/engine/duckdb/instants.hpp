@@ -14,6 +14,8 @@ duckdb::LogicalType instant_type();
 bool is_instant(const duckdb::LogicalType &type);
 /* The type, or one inside of it, is. */
 bool has_instants(const duckdb::LogicalType &type);
+/* How many of these types, and of those inside of them, are. */
+size_t count_instants(const duckdb::vector<duckdb::LogicalType> &types);
 
 /* "2020-01-31 12:34:56.000000001": nanoseconds since 1970, in UTC. */
 std::string text_of_nanos(int64_t nanos);

@@ -64,7 +64,8 @@ TEST(engine_instants, of_files_are_read_with_all_digits)
 
 TEST(engine_instants, conditions_reach_the_file_and_lose_no_row)
 {
-    /* Goal: what is compared, and with what, leaves the rows of the same condition on the number. */
+    /* Goal: what is compared, and with what, leaves the rows of the same condition on the
+     * number. */
     static const struct {
         const char *condition;
         const char *expected;
@@ -136,5 +137,103 @@ TEST(engine_instants, a_footer_that_is_not_understood_is_no_file)
     table_refuse(&fixture, &table, "SELECT c::VARCHAR FROM %s WHERE id = 1", ERR_CORRUPT,
                  "not to be understood");
     table_fini(&table);
+    fixture_close(&fixture);
+}
+
+/* ---- written ---- */
+
+struct sink {
+    struct buf bytes;
+    bool is_closed;
+    size_t call_count;
+    size_t failing_call; /* 0: none */
+};
+
+static enum err write_sink(void *context, UNUSED size_t index, const void *bytes, size_t len,
+                           struct errinfo *info)
+{
+    struct sink *sink = context;
+    CHECK(!sink->is_closed);
+    if (++sink->call_count == sink->failing_call) {
+        return errinfo_set(info, ERR_IO, NULL, "the store is full");
+    }
+    sink->is_closed = len == 0;
+    buf_append(&sink->bytes, bytes, len);
+    return ERR_OK;
+}
+
+/* COPY of columns id, c and s into the sink. */
+static enum err copy(struct fixture *fixture, const char *fields, struct sink *sink,
+                     struct errinfo *info)
+{
+    struct engine_grant_spec spec = {.write = write_sink, .writable_count = 1, .context = sink};
+    struct engine_grant *grant CLEANUP(engine_grant_cleanup) = NULL;
+    struct buf sql CLEANUP(buf_fini) = {0};
+    CHECK_OK(engine_grant_open(fixture->engine, WHO, &spec, &grant, info));
+    buf_append_str(&sql,
+                   "COPY (SELECT i AS id, TIMESTAMPTZ_NS '2017-11-16 22:31:08.000001001' AS c,"
+                   " {'l': [TIMESTAMPTZ_NS '1969-12-31 23:59:59.999999999'], 'n': "
+                   "TIMESTAMP_NS '2020-01-01 00:00:00.000000001'} AS s "
+                   "FROM range(100000) t(i)) TO '");
+    engine_grant_uri_folder(grant, &sql);
+    buf_printf(&sql,
+               "' (FORMAT moat_files, RETURN_STATS true, FIELD_IDS {id: 1, c: 2, s: "
+               "{__duckdb_field_id: 3, l: {__duckdb_field_id: 4, element: 5}, n: 6}}%s)",
+               fields);
+    return fixture_run(fixture, buf_cstr(&sql), NULL, info);
+}
+
+TEST(engine_instants, a_file_says_which_columns_are_of_utc)
+{
+    struct fixture fixture = fixture_open(NULL);
+    struct memory_store store = {.object_count = 1};
+    struct sink sink = {0};
+    struct errinfo info;
+    CHECK_OK(copy(&fixture, ", INSTANT_FIELDS (2, 5)", &sink, &info));
+    CHECK(sink.is_closed);
+    store.objects[0] = sink.bytes;
+    struct engine_grant *grant = store_grant(&fixture, &store, 0);
+    char *sql = fixture_sql(grant, 0,
+                            "SELECT name || ' ' || regexp_extract(logical_type, 'UTC=[a-z0-9]*') "
+                            "FROM parquet_schema('%s') WHERE logical_type LIKE 'Timestamp%%' "
+                            "ORDER BY name");
+    fixture_expect(&fixture, sql, "c UTC=1\nelement UTC=1\nn UTC=0");
+    mem_free(sql);
+    engine_grant_close(grant);
+    store_fini(&store);
+    fixture_close(&fixture);
+}
+
+TEST(engine_instants, what_was_not_meant_leaves_no_file)
+{
+    static const char *const rows[] = {"", ", INSTANT_FIELDS (2)", ", INSTANT_FIELDS (2, 6, 5)",
+                                       ", INSTANT_FIELDS (2, 7)", ", INSTANT_FIELDS (1, 2)"};
+    struct fixture fixture = fixture_open(NULL);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct sink sink = {0};
+        struct errinfo info;
+        CHECK(copy(&fixture, rows[i], &sink, &info) != ERR_OK);
+        CHECK(!sink.is_closed);
+        buf_fini(&sink.bytes);
+    }
+    fixture_close(&fixture);
+}
+
+TEST(engine_instants, a_write_that_fails_leaves_no_file)
+{
+    /* Goal: whichever write fails, that of the changed end among them, it is told, and the file is
+     * not closed as if it were whole. */
+    struct fixture fixture = fixture_open(NULL);
+    bool is_written = false;
+    for (size_t call = 1; !is_written; call++) {
+        struct sink sink = {.failing_call = call};
+        struct errinfo info;
+        enum err err = copy(&fixture, ", INSTANT_FIELDS (2, 5)", &sink, &info);
+        is_written = sink.call_count < call;
+        CHECK(err == (is_written ? ERR_OK : ERR_IO) && sink.is_closed == is_written);
+        CHECK(is_written || strstr(info.message, "the store is full") != NULL);
+        CHECK(call < 1000);
+        buf_fini(&sink.bytes);
+    }
     fixture_close(&fixture);
 }
