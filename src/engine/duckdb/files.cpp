@@ -13,7 +13,8 @@
  *     FILE_ROWS n           a file ends after at least so many rows
  *     FILE_BYTES n          or bytes, whichever is first
  *     SHRED_ROWS n          VARIANTs are shredded, by a layout that the first n rows decide
- *     GEOMETRY_SYSTEMS {c: 's'}   the file says of GEOMETRY column c that its system is s
+ *     GEO_COLUMNS {any: {id: i, crs: 's', edges: 'e'}, ...}   what the file says of each GEOMETRY
+ *                           (geo.hpp), in order, at whatever depth
  *
  * A layout (shredding.hpp) is decided by the batch that is encoded first. A later batch with a
  * value that the engine would write wrongly under it is written whole, and so is what is encoded
@@ -22,6 +23,7 @@
  * Files are f0.parquet and so on in the folder that is the target. The result is that of
  * RETURN_STATS, a row for each file. The engine's operator answers with one row: an optimizer
  * extension puts a kind of it in its place that answers with all. */
+#include "engine/duckdb/geo.hpp"
 #include "engine/duckdb/module.hpp"
 #include "engine/duckdb/shredding.hpp"
 
@@ -38,6 +40,7 @@
 #include <duckdb/planner/operator/logical_extension_operator.hpp>
 
 #include <functional>
+#include <map>
 #include <mutex>
 
 namespace moat
@@ -78,15 +81,21 @@ struct files_bind : duckdb::TableFunctionData {
     unique_ptr<duckdb::CopyInfo> parquet_info;
     unique_ptr<FunctionData> parquet_bind; /* VARIANTs whole */
     duckdb::vector<duckdb::string> kept_names;
-    duckdb::vector<LogicalType> file_types; /* of kept columns, as the file has them */
-    duckdb::vector<idx_t> kept;             /* columns that are written */
+    duckdb::vector<idx_t> kept; /* columns that are written */
     duckdb::vector<LogicalType> kept_types;
+    geo_columns geo;
     duckdb::vector<idx_t> keys; /* columns that say the partition */
     duckdb::vector<Value> key_names;
     uint64_t file_rows = UINT64_MAX;
     uint64_t file_bytes = UINT64_MAX;
     uint64_t shred_rows = 0; /* 0: none */
     std::vector<unique_ptr<duckdb::CopyToFileInfo>> written;
+};
+
+/* What the end of a file needs to know. */
+struct files_end {
+    std::vector<bool> is_box_wrong; /* of row group after row group */
+    std::shared_ptr<held_end> held; /* null where nothing is to be changed */
 };
 
 /* How files are written that can hold the same row groups. */
@@ -105,6 +114,7 @@ struct piece {
     uint64_t rows;
     unique_ptr<duckdb::PreparedBatchData> group;
     files_layout *layout;
+    std::vector<bool> is_box_wrong; /* of each column of bind.geo */
 };
 
 /* What is encoded takes a megabyte or so, however few its rows are: of a batch of many partitions
@@ -121,7 +131,8 @@ struct files_state : GlobalFunctionData {
     files_layout *layout = nullptr; /* of the open file */
     size_t number = 0;              /* its */
     duckdb::vector<Value> keys;
-    uint64_t rows = 0; /* in it */
+    uint64_t rows = 0;                                 /* in it */
+    std::map<size_t, std::shared_ptr<files_end>> ends; /* of files by number, until closed */
 
     std::mutex lock; /* of what follows, and of the list of files */
     files_layout whole;
@@ -139,15 +150,31 @@ struct files_local : duckdb::LocalFunctionData {
 
 /* ---- layouts ---- */
 
+/* Before the file is opened. */
+static std::shared_ptr<files_end> make_end(ClientContext &context, const files_bind &bind,
+                                           const std::string &path)
+{
+    auto end = std::make_shared<files_end>();
+    if (!bind.geo.is_empty()) {
+        std::weak_ptr<files_end> of = end;
+        end->held = std::make_shared<held_end>([&bind, of](const std::string &held) {
+            return bind.geo.mend(held, of.lock()->is_box_wrong);
+        });
+        hold_end(context, path, end->held);
+    }
+    return end;
+}
+
 /* The state is locked. */
 static unique_ptr<GlobalFunctionData> open_file(ClientContext &context, files_bind &bind,
-                                                const files_state &state, files_layout &layout,
+                                                files_state &state, files_layout &layout,
                                                 size_t *ret_number)
 {
     *ret_number = bind.written.size();
     auto info = duckdb::make_uniq<duckdb::CopyToFileInfo>(state.folder + "/f" +
                                                           std::to_string(*ret_number) + ".parquet");
     info->file_stats = duckdb::make_uniq<duckdb::CopyFunctionFileStatistics>();
+    state.ends[*ret_number] = make_end(context, bind, info->file_path);
     auto file = bind.parquet.copy_to_initialize_global(context, *layout.bind, info->file_path);
     bind.parquet.copy_to_get_written_statistics(context, *layout.bind, *file, *info->file_stats);
     /* A writer that encodes nothing itself has no schema to keep statistics by until it tries. */
@@ -218,7 +245,7 @@ static void decide_layout(ClientContext &context, files_bind &bind, files_state 
     duckdb::CopyFunctionBindInput input(*info, bind.parquet.function_info);
     input.file_extension = bind.parquet.extension;
     state.shredded.own_bind =
-        bind.parquet.copy_to_bind(context, input, bind.kept_names, bind.file_types);
+        bind.parquet.copy_to_bind(context, input, bind.kept_names, bind.kept_types);
     state.shredded.bind = state.shredded.own_bind.get();
 }
 
@@ -313,10 +340,11 @@ struct cutter {
             return;
         }
         uint64_t count = rows->Count();
+        auto is_box_wrong = bind.geo.check(*rows);
         files_layout &layout = layout_of(context, bind, state, *rows);
         auto group =
             bind.parquet.prepare_batch(context, *layout.bind, *layout.first, std::move(rows));
-        give({std::move(keys), count, std::move(group), &layout});
+        give({std::move(keys), count, std::move(group), &layout, std::move(is_box_wrong)});
     }
 
     /* Those that are of one partition from row `at` on; returns the row behind them. */
@@ -408,11 +436,35 @@ static bool is_other_file(const files_bind &bind, files_state &state, const piec
     return false;
 }
 
+/* What the writer says of the file's size is without what was changed. */
+static void count_change(files_bind &bind, size_t number, const held_end &held)
+{
+    if (!held.is_finished()) {
+        throw_err(ERR_INTERNAL, nullptr, "the end of a file was not written as it was to be", "");
+    }
+    auto &said = *bind.written[number]->file_stats;
+    int64_t added = held.added_bytes();
+    said.file_size_bytes = static_cast<idx_t>(static_cast<int64_t>(said.file_size_bytes) + added);
+    said.footer_size_bytes =
+        Value::UBIGINT(said.footer_size_bytes.GetValue<uint64_t>() + static_cast<uint64_t>(added));
+}
+
 static void close_file(ClientContext &context, files_bind &bind, files_state &state)
 {
-    if (state.open != nullptr) {
-        bind.parquet.copy_to_finalize(context, *state.layout->bind, *state.open);
-        state.open = nullptr;
+    if (state.open == nullptr) {
+        return;
+    }
+    std::unique_lock<std::mutex> guard(state.lock);
+    auto end = std::move(state.ends[state.number]);
+    state.ends.erase(state.number);
+    guard.unlock();
+    if (end->held != nullptr) {
+        end->held->begin();
+    }
+    bind.parquet.copy_to_finalize(context, *state.layout->bind, *state.open);
+    state.open = nullptr;
+    if (end->held != nullptr) {
+        count_change(bind, state.number, *end->held);
     }
 }
 
@@ -443,6 +495,9 @@ static void write_piece(ClientContext &context, files_bind &bind, files_state &s
     }
     bind.parquet.flush_batch(context, *state.layout->bind, *state.open, *piece.group);
     state.rows += piece.rows;
+    std::lock_guard<std::mutex> guard(state.lock);
+    auto &said = state.ends[state.number]->is_box_wrong;
+    said.insert(said.end(), piece.is_box_wrong.begin(), piece.is_box_wrong.end());
 }
 
 /* Called for one batch after the other, in their order. */
@@ -540,29 +595,6 @@ static uint64_t take_option(duckdb::CopyInfo &info, const char *name, uint64_t o
     return value;
 }
 
-/* The engine knows few reference systems by name, and a file may say any: the values are the
- * same, so only the writer is told of another type. */
-static void set_systems(files_bind &bind, duckdb::CopyInfo &info)
-{
-    bind.file_types = bind.kept_types;
-    auto found = info.options.find("geometry_systems");
-    if (found == info.options.end() || found->second.size() != 1) {
-        return;
-    }
-    const Value &systems = found->second[0];
-    auto &fields = duckdb::StructType::GetChildTypes(systems.type());
-    auto &values = duckdb::StructValue::GetChildren(systems);
-    for (idx_t i = 0; i < bind.kept_names.size(); i++) {
-        for (idx_t k = 0; k < fields.size(); k++) {
-            if (fields[k].first == bind.kept_names[i] &&
-                bind.kept_types[i].id() == duckdb::LogicalTypeId::GEOMETRY) {
-                bind.file_types[i] = LogicalType::GEOMETRY(values[k].GetValue<duckdb::string>());
-            }
-        }
-    }
-    info.options.erase(found);
-}
-
 static unique_ptr<FunctionData> bind_files(ClientContext &context,
                                            duckdb::CopyFunctionBindInput &input,
                                            const duckdb::vector<duckdb::string> &names,
@@ -588,11 +620,11 @@ static unique_ptr<FunctionData> bind_files(ClientContext &context,
             bind->key_names.emplace_back(names[i]);
         }
     }
-    set_systems(*bind, *info);
+    bind->geo.bind(*info, bind->kept_names, bind->kept_types);
     duckdb::CopyFunctionBindInput of_parquet(*info, parquet.function_info);
     of_parquet.file_extension = parquet.extension;
     bind->parquet_bind =
-        parquet.copy_to_bind(context, of_parquet, bind->kept_names, bind->file_types);
+        parquet.copy_to_bind(context, of_parquet, bind->kept_names, bind->kept_types);
     bind->parquet_info = std::move(info);
     return std::move(bind);
 }

@@ -9,6 +9,7 @@
  * Spill files are here too because DuckDB adds its temporary folder to what statements may open,
  * where one session would then read what another has spilled. Here only the engine's buffer
  * manager, which opens files for no session, gets at them. */
+#include "engine/duckdb/held.hpp"
 #include "engine/duckdb/module.hpp"
 
 #include <exception>
@@ -123,6 +124,7 @@ class object_handle : public FileHandle
         if (client) {
             context = client->shared_from_this();
             is_cancelled = cancel_flag_of(*client);
+            end = is_out ? take_held_end(*client, path_) : nullptr;
         }
     }
 
@@ -131,8 +133,22 @@ class object_handle : public FileHandle
     {
         if (is_out && !is_closed && std::uncaught_exceptions() == 0) {
             is_closed = true;
+            if (end != nullptr && end->holds()) {
+                std::string bytes = end->finish();
+                found.grant->write_next(index, bytes.data(), bytes.size());
+            }
             found.grant->write_next(index, nullptr, 0);
         }
+    }
+
+    void write(const void *bytes, size_t len)
+    {
+        if (end != nullptr && end->holds()) {
+            end->append(bytes, len);
+        } else {
+            found.grant->write_next(index, bytes, len);
+        }
+        position += len;
     }
 
     idx_t size() const
@@ -168,6 +184,7 @@ class object_handle : public FileHandle
     bool is_closed = false;
     duckdb::weak_ptr<duckdb::ClientContext> context;
     cancel_flag is_cancelled;
+    std::shared_ptr<held_end> end; /* may be null */
 };
 
 class moat_file_system : public FileSystem
@@ -373,8 +390,7 @@ int64_t moat_file_system::Write(FileHandle &handle, void *buffer, int64_t nr_byt
     object_handle &object = of(handle);
     object.check_cancelled();
     if (nr_bytes > 0) {
-        object.found.grant->write_next(object.index, buffer, static_cast<size_t>(nr_bytes));
-        object.position += static_cast<idx_t>(nr_bytes);
+        object.write(buffer, static_cast<size_t>(nr_bytes));
     }
     return nr_bytes;
 }

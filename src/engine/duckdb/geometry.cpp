@@ -3,7 +3,8 @@
  * Columns of type geometry and geography are BLOBs of well-known binary: the engine's GEOMETRY has
  * no edges, and of reference systems only those that it has a definition of. It is a type of files
  * alone: their Parquet type says what the bytes are. So the functions are over bytes, and check
- * them: st_astext(BLOB), which takes the place of the engine's own, st_geomfromtext(VARCHAR). */
+ * them: st_astext(BLOB), which takes the place of the engine's own, st_geomfromtext(VARCHAR). The
+ * cast of a BLOB to a GEOMETRY, at any depth, is for COPY; no statement of a user names the type. */
 #include "engine/duckdb/geometry.hpp"
 
 #include "engine/duckdb/module.hpp"
@@ -12,6 +13,7 @@
 #include <duckdb/catalog/catalog_entry/scalar_function_catalog_entry.hpp>
 #include <duckdb/common/types/geometry.hpp>
 #include <duckdb/common/vector_operations/unary_executor.hpp>
+#include <duckdb/function/cast/cast_function_set.hpp>
 #include <duckdb/function/scalar_function.hpp>
 #include <duckdb/parser/parsed_data/create_scalar_function_info.hpp>
 
@@ -45,6 +47,14 @@ static void run_geometry(duckdb::DataChunk &args, duckdb::ExpressionState &, Vec
         });
 }
 
+/* What files have of bytes, which may be of either byte order. Whether they are all that they say
+ * is looked at where they are written (geo.cpp). */
+static bool cast_bytes(Vector &source, Vector &result, duckdb::idx_t count,
+                       duckdb::CastParameters &)
+{
+    return Geometry::FromBinary(source, result, count, true); /* throws */
+}
+
 void register_geometry(duckdb::Connection &connection)
 {
     duckdb::ClientContext &context = *connection.context;
@@ -62,6 +72,8 @@ void register_geometry(duckdb::Connection &connection)
     duckdb::CreateScalarFunctionInfo info(geometry);
     info.schema = DEFAULT_SCHEMA;
     context.RegisterFunction(info);
+    duckdb::CastFunctionSet::Get(context).RegisterCastFunction(
+        LogicalType::BLOB, LogicalType::GEOMETRY(), duckdb::BoundCastInfo(cast_bytes));
 }
 
 } // namespace moat
