@@ -17,6 +17,10 @@
 #include <duckdb/function/scalar_function.hpp>
 #include <duckdb/parser/parsed_data/create_scalar_function_info.hpp>
 
+extern "C" {
+#include "engine/wkb.h"
+}
+
 namespace moat
 {
 
@@ -47,12 +51,21 @@ static void run_geometry(duckdb::DataChunk &args, duckdb::ExpressionState &, Vec
         });
 }
 
-/* What files have of bytes, which may be of either byte order. Whether they are all that they say
- * is looked at where they are written (geo.cpp). */
+/* What files have of bytes, which may be of either byte order. Bytes that are none stay what they
+ * are: where they are to be written is known which column they are of (geo.cpp). */
 static bool cast_bytes(Vector &source, Vector &result, duckdb::idx_t count,
                        duckdb::CastParameters &)
 {
-    return Geometry::FromBinary(source, result, count, true); /* throws */
+    UnaryExecutor::Execute<string_t, string_t>(source, result, count, [&](string_t bytes) {
+        string_t geometry;
+        struct wkb_facts facts;
+        if (wkb_check({bytes.GetData(), bytes.GetSize()}, &facts, nullptr) != ERR_OK) {
+            return duckdb::StringVector::AddStringOrBlob(result, bytes);
+        }
+        (void)Geometry::FromBinary(bytes, geometry, result, true);
+        return geometry;
+    });
+    return true;
 }
 
 void register_geometry(duckdb::Connection &connection)
