@@ -465,6 +465,7 @@ static void close_file(ClientContext &context, files_bind &bind, files_state &st
     state.open = nullptr;
     if (end->held != nullptr) {
         count_change(bind, state.number, *end->held);
+        bind.geo.forget_boxes(*bind.written[state.number]->file_stats, end->is_box_wrong);
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include "engine/duckdb/module.hpp"
 
+#include <duckdb/parser/keyword_helper.hpp>
+
 extern "C" {
 #include "engine/wkb.h"
 }
@@ -17,34 +19,46 @@ using duckdb::Vector;
 
 /* ---- which columns ---- */
 
-/* The paths of leaves that are a GEOMETRY, in order. */
-static void find_leaves(const std::string &path, const LogicalType &type,
-                        std::vector<std::string> &found)
+static std::string quoted(const std::string &name)
+{
+    return duckdb::KeywordHelper::WriteQuoted(name, '"');
+}
+
+static geo_column below(const geo_column &at, const std::string &name)
+{
+    geo_column inner = at;
+    inner.path += "." + name;
+    inner.statistic += "." + quoted(name);
+    return inner;
+}
+
+/* The leaves that are a GEOMETRY, in order, by their names. */
+static void find_leaves(const geo_column &at, const LogicalType &type,
+                        std::vector<geo_column> &found)
 {
     switch (type.id()) {
     case LogicalTypeId::GEOMETRY:
-        found.push_back(path);
+        found.push_back(at);
         break;
     case LogicalTypeId::STRUCT:
         for (auto &child : duckdb::StructType::GetChildTypes(type)) {
-            find_leaves(path + "." + child.first, child.second, found);
+            find_leaves(below(at, child.first), child.second, found);
         }
         break;
     case LogicalTypeId::LIST:
-        find_leaves(path + ".element", duckdb::ListType::GetChildType(type), found);
+        find_leaves(below(at, "element"), duckdb::ListType::GetChildType(type), found);
         break;
     case LogicalTypeId::MAP:
-        find_leaves(path + ".key", duckdb::MapType::KeyType(type), found);
-        find_leaves(path + ".value", duckdb::MapType::ValueType(type), found);
+        find_leaves(below(at, "key"), duckdb::MapType::KeyType(type), found);
+        find_leaves(below(at, "value"), duckdb::MapType::ValueType(type), found);
         break;
     default: /* a foreign enum */
         break;
     }
 }
 
-static geo_column read_column(const std::string &path, const Value &said)
+static void read_column(const Value &said, geo_column &column)
 {
-    geo_column column = {path, -1, "", PARQUET_PLANAR};
     auto &names = duckdb::StructType::GetChildTypes(said.type());
     auto &values = duckdb::StructValue::GetChildren(said);
     for (idx_t i = 0; i < names.size(); i++) {
@@ -57,30 +71,27 @@ static geo_column read_column(const std::string &path, const Value &said)
             ASSERT(parquet_edges_parse({word.data(), word.size()}, &column.edges));
         }
     }
-    return column;
 }
 
 void geo_columns::bind(duckdb::CopyInfo &info, const duckdb::vector<std::string> &names,
                        const duckdb::vector<LogicalType> &types)
 {
-    std::vector<std::string> leaves;
     for (idx_t i = 0; i < types.size(); i++) {
-        size_t before = leaves.size();
-        find_leaves(names[i], types[i], leaves);
-        if (leaves.size() > before) {
+        size_t before = columns.size();
+        find_leaves({names[i], quoted(names[i]), -1, "", PARQUET_PLANAR}, types[i], columns);
+        if (columns.size() > before) {
             top.push_back(i);
         }
     }
     auto found = info.options.find("geo_columns");
     bool is_said = found != info.options.end() && found->second.size() == 1;
     size_t count = is_said ? duckdb::StructType::GetChildCount(found->second[0].type()) : 0;
-    if (count != leaves.size()) {
+    if (count != columns.size()) {
         throw_err(ERR_INTERNAL, nullptr,
                   "a file's columns of geometry are not those it was told of", "");
     }
     for (size_t i = 0; i < count; i++) {
-        columns.push_back(
-            read_column(leaves[i], duckdb::StructValue::GetChildren(found->second[0])[i]));
+        read_column(duckdb::StructValue::GetChildren(found->second[0])[i], columns[i]);
     }
     if (is_said) {
         info.options.erase(found);
@@ -163,6 +174,24 @@ std::vector<bool> geo_columns::check(duckdb::ColumnDataCollection &rows) const
 }
 
 /* ---- files ---- */
+
+void geo_columns::forget_boxes(duckdb::CopyFunctionFileStatistics &said,
+                               const std::vector<bool> &is_box_wrong) const
+{
+    for (size_t i = 0; i < columns.size(); i++) {
+        bool is_wrong = columns[i].edges != PARQUET_PLANAR;
+        for (size_t at = i; at < is_box_wrong.size(); at += columns.size()) {
+            is_wrong = is_wrong || is_box_wrong[at];
+        }
+        auto statistics = said.column_statistics.find(columns[i].statistic);
+        if (!is_wrong || statistics == said.column_statistics.end()) {
+            continue;
+        }
+        for (const char *side : {"xmin", "xmax", "ymin", "ymax", "zmin", "zmax", "mmin", "mmax"}) {
+            statistics->second.erase(std::string("bbox_") + side);
+        }
+    }
+}
 
 std::string geo_columns::mend(const std::string &end, const std::vector<bool> &is_box_wrong) const
 {

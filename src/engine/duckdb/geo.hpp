@@ -5,6 +5,7 @@
 #include "engine/duckdb/held.hpp"
 
 #include <duckdb/common/types/column/column_data_collection.hpp>
+#include <duckdb/function/copy_function.hpp>
 #include <duckdb/parser/parsed_data/copy_info.hpp>
 
 extern "C" {
@@ -18,7 +19,8 @@ namespace moat
 {
 
 struct geo_column {
-    std::string path; /* for messages */
+    std::string path;      /* for messages */
+    std::string statistic; /* how the writer's statistics call it */
     int32_t field_id;
     std::string crs; /* empty: OGC:CRS84 */
     enum parquet_edges edges;
@@ -38,6 +40,9 @@ class geo_columns
     /* Throws (22023) for a value that its column may not have. Says of each column whether the
      * engine would write a wrong bounding box of these rows. */
     std::vector<bool> check(duckdb::ColumnDataCollection &rows) const;
+    /* Takes out of what the writer says of a file the boxes that are wrong, or edges leave. */
+    void forget_boxes(duckdb::CopyFunctionFileStatistics &said,
+                      const std::vector<bool> &is_box_wrong) const;
     /* The end of a file as it is to be; `is_box_wrong` has check()'s answers, row group by row
      * group. */
     std::string mend(const std::string &end, const std::vector<bool> &is_box_wrong) const;

@@ -6,7 +6,7 @@
 Random shapes go into tables of version 3, as columns and inside of structs, lists and maps, of every algorithm of edges and several
 reference systems, whole, partitioned and sorted, through every kind of change in both modes and through maintenance. Of each file, the
 footer as it lies there (footer.py) says of each column what the table says, has no bounds of bytes, and boxes that are those of the
-shapes (their coordinates taken apart here), of geographies none. pyarrow, parquet-mr (of Spark), DuckDB and PyIceberg are asked for the
+shapes (their coordinates taken apart here), of geographies none; bounds in manifests are the same. pyarrow, parquet-mr (of Spark), DuckDB and PyIceberg are asked for the
 same types and values, and Spark for those of the tables that it can have; what one of them cannot is counted, by name and reason. Then
 Spark writes a table and changes one of Moat's, and Moat one of Spark's.
 """
@@ -28,6 +28,7 @@ CACHE = Path(os.environ.get("MOAT_CACHE", Path(__file__).resolve().parents[3] / 
 PYTHON = CACHE / "venv-interop/bin/python"
 try:
     import duckdb
+    import fastavro
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyiceberg.catalog.sql import SqlCatalog
@@ -224,7 +225,29 @@ def values_at(value, path):
         yield from values_at(value[path[0]], path[1:])
 
 
-def check_file(file, size, wanted, spark, is_box_exact=True):
+def bounds_of(moat, table):
+    """{file: ({field id: lower bound}, {field id: upper bound})}"""
+    found = {}
+    for row in moat.sql(f'SELECT path FROM lake.s."{table}$manifests"'):
+        with open(row["path"].removeprefix("file://").removeprefix("file:"), "rb") as manifest:
+            for entry in fastavro.reader(manifest):
+                file = entry["data_file"]
+                if entry["status"] != 2:
+                    found[file["file_path"].removeprefix("file://").removeprefix("file:")] = tuple({pair["key"]: pair["value"] for pair in file[side] or ()} for side in ("lower_bounds", "upper_bounds"))
+    return found
+
+
+def point_of(box, is_upper):
+    """A bound as the specification has it: x:y, x:y:z, x:y:NaN:m, x:y:z:m."""
+    if box is None:
+        return None
+    numbers = [box.get(2 * axis + 1 + is_upper, math.nan) for axis in range(4)]
+    while math.isnan(numbers[-1]):
+        numbers.pop()
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+def check_file(file, size, wanted, spark, bounds, is_box_exact=True):
     """What another has written is passed over."""
     assert Path(file).stat().st_size == size, f"{file}: {Path(file).stat().st_size} bytes, the manifest says {size}"
     metadata, leaves = footer.read(file)
@@ -238,11 +261,13 @@ def check_file(file, size, wanted, spark, is_box_exact=True):
         kind = said.get(element.get(9))
         if kind is None:
             continue
+        number, everything = element[9], []
         for group, meta in enumerate(chunks):
             path = [part.decode() for part in meta[3]]
             assert not {1, 2, 5, 6} & set(meta.get(12, {})), (file, path, "bounds of bytes", meta[12])
             rows = reader.read_row_group(group, columns=[path[0]]).column(0).to_pylist()
             values = [value for row in rows for value in values_at(row, path[1:])]
+            everything += values
             box = meta.get(17, {}).get(1)
             if kind[0] == "geography":
                 assert box is None, (file, path, box)
@@ -251,6 +276,11 @@ def check_file(file, size, wanted, spark, is_box_exact=True):
             if values:
                 assert set(meta[17][2]) == {coordinates(value)[0] for value in values}, (file, path)
             CHECKED["column chunks by our own reading"] += 1
+        for side, said_bounds in enumerate(bounds):
+            has_none = kind[0] == "geography" or "list" in path or "key_value" in path
+            expected = None if has_none else point_of(box_of(everything), side)
+            assert said_bounds.get(number) in (expected, expected if is_box_exact else None), (file, path, said_bounds.get(number), expected)
+            CHECKED["bounds of geometries in manifests"] += expected is not None
         assert arrow[".".join(path)] == ARROW[kind[0]](kind[1], kind[2]), (file, path, arrow[".".join(path)], kind)
         CHECKED["columns by pyarrow"] += 1
     java = spark.parquet_types(file)
@@ -330,8 +360,9 @@ def columns_of(shape):
 
 def check_table(moat, spark, catalog, name, spark_cannot):
     wanted = leaves_of(table_schema(moat, name))
+    bounds = bounds_of(moat, name)
     for file, size in moat.files(name):
-        check_file(file, size, wanted, spark)
+        check_file(file, size, wanted, spark, bounds[file])
     own = shaped(moat.sql(f"SELECT * FROM lake.s.{name} ORDER BY id"))
     moat.validate(name)
     # DuckDB, of files: what lives is known by id
@@ -490,8 +521,9 @@ def bad_values_are_refused(moat):
 def boxes_without_nan(moat, spark, stored):
     """A NaN among other coordinates: the engine's writer forgets what came before it."""
     wanted = leaves_of(table_schema(moat, "bad"))
+    bounds = bounds_of(moat, "bad")
     for file, size in moat.files("bad"):
-        check_file(file, size, wanted, spark, is_box_exact=False)
+        check_file(file, size, wanted, spark, bounds[file], is_box_exact=False)
         _, leaves = footer.read(file)
         element, chunks = next((element, chunks) for element, chunks in leaves if element.get(9) == 2)
         box = chunks[0][17].get(1)
