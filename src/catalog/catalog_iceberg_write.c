@@ -82,11 +82,16 @@ enum err catalog_iceberg_create(const struct catalog_iceberg *catalog, const str
     /* Exclusively, so that nothing of another's is ever taken for a new file. */
     int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0) {
-        enum err err = errno == EEXIST ? ERR_EXISTS : errno == EACCES ? ERR_DENIED : ERR_IO;
+        int why = errno;
+        enum err err = why == EEXIST ? ERR_EXISTS : why == EACCES ? ERR_DENIED : ERR_IO;
         const char *slash = strrchr(path, '/');
         char text[128];
-        return errinfo_set(info, err, NULL, "cannot create the catalog file \"%s\": %s",
-                           slash == NULL ? path : slash + 1, strerror_r(errno, text, sizeof(text)));
+        (void)errinfo_set(info, err, NULL, "cannot create the catalog file \"%s\": %s",
+                          slash == NULL ? path : slash + 1, strerror_r(why, text, sizeof(text)));
+        if (why == ENOENT) {
+            errinfo_hint(info, "The folder that it is to lie in is not there: make it first.");
+        }
+        return err;
     }
     io_close(fd);
     enum err err = write_layout(catalog, path, info);

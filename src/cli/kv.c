@@ -142,9 +142,11 @@ static enum err load_batch(struct kv *kv, uint64_t *line, uint32_t *ret_count)
                                            (struct slice){text + key_len + 1, len - key_len - 1});
         if (result != ERR_OK) {
             store_rollback(kv->store, txn);
-            return errinfo_set(&kv->info, result, NULL, "line %llu is %s",
-                               (unsigned long long)*line,
-                               result == ERR_LIMIT ? "too long" : "not `key <tab> value`");
+            (void)errinfo_set(&kv->info, result, NULL, "line %llu is %s", (unsigned long long)*line,
+                              result == ERR_LIMIT ? "too long" : "not `key <tab> value`");
+            errinfo_hint(&kv->info, "A key has 1 to %u bytes, a value up to %u.",
+                         (unsigned)KERNEL_KEY_BYTES_MAX, (unsigned)KERNEL_VALUE_BYTES_MAX);
+            return result;
         }
         count++;
         bytes += len;

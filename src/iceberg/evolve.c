@@ -154,6 +154,33 @@ bool evolve__find(const struct iceberg_evolution *e, struct iceberg_path path,
     return path.count > 0;
 }
 
+/* Of the fields beside the first part of the path that is not there. */
+static void hint_nearest(const struct iceberg_evolution *e, struct iceberg_path path,
+                         struct errinfo *info)
+{
+    const struct iceberg_type *parent = &e->schema.root;
+    struct evolve_place place;
+    size_t known = 0;
+    while (known + 1 < path.count &&
+           evolve__find(e, (struct iceberg_path){path.parts, known + 1}, &place)) {
+        parent = &place.field->type;
+        known++;
+    }
+    const struct iceberg_field *nearest = NULL;
+    unsigned best = path.parts[known].len < 3 ? (unsigned)path.parts[known].len : 3;
+    for (size_t i = 0; i < parent->field_count; i++) {
+        unsigned distance =
+            slice_edit_distance(parent->fields[i].name, path.parts[known], best - 1);
+        if (distance < best) {
+            best = distance;
+            nearest = &parent->fields[i];
+        }
+    }
+    if (nearest != NULL) {
+        errinfo_hint(info, "Did you mean \"%.*s\"?", SLICE_ARGS(nearest->name));
+    }
+}
+
 enum err evolve__need(const struct iceberg_evolution *e, struct iceberg_path path,
                       struct evolve_place *ret_place, struct errinfo *info)
 {
@@ -161,9 +188,14 @@ enum err evolve__need(const struct iceberg_evolution *e, struct iceberg_path pat
     if (text == NULL) {
         return errinfo_nomem(info);
     }
-    return evolve__find(e, path, ret_place)
-               ? ERR_OK
-               : errinfo_set(info, ERR_NOT_FOUND, "42703", "column \"%s\" does not exist", text);
+    if (evolve__find(e, path, ret_place)) {
+        return ERR_OK;
+    }
+    (void)errinfo_set(info, ERR_NOT_FOUND, "42703", "column \"%s\" does not exist", text);
+    if (path.count > 0) {
+        hint_nearest(e, path, info);
+    }
+    return ERR_NOT_FOUND;
 }
 
 const struct iceberg_field *iceberg_evolve_find(const struct iceberg_evolution *e,

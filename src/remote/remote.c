@@ -81,6 +81,16 @@ static bool is_this_machine(const char *host)
            (inet_pton(AF_INET, host, &in) == 1 && ntohl(in.s_addr) >> 24 == 127);
 }
 
+/* Or anything else that no name or address has in it. */
+static bool has_blank(const char *host)
+{
+    bool found = false;
+    for (; *host != '\0'; host++) {
+        found = found || (unsigned char)*host <= ' ' || *host == 0x7f;
+    }
+    return found;
+}
+
 /* host, host:port, [::1]:port */
 static enum err read_place(struct slice place, struct arena *arena, struct remote_address *address,
                            struct errinfo *info)
@@ -110,7 +120,9 @@ static enum err read_place(struct slice place, struct arena *arena, struct remot
                            "the name of the host has %zu bytes, and may have %d",
                            strlen(address->host), HOST_BYTES_MAX);
     }
-    return host.len == 0 || address->host == NULL ? wrong(info, "names no host") : ERR_OK;
+    return host.len == 0 || address->host == NULL || has_blank(address->host)
+               ? wrong(info, "names no host")
+               : ERR_OK;
 }
 
 static enum err read_query(struct slice query, struct arena *arena, struct remote_address *address,

@@ -76,6 +76,8 @@ TEST(remote, what_is_no_address_is_refused)
         {ERR_INVALID, "https://h?ca="},
         {ERR_INVALID, "http://localhost?ca=x"},
         {ERR_INVALID, "https://h%00"},
+        {ERR_INVALID, "grpc+tls:// h"},
+        {ERR_INVALID, "https://h%0a"},
         {ERR_INVALID, "https://h%4"},
         {ERR_INVALID, "https://[::1"},
         {ERR_INVALID, "https://[::1]x"},

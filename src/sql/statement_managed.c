@@ -116,15 +116,21 @@ static enum err parse_columns(struct cursor *c, struct statement *s)
 
 /* ---- partitions ---- */
 
-/* a or a.b, as one dotted text. */
+/* a or a.b, as one dotted text; one name as it stands in the statement, so that it has a place. */
 static enum err parse_dotted(struct cursor *c, struct slice *ret_path)
 {
     struct buf path CLEANUP(buf_fini) = {0};
-    bool has_dot = true;
+    bool has_dot;
+    TRY(cursor_identifier(c, "a column", ret_path));
+    TRY(cursor_accept_operator(c, ".", &has_dot));
+    if (!has_dot) {
+        return ERR_OK;
+    }
+    buf_append_slice(&path, *ret_path);
     while (has_dot) {
         struct slice name;
         TRY(cursor_identifier(c, "a column", &name));
-        buf_append_str(&path, path.len == 0 ? "" : ".");
+        buf_append_str(&path, ".");
         buf_append_slice(&path, name);
         TRY(cursor_accept_operator(c, ".", &has_dot));
     }

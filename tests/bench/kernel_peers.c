@@ -823,6 +823,25 @@ static void commits(const struct engine *e, uint32_t threads, uint64_t count)
     (free)(times);
 }
 
+/* Blocks that were looked at, in the cache or not. */
+static uint64_t blocks_touched(void)
+{
+    struct kernel_stats s;
+    store_get_stats(moat, &s);
+    return s.cache_hits + s.cache_misses;
+}
+
+/* What a read costs when nothing is in the cache: each of these is a read of the disk then. */
+static void blocks_a_read(const struct engine *e, uint64_t count)
+{
+    uint64_t before = blocks_touched();
+    reads(e, "counted reads", 1, count, false, false);
+    uint64_t between = blocks_touched();
+    reads(e, "counted misses", 1, count, false, true);
+    report(e, "blocks a hit", (double)(between - before) / (double)count, "");
+    report(e, "blocks a miss", (double)(blocks_touched() - between) / (double)count, "");
+}
+
 static void measure(const struct engine *e, const char *folder)
 {
     char path[512];
@@ -837,6 +856,7 @@ static void measure(const struct engine *e, const char *folder)
     reads(e, "misses, 1 thread", 1, count, false, true);
     scans(e, 20000);
     if (e->commit == moat_commit) {
+        blocks_a_read(e, count);
         struct kernel_stats s;
         store_get_stats(moat, &s);
         report(e, "write amplification",

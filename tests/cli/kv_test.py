@@ -62,7 +62,9 @@ class KvTest(unittest.TestCase):
             self.assertIn("there is no store", self.kv(verb[0], str(nothing), *verb[1:], code=3))
         self.assertFalse(nothing.exists())
         self.assertIn("line 2", self.kv("load", self.store, stdin="a\tb\nno tab\n", code=1))
-        self.assertIn("line 1", self.kv("load", self.store, stdin="a\t" + "x" * (2**20 + 1) + "\n", code=1))
+        said = self.kv("load", self.store, stdin="a\t" + "x" * (2**20 + 1) + "\n", code=1)
+        self.assertIn("line 1", said)
+        self.assertIn("A key has 1 to 1024 bytes, a value up to 1048576.", said)
 
     def test_kill_leaves_whole_batches(self):
         writer = subprocess.Popen([MOAT, "kv", "load", self.store], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -103,27 +103,26 @@ static void carry_nulls(duckdb::Vector &from, duckdb::Vector &to, idx_t count)
     }
 }
 
-duckdb::unique_ptr<duckdb::DataChunk>
-batch_builder::convert(duckdb::unique_ptr<duckdb::DataChunk> chunk) const
+duckdb::DataChunk &batch_builder::convert(duckdb::DataChunk &chunk,
+                                          duckdb::DataChunk &storage) const
 {
-    if (!chunk || cast_columns.empty()) {
+    if (cast_columns.empty()) {
         return chunk;
     }
-    auto converted = duckdb::make_uniq<duckdb::DataChunk>();
-    converted->InitializeEmpty(types);
+    storage.InitializeEmpty(types);
     for (idx_t i = 0; i < types.size(); i++) {
-        if (chunk->data[i].GetType() == types[i]) {
-            converted->data[i].Reference(chunk->data[i]);
+        if (chunk.data[i].GetType() == types[i]) {
+            storage.data[i].Reference(chunk.data[i]);
         } else {
-            duckdb::Vector cast(types[i], chunk->size());
-            duckdb::VectorOperations::Cast(context, chunk->data[i], cast, chunk->size());
-            cast.Flatten(chunk->size());
-            carry_nulls(chunk->data[i], cast, chunk->size());
-            converted->data[i].Reference(cast);
+            duckdb::Vector cast(types[i], chunk.size());
+            duckdb::VectorOperations::Cast(context, chunk.data[i], cast, chunk.size());
+            cast.Flatten(chunk.size());
+            carry_nulls(chunk.data[i], cast, chunk.size());
+            storage.data[i].Reference(cast);
         }
     }
-    converted->SetCardinality(chunk->size());
-    return converted;
+    storage.SetCardinality(chunk.size());
+    return storage;
 }
 
 void batch_builder::write_schema(const duckdb::vector<std::string> &names,
@@ -132,7 +131,7 @@ void batch_builder::write_schema(const duckdb::vector<std::string> &names,
     duckdb::ArrowConverter::ToArrowSchema(ret_schema, types, names, properties);
 }
 
-/* Bytes of the strings of rows [first, end); the chunk is flat, as fetched chunks are. */
+/* Bytes of the strings of rows [first, end) of a flat vector. */
 static idx_t text_bytes(duckdb::Vector &vector, idx_t first, idx_t end)
 {
     ASSERT(vector.GetVectorType() == duckdb::VectorType::FLAT_VECTOR);
@@ -145,6 +144,64 @@ static idx_t text_bytes(duckdb::Vector &vector, idx_t first, idx_t end)
     return sum;
 }
 
+static idx_t value_bytes(duckdb::Vector &vector, idx_t count);
+
+/* Bytes of all that `count` values have beside their own width. */
+static idx_t inner_bytes(duckdb::Vector &vector, idx_t count)
+{
+    duckdb::UnifiedVectorFormat format;
+    idx_t sum = 0;
+    switch (vector.GetType().InternalType()) {
+    case duckdb::PhysicalType::VARCHAR:
+        vector.ToUnifiedFormat(count, format);
+        for (idx_t i = 0; i < count; i++) {
+            idx_t at = format.sel->get_index(i);
+            bool is_there = format.validity.RowIsValid(at);
+            sum += is_there ? format.GetData<duckdb::string_t>()[at].GetSize() : 0;
+        }
+        return sum;
+    case duckdb::PhysicalType::STRUCT:
+        for (auto &child : duckdb::StructVector::GetEntries(vector)) {
+            sum += value_bytes(*child, count);
+        }
+        return sum;
+    case duckdb::PhysicalType::LIST: {
+        idx_t size = duckdb::ListVector::GetListSize(vector);
+        if (size == 0) {
+            return 0;
+        }
+        vector.ToUnifiedFormat(count, format);
+        for (idx_t i = 0; i < count; i++) {
+            idx_t at = format.sel->get_index(i);
+            bool is_there = format.validity.RowIsValid(at);
+            sum += is_there ? format.GetData<duckdb::list_entry_t>()[at].length : 0;
+        }
+        double all = static_cast<double>(value_bytes(duckdb::ListVector::GetEntry(vector), size));
+        return static_cast<idx_t>(all / static_cast<double>(size) * static_cast<double>(sum));
+    }
+    case duckdb::PhysicalType::ARRAY:
+        return value_bytes(duckdb::ArrayVector::GetEntry(vector),
+                           count * duckdb::ArrayType::GetSize(vector.GetType()));
+    default: /* a foreign enum: nothing inside */
+        return 0;
+    }
+}
+
+static idx_t value_bytes(duckdb::Vector &vector, idx_t count)
+{
+    return count * duckdb::GetTypeIdSize(vector.GetType().InternalType()) +
+           inner_bytes(vector, count);
+}
+
+idx_t batch_builder::chunk_bytes(duckdb::DataChunk &chunk)
+{
+    idx_t sum = 0;
+    for (auto &vector : chunk.data) {
+        sum += value_bytes(vector, chunk.size());
+    }
+    return sum;
+}
+
 idx_t batch_builder::measure(duckdb::DataChunk &chunk, idx_t first, idx_t end)
 {
     idx_t sum = 0;
@@ -152,12 +209,26 @@ idx_t batch_builder::measure(duckdb::DataChunk &chunk, idx_t first, idx_t end)
         text_sizes[column] = text_bytes(chunk.data[column], first, end);
         sum += text_sizes[column];
     }
+    return sum + (end - first) * inner_row_bytes;
+}
+
+idx_t batch_builder::measure_others(duckdb::DataChunk &chunk)
+{
+    idx_t sum = 0;
+    for (idx_t column : other_columns) {
+        if (types[column].IsNested()) { /* texts are measured row by row */
+            sum += inner_bytes(chunk.data[column], chunk.size());
+        }
+    }
     return sum;
 }
 
 idx_t batch_builder::append(duckdb::DataChunk &chunk, idx_t first)
 {
     idx_t end = chunk.size();
+    if (first == 0) {
+        inner_row_bytes = measure_others(chunk) / chunk.size();
+    }
     idx_t size = measure(chunk, first, end);
     if (size > BATCH_BYTES_MAX) { /* long strings: row by row, at least one */
         size = 0;
@@ -206,6 +277,11 @@ bool batch_builder::is_full() const
 bool batch_builder::is_empty() const
 {
     return rows == 0;
+}
+
+idx_t batch_builder::size_bytes() const
+{
+    return bytes;
 }
 
 /* A batch whose columns are released one by one, wherever they are by then. */

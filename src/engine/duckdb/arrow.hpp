@@ -17,22 +17,27 @@ class batch_builder
     /* What a column of the engine's type is given out as: VARIANT, at any depth, as JSON. */
     static duckdb::LogicalType output_type(const duckdb::LogicalType &type);
 
-    /* A fetched chunk (or null) with its columns in the types that are given out. */
-    duckdb::unique_ptr<duckdb::DataChunk>
-    convert(duckdb::unique_ptr<duckdb::DataChunk> chunk) const;
+    /* What the rows take, roughly: texts exactly, elements of lists by their average. */
+    static duckdb::idx_t chunk_bytes(duckdb::DataChunk &chunk);
+
+    /* A flat chunk with its columns in the types that are given out: itself, or `storage`. */
+    duckdb::DataChunk &convert(duckdb::DataChunk &chunk, duckdb::DataChunk &storage) const;
 
     void write_schema(const duckdb::vector<std::string> &names, struct ArrowSchema *ret_schema);
 
-    /* Appends rows [first, ...) of a converted chunk until the batch is full; gives the next. */
+    /* Appends rows [first, ...) of a converted chunk until the batch is full; gives the next. The
+     * rows of one chunk one after the other, from its first. */
     duckdb::idx_t append(duckdb::DataChunk &chunk, duckdb::idx_t first);
 
     bool is_full() const;
     bool is_empty() const;
+    duckdb::idx_t size_bytes() const;
     struct ArrowArray finish();
 
   private:
     /* Sets text_sizes; gives their sum. */
     duckdb::idx_t measure(duckdb::DataChunk &chunk, duckdb::idx_t first, duckdb::idx_t end);
+    duckdb::idx_t measure_others(duckdb::DataChunk &chunk);
     void append_others(duckdb::DataChunk &chunk, duckdb::idx_t first, duckdb::idx_t end);
     void fill_columns(struct ArrowArray **columns);
 
@@ -48,6 +53,7 @@ class batch_builder
     std::vector<duckdb::idx_t> text_columns;
     std::vector<duckdb::idx_t> text_sizes; /* of the rows at hand, by column */
     duckdb::idx_t fixed_row_bytes = 0;
+    duckdb::idx_t inner_row_bytes = 0; /* of what the others have inside, in the chunk at hand */
     duckdb::unique_ptr<duckdb::ArrowAppender> appender; /* of the others; null between batches */
     duckdb::idx_t rows = 0;
     duckdb::idx_t bytes = 0;

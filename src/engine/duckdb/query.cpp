@@ -5,14 +5,11 @@
  *
  * Opening only binds: to start would set the engine's threads to reading, and nothing may be read
  * before the program has recorded who reads. */
-#include "engine/duckdb/arrow.hpp"
+#include "engine/duckdb/result.hpp"
 
-#include <duckdb/common/enums/stream_execution_result.hpp>
-#include <duckdb/execution/executor.hpp>
-#include <duckdb/execution/physical_plan_generator.hpp>
+#include <duckdb/main/client_config.hpp>
 #include <duckdb/main/prepared_statement.hpp>
 #include <duckdb/main/prepared_statement_data.hpp>
-#include <duckdb/main/stream_query_result.hpp>
 #include <duckdb/parser/expression/cast_expression.hpp>
 #include <duckdb/parser/expression/constant_expression.hpp>
 #include <duckdb/parser/expression/parameter_expression.hpp>
@@ -50,10 +47,12 @@ struct engine_query {
     std::vector<std::string> type_names;
     std::unique_ptr<moat::batch_builder> builder;
     duckdb::vector<duckdb::LogicalType> types; /* which the builder was made for */
-    duckdb::unique_ptr<duckdb::QueryResult> result;
-    duckdb::unique_ptr<duckdb::DataChunk> chunk; /* fetched, in the batch up to chunk_next */
-    duckdb::idx_t chunk_next = 0;
-    std::exception_ptr failure; /* came while rows were at hand: reported after them */
+    duckdb::unique_ptr<duckdb::PendingQueryResult> pending;
+    std::shared_ptr<moat::result_stream> stream;
+    moat::result_rows rows;     /* taken from it */
+    duckdb::idx_t next_row = 0; /* of a chunk of few rows: those before are in the builder */
+    bool has_ended = false;     /* the plan: the stream may hold rows yet */
+    std::exception_ptr failure; /* which ended it: reported after them */
     std::atomic<bool> is_cancelled{false};
 
     duckdb::ClientContext &context() const
@@ -68,7 +67,7 @@ namespace moat
 using duckdb::idx_t;
 using duckdb::LogicalType;
 using duckdb::ParsedExpression;
-using duckdb::StreamExecutionResult;
+using duckdb::PendingExecutionResult;
 using duckdb::Value;
 using std::string;
 
@@ -261,145 +260,148 @@ static void throw_if_cancelled(const struct engine_query &query)
     }
 }
 
-/* What the engine may hold ready. Where it keeps rows in batches of the scan's order it gives out
- * each as soon as it is whole, and both cores need room to run ahead. Anywhere else it gives out
- * nothing until the buffer is full, and after an error nothing at all: then the buffer is what is
- * lost, and how long the first rows take. README.md has the measurements. */
-static idx_t stream_buffer_bytes(const struct engine_query &query)
-{
-    using duckdb::PhysicalPlanGenerator;
-    auto &plan = query.prepared->data->physical_plan;
-    bool is_batched =
-        plan && PhysicalPlanGenerator::PreserveInsertionOrder(query.context(), plan->Root()) &&
-        PhysicalPlanGenerator::UseBatchIndex(query.context(), plan->Root());
-    return is_batched ? 32u << 20 : 1u << 20;
-}
-
 static void start(struct engine_query &query)
 {
     throw_if_cancelled(query);
-    query.context().config.streaming_buffer_size = stream_buffer_bytes(query);
-    auto pending = query.prepared->PendingQuery(query.values, true);
+    auto stream = std::make_shared<result_stream>();
+    auto &collect = query.context().config.get_result_collector;
+    collect = [stream](duckdb::ClientContext &context, duckdb::PreparedStatementData &data) {
+        return collect_into(stream, context, data);
+    };
+    auto pending = query.prepared->PendingQuery(query.values, false);
+    collect = nullptr;
     /* Starting has cleared the engine's own flag: a cancel from before is in ours, and one from
      * now on stays set in both. */
     throw_if_cancelled(query);
-    query.result = run_pending(*pending);
-    if (query.result->HasError()) {
-        query.result->GetErrorObject().Throw();
+    if (pending->HasError()) {
+        pending->GetErrorObject().Throw();
     }
-    if (query.result->types != query.types) { /* its values would be read as others */
+    if (pending->types != query.types) { /* its values would be read as others */
         throw_err(ERR_INTERNAL, nullptr, "a value has changed the types of the result",
                   "Cast the parameters, as in $1::bigint.");
     }
+    query.stream = std::move(stream);
+    query.pending = std::move(pending);
     query.state = query_state::STREAMING;
 }
 
-/* An error in one thread of the engine interrupts the others. If this one finds that first, the
- * stream would end as cancelled, and the reason would be lost with it. */
-static void throw_reason_of_interrupt(const struct engine_query &query,
-                                      duckdb::StreamQueryResult &stream)
+/* Lets this thread help the engine's for a while. False once the plan has ended; throws what ended
+ * it otherwise. */
+static bool run_some(struct engine_query &query, patience &idle)
 {
-    if (query.context().IsInterrupted() && !is_cancelled(query) && stream.IsOpen()) {
-        duckdb::Executor &executor = query.context().GetExecutor();
-        if (executor.HasError()) {
-            executor.GetError().Throw();
+    throw_if_cancelled(query);
+    query.stream->resume();
+    auto begun = std::chrono::steady_clock::now();
+    switch (query.pending->ExecuteTask()) {
+    case PendingExecutionResult::EXECUTION_ERROR:
+        throw_if_cancelled(query);
+        query.pending->GetErrorObject().Throw();
+    case PendingExecutionResult::EXECUTION_FINISHED: {
+        auto result = query.pending->Execute(); /* ends the engine's transaction */
+        if (result->HasError()) {
+            result->GetErrorObject().Throw();
         }
+        return false;
     }
-}
-
-/* True once a fetch would not wait; false if it would and `deadline` has passed. */
-static bool wait_ready(struct engine_query &query, std::chrono::steady_clock::time_point deadline)
-{
-    if (query.result->type != duckdb::QueryResultType::STREAM_RESULT) {
+    case PendingExecutionResult::BLOCKED:
+        query.pending->WaitForTask();
         return true;
-    }
-    auto &stream = query.result->Cast<duckdb::StreamQueryResult>();
-    patience idle;
-    while (stream.IsOpen()) {
-        StreamExecutionResult ready;
-        auto begun = std::chrono::steady_clock::now();
-        try {
-            ready = stream.ExecuteTask();
-        } catch (const duckdb::InterruptException &) {
-            throw_reason_of_interrupt(query, stream);
-            throw;
-        }
-        if (duckdb::StreamQueryResult::IsChunkReady(ready)) {
-            throw_reason_of_interrupt(query, stream);
-            return true;
-        }
-        auto now = std::chrono::steady_clock::now();
-        if (now >= deadline) {
-            return false;
-        }
-        if (ready == StreamExecutionResult::BLOCKED) {
-            stream.WaitForTask();
-        } else if (now - begun < TASK_TIME_MIN) { /* there was none for this thread */
+    default: /* a foreign enum: it goes on */
+        if (std::chrono::steady_clock::now() - begun < TASK_TIME_MIN) { /* no task was left */
             idle.wait();
         } else {
             idle.reset();
         }
+        return true;
     }
-    return true;
 }
 
-/* Null at the end. */
-static duckdb::unique_ptr<duckdb::DataChunk> fetch(struct engine_query &query)
+/* In a catch block. What was ready goes out first; after a cancel nothing does. */
+static void end_with_failure(struct engine_query &query)
 {
-    throw_if_cancelled(query);
-    if (query.result->HasError()) {
-        query.result->GetErrorObject().Throw();
+    if (is_cancelled(query)) {
+        throw;
     }
-    auto chunk = query.result->Fetch();
-    if (query.result->HasError()) { /* looks like the end otherwise */
-        query.result->GetErrorObject().Throw();
-    }
-    throw_if_cancelled(query);
-    return chunk != nullptr && chunk->size() > 0 ? std::move(chunk) : nullptr;
+    query.failure = std::current_exception();
+    query.has_ended = true;
 }
 
-/* Adds chunks to the builder until it is full, the stream has ended or rows are waiting. */
+/* The next rows: a batch, or a few; none at the end, or if none are there at `deadline`. */
+static result_rows next_rows(struct engine_query &query,
+                             std::chrono::steady_clock::time_point deadline)
+{
+    patience idle;
+    auto gathering_until = std::chrono::steady_clock::now() + BATCH_PATIENCE;
+    while (true) {
+        if (query.has_ended) {
+            return query.stream->take_unfinished(); /* after an error there may be some */
+        }
+        result_rows rows = query.stream->take();
+        if (rows) {
+            return rows;
+        }
+        auto now = std::chrono::steady_clock::now();
+        if (now >= gathering_until || now >= deadline) {
+            rows = query.stream->take_unfinished();
+            gathering_until = now + BATCH_PATIENCE;
+        }
+        if (rows || now >= deadline) {
+            return rows;
+        }
+        try {
+            query.has_ended = !run_some(query, idle);
+        } catch (...) {
+            end_with_failure(query);
+        }
+    }
+}
+
+/* Takes what comes until there is a batch: one that is written, or in the builder. */
 static void fill(struct engine_query &query)
 {
     auto deadline = std::chrono::steady_clock::time_point::max();
     while (!query.builder->is_full()) {
-        if (query.chunk == nullptr) {
-            if (!wait_ready(query, deadline)) {
-                break;
-            }
-            query.chunk = query.builder->convert(fetch(query));
-            query.chunk_next = 0;
-            if (query.chunk == nullptr) {
-                query.state = query_state::ENDED;
-                break;
-            }
+        if (!query.rows) {
+            query.rows = next_rows(query, deadline);
+            query.next_row = 0;
+        }
+        if (!query.rows || query.rows.batch) {
+            break;
         }
         if (query.builder->is_empty()) {
             deadline = std::chrono::steady_clock::now() + BATCH_PATIENCE;
         }
-        query.chunk_next = query.builder->append(*query.chunk, query.chunk_next);
-        if (query.chunk_next == query.chunk->size()) {
-            query.chunk = nullptr;
+        duckdb::DataChunk storage;
+        auto &chunk = query.builder->convert(*query.rows.chunk, storage);
+        query.next_row = query.builder->append(chunk, query.next_row);
+        if (query.next_row == chunk.size()) {
+            query.rows = result_rows();
         }
     }
 }
 
-/* Fills the builder; false if the stream has ended with nothing in it. Rows from before an error
- * are given out, and the error with the next pull; a cancel waits for nothing. */
-static bool gather(struct engine_query &query)
+/* The next batch; one without `release` at the end. Rows from before an error are given out, and
+ * the error with the next pull. */
+static struct ArrowArray gather(struct engine_query &query)
 {
-    if (query.failure) {
-        std::rethrow_exception(query.failure);
-    }
     try {
         fill(query);
     } catch (...) {
-        if (query.builder->is_empty() || is_cancelled(query)) {
-            throw;
-        }
-        query.failure = std::current_exception();
+        end_with_failure(query);
+        query.rows = result_rows();
+        query.stream = std::make_shared<result_stream>(); /* what comes behind is not wanted */
     }
-    return !query.builder->is_empty();
+    if (!query.builder->is_empty()) {
+        return query.builder->finish();
+    }
+    struct ArrowArray batch = {};
+    if (query.rows) {
+        std::swap(batch, query.rows.batch->arrow_array);
+        query.rows = result_rows();
+    } else if (query.failure) {
+        std::rethrow_exception(query.failure);
+    }
+    return batch;
 }
 
 /* Stops what still runs for the query and releases its files; the session is free again. */
@@ -421,11 +423,10 @@ enum err query_next(struct engine_query *query, struct ArrowArray *ret_batch,
         if (query->state == query_state::OPEN) {
             start(*query);
         }
-        bool has_rows = query->state == query_state::STREAMING && gather(*query);
-        if (has_rows) {
-            *ret_batch = query->builder->finish();
-        } else {
-            *ret_batch = ArrowArray{};
+        *ret_batch = ArrowArray{};
+        if (query->state == query_state::STREAMING) {
+            *ret_batch = gather(*query);
+            query->state = ret_batch->release == nullptr ? query_state::ENDED : query->state;
         }
         return ERR_OK;
     });

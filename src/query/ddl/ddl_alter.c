@@ -290,6 +290,38 @@ static enum err apply(struct alterer *a, const struct statement_alter *action, s
     return errinfo_set(a->info, ERR_INTERNAL, NULL, "unknown form of ALTER TABLE");
 }
 
+static bool has_column(const struct alterer *a, struct slice dotted)
+{
+    struct iceberg_path path;
+    struct errinfo info;
+    return ddl_path(iceberg_evolve_schema(a->evolution), dotted, a->arena, &path, &info) ==
+               ERR_OK &&
+           iceberg_evolve_find(a->evolution, path) != NULL;
+}
+
+/* The words of the statement that an action failed by: a column that is not there, or what it does
+ * with one. */
+static struct slice failed_part(const struct alterer *a, const struct statement_alter *action,
+                                enum err err)
+{
+    for (size_t i = 0; i < action->sort_count; i++) {
+        if (!has_column(a, action->sorts[i].by.column)) {
+            return action->sorts[i].by.column;
+        }
+    }
+    for (size_t i = 0; i < action->field_count; i++) {
+        struct iceberg_path path = {action->fields[i], action->field_lens[i]};
+        if (iceberg_evolve_find(a->evolution, path) == NULL) {
+            return action->fields[i][0];
+        }
+    }
+    if (action->path_count > 0) {
+        return action->path[0];
+    }
+    return err == ERR_INVALID && action->transform.function.len > 0 ? action->transform.function
+                                                                    : action->transform.column;
+}
+
 /* Two arrays as one; what references require begins with a comma. */
 static enum err join(struct alterer *a, struct slice *requirements, struct slice *updates)
 {
@@ -331,7 +363,13 @@ static enum err build(void *context, struct ddl *ddl, struct arena *arena,
     buf_reset(&a->updates);
     TRY(iceberg_evolve_open(ddl->metadata, arena, &a->evolution, info));
     for (size_t i = 0; i < a->statement->alter_count; i++) {
-        TRY(apply(a, &a->statement->alters[i], i));
+        const struct statement_alter *action = &a->statement->alters[i];
+        enum err err = apply(a, action, i);
+        if ((err == ERR_NOT_FOUND || err == ERR_INVALID) && info->position == 0) {
+            errinfo_position(info, statement_position(ddl->query->statement,
+                                                      failed_part(a, action, err)));
+        }
+        TRY(err);
     }
     TRY(iceberg_evolve_print(a->evolution, ret_requirements, ret_updates, info));
     return a->has_refs ? join(a, ret_requirements, ret_updates) : ERR_OK;

@@ -265,6 +265,7 @@ static enum err find_transform(struct creator *c, const struct statement_transfo
     errinfo_hint(c->info, "There are bucket(n, column), truncate(n, column), year(column), "
                           "month(column), day(column), hour(column), void(column), and the column "
                           "itself.");
+    errinfo_position(c->info, statement_position(c->query->statement, item->function));
     return ERR_INVALID;
 }
 
@@ -278,6 +279,26 @@ static const struct iceberg_field *find_source(const struct creator *c, struct s
     return iceberg_schema_find_name(&c->schema, path);
 }
 
+static enum err no_source(const struct creator *c, struct slice path)
+{
+    const struct iceberg_field *nearest = NULL;
+    unsigned best = path.len < 3 ? (unsigned)path.len : 3;
+    for (size_t i = 0; i < c->column_count; i++) {
+        unsigned distance = slice_edit_distance(c->fields[i].name, path, best - 1);
+        if (distance < best) {
+            best = distance;
+            nearest = &c->fields[i];
+        }
+    }
+    (void)errinfo_set(c->info, ERR_NOT_FOUND, "42703", "column \"%.*s\" does not exist",
+                      SLICE_ARGS(path));
+    if (nearest != NULL) {
+        errinfo_hint(c->info, "Did you mean \"%.*s\"?", SLICE_ARGS(nearest->name));
+    }
+    errinfo_position(c->info, statement_position(c->query->statement, path));
+    return ERR_NOT_FOUND;
+}
+
 static enum err set_partition(struct creator *c, const struct statement_transform *item,
                               struct iceberg_partition_field *out)
 {
@@ -286,8 +307,7 @@ static enum err set_partition(struct creator *c, const struct statement_transfor
     TRY(find_transform(c, item, &index));
     const struct iceberg_field *source = find_source(c, item->column);
     if (source == NULL) {
-        return errinfo_set(c->info, ERR_NOT_FOUND, "42703", "column \"%.*s\" does not exist",
-                           SLICE_ARGS(item->column));
+        return no_source(c, item->column);
     }
     int32_t *ids = arena_calloc(c->query->arena, 1, sizeof(*ids));
     char *name = arena_printf(c->query->arena, "%.*s%s", (int)item->column.len, item->column.ptr,
@@ -346,8 +366,7 @@ static enum err read_sorts(struct creator *c)
         struct slice text;
         const struct iceberg_field *source = find_source(c, item->by.column);
         if (source == NULL) {
-            return errinfo_set(c->info, ERR_NOT_FOUND, "42703", "column \"%.*s\" does not exist",
-                               SLICE_ARGS(item->by.column));
+            return no_source(c, item->by.column);
         }
         TRY(ddl_transform(&item->by, arena, &text, c->info));
         TRY(iceberg_transform_parse(text, &fields[i].transform, c->info));
