@@ -366,8 +366,8 @@ static enum err build(void *context, struct ddl *ddl, struct arena *arena,
         const struct statement_alter *action = &a->statement->alters[i];
         enum err err = apply(a, action, i);
         if ((err == ERR_NOT_FOUND || err == ERR_INVALID) && info->position == 0) {
-            errinfo_position(info, statement_position(ddl->query->statement,
-                                                      failed_part(a, action, err)));
+            errinfo_position(
+                info, statement_position(ddl->query->statement, failed_part(a, action, err)));
         }
         TRY(err);
     }
