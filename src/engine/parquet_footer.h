@@ -40,9 +40,9 @@ struct parquet_mending {
     size_t group_count;
 };
 
-/* Appends the footer (without the length and the magic bytes behind it) as it is to be. ERR_CORRUPT:
- * not to be understood, other row groups than `mending` says, a column that is not there once or
- * that is no GEOMETRY; ERR_NOMEM. On an error `out` has what it had. */
+/* Appends the footer (without the length and the magic bytes behind it) as it is to be.
+ * ERR_CORRUPT: not to be understood, other row groups than `mending` says, a column that is not
+ * there once or that is no GEOMETRY; ERR_NOMEM. On an error `out` has what it had. */
 MUST_USE enum err parquet_footer_mend(struct slice footer, const struct parquet_mending *mending,
                                       struct buf *out, struct errinfo *info);
 

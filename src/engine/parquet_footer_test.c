@@ -1,5 +1,6 @@
 /* Footers, by hand. What the engine's writer makes and what others read of it:
  * tests/interop/iceberg/geo_test.py. */
+#include "base/mem.h"
 #include "base/sweep.h"
 #include "base/test.h"
 #include "engine/parquet_footer.h"
@@ -120,12 +121,12 @@ TEST(parquet_footer, what_is_cut_is_refused_and_what_is_changed_leaves_no_bounds
     uint8_t changed[sizeof(FOOTER)];
     for (size_t len = 0; len < sizeof(FOOTER); len++) {
         struct buf out CLEANUP(buf_fini) = {0};
-        char *exact = malloc(len + 1); /* so that a sanitizer sees a byte too many */
+        char *exact = mem_alloc(len + 1); /* so that a sanitizer sees a byte too many */
         memcpy(exact, FOOTER, len);
         CHECK_ERR(ERR_CORRUPT,
                   parquet_footer_mend((struct slice){exact, len}, &MENDING, &out, NULL));
         CHECK(out.len == 0);
-        free(exact);
+        mem_free(exact);
     }
     for (size_t at = 0; at < sizeof(FOOTER); at++) {
         for (unsigned value = 0; value < 256; value++) {

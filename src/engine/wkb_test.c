@@ -1,5 +1,6 @@
 /* Shapes by hand, in the words of Simple Feature Access. */
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/test.h"
 #include "engine/wkb.h"
 
@@ -78,10 +79,10 @@ TEST(wkb, tells_shapes_and_what_is_in_them)
         CHECK(facts.has_nan == rows[i].has_nan);
         CHECK(facts.is_beyond_geographic == rows[i].is_beyond);
         for (size_t len = 0; len < bytes.len; len++) { /* whatever is cut */
-            char *exact = malloc(len + 1);
+            char *exact = mem_alloc(len + 1);
             memcpy(exact, bytes.ptr, len);
             CHECK_ERR(ERR_INVALID, wkb_check((struct slice){exact, len}, &facts, &info));
-            free(exact);
+            mem_free(exact);
         }
         buf_append_char(&bytes, 1);
         CHECK_ERR(ERR_INVALID, wkb_check(buf_slice(&bytes), &facts, &info));

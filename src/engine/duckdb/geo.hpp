@@ -29,8 +29,8 @@ struct geo_column {
 class geo_columns
 {
   public:
-    /* Takes GEO_COLUMNS out of the options, whose entries are in the order of the types' leaves that
-     * are a GEOMETRY; throws if they are not as many. */
+    /* Takes GEO_COLUMNS out of the options, whose entries are in the order of the types' leaves
+     * that are a GEOMETRY; throws if they are not as many. */
     void bind(duckdb::CopyInfo &info, const duckdb::vector<std::string> &names,
               const duckdb::vector<duckdb::LogicalType> &types);
     bool is_empty() const

@@ -1,5 +1,6 @@
-/* Files with columns of geometry and geography, as the engine's module writes them: what it refuses,
- * and what is left where a write fails. What others read: tests/interop/iceberg/geo_test.py. */
+/* Files with columns of geometry and geography, as the engine's module writes them: what it
+ * refuses, and what is left where a write fails. What others read:
+ * tests/interop/iceberg/geo_test.py. */
 #include "engine/duckdb/fixture.h"
 #include "engine/parquet_layout.h"
 

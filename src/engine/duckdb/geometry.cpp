@@ -4,7 +4,8 @@
  * no edges, and of reference systems only those that it has a definition of. It is a type of files
  * alone: their Parquet type says what the bytes are. So the functions are over bytes, and check
  * them: st_astext(BLOB), which takes the place of the engine's own, st_geomfromtext(VARCHAR). The
- * cast of a BLOB to a GEOMETRY, at any depth, is for COPY; no statement of a user names the type. */
+ * cast of a BLOB to a GEOMETRY, at any depth, is for COPY; no statement of a user names the
+ * type. */
 #include "engine/duckdb/geometry.hpp"
 
 #include "engine/duckdb/module.hpp"

@@ -1,5 +1,5 @@
-/* The end of a file that is being written, held back until it is complete, to be changed as the file
- * is closed: a sink is written from front to back, and what has left cannot be had again. */
+/* The end of a file that is being written, held back until it is complete, to be changed as the
+ * file is closed: a sink is written from front to back, and what has left cannot be had again. */
 #pragma once
 
 #include <duckdb/main/client_context.hpp>
