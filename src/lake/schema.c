@@ -182,11 +182,19 @@ static enum err set_algorithm(const struct parser *p, struct slice name, struct 
     return ERR_INVALID;
 }
 
+static enum err no_geo(const struct parser *p)
+{
+    (void)no_type(p);
+    errinfo_hint(p->info, "There are GEOMETRY('EPSG:3857') and GEOGRAPHY('OGC:CRS84', 'karney'); "
+                          "both texts may be left out.");
+    return ERR_UNSUPPORTED;
+}
+
 static enum err take_string(struct parser *p, struct slice *ret_text)
 {
     if (p->token.kind != TOKEN_STRING ||
         token_string(&p->token, p->arena, ret_text, NULL) != ERR_OK) {
-        return no_type(p);
+        return no_geo(p);
     }
     return step(p);
 }
@@ -207,7 +215,7 @@ static enum err parse_geo(struct parser *p, enum iceberg_type_id id, struct iceb
     TRY(step(p));
     TRY(take_string(p, &system));
     if (!is_system(system)) {
-        return no_type(p);
+        return no_geo(p);
     }
     out->crs = slice_equal_fold(system, SLICE("OGC:CRS84")) ? (struct slice){0} : system;
     if (id == ICEBERG_GEOGRAPHY && token_is_operator(&p->token, ",")) {
@@ -215,7 +223,7 @@ static enum err parse_geo(struct parser *p, enum iceberg_type_id id, struct iceb
         TRY(take_string(p, &algorithm));
         TRY(set_algorithm(p, algorithm, out));
     }
-    return take(p, ")");
+    return token_is_operator(&p->token, ")") ? step(p) : no_geo(p);
 }
 
 static enum err parse_word(struct parser *p, struct iceberg_type *out)
