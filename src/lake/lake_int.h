@@ -124,6 +124,11 @@ void lake__ahead_add(struct lake_ahead *ahead, struct lake_ahead_job *job);
 struct lake_write;
 struct iceberg_field;
 bool lake__write_is_partitioned(const struct lake_write *write);
+/* Whether there is a geometry or a geography in it, at any depth. */
+bool lake__write_has_geo(const struct iceberg_type *type);
+/* lake_type_print, as files have the type: shapes are the engine's GEOMETRY. */
+MUST_USE enum err lake__type_print_stored(const struct iceberg_type *type, struct slice column,
+                                          struct buf *out, struct errinfo *info);
 /* Appends the column of row r that has the id. */
 void lake__write_source(const struct lake_write *write, int32_t id, struct buf *out);
 /* Appends what a transform makes of it: values that are equal and follow each other as those do. */

@@ -154,11 +154,58 @@ static bool is_system(struct slice name)
     return is_name;
 }
 
-/* GEOMETRY ['(' 'crs' ')'] */
-static enum err parse_geometry(struct parser *p, struct iceberg_type *out)
+/* How edges of a geography run between two points; the first is the default. */
+static const char *const algorithms[] = {"spherical", "vincenty", "thomas", "andoyer", "karney"};
+
+static enum err set_algorithm(const struct parser *p, struct slice name, struct iceberg_type *out)
+{
+    const char *near = NULL;
+    unsigned least = 3;
+    for (size_t i = 0; i < ARRAY_COUNT(algorithms); i++) {
+        struct slice known = slice_of(algorithms[i]);
+        unsigned distance = slice_edit_distance(name, known, least);
+        if (distance == 0) {
+            out->algorithm = i == 0 ? (struct slice){0} : known;
+            return ERR_OK;
+        }
+        near = distance < least ? algorithms[i] : near;
+        least = distance < least ? distance : least;
+    }
+    (void)errinfo_set(p->info, ERR_INVALID, "22023",
+                      "column \"%.*s\" of type GEOGRAPHY has edges by an algorithm that is not "
+                      "known: \"%.*s\"",
+                      SLICE_ARGS(p->column), SLICE_ARGS(name));
+    if (near != NULL) {
+        errinfo_hint(p->info, "Did you mean \"%s\"?", near);
+    } else {
+        errinfo_hint(p->info, "There are spherical, vincenty, thomas, andoyer and karney.");
+    }
+    return ERR_INVALID;
+}
+
+static enum err no_geo(const struct parser *p)
+{
+    (void)no_type(p);
+    errinfo_hint(p->info, "There are GEOMETRY('EPSG:3857') and GEOGRAPHY('OGC:CRS84', 'karney'); "
+                          "both texts may be left out.");
+    return ERR_UNSUPPORTED;
+}
+
+static enum err take_string(struct parser *p, struct slice *ret_text)
+{
+    if (p->token.kind != TOKEN_STRING ||
+        token_string(&p->token, p->arena, ret_text, NULL) != ERR_OK) {
+        return no_geo(p);
+    }
+    return step(p);
+}
+
+/* GEOMETRY ['(' 'crs' ')'], GEOGRAPHY ['(' 'crs' [, 'algorithm'] ')'] */
+static enum err parse_geo(struct parser *p, enum iceberg_type_id id, struct iceberg_type *out)
 {
     struct slice system;
-    *out = (struct iceberg_type){.id = ICEBERG_GEOMETRY};
+    struct slice algorithm;
+    *out = (struct iceberg_type){.id = id};
     if (p->format_version < 3) {
         return no_type_yet(p);
     }
@@ -167,13 +214,17 @@ static enum err parse_geometry(struct parser *p, struct iceberg_type *out)
         return ERR_OK;
     }
     TRY(step(p));
-    if (p->token.kind != TOKEN_STRING ||
-        token_string(&p->token, p->arena, &system, NULL) != ERR_OK || !is_system(system)) {
-        return no_type(p);
+    TRY(take_string(p, &system));
+    if (!is_system(system)) {
+        return no_geo(p);
     }
     out->crs = slice_equal_fold(system, SLICE("OGC:CRS84")) ? (struct slice){0} : system;
-    TRY(step(p));
-    return take(p, ")");
+    if (id == ICEBERG_GEOGRAPHY && token_is_operator(&p->token, ",")) {
+        TRY(step(p));
+        TRY(take_string(p, &algorithm));
+        TRY(set_algorithm(p, algorithm, out));
+    }
+    return token_is_operator(&p->token, ")") ? step(p) : no_geo(p);
 }
 
 static enum err parse_word(struct parser *p, struct iceberg_type *out)
@@ -238,7 +289,10 @@ static enum err parse_base(struct parser *p, unsigned depth, struct iceberg_type
         return take(p, ")");
     }
     if (token_is(&p->token, "geometry")) {
-        return parse_geometry(p, out);
+        return parse_geo(p, ICEBERG_GEOMETRY, out);
+    }
+    if (token_is(&p->token, "geography")) {
+        return parse_geo(p, ICEBERG_GEOGRAPHY, out);
     }
     return parse_word(p, out);
 }

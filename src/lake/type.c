@@ -27,15 +27,19 @@ static const char *const plain_types[] = {
     [ICEBERG_GEOGRAPHY] = "BLOB",
 };
 
-static enum err print_struct(const struct iceberg_type *type, struct slice column, struct buf *out,
-                             struct errinfo *info)
+/* `is_stored`: as files have it, where shapes are the engine's GEOMETRY. */
+static enum err print_type(const struct iceberg_type *type, bool is_stored, struct slice column,
+                           struct buf *out, struct errinfo *info);
+
+static enum err print_struct(const struct iceberg_type *type, bool is_stored, struct slice column,
+                             struct buf *out, struct errinfo *info)
 {
     buf_append_str(out, "STRUCT(");
     for (size_t i = 0; i < type->field_count; i++) {
         buf_append_str(out, i == 0 ? "" : ", ");
         sql_quote_name(out, type->fields[i].name);
         buf_append_char(out, ' ');
-        TRY(lake_type_print(&type->fields[i].type, column, out, info));
+        TRY(print_type(&type->fields[i].type, is_stored, column, out, info));
     }
     buf_append_char(out, ')');
     return ERR_OK;
@@ -89,8 +93,8 @@ bool lake_type_is_readable(const struct iceberg_type *type)
     return type->field_count > 0;
 }
 
-enum err lake_type_print(const struct iceberg_type *type, struct slice column, struct buf *out,
-                         struct errinfo *info)
+static enum err print_type(const struct iceberg_type *type, bool is_stored, struct slice column,
+                           struct buf *out, struct errinfo *info)
 {
     switch (type->id) {
     case ICEBERG_DECIMAL:
@@ -98,16 +102,16 @@ enum err lake_type_print(const struct iceberg_type *type, struct slice column, s
         return ERR_OK;
     case ICEBERG_STRUCT:
         return type->field_count == 0 ? no_type(type, column, info)
-                                      : print_struct(type, column, out, info);
+                                      : print_struct(type, is_stored, column, out, info);
     case ICEBERG_LIST:
-        TRY(lake_type_print(&type->fields[0].type, column, out, info));
+        TRY(print_type(&type->fields[0].type, is_stored, column, out, info));
         buf_append_str(out, "[]");
         return ERR_OK;
     case ICEBERG_MAP:
         buf_append_str(out, "MAP(");
-        TRY(lake_type_print(&type->fields[0].type, column, out, info));
+        TRY(print_type(&type->fields[0].type, is_stored, column, out, info));
         buf_append_str(out, ", ");
-        TRY(lake_type_print(&type->fields[1].type, column, out, info));
+        TRY(print_type(&type->fields[1].type, is_stored, column, out, info));
         buf_append_char(out, ')');
         return ERR_OK;
     case ICEBERG_UNKNOWN:
@@ -127,10 +131,24 @@ enum err lake_type_print(const struct iceberg_type *type, struct slice column, s
     case ICEBERG_FIXED:
     case ICEBERG_BINARY:
     case ICEBERG_VARIANT:
+        buf_append_str(out, plain_types[type->id]);
+        return ERR_OK;
     case ICEBERG_GEOMETRY:
     case ICEBERG_GEOGRAPHY:
-        buf_append_str(out, plain_types[type->id]);
+        buf_append_str(out, is_stored ? "GEOMETRY" : plain_types[type->id]);
         return ERR_OK;
     }
     return no_type(type, column, info);
+}
+
+enum err lake_type_print(const struct iceberg_type *type, struct slice column, struct buf *out,
+                         struct errinfo *info)
+{
+    return print_type(type, false, column, out, info);
+}
+
+enum err lake__type_print_stored(const struct iceberg_type *type, struct slice column,
+                                 struct buf *out, struct errinfo *info)
+{
+    return print_type(type, true, column, out, info);
 }

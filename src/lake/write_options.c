@@ -305,21 +305,26 @@ static void print_sorted(const struct lake_write *write, uint64_t rows, struct b
     }
 }
 
-/* The reference systems of geometries, where they are not the default. */
-static void print_systems(const struct lake_write *write, struct buf *out)
+/* What the file says of geometries and geographies (engine/duckdb/geo.hpp), in order. */
+static void print_geo(const struct iceberg_type *type, size_t *count, struct buf *out)
 {
-    const char *before = ", GEOMETRY_SYSTEMS {";
-    for (size_t i = 0; i < write->schema->root.field_count; i++) {
-        const struct iceberg_field *field = &write->schema->root.fields[i];
-        if (field->type.id == ICEBERG_GEOMETRY && field->type.crs.len > 0) {
-            buf_append_str(out, before);
-            sql_quote_name(out, field->name);
-            buf_append_str(out, ": ");
-            sql_quote_string(out, field->type.crs);
-            before = ", ";
+    for (size_t i = 0; i < type->field_count; i++) {
+        const struct iceberg_field *field = &type->fields[i];
+        bool is_geography = field->type.id == ICEBERG_GEOGRAPHY;
+        print_geo(&field->type, count, out);
+        if (field->type.id != ICEBERG_GEOMETRY && !is_geography) {
+            continue;
         }
+        buf_printf(out, "%sg%zu: {id: %d, crs: ", *count == 0 ? ", GEO_COLUMNS {" : ", ", *count,
+                   field->id);
+        sql_quote_string(out, field->type.crs);
+        buf_append_str(out, ", edges: ");
+        sql_quote_string(out, !is_geography                   ? SLICE("planar")
+                              : field->type.algorithm.len > 0 ? field->type.algorithm
+                                                              : SLICE("spherical"));
+        buf_append_char(out, '}');
+        *count += 1;
     }
-    buf_append_str(out, before[2] == '\0' ? "}" : "");
 }
 
 static void print_instants(const struct iceberg_type *type, const char **before, struct buf *out)
@@ -353,7 +358,9 @@ void lake__write_options(const struct lake_write *write, struct buf *out)
                                                  "write.parquet.variant-inference-buffer-size", 1,
                                                  GROUP_ROWS_DEFAULT, SHRED_ROWS_DEFAULT));
     }
-    print_systems(write, out);
+    size_t geo_count = 0;
+    print_geo(&write->schema->root, &geo_count, out);
+    buf_append_str(out, geo_count > 0 ? "}" : "");
     if (lake__write_has_instants(&write->schema->root)) {
         const char *before = ", INSTANT_FIELDS (";
         print_instants(&write->schema->root, &before, out);

@@ -63,17 +63,21 @@ bool lake__write_has_instants(const struct iceberg_type *type)
     return has_any;
 }
 
-/* Whether only the writer of ours can: it shreds, says of a geometry which system it is of, and of
- * nanoseconds that they are of UTC. */
+bool lake__write_has_geo(const struct iceberg_type *type)
+{
+    bool has_any = type->id == ICEBERG_GEOMETRY || type->id == ICEBERG_GEOGRAPHY;
+    for (size_t i = 0; i < type->field_count && !has_any; i++) {
+        has_any = lake__write_has_geo(&type->fields[i].type);
+    }
+    return has_any;
+}
+
+/* Whether only the writer of ours can: it shreds, looks at shapes, says what edges they have and of
+ * which system they are, and of nanoseconds that they are of UTC. */
 static bool needs_ours(const struct lake_write *write)
 {
-    bool is_needed =
-        lake__write_is_shredded(write) || lake__write_has_instants(&write->schema->root);
-    for (size_t i = 0; i < write->schema->root.field_count; i++) {
-        const struct iceberg_type *type = &write->schema->root.fields[i].type;
-        is_needed = is_needed || (type->id == ICEBERG_GEOMETRY && type->crs.len > 0);
-    }
-    return is_needed;
+    return lake__write_is_shredded(write) || lake__write_has_geo(&write->schema->root) ||
+           lake__write_has_instants(&write->schema->root);
 }
 
 /* By partition, so that each has its rows in a row: an order asks for it, or the table

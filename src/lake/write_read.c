@@ -2,6 +2,7 @@
  * statistics (a map of columns to maps of texts), partition keys. */
 #include "lake/write.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "arrow/value.h"
@@ -203,10 +204,74 @@ static void widen_zero(struct iceberg_value *value, bool is_upper)
     }
 }
 
+enum box_axis {
+    BOX_X,
+    BOX_Y,
+    BOX_Z,
+    BOX_M,
+    BOX_AXES
+};
+
 struct column_statistics {
     struct slice lower, upper;
     bool is_nan_known, has_nan;
+    double box[2][BOX_AXES]; /* of geometries: the least, and the greatest */
+    bool has_box[2][BOX_AXES];
 };
+
+/* "bbox_xmin" */
+static void read_box(struct slice key, struct slice value, struct column_statistics *out)
+{
+    static const char *const names[2][BOX_AXES] = {
+        {"bbox_xmin", "bbox_ymin", "bbox_zmin", "bbox_mmin"},
+        {"bbox_xmax", "bbox_ymax", "bbox_zmax", "bbox_mmax"}};
+    for (size_t i = 0; i < 2 * (size_t)BOX_AXES; i++) {
+        size_t side = i / BOX_AXES;
+        size_t axis = i % BOX_AXES;
+        char *end = NULL;
+        if (slice_equal(key, slice_of(names[side][axis])) && value.len > 0) {
+            out->box[side][axis] = strtod(value.ptr, &end); /* an arena's texts end with a NUL */
+            out->has_box[side][axis] = end == value.ptr + value.len;
+        }
+    }
+}
+
+/* x:y, x:y:z, x:y:NaN:m or x:y:z:m of doubles, least significant byte first (specification,
+ * appendix D); none without X and Y. */
+static enum err geo_bound(const struct column_statistics *found, size_t side, struct arena *arena,
+                          struct slice *ret_bound, struct errinfo *info)
+{
+    const bool *has = found->has_box[side];
+    size_t count = has[BOX_M] ? 4 : has[BOX_Z] ? 3 : 2;
+    if (!has[BOX_X] || !has[BOX_Y]) {
+        return ERR_OK;
+    }
+    uint8_t *bytes = arena_alloc(arena, count * sizeof(double));
+    if (bytes == NULL) {
+        return errinfo_nomem(info);
+    }
+    for (size_t i = 0; i < count; i++) {
+        double value = has[i] ? found->box[side][i] : (double)NAN;
+        uint64_t bits;
+        memcpy(&bits, &value, sizeof(bits));
+        for (size_t k = 0; k < sizeof(bits); k++) {
+            bytes[i * sizeof(bits) + k] = (uint8_t)(bits >> (8 * k));
+        }
+    }
+    *ret_bound = (struct slice){(const char *)bytes, count * sizeof(double)};
+    return ERR_OK;
+}
+
+static enum err read_geo_bounds(struct reader *r, struct iceberg_metrics_want want,
+                                const struct column_statistics *found,
+                                struct iceberg_metrics *metrics)
+{
+    if (want.mode == ICEBERG_METRICS_COUNTS) {
+        return ERR_OK;
+    }
+    TRY(geo_bound(found, 0, r->arena, &metrics->lower, r->info));
+    return geo_bound(found, 1, r->arena, &metrics->upper, r->info);
+}
 
 static enum err read_statistics(struct reader *r, const struct map_cell *texts,
                                 struct iceberg_metrics *metrics, struct column_statistics *ret)
@@ -230,6 +295,8 @@ static enum err read_statistics(struct reader *r, const struct map_cell *texts,
         } else if (slice_equal(key, SLICE("has_nan"))) {
             ret->is_nan_known = true;
             ret->has_nan = slice_equal_fold(value, SLICE("true"));
+        } else {
+            read_box(key, value, ret);
         }
     }
     return ERR_OK;
@@ -290,6 +357,9 @@ static enum err read_column(struct reader *r, const struct map_cell *columns, in
     if (is_repeated) { /* as other writers: counts and bounds are of rows */
         metrics->value_count = metrics->null_count = ICEBERG_NO_ID;
         return ERR_OK;
+    }
+    if (field->type.id == ICEBERG_GEOMETRY) {
+        return read_geo_bounds(r, want, &found, metrics);
     }
     if (found.is_nan_known && !found.has_nan) {
         metrics->nan_count = 0;

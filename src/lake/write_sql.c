@@ -37,7 +37,7 @@ bool lake__write_is_partitioned(const struct lake_write *write)
 
 static bool is_written(enum iceberg_type_id id)
 {
-    return id != ICEBERG_FIXED && id != ICEBERG_GEOGRAPHY;
+    return id != ICEBERG_FIXED;
 }
 
 /* The engine writes a VARIANT that is a column, and a NULL in one as the value null: nothing could
@@ -60,19 +60,6 @@ static enum err check_variant(const struct lake_write *write, const struct icebe
     return ERR_OK;
 }
 
-/* Only of a column does a file say which system its coordinates are of (duckdb/files.cpp). */
-static enum err check_geometry(const struct lake_write *write, const struct iceberg_field *field,
-                               struct errinfo *info)
-{
-    if (field->type.id != ICEBERG_GEOMETRY) {
-        return ERR_OK;
-    }
-    return errinfo_set(info, ERR_UNSUPPORTED, NULL,
-                       "table \"%.*s\" cannot be written: values of type geometry inside of "
-                       "another (field \"%.*s\") are not there",
-                       SLICE_ARGS(write->name), SLICE_ARGS(field->name));
-}
-
 static enum err check_type(const struct lake_write *write, struct slice column,
                            const struct iceberg_type *type, struct errinfo *info)
 {
@@ -92,7 +79,6 @@ static enum err check_type(const struct lake_write *write, struct slice column,
                                SLICE_ARGS(write->name), SLICE_ARGS(type->fields[i].name));
         }
         TRY(check_variant(write, &type->fields[i], false, info));
-        TRY(check_geometry(write, &type->fields[i], info));
         TRY(check_type(write, column, &type->fields[i].type, info));
     }
     return ERR_OK;
@@ -431,39 +417,53 @@ static void print_partitions(const struct lake_write *write, struct buf *out)
 
 /* ---- the statement ---- */
 
-/* What makes of a row's value the file's: a VARIANT as Parquet has it (engine/duckdb/variant.cpp),
- * a geometry of bytes that are one. NULL: nothing. */
-static const char *stored_by(const struct iceberg_field *field)
+/* Whether a file has a value otherwise than a row: a VARIANT as Parquet has it
+ * (engine/duckdb/variant.cpp), the engine's GEOMETRY of the bytes of a shape, at any depth. */
+static bool is_stored_otherwise(const struct iceberg_field *field)
 {
-    return field->type.id == ICEBERG_VARIANT    ? "__moat_variant"
-           : field->type.id == ICEBERG_GEOMETRY ? "st_geomfromwkb"
-                                                : NULL;
+    return field->type.id == ICEBERG_VARIANT || lake__write_has_geo(&field->type);
 }
 
 static bool has_stored(const struct lake_write *write)
 {
     bool has_any = false;
     for (size_t i = 0; i < write->schema->root.field_count; i++) {
-        has_any = has_any || stored_by(&write->schema->root.fields[i]) != NULL;
+        has_any = has_any || is_stored_otherwise(&write->schema->root.fields[i]);
     }
     return has_any;
 }
 
+static enum err print_one_stored(const struct iceberg_field *field, struct buf *out,
+                                 struct errinfo *info)
+{
+    if (field->type.id == ICEBERG_VARIANT) {
+        buf_append_str(out, "__moat_variant(");
+        sql_quote_name(out, field->name);
+    } else {
+        buf_append_str(out, "CAST(");
+        sql_quote_name(out, field->name);
+        buf_append_str(out, " AS ");
+        TRY(lake__type_print_stored(&field->type, field->name, out, info));
+    }
+    buf_append_str(out, ") AS ");
+    sql_quote_name(out, field->name);
+    return ERR_OK;
+}
+
 /* After the star. */
-static void print_stored(const struct lake_write *write, struct buf *out)
+static enum err print_stored(const struct lake_write *write, struct buf *out, struct errinfo *info)
 {
     const char *before = " REPLACE (";
     for (size_t i = 0; i < write->schema->root.field_count; i++) {
         const struct iceberg_field *field = &write->schema->root.fields[i];
-        if (stored_by(field) != NULL) {
-            buf_printf(out, "%s%s(", before, stored_by(field));
-            sql_quote_name(out, field->name);
-            buf_append_str(out, ") AS ");
-            sql_quote_name(out, field->name);
+        if (is_stored_otherwise(field)) {
+            buf_append_str(out, before);
+            TRY(print_one_stored(field, out, info));
             before = ", ";
         }
     }
     buf_append_str(out, has_stored(write) ? ")" : "");
+    return ERR_OK;
 }
 
 enum err lake_write_sql(const struct lake_write *write, struct slice rows, struct slice folder,
@@ -473,7 +473,7 @@ enum err lake_write_sql(const struct lake_write *write, struct slice rows, struc
     if (lake__write_is_partitioned(write) || lake__write_is_sorted(write)) {
         lake__write_order_before(write, out);
         buf_append_str(out, "SELECT r.*");
-        print_stored(write, out);
+        TRY(print_stored(write, out, info));
         print_partitions(write, out);
         lake__write_ranks(write, out);
         buf_append_str(out, " FROM (");
@@ -482,7 +482,7 @@ enum err lake_write_sql(const struct lake_write *write, struct slice rows, struc
         lake__write_order_after(write, out);
     } else if (has_stored(write)) {
         buf_append_str(out, "SELECT *");
-        print_stored(write, out);
+        TRY(print_stored(write, out, info));
         buf_append_str(out, " FROM (");
         buf_append_slice(out, rows);
         buf_append_char(out, ')');

@@ -14,7 +14,8 @@
  *     FILE_BYTES n          or bytes, whichever is first
  *     SHRED_ROWS n          VARIANTs are shredded, by a layout that the first n rows decide
  *     INSTANT_FIELDS (i, ...)     field ids of TIMESTAMPTZ_NS, at any depth
- *     GEOMETRY_SYSTEMS {c: 's'}   the file says of GEOMETRY column c that its system is s
+ *     GEO_COLUMNS {any: {id: i, crs: 's', edges: 'e'}, ...}   what the file says of each GEOMETRY
+ *                           (geo.hpp), in order, at whatever depth
  *
  * A layout (shredding.hpp) is decided by the batch that is encoded first. A later batch with a
  * value that the engine would write wrongly under it is written whole, and so is what is encoded
@@ -23,7 +24,7 @@
  * Files are f0.parquet and so on in the folder that is the target. The result is that of
  * RETURN_STATS, a row for each file. The engine's operator answers with one row: an optimizer
  * extension puts a kind of it in its place that answers with all. */
-#include "engine/duckdb/held.hpp"
+#include "engine/duckdb/geo.hpp"
 #include "engine/duckdb/instant_footers.hpp"
 #include "engine/duckdb/instants.hpp"
 #include "engine/duckdb/module.hpp"
@@ -83,9 +84,9 @@ struct files_bind : duckdb::TableFunctionData {
     unique_ptr<duckdb::CopyInfo> parquet_info;
     unique_ptr<FunctionData> parquet_bind; /* VARIANTs whole */
     duckdb::vector<duckdb::string> kept_names;
-    duckdb::vector<LogicalType> file_types; /* of kept columns, as the file has them */
-    duckdb::vector<idx_t> kept;             /* columns that are written */
+    duckdb::vector<idx_t> kept; /* columns that are written */
     duckdb::vector<LogicalType> kept_types;
+    geo_columns geo;
     std::vector<int32_t> instant_fields;
     duckdb::vector<idx_t> keys; /* columns that say the partition */
     duckdb::vector<Value> key_names;
@@ -93,6 +94,12 @@ struct files_bind : duckdb::TableFunctionData {
     uint64_t file_bytes = UINT64_MAX;
     uint64_t shred_rows = 0; /* 0: none */
     std::vector<unique_ptr<duckdb::CopyToFileInfo>> written;
+};
+
+/* What the end of a file needs to know. */
+struct files_end {
+    std::vector<bool> is_box_wrong; /* of row group after row group */
+    std::shared_ptr<held_end> held; /* null where nothing is to be changed */
 };
 
 /* How files are written that can hold the same row groups. */
@@ -111,6 +118,7 @@ struct piece {
     uint64_t rows;
     unique_ptr<duckdb::PreparedBatchData> group;
     files_layout *layout;
+    std::vector<bool> is_box_wrong; /* of each column of bind.geo */
 };
 
 /* What is encoded takes a megabyte or so, however few its rows are: of a batch of many partitions
@@ -127,8 +135,8 @@ struct files_state : GlobalFunctionData {
     files_layout *layout = nullptr; /* of the open file */
     size_t number = 0;              /* its */
     duckdb::vector<Value> keys;
-    uint64_t rows = 0;                                /* in it */
-    std::map<size_t, std::shared_ptr<held_end>> ends; /* of files by number, until closed */
+    uint64_t rows = 0;                                 /* in it */
+    std::map<size_t, std::shared_ptr<files_end>> ends; /* of files by number, until closed */
 
     std::mutex lock; /* of what follows, and of the list of files */
     files_layout whole;
@@ -146,15 +154,20 @@ struct files_local : duckdb::LocalFunctionData {
 
 /* ---- layouts ---- */
 
-/* Before the file is opened; null where its end stays as it is written. */
-static std::shared_ptr<held_end> make_end(ClientContext &context, const files_bind &bind,
-                                          const std::string &path)
+/* Before the file is opened. */
+static std::shared_ptr<files_end> make_end(ClientContext &context, const files_bind &bind,
+                                           const std::string &path)
 {
-    std::shared_ptr<held_end> end;
-    if (!bind.instant_fields.empty()) {
-        end = std::make_shared<held_end>(
-            [&bind](const std::string &held) { return with_instants(held, bind.instant_fields); });
-        hold_end(context, path, end);
+    auto end = std::make_shared<files_end>();
+    if (!bind.geo.is_empty() || !bind.instant_fields.empty()) {
+        std::weak_ptr<files_end> of = end;
+        end->held = std::make_shared<held_end>([&bind, of](const std::string &held) {
+            std::string mended =
+                bind.geo.is_empty() ? held : bind.geo.mend(held, of.lock()->is_box_wrong);
+            return bind.instant_fields.empty() ? mended
+                                               : with_instants(mended, bind.instant_fields);
+        });
+        hold_end(context, path, end->held);
     }
     return end;
 }
@@ -239,7 +252,7 @@ static void decide_layout(ClientContext &context, files_bind &bind, files_state 
     duckdb::CopyFunctionBindInput input(*info, bind.parquet.function_info);
     input.file_extension = bind.parquet.extension;
     state.shredded.own_bind =
-        bind.parquet.copy_to_bind(context, input, bind.kept_names, bind.file_types);
+        bind.parquet.copy_to_bind(context, input, bind.kept_names, bind.kept_types);
     state.shredded.bind = state.shredded.own_bind.get();
 }
 
@@ -334,10 +347,11 @@ struct cutter {
             return;
         }
         uint64_t count = rows->Count();
+        auto is_box_wrong = bind.geo.check(*rows);
         files_layout &layout = layout_of(context, bind, state, *rows);
         auto group =
             bind.parquet.prepare_batch(context, *layout.bind, *layout.first, std::move(rows));
-        give({std::move(keys), count, std::move(group), &layout});
+        give({std::move(keys), count, std::move(group), &layout, std::move(is_box_wrong)});
     }
 
     /* Those that are of one partition from row `at` on; returns the row behind them. */
@@ -429,6 +443,19 @@ static bool is_other_file(const files_bind &bind, files_state &state, const piec
     return false;
 }
 
+/* What the writer says of the file's size is without what was changed. */
+static void count_change(files_bind &bind, size_t number, const held_end &held)
+{
+    if (!held.is_finished()) {
+        throw_err(ERR_INTERNAL, nullptr, "the end of a file was not written as it was to be", "");
+    }
+    auto &said = *bind.written[number]->file_stats;
+    int64_t added = held.added_bytes();
+    said.file_size_bytes = static_cast<idx_t>(static_cast<int64_t>(said.file_size_bytes) + added);
+    said.footer_size_bytes =
+        Value::UBIGINT(said.footer_size_bytes.GetValue<uint64_t>() + static_cast<uint64_t>(added));
+}
+
 static void close_file(ClientContext &context, files_bind &bind, files_state &state)
 {
     if (state.open == nullptr) {
@@ -438,13 +465,16 @@ static void close_file(ClientContext &context, files_bind &bind, files_state &st
     auto end = std::move(state.ends[state.number]);
     state.ends.erase(state.number);
     guard.unlock();
-    if (end != nullptr) {
-        end->begin();
+    if (end->held != nullptr) {
+        end->held->begin();
     }
     bind.parquet.copy_to_finalize(context, *state.layout->bind, *state.open);
     state.open = nullptr;
-    if (end != nullptr && !end->is_finished()) {
-        throw_err(ERR_INTERNAL, nullptr, "the end of a file was not written as it was to be", "");
+    if (end->held != nullptr) {
+        count_change(bind, state.number, *end->held);
+    }
+    if (!bind.geo.is_empty()) {
+        bind.geo.forget_boxes(*bind.written[state.number]->file_stats, end->is_box_wrong);
     }
 }
 
@@ -475,6 +505,9 @@ static void write_piece(ClientContext &context, files_bind &bind, files_state &s
     }
     bind.parquet.flush_batch(context, *state.layout->bind, *state.open, *piece.group);
     state.rows += piece.rows;
+    std::lock_guard<std::mutex> guard(state.lock);
+    auto &said = state.ends[state.number]->is_box_wrong;
+    said.insert(said.end(), piece.is_box_wrong.begin(), piece.is_box_wrong.end());
 }
 
 /* Called for one batch after the other, in their order. */
@@ -585,29 +618,6 @@ static std::vector<int32_t> take_fields(duckdb::CopyInfo &info)
     return fields;
 }
 
-/* The engine knows few reference systems by name, and a file may say any: the values are the
- * same, so only the writer is told of another type. */
-static void set_systems(files_bind &bind, duckdb::CopyInfo &info)
-{
-    bind.file_types = bind.kept_types;
-    auto found = info.options.find("geometry_systems");
-    if (found == info.options.end() || found->second.size() != 1) {
-        return;
-    }
-    const Value &systems = found->second[0];
-    auto &fields = duckdb::StructType::GetChildTypes(systems.type());
-    auto &values = duckdb::StructValue::GetChildren(systems);
-    for (idx_t i = 0; i < bind.kept_names.size(); i++) {
-        for (idx_t k = 0; k < fields.size(); k++) {
-            if (fields[k].first == bind.kept_names[i] &&
-                bind.kept_types[i].id() == duckdb::LogicalTypeId::GEOMETRY) {
-                bind.file_types[i] = LogicalType::GEOMETRY(values[k].GetValue<duckdb::string>());
-            }
-        }
-    }
-    info.options.erase(found);
-}
-
 static unique_ptr<FunctionData> bind_files(ClientContext &context,
                                            duckdb::CopyFunctionBindInput &input,
                                            const duckdb::vector<duckdb::string> &names,
@@ -634,14 +644,14 @@ static unique_ptr<FunctionData> bind_files(ClientContext &context,
             bind->key_names.emplace_back(names[i]);
         }
     }
-    set_systems(*bind, *info);
+    bind->geo.bind(*info, bind->kept_names, bind->kept_types);
     duckdb::CopyFunctionBindInput of_parquet(*info, parquet.function_info);
     of_parquet.file_extension = parquet.extension;
     if (bind->instant_fields.size() != count_instants(bind->kept_types)) {
         throw_err(ERR_INTERNAL, nullptr, "instants of a file are not those it was told of", "");
     }
     bind->parquet_bind =
-        parquet.copy_to_bind(context, of_parquet, bind->kept_names, bind->file_types);
+        parquet.copy_to_bind(context, of_parquet, bind->kept_names, bind->kept_types);
     bind->parquet_info = std::move(info);
     return std::move(bind);
 }

@@ -29,15 +29,51 @@ static void print_geo(struct shower *s, const struct iceberg_type *type)
     buf_append_char(s->out, ')');
 }
 
-static enum err print_type(struct shower *s, const struct iceberg_type *type)
+static enum err print_type(struct shower *s, const struct iceberg_type *type);
+
+static enum err print_struct(struct shower *s, const struct iceberg_type *type)
+{
+    buf_append_str(s->out, "STRUCT(");
+    for (size_t i = 0; i < type->field_count; i++) {
+        buf_append_str(s->out, i == 0 ? "" : ", ");
+        sql_quote_name(s->out, type->fields[i].name);
+        buf_append_char(s->out, ' ');
+        TRY(print_type(s, &type->fields[i].type));
+    }
+    buf_append_char(s->out, ')');
+    return ERR_OK;
+}
+
+static enum err print_plain(struct shower *s, const struct iceberg_type *type)
 {
     struct slice text;
+    TRY(lake_type_name(type, s->arena, &text, s->info));
+    buf_append_slice(s->out, text);
+    return ERR_OK;
+}
+
+/* As lake_type_name, but for geometries and geographies, whose values are bytes there. */
+static enum err print_type(struct shower *s, const struct iceberg_type *type)
+{
     if (type->id == ICEBERG_GEOMETRY || type->id == ICEBERG_GEOGRAPHY) {
         print_geo(s, type);
         return ERR_OK;
     }
-    TRY(lake_type_name(type, s->arena, &text, s->info));
-    buf_append_slice(s->out, text);
+    if (type->field_count == 0 || !lake_type_is_readable(type)) {
+        return print_plain(s, type);
+    }
+    if (type->id == ICEBERG_STRUCT) {
+        return print_struct(s, type);
+    }
+    buf_append_str(s->out, type->id == ICEBERG_MAP ? "MAP(" : "");
+    TRY(print_type(s, &type->fields[0].type));
+    if (type->id == ICEBERG_LIST) {
+        buf_append_str(s->out, "[]");
+        return ERR_OK;
+    }
+    buf_append_str(s->out, ", ");
+    TRY(print_type(s, &type->fields[1].type));
+    buf_append_char(s->out, ')');
     return ERR_OK;
 }
 

@@ -140,44 +140,6 @@ static enum err set_column(struct creator *c, size_t index, struct slice name, s
     return ERR_OK;
 }
 
-/* Types of tables of a lake alone: the engine has none that holds their values. */
-static bool is_of_a_lake(struct slice type)
-{
-    static const char *const names[] = {"geometry", "geography"};
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        struct slice name = slice_of(names[i]);
-        bool is_it = type.len >= name.len &&
-                     slice_equal_fold((struct slice){type.ptr, name.len}, name) &&
-                     (type.len == name.len || strchr(" \t\r\n(", type.ptr[name.len]) != NULL);
-        if (is_it) {
-            return true;
-        }
-    }
-    return false;
-}
-
-enum err dml_declared_types(struct query *query, const struct statement *statement,
-                            struct engine_column **ret_columns, size_t *ret_count,
-                            struct errinfo *info)
-{
-    struct statement known = *statement;
-    struct slice *types = arena_calloc(query->arena, statement->column_count + 1, sizeof(*types));
-    if (types == NULL) {
-        return errinfo_nomem(info);
-    }
-    for (size_t i = 0; i < statement->column_count; i++) {
-        types[i] = is_of_a_lake(statement->types[i]) ? SLICE("BLOB") : statement->types[i];
-    }
-    known.types = types;
-    TRY(run_declared_types(query, &known, ret_columns, ret_count, info));
-    for (size_t i = 0; i < *ret_count; i++) {
-        if (is_of_a_lake(statement->types[i])) {
-            (*ret_columns)[i].type = statement->types[i];
-        }
-    }
-    return ERR_OK;
-}
-
 static enum err declared(struct creator *c)
 {
     struct engine_column *found;
@@ -191,6 +153,44 @@ static enum err declared(struct creator *c)
     for (size_t i = 0; i < count; i++) {
         TRY(set_column(c, i, c->statement->columns[i], found[i].type));
     }
+    return ERR_OK;
+}
+
+/* How the engine has values of a type. */
+static enum err print_held(struct creator *c, size_t index, struct slice type, struct buf *out)
+{
+    struct iceberg_type parsed;
+    struct slice name = c->statement->columns[index];
+    TRY(lake_type_parse(type, name, c->creation.format_version, c->query->arena, &parsed, c->info));
+    return lake_type_print(&parsed, name, out, c->info);
+}
+
+/* Shapes are bytes to a query: that they are to be a geometry or a geography is all that a column
+ * of CREATE TABLE AS can say itself. */
+static enum err declared_shape(struct creator *c, size_t index, struct slice found,
+                               struct slice *ret_type)
+{
+    struct buf of_query CLEANUP(buf_fini) = {0};
+    struct buf of_column CLEANUP(buf_fini) = {0};
+    struct engine_column *declared;
+    size_t count;
+    const struct statement one = {.columns = &c->statement->columns[index],
+                                  .types = &c->statement->types[index],
+                                  .column_count = 1};
+    TRY(dml_declared_types(c->query, &one, &declared, &count, c->info));
+    TRY(print_held(c, index, declared[0].type, &of_column));
+    TRY(print_held(c, index, found, &of_query));
+    if (buf_failed(&of_query) || buf_failed(&of_column)) {
+        return errinfo_nomem(c->info);
+    }
+    if (!slice_equal(buf_slice(&of_query), buf_slice(&of_column))) {
+        return errinfo_set(
+            c->info, ERR_SYNTAX, NULL,
+            "the columns of CREATE TABLE AS have the types of its query: \"%.*s\" is "
+            "%.*s",
+            SLICE_ARGS(one.columns[0]), SLICE_ARGS(found));
+    }
+    *ret_type = declared[0].type;
     return ERR_OK;
 }
 
@@ -213,12 +213,12 @@ static enum err of_query(struct creator *c)
     }
     for (size_t i = 0; i < count; i++) {
         bool is_named = i < statement->column_count;
+        struct slice type = found[i].type;
         if (is_named && statement->types[i].len > 0) {
-            return errinfo_set(c->info, ERR_SYNTAX, NULL,
-                               "the columns of CREATE TABLE AS have the types of its query");
+            TRY(declared_shape(c, i, found[i].type, &type));
         }
         c->from[i] = i;
-        TRY(set_column(c, i, is_named ? statement->columns[i] : found[i].name, found[i].type));
+        TRY(set_column(c, i, is_named ? statement->columns[i] : found[i].name, type));
     }
     return ERR_OK;
 }

@@ -146,13 +146,15 @@ void dml_tell_orphans(struct dml *dml);
 MUST_USE enum err dml_create(struct query *query, const struct statement *statement,
                              struct errinfo *info);
 
-/* ---- dml_insert.c ---- */
+/* ---- dml_type.c ---- */
 
 /* run_declared_types, with types that only tables of a lake have (geometry, geography) as they are
- * written. */
+ * written, at any depth. */
 MUST_USE enum err dml_declared_types(struct query *query, const struct statement *statement,
                                      struct engine_column **ret_columns, size_t *ret_count,
                                      struct errinfo *info);
+
+/* ---- dml_insert.c ---- */
 
 /* The columns of a query, by binding it; errors point into the statement. */
 MUST_USE enum err dml_describe(struct query *query, struct slice text,
