@@ -167,8 +167,7 @@ class plain_writer final : public writer
     void append_values(const column_rows &added, const duckdb::UnifiedVectorFormat &format) override
     {
         uint8_t *to = values.reserve(added.expected * width) + rows * width;
-        std::memcpy(to, format.data + added.first * width,
-                    (added.end - added.first) * width);
+        std::memcpy(to, format.data + added.first * width, (added.end - added.first) * width);
     }
 
     int64_t give_values(const void *(&buffers)[3]) override
