@@ -59,6 +59,7 @@ TYPES = [
     ("'é\"\n'", 'é"\n'), ("''", ""), ("'\\x00\\xff'::BLOB", b"\0\xff"), ("DATE '2024-02-29'", datetime.date(2024, 2, 29)),
     ("TIME '23:59:59.5'", datetime.time(23, 59, 59, 500000)), ("TIMESTAMP '2024-01-01 00:00:00.000001'", datetime.datetime(2024, 1, 1, 0, 0, 0, 1)),
     ("TIMESTAMP_S '2024-01-01 00:00:00'", datetime.datetime(2024, 1, 1)), ("TIMESTAMP_MS '2024-01-01 00:00:00.5'", datetime.datetime(2024, 1, 1, 0, 0, 0, 500000)),
+    ("TIMESTAMPTZ_NS '2024-01-01 01:00:00.000001+01'", datetime.datetime(2024, 1, 1, 0, 0, 0, 1, tzinfo=datetime.timezone.utc)),
     ("TIMESTAMPTZ '2024-01-01 01:00:00+01'", datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)),
     ("INTERVAL '1 year 2 days 3 seconds'", pyarrow.MonthDayNano([12, 2, 3000000000])), ("[1, NULL, 3]", [1, None, 3]), ("[['a'], []]", [["a"], []]),
     ("[1, 2]::INTEGER[2]", [1, 2]), ("{'a': 1, 'b c': 'x'}", {"a": 1, "b c": "x"}), ("MAP {'k': 1, 'l': NULL}", [("k", 1), ("l", None)]),

@@ -39,10 +39,10 @@ def values_are_exact():
     with served() as server:
         got = server.sql_over("SELECT 9007199254740993 AS big, 1.10::DECIMAL(9,2) AS d, 'é\"\n' AS t, NULL AS n, true AS b, 1e300 AS f, "
                               "'nan'::DOUBLE AS nan, [1, NULL] AS l, {'a': 1} AS s, '\\xff'::BLOB AS x, DATE '2024-02-29' AS day, "
-                              "TIMESTAMPTZ '2024-01-01 00:00:00+01' AS at")
+                              "TIMESTAMPTZ '2024-01-01 00:00:00+01' AS at, TIMESTAMPTZ_NS '2024-01-01 00:00:00.123456789+01' AS exactly")
         assert [c["type"] for c in got["columns"]][:4] == ["BIGINT", "DECIMAL(9,2)", "VARCHAR", "INTEGER"], got["columns"]
         assert got["rows"] == [[9007199254740993, 1.1, 'é"\n', None, True, 1e300, "NaN", [1, None], {"a": 1}, "\\xff", "2024-02-29",
-                                "2023-12-31 23:00:00+00"]], got["rows"]
+                                "2023-12-31 23:00:00+00", "2023-12-31 23:00:00.123456789+00"]], got["rows"]
         raw = server.ask("POST", "/v1/sql", {"sql": "SELECT 1.10::DECIMAL(9,2), 9007199254740993, 5::INTEGER", "numbers": "text"})[1]
         assert raw["rows"] == [["1.10", "9007199254740993", 5]] and raw["row_count"] == 1 and raw["tag"] == "SELECT"
         got = server.sql_over("SELECT $1 AS t, $2::INTEGER + 1 AS i, $3 AS b, $4 AS n, $5 AS r", "x'y", 41, False, None, 1.5)

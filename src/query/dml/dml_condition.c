@@ -115,8 +115,9 @@ static void read_constant(struct reader *r, const struct iceberg_type *type,
                           struct iceberg_value *ret_value)
 {
     bool is_date = type->id == ICEBERG_DATE && accept(r, "date");
-    if (r->is_loose && (type->id == ICEBERG_TIMESTAMP || type->id == ICEBERG_TIMESTAMPTZ)) {
-        (void)(accept(r, "timestamp") || accept(r, "timestamptz"));
+    if (r->is_loose && type->id >= ICEBERG_TIMESTAMP && type->id <= ICEBERG_TIMESTAMPTZ_NS) {
+        (void)(accept(r, "timestamp") || accept(r, "timestamptz") || accept(r, "timestamp_ns") ||
+               accept(r, "timestamptz_ns"));
     }
     bool is_negative = accept_operator(r, "-");
     struct slice text = r->token.text;

@@ -68,6 +68,8 @@ TEST(trino, literals_and_types_are_told_in_ours)
                "TIMESTAMPTZ '2024-01-01 00:00:00+01:00' AS _col2");
     check_text("SELECT CAST(a AS timestamp(3)), CAST(b AS array(timestamp(6) with time zone))",
                "SELECT CAST(a AS TIMESTAMP_MS) AS _col0, CAST(b AS TIMESTAMPTZ[]) AS _col1");
+    check_text("SELECT CAST(a AS timestamp(9) with time zone)",
+               "SELECT CAST(a AS TIMESTAMPTZ_NS) AS _col0");
     check_text("VALUES 1, (2), (3, 4)", "VALUES (1), (2), (3, 4)");
     check_text("SELECT 1 OFFSET 2 ROWS FETCH NEXT 3 ROWS ONLY",
                "SELECT 1 AS _col0 LIMIT 3 OFFSET 2");
