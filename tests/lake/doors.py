@@ -11,6 +11,7 @@ import shutil
 import ssl
 import subprocess
 import tempfile
+import time
 import urllib.parse
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import world
 from protocol import Refused
 
 
+IDLE_S = 10  # that a connection of HTTP may be silent
 SETTINGS = ("server.http_port=-1", "server.web_port=0", "server.flight_port=0")
 
 
@@ -125,9 +127,13 @@ class Web:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         self.connection = http.client.HTTPSConnection("127.0.0.1", server.web_port, timeout=120, context=context)
         self.authorization = {"Authorization": f"Bearer {token}"}
+        self.asked = time.monotonic()
         self.run("SELECT 1")
 
     def ask(self, method, path, body=None, **headers):
+        if time.monotonic() - self.asked > IDLE_S:
+            self.connection.close()  # the next request opens another: the server may have ended it, with its token
+        self.asked = time.monotonic()
         self.connection.request(method, path, body, {**self.authorization, **headers})
         answer = self.connection.getresponse()
         data = answer.read()

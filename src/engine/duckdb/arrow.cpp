@@ -131,15 +131,16 @@ void batch_builder::write_schema(const duckdb::vector<std::string> &names,
     duckdb::ArrowConverter::ToArrowSchema(ret_schema, types, names, properties);
 }
 
-/* Bytes of the strings of rows [first, end) of a flat vector. */
-static idx_t text_bytes(duckdb::Vector &vector, idx_t first, idx_t end)
+/* Bytes of the strings of rows [first, end) of a vector of `count`. */
+static idx_t text_bytes(duckdb::Vector &vector, idx_t first, idx_t end, idx_t count)
 {
-    ASSERT(vector.GetVectorType() == duckdb::VectorType::FLAT_VECTOR);
+    duckdb::UnifiedVectorFormat format;
+    vector.ToUnifiedFormat(count, format);
+    auto strings = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
     idx_t sum = 0;
-    auto strings = duckdb::FlatVector::GetData<duckdb::string_t>(vector);
-    auto &validity = duckdb::FlatVector::Validity(vector);
     for (idx_t row = first; row < end; row++) {
-        sum += validity.RowIsValid(row) ? strings[row].GetSize() : 0;
+        idx_t at = format.sel->get_index(row);
+        sum += format.validity.RowIsValid(at) ? strings[at].GetSize() : 0;
     }
     return sum;
 }
@@ -153,13 +154,7 @@ static idx_t inner_bytes(duckdb::Vector &vector, idx_t count)
     idx_t sum = 0;
     switch (vector.GetType().InternalType()) {
     case duckdb::PhysicalType::VARCHAR:
-        vector.ToUnifiedFormat(count, format);
-        for (idx_t i = 0; i < count; i++) {
-            idx_t at = format.sel->get_index(i);
-            bool is_there = format.validity.RowIsValid(at);
-            sum += is_there ? format.GetData<duckdb::string_t>()[at].GetSize() : 0;
-        }
-        return sum;
+        return text_bytes(vector, 0, count, count);
     case duckdb::PhysicalType::STRUCT:
         for (auto &child : duckdb::StructVector::GetEntries(vector)) {
             sum += value_bytes(*child, count);
@@ -206,7 +201,7 @@ idx_t batch_builder::measure(duckdb::DataChunk &chunk, idx_t first, idx_t end)
 {
     idx_t sum = 0;
     for (idx_t column : text_columns) {
-        text_sizes[column] = text_bytes(chunk.data[column], first, end);
+        text_sizes[column] = text_bytes(chunk.data[column], first, end, chunk.size());
         sum += text_sizes[column];
     }
     return sum + (end - first) * inner_row_bytes;

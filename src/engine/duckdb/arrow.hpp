@@ -20,7 +20,7 @@ class batch_builder
     /* What the rows take, roughly: texts exactly, elements of lists by their average. */
     static duckdb::idx_t chunk_bytes(duckdb::DataChunk &chunk);
 
-    /* A flat chunk with its columns in the types that are given out: itself, or `storage`. */
+    /* A chunk with its columns in the types that are given out: itself, or `storage`. */
     duckdb::DataChunk &convert(duckdb::DataChunk &chunk, duckdb::DataChunk &storage) const;
 
     void write_schema(const duckdb::vector<std::string> &names, struct ArrowSchema *ret_schema);

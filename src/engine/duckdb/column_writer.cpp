@@ -83,10 +83,14 @@ class writer : public column_writer
     {
         column_rows added = given;
         idx_t total = rows + (added.end - added.first);
-        added.vector.Flatten(added.count); /* nothing to do for what was fetched */
+        duckdb::UnifiedVectorFormat format;
         added.expected = total > added.expected ? total : added.expected;
-        append_values(added);
-        append_validity(added);
+        if (!takes_selections()) {
+            added.vector.Flatten(added.count);
+        }
+        added.vector.ToUnifiedFormat(added.count, format);
+        append_values(added, format);
+        append_validity(added, format);
         rows = total;
     }
 
@@ -111,16 +115,22 @@ class writer : public column_writer
     }
 
   protected:
-    virtual void append_values(const column_rows &added) = 0;
+    /* Else the values of row i are at i. */
+    virtual bool takes_selections() const
+    {
+        return false;
+    }
+    virtual void append_values(const column_rows &added,
+                               const duckdb::UnifiedVectorFormat &format) = 0;
     virtual int64_t give_values(const void *(&buffers)[3]) = 0;
 
     idx_t rows = 0;
 
   private:
     /* Bits are there from the first NULL of a batch on. */
-    void append_validity(const column_rows &added)
+    void append_validity(const column_rows &added, const duckdb::UnifiedVectorFormat &format)
     {
-        auto &mask = duckdb::FlatVector::Validity(added.vector);
+        auto &mask = format.validity;
         if (mask.AllValid() && null_count == 0) {
             return;
         }
@@ -132,7 +142,7 @@ class writer : public column_writer
         }
         valid_rows = total;
         for (idx_t i = added.first; i < added.end; i++) {
-            if (!mask.RowIsValid(i)) {
+            if (!mask.RowIsValid(format.sel->get_index(i))) {
                 idx_t at = rows + i - added.first;
                 bits[at / 8] = static_cast<uint8_t>(bits[at / 8] & ~(1u << (at % 8)));
                 null_count++;
@@ -154,10 +164,10 @@ class plain_writer final : public writer
     }
 
   protected:
-    void append_values(const column_rows &added) override
+    void append_values(const column_rows &added, const duckdb::UnifiedVectorFormat &format) override
     {
         uint8_t *to = values.reserve(added.expected * width) + rows * width;
-        std::memcpy(to, duckdb::FlatVector::GetData(added.vector) + added.first * width,
+        std::memcpy(to, format.data + added.first * width,
                     (added.end - added.first) * width);
     }
 
@@ -176,10 +186,10 @@ class plain_writer final : public writer
 template <class T> class decimal_writer final : public writer
 {
   protected:
-    void append_values(const column_rows &added) override
+    void append_values(const column_rows &added, const duckdb::UnifiedVectorFormat &format) override
     {
         auto to = reinterpret_cast<int64_t *>(values.reserve(added.expected * 16) + rows * 16);
-        auto from = duckdb::FlatVector::GetData<T>(added.vector);
+        auto from = duckdb::UnifiedVectorFormat::GetData<T>(format);
         for (idx_t i = added.first; i < added.end; i++) {
             to[0] = from[i];
             to[1] = from[i] < 0 ? -1 : 0;
@@ -200,24 +210,30 @@ template <class T> class decimal_writer final : public writer
 class text_writer final : public writer
 {
   protected:
-    void append_values(const column_rows &added) override
+    bool takes_selections() const override
     {
-        auto strings = duckdb::FlatVector::GetData<duckdb::string_t>(added.vector);
-        auto &validity = duckdb::FlatVector::Validity(added.vector);
+        return true; /* flattening a dictionary copies its texts, row by row */
+    }
+
+    void append_values(const column_rows &added, const duckdb::UnifiedVectorFormat &format) override
+    {
         idx_t bytes = len + added.text_bytes;
         if (bytes > static_cast<idx_t>(std::numeric_limits<int32_t>::max())) {
             throw duckdb::OutOfRangeException("a text of the result is longer than 2 GiB");
         }
+        auto strings = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
         auto offset = reinterpret_cast<int32_t *>(offsets.reserve((added.expected + 1) * 4)) + rows;
         uint8_t *to = texts.reserve(bytes + duckdb::string_t::INLINE_LENGTH) + len;
         *offset = static_cast<int32_t>(len); /* which it is already, but for the first */
         for (idx_t i = added.first; i < added.end; i++) {
-            if (validity.RowIsValid(i)) {
-                idx_t size = strings[i].GetSize();
+            idx_t at = format.sel->get_index(i);
+            if (format.validity.RowIsValid(at)) {
+                const duckdb::string_t &text = strings[at];
+                idx_t size = text.GetSize();
                 if (size <= duckdb::string_t::INLINE_LENGTH) { /* of one length, so inline */
-                    std::memcpy(to, strings[i].GetPrefix(), duckdb::string_t::INLINE_LENGTH);
+                    std::memcpy(to, text.GetPrefix(), duckdb::string_t::INLINE_LENGTH);
                 } else {
-                    std::memcpy(to, strings[i].GetData(), size);
+                    std::memcpy(to, text.GetData(), size);
                 }
                 to += size;
                 len += size;

@@ -28,7 +28,6 @@ result_producer::result_producer(ClientContext &context_, const duckdb::vector<L
 
 void result_producer::add(DataChunk &chunk, std::vector<result_rows> &ret_full)
 {
-    chunk.Flatten();
     if (!is_writing && keep(chunk)) {
         return;
     }

@@ -44,7 +44,7 @@ class result_producer
     std::mutex lock;
     duckdb::idx_t batch = 0; /* which the rows are of; written by its own thread, under lock */
 
-    /* With the lock held. Flattens the chunk and adds its rows; what is full goes to `ret_full`. */
+    /* With the lock held. Adds the rows of a chunk; what is full goes to `ret_full`. */
     void add(duckdb::DataChunk &chunk, std::vector<result_rows> &ret_full);
     /* All that is left; the next rows begin anew. */
     void finish(std::vector<result_rows> &ret_rest);
