@@ -4,7 +4,8 @@
  * type for one of the type below it, and in comparisons it prefers the named type: so what is not
  * said here is refused, and never done as if it were a local time. Said are
  *
- *   casts         by the session's time zone, composed of the engine's own for TIMESTAMPTZ: what
+ *   casts         by the session's time zone (UTC until module.cpp lets it be another), composed
+ *                 of the engine's own for TIMESTAMPTZ: what
  *                 is below a microsecond is taken off before and put on behind it. Offsets of
  *                 zones are whole seconds, so it is the same in all of them.
  *   functions     of TIMESTAMPTZ take one, rounded down to microseconds, where that loses nothing
