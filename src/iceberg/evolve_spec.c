@@ -37,18 +37,14 @@ static enum err find_source(const struct iceberg_evolution *e, struct iceberg_pa
 static const char *name_for(const struct iceberg_evolution *e, struct iceberg_path path,
                             const struct iceberg_transform *transform)
 {
-    static const char *const suffixes[] = {
-        [TRANSFORM_IDENTITY] = "",  [TRANSFORM_BUCKET] = "_bucket", [TRANSFORM_TRUNCATE] = "_trunc",
-        [TRANSFORM_YEAR] = "_year", [TRANSFORM_MONTH] = "_month",   [TRANSFORM_DAY] = "_day",
-        [TRANSFORM_HOUR] = "_hour", [TRANSFORM_VOID] = "_null",     [TRANSFORM_OTHER] = "_other",
-    };
+    const char *suffix = iceberg_transform_suffix(transform);
     const char *column = evolve__text(e, path);
     if (column == NULL) {
         return NULL;
     }
-    return transform->width > 0 ? arena_printf(e->arena, "%s%s_%u", column,
-                                               suffixes[transform->kind], transform->width)
-                                : arena_printf(e->arena, "%s%s", column, suffixes[transform->kind]);
+    return transform->width > 0
+               ? arena_printf(e->arena, "%s%s_%u", column, suffix, transform->width)
+               : arena_printf(e->arena, "%s%s", column, suffix);
 }
 
 /* The id that such a field had in any spec; 0 = it never was. */

@@ -85,6 +85,16 @@ enum err iceberg_transform_parse(struct slice text, struct iceberg_transform *re
     return ERR_OK;
 }
 
+const char *iceberg_transform_suffix(const struct iceberg_transform *transform)
+{
+    static const char *const suffixes[] = {
+        [TRANSFORM_IDENTITY] = "",  [TRANSFORM_BUCKET] = "_bucket", [TRANSFORM_TRUNCATE] = "_trunc",
+        [TRANSFORM_YEAR] = "_year", [TRANSFORM_MONTH] = "_month",   [TRANSFORM_DAY] = "_day",
+        [TRANSFORM_HOUR] = "_hour", [TRANSFORM_VOID] = "_null",     [TRANSFORM_OTHER] = "_other",
+    };
+    return suffixes[transform->kind];
+}
+
 void iceberg_transform_print(const struct iceberg_transform *transform, struct buf *out)
 {
     if (transform->kind == TRANSFORM_OTHER) {

@@ -26,6 +26,9 @@ struct iceberg_transform {
 MUST_USE enum err iceberg_transform_parse(struct slice text,
                                           struct iceberg_transform *ret_transform,
                                           struct errinfo *info);
+/* What the name of its partition field has behind the column's, as the reference names them; in
+ * ALTER TABLE a width follows. */
+const char *iceberg_transform_suffix(const struct iceberg_transform *transform);
 void iceberg_transform_print(const struct iceberg_transform *transform, struct buf *out);
 
 /* Type of the partition value for a source type; ERR_INVALID when the transform does not take it.

@@ -205,6 +205,7 @@ enum err ddl_commit(struct ddl *ddl, const struct ddl_change *change, bool *ret_
 
 /* ---- words ---- */
 
+/* The words of Spark, Trino and the specification. */
 enum err ddl_transform(const struct statement_transform *item, struct arena *arena,
                        struct slice *ret_text, struct errinfo *info)
 {

@@ -234,39 +234,16 @@ static void number_columns(struct creator *c)
 
 /* ---- partitions ---- */
 
-/* The words of Spark, Trino and the specification. */
-static const struct {
-    const char *word;
-    const char *transform; /* printed with the width where it has one */
-    const char *suffix;    /* of the field's name */
-    bool has_width;
-} transforms[] = {
-    {"", "identity", "", false},           {"identity", "identity", "", false},
-    {"bucket", "bucket", "_bucket", true}, {"truncate", "truncate", "_trunc", true},
-    {"year", "year", "_year", false},      {"years", "year", "_year", false},
-    {"month", "month", "_month", false},   {"months", "month", "_month", false},
-    {"day", "day", "_day", false},         {"days", "day", "_day", false},
-    {"date", "day", "_day", false},        {"hour", "hour", "_hour", false},
-    {"hours", "hour", "_hour", false},     {"void", "void", "_null", false},
-};
-
-static enum err find_transform(struct creator *c, const struct statement_transform *item,
-                               size_t *ret_index)
+static enum err read_transform(const struct creator *c, const struct statement_transform *item,
+                               struct iceberg_transform *ret_transform)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(transforms); i++) {
-        if (slice_equal_fold(item->function, slice_of(transforms[i].word)) &&
-            transforms[i].has_width == (item->width > 0)) {
-            *ret_index = i;
-            return ERR_OK;
-        }
+    struct slice text;
+    enum err err = ddl_transform(item, c->query->arena, &text, c->info);
+    if (err == ERR_INVALID) {
+        errinfo_position(c->info, statement_position(c->query->statement, item->function));
     }
-    (void)errinfo_set(c->info, ERR_INVALID, "22023", "\"%.*s\" is no partition transform",
-                      SLICE_ARGS(item->function));
-    errinfo_hint(c->info, "There are bucket(n, column), truncate(n, column), year(column), "
-                          "month(column), day(column), hour(column), void(column), and the column "
-                          "itself.");
-    errinfo_position(c->info, statement_position(c->query->statement, item->function));
-    return ERR_INVALID;
+    TRY(err);
+    return iceberg_transform_parse(text, ret_transform, c->info);
 }
 
 static const struct iceberg_field *find_source(const struct creator *c, struct slice path)
@@ -302,27 +279,22 @@ static enum err no_source(const struct creator *c, struct slice path)
 static enum err set_partition(struct creator *c, const struct statement_transform *item,
                               struct iceberg_partition_field *out)
 {
-    size_t index;
     struct iceberg_type type;
-    TRY(find_transform(c, item, &index));
+    TRY(read_transform(c, item, &out->transform));
     const struct iceberg_field *source = find_source(c, item->column);
     if (source == NULL) {
         return no_source(c, item->column);
     }
     int32_t *ids = arena_calloc(c->query->arena, 1, sizeof(*ids));
-    char *name = arena_printf(c->query->arena, "%.*s%s", (int)item->column.len, item->column.ptr,
-                              transforms[index].suffix);
-    char *text = item->width > 0 ? arena_printf(c->query->arena, "%s[%u]",
-                                                transforms[index].transform, item->width)
-                                 : arena_strdup(c->query->arena, transforms[index].transform);
-    if (ids == NULL || name == NULL || text == NULL) {
+    char *name = arena_printf(c->query->arena, "%.*s%s", SLICE_ARGS(item->column),
+                              iceberg_transform_suffix(&out->transform));
+    if (ids == NULL || name == NULL) {
         return errinfo_nomem(c->info);
     }
     ids[0] = source->id;
     out->source_ids = ids;
     out->source_count = 1;
     out->name = slice_of(name);
-    TRY(iceberg_transform_parse(slice_of(text), &out->transform, c->info));
     return iceberg_transform_result(&out->transform, &source->type, &type, c->info);
 }
 
@@ -363,13 +335,11 @@ static enum err read_sorts(struct creator *c)
     for (size_t i = 0; i < statement->sort_count; i++) {
         const struct statement_sort *item = &statement->sorts[i];
         struct iceberg_type type;
-        struct slice text;
         const struct iceberg_field *source = find_source(c, item->by.column);
         if (source == NULL) {
             return no_source(c, item->by.column);
         }
-        TRY(ddl_transform(&item->by, arena, &text, c->info));
-        TRY(iceberg_transform_parse(text, &fields[i].transform, c->info));
+        TRY(read_transform(c, &item->by, &fields[i].transform));
         TRY(iceberg_transform_result(&fields[i].transform, &source->type, &type, c->info));
         ids[i] = source->id;
         fields[i].source_ids = &ids[i];
