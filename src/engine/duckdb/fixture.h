@@ -22,6 +22,14 @@ struct memory_store {
     _Atomic uint64_t reads;
 };
 
+/* One file that is written, and its end. */
+struct file_sink {
+    struct buf bytes;
+    bool is_closed;
+    size_t call_count;
+    size_t failing_call; /* which is the store's failure; 0: none */
+};
+
 struct fixture {
     struct engine_hosts *hosts; /* NULL: in this process */
     struct engine *engine;
@@ -51,6 +59,10 @@ void store_fill(struct fixture *fixture, struct memory_store *store, const char 
 
 /* Text with the grant's address of object `index` in place of "%s". */
 char *fixture_sql(const struct engine_grant *grant, size_t index, const char *format);
+
+/* COPY of the rows into the sink as a file of FORMAT moat_files; `options` behind a comma. */
+enum err fixture_write(struct fixture *fixture, const char *select, const char *options,
+                       struct file_sink *sink, struct errinfo *info);
 
 uint64_t resident_bytes(void);
 

@@ -148,6 +148,32 @@ void store_fill(struct fixture *fixture, struct memory_store *store, const char 
     store->object_count = 1;
 }
 
+static enum err write_sink(void *context, UNUSED size_t index, const void *bytes, size_t len,
+                           struct errinfo *info)
+{
+    struct file_sink *sink = context;
+    CHECK(!sink->is_closed);
+    if (++sink->call_count == sink->failing_call) {
+        return errinfo_set(info, ERR_IO, NULL, "the store is full");
+    }
+    sink->is_closed = len == 0;
+    buf_append(&sink->bytes, bytes, len);
+    return ERR_OK;
+}
+
+enum err fixture_write(struct fixture *fixture, const char *select, const char *options,
+                       struct file_sink *sink, struct errinfo *info)
+{
+    struct engine_grant_spec spec = {.write = write_sink, .writable_count = 1, .context = sink};
+    struct engine_grant *grant CLEANUP(engine_grant_cleanup) = NULL;
+    struct buf sql CLEANUP(buf_fini) = {0};
+    CHECK_OK(engine_grant_open(fixture->engine, WHO, &spec, &grant, info));
+    buf_printf(&sql, "COPY (%s) TO '", select);
+    engine_grant_uri_folder(grant, &sql);
+    buf_printf(&sql, "' (FORMAT moat_files, RETURN_STATS true, %s)", options);
+    return fixture_run(fixture, buf_cstr(&sql), NULL, info);
+}
+
 char *fixture_sql(const struct engine_grant *grant, size_t index, const char *format)
 {
     struct buf sql = {0};

@@ -4,41 +4,16 @@
 #include "engine/duckdb/fixture.h"
 #include "engine/parquet_layout.h"
 
-struct sink {
-    struct buf bytes;
-    bool is_closed;
-    size_t call_count;
-    size_t failing_call; /* 0: none */
-};
-
-static enum err write_sink(void *context, UNUSED size_t index, const void *bytes, size_t len,
-                           struct errinfo *info)
-{
-    struct sink *sink = context;
-    CHECK(!sink->is_closed);
-    if (++sink->call_count == sink->failing_call) {
-        return errinfo_set(info, ERR_IO, NULL, "the store is full");
-    }
-    sink->is_closed = len == 0;
-    buf_append(&sink->bytes, bytes, len);
-    return ERR_OK;
-}
-
 /* COPY of a SELECT with columns id, a and s into the sink. */
 static enum err copy(struct fixture *fixture, const char *select, const char *geo,
-                     struct sink *sink, struct errinfo *info)
+                     struct file_sink *sink, struct errinfo *info)
 {
-    struct engine_grant_spec spec = {.write = write_sink, .writable_count = 1, .context = sink};
-    struct engine_grant *grant CLEANUP(engine_grant_cleanup) = NULL;
-    struct buf sql CLEANUP(buf_fini) = {0};
-    CHECK_OK(engine_grant_open(fixture->engine, WHO, &spec, &grant, info));
-    buf_printf(&sql, "COPY (%s) TO '", select);
-    engine_grant_uri_folder(grant, &sql);
-    buf_printf(&sql,
-               "' (FORMAT moat_files, RETURN_STATS true, GEOPARQUET_VERSION 'NONE', FIELD_IDS {id: "
-               "1, a: 2, s: {__duckdb_field_id: 3, g: 4}}%s)",
+    struct buf options CLEANUP(buf_fini) = {0};
+    buf_printf(&options,
+               "GEOPARQUET_VERSION 'NONE', FIELD_IDS {id: 1, a: 2, s: {__duckdb_field_id: 3, g: "
+               "4}}%s",
                geo);
-    return fixture_run(fixture, buf_cstr(&sql), NULL, info);
+    return fixture_write(fixture, select, buf_cstr(&options), sink, info);
 }
 
 #define ROWS                                                                                       \
@@ -58,7 +33,7 @@ TEST(engine_geo, a_file_says_what_its_columns_are)
 {
     struct fixture fixture = fixture_open(NULL);
     struct memory_store store = {.object_count = 1};
-    struct sink sink = {0};
+    struct file_sink sink = {0};
     struct errinfo info;
     char select[512];
     select_with(RIGHT, select, sizeof(select));
@@ -101,7 +76,7 @@ TEST(engine_geo, what_was_not_meant_leaves_no_file)
     };
     struct fixture fixture = fixture_open(NULL);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        struct sink sink = {0};
+        struct file_sink sink = {0};
         struct errinfo info;
         char select[512];
         select_with(rows[i].value, select, sizeof(select));
@@ -125,7 +100,7 @@ TEST(engine_geo, a_write_that_fails_leaves_no_file)
     bool is_written = false;
     select_with(RIGHT, select, sizeof(select));
     for (size_t call = 1; !is_written; call++) {
-        struct sink sink = {.failing_call = call};
+        struct file_sink sink = {.failing_call = call};
         struct errinfo info;
         enum err err = copy(&fixture, select, GEO, &sink, &info);
         is_written = sink.call_count < call;

@@ -142,52 +142,28 @@ TEST(engine_instants, a_footer_that_is_not_understood_is_no_file)
 
 /* ---- written ---- */
 
-struct sink {
-    struct buf bytes;
-    bool is_closed;
-    size_t call_count;
-    size_t failing_call; /* 0: none */
-};
-
-static enum err write_sink(void *context, UNUSED size_t index, const void *bytes, size_t len,
-                           struct errinfo *info)
-{
-    struct sink *sink = context;
-    CHECK(!sink->is_closed);
-    if (++sink->call_count == sink->failing_call) {
-        return errinfo_set(info, ERR_IO, NULL, "the store is full");
-    }
-    sink->is_closed = len == 0;
-    buf_append(&sink->bytes, bytes, len);
-    return ERR_OK;
-}
-
 /* COPY of columns id, c and s into the sink. */
-static enum err copy(struct fixture *fixture, const char *fields, struct sink *sink,
+static enum err copy(struct fixture *fixture, const char *fields, struct file_sink *sink,
                      struct errinfo *info)
 {
-    struct engine_grant_spec spec = {.write = write_sink, .writable_count = 1, .context = sink};
-    struct engine_grant *grant CLEANUP(engine_grant_cleanup) = NULL;
-    struct buf sql CLEANUP(buf_fini) = {0};
-    CHECK_OK(engine_grant_open(fixture->engine, WHO, &spec, &grant, info));
-    buf_append_str(&sql,
-                   "COPY (SELECT i AS id, TIMESTAMPTZ_NS '2017-11-16 22:31:08.000001001' AS c,"
-                   " {'l': [TIMESTAMPTZ_NS '1969-12-31 23:59:59.999999999'], 'n': "
-                   "TIMESTAMP_NS '2020-01-01 00:00:00.000000001'} AS s "
-                   "FROM range(100000) t(i)) TO '");
-    engine_grant_uri_folder(grant, &sql);
-    buf_printf(&sql,
-               "' (FORMAT moat_files, RETURN_STATS true, FIELD_IDS {id: 1, c: 2, s: "
-               "{__duckdb_field_id: 3, l: {__duckdb_field_id: 4, element: 5}, n: 6}}%s)",
+    struct buf options CLEANUP(buf_fini) = {0};
+    buf_printf(&options,
+               "FIELD_IDS {id: 1, c: 2, s: {__duckdb_field_id: 3, l: {__duckdb_field_id: 4, "
+               "element: 5}, n: 6}}%s",
                fields);
-    return fixture_run(fixture, buf_cstr(&sql), NULL, info);
+    return fixture_write(fixture,
+                         "SELECT i AS id, TIMESTAMPTZ_NS '2017-11-16 22:31:08.000001001' AS c,"
+                         " {'l': [TIMESTAMPTZ_NS '1969-12-31 23:59:59.999999999'], 'n': "
+                         "TIMESTAMP_NS '2020-01-01 00:00:00.000000001'} AS s "
+                         "FROM range(100000) t(i)",
+                         buf_cstr(&options), sink, info);
 }
 
 TEST(engine_instants, a_file_says_which_columns_are_of_utc)
 {
     struct fixture fixture = fixture_open(NULL);
     struct memory_store store = {.object_count = 1};
-    struct sink sink = {0};
+    struct file_sink sink = {0};
     struct errinfo info;
     CHECK_OK(copy(&fixture, ", INSTANT_FIELDS (2, 5)", &sink, &info));
     CHECK(sink.is_closed);
@@ -210,7 +186,7 @@ TEST(engine_instants, what_was_not_meant_leaves_no_file)
                                        ", INSTANT_FIELDS (2, 7)", ", INSTANT_FIELDS (1, 2)"};
     struct fixture fixture = fixture_open(NULL);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        struct sink sink = {0};
+        struct file_sink sink = {0};
         struct errinfo info;
         CHECK(copy(&fixture, rows[i], &sink, &info) != ERR_OK);
         CHECK(!sink.is_closed);
@@ -226,7 +202,7 @@ TEST(engine_instants, a_write_that_fails_leaves_no_file)
     struct fixture fixture = fixture_open(NULL);
     bool is_written = false;
     for (size_t call = 1; !is_written; call++) {
-        struct sink sink = {.failing_call = call};
+        struct file_sink sink = {.failing_call = call};
         struct errinfo info;
         enum err err = copy(&fixture, ", INSTANT_FIELDS (2, 5)", &sink, &info);
         is_written = sink.call_count < call;
