@@ -59,6 +59,7 @@ static enum err open_hosts(struct warehouse *warehouse, const struct warehouse_o
         .idle_ms = (unsigned)config_duration_ms(config, CONFIG_ENGINE_HOST_IDLE_TIME),
         .statements_max = (unsigned)config_integer(config, CONFIG_ENGINE_HOST_STATEMENTS),
         .user_id = config_integer(config, CONFIG_ENGINE_HOST_USER),
+        .niceness = (unsigned)config_integer(config, CONFIG_ENGINE_HOST_NICENESS),
         .may_be_unconfined = !config_bool(config, CONFIG_ENGINE_HOST_CONFINEMENT),
     };
     return engine_hosts_open(&hosts, &warehouse->hosts, info);

@@ -213,6 +213,16 @@ def is_quiet(server):
     return hosts_at_work(server) - before < 3
 
 
+def hosts_step_back():
+    """All threads of a host have the nice value that is set; the server's own have none."""
+    for settings, nice in (((), 5), (("engine.host_niceness=0",), 0)):
+        with served(*settings) as server:
+            assert server.sql_over("SELECT sum(i) FROM range(1000000) t(i)")["rows"]
+            of_hosts = lambda: [value for pid in processes.children(server.process.pid) for value in processes.niceness(pid).values()]
+            eventually(lambda: len(of_hosts()) > 2 and set(of_hosts()) == {nice})  # one may be starting
+            assert 0 in processes.niceness(server.process.pid).values()
+
+
 def who_goes_away_frees_the_engine():
     with served() as server:
         # A client that closes, one that deletes, one that is stopped by its owner from elsewhere.
@@ -428,6 +438,6 @@ def a_stop_ends_what_is_kept():
 
 if __name__ == "__main__":
     sys.exit(run([values_are_exact, formats, errors_say_where, a_session_is_of_one_request, who_asks, in_the_clear_nothing_secret_is_taken, over_tls,
-                  pages_of_other_sites_get_nothing, a_query_outlives_its_request, who_goes_away_frees_the_engine,
+                  pages_of_other_sites_get_nothing, a_query_outlives_its_request, hosts_step_back, who_goes_away_frees_the_engine,
                   who_does_not_read_holds_up_only_the_scan, fifty_people_with_different_rights, requests_that_are_none,
                   the_openapi_document_is_true, a_stop_ends_what_is_kept], sys.argv[2:]))

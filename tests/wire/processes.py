@@ -37,6 +37,18 @@ def times(pid):
         return [0, 0, 0, 0]
 
 
+def niceness(pid):
+    """The nice value of each thread."""
+    found = {}
+    for task in _names(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/stat") as file:
+                found[int(task)] = int(file.read().rpartition(")")[2].split()[16])
+        except OSError:
+            pass
+    return found
+
+
 def _names(folder):
     try:
         return os.listdir(folder)

@@ -26,6 +26,7 @@ struct engine_hosts_options {
     unsigned idle_ms;          /* one kept for a person that they do not use; 0 = 60000 */
     unsigned statements_max;   /* then a host is replaced; 0 = 10000 */
     int64_t user_id;           /* of hosts, if the broker is root; -1 = the broker's */
+    unsigned niceness;         /* 0 to 19: what a host steps back by */
     bool may_be_unconfined;    /* go on where the kernel has no seccomp */
     bool is_slotless;          /* batches through the socket: to measure, no more */
 };

@@ -13,6 +13,7 @@ void host_put_hello(struct buf *out, const struct host_hello *hello)
     wire_put_u64(out, hello->process_bytes_max);
     wire_put_u64(out, hello->temp_bytes_max);
     wire_put_u32(out, hello->user_id);
+    wire_put_u32(out, hello->niceness);
     wire_put_u8(out, hello->is_confined);
     wire_put_u8(out, hello->is_slotless);
 }
@@ -26,6 +27,7 @@ bool host_take_hello(struct wire *in, struct host_hello *ret_hello)
     hello.process_bytes_max = wire_u64(in);
     hello.temp_bytes_max = wire_u64(in);
     hello.user_id = wire_u32(in);
+    hello.niceness = wire_u32(in);
     hello.is_confined = wire_bool(in);
     hello.is_slotless = wire_bool(in);
     if (!wire_is_done(in) || hello.lane_count == 0 || hello.lane_count > HOST_LANES_MAX) {

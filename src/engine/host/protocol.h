@@ -94,6 +94,7 @@ struct host_hello {
     uint64_t process_bytes_max; /* of the process: 0 = unlimited */
     uint64_t temp_bytes_max;    /* 0 = no spilling */
     uint32_t user_id;           /* UINT32_MAX: stay */
+    uint32_t niceness;          /* 0 to 19 */
     bool is_confined;           /* false: go on without seccomp where there is none */
     bool is_slotless;           /* batches through the socket, to measure */
 };

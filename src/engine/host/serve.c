@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -240,6 +241,8 @@ static enum err open_engine(struct server *server, struct errinfo *info)
 static enum err start(struct server *server, struct errinfo *info)
 {
     pthread_t thread;
+    /* Of all threads, which are made from here on: a host computes, the server answers. */
+    (void)setpriority(PRIO_PROCESS, 0, (int)server->hello.niceness);
     TRY(open_engine(server, info));
     if (pthread_create(&thread, NULL, serve_urgent, server) != 0 ||
         pthread_create(&thread, NULL, serve__queries, server) != 0) {

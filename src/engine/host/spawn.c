@@ -156,6 +156,7 @@ static bool send_hello(struct host *host, const struct ends *ends)
         .temp_bytes_max = engine->temp_folder == NULL ? 0 : engine->temp_bytes_max,
         .user_id =
             is_root && hosts->options.user_id >= 0 ? (uint32_t)hosts->options.user_id : UINT32_MAX,
+        .niceness = hosts->options.niceness,
         .is_confined = !hosts->options.may_be_unconfined,
         .is_slotless = hosts->options.is_slotless,
     };
