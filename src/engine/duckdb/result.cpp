@@ -328,7 +328,8 @@ class collector : public duckdb::PhysicalResultCollector
         return duckdb::SinkResultType::NEED_MORE_INPUT;
     }
 
-    /* The batch of before is whole; the first one's number is of before too. */
+    /* The thread's last batch is whole. Told here too which is the first of all, as it was before:
+     * of batches that a filter leaves nothing of no rows come, and others wait for them. */
     duckdb::SinkNextBatchType NextBatch(duckdb::ExecutionContext &,
                                         duckdb::OperatorSinkNextBatchInput &input) const override
     {
