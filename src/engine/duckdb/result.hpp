@@ -66,8 +66,9 @@ class result_producer
 class result_stream
 {
   public:
-    /* In numbered batches, of which `bytes_max` may be held; 0.6 of it for the first of them. */
-    void be_in_batches(duckdb::idx_t bytes_max);
+    /* In numbered batches. Held may be `ready_max` bytes of the first, and of others `later_min`,
+     * or `later_max` while less than half of `ready_max` is: who pulls is quick then. */
+    void be_in_batches(duckdb::idx_t ready_max, duckdb::idx_t later_min, duckdb::idx_t later_max);
     /* Rows go out as they come. */
     void be_as_it_comes(duckdb::idx_t bytes_max);
 
@@ -105,6 +106,7 @@ class result_stream
     duckdb::idx_t ready_bytes = 0;
     duckdb::idx_t ready_bytes_max = 0;
     duckdb::idx_t later_bytes = 0;
+    duckdb::idx_t later_bytes_min = 0;
     duckdb::idx_t later_bytes_max = 0;
     std::list<std::shared_ptr<result_producer>> producers;
     std::vector<std::pair<duckdb::idx_t, duckdb::InterruptState>> blocked;
