@@ -121,12 +121,12 @@ function(moat_tool program name)
     target_link_libraries(${program} PRIVATE moat_flags ${deps})
 endfunction()
 
-# moat_add_test(NAME attack.files LABEL attack TIMEOUT 300 COMMAND program argument...): a test that runs at the root of the
+# moat_add_test(NAME attack.files LABEL attack TIMEOUT 3600 COMMAND program argument...): a test that runs at the root of the
 # tree, so that it names its data as "tests/...". tools/check counts its cases by what it prints (see there).
 function(moat_add_test)
     cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;LABEL;TIMEOUT" "COMMAND")
     if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 300) # sanitizers on a busy machine
+        set(arg_TIMEOUT 1200) # for what hangs: many times what any takes, as machines may be slow and busy
     endif()
     add_test(NAME ${arg_NAME} COMMAND ${arg_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" COMMAND_EXPAND_LISTS)
     set_tests_properties(${arg_NAME} PROPERTIES

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import linecache
 import os
 import re
 import shutil
@@ -13,6 +14,9 @@ import struct
 import subprocess
 import tempfile
 import time
+import traceback
+
+import processes
 
 PASSWORD = "correct horse"
 
@@ -63,6 +67,16 @@ class Server:
         """Bytes of memory that the process holds."""
         with open(f"/proc/{self.process.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def work(self):
+        """Processor time of the engine hosts, in ticks of the clock, also of those that ended."""
+        return sum(processes.times(self.process.pid)[2:]) + sum(map(processes.processor_ticks, processes.children(self.process.pid)))
+
+    def begin(self, client, statement):
+        """Sends what goes on for long, and waits until a host has been at it for a while."""
+        before = self.work()
+        client.send(message("Q", text(statement)))
+        eventually(lambda: self.work() >= before + 20)
 
     def connect(self, **options):
         return Client(self.port, **options)
@@ -130,7 +144,7 @@ def fields_of(body):
 
 class Client:
     def __init__(self, port, user="amelia", password=PASSWORD, login=True, version=(3, 0), tls=None, alpn=None, **parameters):
-        self.socket = socket.create_connection(("127.0.0.1", port), 30)
+        self.socket = socket.create_connection(("127.0.0.1", port), 120)  # for what never comes
         self.parameters, self.key, self.versions = {}, None, None
         if tls == "direct":
             self.encrypt(alpn)
@@ -288,7 +302,7 @@ class Client:
             other.sendall(struct.pack("!II", len(key) + 8, 80877102) + key)
             assert other.recv(1) == b""
 
-    def is_closed(self, seconds=5):
+    def is_closed(self, seconds=60):
         """True once the server has closed the connection, whatever it said before."""
         self.socket.settimeout(seconds)
         try:
@@ -300,7 +314,7 @@ class Client:
         except TimeoutError:
             return False
 
-    def last_words(self, seconds=10):
+    def last_words(self, seconds=60):
         """SQLSTATE of the error before the end."""
         self.socket.settimeout(seconds)
         kind, body = self.read()
@@ -337,11 +351,27 @@ def refused(code, function, *arguments):
     raise AssertionError(f"expected {code}, nothing was refused")
 
 
-def eventually(condition, seconds=10):
-    deadline = time.monotonic() + seconds
+def eventually(condition, seconds=60):
+    """Waits until it is so. The limit is for what never comes: that a machine is busy is no fault."""
+    begun = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
+        assert time.monotonic() - begun < seconds, f"it did not come true in {seconds} s"
         time.sleep(0.05)
+
+
+def why(error):
+    """What is needed to understand it from a log alone: the lines of tests/ that it came through, and what the names of the last one stood for."""
+    lines, last = [f"{type(error).__name__}: {error}"], None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        path = frame.f_code.co_filename
+        if "/tests/" in path and frame.f_code not in (run.__code__, eventually.__code__):
+            last = frame, linecache.getline(path, number).strip()
+            lines.append(f"    {path.rpartition('/tests/')[2]}:{number}: {last[1]}")
+    if last:
+        names = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", last[1]))
+        values = [(name, repr(last[0].f_locals[name])) for name in names if name in last[0].f_locals]
+        lines += [f"        {name} = {value[:300]}" for name, value in values if " at 0x" not in value]
+    return "\n".join(lines)
 
 
 def run(cases, names, skipped=0):
@@ -355,7 +385,7 @@ def run(cases, names, skipped=0):
             print(f"ok      {case.__name__}", flush=True)
         except Exception as error:  # each case by itself
             failed += 1
-            print(f"FAILED  {case.__name__}: {type(error).__name__}: {error}", flush=True)
+            print(f"FAILED  {case.__name__}: {why(error)}", flush=True)
     count = len([case for case in cases if not names or case.__name__ in names])
     print(f"{count - failed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
