@@ -109,7 +109,7 @@ class Page:
             raise Failure(f"{expression}: {got['exceptionDetails'].get('exception', {}).get('description')}")
         return got["result"].get("value")
 
-    def until(self, expression, seconds=30):
+    def until(self, expression, seconds=120):
         """Waits until it is true, and gives what it was."""
         end = time.monotonic() + seconds
         while True:

@@ -56,11 +56,12 @@ class WebServer(Server):
         """What comes back for these bytes until the server closes or is silent."""
         with socket.create_connection(("127.0.0.1", self.web_port), wait) as client:
             client.sendall(data)
-            client.settimeout(wait)
+            client.settimeout(60)
             got = b""
             try:
                 while part := client.recv(65536):
                     got += part
+                    client.settimeout(wait)
             except (TimeoutError, ConnectionError):
                 pass
             return got

@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../wire"))
@@ -30,7 +29,7 @@ class WatchedServer(Server):
         self.http_port = int(re.search(r"port (\d+) of", self.process.stdout.readline()).group(1))
 
     def get(self, path, method="GET", **options):
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=120)
         connection.request(method, path, **options)
         answer = connection.getresponse()
         body = answer.read().decode()
@@ -41,11 +40,12 @@ class WatchedServer(Server):
         """What comes back for these bytes until the server closes or is silent."""
         with socket.create_connection(("127.0.0.1", self.http_port), wait) as client:
             client.sendall(data)
-            client.settimeout(wait)
+            client.settimeout(60)
             got = b""
             try:
                 while part := client.recv(65536):
                     got += part
+                    client.settimeout(wait)
             except (TimeoutError, ConnectionError):
                 pass
             return got
@@ -163,7 +163,7 @@ def slow_clients_hold_up_nobody():
         for client in slow:
             client.sendall(b"GET /live HTTP/1.1\r\nHost: a\r\n")
         assert server.get("/live")[0] == 200
-        while time.monotonic() - started < 25 and closed < len(slow):
+        while time.monotonic() - started < 60 and closed < len(slow):
             for client in slow:
                 try:
                     client.sendall(b"A: b\r\n")
@@ -180,13 +180,13 @@ def slow_clients_hold_up_nobody():
         kept.sendall(b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b"200 OK" in kept.recv(4096)
         started = time.monotonic()
-        while time.monotonic() - started < 25 and not is_over(kept):
+        while time.monotonic() - started < 60 and not is_over(kept):
             try:
                 kept.sendall(b"G" if time.monotonic() - started < 0.3 else b"A")
             except OSError:
                 break
             time.sleep(0.5)
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 40
 
 
 def is_over(client):
@@ -203,28 +203,17 @@ def is_over(client):
         client.setblocking(True)
 
 
-def ask_and_lose(client):
-    try:
-        client.query(LONG)
-    except OSError:
-        pass
-
-
 def draining_is_told():
-    with WatchedServer(MOAT, "server.drain_timeout=20s") as server:
+    with WatchedServer(MOAT, "server.drain_timeout=10m") as server:
         client = server.connect()
-        thread = threading.Thread(target=ask_and_lose, args=(client,))
-        thread.start()
-        time.sleep(1)
+        server.begin(client, LONG)
         server.process.terminate()
         eventually(lambda: server.get("/ready")[:2] == (503, "not ready: the server is being stopped\n"))
         assert server.get("/live")[0] == 200
         with socket.create_connection(("127.0.0.1", server.http_port)) as idle:
             client.socket.shutdown(socket.SHUT_RDWR)  # the query ends with its client
-            started = time.monotonic()
-            assert server.process.wait(15) == 0 and time.monotonic() - started < 12
+            assert server.process.wait(60) == 0
             idle.close()
-        thread.join(5)
 
 
 def an_audit_trail_that_cannot_be_written_is_not_ready():

@@ -202,17 +202,6 @@ def running(server):
     return [line for line in server.sql(LIST).splitlines()[1:] if line]
 
 
-def hosts_at_work(server):
-    """Processor time of the engine's hosts, in ticks."""
-    return sum(map(processes.processor_ticks, processes.children(server.process.pid)))
-
-
-def is_quiet(server):
-    before = hosts_at_work(server)
-    time.sleep(0.3)
-    return hosts_at_work(server) - before < 3
-
-
 def hosts_step_back():
     """All threads of a host have the nice value that is set; the server's own have none."""
     for settings, nice in (((), 5), (("engine.host_niceness=0",), 0)):
@@ -226,7 +215,7 @@ def hosts_step_back():
 def who_goes_away_frees_the_engine():
     with served() as server:
         # A client that closes, one that deletes, one that is stopped by its owner from elsewhere.
-        client = socket.create_connection(("127.0.0.1", server.web_port), 10)
+        client = socket.create_connection(("127.0.0.1", server.web_port), 60)
         body = json.dumps({"sql": LONG}).encode()
         client.sendall(b"POST /v1/sql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s"
                        % (basic("amelia", PASSWORD).encode(), len(body), body))
@@ -239,12 +228,12 @@ def who_goes_away_frees_the_engine():
         assert listed()[0][0] == "amelia" and listed()[0][3] == LONG
         client.close()
         eventually(lambda: listed() == [])
-        eventually(lambda: is_quiet(server))
+        eventually(server.is_quiet)
         begun = server.sql_over(LONG, body={"async": True}, status=202)
         eventually(lambda: len(listed()) == 1)
         assert server.ask("DELETE", "/v1/queries/" + begun["id"])[0] == 204
         eventually(lambda: listed() == [])
-        eventually(lambda: is_quiet(server))
+        eventually(server.is_quiet)
         begun = server.sql_over(LONG, body={"async": True}, status=202)
         eventually(lambda: len(listed()) == 1)
         pid = server.sql_over("SELECT pid FROM moat_system.running_queries WHERE statement LIKE '%100000000000%' AND statement NOT LIKE '%running%'")["rows"][0][0]
@@ -264,7 +253,7 @@ def who_does_not_read_holds_up_only_the_scan():
         body = json.dumps({"sql": rows, "format": "csv"}).encode()
         clients = []
         for _ in range(4):
-            client = socket.create_connection(("127.0.0.1", server.web_port), 10)
+            client = socket.create_connection(("127.0.0.1", server.web_port), 60)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             client.sendall(b"POST /v1/sql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s"
                            % (basic("amelia", PASSWORD).encode(), len(body), body))
@@ -273,12 +262,12 @@ def who_does_not_read_holds_up_only_the_scan():
         kept = [server.sql_over(rows, body={"async": True}, status=202) for _ in range(4)]
         for begun in kept:
             assert server.ask("GET", begun["next"] + "?wait=20000")[1]["row_count"] > 0
-        eventually(lambda: is_quiet(server), 30)
+        eventually(server.is_quiet)
         grown = server.resident() - before
         time.sleep(2)
         more = server.resident() - before - grown
         assert grown < 256 << 20 and more < 8 << 20, f"{grown >> 20} MiB, then {more >> 20} more"
-        assert is_quiet(server)
+        eventually(server.is_quiet)
         assert server.sql_over("SELECT 1")["rows"] == [[1]]
         for client in clients:
             client.close()
@@ -327,25 +316,25 @@ def requests_that_are_none():
         b"POST /v1/sql HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 200 + b"\r\n": b"431",
         head + b"Transfer-Encoding: chunked\r\n\r\n" + b"1;" + b"x" * (1 << 21): b"413",
     }
-    with served("server.login_timeout=2s") as server:
+    with served("server.login_timeout=4s") as server:
         for data, code in cases.items():
             got = server.raw(data, 3)
             assert got.startswith(b"HTTP/1.1 " + code), (data[:100], got[:100])
         # In chunks, with a pause; then a pipeline.
         one = b'{"sql": "SELECT 41 + 1 AS x"}'
-        got = server.raw(head + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(b"1\r\n%c\r\n" % c for c in one) + b"0\r\n\r\n", 2)
+        got = server.raw(head + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(b"1\r\n%c\r\n" % c for c in one) + b"0\r\n\r\n", 8)
         assert got.startswith(b"HTTP/1.1 ") and b"[42]" in got, got[:200]
         whole = head + b"Content-Length: %d\r\n\r\n" % len(one) + one
-        assert server.raw(whole * 20, 4).count(b"[42]") == 20
+        assert server.raw(whole * 20, 10).count(b"[42]") == 20
         # Nobody who has not signed in stays.
-        with socket.create_connection(("127.0.0.1", server.web_port), 10) as client:
+        with socket.create_connection(("127.0.0.1", server.web_port), 60) as client:
             begun = time.time()
             client.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
             while client.recv(65536):
                 pass
-            assert time.time() - begun < 8
+            assert time.time() - begun < 30
         # One byte now and then.
-        with socket.create_connection(("127.0.0.1", server.web_port), 10) as client:
+        with socket.create_connection(("127.0.0.1", server.web_port), 60) as client:
             begun = time.time()
             got = b""
             client.settimeout(0.2)
@@ -359,7 +348,7 @@ def requests_that_are_none():
                     continue
                 except OSError:
                     break
-            assert time.time() - begun < 10
+            assert time.time() - begun < 30
         assert server.sql_over("SELECT 1")["rows"] == [[1]]
 
 
@@ -433,7 +422,7 @@ def a_stop_ends_what_is_kept():
         for _ in range(3):
             server.sql_over(LONG, body={"async": True}, status=202)
         begun = time.time()
-        assert server.stop() == 0 and time.time() - begun < 20
+        assert server.stop() == 0 and time.time() - begun < 40
 
 
 if __name__ == "__main__":

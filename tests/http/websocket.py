@@ -36,7 +36,7 @@ class Refused(Exception):
 
 
 class WebSocket:
-    def __init__(self, server, user="amelia", path="/v1/ws", password=PASSWORD, timeout=30, leave_out=(), **headers):
+    def __init__(self, server, user="amelia", path="/v1/ws", password=PASSWORD, timeout=120, leave_out=(), **headers):
         self.socket = socket.create_connection(("127.0.0.1", server.web_port), timeout)
         if server.is_tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -115,7 +115,7 @@ class WebSocket:
         while True:
             opcode, payload = self.read()
             if opcode == 8:
-                self.socket.settimeout(10)
+                self.socket.settimeout(60)
                 assert self.bytes == b"" and self.socket.recv(10) == b"", "something came behind the close"
                 return struct.unpack(">H", payload[:2])[0] if payload else None
 

@@ -7,6 +7,7 @@ many_test.py MOAT [CASE...]    ends with "N passed, N failed"; exits 1 if any fa
 import functools
 import hashlib
 import os
+import re
 import resource
 import signal
 import socket
@@ -16,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../wire"))
 import processes
+from load import metrics
 from processes import processor_ticks
 from protocol import PASSWORD, Refused, Server, eventually, message, refused, run, text
 
@@ -54,7 +56,7 @@ def idle_queries_starve_nobody():
     """All places are held by clients that take no rows: a cursor, a suspended portal, a full socket. Whoever comes gets a place, and loses
     nobody more than it takes; who goes on asking keeps theirs."""
     setup = f"CREATE USER bob PASSWORD '{PASSWORD}';"
-    with Server(MOAT, "query.concurrent_max=3", "query.idle_timeout=1s", "query.queue_timeout=20s", setup=setup) as server:
+    with Server(MOAT, "query.concurrent_max=3", "query.idle_timeout=3s", "query.queue_timeout=2m", setup=setup) as server:
         idle, busy, deaf = [server.connect() for _ in range(3)]
         deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         idle.query("BEGIN")
@@ -70,14 +72,14 @@ def idle_queries_starve_nobody():
             return "kept"
 
         thread, kept = in_thread(go_on)
-        time.sleep(2)
+        time.sleep(4)
         assert len(idle.query("FETCH 1 FROM c")) == 1  # nobody waits: all may be as idle as they like
-        time.sleep(2)
+        time.sleep(4)
         with server.connect(user="bob") as bob:
             started = time.monotonic()
             bob.query("BEGIN")
             bob.query(f"DECLARE c CURSOR FOR {BIG}")
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < 60
             with server.connect(user="bob") as other:
                 assert other.query("SELECT count(*) FROM range(10)") == [["10"]]
             assert len(bob.query("FETCH 1 FROM c")) == 1
@@ -92,7 +94,7 @@ def idle_queries_starve_nobody():
 def the_longest_idle_gives_way():
     """Of three that take no rows the one goes that has taken none for longest: neither who came first nor who came last."""
     setup = f"CREATE USER bob PASSWORD '{PASSWORD}';"
-    with Server(MOAT, "query.concurrent_max=3", "query.idle_timeout=1s", "query.queue_timeout=20s", setup=setup) as server:
+    with Server(MOAT, "query.concurrent_max=3", "query.idle_timeout=1s", "query.queue_timeout=2m", setup=setup) as server:
         clients = [server.connect() for _ in range(3)]
         for client in clients:
             client.query("BEGIN")
@@ -115,12 +117,12 @@ def an_idle_query_of_another_is_not_to_blame():
         cursor, first, second = server.connect(), server.connect(user="bob"), server.connect(user="bob")
         cursor.query("BEGIN")
         cursor.query(f"DECLARE c CURSOR FOR {BIG}")
-        thread, _ = in_thread(first.query, LONG)
-        time.sleep(1)
+        eventually(server.is_quiet)  # what the cursor has ahead is there
+        server.begin(first, LONG)
         refused("53400", second.query, "SELECT count(*) FROM range(10)")  # it is their own that runs
         assert len(cursor.query("FETCH 3 FROM c")) == 3
         first.cancel(server.port)
-        thread.join()
+        first.until("Z")
         for client in (cursor, first, second):
             client.close()
 
@@ -141,7 +143,7 @@ def endless_recursion_ends_in_time():
         for what in KINDS:
             started = time.monotonic()
             refused("57014", client.query, ENDLESS.format(what))
-            assert time.monotonic() - started < 10, what
+            assert time.monotonic() - started < 60, what
         assert client.query("SELECT 1") == [["1"]]
 
 
@@ -152,24 +154,31 @@ def endless_recursion_ends_with_its_client():
             client.send(message("Q", text(ENDLESS.format(what))))
             eventually(lambda: running(server, watcher))
             client.close()
-            eventually(lambda: not running(server, watcher), 20)
+            eventually(lambda: not running(server, watcher))
 
 
 def endless_recursion_ends_with_its_memory():
     """It doubles, so that it is not time that ends it; what a query has, and what it may spill, is little."""
     grow = "WITH RECURSIVE t AS (SELECT range(1000) AS n UNION ALL SELECT n FROM t, range(2)) SELECT count(*) FROM t"
-    with Server(MOAT, "engine.memory=256MiB", "engine.temp_disk=64MiB", "query.timeout=120s") as server, server.connect() as client:
-        started = time.monotonic()
+    with Server(MOAT, "engine.memory=256MiB", "engine.temp_disk=64MiB", "query.timeout=15m") as server, server.connect() as client:
+        client.socket.settimeout(800)
         try:
             client.query(grow)
             raise AssertionError("it ended by itself")
         except Refused as error:
             assert error.code in ("53200", "53100", "53400"), error
-        assert time.monotonic() - started < 60
         assert client.query("SELECT 1") == [["1"]]
 
 
 # ---- hosts that die
+
+
+def host_of_long(server):
+    """The host that works far more than each other one, if there is one."""
+    before = {pid: processor_ticks(pid) for pid in hosts(server)}
+    time.sleep(1)
+    worked = sorted((processor_ticks(pid) - ticks, pid) for pid, ticks in before.items())
+    return worked[-1][1] if worked and worked[-1][0] > 5 and (len(worked) < 2 or worked[-1][0] > 2 * worked[-2][0]) else None
 
 
 def a_host_dies_and_one_query_with_it():
@@ -178,7 +187,8 @@ def a_host_dies_and_one_query_with_it():
     people = [f"p{i}" for i in range(5)]
     setup = "".join(f"CREATE USER {p} PASSWORD '{PASSWORD}';" for p in people) + f"CREATE USER victim PASSWORD '{PASSWORD}'"
     with Server(MOAT, "query.concurrent_max=4", "query.queue_timeout=5m", setup=setup) as server:
-        victim = server.connect(user="victim")
+        victim, watcher = server.connect(user="victim"), server.connect(user="victim")
+        victim.socket.settimeout(600)
         for number in (signal.SIGSEGV, signal.SIGKILL):
             stop, troubles, counts = threading.Event(), [], [0] * 50
 
@@ -196,33 +206,33 @@ def a_host_dies_and_one_query_with_it():
             threads = [threading.Thread(target=work, args=(i,)) for i in range(50)]
             for thread in threads:
                 thread.start()
-            eventually(lambda: sum(counts) >= 50, 120)
+            eventually(lambda: sum(counts) >= 50, 300)
             thread, got = in_thread(victim.query, LONG)
+            eventually(lambda: watcher.query("SELECT count(*) FROM moat_system.running_queries WHERE state IN ('RUNNING', 'STREAMING') AND statement LIKE '%100000000000%' AND statement NOT LIKE '%running_queries%'") == [["1"]], 300)
             # The one that goes on and on is the victim's: others' queries are short.
-            def host_of_victim():
-                before = {pid: processor_ticks(pid) for pid in hosts(server)}
-                time.sleep(1.5)
-                after = {pid: processor_ticks(pid) - ticks for pid, ticks in before.items() if pid in hosts(server)}
-                return max(after, key=after.get)
-            time.sleep(1)
-            pid = host_of_victim()
+            seen = [None, host_of_long(server)]
+            while seen[-1] is None or seen[-1] != seen[-2]:
+                assert len(seen) < 100, seen
+                seen.append(host_of_long(server))
+            pid = seen[-1]
             before = list(counts)
             os.kill(pid, number)
             killed_at = time.monotonic()
-            thread.join(30)
+            thread.join(300)
             assert got and isinstance(got[0], Refused), (number, got, troubles[:3])
             told_ms = (time.monotonic() - killed_at) * 1000
             assert got[0].code == "XX000" and f"signal {int(number)}" in got[0].fields["M"], got[0]
             assert victim.query("SELECT 2") == [["2"]]
             again_ms = (time.monotonic() - killed_at) * 1000
-            eventually(lambda: all(now > then for now, then in zip(counts, before)), 120)
+            eventually(lambda: all(now > then for now, then in zip(counts, before)), 300)
             stop.set()
             for thread in threads:
-                thread.join(60)
+                thread.join(300)
             assert not troubles, troubles[:3]
             print(f"{number.name}: told after {told_ms:.0f} ms, the same session's next answer after {again_ms:.0f} ms, "
                   f"50 other sessions went on ({sum(counts)} queries)")
         victim.close()
+        watcher.close()
 
 
 def a_new_host_is_up_at_once():
@@ -251,32 +261,31 @@ def a_new_host_is_up_at_once():
 
 
 def a_full_queue_refuses_and_says_how_long_it_is():
-    with Server(MOAT, "query.person_concurrent_max=1", "query.person_queued_max=1", setup=f"CREATE USER other PASSWORD '{PASSWORD}'") as server:
+    with Server(MOAT, "query.person_concurrent_max=1", "query.person_queued_max=1", "server.http_port=0", setup=f"CREATE USER other PASSWORD '{PASSWORD}'") as server:
+        port = int(re.search(r"port (\d+) of", server.process.stdout.readline()).group(1))
         running, waiting, third, other = (server.connect(user=u) for u in ("amelia", "amelia", "amelia", "other"))
-        first, _ = in_thread(running.query, LONG)
-        time.sleep(1)
+        server.begin(running, LONG)
         second, got = in_thread(waiting.query, "SELECT 'mine'")
-        time.sleep(0.5)
+        eventually(lambda: metrics(port)['moat_queries_active{state="queued"}'] == 1)
         words = refused("53300", third.query, "SELECT 1")
         assert "1 queries waiting" in words["M"] and "waited about" in words["H"], words
         assert other.query("SELECT 1") == [["1"]], "what amelia has waiting is hers"
         waiting.cancel(server.port)  # one that waits can be cancelled
-        second.join(10)
+        second.join(120)
         assert got[0].code == "57014", got
         running.cancel(server.port)
-        first.join(10)
+        running.until("Z")
         assert third.query("SELECT 1") == [["1"]]
 
 
 def who_waits_too_long_is_told():
     with Server(MOAT, "query.concurrent_max=1", "query.queue_timeout=1s") as server:
         with server.connect() as running, server.connect() as waiting:
-            thread, _ = in_thread(running.query, LONG)
-            time.sleep(1)
+            server.begin(running, LONG)
             words = refused("53400", waiting.query, "SELECT 1")
             assert "waited 1000 ms" in words["M"], words
             running.cancel(server.port)
-            thread.join(10)
+            running.until("Z")
 
 
 def roles_and_people_have_limits_in_sql():
@@ -284,8 +293,7 @@ def roles_and_people_have_limits_in_sql():
              "ALTER ROLE analyst SET (concurrent_max = 1, queued_max = 0, person_rate = 6, person_burst = 1000)")
     with Server(MOAT, setup=setup) as server:
         with server.connect() as amelia, server.connect(user="ben") as ben:
-            thread, _ = in_thread(amelia.query, LONG)
-            time.sleep(1)
+            server.begin(amelia, LONG)
             words = refused("53300", ben.query, "SELECT 1")
             assert 'role "analyst"' in words["M"], words
             refused("42501", ben.query, "ALTER ROLE analyst UNSET (concurrent_max)")
@@ -295,7 +303,7 @@ def roles_and_people_have_limits_in_sql():
             assert shown[("user", "rate")] == "6" and shown[("role", "person_rate")] == "6", shown
             assert all(row[0] != "user" or row[1] == "ben" for row in ben.query("SHOW LIMITS")), "others' limits are not his to see"
             amelia.cancel(server.port)
-            thread.join(10)
+            amelia.until("Z")
             server.sql("ALTER USER ben SET (burst = 3)")
             for _ in range(20):
                 try:

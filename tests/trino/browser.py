@@ -33,7 +33,7 @@ class Browser:
         self.session.trust_env, self.session.verify = False, certificate
 
     def open(self, url, **options):
-        return self.session.get(url, timeout=30, **options)
+        return self.session.get(url, timeout=120, **options)
 
     def submit(self, page, fields=None, headers=None, **options):
         action = re.search(r'<form[^>]*action="([^"]*)"', page.text)
@@ -42,7 +42,7 @@ class Browser:
         origin = "{0.scheme}://{0.netloc}".format(urllib.parse.urlparse(page.url))
         if headers is None:
             headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
-        return self.session.post(url, data={**hidden, **(fields or {})}, headers=headers, timeout=30, **options)
+        return self.session.post(url, data={**hidden, **(fields or {})}, headers=headers, timeout=120, **options)
 
     def to_issuer(self, url):
         """The issuer's first page, or wherever one is that it knows already."""
@@ -69,18 +69,18 @@ class World:
 
     def challenge(self, **headers):
         """What a program is told: (where its person goes, where it waits)."""
-        answer = requests.post(f"{self.url}/v1/statement", "SELECT 1", headers=headers, verify=self.certificate, timeout=30)
+        answer = requests.post(f"{self.url}/v1/statement", "SELECT 1", headers=headers, verify=self.certificate, timeout=120)
         assert answer.status_code == 401, answer.text
         fields = dict(re.findall(r'(x_\w+)="([^"]*)"', answer.headers["WWW-Authenticate"]))
         return fields["x_redirect_server"], fields["x_token_server"]
 
     def ask(self, path, method="GET", **options):
         url = path if path.startswith("http") else self.url + path
-        return requests.request(method, url, verify=self.certificate, timeout=30, allow_redirects=False, **options)
+        return requests.request(method, url, verify=self.certificate, timeout=120, allow_redirects=False, **options)
 
     def statement(self, token, sql="SELECT current_user"):
         answer = requests.post(f"{self.url}/v1/statement", sql, headers={"Authorization": f"Bearer {token}", "User-Agent": "StatementClientV1/476"},
-                               verify=self.certificate, timeout=30)
+                               verify=self.certificate, timeout=120)
         return answer.status_code, answer.json().get("data") if answer.status_code == 200 else answer.text
 
 

@@ -182,11 +182,11 @@ def the_host_that_somebody_sends_is_nothing():
     """Addresses are of the configuration: the token goes nowhere else, and the issuer is told no other redirect."""
     with served(MOAT) as world:
         answer = requests.post(f"{world.url}/v1/statement", "SELECT 1", headers={"Host": "evil.example.com", "X-Forwarded-Host": "evil.example.com",
-                                                                                 "X-Forwarded-Proto": "http"}, verify=world.certificate, timeout=30)
+                                                                                 "X-Forwarded-Proto": "http"}, verify=world.certificate, timeout=120)
         assert "evil" not in answer.headers["WWW-Authenticate"] and answer.headers["WWW-Authenticate"].count(world.url) == 2, answer.headers
         page = answer.headers["WWW-Authenticate"].split('"')[1]
         browser = world.browser()
-        sent = browser.session.post(page, headers={"Origin": world.url, "Host": "evil.example.com"}, allow_redirects=False, timeout=30)
+        sent = browser.session.post(page, headers={"Origin": world.url, "Host": "evil.example.com"}, allow_redirects=False, timeout=120)
         assert sent.status_code == 303 and "evil" not in sent.headers["Location"], sent.headers
 
 
@@ -231,7 +231,7 @@ def thousands_of_asks_keep_nothing():
 
 
 def world_asks(session, world):
-    answer = session.post(f"{world.url}/v1/statement", "SELECT 1", timeout=30)
+    answer = session.post(f"{world.url}/v1/statement", "SELECT 1", timeout=120)
     assert answer.status_code == 401 and "x_token_server" in answer.headers["WWW-Authenticate"]
 
 

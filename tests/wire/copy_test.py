@@ -11,6 +11,7 @@ import decimal
 import io
 import os
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -20,6 +21,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import processes
 from protocol import PASSWORD, Refused, Server, bind, describe, execute, fields_of, message, parse, refused, run
 
 MOAT = sys.argv[1]
@@ -266,9 +268,9 @@ def ends_in_the_middle():
         time.sleep(0.5)
         client.send(message("d", b"2\ty\n"))
         assert error_of(client.until("Z"))["C"] == "57014" and rows(client) == []
-        client.query("SET query.timeout = '300ms'")
+        client.query("SET query.timeout = '1s'")
         begin(client, "COPY t FROM STDIN")
-        time.sleep(0.8)
+        time.sleep(1.5)
         client.send(message("c"))
         assert error_of(client.until("Z"))["C"] == "57014"
         client.query("RESET query.timeout")
@@ -286,15 +288,11 @@ def a_client_that_goes_leaves_nothing():
                 client.send(message("X"))
             client.socket.shutdown(socket.SHUT_RDWR)
             client.socket.close()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while (left := watcher.query("SELECT count(*) FROM pg_stat_activity")[0][0]) != "1":
             assert time.monotonic() < deadline, left
             time.sleep(0.1)
         assert watcher.query("SELECT 1") == [["1"]]
-
-
-def hosts_of(server):
-    return subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True).stdout.split()
 
 
 def a_host_that_dies_is_told():
@@ -303,7 +301,11 @@ def a_host_that_dies_is_told():
         begin(client, "COPY t FROM STDIN")
         client.send(message("d", b"1\tx\n" * 200000))
         time.sleep(0.5)
-        subprocess.run(["kill", "-9", *hosts_of(server)], check=True)
+        for pid in processes.children(server.process.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:  # it ended by itself
+                pass
         time.sleep(0.5)
         client.send(message("d", b"1\tx\n"), message("c"))
         assert error_of(client.until("Z"))["C"] == "XX000"
@@ -317,7 +319,7 @@ def a_server_that_stops_waits_for_no_data():
         client.send(message("d", b"1\tx\n" * 200000))
         time.sleep(0.3)
         before = time.monotonic()
-        assert server.stop() == 0 and time.monotonic() - before < 10
+        assert server.stop() == 0 and time.monotonic() - before < 30
 
 
 def extended_protocol():
@@ -491,13 +493,14 @@ def psycopg_3():
         except psycopg.errors.InvalidTextRepresentation as error:
             assert error.diag.context == 'COPY t, line 2, column a: "x"', error.diag.context
             connection.rollback()
-        timer = threading.Timer(0.5, connection.cancel)
-        timer.start()
         try:
             with connection.cursor().copy("COPY t (a) FROM STDIN") as into:
-                for _ in range(150):  # libpq looks for an error only at the end
+                timer = threading.Timer(0.5, connection.cancel)
+                timer.start()
+                while timer.is_alive():  # libpq looks for an error only at the end
                     into.write("1\n" * 1000)
                     time.sleep(0.01)
+                into.write("1\n" * 1000)
             raise AssertionError
         except psycopg.errors.QueryCanceled:
             connection.rollback()

@@ -162,17 +162,24 @@ def api_keys_open():
 
 
 def keys_end_in_mid_session():
-    with Server(MOAT, *tls(), "apikey.lifetime=1m", setup=SETUP) as server:
-        until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=5)
-        answer = server.sql(f"CREATE API KEY short FOR USER etl EXPIRES AT '{until:%Y-%m-%dT%H:%M:%SZ}'")
-        key = re.search(r"moat_[0-9A-Za-z_]+_[0-9A-Za-z]+", answer).group(0)
-        clients = []
-        for _ in range(2):
-            clients.append(server.connect(login=False, tls="asked"))
-            clients[-1].login_secret("etl", key, options=WISH_TOKEN)
-            assert clients[-1].query("SELECT 1") == [["1"]]
-        clients[1].query("BEGIN")
-        time.sleep(5)
+    with Server(MOAT, *tls(), "apikey.lifetime=5m", setup=SETUP) as server:
+        for life_s in (5, 20, 80):  # a slow machine signs in slowly
+            until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=life_s)).replace(microsecond=0)
+            answer = server.sql(f"CREATE API KEY short{life_s} FOR USER etl EXPIRES AT '{until:%Y-%m-%dT%H:%M:%SZ}'")
+            key = re.search(r"moat_[0-9A-Za-z_]+_[0-9A-Za-z]+", answer).group(0)
+            clients = []
+            try:
+                for _ in range(2):
+                    clients.append(server.connect(login=False, tls="asked"))
+                    clients[-1].login_secret("etl", key, options=WISH_TOKEN)
+                    assert clients[-1].query("SELECT 1") == [["1"]]
+                clients[1].query("BEGIN")
+            except (Refused, ConnectionError):
+                if datetime.datetime.now(datetime.timezone.utc) < until:
+                    raise
+            else:
+                break
+        time.sleep(max(0, (until - datetime.datetime.now(datetime.timezone.utc)).total_seconds()) + 0.5)
         for client, statement in zip(clients, ("SELECT 1", "COMMIT")):
             words = ended(client, statement)
             assert words["C"] == "28000" and "expired" in words["M"], words
@@ -338,14 +345,17 @@ def refusals_take_one_time():
                 for name in ("amelia", other):
                     function(name)
                 pairs = []
-                for turn in range(120):
-                    order = ("amelia", other) if turn % 2 else (other, "amelia")
-                    times = {name: function(name) for name in order}
-                    pairs.append((times["amelia"], times[other]))
-                apart = abs(statistics.median(a - b for a, b in pairs))
-                typical = statistics.median(a for a, _ in pairs)
+                for count in (120, 240, 480, 960):  # the more others do on the machine, the more pairs a median takes
+                    for turn in range(len(pairs), count):
+                        order = ("amelia", other) if turn % 2 else (other, "amelia")
+                        times = {name: function(name) for name in order}
+                        pairs.append((times["amelia"], times[other]))
+                    apart = abs(statistics.median(a - b for a, b in pairs))
+                    typical = statistics.median(a for a, _ in pairs)
+                    if apart < 0.25 * typical:
+                        break
                 # Hashing is most of it: without it a try takes a third of the time.
-                assert apart < 0.25 * typical, f"{function.__name__} {other}: {apart * 1e6:.0f} us apart of {typical * 1e6:.0f}"
+                assert apart < 0.25 * typical, f"{function.__name__} {other}: {apart * 1e6:.0f} us apart of {typical * 1e6:.0f}, in {count} pairs"
                 if os.environ.get("DOOR_TIMES"):
                     print(f"        {function.__name__} {other}: {apart * 1e6:.0f} us apart of {typical * 1e6:.0f}")
 

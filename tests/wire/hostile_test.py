@@ -188,13 +188,14 @@ def random_messages_do_no_harm():
 
 def slow_and_silent_ones_are_ended():
     """Bytes that trickle, messages that never end, and none at all: each has its time, and no thread."""
-    settings = ("server.login_timeout=2s", "server.message_timeout=2s", "server.idle_timeout=3s", "log.level=off")
+    settings = ("server.login_timeout=5s", "server.message_timeout=2s", "server.idle_timeout=3s", "log.level=off")
     with Server(MOAT, *settings) as server:
-        half, silent = [server.connect() for _ in range(30)], [server.connect() for _ in range(30)]
-        strangers = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(30)]
-        for i, client in enumerate(half):
-            client.send((message("Q", text("SELECT 1"))[:-4], parse("s", "SELECT 1")[:7], b"Q\0\0")[i % 3])
-        begun = time.monotonic()
+        begun, half = time.monotonic(), []
+        for i in range(30):
+            half.append(server.connect())
+            half[-1].send((message("Q", text("SELECT 1"))[:-4], parse("s", "SELECT 1")[:7], b"Q\0\0")[i % 3])
+        silent = [server.connect() for _ in range(30)]
+        strangers = [socket.create_connection(("127.0.0.1", server.port), 60) for _ in range(30)]
         for at in range(8):
             for client in strangers:
                 try:
@@ -204,12 +205,12 @@ def slow_and_silent_ones_are_ended():
             assert is_well(server)
             time.sleep(0.2)
         for client in half:
-            assert client.last_words(20) in ("08P01", "57P05")
+            assert client.last_words() in ("08P01", "57P05")
         for client in silent:
-            assert client.last_words(20) == "57P05"
+            assert client.last_words() == "57P05"
         for client in strangers:
-            assert check_answer(listen(client, 20)) in (["57014"], [])
-        assert time.monotonic() - begun < 60
+            assert check_answer(listen(client, 60)) in (["57014"], [])
+        assert time.monotonic() - begun < 200
         assert is_well(server)
 
 

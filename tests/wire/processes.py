@@ -37,6 +37,18 @@ def times(pid):
         return [0, 0, 0, 0]
 
 
+def is_runnable(pid):
+    """Whether a thread of it runs or waits for a processor, which on a busy machine its processor time does not tell."""
+    for task in _names(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] in "RD":
+                    return True
+        except OSError:
+            pass
+    return False
+
+
 def niceness(pid):
     """The nice value of each thread."""
     found = {}

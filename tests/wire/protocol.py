@@ -72,6 +72,15 @@ class Server:
         """Processor time of the engine hosts, in ticks of the clock, also of those that ended."""
         return sum(processes.times(self.process.pid)[2:]) + sum(map(processes.processor_ticks, processes.children(self.process.pid)))
 
+    def is_quiet(self):
+        """Whether no thread of an engine host has anything to do, for a while."""
+        before = self.work()
+        for _ in range(10):
+            if any(map(processes.is_runnable, processes.children(self.process.pid))):
+                return False
+            time.sleep(0.03)
+        return self.work() - before < 3
+
     def begin(self, client, statement):
         """Sends what goes on for long, and waits until a host has been at it for a while."""
         before = self.work()
