@@ -35,6 +35,11 @@ uint64_t test_seed(void);
 uint64_t test_random(uint64_t *seed);
 uint64_t test_random_below(uint64_t *seed, uint64_t bound);
 
+/* How many times longer something takes now than on an idle machine of 2024, at least 1: for limits
+ * in milliseconds, which a slow machine and a busy one are not to fail. Measured anew by each call,
+ * in 20 ms there; call it after what may have been late, while the machine is what it was then. */
+unsigned test_slowness(void);
+
 /* A fresh empty folder, removed after the run; the path is valid until the program ends. */
 const char *test_folder(void);
 

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define SLOWNESS_STEPS 18000000u /* test_slowness(): 20 ms of one processor */
+
 static struct test_case *tests;
 static size_t test_count;
 static uint64_t seed;
@@ -40,6 +42,18 @@ uint64_t test_random_below(uint64_t *state, uint64_t bound)
 {
     ASSERT(bound > 0);
     return test_random(state) % bound;
+}
+
+unsigned test_slowness(void)
+{
+    int64_t begun_us = clock_mono_us();
+    uint64_t state = 1;
+    volatile uint64_t sum = 0;
+    for (unsigned i = 0; i < SLOWNESS_STEPS; i++) {
+        sum += test_random(&state);
+    }
+    int64_t took_us = clock_mono_us() - begun_us;
+    return took_us <= 20000 ? 1 : (unsigned)((took_us + 19999) / 20000);
 }
 
 const char *test_folder(void)

@@ -317,7 +317,7 @@ TEST(oidc, believes_no_document_but_the_issuers_own)
     struct world w;
     char document[512];
     world_open(&w);
-    w.options.oidc.timeout_ms = 300;
+    w.options.oidc.timeout_ms = 1000;
     world_start(&w);
     const char *path = "/.well-known/openid-configuration";
     set_document(&w, "https://evil.example");
@@ -338,11 +338,11 @@ TEST(oidc, believes_no_document_but_the_issuers_own)
     CHECK_ERR(ERR_BUSY, login_token(&w, make_token(&w, w.key, "k1", "")));
     pass(&w, 2);
     web_answer(w.web, path)->pad_bytes = 0;
-    web_answer(w.web, path)->delay_ms = 600;
+    web_answer(w.web, path)->delay_ms = 1800;
     CHECK_ERR(ERR_BUSY, login_token(&w, make_token(&w, w.key, "k1", "")));
     pass(&w, 2);
     web_answer(w.web, path)->delay_ms = 0;
-    struct timespec pause = {0, 500000000}; /* the server is busy with the last one */
+    struct timespec pause = {1, 500000000}; /* the server is busy with the last one */
     (void)nanosleep(&pause, NULL);
     CHECK_OK(login_token(&w, make_token(&w, w.key, "k1", "")));
     world_close(&w);

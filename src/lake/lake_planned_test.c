@@ -424,7 +424,7 @@ static void expect_opened(struct store *store, unsigned count)
 {
     const struct timespec moment = {.tv_nsec = 5000000};
     unsigned now = 0;
-    for (unsigned i = 0; i < 1000 && now < count; i++) {
+    for (unsigned i = 0; i < 20000 && now < count; i++) {
         (void)nanosleep(&moment, NULL);
         pthread_mutex_lock(&store->lock);
         now = store->running == 0 ? store->open_count : 0;

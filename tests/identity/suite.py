@@ -25,7 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("MOAT_CACHE", HERE.parent.parent / ".cache/deps"))
-LIFE_S = 5  # of an access token
+LIFE_S = 12  # of an access token
 START_TIMEOUT_S = 600  # Keycloak builds itself first; 40 s on a machine with nothing else to do
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the loopback only, whatever the environment says
 

@@ -34,7 +34,7 @@ MOAT, LONG = sys.argv[1], sys.argv[2] == "long"
 SEED = int(os.environ.get("SEED", time.time_ns() % 1_000_000))
 TABLE, OTHER = "v2_none_pos_partition", "v2_bucket_id_pos_eq"
 LANES = 8
-CATALOG_S, REQUEST_S, PATIENCE_S, PAUSE_S, LOAD_S = 3, 1.5, 3.5, 0.2, 8  # the last is what a busy machine adds
+CATALOG_S, REQUEST_S, PATIENCE_S, PAUSE_S, LOAD_S = 3, 1.5, 3.5, 0.2, 30  # the last is what a busy machine adds
 SETTINGS = (f"catalog.timeout={CATALOG_S}s", "catalog.connect_timeout=1s", f"catalog.pause={int(PAUSE_S * 1000)}ms", "catalog.config_age=0",
             "catalog.answer_bytes_max=4MiB", "storage.connect_timeout=1s", f"storage.request_timeout={int(REQUEST_S * 1000)}ms",
             f"storage.patience={int(PATIENCE_S * 1000)}ms", "storage.cache=false", "log.level=debug")
@@ -102,7 +102,7 @@ class Patient(doors.Psql):
         super().__init__(server, person, lake.issuer.token_of(person), verbosity="verbose")
 
     def run(self, statement, times=1):
-        watch = threading.Timer(60, self.process.kill)
+        watch = threading.Timer(120, self.process.kill)
         watch.start()
         try:
             return super().run(statement, times)
@@ -128,9 +128,13 @@ def judge(outcome, expected, lane, limit_s, must="either", unlikely="42P01", is_
 
 
 def patiently(door, statement):
-    """Where nothing is struck. The limits are short, so that what hangs costs little: a busy machine may need a second try."""
-    outcome = attempt(door, statement)
-    return outcome if outcome.error is None or outcome.error.code not in ("08006", "58030") else attempt(door, statement)
+    """Where nothing is struck. The limits are short, so that what hangs costs little: a busy machine may need more than one try."""
+    for _ in range(6):
+        outcome = attempt(door, statement)
+        if outcome.error is None or outcome.error.code not in ("08006", "58030"):
+            break
+        time.sleep(PAUSE_S)
+    return outcome
 
 
 def works_again(door, lane, statement, expected):
@@ -258,7 +262,7 @@ def for_good(place, fault, where="", method=""):
 def once(place, fault, skip):
     def job(lane, door):
         road, statement = getattr(lane, place), STATEMENTS[0].format(**lane.names)
-        for _ in range(2):  # a busy machine may want more than the limits allow
+        for _ in range(6):  # a busy machine may want more than the limits allow
             road.strike(fault, skip=skip, times=1)
             outcome = attempt(door, statement)
             if outcome.error is None:

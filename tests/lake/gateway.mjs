@@ -136,7 +136,7 @@ function change(body, who, path, line) {
 const server = createServer(async (request, response) => {
     const who = await personOf(request);
     const path = decodeURIComponent(request.url.split('?')[0]);
-    const line = { who: who?.name ?? null, audience: who?.audience ?? null, method: request.method, path, query: request.url.split('?')[1] ?? '',
+    const line = { at: Date.now(), who: who?.name ?? null, audience: who?.audience ?? null, method: request.method, path, query: request.url.split('?')[1] ?? '',
         id: request.headers['x-request-id'] ?? null, delegation: request.headers['x-iceberg-access-delegation'] ?? null,
         agent: request.headers['user-agent'] ?? null };
     const isReport = path.endsWith('/metrics'); // told once it is answered

@@ -27,9 +27,9 @@ LIFE_S, SCAN_S, DELAY_S = (60, 300, 25) if LONG else (4, 15, 1.5)  # files are f
 PATIENT = ("storage.request_timeout=90s", "storage.patience=10m", "engine.threads=1")
 
 
-def slow():
-    way.life_s, way.delay_s = LIFE_S, DELAY_S
-    lake.gateway.tell(lend={name: {"seconds": LIFE_S} for name in stack.PEOPLE}, endpoint=way.url)
+def slow(pace=1):
+    way.life_s, way.delay_s = LIFE_S * pace, DELAY_S * pace
+    lake.gateway.tell(lend={name: {"seconds": LIFE_S * pace} for name in stack.PEOPLE}, endpoint=way.url)
     way.expired = 0
     way.sessions.clear()
 
@@ -39,12 +39,23 @@ def fast():
 
 
 def a_scan_outlives_its_credentials():
+    for pace in (1, 2, 4):  # what is busy may hold up a request until what it came with is over: then all is slower
+        took, lent = scan(pace)
+        if way.expired <= 1:
+            break
+    assert took > SCAN_S, f"it took {took:.0f} s only"
+    assert lent >= took / (LIFE_S * pace), lent
+    assert way.expired <= 1, f"{way.expired} requests came with credentials that were over"
+
+
+def scan(pace):
+    """Seconds, and how often something was lent."""
     with stack.served(MOAT, folder, lake, *PATIENT, tables=[table]) as (server, olga), world.sign_in(server, lake.issuer, "bob") as bob:
         lake.gateway.tell(endpoint=way.url)
         statement = f"SELECT id, k, s, d FROM {table} ORDER BY ALL"
         expected = olga_reads(server, olga, statement)
-        slow()
-        bob.socket.settimeout(SCAN_S * 4)
+        slow(pace)
+        bob.socket.settimeout(None)
         begun = time.monotonic()
         rows = bob.query(statement)
         took = time.monotonic() - begun
@@ -52,12 +63,10 @@ def a_scan_outlives_its_credentials():
         assert rows == expected, (len(rows), len(expected))
         catalog, store = lake.catalog_log(), lake.store_log()
         lent = len(way.sessions)
-        print(f"        {took:.0f} s, {len(store)} requests to the store with {lent} sessions of {LIFE_S} s, {way.expired} refused as expired", flush=True)
-        assert took > SCAN_S, f"it took {took:.0f} s only"
-        assert lent >= took / LIFE_S, lent
-        assert way.expired <= 1, f"{way.expired} requests came with credentials that were over"
+        print(f"        {took:.0f} s, {len(store)} requests to the store with {lent} sessions of {LIFE_S * pace} s, {way.expired} refused as expired", flush=True)
         assert all(line[0] == "bob" for line in catalog + store), (catalog, store)
         assert len({line[1] for line in catalog}) == 1, catalog  # renewals are of this query too
+        return took, lent
 
 
 def olga_reads(server, olga, statement):
@@ -78,7 +87,7 @@ def a_scan_ends_when_nothing_is_lent_any_more():
         for rule in ({"fault": "401"}, {"deny": {"bob": ["/tables/"]}}, {"credentials": {"bob": []}}):
             slow()
             way.delay_s = LIFE_S / 3  # what was fetched for the rule before is cached, and yet the rest takes longer than a life
-            bob.socket.settimeout(SCAN_S * 4)
+            bob.socket.settimeout(SCAN_S * 4 + 120)
             bob.send(b"Q" + (len(text := f"SELECT id, k, s, d FROM {table} ORDER BY ALL".encode() + b"\0") + 4).to_bytes(4, "big") + text)
             time.sleep(LIFE_S / 4)
             begun = time.monotonic()
@@ -111,10 +120,11 @@ def a_person_who_is_banished_is_out_within_a_refresh():
                 time.sleep(life / 20)
             identity.post(f"{lake.issuer.url}/banish/bob")
             begun, last, words = time.monotonic(), 0.0, None
-            while words is None and time.monotonic() < begun + life * 2:
+            while words is None and time.monotonic() < begun + life * 2 + 60:
                 try:
+                    asked = time.monotonic() - begun
                     bob.query(f"SELECT count(*) FROM {table}")
-                    last = time.monotonic() - begun
+                    last = asked
                     time.sleep(life / 20)
                 except Refused as error:
                     words = error

@@ -190,15 +190,16 @@ class Matrix:
                 for door_of, person, cell in itertools.product(doors_of, people, CELLS):
                     self.short.append((door_of(self.server, person, tokens[person]), person, cell))
                 errors = [self.attempt(door, cell[1].format(**self.names), 1)[1] for door, _, cell in self.short]
-                is_in_time = all(error is None or error.code != "28000" for error in errors)
+                is_in_time = all(error is None or error.code not in ("28000", "53300") for error in errors)
             except Refused as error:
-                assert error.code == "28000", f"while its token was good: {error}"
+                assert error.code in ("28000", "53300"), f"while its token was good: {error}"
                 is_in_time = False
             self.logs()
             if is_in_time:
                 return
             for door, _, _ in self.short:
                 door.close()
+            time.sleep(10)  # tokens that were over count as wrong tries, of which few are allowed at a time (53300)
         raise AssertionError(f"tokens of {LIVES_S[-1]} s ended before each door was used once")
 
     def expired(self):

@@ -25,7 +25,7 @@ class Weed:
     attach = "TYPE iceberg_rest, WAREHOUSE 'lake'"
 
     def __init__(self, folder, stack):
-        keys = {name: (f"{name}key", f"{name}secret") for name in (*PEOPLE, "olga")}
+        self.keys = keys = {name: (f"{name}key", f"{name}secret") for name in (*PEOPLE, "olga")}
         self.issuer = stack.enter_context(world.issuer_of(folder, LIFE_S))
         self.weed = world.SeaweedFS(folder, keys)
         stack.callback(self.weed.close)
@@ -57,12 +57,18 @@ class Weed:
             self.lent.update((session, (line["who"], line["id"])) for session in line.get("lent", []))
         return [(line["who"], line["id"], line.get("status"), line["path"]) for line in lines]
 
+    def mark(self, name):
+        try:
+            world.s3_request(self.weed.s3, *self.keys["olga"], "GET", f"/lake/{name}")
+        except RuntimeError:
+            pass  # there is no such object
+
     def store_log(self):
         """(who, query id, status, operation) of each request, after catalog_log of the same time.
 
         Who is what the store itself calls them, by the name that the catalog gave the session: iceberg-PERSON-TABLE."""
         lines = []
-        for line in self.weed.requests.take():
+        for line in self.weed.requests.take(self.mark):
             name = line["requester_arn"].rsplit("/", 1)[-1].split("-")
             who = name[1] if name[0] == "iceberg" else line["requester"] or None
             lender, query = self.lent.get(line["requester"], (None, None))

@@ -156,14 +156,17 @@ class AccessLog:
                         with open(self.path, "a") as file:
                             file.write(json.dumps(line[2]) + "\n")
 
-    def take(self, quiet_s=0.15):
-        """All since the last time, once nothing more comes."""
-        seen = -1
-        while seen != len(self.lines):
-            seen = len(self.lines)
-            time.sleep(quiet_s)
+    def take(self, ask):
+        """All since the last time. `ask` makes a request that names what it is given: lines come in the order of requests, so that when
+        its own is here all others are."""
+        mark = f"mark-{os.urandom(8).hex()}"
+        ask(mark)
+        deadline = time.monotonic() + 60
+        while not (seen := next((i + 1 for i, line in enumerate(self.lines) if mark in str(line)), 0)):
+            assert time.monotonic() < deadline, f"the store does not tell of {mark}, but {self.lines[-3:]}"
+            time.sleep(0.02)
         lines, self.lines[:seen] = self.lines[:seen], []
-        return lines
+        return [line for line in lines if mark not in str(line)]
 
     def close(self):
         self.listener.close()

@@ -11,6 +11,7 @@ import re
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -173,29 +174,21 @@ def endless_recursion_ends_with_its_memory():
 # ---- hosts that die
 
 
-def host_of_long(server):
-    """The host that works far more than each other one, if there is one."""
-    before = {pid: processor_ticks(pid) for pid in hosts(server)}
-    time.sleep(1)
-    worked = sorted((processor_ticks(pid) - ticks, pid) for pid, ticks in before.items())
-    return worked[-1][1] if worked and worked[-1][0] > 5 and (len(worked) < 2 or worked[-1][0] > 2 * worked[-2][0]) else None
-
-
 def a_host_dies_and_one_query_with_it():
     """50 sessions of 5 people at work; the host of one query is killed, by both signals. That query ends with XX000, no other
     session notices, and a new host is up at once."""
     people = [f"p{i}" for i in range(5)]
     setup = "".join(f"CREATE USER {p} PASSWORD '{PASSWORD}';" for p in people) + f"CREATE USER victim PASSWORD '{PASSWORD}'"
     with Server(MOAT, "query.concurrent_max=4", "query.queue_timeout=5m", setup=setup) as server:
-        victim, watcher = server.connect(user="victim"), server.connect(user="victim")
+        victim = server.connect(user="victim")
         victim.socket.settimeout(600)
         for number in (signal.SIGSEGV, signal.SIGKILL):
-            stop, troubles, counts = threading.Event(), [], [0] * 50
+            stop, go, troubles, counts = threading.Event(), threading.Event(), [], [0] * 50
 
             def work(index):
                 try:
                     with server.connect(user=people[index % 5]) as client:
-                        while not stop.is_set():
+                        while go.wait() and not stop.is_set():
                             rows = client.query("SELECT sum(i) FROM range(100000) t(i)")
                             assert rows == [["4999950000"]], rows
                             counts[index] += 1
@@ -203,18 +196,20 @@ def a_host_dies_and_one_query_with_it():
                     troubles.append(error)
 
             victim.query("SELECT 1")
+            go.set()
             threads = [threading.Thread(target=work, args=(i,)) for i in range(50)]
             for thread in threads:
                 thread.start()
-            eventually(lambda: sum(counts) >= 50, 300)
+            eventually(lambda: all(counts), 300)
+            go.clear()  # nobody else is at it, so that it is seen which host has the victim's statement
+            eventually(server.is_quiet)
+            ticks = {pid: processor_ticks(pid) for pid in hosts(server)}
             thread, got = in_thread(victim.query, LONG)
-            eventually(lambda: watcher.query("SELECT count(*) FROM moat_system.running_queries WHERE state IN ('RUNNING', 'STREAMING') AND statement LIKE '%100000000000%' AND statement NOT LIKE '%running_queries%'") == [["1"]], 300)
-            # The one that goes on and on is the victim's: others' queries are short.
-            seen = [None, host_of_long(server)]
-            while seen[-1] is None or seen[-1] != seen[-2]:
-                assert len(seen) < 100, seen
-                seen.append(host_of_long(server))
-            pid = seen[-1]
+            worked = lambda: max((processor_ticks(pid) - ticks.get(pid, 0), pid) for pid in hosts(server))
+            eventually(lambda: worked()[0] >= 50)
+            pid, before = worked()[1], list(counts)
+            go.set()
+            eventually(lambda: all(now > then for now, then in zip(counts, before)), 300)
             before = list(counts)
             os.kill(pid, number)
             killed_at = time.monotonic()
@@ -232,13 +227,13 @@ def a_host_dies_and_one_query_with_it():
             print(f"{number.name}: told after {told_ms:.0f} ms, the same session's next answer after {again_ms:.0f} ms, "
                   f"50 other sessions went on ({sum(counts)} queries)")
         victim.close()
-        watcher.close()
 
 
 def a_new_host_is_up_at_once():
-    """On a server with nothing else to do: from the kill to the next answer, which needs a host of its own."""
+    """On a server with nothing else to do: from the kill to the next answer, which needs a host of its own. The best of five, beside the best
+    of as many starts of a program that does nothing, which tell how fast and how busy the machine is: 8 ms where it is neither."""
     with Server(MOAT) as server, server.connect() as client:
-        took = []
+        took, starts = [], []
         for _ in range(5):
             client.query("SELECT 1")
             before = hosts(server)
@@ -248,13 +243,15 @@ def a_new_host_is_up_at_once():
             eventually(lambda: len(hosts(server)) >= len(before))
             os.kill(victim, signal.SIGSEGV)
             started = time.monotonic()
-            thread.join(30)
+            thread.join(120)
             assert isinstance(got[0], Refused) and got[0].code == "XX000", got
             assert client.query("SELECT 1") == [["1"]]
             took.append((time.monotonic() - started) * 1000)
-        print(f"from the kill to the next answer: {min(took):.0f} to {max(took):.0f} ms")
-        is_busy = os.getloadavg()[0] > os.cpu_count()  # by others: this test has one process at work
-        assert IS_SANITIZED or min(took) < (2000 if is_busy else 100)
+            started = time.monotonic()
+            subprocess.run([MOAT, "--version"], check=True, stdout=subprocess.DEVNULL)
+            starts.append((time.monotonic() - started) * 1000)
+        print(f"from the kill to the next answer: {min(took):.0f} to {max(took):.0f} ms; to start a program: {min(starts):.0f} to {max(starts):.0f} ms")
+        assert IS_SANITIZED or min(took) < max(100, 12 * min(starts)), (took, starts)
 
 
 # ---- limits

@@ -22,7 +22,7 @@ from desk import MOAT, Desk, answer_of, vended, world
 from protocol import run
 
 TABLE = f"lake.{vended.NAMESPACE}.{vended.TABLES[0]}"
-LIFE_S = 5
+LIFE_S = 10  # of which a slow machine makes some use
 
 
 def a_program_asks_as_whose_token_it_holds():
