@@ -9,7 +9,6 @@ What is not there is skipped by name. PROGRAM is flows.c, built; MOAT is served 
 
 import json
 import os
-import random
 import re
 import shutil
 import socket
@@ -24,6 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "wire"))
+from ports import free_port
+
 CACHE = Path(os.environ.get("MOAT_CACHE", HERE.parent.parent / ".cache/deps"))
 LIFE_S = 12  # of an access token
 START_TIMEOUT_S = 600  # Keycloak builds itself first; 40 s on a machine with nothing else to do
@@ -68,18 +70,6 @@ def oidc_provider(folder):
 
 
 # ---- Keycloak
-
-
-def free_port():
-    """Below those that the kernel gives to whoever connects, so that none of these takes it before its server does."""
-    for port in random.sample(range(20000, 32000), 1000):
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
-    raise RuntimeError("no free port")
 
 
 def mapper(name, kind, **config):

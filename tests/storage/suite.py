@@ -22,18 +22,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "wire"))
+from ports import free_port
+
 CACHE = Path(os.environ.get("MOAT_CACHE", HERE.parent.parent / ".cache/deps"))
 BIG = 40_000_000
 
 
 class Skip(Exception):
     pass
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_for_port(port, process, seconds=60):
@@ -328,7 +325,7 @@ def survives_what_the_way_does(world, program):
 
 def ends_when_the_way_stays_broken(world, program):
     proxy = Proxy(world["port"])
-    drive = opened(world, program, proxy.port, patience_ms=3000, timeout_ms=1000)
+    drive = opened(world, program, proxy.port, patience_ms=6000, timeout_ms=3000)
     drive.ok("upload", 0, 0, "s3://lake/t/way", 5_000_000, 1)
     drive.ok("open", 0, 0, "s3://lake/t/way")
     faults = ["kill", "hang", "truncate", "slow"] + (["corrupt"] if world["scheme"] == "https" else [])
@@ -336,8 +333,8 @@ def ends_when_the_way_stays_broken(world, program):
         proxy.set(fault, 0, 10_000)
         started = time.monotonic()
         text = drive.err("io", "read", 0, 100, 4_000_000)
-        took = time.monotonic() - started  # 3 s, on a machine that has time for us
-        assert "\"way\"" in text and took < 12, (fault, text, took)
+        took = time.monotonic() - started  # 6 s, on a machine that has time for us
+        assert "\"way\"" in text and took < 60, (fault, text, took)
         proxy.set(None)
         assert drive.ok("read", 0, 100, 10) == [pattern(100, 10)], fault
     drive.close()
@@ -350,7 +347,7 @@ def trusts_only_what_it_was_told_to(world, program):
     drive.ok("grant", 0, 0, 0, *credential(world, world["people"][0]))
     started = time.monotonic()
     assert "not trusted" in drive.err("denied", "open", 0, 0, "s3://lake/t/big")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
     plain = credential(world, world["people"][0])
     plain[6] = "http://192.0.2.1:9000"
     assert "without TLS" in drive.err("denied", "grant", 1, 0, 0, *plain)

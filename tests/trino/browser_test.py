@@ -67,7 +67,7 @@ def step_by_step():
         assert cookie.split("=")[1].split(";")[0] not in sent.headers["Location"] + page
         began = time.monotonic()
         pending = world.ask(wait)
-        assert pending.json() == {"nextUri": wait} and 5 < time.monotonic() - began < 20, pending.text  # it waits: clients ask few times
+        assert pending.json() == {"nextUri": wait} and 5 < time.monotonic() - began < 60, pending.text  # it waits: clients ask few times
         done = browser.at_issuer(browser.open(sent.headers["Location"]), "bob")
         assert done.status_code == 200 and "signed in" in done.text and "<b>bob</b>" in done.text, done.text
         given = world.ask(wait)
@@ -219,11 +219,14 @@ def thousands_of_asks_keep_nothing():
             world_asks(session, world)
         assert world.server.resident() - before < 4 << 20, (before, world.server.resident())
         with concurrent.futures.ThreadPoolExecutor(40) as pool:
+            began = time.monotonic()
+            list(pool.map(lambda _: world.ask("/v1/info"), range(40)))
+            asked_s = time.monotonic() - began  # by these 40 threads, of what keeps nobody waiting
             waits = [world.challenge()[1] for _ in range(40)]
             began = time.monotonic()
             times = list(pool.map(lambda wait: (world.ask(wait).json() == {"nextUri": wait}, time.monotonic() - began), waits))
             assert all(is_pending for is_pending, _ in times)
-            assert sum(took < 8 for _, took in times) >= 20, times
+            assert sum(took < 8 + 2 * asked_s for _, took in times) >= 20, (asked_s, times)
             status, _, _ = world.server.ask("POST", "/v1/sql", {"sql": "SELECT 1"})
             assert status == 200
         page, wait = world.challenge()

@@ -1,6 +1,7 @@
 """What /proc says of a server and of its engine hosts. Processes and threads end while one looks: what is gone is left out."""
 
 import os
+import time
 
 
 def children(pid):
@@ -35,6 +36,14 @@ def times(pid):
             return [int(word) for word in file.read().rpartition(")")[2].split()[11:15]]
     except OSError:
         return [0, 0, 0, 0]
+
+
+def slowness():
+    """How many times longer something takes now than on an idle machine of 2024, at least 1: for limits that a slow or a busy machine is not to fail."""
+    begun, total = time.monotonic(), 0
+    for i in range(1_000_000):
+        total = (total * 31 + i) & 0xFFFFFFFF
+    return max(1.0, (time.monotonic() - begun) / 0.1)
 
 
 def is_runnable(pid):
