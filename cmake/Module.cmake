@@ -126,7 +126,7 @@ endfunction()
 function(moat_add_test)
     cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;LABEL;TIMEOUT" "COMMAND")
     if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 1200) # for what hangs: many times what any takes, as machines may be slow and busy
+        set(arg_TIMEOUT 1800) # for what hangs: many times what any takes, as machines may be slow and busy
     endif()
     add_test(NAME ${arg_NAME} COMMAND ${arg_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" COMMAND_EXPAND_LISTS)
     set_tests_properties(${arg_NAME} PROPERTIES

@@ -180,7 +180,7 @@ class Proxy:
 
 
 class Drive:
-    def __init__(self, program, ca="", cache=0, disk=0, folder="", patience_ms=20000, timeout_ms=5000, block=0):
+    def __init__(self, program, ca="", cache=0, disk=0, folder="", patience_ms=300000, timeout_ms=60000, block=0):
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
         self.renew = None
         self.renewals = 0
