@@ -276,4 +276,6 @@ struct trino_answer {
     const struct errinfo *error; /* NULL: none */
     struct slice statement;      /* which its position is of */
 };
-void trino_answer_print(const struct trino_answer *answer, struct buf *out);
+/* The document: `head`, the rows that are returned, as they are, and `tail`. */
+struct slice trino_answer_print(const struct trino_answer *answer, struct buf *head,
+                                struct buf *tail);
