@@ -55,6 +55,7 @@ struct trino_column {
     const uint8_t *validity; /* NULL: nothing is NULL, or the slow way looks */
     const void *values;
     const void *offsets;
+    int64_t plain_end; /* of the texts, if none needs an escape; else 0 */
 };
 /* One for each child of `schema`; types and schema outlive them. */
 void trino_columns_begin(struct trino_column *columns, const struct trino_type *types,
