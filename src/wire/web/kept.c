@@ -475,6 +475,7 @@ static void *pull(void *context)
             pthread_mutex_unlock(&kept->lock);
         }
     } while (goes_on);
+    buf_fini(&kept->scratch); /* who reads slowly holds no more than the pages */
     kept->is_pulling = false;
     pthread_cond_broadcast(&kept->changed);
     pthread_mutex_unlock(&kept->lock);
