@@ -232,7 +232,8 @@ TEST(engine_grant, closing_in_the_middle_of_a_query_stops_it)
     struct fixture fixture = fixture_open(NULL);
     struct memory_store store = {0};
     store_fill(&fixture, &store, "SELECT i, md5(CAST(i AS VARCHAR)) h FROM range(1000000) t(i)");
-    store.read_delay_us = 30000; /* so that the other thread is in time, busy as the machine may be */
+    store.read_delay_us =
+        30000; /* so that the other thread is in time, busy as the machine may be */
     struct engine_grant *grant = store_grant(&fixture, &store, 0);
     char *sql = fixture_sql(grant, 0, "SELECT max(h || i) FROM '%s'");
     struct closing closing = {.grant = grant, .store = &store};

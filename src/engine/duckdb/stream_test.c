@@ -42,8 +42,7 @@ static int64_t cancel_once(struct fixture *fixture, const char *statement, uint3
 {
     struct engine_query *query = NULL;
     struct errinfo info;
-    CHECK_OK(
-        engine_query_open(fixture->session, WHO, slice_of(statement), NULL, 0, &query, &info));
+    CHECK_OK(engine_query_open(fixture->session, WHO, slice_of(statement), NULL, 0, &query, &info));
     struct cancelling cancelling = {.query = query, .delay_us = delay_us};
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, cancel_later, &cancelling) == 0);
