@@ -752,6 +752,11 @@ static enum err find_place(struct session *session, const struct identity *who,
         if (place.attached == NULL) {
             return resolve_no_catalog(session, who, place.name.catalog, info);
         }
+        if (slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_INFORMATION))) {
+            *ret_place = (struct place){.name = {.schema = written->schema, .name = written->name},
+                                        .only = place.attached->catalog.name};
+            return ERR_OK;
+        }
         if (place.name.schema.len == 0) {
             place.name.schema = slice_of(session->default_schema);
         }
