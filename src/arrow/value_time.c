@@ -3,37 +3,16 @@
  * A timestamp with time zone is shown at UTC with "+00", or at a fixed offset if its type has one:
  * the instant is exact either way. Named zones would need the zone database and change with it. */
 #include "arrow/arrow_int.h"
+#include "base/calendar.h"
 
 static const int64_t units_per_second[] = {1, 1000, 1000000, 1000000000};
 
-static int64_t floor_div(int64_t a, int64_t b, int64_t *ret_rest)
-{
-    int64_t quotient = a / b;
-    int64_t rest = a % b;
-    if (rest < 0) {
-        rest += b;
-        quotient--;
-    }
-    *ret_rest = rest;
-    return quotient;
-}
-
-/* Days since 1970-01-01 to the proleptic Gregorian calendar (H. Hinnant, "chrono-Compatible
- * Low-Level Date Algorithms", civil_from_days). */
 static void print_days(int64_t days, struct buf *out, bool *ret_is_bc)
 {
-    int64_t day_of_era;
-    int64_t era = floor_div(days + 719468, 146097, &day_of_era);
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t shifted = (5 * day_of_year + 2) / 153; /* March is 0 */
-    int64_t day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
-    int64_t year = year_of_era + era * 400 + (month <= 2);
-    *ret_is_bc = year <= 0;
-    buf_printf(out, "%04lld-%02lld-%02lld", (long long)(*ret_is_bc ? 1 - year : year),
-               (long long)month, (long long)day);
+    struct calendar_date date = calendar_date_of(days);
+    *ret_is_bc = date.year <= 0;
+    buf_printf(out, "%04lld-%02u-%02u", (long long)(*ret_is_bc ? 1 - date.year : date.year),
+               date.month, date.day);
 }
 
 /* ".5" for 500 of 1000; nothing for 0. */
@@ -73,9 +52,8 @@ static void print_date(const struct arrow_type *type, int64_t value, struct buf 
     if (print_infinity(value == limit, value == -limit, out)) {
         return;
     }
-    int64_t rest;
     bool is_bc;
-    print_days(is_wide ? floor_div(value, 86400000, &rest) : value, out, &is_bc);
+    print_days(is_wide ? floor_div(value, 86400000) : value, out, &is_bc);
     buf_append_str(out, is_bc ? " (BC)" : "");
 }
 
@@ -109,8 +87,8 @@ static void print_timestamp(const struct arrow_type *type, int64_t value, struct
     if (print_infinity(value == INT64_MAX, value == -INT64_MAX, out)) {
         return;
     }
-    int64_t fraction;
-    int64_t seconds = floor_div(value, units_per_second[type->unit], &fraction);
+    int64_t fraction = floor_mod(value, units_per_second[type->unit]);
+    int64_t seconds = floor_div(value, units_per_second[type->unit]);
     int64_t offset = 0;
     bool is_zoned = type->timezone[0] != '\0';
     /* Seconds of an int64 second timestamp near its ends would overflow by the offset. */
@@ -118,10 +96,9 @@ static void print_timestamp(const struct arrow_type *type, int64_t value, struct
         __builtin_add_overflow(seconds, offset, &seconds)) {
         offset = 0;
     }
-    int64_t of_day;
-    int64_t days = floor_div(seconds, 86400, &of_day);
+    int64_t of_day = floor_mod(seconds, 86400);
     bool is_bc;
-    print_days(days, out, &is_bc);
+    print_days(floor_div(seconds, 86400), out, &is_bc);
     buf_append_char(out, ' ');
     print_clock(of_day, fraction, type->unit, out);
     if (is_zoned) {

@@ -8,12 +8,9 @@
 
 void iceberg__print_date(int64_t days, struct buf *out)
 {
-    int64_t year;
-    unsigned month;
-    unsigned day;
-    iceberg__date_from_days(days, &year, &month, &day);
-    const char *sign = year < 0 ? "-" : year > 9999 ? "+" : "";
-    buf_printf(out, "%s%04lld-%02u-%02u", sign, llabs((long long)year), month, day);
+    struct calendar_date date = calendar_date_of(days);
+    const char *sign = date.year < 0 ? "-" : date.year > 9999 ? "+" : "";
+    buf_printf(out, "%s%04lld-%02u-%02u", sign, llabs((long long)date.year), date.month, date.day);
 }
 
 void iceberg__print_time(int64_t value, int64_t per_second, struct buf *out)
@@ -26,9 +23,9 @@ void iceberg__print_time(int64_t value, int64_t per_second, struct buf *out)
 
 void iceberg__print_timestamp(int64_t value, int64_t per_second, bool has_zone, struct buf *out)
 {
-    iceberg__print_date(iceberg__floor_div(value, DAY_SECONDS * per_second), out);
+    iceberg__print_date(floor_div(value, DAY_SECONDS * per_second), out);
     buf_append_char(out, 'T');
-    iceberg__print_time(iceberg__floor_mod(value, DAY_SECONDS * per_second), per_second, out);
+    iceberg__print_time(floor_mod(value, DAY_SECONDS * per_second), per_second, out);
     if (has_zone) {
         buf_append_str(out, "+00:00");
     }
@@ -92,7 +89,7 @@ bool iceberg__parse_date(struct slice text, int64_t *ret_days)
         (month == 2 && day == 29 && !is_leap)) {
         return false;
     }
-    *ret_days = iceberg__days_from_date(year, (unsigned)month, (unsigned)day);
+    *ret_days = calendar_day(year, month, day);
     return true;
 }
 

@@ -93,7 +93,7 @@ int32_t iceberg_bucket_hash(const struct iceberg_value *value)
         return (int32_t)hash_long(value->integer);
     case ICEBERG_TIMESTAMP_NS:
     case ICEBERG_TIMESTAMPTZ_NS:
-        return (int32_t)hash_long(iceberg__floor_div(value->integer, 1000));
+        return (int32_t)hash_long(floor_div(value->integer, 1000));
     case ICEBERG_FLOAT:
     case ICEBERG_DOUBLE:
         return (int32_t)hash_double(value->real);
@@ -135,23 +135,19 @@ size_t iceberg__code_points(struct slice text, size_t count_max, size_t *ret_len
 
 static int64_t months_of(int64_t days)
 {
-    int64_t year;
-    unsigned month;
-    unsigned day;
-    iceberg__date_from_days(days, &year, &month, &day);
-    return (year - 1970) * 12 + (int64_t)month - 1;
+    struct calendar_date date = calendar_date_of(days);
+    return (date.year - 1970) * 12 + (int64_t)date.month - 1;
 }
 
 static int64_t us_of(enum iceberg_type_id type, int64_t value)
 {
-    return type == ICEBERG_TIMESTAMP_NS || type == ICEBERG_TIMESTAMPTZ_NS
-               ? iceberg__floor_div(value, 1000)
-               : value;
+    return type == ICEBERG_TIMESTAMP_NS || type == ICEBERG_TIMESTAMPTZ_NS ? floor_div(value, 1000)
+                                                                          : value;
 }
 
 static int64_t days_of(enum iceberg_type_id type, int64_t value)
 {
-    return type == ICEBERG_DATE ? value : iceberg__floor_div(us_of(type, value), US_PER_DAY);
+    return type == ICEBERG_DATE ? value : floor_div(us_of(type, value), US_PER_DAY);
 }
 
 static iceberg_int128 truncate_number(iceberg_int128 value, uint32_t width)
@@ -167,13 +163,13 @@ iceberg_int128 iceberg__transform_number(const struct iceberg_transform *transfo
     case TRANSFORM_TRUNCATE:
         return truncate_number(value, transform->width);
     case TRANSFORM_YEAR:
-        return iceberg__floor_div(months_of(days_of(source, (int64_t)value)), 12);
+        return floor_div(months_of(days_of(source, (int64_t)value)), 12);
     case TRANSFORM_MONTH:
         return months_of(days_of(source, (int64_t)value));
     case TRANSFORM_DAY:
         return days_of(source, (int64_t)value);
     case TRANSFORM_HOUR:
-        return iceberg__floor_div(us_of(source, (int64_t)value), US_PER_HOUR);
+        return floor_div(us_of(source, (int64_t)value), US_PER_HOUR);
     case TRANSFORM_IDENTITY:
     case TRANSFORM_BUCKET:
     case TRANSFORM_VOID:
@@ -259,15 +255,15 @@ void iceberg_transform_print_value(const struct iceberg_transform *transform,
         buf_printf(out, "%04lld", (long long)(1970 + number));
         return;
     case TRANSFORM_MONTH:
-        buf_printf(out, "%04lld-%02lld", (long long)(1970 + iceberg__floor_div(number, 12)),
-                   (long long)(iceberg__floor_mod(number, 12) + 1));
+        buf_printf(out, "%04lld-%02lld", (long long)(1970 + floor_div(number, 12)),
+                   (long long)(floor_mod(number, 12) + 1));
         return;
     case TRANSFORM_DAY:
         iceberg__print_date(number, out);
         return;
     case TRANSFORM_HOUR:
-        iceberg__print_date(iceberg__floor_div(number, 24), out);
-        buf_printf(out, "-%02lld", (long long)iceberg__floor_mod(number, 24));
+        iceberg__print_date(floor_div(number, 24), out);
+        buf_printf(out, "-%02lld", (long long)floor_mod(number, 24));
         return;
     case TRANSFORM_IDENTITY:
     case TRANSFORM_BUCKET:

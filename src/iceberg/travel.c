@@ -7,10 +7,10 @@
 
 static void print_time(int64_t timestamp_ms, struct buf *out)
 {
-    int64_t seconds = iceberg__floor_div(timestamp_ms, 1000);
+    int64_t seconds = floor_div(timestamp_ms, 1000);
     struct buf text CLEANUP(buf_fini) = {0};
-    int64_t micros = (seconds % 86400) * 1000000 + iceberg__floor_mod(timestamp_ms, 1000) * 1000;
-    iceberg__print_date(iceberg__floor_div(seconds, 86400), out);
+    int64_t micros = (seconds % 86400) * 1000000 + floor_mod(timestamp_ms, 1000) * 1000;
+    iceberg__print_date(floor_div(seconds, 86400), out);
     micros = micros < 0 ? micros + INT64_C(86400000000) : micros;
     iceberg__print_time(micros, 1000000, &text);
     buf_printf(out, " %.12s UTC", buf_cstr(&text));

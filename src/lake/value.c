@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "lake/lake_int.h"
 #include "sql/scan.h"
 
@@ -34,23 +35,13 @@ static void print_real(double value, bool is_single, struct buf *out)
     }
 }
 
-/* Days since 1970 to a civil date (Hinnant, "chrono-compatible low-level date algorithms"); years
- * before 1 as the engine writes them. */
+/* Years before 1 as the engine writes them. */
 static void print_date(int64_t days, struct buf *out)
 {
-    int64_t z = days + 719468;
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    int64_t day_of_era = z - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t month_index = (5 * day_of_year + 2) / 153;
-    int64_t day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    int64_t month = month_index < 10 ? month_index + 3 : month_index - 9;
-    int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-    bool is_before_christ = year <= 0;
-    buf_printf(out, "%04lld-%02lld-%02lld%s", (long long)(is_before_christ ? 1 - year : year),
-               (long long)month, (long long)day, is_before_christ ? " (BC)" : "");
+    struct calendar_date date = calendar_date_of(days);
+    bool is_before_christ = date.year <= 0;
+    buf_printf(out, "%04lld-%02u-%02u%s", (long long)(is_before_christ ? 1 - date.year : date.year),
+               date.month, date.day, is_before_christ ? " (BC)" : "");
 }
 
 static void print_time(int64_t of_day, int64_t units_per_second, struct buf *out)
@@ -64,7 +55,7 @@ static void print_time(int64_t of_day, int64_t units_per_second, struct buf *out
 static void print_timestamp(int64_t value, int64_t units_per_second, bool has_zone, struct buf *out)
 {
     int64_t day_units = units_per_second * 86400;
-    int64_t days = value / day_units - (value % day_units < 0 ? 1 : 0);
+    int64_t days = floor_div(value, day_units);
     struct buf date CLEANUP(buf_fini) = {0};
     struct slice era = SLICE(" (BC)");
     print_date(days, &date);
@@ -224,12 +215,7 @@ static bool parse_date(struct slice text, size_t *at, int64_t *ret_days)
         !take_digits(text, at, 2, 0, &day) || month < 1 || month > 12 || day < 1 || day > 31) {
         return false;
     }
-    year -= month <= 2 ? 1 : 0;
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t year_of_era = year - era * 400;
-    int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    *ret_days = era * 146097 + day_of_era - 719468;
+    *ret_days = calendar_day(year, month, day);
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "base/checked.h"
 #include "base/mem.h"
 #include "remote/remote_int.h"
@@ -269,16 +270,6 @@ static bool take_char(struct slice *rest, char c)
     return true;
 }
 
-/* Days from 1970-01-01 in the Gregorian calendar, also before it began (days_from_civil). */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    year -= month <= 2;
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t of_era = year - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
 /* "2024-02-29"; what is before our era ends in " BC", behind the time if there is one. */
 static bool take_date(struct slice *rest, int64_t *ret_days)
 {
@@ -290,7 +281,7 @@ static bool take_date(struct slice *rest, int64_t *ret_days)
         day > 31) {
         return false;
     }
-    *ret_days = days_of(is_before ? 1 - year : year, month, day);
+    *ret_days = calendar_day(is_before ? 1 - year : year, month, day);
     return true;
 }
 

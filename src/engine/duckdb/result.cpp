@@ -392,9 +392,9 @@ class collector : public duckdb::PhysicalResultCollector
 
 /* What may be held. Rows that come as they are made are ready at once, and more than a few batches
  * gain nothing. Where a batch of the plan waits for those before it, threads need room to run ahead
- * of the first, for all rows of a row group: else they stand still by turns, and the processors with
- * them (lineitem, whose row groups make 20 MiB, 1.15 times as fast as with 19 and 13 MiB; with 128
- * and 64 it was 1.22 times). */
+ * of the first, for all rows of a row group: else they stand still by turns, and the processors
+ * with them (lineitem, whose row groups make 20 MiB, 1.15 times as fast as with 19 and 13 MiB; with
+ * 128 and 64 it was 1.22 times). */
 static const idx_t STREAM_BYTES_MAX = 4u << 20;
 static const idx_t READY_BYTES_MAX = 40u << 20;
 static const idx_t LATER_BYTES_MIN = 12u << 20; /* where who pulls is slow */

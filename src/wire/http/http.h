@@ -73,6 +73,9 @@ void http_compress(struct http_exchange *exchange);
 /* The whole answer. Once an exchange, instead of the three below. */
 void http_reply(struct http_exchange *exchange, unsigned status, const char *content_type,
                 struct slice body);
+/* Likewise, of a body in parts: long ones are not copied to be put together. */
+void http_reply_parts(struct http_exchange *exchange, unsigned status, const char *content_type,
+                      const struct slice *parts, size_t part_count);
 /* ERR_IO when the client is gone: then stop. */
 MUST_USE enum err http_begin(struct http_exchange *exchange, unsigned status,
                              const char *content_type);

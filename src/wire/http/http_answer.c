@@ -8,6 +8,7 @@
 #define GZIP_BYTES_MIN 512u /* below, the answer would hardly get shorter */
 #define GZIP_LEVEL 1        /* what is streamed is to be sent, not to be small */
 #define GZIP_WINDOW (15 + 16)
+#define SMALL_PART_BYTES 65536u
 
 const char *http_status_text(unsigned status)
 {
@@ -209,32 +210,61 @@ static enum err send(struct http_exchange *exchange, const struct buf *out)
     return err;
 }
 
-void http_reply(struct http_exchange *exchange, unsigned status, const char *content_type,
-                struct slice body)
+static size_t sum_of(const struct slice *parts, size_t count)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += parts[i].len;
+    }
+    return sum;
+}
+
+void http_reply_parts(struct http_exchange *exchange, unsigned status, const char *content_type,
+                      const struct slice *parts, size_t part_count)
 {
     ASSERT(exchange->phase == HTTP_PHASE_NONE);
     struct buf out CLEANUP(buf_fini) = {0};
     struct buf zipped CLEANUP(buf_fini) = {0};
-    if (body.len >= GZIP_BYTES_MIN) {
+    struct slice whole;
+    size_t body_len = sum_of(parts, part_count);
+    if (body_len >= GZIP_BYTES_MIN) {
         start_gzip(exchange);
     }
     if (exchange->is_gzip) {
-        zip(exchange, body, Z_FINISH, &zipped);
+        for (size_t i = 0; i < part_count; i++) {
+            zip(exchange, parts[i], i + 1 == part_count ? Z_FINISH : Z_NO_FLUSH, &zipped);
+        }
         out.failed = buf_failed(&zipped);
-        body = buf_slice(&zipped);
+        whole = buf_slice(&zipped);
+        body_len = whole.len;
+        parts = &whole;
+        part_count = 1;
     }
     http__put_head(&out, status, content_type, exchange->is_last, &exchange->headers);
     if (status == 204) {
         buf_append_str(&out, "\r\n");
     } else {
-        buf_printf(&out, "Content-Length: %zu\r\n\r\n", body.len);
+        buf_printf(&out, "Content-Length: %zu\r\n\r\n", body_len);
     }
-    if (!exchange->is_head && status != 204) {
-        buf_append_slice(&out, body);
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < part_count && !exchange->is_head && status != 204; i++) {
+        if (parts[i].len < SMALL_PART_BYTES) { /* with others, in one write */
+            buf_append_slice(&out, parts[i]);
+            continue;
+        }
+        err = err == ERR_OK ? send(exchange, &out) : err;
+        buf_reset(&out);
+        err = err == ERR_OK ? connection_write(exchange->on->connection, parts[i]) : err;
     }
     exchange->phase = HTTP_PHASE_DONE;
-    enum err ignored = send(exchange, &out); /* who is gone will ask nothing more */
-    (void)ignored;
+    err = err == ERR_OK && out.len > 0 ? send(exchange, &out) : err;
+    exchange->is_last = exchange->is_last || err != ERR_OK; /* who is gone will ask nothing more */
+}
+
+void http_reply(struct http_exchange *exchange, unsigned status, const char *content_type,
+                struct slice body)
+{
+    http_reply_parts(exchange, status, content_type, &body, 1);
 }
 
 void http_switch(struct http_exchange *exchange, const char *protocol,

@@ -130,10 +130,10 @@ static const size_t bytes_max_of[] = {
     [WAY_DATE] = 4,
     [WAY_TIMESTAMP] = 8,
     [WAY_NUMERIC] = NUMERIC_BYTES_MAX,
-    [WAY_TEXT_32] = 11,
-    [WAY_TEXT_64] = 20,
+    [WAY_TEXT_32] = 1 + DIGITS_ROOM,
+    [WAY_TEXT_64] = 1 + DIGITS_ROOM,
     [WAY_TEXT_DATE] = PG_DAYS_BYTES_MAX,
-    [WAY_TEXT_NUMERIC] = 40,
+    [WAY_TEXT_NUMERIC] = 1 + DIGITS_DECIMAL_ROOM,
 };
 
 void pg_rows_take(struct pg_row_column *columns, const struct pg_encoder *encoders, size_t count,
@@ -229,13 +229,7 @@ static char *put_text_numeric(char *at, uint64_t magnitude, bool is_negative, in
     if (is_negative) {
         *at++ = '-';
     }
-    uint64_t whole = magnitude / powers[scale];
-    at = digits_put(at, whole, 1);
-    if (scale > 0) {
-        *at++ = '.';
-        at = digits_put(at, magnitude - whole * powers[scale], (unsigned)scale);
-    }
-    return at;
+    return digits_put_decimal(at, magnitude, (unsigned)scale);
 }
 
 static int64_t timestamp_of(const struct pg_encoder *encoder, int64_t value)
@@ -280,9 +274,9 @@ static char *put_small(const struct pg_row_column *column, int64_t i, char *at)
                    ? put_numeric(at, magnitude, is_negative, scale)
                    : NULL;
     case WAY_TEXT_32:
-        return digits_put_signed(at, ((const int32_t *)values)[i]);
+        return digits_put_signed_fast(at, ((const int32_t *)values)[i]);
     case WAY_TEXT_64:
-        return digits_put_signed(at, ((const int64_t *)values)[i]);
+        return digits_put_signed_fast(at, ((const int64_t *)values)[i]);
     case WAY_TEXT_DATE: {
         int32_t day = ((const int32_t *)values)[i];
         char *end = pg__put_days(day, at, &is_negative);

@@ -2,39 +2,14 @@
 #include <float.h>
 #include <math.h>
 
+#include "base/calendar.h"
 #include "wire/pgvalue/pgvalue_int.h"
-
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
-                                  "25262728293031323334353637383940414243444546474849"
-                                  "50515253545556575859606162636465666768697071727374"
-                                  "75767778798081828384858687888990919293949596979899";
-
-static char *put_digits(uint64_t value, char *end)
-{
-    while (value >= 100) {
-        end -= 2;
-        memcpy(end, &digit_pairs[value % 100 * 2], 2);
-        value /= 100;
-    }
-    if (value >= 10) {
-        end -= 2;
-        memcpy(end, &digit_pairs[value * 2], 2);
-    } else {
-        *--end = (char)('0' + value);
-    }
-    return end;
-}
 
 void pg__print_int(int64_t value, struct buf *out)
 {
-    char text[24];
-    char *end = text + sizeof(text);
-    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    char *start = put_digits(magnitude, end);
-    if (value < 0) {
-        *--start = '-';
-    }
-    buf_append(out, start, (size_t)(end - start));
+    char text[DIGITS_U64_MAX + 1];
+    char *end = digits_put_signed(text, value);
+    buf_append(out, text, (size_t)(end - text));
 }
 
 /* The shortest text that reads back as the same value. Any number of DBL_DIG (FLT_DIG) digits
@@ -108,50 +83,17 @@ void pg__print_decimal(unsigned __int128 magnitude, bool is_negative, int32_t sc
     }
 }
 
-static int64_t floor_div(int64_t a, int64_t b, int64_t *ret_rest)
-{
-    int64_t quotient = a / b;
-    int64_t rest = a % b;
-    if (rest < 0) {
-        rest += b;
-        quotient--;
-    }
-    *ret_rest = rest;
-    return quotient;
-}
-
-static char *put_2(char *at, int64_t value)
-{
-    memcpy(at, &digit_pairs[value * 2], 2);
-    return at + 2;
-}
-
-/* Days since 1970-01-01 to the proleptic Gregorian calendar (H. Hinnant, "chrono-Compatible
- * Low-Level Date Algorithms", civil_from_days). True before the year 1. */
+/* True before the year 1. */
 char *pg__put_days(int64_t days, char *text, bool *ret_is_bc)
 {
-    int64_t day_of_era;
-    int64_t era = floor_div(days + 719468, 146097, &day_of_era);
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t shifted = (5 * day_of_year + 2) / 153; /* March is 0 */
-    int64_t day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    int64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
-    int64_t year = year_of_era + era * 400 + (month <= 2);
-    bool is_bc = year <= 0;
-    year = is_bc ? 1 - year : year;
-    char *at = text;
-    if (year < 10000) {
-        at = put_2(put_2(at, year / 100), year % 100);
-    } else {
-        at += snprintf(text, PG_DAYS_BYTES_MAX - 6, "%lld", (long long)year);
+    *ret_is_bc = days < CALENDAR_DAY_FIRST;
+    if (calendar_is_plain(days)) {
+        return calendar_put(text, days);
     }
-    *at++ = '-';
-    at = put_2(at, month);
-    *at++ = '-';
-    *ret_is_bc = is_bc;
-    return put_2(at, day);
+    struct calendar_date date = calendar_date_of(days);
+    int len = snprintf(text, PG_DAYS_BYTES_MAX, "%04lld-%02u-%02u",
+                       (long long)(*ret_is_bc ? 1 - date.year : date.year), date.month, date.day);
+    return text + len;
 }
 
 static bool print_days(int64_t days, struct buf *out)
@@ -173,16 +115,16 @@ void pg__print_date(int64_t days_since_1970, struct buf *out)
 void pg__print_time(int64_t us, struct buf *out)
 {
     char text[24];
-    int64_t seconds = us / 1000000;
-    int64_t fraction = us % 1000000;
-    char *at = put_2(text, seconds / 3600);
+    uint64_t seconds = (uint64_t)us / 1000000;
+    uint64_t fraction = (uint64_t)us % 1000000;
+    char *at = digits_put_pair(text, seconds / 3600);
     *at++ = ':';
-    at = put_2(at, seconds / 60 % 60);
+    at = digits_put_pair(at, seconds / 60 % 60);
     *at++ = ':';
-    at = put_2(at, seconds % 60);
+    at = digits_put_pair(at, seconds % 60);
     if (fraction > 0) {
         *at++ = '.';
-        at = put_2(put_2(put_2(at, fraction / 10000), fraction / 100 % 100), fraction % 100);
+        at = digits_put(at, fraction, 6);
         while (at[-1] == '0') {
             at--;
         }
@@ -192,10 +134,9 @@ void pg__print_time(int64_t us, struct buf *out)
 
 void pg__print_timestamp(int64_t us_since_1970, bool is_zoned, struct buf *out)
 {
-    int64_t of_day;
-    bool is_bc = print_days(floor_div(us_since_1970, US_PER_DAY, &of_day), out);
+    bool is_bc = print_days(floor_div(us_since_1970, US_PER_DAY), out);
     buf_append_char(out, ' ');
-    pg__print_time(of_day, out);
+    pg__print_time(floor_mod(us_since_1970, US_PER_DAY), out);
     buf_append_str(out, is_zoned ? "+00" : "");
     buf_append_str(out, is_bc ? " BC" : "");
 }

@@ -77,8 +77,11 @@ static void print_stats(struct buf *out, const struct trino_answer *answer)
                elapsed_ms, (unsigned long long)answer->row_count);
 }
 
-void trino_answer_print(const struct trino_answer *answer, struct buf *out)
+struct slice trino_answer_print(const struct trino_answer *answer, struct buf *head,
+                                struct buf *tail)
 {
+    struct slice rows = SLICE("");
+    struct buf *out = head;
     buf_printf(out, "{\"id\":\"%s\",\"infoUri\":\"%.*s/ui/query.html?%s\"", answer->id,
                SLICE_ARGS(answer->base), answer->id);
     if (answer->next.len > 0) {
@@ -95,7 +98,8 @@ void trino_answer_print(const struct trino_answer *answer, struct buf *out)
                          answer->rows_given, out);
     } else if (answer->rows.len > 0) {
         buf_append_str(out, ",\"data\":[");
-        buf_append_slice(out, answer->rows);
+        rows = answer->rows;
+        out = tail;
         buf_append_char(out, ']');
     }
     print_stats(out, answer);
@@ -116,4 +120,5 @@ void trino_answer_print(const struct trino_answer *answer, struct buf *out)
         buf_printf(out, ",\"updateCount\":%lld", (long long)answer->update_count);
     }
     buf_append_str(out, "}\n");
+    return rows;
 }

@@ -1,15 +1,15 @@
 /* Rows, whole: what most cells are is written by hand; whatever else goes through
  * trino_cell_print, whose bytes these are (`rows_are_what_cells_say`). How a column is written is
  * found once a query, where its values are once a batch. */
-#include "base/digits.h"
+#include "base/calendar.h"
 #include "base/json.h"
 #include "wire/trino/trino_int.h"
 
 #define SCALE_MAX 18u
-#define CELL_BYTES_MAX 48u /* of one that is no text */
+#define CELL_BYTES_MAX (3 + DIGITS_DECIMAL_ROOM) /* of one that is no text */
+#define SHORT_BYTES_MAX 48
+_Static_assert(SHORT_BYTES_MAX + 2 <= CELL_BYTES_MAX, "a short text with its quotes");
 #define US_PER_DAY INT64_C(86400000000)
-#define DAY_FIRST (-719162) /* 0001-01-01 */
-#define DAY_LAST 2932896    /* 9999-12-31 */
 
 enum way {
     WAY_SLOW,
@@ -103,6 +103,46 @@ void trino_columns_begin(struct trino_column *columns, const struct trino_type *
     }
 }
 
+/* ---- texts ---- */
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* A byte among eight that is not as it is in JSON: beyond ASCII, a control, a quote, a backslash.
+ * Each subtraction marks bytes that are less than what is taken away (Warren, Hacker's Delight,
+ * 6-1); what a borrow marks wrongly is only looked at in vain. */
+static uint64_t special_bytes(uint64_t word)
+{
+    uint64_t quote = word ^ EACH('"');
+    uint64_t backslash = word ^ EACH('\\');
+    return (word | (word - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1))) & EACH(0x80);
+}
+
+static int64_t offset_at(const struct trino_column *column, int64_t i)
+{
+    return column->way == WAY_TEXT_32 ? ((const int32_t *)column->offsets)[i]
+                                      : ((const int64_t *)column->offsets)[i];
+}
+
+/* Where the batch's texts end, if all of them go as they are; else 0. */
+static int64_t plain_end(const struct trino_column *column)
+{
+    const struct ArrowArray *array = column->array;
+    const char *bytes = column->values;
+    int64_t end = array->length == 0 || column->offsets == NULL
+                      ? 0
+                      : offset_at(column, array->offset + array->length);
+    int64_t at = end == 0 ? 0 : offset_at(column, array->offset);
+    uint64_t word, special = 0;
+    for (; at + 8 <= end && special == 0; at += 8) {
+        memcpy(&word, bytes + at, 8);
+        special = special_bytes(word);
+    }
+    for (; at < end && special == 0; at++) {
+        special = special_bytes(EACH(' ') ^ ((unsigned char)bytes[at] ^ ' '));
+    }
+    return special == 0 ? end : 0;
+}
+
 void trino_columns_take(struct trino_column *columns, const struct ArrowArray *batch)
 {
     for (int64_t i = 0; i < batch->n_children; i++) {
@@ -116,27 +156,44 @@ void trino_columns_take(struct trino_column *columns, const struct ArrowArray *b
                                : NULL;
         column->offsets = is_text ? array->buffers[1] : NULL;
         column->values = way == WAY_SLOW ? NULL : array->buffers[is_text ? 2 : 1];
+        column->plain_end = is_text ? plain_end(column) : 0;
     }
 }
 
 /* ---- cells ---- */
 
-static char *room(struct buf *out, size_t len)
+/* The end of what is written while a row is, by value: it lives in registers. */
+struct pen {
+    char *at, *end; /* there is room between them; NULL: no memory, and the buffer says so */
+};
+
+static struct pen pen_of(struct buf *out)
 {
-    bool has_room = out->capacity - out->len > len && out->bytes_max == 0 && !out->failed;
-    return has_room ? out->ptr + out->len : buf_reserve(out, len);
+    if (out->failed || out->capacity == 0) {
+        return (struct pen){NULL, NULL};
+    }
+    bool is_bounded = out->bytes_max != 0 && out->bytes_max < out->capacity - 1;
+    char *end = out->ptr + (is_bounded ? out->bytes_max : out->capacity - 1);
+    return (struct pen){out->ptr + out->len, end};
 }
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* A byte among eight that is not as it is in JSON: beyond ASCII, a control, a quote, a backslash.
- * Each subtraction marks bytes that are less than what is taken away (Warren, Hacker's Delight,
- * 6-1); what a borrow marks wrongly is only looked at in vain. */
-static uint64_t special_bytes(uint64_t word)
+/* What it wrote is the buffer's. */
+static void put_down(struct pen pen, struct buf *out)
 {
-    uint64_t quote = word ^ EACH('"');
-    uint64_t backslash = word ^ EACH('\\');
-    return (word | (word - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1))) & EACH(0x80);
+    if (pen.at != NULL) {
+        out->len = (size_t)(pen.at - out->ptr);
+    }
+}
+
+static struct pen grown(struct pen pen, struct buf *out, size_t len)
+{
+    put_down(pen, out);
+    return buf_reserve(out, len) == NULL ? (struct pen){NULL, NULL} : pen_of(out);
+}
+
+static inline struct pen with_room(struct pen pen, struct buf *out, size_t len)
+{
+    return (size_t)(pen.end - pen.at) >= len ? pen : grown(pen, out, len);
 }
 
 /* "text", if it goes as it is; NULL: it does not. There is room for it and its quotes. */
@@ -154,7 +211,15 @@ static char *put_plain_text(char *at, const char *text, size_t len)
         special |= special_bytes(word);
         memcpy(at + len - 8, &word, 8);
     }
-    for (size_t i = 0; len < 8 && i < len; i++) {
+    if (len < 8 && len >= 4) {
+        uint32_t first, last;
+        memcpy(&first, text, 4);
+        memcpy(&last, text + len - 4, 4);
+        special |= special_bytes((uint64_t)last << 32 | first);
+        memcpy(at, &first, 4);
+        memcpy(at + len - 4, &last, 4);
+    }
+    for (size_t i = 0; len < 4 && i < len; i++) {
         special |= special_bytes(EACH(' ') ^ ((unsigned char)text[i] ^ ' '));
         at[i] = text[i];
     }
@@ -162,57 +227,38 @@ static char *put_plain_text(char *at, const char *text, size_t len)
     return special == 0 ? at + len + 1 : NULL;
 }
 
-static void put_text(struct slice text, struct buf *out)
+static struct pen put_escaped(struct pen pen, struct buf *out, struct slice text)
 {
-    char *at = room(out, text.len + 2);
-    if (at == NULL) {
-        return;
-    }
-    char *end = put_plain_text(at, text.ptr, text.len);
-    if (end == NULL) {
-        json_write_string(out, text);
-    } else {
-        out->len += (size_t)(end - at);
-    }
+    put_down(pen, out);
+    json_write_string(out, text);
+    return pen_of(out);
 }
 
-/* Days since 1970 as year, month and day (Hinnant, chrono-compatible low-level date algorithms). */
-static char *put_day(char *at, int64_t day)
+static inline struct pen put_text(struct pen pen, struct buf *out, struct slice text)
 {
-    uint64_t z = (uint64_t)(day + 719468); /* of a year that begins in March */
-    uint64_t era = z / 146097;
-    uint64_t of_era = z % 146097;
-    uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    uint64_t shifted = (5 * of_year + 2) / 153;
-    uint64_t month = shifted < 10 ? shifted + 3 : shifted - 9;
-    at = digits_put(at, year + era * 400 + (month <= 2), 4);
-    *at++ = '-';
-    at = digits_put(at, month, 2);
-    *at++ = '-';
-    return digits_put(at, of_year - (153 * shifted + 2) / 5 + 1, 2);
-}
-
-static bool has_four_digits(int64_t day)
-{
-    return day >= DAY_FIRST && day <= DAY_LAST;
+    pen = with_room(pen, out, text.len + 2);
+    if (pen.at == NULL) {
+        return pen;
+    }
+    char *end = put_plain_text(pen.at, text.ptr, text.len);
+    return end == NULL ? put_escaped(pen, out, text) : (struct pen){end, pen.end};
 }
 
 static char *put_timestamp(char *at, const struct trino_type *type, int64_t us)
 {
-    int64_t day = us / US_PER_DAY - (us % US_PER_DAY < 0);
-    if (!has_four_digits(day) || type->precision > 6) {
+    int64_t day = floor_div(us, US_PER_DAY);
+    if (!calendar_is_plain(day) || type->precision > 6) {
         return NULL;
     }
     uint64_t rest = (uint64_t)(us - day * US_PER_DAY);
     *at++ = '"';
-    at = put_day(at, day);
+    at = calendar_put(at, day);
     *at++ = ' ';
-    at = digits_put(at, rest / 3600000000, 2);
+    at = digits_put_pair(at, rest / 3600000000);
     *at++ = ':';
-    at = digits_put(at, rest / 60000000 % 60, 2);
+    at = digits_put_pair(at, rest / 60000000 % 60);
     *at++ = ':';
-    at = digits_put(at, rest / 1000000 % 60, 2);
+    at = digits_put_pair(at, rest / 1000000 % 60);
     if (type->precision > 0) {
         *at++ = '.';
         (void)digits_put(at, rest % 1000000, 6);
@@ -228,38 +274,11 @@ static char *put_timestamp(char *at, const struct trino_type *type, int64_t us)
 
 static char *put_decimal(char *at, int64_t value, unsigned scale)
 {
-    static const uint64_t powers[SCALE_MAX + 1] = {
-        1,
-        10,
-        100,
-        1000,
-        10000,
-        100000,
-        1000000,
-        10000000,
-        100000000,
-        1000000000,
-        10000000000,
-        100000000000,
-        1000000000000,
-        10000000000000,
-        100000000000000,
-        1000000000000000,
-        10000000000000000,
-        100000000000000000,
-        1000000000000000000,
-    };
-    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    uint64_t whole = magnitude / powers[scale];
     *at++ = '"';
     if (value < 0) {
         *at++ = '-';
     }
-    at = digits_put(at, whole, 1);
-    if (scale > 0) {
-        *at++ = '.';
-        at = digits_put(at, magnitude - whole * powers[scale], scale);
-    }
+    at = digits_put_decimal(at, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, scale);
     *at++ = '"';
     return at;
 }
@@ -280,11 +299,11 @@ static char *put_bool(char *at, bool is_true)
 
 static char *put_date(char *at, int32_t day)
 {
-    if (!has_four_digits(day)) {
+    if (!calendar_is_plain(day)) {
         return NULL;
     }
     *at++ = '"';
-    at = put_day(at, day);
+    at = calendar_put(at, day);
     *at++ = '"';
     return at;
 }
@@ -297,13 +316,13 @@ static char *put_small(const struct trino_column *column, int64_t i, char *at)
     case WAY_BOOL:
         return put_bool(at, (((const uint8_t *)values)[i / 8] >> (i % 8) & 1) != 0);
     case WAY_I8:
-        return digits_put_signed(at, ((const int8_t *)values)[i]);
+        return digits_put_signed_fast(at, ((const int8_t *)values)[i]);
     case WAY_I16:
-        return digits_put_signed(at, ((const int16_t *)values)[i]);
+        return digits_put_signed_fast(at, ((const int16_t *)values)[i]);
     case WAY_I32:
-        return digits_put_signed(at, ((const int32_t *)values)[i]);
+        return digits_put_signed_fast(at, ((const int32_t *)values)[i]);
     case WAY_I64:
-        return digits_put_signed(at, ((const int64_t *)values)[i]);
+        return digits_put_signed_fast(at, ((const int64_t *)values)[i]);
     case WAY_DATE:
         return put_date(at, ((const int32_t *)values)[i]);
     case WAY_TIMESTAMP:
@@ -327,44 +346,66 @@ static bool is_null(const struct trino_column *column, int64_t i)
     return column->validity != NULL && (column->validity[i / 8] >> (i % 8) & 1) == 0;
 }
 
-/* False: it goes the slow way. */
-static bool put_cell(const struct trino_column *column, int64_t row, struct buf *out)
+/* Short ones of a batch where all are plain are written by their longest form: how long each is
+ * cannot be foretold, and a processor that guesses wrongly loses more than the bytes cost. */
+static inline struct pen put_text_at(struct pen pen, struct buf *out,
+                                     const struct trino_column *column, int64_t i)
+{
+    int64_t from = offset_at(column, i);
+    int64_t to = offset_at(column, i + 1);
+    ASSERT(from >= 0 && to >= from);
+    size_t len = (size_t)(to - from);
+    if (len > SHORT_BYTES_MAX || from + SHORT_BYTES_MAX > column->plain_end) {
+        const char *text = len == 0 ? "" : (const char *)column->values + from;
+        return put_text(pen, out, (struct slice){text, len});
+    }
+    *pen.at = '"';
+    memcpy(pen.at + 1, (const char *)column->values + from, SHORT_BYTES_MAX);
+    pen.at[1 + len] = '"';
+    pen.at += len + 2;
+    return pen;
+}
+
+/* False: it goes the slow way. There is room for CELL_BYTES_MAX. */
+static inline bool put_cell(const struct trino_column *column, int64_t row, struct pen *pen,
+                            struct buf *out)
 {
     int64_t i = column->array->offset + row;
     if (column->way == WAY_SLOW) {
         return false;
     }
     if (is_null(column, i)) {
-        buf_append_str(out, "null");
+        memcpy(pen->at, "null", 4);
+        pen->at += 4;
         return true;
     }
     if (column->way == WAY_TEXT_32 || column->way == WAY_TEXT_64) {
-        const int32_t *small = column->offsets;
-        const int64_t *large = column->offsets;
-        bool is_small = column->way == WAY_TEXT_32;
-        int64_t from = is_small ? small[i] : large[i];
-        int64_t to = is_small ? small[i + 1] : large[i + 1];
-        ASSERT(from >= 0 && to >= from);
-        const char *text = to == from ? "" : (const char *)column->values + from;
-        put_text((struct slice){text, (size_t)(to - from)}, out);
+        *pen = put_text_at(*pen, out, column, i);
         return true;
     }
-    char *at = room(out, CELL_BYTES_MAX);
-    char *end = at == NULL ? NULL : put_small(column, i, at);
-    out->len += end == NULL ? 0 : (size_t)(end - at);
-    return at == NULL || end != NULL;
+    char *end = put_small(column, i, pen->at);
+    pen->at = end == NULL ? pen->at : end;
+    return end != NULL;
 }
 
 enum err trino_row_print(const struct trino_column *columns, size_t count, int64_t row,
                          struct buf *scratch, struct buf *out, struct errinfo *info)
 {
+    struct pen pen = pen_of(out);
     for (size_t c = 0; c < count; c++) {
-        buf_append_char(out, c == 0 ? '[' : ',');
-        if (!put_cell(&columns[c], row, out)) {
+        pen = with_room(pen, out, 1 + CELL_BYTES_MAX);
+        if (pen.at == NULL) {
+            return errinfo_nomem(info);
+        }
+        *pen.at++ = c == 0 ? '[' : ',';
+        if (!put_cell(&columns[c], row, &pen, out)) {
+            put_down(pen, out);
             TRY(trino_cell_print(columns[c].type, columns[c].schema, columns[c].array, row, scratch,
                                  out, info));
+            pen = pen_of(out);
         }
     }
+    put_down(pen, out);
     buf_append_str(out, count == 0 ? "[]" : "]");
     return ERR_OK;
 }

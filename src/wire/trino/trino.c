@@ -158,17 +158,19 @@ static bool begin_ask(struct ask *ask, struct trino_server *server, struct http_
 
 static void send_answer(struct ask *ask, struct trino_answer *answer)
 {
-    struct buf out CLEANUP(buf_fini) = {0};
+    struct buf head CLEANUP(buf_fini) = {0};
+    struct buf tail CLEANUP(buf_fini) = {0};
     answer->base = buf_slice(&ask->base);
-    trino_answer_print(answer, &out);
-    if (buf_failed(&out)) {
+    struct slice rows = trino_answer_print(answer, &head, &tail);
+    if (buf_failed(&head) || buf_failed(&tail)) {
         http_reply(ask->exchange, 503, "text/plain", SLICE("out of memory\n"));
         return;
     }
     if (answer->encoding == NULL) { /* segments are compressed, or wanted as they are */
         http_compress(ask->exchange);
     }
-    http_reply(ask->exchange, 200, JSON, buf_slice(&out));
+    const struct slice parts[] = {buf_slice(&head), rows, buf_slice(&tail)};
+    http_reply_parts(ask->exchange, 200, JSON, parts, ARRAY_COUNT(parts));
 }
 
 /* Of a statement that did not come to run: nothing else knows its id. */
@@ -250,7 +252,7 @@ static void fill_answer(const struct web_page *page, struct result *result,
     answer->update_count = -1;
     if (page->has_columns) {
         answer->columns = buf_slice(&result->columns);
-        answer->rows = buf_slice(&page->rows);
+        answer->rows = page->rows;
         return;
     }
     if (page->state != WEB_KEPT_DONE) {
@@ -297,7 +299,7 @@ static void send_page(struct ask *ask, struct web_kept *kept, uint64_t token, bo
     char next[sizeof(PATH) + 2 * ID_BYTES + 32];
     errinfo_init(&why);
     web_kept_page(kept, token, WAIT_MS, &page, &why);
-    if (page.is_gone || buf_failed(&page.rows)) {
+    if (page.is_gone) {
         http_reply(ask->exchange, 410, "text/plain", SLICE("this page is no more\n"));
         return;
     }

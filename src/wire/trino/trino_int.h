@@ -55,6 +55,7 @@ struct trino_column {
     const uint8_t *validity; /* NULL: nothing is NULL, or the slow way looks */
     const void *values;
     const void *offsets;
+    int64_t plain_end; /* of the texts, if none needs an escape; else 0 */
 };
 /* One for each child of `schema`; types and schema outlive them. */
 void trino_columns_begin(struct trino_column *columns, const struct trino_type *types,
@@ -279,4 +280,6 @@ struct trino_answer {
     const struct errinfo *error; /* NULL: none */
     struct slice statement;      /* which its position is of */
 };
-void trino_answer_print(const struct trino_answer *answer, struct buf *out);
+/* The document: `head`, the rows that are returned, as they are, and `tail`. */
+struct slice trino_answer_print(const struct trino_answer *answer, struct buf *head,
+                                struct buf *tail);

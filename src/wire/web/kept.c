@@ -18,10 +18,14 @@
 #define ENDED_US (10 * 1000000LL) /* a last page can be asked for again */
 #define SECRET_BYTES 16
 #define SECRET_TEXT_BYTES (2 * SECRET_BYTES + 1)
+#define ROOM_KEPT_BYTES (4 * PAGE_BYTES) /* of one buffer, for the next page */
+#define LINGER_MS 10                     /* for the next request, before a thread ends */
 
-struct page {
-    struct buf rows;
-    uint64_t row_count;
+/* Rows of one page: of the query, and of each answer that is being sent. */
+struct web_rows {
+    atomic_uint references;
+    struct buf text;
+    uint64_t count;
 };
 
 struct web_kept {
@@ -44,6 +48,7 @@ struct web_kept {
     /* The thread's that pulls. */
     struct ArrowArray batch;
     int64_t batch_row;
+    struct buf scratch;
 
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t changed;
@@ -55,16 +60,24 @@ struct web_kept {
     char notice[ERRINFO_MESSAGE_BYTES];
     int64_t started_us, ended_us;
     int64_t asked_us;
-    struct page given; /* page `given_token`, if there was one */
-    bool has_given;
+    struct web_rows *given; /* page `given_token`; NULL: none yet */
     uint64_t given_token;
-    struct page ahead;
+    struct buf ahead;
+    uint64_t ahead_count;
     uint64_t rows_total; /* with `given` */
 };
 
 static void *pull(void *context);
 
 /* ---- life ---- */
+
+static void rows_unref(struct web_rows *rows)
+{
+    if (rows != NULL && atomic_fetch_sub(&rows->references, 1) == 1) {
+        buf_fini(&rows->text);
+        mem_free(rows);
+    }
+}
 
 static void free_kept(struct web_kept *kept)
 {
@@ -75,8 +88,9 @@ static void free_kept(struct web_kept *kept)
     if (kept->printer.close != NULL) {
         kept->printer.close(kept->printer.context);
     }
-    buf_fini(&kept->given.rows);
-    buf_fini(&kept->ahead.rows);
+    rows_unref(kept->given);
+    buf_fini(&kept->ahead);
+    buf_fini(&kept->scratch);
     identity_unref(kept->who);
     web__login_unref(kept->login);
     mem_free(kept->statement);
@@ -328,34 +342,44 @@ static enum err start(struct web_kept *kept, struct errinfo *info)
     return ERR_OK;
 }
 
-/* Rows of the batch until the page is full; false when it is. */
+/* For the rows of another page, without asking for memory anew. */
+static void make_empty(struct buf *buf)
+{
+    if (buf->capacity > ROOM_KEPT_BYTES) {
+        buf_fini(buf);
+        *buf = (struct buf){0};
+    }
+    buf_reset(buf);
+}
+
+/* Rows of the batch until the page is full. */
 static enum err print_some(struct web_kept *kept, bool *ret_is_full, struct errinfo *info)
 {
-    struct buf rows CLEANUP(buf_fini) = {0};
+    struct buf *rows = &kept->scratch;
     uint64_t count = 0;
+    make_empty(rows);
     pthread_mutex_lock(&kept->lock);
-    size_t before = kept->ahead.rows.len;
+    size_t before = kept->ahead.len;
     pthread_mutex_unlock(&kept->lock);
-    while (kept->batch_row < kept->batch.length && before + rows.len < PAGE_BYTES) {
-        buf_append_str(&rows, count == 0 ? "" : ",");
-        TRY(kept->printer.row(kept->printer.context, &kept->batch, kept->batch_row, &rows, info));
+    while (kept->batch_row < kept->batch.length && before + rows->len < PAGE_BYTES) {
+        buf_append_str(rows, count == 0 ? "" : ",");
+        TRY(kept->printer.row(kept->printer.context, &kept->batch, kept->batch_row, rows, info));
         kept->batch_row++;
         count++;
     }
     pthread_mutex_lock(&kept->lock);
-    struct page *ahead = &kept->ahead; /* it may have been given out meanwhile */
-    bool has_failed = buf_failed(&rows);
-    if (ahead->row_count == 0) {
-        buf_fini(&ahead->rows);
-        ahead->rows = rows;
-        rows = (struct buf){0};
+    bool has_failed = buf_failed(rows);
+    if (kept->ahead_count == 0) { /* it may have been given out meanwhile */
+        struct buf empty = kept->ahead;
+        kept->ahead = *rows;
+        *rows = empty;
     } else if (count > 0) {
-        buf_append_char(&ahead->rows, ',');
-        buf_append_slice(&ahead->rows, buf_slice(&rows));
+        buf_append_char(&kept->ahead, ',');
+        buf_append_slice(&kept->ahead, buf_slice(rows));
     }
-    ahead->row_count += count;
-    *ret_is_full = ahead->rows.len >= PAGE_BYTES;
-    has_failed = has_failed || buf_failed(&ahead->rows);
+    kept->ahead_count += count;
+    *ret_is_full = kept->ahead.len >= PAGE_BYTES;
+    has_failed = has_failed || buf_failed(&kept->ahead);
     pthread_cond_broadcast(&kept->changed);
     pthread_mutex_unlock(&kept->lock);
     return has_failed ? errinfo_nomem(info) : ERR_OK;
@@ -401,24 +425,57 @@ static void let_go(struct web_kept *kept)
     web_run_close(run);
 }
 
+static struct timespec after_ms(int64_t wait_ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(wait_ms / 1000);
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    return until;
+}
+
+/* With the lock held: a client that reads on at once is not to wait for a new thread. */
+static bool linger(struct web_kept *kept)
+{
+    struct timespec until = after_ms(LINGER_MS);
+    while (kept->ahead.len >= PAGE_BYTES &&
+           pthread_cond_timedwait(&kept->changed, &kept->lock, &until) == 0) {
+    }
+    return kept->ahead.len < PAGE_BYTES;
+}
+
 static void *pull(void *context)
 {
     struct web_kept *kept = context;
     struct web_server *server = kept->server;
     struct errinfo why;
     bool is_end = false;
+    bool goes_on;
     errinfo_init(&why);
     pthread_mutex_lock(&kept->lock);
     bool is_new = kept->state == WEB_KEPT_STARTING;
     pthread_mutex_unlock(&kept->lock);
-    /* Reading on is asking again. */
-    enum err err = is_new ? start(kept, &why) : session_check(web_run_session(kept->run), &why);
-    err = err != ERR_OK ? err : fill(kept, &is_end, &why);
-    if (err != ERR_OK || is_end) {
-        let_go(kept);
-        end(kept, err, &why);
-    }
-    pthread_mutex_lock(&kept->lock);
+    do {
+        /* Reading on is asking again. */
+        enum err err = is_new ? start(kept, &why) : session_check(web_run_session(kept->run), &why);
+        is_new = false;
+        err = err != ERR_OK ? err : fill(kept, &is_end, &why);
+        bool is_over = err != ERR_OK || is_end;
+        if (is_over) {
+            let_go(kept);
+            end(kept, err, &why);
+        }
+        pthread_mutex_lock(&kept->lock);
+        goes_on = !is_over && linger(kept);
+        if (goes_on) {
+            pthread_mutex_unlock(&kept->lock);
+        }
+    } while (goes_on);
+    buf_fini(&kept->scratch); /* who reads slowly holds no more than the pages */
     kept->is_pulling = false;
     pthread_cond_broadcast(&kept->changed);
     pthread_mutex_unlock(&kept->lock);
@@ -451,15 +508,8 @@ static void tell(const struct web_kept *kept, struct web_page *ret_page)
 
 static void wait_for_rows(struct web_kept *kept, int64_t wait_ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    while (!is_over(kept) && kept->ahead.rows.len < PAGE_BYTES) {
+    struct timespec until = after_ms(wait_ms);
+    while (!is_over(kept) && kept->ahead.len < PAGE_BYTES) {
         if (!kept->is_pulling) {
             start_pulling(kept);
         }
@@ -469,20 +519,35 @@ static void wait_for_rows(struct web_kept *kept, int64_t wait_ms)
     }
 }
 
-/* With the lock held: what is ahead becomes what is given. Nothing, and not the end: stays. */
+/* With the lock held: what is ahead becomes what is given, and the room of what was given is for
+ * what comes. Nothing, and not the end: stays. */
 static void turn(struct web_kept *kept, uint64_t token, struct web_page *ret_page)
 {
-    if (kept->ahead.row_count == 0 && !is_over(kept)) {
+    if (kept->ahead_count == 0 && !is_over(kept)) {
         return;
     }
-    buf_fini(&kept->given.rows);
-    kept->given = kept->ahead;
-    kept->ahead = (struct page){0};
-    kept->has_given = true;
+    struct web_rows *rows = kept->given;
+    if (rows == NULL || atomic_load(&rows->references) > 1) { /* an answer is still being sent */
+        rows = mem_calloc(1, sizeof(*rows));
+        if (rows == NULL) {
+            return;
+        }
+        atomic_init(&rows->references, 1);
+        rows_unref(kept->given);
+        kept->given = rows;
+    }
+    struct buf room = rows->text;
+    rows->text = kept->ahead;
+    rows->count = kept->ahead_count;
+    make_empty(&room);
+    kept->ahead = room;
+    kept->ahead_count = 0;
     kept->given_token = token;
-    kept->rows_total += kept->given.row_count;
+    kept->rows_total += rows->count;
     ret_page->is_known = true;
-    if (!is_over(kept) && !kept->is_pulling) {
+    if (kept->is_pulling) {
+        pthread_cond_broadcast(&kept->changed);
+    } else if (!is_over(kept)) {
         start_pulling(kept); /* while the client reads */
     }
 }
@@ -492,8 +557,8 @@ void web_kept_page(struct web_kept *kept, uint64_t token, int64_t wait_ms,
 {
     *ret_page = (struct web_page){0};
     pthread_mutex_lock(&kept->lock);
-    uint64_t next = kept->has_given ? kept->given_token + 1 : 0;
-    if (kept->has_given && token == kept->given_token) {
+    uint64_t next = kept->given != NULL ? kept->given_token + 1 : 0;
+    if (kept->given != NULL && token == kept->given_token) {
         ret_page->is_known = true;
     } else if (token != next) {
         ret_page->is_gone = true;
@@ -504,9 +569,11 @@ void web_kept_page(struct web_kept *kept, uint64_t token, int64_t wait_ms,
     kept->asked_us = clock_mono_us();
     tell(kept, ret_page);
     if (ret_page->is_known) {
-        buf_append_slice(&ret_page->rows, buf_slice(&kept->given.rows));
-        ret_page->row_count = kept->given.row_count;
-        ret_page->is_last = is_over(kept) && kept->ahead.row_count == 0;
+        atomic_fetch_add(&kept->given->references, 1);
+        ret_page->held = kept->given;
+        ret_page->rows = buf_slice(&kept->given->text);
+        ret_page->row_count = kept->given->count;
+        ret_page->is_last = is_over(kept) && kept->ahead_count == 0;
     }
     if (kept->state == WEB_KEPT_FAILED && (ret_page->is_last || !ret_page->is_known)) {
         *ret_why = kept->why;
@@ -533,7 +600,7 @@ void web_kept_look(struct web_kept *kept, struct web_page *ret_page, struct erri
 
 void web_page_fini(struct web_page *page)
 {
-    buf_fini(&page->rows);
+    rows_unref(page->held);
 }
 
 void web_kept_stop(struct web_kept *kept)
@@ -560,7 +627,7 @@ static bool is_abandoned(const struct web_server *server, struct web_kept *kept,
 {
     pthread_mutex_lock(&kept->lock);
     int64_t quiet_us = now_us - kept->asked_us;
-    bool is_read = is_over(kept) && kept->has_given && kept->ahead.row_count == 0;
+    bool is_read = is_over(kept) && kept->given != NULL && kept->ahead_count == 0;
     pthread_mutex_unlock(&kept->lock);
     return quiet_us > (is_read ? ENDED_US : server->abandoned_us);
 }

@@ -405,13 +405,13 @@ static void reply_page(struct http_exchange *exchange, struct web_kept *kept, ui
     struct errinfo why;
     errinfo_init(&why);
     web_kept_page(kept, token, wait_of(exchange), &page, &why);
-    if (page.is_gone || buf_failed(&page.rows)) {
+    if (page.is_gone) {
         no_such_query(exchange);
         return;
     }
     print_kept(&out, kept, &page, &why);
     buf_append_str(&out, ",\"rows\":[");
-    buf_append_slice(&out, buf_slice(&page.rows));
+    buf_append_slice(&out, page.rows);
     buf_printf(&out, "],\"row_count\":%llu", (unsigned long long)page.row_count);
     if (!page.is_last) {
         print_next(&out, kept, page.is_known ? token + 1 : token);

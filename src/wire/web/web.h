@@ -147,7 +147,8 @@ struct web_page {
     bool is_gone;  /* the token is of a page that is no more, or was never named */
     bool is_last;  /* nothing comes after it */
     bool has_columns;
-    struct buf rows; /* printed, with commas between them; the caller's */
+    struct slice rows; /* printed, with commas between them; until web_page_fini */
+    struct web_rows *held;
     uint64_t row_count;
     uint64_t rows_total; /* given out with this page */
     char tag[64];
