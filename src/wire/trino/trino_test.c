@@ -232,6 +232,29 @@ TEST(trino, explain_has_one_form)
     CHECK_ERR(ERR_SYNTAX, plan(&fixture, "EXPLAIN (TYPE"));
 }
 
+TEST(trino, an_error_is_one_text)
+{
+    static const struct {
+        const char *detail, *hint, *text;
+    } all[] = {{"", "", "\"no such thing\""},
+               {"", "Look.", "\"no such thing. Hint: Look.\""},
+               {"It went.", "Look.", "\"no such thing. It went. Hint: Look.\""}};
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        struct buf head CLEANUP(buf_fini) = {0};
+        struct buf tail CLEANUP(buf_fini) = {0};
+        struct errinfo info;
+        errinfo_init(&info);
+        (void)errinfo_set(&info, ERR_NOT_FOUND, NULL, "no such thing");
+        errinfo_detail(&info, "%s", all[i].detail);
+        errinfo_hint(&info, "%s", all[i].hint);
+        struct trino_answer answer = {
+            .id = "1", .state = "FAILED", .update_count = -1, .error = &info};
+        (void)trino_answer_print(&answer, &head, &tail);
+        CHECK(strstr(buf_cstr(&head), all[i].text) != NULL ||
+              strstr(buf_cstr(&tail), all[i].text) != NULL);
+    }
+}
+
 TEST(trino, aggregates_take_what_follows_them_along)
 {
     check_text(
