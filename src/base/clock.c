@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 static int64_t read_us(clockid_t id)
@@ -38,6 +39,15 @@ static char *put_digits(char *at, unsigned value, int digits, char end)
     }
     at[digits] = end;
     return at + digits + 1;
+}
+
+bool clock_wait(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t until_us)
+{
+    until_us = until_us < 0 ? 0 : until_us;
+    struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
+    int status = pthread_cond_clockwait(changed, lock, CLOCK_MONOTONIC, &until);
+    ASSERT(status == 0 || status == ETIMEDOUT);
+    return status == 0;
 }
 
 char *clock_format_utc(int64_t wall_us, char out[CLOCK_TEXT_BYTES])

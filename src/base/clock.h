@@ -1,6 +1,8 @@
 /* Time. Wall clock for records that people read, monotonic for durations and deadlines. */
 #pragma once
 
+#include <pthread.h>
+
 #include "base/base.h"
 
 int64_t clock_wall_us(void); /* microseconds since 1970-01-01T00:00:00Z */
@@ -10,6 +12,10 @@ int64_t clock_mono_us(void); /* microseconds, arbitrary origin */
  * of the cost. For what people read, not for durations, nor for what must end at a time. */
 int64_t clock_wall_coarse_us(void);
 int64_t clock_mono_coarse_us(void);
+
+/* Until `changed` is signalled (perhaps: look at what was waited for), or until clock_mono_us() is
+ * `until_us`: then false. Whoever sets the wall clock moves no wait. With the lock held. */
+bool clock_wait(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t until_us);
 
 #define CLOCK_TEXT_BYTES 32
 

@@ -1,8 +1,6 @@
 #include "identity/guard.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -37,11 +35,7 @@ enum err login_guard_new(const struct login_guard_options *options, struct login
         mem_free(guard);
         return errinfo_nomem(info);
     }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&guard->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&guard->ended, NULL);
     pthread_mutex_init(&guard->lock, NULL);
     guard->options = *options;
     *ret_guard = guard;
@@ -219,12 +213,11 @@ bool login_guard_enter(struct login_guard *guard, struct slice address, struct s
                        struct login_guard_refusal *ret_refusal)
 {
     int64_t until_us = clock_mono_us() + LINE_US;
-    struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
-    int waited = 0;
+    bool is_late = false;
     pthread_mutex_lock(&guard->lock);
     enum login_guard_answer answer = try_now(guard, address, account, clock_mono_us(), ret_refusal);
-    while (answer == LOGIN_GUARD_LINE && waited != ETIMEDOUT) {
-        waited = pthread_cond_timedwait(&guard->ended, &guard->lock, &until);
+    while (answer == LOGIN_GUARD_LINE && !is_late) {
+        is_late = !clock_wait(&guard->ended, &guard->lock, until_us);
         answer = try_now(guard, address, account, clock_mono_us(), ret_refusal);
     }
     pthread_mutex_unlock(&guard->lock);

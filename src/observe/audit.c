@@ -119,13 +119,9 @@ enum err audit_open(const char *folder, const struct audit_options *options,
     if (audit == NULL) {
         return errinfo_nomem(info);
     }
-    pthread_condattr_t monotonic;
     (void)pthread_mutex_init(&audit->lock, NULL);
     (void)pthread_cond_init(&audit->done, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&audit->some, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    (void)pthread_cond_init(&audit->some, NULL);
     uint64_t bytes_max = options == NULL || options->file_bytes_max == 0 ? AUDIT_FILE_BYTES_DEFAULT
                                                                          : options->file_bytes_max;
     enum err err = ERR_OK;
@@ -329,9 +325,7 @@ static void *write_deferred(void *context)
             continue;
         }
         int64_t until_us = clock_mono_us() + (audit->is_failing ? RETRY_US : DEFER_US);
-        struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
-        while (!audit->is_ending &&
-               pthread_cond_timedwait(&audit->some, &audit->lock, &until) != ETIMEDOUT) {
+        while (!audit->is_ending && clock_wait(&audit->some, &audit->lock, until_us)) {
         }
         flush_held(audit);
     }

@@ -90,12 +90,7 @@ static enum err print_statement(const struct remote *remote, struct buf *out)
 /* With the lock held: until it is time for the next look. */
 static void wait_ms(struct remote_progress *progress, int64_t ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
-    until.tv_sec += ms / 1000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    (void)pthread_cond_timedwait(&progress->changed, &progress->lock, &until);
+    (void)clock_wait(&progress->changed, &progress->lock, clock_mono_us() + ms * 1000);
 }
 
 /* With the lock held, which is given up for the time of the look. */

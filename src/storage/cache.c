@@ -10,8 +10,8 @@
  *
  * Bytes are copied outside of the lock, by readers that hold a pin. */
 #include <pthread.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/cancellation.h"
@@ -22,7 +22,7 @@
 #define WINDOW_BLOCKS 32u /* looked at together: what one read holds in memory beside the result */
 #define RUN_BYTES_MAX (8u * 1024 * 1024)
 #define BUCKETS_MIN 1024u
-#define WAIT_NS 50000000 /* for another thread, before looking whether somebody waits still */
+#define WAIT_US 50000 /* for another thread, before looking whether somebody waits still */
 
 enum state {
     LOADING,
@@ -517,15 +517,10 @@ static enum err serve_store(struct reading *reading, struct errinfo *info)
 /* Until another thread has its block, or for a moment; its fetch may not end with this read. */
 static enum err wait_for_others(struct storage_cache *cache, struct errinfo *info)
 {
-    struct timespec end;
     if (cancellation_is_set(cancellation_here())) {
         return errinfo_set(info, ERR_CANCELLED, NULL, "what waited for the storage was cancelled");
     }
-    (void)clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_nsec += WAIT_NS;
-    end.tv_sec += end.tv_nsec / 1000000000;
-    end.tv_nsec %= 1000000000;
-    (void)pthread_cond_timedwait(&cache->changed, &cache->lock, &end);
+    (void)clock_wait(&cache->changed, &cache->lock, clock_mono_us() + WAIT_US);
     return ERR_OK;
 }
 

@@ -3,11 +3,9 @@
  * A host that has once worked for a person works for nobody else: what it saw, it may still know.
  * So a lease looks for one of the same person, then for one that is nobody's, then ends the one
  * that was idle longest. */
-#include <errno.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -144,7 +142,6 @@ static enum err wait_for_host(struct engine_hosts *hosts, struct waiter *self, b
                               struct host **ret_host, struct errinfo *info)
 {
     int64_t until_us = clock_mono_us() + (int64_t)hosts->options.wait_ms * 1000;
-    struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
     for (;;) {
         bool is_first = hosts->waiters == self || is_nested;
         struct host *host = try_lease(hosts, self->person, is_first);
@@ -159,7 +156,7 @@ static enum err wait_for_host(struct engine_hosts *hosts, struct waiter *self, b
             return cannot_start(hosts, info);
         }
         pool__wake(hosts);
-        if (pthread_cond_timedwait(&hosts->changed, &hosts->lock, &until) == ETIMEDOUT) {
+        if (!clock_wait(&hosts->changed, &hosts->lock, until_us)) {
             return refuse(hosts, info);
         }
     }
@@ -343,11 +340,7 @@ enum err engine_hosts_open(const struct engine_hosts_options *options,
     o->idle_ms = o->idle_ms == 0 ? 60000 : o->idle_ms;
     o->statements_max = o->statements_max == 0 ? 10000 : o->statements_max;
     pthread_mutex_init(&hosts->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&hosts->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&hosts->changed, NULL);
     hosts->wake = -1;
     *ret_hosts = hosts;
     return ERR_OK;

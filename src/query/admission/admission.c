@@ -2,9 +2,6 @@
  * a place that becomes free wakes who gets it and nobody else. */
 #include "query/admission/admission_int.h"
 
-#include <errno.h>
-#include <time.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -209,21 +206,11 @@ static enum err wait_for_place(struct admission *admission, struct waiter *waite
         look_us = look_us > give_up_us ? give_up_us : look_us;
         look_us = query->deadline_us != 0 && look_us > query->deadline_us ? query->deadline_us + 1
                                                                           : look_us;
-        struct timespec until = {look_us / 1000000, look_us % 1000000 * 1000};
-        if (pthread_cond_timedwait(&waiter->changed, &admission->lock, &until) == ETIMEDOUT) {
+        if (!clock_wait(&waiter->changed, &admission->lock, look_us)) {
             end_idle(admission, query);
         }
     }
     return ERR_OK;
-}
-
-static void waiter_init(struct waiter *waiter)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiter->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
 }
 
 /* Under the lock. */
@@ -247,7 +234,7 @@ enum err admission_enter(struct admission *admission, struct query *query, struc
                              : config_bytes(query->session->config, CONFIG_QUERY_MEMORY);
     struct fair_refusal refusal;
     struct waiter waiter = {0};
-    waiter_init(&waiter);
+    pthread_cond_init(&waiter.changed, NULL);
     asker.context = &waiter;
     pthread_mutex_lock(&admission->lock);
     enum err err = query_check_cancelled(query, info);

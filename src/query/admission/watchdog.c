@@ -2,8 +2,6 @@
  * that has one. */
 #include "query/admission/watchdog_int.h"
 
-#include <time.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 #include "query/query_int.h"
@@ -26,11 +24,7 @@ enum err watchdog_new(struct watchdog **ret_watchdog, struct errinfo *info)
     if (watchdog == NULL) {
         return errinfo_nomem(info);
     }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&watchdog->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&watchdog->changed, NULL);
     pthread_mutex_init(&watchdog->lock, NULL);
     *ret_watchdog = watchdog;
     return ERR_OK;
@@ -60,8 +54,7 @@ static void *watch(void *context)
         if (nearest == INT64_MAX) {
             pthread_cond_wait(&watchdog->changed, &watchdog->lock);
         } else {
-            struct timespec until = {nearest / 1000000, nearest % 1000000 * 1000};
-            (void)pthread_cond_timedwait(&watchdog->changed, &watchdog->lock, &until);
+            (void)clock_wait(&watchdog->changed, &watchdog->lock, nearest);
         }
     }
     pthread_mutex_unlock(&watchdog->lock);

@@ -1,8 +1,6 @@
 /* The server, and Flight's own methods: what a command is decides which file answers it. */
 #include "wire/flight/flight.h"
 
-#include <time.h>
-
 #include "arrow/ipc.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -12,7 +10,7 @@
 #define SERVICE "/arrow.flight.protocol.FlightService/"
 #define COMMAND_URL "type.googleapis.com/arrow.flight.protocol.sql."
 #define DESCRIPTOR_CMD 2
-#define MIND_SECONDS 1
+#define MIND_US 1000000
 
 enum err flight__wrong(struct errinfo *info, const char *what)
 {
@@ -217,10 +215,7 @@ static void *run_minder(void *context)
     struct flight_server *server = context;
     pthread_mutex_lock(&server->lock);
     while (!server->is_closing) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += MIND_SECONDS;
-        (void)pthread_cond_timedwait(&server->tick, &server->lock, &until);
+        (void)clock_wait(&server->tick, &server->lock, clock_mono_us() + MIND_US);
         pthread_mutex_unlock(&server->lock);
         flight__sessions_mind(server, clock_mono_us());
         pthread_mutex_lock(&server->lock);

@@ -4,7 +4,6 @@
  * A session of `query` is for one thread at a time, with its forks. Queries run apart, in sessions
  * of their own with the same settings, so that many can run at once; only what changes the session,
  * and what must see its transaction or temporary tables, takes turns. */
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -246,12 +245,7 @@ enum err flight__turn_take(struct flight_session *session, struct flight_run *ru
     enum err err = ERR_OK;
     pthread_mutex_lock(&session->lock);
     while (session->is_turn_taken && err == ERR_OK) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += WAIT_TURN_US * 1000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        (void)pthread_cond_timedwait(&session->changed, &session->lock, &until);
+        (void)clock_wait(&session->changed, &session->lock, clock_mono_us() + WAIT_TURN_US);
         if (is_given_up(session, run)) {
             err = errinfo_set(info, ERR_CANCELLED, "57014", "the query was cancelled");
         }

@@ -1,5 +1,4 @@
 /* One call: what its method sees of it, and its end. */
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -237,10 +236,7 @@ static enum err wait_for_change(struct grpc_call *call, struct patience *patienc
         return errinfo_set(info, ERR_TIMEOUT, "08006",
                            "nothing of the call has moved for too long");
     }
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 1;
-    (void)pthread_cond_timedwait(&on->changed, &on->lock, &until);
+    (void)clock_wait(&on->changed, &on->lock, now_us + 1000000);
     return ERR_OK;
 }
 

@@ -1,39 +1,26 @@
 /* Threads for calls: as many as there are calls at work, up to a limit; gone after a while without
  * any. And the minder: it ends calls whose time is up, and tells those that are over once more,
  * which may have been between two things when they were told. */
-#include <errno.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "wire/grpc/grpc_int.h"
 
-#define IDLE_SECONDS 10
+#define IDLE_US INT64_C(10000000)
 #define IDLE_KEPT 2
 #define STACK_BYTES (16u << 20) /* a deep syntax tree; touched pages only count */
 #define MIND_US 50000
-
-static struct timespec in_us(int64_t us)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    int64_t nanos = until.tv_nsec + us % 1000000 * 1000;
-    until.tv_sec += us / 1000000 + nanos / 1000000000;
-    until.tv_nsec = nanos % 1000000000;
-    return until;
-}
 
 /* With the lock held. NULL: the thread is to end. */
 static struct grpc_call *next_call(struct grpc_server *server)
 {
     while (server->first == NULL) {
-        struct timespec until = in_us((int64_t)IDLE_SECONDS * 1000000);
         if (server->is_closing) {
             return NULL;
         }
         server->idle_count++;
-        int status = pthread_cond_timedwait(&server->wanted, &server->lock, &until);
+        bool was_woken = clock_wait(&server->wanted, &server->lock, clock_mono_us() + IDLE_US);
         server->idle_count--;
-        if (status == ETIMEDOUT && server->first == NULL && server->thread_count > IDLE_KEPT) {
+        if (!was_woken && server->first == NULL && server->thread_count > IDLE_KEPT) {
             return NULL;
         }
     }
@@ -115,7 +102,7 @@ bool grpc__threads_submit(struct grpc_server *server, struct grpc_call *call)
 static int64_t mind(struct grpc_server *server)
 {
     int64_t now_us = clock_mono_us();
-    int64_t wait_us = server->minded == NULL ? (int64_t)IDLE_SECONDS * 1000000 : MIND_US;
+    int64_t wait_us = server->minded == NULL ? IDLE_US : MIND_US;
     for (struct grpc_call *call = server->minded; call != NULL; call = call->minded_next) {
         int64_t left_us = call->deadline_us - now_us;
         if (call->deadline_us != 0 && left_us <= 0) {
@@ -136,8 +123,8 @@ static void *run_minder(void *context)
     struct grpc_server *server = context;
     pthread_mutex_lock(&server->lock);
     while (!server->is_closing) {
-        struct timespec until = in_us(mind(server));
-        (void)pthread_cond_timedwait(&server->tick, &server->lock, &until);
+        int64_t wait_us = mind(server);
+        (void)clock_wait(&server->tick, &server->lock, clock_mono_us() + wait_us);
     }
     pthread_mutex_unlock(&server->lock);
     return NULL;

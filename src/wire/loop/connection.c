@@ -127,17 +127,10 @@ bool connection_has_room(struct connection *connection)
 
 bool connection_wait_room(struct connection *connection, int64_t wait_ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    int64_t until_us = clock_mono_us() + wait_ms * 1000;
     pthread_mutex_lock(&connection->lock);
     while (!connection->is_dead && unsent(connection) >= OUT_BYTES_MAX / 2 &&
-           pthread_cond_timedwait(&connection->drained, &connection->lock, &until) == 0) {
+           clock_wait(&connection->drained, &connection->lock, until_us)) {
     }
     bool has = connection->is_dead || unsent(connection) < OUT_BYTES_MAX / 2;
     pthread_mutex_unlock(&connection->lock);

@@ -2,16 +2,14 @@
  *
  * A fixed number would do for queries, which admission limits, but a worker is also held by each
  * client that is slow to take its rows, and those must not keep others from running. */
-#include <errno.h>
 #include <sched.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "wire/loop/loop_int.h"
 
-#define IDLE_SECONDS 10
+#define IDLE_US INT64_C(10000000)
 #define IDLE_KEPT 2             /* threads that stay */
 #define IN_KEPT_BYTES 4096      /* between the messages of a busy client */
 #define STACK_BYTES (16u << 20) /* a deep syntax tree; touched pages only count */
@@ -135,13 +133,10 @@ static struct connection *next_job(struct workers *workers)
         if (workers->is_ending) {
             return NULL;
         }
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += IDLE_SECONDS;
         workers->idle_count++;
-        int waited = pthread_cond_timedwait(&workers->changed, &workers->lock, &until);
+        bool was_woken = clock_wait(&workers->changed, &workers->lock, clock_mono_us() + IDLE_US);
         workers->idle_count--;
-        if (waited == ETIMEDOUT && workers->first == NULL && workers->idle_count >= IDLE_KEPT) {
+        if (!was_woken && workers->first == NULL && workers->idle_count >= IDLE_KEPT) {
             return NULL;
         }
     }

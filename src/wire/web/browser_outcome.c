@@ -246,9 +246,7 @@ enum browser_result browser_outcome_wait(struct browser_outcomes *outcomes,
                                          struct browser_waiter *waiter, int64_t wait_ms,
                                          struct secret *ret_token)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
+    int64_t until_us = clock_mono_us() + wait_ms * 1000;
     pthread_mutex_lock(&outcomes->lock);
     enum browser_result result = take(outcomes, ticket, ret_token);
     if (result == BROWSER_PENDING && may_wait(outcomes, waiter->address)) {
@@ -256,7 +254,7 @@ enum browser_result browser_outcome_wait(struct browser_outcomes *outcomes,
         outcomes->waiters = waiter;
         bool is_late = false;
         while (result == BROWSER_PENDING && !is_late && !waiter->is_gone) {
-            is_late = pthread_cond_timedwait(&outcomes->changed, &outcomes->lock, &until) != 0;
+            is_late = !clock_wait(&outcomes->changed, &outcomes->lock, until_us);
             result = waiter->is_gone ? result : take(outcomes, ticket, ret_token);
         }
         unlist(outcomes, waiter);

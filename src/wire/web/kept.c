@@ -19,7 +19,8 @@
 #define SECRET_BYTES 16
 #define SECRET_TEXT_BYTES (2 * SECRET_BYTES + 1)
 #define ROOM_KEPT_BYTES (4 * PAGE_BYTES) /* of one buffer, for the next page */
-#define LINGER_MS 10                     /* for the next request, before a thread ends */
+#define LINGER_US 10000                  /* for the next request, before a thread ends */
+#define MIND_US 1000000
 
 /* Rows of one page: of the query, and of each answer that is being sent. */
 struct web_rows {
@@ -425,25 +426,11 @@ static void let_go(struct web_kept *kept)
     web_run_close(run);
 }
 
-static struct timespec after_ms(int64_t wait_ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    return until;
-}
-
 /* With the lock held: a client that reads on at once is not to wait for a new thread. */
 static bool linger(struct web_kept *kept)
 {
-    struct timespec until = after_ms(LINGER_MS);
-    while (kept->ahead.len >= PAGE_BYTES &&
-           pthread_cond_timedwait(&kept->changed, &kept->lock, &until) == 0) {
+    int64_t until_us = clock_mono_us() + LINGER_US;
+    while (kept->ahead.len >= PAGE_BYTES && clock_wait(&kept->changed, &kept->lock, until_us)) {
     }
     return kept->ahead.len < PAGE_BYTES;
 }
@@ -508,12 +495,12 @@ static void tell(const struct web_kept *kept, struct web_page *ret_page)
 
 static void wait_for_rows(struct web_kept *kept, int64_t wait_ms)
 {
-    struct timespec until = after_ms(wait_ms);
+    int64_t until_us = clock_mono_us() + wait_ms * 1000;
     while (!is_over(kept) && kept->ahead.len < PAGE_BYTES) {
         if (!kept->is_pulling) {
             start_pulling(kept);
         }
-        if (pthread_cond_timedwait(&kept->changed, &kept->lock, &until) != 0) {
+        if (!clock_wait(&kept->changed, &kept->lock, until_us)) {
             return;
         }
     }
@@ -690,10 +677,7 @@ static void *mind(void *context)
         if (server->is_closing) {
             break;
         }
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        (void)pthread_cond_timedwait(&server->tick, &server->lock, &until);
+        (void)clock_wait(&server->tick, &server->lock, clock_mono_us() + MIND_US);
     }
     while (atomic_load(&server->puller_count) > 0) {
         pthread_cond_wait(&server->idle, &server->lock);

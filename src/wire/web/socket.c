@@ -11,7 +11,6 @@
 #include "wire/web/socket.h"
 
 #include <openssl/evp.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -176,12 +175,9 @@ static enum err wait_window(struct socket_query *query, struct errinfo *info)
     struct web_socket *socket = query->socket;
     pthread_mutex_lock(&socket->lock);
     while (query->has_window && query->window == 0 && !web__run_is_stopped(query->run)) {
-        struct timespec until; /* others stop a run, and tell nobody here */
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += LOOK_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        (void)pthread_cond_timedwait(&socket->changed, &socket->lock, &until);
+        int64_t until_us =
+            clock_mono_us() + LOOK_MS * 1000; /* others stop a run, and tell nobody here */
+        (void)clock_wait(&socket->changed, &socket->lock, until_us);
     }
     query->window -= query->window > 0;
     pthread_mutex_unlock(&socket->lock);
