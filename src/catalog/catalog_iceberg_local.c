@@ -239,6 +239,57 @@ static enum err configure(const struct catalog_iceberg *catalog, sqlite3 *db, st
     return code == SQLITE_OK ? ERR_OK : iceberg_db__error(catalog, code, "open", info);
 }
 
+static enum err open_file(const struct catalog_iceberg *catalog, const char *path, int flags,
+                          struct iceberg_db *db, struct errinfo *info)
+{
+    int code = sqlite3_open_v2(path, &db->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    return code == SQLITE_OK ? configure(catalog, db->db, info)
+                             : iceberg_db__error(catalog, code, "open", info);
+}
+
+/* What is read until the file is closed is of one moment. */
+static int begin_reading(struct iceberg_db *db)
+{
+    int code = sqlite3_exec(db->db, "BEGIN; SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
+    return code == SQLITE_OK ? code : sqlite3_extended_errcode(db->db);
+}
+
+/* A program that died in the middle of a commit left its journal, or its log: before anybody reads,
+ * somebody who may write must undo what that says. SQLite does so as it begins to read. */
+static bool wants_writer(int code)
+{
+    return code == SQLITE_READONLY_ROLLBACK || code == SQLITE_READONLY_RECOVERY ||
+           code == SQLITE_READONLY_CANTINIT;
+}
+
+static enum err open_reader(const struct catalog_iceberg *catalog, const char *path,
+                            struct iceberg_db *db, struct errinfo *info)
+{
+    TRY(open_file(catalog, path, SQLITE_OPEN_READONLY, db, info));
+    int code = begin_reading(db);
+    if (wants_writer(code)) {
+        iceberg_db__close(db);
+        TRY(open_file(catalog, path, SQLITE_OPEN_READWRITE, db, info));
+        code = begin_reading(db);
+    }
+    if (code == SQLITE_OK) {
+        return ERR_OK;
+    }
+    enum err err = iceberg_db__error(catalog, code, "read", info);
+    if (wants_writer(code)) {
+        errinfo_hint(info, "A program that wrote to it has died; who may write to the file mends "
+                           "it by reading it.");
+    }
+    return err;
+}
+
+static enum err open_writer(const struct catalog_iceberg *catalog, const char *path,
+                            struct iceberg_db *db, struct errinfo *info)
+{
+    TRY(open_file(catalog, path, SQLITE_OPEN_READWRITE, db, info));
+    return iceberg_db__run(catalog, db, "BEGIN IMMEDIATE", NULL, 0, info);
+}
+
 enum err iceberg_db__open(const struct catalog_iceberg *catalog, bool is_writer,
                           struct iceberg_db *ret_db, struct errinfo *info)
 {
@@ -254,13 +305,8 @@ enum err iceberg_db__open(const struct catalog_iceberg *catalog, bool is_writer,
         return ERR_NOT_FOUND;
     }
     *ret_db = (struct iceberg_db){0};
-    int flags = is_writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-    int code = sqlite3_open_v2(path, &ret_db->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
-    enum err err = code == SQLITE_OK ? configure(catalog, ret_db->db, info)
-                                     : iceberg_db__error(catalog, code, "open", info);
-    if (err == ERR_OK && is_writer) {
-        err = iceberg_db__run(catalog, ret_db, "BEGIN IMMEDIATE", NULL, 0, info);
-    }
+    enum err err = is_writer ? open_writer(catalog, path, ret_db, info)
+                             : open_reader(catalog, path, ret_db, info);
     if (err == ERR_OK) {
         err = check_layout(catalog, ret_db, info);
     }

@@ -553,6 +553,24 @@ static bool report_misfit(const string &text, const string &hint, struct errinfo
     return false;
 }
 
+/* ---- shapes ---- */
+
+/* "Failed to parse geometry: Expected number at offset 6" in our words; false if it is not that. */
+static bool report_shape(const string &text, struct errinfo *info)
+{
+    static const char start[] = "Failed to parse geometry: ";
+    if (text.compare(0, strlen(start), start) != 0 || text.size() == strlen(start)) {
+        return false;
+    }
+    string what = text.substr(strlen(start));
+    what[0] = static_cast<char>(tolower(static_cast<unsigned char>(what[0])));
+    errinfo_set(info, ERR_ENGINE, "22P02", "no well-known text of a shape: %s",
+                one_line(what).c_str());
+    errinfo_hint(info, "Write POINT (1 2), LINESTRING (1 2, 3 4) or POLYGON ((0 0, 1 0, 1 1, 0 "
+                       "0)); offsets count from 0.");
+    return true;
+}
+
 /* ---- reporting ---- */
 
 /* Names of columns may help; names of functions and types may be of those that nobody may use. */
@@ -574,6 +592,9 @@ static enum err report_engine(const ErrorData &error, string text, struct errinf
             errinfo_hint(info, "%s", own.hint);
             return own.code;
         }
+    }
+    if (report_shape(text, info)) {
+        return ERR_ENGINE;
     }
     string hint = take_hint(text);
     if (error.Type() == ExceptionType::BINDER && report_misfit(text, hint, info)) {

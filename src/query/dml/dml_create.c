@@ -605,6 +605,13 @@ static enum err create(struct creator *c)
 static enum err no_place(struct query *query, const struct statement *statement,
                          struct errinfo *info)
 {
+    struct slice catalog = statement->name.catalog;
+    if (catalog.len > 0 && !slice_equal_fold(catalog, SLICE(SQL_CATALOG_DEFAULT)) &&
+        resolve_is_admin(query->session->who)) { /* who would know of it */
+        enum err err = resolve_no_catalog(query->session, query->session->who, catalog, info);
+        errinfo_position(info, statement_position(query->statement, catalog));
+        return err;
+    }
     (void)errinfo_set(
         info, ERR_UNSUPPORTED, NULL,
         "CREATE TABLE without EXTERNAL needs a catalog of tables that you administer");

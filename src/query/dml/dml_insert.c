@@ -26,7 +26,8 @@ static enum err print_value(const struct iceberg_field *field, size_t from, bool
 {
     buf_append_str(out, "CAST(");
     if (from != SIZE_MAX) {
-        buf_printf(out, "v.c%zu", from + 1);
+        buf_append_str(out, "v.");
+        sql_quote_name(out, field->name);
     } else {
         lake_write_default(field, out);
     }
@@ -37,6 +38,20 @@ static enum err print_value(const struct iceberg_field *field, size_t from, bool
         sql_quote_name(out, field->name);
     }
     return ERR_OK;
+}
+
+/* Values have the names of the columns that they are for: the engine names them where a cast fails.
+ */
+static void print_given(const struct iceberg_type *root, const size_t *from, size_t index,
+                        struct buf *out)
+{
+    for (size_t i = 0; i < root->field_count; i++) {
+        if (from[i] == index && lake_write_keeps(&root->fields[i])) {
+            sql_quote_name(out, root->fields[i].name);
+            return;
+        }
+    }
+    buf_printf(out, "m_unused_%zu", index);
 }
 
 enum err dml_print_select(const struct dml *dml, struct slice text, size_t given,
@@ -56,7 +71,8 @@ enum err dml_print_select(const struct dml *dml, struct slice text, size_t given
     buf_append_slice(out, text);
     buf_append_str(out, "\n) AS v ("); /* the query may end in a comment */
     for (size_t i = 0; i < given; i++) {
-        buf_printf(out, "%sc%zu", i == 0 ? "" : ", ", i + 1);
+        buf_append_str(out, i == 0 ? "" : ", ");
+        print_given(root, from, i, out);
     }
     buf_append_char(out, ')');
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;

@@ -730,6 +730,21 @@ struct place {
     struct slice only; /* of information_schema: the catalog that it was asked of by name */
 };
 
+/* To who may know nothing of a catalog it is not there. */
+static enum err check_known(struct session *session, const struct identity *who,
+                            struct slice catalog, struct arena *arena, struct errinfo *info)
+{
+    struct slice *names;
+    size_t count;
+    TRY(resolve_catalogs(session, who, arena, &names, &count, info));
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal_fold(names[i], catalog)) {
+            return ERR_OK;
+        }
+    }
+    return resolve_no_catalog(session, who, catalog, info);
+}
+
 static enum err find_place(struct session *session, const struct identity *who,
                            const struct sql_name *written, struct arena *arena,
                            struct place *ret_place, struct errinfo *info)
@@ -751,6 +766,12 @@ static enum err find_place(struct session *session, const struct identity *who,
         TRY(attached_find(session, who, place.name.catalog, arena, &place.attached, info));
         if (place.attached == NULL) {
             return resolve_no_catalog(session, who, place.name.catalog, info);
+        }
+        if (slice_equal_fold(written->schema, SLICE(SQL_SCHEMA_INFORMATION))) {
+            TRY(check_known(session, who, place.attached->catalog.name, arena, info));
+            *ret_place = (struct place){.name = {.schema = written->schema, .name = written->name},
+                                        .only = place.attached->catalog.name};
+            return ERR_OK;
         }
         if (place.name.schema.len == 0) {
             place.name.schema = slice_of(session->default_schema);

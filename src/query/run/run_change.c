@@ -126,7 +126,8 @@ static void write_value(const struct temp_table *table, const struct change_sour
         bool is_cast = !slice_equal(source->found[from].type, column->type);
         buf_append_str(out, is_numbered ? "coalesce(" : "");
         buf_append_str(out, is_cast ? "CAST(" : "");
-        buf_printf(out, "v.c%zu", from + 1);
+        buf_append_str(out, "v.");
+        sql_quote_name(out, column->name);
         if (is_cast) {
             buf_printf(out, " AS %.*s)", SLICE_ARGS(column->type));
         }
@@ -154,6 +155,20 @@ static enum err write_rows(const struct temp_table *table, const struct change_c
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;
 }
 
+/* Values have the names of the columns that they are for: the engine names them where a cast fails.
+ */
+static void write_given(const struct temp_table *table, const struct change_source *source,
+                        size_t index, struct buf *out)
+{
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (source->from[i] == index) {
+            sql_quote_name(out, table->columns[i].name);
+            return;
+        }
+    }
+    buf_printf(out, "m_unused_%zu", index);
+}
+
 static enum err write_source(const struct temp_table *table, const struct change_source *source,
                              bool is_ordered, struct buf *out, struct errinfo *info)
 {
@@ -167,7 +182,8 @@ static enum err write_source(const struct temp_table *table, const struct change
     buf_append_slice(out, source->query);
     buf_append_str(out, "\n) AS v (");
     for (size_t i = 0; i < source->found_count; i++) {
-        buf_printf(out, "%sc%zu", i == 0 ? "" : ", ", i + 1);
+        buf_append_str(out, i == 0 ? "" : ", ");
+        write_given(table, source, i, out);
     }
     buf_append_char(out, ')');
     return buf_failed(out) ? errinfo_nomem(info) : ERR_OK;

@@ -24,17 +24,24 @@ static void print_location(struct buf *out, struct slice statement, size_t posit
     buf_printf(out, ",\"errorLocation\":{\"lineNumber\":%zu,\"columnNumber\":%zu}", line, column);
 }
 
+/* As one text: details end in a period, messages do not. */
+static void print_message(struct buf *out, const struct errinfo *info)
+{
+    buf_append_str(out, info->message);
+    if (info->detail[0] != '\0') {
+        buf_printf(out, ". %s", info->detail);
+    }
+    if (info->hint[0] != '\0') {
+        bool has_end = out->len > 0 && out->ptr[out->len - 1] == '.';
+        buf_printf(out, "%s Hint: %s", has_end ? "" : ".", info->hint);
+    }
+}
+
 static void print_error(struct buf *out, const struct errinfo *info, struct slice statement)
 {
     struct trino_error error = trino_error_of(info);
     struct buf message CLEANUP(buf_fini) = {0};
-    buf_append_str(&message, info->message);
-    if (info->detail[0] != '\0') {
-        buf_printf(&message, ". %s", info->detail);
-    }
-    if (info->hint[0] != '\0') {
-        buf_printf(&message, ". Hint: %s", info->hint);
-    }
+    print_message(&message, info);
     buf_append_str(out, ",\"error\":{\"message\":");
     json_write_string(out, buf_slice(&message));
     print_text(out, "sqlState", slice_of(info->sqlstate));

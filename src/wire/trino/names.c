@@ -114,7 +114,7 @@ static size_t list_end(const struct trino_rewrite *r, size_t from, size_t to)
         bool is_within =
             trino__is_word(r, i, "group") && i > from && trino__is_word(r, i - 1, "within");
         if (is_any(r, i, words, ARRAY_COUNT(words)) && !is_distinct && !is_within &&
-            !trino__is_op(r, i - 1, ".")) {
+            !trino__is_op(r, i - 1, ".") && !trino__is_name(r, i)) {
             break;
         }
         bool opens = trino__is_op(r, i, "(") || trino__is_op(r, i, "[");

@@ -29,7 +29,7 @@ static bool is_boundary(const struct trino_rewrite *r, size_t i)
         "join",    "values",   "using",  "order",  "group", "partition", "offset", "fetch",
         "set",     "end",      "asc",    "desc",   "nulls", "rows",      "range",  "window"};
     return trino__at(r, i)->kind == TOKEN_WORD && is_any(r, i, words, ARRAY_COUNT(words)) &&
-           (i == 0 || !trino__is_op(r, i - 1, "."));
+           (i == 0 || !trino__is_op(r, i - 1, ".")) && !trino__is_name(r, i);
 }
 
 static bool opens(const struct trino_rewrite *r, size_t i)

@@ -523,24 +523,61 @@ static bool only_reads(const struct reader *reader)
     return token_is_operator(next(reader), "(");
 }
 
-/* EXPLAIN (TYPE LOGICAL, FORMAT TEXT) ...: there is one form. */
+/* One of EXPLAIN's options; there is one form of a plan, and VALIDATE. */
+static enum err take_explain_option(struct reader *reader, bool *is_validate)
+{
+    static const char *const refused[] = {"io", "json", "graphviz"};
+    const struct token *option = next(reader);
+    if (!take(reader, "type") && !take(reader, "format")) {
+        return wrong(reader);
+    }
+    const struct token *value = next(reader);
+    for (size_t i = 0; i < ARRAY_COUNT(refused); i++) {
+        if (token_is(value, refused[i])) {
+            (void)errinfo_set(reader->info, ERR_UNSUPPORTED, NULL, "EXPLAIN (%.*s %.*s)",
+                              SLICE_ARGS(option->text), SLICE_ARGS(value->text));
+            errinfo_hint(reader->info, "EXPLAIN and EXPLAIN ANALYZE give lines of text.");
+            errinfo_position(reader->info, value->offset + 1);
+            return ERR_UNSUPPORTED;
+        }
+    }
+    *is_validate = *is_validate || token_is(value, "validate");
+    bool is_known = take(reader, "logical") || take(reader, "distributed") ||
+                    take(reader, "validate") || take(reader, "text");
+    return is_known ? ERR_OK : wrong(reader);
+}
+
+/* (TYPE LOGICAL, FORMAT TEXT) */
+static enum err take_explain_options(struct reader *reader, bool *ret_is_validate)
+{
+    size_t at = reader->at + 1;
+    bool is_there =
+        token_is_operator(next(reader), "(") && at < reader->tokens.count &&
+        (token_is(&reader->tokens.all[at], "type") || token_is(&reader->tokens.all[at], "format"));
+    *ret_is_validate = false;
+    while (is_there) {
+        reader->at++;
+        TRY(take_explain_option(reader, ret_is_validate));
+        is_there = token_is_operator(next(reader), ",");
+        if (!is_there && !token_is_operator(next(reader), ")")) {
+            return wrong(reader);
+        }
+        reader->at += !is_there;
+    }
+    return ERR_OK;
+}
+
 static enum err plan_explain(struct reader *reader, const struct slice *values, size_t value_count)
 {
-    reader->plan->is_explain = true;
+    bool is_validate = false;
     bool is_analyze = take(reader, "analyze");
     (void)take(reader, "verbose");
-    size_t at = reader->at;
-    if (token_is_operator(next(reader), "(")) {
-        at++;
-        bool is_options =
-            at < reader->tokens.count && (token_is(&reader->tokens.all[at], "type") ||
-                                          token_is(&reader->tokens.all[at], "format"));
-        while (is_options && at < reader->tokens.count &&
-               !token_is_operator(&reader->tokens.all[at], ")")) {
-            at++;
-        }
-        reader->at = is_options ? at + 1 : reader->at;
+    TRY(take_explain_options(reader, &is_validate));
+    if (is_validate && !only_reads(reader)) {
+        return errinfo_set(reader->info, ERR_UNSUPPORTED, NULL,
+                           "EXPLAIN (TYPE VALIDATE) of a statement that is no query");
     }
+    reader->plan->is_explain = !is_validate;
     struct trino_plan inner = {.update_type = NULL};
     enum err err = plan_text(reader->request, rest(reader), values, value_count, false,
                              reader->arena, &inner, reader->info);
@@ -551,7 +588,9 @@ static enum err plan_explain(struct reader *reader, const struct slice *values, 
         return err;
     }
     struct buf whole CLEANUP(buf_fini) = {0};
-    buf_append_str(&whole, is_analyze ? "EXPLAIN ANALYZE " : "EXPLAIN ");
+    buf_append_str(&whole, is_validate  ? "SELECT count(*) = 0 AS \"Valid\" FROM (SELECT 1 FROM ("
+                           : is_analyze ? "EXPLAIN ANALYZE "
+                                        : "EXPLAIN ");
     for (size_t i = 0; i < inner.move_count; i++) {
         inner.moves[i].to += whole.len;
         inner.moves[i].from += before;
@@ -559,6 +598,7 @@ static enum err plan_explain(struct reader *reader, const struct slice *values, 
     reader->plan->moves = inner.moves;
     reader->plan->move_count = inner.move_count;
     buf_append_slice(&whole, inner.text);
+    buf_append_str(&whole, is_validate ? "\n) LIMIT 0)" : "");
     return !buf_failed(&whole) && arena_slice(reader->arena, buf_slice(&whole), &reader->plan->text)
                ? ERR_OK
                : errinfo_nomem(reader->info);

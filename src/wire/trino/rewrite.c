@@ -130,13 +130,16 @@ void trino__mark(struct trino_rewrite *r, size_t offset)
 void trino__copy(struct trino_rewrite *r, size_t i)
 {
     const struct token *token = trino__at(r, i);
+    const char *quote = trino__is_name(r, i) ? "\"" : "";
     bool is_glued =
         i > 0 && trino__at(r, i - 1)->offset + trino__at(r, i - 1)->text.len == token->offset;
     if (!is_glued) {
         trino__space(r);
     }
+    buf_append_str(&r->out, quote);
     mark(r, token->offset, true);
     buf_append_slice(&r->out, token->text);
+    buf_append_str(&r->out, quote);
     bool is_last = i + 1 >= r->tokens.count;
     mark(r, is_last ? r->text.len : trino__at(r, i + 1)->offset, false);
 }
@@ -235,6 +238,26 @@ static bool is_alias(const struct trino_rewrite *r, size_t i)
     return token->kind == TOKEN_WORD || token->kind == TOKEN_QUOTED;
 }
 
+/* "t$partitions" with the columns that Trino's connector for Iceberg has, by which its dialect for
+ * SQLAlchemy tells Iceberg from Hive. In `data` is what else is known of a partition. A table
+ * without partitions has no "partition", and so this is an error, as with Trino's Hive. */
+static void put_partitions(struct trino_rewrite *r, size_t from, size_t to)
+{
+    buf_append_str(
+        &r->out, " (SELECT \"partition\", record_count, CAST(file_count AS BIGINT) AS file_count, "
+                 "total_data_file_size_in_bytes AS total_size, struct_pack(spec_id := spec_id, "
+                 "position_delete_record_count := position_delete_record_count, "
+                 "position_delete_file_count := position_delete_file_count, "
+                 "equality_delete_record_count := equality_delete_record_count, "
+                 "equality_delete_file_count := equality_delete_file_count, last_updated_at := "
+                 "last_updated_at, last_updated_snapshot_id := last_updated_snapshot_id) AS "
+                 "data FROM");
+    for (size_t i = from; i < to; i++) {
+        trino__copy(r, i);
+    }
+    buf_append_char(&r->out, ')');
+}
+
 /* [catalog.]information_schema.name and system.schema.name, behind FROM, JOIN or a comma. */
 static enum err put_table(struct trino_rewrite *r, size_t *i, bool *ret_done, struct errinfo *info)
 {
@@ -261,11 +284,18 @@ static enum err put_table(struct trino_rewrite *r, size_t *i, bool *ret_done, st
     bool is_system = slice_equal_fold(catalog, SLICE("system"));
     const char *query =
         is_information || is_system ? trino_table(schema, names[count - 1], is_information) : NULL;
-    if (query == NULL) {
+    bool is_partitions = slice_ends_with(names[count - 1], SLICE("$partitions")) &&
+                         trino__at(r, next - 1)->kind == TOKEN_QUOTED &&
+                         !trino__is_word(r, next, "for"); /* of another time */
+    if (query == NULL && !is_partitions) {
         return ERR_OK;
     }
     trino__mark(r, trino__at(r, *i)->offset);
-    put_query(r, query, catalog);
+    if (is_partitions) {
+        put_partitions(r, *i, next);
+    } else {
+        put_query(r, query, catalog);
+    }
     if (!is_alias(r, next)) {
         buf_append_str(&r->out, " AS ");
         sql_quote_name(&r->out, names[count - 1]);

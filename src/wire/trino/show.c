@@ -92,6 +92,16 @@ static void put_equal(struct buf *out, const char *column, struct slice value)
     buf_append_char(out, ')');
 }
 
+/* A catalog that is not there holds nothing: to be an error, as it is, it is named, too. */
+static void put_known(struct buf *out, struct slice catalog)
+{
+    if (!slice_equal_fold(catalog, SLICE("system"))) { /* Trino's own */
+        buf_append_str(out, " AND (SELECT count(*) FROM (SELECT 1 FROM ");
+        sql_quote_name(out, catalog);
+        buf_append_str(out, ".information_schema.schemata LIMIT 0)) = 0");
+    }
+}
+
 /* ---- each of them ---- */
 
 static enum err show_catalogs(struct reader *reader, struct buf *out)
@@ -115,6 +125,7 @@ static enum err show_schemas(struct reader *reader, struct buf *out)
                         "WHERE ");
     put_equal(out, "catalog_name", catalog);
     TRY(read_like(reader, "schema_name", out));
+    put_known(out, catalog);
     buf_append_str(out, " ORDER BY 1");
     return ERR_OK;
 }
@@ -135,6 +146,7 @@ static enum err show_tables(struct reader *reader, struct buf *out)
     buf_append_str(out, " AND ");
     put_equal(out, "table_schema", schema);
     TRY(read_like(reader, "table_name", out));
+    put_known(out, catalog);
     buf_append_str(out, " ORDER BY 1");
     return ERR_OK;
 }
@@ -178,7 +190,7 @@ static enum err show_functions(struct reader *reader, struct buf *out)
     buf_append_str(out,
                    "SELECT name AS \"Function\", '' AS \"Return Type\", '' AS \"Argument Types\", "
                    "class AS \"Function Type\", true AS \"Deterministic\", '' AS \"Description\" "
-                   "FROM moat.moat_system.functions WHERE true");
+                   "FROM moat.moat_system.functions WHERE name NOT LIKE '%\\_\\_%' ESCAPE '\\'");
     TRY(read_like(reader, "name", out));
     buf_append_str(out, " ORDER BY 1");
     return ERR_OK;

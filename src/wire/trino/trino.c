@@ -362,7 +362,7 @@ static enum err open_run(struct ask *ask, const struct result *result, struct we
         .settings = settings,
         .setting_count = count,
     };
-    if (!is_system && !is_use && request->schema.len > 0) { /* a catalog alone may have several */
+    if (!is_system && !is_use) { /* without a schema names have one: "schema"."table" */
         spec.catalog = request->catalog;
         spec.schema = request->schema;
     }

@@ -190,6 +190,9 @@ MUST_USE enum err trino__put_literal(struct trino_rewrite *rewrite, size_t *i, b
 /* Token `i` as it is, with the white space before it. */
 void trino__copy(struct trino_rewrite *rewrite, size_t i);
 
+/* Whether the word at `i` is a name that the engine takes in quotes only (words.c). */
+bool trino__is_name(const struct trino_rewrite *rewrite, size_t i);
+
 /* A call whose name is at `*i`, if it is one that is told differently (calls.c). */
 MUST_USE enum err trino__put_call(struct trino_rewrite *rewrite, size_t *i, size_t to,
                                   unsigned depth, bool *ret_done, struct errinfo *info);

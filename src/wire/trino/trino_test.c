@@ -178,7 +178,81 @@ TEST(trino, sums_with_an_interval_are_calls)
                "SELECT list_transform(a, lambda x: trino_add(x, trino_divide(INTERVAL '1' DAY, "
                "2))) b");
     check_text("SELECT a AT TIME ZONE 'UTC' b, at.time FROM at",
-               "SELECT a::TIMESTAMPTZ AT TIME ZONE 'UTC' b, at.time FROM at");
+               "SELECT a::TIMESTAMPTZ AT TIME ZONE 'UTC' b, \"at\".time FROM \"at\"");
+}
+
+TEST(trino, names_that_are_the_engines_words_are_quoted)
+{
+    check_text("SELECT at, map + 1 AS n, o.desc, limit FROM o WHERE at > 1 AND NOT show ORDER BY "
+               "desc DESC, at LIMIT 1",
+               "SELECT \"at\", \"map\" + 1 AS n, o.desc, \"limit\" FROM o WHERE \"at\" > 1 AND NOT "
+               "\"show\" ORDER BY \"desc\" DESC, \"at\" LIMIT 1");
+    check_text("SELECT CAST(at AS date) AS at, count(DISTINCT window) n FROM o GROUP BY at, "
+               "columns HAVING max(lambda) > 1",
+               "SELECT CAST(\"at\" AS date) AS at, count(DISTINCT \"window\") n FROM o GROUP BY "
+               "\"at\", \"columns\" HAVING max(\"lambda\") > 1");
+    /* as words */
+    check_text(
+        "SELECT a AT TIME ZONE 'UTC' b, ARRAY[1] c, x = ANY (SELECT 1 AS y) d FROM o, LATERAL "
+        "(SELECT 1 AS z) l, UNNEST(m) ORDER BY a ASC, b DESC OFFSET 1 LIMIT ALL",
+        "SELECT a::TIMESTAMPTZ AT TIME ZONE 'UTC' b, ARRAY[1] c, x = ANY (SELECT 1 AS y) d "
+        "FROM o, LATERAL (SELECT 1 AS z) l, UNNEST(m) ORDER BY a ASC, b DESC LIMIT ALL "
+        "OFFSET 1");
+    check_text("SELECT map(a, b) c, trim(BOTH FROM d) e, a::binary f, CAST(a AS binary) g",
+               "SELECT map(a, b) c, trim(BOTH FROM d) e, a::binary f, CAST(a AS binary) g");
+    check_text("SELECT offset, a / b FROM o", "SELECT \"offset\", trino_divide(a, b) AS _col1 FROM "
+                                              "o");
+}
+
+TEST(trino, partitions_of_a_table_are_as_trinos_connector_has_them)
+{
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    CHECK_OK(plan(&fixture, "SELECT * FROM l.s.\"t$partitions\" WHERE record_count > 1"));
+    const char *text = fixture.plan.text.ptr;
+    CHECK(strstr(text, "SELECT * FROM (SELECT \"partition\", record_count, ") == text);
+    CHECK(strstr(text, " AS data FROM l.s.\"t$partitions\") AS \"t$partitions\" WHERE "
+                       "record_count > 1") != NULL);
+    CHECK_OK(plan(&fixture, "SELECT p.data FROM \"t$partitions\" p"));
+    CHECK(strstr(fixture.plan.text.ptr, " AS data FROM \"t$partitions\") p") != NULL);
+    check_text("SELECT a FROM \"t$files\"", "SELECT a FROM \"t$files\"");
+}
+
+TEST(trino, explain_has_one_form)
+{
+    struct fixture fixture CLEANUP(fixture_fini) = {0};
+    check_text("EXPLAIN (TYPE DISTRIBUTED, FORMAT TEXT) SELECT a FROM t",
+               "EXPLAIN SELECT a FROM t");
+    check_text("EXPLAIN (TYPE VALIDATE) SELECT a FROM t",
+               "SELECT count(*) = 0 AS \"Valid\" FROM (SELECT 1 FROM (SELECT a FROM t\n) LIMIT 0)");
+    CHECK_ERR(ERR_UNSUPPORTED, plan(&fixture, "EXPLAIN (TYPE IO, FORMAT JSON) SELECT a FROM t"));
+    CHECK_STR("EXPLAIN (TYPE IO)", fixture.info.message);
+    CHECK_ERR(ERR_UNSUPPORTED, plan(&fixture, "EXPLAIN (FORMAT JSON) SELECT a FROM t"));
+    CHECK_ERR(ERR_UNSUPPORTED, plan(&fixture, "EXPLAIN (TYPE VALIDATE) DELETE FROM t"));
+    CHECK_ERR(ERR_SYNTAX, plan(&fixture, "EXPLAIN (TYPE NOPE) SELECT a FROM t"));
+    CHECK_ERR(ERR_SYNTAX, plan(&fixture, "EXPLAIN (TYPE"));
+}
+
+TEST(trino, an_error_is_one_text)
+{
+    static const struct {
+        const char *detail, *hint, *text;
+    } all[] = {{"", "", "\"no such thing\""},
+               {"", "Look.", "\"no such thing. Hint: Look.\""},
+               {"It went.", "Look.", "\"no such thing. It went. Hint: Look.\""}};
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        struct buf head CLEANUP(buf_fini) = {0};
+        struct buf tail CLEANUP(buf_fini) = {0};
+        struct errinfo info;
+        errinfo_init(&info);
+        (void)errinfo_set(&info, ERR_NOT_FOUND, NULL, "no such thing");
+        errinfo_detail(&info, "%s", all[i].detail);
+        errinfo_hint(&info, "%s", all[i].hint);
+        struct trino_answer answer = {
+            .id = "1", .state = "FAILED", .update_count = -1, .error = &info};
+        (void)trino_answer_print(&answer, &head, &tail);
+        CHECK(strstr(buf_cstr(&head), all[i].text) != NULL ||
+              strstr(buf_cstr(&tail), all[i].text) != NULL);
+    }
 }
 
 TEST(trino, aggregates_take_what_follows_them_along)

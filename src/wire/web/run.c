@@ -143,7 +143,7 @@ static enum err apply(struct web_run *run, const struct web_run_spec *spec, stru
 {
     struct buf text CLEANUP(buf_fini) = {0};
     bool is_default = slice_equal_fold(spec->catalog, SLICE("moat")) &&
-                      slice_equal_fold(spec->schema, SLICE("main"));
+                      (spec->schema.len == 0 || slice_equal_fold(spec->schema, SLICE("main")));
     if ((spec->catalog.len > 0 || spec->schema.len > 0) && !is_default) {
         buf_append_str(&text, "USE ");
         if (spec->catalog.len > 0) {

@@ -180,7 +180,7 @@ def by_trinos_adapter():
 
 
 if shutil.which(DBT) is None:
-    print("skipped: there is no dbt (tools/deps install interop)")
-    sys.exit(77)
-run([builds_and_tests_and_builds_again, one_model_again_takes_what_is_above_it_along, four_threads_at_once, documentation,
-     by_trinos_adapter, what_nobody_gave_does_not_exist, a_failing_model_leaves_nothing_half, tables_are_refused_in_words_that_help], sys.argv[2:])
+    print("skipped: there is no dbt (tools/deps interop)\n0 passed, 0 failed, 1 skipped")
+    sys.exit(0)
+sys.exit(run([builds_and_tests_and_builds_again, one_model_again_takes_what_is_above_it_along, four_threads_at_once, documentation,
+     by_trinos_adapter, what_nobody_gave_does_not_exist, a_failing_model_leaves_nothing_half, tables_are_refused_in_words_that_help], sys.argv[2:]))

@@ -27,6 +27,7 @@ from door import WebServer, basic
 from protocol import PASSWORD
 
 CORPUS = HERE / "corpus"
+CACHE = Path(os.environ.get("MOAT_CACHE", ROOT / ".cache/deps"))
 ZONE = {"X-Trino-Time-Zone": "UTC"}
 
 
@@ -125,7 +126,7 @@ MONEY = {"customer": ["c_acctbal"], "lineitem": ["l_quantity", "l_extendedprice"
 def make_tables(server):
     """TPC-H at scale 0.01 with the types that Trino's own tables have, and a catalog to write in."""
     folder = Path(server.folder)
-    generator = shutil.which("tpchgen-cli", path=os.path.dirname(sys.executable) + os.pathsep + str(ROOT / ".cache/deps/venv/bin"))
+    generator = shutil.which("tpchgen-cli", path=os.path.dirname(sys.executable) + os.pathsep + str(CACHE / "venv/bin"))
     subprocess.run([generator, "parquet", "-s", "0.01", "-o", folder / "tpch"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     text = [f"CREATE EXTERNAL TABLE raw_{table} LOCATION '{folder}/tpch/{table}.parquet'; GRANT SELECT ON raw_{table} TO USER amelia" for table in MONEY]
     server.sql("; ".join(text + ["GRANT ROLE moat_admin TO amelia"]))

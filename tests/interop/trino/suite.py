@@ -23,12 +23,29 @@ FOLDER = tempfile.mkdtemp(prefix="moat-trino-")
 
 
 def served():
-    return WebServer(MOAT, *authority.tls_settings(*CERTIFICATE), setup="CREATE VIEW v AS SELECT 1 AS x, 'a' AS y; GRANT SELECT ON v TO USER amelia")
+    return WebServer(MOAT, *authority.tls_settings(*CERTIFICATE), setup="CREATE VIEW v AS SELECT 1 AS x, 'a' AS y; GRANT SELECT ON v TO USER amelia; "
+                     f"CREATE USER dana PASSWORD '{PASSWORD}'; GRANT ROLE moat_admin TO dana")
 
 
 def the_jdbc_driver():
     with served() as server:
         done = subprocess.run(["java", "-cp", JARS / "trino-jdbc.jar", Path(__file__).parent / "Trino.java", str(server.web_port), PASSWORD, CERTIFICATE[0]],
+                              capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and done.stdout == "ok\n", (done.stdout + done.stderr)[-3000:]
+
+
+def metabases_queries():
+    with served() as server:
+        with server.connect(user="dana") as client:
+            client.query(f"ATTACH '{server.folder}/lake.db' AS lake (TYPE iceberg_local, CREATE true)")
+            for statement in ("CREATE SCHEMA lake.sales",
+                              "CREATE TABLE lake.sales.orders AS SELECT i AS id, ['north', 'south', 'east'][1 + i % 3] AS region, (i * 1.5)::DECIMAL(12,2) AS amount, "
+                              "DATE '2024-01-01' + (i % 60)::INT AS ordered_on, TIMESTAMP '2024-01-01 10:00:00' + to_hours(i) AS at, "
+                              "TIMESTAMPTZ '2024-01-01 10:00:00+00' + to_hours(i) AS seen, i % 2 = 0 AS ok, i::DOUBLE AS f FROM range(1000) t(i)",
+                              'CREATE TABLE lake.sales."odd ""n""ame" AS SELECT 1 AS "ö ""ü"""', "CREATE TABLE lake.sales.hidden AS SELECT 1 AS x",
+                              "GRANT SELECT ON lake.sales.orders TO amelia", 'GRANT SELECT ON lake.sales."odd ""n""ame" TO amelia'):
+                client.query(statement)
+        done = subprocess.run(["java", "-cp", JARS / "trino-jdbc.jar", Path(__file__).parent / "Metabase.java", str(server.web_port), PASSWORD, CERTIFICATE[0]],
                               capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 and done.stdout == "ok\n", (done.stdout + done.stderr)[-3000:]
 
@@ -113,12 +130,12 @@ def the_node_client():
         assert done.returncode == 0 and done.stdout == "ok\n", (done.stdout + done.stderr)[-3000:]
 
 
-if not JARS.exists() or not shutil.which("java"):
+if not JARS.exists() or not shutil.which("javac"):  # sources are run
     print("skipped: Trino's driver and shell are not installed")
     print("0 passed, 0 failed, 1 skipped")
     sys.exit(0)
 CERTIFICATE = authority.certificate(FOLDER, "server")
-CASES, MISSING = [the_jdbc_driver, the_shell], []
+CASES, MISSING = [the_jdbc_driver, metabases_queries, the_shell], []
 HAS_GO, NODE = (CACHE / "trino-go/.complete").exists() and shutil.which("go"), CACHE / "trino-node"
 (CASES if HAS_GO else MISSING).append(the_go_client)
 (CASES if (NODE / ".complete").exists() and shutil.which("node") else MISSING).append(the_node_client)
