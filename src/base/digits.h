@@ -94,11 +94,12 @@ static inline uint64_t digits_of_8(uint64_t value)
 
 #define DIGITS_ROOM (DIGITS_U64_MAX + 8u)
 
-/* How many of the eight are zeros before the number, at least `digits_min` of them left. */
-static inline unsigned digits_zeros_of_8(uint64_t digits, unsigned digits_min)
+/* How many of the eight are zeros before the number, at least `digits_min` of them left. By the
+ * value and not by its digits: where the next number goes is known before this one is written. */
+static inline unsigned digits_zeros_of_8(uint64_t value, unsigned digits_min)
 {
-    unsigned zeros = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) / 8;
-    return zeros > 8 - digits_min ? 8 - digits_min : zeros;
+    unsigned count = digits_count(value);
+    return 8 - (count < digits_min ? digits_min : count);
 }
 
 #define DIGITS_ASCII UINT64_C(0x3030303030303030)
@@ -110,7 +111,7 @@ static inline char *digits_put_fast(char *at, uint64_t value, unsigned digits_mi
         return digits_put(at, value, digits_min);
     }
     uint64_t digits = digits_of_8(value);
-    unsigned zeros = digits_zeros_of_8(digits, digits_min);
+    unsigned zeros = digits_zeros_of_8(value, digits_min);
     digits = (digits | DIGITS_ASCII) >> (8 * zeros);
     memcpy(at, &digits, 8);
     return at + 8 - zeros;
@@ -139,7 +140,7 @@ static inline char *digits_put_decimal(char *at, uint64_t value, unsigned scale)
         return digits__put_long_decimal(at, value, scale);
     }
     uint64_t digits = digits_of_8(value);
-    unsigned zeros = digits_zeros_of_8(digits, scale + 1);
+    unsigned zeros = digits_zeros_of_8(value, scale + 1);
     unsigned point = 8 * (8 - zeros - scale); /* in bits, 56 at most */
     digits = (digits | DIGITS_ASCII) >> (8 * zeros);
     uint64_t whole = digits & ((UINT64_C(1) << point) - 1);
