@@ -10,6 +10,8 @@ import decimal
 import json
 import math
 import os
+import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -161,6 +163,37 @@ def pages_belong_to_their_person():
         rows = [row[0] for row in rows]
         assert rows[:len(document.get("data", []))] == list(range(len(document.get("data", [])))) and sorted(set(rows)) == list(range(100000))
         assert server.ask("GET", path)[0] == 410
+
+
+def a_page_that_is_being_sent_stays_as_it_is():
+    """While a client takes its time, the same person asks for the next ones, whose rows are printed in the room of pages that are over."""
+    with served() as server:
+        _, document, _ = post(server, "SELECT i, rpad('', 12000000, CAST(i AS VARCHAR)) AS t FROM range(6) r(i)")
+        while not document.get("data"):
+            path = urllib.parse.urlparse(document["nextUri"]).path
+            document = server.ask("GET", path)[1]
+        path = urllib.parse.urlparse(document["nextUri"]).path
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so that most of it is still the server's
+        slow.connect(("127.0.0.1", server.web_port))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(slow) as client:
+            client.settimeout(120)
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {basic('amelia', PASSWORD)}\r\nConnection: close\r\n\r\n".encode())
+            answer = client.recv(4096)
+            while b'"nextUri":"' not in answer or b'","columns"' not in answer:
+                part = client.recv(4096)
+                assert part, answer
+                answer += part
+            path = urllib.parse.urlparse(answer.split(b'"nextUri":"')[1].split(b'"')[0].decode()).path
+            for _ in range(3):
+                _, document, _ = server.ask("GET", path)
+                path = urllib.parse.urlparse(document["nextUri"]).path
+            while part := client.recv(1 << 20):
+                answer += part
+        (number, text), = json.loads(answer.split(b"\r\n\r\n", 1)[1])["data"]
+        assert number in range(6) and text == str(number) * 12000000, (number, text[:20], set(text))
 
 
 def session_is_the_clients():
@@ -423,7 +456,8 @@ def fifty_people_with_different_rights():
     assert not wrong, wrong[:3]
 
 
-PLAIN = [documents, errors_are_of_what_was_sent, pages_belong_to_their_person, session_is_the_clients]
+PLAIN = [documents, errors_are_of_what_was_sent, pages_belong_to_their_person, a_page_that_is_being_sent_stays_as_it_is,
+         session_is_the_clients]
 WITH_CLIENT = [dialect, values, rows_in_segments, names_are_shown, sqlalchemy_reflects, keys_and_other_peoples_names, a_cancel_frees_the_engine,
                half_read_results_hold_back_the_scan, fifty_people_with_different_rights]
 if trino is None:

@@ -58,7 +58,8 @@ TEST(engine_result, what_is_held_ready_is_counted_by_what_it_takes)
         mem_free(from);
         uint64_t held = held_bytes(&fixture, buf_cstr(&sql));
         printf("value %zu, source %zu: %.0f MB\n", i / 3, i % 3, (double)held / 1e6);
-        /* 32 MiB ready, and what two threads have in hand: a chunk of 2,048 values each. */
+        /* What may be held of the first batch and of others, and what two threads have in hand: a
+         * chunk of 2,048 values each. */
         CHECK(held < (160u << 20) * TEST_SLOWNESS);
     }
     engine_grant_close(grant);
